@@ -1,0 +1,67 @@
+# Every target works from any folder: make -C /path/to/vodmill run
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+
+python := .venv/bin/python
+# An environment that is complete but names no server: for what only looks at the code.
+static := DJANGO_SETTINGS_MODULE=tests.settings $(python)
+# A file named on the command line is looked for where the command was given, -C or not.
+video = $(if $(VIDEO),--video "$$(cd "$(PWD)" && realpath -- "$(VIDEO)")")
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.PHONY: setup
+setup: ## Install what `make run` needs (root only where Debian packages are missing)
+	@scripts/setup run
+
+.PHONY: run
+run: setup ## Start everything, transcode a video (VIDEO=path), print where to watch it (PORT=n for the API)
+	@$(python) -m embedded run $(video) $(if $(PORT),--port $(PORT))
+
+.PHONY: stop
+stop: ## End exactly what `make run` started
+	@if [ -x $(python) ]; then $(python) -m embedded stop; fi
+
+.PHONY: status
+status: setup ## Say what of it runs
+	@$(python) -m embedded status
+
+.PHONY: test
+test: testsetup check ## Set up, check and run every test (ARGS="…" goes to pytest)
+	@$(python) -m pytest $(ARGS)
+
+.PHONY: check
+check: testsetup ## Check style, types, import direction, migrations, deployment settings and the API's schema
+	@$(python) -m ruff format --check --quiet .
+	@$(python) -m ruff check --quiet .
+	@$(python) -m mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
+	@$(static) manage.py makemigrations --check --dry-run
+	@env $$(env | sed -n 's/^\(TRANSCODER_[A-Z0-9_]*\)=.*/-u \1/p') TRANSCODER_SECRET_KEY=$$(head -c 64 /dev/urandom | base64 -w 0) \
+		$(python) manage.py check --deploy --fail-level WARNING
+	@$(static) manage.py spectacular --validate --fail-on-warn --file .vodmill/openapi.yaml
+	@diff -u docs/openapi.yaml .vodmill/openapi.yaml || { echo "docs/openapi.yaml is out of step: make schema"; exit 1; }
+
+.PHONY: schema
+schema: testsetup ## Write docs/openapi.yaml from the code
+	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+.PHONY: bench
+bench: setup ## Measure against bare ffmpeg and write docs/benchmarks.md (ARGS="…")
+	@$(python) -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: testsetup ## Lock the newest Python packages that requirements/*.in allow, with the hashes of the index in use
+	@for name in runtime embedded development; do \
+		$(python) -m piptools compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
+			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+			requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+
+.PHONY: testsetup
+testsetup:
+	@scripts/setup test

@@ -1,0 +1,132 @@
+from pathlib import Path
+
+import pytest
+
+from configuration import Config, ConfigurationError, LeaseConfig, load
+
+KEY = {"TRANSCODER_SECRET_KEY": "k" * 50}
+
+
+def problems(**environ: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(KEY | environ)
+    return caught.value.problems
+
+
+def test_an_empty_environment_with_a_key_gives_the_defaults() -> None:
+    assert load(KEY).lease == LeaseConfig()
+
+
+def test_variables_of_others_are_none_of_our_business() -> None:
+    assert load(KEY | {"PATH": "/bin", "TRANSCODE": "1"}).lease == LeaseConfig()
+
+
+def test_values_arrive_in_their_declared_types() -> None:
+    config = load(
+        KEY
+        | {
+            "TRANSCODER_LEASE_SECONDS": "6",
+            "TRANSCODER_LEASE_RENEW_SECONDS": "1.5",
+            "TRANSCODER_HTTPS": "No",
+            "TRANSCODER_ALLOWED_HOSTS": "a.example, b.example,",
+        }
+    )
+    assert config.lease.lease_seconds == 6
+    assert config.lease.lease_renew_seconds == 1.5
+    assert config.site.https is False
+    assert config.site.allowed_hosts == ("a.example", "b.example")
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load(KEY | {"TRANSCODER_LEASE_SECONDS": ""}).lease.lease_seconds == 60
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    found = problems(
+        TRANSCODER_LEASE_SECONDS="soon",
+        TRANSCODER_PRESIGN_SECONDS="1",
+        TRANSCODER_STORAGE="tape",
+        TRANSCODER_LEASE_SECOND="60",
+    )
+    assert found == [
+        "TRANSCODER_LEASE_SECOND is not a setting; did you mean TRANSCODER_LEASE_SECONDS?",
+        "TRANSCODER_STORAGE must be one of s3, local, got 'tape'",
+        "TRANSCODER_PRESIGN_SECONDS must be at least 60, got 1",
+        "TRANSCODER_LEASE_SECONDS must be a whole number, got 'soon'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"TRANSCODER_NONSENSE": "1"}, "TRANSCODER_NONSENSE is not a setting"),
+        ({"TRANSCODER_HTTPS": "maybe"}, "TRANSCODER_HTTPS must be true or false, got 'maybe'"),
+        ({"TRANSCODER_LEASE_SECONDS": "1"}, "TRANSCODER_LEASE_SECONDS must be at least 2, got 1"),
+        ({"TRANSCODER_LEASE_STOP_FRACTION": "nan"}, "TRANSCODER_LEASE_STOP_FRACTION must be at least 0.5, got nan"),
+        ({"TRANSCODER_DEFAULT_PRIORITY": "101"}, "TRANSCODER_DEFAULT_PRIORITY must be at most 100, got 101"),
+        (
+            {"TRANSCODER_LEASE_SECONDS": "30"},
+            "TRANSCODER_LEASE_RENEW_SECONDS must be at most a third of TRANSCODER_LEASE_SECONDS",
+        ),
+        (
+            {"TRANSCODER_STORAGE": "local"},
+            "TRANSCODER_LOCAL_STORAGE_PATH is required when TRANSCODER_STORAGE is local",
+        ),
+        (
+            {"TRANSCODER_S3_ACCESS_KEY": "a"},
+            "TRANSCODER_S3_ACCESS_KEY and TRANSCODER_S3_SECRET_KEY must be set together",
+        ),
+        (
+            {"TRANSCODER_DATABASE_URL": "sqlite:///x"},
+            "TRANSCODER_DATABASE_URL must look like postgresql://user:password@host:port/name",
+        ),
+        ({"TRANSCODER_BROKER_URL": "amqp://x"}, "TRANSCODER_BROKER_URL must begin with redis:// or rediss://"),
+        (
+            {"TRANSCODER_PUBLIC_URL": "video.example"},
+            "TRANSCODER_PUBLIC_URL must begin with http:// or https://, got 'video.example'",
+        ),
+        ({"TRANSCODER_S3_BUCKET_FILE": "/x"}, "TRANSCODER_S3_BUCKET_FILE is not a setting; did you mean"),
+    ],
+)
+def test_a_mistake_is_named(environ: dict[str, str], problem: str) -> None:
+    (found,) = problems(**environ)
+    assert found.startswith(problem)
+
+
+def test_a_missing_secret_key_stops_the_start() -> None:
+    with pytest.raises(ConfigurationError, match=r"TRANSCODER_SECRET_KEY .* at least 50 characters, got 0"):
+        load({})
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("f" * 50 + "\n")
+    assert load({"TRANSCODER_SECRET_KEY_FILE": str(path)}).site.secret_key == "f" * 50
+
+
+def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
+    assert problems(TRANSCODER_SECRET_KEY_FILE="/x") == [
+        "set either TRANSCODER_SECRET_KEY or TRANSCODER_SECRET_KEY_FILE, not both"
+    ]
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (found,) = problems(TRANSCODER_S3_SECRET_KEY_FILE=str(tmp_path / "none"))
+    assert found.startswith("TRANSCODER_S3_SECRET_KEY_FILE: cannot read ")
+
+
+def test_secrets_do_not_show_in_logs() -> None:
+    config = load(
+        KEY
+        | {
+            "TRANSCODER_DATABASE_URL": "postgresql://a:hunter2@h/x",
+            "TRANSCODER_S3_ACCESS_KEY": "hunter3",
+            "TRANSCODER_S3_SECRET_KEY": "hunter4",
+        }
+    )
+    assert "hunter" not in repr(config)
+    assert "kkkk" not in repr(config)
+
+
+def test_a_config_for_tests_is_made_from_values() -> None:
+    assert Config(lease=LeaseConfig(lease_seconds=6, lease_renew_seconds=1.5)).lease.lease_seconds == 6
