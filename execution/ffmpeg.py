@@ -1,0 +1,203 @@
+"""Running ffmpeg: outputs read from pipes as they are made, progress watched, stalls and stops ended by force."""
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+import imageio_ffmpeg
+
+from configuration import ExecutionConfig
+from execution.process import end, spawn
+from transcoding.commands import FfmpegCommand
+from transcoding.diagnosis import diagnose
+from transcoding.errors import ProcessStalled
+from transcoding.progress import parse_progress
+
+Sink = Callable[[bytes], None]
+"""Takes the next bytes of an output; it may block, and then ffmpeg waits."""
+
+_READ_BYTES = 1 << 18
+_STDERR_KEPT = 1 << 14
+_LOOK_SECONDS = 0.2
+
+
+class Stopped(Exception):  # noqa: N818 - an order was followed, nothing went wrong
+    """The run was ended because its owner said so."""
+
+
+class StopSignal(Protocol):
+    """What a run asks again and again: shall I stop? A `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether the run is to end at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a successful run went: frames written, wall seconds, and the end of what ffmpeg said."""
+
+    frames: int
+    seconds: float
+    stderr: str
+
+
+@dataclass
+class _Watched:
+    """One run under way, and when something in it last moved."""
+
+    process: subprocess.Popen[bytes]
+    on_frames: Callable[[int], None]
+    moved_at: float = field(default_factory=time.monotonic)
+    frames: int = 0
+    stderr: bytes = b""
+    progress_text: str = ""
+
+    def moved(self) -> None:
+        self.moved_at = time.monotonic()
+
+    def take_stderr(self, data: bytes) -> None:
+        """Keep only the end: a broken file can make ffmpeg complain without bound."""
+        self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
+
+    def take_progress(self, data: bytes) -> None:
+        """Count as movement only what advances: ffmpeg reports every half second even when it hangs."""
+        *lines, self.progress_text = (self.progress_text + data.decode("ascii", "replace")).split("\n")
+        for report in parse_progress(lines):
+            if report.frame > self.frames:
+                self.frames = report.frame
+                self.moved()
+                self.on_frames(report.frame)
+
+
+class FfmpegRunner:
+    """Runs ffmpeg commands. The only line that starts ffmpeg is in here."""
+
+    def __init__(self, config: ExecutionConfig) -> None:
+        self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
+        self._stall_seconds = config.stall_seconds
+
+    def run(
+        self,
+        command: FfmpegCommand,
+        outputs: Mapping[str, Sink | Path | None],
+        *,
+        stop: StopSignal,
+        on_frames: Callable[[int], None] = lambda _: None,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> RunReport:
+        """Run a command to its end. Every target goes to a sink (through a pipe), a path, or nowhere (None).
+
+        `on_frames` hears how many frames were written, `on_look` is called several times a second, both in between.
+        Raises Stopped, ProcessStalled, or what `diagnose` makes of the failure. However it ends, no process is left.
+        """
+        started = time.monotonic()
+        with ExitStack() as stack:
+            pipes = {name: stack.enter_context(_pipe()) for name, sink in outputs.items() if callable(sink)}
+            progress = stack.enter_context(_pipe())
+            targets = {name: _target(sink, pipes.get(name)) for name, sink in outputs.items()}
+            argv = command.argv(self.binary, targets, progress=f"pipe:{progress.write}")
+            ends = [*pipes.values(), progress]
+            process = spawn(argv, pass_fds=[pipe.write for pipe in ends])
+            stack.callback(end, process)
+            for pipe in ends:
+                pipe.close_write()
+            watched = _Watched(process, on_frames)
+            with _selector(watched, outputs, pipes, progress) as selector:
+                self._watch(selector, watched, stop, on_look)
+            return _report(watched, end_code=process.wait(), seconds=time.monotonic() - started)
+
+    def _watch(
+        self, selector: selectors.BaseSelector, watched: _Watched, stop: StopSignal, on_look: Callable[[], None]
+    ) -> None:
+        """Serve the pipes until all are closed, which is when ffmpeg has ended."""
+        while selector.get_map():
+            for key, _ in selector.select(_LOOK_SECONDS):
+                data = os.read(key.fd, _READ_BYTES)
+                if data:
+                    key.data(data)
+                else:
+                    selector.unregister(key.fd)
+            on_look()
+            if stop.is_set():
+                raise Stopped
+            if time.monotonic() - watched.moved_at > self._stall_seconds:
+                raise ProcessStalled(f"ffmpeg did nothing for {self._stall_seconds} s after frame {watched.frames}")
+
+
+class _Pipe:
+    """Both ends of a pipe, closed once each."""
+
+    def __init__(self) -> None:
+        self.read, self.write = os.pipe()
+        self._open = {self.read, self.write}
+
+    def close_write(self) -> None:
+        """Close our copy of the writing end, so that the reader sees the end of the stream."""
+        self._close(self.write)
+
+    def close(self) -> None:
+        """Close what is still open."""
+        for descriptor in list(self._open):
+            self._close(descriptor)
+
+    def _close(self, descriptor: int) -> None:
+        with suppress(KeyError):
+            self._open.remove(descriptor)
+            os.close(descriptor)
+
+
+@contextmanager
+def _pipe() -> Iterator[_Pipe]:
+    pipe = _Pipe()
+    try:
+        yield pipe
+    finally:
+        pipe.close()
+
+
+def _target(sink: Sink | Path | None, pipe: _Pipe | None) -> str:
+    if pipe is not None:
+        return f"pipe:{pipe.write}"
+    return f"file:{sink}" if isinstance(sink, Path) else "-"
+
+
+@contextmanager
+def _selector(
+    watched: _Watched, outputs: Mapping[str, Sink | Path | None], pipes: Mapping[str, _Pipe], progress: _Pipe
+) -> Iterator[selectors.BaseSelector]:
+    """Everything to read from, each with what takes its bytes."""
+    stderr: IO[bytes] | None = watched.process.stderr
+    if stderr is None:
+        raise RuntimeError("the process was started without a pipe for its errors")
+    with selectors.DefaultSelector() as selector, stderr:
+        selector.register(stderr, selectors.EVENT_READ, watched.take_stderr)
+        selector.register(progress.read, selectors.EVENT_READ, watched.take_progress)
+        for name, pipe in pipes.items():
+            sink = outputs[name]
+            if callable(sink):
+                selector.register(pipe.read, selectors.EVENT_READ, _moving(watched, sink))
+        yield selector
+
+
+def _moving(watched: _Watched, sink: Sink) -> Sink:
+    """A sink whose bytes count as movement, also while it blocks."""
+
+    def take(data: bytes) -> None:
+        sink(data)
+        watched.moved()
+
+    return take
+
+
+def _report(watched: _Watched, *, end_code: int, seconds: float) -> RunReport:
+    stderr = watched.stderr.decode("utf-8", "replace")
+    if end_code:
+        raise diagnose(end_code, stderr)
+    return RunReport(frames=watched.frames, seconds=seconds, stderr=stderr)

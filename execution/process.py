@@ -1,0 +1,51 @@
+"""Child processes that never outlive their worker: own process group, death with the parent, nothing inherited."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+
+_PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
+"""The death signal follows the thread that spawned, and is set by a program of util-linux, which every Debian has."""
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+_END_SECONDS = 10
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    pass_fds: Sequence[int] = (),
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own, with no secrets in its environment.
+
+    Only the main thread may do this: a child dies with the thread that started it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("processes are started from the main thread only")
+    return subprocess.Popen(
+        [*_PARENT_DEATH, *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=pass_fds,
+        start_new_session=True,
+        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | {"LC_ALL": "C.UTF-8"},
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """Kill the whole group of a process, reap it and give its exit code; a process that has ended keeps its own."""
+    if process.poll() is None:
+        kill_group(process)
+    return process.wait(timeout=_END_SECONDS)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and everything it started, at once and without mercy: what it was writing is thrown away."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,241 @@
+"""The sources of the golden tests: one per thing that cameras, codecs and containers do differently."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, remade
+
+Maker = Callable[[Path], Path]
+
+FILM = Fraction(24000, 1001)
+NTSC = Fraction(30000, 1001)
+NTSC_DOUBLE = Fraction(60000, 1001)
+PAL = Card(rate=Fraction(25), frames=330)
+"""13.2 s: three whole segments and a tail that is shorter than a GOP."""
+
+X264_OPEN_GOP = ("-c:v", "libx264", "-preset", "veryfast", "-x264-params", "open-gop=1:keyint=75:bframes=3", *AAC)
+X265_OPEN_GOP = (
+    *("-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1"),
+    *("-x265-params", "log-level=error:bframes=4:keyint=60:open-gop=1", *AAC),
+)
+MPEG4 = ("-c:v", "mpeg4", "-bf", "2", "-g", "50", "-q:v", "4", "-c:a", "libmp3lame")
+MPEG2 = ("-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-q:v", "4", "-c:a", "mp2")
+VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "400k", "-g", "70", "-c:a", "libopus")
+VP8 = (
+    *("-c:v", "libvpx", "-deadline", "good", "-cpu-used", "4", "-auto-alt-ref", "1", "-lag-in-frames", "16"),
+    *("-b:v", "400k", "-g", "70", "-c:a", "libvorbis"),
+)
+KEEP_TIMES = ("-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-video_track_timescale", "90000")
+TICKS = "settb=1/90000"
+JITTERED = (
+    rf"{TICKS},setpts='round((N+0.3*sin(N*1.7))*3000)',select='not(eq(mod(n\,17)\,5))*not(between(n\,100\,130))'"
+)
+"""30 frames per second as a phone takes them: each up to a third of a slot early or late, some missing, a hole of 1 s."""
+STANDING = rf"{TICKS},setpts='N*3000',select='not(between(n\,130\,250))*not(between(n\,330\,388))'"
+"""A screen recording: a picture that stands for 4 s, over the end of a chunk, and another for 2 s before the last."""
+TS_PACKET = 188
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A source, and what must be found in it and in its renditions.
+
+    `rate` and `frames` are those of the output, `first_number` is the first frame that a viewer of the source sees,
+    `turned` a filter that undoes a rotation. Sound is `sound_shift` seconds late and there from `sound_from` to
+    `sound_to` on the card's clock.
+    """
+
+    make: Maker
+    rate: Fraction
+    frames: int
+    constant: bool = True
+    card_rate: Fraction | None = None
+    first_number: int = 0
+    turned: str = "null"
+    sound: bool = True
+    sound_shift: Fraction = Fraction(0)
+    sound_from: float = 0.0
+    sound_to: float = 1e9
+    played: bool = True
+
+    def beeps(self) -> list[float]:
+        """When beeps must start in the output, in seconds; those near its ends are left out."""
+        shift = self.sound_shift - self.first_number / (self.card_rate or self.rate)
+        heard = [second for second in range(1, 20, 2) if self.sound_from <= second < self.sound_to]
+        times = [float(second + shift) for second in heard]
+        return [time for time in times if 0 <= time < self.frames / self.rate - Fraction(1, 10)]
+
+
+def _of(extension: str, card: Card, *options: str) -> Maker:
+    return lambda folder: make(folder / f"source.{extension}", card, *options)
+
+
+def _recut(options: tuple[str, ...], *, opening: tuple[str, ...] = ()) -> Maker:
+    """A plain MP4 whose streams were copied with these options, from the key frame on."""
+
+    def maker(folder: Path) -> Path:
+        plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
+        return remade(plain, folder / "source.mp4", options, opening=opening)
+
+    return maker
+
+
+def _delayed(kind: str) -> Maker:
+    """An MP4 in which picture or sound starts half a second after the other, by an empty edit."""
+
+    def maker(folder: Path) -> Path:
+        plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
+        other = {"v": "a", "a": "v"}[kind]
+        maps = ("-map", f"0:{kind}", "-map", f"1:{other}")
+        return remade(plain, folder / "source.mp4", maps, opening=("-itsoffset", "0.5", "-i", f"file:{plain}"))
+
+    return maker
+
+
+def _tuned_in(options: tuple[str, ...]) -> Maker:
+    """A transport stream as a receiver records it: its first bytes lie somewhere in the middle of a GOP."""
+
+    def maker(folder: Path) -> Path:
+        whole = make(folder / "whole.ts", PAL, *options, "-f", "mpegts", "-output_ts_offset", "5000")
+        data = whole.read_bytes()
+        source = folder / "source.ts"
+        source.write_bytes(data[len(data) // 10 // TS_PACKET * TS_PACKET :])
+        return source
+
+    return maker
+
+
+CASES = {
+    "b_frames": Case(make=_of("mp4", PAL, *H264, *AAC), rate=Fraction(25), frames=330),
+    "film": Case(make=_of("mp4", Card(rate=FILM, frames=300), *H264, *AAC), rate=FILM, frames=300),
+    "ntsc_open_gop": Case(make=_of("mp4", Card(rate=NTSC, frames=400), *X264_OPEN_GOP), rate=NTSC, frames=400),
+    "ntsc_double": Case(make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=740), *H264, *AAC), rate=NTSC_DOUBLE, frames=740),
+    "quarter_rate": Case(
+        make=_of("mp4", Card(rate=Fraction(25, 2), frames=170), *H264, *AAC), rate=Fraction(25, 2), frames=170
+    ),
+    "varying": Case(
+        make=_of("mp4", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *AAC, *KEEP_TIMES),
+        rate=Fraction(30),
+        frames=390,
+        constant=False,
+    ),
+    "varying_transport_stream": Case(
+        make=_of("ts", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *AAC, *KEEP_TIMES[:4]),
+        rate=Fraction(30),
+        frames=390,
+        constant=False,
+        played=False,
+    ),
+    "standing": Case(
+        make=_of(
+            "mp4", Card(rate=Fraction(30), frames=390, video_filter=STANDING), *H264, "-bf", "0", *AAC, *KEEP_TIMES
+        ),
+        rate=Fraction(30),
+        frames=390,
+        constant=False,
+    ),
+    "odd_rate": Case(
+        make=_of("mp4", Card(rate=Fraction(16), frames=200), *H264, *AAC),
+        rate=Fraction(20),
+        frames=250,
+        constant=False,
+        card_rate=Fraction(16),
+    ),
+    "too_many_frames": Case(
+        make=_of("mp4", Card(rate=Fraction(120), frames=1080), *H264, *AAC),
+        rate=Fraction(60),
+        frames=540,
+        constant=False,
+        card_rate=Fraction(120),
+        played=False,
+    ),
+    "transport_stream": Case(make=_of("ts", PAL, *H264, *AAC), rate=Fraction(25), frames=330),
+    "transport_stream_that_wraps": Case(
+        make=_of("ts", PAL, *H264, *AAC, "-output_ts_offset", "95438"), rate=Fraction(25), frames=330, played=False
+    ),
+    "tuned_in": Case(make=_tuned_in(X264_OPEN_GOP), rate=Fraction(25), frames=255, first_number=75),
+    "tuned_in_mpeg2": Case(make=_tuned_in(MPEG2), rate=Fraction(25), frames=285, first_number=45, played=False),
+    "mpeg4_in_avi": Case(make=_of("avi", PAL, *MPEG4), rate=Fraction(25), frames=330),
+    "vp9_in_webm": Case(make=_of("webm", PAL, *VP9), rate=Fraction(25), frames=330),
+    "vp8_in_webm": Case(make=_of("webm", PAL, *VP8), rate=Fraction(25), frames=330, played=False),
+    "hevc_open_gop": Case(make=_of("mp4", PAL, *X265_OPEN_GOP), rate=Fraction(25), frames=330, played=False),
+    "one_key_frame": Case(
+        make=_of("mkv", PAL, *H264, "-g", "1000", "-sc_threshold", "0", *AAC),
+        rate=Fraction(25),
+        frames=330,
+        played=False,
+    ),
+    "interlaced": Case(
+        make=_of("mp4", PAL, *H264, "-flags", "+ilme+ildct", "-x264-params", "tff=1", *AAC),
+        rate=Fraction(25),
+        frames=330,
+        played=False,
+    ),
+    "fragmented": Case(
+        make=_of("mp4", PAL, *H264, *AAC, "-movflags", "+frag_keyframe+empty_moov"),
+        rate=Fraction(25),
+        frames=330,
+        played=False,
+    ),
+    "flash": Case(make=_of("flv", PAL, *H264, *AAC), rate=Fraction(25), frames=330, played=False),
+    "program_stream": Case(make=_of("mpg", PAL, *MPEG2, "-f", "vob"), rate=Fraction(25), frames=330, played=False),
+    "windows_media": Case(
+        make=_of("wmv", PAL, "-c:v", "wmv2", "-q:v", "4", "-c:a", "wmav2"),
+        rate=Fraction(25),
+        frames=330,
+        played=False,
+    ),
+    "theora_in_ogg": Case(
+        make=_of("ogv", PAL, "-c:v", "libtheora", "-q:v", "7", "-g", "50", "-c:a", "libvorbis"),
+        rate=Fraction(25),
+        frames=330,
+        played=False,
+    ),
+    "material_exchange": Case(
+        make=_of("mxf", PAL, *MPEG2[:-2], "-c:a", "pcm_s16le"), rate=Fraction(25), frames=330, played=False
+    ),
+    "late_edit": Case(
+        make=_recut((), opening=("-ss", "1.24")), rate=Fraction(25), frames=299, first_number=31
+    ),
+    "late_picture": Case(make=_delayed("v"), rate=Fraction(25), frames=330, sound_shift=Fraction(-1, 2)),
+    "late_sound": Case(make=_delayed("a"), rate=Fraction(25), frames=330, sound_shift=Fraction(1, 2)),
+    "sound_begins_late": Case(
+        make=_of("mp4", Card(rate=Fraction(25), frames=330, audio_filter="atrim=start=3.5"), *H264, *AAC),
+        rate=Fraction(25),
+        frames=330,
+        sound_from=3.5,
+    ),
+    "sound_ends_early": Case(
+        make=_of("mp4", Card(rate=Fraction(25), frames=330, audio_filter="atrim=end=6.2"), *H264, *AAC),
+        rate=Fraction(25),
+        frames=330,
+        sound_to=6.2,
+    ),
+    "sound_with_a_gap": Case(
+        make=_of("mkv", Card(rate=Fraction(25), frames=330, audio_filter="aselect='not(between(t,3.5,8.5))'"), *H264, *AAC),
+        rate=Fraction(25),
+        frames=330,
+        played=False,
+    ),
+    "sound_is_longer": Case(
+        make=_of("mp4", Card(rate=Fraction(25), frames=310, audio_filter="apad=pad_dur=3"), *H264, *AAC),
+        rate=Fraction(25),
+        frames=310,
+    ),
+    "tail_of_one_frame": Case(
+        make=_of("mp4", Card(rate=Fraction(25), frames=301), *H264, *AAC), rate=Fraction(25), frames=301
+    ),
+    "tail_of_five_frames": Case(
+        make=_of("mp4", Card(rate=Fraction(25), frames=305), *H264, *AAC), rate=Fraction(25), frames=305
+    ),
+    "silent": Case(make=_of("mp4", PAL, *H264, *SILENT), rate=Fraction(25), frames=330, sound=False),
+    "portrait": Case(
+        make=_recut((), opening=("-display_rotation:v:0", "90")), rate=Fraction(25), frames=330, turned="transpose=1"
+    ),
+    "one_frame": Case(
+        make=_of("mp4", Card(rate=Fraction(30), frames=1), *H264, *AAC), rate=Fraction(25), frames=1, constant=False
+    ),
+    "ten_frames": Case(make=_of("mp4", Card(rate=Fraction(30), frames=10), *H264, *AAC), rate=Fraction(30), frames=10),
+}

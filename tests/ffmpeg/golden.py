@@ -1,0 +1,239 @@
+"""The real path of a job on one machine: inspect, plan, encode every chunk, join; and reading back what came out."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from configuration import ExecutionConfig
+from execution.ffmpeg import FfmpegRunner
+from execution.ffprobe import Ffprobe
+from tests.ffmpeg import sources
+from transcoding.boxes import read_init
+from transcoding.commands import audio_command, chunk_command, index_command
+from transcoding.manifests import (
+    INIT_NAME,
+    AudioVariant,
+    VideoVariant,
+    master_playlist,
+    media_playlist,
+    segment_name,
+    target_seconds,
+)
+from transcoding.media import SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.segments import AudioSegmenter, Segment, VideoSegmenter
+from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
+from transcoding.verification import PublishedRun
+
+NEVER = threading.Event()
+INDEXED = frozenset({"mov", "matroska"})
+POLICY = PlanPolicy(chunk_seconds=4, preset="veryfast", max_seconds=600, max_chunks=100)
+BEEP_RATE = 8000
+_BEEP_LEVEL = 3000
+
+
+@dataclass(kw_only=True)
+class Encoded:
+    """What came out for one rendition: the init segments of all runs, the segments, and the file they join to."""
+
+    path: Path
+    inits: list[bytes] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+
+    def write(self) -> None:
+        self.path.write_bytes(self.inits[0] + b"".join(segment.data for segment in self.segments))
+
+    @property
+    def as_run(self) -> PublishedRun:
+        return PublishedRun(
+            first_segment=self.segments[0].number,
+            durations=[segment.duration for segment in self.segments],
+            frames=[segment.frames for segment in self.segments],
+            sizes=[len(segment.data) for segment in self.segments],
+        )
+
+
+@dataclass(kw_only=True)
+class Golden:
+    """A transcoded test video."""
+
+    source: Path
+    working_copy: Path
+    plan: EncodePlan
+    folder: Path
+    renditions: dict[str, Encoded]
+
+
+def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY) -> Golden:
+    """Take a source through everything that the steps of a job do, chunk after chunk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    working_copy, facts = inspect(source, folder)
+    plan = small_plan(facts, policy)
+    golden = Golden(source=source, working_copy=working_copy, plan=plan, folder=folder, renditions={})
+    for rendition in plan.renditions:
+        golden.renditions[rendition.name] = Encoded(path=folder / f"{rendition.name}.mp4")
+    for chunk in plan.chunks:
+        encode_chunk(golden, first_segment=chunk.first_segment, segments=chunk.segments, into=golden.renditions)
+    if plan.audio:
+        golden.renditions["audio"] = encode_audio(golden)
+    for encoded in golden.renditions.values():
+        encoded.write()
+    return golden
+
+
+def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
+    """The inspect step: facts, and the indexed copy for sources that have no index of their own."""
+    with source.open("rb") as opened:
+        family = sniff(opened.read(HEAD_BYTES))
+    if family is None:
+        raise ValueError(f"{source} is no video")
+    demuxer = DEMUXERS[family]
+    remuxed = demuxer not in INDEXED
+    if remuxed:
+        indexed = folder / "indexed.mkv"
+        runner().run(index_command(str(source), demuxer=demuxer), {"indexed": indexed}, stop=NEVER)
+        source, demuxer = indexed, "matroska"
+    media = parse_ffprobe(prober().streams(source, demuxer=demuxer))
+    lines = prober().packets(source, demuxer=demuxer, stream=media.video.index, stop=NEVER)
+    timing = measure_timing(parse_packets(lines), media.video.time_base)
+    return source, source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
+
+
+def small_plan(facts: SourceFacts, policy: PlanPolicy) -> EncodePlan:
+    """A plan with two small rungs: the source's own size and half of it, where the real ladder would have one."""
+    size = facts.video.display
+    plan = plan_job(facts, JobRequest(resolution=f"{size.width}x{size.height}", bitrate=400_000), policy)
+    half = plan_job(facts, JobRequest(resolution=f"{size.width // 2}x{size.height // 2}", bitrate=150_000), policy)
+    return replace(plan, renditions=plan.renditions + half.renditions)
+
+
+def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dict[str, Encoded]) -> None:
+    """The chunk step: one run of ffmpeg, every rung through its own segmenter."""
+    cutters = {
+        rendition.name: VideoSegmenter(golden.plan, rendition, first_segment=first_segment, segments=segments)
+        for rendition in golden.plan.renditions
+    }
+
+    def take(name: str, data: bytes) -> None:
+        into[name].segments.extend(cutters[name].feed(data))
+
+    command = chunk_command(
+        golden.plan, str(golden.working_copy), first_segment=first_segment, segments=segments, threads=2
+    )
+    report = runner().run(
+        command, {name: (lambda data, name=name: take(name, data)) for name in cutters}, stop=NEVER
+    )
+    if report.stderr:
+        print(f"segments {first_segment}+{segments}: {report.stderr}")  # noqa: T201 - shown when the test fails
+    for name, cutter in cutters.items():
+        cutter.finish()
+        into[name].inits.append(cutter.init or b"")
+
+
+def encode_audio(golden: Golden) -> Encoded:
+    """The audio step."""
+    cutter = AudioSegmenter(golden.plan)
+    encoded = Encoded(path=golden.folder / "audio.mp4")
+    command = audio_command(golden.plan, str(golden.working_copy))
+    runner().run(command, {"audio": lambda data: encoded.segments.extend(cutter.feed(data))}, stop=NEVER)
+    encoded.segments.append(cutter.finish())
+    encoded.inits.append(cutter.init or b"")
+    return encoded
+
+
+def publish(golden: Golden, folder: Path) -> None:
+    """Write playlists, init segments and segments as the addresses of a player lay them out."""
+    plan = golden.plan
+    for name, encoded in golden.renditions.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / INIT_NAME).write_bytes(encoded.inits[0])
+        for segment in encoded.segments:
+            (folder / name / segment_name(segment.number)).write_bytes(segment.data)
+        timescale = read_init(encoded.inits[0]).timescale
+        lengths = [Fraction(segment.duration, timescale) for segment in encoded.segments]
+        target = target_seconds(plan.grid.segment_frames / plan.grid.rate)
+        (folder / name / "index.m3u8").write_text(media_playlist(lengths, target_seconds=target))
+    videos = [
+        VideoVariant(
+            name=rendition.name,
+            width=rendition.width,
+            height=rendition.height,
+            frame_rate=plan.grid.rate,
+            codecs=rendition.codecs,
+            peak_bandwidth=rendition.peak_bandwidth,
+            average_bandwidth=rendition.bitrate,
+        )
+        for rendition in plan.renditions
+    ]
+    audio = plan.audio and AudioVariant(
+        name=plan.audio.name,
+        codecs=plan.audio.codecs,
+        channels=2,
+        peak_bandwidth=plan.audio.peak_bandwidth,
+        average_bandwidth=plan.audio.bitrate,
+    )
+    (folder / "master.m3u8").write_text(master_playlist(videos, audio))
+
+
+def runner() -> FfmpegRunner:
+    return FfmpegRunner(ExecutionConfig())
+
+
+def prober() -> Ffprobe:
+    return Ffprobe(ExecutionConfig())
+
+
+def shown_numbers(path: Path, *, turned: str = "null", limit: int | None = None) -> list[int]:
+    """The frame numbers that a decoder shows, in order. `turned` undoes a rotation before they are read."""
+    reading = f"{turned},crop=iw:ih/4:0:ih/8,scale={sources.COLUMNS}:1:flags=area,format=gray"
+    some = ["-frames:v", str(limit)] if limit else []
+    raw = sources.run(
+        [*("-i", f"file:{path}"), "-map", "0:v:0", "-vf", reading, "-fps_mode", "passthrough", *some, "-f", "rawvideo", "-"]
+    )
+    rows = (raw[start : start + sources.COLUMNS] for start in range(0, len(raw), sources.COLUMNS))
+    return [sources.number_in(row) for row in rows]
+
+
+def beep_seconds(path: Path) -> list[float]:
+    """When the beeps of a file start, in seconds on its own clock."""
+    raw = sources.run(
+        [*("-i", f"file:{path}"), "-map", "0:a:0", "-ac", "1", "-ar", str(BEEP_RATE), "-f", "s16le", "-"]
+    )
+    return list(_onsets(memoryview(raw).cast("h")))
+
+
+def _onsets(samples: Sequence[int]) -> Iterator[float]:
+    """The start of every stretch of loud samples that follows 0.1 s of quiet ones."""
+    last_loud = -BEEP_RATE
+    for position, sample in enumerate(samples):
+        if abs(sample) > _BEEP_LEVEL:
+            if position - last_loud > BEEP_RATE // 10:
+                yield position / BEEP_RATE
+            last_loud = position
+
+
+def probe(path: Path, *entries: str) -> dict[str, object]:
+    """What ffprobe says of a file, as JSON."""
+    done = subprocess.run(
+        ["ffprobe", "-v", "error", "-of", "json", *entries, f"file:{path}"], capture_output=True, check=True
+    )
+    document: dict[str, object] = json.loads(done.stdout)
+    return document
+
+
+def start_and_duration(path: Path) -> tuple[Fraction, Fraction]:
+    """Start and length of the only stream of a file, in seconds, as ffprobe reads them."""
+    streams = probe(path, "-show_streams")["streams"]
+    assert isinstance(streams, list)
+    return Fraction(streams[0]["start_time"]), Fraction(streams[0]["duration"])
+
+
+def key_frame_seconds(path: Path) -> list[Fraction]:
+    """When the key frames of a file are shown."""
+    packets = probe(path, "-select_streams", "v", "-show_entries", "packet=pts_time,flags")["packets"]
+    assert isinstance(packets, list)
+    return [Fraction(packet["pts_time"]) for packet in packets if packet["flags"].startswith("K")]

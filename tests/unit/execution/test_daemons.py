@@ -1,0 +1,134 @@
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from execution import daemons
+from execution.daemons import DaemonError, Identity
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+PARENT = "import subprocess, sys, time; subprocess.Popen(['sleep', '61']); print('up', flush=True); time.sleep(60)"
+
+
+class Starter:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "logs" / "log"
+        self.started: list[Identity] = []
+
+    def __call__(self, code: str, **environ: str) -> Identity:
+        argv = [sys.executable, "-c", code]
+        self.started.append(daemons.start(argv, log=self.log, environ=environ, folder=self.folder))
+        return self.started[-1]
+
+    def says(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def wait_for(self, identity: Identity, text: str) -> None:
+        daemons.wait_until(lambda: self.says(text), what="it", identity=identity, log=self.log, timeout_seconds=20)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Starter]:
+    starter = Starter(tmp_path)
+    yield starter
+    for identity in starter.started:
+        daemons.stop(identity, grace_seconds=0)
+
+
+def test_a_process_gets_its_folder_environment_and_log(start: Starter) -> None:
+    identity = start("import os, time; print(os.getcwd(), dict(os.environ), flush=True); time.sleep(60)", COLOUR="red")
+    start.wait_for(identity, "\n")
+    assert start.says(str(start.folder))
+    assert start.says("'COLOUR': 'red'")
+    assert not start.says("PATH")
+
+
+def test_a_process_leads_its_own_session(start: Starter) -> None:
+    identity = start("import time; time.sleep(60)")
+    assert os.getsid(identity.pid) == identity.pid != os.getsid(0)
+
+
+def test_a_stopped_process_is_not_alive(start: Starter) -> None:
+    identity = start("import time; time.sleep(60)")
+    assert daemons.alive(identity)
+    daemons.stop(identity)
+    assert not daemons.alive(identity)
+    assert not Path(f"/proc/{identity.pid}").exists()
+
+
+def test_another_process_with_the_same_pid_is_left_alone(start: Starter) -> None:
+    identity = start("import time; time.sleep(60)")
+    stranger = Identity(identity.pid, identity.started - 1)
+    assert not daemons.alive(stranger)
+    daemons.stop(stranger)
+    assert daemons.alive(identity)
+
+
+def test_a_process_that_ends_by_itself_is_not_alive(start: Starter) -> None:
+    identity = start("")
+    deadline = time.monotonic() + 20
+    while daemons.alive(identity):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_process_that_ignores_the_polite_signal_is_killed(start: Starter) -> None:
+    identity = start(STUBBORN)
+    start.wait_for(identity, "up")
+    daemons.stop(identity, grace_seconds=0.2)
+    assert not daemons.alive(identity)
+
+
+def test_children_left_behind_are_killed_too(start: Starter) -> None:
+    identity = start(PARENT)
+    start.wait_for(identity, "up")
+    daemons.stop(identity)
+    assert sessions_with(identity.pid) == []
+
+
+def test_children_of_a_dead_leader_are_still_found(start: Starter) -> None:
+    identity = start(PARENT)
+    start.wait_for(identity, "up")
+    os.kill(identity.pid, signal.SIGKILL)
+    daemons.stop(identity)
+    assert sessions_with(identity.pid) == []
+
+
+def test_a_process_that_dies_while_starting_is_reported_with_its_log(start: Starter) -> None:
+    identity = start("raise SystemExit('no such table: teapots')")
+    with pytest.raises(DaemonError, match=r"it ended at once; the end of .*log:\n  no such table: teapots"):
+        start.wait_for(identity, "up")
+
+
+def test_a_process_that_never_gets_ready_is_reported_with_its_log(start: Starter) -> None:
+    identity = start("import time; print('warming up', flush=True); time.sleep(60)")
+    start.wait_for(identity, "warming up")
+    with pytest.raises(DaemonError, match=r"the server was not ready after 0\.1 s; the end of .*\n  warming up"):
+        daemons.wait_until(lambda: False, what="the server", identity=identity, log=start.log, timeout_seconds=0.1)
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DaemonError, match="cannot start /no/such/program: No such file"):
+        daemons.start(["/no/such/program"], log=tmp_path / "log", environ={}, folder=tmp_path)
+
+
+def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
+    with pytest.raises(DaemonError, match="failed with code 3:\ntoo bad"):
+        daemons.run([sys.executable, "-c", "print('too bad'); exit(3)"], environ={}, folder=tmp_path)
+
+
+def test_only_the_end_of_a_long_log_is_quoted(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("\n".join(str(number) for number in range(100_000)))
+    tail = daemons.log_tail(log).splitlines()
+    assert len(tail) == daemons.LOG_TAIL_LINES
+    assert tail[-1] == "  99999"
+
+
+def sessions_with(leader: int) -> list[int]:
+    return [stat.pid for stat in daemons._all_stats() if stat.session == leader and stat.state != "Z"]

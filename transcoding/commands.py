@@ -1,0 +1,241 @@
+"""ffmpeg and ffprobe commands as data. Text is made in one place, in the one order that ffmpeg accepts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from transcoding.encoders import AAC
+from transcoding.plan import AUDIO, EncodePlan, VideoRendition
+
+Options = Mapping[str, str | None]
+"""Option names without the dash; None for options that take no value."""
+
+AUDIO_RATE = 48_000
+"""Samples per second of every sound rendition, and its time scale."""
+
+_SEEK_MARGIN = Fraction(1)
+"""Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
+_PROTOCOLS = "file,pipe"
+_CMAF = "+cmaf+delay_moov+default_base_moof+skip_trailer"
+_SILENT = {"hide_banner": None, "nostdin": None, "v": "error"}
+_ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
+"""Leaves out where and with what a video was taken, and the muxer's version, which would differ between workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input file and the options in front of its `-i`."""
+
+    path: str
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One output: its maps, its options, and the name that the runner replaces by a pipe or a path."""
+
+    target: str
+    maps: tuple[str, ...]
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FfmpegCommand:
+    """A whole ffmpeg command."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    filter_graph: str | None = None
+    global_options: Options = field(default_factory=lambda: _SILENT)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return tuple(output.target for output in self.outputs)
+
+    def argv(self, binary: str, targets: Mapping[str, str], *, progress: str) -> list[str]:
+        """Render the command: globals, input options, inputs, graph, then maps, options and target of every output."""
+        words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
+        for source in self.inputs:
+            words += [*_words(source.options), "-i", f"file:{source.path}"]
+        if self.filter_graph:
+            words += ["-filter_complex", self.filter_graph]
+        for output in self.outputs:
+            for chosen in output.maps:
+                words += ["-map", chosen]
+            words += [*_words(output.options), targets[output.target]]
+        return words
+
+
+def _words(options: Options) -> list[str]:
+    return [
+        word for name, value in options.items() for word in ((f"-{name}",) if value is None else (f"-{name}", value))
+    ]
+
+
+def chunk_command(
+    plan: EncodePlan, source: str, *, first_segment: int, segments: int, threads: int = 0
+) -> FfmpegCommand:
+    """Decode a stretch once and encode it into all rungs, as CMAF fragments that continue exactly where others end."""
+    outputs = tuple(
+        Output(
+            target=rendition.name,
+            maps=(f"[{rendition.name}]",),
+            options={
+                **_video_options(plan, rendition, threads),
+                **_fragment_options(plan, first_segment, segments),
+            },
+        )
+        for rendition in plan.renditions
+    )
+    seek = plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN
+    return FfmpegCommand(
+        inputs=(_input(plan, source, seek=seek if first_segment else None),),
+        filter_graph=_chunk_graph(plan, first_segment, segments),
+        outputs=outputs,
+    )
+
+
+def _input(plan: EncodePlan, path: str, *, seek: Fraction | None = None) -> Input:
+    """Open the source with its demuxer forced and its own clock kept; seek early rather than exactly."""
+    opening: dict[str, str | None] = {"f": plan.source.demuxer, "protocol_whitelist": _PROTOCOLS, "copyts": None}
+    if seek is not None:
+        opening |= {"noaccurate_seek": None, "seek_timestamp": "1", "ss": _seconds(seek)}
+    return Input(path=path, options=opening)
+
+
+def _chunk_graph(plan: EncodePlan, first_segment: int, segments: int) -> str:
+    """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
+    grid = plan.grid
+    chain = [f"[0:{plan.source.video.index}]" + _on_own_clock("setpts", plan.source.first)]
+    if plan.source.video.interlaced:
+        chain.append("bwdif=mode=send_frame:deint=interlaced")
+    chain.append(f"fps={_ratio(grid.rate)}:start_time={_seconds(grid.start(first_segment))}")
+    if not plan.source.constant and first_segment + segments == grid.total_segments:
+        # The length of a varying source's last frame is a matter of rounding; a copy or two of it settle that.
+        chain.append("tpad=stop=2:stop_mode=clone")
+    chain += ["setpts=PTS-STARTPTS", f"split={len(plan.renditions)}"]
+    heads = "".join(f"[in{number}]" for number in range(len(plan.renditions)))
+    scaled = (
+        f"[in{number}]scale={rendition.width}:{rendition.height}:flags=bicubic,setsar=1,"
+        f"format={plan.encoder.pixel_format}[{rendition.name}]"
+        for number, rendition in enumerate(plan.renditions)
+    )
+    return ";".join([",".join(chain) + heads, *scaled])
+
+
+def _on_own_clock(filter_name: str, first: Fraction) -> str:
+    """Shift times so that the first video frame is at 0; whole ticks, or a coarse time base would lose a frame."""
+    return f"{filter_name}=round(PTS-({_ratio(first)})/TB)"
+
+
+def _video_options(plan: EncodePlan, rendition: VideoRendition, threads: int) -> dict[str, str | None]:
+    gop = str(plan.grid.gop_frames)
+    options: dict[str, str | None] = {
+        "c:v": plan.encoder.ffmpeg_name,
+        "preset": plan.preset,
+        "profile:v": rendition.profile,
+        "level:v": rendition.level,
+        "b:v": str(rendition.bitrate),
+        "maxrate": str(rendition.max_rate),
+        "bufsize": str(rendition.buffer_size),
+        "g": gop,
+        "keyint_min": gop,
+        **plan.encoder.options,
+    }
+    return options | ({"threads": str(threads)} if threads else {})
+
+
+def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
+    grid = plan.grid
+    return {
+        "frames:v": str(grid.frames_in(first_segment, segments)),
+        "fps_mode": "passthrough",
+        **_ANONYMOUS,
+        "video_track_timescale": str(grid.timescale),
+        "output_ts_offset": _seconds(grid.start(first_segment)),
+        "movflags": f"{_CMAF}+frag_keyframe+frag_discont",
+        "flush_packets": "1",
+        "f": "mp4",
+    }
+
+
+def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
+    """Encode the whole sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+
+    The assembler joins the frames to segments at the video's boundaries. Raises ValueError when there is no sound.
+    """
+    if plan.audio is None or plan.source.audio is None:
+        raise ValueError("the source has no sound")
+    length = _seconds(plan.grid.duration)
+    graph = ",".join(
+        (
+            f"[0:{plan.source.audio.index}]" + _on_own_clock("asetpts", plan.source.first),
+            f"aresample={AUDIO_RATE}:async=1:first_pts=0",
+            "aformat=sample_fmts=fltp:channel_layouts=stereo",
+            f"apad=whole_dur={length}",
+            f"atrim=end={length}[{AUDIO}]",
+        )
+    )
+    options: dict[str, str | None] = {
+        "c:a": AAC.ffmpeg_name,
+        "b:a": str(plan.audio.bitrate),
+        **_ANONYMOUS,
+        "movflags": f"{_CMAF}+frag_every_frame",
+        "f": "mp4",
+    }
+    return FfmpegCommand(
+        inputs=(_input(plan, source),),
+        filter_graph=graph,
+        outputs=(Output(target=AUDIO, maps=(f"[{AUDIO}]",), options=options),),
+    )
+
+
+def index_command(source: str, *, demuxer: str) -> FfmpegCommand:
+    """Copy, not encode, a source without a reliable index into Matroska, which has one; target `indexed`.
+
+    AVI gives packets without presentation times, which Matroska refuses: they are generated.
+    """
+    opening: dict[str, str | None] = {
+        "fflags": "+genpts",
+        "f": demuxer,
+        "protocol_whitelist": _PROTOCOLS,
+        "copyts": None,
+    }
+    copy: dict[str, str | None] = {"c": "copy", "map_metadata": "-1", "map_chapters": "-1", "f": "matroska"}
+    return FfmpegCommand(
+        inputs=(Input(path=source, options=opening),),
+        outputs=(Output(target="indexed", maps=("0:V:0", "0:a:0?"), options=copy),),
+    )
+
+
+def decode_command(path: str) -> FfmpegCommand:
+    """Decode a sample of our own output to nothing: its frame count and its silence prove that it plays."""
+    return FfmpegCommand(
+        inputs=(Input(path=path, options={"f": "mov", "protocol_whitelist": _PROTOCOLS}),),
+        outputs=(Output(target="nothing", maps=("0:v:0",), options={"f": "null"}),),
+    )
+
+
+def streams_command(binary: str, path: str, *, demuxer: str) -> list[str]:
+    """The ffprobe command whose output `parse_ffprobe` reads."""
+    return [*_probe(binary, demuxer), "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
+
+
+def packets_command(binary: str, path: str, *, demuxer: str, stream: int) -> list[str]:
+    """The ffprobe command whose output `parse_packets` reads."""
+    wanted = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,flags", "-of", "csv=p=0"]
+    return [*_probe(binary, demuxer), *wanted, f"file:{path}"]
+
+
+def _probe(binary: str, demuxer: str) -> list[str]:
+    return [binary, "-v", "error", "-f", demuxer, "-protocol_whitelist", _PROTOCOLS]
+
+
+def _seconds(time: Fraction) -> str:
+    """Seconds to the microsecond, which is all that ffmpeg reads; grid times are whole microseconds anyway."""
+    return f"{float(max(time, Fraction(0))):.6f}"
+
+
+def _ratio(number: Fraction) -> str:
+    return f"{number.numerator}/{number.denominator}"

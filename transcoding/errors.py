@@ -1,0 +1,49 @@
+"""What can go wrong with a transcode, as classes: whose fault it is and whether trying again can help.
+
+TranscodeError
+├── InputRejected        the uploader's file is the problem; never retried
+├── InputChanged         the source object is no longer the one that was inspected; never retried
+├── EncoderFailed        ffmpeg or the machine under it failed; retried
+├── ProcessStalled       nothing moved for too long; retried
+└── VerificationFailed   what came out is not what was planned; retried, since a broken worker can do that
+"""
+
+
+class TranscodeError(Exception):
+    """Base of every error that the platform raises on purpose about a video or its encoding."""
+
+    code = "transcode_error"
+    retryable = False
+
+
+class InputRejected(TranscodeError):
+    """The source file itself is the problem; trying again cannot help."""
+
+    code = "input_rejected"
+
+
+class InputChanged(TranscodeError):
+    """The source object was deleted or replaced after it was inspected."""
+
+    code = "input_changed"
+
+
+class EncoderFailed(TranscodeError):
+    """ffmpeg ended with an error that the source does not explain."""
+
+    code = "encoder_failed"
+    retryable = True
+
+
+class ProcessStalled(TranscodeError):
+    """A process neither read, wrote nor advanced for longer than the stall limit."""
+
+    code = "process_stalled"
+    retryable = True
+
+
+class VerificationFailed(TranscodeError):
+    """The output differs from the plan: frames, decode times, key frames, identity or decodability."""
+
+    code = "verification_failed"
+    retryable = True

@@ -1,0 +1,156 @@
+"""The frame grid: one constant rate, on which every boundary of every output is a whole number of ticks."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+GOP_SECONDS = 2
+SEGMENT_GOPS = 2
+
+STANDARD_RATES = tuple(
+    Fraction(numerator, denominator)
+    for numerator, denominator in (
+        (60, 1),
+        (60000, 1001),
+        (50, 1),
+        (48, 1),
+        (30, 1),
+        (30000, 1001),
+        (25, 1),
+        (24, 1),
+        (24000, 1001),
+        (20, 1),
+        (15, 1),
+        (15000, 1001),
+        (25, 2),
+        (12, 1),
+        (10, 1),
+        (8, 1),
+        (6, 1),
+        (5, 1),
+    )
+)
+"""Frames per second that outputs can have, highest first."""
+
+_NTSC_DENOMINATOR = 1001
+_SLOT_TOLERANCE = Fraction(2, 5)
+"""How far from its slot, in frames, a constant-rate frame may lie: containers round to 1 ms or 1/90000 s."""
+_NEAR = Fraction(1, 50)
+_RATE_OF_ONE_FRAME = Fraction(25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameGrid:
+    """Rate and length of the output, and where its GOPs, segments and ticks lie."""
+
+    rate: Fraction
+    total_frames: int
+
+    def __post_init__(self) -> None:
+        if self.rate not in STANDARD_RATES:
+            raise ValueError(f"{self.rate} is not a standard frame rate")
+        if self.total_frames < 1:
+            raise ValueError("a video has at least one frame")
+
+    @property
+    def gop_frames(self) -> int:
+        """Distance of key frames, in frames."""
+        return math.ceil(GOP_SECONDS * self.rate)
+
+    @property
+    def segment_frames(self) -> int:
+        """Length of every segment but the last, in frames."""
+        return SEGMENT_GOPS * self.gop_frames
+
+    @property
+    def timescale(self) -> int:
+        """Ticks per second of the video tracks."""
+        return self.rate.numerator if self.rate.denominator == _NTSC_DENOMINATOR else int(self.rate * 1000)
+
+    @property
+    def frame_ticks(self) -> int:
+        """Length of one frame, in ticks."""
+        return int(self.timescale / self.rate)
+
+    @property
+    def total_segments(self) -> int:
+        """Segments of every rendition; the last may be shorter than the others."""
+        return -(-self.total_frames // self.segment_frames)
+
+    @property
+    def duration(self) -> Fraction:
+        """Length of the video, in seconds."""
+        return self.total_frames / self.rate
+
+    def first_frame(self, segment: int) -> int:
+        """Number of the first frame of a segment; of `total_segments`, the end of the video."""
+        return min(segment * self.segment_frames, self.total_frames)
+
+    def frames_in(self, first_segment: int, segments: int = 1) -> int:
+        """How many frames these segments hold."""
+        return self.first_frame(first_segment + segments) - self.first_frame(first_segment)
+
+    def start(self, segment: int) -> Fraction:
+        """When a segment starts, in seconds."""
+        return self.first_frame(segment) / self.rate
+
+
+def snap_rate(rate: Fraction) -> Fraction:
+    """The standard rate for a measured one: the near one, else the next higher, so that no frame is lost (up to 60)."""
+    if rate > STANDARD_RATES[0] * (1 + _NEAR):
+        rate /= math.ceil(rate / STANDARD_RATES[0] - _NEAR)
+    nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
+    if abs(nearest - rate) <= rate * _NEAR:
+        return nearest
+    return min((standard for standard in STANDARD_RATES if standard >= rate), default=STANDARD_RATES[0])
+
+
+def constant_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction | None:
+    """The standard rate on whose grid every one of these ascending presentation times has a slot of its own.
+
+    Times are in units of `time_base` seconds. None: the source's rate varies, or is none of the standard ones.
+    """
+    if len(ticks) < 2 or ticks[-1] <= ticks[0]:  # noqa: PLR2004 - one frame has no rate
+        return None
+    mean = Fraction(len(ticks) - 1) / ((ticks[-1] - ticks[0]) * time_base)
+    candidates = sorted(STANDARD_RATES, key=lambda rate: abs(rate - mean))[:2]
+    return next((rate for rate in candidates if _every_slot_taken(ticks, time_base * rate)), None)
+
+
+def _every_slot_taken(ticks: Sequence[int], frames_per_tick: Fraction) -> bool:
+    """Whether frame n lies within the tolerance of slot n; in whole numbers, as films have half a million frames."""
+    numerator, denominator = frames_per_tick.as_integer_ratio()
+    allowed = int(_SLOT_TOLERANCE * denominator)
+    first = ticks[0]
+    return all(abs((tick - first) * numerator - slot * denominator) <= allowed for slot, tick in enumerate(ticks))
+
+
+def usual_gap(ticks: Sequence[int]) -> int:
+    """The median distance of these ascending presentation times, in their own unit; 0 when there is only one."""
+    gaps = sorted(later - earlier for earlier, later in pairwise(ticks) if later > earlier)
+    return gaps[len(gaps) // 2] if gaps else 0
+
+
+def varying_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction:
+    """A standard rate for frames without a constant one, near the usual distance between two of them.
+
+    Of rates as near as 29.97 and 30 it is the one that has a slot for every frame, if there is one: a clip that only
+    misses some frames of a constant rate then loses none of the others.
+    """
+    gap = usual_gap(ticks) * time_base
+    if not gap:
+        return _RATE_OF_ONE_FRAME
+    near = snap_rate(1 / gap)
+    alike = sorted(STANDARD_RATES, key=lambda rate: abs(rate - near))[:2]
+    fitting = [rate for rate in alike if abs(rate - near) <= near * _NEAR and _no_slot_shared(ticks, time_base * rate)]
+    return next(iter(fitting), near)
+
+
+def _no_slot_shared(ticks: Sequence[int], frames_per_tick: Fraction) -> bool:
+    """Whether no two frames come nearest to the same slot; of those that do, only the later one is shown."""
+    numerator, denominator = frames_per_tick.as_integer_ratio()
+    first = ticks[0]
+    slots = [(2 * (tick - first) * numerator + denominator) // (2 * denominator) for tick in ticks]
+    return all(earlier < later for earlier, later in pairwise(slots))

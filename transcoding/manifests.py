@@ -1,0 +1,86 @@
+"""Playlists from rows: pure text. Promises come from the plan and never change while a playlist grows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+HLS_CONTENT_TYPE = "application/vnd.apple.mpegurl"
+INIT_NAME = "init.mp4"
+_VERSION = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoVariant:
+    """One video rendition as the master playlist lists it. Bandwidths in bits per second, without the sound's."""
+
+    name: str
+    width: int
+    height: int
+    frame_rate: Fraction
+    codecs: str
+    peak_bandwidth: int
+    average_bandwidth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioVariant:
+    """The sound rendition as the master playlist lists it. Bandwidths in bits per second."""
+
+    name: str
+    codecs: str
+    channels: int
+    peak_bandwidth: int
+    average_bandwidth: int
+
+
+def segment_name(number: int) -> str:
+    """The relative address of a segment."""
+    return f"{number}.m4s"
+
+
+def master_playlist(videos: Sequence[VideoVariant], audio: AudioVariant | None) -> str:
+    """The HLS master playlist; every rendition's own playlist is `<name>/index.m3u8` beside it."""
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    if audio is not None:
+        lines.append(
+            f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{audio.name}",NAME="{audio.name}",DEFAULT=YES,AUTOSELECT=YES,'
+            f'CHANNELS="{audio.channels}",URI="{audio.name}/index.m3u8"'
+        )
+    for video in videos:
+        lines += [_stream_inf(video, audio), f"{video.name}/index.m3u8"]
+    return "\n".join(lines) + "\n"
+
+
+def _stream_inf(video: VideoVariant, audio: AudioVariant | None) -> str:
+    peak = video.peak_bandwidth + (audio.peak_bandwidth if audio else 0)
+    average = video.average_bandwidth + (audio.average_bandwidth if audio else 0)
+    codecs = ",".join([video.codecs] + ([audio.codecs] if audio else []))
+    group = f',AUDIO="{audio.name}"' if audio else ""
+    return (
+        f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},"
+        f'CODECS="{codecs}",RESOLUTION={video.width}x{video.height},FRAME-RATE={float(video.frame_rate):.3f}{group}'
+    )
+
+
+def media_playlist(durations: Sequence[Fraction], *, target_seconds: int) -> str:
+    """The HLS playlist of one finished rendition: its segments' lengths in seconds, in order, from segment 0."""
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_VERSION}",
+        f"#EXT-X-TARGETDURATION:{target_seconds}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f'#EXT-X-MAP:URI="{INIT_NAME}"',
+    ]
+    for number, duration in enumerate(durations):
+        lines += [f"#EXTINF:{float(duration):.6f},", segment_name(number)]
+    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def target_seconds(segment: Fraction) -> int:
+    """The TARGETDURATION of every rendition: no segment, rounded to whole seconds, is longer.
+
+    Sound segments end at the frame nearest to the boundary, so they may be 1/47 s longer than the picture's.
+    """
+    return max(1, round(segment + Fraction(1024, 48_000)))

@@ -1,0 +1,296 @@
+"""Facts about a source: what ffprobe's JSON and packet lists say, as values."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+from transcoding import records
+from transcoding.errors import InputRejected
+from transcoding.grid import FrameGrid, constant_rate, usual_gap, varying_rate
+
+_HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+_PROGRESSIVE = frozenset({"progressive", "unknown", ""})
+_FULL_TURN = 360
+_HALF_TURN = 180
+_MOST_FRAMES_MISSING = Fraction(1, 10)
+"""Share of the announced duration that may be missing before a source counts as truncated."""
+_SLACK_SECONDS = 2
+
+
+class SourceWarning(StrEnum):
+    """What about a source a person should know; each has a right handling by default."""
+
+    VARIABLE_FRAME_RATE = "variable_frame_rate"
+    ROTATED = "rotated"
+    INTERLACED = "interlaced"
+    HDR = "hdr"
+    NO_AUDIO = "no_audio"
+    EXTRA_STREAMS = "extra_streams"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Pixel size of a picture as a viewer sees it; sources may have odd sides, renditions never have."""
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a picture has positive sides, got {self.width}x{self.height}")
+
+    @property
+    def short_side(self) -> int:
+        """The side that names a rung: 1080 for 1920x1080 and for 1080x1920."""
+        return min(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoStream:
+    """The picture track that is transcoded. `display` has rotation and pixel aspect ratio applied."""
+
+    index: int
+    codec: str
+    display: Resolution
+    rotation: int
+    pixel_format: str
+    interlaced: bool
+    hdr: bool
+    time_base: Fraction
+    bit_rate: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioStream:
+    """The sound track that is transcoded."""
+
+    index: int
+    codec: str
+    channels: int
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaInfo:
+    """What a source contains: its first real video track, its first sound track, and how many streams in all.
+
+    `duration` is what the header announces for the video track, in seconds; None where the container does not say.
+    """
+
+    format_name: str
+    duration: Fraction | None
+    streams: int
+    video: VideoStream
+    audio: AudioStream | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameTiming:
+    """When frames are shown: the first one (seconds on the source's clock) and the grid they are put on."""
+
+    first: Fraction
+    rate: Fraction
+    constant: bool
+    total_frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """All that planning needs to know of an inspected source; stored with the video.
+
+    They are measured on the working copy: the source itself, or where `remuxed`, a copy of its streams in a container
+    with an index. `demuxer` is the one that ffmpeg is forced to use on it, `first` the time of the first video frame on
+    its clock in seconds.
+    """
+
+    demuxer: str
+    remuxed: bool
+    video: VideoStream
+    audio: AudioStream | None
+    first: Fraction
+    rate: Fraction
+    constant: bool
+    total_frames: int
+    warnings: tuple[SourceWarning, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The facts as JSON-ready values; `records.from_json` reads them back."""
+        return {name: records.to_json(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @property
+    def grid(self) -> FrameGrid:
+        """The frame grid of every output of this source."""
+        return FrameGrid(rate=self.rate, total_frames=self.total_frames)
+
+
+def parse_ffprobe(text: str) -> MediaInfo:
+    """Read `ffprobe -of json -show_format -show_streams`. Raises InputRejected when there is no video track in it."""
+    document = json.loads(text)
+    streams = document.get("streams", [])
+    video = next((stream for stream in streams if _is_video(stream)), None)
+    audio = next((stream for stream in streams if _is_audio(stream)), None)
+    if video is None:
+        raise InputRejected("the file has no video track")
+    return MediaInfo(
+        format_name=document.get("format", {}).get("format_name", ""),
+        duration=_track_duration(video),
+        streams=len(streams),
+        video=_video(video),
+        audio=_audio(audio) if audio else None,
+    )
+
+
+def _is_video(stream: Mapping[str, Any]) -> bool:
+    """Whether this is moving picture: cover art is listed as video too."""
+    return (
+        stream.get("codec_type") == "video"
+        and not stream.get("disposition", {}).get("attached_pic")
+        and stream.get("width", 0) > 0
+    )
+
+
+def _is_audio(stream: Mapping[str, Any]) -> bool:
+    return stream.get("codec_type") == "audio" and int(stream.get("sample_rate", 0)) > 0
+
+
+def _video(stream: Mapping[str, Any]) -> VideoStream:
+    rotation = _rotation(stream)
+    return VideoStream(
+        index=stream["index"],
+        codec=stream.get("codec_name", "unknown"),
+        display=_display_size(stream, turned=rotation % _HALF_TURN != 0),
+        rotation=rotation,
+        pixel_format=stream.get("pix_fmt", "unknown"),
+        interlaced=stream.get("field_order", "") not in _PROGRESSIVE,
+        hdr=stream.get("color_transfer") in _HDR_TRANSFERS,
+        time_base=Fraction(stream["time_base"]),
+        bit_rate=int(stream["bit_rate"]) if stream.get("bit_rate", "").isdigit() else None,
+    )
+
+
+def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
+    """The announced length of one track: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska."""
+    if "duration" in stream:
+        return _fraction(stream["duration"])
+    hours, _, rest = str(stream.get("tags", {}).get("DURATION", "")).partition(":")
+    minutes, _, seconds = rest.partition(":")
+    parts = [_fraction(part) for part in (hours, minutes, seconds)]
+    if any(part is None for part in parts):
+        return None
+    return sum((part * unit for part, unit in zip(parts, (3600, 60, 1), strict=True) if part is not None), Fraction(0))
+
+
+def _rotation(stream: Mapping[str, Any]) -> int:
+    """Clockwise degrees that a player turns the picture by: 0, 90, 180 or 270."""
+    sides = (entry["rotation"] for entry in stream.get("side_data_list", ()) if "rotation" in entry)
+    return round(-float(next(sides, 0)) / 90) * 90 % _FULL_TURN
+
+
+def _display_size(stream: Mapping[str, Any], *, turned: bool) -> Resolution:
+    width, height = int(stream["width"]), int(stream["height"])
+    aspect = _fraction(str(stream.get("sample_aspect_ratio", "1:1")).replace(":", "/"))
+    if aspect:
+        width = max(1, round(width * aspect))
+    return Resolution(width=height, height=width) if turned else Resolution(width=width, height=height)
+
+
+def _audio(stream: Mapping[str, Any]) -> AudioStream:
+    return AudioStream(
+        index=stream["index"],
+        codec=stream.get("codec_name", "unknown"),
+        channels=int(stream.get("channels", 0)),
+        sample_rate=int(stream["sample_rate"]),
+    )
+
+
+def _fraction(text: object) -> Fraction | None:
+    try:
+        return Fraction(str(text))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One coded frame: presentation time and duration in ticks of the stream's time base."""
+
+    pts: int
+    duration: int
+    key: bool
+    discard: bool
+
+
+def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
+    """Read `ffprobe -show_entries packet=pts,duration,flags -of csv=p=0`; packets without a time are left out."""
+    for line in lines:
+        fields = line.strip().split(",")
+        if len(fields) >= 3 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the three asked for
+            duration = int(fields[1]) if fields[1].isdigit() else 0
+            yield Packet(int(fields[0]), duration, key=fields[2].startswith("K"), discard="D" in fields[2])
+
+
+def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:
+    """Find the first shown frame, the rate and the number of frames on that rate's grid.
+
+    Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
+    makes those behind it decodable. Raises InputRejected when nothing is left.
+    """
+    coded = list(packets)
+    first_key = next((packet for packet in coded if packet.key), None)
+    shown = [packet for packet in coded if first_key and not packet.discard and packet.pts >= first_key.pts]
+    if not shown:
+        raise InputRejected("the video track has no frame that can be decoded")
+    ticks = sorted(packet.pts for packet in shown)
+    first = ticks[0] * time_base
+    rate = constant_rate(ticks, time_base)
+    if rate is not None:
+        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(ticks))
+    # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
+    gap = usual_gap(ticks)
+    end = max(packet.pts + (packet.duration or gap) for packet in shown) * time_base
+    rate = varying_rate(ticks, time_base)
+    return FrameTiming(first=first, rate=rate, constant=False, total_frames=max(1, round((end - first) * rate)))
+
+
+def source_facts(media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool) -> SourceFacts:
+    """Put together what planning needs. Raises InputRejected when the file ends long before it says it does."""
+    _refuse_truncated(media, timing)
+    return SourceFacts(
+        demuxer=demuxer,
+        remuxed=remuxed,
+        video=media.video,
+        audio=media.audio,
+        first=timing.first,
+        rate=timing.rate,
+        constant=timing.constant,
+        total_frames=timing.total_frames,
+        warnings=tuple(_warnings(media, timing)),
+    )
+
+
+def _refuse_truncated(media: MediaInfo, timing: FrameTiming) -> None:
+    """Refuse a file whose frames stop long before its announced end, as those of a broken-off upload do.
+
+    Matroska announces the end on its own clock, which a copied transport stream starts anywhere.
+    """
+    if media.duration is None:
+        return
+    there = max(timing.first, Fraction(0)) + timing.total_frames / timing.rate
+    if media.duration - there > max(_SLACK_SECONDS, media.duration * _MOST_FRAMES_MISSING):
+        raise InputRejected(f"the file is truncated: {float(there):.1f} of {float(media.duration):.1f} s are there")
+
+
+def _warnings(media: MediaInfo, timing: FrameTiming) -> Sequence[SourceWarning]:
+    shown = 1 + (media.audio is not None)
+    told = {
+        SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
+        SourceWarning.ROTATED: media.video.rotation != 0,
+        SourceWarning.INTERLACED: media.video.interlaced,
+        SourceWarning.HDR: media.video.hdr,
+        SourceWarning.NO_AUDIO: media.audio is None,
+        SourceWarning.EXTRA_STREAMS: media.streams > shown,
+    }
+    return [warning for warning, applies in told.items() if applies]

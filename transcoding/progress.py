@@ -1,0 +1,23 @@
+"""ffmpeg's `-progress` output as events."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: frames written so far, and whether this was the last report."""
+
+    frame: int
+    ended: bool
+
+
+def parse_progress(lines: Iterable[str]) -> Iterator[Progress]:
+    """Turn blocks of `key=value` lines into events, one per block. Unknown keys and values like N/A are ignored."""
+    frame = 0
+    for line in lines:
+        key, _, value = line.strip().partition("=")
+        if key == "frame" and value.strip().isdigit():
+            frame = int(value)
+        elif key == "progress":
+            yield Progress(frame=frame, ended=value == "end")
