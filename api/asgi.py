@@ -1,0 +1,111 @@
+"""What ASGI applications of ours share: types, problem documents, and a cap on ordinary request bodies."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from api.problems import MEDIA_TYPE, Problem, too_large
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+DRAIN_BYTES = 16 * 1024 * 1024
+DRAIN_SECONDS = 2.0
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Look up a request header by its lower-case name."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def declared_length(scope: Scope) -> int | None:
+    """Read Content-Length; None for a chunked body."""
+    text = header(scope, b"content-length")
+    return int(text) if text and text.isdecimal() else None
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    """Answer with a whole JSON body."""
+    await _start(send, status, "application/json", body, headers)
+    await send({"type": "http.response.body", "body": body})
+
+
+class Body:
+    """A `receive` that counts the body and knows when it is over."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.size = 0
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.size += len(message.get("body", b""))
+        self.ended = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Throw a bounded part of the rest away, for a bounded time."""
+        enough = self.size + DRAIN_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self.ended and self.size < enough:
+                    await self()
+
+
+async def refuse(scope: Scope, body: Body, send: Send, problem: Problem) -> None:
+    """Answer with a problem although the body may still be on its way.
+
+    Closing a socket with unread bytes in it resets the connection, and the client may lose the answer. So the answer
+    goes out first, then some of the body is thrown away, then the connection is closed.
+    """
+    answer = problem.body(scope["path"])
+    closing = {} if body.ended else {"Connection": "close"}
+    await _start(send, problem.status, MEDIA_TYPE, answer, {**problem.headers, **closing})
+    await send({"type": "http.response.body", "body": answer, "more_body": True})
+    if header(scope, b"expect") is None:  # a client that waits for 100 Continue has sent nothing
+        await body.drain()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _start(send: Send, status: int, media_type: str, body: bytes, headers: Mapping[str, str]) -> None:
+    fields = {"Content-Type": media_type, "Content-Length": str(len(body)), **headers}
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+class BodyLimit:
+    """A cap on request bodies, in front of an application that spools them to disk before it looks at them (Django)."""
+
+    def __init__(self, app: App, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = Body(receive)
+
+        async def limited() -> Message:
+            message = await body()
+            self._check(body.size)
+            return message
+
+        try:
+            self._check(declared_length(scope) or 0)
+            await self._app(scope, limited, send)
+        except _BodyTooLargeError:
+            await refuse(scope, body, send, too_large(f"The request body is larger than {self._max_bytes} bytes."))
+
+    def _check(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise _BodyTooLargeError
+
+
+class _BodyTooLargeError(Exception):
+    pass

@@ -1,0 +1,222 @@
+"""Every error of the HTTP API is an RFC 9457 problem document with a stable `code`.
+
+Raise `Problem` anywhere below a view. Foreign errors (REST framework's, Django's, the database's, the core's) are
+translated here and nowhere else.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions as rest
+from rest_framework.views import set_rollback
+
+from transcoding.errors import InputRejected, TranscodeError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = "5"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request; nested fields are dotted, `field` is empty for the whole body."""
+
+    field: str
+    detail: str
+
+
+@dataclass(kw_only=True, eq=False)
+class Problem(Exception):  # noqa: N818 - the name of the thing in RFC 9457
+    """An answer that is an error. `code` is for programs and never changes, `detail` is for people."""
+
+    status: int
+    code: str
+    detail: str
+    retryable: bool = False
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.detail
+
+    def document(self, instance: str) -> dict[str, Any]:
+        """Render as JSON; `instance` is the path that was asked for."""
+        document = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "code": self.code,
+            "retryable": self.retryable,
+        }
+        if self.errors:
+            document["errors"] = [{"field": error.field, "detail": error.detail} for error in self.errors]
+        return document
+
+    def body(self, instance: str) -> bytes:
+        return json.dumps(self.document(instance)).encode()
+
+
+def not_found(what: str) -> Problem:
+    """Say that `what` ("video", "job") does not exist, or is not the asker's, which looks the same."""
+    return Problem(status=404, code=f"{what}_not_found", detail=f"There is no such {what}.")
+
+
+def wrong_field(name: str, detail: str, *, code: str = "invalid", status: int = 422) -> Problem:
+    """Say what is wrong with one field."""
+    return Problem(status=status, code=code, detail=f"{name}: {detail}", errors=(FieldError(name, detail),))
+
+
+def problem_response(problem: Problem, instance: str) -> HttpResponse:
+    return HttpResponse(
+        problem.body(instance), status=problem.status, content_type=MEDIA_TYPE, headers=dict(problem.headers)
+    )
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """REST framework's hook. None lets an unknown error become Django's 500, with its traceback logged."""
+    problem = problem_of(error)
+    if problem is None:
+        return None
+    set_rollback()
+    return problem_response(problem, context["request"].path)
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """Translate an error into the problem that it means, or None: a bug of ours."""
+    return next((translate(error) for kind, translate in _MEANINGS if isinstance(error, kind)), None)
+
+
+def too_large(detail: str, *, field: str = "") -> Problem:
+    errors = (FieldError(field, detail),) if field else ()
+    return Problem(status=413, code="too_large", detail=detail, errors=errors)
+
+
+def unavailable(code: str, detail: str) -> Problem:
+    """Say that something behind us is away and that trying again can help."""
+    return Problem(status=503, code=code, detail=detail, retryable=True, headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+def internal_error() -> Problem:
+    return Problem(status=500, code="internal_error", detail="Something went wrong on our side.")
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_response(problem_of(exception) or _malformed(exception), request.path)
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_response(_forbidden(exception), request.path)
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_response(_nothing_here(exception), request.path)
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    return problem_response(internal_error(), request.path)
+
+
+def _itself(problem: Problem) -> Problem:
+    return problem
+
+
+def _nothing_here(_error: Exception) -> Problem:
+    return Problem(status=404, code="not_found", detail="There is nothing at this address.")
+
+
+def _forbidden(_error: Exception) -> Problem:
+    return Problem(status=403, code="permission_denied", detail="This is not allowed.")
+
+
+def _too_much(_error: Exception) -> Problem:
+    return too_large("The request body is too large.")
+
+
+def _malformed(_error: Exception) -> Problem:
+    return Problem(status=400, code="bad_request", detail="The request is malformed.")
+
+
+def _no_database(error: Exception) -> Problem:
+    log.error("database unavailable", exc_info=error)
+    return unavailable("database_unavailable", "The database cannot be reached.")
+
+
+def _validation(error: rest.ValidationError) -> Problem:
+    errors = tuple(_flatten(error.detail))
+    return Problem(
+        status=422,
+        code="invalid",
+        detail="; ".join(f"{e.field}: {e.detail}" if e.field else e.detail for e in errors),
+        errors=errors,
+    )
+
+
+def _flatten(detail: object, path: str = "") -> Iterator[FieldError]:
+    """Walk REST framework's nested error lists and dicts."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            yield from _flatten(inner, path if name == "non_field_errors" else _join(path, str(name)))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            yield from _flatten(inner, _join(path, str(index)) if isinstance(inner, dict | list) else path)
+    else:
+        yield FieldError(path, str(detail))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _rest(error: rest.APIException) -> Problem:
+    detail = error.detail
+    return Problem(
+        status=error.status_code,
+        code=getattr(detail, "code", error.default_code),
+        detail=str(detail),
+        retryable=isinstance(error, rest.Throttled),
+        headers=_rest_headers(error),
+    )
+
+
+def _rest_headers(error: rest.APIException) -> dict[str, str]:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(round(wait))
+    return headers
+
+
+def _transcode(error: TranscodeError) -> Problem:
+    """The uploader's fault is 422; what may pass is 503; the rest is ours."""
+    if isinstance(error, InputRejected):
+        return Problem(status=422, code=error.code, detail=str(error))
+    log.error("request failed", exc_info=error)
+    if error.retryable:
+        return unavailable(error.code, "A part of the platform cannot be reached.")
+    return Problem(status=500, code=error.code, detail="Something went wrong on our side.")
+
+
+_MEANINGS: Sequence[tuple[type[Exception], Callable[[Any], Problem]]] = (
+    (Problem, _itself),
+    (rest.ValidationError, _validation),
+    (rest.APIException, _rest),
+    (Http404, _nothing_here),
+    (PermissionDenied, _forbidden),
+    (RequestDataTooBig, _too_much),
+    (SuspiciousOperation, _malformed),
+    (OperationalError, _no_database),
+    (InterfaceError, _no_database),
+    (TranscodeError, _transcode),
+)
+"""The first match counts, so the narrower kind comes first."""

@@ -1,0 +1,257 @@
+"""A folder as object store, for a single machine without an S3 server."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from storage.errors import ObjectChanged, ObjectNotFound, RangeNotAvailable, StorageUnavailable, UploadNotFound
+from storage.keys import check_key, check_prefix
+from storage.protocol import Multipart, Progress, Stored
+from storage.transfer import Tally
+
+BLOCK_BYTES = 1024 * 1024
+_MOVES = 5
+"""How often a rename is tried: a delete of the folder's last object may take the folder away in between."""
+
+
+class LocalStore:
+    """ObjectStore on a folder.
+
+    `objects/` holds each object under its key, `incoming/` what is being written, `uploads/` the open multipart
+    uploads. All three share a file system, so that a rename makes an object appear whole or not at all. Content types
+    are not kept: nobody reads from here but the platform, which knows them.
+    """
+
+    def __init__(self, root: Path, *, part_bytes: int) -> None:
+        self.part_bytes = part_bytes
+        self._objects = root / "objects"
+        self._incoming = root / "incoming"
+        self._uploads = root / "uploads"
+
+    def put(self, key: str, data: bytes | bytearray, content_type: str) -> Stored:  # noqa: ARG002 - see the class
+        with _meaning(check_key(key)), self._new_file() as file:
+            file.write(data)
+            return self._publish(file, key)
+
+    def put_file(self, key: str, path: Path, content_type: str, on_bytes: Progress | None = None) -> Stored:  # noqa: ARG002
+        check_key(key)
+        with path.open("rb") as source, _meaning(key), self._new_file() as file:
+            _copy(source, file, Tally(on_bytes))
+            return self._publish(file, key)
+
+    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
+        return b"".join(self.open(key, start, end))
+
+    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        if start == end:
+            return iter(())
+        file = self._open(key)
+        size = os.fstat(file.fileno()).st_size
+        if start >= size and start > 0:
+            file.close()
+            raise RangeNotAvailable(key)
+        return _blocks(key, file, start, size if end is None else min(end, size))
+
+    def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> Stored:
+        with self._open(key) as source, _removed_on_failure(path):
+            stored = _stored(key, os.fstat(source.fileno()))
+            with _meaning(key), path.open("wb") as file:
+                _copy(source, file, Tally(on_bytes))
+            self._check_unchanged(stored)
+        return stored
+
+    def _check_unchanged(self, stored: Stored) -> None:
+        try:
+            now = self.head(stored.key)
+        except ObjectNotFound as error:
+            raise ObjectChanged(stored.key) from error
+        if now.etag != stored.etag:
+            raise ObjectChanged(stored.key)
+
+    def head(self, key: str) -> Stored:
+        with _meaning(key):
+            return _stored(key, self._path(key).stat())
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self._path(key)
+            with _meaning(key):
+                path.unlink(missing_ok=True)
+                self._remove_empty_folders(path)
+
+    def delete_prefix(self, prefix: str) -> int:
+        keys = [stored.key for stored in self.list(prefix)]
+        self.delete(keys)
+        return len(keys)
+
+    def list(self, prefix: str) -> Iterator[Stored]:
+        check_prefix(prefix)
+        top = self._objects / prefix.rpartition("/")[0]
+        found = (Path(folder, name) for folder, _, names in os.walk(top) for name in names)
+        keys = (path.relative_to(self._objects).as_posix() for path in found)
+        for key in sorted((key for key in keys if key.startswith(prefix)), key=str.encode):
+            with contextlib.suppress(ObjectNotFound):  # deleted since the walk
+                yield self.head(key)
+
+    def begin_multipart(self, key: str, content_type: str) -> str:  # noqa: ARG002 - see the class
+        upload_id = uuid4().hex
+        with _meaning(check_key(key)):
+            folder = self._uploads / upload_id
+            folder.mkdir(parents=True)
+            (folder / "data").touch()
+            (folder / "key").write_text(key)
+        return upload_id
+
+    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+        """Write the part where it belongs in the whole, so that completing moves a name and no bytes."""
+        folder = self._upload(key, upload_id)
+        etag = uuid4().hex
+        try:
+            with _meaning(key), (folder / "data").open("r+b") as file:
+                file.seek((number - 1) * self.part_bytes)
+                file.write(data)
+                (folder / str(number)).write_text(f"{etag} {len(data)}")
+        except ObjectNotFound as error:  # aborted by somebody else in this moment
+            raise UploadNotFound(key) from error
+        return etag
+
+    def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> Stored:
+        try:
+            folder = self._upload(key, upload_id)
+        except UploadNotFound as error:
+            return self._completed_before(key, error)
+        lengths = [self._part_length(key, folder, number, etag) for number, etag in enumerate(etags, start=1)]
+        if any(length != self.part_bytes for length in lengths[:-1]):
+            raise UploadNotFound(key, "a part that is not the last has another length")
+        with _meaning(key), (folder / "data").open("r+b") as file:
+            file.truncate(sum(lengths))
+            stored = self._publish(file, key)
+        shutil.rmtree(folder, ignore_errors=True)
+        return stored
+
+    def abort_multipart(self, key: str, upload_id: str) -> None:
+        with contextlib.suppress(UploadNotFound):
+            shutil.rmtree(self._upload(key, upload_id), ignore_errors=True)
+
+    def list_multiparts(self, prefix: str) -> Iterator[Multipart]:
+        check_prefix(prefix)
+        for marker in self._uploads.glob("*/key"):
+            with contextlib.suppress(FileNotFoundError):  # completed or aborted since
+                key = marker.read_text()
+                if key.startswith(prefix):
+                    yield Multipart(key, marker.parent.name, datetime.fromtimestamp(marker.stat().st_mtime, UTC))
+
+    def url(self, key: str, expires_seconds: int, content_type: str | None = None) -> str | None:  # noqa: ARG002
+        check_key(key)
+        return None
+
+    def prepare(self) -> None:
+        with _meaning(""):
+            for folder in (self._objects, self._incoming, self._uploads):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._objects / check_key(key)
+
+    def _open(self, key: str) -> IO[bytes]:
+        path = self._path(key)
+        with _meaning(key):
+            return path.open("rb")
+
+    @contextlib.contextmanager
+    def _new_file(self) -> Iterator[IO[bytes]]:
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        path = self._incoming / uuid4().hex
+        with _removed_on_failure(path), path.open("xb") as file:
+            yield file
+
+    def _publish(self, file: IO[bytes], key: str) -> Stored:
+        """Give a written file its key. It reaches the disk first: a row must not name bytes that a crash took."""
+        file.flush()
+        os.fsync(file.fileno())
+        target = self._path(key)
+        for left in reversed(range(_MOVES)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(file.name).rename(target)
+                break
+            except FileNotFoundError:
+                if not left:
+                    raise
+        return _stored(key, os.fstat(file.fileno()))
+
+    def _remove_empty_folders(self, path: Path) -> None:
+        with contextlib.suppress(OSError):  # not empty, or another delete was first
+            for folder in path.parents:
+                if folder == self._objects:
+                    return
+                folder.rmdir()
+
+    def _completed_before(self, key: str, error: UploadNotFound) -> Stored:
+        """Keys are never used twice, so an object there is what this upload became."""
+        try:
+            return self.head(key)
+        except ObjectNotFound:
+            raise error from None
+
+    def _upload(self, key: str, upload_id: str) -> Path:
+        folder = self._uploads / check_key(upload_id)
+        try:
+            if (folder / "key").read_text() == key:
+                return folder
+        except OSError as error:
+            raise UploadNotFound(key) from error
+        raise UploadNotFound(key)
+
+    def _part_length(self, key: str, folder: Path, number: int, etag: str) -> int:
+        try:
+            kept, length = (folder / str(number)).read_text().split()
+        except FileNotFoundError as error:
+            raise UploadNotFound(key, f"no part {number}") from error
+        if kept != etag:
+            raise UploadNotFound(key, f"another part {number}")
+        return int(length)
+
+
+@contextlib.contextmanager
+def _meaning(key: str) -> Iterator[None]:
+    """Say what an error of the file system means for the object it was about."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise ObjectNotFound(key) from error
+    except OSError as error:
+        raise StorageUnavailable(key, str(error)) from error
+
+
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _stored(key: str, stat: os.stat_result) -> Stored:
+    """Every write makes a new file, so these three name the bytes."""
+    return Stored(key, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_ino:x}-{stat.st_size:x}")
+
+
+def _copy(source: IO[bytes], target: IO[bytes], tally: Tally) -> None:
+    while block := source.read(BLOCK_BYTES):
+        target.write(block)
+        tally.add(len(block))
+
+
+def _blocks(key: str, file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    with file, _meaning(key):
+        file.seek(start)
+        while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
+            start += len(block)
+            yield block

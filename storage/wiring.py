@@ -1,0 +1,23 @@
+"""Which store the configuration means."""
+
+from pathlib import Path
+
+from configuration import StorageConfig
+from storage.local import LocalStore
+from storage.protocol import ObjectStore
+from storage.s3 import S3Address, S3Store
+
+
+def store_from(config: StorageConfig) -> ObjectStore:
+    """Build the store of this process. One is enough for all of its threads."""
+    if config.storage == "local":
+        return LocalStore(Path(config.local_storage_path), part_bytes=config.upload_part_bytes)
+    address = S3Address(
+        bucket=config.s3_bucket,
+        region=config.s3_region,
+        endpoint_url=config.s3_endpoint_url,
+        public_endpoint_url=config.s3_public_endpoint_url,
+        access_key=config.s3_access_key,
+        secret_key=config.s3_secret_key,
+    )
+    return S3Store(address, part_bytes=config.upload_part_bytes, parallel_parts=config.parallel_parts)

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+
+from embedded.servers import SeaweedFS
+from storage.local import LocalStore
+from storage.s3 import S3Address, S3Store
+
+PART = 5 * 1024 * 1024
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> LocalStore:
+    store = LocalStore(tmp_path / "store", part_bytes=PART)
+    store.prepare()
+    return store
+
+
+@pytest.fixture(scope="session")
+def s3_address(s3_server: SeaweedFS) -> S3Address:
+    return S3Address(
+        bucket="contract",
+        region="us-east-1",
+        endpoint_url=s3_server.endpoint_url,
+        access_key=s3_server.access_key,
+        secret_key=s3_server.secret_key,
+    )
+
+
+@pytest.fixture(scope="session")
+def s3_store(s3_address: S3Address) -> S3Store:
+    store = S3Store(s3_address, part_bytes=PART, parallel_parts=2)
+    store.prepare()
+    return store

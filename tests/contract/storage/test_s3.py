@@ -1,0 +1,292 @@
+"""What only an S3 store does: addresses for players, retries, and a vendor's errors in our words."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from uuid import uuid4
+
+import botocore.exceptions
+import httpx
+import pytest
+from boto3.session import Session
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from storage.errors import (
+    ObjectChanged,
+    ObjectNotFound,
+    StorageError,
+    StorageRefused,
+    StorageUnavailable,
+)
+from storage.s3 import CODE_MEANINGS, S3Address, S3Store, s3_errors
+
+BYTES = "application/octet-stream"
+PART = 5 * 1024 * 1024
+
+
+@pytest.fixture
+def key(s3_store: S3Store) -> Iterator[str]:
+    key = f"tests/{uuid4()}/segment.m4s"
+    s3_store.put(key, b"0123456789", BYTES)
+    yield key
+    s3_store.delete([key])
+
+
+def address_of(store: S3Store, key: str, content_type: str | None = None) -> str:
+    url = store.url(key, 60, content_type)
+    assert url is not None
+    return url
+
+
+def test_a_presigned_address_needs_no_credentials(s3_store: S3Store, key: str) -> None:
+    answer = httpx.get(address_of(s3_store, key, "video/iso.segment"))
+    assert (answer.status_code, answer.content) == (200, b"0123456789")
+    assert answer.headers["content-type"] == "video/iso.segment"
+
+
+def test_a_presigned_address_takes_ranges(s3_store: S3Store, key: str) -> None:
+    answer = httpx.get(address_of(s3_store, key), headers={"Range": "bytes=2-4"})
+    assert (answer.status_code, answer.content) == (206, b"234")
+
+
+def test_the_bucket_is_private(s3_store: S3Store, key: str) -> None:
+    assert httpx.get(address_of(s3_store, key).partition("?")[0]).status_code == 403
+
+
+def test_a_presigned_address_is_for_one_object(s3_store: S3Store, key: str) -> None:
+    assert httpx.get(address_of(s3_store, key).replace("segment.m4s", "other.m4s")).status_code == 403
+
+
+def test_a_presigned_address_expires(s3_store: S3Store, key: str) -> None:
+    assert httpx.get(address_of(s3_store, key).replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["null", "https://player.example"])
+def test_pages_of_any_origin_may_play(s3_store: S3Store, key: str, origin: str) -> None:
+    answer = httpx.get(address_of(s3_store, key), headers={"Origin": origin})
+    assert answer.headers["access-control-allow-origin"] in ("*", origin)
+
+
+def test_a_preflight_for_ranges_is_allowed(s3_store: S3Store, key: str) -> None:
+    asked = {"Origin": "null", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+    answer = httpx.options(address_of(s3_store, key), headers=asked)
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" in answer.headers
+
+
+def test_players_get_the_public_address(s3_address: S3Address) -> None:
+    public = S3Address(
+        bucket="b", region="us-east-1", endpoint_url="http://10.0.0.1:1", public_endpoint_url="https://media.example",
+        access_key="a", secret_key="s",
+    )  # fmt: skip
+    url = S3Store(public, part_bytes=PART, parallel_parts=1).url("k", 60)
+    assert str(url).startswith("https://media.example/b/k?")
+
+
+def test_wrong_credentials_are_for_a_person_to_mend(s3_address: S3Address) -> None:
+    stranger = S3Address(
+        bucket=s3_address.bucket, region="us-east-1", endpoint_url=s3_address.endpoint_url,
+        access_key=s3_address.access_key, secret_key="wrong",
+    )  # fmt: skip
+    with pytest.raises(StorageRefused) as caught:
+        S3Store(stranger, part_bytes=PART, parallel_parts=1).put("a", b"", BYTES)
+    assert not caught.value.retryable
+
+
+def test_a_missing_bucket_is_not_a_missing_object(s3_address: S3Address) -> None:
+    elsewhere = S3Address(
+        bucket="never-made", region="us-east-1", endpoint_url=s3_address.endpoint_url,
+        access_key=s3_address.access_key, secret_key=s3_address.secret_key,
+    )  # fmt: skip
+    with pytest.raises(StorageRefused):
+        S3Store(elsewhere, part_bytes=PART, parallel_parts=1).get("a")
+
+
+def test_an_address_hides_its_secrets(s3_address: S3Address) -> None:
+    assert s3_address.secret_key not in repr(s3_address)
+
+
+# --- a store that misbehaves on purpose -------------------------------------------------------------------------------
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def scripted_store(*answers: Answer) -> Iterator[S3Store]:
+    """A store at a server that answers each request with the next of `answers`."""
+    script = iter(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            next(script)(self)
+
+        do_GET = do_PUT = do_HEAD = do_POST = answer  # noqa: N815 - http.server's names
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        address = S3Address(
+            bucket="b", region="us-east-1", endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            access_key="a", secret_key="s",
+        )  # fmt: skip
+        try:
+            yield S3Store(address, part_bytes=PART, parallel_parts=1)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def status(code: int, error: str = "") -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        body = f"<Error><Code>{error}</Code></Error>".encode() if error else b""
+        request.send_response(code)
+        request.send_header("ETag", '"e1"')
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def body(data: bytes, *, announced: int, etag: str = "e1", expect_range: str | None = None) -> Answer:
+    """Send `data` of `announced` bytes and hang up when that is less."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        assert request.headers.get("Range") == expect_range
+        request.send_response(206 if expect_range else 200)
+        request.send_header("ETag", f'"{etag}"')
+        request.send_header("Content-Length", str(announced))
+        request.end_headers()
+        request.wfile.write(data)
+        request.close_connection = True
+
+    return answer
+
+
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+
+pytestmark = pytest.mark.usefixtures("_no_pauses")
+
+
+def test_a_store_that_is_busy_is_asked_again() -> None:
+    busy = status(503, "SlowDown")
+    with scripted_store(busy, status(500, "InternalError"), status(200)) as store:
+        assert store.put("a", b"x", BYTES).etag == "e1"
+
+
+def test_a_store_that_stays_busy_is_not_asked_for_ever() -> None:
+    with scripted_store(*[status(503, "SlowDown")] * 9) as store, pytest.raises(StorageUnavailable) as caught:
+        store.put("a", b"x", BYTES)
+    assert caught.value.retryable
+
+
+def test_a_store_that_is_away_is_unavailable() -> None:
+    address = S3Address(
+        bucket="b", region="us-east-1", endpoint_url="http://127.0.0.1:9", access_key="a", secret_key="s"
+    )
+    with pytest.raises(StorageUnavailable):
+        S3Store(address, part_bytes=PART, parallel_parts=1).get("a")
+
+
+def test_a_broken_download_is_taken_up_where_it_stopped() -> None:
+    first = body(b"0123", announced=10)
+    rest = body(b"456789", announced=6, expect_range="bytes=4-9")
+    with scripted_store(first, rest) as store:
+        assert store.get("a") == b"0123456789"
+
+
+def test_a_broken_download_is_not_continued_with_other_bytes() -> None:
+    first = body(b"0123", announced=10)
+    other = body(b"456789", announced=6, etag="e2", expect_range="bytes=4-9")
+    with scripted_store(first, other) as store, pytest.raises(ObjectChanged):
+        store.get("a")
+
+
+def test_a_download_that_never_advances_ends() -> None:
+    answers = [body(b"01", announced=10)] + [body(b"", announced=8, expect_range="bytes=2-9")] * 9
+    with scripted_store(*answers) as store, pytest.raises(StorageUnavailable):
+        store.get("a")
+
+
+def test_a_completion_whose_answer_was_lost_counts(tmp_path: Path) -> None:
+    with scripted_store(status(404, "NoSuchUpload"), status(200)) as store:
+        assert store.complete_multipart("a", "u", ["e"]).etag == "e1"
+    with scripted_store(status(404, "NoSuchUpload"), status(404)) as store, pytest.raises(StorageError):
+        store.complete_multipart("a", "u", ["e"])
+
+
+# --- the translation table --------------------------------------------------------------------------------------------
+
+
+def a_client_error(code: str, http_status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": http_status}}, "GetObject")  # type: ignore[typeddict-item]
+
+
+def every_client_exception() -> list[type[BotoCoreError]]:
+    found = vars(botocore.exceptions).values()
+    return [kind for kind in found if isinstance(kind, type) and issubclass(kind, BotoCoreError)]
+
+
+def an(kind: type[BotoCoreError]) -> BotoCoreError:
+    error = kind.__new__(kind)
+    error.args = ("what happened",)
+    return error
+
+
+@pytest.mark.parametrize("kind", every_client_exception(), ids=lambda kind: kind.__name__)
+def test_no_exception_of_the_client_leaves_the_adapter(kind: type[BotoCoreError]) -> None:
+    with pytest.raises(StorageError) as caught, s3_errors("a"):
+        raise an(kind)
+    assert caught.value.retryable is issubclass(kind, CAN_PASS)
+
+
+CAN_PASS = (HTTPClientError, botocore.exceptions.ConnectionError, botocore.exceptions.IncompleteReadError)
+
+
+@pytest.mark.parametrize(
+    ("code", "http_status", "meaning"),
+    [
+        ("NoSuchKey", 404, ObjectNotFound),
+        ("NoSuchBucket", 404, StorageRefused),
+        ("AccessDenied", 403, StorageRefused),
+        ("InvalidAccessKeyId", 403, StorageRefused),
+        ("SignatureDoesNotMatch", 403, StorageRefused),
+        ("RequestTimeTooSkewed", 403, StorageRefused),
+        ("EntityTooSmall", 400, StorageRefused),
+        ("SlowDown", 503, StorageUnavailable),
+        ("InternalError", 500, StorageUnavailable),
+        ("TooManyRequests", 429, StorageUnavailable),
+        ("RequestTimeout", 400, StorageUnavailable),
+        ("", 502, StorageUnavailable),
+        ("PreconditionFailed", 412, ObjectChanged),
+    ],
+)
+def test_what_the_store_answers_has_one_meaning(code: str, http_status: int, meaning: type[StorageError]) -> None:
+    with pytest.raises(meaning), s3_errors("a"):
+        raise a_client_error(code, http_status)
+
+
+OPERATIONS = [
+    "PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2", "CreateMultipartUpload", "UploadPart",
+    "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads",
+]  # fmt: skip
+FOR_A_PERSON_TO_MEND = {"NoSuchBucket", "InvalidObjectState", "EncryptionTypeMismatch", "InvalidRequest", "InvalidWriteOffset", "TooManyParts"}  # fmt: skip  # noqa: E501
+
+
+def test_every_error_that_s3_declares_for_what_we_do_was_thought_of() -> None:
+    service = Session().client("s3", region_name="us-east-1").meta.service_model
+    declared = {shape.name for name in OPERATIONS for shape in service.operation_model(name).error_shapes}
+    assert declared
+    assert declared <= CODE_MEANINGS.keys() | FOR_A_PERSON_TO_MEND

@@ -1,0 +1,43 @@
+"""What only the folder store does."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from storage.errors import StorageUnavailable
+from storage.local import LocalStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path, part_bytes=10)
+
+
+def files(tmp_path: Path) -> list[str]:
+    return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_it_has_no_address_for_players(store: LocalStore) -> None:
+    assert store.url("a", 60) is None
+
+
+def test_deleting_the_last_object_takes_its_folders_away(store: LocalStore, tmp_path: Path) -> None:
+    store.put("videos/1/g1/a", b"", "")
+    store.put("videos/2/a", b"", "")
+    store.delete_prefix("videos/1/")
+    assert [path.name for path in (tmp_path / "objects/videos").iterdir()] == ["2"]
+
+
+def test_an_object_appears_whole_or_not_at_all(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    store.put("a", b"old", "")
+    monkeypatch.setattr("os.fsync", disk_full)
+    with pytest.raises(StorageUnavailable, match="no space left"):
+        store.put("a", b"new", "")
+    assert store.get("a") == b"old"
+    assert files(tmp_path) == ["objects/a"]

@@ -1,0 +1,121 @@
+"""Reading the multipart form of an upload as it arrives: one file in the field `video`, nothing else."""
+
+from collections.abc import Sequence
+from unicodedata import category
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from api.problems import Problem, wrong_field
+
+FIELD = "video"
+MAX_BOUNDARY = 70  # RFC 2046
+MAX_HEADERS = 8
+MAX_HEADER_BYTES = 8192
+MAX_FILENAME = 255
+MAX_EXTENSION = 16
+NO_NAME = "unnamed"
+UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
+"""Control characters and line ends. Marks of writing direction stay: names in Hebrew and Arabic need them."""
+
+
+class VideoForm:
+    """Feed it the body; it gives back the bytes of the file and raises Problem for everything that is not one file."""
+
+    def __init__(self, content_type: str | None) -> None:
+        self.filename: str | None = None
+        self._header_name = b""
+        self._header_value = b""
+        self._disposition = b""
+        self._arrived: list[memoryview] = []
+        self._ended = False
+        self._parser = MultipartParser(
+            _boundary(content_type),
+            {
+                "on_part_begin": self._part_begins,
+                "on_header_field": self._header_field,
+                "on_header_value": self._header_value_goes_on,
+                "on_header_end": self._header_ends,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._data,
+                "on_end": self._end,
+            },
+            max_header_count=MAX_HEADERS,
+            max_header_size=MAX_HEADER_BYTES,
+        )
+
+    def feed(self, body: bytes) -> Sequence[memoryview]:
+        """Take the next piece of the body and return what of the file was in it."""
+        self._arrived = []
+        try:
+            self._parser.write(body)
+        except FormParserError as error:
+            raise _malformed(str(error)) from error
+        return self._arrived
+
+    def close(self) -> None:
+        """Say that the body is over. Raises Problem when the form is not."""
+        if not self._ended:
+            raise _malformed("it ends before its last boundary")
+        if self.filename is None:
+            raise wrong_field(FIELD, "is required", code="required")
+
+    def _part_begins(self) -> None:
+        self._disposition = b""
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _header_value_goes_on(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _header_ends(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"name", b"").decode(errors="replace")
+        if name != FIELD:
+            raise wrong_field(name, f"is not a field of this form; the only one is `{FIELD}`", code="unknown_field")
+        if b"filename" not in options:
+            raise wrong_field(FIELD, "must be a file")
+        if self.filename is not None:
+            raise wrong_field(FIELD, "must be one file, not several")
+        self.filename = clean_filename(options[b"filename"])
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self._arrived.append(memoryview(data)[start:end])
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+def clean_filename(raw: bytes) -> str:
+    """Keep a file's name as text: nothing ever opens a path made of it.
+
+    Control characters go, because PostgreSQL takes no NUL and terminals take the rest; a long name loses its middle.
+    """
+    name = "".join(letter for letter in raw.decode(errors="replace") if category(letter) not in UNPRINTABLE)
+    if len(name) > MAX_FILENAME:
+        stem, dot, extension = name.rpartition(".")
+        kept = dot + extension if stem and len(extension) <= MAX_EXTENSION else ""
+        name = name[: MAX_FILENAME - len(kept)] + kept
+    return name or NO_NAME
+
+
+def _boundary(content_type: str | None) -> bytes:
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise Problem(
+            status=415, code="unsupported_media_type", detail="The body must be multipart/form-data.",
+        )  # fmt: skip
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= MAX_BOUNDARY:
+        raise _malformed(f"its boundary must have 1 to {MAX_BOUNDARY} characters")
+    return boundary
+
+
+def _malformed(reason: str) -> Problem:
+    return Problem(status=400, code="malformed_form", detail=f"The multipart form is malformed: {reason}.")

@@ -1,0 +1,157 @@
+from uuid import uuid4
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, IntegerRangeField, RangeOperators
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Now
+
+from access.models import Owner
+from videos.states import GenerationState, RenditionKind, RenditionState, VideoState
+
+
+def _one_of(field: str, states: type[VideoState | GenerationState | RenditionState | RenditionKind]) -> Q:
+    return Q(**{f"{field}__in": [state.value for state in states]})
+
+
+class Video(models.Model):
+    """One uploaded source. `facts` is what planning needs, `media` what people are shown, both from inspection."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
+    state = models.TextField(default=VideoState.UPLOADED.value)
+    filename = models.TextField(blank=True)
+    size_bytes = models.BigIntegerField()
+    source_key = models.TextField()
+    etag = models.TextField(blank=True)
+    sha256 = models.TextField(blank=True)
+    container = models.TextField(blank=True)
+    facts = models.JSONField(null=True)
+    media = models.JSONField(null=True)
+    warnings = models.JSONField(default=list)
+    error_code = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+    current_generation = models.ForeignKey("Generation", on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    inspected_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest")]
+        constraints = [
+            models.CheckConstraint(name="videos_video_state", condition=_one_of("state", VideoState)),
+            models.CheckConstraint(name="videos_video_size", condition=Q(size_bytes__gte=0)),
+            models.CheckConstraint(
+                name="videos_video_ready_has_facts",
+                condition=~Q(state=VideoState.READY.value) | Q(facts__isnull=False, inspected_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="videos_video_rejected_says_why",
+                condition=~Q(state=VideoState.REJECTED.value) | ~Q(error_code=""),
+            ),
+        ]
+
+
+class Generation(models.Model):
+    """All renditions that one plan makes of a video; a second try with another encoder is another generation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="generations", db_index=False)
+    number = models.PositiveIntegerField()
+    job_id = models.UUIDField(db_index=True)
+    state = models.TextField(default=GenerationState.BUILDING.value)
+    plan = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    completed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["video", "number"], name="videos_generation_number"),
+            models.CheckConstraint(name="videos_generation_state", condition=_one_of("state", GenerationState)),
+            models.CheckConstraint(
+                name="videos_generation_completed_at",
+                condition=Q(completed_at__isnull=True) ^ Q(state=GenerationState.COMPLETE.value),
+            ),
+        ]
+
+
+class Rendition(models.Model):
+    """One track a player can choose. `init_*` is set by the first published run and the same for all that follow."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="renditions", db_index=False)
+    name = models.TextField()
+    kind = models.TextField()
+    position = models.PositiveSmallIntegerField()
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    bitrate = models.PositiveBigIntegerField()
+    codecs = models.TextField()
+    frame_rate = models.TextField(blank=True)
+    timescale = models.PositiveIntegerField()
+    state = models.TextField(default=RenditionState.PENDING.value)
+    total_segments = models.PositiveIntegerField()
+    init_key = models.TextField(blank=True)
+    init_sha256 = models.TextField(blank=True)
+    peak_bitrate = models.PositiveBigIntegerField(null=True)
+    avg_bitrate = models.PositiveBigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "name"], name="videos_rendition_name"),
+            models.CheckConstraint(name="videos_rendition_kind", condition=_one_of("kind", RenditionKind)),
+            models.CheckConstraint(name="videos_rendition_state", condition=_one_of("state", RenditionState)),
+            models.CheckConstraint(name="videos_rendition_total", condition=Q(total_segments__gte=1)),
+        ]
+
+
+class SegmentNumbers(Func):
+    """The half-open range of segment numbers of a run."""
+
+    function = "int4range"
+    output_field = IntegerRangeField()
+
+
+class SegmentRun(models.Model):
+    """Consecutive segments of one rendition, published together by one attempt of one step.
+
+    Arrays have one entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, SHA-256 in
+    hex, frames (samples of audio). Two runs of a rendition never share a segment number.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    rendition = models.ForeignKey(Rendition, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    step_id = models.UUIDField()
+    attempt = models.PositiveIntegerField()
+    key_prefix = models.TextField()
+    first_segment = models.PositiveIntegerField()
+    segment_count = models.PositiveIntegerField()
+    durations = ArrayField(models.BigIntegerField())
+    sizes = ArrayField(models.BigIntegerField())
+    digests = ArrayField(models.TextField())
+    frames = ArrayField(models.IntegerField())
+    published_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["rendition", "first_segment"], name="videos_run_first_segment"),
+            ExclusionConstraint(
+                name="videos_run_no_overlap",
+                expressions=[
+                    ("rendition", RangeOperators.EQUAL),
+                    (
+                        SegmentNumbers(F("first_segment"), F("first_segment") + F("segment_count")),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+            ),
+            models.CheckConstraint(
+                name="videos_run_arrays",
+                condition=Q(
+                    segment_count__gte=1,
+                    durations__len=F("segment_count"),
+                    sizes__len=F("segment_count"),
+                    digests__len=F("segment_count"),
+                    frames__len=F("segment_count"),
+                ),
+            ),
+        ]

@@ -1,0 +1,108 @@
+"""What clients get to see of videos, as serializers for the schema's sake; they only read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from rest_framework import serializers
+
+from api.links import absolute
+from videos.models import Video
+from videos.states import VideoState
+
+BITS_PER_BYTE = 8
+
+
+class VideoError(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    retryable = serializers.BooleanField()
+
+
+class VideoLinks(serializers.Serializer[Any]):
+    self = serializers.CharField()
+    playback = serializers.CharField()
+    transcode = serializers.CharField()
+
+
+class VideoDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    filename = serializers.CharField()
+    status = serializers.ChoiceField([state.value for state in VideoState])
+    size = serializers.IntegerField(help_text="Bytes.")
+    sha256 = serializers.CharField()
+    container = serializers.CharField(help_text="What the first bytes of the file say it is.")
+    original_url = serializers.URLField(help_text="Where the uploaded file can be had.")
+    duration = serializers.FloatField(allow_null=True, help_text="Seconds; this and what follows: after inspection.")
+    width = serializers.IntegerField(allow_null=True)
+    height = serializers.IntegerField(allow_null=True)
+    codec = serializers.CharField(allow_null=True)
+    bitrate = serializers.IntegerField(allow_null=True, help_text="Bits per second.")
+    frame_rate = serializers.FloatField(allow_null=True)
+    metadata = serializers.DictField(help_text="What else inspection found.")
+    warnings = serializers.ListField(help_text="What about the source a person should know.")
+    error = VideoError(allow_null=True)
+    created_at = serializers.DateTimeField()
+    inspected_at = serializers.DateTimeField(allow_null=True)
+    links = VideoLinks()
+
+
+class PlaybackRendition(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    kind = serializers.CharField(help_text="video or audio.")
+    width = serializers.IntegerField(allow_null=True)
+    height = serializers.IntegerField(allow_null=True)
+    bitrate = serializers.IntegerField(help_text="Bits per second.")
+    frame_rate = serializers.CharField()
+    codecs = serializers.CharField()
+
+
+class PlaybackDocument(serializers.Serializer[Any]):
+    video_id = serializers.UUIDField()
+    state = serializers.ChoiceField(["unavailable", "complete"])
+    generation = serializers.IntegerField(allow_null=True)
+    hls_url = serializers.URLField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
+    renditions = PlaybackRendition(many=True)
+
+
+SHOWN_BY_NAME = ("duration", "width", "height", "codec", "bitrate", "frame_rate")
+
+
+def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
+    """Show a video as its owner sees it."""
+    media: Mapping[str, Any] = video.media or {}
+    address = reverse("video-detail", args=[video.id])
+    links = {"self": address, "playback": f"{address}/playback", "transcode": f"{address}/transcode"}
+    shown = {
+        "id": video.id,
+        "filename": video.filename,
+        "status": video.state,
+        "size": video.size_bytes,
+        "sha256": video.sha256,
+        "container": video.container,
+        "original_url": absolute(request, f"{address}/original"),
+        **{name: media.get(name) for name in SHOWN_BY_NAME},
+        "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
+        "metadata": {name: value for name, value in media.items() if name not in SHOWN_BY_NAME},
+        "warnings": video.warnings,
+        "error": _error(video),
+        "created_at": video.created_at,
+        "inspected_at": video.inspected_at,
+        "links": links,
+    }
+    return VideoDocument(shown).data
+
+
+def _mean_bitrate(video: Video, media: Mapping[str, Any]) -> int | None:
+    """The whole file's rate, for containers that do not tell that of the picture."""
+    duration = media.get("duration")
+    return round(video.size_bytes * BITS_PER_BYTE / duration) if duration else None
+
+
+def _error(video: Video) -> dict[str, object] | None:
+    if not video.error_code:
+        return None
+    retryable = video.state != VideoState.REJECTED
+    return {"code": video.error_code, "detail": video.error_detail, "retryable": retryable}

@@ -1,0 +1,76 @@
+"""Reads of videos and of what players get."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from access.models import Owner
+from storage.keys import segment_key
+from videos.models import Generation, Rendition, SegmentRun, Video
+from videos.states import VideoState
+
+_GONE = (VideoState.DELETING, VideoState.DELETED)
+
+
+def videos_of(owner: Owner) -> QuerySet[Video]:
+    """Every video that the owner can see, unordered."""
+    return Video.objects.filter(owner=owner).exclude(state__in=_GONE)
+
+
+def video_find(*, owner: Owner, video_id: UUID) -> Video | None:
+    return videos_of(owner).filter(id=video_id).select_related("current_generation").first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedSegment:
+    """One segment that players can have. Duration in ticks of its rendition's time scale."""
+
+    number: int
+    key: str
+    duration: int
+    size: int
+    digest: str
+    frames: int
+
+
+def run_segments(run: SegmentRun) -> Iterator[PublishedSegment]:
+    """Unfold a run into its segments."""
+    columns = zip(run.durations, run.sizes, run.digests, run.frames, strict=True)
+    for number, (duration, size, digest, frames) in enumerate(columns, run.first_segment):
+        key = segment_key(run.key_prefix, number)
+        yield PublishedSegment(number=number, key=key, duration=duration, size=size, digest=digest, frames=frames)
+
+
+def contiguous(runs: Iterable[SegmentRun]) -> Iterator[SegmentRun]:
+    """The runs from segment 0 on, up to the first gap; `runs` ascend by first segment."""
+    expected = 0
+    for run in runs:
+        if run.first_segment != expected:
+            return
+        yield run
+        expected += run.segment_count
+
+
+def published_prefix(rendition: Rendition) -> list[PublishedSegment]:
+    """Segments from 0 on without a gap: what a playlist may list."""
+    runs = SegmentRun.objects.filter(rendition=rendition).order_by("first_segment")
+    return [segment for run in contiguous(runs) for segment in run_segments(run)]
+
+
+def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:
+    """Every published run of a generation by rendition, ascending; one query."""
+    runs: dict[UUID, list[SegmentRun]] = defaultdict(list)
+    for run in SegmentRun.objects.filter(rendition__generation=generation).order_by("rendition", "first_segment"):
+        runs[run.rendition_id].append(run)
+    return runs
+
+
+def segment_find(*, rendition: Rendition, number: int) -> PublishedSegment | None:
+    """One published segment by its number."""
+    run = SegmentRun.objects.filter(rendition=rendition, first_segment__lte=number).order_by("-first_segment").first()
+    if run is None or number >= run.first_segment + run.segment_count:
+        return None
+    return next(segment for segment in run_segments(run) if segment.number == number)

@@ -1,0 +1,223 @@
+"""Writes to videos and what is made of them. Callers that move a video's state hold its row lock."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Coalesce, Now
+
+from access.models import Owner
+from storage.keys import source_key
+from transcoding.errors import VerificationFailed
+from videos.models import Generation, Rendition, SegmentRun, Video
+from videos.states import GenerationState, RenditionState, VideoState
+
+
+@transaction.atomic
+def video_create(  # noqa: PLR0913 - one row's facts
+    *,
+    video_id: UUID,
+    owner: Owner,
+    filename: str,
+    size_bytes: int,
+    etag: str,
+    container: str,
+    then: Callable[[Video], object],
+    sha256: str = "",
+) -> Video:
+    """Record an upload whose object is complete. `then` runs in the same transaction: it asks for the inspection."""
+    video = Video.objects.create(
+        id=video_id,
+        owner=owner,
+        filename=filename,
+        size_bytes=size_bytes,
+        source_key=source_key(video_id),
+        etag=etag,
+        sha256=sha256,
+        container=container,
+    )
+    then(video)
+    return video
+
+
+def video_mark_inspected(
+    *, video: Video, facts: Mapping[str, object], media: Mapping[str, object], warnings: Sequence[object]
+) -> None:
+    """Keep what inspection found; the video can be transcoded from now on."""
+    video.state = VideoState.READY
+    video.facts, video.media, video.warnings = dict(facts), dict(media), list(warnings)
+    video.error_code = video.error_detail = ""
+    _save(video, "state", "facts", "media", "warnings", "error_code", "error_detail", inspected_at=Now())
+
+
+def video_reject(*, video: Video, code: str, detail: str) -> None:
+    """The source itself is at fault: nothing will ever be made of it."""
+    video.state, video.error_code, video.error_detail = VideoState.REJECTED, code, detail
+    _save(video, "state", "error_code", "error_detail")
+
+
+def video_note_error(*, video: Video, code: str, detail: str) -> None:
+    """Inspection failed and the source is not to blame; it may be asked for again."""
+    video.error_code, video.error_detail = code, detail
+    _save(video, "error_code", "error_detail")
+
+
+def video_mark_deleting(*, video: Video) -> None:
+    """Hide the video; its objects are on their way out."""
+    video.state = VideoState.DELETING
+    _save(video, "state", current_generation=None)
+
+
+def video_mark_deleted(*, video: Video) -> None:
+    """Every object is gone; drop the rows that named them and keep the video's own as a record."""
+    video.state = VideoState.DELETED
+    SegmentRun.objects.filter(rendition__generation__video=video).delete()
+    _save(video, "state")
+
+
+def _save(video: Video, *fields: str, **expressions: object) -> None:
+    values = {name: getattr(video, name) for name in fields} | expressions
+    Video.objects.filter(id=video.id).update(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenditionPlan:
+    """What is known of a rendition before anything is encoded. Bit rates per second; `timescale` ticks per second."""
+
+    name: str
+    kind: str
+    bitrate: int
+    codecs: str
+    timescale: int
+    total_segments: int
+    width: int | None = None
+    height: int | None = None
+    frame_rate: str = ""
+
+
+def generation_create(
+    *, video: Video, job_id: UUID, plan: Mapping[str, object], renditions: Sequence[RenditionPlan]
+) -> Generation:
+    """Begin the next generation of a locked video, with its renditions in the plan's order."""
+    newest = Generation.objects.filter(video=video).aggregate(newest=Coalesce(Max("number"), 0))["newest"]
+    generation = Generation.objects.create(video=video, number=newest + 1, job_id=job_id, plan=dict(plan))
+    Rendition.objects.bulk_create(_rendition(generation, place, wanted) for place, wanted in enumerate(renditions))
+    return generation
+
+
+def _rendition(generation: Generation, position: int, wanted: RenditionPlan) -> Rendition:
+    return Rendition(
+        generation=generation,
+        position=position,
+        name=wanted.name,
+        kind=wanted.kind,
+        width=wanted.width,
+        height=wanted.height,
+        bitrate=wanted.bitrate,
+        codecs=wanted.codecs,
+        frame_rate=wanted.frame_rate,
+        timescale=wanted.timescale,
+        total_segments=wanted.total_segments,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """Consecutive segments of one rendition that lie in the store, and the init segment they need.
+
+    One entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, digests as SHA-256 in hex,
+    frames (samples of audio).
+    """
+
+    rendition_id: UUID
+    key_prefix: str
+    first_segment: int
+    durations: tuple[int, ...]
+    sizes: tuple[int, ...]
+    digests: tuple[str, ...]
+    frames: tuple[int, ...]
+    init_key: str
+    init_sha256: str
+
+    def __post_init__(self) -> None:
+        if not self.durations or {len(self.sizes), len(self.digests), len(self.frames)} != {len(self.durations)}:
+            raise ValueError("a run has as many sizes, digests and frames as durations, and at least one")
+
+
+class InitMismatch(VerificationFailed):
+    """A run needs another init segment than the one its rendition has already promised."""
+
+
+def run_publish(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> None:
+    """Publish runs, fenced by the caller in the same transaction. Raises InitMismatch; IntegrityError on overlap."""
+    _pin_inits(runs)
+    SegmentRun.objects.bulk_create(
+        SegmentRun(
+            rendition_id=run.rendition_id,
+            step_id=step_id,
+            attempt=attempt,
+            key_prefix=run.key_prefix,
+            first_segment=run.first_segment,
+            segment_count=len(run.durations),
+            durations=list(run.durations),
+            sizes=list(run.sizes),
+            digests=list(run.digests),
+            frames=list(run.frames),
+        )
+        for run in runs
+    )
+
+
+def runs_published(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> bool:
+    """Whether this attempt has published these runs; they are published together or not at all."""
+    return SegmentRun.objects.filter(
+        step_id=step_id,
+        attempt=attempt,
+        rendition=runs[0].rendition_id,
+        first_segment=runs[0].first_segment,
+        segment_count=len(runs[0].durations),
+    ).exists()
+
+
+def _pin_inits(runs: Sequence[RunFacts]) -> None:
+    """Let the first run of a rendition set its init segment, and hold all others to it."""
+    renditions = Rendition.objects.filter(id__in=[run.rendition_id for run in runs])
+    promised = dict(renditions.values_list("id", "init_sha256"))
+    for run in runs:
+        if promised[run.rendition_id] != run.init_sha256:
+            _pin_init(run)
+
+
+def _pin_init(run: RunFacts) -> None:
+    rendition = Rendition.objects.filter(id=run.rendition_id)
+    won = rendition.filter(init_sha256="").update(init_key=run.init_key, init_sha256=run.init_sha256)
+    if not won and not rendition.filter(init_sha256=run.init_sha256).exists():
+        raise InitMismatch(f"{run.init_key} is not the init segment that its rendition began with")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenditionProof:
+    """What was measured when a rendition was proven; bits per second."""
+
+    rendition_id: UUID
+    peak_bitrate: int
+    avg_bitrate: int
+
+
+def generation_complete(*, generation: Generation, proofs: Sequence[RenditionProof]) -> None:
+    """Every rendition is proven: close the generation and let players have it, unless a newer one is current."""
+    for proof in proofs:
+        Rendition.objects.filter(id=proof.rendition_id, generation=generation).update(
+            state=RenditionState.COMPLETED, peak_bitrate=proof.peak_bitrate, avg_bitrate=proof.avg_bitrate
+        )
+    Generation.objects.filter(id=generation.id).update(state=GenerationState.COMPLETE, completed_at=Now())
+    Video.objects.filter(id=generation.video_id).exclude(current_generation__number__gt=generation.number).update(
+        current_generation=generation
+    )
+
+
+def generation_lose(*, generation_id: UUID) -> None:
+    """Stop a generation from growing; what it published is garbage."""
+    Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING).update(state=GenerationState.LOST)

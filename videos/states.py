@@ -1,0 +1,33 @@
+"""The states of a video, its generations and their renditions."""
+
+from enum import StrEnum
+
+
+class VideoState(StrEnum):
+    """Life of a video: uploaded, then inspected (ready or rejected), then perhaps deleted."""
+
+    UPLOADED = "uploaded"
+    READY = "ready"
+    REJECTED = "rejected"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+class GenerationState(StrEnum):
+    """Life of a generation: it is built and becomes complete, or its job ends before that and it is lost."""
+
+    BUILDING = "building"
+    COMPLETE = "complete"
+    LOST = "lost"
+
+
+class RenditionState(StrEnum):
+    """Whether everything a rendition promises was published and proven."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+
+
+class RenditionKind(StrEnum):
+    VIDEO = "video"
+    AUDIO = "audio"
