@@ -1,0 +1,119 @@
+"""Claiming: one statement that picks the best ready step of a queue for one worker."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from configuration import RankConfig
+from jobs.models import Step
+from jobs.rank import rank_bucket_seconds
+from jobs.transitions import StepKind
+
+BEST_FEW = 32
+"""Candidates looked at per owner: more than workers that claim in the same instant and skip each other's locks."""
+
+# Walks the partial index from owner to owner, takes each one's best few, and sorts only those. Ranks within one bucket
+# count as equal, so that the owner with fewer running steps goes first.
+_CLAIM = """
+WITH RECURSIVE owners AS (
+    (SELECT owner_id FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s ORDER BY owner_id LIMIT 1)
+  UNION ALL
+    SELECT (SELECT step.owner_id FROM jobs_step step
+            WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id > owners.owner_id
+            ORDER BY step.owner_id LIMIT 1)
+    FROM owners WHERE owners.owner_id IS NOT NULL
+), busy AS (
+    SELECT owner_id, count(*) AS running FROM jobs_step WHERE state = 'running' GROUP BY owner_id
+), best AS (
+    SELECT few.id,
+           floor(extract(epoch FROM few.rank_at) / %(bucket_seconds)s) AS bucket,
+           coalesce(busy.running, 0) AS running
+    FROM owners
+    CROSS JOIN LATERAL (
+        SELECT step.id, step.rank_at FROM jobs_step step
+        WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
+        ORDER BY step.rank_at, step.ordinal LIMIT %(best_few)s
+    ) few
+    LEFT JOIN busy ON busy.owner_id = owners.owner_id
+), chosen AS (
+    SELECT step.id FROM best JOIN jobs_step step ON step.id = best.id
+    WHERE step.state = 'ready'
+      AND NOT EXISTS (SELECT FROM jobs_node WHERE name = %(node)s AND state = 'draining')
+    ORDER BY best.bucket, best.running, step.rank_at, step.ordinal, step.id
+    LIMIT 1 FOR UPDATE OF step SKIP LOCKED
+)
+UPDATE jobs_step step
+SET state = 'running', attempt = step.attempt + 1, barren_attempts = step.barren_attempts + 1,
+    lease_expires_at = clock_timestamp() + %(lease_seconds)s * interval '1 second',
+    node = %(node)s, worker_pid = %(pid)s, claimed_at = clock_timestamp()
+FROM chosen WHERE step.id = chosen.id
+RETURNING step.id, step.attempt, step.kind, step.ordinal, step.video_id, step.job_id, step.generation_id,
+          step.units_done, step.units_total, step.payload::text
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to work on a step, until its lease ends. Step id and attempt together are the fencing token."""
+
+    step_id: UUID
+    attempt: int
+    kind: StepKind
+    ordinal: int
+    video_id: UUID
+    job_id: UUID | None
+    generation_id: UUID | None
+    units_done: int
+    units_total: int
+    payload: dict[str, Any]
+
+
+def step_claim(*, queue: str, node: str, pid: int, lease_seconds: float, rank: RankConfig) -> Claim | None:
+    """Take the best ready step of a queue for this worker, or None when there is none it may have."""
+    values: dict[str, str | float] = {
+        "queue": queue,
+        "node": node,
+        "pid": pid,
+        "lease_seconds": lease_seconds,
+        "bucket_seconds": rank_bucket_seconds(rank),
+        "best_few": BEST_FEW,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, values)
+        row = cursor.fetchone()
+    return _read(row) if row else None
+
+
+def claim_of(step: Step) -> Claim:
+    """The claim under which a step is running, for those who end it in its worker's place."""
+    return Claim(
+        step_id=step.id,
+        attempt=step.attempt,
+        kind=StepKind(step.kind),
+        ordinal=step.ordinal,
+        video_id=step.video_id,
+        job_id=step.job_id,
+        generation_id=step.generation_id,
+        units_done=step.units_done,
+        units_total=step.units_total,
+        payload=step.payload,
+    )
+
+
+def _read(row: tuple[Any, ...]) -> Claim:
+    step_id, attempt, kind, ordinal, video_id, job_id, generation_id, units_done, units_total, payload = row
+    return Claim(
+        step_id=step_id,
+        attempt=attempt,
+        kind=StepKind(kind),
+        ordinal=ordinal,
+        video_id=video_id,
+        job_id=job_id,
+        generation_id=generation_id,
+        units_done=units_done,
+        units_total=units_total,
+        payload=json.loads(payload),
+    )

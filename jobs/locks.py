@@ -1,0 +1,17 @@
+"""Row locks, always taken in one order: video, then job, then step. The last is taken by the fenced write itself.
+
+`no_key`: rows that only refer to the locked one may still be inserted by others.
+"""
+
+from uuid import UUID
+
+from jobs.models import Job
+from videos.models import Video
+
+
+def video_lock(video_id: UUID) -> Video:
+    return Video.objects.select_for_update(no_key=True).get(id=video_id)
+
+
+def job_lock(job_id: UUID) -> Job:
+    return Job.objects.select_for_update(no_key=True).get(id=job_id)

@@ -1,0 +1,180 @@
+from enum import StrEnum
+from uuid import uuid4
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from access.models import Owner
+from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState
+from videos.models import Generation, Video
+
+QUEUES = ("cpu", "gpu")
+VIDEO_STEPS = (StepKind.INSPECT, StepKind.PURGE)
+"""Kinds of steps that serve a video and no job."""
+
+
+def _one_of(field: str, values: type[StrEnum]) -> Q:
+    return Q(**{f"{field}__in": [value.value for value in values]})
+
+
+def _in_state(*states: StrEnum) -> Q:
+    return Q(state__in=sorted(state.value for state in states))
+
+
+class Job(models.Model):
+    """One request to transcode one video. The last event's number and the open steps are counted under its lock."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="jobs")
+    generation = models.ForeignKey(Generation, on_delete=models.SET_NULL, null=True, related_name="+")
+    state = models.TextField(default=JobState.QUEUED.value)
+    phase = models.TextField(default=JobPhase.INSPECTING.value, blank=True)
+    priority = models.PositiveSmallIntegerField()
+    request = models.JSONField()
+    open_steps = models.IntegerField(default=0)
+    last_event = models.IntegerField(default=0)
+    error_code = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+    error_retryable = models.BooleanField(default=False)
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    playable_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest")]
+        constraints = [
+            models.CheckConstraint(name="jobs_job_state", condition=_one_of("state", JobState)),
+            models.CheckConstraint(name="jobs_job_phase", condition=_one_of("phase", JobPhase)),
+            models.CheckConstraint(
+                name="jobs_job_priority", condition=Q(priority__range=(LOWEST_PRIORITY, HIGHEST_PRIORITY))
+            ),
+            models.CheckConstraint(name="jobs_job_open_steps", condition=Q(open_steps__gte=0)),
+            models.CheckConstraint(
+                name="jobs_job_finished_at", condition=Q(finished_at__isnull=True) ^ _in_state(*JOB_ENDS)
+            ),
+            models.CheckConstraint(
+                name="jobs_job_failed_says_why", condition=~_in_state(JobState.FAILED) | ~Q(error_code="")
+            ),
+        ]
+
+
+class Step(models.Model):
+    """One piece of work that one worker does in one go.
+
+    `attempt` is the fencing token. `failures` are those it was charged with; `barren_attempts` counts the attempts in
+    a row, a running one included, that published nothing new. Units are segment numbers, published in all renditions
+    the step makes. `payload` says what to do, `result` what came of it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="+")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, related_name="steps")
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
+    kind = models.TextField()
+    ordinal = models.PositiveIntegerField(default=0)
+    queue = models.TextField(default="cpu")
+    state = models.TextField(default=StepState.READY.value)
+    rank_at = models.DateTimeField()
+    not_before = models.DateTimeField(null=True)
+    attempt = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    barren_attempts = models.PositiveIntegerField(default=0)
+    units_total = models.PositiveIntegerField(default=0)
+    units_done = models.PositiveIntegerField(default=0)
+    payload = models.JSONField(default=dict)
+    lease_expires_at = models.DateTimeField(null=True)
+    node = models.TextField(blank=True)
+    worker_pid = models.PositiveIntegerField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    error_code = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+    result = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["queue", "owner", "rank_at", "ordinal"],
+                name="jobs_step_ready",
+                condition=_in_state(StepState.READY),
+            ),
+            models.Index(fields=["lease_expires_at"], name="jobs_step_lease", condition=_in_state(StepState.RUNNING)),
+            models.Index(fields=["not_before"], name="jobs_step_delayed", condition=_in_state(StepState.DELAYED)),
+        ]
+        constraints = [
+            models.CheckConstraint(name="jobs_step_state", condition=_one_of("state", StepState)),
+            models.CheckConstraint(name="jobs_step_kind", condition=_one_of("kind", StepKind)),
+            models.CheckConstraint(name="jobs_step_queue", condition=Q(queue__in=QUEUES)),
+            models.CheckConstraint(
+                name="jobs_step_belongs",
+                condition=Q(kind__in=[kind.value for kind in VIDEO_STEPS], job__isnull=True, generation__isnull=True)
+                | Q(job__isnull=False, generation__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="jobs_step_running_is_leased",
+                condition=~_in_state(StepState.RUNNING)
+                | (Q(lease_expires_at__isnull=False, attempt__gte=1, worker_pid__isnull=False) & ~Q(node="")),
+            ),
+            models.CheckConstraint(
+                name="jobs_step_delayed_until", condition=~_in_state(StepState.DELAYED) ^ Q(not_before__isnull=False)
+            ),
+            models.CheckConstraint(name="jobs_step_units", condition=Q(units_done__lte=F("units_total"))),
+            models.CheckConstraint(
+                name="jobs_step_done_is_whole",
+                condition=~_in_state(StepState.DONE) | Q(units_done=F("units_total")),
+            ),
+            models.UniqueConstraint(fields=["generation", "kind", "ordinal"], name="jobs_step_once"),
+            models.UniqueConstraint(
+                fields=["video"],
+                name="jobs_step_one_inspection",
+                condition=Q(kind=StepKind.INSPECT.value)
+                & _in_state(StepState.READY, StepState.DELAYED, StepState.RUNNING),
+            ),
+        ]
+
+
+class Event(models.Model):
+    """Something that happened to a job, numbered from 1 without gaps in the order it was committed."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
+    seq = models.PositiveIntegerField()
+    type = models.TextField()
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "seq"], name="jobs_event_seq")]
+
+
+class NodeState(models.TextChoices):
+    """Whether a node takes new steps."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+
+
+class Node(models.Model):
+    """A worker as it last described itself."""
+
+    name = models.TextField(primary_key=True)
+    queues = ArrayField(models.TextField())
+    slots = models.PositiveIntegerField()
+    state = models.TextField(default=NodeState.ACTIVE.value)
+    pid = models.PositiveIntegerField()
+    info = models.JSONField(default=dict)
+    started_at = models.DateTimeField(db_default=Now())
+    last_seen = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="jobs_node_state", condition=Q(state__in=NodeState.values)),
+        ]

@@ -1,0 +1,29 @@
+"""What worker nodes say about themselves."""
+
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from jobs.models import Node, NodeState
+from jobs.wake import dispatcher_wake
+
+
+@transaction.atomic
+def node_register(*, name: str, queues: Sequence[str], slots: int, pid: int, info: Mapping[str, object]) -> None:
+    """Announce a worker that has just started; it is sent tickets from now on."""
+    described = {"queues": list(queues), "slots": slots, "pid": pid, "info": dict(info), "state": NodeState.ACTIVE}
+    Node.objects.update_or_create(name=name, defaults={**described, "started_at": Now(), "last_seen": Now()})
+    dispatcher_wake()
+
+
+def node_heartbeat(*, name: str) -> NodeState | None:
+    """Say that the node is still there. Returns whether it should drain; None: register again, it was forgotten."""
+    Node.objects.filter(name=name).update(last_seen=Now())
+    state = Node.objects.filter(name=name).values_list("state", flat=True).first()
+    return NodeState(state) if state else None
+
+
+def node_remove(*, name: str) -> None:
+    """Forget a worker that ends in an orderly way, so that no ticket is meant for it."""
+    Node.objects.filter(name=name).delete()

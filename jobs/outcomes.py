@@ -1,0 +1,98 @@
+"""What a step brings about when it is done, besides being done. One service per kind that has such a thing."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models.functions import Coalesce, Now
+
+from jobs.claim import Claim
+from jobs.endings import job_fail, open_jobs_lock
+from jobs.events import event_append
+from jobs.locks import job_lock, video_lock
+from jobs.models import Job
+from jobs.moves import job_move
+from jobs.planning import job_plan
+from jobs.policy import JobPolicy
+from jobs.retry import failure_of
+from jobs.steps import step_close
+from jobs.transitions import JobPhase, JobState
+from storage.keys import video_prefix
+from transcoding.errors import TranscodeError
+from transcoding.plan import EncodePlan
+from videos.models import Generation, Video
+from videos.services import RenditionProof, generation_complete, video_mark_deleted, video_mark_inspected
+from videos.states import VideoState
+
+
+@transaction.atomic
+def video_inspected(
+    *,
+    claim: Claim,
+    facts: Mapping[str, object],
+    media: Mapping[str, object],
+    warnings: Sequence[object],
+    policy: JobPolicy,
+) -> None:
+    """Close an `inspect` step: keep what it found and plan the jobs that wait for it. Raises LeaseLost."""
+    video = video_lock(claim.video_id)
+    if not step_close(claim=claim, result={}):
+        return
+    video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
+    for job in open_jobs_lock(video):
+        _plan_or_fail(job, video, policy)
+
+
+def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
+    try:
+        job_plan(job=job, video=video, policy=policy)
+    except TranscodeError as error:
+        job_fail(job=job, failure=failure_of(error))
+
+
+@transaction.atomic
+def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapping[str, object]) -> None:
+    """Close a `finish` step: its job is completed and players get its generation. Raises LeaseLost."""
+    if claim.job_id is None or claim.generation_id is None:
+        raise ValueError(f"a {claim.kind} step finishes no job")
+    video_lock(claim.video_id)
+    job = job_lock(claim.job_id)
+    if not step_close(claim=claim, result=result):
+        return
+    generation = Generation.objects.get(id=claim.generation_id)
+    generation_complete(generation=generation, proofs=proofs)
+    job_move(
+        job=job,
+        to=JobState.COMPLETED,
+        phase=JobPhase.ENDED,
+        finished_at=Now(),
+        playable_at=Coalesce("playable_at", Now()),
+        metadata=_job_metadata(job, EncodePlan.from_json(generation.plan)),
+    )
+    event_append(job_id=job.id, type="job.completed", data={"generation": generation.number})
+
+
+def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
+    """How a job was processed; its speed is seconds of video per second since it started."""
+    taken = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
+    elapsed: timedelta = Job.objects.annotate(taken=taken).values_list("taken", flat=True).get(id=job.id)
+    seconds = max(elapsed.total_seconds(), 0.001)
+    return {
+        "gpu_enabled": False,
+        "gpu_fallback": False,
+        "cpu_codec": plan.encoder.ffmpeg_name,
+        "processing_time_seconds": round(seconds, 3),
+        "processing_speed": round(float(plan.grid.duration) / seconds, 3),
+    }
+
+
+@transaction.atomic
+def video_purged(*, claim: Claim, objects: int) -> None:
+    """Close a `purge` step: everything under its prefix is gone. Raises LeaseLost."""
+    video = video_lock(claim.video_id)
+    closed = step_close(claim=claim, result={"objects": objects})
+    whole = claim.payload["prefix"] == video_prefix(claim.video_id)
+    if closed and whole and video.state == VideoState.DELETING:
+        video_mark_deleted(video=video)

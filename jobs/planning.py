@@ -1,0 +1,90 @@
+"""Turning a video's facts and a job's request into a generation and its steps."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models.functions import Now
+
+from jobs.events import event_append
+from jobs.models import Job, Step
+from jobs.policy import JobPolicy
+from jobs.rank import rank_lead_seconds
+from jobs.transitions import JobPhase, StepKind, StepState
+from jobs.wake import dispatcher_wake
+from transcoding import records
+from transcoding.media import SourceFacts
+from transcoding.plan import EncodePlan, JobRequest, plan_job
+from videos.models import Generation, Video
+from videos.services import RenditionPlan, generation_create
+from videos.states import RenditionKind
+
+AUDIO_TIMESCALE = 48_000
+
+
+def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
+    """Plan a locked job of a locked, inspected video. Raises what `plan_job` raises, and then nothing is written."""
+    facts = records.from_json(SourceFacts, video.facts)
+    plan = plan_job(facts, job_request(job.request), policy.plan)
+    generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
+    steps = Step.objects.bulk_create(_steps(job, generation, plan, policy))
+    open_steps = sum(step.kind != StepKind.FINISH for step in steps)
+    Job.objects.filter(id=job.id).update(generation=generation, phase=JobPhase.PLANNED, open_steps=open_steps)
+    event_append(job_id=job.id, type="job.planned", data={"generation": generation.number, "steps": len(steps)})
+    dispatcher_wake()
+    return generation
+
+
+def job_request(stored: dict[str, Any]) -> JobRequest:
+    """What a stored request means to planning."""
+    return JobRequest(**{name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored})
+
+
+def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
+    for video in plan.renditions:
+        yield RenditionPlan(
+            name=video.name,
+            kind=RenditionKind.VIDEO,
+            bitrate=video.bitrate,
+            codecs=video.codecs,
+            timescale=plan.grid.timescale,
+            total_segments=plan.total_segments,
+            width=video.width,
+            height=video.height,
+            frame_rate=str(plan.grid.rate),
+        )
+    if plan.audio:
+        yield RenditionPlan(
+            name=plan.audio.name,
+            kind=RenditionKind.AUDIO,
+            bitrate=plan.audio.bitrate,
+            codecs=plan.audio.codecs,
+            timescale=AUDIO_TIMESCALE,
+            total_segments=plan.total_segments,
+        )
+
+
+def _steps(job: Job, generation: Generation, plan: EncodePlan, policy: JobPolicy) -> Iterator[Step]:
+    """`finish` has its rank from the beginning: a job that is nearly done goes before those planned after it."""
+
+    def step(kind: StepKind, units: int, ordinal: int = 0, **payload: int) -> Step:
+        lead = rank_lead_seconds(priority=job.priority, kind=kind, ordinal=ordinal, policy=policy.rank)
+        return Step(
+            owner_id=job.owner_id,
+            video_id=job.video_id,
+            job=job,
+            generation=generation,
+            kind=kind,
+            ordinal=ordinal,
+            state=StepState.WAITING if kind is StepKind.FINISH else StepState.READY,
+            rank_at=Now() - timedelta(seconds=lead),
+            units_total=units,
+            payload=payload,
+        )
+
+    if plan.audio:
+        yield step(StepKind.AUDIO, plan.total_segments)
+    for chunk in plan.chunks:
+        span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
+        yield step(StepKind.CHUNK, chunk.segments, chunk.ordinal, **span)
+    yield step(StepKind.FINISH, 0)

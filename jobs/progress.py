@@ -1,0 +1,51 @@
+"""How far a job is, as arithmetic over published segments."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+
+from jobs.transitions import JobState
+
+PICTURE_SHARE = 90
+SOUND_SHARE = 10
+"""Sound encodes some forty times faster than pictures, so its segments say little about the time that is left."""
+_BEFORE_THE_END = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Published and planned segments of a job's chunks and of its sound."""
+
+    chunks_done: int = 0
+    chunks_total: int = 0
+    audio_done: int = 0
+    audio_total: int = 0
+
+    @property
+    def picture_fraction(self) -> Fraction:
+        """Share of the video whose pictures are encoded."""
+        return Fraction(self.chunks_done, self.chunks_total) if self.chunks_total else Fraction(0)
+
+
+def progress_percent(state: JobState, units: Units) -> int:
+    """Whole per cent; never goes back, since what is published stays, and is 100 only for a completed job."""
+    if state is JobState.COMPLETED:
+        return 100
+    if not units.chunks_total:
+        return 0
+    sound = Fraction(units.audio_done, units.audio_total) if units.audio_total else Fraction(1)
+    share = (units.picture_fraction * PICTURE_SHARE + sound * SOUND_SHARE) / (PICTURE_SHARE + SOUND_SHARE)
+    return int(share * _BEFORE_THE_END) if units.chunks_done or units.audio_done else 0
+
+
+def encoding_speed(units: Units, duration_seconds: Fraction, elapsed: timedelta) -> float | None:
+    """Seconds of video encoded per second since the job started, or None as long as there is nothing to tell."""
+    if not units.chunks_done or elapsed <= timedelta(0):
+        return None
+    return round(float(units.picture_fraction * duration_seconds) / elapsed.total_seconds(), 3)
+
+
+def seconds_left(units: Units, elapsed: timedelta) -> int | None:
+    """How long it takes if it goes on as so far, or None as long as there is nothing to tell."""
+    done = float(units.picture_fraction)
+    return round(elapsed.total_seconds() * (1 - done) / done) if done else None

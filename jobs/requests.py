@@ -1,0 +1,96 @@
+"""What clients may send, field by field."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from rest_framework import serializers
+
+from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
+from jobs.transitions import JobState
+from transcoding.encoders import VIDEO_ENCODERS, X264
+from transcoding.ladder import parse_size
+
+SMALLEST_SIDE = 16
+LARGEST_SIDE = 8192
+LOWEST_BITRATE = 50_000
+HIGHEST_BITRATE = 200_000_000
+
+
+class OneOf(serializers.ChoiceField):
+    """A choice whose error names the choices."""
+
+    def fail(self, key: str, **named: object) -> NoReturn:
+        if key == "invalid_choice":
+            raise serializers.ValidationError(f"must be one of: {', '.join(self.choices)}")
+        super().fail(key, **named)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a typing error must not silently become a default."""
+
+    def to_internal_value(self, data: object) -> object:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError({str(name): [f"unknown field; known are: {known}"] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class ResolutionField(serializers.CharField):
+    """A rung's name ("720p") or WIDTHxHEIGHT."""
+
+    def to_internal_value(self, data: str) -> str:
+        text = super().to_internal_value(data)
+        try:
+            size = parse_size(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+        sides = (size,) if isinstance(size, int) else (size.width, size.height)
+        if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
+            raise serializers.ValidationError(f"both sides must be from {SMALLEST_SIDE} to {LARGEST_SIDE}")
+        return text
+
+
+class PriorityField(serializers.Field[int, Any, int, Any]):
+    """0 to 100, higher first, or low, medium, high."""
+
+    def to_internal_value(self, data: object) -> int:
+        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else data
+        if isinstance(number, int) and not isinstance(number, bool) and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
+            return number
+        names = ", ".join(PRIORITY_NAMES)
+        raise serializers.ValidationError(
+            f"must be a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, or one of: {names}"
+        )
+
+    def to_representation(self, value: int) -> int:
+        return value
+
+
+class TranscodeRequest(StrictSerializer):
+    """One rendition (resolution, bitrate), or with neither of them the whole ladder."""
+
+    resolution = ResolutionField(
+        required=False, help_text='"1080p" … "240p", or "1920x1080". Never larger than the source.'
+    )
+    codec = OneOf(choices=list(VIDEO_ENCODERS), default="h264")
+    preset = OneOf(choices=list(X264.presets), required=False, help_text="Speed against size; the names of x264.")
+    bitrate = serializers.IntegerField(
+        min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
+    )
+    ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
+    output_format = OneOf(choices=["hls"], default="hls")
+    priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        single = [name for name in ("resolution", "bitrate") if name in attrs]
+        if "ladder" in attrs and single:
+            raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
+        return attrs
+
+
+class JobFilter(serializers.Serializer[Any]):
+    """How a list of jobs may be narrowed down."""
+
+    state = OneOf(choices=[state.value for state in JobState], required=False)
+    video_id = serializers.UUIDField(required=False)

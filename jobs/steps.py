@@ -1,0 +1,108 @@
+"""A worker's way through a step: begin, publish as often as there is something, complete.
+
+All of it may be called again when the connection broke and nobody knows whether the commit arrived: the same attempt's
+second call finds what the first one did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from jobs.claim import Claim
+from jobs.events import event_append
+from jobs.leases import LeaseLost, fenced
+from jobs.locks import job_lock
+from jobs.models import Job, Step
+from jobs.moves import job_move
+from jobs.transitions import JobPhase, JobState, StepKind, StepState, step_sources
+from jobs.wake import dispatcher_wake
+from videos.models import Generation, Rendition, Video
+from videos.services import RunFacts, run_publish, runs_published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """What there is to do, read under the claim. Steps of a video have no job, generation or renditions."""
+
+    claim: Claim
+    video: Video
+    job: Job | None
+    generation: Generation | None
+    renditions: tuple[Rendition, ...]
+
+
+@transaction.atomic
+def step_begin(*, claim: Claim) -> StepWork:
+    """Read what the claimed step is about and show its job as processing. Raises LeaseLost."""
+    job = job_lock(claim.job_id) if claim.job_id else None
+    step = fenced(claim).select_related("video", "generation").first()
+    if step is None:
+        raise LeaseLost(claim)
+    if job:
+        _job_show_progress(job, claim.kind)
+    renditions = Rendition.objects.filter(generation=step.generation).order_by("position") if step.generation else ()
+    return StepWork(claim=claim, video=step.video, job=job, generation=step.generation, renditions=tuple(renditions))
+
+
+def _job_show_progress(job: Job, kind: StepKind) -> None:
+    """Move a locked job on as its steps begin: the first one starts it, `finish` is its last phase."""
+    phase = JobPhase.FINISHING if kind is StepKind.FINISH else JobPhase.ENCODING
+    if job.state == JobState.QUEUED:
+        job_move(job=job, to=JobState.PROCESSING, phase=phase, started_at=Now())
+        event_append(job_id=job.id, type="job.started")
+    elif job.phase != phase:
+        Job.objects.filter(id=job.id).update(phase=phase)
+
+
+@transaction.atomic
+def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> None:
+    """Let players have these runs. `units_done` counts the segments of the step published so far, these included.
+
+    Raises InitMismatch, IntegrityError where a segment was published before, and LeaseLost: then none of these runs is
+    published. What an earlier call did publish stays so, even if the lease was lost since.
+    """
+    if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, barren_attempts=0):
+        run_publish(step_id=claim.step_id, attempt=claim.attempt, runs=runs)
+    elif not runs_published(step_id=claim.step_id, attempt=claim.attempt, runs=runs):
+        raise LeaseLost(claim)
+
+
+@transaction.atomic
+def step_complete(*, claim: Claim, result: Mapping[str, object]) -> None:
+    """Close a step all of whose units are published; the job's last one makes `finish` ready. Raises LeaseLost."""
+    if claim.job_id is None:
+        raise ValueError(f"a {claim.kind} step is completed by a service of its own")
+    job = job_lock(claim.job_id)
+    if step_close(claim=claim, result=result) and _open_steps_left(job) == 0:
+        _finish_make_ready(job)
+
+
+def step_close(*, claim: Claim, result: Mapping[str, object]) -> bool:
+    """Move the claimed step to done. False: this very attempt did that before. Raises LeaseLost."""
+    closed = fenced(claim).update(
+        state=StepState.DONE,
+        finished_at=Now(),
+        lease_expires_at=None,
+        result=dict(result),
+        error_code="",
+        error_detail="",
+    )
+    if not closed and not Step.objects.filter(id=claim.step_id, attempt=claim.attempt, state=StepState.DONE).exists():
+        raise LeaseLost(claim)
+    return bool(closed)
+
+
+def _open_steps_left(job: Job) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET open_steps = open_steps - 1 WHERE id = %s RETURNING open_steps", [job.id])
+        (left,) = cursor.fetchone()
+    return int(left)
+
+
+def _finish_make_ready(job: Job) -> None:
+    Step.objects.filter(
+        generation=job.generation_id, kind=StepKind.FINISH, state__in=step_sources(StepState.READY)
+    ).update(state=StepState.READY)
+    dispatcher_wake()

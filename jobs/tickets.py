@@ -1,0 +1,69 @@
+"""Tickets: Celery messages that say "there may be something to do" and carry no work."""
+
+import logging
+from collections.abc import Callable, Mapping
+from threading import Condition, Thread
+
+from celery import current_app
+from kombu.exceptions import KombuError, OperationalError
+
+WORK_TASK = "workers.work"
+"""Sent by name: whoever carries tickets out is above this package."""
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[str], None]
+
+
+def ticket_send(queue: str, *, expires_seconds: float) -> None:
+    """Wake one worker of a queue. Raises what the broker's client raises, after its own short timeouts."""
+    current_app.send_task(
+        WORK_TASK, args=[queue], queue=queue, retry=False, ignore_result=True, expires=expires_seconds
+    )
+
+
+class TicketSender:
+    """Sends tickets from a thread of its own, so that a broker that hangs holds up nobody.
+
+    Only the newest demand counts: what was not sent before it is forgotten, since the rows are still there.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._changed = Condition()
+        self._wanted: Mapping[str, int] = {}
+        self._broken = False
+
+    def start(self) -> None:
+        Thread(target=self._run, name="tickets", daemon=True).start()
+
+    def want(self, tickets: Mapping[str, int]) -> None:
+        """Ask for this many tickets per queue."""
+        with self._changed:
+            self._wanted = tickets
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._wanted)
+                wanted, self._wanted = self._wanted, {}
+            self._deliver(wanted)
+
+    def _deliver(self, wanted: Mapping[str, int]) -> None:
+        try:
+            for queue, tickets in wanted.items():
+                for _ in range(tickets):
+                    self._send(queue)
+        except (OperationalError, KombuError, OSError) as error:
+            self._note(broken=True, reason=str(error))
+        else:
+            self._note(broken=False, reason="")
+
+    def _note(self, *, broken: bool, reason: str) -> None:
+        """Log when the broker goes and when it is back, not once per ticket."""
+        if broken and not self._broken:
+            log.warning("broker away: %s", reason, extra={"event": "broker_away"})
+        elif self._broken and not broken:
+            log.info("broker back", extra={"event": "broker_back"})
+        self._broken = broken

@@ -1,0 +1,54 @@
+"""Log lines are JSON objects, one a line: what happened, and the fields it happened to."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+_ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}  # what every record has
+_bound: ContextVar[dict[str, object] | None] = ContextVar("bound log fields", default=None)
+
+
+@contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """Add these fields to every line that is logged inside, in this thread or task."""
+    token = _bound.set({**(_bound.get() or {}), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: time, level, logger, message, bound fields, `extra` fields, traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(_bound.get() or {}),
+            **{name: value for name, value in vars(record).items() if name not in _ORDINARY},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def logging_settings(level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything from `level` on, to standard error."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        # Django's own handlers for these would only show them a second time.
+        "loggers": {"django": {"handlers": [], "level": level, "propagate": True}},
+    }

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.db.models import F
+
+from jobs.claim import Claim
+from jobs.leases import LeaseLost
+from jobs.models import Event, Job, Step
+from jobs.outcomes import job_complete
+from jobs.services import job_cancel
+from jobs.steps import step_begin, step_complete, step_publish
+from jobs.transitions import JobPhase, JobState, StepKind, StepState
+from tests.rows import a_job, a_run, a_video, claim_or_none, claimed, state_of
+from videos.models import Generation, Rendition, Video
+from videos.services import RenditionProof
+from videos.states import GenerationState, RenditionState
+
+MANY_CHUNKS_SECONDS = 8 * 4 * 2
+"""Eight chunks of two segments."""
+
+
+def _carry_out(claim: Claim) -> None:
+    """What a worker does with a chunk or the sound, without the encoding."""
+    work = step_begin(claim=claim)
+    kind = "audio" if claim.kind is StepKind.AUDIO else "video"
+    first = claim.payload.get("first_segment", 0)
+    runs = [
+        a_run(rendition, first, claim.units_total, prefix=f"{claim.step_id}/")
+        for rendition in work.renditions
+        if rendition.kind == kind
+    ]
+    step_publish(claim=claim, runs=runs, units_done=claim.units_total)
+    step_complete(claim=claim, result={"seconds": 1.0})
+
+
+def _proofs() -> list[RenditionProof]:
+    return [
+        RenditionProof(rendition_id=rendition.id, peak_bitrate=2, avg_bitrate=1)
+        for rendition in Rendition.objects.all()
+    ]
+
+
+@pytest.mark.django_db
+def test_a_job_from_its_first_step_to_completed() -> None:
+    job = a_job()
+    finish = Step.objects.get(kind=StepKind.FINISH)
+    for _ in range(6):
+        assert state_of(finish.id) is StepState.WAITING
+        _carry_out(claimed())
+    assert state_of(finish.id) is StepState.READY
+
+    claim = claimed()
+    assert claim.kind is StepKind.FINISH
+    assert step_begin(claim=claim).job is not None
+    assert Job.objects.get().phase == JobPhase.FINISHING
+    job_complete(claim=claim, proofs=_proofs(), result={})
+    job_complete(claim=claim, proofs=_proofs(), result={})  # the answer to the first commit was lost
+
+    job.refresh_from_db()
+    generation = Generation.objects.get()
+    assert (job.state, job.phase, job.open_steps) == (JobState.COMPLETED, JobPhase.ENDED, 0)
+    assert job.playable_at is not None
+    assert job.metadata["cpu_codec"] == "libx264"
+    assert job.metadata["gpu_enabled"] is False
+    assert job.metadata["processing_speed"] > 0
+    assert generation.state == GenerationState.COMPLETE
+    assert Video.objects.get().current_generation == generation
+    assert set(Rendition.objects.values_list("state", "peak_bitrate", "avg_bitrate")) == {
+        (RenditionState.COMPLETED.value, 2, 1)
+    }
+    assert list(Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)) == [
+        "job.queued",
+        "job.planned",
+        "job.started",
+        "job.completed",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_video_points_to_its_newest_complete_generation_only_ever_forward() -> None:
+    video = a_video()
+    older, newer = a_job(video), a_job(video)
+    finishing: dict[UUID | None, Claim] = {}
+    while claim := claim_or_none():
+        if claim.kind is StepKind.FINISH:
+            finishing[claim.job_id] = claim
+        else:
+            _carry_out(claim)
+    job_complete(claim=finishing[newer.id], proofs=[], result={})
+    job_complete(claim=finishing[older.id], proofs=[], result={})
+    video.refresh_from_db()
+    assert video.current_generation is not None
+    assert video.current_generation.job_id == newer.id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_however_many_complete_at_once_finish_becomes_ready_exactly_once() -> None:
+    a_job(a_video(seconds=MANY_CHUNKS_SECONDS))
+    claims = [claimed(pid=pid) for pid in range(1, 10)]
+    Step.objects.update(units_done=F("units_total"))
+    barrier = Barrier(len(claims))
+
+    def complete(claim: Claim) -> None:
+        try:
+            barrier.wait()
+            step_complete(claim=claim, result={})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(claims)) as pool:
+        list(pool.map(complete, claims))
+    assert Job.objects.get().open_steps == 0
+    assert claimed().kind is StepKind.FINISH
+    assert claim_or_none() is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_number", range(3))
+def test_cancelling_while_everything_runs_leaves_one_terminal_state(round_number: int) -> None:
+    job = a_job(a_video(seconds=MANY_CHUNKS_SECONDS))
+    barrier = Barrier(5)
+
+    def work() -> None:
+        try:
+            barrier.wait()
+            while claim := claim_or_none():
+                if claim.kind is StepKind.FINISH:
+                    step_begin(claim=claim)
+                    job_complete(claim=claim, proofs=[], result={})
+                else:
+                    _carry_out(claim)
+        except LeaseLost:
+            pass
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(work) for _ in range(4)]
+        barrier.wait()
+        job_cancel(owner=job.owner, job_id=job.id)
+        for worker in workers:
+            worker.result()
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    left = set(Step.objects.filter(job=job).values_list("state", flat=True))
+    assert left <= {StepState.DONE, StepState.CANCELLED}
+    assert claim_or_none() is None
+    assert Event.objects.filter(job=job).count() == job.last_event

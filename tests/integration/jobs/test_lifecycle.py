@@ -1,0 +1,147 @@
+"""The tables of jobs.transitions against what the statements really do: every operation, from every state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from configuration import RetryConfig
+from jobs.claim import Claim, claim_of
+from jobs.endings import job_fail, job_stop
+from jobs.failures import leases_take_back, step_fail, steps_promote
+from jobs.leases import LeaseLost, step_release
+from jobs.models import Job, Step
+from jobs.moves import IllegalMove, job_move
+from jobs.outcomes import job_complete
+from jobs.retry import Failure
+from jobs.steps import step_begin, step_complete
+from jobs.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepKind, StepState
+from tests.rows import a_bare_job, a_job, a_step, a_video, claim_or_none
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = "2026-01-01T00:00:00Z"
+NO_PAUSE = RetryConfig(retry_base_seconds=0)
+
+
+class _Undo(Exception):  # noqa: N818
+    pass
+
+
+@contextmanager
+def _undone() -> Iterator[None]:
+    with suppress(_Undo), transaction.atomic():
+        yield
+        raise _Undo
+
+
+def _job_of(claim: Claim) -> Job:
+    assert claim.job_id is not None
+    return Job.objects.get(id=claim.job_id)
+
+
+def _fail(claim: Claim, *, retryable: bool, retry: RetryConfig) -> None:
+    step_fail(claim=claim, failure=Failure(code="broken", retryable=retryable), retry=retry)
+
+
+def _finish_the_others(claim: Claim) -> None:
+    """Complete the job's other step, the last before `finish`."""
+    other = a_step(_job_of(claim), ordinal=99, units_total=0)
+    Step.objects.filter(id=other.id).update(
+        state=StepState.RUNNING, attempt=1, node="n", worker_pid=1, lease_expires_at=LONG_AGO
+    )
+    step_complete(claim=replace(claim, step_id=other.id, attempt=1), result={})
+
+
+STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
+    "claim": lambda _: claim_or_none(),
+    "release": lambda claim: step_release(claim=claim),
+    "complete": lambda claim: step_complete(claim=claim, result={}),
+    "complete the others": _finish_the_others,
+    "fail for good": lambda claim: _fail(claim, retryable=False, retry=RetryConfig()),
+    "fail and pause": lambda claim: _fail(claim, retryable=True, retry=RetryConfig()),
+    "fail and go on": lambda claim: _fail(claim, retryable=True, retry=NO_PAUSE),
+    "take back": lambda _: leases_take_back(retry=RetryConfig()),
+    "promote": lambda _: steps_promote(),
+    "stop the job": lambda claim: job_stop(job=_job_of(claim)),
+}
+
+
+def _force(step: Step, state: StepState) -> None:
+    leased = {"node": "n", "worker_pid": 1, "lease_expires_at": LONG_AGO} if state is StepState.RUNNING else {}
+    not_before = LONG_AGO if state is StepState.DELAYED else None
+    Step.objects.filter(id=step.id).update(state=state, attempt=1, not_before=not_before, **leased)
+    step.refresh_from_db()
+
+
+def test_steps_move_as_their_table_says() -> None:
+    job = a_bare_job(a_video(), open_steps=1)
+    step = a_step(job, kind=StepKind.FINISH, units_total=0)
+    Job.objects.filter(id=job.id).update(state=JobState.PROCESSING)
+    moved: set[tuple[StepState, StepState]] = set()
+    for state in StepState:
+        for operation in STEP_OPERATIONS.values():
+            with _undone():
+                _force(step, state)
+                with suppress(LeaseLost, IllegalMove, IntegrityError), transaction.atomic():
+                    operation(claim_of(step))
+                step.refresh_from_db()
+                moved.add((state, StepState(step.state)))
+    table = {(origin, target) for origin, targets in STEP_MOVES.items() for target in targets}
+    assert {(origin, target) for origin, target in moved if origin != target} == table
+
+
+JOB_OPERATIONS: dict[str, Callable[[Job, Claim], object]] = {
+    "begin": lambda _, claim: step_begin(claim=claim),
+    "complete": lambda _, claim: job_complete(claim=claim, proofs=[], result={}),
+    "fail": lambda job, _: job_fail(job=job, failure=Failure(code="broken")),
+    "stop": lambda job, _: job_stop(job=job),
+}
+
+
+def test_jobs_move_as_their_table_says() -> None:
+    job = a_job()
+    step = Step.objects.get(job=job, kind=StepKind.FINISH)
+    moved: set[tuple[JobState, JobState]] = set()
+    for state in JobState:
+        for operation in JOB_OPERATIONS.values():
+            with _undone():
+                _force(step, StepState.RUNNING)
+                ended = state in JOB_ENDS
+                Job.objects.filter(id=job.id).update(
+                    state=state, started_at=LONG_AGO, finished_at=LONG_AGO if ended else None, error_code="e"
+                )
+                job.refresh_from_db()
+                with suppress(LeaseLost, IllegalMove), transaction.atomic():
+                    operation(job, claim_of(step))
+                job.refresh_from_db()
+                moved.add((state, JobState(job.state)))
+    table = {(origin, target) for origin, targets in JOB_MOVES.items() for target in targets}
+    assert {(origin, target) for origin, target in moved if origin != target} == table
+
+
+@pytest.mark.parametrize("origin", list(JobState))
+@pytest.mark.parametrize("to", list(JobState))
+def test_the_one_function_that_moves_a_job_obeys_the_table(origin: JobState, to: JobState) -> None:
+    job = Job(state=origin)
+    if to in JOB_MOVES[origin]:
+        job_move(job=job, to=to, phase=JobPhase.ENDED)
+    else:
+        with pytest.raises(IllegalMove):
+            job_move(job=job, to=to, phase=JobPhase.ENDED)
+
+
+def test_the_database_knows_no_other_states() -> None:
+    job = a_job()
+    for model in (Job, Step):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            model.objects.update(state="asleep")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Job.objects.filter(id=job.id).update(priority=101)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Step.objects.filter(job=job).update(state=StepState.RUNNING)  # without a lease
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Step.objects.filter(job=job, kind=StepKind.CHUNK).update(state=StepState.DONE)  # without its units

@@ -1,0 +1,42 @@
+"""What a client does, without HTTP: upload and ask for a transcode."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from access.services import default_owner
+from jobs.inspection import inspect_request
+from jobs.models import Job
+from jobs.services import job_create
+from storage.keys import source_key
+from transcoding.sniff import HEAD_BYTES, sniff
+from videos.models import Video
+from videos.services import video_create
+from workers.tools import Tools
+
+
+class Mill:
+    """What a client does, without HTTP: upload and ask for a transcode."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def upload(self, path: Path) -> Video:
+        video_id = uuid4()
+        stored = self._tools.store.put_file(source_key(video_id), path, "video/mp4")
+        with path.open("rb") as file:
+            family = sniff(file.read(HEAD_BYTES)) or ""
+        rank = self._tools.config.rank
+        return video_create(
+            video_id=video_id,
+            owner=default_owner(),
+            filename=path.name,
+            size_bytes=stored.size,
+            etag=stored.etag,
+            container=family,
+            then=lambda video: inspect_request(video=video, priority=50, rank=rank),
+        )
+
+    def transcode(self, video: Video, *, chunk_seconds: int = 4) -> Job:
+        policy = replace(self._tools.policy, plan=replace(self._tools.policy.plan, chunk_seconds=chunk_seconds))
+        return job_create(owner=default_owner(), video_id=video.id, request={}, priority=50, policy=policy)

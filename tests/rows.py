@@ -1,0 +1,169 @@
+"""Rows for tests: each builder takes only what its test is about."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db.models.functions import Now
+
+from access.models import Owner
+from access.services import default_owner
+from configuration import RankConfig, RetryConfig
+from jobs.claim import Claim, step_claim
+from jobs.models import Job, Step
+from jobs.policy import JobPolicy
+from jobs.services import job_create
+from jobs.transitions import StepKind, StepState
+from transcoding import records
+from transcoding.media import AudioStream, Resolution, SourceFacts, VideoStream
+from transcoding.plan import PlanPolicy
+from videos.models import Generation, Rendition, Video
+from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected
+
+LEASE_SECONDS = 60.0
+
+
+def a_policy(*, chunk_seconds: int = 8, retry: RetryConfig | None = None) -> JobPolicy:
+    return JobPolicy(
+        rank=RankConfig(),
+        retry=retry or RetryConfig(),
+        plan=PlanPolicy(chunk_seconds=chunk_seconds, preset="veryfast", max_seconds=3600, max_chunks=100),
+    )
+
+
+def some_facts(*, seconds: int = 40, sound: bool = True) -> dict[str, object]:
+    """Facts of a 25 fps source, as inspection stores them."""
+    facts = SourceFacts(
+        demuxer="mov",
+        remuxed=False,
+        video=VideoStream(
+            index=0,
+            codec="h264",
+            display=Resolution(width=640, height=360),
+            rotation=0,
+            pixel_format="yuv420p",
+            interlaced=False,
+            hdr=False,
+            time_base=Fraction(1, 90_000),
+            bit_rate=None,
+        ),
+        audio=AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000) if sound else None,
+        first=Fraction(0),
+        rate=Fraction(25),
+        constant=True,
+        total_frames=25 * seconds,
+        warnings=(),
+    )
+    return {name: records.to_json(getattr(facts, name)) for name in SourceFacts.__dataclass_fields__}
+
+
+def an_owner(name: str) -> Owner:
+    return Owner.objects.get_or_create(name=name)[0]
+
+
+def an_uploaded_video(owner: Owner | None = None) -> Video:
+    return video_create(
+        video_id=uuid4(),
+        owner=owner or default_owner(),
+        filename="clip.mp4",
+        size_bytes=1_000_000,
+        etag="e",
+        container="mov",
+        then=lambda _: None,
+    )
+
+
+def a_video(owner: Owner | None = None, *, seconds: int = 40, sound: bool = True) -> Video:
+    """An inspected video of 40 s: ten segments."""
+    video = an_uploaded_video(owner)
+    video_mark_inspected(video=video, facts=some_facts(seconds=seconds, sound=sound), media={}, warnings=[])
+    video.refresh_from_db()
+    return video
+
+
+def a_job(video: Video | None = None, *, priority: int = 50, policy: JobPolicy | None = None, **request: object) -> Job:
+    """A job; of a fresh 40 s video it has an audio step, five chunks of two segments each, and a finish step."""
+    video = video or a_video()
+    job = job_create(
+        owner=video.owner, video_id=video.id, request=request, priority=priority, policy=policy or a_policy()
+    )
+    job.refresh_from_db()
+    return job
+
+
+def a_generation(video: Video) -> Generation:
+    """A generation with one rendition of 1,000 segments, and no steps."""
+    rendition = RenditionPlan(
+        name="360p", kind="video", bitrate=800_000, codecs="avc1", timescale=25_000, total_segments=1_000
+    )
+    return generation_create(video=video, job_id=uuid4(), plan={}, renditions=[rendition])
+
+
+def a_bare_job(video: Video, *, open_steps: int = 0) -> Job:
+    """A planned job without the steps of a plan."""
+    generation = a_generation(video)
+    job = Job.objects.create(
+        owner=video.owner, video=video, generation=generation, priority=50, request={}, open_steps=open_steps
+    )
+    Generation.objects.filter(id=generation.id).update(job_id=job.id)
+    return job
+
+
+def a_step(job: Job, *, ordinal: int = 0, waited_seconds: float = 0, **fields: object) -> Step:
+    """A ready chunk of one segment that has waited so long."""
+    values: dict[str, Any] = {
+        "owner_id": job.owner_id,
+        "video_id": job.video_id,
+        "generation_id": job.generation_id,
+        "kind": StepKind.CHUNK,
+        "units_total": 1,
+        "payload": {"first_segment": ordinal, "segments": 1},
+        "rank_at": Now() - timedelta(seconds=waited_seconds),
+    }
+    return Step.objects.create(job=job, ordinal=ordinal, **values | fields)
+
+
+def claimed(*, node: str = "node", pid: int = 1, lease_seconds: float = LEASE_SECONDS) -> Claim:
+    """The claim of whatever goes first."""
+    claim = step_claim(queue="cpu", node=node, pid=pid, lease_seconds=lease_seconds, rank=RankConfig())
+    assert claim is not None, "nothing was ready"
+    return claim
+
+
+def claim_or_none(**named: object) -> Claim | None:
+    values: dict[str, Any] = {
+        "queue": "cpu",
+        "node": "node",
+        "pid": 1,
+        "lease_seconds": LEASE_SECONDS,
+        "rank": RankConfig(),
+    }
+    return step_claim(**values | named)
+
+
+def expire(step_id: UUID) -> None:
+    """Let a lease have run out a second ago."""
+    Step.objects.filter(id=step_id).update(lease_expires_at=Now() - timedelta(seconds=1))
+
+
+def a_run(
+    rendition: Rendition, first_segment: int, segments: int = 1, *, prefix: str = "p/", init: str = "i"
+) -> RunFacts:
+    return RunFacts(
+        rendition_id=rendition.id,
+        key_prefix=prefix,
+        first_segment=first_segment,
+        durations=(100_000,) * segments,
+        sizes=(1_000,) * segments,
+        digests=("d" * 64,) * segments,
+        frames=(100,) * segments,
+        init_key=f"{prefix}init.mp4",
+        init_sha256=init,
+    )
+
+
+def state_of(step_id: UUID) -> StepState:
+    return StepState(Step.objects.values_list("state", flat=True).get(id=step_id))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobs.requests import TranscodeRequest
+
+DEFAULTS = {"codec": "h264", "output_format": "hls"}
+
+
+def _read(body: dict[str, object]) -> dict[str, Any]:
+    asked = TranscodeRequest(data=body)
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
+
+
+def _faults(body: object) -> dict[str, list[str]]:
+    asked = TranscodeRequest(data=body)
+    assert not asked.is_valid()
+    return {field: [str(error) for error in errors] for field, errors in asked.errors.items()}
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        ({}, {}),
+        ({"ladder": "auto"}, {"ladder": "auto"}),
+        ({"resolution": "720p", "bitrate": 2_500_000}, {"resolution": "720p", "bitrate": 2_500_000}),
+        ({"resolution": "1920x1080"}, {"resolution": "1920x1080"}),
+        ({"codec": "libx264", "preset": "slow"}, {"codec": "libx264", "preset": "slow"}),
+        ({"priority": 0}, {"priority": 0}),
+        ({"priority": "high"}, {"priority": 80}),
+        ({"output_format": "hls"}, {}),
+    ],
+)
+def test_what_is_accepted(body: dict[str, object], read: dict[str, object]) -> None:
+    assert _read(body) == DEFAULTS | read
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "part"),
+    [
+        ({"resolutoin": "720p"}, "resolutoin", "unknown field; known are: resolution"),
+        ({"resolution": "721p"}, "resolution", "720p"),
+        ({"resolution": "0x720"}, "resolution", "positive"),
+        ({"resolution": "1280x8"}, "resolution", "from 16 to 8192"),
+        ({"resolution": "99999x720"}, "resolution", "from 16 to 8192"),
+        ({"resolution": "\u00b2x\u00b2"}, "resolution", ""),
+        ({"resolution": 720}, "resolution", ""),
+        ({"resolution": None}, "resolution", "null"),
+        ({"codec": "vp9"}, "codec", "must be one of: h264, libx264"),
+        ({"codec": ["h264"]}, "codec", "must be one of"),
+        ({"preset": "placebo"}, "preset", "ultrafast, superfast"),
+        ({"bitrate": 1}, "bitrate", "50000"),
+        ({"bitrate": 10**12}, "bitrate", "200000000"),
+        ({"bitrate": "fast"}, "bitrate", "integer"),
+        ({"bitrate": 10**400}, "bitrate", ""),
+        ({"priority": 101}, "priority", "0 to 100"),
+        ({"priority": -1}, "priority", "0 to 100"),
+        ({"priority": "urgent"}, "priority", "low, medium, high"),
+        ({"priority": True}, "priority", "0 to 100"),
+        ({"priority": 5.5}, "priority", "0 to 100"),
+        ({"ladder": "all"}, "ladder", "must be one of: auto"),
+        ({"ladder": "auto", "bitrate": 800_000}, "ladder", "bitrate"),
+        ({"ladder": "auto", "resolution": "720p", "bitrate": 800_000}, "ladder", "resolution and bitrate"),
+        ({"output_format": "dash"}, "output_format", "must be one of: hls"),
+        (["not", "an", "object"], "non_field_errors", ""),
+        ("text", "non_field_errors", ""),
+    ],
+)
+def test_what_is_refused_names_the_field(body: object, field: str, part: str) -> None:
+    faults = _faults(body)
+    assert list(faults) == [field]
+    assert part in " ".join(faults[field])
