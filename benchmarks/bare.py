@@ -1,0 +1,53 @@
+"""What somebody without vodmill would run: plain ffmpeg commands with the same encoder settings."""
+
+import threading
+import time
+from pathlib import Path
+
+from configuration import ExecutionConfig
+from execution.ffmpeg import FfmpegRunner
+from transcoding.commands import FfmpegCommand, Input, Output
+from transcoding.ladder import RUNGS, Rung
+
+GOP_FRAMES = "50"
+"""Two seconds of the benchmark clip, which has 25 frames per second."""
+LADDER = tuple(rung for rung in RUNGS if rung.name in ("720p", "480p", "360p"))
+
+
+def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
+    """Decode once, encode all of these rungs and the sound into MP4 files. Returns wall seconds."""
+    heads = "".join(f"[in{number}]" for number in range(len(rungs)))
+    scales = (f"[in{number}]scale=-2:{rung.short_side}[{rung.name}]" for number, rung in enumerate(rungs))
+    command = FfmpegCommand(
+        inputs=(Input(path=str(source)),),
+        filter_graph=";".join([f"[0:v:0]split={len(rungs)}{heads}", *scales]),
+        outputs=tuple(_output(rung, sound=number == 0) for number, rung in enumerate(rungs)),
+    )
+    started = time.monotonic()
+    targets = {rung.name: folder / f"{rung.name}.mp4" for rung in rungs}
+    for target in targets.values():
+        target.unlink(missing_ok=True)
+    FfmpegRunner(ExecutionConfig()).run(command, targets, stop=threading.Event())
+    return time.monotonic() - started
+
+
+def run_per_rung(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
+    """One ffmpeg after another, each decoding anew. Returns wall seconds of all."""
+    return sum(one_run(source, (rung,), folder) for rung in rungs)
+
+
+def _output(rung: Rung, *, sound: bool) -> Output:
+    options: dict[str, str | None] = {
+        "c:v": "libx264",
+        "preset": "veryfast",
+        "b:v": str(rung.bitrate),
+        "maxrate": str(rung.bitrate * 3 // 2),
+        "bufsize": str(rung.bitrate * 2),
+        "g": GOP_FRAMES,
+        "keyint_min": GOP_FRAMES,
+        "sc_threshold": "0",
+        "bf": "3",
+        "c:a": "aac",
+        "b:a": "128k",
+    }
+    return Output(target=rung.name, maps=(f"[{rung.name}]", *(("0:a:0",) if sound else ())), options=options)

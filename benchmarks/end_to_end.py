@@ -1,0 +1,28 @@
+"""Whole jobs on a stack of the benchmark's own: a client's request to the job's completion."""
+
+import time
+from pathlib import Path
+
+from embedded.client import Client, Json
+
+_POLL_SECONDS = 0.05
+
+
+class JobsUnderTest:
+    """Uploads a source once, then runs jobs on it."""
+
+    def __init__(self, client: Client, source: Path) -> None:
+        self._client = client
+        self._video = client.upload(source, lambda _: None)["id"]
+        self.run({})  # inspects the source, fills the node's cache, starts the worker's processes
+
+    def run(self, request: Json) -> float:
+        """One job from the request on. Returns wall seconds. Raises RuntimeError when it does not complete."""
+        started = time.monotonic()
+        job = self._client.transcode(self._video, request)
+        while job["state"] not in ("completed", "failed", "cancelled"):
+            time.sleep(_POLL_SECONDS)
+            job = self._client.job(job["id"])
+        if job["state"] != "completed":
+            raise RuntimeError(f"job {job['id']} {job['state']}: {job['error']}")
+        return time.monotonic() - started

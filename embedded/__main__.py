@@ -1,0 +1,110 @@
+"""`python -m embedded run [--video PATH] [--port N]`, `stop` and `status`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+
+from configuration import ConfigurationError
+from embedded.client import ApiError, Client
+from embedded.home import REPOSITORY, Home, write_json
+from embedded.mill import JobFailed, mill
+from embedded.service import PortTaken
+from embedded.stack import Stack
+from embedded.terminal import Terminal
+from execution import daemons
+from execution.daemons import DaemonError
+
+HOME = REPOSITORY / ".vodmill"
+CLIP = HOME / "media" / "clip.mp4"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code is not 0 when something went wrong, and a line says what."""
+    options = _parser().parse_args(arguments)
+    terminal = Terminal()
+    try:
+        with Home(HOME).locked():
+            command: Callable[[argparse.Namespace, Terminal], None] = options.command
+            command(options, terminal)
+    except (DaemonError, PortTaken, ConfigurationError, ApiError, JobFailed, FileNotFoundError) as error:
+        return _fail(terminal, str(error))
+    except httpx.HTTPError as error:
+        return _fail(terminal, f"the API does not answer: {error}")
+    except BlockingIOError:
+        return _fail(terminal, "another `make run` or `make stop` is at work here; wait for it")
+    except KeyboardInterrupt:
+        return _fail(terminal, "interrupted; what was started runs on, `make stop` ends it")
+    return 0
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> None:
+    """Start what does not run yet, transcode one video, say where to watch it."""
+    video: Path = options.video.resolve()
+    if not video.is_file():
+        raise FileNotFoundError(f"there is no file {video}" + ("; run `make setup`" if video == CLIP else ""))
+    home = Home(HOME)
+    if options.port:
+        home.remember_port("api", options.port)
+    stack = Stack(home)
+    stack.start(terminal.line)
+    with closing(Client(stack.api.url)) as client:
+        result = mill(video, client=client, terminal=terminal, check=lambda: _require_running(stack))
+    error = result.pop("error")
+    write_json(HOME / "last-run.json", {"api_url": stack.api.url, **result})
+    if error:
+        raise JobFailed(f"job {result['job_id']} {result['state']}: {error['detail']} ({error['code']})")
+    names = ", ".join(rendition["name"] for rendition in result["renditions"])
+    terminal.line(
+        f"done: {names}; playable after {result['seconds_to_playable']} s, all of it after {result['seconds_total']} s"
+    )
+    terminal.line(f"  watch  {result['hls_url']}\n  API    {stack.api.url}/api/v1/videos/{result['video_id']}")
+    terminal.line("everything runs on; `make stop` ends it")
+
+
+def stop(_options: argparse.Namespace, terminal: Terminal) -> None:
+    """End exactly what was started."""
+    Stack(Home(HOME)).close(terminal.line)
+    terminal.line("nothing of it runs any more; what it made stays in .vodmill/")
+
+
+def status(_options: argparse.Namespace, terminal: Terminal) -> None:
+    """Say what runs."""
+    stack = Stack(Home(HOME))
+    for service in (*stack.servers, *stack.product):
+        identity = service.identity
+        terminal.line(
+            f"{service.name:12}" + (f"runs, process {identity.pid}" if identity and service.running() else "-")
+        )
+
+
+def _require_running(stack: Stack) -> None:
+    for process in stack.product:
+        if not process.running():
+            raise DaemonError(f"{process.name} ended; the end of {process.log}:\n{daemons.log_tail(process.log)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    run_parser = commands.add_parser("run", help=run.__doc__)
+    run_parser.add_argument("--video", type=Path, default=CLIP, help="the video; the clip taken at set-up by default")
+    run_parser.add_argument("--port", type=int, help="the API's port from now on")
+    run_parser.set_defaults(command=run)
+    for command in (stop, status):
+        commands.add_parser(command.__name__, help=command.__doc__).set_defaults(command=command)
+    return parser
+
+
+def _fail(terminal: Terminal, text: str) -> int:
+    terminal.line(f"failed: {text}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

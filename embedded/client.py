@@ -1,0 +1,69 @@
+"""A client of the public HTTP API, for `make run`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+TIMEOUT = httpx.Timeout(30.0, read=600.0)  # the answer to an upload comes when the store has all of it
+ERRORS = 400
+
+
+class ApiError(Exception):
+    """The API answered with a problem document, or with something worse."""
+
+
+class Client:
+    """One method for each request `make run` makes; all return the answer's JSON and raise ApiError."""
+
+    def __init__(self, api_url: str) -> None:
+        self._http = httpx.Client(base_url=api_url, timeout=TIMEOUT, trust_env=False)  # never through a proxy
+
+    def close(self) -> None:
+        self._http.close()
+
+    def upload(self, path: Path, on_bytes: Callable[[int], None]) -> Json:
+        """Send a file as multipart form data, piece by piece; `on_bytes` is told how far it got."""
+        with _CountedFile(path, on_bytes) as file:
+            return _json(self._http.post("/api/v1/videos/upload", files={"video": (path.name, file)}))
+
+    def transcode(self, video_id: str, request: Json | None = None) -> Json:
+        return _json(self._http.post(f"/api/v1/videos/{video_id}/transcode", json=request or {}))
+
+    def job(self, job_id: str) -> Json:
+        return _json(self._http.get(f"/api/v1/jobs/{job_id}"))
+
+    def playback(self, video_id: str) -> Json:
+        return _json(self._http.get(f"/api/v1/videos/{video_id}/playback"))
+
+
+class _CountedFile(io.FileIO):
+    def __init__(self, path: Path, on_bytes: Callable[[int], None]) -> None:
+        super().__init__(path)
+        self._on_bytes = on_bytes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(-1 if size is None else size)
+        self._on_bytes(self.tell())
+        return data
+
+
+def _json(response: httpx.Response) -> Json:
+    if response.status_code >= ERRORS:
+        raise ApiError(f"{response.request.method} {response.request.url.path}: {_problem(response)}")
+    body: Json = response.json()
+    return body
+
+
+def _problem(response: httpx.Response) -> str:
+    """What went wrong, as the problem document says it."""
+    try:
+        document: Json = response.json()
+        return f"{document['detail']} ({document['code']})"
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}: {response.text[:500]}"

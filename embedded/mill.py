@@ -1,0 +1,69 @@
+"""One video through the whole system, as a client sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from embedded.client import Client, Json
+from embedded.terminal import Terminal
+
+FINAL_STATES = {"completed", "failed", "cancelled"}
+POLL_SECONDS = 0.25
+
+
+class JobFailed(Exception):  # noqa: N818 - says what happened
+    """The job ended, but not as completed; the text is the job's own error."""
+
+
+def mill(path: Path, *, client: Client, terminal: Terminal, check: Callable[[], None]) -> Json:
+    """Upload a file, transcode it, follow the job. Returns what last-run.json says about it, failed jobs included.
+
+    `check` is called now and then and raises when it makes no sense to go on waiting.
+    """
+    video = _upload(path, client, terminal)
+    job = _follow(client.transcode(video["id"])["id"], client, terminal, check)
+    playback = client.playback(video["id"]) if job["state"] == "completed" else {}
+    return {
+        "video_id": video["id"],
+        "job_id": job["id"],
+        "state": job["state"],
+        "hls_url": playback.get("hls_url"),
+        "renditions": [_rendition(each) for each in playback.get("renditions", []) if each["kind"] == "video"],
+        "seconds_to_playable": _seconds_between(video["created_at"], job["playable_at"]),
+        "seconds_total": _seconds_between(video["created_at"], job["finished_at"]),
+        "error": job["error"],
+    }
+
+
+def _upload(path: Path, client: Client, terminal: Terminal) -> Json:
+    size = path.stat().st_size
+    video = client.upload(path, lambda sent: terminal.bar("upload   ", 100 * sent / max(size, 1)))
+    terminal.line(f"uploaded {path.name}, {size:,} bytes: video {video['id']}")
+    return video
+
+
+def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[], None]) -> Json:
+    playable = False
+    while True:
+        job = client.job(job_id)
+        if job["state"] in FINAL_STATES:
+            return job
+        if job["playable_at"] and not playable:
+            playable = True
+            terminal.line("the beginning can be watched")
+        terminal.bar("transcode", job["progress"], job["phase"])
+        check()
+        time.sleep(POLL_SECONDS)
+
+
+def _rendition(rendition: Json) -> Json:
+    return {name: rendition[name] for name in ("name", "width", "height", "bitrate")}
+
+
+def _seconds_between(start: str, end: str | None) -> float | None:
+    if end is None:
+        return None
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)

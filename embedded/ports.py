@@ -1,0 +1,72 @@
+"""Ports of the loopback interface: which are free, and who has those that are not."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+# Below the range from which Linux takes ports for outgoing connections (32768 on), twins included, so that a
+# remembered port is not taken by chance while its server is stopped.
+CANDIDATES = range(12_000, 22_000)
+TWIN_OFFSET = 10_000  # SeaweedFS listens for gRPC on each port + 10000
+LISTENING = "0A"  # /proc/net/tcp's word for it
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that ended lately do not count
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def pick_port(*, taken: set[int], preferred: int | None = None) -> int:
+    """A free port whose twin is free too, and neither is in `taken`."""
+    candidates = random.sample(CANDIDATES, 1000)
+    for port in [preferred, *candidates] if preferred else candidates:
+        twin = port + TWIN_OFFSET
+        if not {port, twin} & taken and port_is_free(port) and port_is_free(twin):
+            return port
+    raise RuntimeError(f"no free port between {CANDIDATES.start} and {CANDIDATES.stop}")
+
+
+def port_owner(port: int) -> str:
+    """Who listens on this port, in words; only root sees the processes of others."""
+    inodes = set(_listening_inodes(port))
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and _holds_socket(process, inodes):
+            return f"process {process.name} ({_command(process)})"
+    return "a process of another user"
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in ("tcp", "tcp6"):
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                fields = line.split()  # 1: local address, 3: state, 9: inode
+                if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                    yield fields[9]
+
+
+def _holds_socket(process: Path, inodes: set[str]) -> bool:
+    links = {f"socket:[{inode}]" for inode in inodes}
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                if str(descriptor.readlink()) in links:
+                    return True
+    return False
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return "gone"

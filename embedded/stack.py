@@ -1,0 +1,94 @@
+"""Everything that `make run` starts, in the order in which it is started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from configuration import load
+from embedded.home import REPOSITORY, Home
+from embedded.product import Api, Dispatcher, Product, Worker
+from embedded.servers import PostgreSQL, Redis, SeaweedFS
+from embedded.service import Service
+from execution import daemons
+from storage.wiring import store_from
+
+# Two slots are kept busy and the seams of a short clip are seen; production encodes longer chunks.
+DEFAULTS = {"TRANSCODER_CHUNK_SECONDS": "16"}
+
+
+def _quiet(_line: str) -> None:
+    pass
+
+
+class Stack:
+    """The servers and the product's processes of one home. `environ` may change settings of the product."""
+
+    def __init__(self, home: Home, *, durable: bool = True, environ: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.postgresql = PostgreSQL(home, durable=durable)
+        self.redis = Redis(home)
+        self.seaweedfs = SeaweedFS(home)
+        self._environ = {**DEFAULTS, **(os.environ if environ is None else environ), **self.settings()}
+        self.api = Api(home, self._environ)
+        self.dispatcher = Dispatcher(home, self._environ)
+        self.worker = Worker(home, self._environ)
+
+    @property
+    def servers(self) -> tuple[Service, ...]:
+        return (self.postgresql, self.redis, self.seaweedfs)
+
+    @property
+    def product(self) -> tuple[Product, ...]:
+        return (self.api, self.dispatcher, self.worker)
+
+    def settings(self) -> dict[str, str]:
+        """The settings that connect the product's processes with the servers."""
+        return {
+            "TRANSCODER_SECRET_KEY": self.home.secret("django"),
+            "TRANSCODER_HTTPS": "false",
+            "TRANSCODER_DATABASE_URL": self.postgresql.url,
+            "TRANSCODER_BROKER_URL": self.redis.url,
+            "TRANSCODER_STORAGE": "s3",
+            "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
+            "TRANSCODER_S3_PUBLIC_ENDPOINT_URL": "",
+            "TRANSCODER_S3_BUCKET": self.seaweedfs.bucket,
+            "TRANSCODER_S3_ACCESS_KEY": self.seaweedfs.access_key,
+            "TRANSCODER_S3_SECRET_KEY": self.seaweedfs.secret_key,
+            "TRANSCODER_SCRATCH_PATH": str(self.home.folder / "scratch"),
+        }
+
+    def start(self, say: Callable[[str], None] = _quiet) -> None:
+        """Make sure that all of it runs and works. Raises DaemonError, PortTaken, ConfigurationError."""
+        load(self._environ)  # before anything is started
+        self.home.folder.mkdir(parents=True, exist_ok=True)
+        for server in self.servers:
+            _start(server, say)
+        if not all(process.current() for process in self.product):
+            self._prepare(say)
+        for process in self.product:
+            _start(process, say)
+
+    def close(self, say: Callable[[str], None] = _quiet) -> None:
+        """End exactly what was started, the product before the servers it uses."""
+        for service in (*reversed(self.product), *reversed(self.servers)):
+            if service.close():
+                say(f"{service.name} ended")
+
+    def _prepare(self, say: Callable[[str], None]) -> None:
+        """Bring tables and bucket up to date; nothing of an older version may run meanwhile."""
+        for process in self.product:
+            process.close()
+        say("migrating the database")
+        command = [sys.executable, "manage.py", "migrate", "--no-input"]
+        daemons.run(command, environ=self.dispatcher.environ(), folder=REPOSITORY)
+        store_from(load(self._environ).storage).prepare()
+
+
+def _start(service: Service, say: Callable[[str], None]) -> bool:
+    started = service.start()
+    service.wait_ready()
+    ports = ", ".join(str(port) for port in service.ports()[:1])
+    say(f"{service.name} {'started' if started else 'runs already'}" + (f" on port {ports}" if ports else ""))
+    return started

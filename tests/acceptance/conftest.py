@@ -1,0 +1,54 @@
+"""The whole product, started as `make run` starts it, with time constants that fit into a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from embedded.client import Client
+from embedded.home import Home
+from embedded.stack import Stack
+from tests.ffmpeg.sources import AAC, H264, Card, make
+from tests.servers import RUNS
+
+SHORT_TIMES = {
+    "TRANSCODER_LEASE_SECONDS": "6",
+    "TRANSCODER_LEASE_RENEW_SECONDS": "1.5",
+    "TRANSCODER_DISPATCHER_TICK_SECONDS": "0.5",
+    "TRANSCODER_NODE_HEARTBEAT_SECONDS": "0.5",
+    "TRANSCODER_NODE_SILENCE_SECONDS": "3",
+    "TRANSCODER_RETRY_BASE_SECONDS": "0.2",
+    "TRANSCODER_PUBLISH_SECONDS": "0.5",
+    "TRANSCODER_CHUNK_SECONDS": "8",
+}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The product on servers of its own; everything is ended with the run."""
+    home = Home(RUNS / f"{os.getpid()}-stack")
+    with home.locked():
+        stack = Stack(home, durable=False, environ={"PATH": os.environ["PATH"], **SHORT_TIMES})
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.close()
+
+
+@pytest.fixture(scope="session")
+def client(stack: Stack) -> Iterator[Client]:
+    with closing(Client(stack.api.url)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty-five seconds of numbered frames with beeps, at 29.97 frames per second: seven segments, three chunks."""
+    card = Card(rate=Fraction(30000, 1001), frames=749, width=640, height=360)
+    return make(tmp_path_factory.mktemp("clip") / "clip.mp4", card, *H264, *AAC)

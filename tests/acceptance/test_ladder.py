@@ -1,0 +1,67 @@
+"""A real video goes in, a playable ladder comes out: over HTTP, through every process of the product."""
+
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from embedded.client import Client
+from embedded.stack import Stack
+from tests.acceptance.playing import Player, completed
+from tests.ffmpeg.golden import beep_seconds, key_frame_seconds, shown_numbers
+
+
+@pytest.fixture(scope="module")
+def hls_url(client: Client, clip: Path) -> str:
+    return str(completed(client, clip)["hls_url"])
+
+
+@pytest.fixture(scope="module")
+def files(hls_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every rendition, fetched as a player does and joined to a file."""
+    folder = tmp_path_factory.mktemp("played")
+    with closing(Player()) as player:
+        return {name: player.save(url, folder / f"{name}.mp4") for name, url in player.renditions(hls_url).items()}
+
+
+def test_the_ladder_has_the_rungs_that_fit(files: dict[str, Path]) -> None:
+    assert set(files) == {"360p", "audio"}
+
+
+def test_every_frame_of_the_source_is_shown_once_and_in_order(files: dict[str, Path]) -> None:
+    assert shown_numbers(files["360p"]) == list(range(749))
+
+
+def test_key_frames_lie_on_the_grid(files: dict[str, Path]) -> None:
+    assert [round(float(time) / 2.002, 3) for time in key_frame_seconds(files["360p"])] == list(range(13))
+
+
+def test_sound_is_in_step_with_the_picture(files: dict[str, Path]) -> None:
+    heard = beep_seconds(files["audio"])
+    assert len(heard) == 12
+    assert heard == pytest.approx([1.0 + 2 * beep for beep in range(12)], abs=1 / 30)
+
+
+def test_segments_come_by_redirect_from_a_private_bucket(hls_url: str) -> None:
+    with closing(Player()) as player, httpx.Client(trust_env=False) as plain:
+        segment = player.playlist(player.renditions(hls_url)["360p"]).segments[0]
+        answer = plain.get(segment)
+        assert answer.status_code == httpx.codes.FOUND
+        assert answer.headers["access-control-allow-origin"] == "*"
+        stored = answer.headers["location"]
+        assert plain.get(stored).status_code == httpx.codes.OK
+        assert plain.get(stored.partition("?")[0]).status_code == httpx.codes.FORBIDDEN
+
+
+def test_one_rendition_of_the_wanted_size_and_bitrate(client: Client, clip: Path) -> None:
+    playback = completed(client, clip, resolution="240p", bitrate=250_000, preset="ultrafast")
+    pictures = [rendition for rendition in playback["renditions"] if rendition["kind"] == "video"]
+    assert [(rendition["name"], rendition["height"]) for rendition in pictures] == [("240p", 240)]
+
+
+def test_a_deleted_video_is_gone(client: Client, stack: Stack, clip: Path) -> None:
+    video_id = client.upload(clip, lambda _: None)["id"]
+    with httpx.Client(base_url=stack.api.url, trust_env=False) as http:
+        assert http.delete(f"/api/v1/videos/{video_id}").is_success
+        assert http.get(f"/api/v1/videos/{video_id}").status_code == httpx.codes.NOT_FOUND

@@ -1,0 +1,63 @@
+"""What every tier shares: its marker, no sockets in pure tests, and real servers where a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+from embedded.servers import PostgreSQL, Redis, SeaweedFS
+from tests.servers import ServersOfThisRun, servers_of_this_run, tier
+
+TIERS = {"unit", "contract", "integration", "ffmpeg", "acceptance"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the folder it lies in."""
+    for item in items:
+        if (name := tier(Path(item.path))) in TIERS:
+            item.add_marker(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_pure_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.node.get_closest_marker("unit") is None:
+        yield
+        return
+    pytest_socket.disable_socket(allow_unix_socket=True)  # asyncio wakes itself through one
+    yield
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[ServersOfThisRun]:
+    """The servers of this run, none of them started; all that were are ended with it."""
+    servers = servers_of_this_run()
+    servers.hold()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql(servers: ServersOfThisRun) -> PostgreSQL:
+    """A running PostgreSQL, the one Django's settings name."""
+    return servers.started(servers.postgresql)
+
+
+@pytest.fixture(scope="session")
+def redis(servers: ServersOfThisRun) -> Redis:
+    """A running Redis, the one Celery's settings name."""
+    return servers.started(servers.redis)
+
+
+@pytest.fixture(scope="session")
+def s3_server(servers: ServersOfThisRun) -> SeaweedFS:
+    """A running S3 server, the one the storage settings name; it has no bucket yet."""
+    return servers.started(servers.seaweedfs)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(postgresql: PostgreSQL) -> None:
+    """Start PostgreSQL before pytest-django makes the test database."""

@@ -1,0 +1,128 @@
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+
+from embedded.home import Home
+from embedded.servers import PostgreSQL, Redis, SeaweedFS
+from embedded.service import PortTaken
+from execution import daemons
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def own_postgresql(home: Home) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(home, durable=False)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def own_redis(home: Home) -> Iterator[Redis]:
+    server = Redis(home)
+    yield server
+    server.close()
+
+
+@pytest.mark.django_db
+def test_django_uses_the_servers_of_this_run(postgresql: PostgreSQL) -> None:
+    assert connection.settings_dict["PORT"] == str(postgresql.port)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        assert cursor.fetchone() == ("UTF8",)
+
+
+def test_postgresql_wants_the_password(postgresql: PostgreSQL) -> None:
+    wrong = postgresql.url.replace(postgresql.home.secret("postgresql"), "wrong")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(wrong)
+
+
+@pytest.mark.parametrize("name", ["postgresql", "redis", "s3_server"])
+def test_a_server_that_runs_is_not_started_twice(name: str, request: pytest.FixtureRequest) -> None:
+    server: PostgreSQL | Redis | SeaweedFS = request.getfixturevalue(name)
+    assert server.start() is False
+    assert server.ready()
+
+
+def test_postgresql_starts_in_a_deep_folder_closed_to_its_user(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = PostgreSQL(Home(closed / ("x" * 120) / "home"), durable=False)  # a socket's path may have 107 bytes
+    with closing(server):
+        server.start()
+        server.wait_ready()
+        with psycopg.connect(server.url) as session:
+            assert session.execute("SELECT current_database()").fetchone() == ("vodmill",)
+
+
+def test_postgresql_survives_being_killed(own_postgresql: PostgreSQL) -> None:
+    own_postgresql.start()
+    own_postgresql.wait_ready()
+    with psycopg.connect(own_postgresql.url) as session:
+        session.execute("CREATE TABLE kept (n int)")
+    identity = own_postgresql.identity
+    assert identity
+    os.kill(identity.pid, signal.SIGKILL)
+    while own_postgresql.running():
+        time.sleep(0.01)
+    own_postgresql.start()
+    own_postgresql.wait_ready()
+    with psycopg.connect(own_postgresql.url) as session:
+        assert session.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_postgresql_starts_although_its_old_pid_is_somebody_elses(own_postgresql: PostgreSQL) -> None:
+    own_postgresql.start()
+    own_postgresql.wait_ready()
+    own_postgresql.close()
+    (own_postgresql.folder / "data" / "postmaster.pid").write_text(f"{os.getppid()}\n")
+    own_postgresql.start()
+    own_postgresql.wait_ready()
+
+
+def test_a_half_made_data_folder_is_made_again(own_postgresql: PostgreSQL) -> None:
+    (own_postgresql.folder / "data.new" / "base").mkdir(parents=True)
+    own_postgresql.start()
+    own_postgresql.wait_ready()
+
+
+def test_close_ends_the_server_and_frees_its_port(own_redis: Redis) -> None:
+    own_redis.start()
+    own_redis.wait_ready()
+    identity = own_redis.identity
+    assert identity
+    assert own_redis.close() is True
+    assert not daemons.alive(identity)
+    assert own_redis.close() is False
+    assert own_redis.start() is True
+
+
+def test_a_port_taken_by_a_stranger_is_explained(own_redis: Redis) -> None:
+    with socket.create_server(("127.0.0.1", own_redis.port)), pytest.raises(PortTaken) as caught:
+        own_redis.start()
+    assert f"port {own_redis.port}, which redis used before, is taken by process {os.getpid()} (" in str(caught.value)
+    assert f"delete the port in {own_redis.home.folder / 'state.json'}" in str(caught.value)
+
+
+def test_ports_and_secrets_are_remembered_for_their_owner_only(home: Home) -> None:
+    port, secret = home.port("redis"), home.secret("redis")
+    again = Home(home.folder)
+    assert (again.port("redis"), again.secret("redis")) == (port, secret)
+    assert (home.folder / "state.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_only_one_process_at_a_time_works_on_a_home(home: Home) -> None:
+    with home.locked(), pytest.raises(BlockingIOError), Home(home.folder).locked():
+        pass

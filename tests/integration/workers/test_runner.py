@@ -1,0 +1,242 @@
+"""Whole jobs and broken ones, carried out by one worker process on a real database, store and ffmpeg."""
+
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from execution.ffmpeg import Stopped
+from jobs.claim import Claim, step_claim
+from jobs.failures import leases_take_back
+from jobs.models import Event, Step
+from jobs.services import job_cancel, video_delete
+from jobs.steps import step_begin
+from jobs.transitions import StepKind
+from storage.keys import video_prefix
+from tests.ffmpeg.sources import remade
+from tests.mill import Mill
+from tests.rows import expire
+from videos.models import Rendition, SegmentRun, Video
+from videos.selectors import run_segments
+from workers.control import StepControl
+from workers.runner import StepRunner
+from workers.steps import chunk
+from workers.tools import Tools
+
+
+def objects(tools: Tools, video: Video) -> list[str]:
+    return [stored.key for stored in tools.store.list(video_prefix(video.id))]
+
+
+def test_a_job_goes_through(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> None:
+    video = mill.upload(clip)
+    job = mill.transcode(video)
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_detail) == ("completed", "")
+    video.refresh_from_db()
+    assert video.state == "ready"
+    assert video.current_generation_id == job.generation_id
+    renditions = Rendition.objects.filter(generation=job.generation_id)
+    assert {rendition.state for rendition in renditions} == {"completed"}
+    assert sum(run.segment_count for run in SegmentRun.objects.filter(rendition__name="180p")) == 4
+    assert not list(tools.scratch.iterdir())
+    types = Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)
+    assert list(types) == ["job.queued", "job.planned", "job.started", "job.completed"]
+
+
+def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+) -> None:
+    mill.transcode(mill.upload(clip))
+    runner.work("cpu")
+    segments = [segment for run in SegmentRun.objects.all() for segment in run_segments(run)]
+    assert len(segments) == 8, "four of the picture and four of the sound"
+    for segment in segments:
+        assert hashlib.sha256(tools.store.get(segment.key)).hexdigest() == segment.digest
+
+
+class _StopAfterFirstPublish(StepControl):
+    """Stops a step as soon as one of its segments is published, as a kill in the middle would."""
+
+    def is_set(self) -> bool:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and SegmentRun.objects.filter(rendition__kind="video").exists()
+        ):
+            self._draining.set()
+        return super().is_set()
+
+
+def a_chunk_claim(tools: Tools) -> Claim:
+    while claim := step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60, rank=tools.config.rank):
+        if claim.kind is StepKind.CHUNK:
+            return claim
+    raise AssertionError("no chunk is ready")
+
+
+def test_a_retry_goes_on_from_the_first_unpublished_segment(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+) -> None:
+    video = mill.upload(clip)
+    runner.work("cpu")
+    job = mill.transcode(video, chunk_seconds=60)
+    claim = a_chunk_claim(tools)
+    control = _StopAfterFirstPublish(tools.draining)
+    with pytest.raises(Stopped):
+        chunk.run(step_begin(claim=claim), tools, control)
+    published = sum(run.segment_count for run in SegmentRun.objects.filter(rendition__kind="video"))
+    assert 0 < published < 4
+    tools.draining.clear()
+    expire(claim.step_id)
+    leases_take_back(retry=tools.config.retry)
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_detail) == ("completed", "")
+    runs = SegmentRun.objects.filter(rendition__kind="video").order_by("first_segment")
+    assert {run.attempt for run in runs} == {1, 2}
+    assert min(run.first_segment for run in runs if run.attempt == 2) == published
+    assert Step.objects.get(id=claim.step_id).failures == 0
+
+
+def test_a_cancelled_step_stops_and_leaves_nothing_unpublished(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+) -> None:
+    video = mill.upload(clip)
+    runner.work("cpu")
+    job = mill.transcode(video)
+
+    def cancel_it() -> None:
+        job_cancel(owner=job.owner, job_id=job.id)
+        connection.close()
+
+    cancel = threading.Timer(0.3, cancel_it)
+    cancel.start()
+    runner.work("cpu")
+    cancel.join()
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+    kept = {segment.key for run in SegmentRun.objects.all() for segment in run_segments(run)}
+    made = {key for key in objects(tools, video) if key.endswith(".m4s")}
+    assert made <= kept
+    assert not Step.objects.filter(state="running").exists()
+
+
+def test_a_file_that_turns_out_bad_later_is_rejected_and_leaves_nothing(
+    tools: Tools, runner: StepRunner, mill: Mill, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 40)
+    video = mill.upload(bad)
+    job = mill.transcode(video)
+    runner.work("cpu")
+    job.refresh_from_db()
+    video.refresh_from_db()
+    assert (job.state, job.error_code) == ("failed", "input_rejected")
+    assert (video.state, video.error_code) == ("rejected", "input_rejected")
+    _purge(runner)
+    assert objects(tools, video) == []
+
+
+def test_a_file_cut_in_half_is_rejected(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, tmp_path: Path
+) -> None:
+    half = tmp_path / "half.mp4"
+    fast = remade(clip, tmp_path / "fast.mp4", ["-movflags", "+faststart"])
+    half.write_bytes(fast.read_bytes()[: fast.stat().st_size // 2])
+    job = mill.transcode(mill.upload(half))
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_code) == ("failed", "input_rejected")
+    assert "truncated" in job.error_detail
+
+
+def test_a_source_that_is_gone_fails_the_job_without_a_retry(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+) -> None:
+    video = mill.upload(clip)
+    job = mill.transcode(video)
+    tools.store.delete([video.source_key])
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_code) == ("failed", "input_changed")
+
+
+def test_deleting_a_video_removes_every_object(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> None:
+    video = mill.upload(clip)
+    mill.transcode(video)
+    runner.work("cpu")
+    assert len(objects(tools, video)) > 8
+    video_delete(owner=video.owner, video_id=video.id)
+    _purge(runner)
+    assert objects(tools, video) == []
+    video.refresh_from_db()
+    assert video.state == "deleted"
+
+
+def test_a_draining_worker_hands_back_what_it_holds_uncharged(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+) -> None:
+    video = mill.upload(clip)
+    runner.work("cpu")
+    job = mill.transcode(video)
+    drain = threading.Timer(0.2, tools.draining.set)
+    drain.start()
+    runner.work("cpu")
+    drain.join()
+    assert not Step.objects.filter(state="running").exists()
+    assert not Step.objects.filter(failures__gt=0).exists()
+    tools.draining.clear()
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert job.state == "completed"
+
+
+def test_a_database_that_closes_connections_costs_no_attempt(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+) -> None:
+    video = mill.upload(clip)
+    runner.work("cpu")
+    job = mill.transcode(video)
+    over = threading.Event()
+
+    def disturb() -> None:
+        try:
+            while not over.wait(0.3):
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+        finally:
+            connection.close()
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    deadline = time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            try:
+                runner.work("cpu")
+                job.refresh_from_db()
+            except Exception:  # noqa: BLE001 - the claim itself may be cut off; the next ticket claims again
+                connection.close()
+                continue
+            if job.state in ("completed", "failed"):
+                break
+    finally:
+        over.set()
+        disturber.join()
+    connection.close()
+    job.refresh_from_db()
+    assert (job.state, job.error_detail) == ("completed", "")
+    assert not Step.objects.filter(failures__gt=0).exists()
+
+
+def _purge(runner: StepRunner) -> None:
+    """Let the purge step come due: it waits for the leases of cancelled steps."""
+    Step.objects.filter(kind="purge", state="delayed").update(state="ready", not_before=None)
+    runner.work("cpu")

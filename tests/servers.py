@@ -1,0 +1,89 @@
+"""The servers of one test run: private, started when a test first needs them, ended with the run.
+
+Every run has a folder and ports of its own, so that several runs in one working tree do not meet. A run that was
+killed leaves its folder and perhaps its servers; the next run that starts servers ends and removes them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+from contextlib import ExitStack, suppress
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from embedded.home import REPOSITORY, Home
+from embedded.servers import PostgreSQL, Redis, SeaweedFS
+from embedded.service import Service
+from embedded.stack import Stack
+
+RUNS = REPOSITORY / ".vodmill" / "test"
+SECRET_KEY = "only-for-tests-" * 4
+
+
+S = TypeVar("S", bound=Service)
+
+
+class ServersOfThisRun:
+    """Servers by kind; their addresses are known before they run, because Django reads its settings once."""
+
+    def __init__(self) -> None:
+        self.home = Home(RUNS / str(os.getpid()))
+        self._held = ExitStack()
+        self.postgresql = PostgreSQL(self.home, durable=False)
+        self.redis = Redis(self.home)
+        self.seaweedfs = SeaweedFS(self.home)
+        atexit.register(self.close)
+
+    def environment(self) -> dict[str, str]:
+        """The settings of a product process that uses these servers."""
+        return {
+            "TRANSCODER_SECRET_KEY": SECRET_KEY,
+            "TRANSCODER_HTTPS": "false",
+            "TRANSCODER_ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+            "TRANSCODER_DATABASE_URL": self.postgresql.url,
+            "TRANSCODER_DATABASE_POOL_SIZE": "0",
+            "TRANSCODER_BROKER_URL": self.redis.url,
+            "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
+            "TRANSCODER_S3_ACCESS_KEY": self.seaweedfs.access_key,
+            "TRANSCODER_S3_SECRET_KEY": self.seaweedfs.secret_key,
+            "TRANSCODER_SCRATCH_PATH": str(self.home.folder / "scratch"),
+        }
+
+    def started(self, server: S) -> S:
+        """Start one server and wait until it works."""
+        server.start()
+        server.wait_ready()
+        return server
+
+    def hold(self) -> None:
+        """Mark this run's folder as in use, and clear away what killed runs left."""
+        self._held.enter_context(self.home.locked())
+        for folder in RUNS.iterdir():
+            if folder != self.home.folder:
+                with suppress(BlockingIOError), Home(folder).locked():
+                    _clear(Home(folder))
+
+    def close(self) -> None:
+        """End what was started and remove the folder; a forked child that exits does neither."""
+        if self.home.folder.name == str(os.getpid()):
+            _clear(self.home)
+            self._held.close()
+
+
+@cache
+def servers_of_this_run() -> ServersOfThisRun:
+    """The one instance: settings and fixtures must speak of the same ports."""
+    return ServersOfThisRun()
+
+
+def _clear(home: Home) -> None:
+    Stack(home).close()
+    shutil.rmtree(home.folder, ignore_errors=True)
+
+
+def tier(path: Path) -> str:
+    """The tier a test file belongs to: the first folder below tests/."""
+    return path.relative_to(REPOSITORY / "tests").parts[0]

@@ -1,0 +1,46 @@
+import json
+import logging
+from uuid import UUID
+
+import pytest
+
+from observability.logs import JsonFormatter, bound
+
+
+def line(message: str, *args: object, **extra: object) -> dict[str, object]:
+    record = logging.getLogger("jobs").makeRecord("jobs", logging.INFO, "f", 1, message, args, None, extra=extra)
+    parsed: dict[str, object] = json.loads(JsonFormatter().format(record))
+    return parsed
+
+
+def test_a_line_says_when_how_bad_where_and_what() -> None:
+    found = line("step %s done", 3)
+    assert (found["level"], found["logger"], found["message"]) == ("info", "jobs", "step 3 done")
+    assert str(found["time"]).endswith("+00:00")
+
+
+def test_extra_fields_stand_beside_the_message() -> None:
+    assert line("done", speed=2.5)["speed"] == 2.5
+
+
+def test_values_that_json_does_not_know_are_written_as_text() -> None:
+    assert line("done", job=UUID(int=1))["job"] == "00000000-0000-0000-0000-000000000001"
+
+
+def test_bound_fields_are_on_every_line_inside() -> None:
+    with bound(job="j"), bound(step="s"):
+        inside = line("done")
+    assert (inside["job"], inside["step"]) == ("j", "s")
+    assert "job" not in line("done")
+
+
+def test_bound_fields_do_not_outlive_an_error() -> None:
+    with pytest.raises(ValueError, match="no"), bound(job="j"):
+        raise ValueError("no")
+    assert "job" not in line("done")
+
+
+def test_a_traceback_is_part_of_the_line() -> None:
+    error = ValueError("bad luck")
+    record = logging.makeLogRecord({"msg": "failed", "exc_info": (type(error), error, None)})
+    assert "ValueError: bad luck" in json.loads(JsonFormatter().format(record))["exception"]

@@ -1,0 +1,54 @@
+import os
+
+import pytest
+
+from execution.ffmpeg import Stopped
+from workers.control import StepControl, StopReason
+from workers.flags import SharedFlag
+
+
+def test_a_step_is_not_to_stop_at_first() -> None:
+    assert not StepControl(SharedFlag()).is_set()
+
+
+def test_movement_is_counted() -> None:
+    control = StepControl(SharedFlag())
+    before = control.movements
+    control.moved(100)
+    assert control.movements > before
+
+
+def test_movement_after_the_order_to_stop_raises() -> None:
+    control = StepControl(SharedFlag())
+    control.stop(StopReason.LEASE_LOST)
+    with pytest.raises(Stopped):
+        control.moved()
+
+
+def test_the_first_reason_stays() -> None:
+    control = StepControl(SharedFlag())
+    control.stop(StopReason.LEASE_LOST)
+    control.stop(StopReason.UNPROVABLE)
+    assert control.reason is StopReason.LEASE_LOST
+
+
+def test_a_draining_node_stops_its_steps() -> None:
+    draining = SharedFlag()
+    control = StepControl(draining)
+    draining.set()
+    assert control.is_set()
+    assert control.reason is StopReason.DRAINING
+
+
+def test_a_forked_child_sees_a_flag_that_its_parent_raises_later() -> None:
+    flag = SharedFlag()
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(told, 1)
+        os._exit(0 if flag.is_set() else 1)
+    flag.set()
+    os.write(tell, b"!")
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(told)
+    os.close(tell)

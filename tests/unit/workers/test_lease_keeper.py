@@ -1,0 +1,81 @@
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from configuration import LeaseConfig
+from workers.control import StepControl, StopReason
+from workers.flags import SharedFlag
+from workers.lease_keeper import LeaseKeeper, RenewalFailed
+
+SHORT = LeaseConfig(lease_seconds=2, lease_renew_seconds=0.1, lease_stop_fraction=0.5)
+
+
+@dataclass
+class FakeRenewal:
+    """Answers what it is told to, and counts how often it was asked."""
+
+    answer: Callable[[], bool] = lambda: True
+    calls: int = 0
+    closed: bool = False
+    asked_at: list[float] = field(default_factory=list)
+
+    def renew(self) -> bool:
+        self.calls += 1
+        return self.answer()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def away() -> bool:
+    raise RenewalFailed("no answer")
+
+
+def keep(renewal: FakeRenewal, control: StepControl, *, seconds: float, moving: bool = True) -> float:
+    """Let a step run until it must stop or the time is over. Returns how long it ran."""
+    started = time.monotonic()
+    with LeaseKeeper(renewal=renewal, control=control, config=SHORT):
+        while time.monotonic() - started < seconds and not control.is_set():
+            if moving:
+                control._movements += 1
+            time.sleep(0.01)
+    return time.monotonic() - started
+
+
+def test_a_moving_step_is_renewed_again_and_again() -> None:
+    renewal, control = FakeRenewal(), StepControl(SharedFlag())
+    keep(renewal, control, seconds=1)
+    assert renewal.calls >= 5
+    assert control.reason is None
+    assert renewal.closed
+
+
+def test_a_step_that_stands_still_is_not_renewed_and_stops_before_its_lease_ends() -> None:
+    renewal, control = FakeRenewal(), StepControl(SharedFlag())
+    ran = keep(renewal, control, seconds=3, moving=False)
+    assert renewal.calls == 0
+    assert control.reason is StopReason.UNPROVABLE
+    assert ran < SHORT.lease_seconds
+
+
+def test_a_lost_lease_stops_the_step_at_once() -> None:
+    control = StepControl(SharedFlag())
+    ran = keep(FakeRenewal(answer=lambda: False), control, seconds=3)
+    assert control.reason is StopReason.LEASE_LOST
+    assert ran < 1
+
+
+def test_a_lease_that_cannot_be_proven_stops_the_step_before_it_ends() -> None:
+    renewal, control = FakeRenewal(answer=away), StepControl(SharedFlag())
+    ran = keep(renewal, control, seconds=3)
+    assert control.reason is StopReason.UNPROVABLE
+    assert SHORT.lease_seconds * SHORT.lease_stop_fraction <= ran < SHORT.lease_seconds
+    assert renewal.calls > 10, "renewing is tried more often while it fails"
+
+
+def test_a_short_silence_of_the_database_is_survived() -> None:
+    answers = iter([away] * 5)
+    renewal = FakeRenewal(answer=next(answers, lambda: True))
+    control = StepControl(SharedFlag())
+    keep(renewal, control, seconds=1.5)
+    assert control.reason is None

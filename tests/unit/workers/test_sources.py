@@ -1,0 +1,120 @@
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.local import LocalStore
+from storage.protocol import Stored
+from transcoding.errors import InputChanged
+from workers.sources import SourceCache
+
+
+def nothing(_amount: int) -> None:
+    pass
+
+
+class CountingStore(LocalStore):
+    """Counts how often a source was really fetched."""
+
+    fetched = 0
+
+    def fetch(self, key: str, path: Path, on_bytes: Callable[[int], None] | None = None) -> Stored:
+        self.fetched += 1
+        return super().fetch(key, path, on_bytes)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CountingStore:
+    store = CountingStore(tmp_path / "store", part_bytes=5 << 20)
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def cache(store: CountingStore, tmp_path: Path) -> SourceCache:
+    return SourceCache(store, tmp_path / "cache", max_bytes=250)
+
+
+def a_source(store: CountingStore, name: str, size: int = 100) -> tuple[str, str]:
+    key = f"videos/{name}/source"
+    return key, store.put(key, name.encode().ljust(size, b"."), "video/mp4").etag
+
+
+def copies(cache: SourceCache) -> list[Path]:
+    return [path for path in cache._folder.iterdir() if not path.suffix]
+
+
+def test_a_source_is_fetched_once(store: CountingStore, cache: SourceCache) -> None:
+    key, etag = a_source(store, "a")
+    for _ in range(3):
+        with cache.open(key, etag=etag, moved=nothing) as path:
+            assert path.read_bytes().startswith(b"a.")
+    assert store.fetched == 1
+
+
+def test_another_object_of_the_same_key_is_not_the_source_that_was_inspected(
+    store: CountingStore, cache: SourceCache
+) -> None:
+    key, etag = a_source(store, "a")
+    store.put(key, b"something else", "video/mp4")
+    with pytest.raises(InputChanged), cache.open(key, etag=etag, moved=nothing):
+        pass
+    assert copies(cache) == []
+
+
+def test_a_source_that_is_gone_is_a_change_of_the_input(cache: SourceCache) -> None:
+    with pytest.raises(InputChanged), cache.open("videos/x/source", etag="e", moved=nothing):
+        pass
+
+
+def test_the_least_recently_used_copy_goes_first(store: CountingStore, cache: SourceCache) -> None:
+    sources = {name: a_source(store, name) for name in "abc"}
+
+    def use(name: str, at: int) -> None:
+        key, etag = sources[name]
+        with cache.open(key, etag=etag, moved=nothing) as path:
+            pass
+        os.utime(path, (at, at))
+
+    for at, name in enumerate("abac"):
+        use(name, at)
+    use("a", 9)
+    assert store.fetched == 3, "a was used later than b, so b made room for c"
+
+
+def test_a_copy_in_use_is_never_dropped(store: CountingStore, tmp_path: Path) -> None:
+    cache = SourceCache(store, tmp_path / "tiny", max_bytes=0)
+    (first, first_etag), (second, second_etag) = a_source(store, "a"), a_source(store, "b")
+    with cache.open(first, etag=first_etag, moved=nothing) as path:
+        with cache.open(second, etag=second_etag, moved=nothing):
+            pass
+        assert path.exists()
+
+
+def test_two_processes_that_want_the_same_source_fetch_it_once(store: CountingStore, cache: SourceCache) -> None:
+    key, etag = a_source(store, "a")
+    opened = threading.Barrier(2)
+
+    def use() -> None:
+        with cache.open(key, etag=etag, moved=nothing):
+            opened.wait(10)
+
+    others = [threading.Thread(target=use) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert store.fetched == 1
+
+
+def test_what_moved_raises_ends_the_fetch_and_leaves_nothing(store: CountingStore, cache: SourceCache) -> None:
+    key, etag = a_source(store, "a")
+
+    def stop(_amount: int) -> None:
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError), cache.open(key, etag=etag, moved=stop):
+        pass
+    assert copies(cache) == []

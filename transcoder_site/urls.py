@@ -1,0 +1,10 @@
+"""All addresses of the site."""
+
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("", include("jobs.urls")),  # before the videos': it adds DELETE to the address of a video
+    path("", include("videos.urls")),
+]

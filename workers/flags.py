@@ -1,0 +1,22 @@
+"""A flag that a worker's parent raises and its children, forked before or after, see at once."""
+
+import mmap
+
+
+class SharedFlag:
+    """One byte of memory that survives fork; the parent of a prefork pool has no other way to reach a busy child."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        """Raise the flag, for good."""
+        self._memory[0] = 1
+
+    def clear(self) -> None:
+        """Lower it; only a test or a node that is taken back into service does that."""
+        self._memory[0] = 0
+
+    def is_set(self) -> bool:
+        """Whether the flag is up."""
+        return self._memory[0] == 1

@@ -1,0 +1,91 @@
+"""What a worker's parent process does: it announces the node, says that it lives, and passes on the order to drain."""
+
+import logging
+import os
+import threading
+
+from celery import signals
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from configuration import Config
+from jobs.models import NodeState
+from jobs.nodes import node_heartbeat, node_register, node_remove
+from workers import wiring
+
+log = logging.getLogger(__name__)
+
+
+class NodeKeeper:
+    """A thread of the parent that keeps the node's row true until `close`."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self._config = config
+        self._name = name
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Announce the node and begin to say that it lives."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take the node out of the list and stop."""
+        self._over.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        known = False
+        while True:
+            try:
+                known = self._tell(known=known)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
+                connection.close()
+            if self._over.wait(self._config.lease.node_heartbeat_seconds):
+                return self._leave()
+
+    def _tell(self, *, known: bool) -> bool:
+        """Register, or say that the node lives; draining is an order to this node's children."""
+        if not known:
+            worker = self._config.worker
+            node_register(
+                name=self._name, queues=[worker.worker_queue], slots=worker.worker_slots, pid=os.getpid(), info={}
+            )
+            return True
+        state = node_heartbeat(name=self._name)
+        if state is NodeState.DRAINING:
+            wiring.draining.set()
+        return state is not None
+
+    def _leave(self) -> None:
+        try:
+            node_remove(name=self._name)
+        except (DatabaseError, InterfaceError):
+            log.warning("node not removed", extra={"event": "node_not_removed"})
+        finally:
+            connection.close()
+
+
+_keepers: list[NodeKeeper] = []
+
+
+@signals.worker_ready.connect
+def begin(**_: object) -> None:
+    """The worker consumes: tickets may come."""
+    keeper = NodeKeeper(settings.TRANSCODER, wiring.NODE)
+    _keepers.append(keeper)
+    keeper.start()
+
+
+@signals.worker_shutting_down.connect
+def drain(**_: object) -> None:
+    """The worker was told to end: its children hand back what they hold."""
+    wiring.draining.set()
+
+
+@signals.worker_shutdown.connect
+def leave(**_: object) -> None:
+    """The worker ends in an orderly way."""
+    while _keepers:
+        _keepers.pop().close()

@@ -1,0 +1,102 @@
+"""The step runner: claim the best step, carry it out under its lease, settle how it ended, and again."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+
+from django.db import DatabaseError, InterfaceError, close_old_connections
+
+from execution.ffmpeg import Stopped
+from jobs.claim import Claim, step_claim
+from jobs.failures import step_fail
+from jobs.leases import LeaseLost, step_release
+from jobs.retry import Failure, failure_of
+from jobs.steps import StepWork, step_begin
+from jobs.transitions import StepKind
+from transcoding.errors import TranscodeError
+from workers.control import StepControl, StopReason
+from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
+from workers.settling import settle
+from workers.steps import audio, chunk, finish, inspect, purge
+from workers.tools import Tools
+
+log = logging.getLogger(__name__)
+
+StepFunction = Callable[[StepWork, Tools, StepControl], None]
+
+STEPS: Mapping[StepKind, StepFunction] = {
+    StepKind.INSPECT: inspect.run,
+    StepKind.AUDIO: audio.run,
+    StepKind.CHUNK: chunk.run,
+    StepKind.FINISH: finish.run,
+    StepKind.PURGE: purge.run,
+}
+
+
+class StepRunner:
+    """Works through the steps of a queue, one at a time, as one worker process."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def work(self, queue: str) -> int:
+        """Claim and run steps until nothing fits or the node is draining. Returns how many were run."""
+        count = 0
+        while not self._tools.draining.is_set() and (claim := self._claim(queue)):
+            self.carry_out(claim)
+            count += 1
+        return count
+
+    def _claim(self, queue: str) -> Claim | None:
+        close_old_connections()
+        config = self._tools.config
+        return step_claim(
+            queue=queue,
+            node=self._tools.node,
+            pid=os.getpid(),
+            lease_seconds=config.lease.lease_seconds,
+            rank=config.rank,
+        )
+
+    def carry_out(self, claim: Claim) -> None:
+        """Run one claimed step to whatever end. Nothing that a step raises ends the worker."""
+        control = StepControl(self._tools.draining)
+        config = self._tools.config.lease
+        bound = {"step": str(claim.step_id), "attempt": claim.attempt, "kind": claim.kind, "job": str(claim.job_id)}
+        log.info("step begins", extra={"event": "step_begins", **bound})
+        try:
+            with LeaseKeeper(renewal=DatabaseRenewal(claim, config), control=control, config=config):
+                work = settle(lambda: step_begin(claim=claim), control)
+                STEPS[claim.kind](work, self._tools, control)
+        except LeaseLost:
+            log.warning("step lost", extra={"event": "step_lost", **bound})
+        except Stopped:
+            self._settle_stop(claim, control, bound)
+        except TranscodeError as error:
+            self._settle_failure(claim, failure_of(error), bound)
+        except (DatabaseError, InterfaceError):
+            # The lease runs out by itself; saying so through a database that is away could only hang.
+            log.exception("database failed", extra={"event": "step_database_failed", **bound})
+        except Exception as error:
+            log.exception("step broke", extra={"event": "step_broke", **bound})
+            failure = Failure(code="internal_error", detail=f"{type(error).__name__}: {error}", retryable=True)
+            self._settle_failure(claim, failure, bound)
+        else:
+            log.info("step done", extra={"event": "step_done", **bound})
+
+    def _settle_stop(self, claim: Claim, control: StepControl, bound: Mapping[str, object]) -> None:
+        """A draining node hands its step back; one that lost its lease, or cannot prove it, has nothing to hand."""
+        log.warning("step stopped", extra={"event": "step_stopped", "reason": control.reason, **bound})
+        if control.reason is StopReason.DRAINING:
+            step_release(claim=claim)
+
+    def _settle_failure(self, claim: Claim, failure: Failure, bound: Mapping[str, object]) -> None:
+        try:
+            state = step_fail(claim=claim, failure=failure, retry=self._tools.config.retry)
+        except LeaseLost:
+            log.warning("step lost", extra={"event": "step_lost", **bound})
+        else:
+            log.warning(
+                "step failed",
+                extra={"event": "step_failed", "code": failure.code, "detail": failure.detail, "state": state, **bound},
+            )

@@ -1,0 +1,93 @@
+"""Sources on the node: fetched once, shared by its processes, bounded in bytes. ffmpeg itself never fetches."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from storage.errors import ObjectChanged, ObjectNotFound
+from storage.protocol import ObjectStore
+from transcoding.errors import InputChanged
+
+_LOCK_SUFFIX = ".lock"
+_POLL_SECONDS = 0.2
+
+
+class SourceCache:
+    """A folder of whole source files, the least recently used of which go first."""
+
+    def __init__(self, store: ObjectStore, folder: Path, *, max_bytes: int) -> None:
+        self._store = store
+        self._folder = folder
+        self._max_bytes = max_bytes
+
+    @contextmanager
+    def open(self, key: str, *, etag: str, moved: Callable[[int], None]) -> Iterator[Path]:
+        """The path of a local copy, kept as long as the context lasts. `moved` hears of every block that comes in.
+
+        An empty etag takes the object as it is. Raises InputChanged when the object is gone or another one.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / hashlib.sha256(f"{key}\n{etag}".encode()).hexdigest()
+        with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
+            while not self._hold(lock, path):
+                _wait_for(lock, moved)
+                if not path.exists():
+                    self._make_room()
+                    self._fetch(key, etag, path, moved)
+                os.utime(path)
+            yield path
+
+    def _hold(self, lock: IO[str], path: Path) -> bool:
+        """Share the lock of a copy that is there. False: it is missing, or was dropped a moment ago."""
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        return path.exists()
+
+    def _fetch(self, key: str, etag: str, path: Path, moved: Callable[[int], None]) -> None:
+        partial = path.with_suffix(".partial")
+        try:
+            stored = self._store.fetch(key, partial, moved)
+            if etag and stored.etag != etag:
+                raise InputChanged(f"{key} is no longer the object that was inspected")
+            partial.rename(path)
+        except (ObjectChanged, ObjectNotFound) as error:
+            raise InputChanged(str(error)) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        """Drop unused copies, oldest first, until the rest is within bounds."""
+        copies = [path for path in self._folder.iterdir() if path.suffix == ""]
+        held = {path: path.stat() for path in copies}
+        total = sum(entry.st_size for entry in held.values())
+        for path in sorted(held, key=lambda copy: held[copy].st_mtime):
+            if total <= self._max_bytes:
+                return
+            if _remove_unused(path):
+                total -= held[path].st_size
+
+
+def _wait_for(lock: IO[str], moved: Callable[[int], None]) -> None:
+    """Get the lock for ourselves; that another process fetches the same source meanwhile counts as movement."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            moved(0)
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _remove_unused(path: Path) -> bool:
+    with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        path.unlink(missing_ok=True)
+        return True

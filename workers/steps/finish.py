@@ -1,0 +1,54 @@
+"""The last step of a job: prove that everything joins, then let players have it."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from jobs.outcomes import job_complete
+from jobs.steps import StepWork
+from transcoding.boxes import read_init
+from transcoding.errors import VerificationFailed
+from transcoding.plan import AUDIO, EncodePlan
+from transcoding.segments import check_audio_init, check_video_init
+from transcoding.verification import PublishedRun, verify_rendition
+from videos.models import Rendition, SegmentRun
+from videos.selectors import generation_runs
+from videos.services import RenditionProof
+from workers.control import StepControl
+from workers.settling import settle
+from workers.steps.encoding import plan_of
+from workers.tools import Tools
+
+
+def run(work: StepWork, tools: Tools, control: StepControl) -> None:
+    """Hold every rendition's runs and init segment against the plan; short, however long the video is."""
+    generation, plan = plan_of(work)
+    runs = generation_runs(generation)
+    proofs = []
+    for rendition in work.renditions:
+        control.moved()
+        _prove_init(rendition, plan, tools)
+        proofs.append(_prove_joins(rendition, plan, runs.get(rendition.id, [])))
+    settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={}), control)
+
+
+def _prove_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> None:
+    """Read back what players will get first of all, and compare it with what the playlist says of it."""
+    data = tools.store.get(rendition.init_key)
+    if sha256(data).hexdigest() != rendition.init_sha256:
+        raise VerificationFailed(f"{rendition.name}: the stored init segment is not the one that was published")
+    if rendition.name == AUDIO:
+        check_audio_init(read_init(data))
+        return
+    planned = next(planned for planned in plan.renditions if planned.name == rendition.name)
+    check_video_init(read_init(data), planned, plan.grid)
+
+
+def _prove_joins(rendition: Rendition, plan: EncodePlan, runs: Sequence[SegmentRun]) -> RenditionProof:
+    published = [
+        PublishedRun(first_segment=run.first_segment, durations=run.durations, frames=run.frames, sizes=run.sizes)
+        for run in runs
+    ]
+    totals = verify_rendition(plan, rendition.name, published)
+    return RenditionProof(
+        rendition_id=rendition.id, peak_bitrate=totals.peak_bandwidth, avg_bitrate=totals.average_bandwidth
+    )

@@ -1,0 +1,132 @@
+"""Inspect a source once: what is in it, and when each of its frames is shown."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jobs.outcomes import video_inspected
+from jobs.steps import StepWork
+from storage.keys import indexed_key
+from transcoding.boxes import top_level_kinds
+from transcoding.commands import index_command
+from transcoding.errors import InputRejected
+from transcoding.media import MediaInfo, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
+from workers.control import StepControl
+from workers.settling import settle
+from workers.tools import Tools
+
+INDEXED_CONTENT_TYPE = "video/x-matroska"
+_INDEX_TARGET = "indexed"
+_INDEXED_DEMUXER = "matroska"
+
+
+def run(work: StepWork, tools: Tools, control: StepControl) -> None:
+    """Measure the source, remux it first where its container has no index, and let the waiting jobs be planned."""
+    video = work.video
+    with tools.sources.open(video.source_key, etag=video.etag, moved=control.moved) as source, _folder(tools) as folder:
+        family = _family(source)
+        media = _media(source, DEMUXERS[family], tools)
+        _refuse_beyond_limits(media, tools)
+        indexed = None if _has_index(source, family, media) else _remux(source, family, folder, tools, control)
+        facts = _measure(indexed or source, family, tools, control, remuxed=indexed is not None)
+        if indexed:
+            tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, control.moved)
+
+    def complete() -> None:
+        video_inspected(
+            claim=work.claim,
+            facts=facts.to_json(),
+            media=_for_people(family, media, facts),
+            warnings=list(facts.warnings),
+            policy=tools.policy,
+        )
+
+    settle(complete, control)
+
+
+@contextmanager
+def _folder(tools: Tools) -> Iterator[Path]:
+    """A scratch folder that is gone afterwards, however the step ends short of a kill."""
+    folder = Path(tempfile.mkdtemp(prefix="inspect-", dir=tools.scratch))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _family(source: Path) -> str:
+    """The container family, from the bytes themselves: what the upload said is not believed."""
+    with source.open("rb") as file:
+        family = sniff(file.read(HEAD_BYTES))
+    if family is None:
+        raise InputRejected("the file is not a video in a container that is accepted")
+    return family
+
+
+def _media(source: Path, demuxer: str, tools: Tools) -> MediaInfo:
+    return parse_ffprobe(tools.ffprobe.streams(source, demuxer=demuxer))
+
+
+def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
+    limits = tools.config.limits
+    size = media.video.display
+    if size.width * size.height > limits.max_pixels:
+        raise InputRejected(f"a picture has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
+    if media.streams > limits.max_streams:
+        raise InputRejected(f"the file has {media.streams} streams; {limits.max_streams} are allowed")
+    if media.duration and media.duration > limits.max_duration_seconds:
+        raise InputRejected(f"the video lasts {float(media.duration):.0f} s; {limits.max_duration_seconds} are allowed")
+
+
+def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
+    """Whether ffmpeg can seek exactly in the source as it is: plain MP4 and QuickTime, and finished Matroska."""
+    if family == "mov":
+        with source.open("rb") as file:
+            return "moof" not in top_level_kinds(file)
+    return family == _INDEXED_DEMUXER and media.duration is not None
+
+
+def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepControl) -> Path:
+    """Copy the streams into a container with an index; nothing is encoded."""
+    indexed = folder / "indexed.mkv"
+    command = index_command(str(source), demuxer=DEMUXERS[family])
+    tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=control.moved)
+    return indexed
+
+
+def _measure(path: Path, family: str, tools: Tools, control: StepControl, *, remuxed: bool) -> SourceFacts:
+    """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
+    demuxer = _INDEXED_DEMUXER if remuxed else DEMUXERS[family]
+    media = _media(path, demuxer, tools)
+    lines = tools.ffprobe.packets(path, demuxer=demuxer, stream=media.video.index, stop=control)
+    timing = measure_timing(parse_packets(_moving(lines, control)), media.video.time_base)
+    return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
+
+
+def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
+    for line in lines:
+        control.moved()
+        yield line
+
+
+def _for_people(family: str, media: MediaInfo, facts: SourceFacts) -> dict[str, object]:
+    """What the API shows of a source."""
+    return {
+        "container": family,
+        "duration": float(facts.grid.duration),
+        "width": media.video.display.width,
+        "height": media.video.display.height,
+        "codec": media.video.codec,
+        "frame_rate": round(float(facts.rate), 3),
+        "constant_frame_rate": facts.constant,
+        "rotation": media.video.rotation,
+        "pixel_format": media.video.pixel_format,
+        "interlaced": media.video.interlaced,
+        "hdr": media.video.hdr,
+        "bitrate": media.video.bit_rate,
+        "audio_codec": media.audio.codec if media.audio else None,
+        "audio_channels": media.audio.channels if media.audio else None,
+    }

@@ -1,0 +1,17 @@
+"""Remove every object under a prefix that nothing points to any more."""
+
+from jobs.outcomes import video_purged
+from jobs.steps import StepWork
+from workers.control import StepControl
+from workers.settling import settle
+from workers.tools import Tools
+
+
+def run(work: StepWork, tools: Tools, control: StepControl) -> None:
+    """Delete what the step's payload names, open multipart uploads included."""
+    prefix = work.claim.payload["prefix"]
+    control.moved()
+    for upload in tools.store.list_multiparts(prefix):
+        tools.store.abort_multipart(upload.key, upload.upload_id)
+    removed = tools.store.delete_prefix(prefix)
+    settle(lambda: video_purged(claim=work.claim, objects=removed), control)

@@ -1,0 +1,13 @@
+"""The wake-up: a message carries a queue's name and nothing else, so losing or doubling it does nothing."""
+
+from celery import shared_task
+
+from workers import node, wiring
+
+__all__ = ["node", "work"]  # importing `node` connects it to the worker's life
+
+
+@shared_task(name="workers.work", ignore_result=True)
+def work(queue: str) -> None:
+    """Claim and run the best ready steps of a queue until nothing fits."""
+    wiring.runner().work(queue)

@@ -1,0 +1,50 @@
+"""The one place where a worker's parts are put together; nothing else here reads the settings."""
+
+import os
+import socket
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+
+from configuration import Config
+from execution.ffmpeg import FfmpegRunner
+from execution.ffprobe import Ffprobe
+from jobs.wiring import job_policy
+from storage.wiring import store_from
+from workers.flags import SharedFlag
+from workers.runner import StepRunner
+from workers.sources import SourceCache
+from workers.tools import Tools
+
+NODE = settings.TRANSCODER.worker.node_name or f"{socket.gethostname()}-{os.getpid()}"
+"""What this node is called in the database: one name per parent process, known before it forks."""
+
+draining = SharedFlag()
+"""Up when this node takes no more steps. Made when the parent imports this, so that all its children share it."""
+
+
+@cache
+def runner() -> StepRunner:
+    """The runner of this worker process."""
+    return StepRunner(tools_from(settings.TRANSCODER, node=NODE, draining=draining))
+
+
+def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
+    """Build the tools that a configuration describes."""
+    folder = Path(config.execution.scratch_path or Path(tempfile.gettempdir(), "vodmill"))
+    scratch = folder / "steps"
+    scratch.mkdir(parents=True, exist_ok=True)
+    store = store_from(config.storage)
+    return Tools(
+        config=config,
+        node=node,
+        store=store,
+        sources=SourceCache(store, folder / "sources", max_bytes=config.execution.source_cache_bytes),
+        ffmpeg=FfmpegRunner(config.execution),
+        ffprobe=Ffprobe(config.execution),
+        scratch=scratch,
+        policy=job_policy(),
+        draining=draining,
+    )
