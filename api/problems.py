@@ -34,7 +34,7 @@ class FieldError:
 
 
 @dataclass(kw_only=True, eq=False)
-class Problem(Exception):  # noqa: N818 - the name of the thing in RFC 9457
+class Problem(Exception):
     """An answer that is an error. `code` is for programs and never changes, `detail` is for people."""
 
     status: int

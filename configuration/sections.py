@@ -50,9 +50,7 @@ class DatabaseConfig:
     database_url: str = setting(
         "postgresql://vodmill@127.0.0.1:5432/vodmill", secret=True, help="postgresql://user:password@host:port/name"
     )
-    database_pool_size: int = setting(
-        10, minimum=0, maximum=1000, help="Most connections of one process. 0: no pool, one connection per thread."
-    )
+    database_pool_size: int = setting(10, minimum=1, maximum=1000, help="Most database connections of one API process.")
 
     def problems(self) -> Iterator[str]:
         url = urlsplit(self.database_url)

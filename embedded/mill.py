@@ -14,7 +14,7 @@ FINAL_STATES = {"completed", "failed", "cancelled"}
 POLL_SECONDS = 0.25
 
 
-class JobFailed(Exception):  # noqa: N818 - says what happened
+class JobFailed(Exception):
     """The job ended, but not as completed; the text is the job's own error."""
 
 

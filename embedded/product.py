@@ -74,9 +74,6 @@ class Dispatcher(Product):
     def argv(self) -> list[str]:
         return [sys.executable, "manage.py", "dispatcher"]
 
-    def environ(self) -> Mapping[str, str]:
-        return {**super().environ(), "TRANSCODER_DATABASE_POOL_SIZE": "0"}
-
     def ready(self) -> bool:
         """Nothing waits for it: what it missed while starting it finds in the database."""
         return True
@@ -89,12 +86,11 @@ class Worker(Product):
     slots = 2
 
     def argv(self) -> list[str]:
-        work = ["worker", "-Q", "cpu", "--concurrency", str(self.slots), "--without-gossip", "--without-mingle"]
-        return [sys.executable, "-m", "celery", "-A", "transcoder_site", *work, "--loglevel", "INFO"]
+        work = ["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+        return [sys.executable, "-m", "celery", "-A", "transcoder_site", *work]
 
     def environ(self) -> Mapping[str, str]:
-        # Its children fork, and a pool's threads do not survive that; each thread has one connection anyway.
-        return {**super().environ(), "TRANSCODER_DATABASE_POOL_SIZE": "0", "TRANSCODER_WORKER_SLOTS": str(self.slots)}
+        return {**super().environ(), "TRANSCODER_WORKER_SLOTS": str(self.slots)}
 
     def ready(self) -> bool:
         """Whether it says so; its log begins anew with each start."""

@@ -17,7 +17,7 @@ from execution import daemons
 from execution.daemons import Identity
 
 
-class PortTaken(Exception):  # noqa: N818 - says what is wrong
+class PortTaken(Exception):
     """A remembered port belongs to somebody else; the text says which, by whom, and what to do."""
 
 

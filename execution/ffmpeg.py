@@ -27,7 +27,7 @@ _STDERR_KEPT = 1 << 14
 _LOOK_SECONDS = 0.2
 
 
-class Stopped(Exception):  # noqa: N818 - an order was followed, nothing went wrong
+class Stopped(Exception):
     """The run was ended because its owner said so."""
 
 

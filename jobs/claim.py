@@ -12,8 +12,9 @@ from jobs.models import Step
 from jobs.rank import rank_bucket_seconds
 from jobs.transitions import StepKind
 
-BEST_FEW = 32
-"""Candidates looked at per owner: more than workers that claim in the same instant and skip each other's locks."""
+CANDIDATES = 64
+"""Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""
+FEWEST_PER_OWNER = 4
 
 # Walks the partial index from owner to owner, takes each one's best few, and sorts only those. Ranks within one bucket
 # count as equal, so that the owner with fewer running steps goes first.
@@ -35,7 +36,8 @@ WITH RECURSIVE owners AS (
     CROSS JOIN LATERAL (
         SELECT step.id, step.rank_at FROM jobs_step step
         WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
-        ORDER BY step.rank_at, step.ordinal LIMIT %(best_few)s
+        ORDER BY step.rank_at, step.ordinal
+        LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM owners)
     ) few
     LEFT JOIN busy ON busy.owner_id = owners.owner_id
 ), chosen AS (
@@ -79,7 +81,8 @@ def step_claim(*, queue: str, node: str, pid: int, lease_seconds: float, rank: R
         "pid": pid,
         "lease_seconds": lease_seconds,
         "bucket_seconds": rank_bucket_seconds(rank),
-        "best_few": BEST_FEW,
+        "candidates": CANDIDATES,
+        "fewest": FEWEST_PER_OWNER,
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)

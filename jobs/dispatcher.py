@@ -49,6 +49,10 @@ class StopSignal:
     def wait(self, seconds: float) -> None:
         select.select([self], [], [], seconds)
 
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
     def fileno(self) -> int:
         return self._reader.fileno()
 

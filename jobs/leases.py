@@ -14,7 +14,7 @@ from jobs.transitions import StepState
 from jobs.wake import dispatcher_wake
 
 
-class LeaseLost(Exception):  # noqa: N818 - named for what happened
+class LeaseLost(Exception):
     """The step was cancelled or given to somebody else: stop, delete what this attempt did not publish, say nothing."""
 
     def __init__(self, claim: Claim) -> None:

@@ -4,7 +4,7 @@ from jobs.models import Job
 from jobs.transitions import JobPhase, JobState, job_sources
 
 
-class IllegalMove(Exception):  # noqa: N818 - named for what was tried
+class IllegalMove(Exception):
     """A job was about to enter a state that the table does not allow from where it is: a bug."""
 
 

@@ -9,7 +9,6 @@ StorageError
 ├── StorageRefused       credentials, bucket or request are wrong; a person must act
 └── StorageUnavailable   the store is away, slow or broken; trying again can help
 """
-# ruff: noqa: N818 - named for what happened
 
 from transcoding.errors import TranscodeError
 

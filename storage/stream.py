@@ -32,7 +32,8 @@ class IncomingObject:
         self._content_type = content_type
         self._lanes = lanes
         self._own = asyncio.Semaphore(parallel_parts)
-        self._part = bytearray()
+        self._part = bytearray(store.part_bytes)  # of its full size at once: growing would copy it again and again
+        self._filled = 0
         self._upload_id: str | None = None
         self._touched = False
         self._begun = 0
@@ -43,18 +44,19 @@ class IncomingObject:
         """Take more bytes. Raises what an earlier part failed with."""
         view = memoryview(data)
         while view:
-            room = self._store.part_bytes - len(self._part)
-            self._part += view[:room]
-            view = view[room:]
-            if len(self._part) == self._store.part_bytes:
+            taken = view[: len(self._part) - self._filled]
+            self._part[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            view = view[len(taken) :]
+            if self._filled == len(self._part):
                 await self._send_part()
 
     async def finish(self) -> Stored:
         """Store what is left and make the object appear. Small ones are stored whole."""
         self._touched = True
         if self._upload_id is None:
-            return await self._lanes.run(self._store.put, self._key, self._part, self._content_type)
-        if self._part:
+            return await self._lanes.run(self._store.put, self._key, self._take_part(), self._content_type)
+        if self._filled:
             await self._send_part()
         await asyncio.gather(*self._sending)
         etags = [self._etags[number] for number in range(1, self._begun + 1)]
@@ -69,7 +71,7 @@ class IncomingObject:
             await self._lanes.run(self._store.delete, [self._key])
 
     async def _send_part(self) -> None:
-        part, self._part = self._part, bytearray()
+        part = self._take_part()
         if self._upload_id is None:
             self._upload_id = await self._lanes.run(self._store.begin_multipart, self._key, self._content_type)
         await self._own.acquire()
@@ -77,6 +79,12 @@ class IncomingObject:
         self._begun += 1
         self._sending.add(asyncio.create_task(self._put_part(self._upload_id, self._begun, part)))
         self._forget_sent()
+
+    def _take_part(self) -> bytearray:
+        part, self._part = self._part, bytearray(self._store.part_bytes)
+        del part[self._filled :]
+        self._filled = 0
+        return part
 
     async def _put_part(self, upload_id: str, number: int, part: bytearray) -> None:
         try:

@@ -44,7 +44,6 @@ class ServersOfThisRun:
             "TRANSCODER_HTTPS": "false",
             "TRANSCODER_ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
             "TRANSCODER_DATABASE_URL": self.postgresql.url,
-            "TRANSCODER_DATABASE_POOL_SIZE": "0",
             "TRANSCODER_BROKER_URL": self.redis.url,
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
             "TRANSCODER_S3_ACCESS_KEY": self.seaweedfs.access_key,

@@ -8,7 +8,7 @@ if "pytest" in sys.modules:
 
     environment = servers_of_this_run().environment()
 else:  # a static check: nothing is connected to
-    environment = {"TRANSCODER_SECRET_KEY": "only-for-checks-" * 4, "TRANSCODER_DATABASE_POOL_SIZE": "0"}
+    environment = {"TRANSCODER_SECRET_KEY": "only-for-checks-" * 4}
 
 for _name in [name for name in os.environ if name.startswith("TRANSCODER_")]:
     del os.environ[_name]  # a developer's own settings are no part of a test

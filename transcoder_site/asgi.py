@@ -1,6 +1,7 @@
 """The ASGI application that an ASGI server runs: the streaming upload route in front of Django."""
 
 import os
+from typing import cast
 
 from django.core.asgi import get_asgi_application
 
@@ -8,11 +9,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcoder_site.settings")
 
 _django = get_asgi_application()  # before the models are imported
 
-from api.asgi import BodyLimit  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.db import connections  # noqa: E402
+
+from api.asgi import App, BodyLimit  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from videos.wiring import upload_route  # noqa: E402
 
 MOST_BODY_BYTES = 1 << 20
 """The largest body of any other request: they are JSON documents, and Django spools bodies to disk."""
 
-application = upload_route(BodyLimit(_django, max_bytes=MOST_BODY_BYTES), on_uploaded=on_uploaded)
+# Only this server pools connections: its requests run in threads that come and go. Workers fork, and a pool's threads
+# do not survive that.
+_pool = {"min_size": 0, "max_size": settings.TRANSCODER.database.database_pool_size, "timeout": 10}
+connections.settings["default"]["OPTIONS"]["pool"] = _pool
+
+application = upload_route(BodyLimit(cast("App", _django), max_bytes=MOST_BODY_BYTES), on_uploaded=on_uploaded)

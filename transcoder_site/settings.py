@@ -42,9 +42,6 @@ SILENCED_SYSTEM_CHECKS = [
 def _database(config: DatabaseConfig) -> dict[str, Any]:
     """Django's description of the database that a postgresql:// address names."""
     url = urlsplit(config.database_url)
-    options: dict[str, Any] = dict(parse_qsl(url.query))
-    if config.database_pool_size:
-        options["pool"] = {"min_size": 0, "max_size": config.database_pool_size, "timeout": 10}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(url.path.removeprefix("/")),
@@ -53,7 +50,7 @@ def _database(config: DatabaseConfig) -> dict[str, Any]:
         "HOST": url.hostname or "",
         "PORT": str(url.port or ""),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": options,
+        "OPTIONS": dict(parse_qsl(url.query)),
     }
 
 
@@ -87,6 +84,8 @@ CELERY_BROKER_URL = TRANSCODER.broker.broker_url
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_CONCURRENCY = TRANSCODER.worker.worker_slots
+CELERY_TASK_DEFAULT_QUEUE = TRANSCODER.worker.worker_queue
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_SEND_TASK_EVENTS = False

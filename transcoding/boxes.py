@@ -18,7 +18,7 @@ _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION = 0x100, 0x200, 0x400
 _VISUAL_ENTRY_BYTES, _SOUND_ENTRY_BYTES = 78, 28
 
 
-class MalformedBoxes(ValueError):  # noqa: N818 - says what the bytes are
+class MalformedBoxes(ValueError):
     """The bytes are not the boxes they should be."""
 
 

@@ -19,7 +19,7 @@ _RETRIES_PER_RENEWAL = 4
 _STATEMENT_TIMEOUT_SHARE = 0.25
 
 
-class RenewalFailed(Exception):  # noqa: N818 - says what happened
+class RenewalFailed(Exception):
     """The lease's keeper of books did not answer; the lease may or may not hold."""
 
 

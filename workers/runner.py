@@ -13,6 +13,7 @@ from jobs.leases import LeaseLost, step_release
 from jobs.retry import Failure, failure_of
 from jobs.steps import StepWork, step_begin
 from jobs.transitions import StepKind
+from observability.logs import bound
 from transcoding.errors import TranscodeError
 from workers.control import StepControl, StopReason
 from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
@@ -60,43 +61,43 @@ class StepRunner:
 
     def carry_out(self, claim: Claim) -> None:
         """Run one claimed step to whatever end. Nothing that a step raises ends the worker."""
-        control = StepControl(self._tools.draining)
+        with bound(step=str(claim.step_id), attempt=claim.attempt, kind=claim.kind, job=str(claim.job_id or "")):
+            log.info("step begins", extra={"event": "step_begins"})
+            self._run(claim, StepControl(self._tools.draining))
+
+    def _run(self, claim: Claim, control: StepControl) -> None:
         config = self._tools.config.lease
-        bound = {"step": str(claim.step_id), "attempt": claim.attempt, "kind": claim.kind, "job": str(claim.job_id)}
-        log.info("step begins", extra={"event": "step_begins", **bound})
         try:
             with LeaseKeeper(renewal=DatabaseRenewal(claim, config), control=control, config=config):
                 work = settle(lambda: step_begin(claim=claim), control)
                 STEPS[claim.kind](work, self._tools, control)
         except LeaseLost:
-            log.warning("step lost", extra={"event": "step_lost", **bound})
+            log.warning("step lost", extra={"event": "step_lost"})
         except Stopped:
-            self._settle_stop(claim, control, bound)
+            self._settle_stop(claim, control)
         except TranscodeError as error:
-            self._settle_failure(claim, failure_of(error), bound)
+            self._settle_failure(claim, failure_of(error))
         except (DatabaseError, InterfaceError):
             # The lease runs out by itself; saying so through a database that is away could only hang.
-            log.exception("database failed", extra={"event": "step_database_failed", **bound})
+            log.exception("database failed", extra={"event": "step_database_failed"})
         except Exception as error:
-            log.exception("step broke", extra={"event": "step_broke", **bound})
-            failure = Failure(code="internal_error", detail=f"{type(error).__name__}: {error}", retryable=True)
-            self._settle_failure(claim, failure, bound)
+            log.exception("step broke", extra={"event": "step_broke"})
+            detail = f"{type(error).__name__}: {error}"
+            self._settle_failure(claim, Failure(code="internal_error", detail=detail, retryable=True))
         else:
-            log.info("step done", extra={"event": "step_done", **bound})
+            log.info("step done", extra={"event": "step_done"})
 
-    def _settle_stop(self, claim: Claim, control: StepControl, bound: Mapping[str, object]) -> None:
+    def _settle_stop(self, claim: Claim, control: StepControl) -> None:
         """A draining node hands its step back; one that lost its lease, or cannot prove it, has nothing to hand."""
-        log.warning("step stopped", extra={"event": "step_stopped", "reason": control.reason, **bound})
+        log.warning("step stopped", extra={"event": "step_stopped", "reason": control.reason})
         if control.reason is StopReason.DRAINING:
             step_release(claim=claim)
 
-    def _settle_failure(self, claim: Claim, failure: Failure, bound: Mapping[str, object]) -> None:
+    def _settle_failure(self, claim: Claim, failure: Failure) -> None:
+        told = {"code": failure.code, "detail": failure.detail}
         try:
             state = step_fail(claim=claim, failure=failure, retry=self._tools.config.retry)
         except LeaseLost:
-            log.warning("step lost", extra={"event": "step_lost", **bound})
+            log.warning("step failed and lost", extra={"event": "step_lost", **told})
         else:
-            log.warning(
-                "step failed",
-                extra={"event": "step_failed", "code": failure.code, "detail": failure.detail, "state": state, **bound},
-            )
+            log.warning("step failed", extra={"event": "step_failed", "state": state, **told})

@@ -27,7 +27,7 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 NO_PAUSE = RetryConfig(retry_base_seconds=0)
 
 
-class _Undo(Exception):  # noqa: N818
+class _Undo(Exception):
     pass
 
 

@@ -6,10 +6,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from configuration import RetryConfig
+from jobs.failures import leases_take_back
 from jobs.leases import LeaseLost
 from jobs.models import Step
 from jobs.steps import step_publish
-from tests.rows import a_bare_job, a_generation, a_run, a_step, a_video, claimed
+from tests.rows import a_bare_job, a_generation, a_run, a_step, a_video, claimed, expire
 from videos.models import Rendition, SegmentRun
 from videos.selectors import published_prefix, segment_find
 from videos.services import InitMismatch, run_publish
@@ -37,6 +39,20 @@ def test_publishing_the_same_again_changes_nothing() -> None:
     step_publish(claim=claim, runs=runs, units_done=3)
     step_publish(claim=claim, runs=runs, units_done=3)
     assert SegmentRun.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_an_unknown_commit_did_publish_is_told_even_after_the_lease_was_lost() -> None:
+    """The worker deletes what it is told was not published: here it must not."""
+    step = _a_long_step()
+    claim = claimed()
+    rendition = Rendition.objects.get()
+    step_publish(claim=claim, runs=[a_run(rendition, 0, 3)], units_done=3)
+    expire(step.id)
+    leases_take_back(retry=RetryConfig())
+    step_publish(claim=claim, runs=[a_run(rendition, 0, 3)], units_done=3)
+    with pytest.raises(LeaseLost):
+        step_publish(claim=claim, runs=[a_run(rendition, 3)], units_done=4)
 
 
 @pytest.mark.django_db

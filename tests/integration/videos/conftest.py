@@ -52,3 +52,10 @@ def api(store: ObjectStore, transactional_db: None) -> Iterator[httpx.Client]:
 
     with serving(application) as client:
         yield client
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port

@@ -302,23 +302,23 @@ def test_a_store_that_fails_is_told_and_nothing_is_left(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code"),
+    ("error", "answer"),
     [
-        (OperationalError("gone"), 503, "database_unavailable"),
-        (KeyError("a bug"), 500, "internal_error"),
-        (Problem(status=409, code="no", detail="No."), 409, "no"),
+        (OperationalError("gone"), (503, "database_unavailable")),
+        (KeyError("a bug"), (500, "internal_error")),
+        (Problem(status=409, code="no", detail="No."), (409, "no")),
     ],
 )
 @pytest.mark.parametrize("size", [1000, 11 * MIB])
 def test_a_row_that_cannot_be_written_leaves_no_object(
-    store: ObjectStore, transactional_db: None, error: Exception, status: int, code: str, size: int
+    store: ObjectStore, transactional_db: None, error: Exception, answer: tuple[int, str], size: int
 ) -> None:
     def fail(_video: Video) -> None:
         raise error
 
     route = UploadRoute(application, store=store, limits=UploadLimits(max_bytes=20 * MIB), on_uploaded=fail)
     with serving(route) as client:
-        assert_problem(send(client, a_video(size)), status, code)
+        assert_problem(send(client, a_video(size)), *answer)
     assert_nothing_left(store)
 
 

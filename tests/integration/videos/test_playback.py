@@ -1,0 +1,298 @@
+"""What players get: playlists from rows, and segments from a private store, from a page of any origin."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from storage.keys import init_key, run_prefix, segment_key
+from storage.local import LocalStore
+from storage.protocol import ObjectStore
+from tests.rows import a_job, a_video
+from videos.delivery import Delivery
+from videos.models import Generation, Rendition, Video
+from videos.services import RenditionProof, RunFacts, generation_complete, run_publish, video_mark_deleting
+from videos.tokens import token_make
+
+SEGMENTS = 10
+"""A video of 40 s in segments of 4 s."""
+
+
+def segment_bytes(rendition: str, number: int) -> bytes:
+    return f"{rendition} segment {number}".encode()
+
+
+@dataclass(frozen=True)
+class Played:
+    """A video whose generation has all of its segments in a store."""
+
+    video: Video
+    generation: Generation
+
+    def address(self, rest: str, *, expires_in: float = 60) -> str:
+        token = token_make(self.video.id, expires_at=int(time.time() + expires_in))
+        return f"/play/{token}/{self.generation.number}/{rest}"
+
+    def complete(self) -> None:
+        proofs = [RenditionProof(row.id, peak_bitrate=900_000, avg_bitrate=700_000) for row in self.renditions]
+        generation_complete(generation=self.generation, proofs=proofs)
+
+    @property
+    def renditions(self) -> list[Rendition]:
+        return list(self.generation.renditions.order_by("position"))
+
+
+def publish(store: ObjectStore, generation: Generation, *, segments: int = SEGMENTS) -> None:
+    step_id = uuid4()
+    for rendition in generation.renditions.all():
+        prefix = run_prefix(generation.video_id, generation.number, rendition.name, step_id, 1)
+        store.put(init_key(prefix), f"{rendition.name} init".encode(), "video/mp4")
+        for number in range(segments):
+            store.put(segment_key(prefix, number), segment_bytes(rendition.name, number), "video/mp4")
+        run = RunFacts(
+            rendition_id=rendition.id,
+            key_prefix=prefix,
+            first_segment=0,
+            durations=(4 * rendition.timescale,) * segments,
+            sizes=(20,) * segments,
+            digests=("d" * 64,) * segments,
+            frames=(100,) * segments,
+            init_key=init_key(prefix),
+            init_sha256="i",
+        )
+        run_publish(step_id=step_id, attempt=1, runs=[run])
+
+
+@pytest.fixture
+def building(store: ObjectStore, transactional_db: None) -> Played:
+    """A video of which the first three segments are published."""
+    video = a_video(width=1280, height=720)
+    generation = a_job(video).generation
+    assert generation is not None
+    publish(store, generation, segments=3)
+    return Played(video, generation)
+
+
+@pytest.fixture
+def played(store: ObjectStore, transactional_db: None) -> Played:
+    """A video that can be played from beginning to end."""
+    video = a_video(width=1280, height=720)
+    generation = a_job(video).generation
+    assert generation is not None
+    publish(store, generation)
+    played = Played(video, generation)
+    played.complete()
+    return played
+
+
+def test_a_player_finds_everything_from_the_playback_address(api: httpx.Client, played: Played) -> None:
+    """Walk the way of a player, by relative addresses alone and without credentials."""
+    shown = api.get(f"/api/v1/videos/{played.video.id}/playback").json()
+    assert shown["state"] == "complete"
+    assert [rendition["name"] for rendition in shown["renditions"]] == ["720p", "480p", "360p", "audio"]
+    assert shown["hls_url"].startswith(str(api.base_url))
+    for playlist_url in uris(api.get(shown["hls_url"]).text, shown["hls_url"]):
+        name = urlsplit(playlist_url).path.split("/")[-2]
+        init, *segments = uris(api.get(playlist_url).text, playlist_url)
+        assert httpx.get(init, follow_redirects=True).content == f"{name} init".encode()
+        got = [httpx.get(segment, follow_redirects=True).content for segment in segments]
+        assert got == [segment_bytes(name, number) for number in range(SEGMENTS)]
+
+
+def uris(playlist: str, base: str) -> list[str]:
+    """Every address in a playlist, the one of EXT-X-MEDIA and EXT-X-MAP included."""
+    tagged = [line.split('URI="')[1].split('"')[0] for line in playlist.splitlines() if 'URI="' in line]
+    return [
+        urljoin(base, uri) for uri in tagged + [line for line in playlist.splitlines() if line[:1] not in ("#", "")]
+    ]
+
+
+def test_playlists_say_what_they_are(api: httpx.Client, played: Played) -> None:
+    for name in ("master.m3u8", "720p/index.m3u8"):
+        answer = api.get(played.address(name))
+        assert answer.headers["content-type"] == "application/vnd.apple.mpegurl"
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+        assert answer.text.startswith("#EXTM3U\n")
+    assert "EXT-X-ENDLIST" in answer.text
+
+
+def test_a_segment_is_in_the_store(api: httpx.Client, played: Played) -> None:
+    answer = api.get(played.address("720p/7.m4s"))
+    assert answer.status_code == 302
+    assert answer.headers["cache-control"] == "public, max-age=600"
+    answer = httpx.get(answer.headers["location"], headers={"Origin": "null"})
+    assert answer.content == segment_bytes("720p", 7)
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["access-control-allow-origin"] in ("*", "null")
+
+
+def test_sound_says_that_it_is_sound(api: httpx.Client, played: Played) -> None:
+    answer = httpx.get(str(api.base_url) + played.address("audio/init.mp4"), follow_redirects=True)
+    assert answer.headers["content-type"] == "audio/mp4"
+
+
+def test_head_is_answered_here_because_a_signature_is_for_one_method(api: httpx.Client, played: Played) -> None:
+    answer = api.head(played.address("720p/7.m4s"))
+    assert answer.status_code == 200
+    assert answer.headers["content-length"] == str(len(segment_bytes("720p", 7)))
+    assert api.head(played.address("master.m3u8")).status_code == 200
+
+
+# --- who may ----------------------------------------------------------------------------------------------------------
+
+NOT_THERE = [
+    "master.m3u8x",
+    "1080p/index.m3u8",
+    "720p/10.m4s",
+    "720p/999999999999999999999.m4s",
+    "720p/x.m4s",
+    "720p/-1.m4s",
+    "audio/../720p/init.mp4",
+    "720p%00/init.mp4",
+    "",
+]
+
+
+@pytest.mark.parametrize("rest", NOT_THERE)
+def test_what_is_not_there_is_a_problem_that_pages_can_read(api: httpx.Client, played: Played, rest: str) -> None:
+    assert_not_found(api.get(played.address(rest)))
+
+
+@pytest.mark.parametrize("rest", ["master.m3u8", "720p/index.m3u8", "720p/init.mp4", "720p/0.m4s"])
+def test_an_expired_token_is_no_token(api: httpx.Client, played: Played, rest: str) -> None:
+    assert api.get(played.address(rest)).status_code in (200, 302)
+    assert_not_found(api.get(played.address(rest, expires_in=-1)))
+
+
+@pytest.mark.parametrize("rest", ["master.m3u8", "720p/index.m3u8", "720p/init.mp4", "720p/0.m4s"])
+def test_a_token_is_for_one_video(api: httpx.Client, played: Played, rest: str) -> None:
+    other = token_make(uuid4(), expires_at=int(time.time()) + 60)
+    assert_not_found(api.get(f"/play/{other}/{played.generation.number}/{rest}"))
+    assert_not_found(api.get(f"/play/forged/{played.generation.number}/{rest}"))
+
+
+@pytest.mark.parametrize("rest", ["master.m3u8", "720p/index.m3u8", "720p/0.m4s"])
+@pytest.mark.parametrize("number", [0, 2, 2**31, 2**70])
+def test_another_generation_is_not_there(api: httpx.Client, played: Played, rest: str, number: int) -> None:
+    token = token_make(played.video.id, expires_at=int(time.time()) + 60)
+    assert_not_found(api.get(f"/play/{token}/{number}/{rest}"))
+
+
+def test_a_video_on_its_way_out_is_not_there(api: httpx.Client, played: Played) -> None:
+    video_mark_deleting(video=played.video)
+    for rest in ("master.m3u8", "720p/index.m3u8", "720p/init.mp4", "720p/0.m4s"):
+        assert_not_found(api.get(played.address(rest)))
+
+
+def assert_not_found(answer: httpx.Response) -> None:
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["status"] == 404
+
+
+# --- before it is complete --------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_complete_has_no_playlist(api: httpx.Client, building: Played) -> None:
+    assert_not_found(api.get(building.address("master.m3u8")))
+    assert_not_found(api.get(building.address("720p/index.m3u8")))
+
+
+def test_what_is_published_counts(api: httpx.Client, building: Played) -> None:
+    assert api.get(building.address("720p/2.m4s")).status_code == 302
+    assert_not_found(api.get(building.address("720p/3.m4s")))
+
+
+def test_a_video_without_a_generation_says_so(api: httpx.Client, building: Played) -> None:
+    shown = api.get(f"/api/v1/videos/{building.video.id}/playback").json()
+    assert (shown["state"], shown["hls_url"], shown["renditions"]) == ("unavailable", None, [])
+
+
+# --- pages of other origins -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rest", ["master.m3u8", "720p/0.m4s", "nothing/at/all"])
+def test_a_page_may_ask_whether_it_may(api: httpx.Client, played: Played, rest: str) -> None:
+    asked = {"Origin": "https://player.example", "Access-Control-Request-Method": "GET"}
+    answer = api.options(played.address(rest), headers=asked)
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "GET" in answer.headers["access-control-allow-methods"]
+
+
+@pytest.mark.parametrize("rest", ["master.m3u8", "720p/index.m3u8", "720p/init.mp4", "720p/0.m4s"])
+def test_every_answer_may_be_read_by_any_page(api: httpx.Client, played: Played, rest: str) -> None:
+    answer = api.get(played.address(rest), headers={"Origin": "https://player.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_nothing_can_be_written_here(api: httpx.Client, played: Played) -> None:
+    answer = api.put(played.address("master.m3u8"))
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+# --- where players cannot reach the store -----------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["local store", "s3 store, proxied"])
+def proxied(
+    request: pytest.FixtureRequest,
+    store: ObjectStore,
+    played: Played,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Played:
+    """The same video where the bytes have to come through the API."""
+    delivery = Delivery(store=store, redirects=False, presign_seconds=60)
+    if request.param == "local store":
+        local = LocalStore(tmp_path, part_bytes=store.part_bytes)
+        for stored in list(store.list("videos/")):
+            local.put(stored.key, store.get(stored.key), "")
+        delivery = Delivery(store=local, redirects=True, presign_seconds=60)
+    monkeypatch.setattr("videos.wiring.delivery", lambda: delivery)
+    return played
+
+
+def test_bytes_are_served_where_there_is_no_address(api: httpx.Client, proxied: Played) -> None:
+    answer = api.get(proxied.address("720p/7.m4s"))
+    assert (answer.status_code, answer.content) == (200, segment_bytes("720p", 7))
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "expected"),
+    [
+        ("bytes=0-3", 206, b"720p"),
+        ("bytes=5-", 206, b"segment 7"),
+        ("bytes=-1", 206, b"7"),
+        ("bytes=13-99", 206, b"7"),
+        ("bytes=0-999", 200, b"720p segment 7"),
+        ("bytes=-", 200, b"720p segment 7"),
+        ("bytes=0-1,3-4", 200, b"720p segment 7"),
+        ("lines=0-1", 200, b"720p segment 7"),
+    ],
+)
+def test_ranges_are_served(api: httpx.Client, proxied: Played, asked: str, status: int, expected: bytes) -> None:
+    answer = api.get(proxied.address("720p/7.m4s"), headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (status, expected)
+    assert answer.headers["content-length"] == str(len(expected))
+    assert ("content-range" in answer.headers) == (status == 206)
+
+
+@pytest.mark.parametrize("asked", ["bytes=14-", "bytes=99-100", "bytes=5-4", "bytes=-0"])
+def test_a_range_that_is_not_there_is_refused(api: httpx.Client, proxied: Played, asked: str) -> None:
+    answer = api.get(proxied.address("720p/7.m4s"), headers={"Range": asked})
+    assert (answer.status_code, answer.json()["code"]) == (416, "range_not_available")
+    assert answer.headers["content-range"] == "bytes */14"
+    assert answer.headers["access-control-allow-origin"] == "*"
