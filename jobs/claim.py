@@ -17,7 +17,8 @@ CANDIDATES = 64
 FEWEST_PER_OWNER = 4
 
 # Walks the partial index from owner to owner, takes each one's best few, and sorts only those. Ranks within one bucket
-# count as equal, so that the owner with fewer running steps goes first.
+# count as equal, so that the owner with fewer running steps goes first. The constant limit inside the computed one
+# keeps the planner from thinking that all ready steps are read, and from compiling the statement because of that.
 _CLAIM = """
 WITH RECURSIVE owners AS (
     (SELECT owner_id FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s ORDER BY owner_id LIMIT 1)
@@ -34,10 +35,11 @@ WITH RECURSIVE owners AS (
            coalesce(busy.running, 0) AS running
     FROM owners
     CROSS JOIN LATERAL (
-        SELECT step.id, step.rank_at FROM jobs_step step
-        WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
-        ORDER BY step.rank_at, step.ordinal
-        LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM owners)
+        SELECT many.id, many.rank_at FROM (
+            SELECT step.id, step.rank_at FROM jobs_step step
+            WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
+            ORDER BY step.rank_at, step.ordinal LIMIT %(candidates)s
+        ) many LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM owners)
     ) few
     LEFT JOIN busy ON busy.owner_id = owners.owner_id
 ), chosen AS (

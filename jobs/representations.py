@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from jobs.selectors import JobView
+from jobs.transitions import JobPhase, JobState
 
 
 class JobError(serializers.Serializer[Any]):
@@ -24,8 +25,10 @@ class JobLinks(serializers.Serializer[Any]):
 class JobDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     video_id = serializers.UUIDField()
-    state = serializers.CharField(help_text="queued, processing, completed, failed or cancelled.")
-    phase = serializers.CharField(help_text="What an unfinished job is doing.")
+    state = serializers.ChoiceField([state.value for state in JobState])
+    phase = serializers.ChoiceField(
+        [phase.value for phase in JobPhase], help_text="What an unfinished job is doing; empty when it is over."
+    )
     priority = serializers.IntegerField()
     progress = serializers.IntegerField(help_text="0 to 100; never goes back.")
     speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second.")

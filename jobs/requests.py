@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
@@ -51,6 +52,23 @@ class ResolutionField(serializers.CharField):
         return text
 
 
+class WholeNumber(serializers.IntegerField):
+    """A JSON number without a fraction; text that looks like one is refused, as the schema says."""
+
+    def to_internal_value(self, data: float | str) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "integer", "minimum": LOWEST_PRIORITY, "maximum": HIGHEST_PRIORITY},
+            {"type": "string", "enum": list(PRIORITY_NAMES)},
+        ]
+    }
+)
 class PriorityField(serializers.Field[int, Any, int, Any]):
     """0 to 100, higher first, or low, medium, high."""
 
@@ -75,7 +93,7 @@ class TranscodeRequest(StrictSerializer):
     )
     codec = OneOf(choices=list(VIDEO_ENCODERS), default="h264")
     preset = OneOf(choices=list(X264.presets), required=False, help_text="Speed against size; the names of x264.")
-    bitrate = serializers.IntegerField(
+    bitrate = WholeNumber(
         min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
     )
     ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")

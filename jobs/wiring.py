@@ -1,12 +1,14 @@
 """The only place of this package that reads settings."""
 
-from functools import cache
+from functools import cache, partial
 
 from django.conf import settings
 
 from configuration import Config
+from jobs.dispatcher import Dispatcher
 from jobs.inspection import inspect_request
 from jobs.policy import JobPolicy
+from jobs.tickets import TicketSender, ticket_send
 from transcoding.plan import PlanPolicy
 from videos.models import Video
 
@@ -24,6 +26,14 @@ def job_policy() -> JobPolicy:
             max_chunks=config.limits.max_chunks,
         ),
     )
+
+
+def dispatcher() -> Dispatcher:
+    """A dispatcher whose tickets go to the configured broker."""
+    config: Config = settings.TRANSCODER
+    sender = TicketSender(partial(ticket_send, expires_seconds=config.lease.ticket_expires_seconds))
+    sender.start()
+    return Dispatcher(lease=config.lease, retry=config.retry, sender=sender)
 
 
 def on_uploaded(video: Video) -> None:

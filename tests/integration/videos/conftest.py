@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import httpx
 import pytest
 import uvicorn
+from django.core.asgi import get_asgi_application
 
-from api.asgi import App
+from api.asgi import App, BodyLimit
 from embedded.servers import SeaweedFS
+from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
 from videos import wiring
 
-Serve = Callable[[App], AbstractContextManager[httpx.Client]]
+MOST_BODY_BYTES = 1 << 20
 
 
 @contextmanager
@@ -45,12 +48,19 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
         store.abort_multipart(upload.key, upload.upload_id)
 
 
+def a_site() -> App:
+    """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
+    return wiring.upload_route(BodyLimit(django_app(), max_bytes=MOST_BODY_BYTES), on_uploaded=on_uploaded)
+
+
+def django_app() -> App:
+    return cast("App", get_asgi_application())
+
+
 @pytest.fixture
 def api(store: ObjectStore, transactional_db: None) -> Iterator[httpx.Client]:
-    """The whole site, as it is served."""
-    from transcoder_site.asgi import application  # the settings must name running servers first
-
-    with serving(application) as client:
+    """The whole site, served."""
+    with serving(a_site()) as client:
         yield client
 
 

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -20,8 +21,7 @@ from jobs.models import Step
 from storage.errors import StorageUnavailable
 from storage.keys import source_key
 from storage.protocol import ObjectStore
-from tests.integration.videos.conftest import serving
-from transcoder_site.asgi import application
+from tests.integration.videos.conftest import django_app, serving
 from videos.models import Video
 from videos.uploads import PATH, UploadLimits, UploadRoute
 
@@ -199,7 +199,7 @@ def test_another_method_is_refused(api: httpx.Client, method: str) -> None:
 
 def a_route(store: ObjectStore, **limits: float) -> UploadRoute:
     values = {"max_bytes": 20 * MIB, "idle_seconds": 1.0} | limits
-    return UploadRoute(application, store=store, limits=UploadLimits(**values), on_uploaded=lambda _video: None)  # type: ignore[arg-type]
+    return UploadRoute(django_app(), store=store, limits=UploadLimits(**values), on_uploaded=lambda _video: None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_a_row_that_cannot_be_written_leaves_no_object(
     def fail(_video: Video) -> None:
         raise error
 
-    route = UploadRoute(application, store=store, limits=UploadLimits(max_bytes=20 * MIB), on_uploaded=fail)
+    route = UploadRoute(django_app(), store=store, limits=UploadLimits(max_bytes=20 * MIB), on_uploaded=fail)
     with serving(route) as client:
         assert_problem(send(client, a_video(size)), *answer)
     assert_nothing_left(store)
@@ -328,7 +328,7 @@ def test_an_object_whose_row_was_written_after_all_is_kept(
     """The answer to a COMMIT can get lost: what the database has counts."""
     made: list[UUID] = []
 
-    def written_but_not_told(**values: object) -> Video:
+    def written_but_not_told(**values: Any) -> Video:  # noqa: ANN401 - as of a row
         video = Video.objects.create(
             id=values["video_id"], owner=values["owner"], size_bytes=values["size_bytes"], source_key="k"
         )

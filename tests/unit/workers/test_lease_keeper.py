@@ -74,8 +74,14 @@ def test_a_lease_that_cannot_be_proven_stops_the_step_before_it_ends() -> None:
 
 
 def test_a_short_silence_of_the_database_is_survived() -> None:
-    answers = iter([away] * 5)
-    renewal = FakeRenewal(answer=next(answers, lambda: True))
-    control = StepControl(SharedFlag())
+    failures_left = 5
+
+    def answer() -> bool:
+        nonlocal failures_left
+        failures_left -= 1
+        return away() if failures_left >= 0 else True
+
+    renewal, control = FakeRenewal(answer=answer), StepControl(SharedFlag())
     keep(renewal, control, seconds=1.5)
+    assert failures_left < 0
     assert control.reason is None

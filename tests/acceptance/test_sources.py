@@ -1,0 +1,46 @@
+"""Every kind of source, through the whole product: what a client uploads is what a player shows."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from embedded.client import Client, Json
+from tests.acceptance.playing import Player, finished
+from tests.ffmpeg.cases import CASES
+from tests.ffmpeg.golden import beep_seconds, shown_numbers, start_and_duration
+
+KINDS = [name for name, case in CASES.items() if case.played]
+
+
+@pytest.fixture(scope="module")
+def jobs(client: Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
+    """All sources uploaded and their jobs begun, before the first of them is looked at."""
+    folder = tmp_path_factory.mktemp("kinds")
+    return {name: _begun(client, name, folder / name) for name in KINDS}
+
+
+def _begun(client: Client, kind: str, folder: Path) -> Json:
+    folder.mkdir()
+    video = client.upload(CASES[kind].make(folder), lambda _: None)
+    return client.transcode(video["id"], {"preset": "ultrafast"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_in_comes_out(kind: str, client: Client, jobs: dict[str, Json], tmp_path: Path) -> None:
+    case = CASES[kind]
+    job = finished(client, jobs[kind], seconds=180)
+    assert job["state"] == "completed", job["error"]
+    playback = client.playback(job["video_id"])
+    with closing(Player()) as player:
+        addresses = player.renditions(playback["hls_url"])
+        files = {name: player.save(url, tmp_path / f"{name}.mp4") for name, url in addresses.items()}
+    assert ("audio" in files) == case.sound
+    (picture,) = (path for name, path in files.items() if name != "audio")
+    numbers = shown_numbers(picture, turned=case.turned)
+    assert len(numbers) == case.frames
+    if case.constant:
+        assert numbers == list(range(case.first_number, case.first_number + case.frames))
+    assert start_and_duration(picture)[0] == 0
+    if case.sound:
+        assert beep_seconds(files["audio"]) == pytest.approx(case.beeps(), abs=float(1 / case.rate))
