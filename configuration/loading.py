@@ -26,9 +26,10 @@ def load(environ: Mapping[str, str]) -> Config:
     """Parse all TRANSCODER_* variables. An empty variable counts as not set. Raises ConfigurationError."""
     problems = list(_unknown(environ))
     sections = {name: _load_section(kind, environ, problems) for name, kind in config_sections().items()}
-    if problems:
+    config = None if problems else Config(**sections)
+    if config is None or (problems := list(config.problems())):
         raise ConfigurationError(problems)
-    return Config(**sections)
+    return config
 
 
 def config_sections() -> dict[str, type[Section]]:

@@ -13,6 +13,7 @@ MIB = 1024 * KIB
 GIB = 1024 * MIB
 
 SECRET_KEY_CHARACTERS = 50  # what Django's deployment check asks for
+MOST_PARTS = 10_000  # of one object in an S3 multipart upload
 LEASE_RENEWALS = 3  # two renewals may fail before a lease is lost
 
 
@@ -100,7 +101,9 @@ class StorageConfig:
 class UploadConfig:
     """What clients may send."""
 
-    max_upload_bytes: int = setting(50 * GIB, minimum=1, help="Largest video accepted.")
+    max_upload_bytes: int = setting(
+        50 * GIB, minimum=1, help="Largest video accepted; at most 10,000 times TRANSCODER_UPLOAD_PART_BYTES."
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()
@@ -249,3 +252,11 @@ class Config:
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong between sections."""
+        if self.upload.max_upload_bytes > MOST_PARTS * self.storage.upload_part_bytes:
+            yield (
+                f"TRANSCODER_MAX_UPLOAD_BYTES must be at most {MOST_PARTS} times TRANSCODER_UPLOAD_PART_BYTES:"
+                " S3 takes no more parts"
+            )

@@ -25,7 +25,7 @@ def spawn(
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - an argument list of our own making, and no shell
         [*_PARENT_DEATH, *argv],
         stdin=subprocess.DEVNULL,
         stdout=stdout,

@@ -88,11 +88,13 @@ class Dispatcher:
         connection.close()
 
     def _look(self) -> None:
-        """Do what there is to do, if this is the dispatcher that acts."""
+        """Do what there is to do, if this is the dispatcher that acts; the others try to become it once per tick."""
+        due = time.monotonic() >= self._next_tick
+        if due:
+            self._next_tick = time.monotonic() + self._lease.dispatcher_tick_seconds
         if not self._listener.lead():
             return
-        if time.monotonic() >= self._next_tick:
-            self._next_tick = time.monotonic() + self._lease.dispatcher_tick_seconds
+        if due:
             _attempt(lambda: leases_take_back(retry=self._retry))
             _attempt(steps_promote)
         wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)

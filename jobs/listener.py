@@ -1,5 +1,6 @@
 """The dispatcher's own connection: woken by NOTIFY, and leader for as long as its session holds the lock."""
 
+import logging
 import select
 from typing import Protocol
 
@@ -7,6 +8,8 @@ import psycopg
 from django.db import connection
 
 from jobs.wake import CHANNEL
+
+log = logging.getLogger(__name__)
 
 LEADER_LOCK = 0x766F646D696C6C
 """Advisory lock of the one dispatcher that acts; "vodmill" in ASCII."""
@@ -34,6 +37,7 @@ class Listener:
             self._leading = session.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone() == (True,)
             if self._leading:
                 session.execute(f"LISTEN {CHANNEL}")
+                log.info("leading", extra={"event": "dispatcher_leads"})
         return self._leading
 
     def wait(self, seconds: float, interrupt: Interrupt) -> bool:

@@ -1,9 +1,10 @@
 """Storing bytes as they arrive on an event loop, in constant memory, however many there are."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, ParamSpec, TypeVar
 
 from storage.protocol import ObjectStore, Stored
 
@@ -18,9 +19,9 @@ class Lanes:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="store")
         self.free = asyncio.Semaphore(count)
 
-    async def run(self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
-        """Do blocking work on one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+    def begin(self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Future[Result]:
+        """Do blocking work on one of the threads. What has begun ends, even when the event loop ends first."""
+        return self._threads.submit(work, *args, **kwargs)
 
 
 class IncomingObject:
@@ -34,11 +35,10 @@ class IncomingObject:
         self._own = asyncio.Semaphore(parallel_parts)
         self._part = bytearray(store.part_bytes)  # of its full size at once: growing would copy it again and again
         self._filled = 0
-        self._upload_id: str | None = None
-        self._touched = False
-        self._begun = 0
-        self._sending: set[asyncio.Task[None]] = set()
-        self._etags: dict[int, str] = {}
+        self._upload: Future[str] | None = None
+        self._parts: list[Future[str]] = []
+        self._whole: Future[Stored] | None = None
+        self._failure: BaseException | None = None
 
     async def write(self, data: bytes | memoryview) -> None:
         """Take more bytes. Raises what an earlier part failed with."""
@@ -53,32 +53,43 @@ class IncomingObject:
 
     async def finish(self) -> Stored:
         """Store what is left and make the object appear. Small ones are stored whole."""
-        self._touched = True
-        if self._upload_id is None:
-            return await self._lanes.run(self._store.put, self._key, self._take_part(), self._content_type)
-        if self._filled:
-            await self._send_part()
-        await asyncio.gather(*self._sending)
-        etags = [self._etags[number] for number in range(1, self._begun + 1)]
-        return await self._lanes.run(self._store.complete_multipart, self._key, self._upload_id, etags)
+        if self._upload is None:
+            self._whole = self._lanes.begin(self._store.put, self._key, self._take_part(), self._content_type)
+        else:
+            if self._filled:
+                await self._send_part()
+            etags = await asyncio.gather(*(asyncio.wrap_future(part) for part in self._parts))
+            self._whole = self._lanes.begin(
+                self._store.complete_multipart, self._key, await asyncio.wrap_future(self._upload), etags
+            )
+        return await asyncio.wrap_future(self._whole)
 
     async def abort(self) -> None:
-        """Leave nothing of it in the store, whatever was reached; parts under way cannot be called back, so wait."""
-        await asyncio.gather(*self._sending, return_exceptions=True)
-        if self._upload_id is not None:
-            await self._lanes.run(self._store.abort_multipart, self._key, self._upload_id)
-        if self._touched:
-            await self._lanes.run(self._store.delete, [self._key])
+        """Leave nothing of it in the store, whatever was reached. Goes on in a thread when the waiting is cancelled."""
+        await asyncio.shield(asyncio.wrap_future(self._lanes.begin(self._remove)))
+
+    def _remove(self) -> None:
+        """What is under way cannot be called back, so wait for it: it was begun before this and has its thread."""
+        calls: list[Future[Any] | None] = [self._upload, *self._parts, self._whole]
+        wait(call for call in calls if call is not None)
+        if self._upload is not None and self._upload.exception() is None:
+            self._store.abort_multipart(self._key, self._upload.result())
+        if self._whole is not None:
+            self._store.delete([self._key])
 
     async def _send_part(self) -> None:
         part = self._take_part()
-        if self._upload_id is None:
-            self._upload_id = await self._lanes.run(self._store.begin_multipart, self._key, self._content_type)
+        if self._upload is None:
+            self._upload = self._lanes.begin(self._store.begin_multipart, self._key, self._content_type)
+        upload_id = await asyncio.wrap_future(self._upload)
         await self._own.acquire()
         await self._lanes.free.acquire()
-        self._begun += 1
-        self._sending.add(asyncio.create_task(self._put_part(self._upload_id, self._begun, part)))
-        self._forget_sent()
+        sending = self._lanes.begin(self._store.put_part, self._key, upload_id, len(self._parts) + 1, part)
+        self._parts.append(sending)
+        loop = asyncio.get_running_loop()
+        sending.add_done_callback(lambda sent: _on_loop(loop, lambda: self._sent(sent)))
+        if self._failure is not None:
+            raise self._failure
 
     def _take_part(self) -> bytearray:
         part, self._part = self._part, bytearray(self._store.part_bytes)
@@ -86,14 +97,12 @@ class IncomingObject:
         self._filled = 0
         return part
 
-    async def _put_part(self, upload_id: str, number: int, part: bytearray) -> None:
-        try:
-            self._etags[number] = await self._lanes.run(self._store.put_part, self._key, upload_id, number, part)
-        finally:
-            self._lanes.free.release()
-            self._own.release()
+    def _sent(self, part: Future[str]) -> None:
+        self._lanes.free.release()
+        self._own.release()
+        self._failure = self._failure or part.exception()
 
-    def _forget_sent(self) -> None:
-        for task in [task for task in self._sending if task.done()]:
-            task.result()
-            self._sending.discard(task)
+
+def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        loop.call_soon_threadsafe(action)

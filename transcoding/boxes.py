@@ -196,7 +196,7 @@ def _read_trun(trun: memoryview, duration: int, size: int, flags: int) -> tuple[
         (first_flags,) = struct.unpack_from(">I", trun, position)
         position += 4
     present = [bit for bit in (_TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION) if field_flags & bit]
-    samples = []
+    samples: list[Sample] = []
     for row in struct.iter_unpack(f">{len(present)}I", trun[position:]) if present else [()] * count:
         fields = dict(zip(present, row, strict=True))
         sample_flags = fields.get(_TRUN_FLAGS, flags if samples else first_flags)

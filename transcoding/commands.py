@@ -17,7 +17,8 @@ _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
 _PROTOCOLS = "file,pipe"
 _CMAF = "+cmaf+delay_moov+default_base_moof+skip_trailer"
-_SILENT = {"hide_banner": None, "nostdin": None, "v": "error"}
+_SILENT = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
+"""Without `y`, ffmpeg 9 leaves an output file that is there as it was, and ends with 0."""
 _ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 """Leaves out where and with what a video was taken, and the muxer's version, which would differ between workers."""
 

@@ -1,7 +1,19 @@
 """Why ffmpeg failed, from its exit code and the end of what it said."""
 
+from collections.abc import Iterable
+
 from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
 
+_MACHINE_AT_FAULT = (
+    "No such file or directory",
+    "Permission denied",
+    "No space left on device",
+    "Cannot allocate memory",
+    "Too many open files",
+    "Input/output error",
+    "Broken pipe",
+)
+"""Looked for first: what ffmpeg cannot open is "Error opening input" too, and a damaged frame is "Invalid data"."""
 _INPUT_AT_FAULT = (
     "moov atom not found",
     "Invalid data found when processing input",
@@ -19,6 +31,10 @@ def diagnose(returncode: int, stderr: str) -> TranscodeError:
     last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "it said nothing")
     if returncode < 0:
         return EncoderFailed(f"ffmpeg was ended by signal {-returncode}: {last}")
-    if any(phrase in stderr for phrase in _INPUT_AT_FAULT):
+    if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
         return InputRejected(f"ffmpeg cannot read the file: {last}")
     return EncoderFailed(f"ffmpeg ended with {returncode}: {last}")
+
+
+def _says(stderr: str, phrases: Iterable[str]) -> bool:
+    return any(phrase in stderr for phrase in phrases)

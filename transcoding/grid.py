@@ -34,6 +34,9 @@ STANDARD_RATES = tuple(
 )
 """Frames per second that outputs can have, highest first."""
 
+_JOINED_TAIL = 10
+"""A tail of up to a tenth of a segment belongs to the segment before it: players that look past the edit list, such as
+hls.js, place one or two frames behind the end of the buffer and never end. Rounded, such a segment is no longer."""
 _NTSC_DENOMINATOR = 1001
 _SLOT_TOLERANCE = Fraction(2, 5)
 """How far from its slot, in frames, a constant-rate frame may lie: containers round to 1 ms or 1/90000 s."""
@@ -76,8 +79,9 @@ class FrameGrid:
 
     @property
     def total_segments(self) -> int:
-        """Segments of every rendition; the last may be shorter than the others."""
-        return -(-self.total_frames // self.segment_frames)
+        """Segments of every rendition; the last may be shorter than the others, or a little longer."""
+        joined = self.segment_frames // _JOINED_TAIL
+        return max(1, -((joined - self.total_frames) // self.segment_frames))
 
     @property
     def duration(self) -> Fraction:
@@ -86,7 +90,7 @@ class FrameGrid:
 
     def first_frame(self, segment: int) -> int:
         """Number of the first frame of a segment; of `total_segments`, the end of the video."""
-        return min(segment * self.segment_frames, self.total_frames)
+        return segment * self.segment_frames if segment < self.total_segments else self.total_frames
 
     def frames_in(self, first_segment: int, segments: int = 1) -> int:
         """How many frames these segments hold."""

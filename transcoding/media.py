@@ -17,7 +17,7 @@ _FULL_TURN = 360
 _HALF_TURN = 180
 _MOST_FRAMES_MISSING = Fraction(1, 10)
 """Share of the announced duration that may be missing before a source counts as truncated."""
-_SLACK_SECONDS = 2
+_SLACK_SECONDS = Fraction(2)
 
 
 class SourceWarning(StrEnum):

@@ -5,6 +5,7 @@ A plan is stored with its job and never changes: the same plan gives the same fi
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Self
 
 from transcoding import records
@@ -155,7 +156,7 @@ def plan_chunks(grid: FrameGrid, policy: PlanPolicy) -> tuple[Chunk, ...]:
     starts = [whole * ordinal // count for ordinal in range(count)] + [segments]
     return tuple(
         Chunk(ordinal=ordinal, first_segment=start, segments=end - start)
-        for ordinal, (start, end) in enumerate(zip(starts, starts[1:], strict=False))
+        for ordinal, (start, end) in enumerate(pairwise(starts))
     )
 
 

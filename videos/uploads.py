@@ -38,6 +38,8 @@ STORED_TYPE = "application/octet-stream"
 FORM_BYTES = 64 * 1024
 """How much longer than its file a form may be."""
 
+TIDY_SECONDS = 20.0
+
 log = logging.getLogger(__name__)
 
 
@@ -74,12 +76,30 @@ class UploadRoute:
         self._limits = limits
         self._on_uploaded = on_uploaded
         self._lanes = Lanes(limits.parts_in_memory)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            await self._answer(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+            upload = asyncio.ensure_future(self._answer(scope, receive, send))
+            self._under_way.add(upload)
+            upload.add_done_callback(self._under_way.discard)
+            await upload
         else:
             await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Have the server wait, when it ends, for the uploads it broke off: they have to tidy up.
+
+        Django knows nothing of an application's life, so this is not passed on.
+        """
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=TIDY_SECONDS)
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive)
@@ -107,13 +127,13 @@ class UploadRoute:
         try:
             received = await self._receive_file(body, form, incoming, video_id)
         except BaseException:
-            await asyncio.shield(_abort(incoming))
+            await _abort(incoming)
             raise
         try:
             return await sync_to_async(self._record, thread_sensitive=False)(request, received)
         except BaseException:
             if await sync_to_async(_is_unknown, thread_sensitive=False)(video_id):
-                await asyncio.shield(_abort(incoming))
+                await _abort(incoming)
             raise
 
     def _check(self, scope: Scope, request: ASGIRequest) -> None:

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 from configuration import ExecutionConfig
-from execution.ffmpeg import FfmpegRunner
+from execution.ffmpeg import FfmpegRunner, Sink
 from execution.ffprobe import Ffprobe
 from tests.ffmpeg import sources
 from transcoding.boxes import read_init
@@ -23,7 +24,7 @@ from transcoding.manifests import (
     segment_name,
     target_seconds,
 )
-from transcoding.media import SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.media import Packet, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
 from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
 from transcoding.segments import AudioSegmenter, Segment, VideoSegmenter
 from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
@@ -32,6 +33,7 @@ from transcoding.verification import PublishedRun
 NEVER = threading.Event()
 INDEXED = frozenset({"mov", "matroska"})
 POLICY = PlanPolicy(chunk_seconds=4, preset="veryfast", max_seconds=600, max_chunks=100)
+FFPROBE = ExecutionConfig().ffprobe_path
 BEEP_RATE = 8000
 _BEEP_LEVEL = 3000
 
@@ -118,15 +120,13 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
         for rendition in golden.plan.renditions
     }
 
-    def take(name: str, data: bytes) -> None:
-        into[name].segments.extend(cutters[name].feed(data))
+    def taking(name: str) -> Sink:
+        return lambda data: into[name].segments.extend(cutters[name].feed(data))
 
     command = chunk_command(
         golden.plan, str(golden.working_copy), first_segment=first_segment, segments=segments, threads=2
     )
-    report = runner().run(
-        command, {name: (lambda data, name=name: take(name, data)) for name in cutters}, stop=NEVER
-    )
+    report = runner().run(command, {name: taking(name) for name in cutters}, stop=NEVER)
     if report.stderr:
         print(f"segments {first_segment}+{segments}: {report.stderr}")  # noqa: T201 - shown when the test fails
     for name, cutter in cutters.items():
@@ -169,14 +169,19 @@ def publish(golden: Golden, folder: Path) -> None:
         )
         for rendition in plan.renditions
     ]
-    audio = plan.audio and AudioVariant(
+    (folder / "master.m3u8").write_text(master_playlist(videos, _audio_variant(plan)))
+
+
+def _audio_variant(plan: EncodePlan) -> AudioVariant | None:
+    if plan.audio is None:
+        return None
+    return AudioVariant(
         name=plan.audio.name,
         codecs=plan.audio.codecs,
         channels=2,
         peak_bandwidth=plan.audio.peak_bandwidth,
         average_bandwidth=plan.audio.bitrate,
     )
-    (folder / "master.m3u8").write_text(master_playlist(videos, audio))
 
 
 def runner() -> FfmpegRunner:
@@ -187,22 +192,26 @@ def prober() -> Ffprobe:
     return Ffprobe(ExecutionConfig())
 
 
-def shown_numbers(path: Path, *, turned: str = "null", limit: int | None = None) -> list[int]:
+def shown_numbers(path: Path, *, turned: str = "null") -> list[int]:
     """The frame numbers that a decoder shows, in order. `turned` undoes a rotation before they are read."""
     reading = f"{turned},crop=iw:ih/4:0:ih/8,scale={sources.COLUMNS}:1:flags=area,format=gray"
-    some = ["-frames:v", str(limit)] if limit else []
-    raw = sources.run(
-        [*("-i", f"file:{path}"), "-map", "0:v:0", "-vf", reading, "-fps_mode", "passthrough", *some, "-f", "rawvideo", "-"]
-    )
+    chosen = ("-map", "0:v:0", "-vf", reading, "-fps_mode", "passthrough")
+    raw = sources.run(["-i", f"file:{path}", *chosen, "-f", "rawvideo", "-"])
     rows = (raw[start : start + sources.COLUMNS] for start in range(0, len(raw), sources.COLUMNS))
     return [sources.number_in(row) for row in rows]
 
 
+def shown_frames(path: Path) -> list[tuple[Fraction, int]]:
+    """When each frame of a file is shown, from its packets, and the number on it."""
+    read = probe(path)
+    times = sorted(Fraction(packet.pts) * read.time_base for packet in read.packets if not packet.discard)
+    return list(zip(times, shown_numbers(path), strict=True))
+
+
 def beep_seconds(path: Path) -> list[float]:
     """When the beeps of a file start, in seconds on its own clock."""
-    raw = sources.run(
-        [*("-i", f"file:{path}"), "-map", "0:a:0", "-ac", "1", "-ar", str(BEEP_RATE), "-f", "s16le", "-"]
-    )
+    chosen = ("-map", "0:a:0", "-ac", "1", "-ar", str(BEEP_RATE))
+    raw = sources.run(["-i", f"file:{path}", *chosen, "-f", "s16le", "-"])
     return list(_onsets(memoryview(raw).cast("h")))
 
 
@@ -216,24 +225,45 @@ def _onsets(samples: Sequence[int]) -> Iterator[float]:
             last_loud = position
 
 
-def probe(path: Path, *entries: str) -> dict[str, object]:
-    """What ffprobe says of a file, as JSON."""
-    done = subprocess.run(
-        ["ffprobe", "-v", "error", "-of", "json", *entries, f"file:{path}"], capture_output=True, check=True
-    )
-    document: dict[str, object] = json.loads(done.stdout)
-    return document
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What ffprobe says of the first stream of a file, its times in ticks."""
+
+    time_base: Fraction
+    start: Fraction
+    duration: Fraction
+    tags: str
+    packets: list[Packet]
 
 
 def start_and_duration(path: Path) -> tuple[Fraction, Fraction]:
-    """Start and length of the only stream of a file, in seconds, as ffprobe reads them."""
-    streams = probe(path, "-show_streams")["streams"]
-    assert isinstance(streams, list)
-    return Fraction(streams[0]["start_time"]), Fraction(streams[0]["duration"])
+    """Start and length of the first stream of a file, in seconds, as ffprobe reads them."""
+    return probe(path).start, probe(path).duration
 
 
 def key_frame_seconds(path: Path) -> list[Fraction]:
     """When the key frames of a file are shown."""
-    packets = probe(path, "-select_streams", "v", "-show_entries", "packet=pts_time,flags")["packets"]
-    assert isinstance(packets, list)
-    return [Fraction(packet["pts_time"]) for packet in packets if packet["flags"].startswith("K")]
+    return [packet.pts * probe(path).time_base for packet in probe(path).packets if packet.key]
+
+
+@cache
+def probe(path: Path) -> Probed:
+    """Ask ffprobe about a file; an answer is kept, as the golden files never change."""
+    entries = "stream:format_tags:packet=pts,flags"
+    done = subprocess.run(
+        [FFPROBE, "-v", "error", "-of", "json", "-select_streams", "0", "-show_entries", entries, f"file:{path}"],
+        capture_output=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    stream = document["streams"][0]
+    return Probed(
+        time_base=Fraction(stream["time_base"]),
+        start=Fraction(stream["start_time"]),
+        duration=Fraction(stream["duration"]),
+        tags=f"{stream.get('tags', {})} {document['format'].get('tags', {})}",
+        packets=[
+            Packet(packet["pts"], 0, key=packet["flags"].startswith("K"), discard="D" in packet["flags"])
+            for packet in document["packets"]
+        ],
+    )

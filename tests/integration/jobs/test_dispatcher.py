@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from threading import Event, Thread
 
@@ -138,12 +138,12 @@ def _dispatching(broker: Broker, lease: LeaseConfig, retry: RetryConfig | None =
         yield
     finally:
         stop.request()
-        thread.join(timeout=10)
+        thread.join(timeout=30)
         stop.close()
     assert not thread.is_alive()
 
 
-def _until(true: Callable[[], object], seconds: float = 5) -> float:
+def _until(true: Callable[[], object], seconds: float = 30) -> float:
     """Wait for something to become true; tells how long it took."""
     started = time.monotonic()
     while not true():
@@ -167,7 +167,7 @@ def test_a_commit_wakes_the_dispatcher_long_before_its_tick() -> None:
         time.sleep(0.2)
         assert not broker.sent
         a_job()
-        assert _until(lambda: broker.sent) < 1
+        assert _until(lambda: broker.sent) < SELDOM.dispatcher_tick_seconds / 4
         time.sleep(0.3)
     assert broker.sent == {"cpu": 2}  # two slots, six steps, one wake-up
 
@@ -265,12 +265,11 @@ def test_it_goes_on_when_the_database_has_closed_its_connections() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_stopped_listener_gives_the_lead_away() -> None:
-    first, second = Listener(), Listener()
-    assert first.lead()
-    assert not second.lead()
-    first.close()
-    assert second.lead()
-    second.close()
+    with closing(Listener()) as first, closing(Listener()) as second:
+        _until(first.lead)  # the session of a test before may just be ending
+        assert not second.lead()
+        first.close()
+        _until(second.lead)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -278,12 +277,12 @@ def test_the_command_ends_at_once_on_sigterm(redis: Redis) -> None:
     _node()
     process = subprocess.Popen([sys.executable, "manage.py", "dispatcher"], env=_environment())
     try:
-        _until(_leading, seconds=20)
+        _until(_leading)
         a_job()
         with current_app.connection_for_read() as broker:
-            _until(lambda: broker.SimpleQueue("cpu").qsize() == 2)
+            _until(lambda: broker.SimpleQueue("cpu").qsize() >= 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=3) == 0
+        assert process.wait(timeout=15) == 0
     finally:
         process.kill()
         process.wait()

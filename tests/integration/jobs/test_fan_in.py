@@ -122,7 +122,7 @@ def test_however_many_complete_at_once_finish_becomes_ready_exactly_once() -> No
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("round_number", range(3))
 def test_cancelling_while_everything_runs_leaves_one_terminal_state(round_number: int) -> None:
-    job = a_job(a_video(seconds=MANY_CHUNKS_SECONDS))
+    job = a_job(a_video(seconds=10 * MANY_CHUNKS_SECONDS))
     barrier = Barrier(5)
 
     def work() -> None:

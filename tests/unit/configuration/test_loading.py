@@ -130,3 +130,8 @@ def test_secrets_do_not_show_in_logs() -> None:
 
 def test_a_config_for_tests_is_made_from_values() -> None:
     assert Config(lease=LeaseConfig(lease_seconds=6, lease_renew_seconds=1.5)).lease.lease_seconds == 6
+
+
+def test_an_upload_must_fit_into_the_parts_that_a_store_takes() -> None:
+    with pytest.raises(ConfigurationError, match="TRANSCODER_MAX_UPLOAD_BYTES must be at most 10000 times"):
+        load(KEY | {"TRANSCODER_MAX_UPLOAD_BYTES": str(10**12)})

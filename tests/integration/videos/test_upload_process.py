@@ -1,4 +1,4 @@
-"""A large upload costs the API neither memory nor disk, however large it is."""
+"""A large upload costs the API process neither memory nor disk, and its end in the middle leaves nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -46,6 +46,7 @@ class ApiProcess:
             "TMPDIR": str(scratch),
         }
         serve = ["-m", "uvicorn", "transcoder_site.asgi:application", "--port", str(port), "--log-level", "warning"]
+        serve += ["--timeout-graceful-shutdown", "1"]
         self._process = subprocess.Popen([sys.executable, *serve], cwd=REPOSITORY, env=environment)
 
     def connection(self, timeout: float = 60) -> http.client.HTTPConnection:
@@ -115,3 +116,23 @@ def test_a_gigabyte_goes_through_in_constant_memory(process: ApiProcess, store: 
     assert list(tmp_path.iterdir()) == []
     assert max(stored.size for stored in store.list("videos/")) > SIZE
     store.delete_prefix("videos/")
+
+
+def test_a_server_that_is_told_to_end_in_the_middle_leaves_nothing(process: ApiProcess, store: ObjectStore) -> None:
+    with closing(process.connection()) as client:
+        client.putrequest("POST", PATH)
+        client.putheader("Content-Type", "multipart/form-data; boundary=b0undary")
+        client.putheader("Content-Length", str(SIZE))
+        client.endheaders(HEAD)
+        client.send(os.urandom(25 * MIB))
+        wait_for(lambda: list(store.list_multiparts("videos/")))
+        process.close()
+    assert list(store.list_multiparts("videos/")) == []
+    assert list(store.list("videos/")) == []
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.02)

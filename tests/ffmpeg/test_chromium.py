@@ -1,0 +1,128 @@
+"""The golden encodes in a real browser: by hls.js, and by the browser's own parser without a player's corrections."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.ffmpeg.cases import CASES
+from tests.ffmpeg.conftest import Goldens
+from tests.ffmpeg.golden import Golden, publish
+from transcoding.manifests import INIT_NAME, segment_name
+from transcoding.plan import AUDIO
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+PAGES = Path(__file__).parent.parent / "browser"
+PLAYED = [name for name, case in CASES.items() if case.played]
+MICROSECONDS = 2e-6
+"""Chromium counts in whole microseconds; frames of 1001/30000 s are none."""
+SPEEDS = (8, 4, 1)
+"""Tried one after another: a gap stalls at every speed, a busy machine does not."""
+TOO_SHORT_FOR_HLS_JS = {"one_frame"}
+"""hls.js ends a stream when Chromium shows a frame, and Chromium shows a single frame when the stream has ended."""
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing about requests."""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder that is served beside the player's page, and its address."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "browser").symlink_to(PAGES)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def player(browser: Browser, web: tuple[Path, str]) -> Iterator[Page]:
+    """The player's page, freshly opened."""
+    page = browser.new_page()
+    page.goto(f"{web[1]}/browser/player.html")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def published(request: pytest.FixtureRequest, golden: Goldens, web: tuple[Path, str]) -> Golden:
+    """The golden encode of the test's case, under `/<case>/`."""
+    name: str = request.getfixturevalue("name")
+    made = golden(name)
+    if not (web[0] / name).exists():
+        publish(made, web[0] / name)
+    return made
+
+
+@pytest.mark.parametrize("name", [name for name in PLAYED if name not in TOO_SHORT_FOR_HLS_JS])
+def test_hls_js_buffers_all_of_it_and_plays_over_the_seams_to_the_end(
+    name: str, published: Golden, player: Page
+) -> None:
+    _hold_whole(player.evaluate("load", f"/{name}/master.m3u8"), published)
+    length = float(published.plan.grid.duration)
+    seams = [float(published.plan.grid.start(chunk.first_segment)) for chunk in published.plan.chunks[1:]]
+    if seams:
+        assert _plays(player, seams[0] - 0.5, seams[-1] + 0.5) == {"waits": 0, "problems": [], "ended": False}
+    assert _plays(player, max(0.0, length - 0.5), length + 1) == {"waits": 0, "problems": [], "ended": True}
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_chromium_itself_sees_one_range_from_0_to_the_end(name: str, published: Golden, player: Page) -> None:
+    plan = published.plan
+    best = plan.renditions[0]
+    tracks = [_track(name, published, best.name, f'video/mp4; codecs="{best.codecs}"')]
+    if plan.audio:
+        tracks.append(_track(name, published, AUDIO, f'audio/mp4; codecs="{plan.audio.codecs}"'))
+    _hold_whole(player.evaluate("append", tracks), published)
+
+
+def _track(case: str, made: Golden, rendition: str, kind: str) -> dict[str, object]:
+    names = [INIT_NAME, *(segment_name(segment.number) for segment in made.renditions[rendition].segments)]
+    return {"type": kind, "files": [f"/{case}/{rendition}/{file}" for file in names]}
+
+
+def _hold_whole(found: dict[str, Any], made: Golden) -> None:
+    """One range, from exactly 0 to the end of the last frame: in the element, and in each source buffer."""
+    length = float(made.plan.grid.duration)
+    assert found["problems"] == []
+    assert found["duration"] == pytest.approx(length, abs=MICROSECONDS)
+    assert set(found["each"]) == ({"video", "audio"} if made.plan.audio else {"video"})
+    for ranges in (found["video"], *found["each"].values()):
+        assert len(ranges) == 1
+        assert ranges[0][0] == 0
+        assert ranges[0][1] == pytest.approx(length, abs=MICROSECONDS)
+
+
+def _plays(player: Page, start: float, end: float) -> dict[str, Any]:
+    """How a stretch plays, at the first speed at which this machine keeps up."""
+    for speed in SPEEDS:
+        played: dict[str, Any] = player.evaluate(
+            "([start, end, speed]) => play(start, end, speed)", [start, end, speed]
+        )
+        if not played["waits"]:
+            break
+        player.evaluate("problems.length = 0")
+    return played

@@ -1,0 +1,58 @@
+"""What the encoders' traits promise, held against what real runs of them write."""
+
+from collections import deque
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from execution.ffmpeg import Sink
+from tests.ffmpeg.golden import NEVER, POLICY, inspect, runner
+from tests.ffmpeg.sources import H264, SILENT, Card, make
+from transcoding.boxes import FragmentReader, read_init
+from transcoding.commands import chunk_command
+from transcoding.encoders import X264
+from transcoding.media import Resolution, SourceFacts
+from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.segments import check_video_init
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SourceFacts]:
+    """Three frames; what is encoded from them may be as large as a test likes."""
+    folder = tmp_path_factory.mktemp("small")
+    return inspect(make(folder / "source.mp4", Card(rate=Fraction(60), frames=3), *H264, *SILENT), folder)
+
+
+def _inits(path: Path, plan: EncodePlan) -> dict[str, bytes]:
+    readers = {rendition.name: FragmentReader() for rendition in plan.renditions}
+    command = chunk_command(plan, str(path), first_segment=0, segments=1)
+    runner().run(command, {name: _drained(reader) for name, reader in readers.items()}, stop=NEVER)
+    return {name: reader.init or b"" for name, reader in readers.items()}
+
+
+def _drained(reader: FragmentReader) -> Sink:
+    return lambda data: deque(reader.feed(data), maxlen=0).clear()
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(60)])
+def test_every_rung_has_the_profile_and_level_that_its_playlist_says(
+    rate: Fraction, source: tuple[Path, SourceFacts]
+) -> None:
+    path, facts = source
+    large = replace(facts.video, display=Resolution(width=3840, height=2160))
+    plan = plan_job(replace(facts, video=large, rate=rate, total_frames=1), JobRequest(), POLICY)
+    inits = _inits(path, plan)
+    assert [rendition.name for rendition in plan.renditions] == ["2160p", "1440p", "1080p", "720p", "480p", "360p"]
+    for rendition in plan.renditions:
+        check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)
+
+
+@pytest.mark.parametrize("preset", X264.presets)
+def test_every_preset_has_the_profile_that_its_playlist_says(preset: str, source: tuple[Path, SourceFacts]) -> None:
+    path, facts = source
+    plan = plan_job(facts, JobRequest(resolution="320x180", preset=preset), POLICY)
+    inits = _inits(path, plan)
+    for rendition in plan.renditions:
+        check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)

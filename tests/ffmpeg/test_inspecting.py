@@ -1,0 +1,117 @@
+"""What the tools say of real files: good ones of every family, broken ones, and those that are no video at all."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.ffmpeg.cases import MPEG2
+from tests.ffmpeg.golden import NEVER, inspect, prober, runner
+from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run
+from transcoding.commands import index_command
+from transcoding.errors import InputRejected
+from transcoding.media import SourceWarning, parse_ffprobe
+from transcoding.sniff import HEAD_BYTES, sniff
+
+SHORT = Card(rate=Fraction(25), frames=25)
+LONG = Card(rate=Fraction(25), frames=300)
+FAMILIES = {
+    "mp4": ("mov", (*H264, *SILENT)),
+    "mov": ("mov", (*H264, *SILENT)),
+    "mkv": ("matroska", (*H264, *SILENT)),
+    "webm": ("matroska", ("-c:v", "libvpx", *SILENT)),
+    "ts": ("mpegts", (*H264, *SILENT)),
+    "m2ts": ("mpegts", (*H264, *SILENT, "-mpegts_m2ts_mode", "1")),
+    "avi": ("avi", ("-c:v", "mpeg4", *SILENT)),
+    "flv": ("flv", (*H264, *SILENT)),
+    "vob": ("mpegps", (*MPEG2[:-2], *SILENT)),
+    "ogv": ("ogg", ("-c:v", "libtheora", *SILENT)),
+    "wmv": ("asf", ("-c:v", "wmv2", *SILENT)),
+    "mxf": ("mxf", (*MPEG2[:-2], *SILENT)),
+}
+STILLS = {"png": (), "gif": (), "jpg": ("-c:v", "mjpeg"), "avif": ("-c:v", "libaom-av1", "-still-picture", "1")}
+SCRIPTS = {
+    "a playlist": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n",
+    "a concat script": "ffconcat version 1.0\nfile other.mp4\n",
+    "a manifest": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"></MPD>',
+    "text": "This is a text, which ffmpeg takes for ANSI art.\n" * 100,
+}
+
+
+@pytest.mark.parametrize("extension", FAMILIES)
+def test_a_real_file_is_known_by_its_first_bytes(extension: str, tmp_path: Path) -> None:
+    family, options = FAMILIES[extension]
+    assert sniff(_head(make(tmp_path / f"source.{extension}", SHORT, *options))) == family
+
+
+@pytest.mark.parametrize("extension", STILLS)
+def test_a_picture_is_no_video(extension: str, tmp_path: Path) -> None:
+    picture = tmp_path / f"picture.{extension}"
+    run(["-f", "lavfi", "-i", "testsrc2=size=64x64", "-frames:v", "1", *STILLS[extension], f"file:{picture}"])
+    assert sniff(_head(picture)) is None
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return opened.read(HEAD_BYTES)
+
+
+@pytest.mark.parametrize("demuxer", ["mov", "matroska", "mpegts", "avi"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_forced_demuxer_opens_no_script(script: str, demuxer: str, tmp_path: Path) -> None:
+    """The second line of defence: these are turned away by their first bytes already."""
+    path = tmp_path / "source.mp4"
+    path.write_text(SCRIPTS[script])
+    with pytest.raises(InputRejected):
+        parse_ffprobe(prober().streams(path, demuxer=demuxer))
+
+
+def test_a_file_without_its_index_is_rejected(tmp_path: Path) -> None:
+    source = make(tmp_path / "source.mp4", SHORT, *H264, *SILENT)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    with pytest.raises(InputRejected, match="cannot be read"):
+        inspect(source, tmp_path)
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_a_file_cut_in_half_is_rejected(extension: str, tmp_path: Path) -> None:
+    source = make(tmp_path / f"source.{extension}", LONG, *H264, *SILENT, *_index_first(extension))
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    with pytest.raises(InputRejected, match="truncated"):
+        inspect(source, tmp_path)
+
+
+def _index_first(extension: str) -> tuple[str, ...]:
+    return ("-movflags", "+faststart") if extension == "mp4" else ()
+
+
+def test_sound_alone_is_rejected(tmp_path: Path) -> None:
+    source = tmp_path / "source.mp4"
+    run(["-f", "lavfi", "-i", "sine=duration=1", *AAC, f"file:{source}"])
+    with pytest.raises(InputRejected, match="no video track"):
+        inspect(source, tmp_path)
+
+
+def test_garbage_behind_a_good_beginning_is_rejected_by_the_remux(tmp_path: Path) -> None:
+    source = tmp_path / "source.avi"
+    source.write_bytes(b"RIFF\xff\xff\xff\x7fAVI LIST" + bytes(range(256)) * 16)
+    with pytest.raises(InputRejected):
+        runner().run(index_command(str(source), demuxer="avi"), {"indexed": tmp_path / "indexed.mkv"}, stop=NEVER)
+
+
+def test_cover_art_is_not_taken_for_the_video(tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain.mp4", SHORT, *H264, *AAC)
+    cover = tmp_path / "cover.png"
+    run(["-f", "lavfi", "-i", "testsrc2=size=640x640", "-frames:v", "1", f"file:{cover}"])
+    source = tmp_path / "source.mp4"
+    maps = ("-map", "1:v", "-map", "0", "-disposition:v:0", "attached_pic")
+    run(["-i", f"file:{plain}", "-i", f"file:{cover}", *maps, "-c", "copy", f"file:{source}"])
+    _, facts = inspect(source, tmp_path)
+    assert (facts.video.codec, facts.total_frames) == ("h264", 25)
+    assert facts.warnings == (SourceWarning.EXTRA_STREAMS,)
+
+
+def test_pixels_that_are_not_square_count_as_they_are_shown(tmp_path: Path) -> None:
+    wide = Card(rate=Fraction(25), frames=25, width=720, height=576, video_filter="setsar=64/45")
+    _, facts = inspect(make(tmp_path / "source.mp4", wide, *H264, *SILENT), tmp_path)
+    assert (facts.video.display.width, facts.video.display.height) == (1024, 576)

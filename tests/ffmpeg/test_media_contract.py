@@ -1,0 +1,143 @@
+"""The media contract, proven on what real sources become: opened, decoded and read back frame by frame."""
+
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.ffmpeg import sources
+from tests.ffmpeg.cases import CASES, Case
+from tests.ffmpeg.conftest import Goldens
+from tests.ffmpeg.golden import (
+    Golden,
+    beep_seconds,
+    key_frame_seconds,
+    probe,
+    runner,
+    shown_frames,
+    shown_numbers,
+    start_and_duration,
+    transcode,
+)
+from transcoding.boxes import read_init
+from transcoding.commands import AUDIO_RATE, decode_command
+from transcoding.encoders import AAC
+from transcoding.plan import AUDIO
+from transcoding.segments import check_audio_init, check_video_init
+from transcoding.verification import verify_rendition
+
+every_case = pytest.mark.parametrize("name", CASES)
+HALF = Fraction(1, 2)
+
+
+@every_case
+def test_rate_and_length_are_those_of_the_source(name: str, golden: Goldens) -> None:
+    facts = golden(name).plan.source
+    case = CASES[name]
+    assert (facts.rate, facts.constant, facts.total_frames) == (case.rate, case.constant, case.frames)
+
+
+@every_case
+def test_every_rendition_shows_the_right_frame_at_every_time(name: str, golden: Goldens) -> None:
+    made = golden(name)
+    expected = _expected_numbers(made, CASES[name])
+    for rendition in made.plan.renditions:
+        assert shown_numbers(made.renditions[rendition.name].path, turned=CASES[name].turned) == expected
+
+
+def _expected_numbers(made: Golden, case: Case) -> list[int]:
+    """Constant sources: every frame, once, in order. Others: what the source shows in the middle of each slot."""
+    if case.constant:
+        return list(range(case.first_number, case.first_number + case.frames))
+    frames = shown_frames(made.source)
+    first = frames[0][0]
+    slots = [(number, (seconds - first) * case.rate) for seconds, number in frames]
+    return [
+        next(number for number, position in reversed(slots) if position < slot + HALF) for slot in range(case.frames)
+    ]
+
+
+@every_case
+def test_all_chunks_of_a_rendition_have_the_same_init_segment(name: str, golden: Goldens) -> None:
+    made = golden(name)
+    assert {rendition: len(set(encoded.inits)) for rendition, encoded in made.renditions.items()} == dict.fromkeys(
+        made.renditions, 1
+    )
+
+
+@every_case
+def test_init_segments_are_what_the_playlist_says(name: str, golden: Goldens) -> None:
+    made = golden(name)
+    for rendition in made.plan.renditions:
+        check_video_init(read_init(made.renditions[rendition.name].inits[0]), rendition, made.plan.grid)
+    if made.plan.audio:
+        check_audio_init(read_init(made.renditions[AUDIO].inits[0]))
+
+
+@every_case
+def test_all_renditions_have_their_key_frames_on_the_grid(name: str, golden: Goldens) -> None:
+    made = golden(name)
+    grid = made.plan.grid
+    expected = [float(frame / grid.rate) for frame in range(0, grid.total_frames, grid.gop_frames)]
+    for rendition in made.plan.renditions:
+        found = key_frame_seconds(made.renditions[rendition.name].path)
+        assert [float(seconds) for seconds in found] == pytest.approx(expected, abs=2e-6)
+
+
+@every_case
+def test_the_picture_starts_at_0_and_lasts_as_long_as_its_frames(name: str, golden: Goldens) -> None:
+    made = golden(name)
+    for rendition in made.plan.renditions:
+        start, duration = start_and_duration(made.renditions[rendition.name].path)
+        assert start == 0
+        assert float(duration) == pytest.approx(float(made.plan.grid.duration), abs=2e-6)
+
+
+@every_case
+def test_the_sound_starts_with_the_picture(name: str, golden: Goldens) -> None:
+    """ffprobe counts the frame of priming, which the edit list hides from players."""
+    made = golden(name)
+    assert (AUDIO in made.renditions) is CASES[name].sound
+    if CASES[name].sound:
+        start, _ = start_and_duration(made.renditions[AUDIO].path)
+        assert float(start) == pytest.approx(-AAC.priming_samples / AUDIO_RATE, abs=1e-3)
+
+
+@every_case
+def test_beeps_are_heard_while_their_frames_are_shown(name: str, golden: Goldens) -> None:
+    case = CASES[name]
+    if case.sound:
+        heard = beep_seconds(golden(name).renditions[AUDIO].path)
+        assert heard == pytest.approx(case.beeps(), abs=float(1 / case.rate))
+
+
+@every_case
+def test_the_finishing_proof_holds(name: str, golden: Goldens) -> None:
+    made = golden(name)
+    for rendition, encoded in made.renditions.items():
+        totals = verify_rendition(made.plan, rendition, [encoded.as_run])
+        assert totals.segments == made.plan.total_segments
+
+
+@every_case
+def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path: Path) -> None:
+    made = golden(name)
+    encoded = made.renditions[made.plan.renditions[0].name]
+    alone = tmp_path / "alone.mp4"
+    alone.write_bytes(encoded.inits[0] + encoded.segments[-1].data)
+    report = runner().run(decode_command(str(alone)), {"nothing": None}, stop=threading.Event())
+    assert (report.frames, report.stderr) == (encoded.segments[-1].frames, "")
+
+
+def test_nothing_tells_where_and_with_what_a_video_was_taken(tmp_path: Path) -> None:
+    tags = ["location=+52.5200+013.4050/", "comment=SECRET", "title=SECRET", "creation_time=2011-11-11T11:11:11Z"]
+    options = [word for tag in tags for word in ("-metadata", tag)]
+    named = ["-metadata:s:v", "handler_name=SECRET", "-metadata:s:a", "handler_name=SECRET"]
+    card = sources.Card(rate=Fraction(25), frames=60)
+    source = sources.make(tmp_path / "source.mp4", card, *sources.H264, *sources.AAC, *options, *named)
+    assert b"SECRET" in source.read_bytes()
+    for encoded in transcode(source, tmp_path / "out").renditions.values():
+        data = encoded.path.read_bytes()
+        assert not [word for word in (b"SECRET", b"+52.5", b"Lavf") if word in data]
+        assert "2011" not in probe(encoded.path).tags

@@ -1,0 +1,185 @@
+"""Running ffmpeg: what a run reports, how it ends, and that nothing is left of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from configuration import ExecutionConfig
+from execution.ffmpeg import FfmpegRunner, Stopped
+from execution.process import spawn
+from tests.ffmpeg.golden import NEVER, runner
+from transcoding.commands import FfmpegCommand, Input, Output
+from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
+
+ENDLESS = FfmpegCommand(
+    inputs=(Input(path="/dev/zero", options={"re": None, "f": "rawvideo", "video_size": "16x16", "framerate": "25"}),),
+    outputs=(Output(target="out", maps=("0:v",), options={"f": "rawvideo"}),),
+)
+"""Goes on for ever, at 25 frames a second."""
+WORKER = """
+from tests.ffmpeg.golden import NEVER, runner
+from tests.ffmpeg.test_running import ENDLESS
+runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=lambda _: print("up", flush=True))
+"""
+
+
+def _of(seconds: Fraction, *, path: str = "/dev/zero") -> FfmpegCommand:
+    options = {"f": "rawvideo", "video_size": "16x16", "framerate": "25", "t": str(float(seconds))}
+    return FfmpegCommand(
+        inputs=(Input(path=path, options=options),),
+        outputs=(Output(target="out", maps=("0:v",), options={"f": "rawvideo"}),),
+    )
+
+
+def test_bytes_frames_and_looks_are_reported() -> None:
+    taken = bytearray()
+    frames: list[int] = []
+    looks: list[None] = []
+    report = runner().run(
+        _of(Fraction(2)), {"out": taken.extend}, stop=NEVER, on_frames=frames.append, on_look=lambda: looks.append(None)
+    )
+    assert len(taken) == 50 * 16 * 16 * 3 // 2
+    assert (report.frames, frames[-1], bool(looks)) == (50, 50, True)
+
+
+def test_a_file_that_is_there_is_written_anew(tmp_path: Path) -> None:
+    """Left to itself, ffmpeg keeps it and ends with 0."""
+    target = tmp_path / "out"
+    target.write_text("old")
+    runner().run(_of(Fraction(1, 25)), {"out": target}, stop=NEVER)
+    assert target.stat().st_size == 16 * 16 * 3 // 2
+
+
+def test_a_run_that_is_told_to_stop_leaves_no_process() -> None:
+    stop = threading.Event()
+    started = time.monotonic()
+    with pytest.raises(Stopped):
+        runner().run(ENDLESS, {"out": lambda _: None}, stop=stop, on_frames=lambda _: stop.set())
+    assert time.monotonic() - started < 10
+    assert _children() == []
+
+
+def test_a_failing_sink_ends_the_run_and_leaves_no_process() -> None:
+    def refuse(_: bytes) -> None:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        runner().run(ENDLESS, {"out": refuse}, stop=NEVER)
+    assert _children() == []
+
+
+def test_a_run_that_stands_still_is_ended(tmp_path: Path) -> None:
+    silent = _program(tmp_path, "sleep 60")
+    with pytest.raises(ProcessStalled):
+        silent.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+    assert _children() == []
+
+
+def test_a_run_that_reports_but_does_not_advance_stands_still(tmp_path: Path) -> None:
+    find_progress = "for word; do case $word in pipe:*) fd=${word#pipe:}; break;; esac; done"
+    report = 'printf "frame=0\\nprogress=continue\\n" > /dev/fd/$fd'
+    hanging = _program(tmp_path, f"{find_progress}; while sleep 0.2; do {report}; done")
+    with pytest.raises(ProcessStalled):
+        hanging.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+
+
+def test_only_the_end_of_what_is_said_is_kept(tmp_path: Path) -> None:
+    wordy = _program(tmp_path, "yes warning | head -c 1000000 >&2; echo last >&2")
+    report = wordy.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+    assert report.stderr.endswith("last\n")
+    assert len(report.stderr) < 20_000
+
+
+def test_secrets_of_the_worker_do_not_reach_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRANSCODER_SECRET_KEY", "hush")
+    report = _program(tmp_path, "env >&2").run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+    assert "PATH=" in report.stderr
+    assert "hush" not in report.stderr
+
+
+def _program(folder: Path, script: str) -> FfmpegRunner:
+    """A runner that starts a shell script in place of ffmpeg, and waits for a second only."""
+    program = folder / "ffmpeg"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=1))
+
+
+def test_a_killed_ffmpeg_is_no_fault_of_the_file() -> None:
+    def kill(_: int) -> None:
+        for process in _children():
+            os.kill(process, signal.SIGKILL)
+
+    with pytest.raises(EncoderFailed, match="signal 9"):
+        runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=kill)
+
+
+def test_a_missing_file_is_no_fault_of_the_file() -> None:
+    with pytest.raises(EncoderFailed, match="No such file"):
+        runner().run(_of(Fraction(1), path="/nowhere"), {"out": lambda _: None}, stop=NEVER)
+
+
+def test_a_file_that_ffmpeg_cannot_read_is_at_fault(tmp_path: Path) -> None:
+    path = tmp_path / "source.mp4"
+    path.write_bytes(bytes(1000))
+    broken = FfmpegCommand(
+        inputs=(Input(path=str(path), options={"f": "mov"}),), outputs=(Output(target="out", maps=("0:v",)),)
+    )
+    with pytest.raises(InputRejected):
+        runner().run(broken, {"out": None}, stop=NEVER)
+
+
+def test_processes_are_started_from_the_main_thread_only() -> None:
+    raised: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            spawn(["true"])
+        except RuntimeError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert len(raised) == 1
+
+
+def test_ffmpeg_dies_with_its_worker() -> None:
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert worker.stdout
+    assert worker.stdout.readline() == b"up\n"
+    (ffmpeg,) = _children(worker.pid)
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    assert _within(5, lambda: not _alive(ffmpeg))
+
+
+def _children(parent: int | None = None) -> list[int]:
+    """Processes started by one, by this one if none is named."""
+    path = Path(f"/proc/{parent or os.getpid()}/task/{parent or os.getpid()}/children")
+    return [int(word) for word in path.read_text().split()]
+
+
+def _alive(process: int) -> bool:
+    """Whether a process is there and no mere entry that nobody has reaped."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
