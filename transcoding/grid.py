@@ -140,21 +140,23 @@ def usual_gap(ticks: Sequence[int]) -> int:
 def varying_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction:
     """A standard rate for frames without a constant one, near the usual distance between two of them.
 
-    Of rates as near as 29.97 and 30 it is the one that has a slot for every frame, if there is one: a clip that only
-    misses some frames of a constant rate then loses none of the others.
+    Of rates as near as 29.97 and 30 it is the one on whose grid the frames lie, if there is one, else one that has a
+    slot for every frame: a clip that only misses some frames of a constant rate then loses none of the others.
     """
     gap = usual_gap(ticks) * time_base
     if not gap:
         return _RATE_OF_ONE_FRAME
     near = snap_rate(1 / gap)
-    alike = sorted(STANDARD_RATES, key=lambda rate: abs(rate - near))[:2]
-    fitting = [rate for rate in alike if abs(rate - near) <= near * _NEAR and _no_slot_shared(ticks, time_base * rate)]
-    return next(iter(fitting), near)
+    alike = [rate for rate in STANDARD_RATES if abs(rate - near) <= near * _NEAR]
+    alike.sort(key=lambda rate: abs(rate - near))
+    choices = ((rate, allowed) for allowed in (_SLOT_TOLERANCE, Fraction(1, 2)) for rate in alike)
+    return next((rate for rate, allowed in choices if _own_slots(ticks, time_base * rate, allowed)), near)
 
 
-def _no_slot_shared(ticks: Sequence[int], frames_per_tick: Fraction) -> bool:
-    """Whether no two frames come nearest to the same slot; of those that do, only the later one is shown."""
+def _own_slots(ticks: Sequence[int], frames_per_tick: Fraction, allowed: Fraction) -> bool:
+    """Whether every frame lies as near as `allowed` (in frames) to a slot that no other frame lies nearest to."""
     numerator, denominator = frames_per_tick.as_integer_ratio()
-    first = ticks[0]
-    slots = [(2 * (tick - first) * numerator + denominator) // (2 * denominator) for tick in ticks]
-    return all(earlier < later for earlier, later in pairwise(slots))
+    positions = [(tick - ticks[0]) * numerator for tick in ticks]
+    slots = [(2 * position + denominator) // (2 * denominator) for position in positions]
+    farthest = max(abs(position - slot * denominator) for position, slot in zip(positions, slots, strict=True))
+    return farthest <= allowed * denominator and all(earlier < later for earlier, later in pairwise(slots))

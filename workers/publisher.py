@@ -129,7 +129,7 @@ class Publisher:
         if not count:
             return
         runs = [self._run(track, count) for track in self._tracks.values()]
-        keys = self._keys(count)
+        keys = self._keys(count) & self._unpublished
         # From here on it may be published, whatever we hear: a connection can break after the commit. What nobody
         # points to is found by the janitor; what players were told of must never be deleted.
         self._unpublished -= keys

@@ -91,13 +91,17 @@ class StepRunner:
         """A draining node hands its step back; one that lost its lease, or cannot prove it, has nothing to hand."""
         log.warning("step stopped", extra={"event": "step_stopped", "reason": control.reason})
         if control.reason is StopReason.DRAINING:
-            step_release(claim=claim)
+            self._tell(lambda: step_release(claim=claim))
 
     def _settle_failure(self, claim: Claim, failure: Failure) -> None:
-        told = {"code": failure.code, "detail": failure.detail}
+        log.warning("step failed", extra={"event": "step_failed", "code": failure.code, "detail": failure.detail})
+        self._tell(lambda: step_fail(claim=claim, failure=failure, retry=self._tools.config.retry))
+
+    def _tell(self, write: Callable[[], object]) -> None:
+        """Say once how a step ended. Where that does not arrive, the lease runs out and says it."""
         try:
-            state = step_fail(claim=claim, failure=failure, retry=self._tools.config.retry)
+            write()
         except LeaseLost:
-            log.warning("step failed and lost", extra={"event": "step_lost", **told})
-        else:
-            log.warning("step failed", extra={"event": "step_failed", "state": state, **told})
+            log.warning("step lost", extra={"event": "step_lost"})
+        except (DatabaseError, InterfaceError):
+            log.exception("database failed", extra={"event": "step_database_failed"})

@@ -31,6 +31,16 @@ runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=lambda _: p
 """
 
 
+OTHERS: set[int] = set()
+"""Processes that were there before the test: servers that other tests use."""
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    OTHERS.clear()
+    OTHERS.update(_children())
+
+
 def _of(seconds: Fraction, *, path: str = "/dev/zero") -> FfmpegCommand:
     options = {"f": "rawvideo", "video_size": "16x16", "framerate": "25", "t": str(float(seconds))}
     return FfmpegCommand(
@@ -164,9 +174,9 @@ def test_ffmpeg_dies_with_its_worker() -> None:
 
 
 def _children(parent: int | None = None) -> list[int]:
-    """Processes started by one, by this one if none is named."""
+    """Processes started by one, by the test itself if none is named."""
     path = Path(f"/proc/{parent or os.getpid()}/task/{parent or os.getpid()}/children")
-    return [int(word) for word in path.read_text().split()]
+    return [int(word) for word in path.read_text().split() if int(word) not in OTHERS]
 
 
 def _alive(process: int) -> bool:

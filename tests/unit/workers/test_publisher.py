@@ -151,3 +151,14 @@ def test_a_failed_upload_ends_the_attempt_and_publishes_nothing_of_it(
         publisher.submit("360p", a_segment(0), b"init")
         publisher.flush()
     assert published.runs == []
+
+
+def test_what_an_earlier_run_published_survives_the_loss_of_the_lease(store: LocalStore) -> None:
+    published = Published()
+    with pytest.raises(LeaseLost), a_publisher(store, published) as publisher:
+        for number in (0, 1):
+            for name in PREFIXES:
+                publisher.submit(name, a_segment(number), b"init")
+            publisher.flush()
+            published.fails_with = a_lost_lease()
+    assert stored(store) == ["360p/s-a1/0.m4s", "360p/s-a1/init.mp4", "720p/s-a1/0.m4s", "720p/s-a1/init.mp4"]

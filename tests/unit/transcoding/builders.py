@@ -1,0 +1,165 @@
+"""Values of the pure core with only what matters in a test said, and streams of boxes as ffmpeg would write them."""
+
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from transcoding.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
+from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+
+PAL = Fraction(25)
+NTSC = Fraction(30000, 1001)
+FILM = Fraction(24000, 1001)
+NTSC_DOUBLE = Fraction(60000, 1001)
+
+
+def a_video(width: int = 1280, height: int = 720, *, index: int = 0, interlaced: bool = False) -> VideoStream:
+    return VideoStream(
+        index=index,
+        codec="h264",
+        display=Resolution(width=width, height=height),
+        rotation=0,
+        pixel_format="yuv420p",
+        interlaced=interlaced,
+        hdr=False,
+        time_base=Fraction(1, 90_000),
+        bit_rate=None,
+    )
+
+
+def some_audio(*, index: int = 1) -> AudioStream:
+    return AudioStream(index=index, codec="aac", channels=2, sample_rate=48_000)
+
+
+def a_source(
+    width: int = 1280,
+    height: int = 720,
+    *,
+    rate: Fraction = PAL,
+    frames: int = 1000,
+    first: Fraction = Fraction(0),
+    constant: bool = True,
+    interlaced: bool = False,
+    silent: bool = False,
+    warnings: tuple[SourceWarning, ...] = (),
+) -> SourceFacts:
+    return SourceFacts(
+        demuxer="mov",
+        remuxed=False,
+        video=a_video(width, height, interlaced=interlaced),
+        audio=None if silent else some_audio(),
+        first=first,
+        rate=rate,
+        constant=constant,
+        total_frames=frames,
+        warnings=warnings,
+    )
+
+
+def a_policy(*, chunk_seconds: int = 8, max_seconds: int = 43_200, max_chunks: int = 2000) -> PlanPolicy:
+    return PlanPolicy(chunk_seconds=chunk_seconds, preset="veryfast", max_seconds=max_seconds, max_chunks=max_chunks)
+
+
+def a_plan(source: SourceFacts | None = None, *, resolution: str | None = "360p") -> EncodePlan:
+    """One rung and sound unless told otherwise."""
+    return plan_job(source or a_source(), JobRequest(resolution=resolution), a_policy())
+
+
+def ffprobe_json(*streams: dict[str, object], format_name: str = "mov,mp4") -> str:
+    """ffprobe's answer about a file with these streams."""
+    numbered = [{"index": index, "time_base": "1/90000", **stream} for index, stream in enumerate(streams)]
+    return json.dumps({"streams": numbered, "format": {"format_name": format_name}})
+
+
+def a_picture(**fields: object) -> dict[str, object]:
+    return {"codec_type": "video", "codec_name": "h264", "width": 1280, "height": 720, "pix_fmt": "yuv420p", **fields}
+
+
+def a_sound(**fields: object) -> dict[str, object]:
+    return {"codec_type": "audio", "codec_name": "aac", "channels": 2, "sample_rate": "48000", **fields}
+
+
+def box(kind: str, payload: bytes = b"") -> bytes:
+    return struct.pack(">I", 8 + len(payload)) + kind.encode() + payload
+
+
+def an_init(
+    *,
+    timescale: int = 25_000,
+    width: int = 640,
+    height: int = 360,
+    profile: bytes = bytes.fromhex("64001e"),
+    edit_start: int = 2000,
+    sound: bool = False,
+    version: int = 0,
+) -> bytes:
+    """`ftyp` and `moov` of one track, with the fields that are read where the standard puts them."""
+    wide = version == 1
+    tkhd = bytes([version, 0, 0, 7]) + bytes(84 if wide else 72) + struct.pack(">II", width << 16, height << 16)
+    times = bytes(16 if wide else 8)
+    mdhd = bytes([version, 0, 0, 0]) + times + struct.pack(">I", timescale) + bytes(12 if wide else 8)
+    edit = struct.pack(">QqI" if wide else ">IiI", 0, edit_start, 0x0001_0000)
+    elst = bytes([version, 0, 0, 0]) + struct.pack(">I", 1) + edit
+    entry = _sound_entry() if sound else box("avc1", bytes(78) + box("avcC", b"\x01" + profile + b"\xff"))
+    stsd = bytes(4) + struct.pack(">I", 1) + entry
+    minf = box("minf", box("stbl", box("stsd", stsd)))
+    track = box("tkhd", tkhd) + box("edts", box("elst", elst)) + box("mdia", box("mdhd", mdhd) + minf)
+    return box("ftyp", b"iso6") + box("moov", box("mvhd", bytes(100)) + box("trak", track))
+
+
+def _sound_entry() -> bytes:
+    """AAC-LC at 48 kHz, its descriptors' lengths in the four-byte form that ffmpeg writes."""
+    long = b"\x80\x80\x80"
+    specific = b"\x05" + long + b"\x02" + bytes.fromhex("1190")
+    config = b"\x04" + long + bytes([13 + len(specific)]) + bytes(13) + specific
+    descriptor = b"\x03" + long + bytes([3 + len(config)]) + bytes(3) + config
+    return box("mp4a", bytes(28) + box("esds", bytes(4) + descriptor))
+
+
+def a_fragment(decode_time: int, samples: Sequence[tuple[int, bytes, bool]], *, version: int = 1) -> bytes:
+    """`moof` and `mdat` of samples as (ticks, bytes, whether it is a key frame)."""
+    tfhd = struct.pack(">II", 0x02_0000, 1)
+    tfdt = bytes([version, 0, 0, 0]) + struct.pack(">Q" if version else ">I", decode_time)
+    rows = b"".join(
+        struct.pack(">IIII", ticks, len(data), 0x0200_0000 if key else 0x0101_0000, 0) for ticks, data, key in samples
+    )
+    trun = struct.pack(">III", 0xF01, len(samples), 0) + rows
+    traf = box("traf", box("tfhd", tfhd) + box("tfdt", tfdt) + box("trun", trun))
+    return box("moof", box("mfhd", bytes(8)) + traf) + box("mdat", b"".join(data for _, data, _ in samples))
+
+
+def a_gop(plan: EncodePlan, first_frame: int, frames: int | None = None) -> bytes:
+    """The fragment of the GOP that begins at a frame of the plan's grid."""
+    grid = plan.grid
+    count = frames or min(grid.gop_frames, grid.total_frames - first_frame)
+    samples = [(grid.frame_ticks, b"%d" % (first_frame + number), number == 0) for number in range(count)]
+    return a_fragment(first_frame * grid.frame_ticks, samples)
+
+
+def a_video_stream(plan: EncodePlan, *, first_segment: int = 0, segments: int | None = None) -> bytes:
+    """What a flawless run of ffmpeg writes for the plan's first rung."""
+    grid = plan.grid
+    rendition = plan.renditions[0]
+    first = grid.first_frame(first_segment)
+    end = grid.first_frame(first_segment + (segments or grid.total_segments))
+    init = an_init(
+        timescale=grid.timescale,
+        width=rendition.width,
+        height=rendition.height,
+        profile=bytes.fromhex(rendition.codecs.removeprefix("avc1.")),
+    )
+    return init + b"".join(a_gop(plan, frame) for frame in range(first, end, grid.gop_frames))
+
+
+def an_audio_stream(samples: int, *, missing: int = -1) -> bytes:
+    """AAC frames for so many samples of presentation and the priming before them, each frame a fragment."""
+    total = samples + 1024
+    starts = [start for start in range(0, total, 1024) if start != missing]
+    frames = (a_fragment(start, [(min(1024, total - start), b"aac%d" % start, True)]) for start in starts)
+    return an_init(timescale=48_000, width=0, height=0, edit_start=1024, sound=True) + b"".join(frames)
+
+
+def without_sound(plan: EncodePlan) -> EncodePlan:
+    return replace(plan, audio=None)

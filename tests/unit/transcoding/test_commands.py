@@ -1,0 +1,195 @@
+"""Golden commands, word for word: a change here is a change of what every video becomes."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source, some_audio
+from transcoding.commands import (
+    FfmpegCommand,
+    Input,
+    Output,
+    audio_command,
+    chunk_command,
+    decode_command,
+    index_command,
+    packets_command,
+    streams_command,
+)
+from transcoding.plan import EncodePlan, JobRequest, plan_job
+
+GLOBALS = [
+    *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error"),
+    *("-progress", "pipe:9", "-stats_period", "0.5"),
+]
+MUXING = "+cmaf+delay_moov+default_base_moof+skip_trailer"
+
+
+def argv(command: FfmpegCommand) -> list[str]:
+    return command.argv("ffmpeg", {name: f"pipe:{5 + n}" for n, name in enumerate(command.targets)}, progress="pipe:9")
+
+
+def graph(plan: EncodePlan, *, first_segment: int = 0, segments: int = 1) -> str:
+    words = argv(chunk_command(plan, "/s/x", first_segment=first_segment, segments=segments))
+    return words[words.index("-filter_complex") + 1]
+
+
+def encoding(*, bitrate: str, maxrate: str, bufsize: str, gop: str, level: str) -> list[str]:
+    return [
+        *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-level:v", level),
+        *("-b:v", bitrate, "-maxrate", maxrate, "-bufsize", bufsize, "-g", gop, "-keyint_min", gop),
+        *("-bf", "3", "-sc_threshold", "0", "-flags", "+cgop"),
+    ]
+
+
+def fragmenting(*, frames: str, timescale: str, offset: str) -> list[str]:
+    return [
+        *("-frames:v", frames, "-fps_mode", "passthrough"),
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
+        *("-video_track_timescale", timescale, "-output_ts_offset", offset),
+        *("-movflags", f"{MUXING}+frag_keyframe+frag_discont", "-flush_packets", "1", "-f", "mp4"),
+    ]
+
+
+def test_the_first_chunk() -> None:
+    """From the start of the file, without a seek."""
+    plan = plan_job(a_source(854, 480), JobRequest(), a_policy())
+    assert argv(chunk_command(plan, "/s/x", first_segment=0, segments=2)) == [
+        *GLOBALS,
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-i", "file:/s/x"),
+        "-filter_complex",
+        (
+            "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
+            "[in0]scale=854:480:flags=bicubic,setsar=1,format=yuv420p[480p];"
+            "[in1]scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"
+        ),
+        *("-map", "[480p]"),
+        *encoding(bitrate="1500000", maxrate="2250000", bufsize="3000000", gop="50", level="3.0"),
+        *fragmenting(frames="200", timescale="25000", offset="0.000000"),
+        "pipe:5",
+        *("-map", "[360p]"),
+        *encoding(bitrate="800000", maxrate="1200000", bufsize="1600000", gop="50", level="3.0"),
+        *fragmenting(frames="200", timescale="25000", offset="0.000000"),
+        "pipe:6",
+    ]
+
+
+def test_a_chunk_in_the_middle() -> None:
+    """A second before the chunk on the source's own clock, exactly at it on the video's."""
+    plan = a_plan(a_source(640, 360, rate=NTSC, frames=1000, first=Fraction(148, 100)))
+    assert argv(chunk_command(plan, "/s/x", first_segment=2, segments=2, threads=3)) == [
+        *GLOBALS,
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts"),
+        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", "-i", "file:/s/x"),
+        "-filter_complex",
+        (
+            "[0:0]setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,split=1[in0];"
+            "[in0]scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"
+        ),
+        *("-map", "[360p]"),
+        *encoding(bitrate="800000", maxrate="1200000", bufsize="1600000", gop="60", level="3.0"),
+        *("-threads", "3"),
+        *fragmenting(frames="240", timescale="30000", offset="8.008000"),
+        "pipe:5",
+    ]
+
+
+def test_the_last_chunk_of_a_varying_source() -> None:
+    """A copy or two of the last frame, should its length round down; the number of frames ends the chunk."""
+    plan = a_plan(a_source(640, 360, frames=460, constant=False))
+    words = argv(chunk_command(plan, "/s/x", first_segment=3, segments=2))
+    assert words[words.index("-filter_complex") + 1] == (
+        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=2:stop_mode=clone,"
+        "setpts=PTS-STARTPTS,split=1[in0];[in0]scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"
+    )
+    assert words[words.index("-frames:v") + 1] == "160"
+    assert words[words.index("-output_ts_offset") + 1] == "12.000000"
+
+
+def test_only_the_end_of_a_varying_source_is_padded() -> None:
+    varying = a_plan(a_source(frames=460, constant=False))
+    assert "tpad" not in graph(varying, first_segment=0, segments=3)
+    assert "tpad" in graph(varying, first_segment=4)
+    assert "tpad" not in graph(a_plan(a_source(frames=460)), first_segment=4)
+
+
+def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:
+    filters = graph(a_plan(a_source(interlaced=True))).split(",")
+    assert filters[1:3] == ["bwdif=mode=send_frame:deint=interlaced", "fps=25/1:start_time=0.000000"]
+
+
+def test_the_chosen_track_is_encoded() -> None:
+    source = a_source()
+    plan = a_plan(replace(source, video=replace(source.video, index=3), audio=some_audio(index=5)))
+    assert graph(plan).startswith("[0:3]")
+    assert "[0:5]asetpts" in " ".join(argv(audio_command(plan, "/s/x")))
+
+
+def test_a_seek_never_goes_before_the_start() -> None:
+    plan = a_plan(a_source(frames=1000, first=Fraction(-4)))
+    words = argv(chunk_command(plan, "/s/x", first_segment=1, segments=1))
+    assert words[words.index("-ss") + 1] == "0.000000"
+
+
+def test_sound() -> None:
+    plan = a_plan(a_source(rate=PAL, frames=333, first=Fraction(1, 3)))
+    assert argv(audio_command(plan, "/s/x")) == [
+        *GLOBALS,
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-i", "file:/s/x"),
+        "-filter_complex",
+        (
+            "[0:1]asetpts=round(PTS-(1/3)/TB),aresample=48000:async=1:first_pts=0,"
+            "aformat=sample_fmts=fltp:channel_layouts=stereo,apad=whole_dur=13.320000,atrim=end=13.320000[audio]"
+        ),
+        *("-map", "[audio]", "-c:a", "aac", "-b:a", "128000"),
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
+        *("-movflags", f"{MUXING}+frag_every_frame", "-f", "mp4"),
+        "pipe:5",
+    ]
+
+
+def test_a_silent_source_has_no_sound_to_encode() -> None:
+    with pytest.raises(ValueError, match="no sound"):
+        audio_command(a_plan(a_source(silent=True)), "/s/x")
+
+
+def test_indexing() -> None:
+    assert argv(index_command("/s/x", demuxer="mpegts")) == [
+        *GLOBALS,
+        *("-fflags", "+genpts", "-f", "mpegts", "-protocol_whitelist", "file,pipe", "-copyts", "-i", "file:/s/x"),
+        *("-map", "0:V:0", "-map", "0:a:0?"),
+        *("-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "matroska"),
+        "pipe:5",
+    ]
+
+
+def test_decoding_a_sample() -> None:
+    assert argv(decode_command("/s/x")) == [
+        *GLOBALS,
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-i", "file:/s/x", "-map", "0:v:0", "-f", "null"),
+        "pipe:5",
+    ]
+
+
+PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe"]
+
+
+def test_asking_for_streams() -> None:
+    assert streams_command("ffprobe", "/s/x", demuxer="avi") == [
+        *PROBE,
+        *("-show_format", "-show_streams", "-of", "json", "file:/s/x"),
+    ]
+
+
+def test_asking_for_packets() -> None:
+    assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2) == [
+        *PROBE,
+        *("-select_streams", "2", "-show_entries", "packet=pts,duration,flags", "-of", "csv=p=0", "file:/s/x"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["-y.mp4", "a:b.mp4", "x%03d.mp4", "$(id).mp4", "a b'\".mp4", "zwei\nzeilen.mp4"])
+def test_a_name_is_one_word_and_nothing_else(path: str) -> None:
+    command = FfmpegCommand(inputs=(Input(path=path),), outputs=(Output(target="out", maps=("0",)),))
+    assert argv(command) == [*GLOBALS, "-i", f"file:{path}", "-map", "0", "pipe:5"]

@@ -1,0 +1,30 @@
+import pytest
+
+from transcoding.diagnosis import diagnose
+from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
+
+
+@pytest.mark.parametrize(
+    ("returncode", "stderr", "kind", "message"),
+    [
+        (183, "[mov @ 0x1] moov atom not found", InputRejected, "moov atom not found"),
+        (1, "[in#0] Error opening input: Invalid data found when processing input", InputRejected, "cannot read"),
+        (234, "Stream map '0:v:0' matches no streams.", InputRejected, "matches no streams"),
+        (1, "EBML header parsing failed\n\n", InputRejected, "EBML header parsing failed"),
+        (-9, "", EncoderFailed, "ended by signal 9: it said nothing"),
+        (-11, "Invalid data found when processing input", EncoderFailed, "ended by signal 11"),
+        (1, "Error opening input: No such file or directory", EncoderFailed, "No such file"),
+        (228, "Invalid data found when processing input\nNo space left on device", EncoderFailed, "No space left"),
+        (1, "x264 [error]: malloc of size 1 failed\nCannot allocate memory", EncoderFailed, "Cannot allocate"),
+        (8, "Unrecognized option 'bogus'.", EncoderFailed, "ended with 8: Unrecognized option"),
+        (1, "", EncoderFailed, "ended with 1: it said nothing"),
+        (1, "first\nlast\n \n", EncoderFailed, "last"),
+    ],
+)
+def test_a_failure_is_the_file_s_or_the_machine_s(
+    returncode: int, stderr: str, kind: type[TranscodeError], message: str
+) -> None:
+    error = diagnose(returncode, stderr)
+    assert type(error) is kind
+    assert message in str(error)
+    assert error.retryable is (kind is EncoderFailed)

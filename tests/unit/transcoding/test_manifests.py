@@ -1,0 +1,89 @@
+from fractions import Fraction
+
+import pytest
+
+from tests.unit.transcoding.builders import NTSC
+from transcoding.manifests import (
+    AudioVariant,
+    VideoVariant,
+    master_playlist,
+    media_playlist,
+    segment_name,
+    target_seconds,
+)
+
+HD = VideoVariant(
+    name="720p",
+    width=1280,
+    height=720,
+    frame_rate=NTSC,
+    codecs="avc1.64001f",
+    peak_bandwidth=6_180_000,
+    average_bandwidth=3_000_000,
+)
+SMALL = VideoVariant(
+    name="360p",
+    width=640,
+    height=360,
+    frame_rate=NTSC,
+    codecs="avc1.64001e",
+    peak_bandwidth=1_648_000,
+    average_bandwidth=800_000,
+)
+SOUND = AudioVariant(name="audio", codecs="mp4a.40.2", channels=2, peak_bandwidth=156_876, average_bandwidth=128_000)
+
+
+def test_a_master_playlist_with_sound() -> None:
+    assert master_playlist([HD, SMALL], SOUND) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
+        'URI="audio/index.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=6336876,AVERAGE-BANDWIDTH=3128000,CODECS="avc1.64001f,mp4a.40.2",'
+        'RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"\n'
+        "720p/index.m3u8\n"
+        '#EXT-X-STREAM-INF:BANDWIDTH=1804876,AVERAGE-BANDWIDTH=928000,CODECS="avc1.64001e,mp4a.40.2",'
+        'RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO="audio"\n'
+        "360p/index.m3u8\n"
+    )
+
+
+def test_a_master_playlist_without_sound() -> None:
+    assert master_playlist([SMALL], None) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-STREAM-INF:BANDWIDTH=1648000,AVERAGE-BANDWIDTH=800000,CODECS="avc1.64001e",'
+        "RESOLUTION=640x360,FRAME-RATE=29.970\n"
+        "360p/index.m3u8\n"
+    )
+
+
+def test_the_playlist_of_a_rendition() -> None:
+    durations = [Fraction(120_120, 30_000), Fraction(40_040, 30_000)]
+    assert media_playlist(durations, target_seconds=4) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-TARGETDURATION:4\n"
+        "#EXT-X-MEDIA-SEQUENCE:0\n"
+        "#EXT-X-PLAYLIST-TYPE:VOD\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MAP:URI="init.mp4"\n'
+        "#EXTINF:4.004000,\n"
+        "0.m4s\n"
+        "#EXTINF:1.334667,\n"
+        "1.m4s\n"
+        "#EXT-X-ENDLIST\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("segment", "target"), [(Fraction(4), 4), (Fraction(4004, 1000), 4), (Fraction(1, 25), 1), (Fraction(44, 10), 4)]
+)
+def test_the_target_duration_is_the_segment_s_in_whole_seconds(segment: Fraction, target: int) -> None:
+    assert target_seconds(segment) == target
+
+
+def test_segments_are_named_by_their_number() -> None:
+    assert segment_name(12) == "12.m4s"

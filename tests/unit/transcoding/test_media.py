@@ -1,0 +1,254 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.transcoding.builders import PAL, a_picture, a_sound, ffprobe_json
+from transcoding.errors import InputRejected
+from transcoding.media import (
+    FrameTiming,
+    MediaInfo,
+    Packet,
+    Resolution,
+    SourceWarning,
+    measure_timing,
+    parse_ffprobe,
+    parse_packets,
+    source_facts,
+)
+
+MILLISECOND = Fraction(1, 1000)
+
+
+def displayed(**fields: object) -> tuple[int, int]:
+    video = parse_ffprobe(ffprobe_json(a_picture(**fields))).video
+    return video.display.width, video.display.height
+
+
+def turned(degrees: object) -> list[dict[str, object]]:
+    return [{"side_data_type": "Display Matrix", "rotation": degrees}]
+
+
+def test_the_first_picture_and_the_first_sound_are_taken() -> None:
+    media = parse_ffprobe(ffprobe_json(a_sound(), a_picture(), a_sound(channels=6), a_picture()))
+    assert media.audio
+    assert (media.video.index, media.audio.index, media.audio.channels, media.streams) == (1, 0, 2, 4)
+
+
+def test_cover_art_is_no_video() -> None:
+    cover = a_picture(codec_name="png", disposition={"attached_pic": 1})
+    assert parse_ffprobe(ffprobe_json(cover, a_picture())).video.index == 1
+
+
+@pytest.mark.parametrize(
+    "streams",
+    [(), (a_sound(),), (a_picture(disposition={"attached_pic": 1}),), (a_picture(width=0, height=0),)],
+    ids=["nothing", "sound", "cover art", "no size"],
+)
+def test_a_file_without_a_picture_is_rejected(streams: tuple[dict[str, object], ...]) -> None:
+    with pytest.raises(InputRejected, match="no video track"):
+        parse_ffprobe(ffprobe_json(*streams))
+
+
+def test_a_sound_track_without_samples_is_none() -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="0"))).audio is None
+
+
+def test_data_tracks_are_only_counted() -> None:
+    media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_picture(), {"codec_type": "subtitle"}))
+    assert (media.video.index, media.streams, media.audio) == (1, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "rotation", "size"),
+    [
+        (0, 0, (1280, 720)),
+        (-90, 90, (720, 1280)),
+        (90, 270, (720, 1280)),
+        (180, 180, (1280, 720)),
+        (-180, 180, (1280, 720)),
+        ("-90.00", 90, (720, 1280)),
+    ],
+)
+def test_rotation_turns_the_size_that_is_shown(degrees: object, rotation: int, size: tuple[int, int]) -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(side_data_list=turned(degrees)))).video.rotation == rotation
+    assert displayed(side_data_list=turned(degrees)) == size
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [
+        ("1:1", (720, 576)),
+        ("64:45", (1024, 576)),
+        ("16:15", (768, 576)),
+        ("0:1", (720, 576)),  # unknown
+        ("N/A", (720, 576)),
+        ("1:0", (720, 576)),
+    ],
+)
+def test_the_aspect_of_pixels_stretches_the_width(aspect: str, size: tuple[int, int]) -> None:
+    assert displayed(width=720, height=576, sample_aspect_ratio=aspect) == size
+
+
+def test_the_aspect_of_pixels_applies_before_the_rotation() -> None:
+    assert displayed(width=720, height=576, sample_aspect_ratio="64:45", side_data_list=turned(-90)) == (576, 1024)
+
+
+@pytest.mark.parametrize(
+    ("order", "interlaced"), [("progressive", False), ("unknown", False), ("tt", True), ("bb", True), ("tb", True)]
+)
+def test_field_order(order: str, interlaced: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert parse_ffprobe(ffprobe_json(a_picture(field_order=order))).video.interlaced is interlaced
+
+
+@pytest.mark.parametrize(
+    ("transfer", "hdr"), [("bt709", False), ("smpte2084", True), ("arib-std-b67", True), (None, False)]
+)
+def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert parse_ffprobe(ffprobe_json(a_picture(color_transfer=transfer))).video.hdr is hdr
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"duration": "10.5"}, Fraction(21, 2)),
+        ({"tags": {"DURATION": "01:02:03.500000000"}}, Fraction(7447, 2)),
+        ({"tags": {"DURATION": "soon"}}, None),
+        ({"duration": "N/A"}, None),
+        ({}, None),
+    ],
+)
+def test_the_announced_duration(fields: dict[str, object], seconds: Fraction | None) -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(**fields))).duration == seconds
+
+
+def test_the_bit_rate_may_be_missing() -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(bit_rate="1000"))).video.bit_rate == 1000
+    assert parse_ffprobe(ffprobe_json(a_picture(bit_rate="N/A"))).video.bit_rate is None
+    assert parse_ffprobe(ffprobe_json(a_picture())).video.bit_rate is None
+
+
+def test_a_picture_has_positive_sides() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Resolution(width=0, height=720)
+
+
+def test_packets_are_read_line_by_line() -> None:
+    lines = ["0,512,K_\n", "\n", "512,N/A,__,\n", "-1024,512,_D\n", "N/A,512,__\n", "1024,512\n"]
+    assert list(parse_packets(lines)) == [
+        Packet(0, 512, key=True, discard=False),
+        Packet(512, 0, key=False, discard=False),
+        Packet(-1024, 512, key=False, discard=True),
+    ]
+
+
+def packets(*ticks: int, duration: int = 40, keys: tuple[int, ...] = (), hidden: tuple[int, ...] = ()) -> list[Packet]:
+    """Packets at these times; the first one is a key frame if none is named."""
+    return [Packet(tick, duration, key=tick in (keys or ticks[:1]), discard=tick in hidden) for tick in ticks]
+
+
+def test_a_constant_source_has_as_many_frames_as_packets() -> None:
+    timing = measure_timing(packets(80, 200, 120, 160, 240), MILLISECOND)
+    assert timing == FrameTiming(first=Fraction(80, 1000), rate=PAL, constant=True, total_frames=5)
+
+
+def test_frames_in_front_of_the_first_key_frame_do_not_count() -> None:
+    timing = measure_timing(packets(0, 40, 160, 80, 120, 200, 240, keys=(160,)), MILLISECOND)
+    assert timing.first == Fraction(160, 1000)
+    assert timing.total_frames == 3
+
+
+def test_a_hidden_key_frame_makes_the_frames_behind_it_count() -> None:
+    """An edit list that starts in the middle of a GOP."""
+    timing = measure_timing(packets(-80, -40, 0, 40, 80, 120, keys=(-80, 120), hidden=(-80, -40)), MILLISECOND)
+    assert timing.first == 0
+    assert timing.total_frames == 4
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [[], packets(0, 40, keys=(99,)), packets(0, 40, hidden=(0, 40))],
+    ids=["no packets", "no key frame", "all hidden"],
+)
+def test_a_track_without_a_frame_is_rejected(unusable: list[Packet]) -> None:
+    with pytest.raises(InputRejected, match="no frame"):
+        measure_timing(unusable, MILLISECOND)
+
+
+def test_a_varying_source_lasts_to_the_end_of_its_last_frame() -> None:
+    ticks = [0, 33, 67, 100, 133, 1000]
+    timing = measure_timing(packets(*ticks, duration=500), MILLISECOND)
+    assert timing == FrameTiming(first=Fraction(0), rate=Fraction(30), constant=False, total_frames=45)  # 1.5 s
+
+
+def test_a_last_frame_of_unknown_length_stays_as_long_as_most() -> None:
+    timing = measure_timing(packets(0, 40, 80, 120, 400, duration=0), MILLISECOND)
+    assert timing == FrameTiming(first=Fraction(0), rate=PAL, constant=False, total_frames=11)  # 0.44 s
+
+
+def test_a_single_frame_stays_as_long_as_it_says() -> None:
+    assert measure_timing(packets(0, duration=2000), MILLISECOND).total_frames == 50
+    assert measure_timing(packets(0, duration=0), MILLISECOND).total_frames == 1
+
+
+@given(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=200))
+def test_every_track_with_a_key_frame_in_front_has_a_timing(ticks: list[int]) -> None:
+    timing = measure_timing(packets(*sorted(ticks)), MILLISECOND)
+    assert timing.total_frames >= 1
+    assert timing.first == Fraction(min(ticks), 1000)
+
+
+def media(**fields: object) -> MediaInfo:
+    return parse_ffprobe(ffprobe_json(a_picture(**fields), a_sound()))
+
+
+def announced(seconds: float | None) -> MediaInfo:
+    return media() if seconds is None else media(duration=str(seconds))
+
+
+def timing(seconds: int, *, first: Fraction = Fraction(0), constant: bool = True) -> FrameTiming:
+    return FrameTiming(first=first, rate=PAL, constant=constant, total_frames=25 * seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "there"),
+    [(100, 89), (10, 7), (3600, 3000)],
+)
+def test_a_source_that_ends_long_before_it_says_is_rejected(seconds: int, there: int) -> None:
+    with pytest.raises(InputRejected, match=f"{there}.0 of {seconds}.0 s"):
+        source_facts(announced(seconds), timing(there), demuxer="mov", remuxed=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "there"),
+    [(100, 91), (10, 8), (0.5, 1), (None, 1)],
+)
+def test_a_source_that_ends_a_little_early_is_not(seconds: float | None, there: int) -> None:
+    assert source_facts(announced(seconds), timing(there), demuxer="mov", remuxed=False).total_frames
+
+
+def test_a_clock_that_starts_late_is_no_truncation() -> None:
+    """Matroska announces the end on its clock; a copied transport stream begins anywhere."""
+    late = timing(10, first=Fraction(5000))
+    assert source_facts(announced(5010), late, demuxer="matroska", remuxed=True).total_frames == 250
+
+
+@pytest.mark.parametrize(
+    ("fields", "constant", "warnings"),
+    [
+        ({}, True, ()),
+        ({}, False, (SourceWarning.VARIABLE_FRAME_RATE,)),
+        ({"side_data_list": turned(90), "field_order": "tt"}, True, (SourceWarning.ROTATED, SourceWarning.INTERLACED)),
+        ({"color_transfer": "smpte2084"}, True, (SourceWarning.HDR,)),
+    ],
+)
+def test_warnings(fields: dict[str, object], constant: bool, warnings: tuple[SourceWarning, ...]) -> None:  # noqa: FBT001
+    facts = source_facts(media(**fields), timing(1, constant=constant), demuxer="mov", remuxed=False)
+    assert facts.warnings == warnings
+
+
+def test_missing_sound_and_extra_tracks_are_warned_of() -> None:
+    silent = parse_ffprobe(ffprobe_json(a_picture(), {"codec_type": "data"}))
+    facts = source_facts(silent, timing(1), demuxer="mov", remuxed=False)
+    assert facts.warnings == (SourceWarning.NO_AUDIO, SourceWarning.EXTRA_STREAMS)

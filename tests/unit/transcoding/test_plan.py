@@ -1,0 +1,180 @@
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source
+from transcoding.errors import InputRejected
+from transcoding.grid import STANDARD_RATES, FrameGrid
+from transcoding.media import SourceFacts, SourceWarning
+from transcoding.plan import AudioRendition, Chunk, EncodePlan, JobRequest, plan_chunks, plan_job, resume_from
+
+sources = st.builds(
+    a_source,
+    st.integers(2, 4096),
+    st.integers(2, 4096),
+    rate=st.sampled_from(STANDARD_RATES),
+    frames=st.integers(1, 20_000),
+    first=st.fractions(0, 100_000),
+    constant=st.booleans(),
+    interlaced=st.booleans(),
+    silent=st.booleans(),
+    warnings=st.lists(st.sampled_from(SourceWarning), unique=True).map(tuple),
+)
+
+
+def chunks_of(frames: int, *, chunk_seconds: int = 8, max_chunks: int = 2000) -> list[tuple[int, int]]:
+    grid = FrameGrid(rate=PAL, total_frames=frames)
+    chunks = plan_chunks(grid, a_policy(chunk_seconds=chunk_seconds, max_chunks=max_chunks))
+    return [(chunk.first_segment, chunk.segments) for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    ("frames", "chunks"),
+    [
+        (1, [(0, 1)]),
+        (100, [(0, 1)]),
+        (110, [(0, 1)]),
+        (150, [(0, 2)]),  # 4 s and a tail of 2 s
+        (200, [(0, 2)]),
+        (250, [(0, 3)]),  # the tail joins the chunk before it
+        (300, [(0, 1), (1, 2)]),
+        (400, [(0, 2), (2, 2)]),
+        (499, [(0, 2), (2, 3)]),
+        (500, [(0, 1), (1, 2), (3, 2)]),
+        (1000, [(0, 2), (2, 2), (4, 2), (6, 2), (8, 2)]),
+    ],
+)
+def test_chunks_of_8_seconds(frames: int, chunks: list[tuple[int, int]]) -> None:
+    assert chunks_of(frames) == chunks
+
+
+def test_no_more_chunks_than_allowed() -> None:
+    assert len(chunks_of(100_000, max_chunks=7)) == 7
+
+
+def test_a_chunk_is_never_shorter_than_a_segment() -> None:
+    assert chunks_of(400, chunk_seconds=1) == [(0, 1), (1, 1), (2, 1), (3, 1)]
+
+
+@given(
+    st.builds(FrameGrid, rate=st.sampled_from(STANDARD_RATES), total_frames=st.integers(1, 500_000)),
+    st.integers(1, 600),
+    st.integers(1, 2000),
+)
+def test_chunks_partition_the_segments(grid: FrameGrid, chunk_seconds: int, max_chunks: int) -> None:
+    chunks = plan_chunks(grid, a_policy(chunk_seconds=chunk_seconds, max_chunks=max_chunks))
+    assert [chunk.ordinal for chunk in chunks] == list(range(len(chunks)))
+    covered = [
+        segment for chunk in chunks for segment in range(chunk.first_segment, chunk.first_segment + chunk.segments)
+    ]
+    assert covered == list(range(grid.total_segments))
+    assert len(chunks) <= max_chunks
+    sizes = [chunk.segments for chunk in chunks]
+    assert max(sizes) - min(sizes) <= 2  # one by division, one for the tail
+
+
+@given(sources)
+def test_a_plan_survives_its_way_through_json(source: SourceFacts) -> None:
+    plan = plan_job(source, JobRequest(), a_policy())
+    assert EncodePlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@given(sources)
+def test_every_rendition_is_even_and_promises_no_less_than_it_costs(source: SourceFacts) -> None:
+    plan = plan_job(source, JobRequest(), a_policy())
+    for rendition in plan.renditions:
+        assert rendition.width % 2 == rendition.height % 2 == 0
+        assert rendition.bitrate < rendition.max_rate < rendition.peak_bandwidth
+
+
+@pytest.mark.parametrize(
+    ("request_", "renditions"),
+    [
+        (JobRequest(), ["720p", "480p", "360p"]),
+        (JobRequest(resolution="480p"), ["480p"]),
+        (JobRequest(resolution="640x360"), ["360p"]),
+        (JobRequest(bitrate=1_000_000), ["720p"]),
+    ],
+)
+def test_a_request_for_one_rendition_gets_one(request_: JobRequest, renditions: list[str]) -> None:
+    plan = plan_job(a_source(1280, 720), request_, a_policy())
+    assert [rendition.name for rendition in plan.renditions] == renditions
+
+
+def test_the_rendition_of_a_plan() -> None:
+    (rendition,) = a_plan(a_source(1920, 1080), resolution="720p").renditions
+    assert (rendition.bitrate, rendition.max_rate, rendition.buffer_size) == (3_000_000, 4_500_000, 6_000_000)
+    assert (rendition.profile, rendition.level, rendition.codecs) == ("high", "3.1", "avc1.64001f")
+    assert rendition.peak_bandwidth == 6_180_000  # (4.5 Mb/s + 6 Mb / 4 s) and 3 % of boxes
+
+
+def test_the_preset_is_the_request_s_or_the_usual_one() -> None:
+    assert a_plan().preset == "veryfast"
+    plan = plan_job(a_source(), JobRequest(preset="ultrafast"), a_policy())
+    assert (plan.preset, {rendition.profile for rendition in plan.renditions}) == ("ultrafast", {"main"})
+
+
+def test_sound_is_one_rendition() -> None:
+    assert a_plan().audio == AudioRendition(
+        name="audio", bitrate=128_000, codecs="mp4a.40.2", peak_bandwidth=156_876
+    )  # 4 frames more than the rate in 4 s, and a fifth of boxes
+    assert a_plan(a_source(silent=True)).audio is None
+
+
+def test_a_video_that_is_too_long_is_rejected() -> None:
+    with pytest.raises(InputRejected, match="lasts 41 s; at most 40 s"):
+        plan_job(a_source(frames=1025), JobRequest(), a_policy(max_seconds=40))
+
+
+def test_totals_of_a_plan() -> None:
+    plan = a_plan(a_source(rate=NTSC, frames=310))
+    assert (plan.total_frames, plan.total_segments, plan.encoder.ffmpeg_name) == (310, 3, "libx264")
+
+
+def test_a_chunk_goes_on_at_its_first_unpublished_segment() -> None:
+    grid = FrameGrid(rate=PAL, total_frames=460)
+    chunk = Chunk(ordinal=0, first_segment=0, segments=5)
+    assert [resume_from(grid, chunk, segment) for segment in (0, 1, 3, 4)] == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        [],
+        {"source": {}},
+        {"codec": 7},
+        {"chunks": {"0": 1}},
+        {"renditions": None},
+        {"source": {"rate": "25/0"}},
+        {"source": {"warnings": ["unheard of"]}},
+    ],
+    ids=str,
+)
+def test_what_is_no_plan_is_refused(broken: object) -> None:
+    data = a_plan().to_json()
+    source = data["source"]
+    assert isinstance(source, dict)
+    if isinstance(broken, dict) and isinstance(changed := broken.get("source"), dict) and changed:
+        data["source"] = {**source, **changed}
+    elif isinstance(broken, dict):
+        data |= broken
+    with pytest.raises(ValueError):  # noqa: PT011 - many words for many mistakes
+        EncodePlan.from_json(data if isinstance(broken, dict) else broken)
+
+
+def test_a_stored_plan_without_a_field_is_refused() -> None:
+    data = a_plan().to_json()
+    del data["chunks"]
+    with pytest.raises(ValueError, match="EncodePlan lacks 'chunks'"):
+        EncodePlan.from_json(data)
+
+
+def test_a_plan_is_a_value() -> None:
+    plan = a_plan()
+    assert replace(plan) == plan
+    assert Fraction(plan.grid.duration) == 40

@@ -1,0 +1,206 @@
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.transcoding.builders import (
+    NTSC,
+    a_fragment,
+    a_gop,
+    a_plan,
+    a_source,
+    a_video_stream,
+    an_audio_stream,
+    an_init,
+)
+from transcoding.boxes import read_init
+from transcoding.errors import VerificationFailed
+from transcoding.plan import EncodePlan
+from transcoding.segments import AudioSegmenter, Segment, VideoSegmenter, check_audio_init, check_video_init
+
+PLAN = a_plan(a_source(640, 360, frames=330))
+"""13.2 s: three segments of 100 frames and one of 30, in GOPs of 50."""
+INIT = a_video_stream(PLAN, segments=1).partition(b"moof")[0][:-4]
+
+
+def cut(stream: bytes, plan: EncodePlan = PLAN, *, first_segment: int = 0, segments: int = 4) -> list[Segment]:
+    segmenter = VideoSegmenter(plan, plan.renditions[0], first_segment=first_segment, segments=segments)
+    found = list(segmenter.feed(stream))
+    segmenter.finish()
+    return found
+
+
+def test_fragments_become_segments_of_two_gops() -> None:
+    found = cut(a_video_stream(PLAN))
+    assert [(segment.number, segment.frames, segment.duration) for segment in found] == [
+        (0, 100, 100_000),
+        (1, 100, 100_000),
+        (2, 100, 100_000),
+        (3, 30, 30_000),
+    ]
+    assert INIT + b"".join(segment.data for segment in found) == a_video_stream(PLAN)
+
+
+def test_a_chunk_begins_where_the_one_before_it_ends() -> None:
+    found = cut(a_video_stream(PLAN, first_segment=2, segments=2), first_segment=2, segments=2)
+    assert [segment.number for segment in found] == [2, 3]
+
+
+def test_a_short_tail_makes_the_last_segment_longer() -> None:
+    plan = a_plan(a_source(640, 360, frames=203))
+    found = cut(a_video_stream(plan), plan, segments=2)
+    assert [segment.frames for segment in found] == [100, 103]
+
+
+def test_ticks_of_ntsc_rates_are_1001() -> None:
+    plan = a_plan(a_source(640, 360, rate=NTSC, frames=240))
+    assert [segment.duration for segment in cut(a_video_stream(plan), plan, segments=2)] == [120_120, 120_120]
+
+
+def test_segments_come_as_soon_as_they_are_whole() -> None:
+    segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
+    assert list(segmenter.feed(INIT + a_gop(PLAN, 0))) == []
+    (segment,) = segmenter.feed(a_gop(PLAN, 50) + a_gop(PLAN, 100))
+    assert segment.data == a_gop(PLAN, 0) + a_gop(PLAN, 50)
+    assert segmenter.init == INIT
+
+
+def test_a_segment_knows_its_digest() -> None:
+    assert Segment(number=0, duration=1, frames=1, data=b"x").digest == hashlib.sha256(b"x").hexdigest()
+
+
+def frames_from(first: int, count: int, *, ticks: int = 1000, keys: tuple[int, ...] = (0,)) -> bytes:
+    return a_fragment(first * 1000, [(ticks, b"x", number in keys) for number in range(count)])
+
+
+@pytest.mark.parametrize(
+    ("stream", "complaint"),
+    [
+        (a_gop(PLAN, 0), "before the init segment"),
+        (INIT + a_gop(PLAN, 50), "starts at another time"),
+        (INIT + a_gop(PLAN, 0) + a_gop(PLAN, 0), "starts at another time"),
+        (INIT + frames_from(0, 50, keys=()), "does not begin with a key frame"),
+        (INIT + frames_from(0, 50, keys=(0, 25)), "has a second key frame"),
+        (INIT + frames_from(0, 49), "has another length than its GOP"),
+        (INIT + frames_from(0, 51), "has another length than its GOP"),
+        (INIT + frames_from(0, 50, ticks=999), "has frames of another length"),
+        (INIT + a_gop(PLAN, 0), "the stream ends at frame 50 of 330"),
+        (INIT + a_gop(PLAN, 0) + a_gop(PLAN, 50), "the stream ends at frame 100 of 330"),
+        (a_video_stream(PLAN)[:-1], "the stream ends at frame 300 of 330"),
+        (a_video_stream(PLAN) + b"x", "the stream ends at frame 330 of 330"),
+        (b"", "the stream ends at frame 0 of 330"),
+        (INIT + b"\x00\x00\x00\x02moof", "boxes that cannot be read"),
+    ],
+)
+def test_a_deviation_from_the_plan_is_told(stream: bytes, complaint: str) -> None:
+    with pytest.raises(VerificationFailed, match=complaint):
+        cut(stream)
+
+
+def test_more_than_the_chunk_is_told() -> None:
+    with pytest.raises(VerificationFailed, match="the stream ends at frame 200 of 100"):
+        cut(a_video_stream(PLAN, segments=2), segments=1)
+
+
+@pytest.mark.parametrize(
+    ("init", "complaint"),
+    [
+        (an_init(profile=bytes.fromhex("64001f")), "codecs is avc1.64001f, the plan says avc1.64001e"),
+        (an_init(timescale=90_000), "timescale is 90000, the plan says 25000"),
+        (an_init(width=642), "width is 642, the plan says 640"),
+        (an_init(height=362), "height is 362, the plan says 360"),
+    ],
+)
+def test_an_init_segment_that_breaks_a_promise_is_told_before_anything_is_published(
+    init: bytes, complaint: str
+) -> None:
+    with pytest.raises(VerificationFailed, match=complaint):
+        cut(init + a_gop(PLAN, 0) + a_gop(PLAN, 50))
+
+
+def test_a_good_init_segment_is_silent() -> None:
+    check_video_init(read_init(an_init()), PLAN.renditions[0], PLAN.grid)
+    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, sound=True)))
+
+
+@pytest.mark.parametrize(
+    ("init", "complaint"),
+    [
+        (an_init(timescale=44_100, edit_start=1024, sound=True), "timescale is 44100"),
+        (an_init(timescale=48_000, edit_start=0, sound=True), "start of presentation is 0, the plan says 1024"),
+        (an_init(timescale=48_000, edit_start=1024), "codecs is avc1"),
+    ],
+)
+def test_sound_whose_priming_is_not_cut_off_is_told(init: bytes, complaint: str) -> None:
+    with pytest.raises(VerificationFailed, match=complaint):
+        list(AudioSegmenter(PLAN).feed(init + a_fragment(0, [(1024, b"x", True)])))
+
+
+def sound(stream: bytes, plan: EncodePlan = PLAN) -> list[Segment]:
+    segmenter = AudioSegmenter(plan)
+    return [*segmenter.feed(stream), segmenter.finish()]
+
+
+LENGTH = 633_600
+"""Samples in 13.2 s."""
+
+
+def test_sound_is_cut_at_the_frame_nearest_to_the_picture_s_boundary() -> None:
+    found = sound(an_audio_stream(LENGTH))
+    assert [(segment.number, segment.frames) for segment in found] == [(0, 188), (1, 188), (2, 188), (3, 56)]
+    starts = [sum(segment.duration for segment in found[:number]) - 1024 for number in range(4)]
+    for number, start in enumerate(starts[1:], 1):
+        assert abs(start - number * 4 * 48_000) <= 512
+    assert sum(segment.duration for segment in found) == LENGTH + 1024
+
+
+def test_sound_comes_while_it_is_encoded() -> None:
+    segmenter = AudioSegmenter(PLAN)
+    stream = an_audio_stream(LENGTH)
+    assert [segment.number for segment in segmenter.feed(stream[: len(stream) // 2])] == [0]
+    assert segmenter.init == stream.partition(b"moof")[0][:-4]
+
+
+def test_a_very_short_video_has_one_segment_of_sound() -> None:
+    plan = a_plan(a_source(frames=1))
+    (segment,) = sound(an_audio_stream(1920), plan)
+    assert (segment.number, segment.frames, segment.duration) == (0, 3, 2944)
+
+
+@pytest.mark.parametrize(
+    ("stream", "complaint"),
+    [
+        (b"", "ends in segment 0 of 4"),
+        (an_audio_stream(LENGTH)[:-1], "ends in segment 3 of 4"),
+        (an_audio_stream(LENGTH - 300_000), "ends in segment 1 of 4"),
+        (an_audio_stream(LENGTH - 2000), "632624 samples instead of 634624"),
+        (an_audio_stream(LENGTH + 2000), "636624 samples instead of 634624"),
+        (an_audio_stream(LENGTH, missing=10_240), "starts at 11264 instead of 10240"),
+        (an_audio_stream(LENGTH, missing=0), "starts at 1024 instead of 0"),
+        (b"\x00\x00\x00\x02moof", "boxes that cannot be read"),
+    ],
+)
+def test_sound_that_is_not_as_long_as_the_picture_is_told(stream: bytes, complaint: str) -> None:
+    with pytest.raises(VerificationFailed, match=complaint):
+        sound(stream)
+
+
+@pytest.mark.parametrize("off", [-1024, -1, 1, 1024])
+def test_a_frame_of_sound_more_or_less_is_none(off: int) -> None:
+    assert len(sound(an_audio_stream(LENGTH + off))) == 4
+
+
+@pytest.mark.parametrize("make", [lambda: cut(INIT), lambda: sound(b"")])
+def test_a_failed_verification_may_be_tried_again(make: Callable[[], object]) -> None:
+    with pytest.raises(VerificationFailed) as raised:
+        make()
+    assert raised.value.retryable
+    assert raised.value.code == "verification_failed"
+
+
+def test_the_first_rung_alone_is_looked_at() -> None:
+    other = replace(PLAN.renditions[0], name="other")
+    segmenter = VideoSegmenter(PLAN, other, first_segment=0, segments=4)
+    with pytest.raises(VerificationFailed, match="other: the GOP at frame 0"):
+        list(segmenter.feed(INIT + a_gop(PLAN, 50)))
