@@ -45,7 +45,7 @@ def test_a_job_goes_through(tools: Tools, runner: StepRunner, mill: Mill, clip: 
     assert sum(run.segment_count for run in SegmentRun.objects.filter(rendition__name="180p")) == 4
     assert not list(tools.scratch.iterdir())
     types = Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)
-    assert list(types) == ["job.queued", "job.planned", "job.started", "job.completed"]
+    assert list(types) == ["job.queued", "job.planned", "job.started", "job.playable", "job.completed"]
 
 
 def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
