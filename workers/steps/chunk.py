@@ -91,7 +91,7 @@ class _ChunkEncoding:
             command,
             {name: self._sink(name) for name in self._segmenters},
             stop=self._control,
-            on_frames=self._control.moved,
+            on_frames=self._advanced,
             on_look=self._publisher.poll,
             niceness=0 if self._chunk.ordinal == 0 else LATER_NICENESS,
         )
@@ -99,6 +99,9 @@ class _ChunkEncoding:
         for segmenter in self._segmenters.values():
             segmenter.finish()
         return report
+
+    def _advanced(self, frames: int) -> None:
+        self._control.advanced(frames, self._plan.grid.frames_in(self._first, self._segments))
 
     def _sink(self, name: str) -> Sink:
         segmenter = self._segmenters[name]
