@@ -229,6 +229,9 @@ class WorkerConfig:
 
     node_name: str = setting("", help="Name of this node, unique in the cluster. Empty: the host name.")
     worker_slots: int = setting(2, minimum=1, maximum=1024, help="Steps run at the same time on this node.")
+    drain_grace_seconds: float = setting(
+        20.0, minimum=0, help="How long a step may go on when its node is stopped, if it will be done by then."
+    )
     worker_queue: str = setting("cpu", choices=("cpu", "gpu"), help="Queue this node takes steps from.")
 
     def problems(self) -> Iterator[str]:

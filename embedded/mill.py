@@ -53,7 +53,7 @@ def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[],
             return job
         if job["playable_at"] and not playable:
             playable = True
-            terminal.line("the beginning can be watched")
+            terminal.line(f"the beginning can be watched: {client.playback(job['video_id'])['hls_url']}")
         terminal.bar("transcode", job["progress"], job["phase"])
         check()
         time.sleep(POLL_SECONDS)

@@ -83,7 +83,7 @@ class FfmpegRunner:
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
         self._stall_seconds = config.stall_seconds
 
-    def run(
+    def run(  # noqa: PLR0913 - what a run needs, each with a default that means nothing special
         self,
         command: FfmpegCommand,
         outputs: Mapping[str, Sink | Path | None],
@@ -91,10 +91,12 @@ class FfmpegRunner:
         stop: StopSignal,
         on_frames: Callable[[int], None] = lambda _: None,
         on_look: Callable[[], None] = lambda: None,
+        niceness: int = 0,
     ) -> RunReport:
         """Run a command to its end. Every target goes to a sink (through a pipe), a path, or nowhere (None).
 
         `on_frames` hears how many frames were written, `on_look` is called several times a second, both in between.
+        `niceness` lets others on this machine go first.
         Raises Stopped, ProcessStalled, or what `diagnose` makes of the failure. However it ends, no process is left.
         """
         started = time.monotonic()
@@ -104,7 +106,7 @@ class FfmpegRunner:
             targets = {name: _target(sink, pipes.get(name)) for name, sink in outputs.items()}
             argv = command.argv(self.binary, targets, progress=f"pipe:{progress.write}")
             ends = [*pipes.values(), progress]
-            process = spawn(argv, pass_fds=[pipe.write for pipe in ends])
+            process = spawn(argv, pass_fds=[pipe.write for pipe in ends], niceness=niceness)
             stack.callback(end, process)
             for pipe in ends:
                 pipe.close_write()

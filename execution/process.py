@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
 """The death signal follows the thread that spawned, and is set by a program of util-linux, which every Debian has."""
@@ -18,6 +19,7 @@ def spawn(
     pass_fds: Sequence[int] = (),
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
+    niceness: int = 0,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
@@ -25,8 +27,9 @@ def spawn(
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
-    return subprocess.Popen(  # noqa: S603 - an argument list of our own making, and no shell
-        [*_PARENT_DEATH, *argv],
+    polite = ("nice", "-n", str(niceness)) if niceness else ()
+    return subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
+        [*polite, *_PARENT_DEATH, *argv],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
@@ -49,3 +52,16 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def children() -> list[int]:
+    """Process ids of this process's own children, whichever of its threads started them."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in _read(task).split()]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:  # a thread that has just ended
+        return ""

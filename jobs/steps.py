@@ -13,13 +13,14 @@ from django.db.models.functions import Now
 from jobs.claim import Claim
 from jobs.events import event_append
 from jobs.leases import LeaseLost, fenced
-from jobs.locks import job_lock
+from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
 from jobs.transitions import JobPhase, JobState, StepKind, StepState, step_sources
 from jobs.wake import dispatcher_wake
 from videos.models import Generation, Rendition, Video
-from videos.services import RunFacts, run_publish, runs_published
+from videos.selectors import generation_can_start
+from videos.services import RunFacts, generation_mark_playable, run_publish, runs_published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,28 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
         run_publish(step_id=claim.step_id, attempt=claim.attempt, runs=runs)
     elif not runs_published(step_id=claim.step_id, attempt=claim.attempt, runs=runs):
         raise LeaseLost(claim)
+
+
+@transaction.atomic
+def job_note_playable(*, claim: Claim) -> bool:
+    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or the job is over.
+
+    Called after publishing one of the first segments. Whoever publishes the last of them sees the others' rows, as the
+    job's lock keeps the callers apart.
+    """
+    if claim.job_id is None or claim.generation_id is None:
+        raise ValueError(f"a {claim.kind} step makes nothing playable")
+    video_lock(claim.video_id)
+    job = job_lock(claim.job_id)
+    if job.state != JobState.PROCESSING or job.playable_at is not None:
+        return True
+    generation = Generation.objects.get(id=claim.generation_id)
+    if not generation_can_start(generation):
+        return False
+    generation_mark_playable(generation=generation)
+    Job.objects.filter(id=job.id).update(playable_at=Now())
+    event_append(job_id=job.id, type="job.playable", data={"generation": generation.number})
+    return True
 
 
 @transaction.atomic

@@ -62,20 +62,25 @@ def _stream_inf(video: VideoVariant, audio: AudioVariant | None) -> str:
     )
 
 
-def media_playlist(durations: Sequence[Fraction], *, target_seconds: int) -> str:
-    """The HLS playlist of one finished rendition: its segments' lengths in seconds, in order, from segment 0."""
+def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:
+    """The HLS playlist of one rendition: its segments' lengths in seconds, in order, from segment 0.
+
+    Until it is complete it is an EVENT playlist that only ever grows. Players would join that at its end; it says that
+    it starts at its beginning.
+    """
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{_VERSION}",
         f"#EXT-X-TARGETDURATION:{target_seconds}",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
+        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}",
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f'#EXT-X-MAP:URI="{INIT_NAME}"',
     ]
     for number, duration in enumerate(durations):
         lines += [f"#EXTINF:{float(duration):.6f},", segment_name(number)]
-    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+    return "\n".join(lines + ["#EXT-X-ENDLIST"] * complete) + "\n"
 
 
 def target_seconds(segment: Fraction) -> int:

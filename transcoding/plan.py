@@ -153,7 +153,7 @@ def plan_chunks(grid: FrameGrid, policy: PlanPolicy) -> tuple[Chunk, ...]:
     wanted = max(1, round(policy.chunk_seconds / segment_seconds))
     whole = max(1, grid.total_frames // grid.segment_frames)
     count = min(-(-whole // wanted), policy.max_chunks)
-    starts = [whole * ordinal // count for ordinal in range(count)] + [segments]
+    starts = [-(-whole * ordinal // count) for ordinal in range(count)] + [segments]
     return tuple(
         Chunk(ordinal=ordinal, first_segment=start, segments=end - start)
         for ordinal, (start, end) in enumerate(pairwise(starts))

@@ -61,6 +61,7 @@ class Generation(models.Model):
     state = models.TextField(default=GenerationState.BUILDING.value)
     plan = models.JSONField()
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    playable_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
 
     class Meta:

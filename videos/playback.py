@@ -30,6 +30,7 @@ PREFLIGHT = {
 }
 METHODS = "GET, HEAD, OPTIONS"
 COMPLETE = "public, max-age=3600"
+GROWING = "public, max-age=1"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 log = logging.getLogger(__name__)
@@ -70,22 +71,26 @@ def _problem(error: Exception) -> Problem:
 
 @for_players
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
-    """The master playlist of a generation that is complete."""
-    found = Generation.objects.filter(
-        video=_video_id(token), number=generation, video__state=VideoState.READY, state=GenerationState.COMPLETE
-    ).first()
+    """The master playlist of a generation that can be watched, or at least its beginning."""
+    found = (
+        Generation.objects.filter(
+            video=_video_id(token), number=generation, video__state=VideoState.READY, playable_at__isnull=False
+        )
+        .exclude(state=GenerationState.LOST)
+        .first()
+    )
     if found is None:
         raise not_found("generation")
-    return _playlist(generation_master(found))
+    return _playlist(generation_master(found), found)
 
 
 @for_players
 def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     """The playlist of one of its renditions."""
     found = _rendition(token, generation, rendition)
-    if found.generation.state != GenerationState.COMPLETE:
+    if found.generation.playable_at is None:
         raise not_found("generation")
-    return _playlist(rendition_playlist(found))
+    return _playlist(rendition_playlist(found), found.generation)
 
 
 @for_players
@@ -129,6 +134,7 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
             generation__video=_video_id(token),
             generation__video__state=VideoState.READY,
         )
+        .exclude(generation__state=GenerationState.LOST)
         .first()
     )
     if rendition is None:
@@ -136,5 +142,6 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
     return rendition
 
 
-def _playlist(text: str) -> HttpResponse:
-    return HttpResponse(text, content_type=HLS_CONTENT_TYPE, headers={"Cache-Control": COMPLETE})
+def _playlist(text: str, generation: Generation) -> HttpResponse:
+    cache = COMPLETE if generation.state == GenerationState.COMPLETE else GROWING
+    return HttpResponse(text, content_type=HLS_CONTENT_TYPE, headers={"Cache-Control": cache})

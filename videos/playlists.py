@@ -1,4 +1,4 @@
-"""HLS playlists of a complete generation, from its rows and its plan."""
+"""HLS playlists of a generation, from its rows and its plan."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ from transcoding.manifests import AudioVariant, VideoVariant, master_playlist, m
 from transcoding.plan import EncodePlan
 from videos.models import Generation, Rendition
 from videos.selectors import published_prefix
-from videos.states import RenditionKind
+from videos.states import GenerationState, RenditionKind
 
 CHANNELS = 2
 """Sound is always stereo."""
@@ -44,10 +44,14 @@ def _sound(plan: EncodePlan, rows: dict[str, Rendition]) -> AudioVariant | None:
 
 
 def rendition_playlist(rendition: Rendition) -> str:
-    """The playlist of one rendition."""
+    """The playlist of one rendition: what is published of it without a gap, so far or for good."""
     grid = EncodePlan.from_json(rendition.generation.plan).grid
     durations = [Fraction(segment.duration, rendition.timescale) for segment in published_prefix(rendition)]
-    return media_playlist(durations, target_seconds=target_seconds(grid.segment_frames / grid.rate))
+    return media_playlist(
+        durations,
+        target_seconds=target_seconds(grid.segment_frames / grid.rate),
+        complete=rendition.generation.state == GenerationState.COMPLETE,
+    )
 
 
 def content_type(rendition: Rendition) -> str:

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from access.models import Owner
 from storage.keys import segment_key
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.states import VideoState
+
+PLAYABLE_SEGMENTS = 2
+"""So many segments of every rendition make a video playable: one to show, and one to fetch meanwhile."""
 
 _GONE = (VideoState.DELETING, VideoState.DELETED)
 
@@ -58,6 +61,18 @@ def published_prefix(rendition: Rendition) -> list[PublishedSegment]:
     """Segments from 0 on without a gap: what a playlist may list."""
     runs = SegmentRun.objects.filter(rendition=rendition).order_by("first_segment")
     return [segment for run in contiguous(runs) for segment in run_segments(run)]
+
+
+def generation_can_start(generation: Generation) -> bool:
+    """Whether the first segments of every rendition are published; two queries."""
+    renditions = Rendition.objects.filter(generation=generation).prefetch_related(
+        Prefetch("runs", SegmentRun.objects.filter(first_segment__lt=PLAYABLE_SEGMENTS).order_by("first_segment"))
+    )
+    return all(
+        sum(run.segment_count for run in contiguous(rendition.runs.all()))
+        >= min(PLAYABLE_SEGMENTS, rendition.total_segments)
+        for rendition in renditions
+    )
 
 
 def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:

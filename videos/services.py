@@ -206,18 +206,30 @@ class RenditionProof:
     avg_bitrate: int
 
 
+def generation_mark_playable(*, generation: Generation) -> None:
+    """The beginning of a generation of a locked video can be watched; players get it unless they have a whole one."""
+    Generation.objects.filter(id=generation.id).update(playable_at=Now())
+    Video.objects.filter(id=generation.video_id).exclude(current_generation__state=GenerationState.COMPLETE).exclude(
+        current_generation__number__gt=generation.number
+    ).update(current_generation=generation)
+
+
 def generation_complete(*, generation: Generation, proofs: Sequence[RenditionProof]) -> None:
     """Every rendition is proven: close the generation and let players have it, unless a newer one is current."""
     for proof in proofs:
         Rendition.objects.filter(id=proof.rendition_id, generation=generation).update(
             state=RenditionState.COMPLETED, peak_bitrate=proof.peak_bitrate, avg_bitrate=proof.avg_bitrate
         )
-    Generation.objects.filter(id=generation.id).update(state=GenerationState.COMPLETE, completed_at=Now())
+    Generation.objects.filter(id=generation.id).update(
+        state=GenerationState.COMPLETE, completed_at=Now(), playable_at=Coalesce("playable_at", Now())
+    )
     Video.objects.filter(id=generation.video_id).exclude(current_generation__number__gt=generation.number).update(
         current_generation=generation
     )
 
 
 def generation_lose(*, generation_id: UUID) -> None:
-    """Stop a generation from growing; what it published is garbage."""
-    Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING).update(state=GenerationState.LOST)
+    """Stop a generation from growing, and players from waiting for the rest of it."""
+    lost = Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING)
+    if lost.update(state=GenerationState.LOST):
+        Video.objects.filter(current_generation=generation_id).update(current_generation=None)

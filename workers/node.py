@@ -3,12 +3,15 @@
 import logging
 import os
 import threading
+import time
 
 from celery import signals
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
+from execution.process import children
+from jobs.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.nodes import node_heartbeat, node_register, node_remove
 from workers import wiring
@@ -16,13 +19,20 @@ from workers import wiring
 log = logging.getLogger(__name__)
 
 
+_LOOK_SECONDS = 0.5
+
+
 class NodeKeeper:
-    """A thread of the parent that keeps the node's row true until `close`."""
+    """A thread of the parent that keeps the node's row true, and hands back what dead children held, until `close`."""
 
     def __init__(self, config: Config, name: str) -> None:
         self._config = config
         self._name = name
         self._over = threading.Event()
+        self._children: set[int] = set()
+        self._dead: set[int] = set()
+        self._known = False
+        self._tell_at = 0.0
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
@@ -35,15 +45,26 @@ class NodeKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        known = False
-        while True:
+        while not self._over.wait(_LOOK_SECONDS):
             try:
-                known = self._tell(known=known)
+                self._hand_back()
+                if time.monotonic() >= self._tell_at:
+                    self._known = self._tell(known=self._known)
+                    self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
-            if self._over.wait(self._config.lease.node_heartbeat_seconds):
-                return self._leave()
+        self._leave()
+
+    def _hand_back(self) -> None:
+        """A child that is gone will not renew its lease: others need not wait until that has run out."""
+        living = set(children())
+        self._dead |= self._children - living
+        self._children = living
+        for pid in sorted(self._dead):
+            taken = leases_hand_back(node=self._name, pid=pid, retry=self._config.retry)
+            self._dead.discard(pid)
+            log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})
 
     def _tell(self, *, known: bool) -> bool:
         """Register, or say that the node lives; draining is an order to this node's children."""

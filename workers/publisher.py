@@ -14,6 +14,7 @@ from jobs.leases import LeaseLost
 from storage.keys import init_key, segment_key
 from storage.protocol import ObjectStore
 from transcoding.segments import Segment
+from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 
 SEGMENT_CONTENT_TYPE = "video/iso.segment"
@@ -102,8 +103,8 @@ class Publisher:
         track.pending.append(self._pool.submit(self._upload, key, segment))
 
     def poll(self) -> None:
-        """Publish what is in the store, if it is time."""
-        if time.monotonic() - self._published_at >= self._every_seconds:
+        """Publish what is in the store, if it is time; the first segments of a video do not wait."""
+        if self._next < PLAYABLE_SEGMENTS or time.monotonic() - self._published_at >= self._every_seconds:
             self._publish_ready()
 
     def flush(self) -> None:

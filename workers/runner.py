@@ -63,7 +63,8 @@ class StepRunner:
         """Run one claimed step to whatever end. Nothing that a step raises ends the worker."""
         with bound(step=str(claim.step_id), attempt=claim.attempt, kind=claim.kind, job=str(claim.job_id or "")):
             log.info("step begins", extra={"event": "step_begins"})
-            self._run(claim, StepControl(self._tools.draining))
+            grace_seconds = self._tools.config.worker.drain_grace_seconds
+            self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
 
     def _run(self, claim: Claim, control: StepControl) -> None:
         config = self._tools.config.lease

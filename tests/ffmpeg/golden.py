@@ -156,7 +156,7 @@ def publish(golden: Golden, folder: Path) -> None:
         timescale = read_init(encoded.inits[0]).timescale
         lengths = [Fraction(segment.duration, timescale) for segment in encoded.segments]
         target = target_seconds(plan.grid.segment_frames / plan.grid.rate)
-        (folder / name / "index.m3u8").write_text(media_playlist(lengths, target_seconds=target))
+        (folder / name / "index.m3u8").write_text(media_playlist(lengths, target_seconds=target, complete=True))
     videos = [
         VideoVariant(
             name=rendition.name,

@@ -31,6 +31,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             control.moved()
             for segment in segmenter.feed(data):
                 publish(segment)
+                control.advanced(segment.number + 1, plan.total_segments)
 
         report = tools.ffmpeg.run(audio_command(plan, str(source)), {AUDIO: take}, stop=control, on_look=publisher.poll)
         publish(segmenter.finish())

@@ -17,6 +17,9 @@ from workers.steps.encoding import plan_of, publisher_for
 from workers.steps.working_copy import working_copy
 from workers.tools import Tools
 
+LATER_NICENESS = 5
+"""Later chunks let the first one of a video on the same machine go first: somebody may wait to watch it."""
+
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Encode from the first unpublished segment on. Raises InputRejected when the source ends before it should."""
@@ -62,6 +65,7 @@ class _ChunkEncoding:
         first_unpublished: int,
     ) -> None:
         self._plan = plan
+        self._chunk = chunk
         self._publisher = publisher
         self._control = control
         self._first = resume_from(plan.grid, chunk, first_unpublished)
@@ -87,13 +91,17 @@ class _ChunkEncoding:
             command,
             {name: self._sink(name) for name in self._segmenters},
             stop=self._control,
-            on_frames=self._control.moved,
+            on_frames=self._advanced,
             on_look=self._publisher.poll,
+            niceness=0 if self._chunk.ordinal == 0 else LATER_NICENESS,
         )
         self._refuse_short_source(report.frames)
         for segmenter in self._segmenters.values():
             segmenter.finish()
         return report
+
+    def _advanced(self, frames: int) -> None:
+        self._control.advanced(frames, self._plan.grid.frames_in(self._first, self._segments))
 
     def _sink(self, name: str) -> Sink:
         segmenter = self._segmenters[name]

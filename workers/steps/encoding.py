@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from jobs.steps import StepWork, step_publish
+from jobs.steps import StepWork, job_note_playable, step_publish
 from storage.keys import run_prefix
 from transcoding.plan import EncodePlan
 from videos.models import Generation
+from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 from workers.control import StepControl
 from workers.publisher import Publisher
@@ -26,11 +27,14 @@ def publisher_for(
     """A publisher for these renditions of the step. `first_segment` is the first unit of the whole step."""
     generation, claim = plan_of(work)[0], work.claim
     done = claim.units_done
+    told = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
 
     def publish(runs: Sequence[RunFacts], count: int) -> None:
-        nonlocal done
+        nonlocal done, told
         done += count
         settle(lambda: step_publish(claim=claim, runs=runs, units_done=done), control)
+        if not told:
+            told = settle(lambda: job_note_playable(claim=claim), control)
 
     return Publisher(
         store=tools.store,

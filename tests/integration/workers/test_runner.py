@@ -9,14 +9,15 @@ import pytest
 from django.db import connection
 
 from execution.ffmpeg import Stopped
-from jobs.claim import Claim, step_claim
 from jobs.failures import leases_take_back
 from jobs.models import Event, Step
 from jobs.services import job_cancel, video_delete
 from jobs.steps import step_begin
 from jobs.transitions import StepKind
 from storage.keys import video_prefix
+from storage.protocol import Stored
 from tests.ffmpeg.sources import remade
+from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from tests.rows import expire
 from videos.models import Rendition, SegmentRun, Video
@@ -45,7 +46,7 @@ def test_a_job_goes_through(tools: Tools, runner: StepRunner, mill: Mill, clip: 
     assert sum(run.segment_count for run in SegmentRun.objects.filter(rendition__name="180p")) == 4
     assert not list(tools.scratch.iterdir())
     types = Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)
-    assert list(types) == ["job.queued", "job.planned", "job.started", "job.completed"]
+    assert list(types) == ["job.queued", "job.planned", "job.started", "job.playable", "job.completed"]
 
 
 def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
@@ -59,37 +60,35 @@ def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
         assert hashlib.sha256(tools.store.get(segment.key)).hexdigest() == segment.digest
 
 
-class _StopAfterFirstPublish(StepControl):
-    """Stops a step as soon as one of its segments is published, as a kill in the middle would."""
+def drain_after_first_publish(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let uploads of later segments wait until the first one of the picture is published, and then drain the node."""
+    put = tools.store.put
 
-    def is_set(self) -> bool:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and SegmentRun.objects.filter(rendition__kind="video").exists()
-        ):
-            self._draining.set()
-        return super().is_set()
+    def waiting_put(key: str, data: bytes | bytearray, content_type: str) -> Stored:
+        if key.endswith(".m4s") and not key.endswith("/0.m4s"):
+            deadline = time.monotonic() + 20
+            while not SegmentRun.objects.filter(rendition__kind="video").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            connection.close()
+            tools.draining.set()
+        return put(key, data, content_type)
 
-
-def a_chunk_claim(tools: Tools) -> Claim:
-    while claim := step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60, rank=tools.config.rank):
-        if claim.kind is StepKind.CHUNK:
-            return claim
-    raise AssertionError("no chunk is ready")
+    monkeypatch.setattr(tools.store, "put", waiting_put)
 
 
 def test_a_retry_goes_on_from_the_first_unpublished_segment(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = mill.upload(clip)
     runner.work("cpu")
     job = mill.transcode(video, chunk_seconds=60)
-    claim = a_chunk_claim(tools)
-    control = _StopAfterFirstPublish(tools.draining)
-    with pytest.raises(Stopped):
-        chunk.run(step_begin(claim=claim), tools, control)
+    claim = claim_of_kind(tools, StepKind.CHUNK)
+    with monkeypatch.context() as held:
+        drain_after_first_publish(tools, held)
+        with pytest.raises(Stopped):
+            chunk.run(step_begin(claim=claim), tools, StepControl(tools.draining))
     published = sum(run.segment_count for run in SegmentRun.objects.filter(rendition__kind="video"))
-    assert 0 < published < 4
+    assert published == 1
     tools.draining.clear()
     expire(claim.step_id)
     leases_take_back(retry=tools.config.retry)

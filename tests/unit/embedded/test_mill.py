@@ -18,7 +18,15 @@ RENDITIONS = [
 
 
 def a_job(state: str, **changes: object) -> dict[str, Any]:
-    job = {"id": "j", "state": state, "phase": "", "progress": 0, "playable_at": None, "finished_at": None}
+    job = {
+        "id": "j",
+        "video_id": "v",
+        "state": state,
+        "phase": "",
+        "progress": 0,
+        "playable_at": None,
+        "finished_at": None,
+    }
     return {**job, "error": None, **changes}
 
 

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -60,14 +61,15 @@ def test_a_master_playlist_without_sound() -> None:
     )
 
 
-def test_the_playlist_of_a_rendition() -> None:
+def test_the_playlist_of_a_finished_rendition() -> None:
     durations = [Fraction(120_120, 30_000), Fraction(40_040, 30_000)]
-    assert media_playlist(durations, target_seconds=4) == (
+    assert media_playlist(durations, target_seconds=4, complete=True) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-TARGETDURATION:4\n"
         "#EXT-X-MEDIA-SEQUENCE:0\n"
         "#EXT-X-PLAYLIST-TYPE:VOD\n"
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
         '#EXT-X-MAP:URI="init.mp4"\n'
         "#EXTINF:4.004000,\n"
@@ -76,6 +78,30 @@ def test_the_playlist_of_a_rendition() -> None:
         "1.m4s\n"
         "#EXT-X-ENDLIST\n"
     )
+
+
+def test_the_playlist_of_a_growing_rendition() -> None:
+    """Players join what has no end at its live edge, unless told otherwise."""
+    assert media_playlist([Fraction(4)], target_seconds=4, complete=False) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-TARGETDURATION:4\n"
+        "#EXT-X-MEDIA-SEQUENCE:0\n"
+        "#EXT-X-PLAYLIST-TYPE:EVENT\n"
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MAP:URI="init.mp4"\n'
+        "#EXTINF:4.000000,\n"
+        "0.m4s\n"
+    )
+
+
+def test_a_playlist_only_grows_until_it_is_complete() -> None:
+    lengths = [Fraction(4)] * 5
+    growing = [media_playlist(lengths[:count], target_seconds=4, complete=False) for count in range(6)]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(growing))
+    complete = media_playlist(lengths, target_seconds=4, complete=True)
+    assert complete == growing[-1].replace("EVENT", "VOD") + "#EXT-X-ENDLIST\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -52,3 +53,30 @@ def test_a_forked_child_sees_a_flag_that_its_parent_raises_later() -> None:
     assert os.waitpid(child, 0)[1] == 0
     os.close(told)
     os.close(tell)
+
+
+def test_a_step_whose_rest_fits_the_grace_period_goes_on_while_the_node_drains() -> None:
+    draining = SharedFlag()
+    control = StepControl(draining, grace_seconds=10)
+    control.advanced(99, 100)
+    draining.set()
+    assert not control.is_set()
+
+
+def test_a_step_whose_rest_does_not_fit_stops_at_once() -> None:
+    draining = SharedFlag()
+    control = StepControl(draining, grace_seconds=10)
+    control._began_at -= 60
+    control.advanced(10, 100)
+    draining.set()
+    assert control.reason is StopReason.DRAINING
+
+
+def test_a_step_that_breaks_its_promise_stops_when_the_grace_period_is_over() -> None:
+    draining = SharedFlag()
+    control = StepControl(draining, grace_seconds=0.2)
+    control.advanced(999_999, 1_000_000)
+    draining.set()
+    assert not control.is_set()
+    time.sleep(0.25)
+    assert control.is_set()

@@ -1,0 +1,19 @@
+"""Claims of the steps that a test is about."""
+
+from jobs.claim import Claim, step_claim
+from jobs.leases import step_release
+from jobs.transitions import StepKind
+from workers.tools import Tools
+
+
+def claim_of_kind(tools: Tools, kind: StepKind) -> Claim:
+    """Claim the best ready step of a kind; others that come first are handed back."""
+    passed = []
+    while claim := step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60, rank=tools.config.rank):
+        if claim.kind is kind:
+            break
+        passed.append(claim)
+    for other in passed:
+        step_release(claim=other)
+    assert claim is not None, f"no {kind} step is ready"
+    return claim

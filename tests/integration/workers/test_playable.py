@@ -1,0 +1,94 @@
+"""A video can be watched from its beginning while the rest is still being encoded."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.models import Event, Job
+from jobs.steps import step_begin
+from jobs.transitions import StepKind
+from tests.integration.workers.claims import claim_of_kind
+from tests.mill import Mill
+from videos.models import Generation, Video
+from videos.playlists import rendition_playlist
+from videos.services import generation_lose
+from workers.control import StepControl
+from workers.runner import STEPS, StepRunner
+from workers.tools import Tools
+
+
+def carry_out(tools: Tools, kind: StepKind) -> None:
+    claim = claim_of_kind(tools, kind)
+    STEPS[kind](step_begin(claim=claim), tools, StepControl(tools.draining))
+
+
+@pytest.fixture
+def job(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> Job:
+    """A job of four segments in two chunks, planned and not begun."""
+    video = mill.upload(clip)
+    runner.work("cpu")
+    return mill.transcode(video, chunk_seconds=8)
+
+
+def playlist(job: Job, name: str) -> str:
+    return rendition_playlist(Generation.objects.get(job_id=job.id).renditions.get(name=name))
+
+
+def test_a_job_is_playable_when_picture_and_sound_have_begun(tools: Tools, job: Job) -> None:
+    carry_out(tools, StepKind.AUDIO)
+    assert not Job.objects.filter(playable_at__isnull=False).exists()
+    assert Video.objects.get().current_generation is None
+    carry_out(tools, StepKind.CHUNK)
+    job.refresh_from_db()
+    assert job.playable_at is not None
+    assert Video.objects.get().current_generation_id == job.generation_id
+    assert job.state == "processing"
+    types = Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)
+    assert list(types) == ["job.queued", "job.planned", "job.started", "job.playable"]
+
+
+def test_a_playlist_grows_as_an_event_and_ends_as_video_on_demand(tools: Tools, runner: StepRunner, job: Job) -> None:
+    carry_out(tools, StepKind.CHUNK)
+    carry_out(tools, StepKind.AUDIO)
+    growing = playlist(job, "180p")
+    assert "#EXT-X-PLAYLIST-TYPE:EVENT" in growing
+    assert "#EXT-X-START:TIME-OFFSET=0" in growing
+    assert "#EXT-X-ENDLIST" not in growing
+    assert [line for line in growing.splitlines() if line.endswith(".m4s")] == ["0.m4s", "1.m4s"]
+    runner.work("cpu")
+    whole = playlist(job, "180p")
+    assert whole.startswith(growing.replace("TYPE:EVENT", "TYPE:VOD"))
+    assert whole.endswith("3.m4s\n#EXT-X-ENDLIST\n")
+
+
+def test_a_gap_in_what_is_published_ends_the_playlist(tools: Tools, job: Job) -> None:
+    first, second = claim_of_kind(tools, StepKind.CHUNK), claim_of_kind(tools, StepKind.CHUNK)
+    assert (first.ordinal, second.ordinal) == (0, 1)
+    STEPS[StepKind.CHUNK](step_begin(claim=second), tools, StepControl(tools.draining))
+    assert ".m4s" not in playlist(job, "180p")
+    STEPS[StepKind.CHUNK](step_begin(claim=first), tools, StepControl(tools.draining))
+    assert playlist(job, "180p").count(".m4s") == 4
+
+
+def test_a_lost_generation_is_not_waited_for(tools: Tools, job: Job) -> None:
+    carry_out(tools, StepKind.CHUNK)
+    carry_out(tools, StepKind.AUDIO)
+    assert Video.objects.get().current_generation is not None
+    generation_lose(generation_id=Generation.objects.get().id)
+    assert Video.objects.get().current_generation is None
+
+
+def test_a_whole_generation_stays_until_a_newer_one_is_whole(
+    tools: Tools, runner: StepRunner, mill: Mill, job: Job
+) -> None:
+    runner.work("cpu")
+    job.refresh_from_db()
+    newer = mill.transcode(job.video, chunk_seconds=8)
+    carry_out(tools, StepKind.CHUNK)
+    carry_out(tools, StepKind.AUDIO)
+    newer.refresh_from_db()
+    assert newer.playable_at is not None
+    assert Video.objects.get().current_generation_id == job.generation_id
+    runner.work("cpu")
+    newer.refresh_from_db()
+    assert Video.objects.get().current_generation_id == newer.generation_id
