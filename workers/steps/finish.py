@@ -5,18 +5,22 @@ from hashlib import sha256
 
 from jobs.outcomes import job_complete
 from jobs.steps import StepWork
+from storage.keys import generation_prefix
 from transcoding.boxes import read_init
 from transcoding.errors import VerificationFailed
+from transcoding.manifests import INIT_NAME
 from transcoding.plan import AUDIO, EncodePlan
 from transcoding.segments import check_audio_init, check_video_init
 from transcoding.verification import PublishedRun, verify_rendition
-from videos.models import Rendition, SegmentRun
-from videos.selectors import generation_runs
+from videos.models import Generation, Rendition, SegmentRun
+from videos.selectors import generation_runs, run_segments
 from videos.services import RenditionProof
 from workers.control import StepControl
 from workers.settling import settle
 from workers.steps.encoding import plan_of
 from workers.tools import Tools
+
+SEGMENT_SUFFIX = ".m4s"
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -28,7 +32,22 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         control.moved()
         _prove_init(rendition, plan, tools)
         proofs.append(_prove_joins(rendition, plan, runs.get(rendition.id, [])))
-    settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={}), control)
+    removed = _tidy(work, generation, [run for each in runs.values() for run in each], tools)
+    settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={"objects_removed": removed}), control)
+
+
+def _tidy(work: StepWork, generation: Generation, runs: Sequence[SegmentRun], tools: Tools) -> int:
+    """Delete what lost attempts uploaded and nobody points to; all steps that could still publish are done."""
+    wanted = {segment.key for run in runs for segment in run_segments(run)}
+    wanted |= {rendition.init_key for rendition in work.renditions}
+    prefix = generation_prefix(work.video.id, generation.number)
+    garbage = [
+        stored.key
+        for stored in tools.store.list(prefix)
+        if stored.key.endswith((SEGMENT_SUFFIX, INIT_NAME)) and stored.key not in wanted
+    ]
+    tools.store.delete(garbage)
+    return len(garbage)
 
 
 def _prove_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> None:
