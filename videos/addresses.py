@@ -31,6 +31,14 @@ class PlayAddresses:
         """Where the DASH manifest is."""
         return self._absolute("play-dash")
 
+    def playlist(self, rendition: str) -> str:
+        """Where a rendition's own HLS playlist is."""
+        return self._absolute("play-index", rendition)
+
+    def movie(self, rendition: str) -> str:
+        """Where a rendition's progressive MP4 is."""
+        return self._absolute("play-movie", rendition)
+
     def _absolute(self, view: str, *more: str) -> str:
         return absolute(self.request, reverse(view, args=[self.token, self.generation, *more]))
 

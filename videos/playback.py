@@ -118,6 +118,15 @@ def segment(request: HttpRequest, token: str, generation: int, rendition: str, n
 
 
 @for_players
+def movie(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
+    """A rendition as one progressive file with the sound, where one was made."""
+    found = _rendition(token, generation, rendition)
+    if not found.mp4_key or found.generation.state != GenerationState.COMPLETE:
+        raise not_found("rendition")
+    return wiring.delivery().answer(request, found.mp4_key, content_type=content_type(found), cache=FOR_EVER)
+
+
+@for_players
 def nothing(request: HttpRequest, rest: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     raise Http404
 

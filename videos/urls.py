@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/videos/<uuid:video_id>/playback", apis.VideoPlaybackApi.as_view(), name="video-playback"),
     path("play/<str:token>/<int:generation>/master.m3u8", playback.master, name="play-master"),
     path("play/<str:token>/<int:generation>/manifest.mpd", playback.dash, name="play-dash"),
+    path("play/<str:token>/<int:generation>/<slug:rendition>.mp4", playback.movie, name="play-movie"),
     path("play/<str:token>/<int:generation>/<slug:rendition>/index.m3u8", playback.index, name="play-index"),
     path("play/<str:token>/<int:generation>/<slug:rendition>/init.mp4", playback.init, name="play-init"),
     path("play/<str:token>/<int:generation>/<slug:rendition>/<int:number>.m4s", playback.segment, name="play-segment"),
