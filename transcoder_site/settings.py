@@ -77,6 +77,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"JobState": "jobs.representations.JOB_STATES"},  # several documents have a `state`
 }
 
 # A message is only a wake-up: acknowledged early, never waited for, never retried, no result. docs/adr/0005 says why.
