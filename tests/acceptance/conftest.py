@@ -33,6 +33,7 @@ def stack() -> Iterator[Stack]:
     """The product on servers of its own; everything is ended with the run."""
     home = Home(RUNS / f"{os.getpid()}-stack")
     with home.locked():
+        home.port("api")  # any free one: the usual one may be somebody's `make run`
         stack = Stack(home, durable=False, environ={"PATH": os.environ["PATH"], **SHORT_TIMES})
         try:
             stack.start()
