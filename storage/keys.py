@@ -4,6 +4,7 @@ from uuid import UUID
 
 from storage.errors import InvalidKey
 
+MOVIE_NAME = "movie.mp4"
 _MAX_KEY_BYTES = 1024
 _MAX_NAME_BYTES = 255
 
@@ -42,7 +43,7 @@ def init_key(prefix: str) -> str:
 
 
 def movie_key(prefix: str) -> str:
-    return f"{prefix}movie.mp4"
+    return f"{prefix}{MOVIE_NAME}"
 
 
 def check_key(key: str) -> str:

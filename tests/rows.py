@@ -34,7 +34,7 @@ def a_policy(*, chunk_seconds: int = 8, retry: RetryConfig | None = None) -> Job
     )
 
 
-def some_facts(*, seconds: int = 40, sound: bool = True) -> dict[str, object]:
+def some_facts(*, seconds: int = 40, sound: bool = True, width: int = 640, height: int = 360) -> dict[str, object]:
     """Facts of a 25 fps source, as inspection stores them."""
     facts = SourceFacts(
         demuxer="mov",
@@ -42,7 +42,7 @@ def some_facts(*, seconds: int = 40, sound: bool = True) -> dict[str, object]:
         video=VideoStream(
             index=0,
             codec="h264",
-            display=Resolution(width=640, height=360),
+            display=Resolution(width=width, height=height),
             rotation=0,
             pixel_format="yuv420p",
             interlaced=False,
@@ -76,10 +76,13 @@ def an_uploaded_video(owner: Owner | None = None) -> Video:
     )
 
 
-def a_video(owner: Owner | None = None, *, seconds: int = 40, sound: bool = True) -> Video:
+def a_video(
+    owner: Owner | None = None, *, seconds: int = 40, sound: bool = True, width: int = 640, height: int = 360
+) -> Video:
     """An inspected video of 40 s: ten segments."""
     video = an_uploaded_video(owner)
-    video_mark_inspected(video=video, facts=some_facts(seconds=seconds, sound=sound), media={}, warnings=[])
+    facts = some_facts(seconds=seconds, sound=sound, width=width, height=height)
+    video_mark_inspected(video=video, facts=facts, media={}, warnings=[])
     video.refresh_from_db()
     return video
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from jobs.outcomes import job_complete
 from jobs.steps import StepWork
-from storage.keys import generation_prefix
+from storage.keys import MOVIE_NAME, generation_prefix
 from transcoding.boxes import read_init
 from transcoding.errors import VerificationFailed
 from transcoding.manifests import INIT_NAME
@@ -42,12 +42,12 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
 def _tidy(work: StepWork, generation: Generation, runs: Sequence[SegmentRun], tools: Tools) -> int:
     """Delete what lost attempts uploaded and nobody points to; all steps that could still publish are done."""
     wanted = {segment.key for run in runs for segment in run_segments(run)}
-    wanted |= {rendition.init_key for rendition in work.renditions}
+    wanted |= {key for rendition in work.renditions for key in (rendition.init_key, rendition.mp4_key)}
     prefix = generation_prefix(work.video.id, generation.number)
     garbage = [
         stored.key
         for stored in tools.store.list(prefix)
-        if stored.key.endswith((SEGMENT_SUFFIX, INIT_NAME)) and stored.key not in wanted
+        if stored.key.endswith((SEGMENT_SUFFIX, INIT_NAME, MOVIE_NAME)) and stored.key not in wanted
     ]
     tools.store.delete(garbage)
     return len(garbage)

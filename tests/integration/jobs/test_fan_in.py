@@ -11,13 +11,13 @@ from django.db.models import F
 from jobs.claim import Claim
 from jobs.leases import LeaseLost
 from jobs.models import Event, Job, Step
-from jobs.outcomes import job_complete
+from jobs.outcomes import job_complete, rendition_remuxed
 from jobs.services import job_cancel
 from jobs.steps import step_begin, step_complete, step_publish
 from jobs.transitions import JobPhase, JobState, StepKind, StepState
 from tests.rows import a_job, a_run, a_video, claim_or_none, claimed, state_of
 from videos.models import Generation, Rendition, Video
-from videos.services import RenditionProof
+from videos.services import MovieFacts, RenditionProof
 from videos.states import GenerationState, RenditionState
 
 MANY_CHUNKS_SECONDS = 8 * 4 * 2
@@ -79,6 +79,43 @@ def test_a_job_from_its_first_step_to_completed() -> None:
         "job.started",
         "job.completed",
     ]
+
+
+@pytest.mark.django_db
+def test_remuxes_wait_for_all_encoding_and_finish_waits_for_them() -> None:
+    job = a_job(a_video(seconds=16, width=1280, height=720), output_format=["mp4"])
+    rungs = list(Rendition.objects.filter(kind="video").order_by("position"))
+    finish, remuxes = Step.objects.get(kind=StepKind.FINISH), Step.objects.filter(kind=StepKind.REMUX)
+    assert remuxes.count() == len(rungs) > 1
+    for _ in range(3):  # the sound and two chunks
+        assert {*remuxes.values_list("state", flat=True), state_of(finish.id)} == {StepState.WAITING}
+        _carry_out(claimed())
+    assert set(remuxes.values_list("state", flat=True)) == {StepState.READY}
+    job.refresh_from_db()
+    assert job.open_steps == len(rungs)
+    for rung in rungs:
+        assert state_of(finish.id) is StepState.WAITING
+        claim = claimed()
+        assert (claim.kind, claim.payload) == (StepKind.REMUX, {"rendition": rung.name})
+        step_begin(claim=claim)
+        assert Job.objects.get().phase == JobPhase.FINISHING
+        movie = MovieFacts(rendition_id=rung.id, key=f"{rung.name}.mp4", size=5, sha256="c")
+        rendition_remuxed(claim=claim, movie=movie, result={})
+        rendition_remuxed(claim=claim, movie=movie, result={})  # the answer to the first commit was lost
+    assert state_of(finish.id) is StepState.READY
+    assert set(Rendition.objects.filter(kind="video").values_list("mp4_size", "mp4_sha256")) == {(5, "c")}
+
+
+@pytest.mark.django_db
+def test_a_remux_without_its_lease_names_no_file() -> None:
+    job = a_job(a_video(seconds=4, sound=False), output_format="mp4")
+    _carry_out(claimed())
+    claim = claimed()
+    job_cancel(owner=job.owner, job_id=job.id)
+    movie = MovieFacts(rendition_id=Rendition.objects.get().id, key="k", size=5, sha256="c")
+    with pytest.raises(LeaseLost):
+        rendition_remuxed(claim=claim, movie=movie, result={})
+    assert Rendition.objects.get().mp4_key == ""
 
 
 @pytest.mark.django_db

@@ -15,9 +15,18 @@ from storage.keys import init_key, run_prefix, segment_key
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_video
+from videos import wiring
 from videos.delivery import Delivery
 from videos.models import Generation, Rendition, Video
-from videos.services import RenditionProof, RunFacts, generation_complete, run_publish, video_mark_deleting
+from videos.services import (
+    MovieFacts,
+    RenditionProof,
+    RunFacts,
+    generation_complete,
+    movie_publish,
+    run_publish,
+    video_mark_deleting,
+)
 from videos.tokens import token_make
 
 SEGMENTS = 10
@@ -150,6 +159,29 @@ def test_a_segment_is_in_the_store(api: httpx.Client, played: Played) -> None:
 def test_sound_says_that_it_is_sound(api: httpx.Client, played: Played) -> None:
     answer = httpx.get(str(api.base_url) + played.address("audio/init.mp4"), follow_redirects=True)
     assert answer.headers["content-type"] == "audio/mp4"
+
+
+def test_a_movie_is_in_the_store(api: httpx.Client, played: Played, store: ObjectStore) -> None:
+    put_movie(store, played)
+    answer = api.get(played.address("360p.mp4"))
+    assert answer.status_code == 302
+    stored = httpx.get(answer.headers["location"], headers={"Range": "bytes=2-4"})
+    assert (stored.status_code, stored.content) == (206, b"mov")
+    assert stored.headers["content-type"] == "video/mp4"
+    assert_not_found(api.get(played.address("audio.mp4")))
+
+
+def put_movie(store: ObjectStore, played: Played) -> None:
+    store.put("videos/movie.mp4", b"a movie", "video/mp4")
+    (pictures, _) = played.renditions
+    movie_publish(movie=MovieFacts(rendition_id=pictures.id, key="videos/movie.mp4", size=7, sha256="c"))
+
+
+def test_a_movie_comes_with_the_complete_generation(api: httpx.Client, building: Played, store: ObjectStore) -> None:
+    put_movie(store, building)
+    assert_not_found(api.get(building.address("360p.mp4")))
+    building.complete()
+    assert api.get(building.address("360p.mp4")).status_code == 302
 
 
 def test_head_is_answered_here_because_a_signature_is_for_one_method(api: httpx.Client, played: Played) -> None:
@@ -311,6 +343,16 @@ def test_ranges_are_served(api: httpx.Client, proxied: Played) -> None:
         assert (answer.status_code, answer.content) == (status, expected)
         assert answer.headers["content-length"] == str(len(expected))
         assert ("content-range" in answer.headers) == (status == 206)
+
+
+def test_a_part_of_a_movie_is_served(api: httpx.Client, proxied: Played) -> None:
+    store = wiring.delivery().store
+    put_movie(store, proxied)
+    answer = api.get(proxied.address("360p.mp4"), headers={"Range": "bytes=2-"})
+    assert (answer.status_code, answer.content) == (206, b"movie")
+    assert answer.headers["content-range"] == "bytes 2-6/7"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_a_range_that_is_not_there_is_refused(api: httpx.Client, proxied: Played) -> None:

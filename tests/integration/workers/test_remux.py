@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -17,7 +18,7 @@ from jobs.models import Job, Step
 from jobs.services import job_cancel
 from jobs.steps import step_begin
 from jobs.transitions import StepKind
-from storage.keys import video_prefix
+from storage.keys import movie_key, run_prefix, video_prefix
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 from tests.mill import Mill
 from tests.rows import expire
@@ -121,6 +122,13 @@ def test_another_attempt_makes_another_object(tools: Tools, runner: StepRunner, 
     assert encoded.state == "completed"
     (key,) = movies(tools, encoded)
     assert f"{claim.step_id}-a2/" in key
+
+
+def test_what_a_lost_attempt_stored_is_cleared_away(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+    lost = movie_key(run_prefix(encoded.video_id, 1, "180p", uuid4(), 1))
+    tools.store.put(lost, b"a worker was killed after it stored this", "video/mp4")
+    runner.work("cpu")
+    assert movies(tools, encoded) == [Rendition.objects.get(kind="video").mp4_key]
 
 
 def test_the_second_call_after_an_unknown_commit_is_quiet(tools: Tools, encoded: Job) -> None:
