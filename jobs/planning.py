@@ -77,6 +77,7 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, policy: JobPolicy
             kind=kind,
             ordinal=ordinal,
             state=StepState.WAITING if kind is StepKind.FINISH else StepState.READY,
+            lead_seconds=lead,
             rank_at=Now() - timedelta(seconds=lead),
             units_total=units,
             payload=payload,
