@@ -6,14 +6,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from access.models import Owner
 from access.services import default_owner
 from api.pagination import CursorPages
 from api.problems import not_found
 from api.schema import PAGE_PARAMETERS, page_of
 from jobs.representations import JobDocument
-from jobs.requests import JobFilter, TranscodeRequest
+from jobs.requests import JobFilter, ReprioritizeRequest, TranscodeRequest
 from jobs.selectors import job_views, jobs_of
-from jobs.services import job_create, video_delete
+from jobs.services import job_cancel, job_create, job_reprioritize, job_retry, video_delete
 from jobs.wiring import job_policy
 from videos.apis import VideoDetailApi
 
@@ -53,6 +54,41 @@ class JobDetailApi(APIView):
             raise not_found("job")
         (view,) = job_views([job])
         return Response(JobDocument(view).data)
+
+
+class JobCancelApi(APIView):
+    @extend_schema(operation_id="job_cancel", request=None, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """End a job that is not over yet, whatever it is doing. What it published is kept for a retry."""
+        owner = default_owner()
+        job_cancel(owner=owner, job_id=job_id)
+        return _shown(owner, job_id)
+
+
+class JobRetryApi(APIView):
+    @extend_schema(operation_id="job_retry", request=None, responses={202: JobDocument})
+    def post(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """Do a failed or cancelled job after all, going on with what it published while that is still there."""
+        owner = default_owner()
+        job_retry(owner=owner, job_id=job_id, policy=job_policy())
+        return _shown(owner, job_id, status=202)
+
+
+class JobReprioritizeApi(APIView):
+    @extend_schema(operation_id="job_reprioritize", request=ReprioritizeRequest, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Change how urgent a queued or running job is. How long it has waited still counts."""
+        asked = ReprioritizeRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        owner = default_owner()
+        priority = asked.validated_data["priority"]
+        job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=job_policy().rank)
+        return _shown(owner, job_id)
+
+
+def _shown(owner: Owner, job_id: UUID, *, status: int = 200) -> Response:
+    (view,) = job_views([jobs_of(owner).get(id=job_id)])
+    return Response(JobDocument(view).data, status)
 
 
 class VideoApi(VideoDetailApi):

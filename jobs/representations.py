@@ -30,7 +30,7 @@ class JobDocument(serializers.Serializer[Any]):
         [phase.value for phase in JobPhase], help_text="What an unfinished job is doing; empty when it is over."
     )
     priority = serializers.IntegerField()
-    progress = serializers.IntegerField(help_text="0 to 100; never goes back.")
+    progress = serializers.IntegerField(help_text="0 to 100. Goes back only where a retry has to begin anew.")
     speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second.")
     eta_seconds = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()

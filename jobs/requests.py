@@ -107,6 +107,12 @@ class TranscodeRequest(StrictSerializer):
         return attrs
 
 
+class ReprioritizeRequest(StrictSerializer):
+    """How urgent a job is from now on."""
+
+    priority = PriorityField(help_text="0 to 100, higher first, or low, medium, high.")
+
+
 class JobFilter(serializers.Serializer[Any]):
     """How a list of jobs may be narrowed down."""
 
