@@ -1,7 +1,7 @@
 from uuid import UUID
 
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -11,7 +11,8 @@ from access.services import default_owner
 from api.pagination import CursorPages
 from api.problems import not_found
 from api.schema import PAGE_PARAMETERS, page_of
-from jobs.representations import JobDocument
+from jobs.previews import job_plan_document, job_preview
+from jobs.representations import JobDocument, PlanDocument
 from jobs.requests import JobFilter, ReprioritizeRequest, TranscodeRequest
 from jobs.selectors import job_views, jobs_of
 from jobs.services import job_cancel, job_create, job_reprioritize, job_retry, video_delete
@@ -20,15 +21,27 @@ from videos.apis import VideoDetailApi
 
 
 class VideoTranscodeApi(APIView):
-    @extend_schema(operation_id="video_transcode", request=TranscodeRequest, responses={202: JobDocument})
+    @extend_schema(
+        operation_id="video_transcode",
+        request=TranscodeRequest,
+        responses={
+            200: OpenApiResponse(PlanDocument, description="A dry run: what would be done. Nothing was queued."),
+            202: OpenApiResponse(JobDocument, description="The job, whose address is in `Location`."),
+        },
+    )
     def post(self, request: Request, video_id: UUID) -> Response:
-        """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made."""
+        """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made.
+
+        A dry run answers with the plan instead, and needs a video that has been inspected.
+        """
         asked = TranscodeRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         wanted = dict(asked.validated_data)
         policy = job_policy()
         priority = wanted.pop("priority", policy.rank.default_priority)
         owner = default_owner()
+        if wanted.pop("dry_run", False):
+            return Response(job_preview(owner=owner, video_id=video_id, request=wanted, policy=policy))
         job = job_create(owner=owner, video_id=video_id, request=wanted, priority=priority, policy=policy)
         (view,) = job_views([jobs_of(owner).get(id=job.id)])
         return Response(JobDocument(view).data, 202, headers={"Location": reverse("job-detail", args=[job.id])})
@@ -54,6 +67,16 @@ class JobDetailApi(APIView):
             raise not_found("job")
         (view,) = job_views([job])
         return Response(JobDocument(view).data)
+
+
+class JobPlanApi(APIView):
+    @extend_schema(operation_id="job_plan", responses=PlanDocument)
+    def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """Show what a job does in full: renditions, chunks, commands, why each choice was made, and how long it takes.
+
+        In commands, names in braces stand for the source, the outputs and the progress pipe.
+        """
+        return Response(job_plan_document(owner=default_owner(), job_id=job_id, policy=job_policy()))
 
 
 class JobCancelApi(APIView):

@@ -61,6 +61,15 @@ class WholeNumber(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class YesOrNo(serializers.BooleanField):
+    """A JSON boolean; text and numbers that look like one are refused, as the schema says."""
+
+    def to_internal_value(self, data: object) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 @extend_schema_field(
     {
         "oneOf": [
@@ -99,6 +108,7 @@ class TranscodeRequest(StrictSerializer):
     ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
     output_format = OneOf(choices=["hls"], default="hls")
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+    dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         single = [name for name in ("resolution", "bitrate") if name in attrs]

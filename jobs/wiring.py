@@ -29,6 +29,8 @@ def job_policy() -> JobPolicy:
             max_chunks=config.limits.max_chunks,
             max_renditions=config.limits.max_renditions,
         ),
+        silence_seconds=config.lease.node_silence_seconds,
+        ffmpeg_threads=config.execution.ffmpeg_threads,
     )
 
 
