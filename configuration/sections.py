@@ -198,7 +198,16 @@ class JanitorConfig:
 class EncodeConfig:
     """How a video is cut and encoded. Segments and GOPs are fixed by the media contract."""
 
-    chunk_seconds: int = setting(60, minimum=4, help="Length of a chunk aimed at; one chunk is one run of ffmpeg.")
+    chunk_work_seconds: int = setting(
+        60, minimum=5, help="How long a worker should work on one chunk, at the speed measured on earlier chunks."
+    )
+    min_chunk_seconds: int = setting(4, minimum=1, help="Shortest chunk, in seconds of video; at least one segment.")
+    max_chunk_seconds: int = setting(300, minimum=4, help="Longest chunk, in seconds of video.")
+    assumed_pixels_per_second: int = setting(
+        40_000_000,
+        minimum=1000,
+        help="Pixels of all renditions that a slot encodes per second with preset veryfast, until that was measured.",
+    )
     x264_preset: str = setting(
         "veryfast",
         choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"),
@@ -208,7 +217,8 @@ class EncodeConfig:
     decode_sample_every: int = setting(1, minimum=1, help="Every how many chunks one segment is decoded as a check.")
 
     def problems(self) -> Iterator[str]:
-        yield from ()
+        if self.min_chunk_seconds > self.max_chunk_seconds:
+            yield "TRANSCODER_MIN_CHUNK_SECONDS must be at most TRANSCODER_MAX_CHUNK_SECONDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +230,7 @@ class LimitConfig:
     max_frame_rate: int = setting(240, minimum=1, help="Highest frame rate of a source.")
     max_streams: int = setting(64, minimum=1, help="Most streams in one file.")
     max_chunks: int = setting(2000, minimum=1, help="Most chunks of one job.")
+    max_renditions: int = setting(12, minimum=1, help="Most video renditions of one job.")
 
     def problems(self) -> Iterator[str]:
         yield from ()

@@ -15,7 +15,7 @@ from execution import daemons
 from storage.wiring import store_from
 
 # Two slots are kept busy and the seams of a short clip are seen; production encodes longer chunks.
-DEFAULTS = {"TRANSCODER_CHUNK_SECONDS": "16", "TRANSCODER_DRAIN_GRACE_SECONDS": "3"}
+DEFAULTS = {"TRANSCODER_MAX_CHUNK_SECONDS": "16", "TRANSCODER_DRAIN_GRACE_SECONDS": "3"}
 
 
 def _quiet(_line: str) -> None:

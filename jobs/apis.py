@@ -1,33 +1,47 @@
 from uuid import UUID
 
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from access.models import Owner
 from access.services import default_owner
 from api.pagination import CursorPages
 from api.problems import not_found
 from api.schema import PAGE_PARAMETERS, page_of
-from jobs.representations import JobDocument, OutputsDocument, outputs_document
-from jobs.requests import JobFilter, TranscodeRequest
+from jobs.previews import job_plan_document, job_preview
+from jobs.representations import JobDocument, OutputsDocument, PlanDocument, outputs_document
+from jobs.requests import JobFilter, ReprioritizeRequest, TranscodeRequest
 from jobs.selectors import job_renditions, job_views, jobs_of
-from jobs.services import job_create, video_delete
+from jobs.services import job_cancel, job_create, job_reprioritize, job_retry, video_delete
 from jobs.wiring import job_policy
 from videos.apis import VideoDetailApi
 
 
 class VideoTranscodeApi(APIView):
-    @extend_schema(operation_id="video_transcode", request=TranscodeRequest, responses={202: JobDocument})
+    @extend_schema(
+        operation_id="video_transcode",
+        request=TranscodeRequest,
+        responses={
+            200: OpenApiResponse(PlanDocument, description="A dry run: what would be done. Nothing was queued."),
+            202: OpenApiResponse(JobDocument, description="The job, whose address is in `Location`."),
+        },
+    )
     def post(self, request: Request, video_id: UUID) -> Response:
-        """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made."""
+        """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made.
+
+        A dry run answers with the plan instead, and needs a video that has been inspected.
+        """
         asked = TranscodeRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         wanted = dict(asked.validated_data)
         policy = job_policy()
         priority = wanted.pop("priority", policy.rank.default_priority)
         owner = default_owner()
+        if wanted.pop("dry_run", False):
+            return Response(job_preview(owner=owner, video_id=video_id, request=wanted, policy=policy))
         job = job_create(owner=owner, video_id=video_id, request=wanted, priority=priority, policy=policy)
         (view,) = job_views([jobs_of(owner).get(id=job.id)])
         return Response(JobDocument(view).data, 202, headers={"Location": reverse("job-detail", args=[job.id])})
@@ -63,6 +77,51 @@ class JobOutputsApi(APIView):
         if job is None:
             raise not_found("job")
         return Response(outputs_document(job, job_renditions(job), request))
+
+
+class JobPlanApi(APIView):
+    @extend_schema(operation_id="job_plan", responses=PlanDocument)
+    def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """Show what a job does in full: renditions, chunks, commands, why each choice was made, and how long it takes.
+
+        In commands, names in braces stand for the source, the outputs and the progress pipe.
+        """
+        return Response(job_plan_document(owner=default_owner(), job_id=job_id, policy=job_policy()))
+
+
+class JobCancelApi(APIView):
+    @extend_schema(operation_id="job_cancel", request=None, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """End a job that is not over yet, whatever it is doing. What it published is kept for a retry."""
+        owner = default_owner()
+        job_cancel(owner=owner, job_id=job_id)
+        return _shown(owner, job_id)
+
+
+class JobRetryApi(APIView):
+    @extend_schema(operation_id="job_retry", request=None, responses={202: JobDocument})
+    def post(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """Do a failed or cancelled job after all, going on with what it published while that is still there."""
+        owner = default_owner()
+        job_retry(owner=owner, job_id=job_id, policy=job_policy())
+        return _shown(owner, job_id, status=202)
+
+
+class JobReprioritizeApi(APIView):
+    @extend_schema(operation_id="job_reprioritize", request=ReprioritizeRequest, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Change how urgent a queued or running job is. How long it has waited still counts."""
+        asked = ReprioritizeRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        owner = default_owner()
+        priority = asked.validated_data["priority"]
+        job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=job_policy().rank)
+        return _shown(owner, job_id)
+
+
+def _shown(owner: Owner, job_id: UUID, *, status: int = 200) -> Response:
+    (view,) = job_views([jobs_of(owner).get(id=job_id)])
+    return Response(JobDocument(view).data, status)
 
 
 class VideoApi(VideoDetailApi):

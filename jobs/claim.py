@@ -14,39 +14,53 @@ from jobs.transitions import StepKind
 
 CANDIDATES = 64
 """Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""
-FEWEST_PER_OWNER = 4
+FEWEST_PER_LANE = 2
 
-# Walks the partial index from owner to owner, takes each one's best few, and sorts only those. Ranks within one bucket
-# count as equal, so that the owner with fewer running steps goes first. The constant limit inside the computed one
-# keeps the planner from thinking that all ready steps are read, and from compiling the statement because of that.
+# Walks the partial index from lane to lane (an owner and a lead, see jobs.rank), takes each one's best few, and sorts
+# only those. The constant limit inside the computed one keeps the planner from thinking that all ready steps are read,
+# and from compiling the statement because of that.
 _CLAIM = """
-WITH RECURSIVE owners AS (
-    (SELECT owner_id FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s ORDER BY owner_id LIMIT 1)
+WITH RECURSIVE lanes AS (
+    (SELECT owner_id, lead_seconds FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s
+     ORDER BY owner_id, lead_seconds LIMIT 1)
   UNION ALL
-    SELECT (SELECT step.owner_id FROM jobs_step step
-            WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id > owners.owner_id
-            ORDER BY step.owner_id LIMIT 1)
-    FROM owners WHERE owners.owner_id IS NOT NULL
+    SELECT further.owner_id, further.lead_seconds FROM lanes CROSS JOIN LATERAL (
+        SELECT step.owner_id, step.lead_seconds FROM jobs_step step
+        WHERE step.state = 'ready' AND step.queue = %(queue)s
+          AND (step.owner_id, step.lead_seconds) > (lanes.owner_id, lanes.lead_seconds)
+        ORDER BY step.owner_id, step.lead_seconds LIMIT 1
+    ) further
 ), busy AS (
     SELECT owner_id, count(*) AS running FROM jobs_step WHERE state = 'running' GROUP BY owner_id
-), best AS (
-    SELECT few.id,
-           floor(extract(epoch FROM few.rank_at) / %(bucket_seconds)s) AS bucket,
-           coalesce(busy.running, 0) AS running
-    FROM owners
+), turns AS MATERIALIZED (
+    SELECT owner_id, lead_seconds, (
+        SELECT served.claimed_at - served.lead_seconds * interval '1 second' FROM jobs_step served
+        WHERE served.queue = %(queue)s AND served.owner_id = lanes.owner_id
+          AND served.lead_seconds = lanes.lead_seconds AND served.claimed_at IS NOT NULL
+        ORDER BY served.claimed_at DESC LIMIT 1
+    ) AS not_before
+    FROM lanes
+), few AS MATERIALIZED (
+    SELECT best.*, coalesce(busy.running, 0) AS running, greatest(best.rank_at, turns.not_before) AS turn_at
+    FROM turns
     CROSS JOIN LATERAL (
-        SELECT many.id, many.rank_at FROM (
-            SELECT step.id, step.rank_at FROM jobs_step step
-            WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
+        SELECT many.* FROM (
+            SELECT step.id, step.rank_at, step.ordinal FROM jobs_step step
+            WHERE step.state = 'ready' AND step.queue = %(queue)s
+              AND step.owner_id = turns.owner_id AND step.lead_seconds = turns.lead_seconds
             ORDER BY step.rank_at, step.ordinal LIMIT %(candidates)s
-        ) many LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM owners)
-    ) few
-    LEFT JOIN busy ON busy.owner_id = owners.owner_id
+        ) many LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM lanes)
+    ) best
+    LEFT JOIN busy ON busy.owner_id = turns.owner_id
+), best AS (
+    SELECT id, running, turn_at, rank_at, ordinal,
+           floor(extract(epoch FROM turn_at - min(turn_at) OVER ()) / %(bucket_seconds)s) AS bucket
+    FROM few ORDER BY bucket, running, turn_at, rank_at, ordinal, id LIMIT %(candidates)s
 ), chosen AS (
     SELECT step.id FROM best JOIN jobs_step step ON step.id = best.id
     WHERE step.state = 'ready'
       AND NOT EXISTS (SELECT FROM jobs_node WHERE name = %(node)s AND state = 'draining')
-    ORDER BY best.bucket, best.running, step.rank_at, step.ordinal, step.id
+    ORDER BY best.bucket, best.running, best.turn_at, best.rank_at, best.ordinal, best.id
     LIMIT 1 FOR UPDATE OF step SKIP LOCKED
 )
 UPDATE jobs_step step
@@ -84,7 +98,7 @@ def step_claim(*, queue: str, node: str, pid: int, lease_seconds: float, rank: R
         "lease_seconds": lease_seconds,
         "bucket_seconds": rank_bucket_seconds(rank),
         "candidates": CANDIDATES,
-        "fewest": FEWEST_PER_OWNER,
+        "fewest": FEWEST_PER_LANE,
     }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from jobs.events import event_append
 from jobs.models import Job, Step
 from jobs.moves import job_move
-from jobs.retry import Failure
+from jobs.retry import Failure, keeps_output
 from jobs.transitions import JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
 from storage.keys import generation_prefix, video_prefix
@@ -17,9 +17,9 @@ from videos.services import generation_lose, video_reject
 
 
 def job_fail(*, job: Job, failure: Failure) -> None:
-    """End a locked job that cannot be done. What it made is removed, unless another try could use it."""
+    """End a locked job that cannot be done. What it made is removed, unless a retry could use it."""
     _job_end(job, JobState.FAILED, failure)
-    if not failure.retryable and job.generation_id:
+    if job.generation_id and not keeps_output(failure):
         number = Generation.objects.values_list("number", flat=True).get(id=job.generation_id)
         purge_request(video=job.video, prefix=generation_prefix(job.video_id, number))
 
@@ -69,7 +69,10 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
 
 
 def purge_request(*, video: Video, prefix: str) -> None:
-    """Have every object under a prefix removed, once no cancelled step can still be writing there."""
+    """Have every object under a prefix removed, once no cancelled step can still be writing there.
+
+    The caller holds the lock of the video, or of the only job that could take the prefix up again.
+    """
     until = _leases_end(video)
     Step.objects.create(
         owner_id=video.owner_id,
@@ -81,6 +84,17 @@ def purge_request(*, video: Video, prefix: str) -> None:
         payload={"prefix": prefix},
     )
     dispatcher_wake()
+
+
+def purge_withdraw(*, video: Video, prefix: str) -> bool:
+    """Call off the removal of a prefix. False: it has begun, and nothing there may be pointed to any more.
+
+    A claim that is made at this moment is waited for: then the purge has begun.
+    """
+    purges = Step.objects.filter(video=video, kind=StepKind.PURGE, payload__prefix=prefix)
+    not_begun = purges.filter(state__in=(StepState.READY, StepState.DELAYED), attempt=0)
+    not_begun.update(state=StepState.CANCELLED, finished_at=Now(), not_before=None)
+    return not purges.exclude(state=StepState.CANCELLED).exists()
 
 
 def _leases_end(video: Video) -> datetime | None:

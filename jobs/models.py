@@ -69,7 +69,8 @@ class Step(models.Model):
 
     `attempt` is the fencing token. `failures` are those it was charged with; `barren_attempts` counts the attempts in
     a row, a running one included, that published nothing new. Units are segment numbers, published in all renditions
-    the step makes. `payload` says what to do, `result` what came of it.
+    the step makes. `payload` says what to do, `result` what came of it. `rank_at` is the moment it became ready less
+    its lead; ready steps of one owner with one lead wait in one lane (see jobs.rank).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -81,6 +82,7 @@ class Step(models.Model):
     ordinal = models.PositiveIntegerField(default=0)
     queue = models.TextField(default="cpu")
     state = models.TextField(default=StepState.READY.value)
+    lead_seconds = models.IntegerField(db_default=0)
     rank_at = models.DateTimeField()
     not_before = models.DateTimeField(null=True)
     attempt = models.PositiveIntegerField(default=0)
@@ -102,9 +104,19 @@ class Step(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["queue", "owner", "rank_at", "ordinal"],
+                fields=["queue", "owner", "lead_seconds", "rank_at", "ordinal"],
                 name="jobs_step_ready",
                 condition=_in_state(StepState.READY),
+            ),
+            models.Index(
+                fields=["queue", "owner", "lead_seconds", "claimed_at"],
+                name="jobs_step_served",
+                condition=Q(claimed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["queue", "finished_at"],
+                name="jobs_step_measured",
+                condition=Q(kind=StepKind.CHUNK.value) & _in_state(StepState.DONE),
             ),
             models.Index(fields=["lease_expires_at"], name="jobs_step_lease", condition=_in_state(StepState.RUNNING)),
             models.Index(fields=["not_before"], name="jobs_step_delayed", condition=_in_state(StepState.DELAYED)),

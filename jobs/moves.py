@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from django.db.models import Expression
 
 from jobs.models import Job
@@ -9,7 +11,7 @@ class IllegalMove(Exception):
 
 
 def job_move(
-    *, job: Job, to: JobState, phase: JobPhase, **changes: Expression | str | bool | dict[str, object]
+    *, job: Job, to: JobState, phase: JobPhase, **changes: Expression | str | int | datetime | dict[str, object] | None
 ) -> None:
     """Move a locked job to its next state, with what changes along; the only way a job's state ever changes."""
     if job.state not in job_sources(to):

@@ -1,8 +1,10 @@
-"""What worker nodes say about themselves."""
+"""What worker nodes say about themselves, and what operators order them to do."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from jobs.models import Node, NodeState
@@ -27,3 +29,21 @@ def node_heartbeat(*, name: str) -> NodeState | None:
 def node_remove(*, name: str) -> None:
     """Forget a worker that ends in an orderly way, so that no ticket is meant for it."""
     Node.objects.filter(name=name).delete()
+
+
+@transaction.atomic
+def node_order(*, name: str, state: NodeState) -> bool:
+    """Have a node drain, or take steps again. False: no node has that name."""
+    found = Node.objects.filter(name=name).update(state=state)
+    if found:
+        dispatcher_wake()
+    return bool(found)
+
+
+def slots_alive(*, queue: str, silence_seconds: float) -> int:
+    """How many steps of a queue can run at a time on the nodes that are there and take work."""
+    alive = Node.objects.filter(
+        queues__contains=[queue], state=NodeState.ACTIVE, last_seen__gt=Now() - timedelta(seconds=silence_seconds)
+    )
+    slots: int = alive.aggregate(slots=Sum("slots", default=0))["slots"]
+    return slots

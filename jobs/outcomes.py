@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 from django.db import transaction
@@ -92,17 +93,24 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
     event_append(job_id=job.id, type="job.completed", data={"generation": generation.number})
 
 
+def retried_metadata(job: Job, segments_kept: int) -> dict[str, object]:
+    """What is remembered of a job's tries: how many retries there were, and what the last one found published."""
+    return {"retries": int(job.metadata.get("retries", 0)) + 1, "segments_kept": segments_kept}
+
+
 def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
-    """How a job was processed; its speed is seconds of video per second since it started."""
+    """How a job was processed; its speed is seconds of video per second since it was started or retried."""
     taken = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
     elapsed: timedelta = Job.objects.annotate(taken=taken).values_list("taken", flat=True).get(id=job.id)
     seconds = max(elapsed.total_seconds(), 0.001)
+    encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), plan.total_segments))
     return {
+        **job.metadata,
         "gpu_enabled": False,
         "gpu_fallback": False,
         "cpu_codec": plan.encoder.ffmpeg_name,
         "processing_time_seconds": round(seconds, 3),
-        "processing_speed": round(float(plan.grid.duration) / seconds, 3),
+        "processing_speed": round(float(encoded) / seconds, 3),
     }
 
 

@@ -11,9 +11,11 @@ from jobs.formats import HLS, MP4, output_formats
 from jobs.models import Job, Step
 from jobs.policy import JobPolicy
 from jobs.rank import rank_lead_seconds
+from jobs.speeds import throughput_measured
 from jobs.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from transcoding import records
+from transcoding.encoders import VIDEO_ENCODERS
 from transcoding.media import SourceFacts
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 from videos.models import Generation, Video
@@ -21,12 +23,14 @@ from videos.services import RenditionPlan, generation_create
 from videos.states import RenditionKind
 
 AUDIO_TIMESCALE = 48_000
+QUEUE = "cpu"
+"""Where all steps are done as long as every encoder runs on the CPU."""
 
 
 def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
     """Plan a locked job of a locked, inspected video. Raises what `plan_job` raises, and then nothing is written."""
     facts = records.from_json(SourceFacts, video.facts)
-    plan = plan_job(facts, job_request(job.request), policy.plan)
+    plan = plan_for(facts=facts, request=job_request(job.request), policy=policy)
     generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
     steps = Step.objects.bulk_create(_steps(job, generation, plan, policy))
     open_steps = sum(step.kind not in AFTER_ENCODING for step in steps)
@@ -34,6 +38,13 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
     event_append(job_id=job.id, type="job.planned", data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
     return generation
+
+
+def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy) -> EncodePlan:
+    """Plan with chunks for the speed of the workers that will encode them. Raises what `plan_job` raises."""
+    encoder, preset = VIDEO_ENCODERS[request.codec], request.preset or policy.plan.preset
+    measured = throughput_measured(queue=QUEUE, encoder=encoder.ffmpeg_name, preset=preset)
+    return plan_job(facts, request, policy.plan, measured=measured)
 
 
 def job_request(stored: dict[str, Any]) -> JobRequest:
@@ -78,7 +89,9 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, policy: JobPolicy
             generation=generation,
             kind=kind,
             ordinal=ordinal,
+            queue=QUEUE,
             state=StepState.WAITING if kind in AFTER_ENCODING else StepState.READY,
+            lead_seconds=lead,
             rank_at=Now() - timedelta(seconds=lead),
             units_total=units,
             payload=payload,

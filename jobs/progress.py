@@ -14,21 +14,28 @@ _BEFORE_THE_END = 99
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Published and planned segments of a job's chunks and of its sound."""
+    """Published and planned segments of a job's chunks and of its sound; `chunks_kept` were there before it started."""
 
     chunks_done: int = 0
     chunks_total: int = 0
     audio_done: int = 0
     audio_total: int = 0
+    chunks_kept: int = 0
 
     @property
     def picture_fraction(self) -> Fraction:
         """Share of the video whose pictures are encoded."""
         return Fraction(self.chunks_done, self.chunks_total) if self.chunks_total else Fraction(0)
 
+    @property
+    def encoded_fraction(self) -> Fraction:
+        """Share of the video whose pictures were encoded since the job started, or was retried."""
+        new = max(0, self.chunks_done - self.chunks_kept)
+        return Fraction(new, self.chunks_total) if self.chunks_total else Fraction(0)
+
 
 def progress_percent(state: JobState, units: Units) -> int:
-    """Whole per cent; never goes back, since what is published stays, and is 100 only for a completed job."""
+    """Whole per cent, 100 only for a completed job; goes back only where a retry has to begin anew."""
     if state is JobState.COMPLETED:
         return 100
     if not units.chunks_total:
@@ -40,12 +47,12 @@ def progress_percent(state: JobState, units: Units) -> int:
 
 def encoding_speed(units: Units, duration_seconds: Fraction, elapsed: timedelta) -> float | None:
     """Seconds of video encoded per second since the job started, or None as long as there is nothing to tell."""
-    if not units.chunks_done or elapsed <= timedelta(0):
+    if not units.encoded_fraction or elapsed <= timedelta(0):
         return None
-    return round(float(units.picture_fraction * duration_seconds) / elapsed.total_seconds(), 3)
+    return round(float(units.encoded_fraction * duration_seconds) / elapsed.total_seconds(), 3)
 
 
 def seconds_left(units: Units, elapsed: timedelta) -> int | None:
     """How long it takes if it goes on as so far, or None as long as there is nothing to tell."""
-    done = float(units.picture_fraction)
-    return round(elapsed.total_seconds() * (1 - done) / done) if done else None
+    left, encoded = 1 - units.picture_fraction, units.encoded_fraction
+    return round(elapsed.total_seconds() * float(left / encoded)) if encoded else None

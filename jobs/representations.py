@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from jobs.models import Job
 from jobs.selectors import JobView
-from jobs.transitions import JobPhase, JobState
+from jobs.transitions import JobPhase, JobState, StepKind
 from videos.addresses import play_addresses
 from videos.models import Rendition
 from videos.outputs import ChecksumKind, OutputType, outputs_of
@@ -29,6 +29,71 @@ class JobLinks(serializers.Serializer[Any]):
     outputs = serializers.CharField()
     video = serializers.CharField()
     playback = serializers.CharField()
+    plan = serializers.CharField()
+
+
+class PlannedRendition(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    bitrate = serializers.IntegerField(help_text="Bits per second, on average.")
+    max_rate = serializers.IntegerField(help_text="Bits per second, at peaks.")
+    buffer_size = serializers.IntegerField(help_text="Bits.")
+    profile = serializers.CharField()
+    level = serializers.CharField()
+    codecs = serializers.CharField()
+    peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
+
+
+class PlannedSound(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    bitrate = serializers.IntegerField()
+    codecs = serializers.CharField()
+    peak_bandwidth = serializers.IntegerField()
+
+
+class PlannedStepDocument(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField([StepKind.AUDIO.value, StepKind.CHUNK.value])
+    ordinal = serializers.IntegerField()
+    first_segment = serializers.IntegerField()
+    segments = serializers.IntegerField()
+    start = serializers.FloatField(help_text="Seconds from the start of the video.")
+    duration = serializers.FloatField(help_text="Seconds.")
+    command = serializers.ListField(child=serializers.CharField(), help_text="Arguments of one run of ffmpeg.")
+
+
+class PlanReason(serializers.Serializer[Any]):
+    choice = serializers.CharField()
+    value = serializers.CharField()
+    because = serializers.CharField()
+
+
+class PlanEstimate(serializers.Serializer[Any]):
+    speed = serializers.FloatField(help_text="Seconds of video per second of one worker slot.")
+    work_seconds = serializers.FloatField(help_text="Seconds of one slot's work.")
+    slots = serializers.IntegerField(help_text="Worker slots that are there now.")
+    seconds = serializers.FloatField(allow_null=True, help_text="Seconds until the end if all of them were idle.")
+
+
+class PlanDocument(serializers.Serializer[Any]):
+    """What a job does or would do, and why."""
+
+    video_id = serializers.UUIDField()
+    job_id = serializers.UUIDField(allow_null=True, help_text="Null in a dry run.")
+    generation = serializers.IntegerField(allow_null=True, help_text="Null in a dry run.")
+    codec = serializers.CharField()
+    encoder = serializers.CharField()
+    preset = serializers.CharField()
+    frame_rate = serializers.FloatField()
+    duration = serializers.FloatField(help_text="Seconds.")
+    total_frames = serializers.IntegerField()
+    total_segments = serializers.IntegerField()
+    renditions = PlannedRendition(many=True)
+    audio = PlannedSound(allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    reasons = PlanReason(many=True)
+    steps = PlannedStepDocument(many=True)
+    estimate = PlanEstimate(allow_null=True)
 
 
 class JobDocument(serializers.Serializer[Any]):
@@ -39,7 +104,7 @@ class JobDocument(serializers.Serializer[Any]):
         [phase.value for phase in JobPhase], help_text="What an unfinished job is doing; empty when it is over."
     )
     priority = serializers.IntegerField()
-    progress = serializers.IntegerField(help_text="0 to 100; never goes back.")
+    progress = serializers.IntegerField(help_text="0 to 100. Goes back only where a retry has to begin anew.")
     speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second.")
     eta_seconds = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -55,7 +120,13 @@ class JobDocument(serializers.Serializer[Any]):
     def get_links(self, job: JobView) -> dict[str, str]:
         video = reverse("video-detail", args=[job.video_id])
         address = reverse("job-detail", args=[job.id])
-        return {"self": address, "outputs": f"{address}/outputs", "video": video, "playback": f"{video}/playback"}
+        return {
+            "self": address,
+            "outputs": f"{address}/outputs",
+            "plan": f"{address}/plan",
+            "video": video,
+            "playback": f"{video}/playback",
+        }
 
 
 class ChecksumDocument(serializers.Serializer[Any]):

@@ -62,6 +62,15 @@ class WholeNumber(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class YesOrNo(serializers.BooleanField):
+    """A JSON boolean; text and numbers that look like one are refused, as the schema says."""
+
+    def to_internal_value(self, data: object) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 @extend_schema_field(
     {
         "oneOf": [
@@ -123,12 +132,19 @@ class TranscodeRequest(StrictSerializer):
         default=HLS, help_text="HLS and DASH are always made; mp4 adds a progressive file for each rendition."
     )
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+    dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         single = [name for name in ("resolution", "bitrate") if name in attrs]
         if "ladder" in attrs and single:
             raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
         return attrs
+
+
+class ReprioritizeRequest(StrictSerializer):
+    """How urgent a job is from now on."""
+
+    priority = PriorityField(help_text="0 to 100, higher first, or low, medium, high.")
 
 
 class JobFilter(serializers.Serializer[Any]):

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 from configuration import RetryConfig
-from transcoding.errors import InputRejected, TranscodeError
+from transcoding.errors import InputChanged, InputRejected, TranscodeError
 
 POISON = "poison"
 """Code of a step that kept losing its workers and got nowhere."""
+
+INCURABLE = frozenset({InputRejected.code, InputChanged.code})
+"""Codes of jobs whose source turned out to be bad or gone while they were encoded: asking again cannot help."""
 
 _MOST_DOUBLINGS = 30
 
@@ -27,6 +30,14 @@ class Failure:
 
 
 WORKER_LOST = Failure(code="worker_lost", detail="The worker stopped renewing its lease.", retryable=True, lost=True)
+
+
+def keeps_output(failure: Failure) -> bool:
+    """Whether what a failed job published is kept, so that a retry goes on with it.
+
+    A poisoned job is not tried again by itself, but whoever has found out what killed its workers may want that.
+    """
+    return failure.retryable or failure.code == POISON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Reads of jobs, in a number of queries that does not depend on how many jobs or steps there are."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -122,8 +122,9 @@ def _pace(job: Job, count: _Count) -> dict[str, Any]:
     if job.state != JobState.PROCESSING or not (job.started_at and count.counted_at and facts):
         return {"speed": None, "eta_seconds": None}
     elapsed = count.counted_at - job.started_at
+    units = replace(count.units, chunks_kept=job.metadata.get("segments_kept", 0))
     duration = facts["total_frames"] / Fraction(facts["rate"])
     return {
-        "speed": encoding_speed(count.units, duration, elapsed),
-        "eta_seconds": seconds_left(count.units, elapsed),
+        "speed": encoding_speed(units, duration, elapsed),
+        "eta_seconds": seconds_left(units, elapsed),
     }

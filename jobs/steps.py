@@ -7,8 +7,10 @@ second call finds what the first one did.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models.functions import Now
+from django.db.models import OuterRef
+from django.db.models.functions import JSONObject, Now
 
 from jobs.claim import Claim
 from jobs.events import event_append
@@ -34,22 +36,49 @@ class StepWork:
     renditions: tuple[Rendition, ...]
 
 
-@transaction.atomic
 def step_begin(*, claim: Claim) -> StepWork:
-    """Read what the claimed step is about and show its job as processing. Raises LeaseLost."""
-    job = job_lock(claim.job_id) if claim.job_id else None
-    step = fenced(claim).select_related("video", "generation").first()
+    """Read what the claimed step is about, in one query, and show its job as processing. Raises LeaseLost."""
+    related = ("video", "job", "generation")
+    step = fenced(claim).select_related(*related).annotate(rendition_rows=_RENDITION_ROWS).first()
     if step is None:
         raise LeaseLost(claim)
-    if job:
-        _job_show_progress(job, claim.kind)
-    renditions = Rendition.objects.filter(generation=step.generation).order_by("position") if step.generation else ()
-    return StepWork(claim=claim, video=step.video, job=job, generation=step.generation, renditions=tuple(renditions))
+    job = _job_shown(step.job, claim) if step.job else None
+    renditions = tuple(_rendition(row) for row in step.rendition_rows)
+    return StepWork(claim=claim, video=step.video, job=job, generation=step.generation, renditions=renditions)
 
 
-def _job_show_progress(job: Job, kind: StepKind) -> None:
+_RENDITION_FIELDS = Rendition._meta.concrete_fields  # noqa: SLF001 - the documented way to a model's fields
+_RENDITION_COLUMNS = [field.attname for field in _RENDITION_FIELDS]
+_RENDITION_ROWS = ArraySubquery(
+    Rendition.objects.filter(generation=OuterRef("generation"))
+    .order_by("position")
+    .values(row=JSONObject(**{name: name for name in _RENDITION_COLUMNS}))
+)
+
+
+def _rendition(row: Mapping[str, object]) -> Rendition:
+    values = [field.to_python(row[field.attname]) for field in _RENDITION_FIELDS]
+    return Rendition.from_db(None, _RENDITION_COLUMNS, values)
+
+
+def _job_shown(job: Job, claim: Claim) -> Job:
+    """Bring what people see of the job up to date; only the first step of a phase finds anything to write."""
+    if job.state == JobState.PROCESSING and job.phase == _phase(claim.kind):
+        return job
+    with transaction.atomic():
+        job = job_lock(job.id)
+        if not fenced(claim).exists():
+            raise LeaseLost(claim)
+        _job_show_progress(job, _phase(claim.kind))
+    return job
+
+
+def _phase(kind: StepKind) -> JobPhase:
+    return JobPhase.FINISHING if kind in AFTER_ENCODING else JobPhase.ENCODING
+
+
+def _job_show_progress(job: Job, phase: JobPhase) -> None:
     """Move a locked job on as its steps begin: the first one starts it, what follows encoding is its last phase."""
-    phase = JobPhase.FINISHING if kind in AFTER_ENCODING else JobPhase.ENCODING
     if job.state == JobState.QUEUED:
         job_move(job=job, to=JobState.PROCESSING, phase=phase, started_at=Now())
         event_append(job_id=job.id, type="job.started")

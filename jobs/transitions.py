@@ -33,8 +33,11 @@ class StepKind(StrEnum):
     PURGE = "purge"
 
 
+STAGES = ((StepKind.AUDIO, StepKind.CHUNK), (StepKind.REMUX,), (StepKind.FINISH,))
+"""The steps of a job in the order they are done: each stage waits until all of the one before it is done."""
+
 AFTER_ENCODING = (StepKind.REMUX, StepKind.FINISH)
-"""What waits until everything of a job is encoded, one stage after the other."""
+"""The kinds of all stages but the first."""
 
 
 class StepState(StrEnum):
@@ -53,9 +56,10 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.PROCESSING, JobState.FAILED, JobState.CANCELLED}),
     JobState.PROCESSING: frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
     JobState.COMPLETED: frozenset(),
-    JobState.FAILED: frozenset(),
-    JobState.CANCELLED: frozenset(),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
 }
+"""Only somebody who asks for a retry brings a job back from an end."""
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     StepState.WAITING: frozenset({StepState.READY, StepState.CANCELLED}),
@@ -65,12 +69,15 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
         {StepState.DONE, StepState.READY, StepState.DELAYED, StepState.FAILED, StepState.CANCELLED}
     ),
     StepState.DONE: frozenset(),
-    StepState.FAILED: frozenset(),
-    StepState.CANCELLED: frozenset(),
+    StepState.FAILED: frozenset({StepState.READY, StepState.WAITING}),
+    StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING}),
 }
+"""What a job's retry wants done again is ready, or waits for the others as it did before."""
 
-JOB_ENDS = frozenset(state for state, moves in JOB_MOVES.items() if not moves)
-STEP_ENDS = frozenset(state for state, moves in STEP_MOVES.items() if not moves)
+JOB_ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+"""States in which nothing happens to a job by itself."""
+STEP_ENDS = frozenset({StepState.DONE, StepState.FAILED, StepState.CANCELLED})
+"""States in which nothing happens to a step by itself."""
 
 
 def job_sources(to: JobState) -> list[JobState]:

@@ -1,6 +1,16 @@
 from django.urls import path
 
-from jobs.apis import JobDetailApi, JobListApi, JobOutputsApi, VideoApi, VideoTranscodeApi
+from jobs.apis import (
+    JobCancelApi,
+    JobDetailApi,
+    JobListApi,
+    JobOutputsApi,
+    JobPlanApi,
+    JobReprioritizeApi,
+    JobRetryApi,
+    VideoApi,
+    VideoTranscodeApi,
+)
 
 urlpatterns = [
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
@@ -8,4 +18,8 @@ urlpatterns = [
     path("api/v1/jobs", JobListApi.as_view(), name="job-list"),
     path("api/v1/jobs/<uuid:job_id>", JobDetailApi.as_view(), name="job-detail"),
     path("api/v1/jobs/<uuid:job_id>/outputs", JobOutputsApi.as_view(), name="job-outputs"),
+    path("api/v1/jobs/<uuid:job_id>/plan", JobPlanApi.as_view(), name="job-plan"),
+    path("api/v1/jobs/<uuid:job_id>/cancel", JobCancelApi.as_view(), name="job-cancel"),
+    path("api/v1/jobs/<uuid:job_id>/retry", JobRetryApi.as_view(), name="job-retry"),
+    path("api/v1/jobs/<uuid:job_id>/reprioritize", JobReprioritizeApi.as_view(), name="job-reprioritize"),
 ]

@@ -22,11 +22,17 @@ def job_policy() -> JobPolicy:
         rank=config.rank,
         retry=config.retry,
         plan=PlanPolicy(
-            chunk_seconds=config.encode.chunk_seconds,
             preset=config.encode.x264_preset,
+            chunk_work_seconds=config.encode.chunk_work_seconds,
+            min_chunk_seconds=config.encode.min_chunk_seconds,
+            max_chunk_seconds=config.encode.max_chunk_seconds,
+            assumed_pixels_per_second=config.encode.assumed_pixels_per_second,
             max_seconds=config.limits.max_duration_seconds,
             max_chunks=config.limits.max_chunks,
+            max_renditions=config.limits.max_renditions,
         ),
+        silence_seconds=config.lease.node_silence_seconds,
+        ffmpeg_threads=config.execution.ffmpeg_threads,
     )
 
 

@@ -9,6 +9,7 @@ from jobs.inspection import inspect_request
 from jobs.models import Job
 from jobs.services import job_create
 from storage.keys import source_key
+from transcoding.plan import PlanPolicy
 from transcoding.sniff import HEAD_BYTES, sniff
 from videos.models import Video
 from videos.services import video_create
@@ -38,5 +39,9 @@ class Mill:
         )
 
     def transcode(self, video: Video, *, chunk_seconds: int = 4, **request: object) -> Job:
-        policy = replace(self._tools.policy, plan=replace(self._tools.policy.plan, chunk_seconds=chunk_seconds))
+        policy = replace(self._tools.policy, plan=self._plan_policy(chunk_seconds))
         return job_create(owner=default_owner(), video_id=video.id, request=request, priority=50, policy=policy)
+
+    def _plan_policy(self, chunk_seconds: int) -> PlanPolicy:
+        usual = self._tools.policy.plan
+        return replace(usual, min_chunk_seconds=chunk_seconds, max_chunk_seconds=chunk_seconds)

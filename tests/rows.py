@@ -26,11 +26,25 @@ from videos.services import RenditionPlan, RunFacts, generation_create, video_cr
 LEASE_SECONDS = 60.0
 
 
+def a_plan_policy(*, chunk_seconds: int, preset: str = "veryfast", max_seconds: int = 3600) -> PlanPolicy:
+    """Chunks of this length, however fast the machine is."""
+    return PlanPolicy(
+        preset=preset,
+        chunk_work_seconds=60,
+        min_chunk_seconds=chunk_seconds,
+        max_chunk_seconds=chunk_seconds,
+        assumed_pixels_per_second=40_000_000,
+        max_seconds=max_seconds,
+        max_chunks=2000,
+        max_renditions=12,
+    )
+
+
 def a_policy(*, chunk_seconds: int = 8, retry: RetryConfig | None = None) -> JobPolicy:
     return JobPolicy(
         rank=RankConfig(),
         retry=retry or RetryConfig(),
-        plan=PlanPolicy(chunk_seconds=chunk_seconds, preset="veryfast", max_seconds=3600, max_chunks=100),
+        plan=a_plan_policy(chunk_seconds=chunk_seconds),
     )
 
 

@@ -98,20 +98,33 @@ def chunk_command(
         )
         for rendition in plan.renditions
     )
-    seek = plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN
     return FfmpegCommand(
-        inputs=(_input(plan, source, seek=seek if first_segment else None),),
+        inputs=(_input(plan, source, {**_steady_graph(plan), **_seek(plan, first_segment)}),),
         filter_graph=_chunk_graph(plan, first_segment, segments),
         outputs=outputs,
     )
 
 
-def _input(plan: EncodePlan, path: str, *, seek: Fraction | None = None) -> Input:
-    """Open the source with its demuxer forced and its own clock kept; seek early rather than exactly."""
-    opening: dict[str, str | None] = {"f": plan.source.demuxer, "protocol_whitelist": _PROTOCOLS, "copyts": None}
-    if seek is not None:
-        opening |= {"noaccurate_seek": None, "seek_timestamp": "1", "ss": _seconds(seek)}
-    return Input(path=path, options=opening)
+def _input(plan: EncodePlan, path: str, options: Options = MappingProxyType({})) -> Input:
+    """Open the source with its demuxer forced and its own clock kept."""
+    opening = {"f": plan.source.demuxer, "protocol_whitelist": _PROTOCOLS, "copyts": None}
+    return Input(path=path, options={**opening, **options})
+
+
+def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
+    """Let pictures that change size or format in mid-stream through to the scaler: a new graph would begin at 0 again.
+
+    The deinterlacer, unlike the scaler, expects all pictures to be alike.
+    """
+    return {} if plan.source.video.interlaced else {"reinit_filter": "0"}
+
+
+def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
+    """To a key frame some time before a segment, on the source's own clock, keeping everything from there on."""
+    if first_segment == 0:
+        return {}
+    time = plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN
+    return {"noaccurate_seek": None, "seek_timestamp": "1", "ss": _seconds(time)}
 
 
 def _chunk_graph(plan: EncodePlan, first_segment: int, segments: int) -> str:

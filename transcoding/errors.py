@@ -2,6 +2,7 @@
 
 TranscodeError
 ├── InputRejected        the uploader's file is the problem; never retried
+│   └── PlanTooLarge     it is too much for this installation, as asked for
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
 ├── ProcessStalled       nothing moved for too long; retried
@@ -20,6 +21,12 @@ class InputRejected(TranscodeError):
     """The source file itself is the problem; trying again cannot help."""
 
     code = "input_rejected"
+
+
+class PlanTooLarge(InputRejected):
+    """What was asked for would be more renditions or chunks than this installation allows."""
+
+    code = "plan_too_large"
 
 
 class InputChanged(TranscodeError):

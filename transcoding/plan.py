@@ -10,10 +10,11 @@ from typing import Self
 
 from transcoding import records
 from transcoding.encoders import AAC, VIDEO_ENCODERS, RateControl, VideoEncoder
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.media import SourceFacts
+from transcoding.sizing import ChunkLimits, ChunkSizing, Throughput, frame_work, size_chunks
 
 AUDIO = "audio"
 """Name of the one sound rendition that serves every rung."""
@@ -44,12 +45,30 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPolicy:
-    """What an installation decides about every plan: chunk length in seconds, the usual preset, and limits."""
+    """What an installation decides about every plan: the usual preset, what chunks are like, and limits.
 
-    chunk_seconds: int
+    Work of a chunk and lengths of chunks and videos are in seconds. `assumed_pixels_per_second` is what a worker slot
+    is taken to encode with preset veryfast as long as nothing was measured.
+    """
+
     preset: str
+    chunk_work_seconds: int
+    min_chunk_seconds: int
+    max_chunk_seconds: int
+    assumed_pixels_per_second: int
     max_seconds: int
     max_chunks: int
+    max_renditions: int
+
+    @property
+    def chunk_limits(self) -> ChunkLimits:
+        """The part that sizing needs."""
+        return ChunkLimits(
+            work_seconds=self.chunk_work_seconds,
+            min_seconds=self.min_chunk_seconds,
+            max_seconds=self.max_chunk_seconds,
+            max_chunks=self.max_chunks,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +117,7 @@ class EncodePlan:
     audio: AudioRendition | None
     chunks: tuple[Chunk, ...]
     mp4: bool
+    sizing: ChunkSizing | None = None
 
     @property
     def grid(self) -> FrameGrid:
@@ -115,6 +135,11 @@ class EncodePlan:
         return self.source.total_frames
 
     @property
+    def frame_pixels(self) -> int:
+        """Work in one frame, in pixels (see transcoding.sizing)."""
+        return frame_work(self.source.video.display, self.renditions)
+
+    @property
     def total_segments(self) -> int:
         """Segments of every rendition, sound included."""
         return self.grid.total_segments
@@ -129,34 +154,50 @@ class EncodePlan:
         return records.from_json(cls, data)
 
 
-def plan_job(facts: SourceFacts, request: JobRequest, policy: PlanPolicy) -> EncodePlan:
-    """Decide rungs, chunks and promises. Raises InputRejected when the source is beyond the installation's limits."""
+def plan_job(
+    facts: SourceFacts, request: JobRequest, policy: PlanPolicy, *, measured: Throughput | None = None
+) -> EncodePlan:
+    """Decide rungs, chunks and promises. `measured` is how fast workers encode with this encoder and preset.
+
+    Raises InputRejected when the source, or what is asked for, is beyond the installation's limits.
+    """
     grid = facts.grid
     if grid.duration > policy.max_seconds:
         raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
     preset = request.preset or policy.preset
     encoder = VIDEO_ENCODERS[request.codec]
+    rungs = _ladder(facts, request).rungs
+    if len(rungs) > policy.max_renditions:
+        raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
+    throughput = measured or assumed_throughput(encoder, preset, policy)
+    sizing = size_chunks(grid, frame_work(facts.video.display, rungs), throughput, policy.chunk_limits)
     return EncodePlan(
         source=facts,
         codec=request.codec,
         preset=preset,
-        renditions=tuple(_rendition(size, encoder, preset, grid) for size in _ladder(facts, request).rungs),
+        renditions=tuple(_rendition(size, encoder, preset, grid) for size in rungs),
         audio=_audio(grid) if facts.audio else None,
-        chunks=plan_chunks(grid, policy),
+        chunks=plan_chunks(grid, sizing),
         mp4=request.mp4,
+        sizing=sizing,
     )
 
 
-def plan_chunks(grid: FrameGrid, policy: PlanPolicy) -> tuple[Chunk, ...]:
-    """Cut the video into chunks of about the wanted length, of equal size give or take a segment.
+def assumed_throughput(encoder: VideoEncoder, preset: str, policy: PlanPolicy) -> Throughput:
+    """What is taken for granted until chunks have been measured."""
+    return Throughput(
+        pixels_per_second=int(policy.assumed_pixels_per_second * encoder.preset_speeds[preset]), samples=0
+    )
+
+
+def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
+    """Cut the video into chunks of at most the wanted length, of equal size give or take a segment.
 
     No chunk is only the tail of the video: a tail shorter than a segment joins the chunk before it.
     """
     segments = grid.total_segments
-    segment_seconds = grid.segment_frames / grid.rate
-    wanted = max(1, round(policy.chunk_seconds / segment_seconds))
     whole = max(1, grid.total_frames // grid.segment_frames)
-    count = min(-(-whole // wanted), policy.max_chunks)
+    count = -(-whole // sizing.segments)
     starts = [-(-whole * ordinal // count) for ordinal in range(count)] + [segments]
     return tuple(
         Chunk(ordinal=ordinal, first_segment=start, segments=end - start)

@@ -37,12 +37,21 @@ def to_json(value: object) -> object:
 
 
 def from_json(record: type[Record], data: object) -> Record:
-    """Build the record again from what `to_json` gave. Raises ValueError where a field is missing or wrong."""
+    """Build the record again from what `to_json` gave. Raises ValueError where a field is missing or wrong.
+
+    A field with a default may be missing: it is younger than what was stored.
+    """
     if not isinstance(data, Mapping):
         raise ValueError(f"{record.__name__} needs an object, got {type(data).__name__}")  # noqa: TRY004 - data, no bug
     hints = _hints(record)
     try:
-        return record(**{name: _read(hints[name], data[name]) for name in record.__dataclass_fields__})
+        return record(
+            **{
+                name: _read(hints[name], data[name])
+                for name, field in record.__dataclass_fields__.items()
+                if name in data or field.default is dataclasses.MISSING
+            }
+        )
     except KeyError as missing:
         raise ValueError(f"{record.__name__} lacks {missing}") from None
 

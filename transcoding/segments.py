@@ -124,12 +124,20 @@ class AudioSegmenter:
         for fragment in _checked(self._reader, data):
             if self._tick == 0:
                 check_audio_init(read_init(self._reader.init or b""))
-            if fragment.decode_time != self._tick:
-                raise VerificationFailed(f"audio: a frame starts at {fragment.decode_time} instead of {self._tick}")
+            self._check(fragment)
             if self._tick >= self._boundary(self._next + 1) and self._next + 1 < self._grid.total_segments:
                 yield self._segment()
             self._fragments.append(fragment)
             self._tick += fragment.duration
+
+    def _check(self, fragment: Fragment) -> None:
+        """Every frame but the last is whole: ffmpeg shortens frames where sound comes twice, as on a restart."""
+        if fragment.decode_time != self._tick:
+            raise VerificationFailed(f"audio: a frame starts at {fragment.decode_time} instead of {self._tick}")
+        if self._tick % AAC.frame_samples:
+            raise VerificationFailed(
+                f"audio: the frame before {self._tick} is shorter than {AAC.frame_samples} samples"
+            )
 
     def finish(self) -> Segment:
         """Give the last segment. Raises VerificationFailed when the sound is not as long as the picture."""

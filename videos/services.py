@@ -251,6 +251,13 @@ def generation_complete(*, generation: Generation, proofs: Sequence[RenditionPro
     )
 
 
+def generation_resume(*, generation: Generation, playable: bool) -> None:
+    """Let a lost generation of a locked video grow again; players get it back if they had its beginning."""
+    Generation.objects.filter(id=generation.id, state=GenerationState.LOST).update(state=GenerationState.BUILDING)
+    if playable:
+        Video.objects.filter(id=generation.video_id, current_generation=None).update(current_generation=generation)
+
+
 def generation_lose(*, generation_id: UUID) -> None:
     """Stop a generation from growing, and players from waiting for the rest of it."""
     lost = Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING)

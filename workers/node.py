@@ -35,12 +35,18 @@ class NodeKeeper:
         self._dead: set[int] = set()
         self._known = False
         self._tell_at = 0.0
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
         """Clear away what killed workers left, announce the node and begin to say that it lives."""
         self._clear_scratch()
         self._thread.start()
+
+    def end(self) -> None:
+        """The worker ends: have its children hand back what they hold, and let nobody take that order back."""
+        self._ending.set()
+        wiring.draining.set()
 
     def _clear_scratch(self) -> None:
         for folder in wiring.scratch_of(self._config, 0).parent.glob("*"):
@@ -84,9 +90,16 @@ class NodeKeeper:
             )
             return True
         state = node_heartbeat(name=self._name)
-        if state is NodeState.DRAINING:
-            wiring.draining.set()
+        if state is not None:
+            self._obey(state)
         return state is not None
+
+    def _obey(self, state: NodeState) -> None:
+        """Drain, or take steps again; a worker that ends goes on ending whatever its row says."""
+        if state is NodeState.ACTIVE:
+            wiring.draining.clear()
+        if state is NodeState.DRAINING or self._ending.is_set():
+            wiring.draining.set()
 
     def _leave(self) -> None:
         try:
@@ -112,6 +125,8 @@ def begin(**_: object) -> None:
 def drain(**_: object) -> None:
     """The worker was told to end: its children hand back what they hold."""
     wiring.draining.set()
+    for keeper in _keepers:
+        keeper.end()
 
 
 @signals.worker_shutdown.connect

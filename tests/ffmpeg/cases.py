@@ -102,6 +102,16 @@ def _tuned_in(options: tuple[str, ...]) -> Maker:
     return maker
 
 
+def _growing(folder: Path) -> Path:
+    """A stream whose pictures become larger and of another format after 5 s, in the middle of a chunk."""
+    small = make(folder / "small.ts", replace(PAL, frames=125), *H264, *SILENT)
+    large = Card(rate=PAL.rate, frames=105, first_number=125, width=640, height=360, video_filter="format=yuv422p")
+    other = make(folder / "large.ts", large, *H264, *SILENT, "-output_ts_offset", "5")
+    source = folder / "source.ts"
+    source.write_bytes(small.read_bytes() + other.read_bytes())
+    return source
+
+
 CASES = {
     "b_frames": Case(make=_of("mp4", replace(PAL, frames=430), *H264, *AAC), rate=Fraction(25), frames=430),
     "film": Case(make=_of("mp4", Card(rate=FILM, frames=300), *H264, *AAC), rate=FILM, frames=300),
@@ -152,6 +162,7 @@ CASES = {
     ),
     "tuned_in": Case(make=_tuned_in(X264_OPEN_GOP), rate=Fraction(25), frames=155, first_number=75),
     "tuned_in_mpeg2": Case(make=_tuned_in(MPEG2), rate=Fraction(25), frames=200, first_number=30, played=False),
+    "growing_pictures": Case(make=_growing, rate=Fraction(25), frames=230, sound=False, played=False),
     "mpeg4_in_avi": Case(make=_of("avi", PAL, *MPEG4), rate=Fraction(25), frames=230),
     "vp9_in_webm": Case(make=_of("webm", PAL, *VP9), rate=Fraction(25), frames=230),
     "vp8_in_webm": Case(make=_of("webm", PAL, *VP8), rate=Fraction(25), frames=230, played=False),

@@ -32,8 +32,17 @@ from transcoding.verification import PublishedRun
 
 NEVER = threading.Event()
 INDEXED = frozenset({"mov", "matroska"})
-POLICY = PlanPolicy(chunk_seconds=4, preset="veryfast", max_seconds=600, max_chunks=100)
 FFPROBE = ExecutionConfig().ffprobe_path
+POLICY = PlanPolicy(
+    preset="veryfast",
+    chunk_work_seconds=60,
+    min_chunk_seconds=4,
+    max_chunk_seconds=4,
+    assumed_pixels_per_second=40_000_000,
+    max_seconds=600,
+    max_chunks=100,
+    max_renditions=12,
+)
 BEEP_RATE = 8000
 _BEEP_LEVEL = 3000
 

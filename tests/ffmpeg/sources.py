@@ -34,6 +34,7 @@ class Card:
 
     rate: Fraction
     frames: int
+    first_number: int = 0
     width: int = 320
     height: int = 180
     video_filter: str = "null"
@@ -79,7 +80,7 @@ def make(path: Path, card: Card, *options: str) -> Path:
     ]
     maps = ["-map", "[video]"] if "-an" in options else ["-map", "[video]", "-map", "[audio]"]
     graph = graph if "-an" not in options else graph.rpartition(";")[0]
-    numbers = b"".join(columns_of(number) for number in range(card.frames))
+    numbers = b"".join(columns_of(number) for number in range(card.first_number, card.first_number + card.frames))
     length = ["-frames:v", str(card.frames)]
     run([*inputs, "-filter_complex", graph, *maps, *length, *options, f"file:{path}"], stdin=numbers)
     return path

@@ -10,7 +10,7 @@ from tests.ffmpeg.cases import FILM, JITTERED, KEEP_TIMES
 from tests.ffmpeg.golden import POLICY, Encoded, Golden, encode_chunk, shown_numbers, transcode
 from tests.ffmpeg.sources import H264, SILENT, Card, make
 
-ONE_CHUNK = replace(POLICY, chunk_seconds=60)
+ONE_CHUNK = replace(POLICY, min_chunk_seconds=60, max_chunk_seconds=60)
 SHORTEST_TAIL = 11
 """Frames of the shortest tail at 25 frames per second that is a segment of its own."""
 

@@ -27,13 +27,15 @@ class RateControl:
 class VideoEncoder:
     """One video encoder: its name and options for ffmpeg, and what its output is called in a playlist.
 
-    `presets` maps every preset that it knows to the codec profile that the preset produces; `level` picks the codec
-    level for width, height, frame rate and peak bit rate; `codecs` names profile and level as RFC 6381 does.
+    `presets` maps every preset that it knows to the codec profile that the preset produces, `preset_speeds` to how fast
+    it is compared with veryfast of x264, which is a guess for the time before anything is measured; `level` picks the
+    codec level for width, height, frame rate and peak bit rate; `codecs` names profile and level as RFC 6381 does.
     """
 
     ffmpeg_name: str
     codec: str
     presets: Mapping[str, str]
+    preset_speeds: Mapping[str, float]
     pixel_format: str
     options: Mapping[str, str]
     level: Callable[[int, int, Fraction, RateControl], str]

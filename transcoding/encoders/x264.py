@@ -50,6 +50,19 @@ X264 = VideoEncoder(
             ),
         }
     ),
+    preset_speeds=MappingProxyType(  # 720p at 3 Mbit/s on two cores
+        {
+            "ultrafast": 2.0,
+            "superfast": 1.4,
+            "veryfast": 1.0,
+            "faster": 0.9,
+            "fast": 0.8,
+            "medium": 0.6,
+            "slow": 0.5,
+            "slower": 0.3,
+            "veryslow": 0.15,
+        }
+    ),
     pixel_format="yuv420p",
     # Equal for all chunks: closed GOPs of a fixed length and a fixed reorder delay make init segments identical.
     options=MappingProxyType({"bf": "3", "sc_threshold": "0", "flags": "+cgop"}),

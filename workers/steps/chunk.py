@@ -35,7 +35,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         publisher.flush()
         for sample in encoding.samples.values():
             _prove_decodable(sample, tools, control)
-    result = {"seconds": round(report.seconds, 3) if report else 0.0}
+    result = encoding.measured(report) if report else {"seconds": 0.0}
     settle(lambda: step_complete(claim=work.claim, result=result), control)
 
 
@@ -102,6 +102,16 @@ class _ChunkEncoding:
 
     def _advanced(self, frames: int) -> None:
         self._control.advanced(frames, self._plan.grid.frames_in(self._first, self._segments))
+
+    def measured(self, report: RunReport) -> dict[str, object]:
+        """What later plans learn from: how much work of which kind took how long."""
+        frames = self._plan.grid.frames_in(self._first, self._segments)
+        return {
+            "seconds": round(report.seconds, 3),
+            "pixels": frames * self._plan.frame_pixels,
+            "encoder": self._plan.encoder.ffmpeg_name,
+            "preset": self._plan.preset,
+        }
 
     def _sink(self, name: str) -> Sink:
         segmenter = self._segmenters[name]

@@ -201,3 +201,43 @@ def test_deleting_a_video(client: Client) -> None:
     assert _read(client.get(f"/api/v1/jobs/{job.id}"))["state"] == "cancelled"
     assert Step.objects.filter(kind=StepKind.PURGE, video=video).count() == 1
     assert Video.objects.get().state == "deleting"
+
+
+def _post(client: Client, path: str, body: object = None) -> Answer:
+    return client.post(path, data=json.dumps(body) if body is not None else "", content_type="application/json")
+
+
+def test_cancelling_and_retrying(client: Client) -> None:
+    path = f"/api/v1/jobs/{a_job().id}"
+    assert _problem(_post(client, f"{path}/retry"), 409)["code"] == "job_not_retryable"
+    cancelled = _post(client, f"{path}/cancel")
+    assert (cancelled.status_code, _read(cancelled)["state"]) == (200, "cancelled")
+    assert _problem(_post(client, f"{path}/cancel"), 409)["code"] == "job_over"
+    retried = _post(client, f"{path}/retry")
+    assert (retried.status_code, _read(retried)["state"]) == (202, "queued")
+    assert _read(retried)["metadata"] == {"retries": 1, "segments_kept": 0}
+
+
+def test_a_job_is_made_more_urgent(client: Client) -> None:
+    path = f"/api/v1/jobs/{a_job().id}/reprioritize"
+    assert _read(_post(client, path, {"priority": "high"}))["priority"] == 80
+    assert _read(_post(client, path, {"priority": 7}))["priority"] == 7
+
+
+@pytest.mark.parametrize("body", [{}, {"priority": 101}, {"priority": -1}, {"priority": "urgent"}, {"priority": 5.5}])
+def test_a_wrong_priority_changes_nothing(client: Client, body: object) -> None:
+    job = a_job()
+    problem = _problem(_post(client, f"/api/v1/jobs/{job.id}/reprioritize", body), 422)
+    assert [error["field"] for error in problem["errors"]] == ["priority"]
+    job.refresh_from_db()
+    assert job.priority == 50
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry", "reprioritize"])
+def test_anothers_job_is_as_unknown_as_none(client: Client, action: str) -> None:
+    other = a_job(a_video(an_owner("other")))
+    for job_id in (other.id, uuid4()):
+        problem = _problem(_post(client, f"/api/v1/jobs/{job_id}/{action}", {"priority": 1}), 404)
+        assert problem["code"] == "job_not_found"
+    other.refresh_from_db()
+    assert (other.state, other.priority) == (JobState.QUEUED, 50)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from django.db import IntegrityError, transaction
 
+from api.problems import Problem
 from configuration import RetryConfig
 from jobs.claim import Claim, claim_of
 from jobs.endings import job_fail, job_stop
@@ -17,10 +18,12 @@ from jobs.leases import LeaseLost, step_release
 from jobs.models import Job, Step
 from jobs.moves import IllegalMove, job_move
 from jobs.outcomes import job_complete
+from jobs.resuming import _steps_reopen
 from jobs.retry import Failure
+from jobs.services import job_retry
 from jobs.steps import step_begin, step_complete
 from jobs.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepKind, StepState
-from tests.rows import a_bare_job, a_job, a_step, a_video, claim_or_none
+from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = "2026-01-01T00:00:00Z"
@@ -67,7 +70,18 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "take back": lambda _: leases_take_back(retry=RetryConfig()),
     "promote": lambda _: steps_promote(),
     "stop the job": lambda claim: job_stop(job=_job_of(claim)),
+    "retry the job, others open": lambda claim: _retry(claim, others_open=True),
+    "retry the job, others done": lambda claim: _retry(claim, others_open=False),
 }
+
+
+def _retry(claim: Claim, *, others_open: bool) -> None:
+    """What a retry of the job does to its steps."""
+    job = _job_of(claim)
+    if others_open:
+        a_step(job, ordinal=99)
+    assert job.generation is not None
+    _steps_reopen(job.generation)
 
 
 def _force(step: Step, state: StepState) -> None:
@@ -99,6 +113,7 @@ JOB_OPERATIONS: dict[str, Callable[[Job, Claim], object]] = {
     "complete": lambda _, claim: job_complete(claim=claim, proofs=[], result={}),
     "fail": lambda job, _: job_fail(job=job, failure=Failure(code="broken")),
     "stop": lambda job, _: job_stop(job=job),
+    "retry": lambda job, _: job_retry(owner=job.owner, job_id=job.id, policy=a_policy()),
 }
 
 
@@ -115,7 +130,7 @@ def test_jobs_move_as_their_table_says() -> None:
                     state=state, started_at=LONG_AGO, finished_at=LONG_AGO if ended else None, error_code="e"
                 )
                 job.refresh_from_db()
-                with suppress(LeaseLost, IllegalMove), transaction.atomic():
+                with suppress(LeaseLost, IllegalMove, Problem), transaction.atomic():
                     operation(job, claim_of(step))
                 job.refresh_from_db()
                 moved.add((state, JobState(job.state)))

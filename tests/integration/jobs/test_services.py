@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from jobs.steps import step_begin
 from jobs.transitions import JobPhase, JobState, StepKind, StepState
 from storage.keys import video_prefix
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed, some_facts
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.plan import EncodePlan
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.services import video_reject
@@ -95,6 +96,16 @@ def test_a_video_beyond_the_limits_leaves_nothing_behind() -> None:
     video = a_video(seconds=3601)
     with pytest.raises(InputRejected, match="3601"):
         job_create(owner=video.owner, video_id=video.id, request={}, priority=50, policy=a_policy())
+    assert not Job.objects.exists()
+    assert not Generation.objects.exists()
+
+
+@pytest.mark.parametrize("limit", [{"max_chunks": 4}, {"max_renditions": 0}])
+def test_more_than_is_allowed_leaves_nothing_behind(limit: dict[str, Any]) -> None:
+    video = a_video(seconds=40)  # five chunks of 8 s, one rendition
+    policy = a_policy()
+    with pytest.raises(PlanTooLarge):
+        a_job(video, policy=replace(policy, plan=replace(policy.plan, **limit)))
     assert not Job.objects.exists()
     assert not Generation.objects.exists()
 

@@ -13,7 +13,7 @@ from configuration import EncodeConfig, LeaseConfig, RetryConfig
 from jobs.policy import JobPolicy
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.mill import Mill
-from transcoding.plan import PlanPolicy
+from tests.rows import a_plan_policy
 from workers.flags import SharedFlag
 from workers.runner import StepRunner
 from workers.tools import Tools
@@ -33,12 +33,12 @@ def tools(s3_server: object, transactional_db: None, tmp_path: Path) -> Tools:
         settings.TRANSCODER,
         lease=LeaseConfig(lease_seconds=6, lease_renew_seconds=1.5),
         retry=RetryConfig(retry_base_seconds=0.0, retry_max_seconds=0.0),
-        encode=EncodeConfig(chunk_seconds=4, x264_preset="ultrafast", publish_seconds=0.1),
+        encode=EncodeConfig(x264_preset="ultrafast", publish_seconds=0.1),
         execution=replace(settings.TRANSCODER.execution, scratch_path=str(tmp_path / "scratch")),
     )
     tools = tools_from(config, node="node-1", draining=SharedFlag())
     tools.store.prepare()
-    plan = PlanPolicy(chunk_seconds=4, preset="ultrafast", max_seconds=3600, max_chunks=100)
+    plan = a_plan_policy(chunk_seconds=4, preset="ultrafast")
     return replace(tools, policy=JobPolicy(rank=config.rank, retry=config.retry, plan=plan))
 
 

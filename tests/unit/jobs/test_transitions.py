@@ -8,9 +8,23 @@ def test_every_state_has_a_line_in_its_table() -> None:
     assert set(STEP_MOVES) == set(StepState)
 
 
-def test_ends_are_the_states_nothing_leaves() -> None:
-    assert frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}) == JOB_ENDS
-    assert frozenset({StepState.DONE, StepState.FAILED, StepState.CANCELLED}) == STEP_ENDS
+def test_only_a_retry_leaves_an_end() -> None:
+    assert {end: JOB_MOVES[end] for end in JOB_ENDS} == {
+        JobState.COMPLETED: frozenset(),
+        JobState.FAILED: {JobState.QUEUED},
+        JobState.CANCELLED: {JobState.QUEUED},
+    }
+    assert {end: STEP_MOVES[end] for end in STEP_ENDS} == {
+        StepState.DONE: frozenset(),
+        StepState.FAILED: {StepState.READY, StepState.WAITING},
+        StepState.CANCELLED: {StepState.READY, StepState.WAITING},
+    }
+
+
+def test_whatever_is_no_end_leads_to_one() -> None:
+    for moves, ends in ((JOB_MOVES, JOB_ENDS), (STEP_MOVES, STEP_ENDS)):
+        assert all(moves[state] for state in set(moves) - ends)  # type: ignore[index]
+        assert not any(targets & {"queued", "waiting"} for state, targets in moves.items() if state not in ends)
 
 
 def test_every_state_can_be_reached_from_the_first_one() -> None:

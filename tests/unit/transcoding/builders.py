@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from transcoding.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
 from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.sizing import ChunkSizing, SizedBy
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
@@ -59,7 +60,22 @@ def a_source(
 
 
 def a_policy(*, chunk_seconds: int = 8, max_seconds: int = 43_200, max_chunks: int = 2000) -> PlanPolicy:
-    return PlanPolicy(chunk_seconds=chunk_seconds, preset="veryfast", max_seconds=max_seconds, max_chunks=max_chunks)
+    """Chunks of this length, however fast the machine is."""
+    return PlanPolicy(
+        preset="veryfast",
+        chunk_work_seconds=60,
+        min_chunk_seconds=chunk_seconds,
+        max_chunk_seconds=chunk_seconds,
+        assumed_pixels_per_second=40_000_000,
+        max_seconds=max_seconds,
+        max_chunks=max_chunks,
+        max_renditions=12,
+    )
+
+
+def a_sizing(segments: int) -> ChunkSizing:
+    """Chunks of so many segments, for no reason."""
+    return ChunkSizing(segments=segments, speed=1.0, samples=0, work_seconds=60, sized_by=SizedBy.WORK)
 
 
 def a_plan(source: SourceFacts | None = None, *, resolution: str | None = "360p") -> EncodePlan:
@@ -153,11 +169,18 @@ def a_video_stream(plan: EncodePlan, *, first_segment: int = 0, segments: int | 
     return init + b"".join(a_gop(plan, frame) for frame in range(first, end, grid.gop_frames))
 
 
-def an_audio_stream(samples: int, *, missing: int = -1) -> bytes:
-    """AAC frames for so many samples of presentation and the priming before them, each frame a fragment."""
+def an_audio_stream(samples: int, *, missing: int = -1, shortened: int = -1) -> bytes:
+    """AAC frames for so many samples of presentation and the priming before them, each frame a fragment.
+
+    The one that starts at `missing` is not there; the one at `shortened` lasts for a sample only.
+    """
     total = samples + 1024
     starts = [start for start in range(0, total, 1024) if start != missing]
-    frames = (a_fragment(start, [(min(1024, total - start), b"aac%d" % start, True)]) for start in starts)
+    if shortened >= 0:
+        starts = [start if start <= shortened else start - 1023 for start in starts]
+    ends = [*starts[1:], total] if shortened >= 0 else [min(start + 1024, total) for start in starts]
+    lengths = ((start, end - start) for start, end in zip(starts, ends, strict=True))
+    frames = (a_fragment(start, [(length, b"aac%d" % start, True)]) for start, length in lengths)
     return an_init(timescale=48_000, width=0, height=0, edit_start=1024, sound=True) + b"".join(frames)
 
 

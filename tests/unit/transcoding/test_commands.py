@@ -58,7 +58,7 @@ def test_the_first_chunk() -> None:
     plan = plan_job(a_source(854, 480), JobRequest(), a_policy())
     assert argv(chunk_command(plan, "/s/x", first_segment=0, segments=2)) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-i", "file:/s/x"),
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-reinit_filter", "0", "-i", "file:/s/x"),
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
@@ -81,7 +81,7 @@ def test_a_chunk_in_the_middle() -> None:
     plan = a_plan(a_source(640, 360, rate=NTSC, frames=1000, first=Fraction(148, 100)))
     assert argv(chunk_command(plan, "/s/x", first_segment=2, segments=2, threads=3)) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts"),
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-reinit_filter", "0"),
         *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", "-i", "file:/s/x"),
         "-filter_complex",
         (
@@ -116,7 +116,10 @@ def test_only_the_end_of_a_varying_source_is_padded() -> None:
 
 
 def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:
-    filters = graph(a_plan(a_source(interlaced=True))).split(",")
+    """By a filter that does not bear it when pictures change their size."""
+    plan = a_plan(a_source(interlaced=True))
+    assert "-reinit_filter" not in argv(chunk_command(plan, "/s/x", first_segment=0, segments=1))
+    filters = graph(plan).split(",")
     assert filters[1:3] == ["bwdif=mode=send_frame:deint=interlaced", "fps=25/1:start_time=0.000000"]
 
 

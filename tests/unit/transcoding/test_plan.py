@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source
+from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_sizing, a_source
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
 from transcoding.media import SourceFacts, SourceWarning
@@ -26,9 +26,9 @@ sources = st.builds(
 )
 
 
-def chunks_of(frames: int, *, chunk_seconds: int = 8, max_chunks: int = 2000) -> list[tuple[int, int]]:
+def chunks_of(frames: int, *, segments: int = 2) -> list[tuple[int, int]]:
     grid = FrameGrid(rate=PAL, total_frames=frames)
-    chunks = plan_chunks(grid, a_policy(chunk_seconds=chunk_seconds, max_chunks=max_chunks))
+    chunks = plan_chunks(grid, a_sizing(segments))
     return [(chunk.first_segment, chunk.segments) for chunk in chunks]
 
 
@@ -48,31 +48,26 @@ def chunks_of(frames: int, *, chunk_seconds: int = 8, max_chunks: int = 2000) ->
         (1000, [(0, 2), (2, 2), (4, 2), (6, 2), (8, 2)]),
     ],
 )
-def test_chunks_of_8_seconds(frames: int, chunks: list[tuple[int, int]]) -> None:
+def test_chunks_of_two_segments(frames: int, chunks: list[tuple[int, int]]) -> None:
     assert chunks_of(frames) == chunks
 
 
-def test_no_more_chunks_than_allowed() -> None:
-    assert len(chunks_of(100_000, max_chunks=7)) == 7
-
-
-def test_a_chunk_is_never_shorter_than_a_segment() -> None:
-    assert chunks_of(400, chunk_seconds=1) == [(0, 1), (1, 1), (2, 1), (3, 1)]
+def test_chunks_of_one_segment() -> None:
+    assert chunks_of(400, segments=1) == [(0, 1), (1, 1), (2, 1), (3, 1)]
 
 
 @given(
     st.builds(FrameGrid, rate=st.sampled_from(STANDARD_RATES), total_frames=st.integers(1, 500_000)),
-    st.integers(1, 600),
-    st.integers(1, 2000),
+    st.integers(1, 200),
 )
-def test_chunks_partition_the_segments(grid: FrameGrid, chunk_seconds: int, max_chunks: int) -> None:
-    chunks = plan_chunks(grid, a_policy(chunk_seconds=chunk_seconds, max_chunks=max_chunks))
+def test_chunks_partition_the_segments(grid: FrameGrid, segments: int) -> None:
+    chunks = plan_chunks(grid, a_sizing(segments))
     assert [chunk.ordinal for chunk in chunks] == list(range(len(chunks)))
     covered = [
         segment for chunk in chunks for segment in range(chunk.first_segment, chunk.first_segment + chunk.segments)
     ]
     assert covered == list(range(grid.total_segments))
-    assert len(chunks) <= max_chunks
+    assert max(chunk.segments for chunk in chunks) <= segments + 1
     sizes = [chunk.segments for chunk in chunks]
     assert max(sizes) - min(sizes) <= 2  # one by division, one for the tail
 

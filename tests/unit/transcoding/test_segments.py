@@ -178,6 +178,7 @@ def test_a_very_short_video_has_one_segment_of_sound() -> None:
         (an_audio_stream(LENGTH + 2000), "636624 samples instead of 634624"),
         (an_audio_stream(LENGTH, missing=10_240), "starts at 11264 instead of 10240"),
         (an_audio_stream(LENGTH, missing=0), "starts at 1024 instead of 0"),
+        (an_audio_stream(LENGTH, shortened=10_240), "the frame before 10241 is shorter than 1024 samples"),
         (b"\x00\x00\x00\x02moof", "boxes that cannot be read"),
     ],
 )

@@ -1,0 +1,20 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from jobs.models import NodeState
+from jobs.nodes import node_order
+
+
+class Command(BaseCommand):
+    help = "Have a worker node take no more steps and hand back what it runs, uncharged; --undo: take steps again."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="the node's name, as work_status shows it")
+        parser.add_argument("--undo", action="store_true", help="let the node take steps again")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        state = NodeState.ACTIVE if options["undo"] else NodeState.DRAINING
+        if not node_order(name=options["name"], state=state):
+            raise CommandError(f"there is no node {options['name']!r}; work_status lists them")
+        self.stdout.write(f"{options['name']} is {state.value}")

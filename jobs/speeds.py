@@ -1,0 +1,32 @@
+"""How fast the workers of a queue encode, learned from the chunks they have done."""
+
+from django.db import connection
+
+from transcoding.sizing import Throughput
+
+_FEWEST_SAMPLES = 3
+"""One chunk may have shared its machine with anything; the median of three says something."""
+
+# Bounded: the newest chunks of the queue by its partial index, then those among them that are alike. Runs of less than
+# a second say more about starting ffmpeg than about encoding.
+_MEASURED = """
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pixels / seconds), count(*) FROM (
+    SELECT (result->>'pixels')::float8 AS pixels, (result->>'seconds')::float8 AS seconds FROM (
+        SELECT result FROM jobs_step
+        WHERE kind = 'chunk' AND state = 'done' AND queue = %(queue)s
+        ORDER BY finished_at DESC LIMIT 200
+    ) newest
+    WHERE result->>'encoder' = %(encoder)s AND result->>'preset' = %(preset)s AND (result->>'seconds')::float8 >= 1
+    LIMIT 50
+) alike
+"""
+
+
+def throughput_measured(*, queue: str, encoder: str, preset: str) -> Throughput | None:
+    """What a slot of this queue encodes with this encoder and preset: the median of recent chunks. None: too few."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MEASURED, {"queue": queue, "encoder": encoder, "preset": preset})
+        pixels_per_second, samples = cursor.fetchone()
+    if samples < _FEWEST_SAMPLES:
+        return None
+    return Throughput(pixels_per_second=max(1, int(pixels_per_second)), samples=samples)

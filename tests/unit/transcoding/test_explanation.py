@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from tests.rows import a_plan_policy, some_facts
+from transcoding import records
+from transcoding.explanation import Reason, estimate, explain, planned_steps
+from transcoding.media import SourceFacts
+from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.sizing import SizedBy, Throughput
+
+FACTS = records.from_json(SourceFacts, some_facts(seconds=40))
+SILENT = records.from_json(SourceFacts, some_facts(seconds=40, sound=False))
+POLICY = a_plan_policy(chunk_seconds=8)
+
+
+def _plan(facts: SourceFacts = FACTS, request: JobRequest | None = None, *, speed: float = 1.0) -> EncodePlan:
+    measured = Throughput(pixels_per_second=int(253_440 * 25 * speed), samples=9)
+    return plan_job(facts, request or JobRequest(), POLICY, measured=measured)
+
+
+def _reasons(plan: EncodePlan, request: JobRequest | None = None) -> dict[str, Reason]:
+    return {reason.choice: reason for reason in explain(plan, request or JobRequest())}
+
+
+def test_every_choice_of_a_usual_plan_has_a_reason() -> None:
+    reasons = _reasons(_plan())
+    assert list(reasons) == ["frame_rate", "renditions", "encoder", "device", "sound", "segments", "chunks"]
+    assert all(reason.value and reason.because for reason in reasons.values())
+    assert reasons["renditions"].value == "360p"
+    assert reasons["sound"].value == "stereo, mp4a.40.2, 128000 bit/s"
+
+
+def test_what_is_unusual_about_a_source_is_said() -> None:
+    odd = replace(FACTS, remuxed=True, constant=False, video=replace(FACTS.video, interlaced=True))
+    reasons = _reasons(_plan(odd))
+    assert "no reliable index" in reasons["source"].because
+    assert "no constant rate" in reasons["frame_rate"].because
+    assert reasons["deinterlacing"].value == "bwdif"
+    assert _reasons(_plan(SILENT))["sound"].value == "none"
+
+
+def test_what_was_asked_for_is_told_from_what_is_usual() -> None:
+    asked = JobRequest(resolution="240p", preset="slow")
+    reasons = _reasons(_plan(request=asked), asked)
+    assert "one rendition was asked for" in reasons["renditions"].because
+    assert reasons["encoder"].value == "libx264, preset slow"
+    assert "the preset is asked for" in reasons["encoder"].because
+
+
+@pytest.mark.parametrize("sized_by", list(SizedBy))
+def test_the_length_of_chunks_has_a_reason_whatever_decided_it(sized_by: SizedBy) -> None:
+    plan = _plan()
+    assert plan.sizing is not None
+    because = _reasons(replace(plan, sizing=replace(plan.sizing, sized_by=sized_by)))["chunks"].because
+    assert "1 s of video per second (measured on the last 9 chunks" in because
+    assert "60 s of work" in because
+    guessed = _reasons(replace(plan, sizing=replace(plan.sizing, sized_by=sized_by, samples=0)))["chunks"].because
+    assert "assumed until" in guessed
+
+
+def test_an_old_plan_is_explained_without_what_it_did_not_say() -> None:
+    old = replace(_plan(), sizing=None)
+    assert "chunks" not in _reasons(old)
+    assert estimate(old, slots=2) is None
+
+
+def test_every_run_of_ffmpeg_is_shown_with_its_exact_arguments() -> None:
+    steps = list(planned_steps(_plan(), threads=3))
+    assert [(step.kind, step.first_segment, step.segments) for step in steps] == [
+        ("audio", 0, 10),
+        *(("chunk", 2 * number, 2) for number in range(5)),
+    ]
+    third = steps[3]
+    assert (third.ordinal, third.start, third.duration) == (2, 16.0, 8.0)
+    command = list(third.command)
+    assert command[:1] == ["ffmpeg"]
+    assert command[command.index("-i") + 1] == "file:{source}"
+    assert command[command.index("-progress") + 1] == "{progress}"
+    assert command[command.index("-frames:v") + 1] == "200"
+    assert command[command.index("-threads") + 1] == "3"
+    assert command[-1] == "{360p}"
+    assert steps[0].command[-1] == "{audio}"
+
+
+@pytest.mark.parametrize(
+    ("slots", "seconds"),
+    [
+        (0, None),  # nobody is there
+        (1, 40.0),  # five chunks of 8 s at real time
+        (2, 24.0),  # three rounds of 8 s
+        (5, 8.0),
+        (50, 8.0),
+    ],
+)
+def test_the_estimate_is_rounds_of_chunks(slots: int, seconds: float | None) -> None:
+    expected = estimate(_plan(SILENT), slots=slots)
+    assert expected is not None
+    assert (expected.work_seconds, expected.seconds) == (40.0, seconds)
+
+
+def test_the_estimate_follows_the_speed() -> None:
+    expected = estimate(_plan(SILENT, speed=4.0), slots=1)
+    assert expected is not None
+    assert expected.seconds == pytest.approx(10.0)
+
+
+def test_times_are_exact_on_a_fractional_rate() -> None:
+    facts = replace(FACTS, rate=Fraction(30000, 1001), total_frames=1200)
+    steps = [step for step in planned_steps(_plan(facts)) if step.kind == "chunk"]
+    assert steps[1].start == float(Fraction(240 * 1001, 30000))

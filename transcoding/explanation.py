@@ -1,0 +1,153 @@
+"""A plan for people: what is done, by which commands, why so, and how long that will take."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from transcoding.commands import FfmpegCommand, audio_command, chunk_command
+from transcoding.plan import AUDIO, Chunk, EncodePlan, JobRequest
+from transcoding.sizing import ChunkSizing, SizedBy
+
+SOURCE = "{source}"
+"""Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""
+_BINARY = "ffmpeg"
+_PROGRESS = "{progress}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One choice of a plan, what it came to, and why."""
+
+    choice: str
+    value: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One run of ffmpeg: which segments it makes, where they lie in the video (seconds), and the exact command."""
+
+    kind: str
+    ordinal: int
+    first_segment: int
+    segments: int
+    start: float
+    duration: float
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Expected seconds: of one slot's work, and from the first chunk's start to the last one's end on so many slots."""
+
+    speed: float
+    work_seconds: float
+    slots: int
+    seconds: float | None
+
+
+def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
+    """Why each choice of a plan was made, in the order in which they were."""
+    return [*_source_reasons(plan), *_picture_reasons(plan, request), _sound_reason(plan), *_chunk_reasons(plan)]
+
+
+def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    source = plan.source
+    if source.remuxed:
+        because = "its own container has no reliable index, so chunks could not be cut exactly"
+        yield Reason(choice="source", value="a copy in Matroska", because=because)
+    kept = "every frame of the source has a place on this grid"
+    mapped = "the source has no constant rate; its frames are put on the grid of the rate nearest to its usual one"
+    yield Reason(
+        choice="frame_rate", value=f"{float(source.rate):.5g} per second", because=kept if source.constant else mapped
+    )
+    if source.video.interlaced:
+        yield Reason(choice="deinterlacing", value="bwdif", because="the source is interlaced")
+
+
+def _picture_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
+    display = plan.source.video.display
+    size = f"{display.width}x{display.height}"
+    names = ", ".join(rendition.name for rendition in plan.renditions)
+    ladder = f"all rungs that the source of {size} fills; nothing is enlarged"
+    single = f"one rendition was asked for; the source is {size}, and nothing is enlarged"
+    yield Reason(choice="renditions", value=names, because=ladder if request.is_ladder else single)
+    encoder = f"{plan.encoder.ffmpeg_name}, preset {plan.preset}"
+    preset = "asked for" if request.preset else "this installation's usual one"
+    yield Reason(
+        choice="encoder", value=encoder, because=f"{plan.encoder.codec} is asked for or usual; the preset is {preset}"
+    )
+    yield Reason(
+        choice="device", value="cpu", because=f"{plan.encoder.ffmpeg_name} runs on the CPU, and no GPU was asked for"
+    )
+
+
+def _sound_reason(plan: EncodePlan) -> Reason:
+    if plan.audio is None:
+        return Reason(choice="sound", value="none", because="the source has none")
+    because = "one rendition serves all rungs, encoded once beside the first chunk"
+    return Reason(choice="sound", value=f"stereo, {plan.audio.codecs}, {plan.audio.bitrate} bit/s", because=because)
+
+
+def _chunk_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    segment = plan.grid.segment_frames / plan.grid.rate
+    yield Reason(
+        choice="segments",
+        value=f"{plan.total_segments} of {float(segment):.4g} s",
+        because="two groups of pictures of 2 s; all rungs switch at the same frames",
+    )
+    if plan.sizing:
+        value = f"{len(plan.chunks)} of at most {float(plan.sizing.segments * segment):.4g} s"
+        yield Reason(choice="chunks", value=value, because=_why_so_long(plan.sizing))
+
+
+def _why_so_long(sizing: ChunkSizing) -> str:
+    measured = f"measured on the last {sizing.samples} chunks like these"
+    known = measured if sizing.samples else "assumed until chunks like these have been measured"
+    expected = f"workers are expected to encode {sizing.speed:.3g} s of video per second ({known})"
+    return f"{expected}; {_DECIDED[sizing.sized_by].format(work=sizing.work_seconds)}"
+
+
+_DECIDED: Mapping[SizedBy, str] = {
+    SizedBy.WORK: "a chunk should be {work} s of work",
+    SizedBy.SHORTEST: "{work} s of work would be less than the shortest chunk",
+    SizedBy.LONGEST: "{work} s of work would be more than the longest chunk",
+    SizedBy.NUMBER: "{work} s of work each would be more chunks than are allowed",
+}
+
+
+def planned_steps(plan: EncodePlan, *, threads: int = 0) -> Iterator[PlannedStep]:
+    """Every run of ffmpeg that the plan takes when nothing goes wrong."""
+    if plan.audio:
+        whole = Chunk(ordinal=0, first_segment=0, segments=plan.total_segments)
+        yield _planned(plan, AUDIO, whole, audio_command(plan, SOURCE))
+    for chunk in plan.chunks:
+        span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
+        yield _planned(plan, "chunk", chunk, chunk_command(plan, SOURCE, threads=threads, **span))
+
+
+def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand) -> PlannedStep:
+    targets = {name: f"{{{name}}}" for name in command.targets}
+    start, end = plan.grid.start(span.first_segment), plan.grid.start(span.first_segment + span.segments)
+    return PlannedStep(
+        kind=kind,
+        ordinal=span.ordinal,
+        first_segment=span.first_segment,
+        segments=span.segments,
+        start=float(start),
+        duration=float(end - start),
+        command=tuple(command.argv(_BINARY, targets, progress=_PROGRESS)),
+    )
+
+
+def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
+    """How long it will take on idle workers, chunks being all that counts. None: the plan does not know its speed."""
+    if plan.sizing is None:
+        return None
+    work = float(plan.grid.duration) / plan.sizing.speed
+    rounds = -(-len(plan.chunks) // slots) if slots else None
+    return Estimate(
+        speed=plan.sizing.speed,
+        work_seconds=round(work, 1),
+        slots=slots,
+        seconds=round(work * rounds / len(plan.chunks), 1) if rounds else None,
+    )

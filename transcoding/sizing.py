@@ -1,0 +1,99 @@
+"""How long chunks are: about so many seconds of work, at the speed at which they are expected to be encoded.
+
+Work is counted in pixels: those of all rungs, and those of the source at what decoding costs. What a worker slot does
+of them in a second hardly depends on the ladder or the frame rate, so what was measured on one video holds for others.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Protocol
+
+from transcoding.errors import PlanTooLarge
+from transcoding.grid import FrameGrid
+
+_DECODED_PIXEL = Fraction(1, 10)
+"""Work of decoding a pixel of H.264, where encoding one with x264's preset veryfast is 1 (measured at 720p)."""
+
+
+class _Sized(Protocol):
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """What one worker slot encodes: pixels per second of work, as measured on so many chunks; 0: only assumed."""
+
+    pixels_per_second: int
+    samples: int
+
+    def __post_init__(self) -> None:
+        if self.pixels_per_second <= 0:
+            raise ValueError(f"a worker encodes something, got {self.pixels_per_second} pixels per second")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkLimits:
+    """What an installation wants of chunks: seconds of work aimed at, and lengths and number allowed."""
+
+    work_seconds: int
+    min_seconds: int
+    max_seconds: int
+    max_chunks: int
+
+
+class SizedBy(StrEnum):
+    """What decided the length of a plan's chunks."""
+
+    WORK = "work"
+    SHORTEST = "shortest"
+    LONGEST = "longest"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkSizing:
+    """Why chunks are as long as they are. `speed` is seconds of video per second of work, from so many samples."""
+
+    segments: int
+    speed: float
+    samples: int
+    work_seconds: int
+    sized_by: SizedBy
+
+
+def frame_work(source: _Sized, rungs: Iterable[_Sized]) -> int:
+    """Pixels of work in one frame: encoded once per rung, decoded once."""
+    encoded = sum(rung.width * rung.height for rung in rungs)
+    return encoded + int(source.width * source.height * _DECODED_PIXEL)
+
+
+def size_chunks(grid: FrameGrid, frame_pixels: int, throughput: Throughput, limits: ChunkLimits) -> ChunkSizing:
+    """Choose a length in whole segments. Raises PlanTooLarge where even the longest chunks are too many."""
+    segment_seconds = grid.segment_frames / grid.rate
+    speed = throughput.pixels_per_second / (frame_pixels * grid.rate)
+
+    def in_segments(seconds: Fraction) -> int:
+        return max(1, round(seconds / segment_seconds))
+
+    wanted = in_segments(limits.work_seconds * speed)
+    shortest, longest = in_segments(Fraction(limits.min_seconds)), in_segments(Fraction(limits.max_seconds))
+    fewest = -(-grid.total_segments // limits.max_chunks)
+    if fewest > longest:
+        raise PlanTooLarge(f"{-(-grid.total_segments // longest)} chunks; at most {limits.max_chunks} are allowed")
+    bounds = ((wanted, SizedBy.WORK), (shortest, SizedBy.SHORTEST), (fewest, SizedBy.NUMBER))
+    segments, sized_by = max(bounds, key=lambda bound: bound[0])
+    if segments > longest:
+        segments, sized_by = longest, SizedBy.LONGEST
+    return ChunkSizing(
+        segments=segments,
+        speed=round(float(speed), 3),
+        samples=throughput.samples,
+        work_seconds=limits.work_seconds,
+        sized_by=sized_by,
+    )
