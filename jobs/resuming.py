@@ -80,10 +80,11 @@ def _steps_reopen(generation: Generation) -> int:
         "rank_at": Now() - _LEAD,
     }
     again.update(state=StepState.WAITING, **fresh)
-    waiting = steps.filter(state=StepState.WAITING)
     for stage in STAGES:
-        if opened := waiting.filter(kind__in=stage).update(state=StepState.READY):
-            return opened if stage != STAGES[-1] else 0
+        undone = steps.filter(kind__in=stage).exclude(state=StepState.DONE)
+        if count := undone.count():
+            undone.filter(state=StepState.WAITING).update(state=StepState.READY)
+            return count if stage != STAGES[-1] else 0
     return 0
 
 

@@ -103,10 +103,13 @@ def _tuned_in(options: tuple[str, ...]) -> Maker:
 
 
 def _growing(folder: Path) -> Path:
-    """A stream whose pictures become larger and of another format after 5 s, in the middle of a chunk."""
+    """A stream whose pictures become larger and of another format after 5 s, in the middle of a chunk.
+
+    Its second part begins two frames of reordering later than an offset of 5 s alone would have it.
+    """
     small = make(folder / "small.ts", replace(PAL, frames=125), *H264, *SILENT)
     large = Card(rate=PAL.rate, frames=105, first_number=125, width=640, height=360, video_filter="format=yuv422p")
-    other = make(folder / "large.ts", large, *H264, *SILENT, "-output_ts_offset", "5")
+    other = make(folder / "large.ts", large, *H264, *SILENT, "-output_ts_offset", "5.08")
     source = folder / "source.ts"
     source.write_bytes(small.read_bytes() + other.read_bytes())
     return source

@@ -1,6 +1,7 @@
 """The media contract, proven on what real sources become: opened, decoded and read back frame by frame."""
 
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.ffmpeg.golden import (
 from transcoding.boxes import read_init
 from transcoding.commands import AUDIO_RATE, decode_command
 from transcoding.encoders import AAC
+from transcoding.errors import VerificationFailed
 from transcoding.plan import AUDIO
 from transcoding.segments import check_audio_init, check_video_init
 from transcoding.verification import verify_rendition
@@ -128,6 +130,18 @@ def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path
     alone.write_bytes(encoded.inits[0] + encoded.segments[-1].data)
     report = runner().run(decode_command(str(alone)), {"nothing": None}, stop=threading.Event())
     assert (report.frames, report.stderr) == (encoded.segments[-1].frames, "")
+
+
+def test_sound_that_changes_in_mid_stream_is_told_before_it_is_published_garbled(tmp_path: Path) -> None:
+    """ffmpeg builds a new filter graph for it, which begins at 0 again: the sound so far would be heard as silence."""
+    card = sources.Card(rate=Fraction(25), frames=125)
+    mono = sources.make(tmp_path / "mono.ts", card, *sources.H264, *sources.AAC)
+    later = ("-ac", "2", "-ar", "44100", "-output_ts_offset", "5.08")
+    stereo = sources.make(tmp_path / "stereo.ts", replace(card, first_number=125), *sources.H264, *sources.AAC, *later)
+    source = tmp_path / "source.ts"
+    source.write_bytes(mono.read_bytes() + stereo.read_bytes())
+    with pytest.raises(VerificationFailed, match="audio: the frame before"):
+        transcode(source, tmp_path / "out")
 
 
 def test_nothing_tells_where_and_with_what_a_video_was_taken(tmp_path: Path) -> None:
