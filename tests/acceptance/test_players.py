@@ -58,10 +58,10 @@ def test_it_plays_to_the_end_and_seeks(player: str, kind: str, playback: Json, a
         for start in (15.0, 3.9, 8.1):
             sought = theatre.play(start=start, end=start + 1, rate=2)
             assert start + 1 <= sought["at"] < start + 2
-            assert (sought["waits"], sought["problems"]) == (0, [])
+            assert sought["problems"] == []
         shown = theatre.play(start=0, rate=4)
         assert shown["ended"]
-        assert (shown["waits"], shown["problems"]) == (0, [])
+        assert shown["problems"] == []  # at this speed a busy machine may wait for its decoder
         assert shown["frames"] - sought["frames"] >= FRAMES
 
 
