@@ -143,12 +143,12 @@ def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, 
     if media.video.codec not in READABLE_CODECS:
         raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
 
-    def packets(stream: int) -> Iterable[Packet]:
-        lines = tools.ffprobe.packets(path, demuxer=DEMUXERS["mov"], stream=stream, stop=control, parsed=False)
+    def packets(stream: int, *, parsed: bool = False) -> Iterable[Packet]:
+        lines = tools.ffprobe.packets(path, demuxer=DEMUXERS["mov"], stream=stream, stop=control, parsed=parsed)
         return parse_packets(_moving(lines, control))
 
-    frames = list(packets(media.video.index))
-    shift = index.shift_to(frames)
+    frames = list(packets(media.video.index, parsed=True))
+    shift = index.shift_to(packets(media.video.index))
     if shift is None or (media.audio and not covers(index.sound(), packets(media.audio.index))):
         raise WholeNeeded("ffmpeg reads its index in another way")
     if not frames[0].key:
