@@ -309,8 +309,8 @@ class _Tables:
         sizes = array("I", [size]) * count if size else _numbers(self._size_table(count), 4)
         offsets = array("Q")
         for offset, samples in zip(self.chunk_offsets, self._samples_per_chunk(), strict=True):
-            if offset > file_size:
-                raise UnusableIndex("a chunk starts behind the file")
+            if offset > file_size or samples > count - len(offsets):
+                raise UnusableIndex("a chunk behind the file, or of more frames than there are")
             position = offset
             for sample_size in sizes[len(offsets) : len(offsets) + samples]:
                 offsets.append(position)
