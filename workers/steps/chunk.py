@@ -106,12 +106,17 @@ class _ChunkEncoding:
             on_frames=lambda frames: self._control.advanced(frames, self._plan.grid.frames_in(first, segments)),
             on_look=self._publisher.poll,
             niceness=0 if self._chunk.ordinal == 0 else LATER_NICENESS,
-            on_complaint=copy.complaint,
+            on_complaint=lambda line: self._hear(copy, line),
         )
         self.measured = self._measure(report, self._plan.grid.frames_in(first, segments))
         self._refuse_short_source(copy, report.frames, first, segments)
         for segmenter in segmenters.values():
             segmenter.finish()
+
+    def _hear(self, copy: WorkingCopy, line: str) -> None:
+        """Once everything was handed on, complaints are about frames that ffmpeg read ahead for nobody."""
+        if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
+            copy.complaint(line)
 
     def _measure(self, report: RunReport, frames: int) -> dict[str, object]:
         """What later plans learn from: how much work of which kind took how long."""

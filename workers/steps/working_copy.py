@@ -4,8 +4,9 @@ For a source without a reliable index, all of it is its remux.
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -59,12 +60,17 @@ class SourceReader:
         self._tools = tools
         self._control = control
         self._bytes = 0
+        self._seconds = 0.0
         self._whole_because = ""
 
     @property
     def report(self) -> Mapping[str, object]:
-        """How many bytes came from the store, and why all of the source was opened, if it was."""
-        return {"source_bytes": self._bytes, "source_whole": self._whole_because}
+        """How many bytes came from the store, in how many seconds, and why all of the source was opened, if it was."""
+        return {
+            "source_bytes": self._bytes,
+            "source_seconds": round(self._seconds, 3),
+            "source_whole": self._whole_because,
+        }
 
     def read(self, facts: SourceFacts | None, need: Need, use: Callable[[WorkingCopy], Answer]) -> Answer:
         """Do something with the source, with parts of it if possible, and again with all of it if not.
@@ -72,12 +78,19 @@ class SourceReader:
         `facts` are None until the source was inspected. Raises InputChanged when the source is gone or another one.
         """
         try:
-            with self._parts(facts, need) as copy:
+            with self._timed(self._parts(facts, need)) as copy:
                 return use(copy)
         except (WholeNeeded, UnusableIndex) as reason:
             self._whole_because = str(reason)
-        with self._whole(facts) as copy:
+        with self._timed(self._whole(facts)) as copy:
             return use(copy)
+
+    @contextmanager
+    def _timed(self, opening: AbstractContextManager[WorkingCopy]) -> Iterator[WorkingCopy]:
+        started = time.monotonic()
+        with opening as copy:
+            self._seconds += time.monotonic() - started
+            yield copy
 
     @contextmanager
     def _parts(self, facts: SourceFacts | None, need: Need) -> Iterator[WorkingCopy]:
@@ -94,10 +107,10 @@ class SourceReader:
 
     def _refuse_parts(self, facts: SourceFacts | None) -> None:
         video = self._video
-        if facts and facts.sample_shift is None:
-            raise WholeNeeded("its index is not relied on")
         if video.size_bytes <= _SMALL_BYTES:
             raise WholeNeeded("it is small")
+        if facts and facts.sample_shift is None:
+            raise WholeNeeded("its index is not relied on")
         if self._tools.sources.holds(video.source_key, etag=video.etag):
             raise WholeNeeded("it is on this machine")
 
