@@ -60,10 +60,12 @@ class _Watched:
 
     process: subprocess.Popen[bytes]
     on_frames: Callable[[int], None]
+    on_complaint: Callable[[str], None]
     files: tuple[Path, ...] = ()
     moved_at: float = field(default_factory=time.monotonic)
     frames: int = 0
     stderr: bytes = b""
+    complaint: bytes = b""
     progress_text: str = ""
     written: tuple[tuple[int, int], ...] = ()
 
@@ -73,6 +75,9 @@ class _Watched:
     def take_stderr(self, data: bytes) -> None:
         """Keep only the end: a broken file can make ffmpeg complain without bound."""
         self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
+        *lines, self.complaint = (self.complaint + data)[-_STDERR_KEPT:].split(b"\n")
+        for line in lines:
+            self.on_complaint(line.decode("utf-8", "replace"))
 
     def look_at_files(self) -> None:
         """Count what is written to files as movement: frames say nothing while an index is moved to the front."""
@@ -110,12 +115,14 @@ class FfmpegRunner:
         on_frames: Callable[[int], None] = lambda _: None,
         on_look: Callable[[], None] = lambda: None,
         niceness: int = 0,
+        on_complaint: Callable[[str], None] = lambda _: None,
     ) -> RunReport:
         """Run a command to its end. Every target goes to a sink (through a pipe), a path, or nowhere (None).
 
         `inputs` are fed through pipes. `on_frames` hears how many frames were written, again and again as long as
-        something is written; `on_look` is called several times a second, both in between. `niceness` lets others on
-        this machine go first.
+        something is written; `on_look` is called several times a second, both in between. `on_complaint` hears each
+        line of ffmpeg's errors, before a sink gets what was encoded after it was said. `niceness` lets others on this
+        machine go first.
         Raises Stopped, ProcessStalled, or what `diagnose` makes of the failure. However it ends, no process is left.
         """
         started = time.monotonic()
@@ -137,11 +144,12 @@ class FfmpegRunner:
             for pipe in ends:
                 pipe.close_write()
             files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
-            watched = _Watched(process, on_frames, files)
+            watched = _Watched(process, on_frames, on_complaint, files)
             for feeder in feeders.values():
                 feeder.start(watched.moved)
             with _selector(watched, outputs, pipes, progress) as selector:
                 self._watch(selector, watched, stop, on_look)
+            watched.take_stderr(b"\n" if watched.complaint else b"")
             for feeder in feeders.values():
                 feeder.check()
             return _report(watched, end_code=process.wait(), seconds=time.monotonic() - started)
@@ -151,7 +159,8 @@ class FfmpegRunner:
     ) -> None:
         """Serve the pipes until all are closed, which is when ffmpeg has ended."""
         while selector.get_map():
-            for key, _ in selector.select(_LOOK_SECONDS):
+            ready = selector.select(_LOOK_SECONDS)
+            for key, _ in sorted(ready, key=lambda event: event[0].data != watched.take_stderr):
                 data = os.read(key.fd, _READ_BYTES)
                 if data:
                     key.data(data)

@@ -1,7 +1,7 @@
 """Asking ffprobe: facts as JSON, packets as lines."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from configuration import ExecutionConfig
@@ -20,8 +20,8 @@ class Ffprobe:
     def __init__(self, config: ExecutionConfig) -> None:
         self.binary = config.ffprobe_path
 
-    def streams(self, path: Path, *, demuxer: str) -> str:
-        """The JSON of format and streams."""
+    def streams(self, path: Path, *, demuxer: str, on_complaint: Callable[[str], None] = lambda _: None) -> str:
+        """The JSON of format and streams. `on_complaint` hears each line of errors, also when it fails in the end."""
         process = spawn(streams_command(self.binary, str(path), demuxer=demuxer), stdout=subprocess.PIPE)
         try:
             out, err = process.communicate(timeout=_FACTS_SECONDS)
@@ -29,13 +29,18 @@ class Ffprobe:
             raise InputRejected(f"the file's header could not be read within {_FACTS_SECONDS} s") from None
         finally:
             end(process)
+        for line in err.decode("utf-8", "replace").splitlines():
+            on_complaint(line)
         if process.returncode:
             raise InputRejected(f"the file cannot be read: {_last_line(err)}")
         return out.decode("utf-8", "replace")
 
-    def packets(self, path: Path, *, demuxer: str, stream: int, stop: StopSignal) -> Iterator[str]:
-        """One line per packet of a stream, in decoding order, while ffprobe reads the file. Raises Stopped."""
-        argv = packets_command(self.binary, str(path), demuxer=demuxer, stream=stream)
+    def packets(self, path: Path, *, demuxer: str, stream: int, stop: StopSignal, parsed: bool = True) -> Iterator[str]:
+        """One line per packet of a stream, in decoding order, while ffprobe reads the file. Raises Stopped.
+
+        Not `parsed`: as the container has them, whatever their bytes are.
+        """
+        argv = packets_command(self.binary, str(path), demuxer=demuxer, stream=stream, parsed=parsed)
         # Broken files make ffprobe complain per packet; nobody reads that, and a full pipe would stop it.
         process = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:

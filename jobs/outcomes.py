@@ -36,17 +36,18 @@ from videos.states import VideoState
 
 
 @transaction.atomic
-def video_inspected(
+def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     *,
     claim: Claim,
     facts: Mapping[str, object],
     media: Mapping[str, object],
     warnings: Sequence[object],
     policy: JobPolicy,
+    result: Mapping[str, object],
 ) -> None:
     """Close an `inspect` step: keep what it found and plan the jobs that wait for it. Raises LeaseLost."""
     video = video_lock(claim.video_id)
-    if not step_close(claim=claim, result={}):
+    if not step_close(claim=claim, result=result):
         return
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
     for job in open_jobs_lock(video):

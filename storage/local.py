@@ -44,18 +44,21 @@ class LocalStore:
             _copy(source, file, Tally(on_bytes))
             return self._publish(file, key)
 
-    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        return b"".join(self.open(key, start, end))
+    def get(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> bytes:
+        return b"".join(self.open(key, start, end, etag=etag))
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def open(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> Iterator[bytes]:
         if start == end:
             return iter(())
         file = self._open(key)
-        size = os.fstat(file.fileno()).st_size
-        if start >= size and start > 0:
+        stored = _stored(key, os.fstat(file.fileno()))
+        if etag is not None and stored.etag != etag:
+            file.close()
+            raise ObjectChanged(key)
+        if start >= stored.size and start > 0:
             file.close()
             raise RangeNotAvailable(key)
-        return _blocks(key, file, start, size if end is None else min(end, size))
+        return _blocks(key, file, start, stored.size if end is None else min(end, stored.size))
 
     def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> Stored:
         with self._open(key) as source, _removed_on_failure(path):

@@ -48,14 +48,15 @@ class ObjectStore(Protocol):
         """Store a file, in parallel parts when it is large. The file is never held in memory."""
         ...
 
-    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        """Read a small object, or a range of one.
+    def get(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> bytes:
+        """Read a small object, or a range of one. With an `etag`, of the object that has it and no other.
 
-        Raises ObjectNotFound, and RangeNotAvailable when `start` is not 0 and not in the object.
+        Raises ObjectNotFound, RangeNotAvailable when `start` is not 0 and not in the object, and ObjectChanged when
+        the object has another etag.
         """
         ...
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def open(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> Iterator[bytes]:
         """Read in blocks. A missing object is reported by this call, not by the first block. Raises like `get`."""
         ...
 

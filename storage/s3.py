@@ -142,14 +142,14 @@ class S3Store:
             work = partial(put_span, file.fileno())
             return run_parallel(work, spans(size, part_bytes), threads=self._parallel, tally=tally)
 
-    def get(self, key: str, start: int = 0, end: int | None = None) -> bytes:
-        return b"".join(self.open(key, start, end))
+    def get(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> bytes:
+        return b"".join(self.open(key, start, end, etag=etag))
 
-    def open(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def open(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> Iterator[bytes]:
         if start == end:
             return iter(())
         try:
-            answer = self._get(check_key(key), start, end, etag=None)
+            answer = self._get(check_key(key), start, end, etag=etag)
         except RangeNotAvailable:
             if start == 0:  # S3 has no range of an empty object
                 return iter(())

@@ -87,14 +87,14 @@ def iterate_boxes(data: bytes | memoryview) -> Iterator[Box]:
     """The boxes of a buffer, one after another."""
     view = memoryview(data)
     while view:
-        size, kind, header = _box_header(view)
+        size, kind, header = box_header(view)
         if size < header or size > len(view):
             raise MalformedBoxes(f"box {kind} says {size} bytes, {len(view)} are there")
         yield Box(kind, view[header:size])
         view = view[size:]
 
 
-def _box_header(view: memoryview) -> tuple[int, str, int]:
+def box_header(view: memoryview) -> tuple[int, str, int]:
     """Size of the whole box, its type, and the length of its header."""
     if len(view) < HEADER_BYTES:
         raise MalformedBoxes(f"{len(view)} bytes are too few for a box")
@@ -368,7 +368,7 @@ def _top_level(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
         head = file.read(2 * HEADER_BYTES)
         if len(head) < 2 * HEADER_BYTES:
             return
-        size, kind, header = _box_header(memoryview(head))
+        size, kind, header = box_header(memoryview(head))
         yield kind, position + header, position + max(size, header)
         if size < header:
             return

@@ -119,12 +119,22 @@ def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
     return {} if plan.source.video.interlaced else {"reinit_filter": "0"}
 
 
+def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
+    """Where a run that begins with this segment seeks to, in seconds on the source's clock; None: it does not."""
+    if not first_segment:
+        return None
+    return max(Fraction(0), plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN)
+
+
+def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
+    """Up to which time such a run needs frames, in seconds on the source's clock: a frame beyond the end settles it."""
+    return plan.source.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
+
+
 def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
     """To a key frame some time before a segment, on the source's own clock, keeping everything from there on."""
-    if first_segment == 0:
-        return {}
-    time = plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN
-    return {"noaccurate_seek": None, "seek_timestamp": "1", "ss": _seconds(time)}
+    time = seek_time(plan, first_segment)
+    return {} if time is None else {"noaccurate_seek": None, "seek_timestamp": "1", "ss": _seconds(time)}
 
 
 def _chunk_graph(plan: EncodePlan, first_segment: int, segments: int) -> str:
@@ -276,10 +286,11 @@ def streams_command(binary: str, path: str, *, demuxer: str) -> list[str]:
     return [*_probe(binary, demuxer), "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
 
 
-def packets_command(binary: str, path: str, *, demuxer: str, stream: int) -> list[str]:
-    """The ffprobe command whose output `parse_packets` reads."""
-    wanted = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,flags", "-of", "csv=p=0"]
-    return [*_probe(binary, demuxer), *wanted, f"file:{path}"]
+def packets_command(binary: str, path: str, *, demuxer: str, stream: int, parsed: bool = True) -> list[str]:
+    """The ffprobe command whose output `parse_packets` reads. Not `parsed`: the packets as the container has them."""
+    wanted = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
+    raw = [] if parsed else ["-fflags", "noparse"]
+    return [*_probe(binary, demuxer), *raw, *wanted, f"file:{path}"]
 
 
 def _probe(binary: str, demuxer: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Why ffmpeg failed, from its exit code and the end of what it said."""
 
+import re
 from collections.abc import Iterable
 
 from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
@@ -24,6 +25,25 @@ _INPUT_AT_FAULT = (
     "Error opening input",
     "does not contain any stream",
 )
+
+
+_AFTER_A_SEEK = re.compile(
+    r"mmco: unref short failure"
+    r"|co located POCs unavailable"
+    r"|reference picture missing during reorder"
+    r"|Missing reference picture, default is"
+    r"|Could not find ref with POC"
+    r"|^\s*Last message repeated \d+ times"
+)
+"""What decoders say of a whole and healthy file when they begin in the middle of it, at an open GOP.
+
+An unknown way to say so costs a second reading of the source, and nothing else.
+"""
+
+
+def is_of_a_seek(complaint: str) -> bool:
+    """Whether this line of ffmpeg's errors only means that decoding began at a frame which others reach back over."""
+    return not complaint.strip() or _AFTER_A_SEEK.search(complaint) is not None
 
 
 def diagnose(returncode: int, stderr: str) -> TranscodeError:

@@ -103,7 +103,8 @@ class SourceFacts:
 
     They are measured on the working copy: the source itself, or where `remuxed`, a copy of its streams in a container
     with an index. `demuxer` is the one that ffmpeg is forced to use on it, `first` the time of the first video frame on
-    its clock in seconds.
+    its clock in seconds. `sample_shift` leads from the times of the file's own sample tables to ffmpeg's, in ticks of
+    the video's time base; None where the two do not agree, and the file is only ever read whole.
     """
 
     demuxer: str
@@ -115,6 +116,7 @@ class SourceFacts:
     constant: bool
     total_frames: int
     warnings: tuple[SourceWarning, ...]
+    sample_shift: int | None = None
 
     def to_json(self) -> dict[str, object]:
         """The facts as JSON-ready values; `records.from_json` reads them back."""
@@ -215,21 +217,36 @@ def _fraction(text: object) -> Fraction | None:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded frame: presentation time and duration in ticks of the stream's time base."""
+    """One coded frame: presentation time and duration in ticks of the stream's time base, size and place in bytes.
+
+    `position` is -1 where ffprobe does not say.
+    """
 
     pts: int
     duration: int
     key: bool
     discard: bool
+    size: int = 0
+    position: int = -1
 
 
 def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
-    """Read `ffprobe -show_entries packet=pts,duration,flags -of csv=p=0`; packets without a time are left out."""
+    """Read `ffprobe -show_entries packet=pts,duration,size,pos,flags -of csv=p=0`.
+
+    Packets without a time are left out.
+    """
     for line in lines:
         fields = line.strip().split(",")
-        if len(fields) >= 3 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the three asked for
-            duration = int(fields[1]) if fields[1].isdigit() else 0
-            yield Packet(int(fields[0]), duration, key=fields[2].startswith("K"), discard="D" in fields[2])
+        if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five asked for
+            pts, duration, size, position, flags = fields[:5]
+            yield Packet(
+                int(pts),
+                int(duration) if duration.isdigit() else 0,
+                key=flags.startswith("K"),
+                discard="D" in flags,
+                size=int(size) if size.isdigit() else 0,
+                position=int(position) if position.isdigit() else -1,
+            )
 
 
 def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:

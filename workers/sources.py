@@ -25,6 +25,10 @@ class SourceCache:
         self._folder = folder
         self._max_bytes = max_bytes
 
+    def holds(self, key: str, *, etag: str) -> bool:
+        """Whether a copy is there, so that opening it costs nothing."""
+        return self._path(key, etag).exists()
+
     @contextmanager
     def open(self, key: str, *, etag: str, moved: Callable[[int], None]) -> Iterator[Path]:
         """The path of a local copy, kept as long as the context lasts. `moved` hears of every block that comes in.
@@ -32,7 +36,7 @@ class SourceCache:
         An empty etag takes the object as it is. Raises InputChanged when the object is gone or another one.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / hashlib.sha256(f"{key}\n{etag}".encode()).hexdigest()
+        path = self._path(key, etag)
         with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
             while not self._hold(lock, path):
                 _wait_for(lock, moved)
@@ -41,6 +45,9 @@ class SourceCache:
                     self._fetch(key, etag, path, moved)
                 os.utime(path)
             yield path
+
+    def _path(self, key: str, etag: str) -> Path:
+        return self._folder / hashlib.sha256(f"{key}\n{etag}".encode()).hexdigest()
 
     def _hold(self, lock: IO[str], path: Path) -> bool:
         """Share the lock of a copy that is there. False: it is missing, or was dropped a moment ago."""

@@ -1,20 +1,21 @@
 """Encode one chunk into all rungs, publish its segments while that runs, and decode a sample of them."""
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from execution.ffmpeg import RunReport, Sink
 from jobs.steps import StepWork, step_complete
-from transcoding.commands import chunk_command, decode_command
-from transcoding.errors import InputRejected, VerificationFailed
-from transcoding.plan import Chunk, EncodePlan, VideoRendition, resume_from
+from transcoding.commands import chunk_command, decode_command, read_until, seek_time
+from transcoding.errors import VerificationFailed
+from transcoding.mp4_index import Mp4Index, Span
+from transcoding.plan import Chunk, EncodePlan, resume_from
 from transcoding.segments import Segment, VideoSegmenter
 from workers.control import StepControl
 from workers.publisher import Publisher
 from workers.settling import settle
 from workers.steps.encoding import plan_of, publisher_for
-from workers.steps.working_copy import working_copy
+from workers.steps.working_copy import SourceReader, WorkingCopy
 from workers.tools import Tools
 
 LATER_NICENESS = 5
@@ -26,16 +27,15 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     _, plan = plan_of(work)
     names = [rendition.name for rendition in plan.renditions]
     chunk = Chunk(ordinal=work.claim.ordinal, **work.claim.payload)
-    with (
-        working_copy(work.video, plan.source, tools, control) as source,
-        publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher,
-    ):
+    reader = SourceReader(work.video, tools, control)
+    with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
         encoding = _ChunkEncoding(plan, chunk, publisher, control, first_unpublished=_first_unpublished(work, chunk))
-        report = encoding.encode(source, tools) if work.claim.units_done < chunk.segments else None
+        if work.claim.units_done < chunk.segments:
+            reader.read(plan.source, encoding.need, lambda copy: encoding.encode(copy, tools))
         publisher.flush()
         for sample in encoding.samples.values():
             _prove_decodable(sample, tools, control)
-    result = encoding.measured(report) if report else {"seconds": 0.0}
+    result = {**encoding.measured, **reader.report}
     settle(lambda: step_complete(claim=work.claim, result=result), control)
 
 
@@ -53,7 +53,10 @@ class _Sample:
 
 
 class _ChunkEncoding:
-    """One run of ffmpeg for one chunk: its segmenters, what is published, and what is kept as samples."""
+    """Runs of ffmpeg for one chunk: what they were given to publish, rung by rung, and what is kept as samples.
+
+    A second run goes on where the first one was broken off: what that had handed on by then is good.
+    """
 
     def __init__(
         self,
@@ -68,44 +71,55 @@ class _ChunkEncoding:
         self._chunk = chunk
         self._publisher = publisher
         self._control = control
-        self._first = resume_from(plan.grid, chunk, first_unpublished)
-        self._first_unpublished = first_unpublished
-        self._segments = chunk.first_segment + chunk.segments - self._first
-        self._segmenters = {rendition.name: self._segmenter(rendition) for rendition in plan.renditions}
+        self._next = {rendition.name: first_unpublished for rendition in plan.renditions}
         self._sampled = sampled_renditions(plan, chunk)
         self.samples: dict[str, _Sample] = {}
+        self.measured: Mapping[str, object] = {"seconds": 0.0}
 
-    def _segmenter(self, rendition: VideoRendition) -> VideoSegmenter:
-        return VideoSegmenter(self._plan, rendition, first_segment=self._first, segments=self._segments)
+    def need(self, index: Mp4Index) -> Sequence[Span]:
+        """Which bytes of the source the next run reads."""
+        first, segments = self._left()
+        return index.picture(
+            seek=seek_time(self._plan, first),
+            until=read_until(self._plan, first, segments),
+            shift=self._plan.source.sample_shift or 0,
+        )
 
-    def encode(self, source: Path, tools: Tools) -> RunReport:
+    def encode(self, copy: WorkingCopy, tools: Tools) -> None:
         """Run ffmpeg to its end and see to it that nothing is missing."""
+        first, segments = self._left()
         command = chunk_command(
             self._plan,
-            str(source),
-            first_segment=self._first,
-            segments=self._segments,
+            str(copy.path),
+            first_segment=first,
+            segments=segments,
             threads=tools.config.execution.ffmpeg_threads,
         )
+        segmenters = {
+            rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)
+            for rendition in self._plan.renditions
+        }
         report = tools.ffmpeg.run(
             command,
-            {name: self._sink(name) for name in self._segmenters},
+            {name: self._sink(name, segmenter) for name, segmenter in segmenters.items()},
             stop=self._control,
-            on_frames=self._advanced,
+            on_frames=lambda frames: self._control.advanced(frames, self._plan.grid.frames_in(first, segments)),
             on_look=self._publisher.poll,
             niceness=0 if self._chunk.ordinal == 0 else LATER_NICENESS,
+            on_complaint=lambda line: self._hear(copy, line),
         )
-        self._refuse_short_source(report.frames)
-        for segmenter in self._segmenters.values():
+        self.measured = self._measure(report, self._plan.grid.frames_in(first, segments))
+        self._refuse_short_source(copy, report.frames, first, segments)
+        for segmenter in segmenters.values():
             segmenter.finish()
-        return report
 
-    def _advanced(self, frames: int) -> None:
-        self._control.advanced(frames, self._plan.grid.frames_in(self._first, self._segments))
+    def _hear(self, copy: WorkingCopy, line: str) -> None:
+        """Once everything was handed on, complaints are about frames that ffmpeg read ahead for nobody."""
+        if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
+            copy.complaint(line)
 
-    def measured(self, report: RunReport) -> dict[str, object]:
+    def _measure(self, report: RunReport, frames: int) -> dict[str, object]:
         """What later plans learn from: how much work of which kind took how long."""
-        frames = self._plan.grid.frames_in(self._first, self._segments)
         return {
             "seconds": round(report.seconds, 3),
             "pixels": frames * self._plan.frame_pixels,
@@ -113,9 +127,12 @@ class _ChunkEncoding:
             "preset": self._plan.preset,
         }
 
-    def _sink(self, name: str) -> Sink:
-        segmenter = self._segmenters[name]
+    def _left(self) -> tuple[int, int]:
+        """With which segment the next run begins, and how many are left."""
+        first = resume_from(self._plan.grid, self._chunk, min(self._next.values()))
+        return first, self._chunk.first_segment + self._chunk.segments - first
 
+    def _sink(self, name: str, segmenter: VideoSegmenter) -> Sink:
         def take(data: bytes) -> None:
             self._control.moved()
             for segment in segmenter.feed(data):
@@ -126,15 +143,15 @@ class _ChunkEncoding:
     def _take(self, name: str, segment: Segment, init: bytes) -> None:
         if name in self._sampled and name not in self.samples:
             self.samples[name] = _Sample(name, init, segment)
-        if segment.number >= self._first_unpublished:
+        if segment.number >= self._next[name]:
             self._publisher.submit(name, segment, init)
+            self._next[name] = segment.number + 1
 
-    def _refuse_short_source(self, frames: int) -> None:
+    def _refuse_short_source(self, copy: WorkingCopy, frames: int, first: int, segments: int) -> None:
         """Ffmpeg says nothing when a source ends early: the packets were there, but no frames came out of them."""
-        planned = self._plan.grid.frames_in(self._first, self._segments)
-        if frames < planned:
-            first = self._plan.grid.first_frame(self._first)
-            raise InputRejected(f"the video cannot be decoded past frame {first + frames} of {self._plan.total_frames}")
+        if frames < self._plan.grid.frames_in(first, segments):
+            last = self._plan.grid.first_frame(first) + frames
+            raise copy.refusal(f"the video cannot be decoded past frame {last} of {self._plan.total_frames}")
 
 
 def sampled_renditions(plan: EncodePlan, chunk: Chunk) -> set[str]:

@@ -2,8 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobs.outcomes import video_inspected
@@ -12,10 +13,21 @@ from storage.keys import indexed_key
 from transcoding.boxes import top_level_kinds
 from transcoding.commands import index_command
 from transcoding.errors import InputRejected
-from transcoding.media import MediaInfo, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.media import (
+    MediaInfo,
+    Packet,
+    SourceFacts,
+    measure_timing,
+    parse_ffprobe,
+    parse_packets,
+    source_facts,
+)
+from transcoding.mp4_index import READABLE_CODECS, Mp4Index, covers
 from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
+from videos.models import Video
 from workers.control import StepControl
 from workers.settling import settle
+from workers.steps.working_copy import SourceReader, WholeNeeded, WorkingCopy
 from workers.tools import Tools
 
 INDEXED_CONTENT_TYPE = "video/x-matroska"
@@ -25,26 +37,44 @@ _INDEXED_DEMUXER = "matroska"
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Measure the source, remux it first where its container has no index, and let the waiting jobs be planned."""
-    video = work.video
-    with tools.sources.open(video.source_key, etag=video.etag, moved=control.moved) as source, _folder(tools) as folder:
-        family = _family(source)
-        media = _media(source, DEMUXERS[family], tools)
-        _refuse_beyond_limits(media, tools)
-        indexed = None if _has_index(source, family, media) else _remux(source, family, folder, tools, control)
-        facts = _measure(indexed or source, family, tools, control, remuxed=indexed is not None)
-        if indexed:
-            tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, control.moved)
+    reader = SourceReader(work.video, tools, control)
+    found = reader.read(None, Mp4Index.opening, lambda copy: _inspect(copy, work.video, tools, control))
 
     def complete() -> None:
         video_inspected(
             claim=work.claim,
-            facts=facts.to_json(),
-            media=_for_people(family, media, facts),
-            warnings=list(facts.warnings),
+            facts=found.facts.to_json(),
+            media=_for_people(found),
+            warnings=list(found.facts.warnings),
             policy=tools.policy,
+            result=reader.report,
         )
 
     settle(complete, control)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What an inspection comes to: the container family, what the header says, and what was measured."""
+
+    family: str
+    media: MediaInfo
+    facts: SourceFacts
+
+
+def _inspect(copy: WorkingCopy, video: Video, tools: Tools, control: StepControl) -> _Found:
+    family = _family(copy.path)
+    media = _media(copy, DEMUXERS[family], tools)
+    _refuse_beyond_limits(media, tools)
+    if copy.index:
+        return _Found(family, media, _measure_parts(copy.path, copy.index, media, tools, control))
+    if _has_index(copy.path, family, media):
+        return _Found(family, media, _measure(copy, DEMUXERS[family], tools, control, remuxed=False))
+    with _folder(tools) as folder:
+        indexed = _remux(copy.path, family, folder, tools, control)
+        facts = _measure(WorkingCopy(indexed), _INDEXED_DEMUXER, tools, control, remuxed=True)
+        tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, control.moved)
+    return _Found(family, media, facts)
 
 
 @contextmanager
@@ -66,8 +96,8 @@ def _family(source: Path) -> str:
     return family
 
 
-def _media(source: Path, demuxer: str, tools: Tools) -> MediaInfo:
-    return parse_ffprobe(tools.ffprobe.streams(source, demuxer=demuxer))
+def _media(copy: WorkingCopy, demuxer: str, tools: Tools) -> MediaInfo:
+    return parse_ffprobe(tools.ffprobe.streams(copy.path, demuxer=demuxer, on_complaint=copy.complaint))
 
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
@@ -97,13 +127,35 @@ def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepC
     return indexed
 
 
-def _measure(path: Path, family: str, tools: Tools, control: StepControl, *, remuxed: bool) -> SourceFacts:
+def _measure(copy: WorkingCopy, demuxer: str, tools: Tools, control: StepControl, *, remuxed: bool) -> SourceFacts:
     """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
-    demuxer = _INDEXED_DEMUXER if remuxed else DEMUXERS[family]
-    media = _media(path, demuxer, tools)
-    lines = tools.ffprobe.packets(path, demuxer=demuxer, stream=media.video.index, stop=control)
+    media = _media(copy, demuxer, tools)
+    lines = tools.ffprobe.packets(copy.path, demuxer=demuxer, stream=media.video.index, stop=control)
     timing = measure_timing(parse_packets(_moving(lines, control)), media.video.time_base)
     return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
+
+
+def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, control: StepControl) -> SourceFacts:
+    """The same without the packets' bytes, which do not matter to their times, and a look whether the index is right.
+
+    Every packet that ffmpeg will ever ask for must lie where the index says it does. Raises WholeNeeded otherwise.
+    """
+    if media.video.codec not in READABLE_CODECS:
+        raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
+
+    def packets(stream: int, *, parsed: bool = False) -> Iterable[Packet]:
+        lines = tools.ffprobe.packets(path, demuxer=DEMUXERS["mov"], stream=stream, stop=control, parsed=parsed)
+        return parse_packets(_moving(lines, control))
+
+    frames = list(packets(media.video.index, parsed=True))
+    shift = index.shift_to(packets(media.video.index))
+    if shift is None or (media.audio and not covers(index.sound(), packets(media.audio.index))):
+        raise WholeNeeded("ffmpeg reads its index in another way")
+    if not frames[0].key:
+        raise WholeNeeded("it does not begin with a key frame")
+    timing = measure_timing(frames, media.video.time_base)
+    facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
+    return replace(facts, sample_shift=shift)
 
 
 def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
@@ -112,8 +164,9 @@ def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
         yield line
 
 
-def _for_people(family: str, media: MediaInfo, facts: SourceFacts) -> dict[str, object]:
+def _for_people(found: _Found) -> dict[str, object]:
     """What the API shows of a source."""
+    family, media, facts = found.family, found.media, found.facts
     return {
         "container": family,
         "duration": float(facts.grid.duration),

@@ -1,19 +1,127 @@
-"""The local copy of a video that ffmpeg reads: the source, or its remux where the source has no reliable index."""
+"""The local copy of a video that ffmpeg reads: what a step needs of the source where its index allows, else all of it.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+For a source without a reliable index, all of it is its remux.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from storage.keys import indexed_key
+from transcoding.diagnosis import is_of_a_seek
+from transcoding.errors import InputRejected
 from transcoding.media import SourceFacts
+from transcoding.mp4_index import Mp4Index, Span, UnusableIndex
 from videos.models import Video
 from workers.control import StepControl
+from workers.sparse import SparseSource
 from workers.tools import Tools
 
+Answer = TypeVar("Answer")
+Need = Callable[[Mp4Index], Sequence[Span]]
+"""Which bytes of a source a step needs."""
 
-@contextmanager
-def working_copy(video: Video, facts: SourceFacts, tools: Tools, control: StepControl) -> Iterator[Path]:
-    """Open the copy that the facts were measured on. Raises InputChanged when it is gone or another one."""
-    key, etag = (indexed_key(video.id), "") if facts.remuxed else (video.source_key, video.etag)
-    with tools.sources.open(key, etag=etag, moved=control.moved) as path:
-        yield path
+_SMALL_BYTES = 4 << 20
+"""Sources up to this size are fetched whole: reading parts of them saves less than its round trips cost."""
+_MOST_PARTS = 0.75
+"""Share of a source above which all of it is fetched: it costs little more, and serves the machine's other steps."""
+
+
+class WholeNeeded(Exception):
+    """Parts of the source will not do; the text says why. The step begins again with all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingCopy:
+    """A file that ffmpeg can read. `index` is None where all of the source is there, rather than parts."""
+
+    path: Path
+    index: Mp4Index | None = None
+
+    def complaint(self, line: str) -> None:
+        """Take a line of ffmpeg's errors. Raises WholeNeeded when it may mean that a hole was read."""
+        if self.index and not is_of_a_seek(line):
+            raise WholeNeeded(f"ffmpeg says: {line.strip()[-200:]}")
+
+    def refusal(self, text: str) -> Exception:
+        """What to raise when the content of the source seems to be wrong."""
+        return WholeNeeded(text) if self.index else InputRejected(text)
+
+
+class SourceReader:
+    """One step's way to its source. `report` says how it was read, for the step's result."""
+
+    def __init__(self, video: Video, tools: Tools, control: StepControl) -> None:
+        self._video = video
+        self._tools = tools
+        self._control = control
+        self._bytes = 0
+        self._seconds = 0.0
+        self._whole_because = ""
+
+    @property
+    def report(self) -> Mapping[str, object]:
+        """How many bytes came from the store, in how many seconds, and why all of the source was opened, if it was."""
+        return {
+            "source_bytes": self._bytes,
+            "source_seconds": round(self._seconds, 3),
+            "source_whole": self._whole_because,
+        }
+
+    def read(self, facts: SourceFacts | None, need: Need, use: Callable[[WorkingCopy], Answer]) -> Answer:
+        """Do something with the source, with parts of it if possible, and again with all of it if not.
+
+        `facts` are None until the source was inspected. Raises InputChanged when the source is gone or another one.
+        """
+        try:
+            with self._timed(self._parts(facts, need)) as copy:
+                return use(copy)
+        except (WholeNeeded, UnusableIndex) as reason:
+            self._whole_because = str(reason)
+        with self._timed(self._whole(facts)) as copy:
+            return use(copy)
+
+    @contextmanager
+    def _timed(self, opening: AbstractContextManager[WorkingCopy]) -> Iterator[WorkingCopy]:
+        started = time.monotonic()
+        with opening as copy:
+            self._seconds += time.monotonic() - started
+            yield copy
+
+    @contextmanager
+    def _parts(self, facts: SourceFacts | None, need: Need) -> Iterator[WorkingCopy]:
+        video, tools = self._video, self._tools
+        self._refuse_parts(facts)
+        with tempfile.NamedTemporaryFile(dir=tools.scratch, prefix="source-") as file:
+            source = SparseSource(tools.store, video.source_key, video.etag, video.size_bytes, file, self._moved)
+            index = source.index()
+            spans = need(index)
+            if source.lacks(spans) > _MOST_PARTS * video.size_bytes:
+                raise WholeNeeded("most of it is needed")
+            source.fetch(spans)
+            yield WorkingCopy(Path(file.name), index)
+
+    def _refuse_parts(self, facts: SourceFacts | None) -> None:
+        video = self._video
+        if video.size_bytes <= _SMALL_BYTES:
+            raise WholeNeeded("it is small")
+        if facts and facts.sample_shift is None:
+            raise WholeNeeded("its index is not relied on")
+        if self._tools.sources.holds(video.source_key, etag=video.etag):
+            raise WholeNeeded("it is on this machine")
+
+    @contextmanager
+    def _whole(self, facts: SourceFacts | None) -> Iterator[WorkingCopy]:
+        video = self._video
+        remuxed = facts is not None and facts.remuxed
+        key, etag = (indexed_key(video.id), "") if remuxed else (video.source_key, video.etag)
+        with self._tools.sources.open(key, etag=etag, moved=self._moved) as path:
+            yield WorkingCopy(path)
+
+    def _moved(self, count: int) -> None:
+        self._bytes += count
+        self._control.moved(count)

@@ -74,6 +74,16 @@ def test_ranges_are_like_slices(store: ObjectStore, folder: str, start: int, end
     assert b"".join(store.open(f"{folder}a", start, end)) == expected
 
 
+def test_a_range_can_be_held_to_one_object(store: ObjectStore, folder: str) -> None:
+    first = store.put(f"{folder}a", b"0123456789", BYTES)
+    assert store.get(f"{folder}a", 3, 5, etag=first.etag) == b"34"
+    store.put(f"{folder}a", b"9876543210", BYTES)
+    with pytest.raises(ObjectChanged):
+        store.get(f"{folder}a", 3, 5, etag=first.etag)
+    with pytest.raises(ObjectChanged):
+        store.open(f"{folder}a", 3, 5, etag=first.etag)
+
+
 @pytest.mark.parametrize("start", [10, 11])
 def test_a_range_past_the_end_is_not_available(store: ObjectStore, folder: str, start: int) -> None:
     store.put(f"{folder}a", b"0123456789", BYTES)

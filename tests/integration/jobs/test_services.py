@@ -32,7 +32,7 @@ def _inspect(video: Video, **facts: Any) -> None:  # noqa: ANN401 - passed on
     assert (claim.kind, claim.video_id) == (StepKind.INSPECT, video.id)
     step_begin(claim=claim)
     video_inspected(
-        claim=claim, facts=some_facts(**facts), media={"width": 640}, warnings=["rotated"], policy=a_policy()
+        claim=claim, facts=some_facts(**facts), media={"width": 640}, warnings=["rotated"], policy=a_policy(), result={}
     )
 
 
@@ -88,7 +88,7 @@ def test_a_second_report_of_the_same_inspection_is_recognised() -> None:
     a_job(video)
     claim = claimed()
     for _ in range(2):
-        video_inspected(claim=claim, facts=some_facts(), media={}, warnings=[], policy=a_policy())
+        video_inspected(claim=claim, facts=some_facts(), media={}, warnings=[], policy=a_policy(), result={})
     assert Generation.objects.count() == 1
 
 
@@ -191,7 +191,7 @@ def test_a_video_can_be_deleted_while_it_is_inspected() -> None:
     claim = claimed()
     video_delete(owner=video.owner, video_id=video.id)
     with pytest.raises(LeaseLost):
-        video_inspected(claim=claim, facts=some_facts(), media={}, warnings=[], policy=a_policy())
+        video_inspected(claim=claim, facts=some_facts(), media={}, warnings=[], policy=a_policy(), result={})
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED
 

@@ -189,8 +189,11 @@ def test_asking_for_streams() -> None:
 def test_asking_for_packets() -> None:
     assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2) == [
         *PROBE,
-        *("-select_streams", "2", "-show_entries", "packet=pts,duration,flags", "-of", "csv=p=0", "file:/s/x"),
+        *("-select_streams", "2", "-show_entries", "packet=pts,duration,size,pos,flags"),
+        *("-of", "csv=p=0", "file:/s/x"),
     ]
+    unparsed = packets_command("ffprobe", "/s/x", demuxer="mov", stream=0, parsed=False)
+    assert unparsed[unparsed.index("-fflags") + 1] == "noparse"
 
 
 @pytest.mark.parametrize("path", ["-y.mp4", "a:b.mp4", "x%03d.mp4", "$(id).mp4", "a b'\".mp4", "zwei\nzeilen.mp4"])

@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.diagnosis import diagnose
+from transcoding.diagnosis import diagnose, is_of_a_seek
 from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
 
 
@@ -28,3 +28,21 @@ def test_a_failure_is_the_file_s_or_the_machine_s(
     assert type(error) is kind
     assert message in str(error)
     assert error.retryable is (kind is EncoderFailed)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "harmless"),
+    [
+        ("[h264 @ 0x55cd5d818e40] mmco: unref short failure", True),
+        ("    Last message repeated 12 times", True),
+        ("[h264 @ 0x1] co located POCs unavailable", True),
+        ("[hevc @ 0x1] Could not find ref with POC 12", True),
+        ("", True),
+        ("[h264 @ 0x1] Invalid NAL unit size (0 > 593).", False),
+        ("[h264 @ 0x1] error while decoding MB 3 4, bytestream -5", False),
+        ("[prores @ 0x1] invalid frame header", False),
+        ("[mov,mp4 @ 0x1] something new", False),
+    ],
+)
+def test_only_what_is_known_to_come_of_a_seek_is_put_down_to_it(complaint: str, *, harmless: bool) -> None:
+    assert is_of_a_seek(complaint) is harmless

@@ -135,11 +135,14 @@ def test_a_picture_has_positive_sides() -> None:
 
 
 def test_packets_are_read_line_by_line() -> None:
-    lines = ["0,512,K_\n", "\n", "512,N/A,__,\n", "-1024,512,_D\n", "N/A,512,__\n", "1024,512\n"]
+    lines = [
+        *("0,512,900,48,K_\n", "\n", "512,N/A,70,N/A,__,\n", "-1024,512,60,1000,_D\n"),
+        *("N/A,512,5,5,__\n", "1024,512\n"),
+    ]
     assert list(parse_packets(lines)) == [
-        Packet(0, 512, key=True, discard=False),
-        Packet(512, 0, key=False, discard=False),
-        Packet(-1024, 512, key=False, discard=True),
+        Packet(0, 512, key=True, discard=False, size=900, position=48),
+        Packet(512, 0, key=False, discard=False, size=70, position=-1),
+        Packet(-1024, 512, key=False, discard=True, size=60, position=1000),
     ]
 
 

@@ -1,0 +1,255 @@
+"""Reading a source in parts gives what reading all of it gives, whatever fills the holes."""
+
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from storage.local import LocalStore
+from tests.ffmpeg import golden
+from tests.ffmpeg.cases import (
+    JITTERED,
+    KEEP_TIMES,
+    PAL,
+    STANDING,
+    X264_OPEN_GOP,
+    X265_OPEN_GOP,
+    Maker,
+    _delayed,
+    _of,
+    _recut,
+)
+from tests.ffmpeg.golden import NEVER, POLICY, prober, runner
+from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, remade
+from transcoding.boxes import find
+from transcoding.commands import FfmpegCommand, audio_command, chunk_command, read_until, seek_time
+from transcoding.diagnosis import is_of_a_seek
+from transcoding.errors import TranscodeError
+from transcoding.media import measure_timing, parse_packets
+from transcoding.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
+from transcoding.plan import EncodePlan
+from workers.sparse import SparseSource
+
+FILLS = (0x00, 0xFF)
+MANY_FRAMES = 250
+TALL = Card(rate=Fraction(25), frames=700)
+LONG_GOPS = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "250", "-keyint_min", "250", *AAC)
+OLD_SOUND = ("-c:a", "pcm_s16le")
+
+
+def _two_sounds_and_a_timecode(folder: Path) -> Path:
+    plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
+    maps = ("-map", "0:v", "-map", "0:a", "-map", "0:a", "-timecode", "01:00:00:00")
+    return remade(plain, folder / "source.mov", maps)
+
+
+def _with_chapters(folder: Path) -> Path:
+    plain = make(folder / "plain.mp4", TALL, *H264, *AAC)
+    chapters = folder / "chapters.txt"
+    marks = "".join(f"[CHAPTER]\nTIMEBASE=1/1\nSTART={at}\nEND={at + 9}\ntitle=at {at}\n" for at in (0, 9, 18))
+    chapters.write_text(f";FFMETADATA1\n{marks}")
+    return remade(plain, folder / "source.mp4", ("-map_metadata", "1"), opening=("-i", f"file:{chapters}"))
+
+
+def _beyond_four_gigabytes(folder: Path) -> Path:
+    """The media of a small file behind a hole of 5 GB, under a 64-bit box and 64-bit chunk offsets."""
+    plain = make(folder / "plain.mp4", PAL, *H264, *SILENT).read_bytes()
+    media, movie = plain.index(b"mdat") - 4, plain.rindex(b"moov") - 4
+    shift = 5 << 30
+    path = folder / "source.mp4"
+    with path.open("wb") as file:
+        file.write(plain[:media] + struct.pack(">I4sQ", 1, b"mdat", movie - media + shift))
+        file.seek(media + shift)
+        file.write(plain[media:movie] + _with_large_offsets(plain[movie:], shift))
+    return path
+
+
+def _with_large_offsets(movie: bytes, shift: int) -> bytes:
+    """The same `moov` with `co64` for `stco`; every box around it grows."""
+    path = ("moov", "trak", "mdia", "minf", "stbl", "stco")
+    small = bytes(find(movie, *path))
+    (count,) = struct.unpack_from(">I", small, 4)
+    offsets = [offset + shift for offset in struct.unpack_from(f">{count}I", small, 8)]
+    large = small[:8] + struct.pack(f">{count}Q", *offsets)
+    grown = movie.replace(b"stco" + small, b"co64" + large)
+    for kind in path:
+        at = grown.index({"stco": b"co64"}.get(kind, kind.encode())) - 4
+        (size,) = struct.unpack_from(">I", grown, at)
+        grown = grown[:at] + struct.pack(">I", size + len(large) - len(small)) + grown[at + 4 :]
+    return grown
+
+
+SOURCES: dict[str, Maker] = {
+    "b_frames": _of("mp4", TALL, *H264, *AAC),
+    "index_first": _of("mp4", TALL, *H264, *AAC, "-movflags", "+faststart"),
+    "open_gop": _of("mp4", TALL, *X264_OPEN_GOP),
+    "hevc_open_gop": _of("mp4", TALL, *X265_OPEN_GOP),
+    "long_gops": _of("mp4", Card(rate=Fraction(25), frames=1000), *LONG_GOPS),
+    "sound_in_long_chunks": _of("mp4", TALL, *H264, *AAC, "-chunk_duration", "1000000"),
+    "sound_at_the_end": _of("mp4", TALL, *H264, *AAC, "-chunk_duration", "100000000"),
+    "plain_sound": _of("mov", TALL, *H264, *OLD_SOUND),
+    "two_sounds_and_a_timecode": _two_sounds_and_a_timecode,
+    "chapters": _with_chapters,
+    "silent": _of("mp4", TALL, *H264, *SILENT),
+    "varying": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *AAC, *KEEP_TIMES),
+    "standing": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=STANDING), *H264, *AAC, *KEEP_TIMES),
+    "late_edit": _recut((), opening=("-ss", "1.24")),
+    "late_picture": _delayed("v"),
+    "late_sound": _delayed("a"),
+    "negative_offsets": _of("mp4", TALL, *H264, *AAC, "-movflags", "+negative_cts_offsets"),
+    "no_edit_list": _of("mp4", TALL, *H264, *AAC, "-use_editlist", "0"),
+    "beyond_four_gigabytes": _beyond_four_gigabytes,
+    "one_frame": _of("mp4", Card(rate=Fraction(30), frames=1), *H264, *AAC),
+    "ten_frames": _of("mp4", Card(rate=Fraction(30), frames=10), *H264, *AAC),
+    "av1": _of("mp4", TALL, "-c:v", "libsvtav1", "-preset", "12", "-g", "60", *AAC),
+    "mpeg4": _of("mp4", TALL, "-c:v", "mpeg4", "-bf", "2", "-g", "50", "-q:v", "4", *AAC),
+    "prores": _of("mov", PAL, "-c:v", "prores", "-profile:v", "0", *OLD_SOUND),
+    "mjpeg": _of("mov", PAL, "-c:v", "mjpeg", "-q:v", "8", "-pix_fmt", "yuvj420p", *OLD_SOUND),
+    "mp3": _of("mp4", TALL, *H264, "-c:a", "libmp3lame"),
+    "ac3": _of("mp4", TALL, *H264, "-c:a", "ac3"),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A source in a store, to be copied in parts into files whose holes are filled."""
+
+    whole: Path
+    store: LocalStore
+    key: str
+    folder: Path
+
+    def copy(self, need: Callable[[Mp4Index], Sequence[Span]], fill: int) -> tuple[Path, Mp4Index]:
+        """The path of a partial copy, and the source's index."""
+        stored = self.store.head(self.key)
+        path = self.folder / f"parts-{fill}"
+        with path.open("w+b") as file:
+            source = SparseSource(self.store, self.key, stored.etag, stored.size, file, lambda _: None)
+            index = source.index()
+            source.fetch(need(index))
+            if fill and stored.size < 1 << 30:
+                _fill_holes(file.fileno(), source._there, stored.size, fill)
+        return path, index
+
+
+def _fill_holes(file: int, there: Sequence[Span], size: int, fill: int) -> None:
+    position = 0
+    for start, end in [*there, (size, size)]:
+        os.pwrite(file, bytes([fill]) * (start - position), position)
+        position = end
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    folder = tmp_path_factory.mktemp(request.param)
+    whole = SOURCES[request.param](folder)
+    store = LocalStore(folder / "store", part_bytes=5 << 20)
+    (folder / "store" / "objects").mkdir(parents=True)
+    (folder / "store" / "objects" / "source").hardlink_to(whole)
+    yield Parts(whole, store, "source", folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_inspecting_needs_no_media(parts: Parts) -> None:
+    _, facts = golden.inspect(parts.whole, parts.folder)
+    assert facts.video.codec in READABLE_CODECS
+    for fill in FILLS:
+        path, index = parts.copy(Mp4Index.opening, fill)
+        complaints: list[str] = []
+        streams = prober().streams(path, demuxer="mov", on_complaint=complaints.append)
+        assert streams.replace(str(path), str(parts.whole)) == prober().streams(parts.whole, demuxer="mov")
+        assert complaints == []
+        lines = _packets(path, facts.video.index)
+        assert lines == _packets(parts.whole, facts.video.index)
+        assert index.shift_to(parse_packets(lines)) is not None
+        packets = list(parse_packets(_packets(path, facts.video.index, parsed=True)))
+        expected = list(parse_packets(_packets(parts.whole, facts.video.index, parsed=True)))
+        # A parser calls frames of a recovery point key frames, if it sees them; only the first one's flag counts.
+        assert [replace(packet, key=True) for packet in packets] == [replace(packet, key=True) for packet in expected]
+        assert packets[0].key == expected[0].key
+        measured = measure_timing(packets, facts.video.time_base)
+        assert (measured.first, measured.rate, measured.total_frames) == (facts.first, facts.rate, facts.total_frames)
+        if facts.audio:
+            sound = _packets(path, facts.audio.index)
+            assert sound == _packets(parts.whole, facts.audio.index)
+            assert covers(index.sound(), parse_packets(sound))
+
+
+def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
+    plan, shift = _planned(parts)
+    for chunk in plan.chunks:
+        first, segments = chunk.first_segment, chunk.segments
+
+        def need(index: Mp4Index, first: int = first, segments: int = segments) -> Sequence[Span]:
+            return index.picture(seek=seek_time(plan, first), until=read_until(plan, first, segments), shift=shift)
+
+        def command(path: Path, first: int = first, segments: int = segments) -> FfmpegCommand:
+            return chunk_command(plan, str(path), first_segment=first, segments=segments, threads=1)
+
+        expected, _ = _encode(command(parts.whole))
+        for fill in FILLS:
+            path = parts.copy(need, fill)[0]
+            encoded, complaints = _encode(command(path))
+            assert encoded == expected
+            assert [line for line in complaints if not is_of_a_seek(line)] == []
+
+
+def test_the_sound_of_parts_is_the_sound_of_the_whole(parts: Parts) -> None:
+    plan, _ = _planned(parts)
+    if plan.audio is None:
+        return
+    expected, _ = _encode(audio_command(plan, str(parts.whole)))
+    for fill in FILLS:
+        path, _ = parts.copy(Mp4Index.sound, fill)
+        encoded, complaints = _encode(audio_command(plan, str(path)))
+        assert encoded == expected
+        assert complaints == []
+
+
+def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:
+    """All frames but the opening ones are holes: whatever a decoder says of that is not what it says of a seek."""
+    plan, _ = _planned(parts)
+    if plan.total_frames < MANY_FRAMES:
+        return
+    last = plan.chunks[-1]
+    path, _ = parts.copy(Mp4Index.opening, 0)
+    command = chunk_command(plan, str(path), first_segment=last.first_segment, segments=last.segments, threads=2)
+    heard: list[str] = []
+    with suppress(TranscodeError):
+        runner().run(
+            command,
+            dict.fromkeys(command.targets),
+            stop=NEVER,
+            on_complaint=heard.append,
+        )
+    assert [line for line in heard if not is_of_a_seek(line)] != []
+
+
+def _packets(path: Path, stream: int, *, parsed: bool = False) -> list[str]:
+    return list(prober().packets(path, demuxer="mov", stream=stream, stop=NEVER, parsed=parsed))
+
+
+def _planned(parts: Parts) -> tuple[EncodePlan, int]:
+    _, facts = golden.inspect(parts.whole, parts.folder)
+    _, index = parts.copy(Mp4Index.opening, 0)
+    shift = index.shift_to(parse_packets(_packets(parts.whole, facts.video.index)))
+    assert shift is not None
+    return golden.small_plan(facts, POLICY), shift
+
+
+def _encode(command: FfmpegCommand) -> tuple[dict[str, bytes], list[str]]:
+    taken = {target: bytearray() for target in command.targets}
+    complaints: list[str] = []
+    runner().run(
+        command,
+        {target: data.extend for target, data in taken.items()},
+        stop=NEVER,
+        on_complaint=complaints.append,
+    )
+    return {target: bytes(data) for target, data in taken.items()}, complaints

@@ -1,0 +1,133 @@
+"""How much of a source a job takes from the store when every step has a cold cache, and what if that was not enough."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from jobs.models import Job, Step
+from storage.keys import init_key
+from tests.ffmpeg.golden import shown_numbers
+from tests.ffmpeg.sources import AAC, Card, make
+from tests.mill import Mill
+from videos.models import SegmentRun, Video
+from videos.selectors import run_segments
+from workers.runner import StepRunner
+from workers.tools import Tools
+
+CHUNK_SECONDS = 30
+MOST_OF_THE_SOURCE = 1.25
+TO_AND_FRO = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50", "-b:v", "1500k")
+"""A frame of picture, two of sound, and so on, as ffmpeg writes."""
+CAMERA = (*TO_AND_FRO, "-chunk_duration", "500000")
+"""Half a second of picture, half a second of sound, as cameras and phones write."""
+SECONDS = 32
+
+
+def a_film(folder: Path, seconds: int, *options: str) -> Path:
+    return make(folder / "film.mp4", Card(rate=Fraction(25), frames=25 * seconds), *options, *AAC)
+
+
+@pytest.fixture(scope="session", params=[CAMERA, TO_AND_FRO], ids=["camera", "to_and_fro"])
+def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two and a half minutes."""
+    return a_film(tmp_path_factory.mktemp("film"), 150, *request.param)
+
+
+@pytest.fixture(scope="session")
+def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_film(tmp_path_factory.mktemp("short"), SECONDS, *CAMERA)
+
+
+def results(video: Video) -> dict[str, dict[str, object]]:
+    """What the steps that read the source say of it."""
+    steps = Step.objects.filter(video=video).exclude(kind="finish").order_by("kind", "ordinal")
+    return {f"{step.kind} {step.ordinal}": step.result or {} for step in steps}
+
+
+def numbers_shown(tools: Tools, folder: Path) -> list[int]:
+    """The numbers of the frames that a viewer of the top rung sees."""
+    runs = list(SegmentRun.objects.filter(rendition__name="180p").order_by("first_segment"))
+    keys = [init_key(runs[0].key_prefix), *(segment.key for run in runs for segment in run_segments(run))]
+    joined = folder / "joined.mp4"
+    joined.write_bytes(b"".join(tools.store.get(key) for key in keys))
+    return shown_numbers(joined)
+
+
+def completed(job: Job) -> bool:
+    job.refresh_from_db()
+    return (job.state, job.error_detail) == ("completed", "")
+
+
+def test_a_job_reads_little_more_than_its_source(tools: Tools, runner: StepRunner, mill: Mill, film: Path) -> None:
+    video = mill.upload(film)
+    runner.work("cpu")
+    job = mill.transcode(video, chunk_seconds=CHUNK_SECONDS)
+    runner.work("cpu")
+    assert completed(job)
+    read = results(video)
+    assert [result["source_whole"] for result in read.values()] == [""] * 7, "inspection, sound and five chunks"
+    assert list(tools.scratch.iterdir()) == []
+    share = sum(int(str(result["source_bytes"])) for result in read.values()) / film.stat().st_size
+    print(f"\n{share:.3f} of {film.stat().st_size} bytes read: {read}")  # noqa: T201 - a figure to look at
+    assert share <= MOST_OF_THE_SOURCE
+
+
+def test_a_hole_that_is_read_costs_another_reading_and_no_frame(
+    tools: Tools, runner: StepRunner, mill: Mill, short_film: Path, tmp_path: Path
+) -> None:
+    """An index that is five seconds wrong: chunks are read from and up to the wrong place."""
+    video = mill.upload(short_film)
+    runner.work("cpu")
+    video.refresh_from_db()
+    facts = dict(video.facts or {})
+    ticks = 5 * int(facts["video"]["time_base"].partition("/")[2])
+    Video.objects.filter(id=video.id).update(facts={**facts, "sample_shift": facts["sample_shift"] + ticks})
+    job = mill.transcode(video, chunk_seconds=8)
+    runner.work("cpu")
+    assert completed(job)
+    assert numbers_shown(tools, tmp_path) == list(range(25 * SECONDS))
+    read = results(video)
+    assert str(read["chunk 0"]["source_whole"]).startswith("ffmpeg says:")
+    assert not Step.objects.filter(failures__gt=0).exists()
+    # Once one step of this machine has fetched all of it, the others have it for nothing.
+    assert "it is on this machine" in {result["source_whole"] for result in read.values()}
+
+
+def test_a_source_that_is_replaced_is_not_mixed_with_the_one_that_was_inspected(
+    tools: Tools, runner: StepRunner, mill: Mill, short_film: Path
+) -> None:
+    video = mill.upload(short_film)
+    runner.work("cpu")
+    job = mill.transcode(video, chunk_seconds=8)
+    tools.store.put(video.source_key, short_film.read_bytes()[::-1], "video/mp4")
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_code) == ("failed", "input_changed")
+
+
+def test_a_small_source_is_read_whole_and_once(runner: StepRunner, mill: Mill, clip: Path) -> None:
+    video = mill.upload(clip)
+    job = mill.transcode(video)
+    runner.work("cpu")
+    assert completed(job)
+    read = results(video)
+    assert {result["source_whole"] for result in read.values()} == {"it is small"}
+    assert sum(int(str(result["source_bytes"])) for result in read.values()) == clip.stat().st_size
+
+
+def test_sources_of_other_kinds_are_read_whole_and_once(
+    tools: Tools, runner: StepRunner, mill: Mill, tmp_path: Path
+) -> None:
+    mkv = make(tmp_path / "film.mkv", Card(rate=Fraction(25), frames=25 * SECONDS), *TO_AND_FRO, *AAC)
+    video = mill.upload(mkv)
+    job = mill.transcode(video, chunk_seconds=8)
+    runner.work("cpu")
+    assert completed(job)
+    read = results(video)
+    assert read["inspect 0"]["source_whole"] == "the file is no MP4"
+    assert {result["source_whole"] for name, result in read.items() if name != "inspect 0"} == {
+        "its index is not relied on"
+    }
+    total = sum(int(str(result["source_bytes"])) for result in read.values())
+    assert total <= mkv.stat().st_size + 4096, "its first bytes, and then all of it, by the first step"
