@@ -205,18 +205,6 @@ def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
     )
 
 
-def resume_from(grid: FrameGrid, chunk: Chunk, first_unpublished: int) -> int:
-    """The segment at which a retry of a chunk starts to encode.
-
-    It is the first unpublished one, unless only a short tail is left: too few frames give another edit list and so
-    another init segment. Then the segment before it is encoded once more, and not published again.
-    """
-    left = grid.total_frames - grid.first_frame(first_unpublished)
-    if left < grid.gop_frames and first_unpublished > chunk.first_segment:
-        return first_unpublished - 1
-    return first_unpublished
-
-
 def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
     if request.is_ladder:
         return plan_ladder(facts.video.display)

@@ -14,7 +14,8 @@ from storage.protocol import ObjectStore
 from transcoding.errors import InputChanged
 
 _LOCK_SUFFIX = ".lock"
-_POLL_SECONDS = 0.2
+_PARTIAL_SUFFIX = ".partial"
+_POLL_SECONDS = 0.05
 
 
 class SourceCache:
@@ -38,24 +39,26 @@ class SourceCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(key, etag)
         with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
-            while not self._hold(lock, path):
-                _wait_for(lock, moved)
-                if not path.exists():
+            while not self._held(lock, path):
+                if _locked(lock, fcntl.LOCK_EX) and not path.exists():
                     self._make_room()
                     self._fetch(key, etag, path, moved)
-                os.utime(path)
+                moved(0)
+            os.utime(path)
             yield path
 
     def _path(self, key: str, etag: str) -> Path:
         return self._folder / hashlib.sha256(f"{key}\n{etag}".encode()).hexdigest()
 
-    def _hold(self, lock: IO[str], path: Path) -> bool:
-        """Share the lock of a copy that is there. False: it is missing, or was dropped a moment ago."""
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        return path.exists()
+    def _held(self, lock: IO[str], path: Path) -> bool:
+        """Share the lock of a copy that is there. False: it is missing, or another process is fetching it."""
+        if _locked(lock, fcntl.LOCK_SH) and path.exists():
+            return True
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        return False
 
     def _fetch(self, key: str, etag: str, path: Path, moved: Callable[[int], None]) -> None:
-        partial = path.with_suffix(".partial")
+        partial = path.with_suffix(_PARTIAL_SUFFIX)
         try:
             stored = self._store.fetch(key, partial, moved)
             if etag and stored.etag != etag:
@@ -67,7 +70,9 @@ class SourceCache:
             partial.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
-        """Drop unused copies, oldest first, until the rest is within bounds."""
+        """Drop what killed processes left half done, and unused copies, oldest first, until the rest is in bounds."""
+        for partial in self._folder.glob(f"*{_PARTIAL_SUFFIX}"):
+            _remove_unused(partial)
         copies = [path for path in self._folder.iterdir() if path.suffix == ""]
         held = {path: path.stat() for path in copies}
         total = sum(entry.st_size for entry in held.values())
@@ -78,16 +83,14 @@ class SourceCache:
                 total -= held[path].st_size
 
 
-def _wait_for(lock: IO[str], moved: Callable[[int], None]) -> None:
-    """Get the lock for ourselves; that another process fetches the same source meanwhile counts as movement."""
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            moved(0)
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
+def _locked(lock: IO[str], kind: int) -> bool:
+    """Try to get a lock of this kind; where somebody else has it, say no after a pause."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(_POLL_SECONDS)
+        return False
+    return True
 
 
 def _remove_unused(path: Path) -> bool:

@@ -9,7 +9,7 @@ from jobs.steps import StepWork, step_complete
 from transcoding.commands import chunk_command, decode_command, read_until, seek_time
 from transcoding.errors import VerificationFailed
 from transcoding.mp4_index import Mp4Index, Span
-from transcoding.plan import Chunk, EncodePlan, resume_from
+from transcoding.plan import Chunk, EncodePlan
 from transcoding.segments import Segment, VideoSegmenter
 from workers.control import StepControl
 from workers.publisher import Publisher
@@ -29,7 +29,9 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     chunk = Chunk(ordinal=work.claim.ordinal, **work.claim.payload)
     reader = SourceReader(work.video, tools, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
-        encoding = _ChunkEncoding(plan, chunk, publisher, control, first_unpublished=_first_unpublished(work, chunk))
+        encoding = _ChunkEncoding(
+            plan, chunk, publisher, control, first_unpublished=chunk.first_segment + work.claim.units_done
+        )
         if work.claim.units_done < chunk.segments:
             reader.read(plan.source, encoding.need, lambda copy: encoding.encode(copy, tools))
         publisher.flush()
@@ -37,10 +39,6 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             _prove_decodable(sample, tools, control)
     result = {**encoding.measured, **reader.report}
     settle(lambda: step_complete(claim=work.claim, result=result), control)
-
-
-def _first_unpublished(work: StepWork, chunk: Chunk) -> int:
-    return chunk.first_segment + work.claim.units_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ class _ChunkEncoding:
 
     def _left(self) -> tuple[int, int]:
         """With which segment the next run begins, and how many are left."""
-        first = resume_from(self._plan.grid, self._chunk, min(self._next.values()))
+        first = min(self._next.values())
         return first, self._chunk.first_segment + self._chunk.segments - first
 
     def _sink(self, name: str, segmenter: VideoSegmenter) -> Sink:

@@ -428,5 +428,7 @@ def _claim_again(claim: Claim) -> Claim:
 
 
 def _inspected(video: Video, *, seconds: int = 40) -> None:
-    video_inspected(claim=claimed(), facts=some_facts(seconds=seconds), media={}, warnings=[], policy=a_policy())
+    video_inspected(
+        claim=claimed(), facts=some_facts(seconds=seconds), media={}, warnings=[], policy=a_policy(), result={}
+    )
     video.refresh_from_db()

@@ -10,7 +10,7 @@ from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_sizin
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
 from transcoding.media import SourceFacts, SourceWarning
-from transcoding.plan import AudioRendition, Chunk, EncodePlan, JobRequest, plan_chunks, plan_job, resume_from
+from transcoding.plan import AudioRendition, EncodePlan, JobRequest, plan_chunks, plan_job
 
 sources = st.builds(
     a_source,
@@ -128,12 +128,6 @@ def test_a_video_that_is_too_long_is_rejected() -> None:
 def test_totals_of_a_plan() -> None:
     plan = a_plan(a_source(rate=NTSC, frames=310))
     assert (plan.total_frames, plan.total_segments, plan.encoder.ffmpeg_name) == (310, 3, "libx264")
-
-
-def test_a_chunk_goes_on_at_its_first_unpublished_segment() -> None:
-    grid = FrameGrid(rate=PAL, total_frames=460)
-    chunk = Chunk(ordinal=0, first_segment=0, segments=5)
-    assert [resume_from(grid, chunk, segment) for segment in (0, 1, 3, 4)] == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize(
