@@ -178,6 +178,23 @@ class RankConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JanitorConfig:
+    """When something that nobody uses is cleared away."""
+
+    janitor_seconds: float = setting(600.0, minimum=1, help="How often the dispatcher looks for what to clear away.")
+    abandoned_upload_seconds: int = setting(
+        86_400, minimum=60, help="Age at which an upload that was never finished is thrown away."
+    )
+    lost_generation_seconds: int = setting(
+        604_800, minimum=60, help="How long a failed or cancelled job can be retried with what it had made."
+    )
+    forgotten_node_seconds: int = setting(86_400, minimum=60, help="How long a silent node stays in the list.")
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeConfig:
     """How a video is cut and encoded. Segments and GOPs are fixed by the media contract."""
 
@@ -251,6 +268,7 @@ class Config:
     lease: LeaseConfig = field(default_factory=LeaseConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
     rank: RankConfig = field(default_factory=RankConfig)
+    janitor: JanitorConfig = field(default_factory=JanitorConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)

@@ -3,11 +3,13 @@
 import os
 import selectors
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Protocol
 
 import imageio_ffmpeg
@@ -22,6 +24,10 @@ from transcoding.progress import parse_progress
 Sink = Callable[[bytes], None]
 """Takes the next bytes of an output; it may block, and then ffmpeg waits."""
 
+Feed = Generator[bytes, None, None]
+"""Gives the next bytes of an input; it is asked by a thread of its own, and what it raises ends the run."""
+
+_NO_FEEDS: Mapping[str, Feed] = MappingProxyType({})
 _READ_BYTES = 1 << 18
 _STDERR_KEPT = 1 << 14
 _LOOK_SECONDS = 0.2
@@ -54,10 +60,12 @@ class _Watched:
 
     process: subprocess.Popen[bytes]
     on_frames: Callable[[int], None]
+    files: tuple[Path, ...] = ()
     moved_at: float = field(default_factory=time.monotonic)
     frames: int = 0
     stderr: bytes = b""
     progress_text: str = ""
+    written: tuple[tuple[int, int], ...] = ()
 
     def moved(self) -> None:
         self.moved_at = time.monotonic()
@@ -65,6 +73,15 @@ class _Watched:
     def take_stderr(self, data: bytes) -> None:
         """Keep only the end: a broken file can make ffmpeg complain without bound."""
         self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
+
+    def look_at_files(self) -> None:
+        """Count what is written to files as movement: frames say nothing while an index is moved to the front."""
+        stats = [path.stat() for path in self.files if path.exists()]
+        written = tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
+        if written != self.written:
+            self.written = written
+            self.moved()
+            self.on_frames(self.frames)
 
     def take_progress(self, data: bytes) -> None:
         """Count as movement only what advances: ffmpeg reports every half second even when it hangs."""
@@ -83,11 +100,12 @@ class FfmpegRunner:
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
         self._stall_seconds = config.stall_seconds
 
-    def run(  # noqa: PLR0913 - what a run needs, each with a default that means nothing special
+    def run(  # noqa: PLR0913 - what goes in and out of one process, by name
         self,
         command: FfmpegCommand,
         outputs: Mapping[str, Sink | Path | None],
         *,
+        inputs: Mapping[str, Feed] = _NO_FEEDS,
         stop: StopSignal,
         on_frames: Callable[[int], None] = lambda _: None,
         on_look: Callable[[], None] = lambda: None,
@@ -95,24 +113,37 @@ class FfmpegRunner:
     ) -> RunReport:
         """Run a command to its end. Every target goes to a sink (through a pipe), a path, or nowhere (None).
 
-        `on_frames` hears how many frames were written, `on_look` is called several times a second, both in between.
-        `niceness` lets others on this machine go first.
+        `inputs` are fed through pipes. `on_frames` hears how many frames were written, again and again as long as
+        something is written; `on_look` is called several times a second, both in between. `niceness` lets others on
+        this machine go first.
         Raises Stopped, ProcessStalled, or what `diagnose` makes of the failure. However it ends, no process is left.
         """
         started = time.monotonic()
         with ExitStack() as stack:
+            feeders = {name: stack.enter_context(_feeder(feed)) for name, feed in inputs.items()}
             pipes = {name: stack.enter_context(_pipe()) for name, sink in outputs.items() if callable(sink)}
             progress = stack.enter_context(_pipe())
             targets = {name: _target(sink, pipes.get(name)) for name, sink in outputs.items()}
-            argv = command.argv(self.binary, targets, progress=f"pipe:{progress.write}")
+            argv = command.argv(
+                self.binary,
+                targets,
+                progress=f"pipe:{progress.write}",
+                pipes={name: f"pipe:{feeder.pipe.read}" for name, feeder in feeders.items()},
+            )
             ends = [*pipes.values(), progress]
-            process = spawn(argv, pass_fds=[pipe.write for pipe in ends], niceness=niceness)
+            inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
+            process = spawn(argv, pass_fds=inherited, niceness=niceness)
             stack.callback(end, process)
             for pipe in ends:
                 pipe.close_write()
-            watched = _Watched(process, on_frames)
+            files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
+            watched = _Watched(process, on_frames, files)
+            for feeder in feeders.values():
+                feeder.start(watched.moved)
             with _selector(watched, outputs, pipes, progress) as selector:
                 self._watch(selector, watched, stop, on_look)
+            for feeder in feeders.values():
+                feeder.check()
             return _report(watched, end_code=process.wait(), seconds=time.monotonic() - started)
 
     def _watch(
@@ -127,6 +158,7 @@ class FfmpegRunner:
                 else:
                     selector.unregister(key.fd)
             on_look()
+            watched.look_at_files()
             if stop.is_set():
                 raise Stopped
             if time.monotonic() - watched.moved_at > self._stall_seconds:
@@ -143,6 +175,10 @@ class _Pipe:
     def close_write(self) -> None:
         """Close our copy of the writing end, so that the reader sees the end of the stream."""
         self._close(self.write)
+
+    def close_read(self) -> None:
+        """Close our copy of the reading end, so that the writer hears when the other reader is gone."""
+        self._close(self.read)
 
     def close(self) -> None:
         """Close what is still open."""
@@ -162,6 +198,61 @@ def _pipe() -> Iterator[_Pipe]:
         yield pipe
     finally:
         pipe.close()
+
+
+class _Feeder:
+    """A thread that writes a feed into a pipe; the program that inherited the other end reads it."""
+
+    def __init__(self, pipe: _Pipe, feed: Feed) -> None:
+        self.pipe = pipe
+        self._feed = feed
+        self._moved: Callable[[], None] = lambda: None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._write, name="feeder", daemon=True)
+
+    def start(self, moved: Callable[[], None]) -> None:
+        """Begin, once the program has its end; `moved` hears of every block that it took."""
+        self.pipe.close_read()
+        self._moved = moved
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the thread; it ends with its feed, or with the program."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what the feed raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _write(self) -> None:
+        try:
+            with closing(self._feed) as blocks:
+                for block in blocks:
+                    self._write_all(block)
+        except BrokenPipeError:
+            pass  # the program has ended; its exit code and its output say why
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            self._error = error
+        finally:
+            self.pipe.close_write()
+
+    def _write_all(self, block: bytes) -> None:
+        rest = memoryview(block)
+        while rest:
+            rest = rest[os.write(self.pipe.write, rest) :]
+            self._moved()
+
+
+@contextmanager
+def _feeder(feed: Feed) -> Iterator[_Feeder]:
+    with _pipe() as pipe:
+        feeder = _Feeder(pipe, feed)
+        try:
+            yield feeder
+        finally:
+            feeder.join()
 
 
 def _target(sink: Sink | Path | None, pipe: _Pipe | None) -> str:

@@ -10,9 +10,9 @@ from access.services import default_owner
 from api.pagination import CursorPages
 from api.problems import not_found
 from api.schema import PAGE_PARAMETERS, page_of
-from jobs.representations import JobDocument
+from jobs.representations import JobDocument, OutputsDocument, outputs_document
 from jobs.requests import JobFilter, TranscodeRequest
-from jobs.selectors import job_views, jobs_of
+from jobs.selectors import job_renditions, job_views, jobs_of
 from jobs.services import job_create, video_delete
 from jobs.wiring import job_policy
 from videos.apis import VideoDetailApi
@@ -53,6 +53,16 @@ class JobDetailApi(APIView):
             raise not_found("job")
         (view,) = job_views([job])
         return Response(JobDocument(view).data)
+
+
+class JobOutputsApi(APIView):
+    @extend_schema(operation_id="job_outputs", responses=OutputsDocument)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """List what a job made, with addresses that work without credentials until they expire; none before the end."""
+        job = jobs_of(default_owner()).filter(id=job_id).first()
+        if job is None:
+            raise not_found("job")
+        return Response(outputs_document(job, job_renditions(job), request))
 
 
 class VideoApi(VideoDetailApi):

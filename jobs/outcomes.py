@@ -17,13 +17,20 @@ from jobs.moves import job_move
 from jobs.planning import job_plan
 from jobs.policy import JobPolicy
 from jobs.retry import failure_of
-from jobs.steps import step_close
+from jobs.steps import job_advance, step_close
 from jobs.transitions import JobPhase, JobState
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.plan import EncodePlan
 from videos.models import Generation, Video
-from videos.services import RenditionProof, generation_complete, video_mark_deleted, video_mark_inspected
+from videos.services import (
+    MovieFacts,
+    RenditionProof,
+    generation_complete,
+    movie_publish,
+    video_mark_deleted,
+    video_mark_inspected,
+)
 from videos.states import VideoState
 
 
@@ -50,6 +57,17 @@ def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
         job_plan(job=job, video=video, policy=policy)
     except TranscodeError as error:
         job_fail(job=job, failure=failure_of(error))
+
+
+@transaction.atomic
+def rendition_remuxed(*, claim: Claim, movie: MovieFacts, result: Mapping[str, object]) -> None:
+    """Close a `remux` step: its progressive file is in the store. Raises LeaseLost."""
+    if claim.job_id is None:
+        raise ValueError(f"a {claim.kind} step has no rendition")
+    job = job_lock(claim.job_id)
+    if step_close(claim=claim, result=result):
+        movie_publish(movie=movie)
+        job_advance(job=job)
 
 
 @transaction.atomic

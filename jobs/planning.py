@@ -7,10 +7,11 @@ from typing import Any
 from django.db.models.functions import Now
 
 from jobs.events import event_append
+from jobs.formats import HLS, MP4, output_formats
 from jobs.models import Job, Step
 from jobs.policy import JobPolicy
 from jobs.rank import rank_lead_seconds
-from jobs.transitions import JobPhase, StepKind, StepState
+from jobs.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from transcoding import records
 from transcoding.media import SourceFacts
@@ -28,7 +29,7 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
     plan = plan_job(facts, job_request(job.request), policy.plan)
     generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
     steps = Step.objects.bulk_create(_steps(job, generation, plan, policy))
-    open_steps = sum(step.kind != StepKind.FINISH for step in steps)
+    open_steps = sum(step.kind not in AFTER_ENCODING for step in steps)
     Job.objects.filter(id=job.id).update(generation=generation, phase=JobPhase.PLANNED, open_steps=open_steps)
     event_append(job_id=job.id, type="job.planned", data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
@@ -37,7 +38,8 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
 
 def job_request(stored: dict[str, Any]) -> JobRequest:
     """What a stored request means to planning."""
-    return JobRequest(**{name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored})
+    fields = {name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored}
+    return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
 
 
 def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
@@ -65,9 +67,9 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
 
 
 def _steps(job: Job, generation: Generation, plan: EncodePlan, policy: JobPolicy) -> Iterator[Step]:
-    """`finish` has its rank from the beginning: a job that is nearly done goes before those planned after it."""
+    """What follows encoding has its rank from the beginning: a nearly done job goes before those planned after it."""
 
-    def step(kind: StepKind, units: int, ordinal: int = 0, **payload: int) -> Step:
+    def step(kind: StepKind, units: int, ordinal: int = 0, **payload: int | str) -> Step:
         lead = rank_lead_seconds(priority=job.priority, kind=kind, ordinal=ordinal, policy=policy.rank)
         return Step(
             owner_id=job.owner_id,
@@ -76,7 +78,7 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, policy: JobPolicy
             generation=generation,
             kind=kind,
             ordinal=ordinal,
-            state=StepState.WAITING if kind is StepKind.FINISH else StepState.READY,
+            state=StepState.WAITING if kind in AFTER_ENCODING else StepState.READY,
             rank_at=Now() - timedelta(seconds=lead),
             units_total=units,
             payload=payload,
@@ -87,4 +89,7 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, policy: JobPolicy
     for chunk in plan.chunks:
         span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
         yield step(StepKind.CHUNK, chunk.segments, chunk.ordinal, **span)
+    if plan.mp4:
+        for place, rung in enumerate(plan.renditions):
+            yield step(StepKind.REMUX, 0, place, rendition=rung.name)
     yield step(StepKind.FINISH, 0)

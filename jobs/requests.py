@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from jobs.formats import HLS, OUTPUT_FORMATS
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.transitions import JobState
 from transcoding.encoders import VIDEO_ENCODERS, X264
@@ -85,6 +86,27 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
         return value
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "enum": list(OUTPUT_FORMATS)},
+            {"type": "array", "items": {"type": "string", "enum": list(OUTPUT_FORMATS)}, "minItems": 1},
+        ]
+    }
+)
+class OutputFormatField(serializers.Field[Any, Any, Any, Any]):
+    """One format or a list of them."""
+
+    def to_internal_value(self, data: object) -> object:
+        names = [data] if isinstance(data, str) else data
+        if isinstance(names, list) and names and all(name in OUTPUT_FORMATS for name in names):
+            return data
+        raise serializers.ValidationError(f"must be one of: {', '.join(OUTPUT_FORMATS)}, or a list of them")
+
+    def to_representation(self, value: object) -> object:
+        return value
+
+
 class TranscodeRequest(StrictSerializer):
     """One rendition (resolution, bitrate), or with neither of them the whole ladder."""
 
@@ -97,7 +119,9 @@ class TranscodeRequest(StrictSerializer):
         min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
     )
     ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
-    output_format = OneOf(choices=["hls"], default="hls")
+    output_format = OutputFormatField(
+        default=HLS, help_text="HLS and DASH are always made; mp4 adds a progressive file for each rendition."
+    )
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

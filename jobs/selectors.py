@@ -14,11 +14,26 @@ from access.models import Owner
 from jobs.models import Job, Step
 from jobs.progress import Units, encoding_speed, progress_percent, seconds_left
 from jobs.transitions import JobState, StepKind
+from videos.models import Rendition
+from videos.states import GenerationState, VideoState
 
 
 def jobs_of(owner: Owner) -> QuerySet[Job]:
     """Every job of an owner, unordered, with what telling its progress needs."""
     return Job.objects.filter(owner=owner).select_related("video")
+
+
+def job_renditions(job: Job) -> list[Rendition]:
+    """The renditions that a completed job made, as long as players can have them; one query."""
+    return list(
+        Rendition.objects.filter(
+            generation=job.generation_id,
+            generation__state=GenerationState.COMPLETE,
+            generation__video__state=VideoState.READY,
+        )
+        .select_related("generation")
+        .order_by("position")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from jobs.leases import LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
-from jobs.transitions import JobPhase, JobState, StepKind, StepState, step_sources
+from jobs.transitions import AFTER_ENCODING, JobPhase, JobState, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from videos.models import Generation, Rendition, Video
 from videos.selectors import generation_can_start
@@ -48,8 +48,8 @@ def step_begin(*, claim: Claim) -> StepWork:
 
 
 def _job_show_progress(job: Job, kind: StepKind) -> None:
-    """Move a locked job on as its steps begin: the first one starts it, `finish` is its last phase."""
-    phase = JobPhase.FINISHING if kind is StepKind.FINISH else JobPhase.ENCODING
+    """Move a locked job on as its steps begin: the first one starts it, what follows encoding is its last phase."""
+    phase = JobPhase.FINISHING if kind in AFTER_ENCODING else JobPhase.ENCODING
     if job.state == JobState.QUEUED:
         job_move(job=job, to=JobState.PROCESSING, phase=phase, started_at=Now())
         event_append(job_id=job.id, type="job.started")
@@ -94,12 +94,12 @@ def job_note_playable(*, claim: Claim) -> bool:
 
 @transaction.atomic
 def step_complete(*, claim: Claim, result: Mapping[str, object]) -> None:
-    """Close a step all of whose units are published; the job's last one makes `finish` ready. Raises LeaseLost."""
+    """Close a step all of whose units are published; the last one opens the job's next stage. Raises LeaseLost."""
     if claim.job_id is None:
         raise ValueError(f"a {claim.kind} step is completed by a service of its own")
     job = job_lock(claim.job_id)
-    if step_close(claim=claim, result=result) and _open_steps_left(job) == 0:
-        _finish_make_ready(job)
+    if step_close(claim=claim, result=result):
+        job_advance(job=job)
 
 
 def step_close(*, claim: Claim, result: Mapping[str, object]) -> bool:
@@ -117,15 +117,21 @@ def step_close(*, claim: Claim, result: Mapping[str, object]) -> bool:
     return bool(closed)
 
 
+def job_advance(*, job: Job) -> None:
+    """Count a step of a locked job as done. The last open one makes ready what waits: remuxes, after them `finish`."""
+    if _open_steps_left(job):
+        return
+    waiting = Step.objects.filter(generation=job.generation_id, state=StepState.WAITING)
+    remuxes = waiting.filter(kind=StepKind.REMUX).update(state=StepState.READY)
+    if remuxes:
+        Job.objects.filter(id=job.id).update(open_steps=remuxes)
+    else:
+        waiting.filter(kind=StepKind.FINISH).update(state=StepState.READY)
+    dispatcher_wake()
+
+
 def _open_steps_left(job: Job) -> int:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET open_steps = open_steps - 1 WHERE id = %s RETURNING open_steps", [job.id])
         (left,) = cursor.fetchone()
     return int(left)
-
-
-def _finish_make_ready(job: Job) -> None:
-    Step.objects.filter(
-        generation=job.generation_id, kind=StepKind.FINISH, state__in=step_sources(StepState.READY)
-    ).update(state=StepState.READY)
-    dispatcher_wake()

@@ -28,8 +28,13 @@ class StepKind(StrEnum):
     INSPECT = "inspect"
     AUDIO = "audio"
     CHUNK = "chunk"
+    REMUX = "remux"
     FINISH = "finish"
     PURGE = "purge"
+
+
+AFTER_ENCODING = (StepKind.REMUX, StepKind.FINISH)
+"""What waits until everything of a job is encoded, one stage after the other."""
 
 
 class StepState(StrEnum):

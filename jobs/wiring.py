@@ -7,8 +7,10 @@ from django.conf import settings
 from configuration import Config
 from jobs.dispatcher import Dispatcher
 from jobs.inspection import inspect_request
+from jobs.janitor import Janitor
 from jobs.policy import JobPolicy
 from jobs.tickets import TicketSender, ticket_send
+from storage.wiring import store_from
 from transcoding.plan import PlanPolicy
 from videos.models import Video
 
@@ -34,6 +36,12 @@ def dispatcher() -> Dispatcher:
     sender = TicketSender(partial(ticket_send, expires_seconds=config.lease.ticket_expires_seconds))
     sender.start()
     return Dispatcher(lease=config.lease, retry=config.retry, sender=sender)
+
+
+def janitor() -> Janitor:
+    """The janitor of a dispatcher process."""
+    config: Config = settings.TRANSCODER
+    return Janitor(store=store_from(config.storage), config=config.janitor)
 
 
 def on_uploaded(video: Video) -> None:

@@ -41,6 +41,10 @@ def init_key(prefix: str) -> str:
     return f"{prefix}init.mp4"
 
 
+def movie_key(prefix: str) -> str:
+    return f"{prefix}movie.mp4"
+
+
 def check_key(key: str) -> str:
     """Refuse what could leave a folder or what a store may not take: `..`, empty names, control characters, length."""
     names = key.split("/")

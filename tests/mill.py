@@ -37,6 +37,6 @@ class Mill:
             then=lambda video: inspect_request(video=video, priority=50, rank=rank),
         )
 
-    def transcode(self, video: Video, *, chunk_seconds: int = 4) -> Job:
+    def transcode(self, video: Video, *, chunk_seconds: int = 4, **request: object) -> Job:
         policy = replace(self._tools.policy, plan=replace(self._tools.policy.plan, chunk_seconds=chunk_seconds))
-        return job_create(owner=default_owner(), video_id=video.id, request={}, priority=50, policy=policy)
+        return job_create(owner=default_owner(), video_id=video.id, request=request, priority=50, policy=policy)

@@ -4,9 +4,12 @@ Reads only what ffmpeg's MP4 muxer writes for us, and refuses anything else rath
 """
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 HEADER_BYTES = 8
@@ -38,6 +41,22 @@ class InitSegment:
     codecs: str
     width: int
     height: int
+    edit_start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """What the index of a progressive file says of a track.
+
+    Samples (coded frames), ticks of `timescale` and bytes are those of the whole track; `edit_start` is where
+    presentation starts, in ticks.
+    """
+
+    timescale: int
+    codecs: str
+    samples: int
+    ticks: int
+    size: int
     edit_start: int
 
 
@@ -119,6 +138,44 @@ def _long_enough() -> Iterator[None]:
         yield
     except (struct.error, IndexError, StopIteration) as error:
         raise MalformedBoxes(f"a box is too short: {error}") from error
+
+
+def read_tracks(moov: bytes) -> tuple[Track, ...]:
+    """Read the index of a progressive file, given as the payload of its `moov`. Raises MalformedBoxes."""
+    with _long_enough():
+        return tuple(_read_track(box.payload) for box in iterate_boxes(moov) if box.kind == "trak")
+
+
+def _read_track(track: memoryview) -> Track:
+    tables = find(track, "mdia", "minf", "stbl")
+    sizes = _sample_sizes(find(tables, "stsz"))
+    durations = list(struct.iter_unpack(">II", find(tables, "stts")[8:]))
+    if sum(count for count, _ in durations) != len(sizes):
+        raise MalformedBoxes(f"a track has {len(sizes)} sizes and other durations")
+    return Track(
+        timescale=_timescale(find(track, "mdia", "mdhd")),
+        codecs=_codecs(find(tables, "stsd")),
+        samples=len(sizes),
+        ticks=sum(count * ticks for count, ticks in durations),
+        size=sum(sizes),
+        edit_start=_edit_start(find(track, "edts", "elst")),
+    )
+
+
+def _sample_sizes(stsz: memoryview) -> "array[int]":
+    """Bytes of every sample; a long film has millions, so they stay packed."""
+    common, count = struct.unpack_from(">II", stsz, 4)
+    if common:
+        return array("I", [int(common)] * int(count))
+    sizes = array("I", bytes(stsz[12 : 12 + 4 * count]))
+    if sys.byteorder == "little":
+        sizes.byteswap()
+    return sizes
+
+
+def media_bytes(data: bytes) -> int:
+    """Bytes of coded media in a segment: what its `mdat` boxes hold."""
+    return sum(len(box.payload) for box in iterate_boxes(data) if box.kind == "mdat")
 
 
 def _timescale(mdhd: memoryview) -> int:
@@ -287,16 +344,32 @@ def _box(kind: bytes, payload: bytes) -> bytes:
 
 def top_level_kinds(file: BinaryIO, *, at_most: int = 64) -> list[str]:
     """The types of a file's first top-level boxes, read by skipping over their payloads."""
-    kinds: list[str] = []
+    return [kind for kind, _, _ in islice(_top_level(file), at_most)]
+
+
+def front_index(file: BinaryIO) -> bytes:
+    """The payload of a file's `moov`. Raises MalformedBoxes unless it is whole and lies before the media."""
+    for kind, start, end in _top_level(file):
+        if kind == "mdat":
+            break
+        if kind == "moov":
+            file.seek(start)
+            payload = file.read(end - start)
+            if len(payload) == end - start:
+                return payload
+    raise MalformedBoxes("the file has no index before its media")
+
+
+def _top_level(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
+    """Type, start of the payload and end of each box; one that says nothing of its size is the last."""
     position = 0
-    while len(kinds) < at_most:
+    while True:
         file.seek(position)
         head = file.read(2 * HEADER_BYTES)
         if len(head) < 2 * HEADER_BYTES:
-            break
+            return
         size, kind, header = _box_header(memoryview(head))
-        kinds.append(kind)
+        yield kind, position + header, position + max(size, header)
         if size < header:
-            break
+            return
         position += size
-    return kinds

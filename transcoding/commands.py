@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 
 from transcoding.encoders import AAC
 from transcoding.plan import AUDIO, EncodePlan, VideoRendition
@@ -10,13 +11,16 @@ from transcoding.plan import AUDIO, EncodePlan, VideoRendition
 Options = Mapping[str, str | None]
 """Option names without the dash; None for options that take no value."""
 
+PICTURES, SOUND, MOVIE = "pictures", "sound", "movie"
+"""What a movie command reads, fed through pipes, and what it writes."""
+
 AUDIO_RATE = 48_000
 """Samples per second of every sound rendition, and its time scale."""
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
 _PROTOCOLS = "file,pipe"
-_CMAF = "+cmaf+delay_moov+default_base_moof+skip_trailer"
+_NO_PIPES: Mapping[str, str] = MappingProxyType({})
 _SILENT = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
 """Without `y`, ffmpeg 9 leaves an output file that is there as it was, and ends with 0."""
 _ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
@@ -25,7 +29,7 @@ _ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One input file and the options in front of its `-i`."""
+    """One input file, or the name of what the runner feeds through a pipe, and the options in front of its `-i`."""
 
     path: str
     options: Options = field(default_factory=dict)
@@ -54,11 +58,16 @@ class FfmpegCommand:
         """Names of the outputs, in order."""
         return tuple(output.target for output in self.outputs)
 
-    def argv(self, binary: str, targets: Mapping[str, str], *, progress: str) -> list[str]:
-        """Render the command: globals, input options, inputs, graph, then maps, options and target of every output."""
+    def argv(
+        self, binary: str, targets: Mapping[str, str], *, progress: str, pipes: Mapping[str, str] = _NO_PIPES
+    ) -> list[str]:
+        """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
+
+        `pipes` are the addresses of the inputs that are fed.
+        """
         words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
-            words += [*_words(source.options), "-i", f"file:{source.path}"]
+            words += [*_words(source.options), "-i", pipes.get(source.path, f"file:{source.path}")]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
@@ -155,10 +164,18 @@ def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> di
         **_ANONYMOUS,
         "video_track_timescale": str(grid.timescale),
         "output_ts_offset": _seconds(grid.start(first_segment)),
-        "movflags": f"{_CMAF}+frag_keyframe+frag_discont",
+        **_fragments("frag_keyframe+frag_discont"),
         "flush_packets": "1",
         "f": "mp4",
     }
+
+
+def _fragments(cut: str) -> dict[str, str]:
+    """CMAF fragments; that pictures are reordered and sound is primed is said by an edit list in the init segment.
+
+    ffmpeg 9 writes one by itself, 5.1 leaves it out of CMAF unless told so.
+    """
+    return {"movflags": f"+cmaf+delay_moov+default_base_moof+skip_trailer+{cut}", "use_editlist": "1"}
 
 
 def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
@@ -182,7 +199,7 @@ def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
         "c:a": AAC.ffmpeg_name,
         "b:a": str(plan.audio.bitrate),
         **_ANONYMOUS,
-        "movflags": f"{_CMAF}+frag_every_frame",
+        **_fragments("frag_every_frame"),
         "f": "mp4",
     }
     return FfmpegCommand(
@@ -207,6 +224,29 @@ def index_command(source: str, *, demuxer: str) -> FfmpegCommand:
     return FfmpegCommand(
         inputs=(Input(path=source, options=opening),),
         outputs=(Output(target="indexed", maps=("0:V:0", "0:a:0?"), options=copy),),
+    )
+
+
+def movie_command(plan: EncodePlan) -> FfmpegCommand:
+    """Copy, not encode, one rung and the sound into a progressive MP4 with its index in front.
+
+    `copyts` and the exact time scales keep both edit lists, so that pictures and sound stay in step. Inputs are the
+    init segment and all segments of each, in order, fed under the names `PICTURES` and `SOUND`; the target is `MOVIE`.
+    """
+    tracks = (PICTURES, SOUND) if plan.audio else (PICTURES,)
+    opening: dict[str, str | None] = {"f": "mov", "protocol_whitelist": _PROTOCOLS, "copyts": None}
+    timescale = str(plan.grid.timescale)
+    copy: dict[str, str | None] = {
+        "c": "copy",
+        **_ANONYMOUS,
+        "video_track_timescale": timescale,
+        "movie_timescale": timescale,
+        "movflags": "+faststart",
+        "f": "mp4",
+    }
+    return FfmpegCommand(
+        inputs=tuple(Input(path=track, options=opening) for track in tracks),
+        outputs=(Output(target=MOVIE, maps=("0:v:0", "1:a:0")[: len(tracks)], options=copy),),
     )
 
 

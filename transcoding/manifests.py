@@ -33,8 +33,8 @@ class AudioVariant:
     average_bandwidth: int
 
 
-def segment_name(number: int) -> str:
-    """The relative address of a segment."""
+def segment_name(number: int | str) -> str:
+    """The relative address of a segment, or the pattern of all of them for a placeholder of the number."""
     return f"{number}.m4s"
 
 

@@ -26,13 +26,15 @@ _CONTAINER_OVERHEAD = Fraction(103, 100)
 class JobRequest:
     """What a job was asked for. Without resolution and bitrate it is the whole ladder.
 
-    `resolution` is "720p" or "1280x720", `codec` a key of `VIDEO_ENCODERS`, `bitrate` in bits per second.
+    `resolution` is "720p" or "1280x720", `codec` a key of `VIDEO_ENCODERS`, `bitrate` in bits per second; `mp4` asks
+    for progressive files besides the segments.
     """
 
     resolution: str | None = None
     codec: str = "h264"
     preset: str | None = None
     bitrate: int | None = None
+    mp4: bool = False
 
     @property
     def is_ladder(self) -> bool:
@@ -87,7 +89,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodePlan:
-    """Everything that the steps of a job need to know."""
+    """Everything that the steps of a job need to know. `mp4`: each rung is made a progressive file of, too."""
 
     source: SourceFacts
     codec: str
@@ -95,6 +97,7 @@ class EncodePlan:
     renditions: tuple[VideoRendition, ...]
     audio: AudioRendition | None
     chunks: tuple[Chunk, ...]
+    mp4: bool
 
     @property
     def grid(self) -> FrameGrid:
@@ -140,6 +143,7 @@ def plan_job(facts: SourceFacts, request: JobRequest, policy: PlanPolicy) -> Enc
         renditions=tuple(_rendition(size, encoder, preset, grid) for size in _ladder(facts, request).rungs),
         audio=_audio(grid) if facts.audio else None,
         chunks=plan_chunks(grid, policy),
+        mp4=request.mp4,
     )
 
 

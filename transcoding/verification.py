@@ -1,9 +1,11 @@
 """The last look at a finished job: its runs of segments must join to exactly what was planned."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import sha256
 
+from transcoding.boxes import Track
 from transcoding.errors import VerificationFailed
 from transcoding.plan import AUDIO, EncodePlan
 from transcoding.segments import AUDIO_TIMESCALE
@@ -89,6 +91,20 @@ def _verify_audio(plan: EncodePlan, runs: Sequence[PublishedRun]) -> RenditionTo
     if not 0 <= excess <= _AUDIO_SLACK_SAMPLES:
         raise VerificationFailed(f"{AUDIO}: {totals.ticks} samples for {float(grid.duration):.3f} s")
     return totals
+
+
+def verify_movie(name: str, found: Sequence[Track], coded: Sequence[Track]) -> None:
+    """Prove that a progressive file holds exactly what was coded, and starts with it. Raises VerificationFailed."""
+    if len(found) != len(coded):
+        raise VerificationFailed(f"{name}: {len(found)} tracks in the file, {len(coded)} were coded")
+    for track, expected in zip(found, coded, strict=True):
+        if track != expected:
+            raise VerificationFailed(f"{name}: the file has {track}, coded was {expected}")
+
+
+def digest_of(digests: Iterable[str]) -> str:
+    """One SHA-256 for several objects: of their SHA-256s in hexadecimal, in order, each on a line of its own."""
+    return sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
 def _hold(name: str, what: str, found: int, planned: int) -> None:

@@ -1,11 +1,7 @@
-import math
-import time
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponseBase
-from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -14,15 +10,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from access.services import default_owner
-from api.links import absolute
 from api.pagination import CursorPages
 from api.problems import Problem, not_found
 from api.schema import PAGE_PARAMETERS, page_of
 from videos import wiring
+from videos.addresses import play_addresses
 from videos.models import Video
 from videos.representations import PlaybackDocument, VideoDocument, video_document
 from videos.selectors import video_find, videos_of
-from videos.tokens import token_make
+from videos.states import GenerationState
 
 
 class VideoListApi(APIView):
@@ -105,21 +101,15 @@ def _video(video_id: UUID) -> Video:
 def _playback(video: Video, request: Request) -> dict[str, Any]:
     generation = video.current_generation
     if generation is None:
-        nothing = dict.fromkeys(("generation", "hls_url", "expires_at"))
+        nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
         return {"video_id": video.id, "state": "unavailable", "renditions": [], **nothing}
-    expires_at = int(time.time()) + _token_seconds(video)
-    token = token_make(video.id, expires_at=expires_at)
+    addresses = play_addresses(request, video, generation)
     return {
         "video_id": video.id,
         "state": generation.state,
         "generation": generation.number,
-        "hls_url": absolute(request, reverse("play-master", args=[token, generation.number])),
-        "expires_at": datetime.fromtimestamp(expires_at, UTC),
+        "hls_url": addresses.hls(),
+        "dash_url": addresses.dash() if generation.state == GenerationState.COMPLETE else None,
+        "expires_at": addresses.expires_at,
         "renditions": generation.renditions.order_by("position"),
     }
-
-
-def _token_seconds(video: Video) -> int:
-    """An address lives at least as long as it takes to watch the video with a long pause."""
-    duration = (video.media or {}).get("duration") or 0
-    return max(wiring.token_seconds(), 2 * math.ceil(duration))

@@ -76,7 +76,11 @@ class Generation(models.Model):
 
 
 class Rendition(models.Model):
-    """One track a player can choose. `init_*` is set by the first published run and the same for all that follow."""
+    """One track a player can choose. `init_*` is set by the first published run and the same for all that follow.
+
+    Bit rates, `size_bytes` and `sha256` (see `digest_of`) of its init segment and all segments are those of a completed
+    rendition. `mp4_*` is the progressive file made of it, if one was asked for.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="renditions", db_index=False)
@@ -95,12 +99,22 @@ class Rendition(models.Model):
     init_sha256 = models.TextField(blank=True)
     peak_bitrate = models.PositiveBigIntegerField(null=True)
     avg_bitrate = models.PositiveBigIntegerField(null=True)
+    size_bytes = models.PositiveBigIntegerField(null=True)
+    sha256 = models.TextField(blank=True)
+    mp4_key = models.TextField(blank=True)
+    mp4_size = models.PositiveBigIntegerField(null=True)
+    mp4_sha256 = models.TextField(blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["generation", "name"], name="videos_rendition_name"),
             models.CheckConstraint(name="videos_rendition_kind", condition=_one_of("kind", RenditionKind)),
             models.CheckConstraint(name="videos_rendition_state", condition=_one_of("state", RenditionState)),
+            models.CheckConstraint(
+                name="videos_rendition_mp4",
+                condition=Q(mp4_key="", mp4_size__isnull=True, mp4_sha256="")
+                | (~Q(mp4_key="") & Q(mp4_size__isnull=False) & ~Q(mp4_sha256="")),
+            ),
             models.CheckConstraint(name="videos_rendition_total", condition=Q(total_segments__gte=1)),
         ]
 

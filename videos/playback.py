@@ -11,10 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from api.problems import Problem, internal_error, not_found, problem_of, problem_response
+from transcoding.dash import DASH_CONTENT_TYPE
 from transcoding.manifests import HLS_CONTENT_TYPE
 from videos import wiring
 from videos.models import Generation, Rendition
 from videos.playlists import content_type, generation_master, rendition_playlist
+from videos.presentations import generation_dash
 from videos.selectors import segment_find
 from videos.states import GenerationState, VideoState
 from videos.tokens import token_read
@@ -70,6 +72,14 @@ def _problem(error: Exception) -> Problem:
 
 
 @for_players
+def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """The DASH manifest of a generation; it is a static one, so there is none before the end."""
+    found = _complete_generation(token, generation)
+    headers = {"Cache-Control": COMPLETE}
+    return HttpResponse(generation_dash(found), content_type=DASH_CONTENT_TYPE, headers=headers)
+
+
+@for_players
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """The master playlist of a generation that can be watched, or at least its beginning."""
     found = (
@@ -113,6 +123,15 @@ def segment(request: HttpRequest, token: str, generation: int, rendition: str, n
 
 
 @for_players
+def movie(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
+    """A rendition as one progressive file with the sound, where one was made."""
+    found = _rendition(token, generation, rendition)
+    if not found.mp4_key or found.generation.state != GenerationState.COMPLETE:
+        raise not_found("rendition")
+    return wiring.delivery().answer(request, found.mp4_key, content_type=content_type(found), cache=FOR_EVER)
+
+
+@for_players
 def nothing(request: HttpRequest, rest: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     raise Http404
 
@@ -123,6 +142,15 @@ def _video_id(token: str) -> UUID:
     if video_id is None:
         raise not_found("video")
     return video_id
+
+
+def _complete_generation(token: str, number: int) -> Generation:
+    found = Generation.objects.filter(
+        video=_video_id(token), number=number, video__state=VideoState.READY, state=GenerationState.COMPLETE
+    ).first()
+    if found is None:
+        raise not_found("generation")
+    return found
 
 
 def _rendition(token: str, generation: int, name: str) -> Rendition:

@@ -1,5 +1,6 @@
 """HLS playlists of a generation, from its rows and its plan."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from transcoding.manifests import AudioVariant, VideoVariant, master_playlist, media_playlist, target_seconds
@@ -16,7 +17,12 @@ def generation_master(generation: Generation) -> str:
     """The master playlist. What was promised comes from the plan; averages are as measured."""
     plan = EncodePlan.from_json(generation.plan)
     rows = {row.name: row for row in generation.renditions.all()}
-    videos = [
+    return master_playlist(generation_videos(plan, rows), generation_sound(plan, rows))
+
+
+def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[VideoVariant]:
+    """What manifests say of the rungs."""
+    return [
         VideoVariant(
             name=rung.name,
             width=rung.width,
@@ -28,10 +34,10 @@ def generation_master(generation: Generation) -> str:
         )
         for rung in plan.renditions
     ]
-    return master_playlist(videos, _sound(plan, rows))
 
 
-def _sound(plan: EncodePlan, rows: dict[str, Rendition]) -> AudioVariant | None:
+def generation_sound(plan: EncodePlan, rows: Mapping[str, Rendition]) -> AudioVariant | None:
+    """What manifests say of the sound, if there is any."""
     if plan.audio is None:
         return None
     return AudioVariant(

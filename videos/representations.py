@@ -63,6 +63,7 @@ class PlaybackDocument(serializers.Serializer[Any]):
     state = serializers.ChoiceField(["unavailable", "complete"])
     generation = serializers.IntegerField(allow_null=True)
     hls_url = serializers.URLField(allow_null=True)
+    dash_url = serializers.URLField(allow_null=True, help_text="Null until all of the video is there.")
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
     renditions = PlaybackRendition(many=True)
 

@@ -75,6 +75,12 @@ def generation_can_start(generation: Generation) -> bool:
     )
 
 
+def rendition_durations(rendition: Rendition) -> list[int]:
+    """The lengths of all published segments of a complete rendition, in ticks, without the rest of their rows."""
+    runs = SegmentRun.objects.filter(rendition=rendition).order_by("first_segment")
+    return [ticks for durations in runs.values_list("durations", flat=True) for ticks in durations]
+
+
 def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:
     """Every published run of a generation by rendition, ascending; one query."""
     runs: dict[UUID, list[SegmentRun]] = defaultdict(list)

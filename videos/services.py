@@ -198,12 +198,31 @@ def _pin_init(run: RunFacts) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovieFacts:
+    """A progressive file of a rendition that lies in the store; its SHA-256 in hexadecimal."""
+
+    rendition_id: UUID
+    key: str
+    size: int
+    sha256: str
+
+
+def movie_publish(*, movie: MovieFacts) -> None:
+    """Name the progressive file of a rendition, fenced by the caller in the same transaction."""
+    Rendition.objects.filter(id=movie.rendition_id).update(
+        mp4_key=movie.key, mp4_size=movie.size, mp4_sha256=movie.sha256
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionProof:
-    """What was measured when a rendition was proven; bits per second."""
+    """What was measured when a rendition was proven: bits per second, bytes, and a digest as `digest_of` makes it."""
 
     rendition_id: UUID
     peak_bitrate: int
     avg_bitrate: int
+    size_bytes: int
+    sha256: str
 
 
 def generation_mark_playable(*, generation: Generation) -> None:
@@ -218,7 +237,11 @@ def generation_complete(*, generation: Generation, proofs: Sequence[RenditionPro
     """Every rendition is proven: close the generation and let players have it, unless a newer one is current."""
     for proof in proofs:
         Rendition.objects.filter(id=proof.rendition_id, generation=generation).update(
-            state=RenditionState.COMPLETED, peak_bitrate=proof.peak_bitrate, avg_bitrate=proof.avg_bitrate
+            state=RenditionState.COMPLETED,
+            peak_bitrate=proof.peak_bitrate,
+            avg_bitrate=proof.avg_bitrate,
+            size_bytes=proof.size_bytes,
+            sha256=proof.sha256,
         )
     Generation.objects.filter(id=generation.id).update(
         state=GenerationState.COMPLETE, completed_at=Now(), playable_at=Coalesce("playable_at", Now())

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import shutil
 import threading
 import time
+from pathlib import Path
 
 from celery import signals
 from django.conf import settings
@@ -36,8 +38,14 @@ class NodeKeeper:
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
-        """Announce the node and begin to say that it lives."""
+        """Clear away what killed workers left, announce the node and begin to say that it lives."""
+        self._clear_scratch()
         self._thread.start()
+
+    def _clear_scratch(self) -> None:
+        for folder in wiring.scratch_of(self._config, 0).parent.glob("*"):
+            if folder.name.isdigit() and not Path("/proc", folder.name).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Take the node out of the list and stop."""
@@ -63,6 +71,7 @@ class NodeKeeper:
         self._children = living
         for pid in sorted(self._dead):
             taken = leases_hand_back(node=self._name, pid=pid, retry=self._config.retry)
+            shutil.rmtree(wiring.scratch_of(self._config, pid), ignore_errors=True)
             self._dead.discard(pid)
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})
 

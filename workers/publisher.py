@@ -33,12 +33,22 @@ class _Uploaded:
     frames: int
 
 
-@dataclass
-class _Track:
-    """One rendition of this attempt: where its objects go, and segments whose upload was begun, in order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where an attempt's segments of one rendition go, and the init segment that players know of already, if any."""
 
     rendition_id: UUID
     prefix: str
+    init_key: str = ""
+    init_sha256: str = ""
+
+
+@dataclass
+class _Track:
+    """One rendition of this attempt, and its segments whose upload was begun, in order."""
+
+    destination: Destination
+    init_key: str = ""
     init_sha256: str = ""
     pending: deque[Future[_Uploaded]] = field(default_factory=deque)
 
@@ -64,7 +74,7 @@ class Publisher:
         self,
         *,
         store: ObjectStore,
-        tracks: Mapping[str, tuple[UUID, str]],
+        destinations: Mapping[str, Destination],
         first_segment: int,
         publish: Callable[[Sequence[RunFacts], int], None],
         every_seconds: float,
@@ -72,7 +82,7 @@ class Publisher:
         parallel: int,
     ) -> None:
         self._store = store
-        self._tracks = {name: _Track(rendition_id, prefix) for name, (rendition_id, prefix) in tracks.items()}
+        self._tracks = {name: _Track(destination) for name, destination in destinations.items()}
         self._next = first_segment
         self._publish = publish
         self._every_seconds = every_seconds
@@ -98,7 +108,7 @@ class Publisher:
             self._store_init(track, init)
         while len(track.pending) - track.ready() >= _MOST_IN_FLIGHT:
             track.pending[track.ready()].exception()
-        key = segment_key(track.prefix, segment.number)
+        key = segment_key(track.destination.prefix, segment.number)
         self._unpublished.add(key)
         track.pending.append(self._pool.submit(self._upload, key, segment))
 
@@ -115,10 +125,14 @@ class Publisher:
         self._publish_ready()
 
     def _store_init(self, track: _Track, init: bytes) -> None:
-        key = init_key(track.prefix)
-        self._unpublished.add(key)
-        self._store.put(key, init, INIT_CONTENT_TYPE)
-        track.init_sha256 = sha256(init).hexdigest()
+        """Make sure that the init segment is in the store: it is the same for all chunks, and mostly there already."""
+        track.init_sha256, known = sha256(init).hexdigest(), track.destination
+        if track.init_sha256 == known.init_sha256:
+            track.init_key = known.init_key
+            return
+        track.init_key = init_key(known.prefix)
+        self._unpublished.add(track.init_key)
+        self._store.put(track.init_key, init, INIT_CONTENT_TYPE)
 
     def _upload(self, key: str, segment: Segment) -> _Uploaded:
         self._store.put(key, segment.data, SEGMENT_CONTENT_TYPE)
@@ -144,24 +158,22 @@ class Publisher:
     def _run(self, track: _Track, count: int) -> RunFacts:
         uploads = [upload.result() for upload, _ in zip(track.pending, range(count), strict=False)]
         return RunFacts(
-            rendition_id=track.rendition_id,
-            key_prefix=track.prefix,
+            rendition_id=track.destination.rendition_id,
+            key_prefix=track.destination.prefix,
             first_segment=self._next,
             durations=tuple(upload.duration for upload in uploads),
             sizes=tuple(upload.size for upload in uploads),
             digests=tuple(upload.digest for upload in uploads),
             frames=tuple(upload.frames for upload in uploads),
-            init_key=init_key(track.prefix),
+            init_key=track.init_key,
             init_sha256=track.init_sha256,
         )
 
     def _keys(self, count: int) -> set[str]:
         """The objects that the next runs point to."""
-        prefixes = [track.prefix for track in self._tracks.values()]
-        numbers = range(self._next, self._next + count)
-        return {segment_key(prefix, number) for prefix in prefixes for number in numbers} | {
-            init_key(prefix) for prefix in prefixes
-        }
+        tracks, numbers = self._tracks.values(), range(self._next, self._next + count)
+        segments = {segment_key(track.destination.prefix, number) for track in tracks for number in numbers}
+        return segments | {track.init_key for track in tracks}
 
     def _advance(self, count: int) -> None:
         for track in self._tracks.values():

@@ -18,7 +18,7 @@ from transcoding.errors import TranscodeError
 from workers.control import StepControl, StopReason
 from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
 from workers.settling import settle
-from workers.steps import audio, chunk, finish, inspect, purge
+from workers.steps import audio, chunk, finish, inspect, purge, remux
 from workers.tools import Tools
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ STEPS: Mapping[StepKind, StepFunction] = {
     StepKind.INSPECT: inspect.run,
     StepKind.AUDIO: audio.run,
     StepKind.CHUNK: chunk.run,
+    StepKind.REMUX: remux.run,
     StepKind.FINISH: finish.run,
     StepKind.PURGE: purge.run,
 }

@@ -33,8 +33,8 @@ def runner() -> StepRunner:
 
 def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
     """Build the tools that a configuration describes."""
-    folder = Path(config.execution.scratch_path or Path(tempfile.gettempdir(), "vodmill"))
-    scratch = folder / "steps"
+    folder = _folder(config)
+    scratch = scratch_of(config, os.getpid())
     scratch.mkdir(parents=True, exist_ok=True)
     store = store_from(config.storage)
     return Tools(
@@ -48,3 +48,12 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         policy=job_policy(),
         draining=draining,
     )
+
+
+def scratch_of(config: Config, pid: int) -> Path:
+    """The folder for files in work of one worker process; it is of no use to anybody else when that is gone."""
+    return _folder(config) / "steps" / str(pid)
+
+
+def _folder(config: Config) -> Path:
+    return Path(config.execution.scratch_path or Path(tempfile.gettempdir(), "vodmill"))

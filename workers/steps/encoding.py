@@ -9,7 +9,7 @@ from videos.models import Generation
 from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 from workers.control import StepControl
-from workers.publisher import Publisher
+from workers.publisher import Destination, Publisher
 from workers.settling import settle
 from workers.tools import Tools
 
@@ -38,10 +38,12 @@ def publisher_for(
 
     return Publisher(
         store=tools.store,
-        tracks={
-            rendition.name: (
-                rendition.id,
-                run_prefix(work.video.id, generation.number, rendition.name, claim.step_id, claim.attempt),
+        destinations={
+            rendition.name: Destination(
+                rendition_id=rendition.id,
+                prefix=run_prefix(work.video.id, generation.number, rendition.name, claim.step_id, claim.attempt),
+                init_key=rendition.init_key,
+                init_sha256=rendition.init_sha256,
             )
             for rendition in work.renditions
             if rendition.name in names

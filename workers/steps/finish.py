@@ -5,18 +5,23 @@ from hashlib import sha256
 
 from jobs.outcomes import job_complete
 from jobs.steps import StepWork
+from storage.keys import generation_prefix
 from transcoding.boxes import read_init
 from transcoding.errors import VerificationFailed
+from transcoding.manifests import INIT_NAME
 from transcoding.plan import AUDIO, EncodePlan
 from transcoding.segments import check_audio_init, check_video_init
-from transcoding.verification import PublishedRun, verify_rendition
-from videos.models import Rendition, SegmentRun
-from videos.selectors import generation_runs
+from transcoding.verification import PublishedRun, digest_of, verify_rendition
+from videos.models import Generation, Rendition, SegmentRun
+from videos.selectors import generation_runs, run_segments
 from videos.services import RenditionProof
+from videos.states import RenditionKind
 from workers.control import StepControl
 from workers.settling import settle
 from workers.steps.encoding import plan_of
 from workers.tools import Tools
+
+SEGMENT_SUFFIX = ".m4s"
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -26,29 +31,60 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     proofs = []
     for rendition in work.renditions:
         control.moved()
-        _prove_init(rendition, plan, tools)
-        proofs.append(_prove_joins(rendition, plan, runs.get(rendition.id, [])))
-    settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={}), control)
+        init = _prove_init(rendition, plan, tools)
+        proofs.append(_prove_joins(rendition, plan, runs.get(rendition.id, []), init_bytes=len(init)))
+        if plan.mp4 and rendition.kind == RenditionKind.VIDEO:
+            _prove_movie(rendition, tools)
+    removed = _tidy(work, generation, [run for each in runs.values() for run in each], tools)
+    settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={"objects_removed": removed}), control)
 
 
-def _prove_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> None:
+def _tidy(work: StepWork, generation: Generation, runs: Sequence[SegmentRun], tools: Tools) -> int:
+    """Delete what lost attempts uploaded and nobody points to; all steps that could still publish are done."""
+    wanted = {segment.key for run in runs for segment in run_segments(run)}
+    wanted |= {rendition.init_key for rendition in work.renditions}
+    prefix = generation_prefix(work.video.id, generation.number)
+    garbage = [
+        stored.key
+        for stored in tools.store.list(prefix)
+        if stored.key.endswith((SEGMENT_SUFFIX, INIT_NAME)) and stored.key not in wanted
+    ]
+    tools.store.delete(garbage)
+    return len(garbage)
+
+
+def _prove_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
     """Read back what players will get first of all, and compare it with what the playlist says of it."""
     data = tools.store.get(rendition.init_key)
     if sha256(data).hexdigest() != rendition.init_sha256:
         raise VerificationFailed(f"{rendition.name}: the stored init segment is not the one that was published")
     if rendition.name == AUDIO:
         check_audio_init(read_init(data))
-        return
+        return data
     planned = next(planned for planned in plan.renditions if planned.name == rendition.name)
     check_video_init(read_init(data), planned, plan.grid)
+    return data
 
 
-def _prove_joins(rendition: Rendition, plan: EncodePlan, runs: Sequence[SegmentRun]) -> RenditionProof:
+def _prove_movie(rendition: Rendition, tools: Tools) -> None:
+    """Its content was held against the segments when it was made; here it only has to be there."""
+    if not rendition.mp4_key or tools.store.head(rendition.mp4_key).size != rendition.mp4_size:
+        raise VerificationFailed(f"{rendition.name}: the stored MP4 is not the one that was made")
+
+
+def _prove_joins(
+    rendition: Rendition, plan: EncodePlan, runs: Sequence[SegmentRun], *, init_bytes: int
+) -> RenditionProof:
     published = [
         PublishedRun(first_segment=run.first_segment, durations=run.durations, frames=run.frames, sizes=run.sizes)
         for run in runs
     ]
     totals = verify_rendition(plan, rendition.name, published)
+    digests = [digest for run in runs for digest in run.digests]
     return RenditionProof(
-        rendition_id=rendition.id, peak_bitrate=totals.peak_bandwidth, avg_bitrate=totals.average_bandwidth
+        rendition_id=rendition.id,
+        peak_bitrate=totals.peak_bandwidth,
+        avg_bitrate=totals.average_bandwidth,
+        size_bytes=init_bytes + totals.size,
+        sha256=digest_of([rendition.init_sha256, *digests]),
     )

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from jobs.dispatcher import StopSignal
-from jobs.wiring import dispatcher
+from jobs.wiring import dispatcher, janitor
 
 
 class Command(BaseCommand):
@@ -12,4 +12,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stop = StopSignal()
         stop.install()
+        sweeping = janitor()
+        sweeping.start()
         dispatcher().run(stop)
+        sweeping.close()

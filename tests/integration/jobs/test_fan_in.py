@@ -40,7 +40,7 @@ def _carry_out(claim: Claim) -> None:
 
 def _proofs() -> list[RenditionProof]:
     return [
-        RenditionProof(rendition_id=rendition.id, peak_bitrate=2, avg_bitrate=1)
+        RenditionProof(rendition_id=rendition.id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c")
         for rendition in Rendition.objects.all()
     ]
 

@@ -41,7 +41,8 @@ class Played:
 
     def complete(self) -> None:
         proofs = [
-            RenditionProof(rendition_id=row.id, peak_bitrate=900_000, avg_bitrate=700_000) for row in self.renditions
+            RenditionProof(rendition_id=row.id, peak_bitrate=900_000, avg_bitrate=700_000, size_bytes=9, sha256="c")
+            for row in self.renditions
         ]
         generation_complete(generation=self.generation, proofs=proofs)
 
@@ -124,6 +125,18 @@ def test_playlists_say_what_they_are(api: httpx.Client, played: Played) -> None:
     assert "EXT-X-ENDLIST" in answer.text
 
 
+def test_dash_lists_the_segments_that_hls_lists(api: httpx.Client, played: Played) -> None:
+    shown = api.get(f"/api/v1/videos/{played.video.id}/playback").json()
+    assert shown["dash_url"] == shown["hls_url"].replace("master.m3u8", "manifest.mpd")
+    answer = api.get(shown["dash_url"])
+    assert answer.headers["content-type"] == "application/dash+xml"
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    assert 'mediaPresentationDuration="PT40S"' in answer.text
+    assert '<S t="0" d="100000" r="9" />' in answer.text
+    assert '<S t="0" d="190976" />' in answer.text, "the sound without the encoder's priming"
+    assert '<S d="192000" r="8" />' in answer.text
+
+
 def test_a_segment_is_in_the_store(api: httpx.Client, played: Played) -> None:
     answer = api.get(played.address("360p/7.m4s"))
     assert answer.status_code == 302
@@ -166,7 +179,7 @@ def test_what_is_not_there_is_a_problem_that_pages_can_read(api: httpx.Client, p
         assert_not_found(api.get(played.address(rest)))
 
 
-EVERYTHING = ["master.m3u8", "360p/index.m3u8", "360p/init.mp4", "360p/0.m4s"]
+EVERYTHING = ["master.m3u8", "manifest.mpd", "360p/index.m3u8", "360p/init.mp4", "360p/0.m4s"]
 
 
 def test_an_expired_token_is_no_token(api: httpx.Client, played: Played) -> None:
@@ -206,6 +219,10 @@ def assert_not_found(answer: httpx.Response) -> None:
 # --- before it is complete --------------------------------------------------------------------------------------------
 
 
+def test_what_is_not_complete_has_no_dash_manifest(api: httpx.Client, building: Played) -> None:
+    assert_not_found(api.get(building.address("manifest.mpd")))
+
+
 def test_what_is_not_complete_has_no_playlist(api: httpx.Client, building: Played) -> None:
     assert_not_found(api.get(building.address("master.m3u8")))
     assert_not_found(api.get(building.address("360p/index.m3u8")))
@@ -219,6 +236,7 @@ def test_what_is_published_counts(api: httpx.Client, building: Played) -> None:
 def test_a_video_without_a_generation_says_so(api: httpx.Client, building: Played) -> None:
     shown = api.get(f"/api/v1/videos/{building.video.id}/playback").json()
     assert (shown["state"], shown["hls_url"], shown["renditions"]) == ("unavailable", None, [])
+    assert shown["dash_url"] is None
 
 
 # --- pages of other origins -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from jobs.models import Event, Step
 from jobs.services import job_cancel, video_delete
 from jobs.steps import step_begin
 from jobs.transitions import StepKind
-from storage.keys import video_prefix
+from storage.keys import generation_prefix, video_prefix
 from storage.protocol import Stored
 from tests.ffmpeg.sources import remade
 from tests.integration.workers.claims import claim_of_kind
@@ -97,6 +97,10 @@ def test_a_retry_goes_on_from_the_first_unpublished_segment(
     assert (job.state, job.error_detail) == ("completed", "")
     runs = SegmentRun.objects.filter(rendition__kind="video").order_by("first_segment")
     assert {run.attempt for run in runs} == {1, 2}
+    referenced = {segment.key for run in SegmentRun.objects.all() for segment in run_segments(run)}
+    referenced |= set(Rendition.objects.values_list("init_key", flat=True))
+    made = {stored.key for stored in tools.store.list(generation_prefix(video.id, 1))}
+    assert made == referenced, "what the first attempt uploaded and did not publish is gone"
     assert min(run.first_segment for run in runs if run.attempt == 2) == published
     assert Step.objects.get(id=claim.step_id).failures == 0
 

@@ -48,7 +48,8 @@ def fragmenting(*, frames: str, timescale: str, offset: str) -> list[str]:
         *("-frames:v", frames, "-fps_mode", "passthrough"),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
         *("-video_track_timescale", timescale, "-output_ts_offset", offset),
-        *("-movflags", f"{MUXING}+frag_keyframe+frag_discont", "-flush_packets", "1", "-f", "mp4"),
+        *("-movflags", f"{MUXING}+frag_keyframe+frag_discont", "-use_editlist", "1"),
+        *("-flush_packets", "1", "-f", "mp4"),
     ]
 
 
@@ -144,7 +145,7 @@ def test_sound() -> None:
         ),
         *("-map", "[audio]", "-c:a", "aac", "-b:a", "128000"),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
-        *("-movflags", f"{MUXING}+frag_every_frame", "-f", "mp4"),
+        *("-movflags", f"{MUXING}+frag_every_frame", "-use_editlist", "1", "-f", "mp4"),
         "pipe:5",
     ]
 

@@ -11,7 +11,7 @@ from storage.errors import StorageUnavailable
 from storage.local import LocalStore
 from transcoding.segments import Segment
 from videos.services import RunFacts
-from workers.publisher import Publisher
+from workers.publisher import Destination, Publisher
 
 PREFIXES = {"720p": "videos/v/g1/720p/s-a1/", "360p": "videos/v/g1/360p/s-a1/"}
 
@@ -46,7 +46,7 @@ def a_publisher(
 ) -> Publisher:
     return Publisher(
         store=store,
-        tracks={name: (uuid4(), prefix) for name, prefix in PREFIXES.items()},
+        destinations={name: Destination(rendition_id=uuid4(), prefix=prefix) for name, prefix in PREFIXES.items()},
         first_segment=first_segment,
         publish=published,
         every_seconds=every_seconds,

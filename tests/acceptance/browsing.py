@@ -1,0 +1,84 @@
+"""Real players in a real browser: a page of ours on an origin of its own, told what to play by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from embedded.home import REPOSITORY
+
+Json = dict[str, Any]
+CHROMIUM = "/usr/bin/chromium"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def pages(folder: Path = REPOSITORY / "tests" / "browser") -> Iterator[str]:
+    """Serve the browser's pages; the address they are at is no origin of the product's."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def chromium_page(address: str) -> Iterator[Page]:
+    """One page in a browser of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        try:
+            page = browser.new_page()
+            page.goto(address)
+            yield page
+        finally:
+            browser.close()
+
+
+class Theatre:
+    """The page that plays; see players.html for what it tells."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def load(self, player: str, address: str) -> Json:
+        """Load an address into a player, until there is a picture."""
+        return self._call("load", player, address)
+
+    def play(self, *, start: float | None = None, end: float = 1e9, rate: float = 1) -> Json:
+        """Play from somewhere (None: from where it is) to somewhere or the end."""
+        return self._call("play", start, end, rate)
+
+    def buffered_to(self, seconds: float) -> Json:
+        """Wait until every source buffer reaches this far."""
+        reached = "Object.values(state().buffered).every((ranges) => ranges.length && ranges.at(-1)[1] >= end)"
+        self._page.evaluate(f"(end) => until(() => {reached})", seconds)
+        return self._call("state")
+
+    def _call(self, name: str, *arguments: object) -> Json:
+        told: Json = self._page.evaluate(f"(given) => {name}(...given)", list(arguments))
+        return told

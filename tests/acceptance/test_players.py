@@ -1,0 +1,101 @@
+"""What is made plays in the players that people use: to the end, anywhere, without a wait or a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from fractions import Fraction
+from itertools import accumulate
+from urllib.parse import urljoin
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from embedded.client import Client, Json
+from tests.acceptance.browsing import Theatre, chromium_page, pages
+from tests.acceptance.playing import Player, completed
+from tests.ffmpeg.sources import AAC, H264, Card, make
+from transcoding.boxes import FragmentReader
+
+FRAMES = 600
+RATE = Fraction(30000, 1001)
+SECONDS = FRAMES / RATE
+PRIMING = 1024
+"""Samples that an AAC encoder puts before the sound."""
+MPD = "{urn:mpeg:dash:schema:mpd:2011}"
+
+
+@pytest.fixture(scope="module")
+def playback(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Json:
+    """Twenty seconds in two rungs: five segments, three chunks."""
+    card = Card(rate=RATE, frames=FRAMES, width=848, height=480)
+    source = make(tmp_path_factory.mktemp("source") / "source.mp4", card, *H264, *AAC)
+    return completed(client, source, preset="ultrafast")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with pages() as address:
+        yield f"{address}/players.html"
+
+
+@pytest.mark.parametrize(
+    ("player", "kind"),
+    [("hls.js", "hls_url"), ("shaka-player", "hls_url"), ("shaka-player", "dash_url"), ("dash.js", "dash_url")],
+)
+def test_it_plays_to_the_end_and_seeks(player: str, kind: str, playback: Json, address: str) -> None:
+    with chromium_page(address) as page:
+        theatre = Theatre(page)
+        assert theatre.load(player, playback[kind])["problems"] == []
+        begun = theatre.play(end=4.5)
+        assert (begun["waits"], begun["problems"]) == (0, [])
+        whole = theatre.buffered_to(float(SECONDS) - 0.1)
+        assert whole["duration"] == pytest.approx(float(SECONDS), abs=0.05)
+        for kind_of_track, ranges in whole["buffered"].items():
+            assert len(ranges) == 1, f"a gap in {kind_of_track}: {ranges}"
+            assert ranges[0][0] == pytest.approx(0, abs=1e-6), f"{kind_of_track} starts late"
+            assert ranges[0][1] == pytest.approx(float(SECONDS), abs=0.05)
+        for start in (15.0, 3.9, 8.1):
+            sought = theatre.play(start=start, end=start + 1, rate=2)
+            assert start + 1 <= sought["at"] < start + 2
+            assert (sought["waits"], sought["problems"]) == (0, [])
+        shown = theatre.play(start=0, rate=4)
+        assert shown["ended"]
+        assert (shown["waits"], shown["problems"]) == (0, [])
+        assert shown["frames"] - sought["frames"] >= FRAMES
+
+
+def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
+    """Every segment of every representation starts, once its edit list is applied, when its timeline says."""
+    with closing(Player()) as player:
+        answer = player.get(playback["dash_url"])
+        assert answer.headers["content-type"] == "application/dash+xml"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        root = ET.fromstring(answer.text)  # noqa: S314 - our own
+        found = {
+            representation.attrib["id"]: _decode_starts(player, playback["dash_url"], adaptation, representation)
+            for adaptation in root.iter(f"{MPD}AdaptationSet")
+            for representation in adaptation.iter(f"{MPD}Representation")
+        }
+    assert set(found) == {"480p", "360p", "audio"}
+    for name, (planned, coded) in found.items():
+        priming = PRIMING if name == "audio" else 0
+        assert len(planned) == 5
+        assert [max(0, start - priming) for start in coded] == planned
+
+
+def _decode_starts(
+    player: Player, base: str, adaptation: ET.Element, representation: ET.Element
+) -> tuple[list[int], list[int]]:
+    """When the segments start by the timeline, and by their first fragments, in ticks."""
+    (template,) = adaptation.iter(f"{MPD}SegmentTemplate")
+    rows = [(int(row.attrib["d"]), int(row.attrib.get("r", "0")) + 1) for row in template.iter(f"{MPD}S")]
+    lengths = [ticks for ticks, times in rows for _ in range(times)]
+    planned = [0, *accumulate(lengths)][:-1]
+    addresses = template.attrib["media"].replace("$RepresentationID$", representation.attrib["id"])
+    first = int(template.attrib["startNumber"])
+    coded = []
+    for number in range(first, first + len(lengths)):
+        data = player.get(urljoin(base, addresses.replace("$Number$", str(number)))).content
+        coded.append(next(iter(FragmentReader().feed(data))).decode_time)
+    return planned, coded

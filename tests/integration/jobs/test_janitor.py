@@ -1,0 +1,56 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db.models.functions import Now
+
+from jobs.janitor import generations_expire, nodes_forget, uploads_abandon
+from jobs.models import Job, Node, Step
+from jobs.nodes import node_register
+from jobs.services import job_cancel
+from storage.local import LocalStore
+from tests.rows import a_job
+
+pytestmark = pytest.mark.django_db
+
+
+def purges() -> list[str]:
+    return [step.payload["prefix"] for step in Step.objects.filter(kind="purge")]
+
+
+def a_cancelled_job(*, days_ago: int) -> Job:
+    job = a_job()
+    job_cancel(owner=job.owner, job_id=job.id)
+    Job.objects.filter(id=job.id).update(finished_at=Now() - timedelta(days=days_ago))
+    return job
+
+
+def test_what_a_lost_job_made_is_removed_after_a_while_and_once() -> None:
+    old, new = a_cancelled_job(days_ago=8), a_cancelled_job(days_ago=1)
+    assert old.video_id != new.video_id
+    assert generations_expire(older_than_seconds=7 * 86_400) == 1
+    assert generations_expire(older_than_seconds=7 * 86_400) == 0
+    assert purges() == [f"videos/{old.video_id}/g1/"]
+
+
+def test_what_a_living_job_made_stays() -> None:
+    a_job()
+    assert generations_expire(older_than_seconds=0) == 0
+
+
+def test_an_upload_that_was_never_finished_is_thrown_away(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, part_bytes=5 << 20)
+    store.prepare()
+    upload = store.begin_multipart("videos/a/source", "video/mp4")
+    store.put_part("videos/a/source", upload, 1, b"part")
+    assert uploads_abandon(store=store, older_than_seconds=3600) == 0
+    assert uploads_abandon(store=store, older_than_seconds=-1) == 1
+    assert not list(store.list_multiparts("videos/"))
+
+
+def test_a_node_that_never_came_back_is_forgotten() -> None:
+    for name in ("here", "gone"):
+        node_register(name=name, queues=["cpu"], slots=2, pid=1, info={})
+    Node.objects.filter(name="gone").update(last_seen=Now() - timedelta(days=2))
+    assert nodes_forget(silent_seconds=86_400) == 1
+    assert Node.objects.get().name == "here"

@@ -1,0 +1,177 @@
+"""Progressive files: made of what was published, proven, stored once, and never in the way of a lost attempt."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from execution.ffmpeg import Stopped
+from jobs.claim import Claim, step_claim
+from jobs.failures import leases_take_back
+from jobs.leases import LeaseLost
+from jobs.models import Job, Step
+from jobs.services import job_cancel
+from jobs.steps import step_begin
+from jobs.transitions import StepKind
+from storage.keys import video_prefix
+from tests.ffmpeg.golden import beep_seconds, shown_numbers
+from tests.mill import Mill
+from tests.rows import expire
+from transcoding.errors import VerificationFailed
+from videos.models import Rendition, SegmentRun
+from videos.selectors import published_prefix
+from workers.control import StepControl
+from workers.runner import StepRunner
+from workers.steps import remux
+from workers.tools import Tools
+
+
+def movies(tools: Tools, job: Job) -> list[str]:
+    return [stored.key for stored in tools.store.list(video_prefix(job.video_id)) if stored.key.endswith("movie.mp4")]
+
+
+@pytest.fixture
+def encoded(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> Job:
+    """A job of which everything is encoded and nothing is remuxed."""
+    job = mill.transcode(mill.upload(clip), output_format="mp4")
+    while (
+        Step.objects.exclude(state="done").exclude(kind__in=("remux", "finish")).exists() or not Step.objects.exists()
+    ):
+        claim = a_claim(tools)
+        runner.carry_out(claim)
+    job.refresh_from_db()
+    assert list(Step.objects.filter(kind="remux").values_list("state", flat=True)) == ["ready"]
+    assert Step.objects.get(kind="finish").state == "waiting"
+    return job
+
+
+def a_claim(tools: Tools) -> Claim:
+    claim = step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60, rank=tools.config.rank)
+    assert claim is not None
+    return claim
+
+
+def carry_out(claim: Claim, tools: Tools) -> None:
+    remux.run(step_begin(claim=claim), tools, StepControl(tools.draining))
+
+
+def test_a_movie_has_every_frame_and_the_sound_in_step(
+    tools: Tools, runner: StepRunner, encoded: Job, tmp_path: Path
+) -> None:
+    runner.work("cpu")
+    encoded.refresh_from_db()
+    assert (encoded.state, encoded.error_detail, encoded.open_steps) == ("completed", "", 0)
+    rendition = Rendition.objects.get(kind="video")
+    assert movies(tools, encoded) == [rendition.mp4_key]
+    path = tmp_path / "movie.mp4"
+    assert tools.store.fetch(rendition.mp4_key, path).size == rendition.mp4_size
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == rendition.mp4_sha256
+    assert shown_numbers(path) == list(range(325))
+    assert beep_seconds(path) == pytest.approx([1.0 + 2 * beep for beep in range(6)], abs=1 / 25)
+    assert not Rendition.objects.get(kind="audio").mp4_key
+    assert not list(tools.scratch.iterdir())
+
+
+def test_without_being_asked_for_none_is_made(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> None:
+    job = mill.transcode(mill.upload(clip), output_format="hls")
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert job.state == "completed"
+    assert not Step.objects.filter(kind="remux").exists()
+    assert movies(tools, job) == []
+
+
+def test_sizes_and_checksums_are_those_of_the_stored_bytes(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+    runner.work("cpu")
+    for rendition in Rendition.objects.all():
+        keys = [rendition.init_key, *(segment.key for segment in published_prefix(rendition))]
+        objects = [tools.store.get(key) for key in keys]
+        lines = "".join(f"{hashlib.sha256(data).hexdigest()}\n" for data in objects)
+        assert rendition.size_bytes == sum(len(data) for data in objects)
+        assert rendition.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_a_lost_lease_leaves_no_movie_behind(tools: Tools, encoded: Job) -> None:
+    claim = a_claim(tools)
+    work = step_begin(claim=claim)
+    Step.objects.filter(id=claim.step_id).update(attempt=claim.attempt + 1)
+    with pytest.raises(LeaseLost):
+        remux.run(work, tools, StepControl(tools.draining))
+    assert movies(tools, encoded) == []
+    assert not Rendition.objects.exclude(mp4_key="").exists()
+    assert not list(tools.scratch.iterdir())
+
+
+def test_another_attempt_makes_another_object(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+    claim = a_claim(tools)
+    control = StepControl(tools.draining)
+    tools.draining.set()
+    with pytest.raises(Stopped):
+        remux.run(step_begin(claim=claim), tools, control)
+    tools.draining.clear()
+    assert movies(tools, encoded) == []
+    expire(claim.step_id)
+    leases_take_back(retry=tools.config.retry)
+    runner.work("cpu")
+    encoded.refresh_from_db()
+    assert encoded.state == "completed"
+    (key,) = movies(tools, encoded)
+    assert f"{claim.step_id}-a2/" in key
+
+
+def test_the_second_call_after_an_unknown_commit_is_quiet(tools: Tools, encoded: Job) -> None:
+    claim = a_claim(tools)
+    work = step_begin(claim=claim)
+    remux.run(work, tools, StepControl(tools.draining))
+    remux.run(work, tools, StepControl(tools.draining))
+    encoded.refresh_from_db()
+    assert encoded.open_steps == 0
+    assert Step.objects.get(kind="finish").state == "ready"
+    assert len(movies(tools, encoded)) == 1
+
+
+def test_a_segment_that_changed_in_the_store_is_noticed(tools: Tools, encoded: Job) -> None:
+    segment = published_prefix(Rendition.objects.get(kind="video"))[2]
+    data = bytearray(tools.store.get(segment.key))
+    data[-1] ^= 1
+    tools.store.put(segment.key, bytes(data), "video/mp4")
+    with pytest.raises(VerificationFailed, match="is not what was published"):
+        carry_out(a_claim(tools), tools)
+    assert movies(tools, encoded) == []
+
+
+def test_a_segment_that_is_missing_from_the_rows_is_noticed(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+    SegmentRun.objects.filter(rendition__kind="video").order_by("-first_segment")[0].delete()
+    runner.work("cpu")
+    encoded.refresh_from_db()
+    assert encoded.state == "failed"
+
+
+def test_a_movie_that_is_gone_is_noticed_at_the_end(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+    carry_out(a_claim(tools), tools)
+    tools.store.delete(movies(tools, encoded))
+    runner.work("cpu")
+    encoded.refresh_from_db()
+    assert (encoded.state, encoded.error_code) == ("failed", "object_not_found")
+
+
+def test_a_cancelled_remux_stops(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+    claim = a_claim(tools)
+    assert claim.kind is StepKind.REMUX
+
+    def cancel_it() -> None:
+        job_cancel(owner=encoded.owner, job_id=encoded.id)
+        connection.close()
+
+    cancel = threading.Thread(target=cancel_it)
+    cancel.start()
+    cancel.join()
+    runner.carry_out(claim)
+    encoded.refresh_from_db()
+    assert encoded.state == "cancelled"
+    assert Step.objects.get(kind="remux").state == "cancelled"
+    assert movies(tools, encoded) == []

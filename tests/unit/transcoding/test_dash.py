@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import accumulate
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from transcoding.dash import Timeline, dash_manifest
+from transcoding.manifests import AudioVariant, VideoVariant
+
+NTSC = Fraction(30000, 1001)
+GOLDEN = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-live:2011" type="static" \
+mediaPresentationDuration="PT10.01S" minBufferTime="PT4.004S">
+  <Period id="0" start="PT0S">
+    <AdaptationSet id="0" contentType="video" mimeType="video/mp4" segmentAlignment="true" startWithSAP="1" \
+maxWidth="1280" maxHeight="720">
+      <SegmentTemplate timescale="30000" startNumber="0" initialization="$RepresentationID$/init.mp4" \
+media="$RepresentationID$/$Number$.m4s">
+        <SegmentTimeline>
+          <S t="0" d="120120" r="1" />
+          <S d="60060" />
+        </SegmentTimeline>
+      </SegmentTemplate>
+      <Representation id="720p" codecs="avc1.64001f" bandwidth="4500000" width="1280" height="720" sar="1:1" \
+frameRate="30000/1001" />
+      <Representation id="360p" codecs="avc1.64001e" bandwidth="1200000" width="640" height="360" sar="1:1" \
+frameRate="30000/1001" />
+    </AdaptationSet>
+    <AdaptationSet id="1" contentType="audio" mimeType="audio/mp4" segmentAlignment="true" startWithSAP="1">
+      <AudioChannelConfiguration schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011" value="2" />
+      <SegmentTemplate timescale="48000" startNumber="0" initialization="$RepresentationID$/init.mp4" \
+media="$RepresentationID$/$Number$.m4s">
+        <SegmentTimeline>
+          <S t="0" d="192512" />
+          <S d="191488" />
+          <S d="96480" />
+        </SegmentTimeline>
+      </SegmentTemplate>
+      <Representation id="audio" codecs="mp4a.40.2" bandwidth="160000" audioSamplingRate="48000" />
+    </AdaptationSet>
+  </Period>
+</MPD>
+"""
+"""Three segments, 4.004, 4.004 and 2.002 s; the sound's first one has 1,024 samples more than are heard."""
+
+PICTURES = Timeline.of_samples([120_120, 120_120, 60_060], timescale=30_000)
+SOUND = Timeline.of_samples([193_536, 191_488, 96_480], timescale=48_000, skipped=1024)
+AUDIO = AudioVariant(name="audio", codecs="mp4a.40.2", channels=2, peak_bandwidth=160_000, average_bandwidth=128_000)
+
+
+def a_rung(name: str, width: int, height: int, *, codecs: str, peak: int, rate: Fraction = NTSC) -> VideoVariant:
+    return VideoVariant(
+        name=name,
+        width=width,
+        height=height,
+        frame_rate=rate,
+        codecs=codecs,
+        peak_bandwidth=peak,
+        average_bandwidth=peak // 2,
+    )
+
+
+RUNGS = [
+    a_rung("720p", 1280, 720, codecs="avc1.64001f", peak=4_500_000),
+    a_rung("360p", 640, 360, codecs="avc1.64001e", peak=1_200_000),
+]
+
+
+def test_the_whole_document() -> None:
+    assert dash_manifest(RUNGS, PICTURES, (AUDIO, SOUND), duration=300 / NTSC) == GOLDEN
+
+
+def test_a_video_without_sound_has_one_adaptation_set() -> None:
+    text = dash_manifest(RUNGS, PICTURES, None, duration=300 / NTSC)
+    assert text.count("<AdaptationSet") == 1
+    assert "audio" not in text
+
+
+def test_what_is_unusual_in_a_name_is_escaped() -> None:
+    rung = a_rung('7"2<0&p', 1280, 720, codecs="avc1.64001f", peak=1)
+    root = ET.fromstring(dash_manifest([rung], PICTURES, None, duration=Fraction(1)).partition("\n")[2])  # noqa: S314
+    (found,) = root.iter("{urn:mpeg:dash:schema:mpd:2011}Representation")
+    assert found.attrib["id"] == '7"2<0&p'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (Fraction(10), "PT10S"),
+        (Fraction(7200), "PT7200S"),
+        (Fraction(749 * 1001, 30_000), "PT24.991633S"),
+        (Fraction(1, 60), "PT0.016667S"),
+    ],
+)
+def test_lengths_are_written_in_seconds(seconds: Fraction, written: str) -> None:
+    text = dash_manifest(RUNGS, PICTURES, None, duration=seconds)
+    assert f'mediaPresentationDuration="{written}"' in text
+
+
+def test_a_whole_rate_is_written_as_one_number() -> None:
+    rung = a_rung("720p", 1280, 720, codecs="avc1.64001f", peak=1, rate=Fraction(25))
+    assert 'frameRate="25"' in dash_manifest([rung], PICTURES, None, duration=Fraction(1))
+
+
+def test_a_long_film_takes_one_row_for_all_its_full_segments() -> None:
+    film = Timeline.of_samples([100_000] * 1800 + [40_000], timescale=25_000)
+    text = dash_manifest(RUNGS, film, None, duration=Fraction(7201))
+    assert text.count("<S ") == 2
+    assert '<S t="0" d="100000" r="1799" />' in text
+
+
+def test_sound_starts_with_what_is_heard() -> None:
+    """Segment n is heard from its decode time less the priming on: the edit list cuts that off once, at the start."""
+    coded = [193_536, 191_488, 192_512]
+    heard = Timeline.of_samples(coded, timescale=48_000, skipped=1024)
+    starts = [0, *accumulate(heard.durations)]
+    assert starts == [0, *(end - 1024 for end in accumulate(coded))]

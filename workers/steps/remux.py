@@ -1,0 +1,126 @@
+"""Make the progressive MP4 of one rung: its segments and the sound's, copied into one file with the index in front."""
+
+import hashlib
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from execution.ffmpeg import Feed
+from jobs.leases import LeaseLost
+from jobs.outcomes import rendition_remuxed
+from jobs.steps import StepWork
+from storage.keys import movie_key, run_prefix
+from transcoding.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
+from transcoding.commands import MOVIE, PICTURES, SOUND, movie_command
+from transcoding.errors import VerificationFailed
+from transcoding.plan import AUDIO
+from transcoding.verification import verify_movie
+from videos.models import Rendition
+from videos.selectors import published_prefix
+from videos.services import MovieFacts
+from workers.control import StepControl
+from workers.settling import settle
+from workers.steps.encoding import plan_of
+from workers.tools import Tools
+
+MOVIE_CONTENT_TYPE = "video/mp4"
+_BLOCK_BYTES = 1 << 20
+
+
+def run(work: StepWork, tools: Tools, control: StepControl) -> None:
+    """Feed ffmpeg from the store, so that the file itself is all that lies in scratch; prove it, and store it."""
+    generation, plan = plan_of(work)
+    name = work.claim.payload["rendition"]
+    rows = {rendition.name: rendition for rendition in work.renditions}
+    tracks = {PICTURES: _StoredTrack(rows[name], tools, control)}
+    if plan.audio:
+        tracks[SOUND] = _StoredTrack(rows[AUDIO], tools, control)
+    key = movie_key(run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt))
+    with tempfile.TemporaryDirectory(prefix="remux-", dir=tools.scratch, ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "movie.mp4")
+        feeds = {track: stored.feed() for track, stored in tracks.items()}
+        report = tools.ffmpeg.run(
+            movie_command(plan), {MOVIE: path}, inputs=feeds, stop=control, on_frames=control.moved
+        )
+        _prove(name, path, [track.coded() for track in tracks.values()])
+        digest = _digest(path, control)
+        stored = tools.store.put_file(key, path, MOVIE_CONTENT_TYPE, control.moved)
+    movie = MovieFacts(rendition_id=rows[name].id, key=key, size=stored.size, sha256=digest)
+    result = {"seconds": round(report.seconds, 3)}
+    try:
+        settle(lambda: rendition_remuxed(claim=work.claim, movie=movie, result=result), control)
+    except LeaseLost:
+        tools.store.delete([key])
+        raise
+
+
+class _StoredTrack:
+    """One rendition's coded track as it lies in the store, and what was seen of it on the way through."""
+
+    def __init__(self, rendition: Rendition, tools: Tools, control: StepControl) -> None:
+        self._rendition = rendition
+        self._segments = published_prefix(rendition)
+        self._store = tools.store
+        self._ahead = tools.config.storage.parallel_parts
+        self._moved = control.moved
+        self._init = b""
+        self._media_bytes = 0
+
+    def feed(self) -> Feed:
+        """The init segment and every segment, each held against the digest that was published of it."""
+        self._init = self._get(self._rendition.init_key, self._rendition.init_sha256)
+        yield self._init
+        for data in self._segments_ahead():
+            self._media_bytes += media_bytes(data)
+            yield data
+
+    def coded(self) -> Track:
+        """The track that a file of all these segments must have."""
+        init = read_init(self._init)
+        return Track(
+            timescale=init.timescale,
+            codecs=init.codecs,
+            samples=sum(segment.frames for segment in self._segments),
+            ticks=sum(segment.duration for segment in self._segments),
+            size=self._media_bytes,
+            edit_start=init.edit_start,
+        )
+
+    def _segments_ahead(self) -> Iterator[bytes]:
+        """The segments in order; the next few are fetched meanwhile, as each costs a round trip."""
+        coming: deque[Future[bytes]] = deque()
+        with ThreadPoolExecutor(self._ahead, thread_name_prefix="fetch") as pool:
+            for segment in self._segments:
+                coming.append(pool.submit(self._get, segment.key, segment.digest))
+                if len(coming) == self._ahead:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _get(self, key: str, digest: str) -> bytes:
+        data = self._store.get(key)
+        self._moved(len(data))
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise VerificationFailed(f"{key} is not what was published")
+        return data
+
+
+def _prove(name: str, path: Path, coded: Sequence[Track]) -> None:
+    """Hold the file's index against the segments: not a frame, tick or byte of media more or less."""
+    try:
+        with path.open("rb") as file:
+            found = read_tracks(front_index(file))
+    except MalformedBoxes as error:
+        raise VerificationFailed(f"{name}: {error}") from error
+    verify_movie(name, found, coded)
+
+
+def _digest(path: Path, control: StepControl) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            control.moved(len(block))
+            digest.update(block)
+    return digest.hexdigest()
