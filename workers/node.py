@@ -98,6 +98,7 @@ class NodeKeeper:
 
 
 _keepers: list[NodeKeeper] = []
+_told_to_end = threading.Event()
 
 
 @signals.worker_ready.connect
@@ -110,8 +111,9 @@ def begin(**_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def drain(**_: object) -> None:
-    """The worker was told to end: its children hand back what they hold."""
-    wiring.draining.set()
+    """The worker was told to end: its children finish what fits, and hand back the rest. Told twice: all of it."""
+    wiring.draining.set(urgent=_told_to_end.is_set())
+    _told_to_end.set()
 
 
 @signals.worker_shutdown.connect
