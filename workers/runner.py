@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
 from execution.ffmpeg import Stopped
 from jobs.claim import Claim, step_claim
@@ -18,6 +19,7 @@ from transcoding.errors import TranscodeError
 from workers.control import StepControl, StopReason
 from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
 from workers.settling import settle
+from workers.severing import sever
 from workers.steps import audio, chunk, finish, inspect, purge, remux
 from workers.tools import Tools
 
@@ -70,7 +72,9 @@ class StepRunner:
     def _run(self, claim: Claim, control: StepControl) -> None:
         config = self._tools.config.lease
         try:
-            with LeaseKeeper(renewal=DatabaseRenewal(claim, config), control=control, config=config):
+            abandon = partial(sever, connections["default"])
+            renewal = DatabaseRenewal(claim, config)
+            with LeaseKeeper(renewal=renewal, control=control, config=config, abandon=abandon):
                 work = settle(lambda: step_begin(claim=claim), control)
                 STEPS[claim.kind](work, self._tools, control)
         except LeaseLost:
