@@ -339,7 +339,9 @@ class Rig(Stack):
 
     def node_of(self, pid: int) -> Worker:
         """The node that a worker process belongs to."""
-        return next(node for node in self.nodes if node.running() and pid in (self.pid(node), *children(self.pid(node))))
+        return next(
+            node for node in self.nodes if node.running() and pid in (self.pid(node), *children(self.pid(node)))
+        )
 
     def kill(self, service: Service) -> None:
         """kill -9 of the main process, and of nothing else."""
@@ -355,7 +357,11 @@ class Rig(Stack):
 
 def children(pid: int) -> list[int]:
     with suppress(FileNotFoundError, ProcessLookupError):
-        return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
     return []
 
 

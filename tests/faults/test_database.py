@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -23,7 +24,8 @@ def test_13_an_api_killed_right_after_the_commit_has_accepted_the_job(rig: Rig, 
 
     rig.api_database.watch(kill_at_commit)
     try:
-        Client(rig.api.url).transcode(video, {"preset": "ultrafast"})
+        with closing(Client(rig.api.url)) as client:
+            client.transcode(video, {"preset": "ultrafast"})
     except httpx.TransportError:
         rig.api_database.heal()
     else:
@@ -57,6 +59,19 @@ def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip
     rig.completed(job)
     failures = rig.all("SELECT failures FROM jobs_step WHERE job_id = %s", job)
     assert {count for (count,) in failures} == {0}, "a database that is away is not the step's failure"
+
+
+def test_16_a_worker_that_waits_for_a_silent_database_gives_up_before_its_lease_ends(rig: Rig, clip: Path) -> None:
+    rig.pace(1.5)
+    job = rig.submit(clip)
+    chunk = rig.chunk_in_the_middle(job)
+    ffmpeg = rig.ffmpegs()
+    rig.pace(0)
+    rig.worker_database.hang()  # the next segments are published into the void
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS)
+    rig.worker_database.heal()
+    rig.completed(job)
+    assert rig.step(chunk.id)[2] == 0
 
 
 def test_17_every_other_commit_is_cut_off_before_its_answer(rig: Rig, clip: Path) -> None:
