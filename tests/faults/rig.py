@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,10 @@ class Node(Worker):
 
 class SecondNode(Node):
     name = "worker-2"
+
+
+class SkewedNode(Node):
+    name = "worker-skewed"
 
 
 class SecondDispatcher(Dispatcher):
@@ -348,11 +352,59 @@ class Rig(Stack):
         os.kill(self.pid(service), signal.SIGKILL)
         self.until(lambda: not service.running(), 5)
 
+    @contextmanager
+    def wrong_clock(self, seconds: int) -> Iterator[None]:
+        """Run one node alone, with a clock that is so much ahead as far as Python can see."""
+        folder = self.home.folder / "wrong-clock"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(_CLOCK % {"seconds": seconds})
+        skewed = SkewedNode(self.home, {**self.node_environ("one"), "PYTHONPATH": str(folder)})
+        for node in self.nodes:
+            self.kill(node)
+        skewed.start()
+        skewed.wait_ready()
+        try:
+            yield
+        finally:
+            _signal_session(skewed, signal.SIGKILL)
+            skewed.close()
+
+    def session(self, service: Service) -> list[int]:
+        """Every process of a service that did not leave its session."""
+        return [self.pid(service), *_of_session(self.pid(service))]
+
     def freeze(self, service: Service) -> None:
         _signal_session(service, signal.SIGSTOP)
 
     def thaw(self, service: Service) -> None:
         _signal_session(service, signal.SIGCONT)
+
+
+_CLOCK = """
+import datetime, time
+
+real_time, real_datetime = time.time, datetime.datetime
+offset = %(seconds)r
+
+
+class SkewedType(type):
+    def __instancecheck__(cls, value):
+        return isinstance(value, real_datetime)
+
+
+class Skewed(real_datetime, metaclass=SkewedType):
+    @classmethod
+    def now(cls, tz=None):
+        return real_datetime.now(tz) + datetime.timedelta(seconds=offset)
+
+    @classmethod
+    def utcnow(cls):
+        return real_datetime.now(datetime.timezone.utc).replace(tzinfo=None) + datetime.timedelta(seconds=offset)
+
+
+time.time = lambda: real_time() + offset
+datetime.datetime = Skewed
+"""
 
 
 def children(pid: int) -> list[int]:
