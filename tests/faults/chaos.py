@@ -159,13 +159,18 @@ def tiny_video(folder: Path) -> Path:
     return make(folder / "tiny.mp4", card, "-c:v", "libx264", "-preset", "ultrafast", *AAC)
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
+    _say(f"seed {options.seed}")
     home = Home(RUNS / f"{os.getpid()}-chaos")
     with home.locked(), tempfile.TemporaryDirectory() as folder:
         rig = Rig(home)
@@ -175,11 +180,11 @@ def main() -> int:
                 rig, tiny_video(Path(folder)), jobs=options.jobs, seconds=options.minutes * 60, seed=options.seed
             )
             chaos.run()
-            print(chaos.story())
+            _say(chaos.story())
             invariants.check(rig, rig.jobs)
         finally:
             rig.close()
-    print("nothing lost, nothing doubled")
+    _say("nothing lost, nothing doubled")
     return 0
 
 

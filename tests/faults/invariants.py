@@ -31,7 +31,7 @@ def check(rig: Rig, jobs: list[str]) -> None:
 
 def one_terminal_state_each(rig: Rig, jobs: list[str]) -> None:
     """I1."""
-    states = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
+    states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
     assert set(states) == set(jobs), "an accepted job is gone"
     assert not {job: state for job, state in states.items() if state not in OVER}
     ends = Counter(
@@ -129,8 +129,8 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
         "SELECT job_id::text, seq, type, created_at FROM jobs_event WHERE job_id = ANY(%s) ORDER BY job_id, seq", jobs
     ):
         histories[job].append(tuple(event))
-    states = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
-    counted = dict(rig.all("SELECT id::text, last_event FROM jobs_job WHERE id = ANY(%s)", jobs))
+    states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
+    counted: dict[str, int] = dict(rig.all("SELECT id::text, last_event FROM jobs_job WHERE id = ANY(%s)", jobs))
     for job in jobs:
         history = histories[job]
         assert [seq for seq, _, _ in history] == list(range(1, counted[job] + 1))

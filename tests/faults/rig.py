@@ -104,7 +104,7 @@ class RunningStep:
 
 
 class Rig(Stack):
-    """A stack whose workers reach PostgreSQL, Redis and the store through proxies, and whose API reaches PostgreSQL so."""
+    """A stack whose workers reach all servers through proxies, and whose API reaches PostgreSQL so."""
 
     def __init__(self, home: Home) -> None:
         super().__init__(home, durable=False, environ={"PATH": os.environ["PATH"], **SETTINGS})
@@ -239,8 +239,8 @@ class Rig(Stack):
 
     def manage(self, script: str) -> str:
         """Run Python in the product's own environment."""
-        code = f"import django, os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'transcoder_site.settings'\ndjango.setup()\n{script}"
-        argv = [self.dispatcher.argv()[0], "-c", code]
+        setup = "import django, os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'transcoder_site.settings'\ndjango.setup()\n"
+        argv = [self.dispatcher.argv()[0], "-c", setup + script]
         return daemons.run(argv, environ=self.dispatcher.environ(), folder=REPOSITORY)
 
     # What can be seen.
@@ -248,7 +248,7 @@ class Rig(Stack):
     def all(self, statement: str, *values: object) -> list[Row]:
         """Rows, past every proxy."""
         with psycopg.connect(self.postgresql.url, autocommit=True, connect_timeout=3) as database:
-            return database.execute(statement, values).fetchall()  # type: ignore[arg-type] # literals of tests
+            return database.execute(statement, values).fetchall()
 
     def one(self, statement: str, *values: object) -> Row:
         (row,) = self.all(statement, *values)

@@ -7,20 +7,16 @@ from pathlib import Path
 
 import httpx
 from celery import Celery
+from redis import Redis
 
-from embedded.stack import Stack
 from tests.faults.rig import Rig
 
 BACKLOG = 100
 
 
-def redis(rig: Stack) -> Celery:
-    return Celery(broker=rig.redis.url)
-
-
 def flush(rig: Rig) -> None:
-    with redis(rig).connection_for_write() as connection:
-        connection.default_channel.client.flushall()
+    with Redis.from_url(rig.redis.url) as server:
+        server.flushall()
 
 
 def restart_redis(rig: Rig) -> None:
@@ -47,7 +43,7 @@ def attempts(rig: Rig, *jobs: str) -> set[int]:
 def test_08_a_ticket_delivered_fifty_times_starts_nothing_twice(rig: Rig, clip: Path) -> None:
     rig.pace(4)
     job = rig.submit(clip)
-    app = redis(rig)
+    app = Celery(broker=rig.redis.url)
     for _ in range(50):
         app.send_task("workers.work", args=["cpu"], queue="cpu", ignore_result=True)
     rig.completed(job)

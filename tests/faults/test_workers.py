@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_03_a_frozen_worker_wakes_up_as_a_zombie_and_changes_nothing(rig: Rig, c
     rig.until(lambda: made(rig, video) <= published, 5, lambda: f"left: {made(rig, video) - published}")
 
 
-def made(rig: Rig, video: str) -> set[str]:
+def made(rig: Rig, video: UUID) -> set[str]:
     return {stored.key for stored in rig.store().list(video_prefix(video)) if stored.key.endswith(".m4s")}
 
 
