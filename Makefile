@@ -46,6 +46,10 @@ check: testsetup ## Check style, types, import direction, migrations, deployment
 	@$(static) manage.py spectacular --validate --fail-on-warn --file .vodmill/openapi.yaml
 	@diff -u docs/openapi.yaml .vodmill/openapi.yaml || { echo "docs/openapi.yaml is out of step: make schema"; exit 1; }
 
+.PHONY: chaos
+chaos: testsetup ## Put 500 small jobs through in 30 minutes while every part is killed at random (ARGS="--seed 1")
+	@$(python) -m tests.faults.chaos $(ARGS)
+
 .PHONY: schema
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

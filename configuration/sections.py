@@ -138,7 +138,6 @@ class LeaseConfig:
     )
     node_heartbeat_seconds: float = setting(5.0, minimum=0.1, help="How often a node says that it is there.")
     node_silence_seconds: float = setting(20.0, minimum=0.5, help="After how long a silent node is sent no tickets.")
-    ticket_expires_seconds: int = setting(30, minimum=1, help="After how long an unread wake-up is dropped.")
 
     def problems(self) -> Iterator[str]:
         if self.lease_renew_seconds * LEASE_RENEWALS > self.lease_seconds:

@@ -14,11 +14,12 @@ log = logging.getLogger(__name__)
 Send = Callable[[str], None]
 
 
-def ticket_send(queue: str, *, expires_seconds: float) -> None:
-    """Wake one worker of a queue. Raises what the broker's client raises, after its own short timeouts."""
-    current_app.send_task(
-        WORK_TASK, args=[queue], queue=queue, retry=False, ignore_result=True, expires=expires_seconds
-    )
+def ticket_send(queue: str) -> None:
+    """Wake one worker of a queue. Raises what the broker's client raises, after its own short timeouts.
+
+    A ticket does not expire: the moment would be of our clock, and a worker whose clock is ahead would drop them all.
+    """
+    current_app.send_task(WORK_TASK, args=[queue], queue=queue, retry=False, ignore_result=True)
 
 
 class TicketSender:

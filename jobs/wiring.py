@@ -1,6 +1,6 @@
 """The only place of this package that reads settings."""
 
-from functools import cache, partial
+from functools import cache
 
 from django.conf import settings
 
@@ -39,7 +39,7 @@ def job_policy() -> JobPolicy:
 def dispatcher() -> Dispatcher:
     """A dispatcher whose tickets go to the configured broker."""
     config: Config = settings.TRANSCODER
-    sender = TicketSender(partial(ticket_send, expires_seconds=config.lease.ticket_expires_seconds))
+    sender = TicketSender(ticket_send)
     sender.start()
     return Dispatcher(lease=config.lease, retry=config.retry, sender=sender)
 

@@ -34,7 +34,7 @@ from storage.errors import (
 )
 from storage.keys import check_key, check_prefix
 from storage.protocol import Multipart, Progress, Stored
-from storage.transfer import Tally, batches, run_parallel, spans
+from storage.transfer import Tally, batches, run_parallel, spans, write_at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -164,7 +164,7 @@ class S3Store:
             position, end = span
             answer = self._get(key, position, end, etag=stored.etag)
             for block in self._blocks(key, position, answer):
-                os.pwrite(file, block, position)
+                write_at(file, block, position)
                 position += len(block)
                 tally.add(len(block))
 

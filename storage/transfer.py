@@ -1,5 +1,6 @@
 """Moving large objects: spans of bytes, several threads at once, progress, and one failure that ends all of it."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -35,6 +36,14 @@ class Tally:
 
     def stop(self) -> None:
         self._stopped = True
+
+
+def write_at(file: int, data: bytes, position: int) -> None:
+    """Write all of it. Raises OSError where that is not possible: a nearly full disk takes a part and is silent."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(file, rest, position)
+        rest, position = rest[written:], position + written
 
 
 def spans(size: int, length: int) -> Iterator[Span]:

@@ -11,7 +11,7 @@ import pytest_socket
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from tests.servers import ServersOfThisRun, servers_of_this_run, tier
 
-TIERS = {"unit", "contract", "integration", "ffmpeg", "acceptance"}
+TIERS = {"unit", "contract", "integration", "ffmpeg", "acceptance", "faults"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,6 +39,16 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 
+# A server that vanishes without a word is noticed within seconds; the address itself may say otherwise.
+_DATABASE_PATIENCE = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+
+
 def _database(config: DatabaseConfig) -> dict[str, Any]:
     """Django's description of the database that a postgresql:// address names."""
     url = urlsplit(config.database_url)
@@ -50,7 +60,7 @@ def _database(config: DatabaseConfig) -> dict[str, Any]:
         "HOST": url.hostname or "",
         "PORT": str(url.port or ""),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": dict(parse_qsl(url.query)),
+        "OPTIONS": _DATABASE_PATIENCE | dict(parse_qsl(url.query)),
     }
 
 

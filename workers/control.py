@@ -63,7 +63,7 @@ class StepControl:
         """Whether the step will be done before the grace period is over, at the speed it had so far."""
         now = time.monotonic()
         self._drained_at = self._drained_at or now
-        if not self._share_done:
+        if not self._share_done or self._draining.is_urgent():
             return False
         rest = (now - self._began_at) * (1 - self._share_done) / self._share_done
         return now + rest <= self._drained_at + self._grace_seconds

@@ -2,6 +2,8 @@
 
 import mmap
 
+_UP, _URGENT = 1, 2
+
 
 class SharedFlag:
     """One byte of memory that survives fork; the parent of a prefork pool has no other way to reach a busy child."""
@@ -9,9 +11,9 @@ class SharedFlag:
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)
 
-    def set(self) -> None:
-        """Raise the flag, for good."""
-        self._memory[0] = 1
+    def set(self, *, urgent: bool = False) -> None:
+        """Raise the flag, for good; once it is urgent it stays so."""
+        self._memory[0] = _URGENT if urgent else self._memory[0] or _UP
 
     def clear(self) -> None:
         """Lower it; only a test or a node that is taken back into service does that."""
@@ -19,4 +21,8 @@ class SharedFlag:
 
     def is_set(self) -> bool:
         """Whether the flag is up."""
-        return self._memory[0] == 1
+        return self._memory[0] != 0
+
+    def is_urgent(self) -> bool:
+        """Whether there is no time left to finish anything."""
+        return self._memory[0] == _URGENT

@@ -1,17 +1,23 @@
-"""Keeping a lease while a step runs: a thread of its own with a database connection of its own."""
+"""Keeping a lease while a step runs: a thread of its own with a database connection of its own.
+
+A second thread, which talks to nobody, sees to it that the step ends in time when the first one gets no answer.
+"""
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from configuration import LeaseConfig
 from jobs.claim import Claim
 from jobs.leases import step_renew
 from workers.control import StepControl, StopReason
+from workers.severing import sever
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +30,7 @@ class RenewalFailed(Exception):
 
 
 class Renewal(Protocol):
-    """How a lease is renewed. Used by one thread."""
+    """How a lease is renewed. Used by one thread, but for `sever`."""
 
     def renew(self) -> bool:
         """Prolong the lease from now on. False: it is lost. Raises RenewalFailed."""
@@ -32,6 +38,10 @@ class Renewal(Protocol):
 
     def close(self) -> None:
         """Let go of what renewing needed."""
+        ...
+
+    def sever(self) -> None:
+        """End a `renew` that waits for an answer, from another thread."""
         ...
 
 
@@ -42,9 +52,11 @@ class DatabaseRenewal:
         self._claim = claim
         self._lease_seconds = config.lease_seconds
         self._bounded = False
+        self._database: BaseDatabaseWrapper | None = None
 
     def renew(self) -> bool:
         """See `Renewal`."""
+        self._database = connections["default"]
         try:
             self._bound_waiting()
             return step_renew(claim=self._claim, lease_seconds=self._lease_seconds)
@@ -56,6 +68,11 @@ class DatabaseRenewal:
         """See `Renewal`."""
         connection.close()
         self._bounded = False
+
+    def sever(self) -> None:
+        """See `Renewal`."""
+        if self._database:
+            sever(self._database)
 
     def _bound_waiting(self) -> None:
         if not self._bounded:
@@ -69,27 +86,35 @@ class DatabaseRenewal:
 class LeaseKeeper:
     """Renews a lease as long as its step moves, and orders the step to stop when it is lost or cannot be proven.
 
-    Used as a context manager around the step.
+    Used as a context manager around the step. `abandon` ends what the step itself waits for, when that order is given.
     """
 
-    def __init__(self, *, renewal: Renewal, control: StepControl, config: LeaseConfig) -> None:
+    def __init__(
+        self, *, renewal: Renewal, control: StepControl, config: LeaseConfig, abandon: Callable[[], None]
+    ) -> None:
         self._renewal = renewal
+        self._abandon = abandon
         self._control = control
         self._config = config
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self._threads = (
+            threading.Thread(target=self._keep, name="lease-keeper", daemon=True),
+            threading.Thread(target=self._guard, name="lease-guard", daemon=True),
+        )
         self._proven_at = time.monotonic()
         self._seen_movements = control.movements
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _keep(self) -> None:
         """Renew in time, and more often while that fails."""
@@ -97,9 +122,16 @@ class LeaseKeeper:
         while not self._over.wait(pause) and not self._control.is_set():
             renewed = self._renew_if_moving()
             pause = self._config.lease_renew_seconds / (1 if renewed else _RETRIES_PER_RENEWAL)
-            if self._unproven_too_long():
-                self._control.stop(StopReason.UNPROVABLE)
         self._renewal.close()
+
+    def _guard(self) -> None:
+        """Order the step to stop when the lease was not proven for too long, and end every wait for the database."""
+        while not self._over.wait(max(0.0, self._provable_seconds())):
+            if self._provable_seconds() <= 0:
+                self._control.stop(StopReason.UNPROVABLE)
+                self._renewal.sever()
+                self._abandon()
+                return
 
     def _renew_if_moving(self) -> bool:
         """Renew once. False: no answer. A step that stands still keeps what is left of its lease, and no more."""
@@ -118,6 +150,6 @@ class LeaseKeeper:
             self._control.stop(StopReason.LEASE_LOST)
         return True
 
-    def _unproven_too_long(self) -> bool:
-        limit = self._config.lease_seconds * self._config.lease_stop_fraction
-        return time.monotonic() - self._proven_at > limit
+    def _provable_seconds(self) -> float:
+        """How long the step may still go on by what is known."""
+        return self._proven_at + self._config.lease_seconds * self._config.lease_stop_fraction - time.monotonic()

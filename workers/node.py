@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 
 _LOOK_SECONDS = 0.5
+_told_to_end = threading.Event()
 
 
 class NodeKeeper:
@@ -35,18 +36,12 @@ class NodeKeeper:
         self._dead: set[int] = set()
         self._known = False
         self._tell_at = 0.0
-        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
         """Clear away what killed workers left, announce the node and begin to say that it lives."""
         self._clear_scratch()
         self._thread.start()
-
-    def end(self) -> None:
-        """The worker ends: have its children hand back what they hold, and let nobody take that order back."""
-        self._ending.set()
-        wiring.draining.set()
 
     def _clear_scratch(self) -> None:
         for folder in wiring.scratch_of(self._config, 0).parent.glob("*"):
@@ -96,10 +91,10 @@ class NodeKeeper:
 
     def _obey(self, state: NodeState) -> None:
         """Drain, or take steps again; a worker that ends goes on ending whatever its row says."""
-        if state is NodeState.ACTIVE:
-            wiring.draining.clear()
-        if state is NodeState.DRAINING or self._ending.is_set():
+        if state is NodeState.DRAINING:
             wiring.draining.set()
+        elif not _told_to_end.is_set():
+            wiring.draining.clear()
 
     def _leave(self) -> None:
         try:
@@ -123,10 +118,9 @@ def begin(**_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def drain(**_: object) -> None:
-    """The worker was told to end: its children hand back what they hold."""
-    wiring.draining.set()
-    for keeper in _keepers:
-        keeper.end()
+    """The worker was told to end: its children finish what fits, and hand back the rest. Told twice: all of it."""
+    wiring.draining.set(urgent=_told_to_end.is_set())
+    _told_to_end.set()
 
 
 @signals.worker_shutdown.connect

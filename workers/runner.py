@@ -1,10 +1,12 @@
 """The step runner: claim the best step, carry it out under its lease, settle how it ended, and again."""
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
 from execution.ffmpeg import Stopped
 from jobs.claim import Claim, step_claim
@@ -18,10 +20,13 @@ from transcoding.errors import TranscodeError
 from workers.control import StepControl, StopReason
 from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
 from workers.settling import settle
+from workers.severing import sever
 from workers.steps import audio, chunk, finish, inspect, purge, remux
 from workers.tools import Tools
 
 log = logging.getLogger(__name__)
+
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 StepFunction = Callable[[StepWork, Tools, StepControl], None]
 
@@ -70,7 +75,9 @@ class StepRunner:
     def _run(self, claim: Claim, control: StepControl) -> None:
         config = self._tools.config.lease
         try:
-            with LeaseKeeper(renewal=DatabaseRenewal(claim, config), control=control, config=config):
+            abandon = partial(sever, connections["default"])
+            renewal = DatabaseRenewal(claim, config)
+            with LeaseKeeper(renewal=renewal, control=control, config=config, abandon=abandon):
                 work = settle(lambda: step_begin(claim=claim), control)
                 STEPS[claim.kind](work, self._tools, control)
         except LeaseLost:
@@ -84,8 +91,7 @@ class StepRunner:
             log.exception("database failed", extra={"event": "step_database_failed"})
         except Exception as error:
             log.exception("step broke", extra={"event": "step_broke"})
-            detail = f"{type(error).__name__}: {error}"
-            self._settle_failure(claim, Failure(code="internal_error", detail=detail, retryable=True))
+            self._settle_failure(claim, _unforeseen(error))
         else:
             log.info("step done", extra={"event": "step_done"})
 
@@ -107,3 +113,10 @@ class StepRunner:
             log.warning("step lost", extra={"event": "step_lost"})
         except (DatabaseError, InterfaceError):
             log.exception("database failed", extra={"event": "step_database_failed"})
+
+
+def _unforeseen(error: Exception) -> Failure:
+    """What an error that no step raises on purpose means: the disk is full, or there is a bug."""
+    full = isinstance(error, OSError) and error.errno in _DISK_FULL
+    code = "scratch_full" if full else "internal_error"
+    return Failure(code=code, detail=f"{type(error).__name__}: {error}", retryable=True)

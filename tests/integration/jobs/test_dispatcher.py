@@ -290,7 +290,7 @@ def test_the_command_ends_at_once_on_sigterm(redis: Redis) -> None:
 
 @pytest.mark.django_db
 def test_a_ticket_lies_in_the_queue_and_carries_no_work(redis: Redis) -> None:
-    ticket_send("cpu", expires_seconds=30)
+    ticket_send("cpu")
     with current_app.connection_for_read() as broker:
         message = broker.SimpleQueue("cpu").get(timeout=5)
     assert message.headers["task"] == "workers.work"

@@ -16,7 +16,7 @@ from jobs.nodes import node_heartbeat, node_register
 from jobs.steps import step_begin
 from tests.rows import a_job, a_video, an_uploaded_video, claim_or_none, claimed
 from workers import wiring
-from workers.node import NodeKeeper
+from workers.node import NodeKeeper, _told_to_end, drain
 
 pytestmark = pytest.mark.django_db
 
@@ -56,11 +56,12 @@ def test_the_worker_obeys_until_it_ends(node: str) -> None:
             Node.objects.update(state=state)
             assert keeper._tell(known=True)
             assert wiring.draining.is_set() is draining
-        keeper.end()
+        drain()
         assert keeper._tell(known=True)
         assert wiring.draining.is_set(), "an active row does not keep a worker from ending"
     finally:
         wiring.draining.clear()
+        _told_to_end.clear()
 
 
 def test_what_runs_where_is_shown(node: str) -> None:

@@ -1,9 +1,11 @@
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from storage.transfer import Tally, TransferStoppedError, batches, run_parallel, spans
+from storage.transfer import Tally, TransferStoppedError, batches, run_parallel, spans, write_at
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,12 @@ def test_a_stopped_tally_takes_nothing_more() -> None:
     tally.stop()
     with pytest.raises(TransferStoppedError):
         tally.add(1)
+
+
+def test_a_write_that_was_cut_short_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, position: whole(file, data[:3], position))
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        write_at(file.fileno(), b"0123456789", 2)
+    assert path.read_bytes() == b"\0\x000123456789"

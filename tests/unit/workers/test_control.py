@@ -80,3 +80,13 @@ def test_a_step_that_breaks_its_promise_stops_when_the_grace_period_is_over() ->
     assert not control.is_set()
     time.sleep(0.25)
     assert control.is_set()
+
+
+def test_an_urgent_order_to_drain_leaves_no_time_for_what_would_fit() -> None:
+    draining = SharedFlag()
+    control = StepControl(draining, grace_seconds=60)
+    control.advanced(99, 100)
+    draining.set()
+    assert not control.is_set()
+    draining.set(urgent=True)
+    assert control.reason is StopReason.DRAINING

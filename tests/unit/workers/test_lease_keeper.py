@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ class FakeRenewal:
     answer: Callable[[], bool] = lambda: True
     calls: int = 0
     closed: bool = False
-    asked_at: list[float] = field(default_factory=list)
+    severed: threading.Event = field(default_factory=threading.Event)
 
     def renew(self) -> bool:
         self.calls += 1
@@ -26,15 +27,25 @@ class FakeRenewal:
     def close(self) -> None:
         self.closed = True
 
+    def sever(self) -> None:
+        self.severed.set()
+
 
 def away() -> bool:
     raise RenewalFailed("no answer")
 
 
-def keep(renewal: FakeRenewal, control: StepControl, *, seconds: float, moving: bool = True) -> float:
+def keep(
+    renewal: FakeRenewal,
+    control: StepControl,
+    *,
+    seconds: float,
+    moving: bool = True,
+    abandon: Callable[[], None] = lambda: None,
+) -> float:
     """Let a step run until it must stop or the time is over. Returns how long it ran."""
     started = time.monotonic()
-    with LeaseKeeper(renewal=renewal, control=control, config=SHORT):
+    with LeaseKeeper(renewal=renewal, control=control, config=SHORT, abandon=abandon):
         while time.monotonic() - started < seconds and not control.is_set():
             if moving:
                 control._movements += 1
@@ -85,3 +96,19 @@ def test_a_short_silence_of_the_database_is_survived() -> None:
     keep(renewal, control, seconds=1.5)
     assert failures_left < 0
     assert control.reason is None
+
+
+def test_a_database_that_never_answers_stops_the_step_in_time_and_is_not_waited_for() -> None:
+    renewal, control = FakeRenewal(), StepControl(SharedFlag())
+    abandoned = threading.Event()
+
+    def wait_for_ever() -> bool:
+        assert renewal.severed.wait(10)
+        return away()
+
+    renewal.answer = wait_for_ever
+    ran = keep(renewal, control, seconds=3, abandon=abandoned.set)
+    assert control.reason is StopReason.UNPROVABLE
+    assert ran < SHORT.lease_seconds
+    assert abandoned.is_set(), "nor does the step itself wait any longer"
+    assert renewal.closed

@@ -1,0 +1,192 @@
+"""Random kills of every part while small jobs go through; afterwards every job has ended once, and nothing is doubled.
+
+    python -m tests.faults.chaos --jobs 500 --minutes 30 [--seed N]
+
+The same in small is a test of this folder. The seed is printed; the same seed kills the same parts in the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from embedded.client import ApiError
+from embedded.home import Home
+from embedded.service import Service
+from execution.daemons import DaemonError
+from tests.faults import invariants
+from tests.faults.rig import Rig, children
+from tests.ffmpeg.sources import AAC, Card, make
+from tests.servers import RUNS
+
+_LOOK_SECONDS = 0.2
+_DRAIN_SECONDS = 240
+_AWAY = (httpx.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
+
+
+class Chaos:
+    """Submits jobs evenly over a time, and kills something again and again until they are over."""
+
+    def __init__(self, rig: Rig, video: Path, *, jobs: int, seconds: float, seed: int) -> None:
+        self._rig = rig
+        self._video = video
+        self._wanted = jobs
+        self._seconds = seconds
+        self._dice = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
+        self._videos: list[str] = []
+        self._dead: list[tuple[float, Service]] = []
+        self.kills: Counter[str] = Counter()
+        self.refused = 0
+
+    def run(self) -> None:
+        started = time.monotonic()
+        next_kill = 2.0
+        while (passed := time.monotonic() - started) < self._seconds and not self._all_over():
+            if len(self._rig.jobs) < min(self._wanted, 1 + self._wanted * 2 * passed / self._seconds):
+                self._submit()
+            if passed >= next_kill:
+                self._kill()
+                next_kill = passed + self._dice.uniform(0.5, 3)
+            self._revive()
+            time.sleep(_LOOK_SECONDS / 4)
+        self._rig.heal()
+        while len(self._rig.jobs) < self._wanted:
+            self._submit()
+        self._rig.finished(seconds=_DRAIN_SECONDS)
+
+    def _submit(self) -> None:
+        """A new video for every fifth job; a client whose request fails asks again, as clients do."""
+        try:
+            if len(self._videos) <= len(self._rig.jobs) // 5:
+                self._videos.append(self._rig.upload(self._video))
+            self._rig.transcode(self._videos[-1])
+        except _AWAY:
+            self.refused += 1
+
+    def _kill(self) -> None:
+        """kill -9 of a part; a supervisor starts it again a little later."""
+        name, kill = self._dice.choice(self._parts())
+        with suppress(*_AWAY, ProcessLookupError, AssertionError):
+            if kill():
+                self.kills[name] += 1
+
+    def _parts(self) -> list[tuple[str, Callable[[], bool]]]:
+        rig = self._rig
+        services = (*rig.servers, rig.api, rig.dispatcher, rig.second_dispatcher)
+        workers = [*[("worker", self._killing(node)) for node in rig.nodes]] * 2
+        inside = [("worker child", self._kill_child), ("ffmpeg", self._kill_ffmpeg)] * 4
+        return [*[(service.name, self._killing(service)) for service in services], *workers, *inside]
+
+    def _killing(self, service: Service) -> Callable[[], bool]:
+        def kill() -> bool:
+            if not service.running():
+                return False
+            os.kill(self._rig.pid(service), signal.SIGKILL)
+            self._dead.append((time.monotonic() + self._dice.uniform(0.2, 2), service))
+            return True
+
+        return kill
+
+    def _kill_child(self) -> bool:
+        node = self._dice.choice(self._rig.nodes)
+        found = children(self._rig.pid(node)) if node.running() else []
+        return _kill_one(self._dice, found)
+
+    def _kill_ffmpeg(self) -> bool:
+        return _kill_one(self._dice, self._rig.ffmpegs())
+
+    def _revive(self) -> None:
+        """Start what has been dead for long enough, without waiting for it."""
+        due = [service for at, service in self._dead if at <= time.monotonic()]
+        self._dead = [(at, service) for at, service in self._dead if at > time.monotonic()]
+        for service in due:
+            try:
+                service.start()
+            except _AWAY:
+                self._dead.append((time.monotonic() + 1, service))
+
+    def _all_over(self) -> bool:
+        if len(self._rig.jobs) < self._wanted:
+            return False
+        with suppress(psycopg.OperationalError):
+            (open_jobs,) = self._rig.one(
+                "SELECT count(*) FROM jobs_job WHERE finished_at IS NULL AND id = ANY(%s)", self._rig.jobs
+            )
+            return not open_jobs
+        return False
+
+    def story(self) -> str:
+        """What happened, in a few lines."""
+        ends = Counter(
+            (state, code)
+            for state, code in self._rig.all(
+                "SELECT state, error_code FROM jobs_job WHERE id = ANY(%s)", self._rig.jobs
+            )
+        )
+        (steps, attempts, charged) = self._rig.one(
+            "SELECT count(*), sum(attempt), sum(failures) FROM jobs_step WHERE job_id = ANY(%s)", self._rig.jobs
+        )
+        return (
+            f"{len(self._rig.jobs)} jobs: {dict(ends)}; {steps} steps in {attempts} attempts, {charged} failures;"
+            f" killed {sum(self.kills.values())}: {dict(self.kills)}; {self.refused} requests had to be repeated"
+        )
+
+
+def _kill_one(dice: random.Random, pids: list[int]) -> bool:
+    if not pids:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(dice.choice(pids), signal.SIGKILL)
+    return True
+
+
+def tiny_video(folder: Path) -> Path:
+    """Two seconds with sound."""
+    card = Card(rate=Fraction(25), frames=50, width=128, height=72)
+    return make(folder / "tiny.mp4", card, "-c:v", "libx264", "-preset", "ultrafast", *AAC)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    options = parser.parse_args()
+    _say(f"seed {options.seed}")
+    home = Home(RUNS / f"{os.getpid()}-chaos")
+    with home.locked(), tempfile.TemporaryDirectory() as folder:
+        rig = Rig(home)
+        try:
+            rig.start()
+            chaos = Chaos(
+                rig, tiny_video(Path(folder)), jobs=options.jobs, seconds=options.minutes * 60, seed=options.seed
+            )
+            chaos.run()
+            _say(chaos.story())
+            invariants.check(rig, rig.jobs)
+        finally:
+            rig.close()
+    _say("nothing lost, nothing doubled")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""One stack for all fault tests: healed, drained and held to the invariants after each of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from embedded.home import Home
+from tests.faults import invariants
+from tests.faults.rig import Rig
+from tests.ffmpeg.sources import AAC, SILENT, Card, make
+from tests.servers import RUNS
+
+FAST = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50")
+
+
+@pytest.fixture(scope="session")
+def running_rig() -> Iterator[Rig]:
+    home = Home(RUNS / f"{os.getpid()}-faults")
+    with home.locked():
+        rig = Rig(home)
+        try:
+            rig.start()
+            yield rig
+        finally:
+            rig.close()
+
+
+@pytest.fixture
+def rig(running_rig: Rig, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """The stack, in order at the beginning; in order again, and true to the invariants, at the end."""
+    running_rig.jobs.clear()
+    yield running_rig
+    running_rig.heal()
+    if running_rig.jobs:
+        running_rig.finished(seconds=60)
+        invariants.check(running_rig, running_rig.jobs)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen seconds of numbered frames with beeps: four segments, two chunks."""
+    card = Card(rate=Fraction(25), frames=400, width=192, height=108)
+    return make(tmp_path_factory.mktemp("clip") / "clip.mp4", card, *FAST, *AAC)
+
+
+@pytest.fixture(scope="session")
+def blink(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second without sound: a job of two short steps."""
+    card = Card(rate=Fraction(25), frames=25, width=128, height=72)
+    return make(tmp_path_factory.mktemp("blink") / "blink.mp4", card, *FAST, *SILENT)

@@ -1,0 +1,151 @@
+"""What must hold whatever happened, looked at after every test: I1 to I8 of the fault table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from itertools import pairwise
+from typing import Any
+
+from storage.keys import segment_key
+from storage.protocol import ObjectStore
+from tests.faults.rig import OVER, Rig
+
+ORPHAN_SECONDS = 10
+_EVENT_ORDER = {"job.queued": 0, "job.planned": 1, "job.started": 2, "job.playable": 3}
+_LAST = 9
+
+
+def check(rig: Rig, jobs: list[str]) -> None:
+    """Hold these jobs, all of which must be over, and what the whole stack left behind to the invariants."""
+    one_terminal_state_each(rig, jobs)
+    events_are_a_history(rig, jobs)
+    no_ffmpeg_without_a_lease(rig)
+    every_segment_once(rig, jobs)
+    published_objects_are_there(rig, jobs)
+    seconds_are_counted_once(rig, jobs)
+    nothing_is_left(rig)
+    no_secret_in_logs(rig)
+
+
+def one_terminal_state_each(rig: Rig, jobs: list[str]) -> None:
+    """I1."""
+    states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
+    assert set(states) == set(jobs), "an accepted job is gone"
+    assert not {job: state for job, state in states.items() if state not in OVER}
+    ends = Counter(
+        job
+        for (job,) in rig.all(
+            "SELECT job_id::text FROM jobs_event WHERE job_id = ANY(%s) AND type = ANY(%s)",
+            jobs,
+            [f"job.{state}" for state in OVER],
+        )
+    )
+    assert ends == Counter(jobs), "a job ended twice, or without saying so"
+    open_steps = rig.all(
+        "SELECT id::text, state FROM jobs_step WHERE job_id = ANY(%s) AND state NOT IN ('done', 'failed', 'cancelled')",
+        jobs,
+    )
+    assert not open_steps, "a job is over and some of its steps are not"
+
+
+def every_segment_once(rig: Rig, jobs: list[str]) -> None:
+    """I2."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    makers: dict[tuple[str, int], set[str]] = defaultdict(set)
+    totals: dict[str, tuple[str, int]] = {}
+    for rendition, total, state, owner, job, first, count in rig.all(
+        "SELECT r.id::text, r.total_segments, j.state, g.job_id, j.id, s.first_segment, s.segment_count"
+        " FROM jobs_job j JOIN videos_generation g ON g.id = j.generation_id"
+        " JOIN videos_rendition r ON r.generation_id = g.id LEFT JOIN videos_segmentrun s ON s.rendition_id = r.id"
+        " WHERE j.id = ANY(%s) ORDER BY r.id, s.first_segment",
+        jobs,
+    ):
+        assert owner == job, "a rendition belongs to a generation of another job"
+        totals[rendition] = (state, total)
+        numbers[rendition] += range(first, first + count) if count else []
+        makers[(rendition, first)].add(str(job))
+    assert all(len(by) == 1 for by in makers.values())
+    for rendition, (state, total) in totals.items():
+        assert len(set(numbers[rendition])) == len(numbers[rendition]), "a segment was published twice"
+        if state == "completed":
+            assert numbers[rendition] == list(range(total)), "a segment of a completed job is missing"
+
+
+def published_objects_are_there(rig: Rig, jobs: list[str]) -> None:
+    """I3."""
+    store = rig.store()
+    for prefix, first, digests, init_key, init_sha256 in rig.all(
+        "SELECT s.key_prefix, s.first_segment, s.digests, r.init_key, r.init_sha256"
+        " FROM jobs_job j JOIN videos_rendition r ON r.generation_id = j.generation_id"
+        " JOIN videos_segmentrun s ON s.rendition_id = r.id WHERE j.id = ANY(%s) AND j.state = 'completed'",
+        jobs,
+    ):
+        assert _digest(store, init_key) == init_sha256
+        for number, digest in enumerate(digests, first):
+            assert _digest(store, segment_key(prefix, number)) == digest
+
+
+def _digest(store: ObjectStore, key: str) -> str:
+    return hashlib.sha256(store.get(key)).hexdigest()
+
+
+def no_ffmpeg_without_a_lease(rig: Rig) -> None:
+    """I4. All jobs are over, so nothing has a lease any more."""
+    rig.until(lambda: not rig.ffmpegs(), ORPHAN_SECONDS, lambda: f"ffmpeg lives on: {rig.ffmpegs()}")
+
+
+def nothing_is_left(rig: Rig) -> None:
+    """I5, as far as it is not the janitor's."""
+    rig.until(lambda: not _running_steps(rig), ORPHAN_SECONDS, lambda: f"steps run on: {_running_steps(rig)}")
+    left = [str(path) for name in ("one", "two") for path in (rig.scratch(name) / "steps").glob("*/*")]
+    assert not left, "scratch is not empty"
+    assert not [str(path) for name in ("one", "two") for path in (rig.scratch(name) / "sources").glob("*.partial")]
+    assert not list(rig.store().list_multiparts("videos/")), "a multipart upload is left open"
+
+
+def _running_steps(rig: Rig) -> list[tuple[Any, ...]]:
+    return rig.all("SELECT kind, node, worker_pid FROM jobs_step WHERE state = 'running'")
+
+
+def seconds_are_counted_once(rig: Rig, jobs: list[str]) -> None:
+    """I6: what was published of a completed job is as long as its source, to the tick for pictures."""
+    for kind, frames, wanted in rig.all(
+        "SELECT r.kind, sum(n.frames), (g.plan #>> '{source,total_frames}')::int"
+        " FROM jobs_job j JOIN videos_generation g ON g.id = j.generation_id"
+        " JOIN videos_rendition r ON r.generation_id = g.id JOIN videos_segmentrun s ON s.rendition_id = r.id"
+        " CROSS JOIN LATERAL unnest(s.frames) AS n(frames)"
+        " WHERE j.id = ANY(%s) AND j.state = 'completed' GROUP BY r.id, g.id",
+        jobs,
+    ):
+        assert kind == "audio" or frames == wanted
+
+
+def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
+    """I7: numbered from 1 without gaps, in the order in which a job lives, with times that never go back."""
+    histories: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for job, *event in rig.all(
+        "SELECT job_id::text, seq, type, created_at FROM jobs_event WHERE job_id = ANY(%s) ORDER BY job_id, seq", jobs
+    ):
+        histories[job].append(tuple(event))
+    states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
+    counted: dict[str, int] = dict(rig.all("SELECT id::text, last_event FROM jobs_job WHERE id = ANY(%s)", jobs))
+    for job in jobs:
+        history = histories[job]
+        assert [seq for seq, _, _ in history] == list(range(1, counted[job] + 1))
+        types = [kind for _, kind, _ in history]
+        assert types[0] == "job.queued"
+        assert types[-1] == f"job.{states[job]}", "the last event is not how the job ended"
+        assert all(count == 1 for count in Counter(types).values()), f"something happened twice: {types}"
+        places = [_EVENT_ORDER.get(kind, _LAST) for kind in types]
+        assert places == sorted(places), f"out of order: {types}"
+        assert all(earlier <= later for (_, _, earlier), (_, _, later) in pairwise(history))
+
+
+def no_secret_in_logs(rig: Rig) -> None:
+    """I8."""
+    secrets = list(json.loads((rig.home.folder / "state.json").read_text())["secrets"].values())
+    for log in (rig.home.folder / "logs").iterdir():
+        text = log.read_text(encoding="utf-8", errors="replace")
+        assert not [secret for secret in secrets if secret in text], f"{log.name} shows a secret"

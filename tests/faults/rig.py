@@ -1,0 +1,460 @@
+"""The whole product on two nodes with faulty networks before its servers, and what tests do to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import psycopg
+
+from configuration import load
+from embedded.client import Client, Json
+from embedded.home import REPOSITORY, Home
+from embedded.product import Api, Dispatcher, Product, Worker
+from embedded.service import Service
+from embedded.stack import Stack
+from execution import daemons
+from storage.protocol import ObjectStore
+from storage.wiring import store_from
+from tests.faults.proxy import StoreProxy, TcpProxy
+
+LEASE_SECONDS = 6
+RENEW_SECONDS = 1.5
+STALL_SECONDS = 4
+POISON = "POISON"
+"""A source that says this somewhere kills the worker that encodes it."""
+OVER = ("completed", "failed", "cancelled")
+
+SETTINGS = {
+    "TRANSCODER_LEASE_SECONDS": str(LEASE_SECONDS),
+    "TRANSCODER_LEASE_RENEW_SECONDS": str(RENEW_SECONDS),
+    "TRANSCODER_DISPATCHER_TICK_SECONDS": "0.5",
+    "TRANSCODER_NODE_HEARTBEAT_SECONDS": "0.5",
+    "TRANSCODER_NODE_SILENCE_SECONDS": "3",
+    "TRANSCODER_RETRY_BASE_SECONDS": "0.5",
+    "TRANSCODER_RETRY_MAX_SECONDS": "2",
+    "TRANSCODER_MAX_FAILURES": "6",
+    "TRANSCODER_POISON_ATTEMPTS": "3",
+    "TRANSCODER_PUBLISH_SECONDS": "0.3",
+    "TRANSCODER_STALL_SECONDS": str(STALL_SECONDS),
+    "TRANSCODER_DRAIN_GRACE_SECONDS": "20",
+    "TRANSCODER_MIN_CHUNK_SECONDS": "8",
+    "TRANSCODER_MAX_CHUNK_SECONDS": "8",
+    "TRANSCODER_FFMPEG_THREADS": "1",
+}
+
+# Encodes at the pace that the file beside it says (times real time; 0: as fast as it goes), so that a tiny video takes
+# as long as a test needs and leaves the processor to others. Kills the worker when the source is poison.
+_PACED_FFMPEG = """#!/bin/sh
+here=${0%%/*}
+pace=0
+for word in "$@"; do
+    [ "$word" = libx264 ] && read -r pace < "$here/pace"
+    case $word in file:*) [ -n "$source" ] || source=${word#file:} ;; esac
+done
+if grep -qa %(poison)s "$source"; then kill -9 $PPID; fi
+if [ "$pace" != 0 ]; then
+    for word in "$@"; do
+        shift
+        [ "$word" = -i ] && set -- "$@" -readrate "$pace" -readrate_initial_burst 0.04
+        set -- "$@" "$word"
+    done
+fi
+exec %(ffmpeg)s "$@"
+"""
+
+Row = tuple[Any, ...]
+
+
+class Node(Worker):
+    """A worker node with one slot."""
+
+    slots = 1
+
+
+class SecondNode(Node):
+    name = "worker-2"
+
+
+class SkewedNode(Node):
+    name = "worker-skewed"
+
+
+class SecondDispatcher(Dispatcher):
+    name = "dispatcher-2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningStep:
+    """A step in the middle: the process that has it, and what of it is published."""
+
+    id: str
+    job: str
+    kind: str
+    attempt: int
+    pid: int
+    units_done: int
+    units_total: int
+
+
+class Rig(Stack):
+    """A stack whose workers reach all servers through proxies, and whose API reaches PostgreSQL so."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home, durable=False, environ={"PATH": os.environ["PATH"], **SETTINGS})
+        self.worker_database = TcpProxy(self.postgresql.port)
+        self.api_database = TcpProxy(self.postgresql.port)
+        self.broker = TcpProxy(self.redis.port)
+        self.worker_store = StoreProxy(int(self.seaweedfs.endpoint_url.rpartition(":")[2]))
+        self.proxies = (self.worker_database, self.api_database, self.broker, self.worker_store)
+        broker = {"TRANSCODER_BROKER_URL": self._through(self.broker, self.redis.port, self.redis.url)}
+        self.api = Api(home, self._environ | broker | self._database(self.api_database))
+        self.dispatcher = Dispatcher(home, self._environ | broker)
+        self.second_dispatcher = SecondDispatcher(home, self._environ | broker)
+        self.worker = Node(home, self.node_environ("one"))
+        self.second_node = SecondNode(home, self.node_environ("two"))
+        self.jobs: list[str] = []
+
+    @property
+    def product(self) -> tuple[Product, ...]:
+        return (self.api, self.dispatcher, self.second_dispatcher, self.worker, self.second_node)
+
+    @property
+    def nodes(self) -> tuple[Worker, ...]:
+        return (self.worker, self.second_node)
+
+    def node_environ(self, name: str) -> Mapping[str, str]:
+        """The settings of a node with a disk of its own, whose every connection may be disturbed."""
+        return {
+            **self._environ,
+            **self._database(self.worker_database),
+            "TRANSCODER_BROKER_URL": self._through(self.broker, self.redis.port, self.redis.url),
+            "TRANSCODER_S3_ENDPOINT_URL": f"http://127.0.0.1:{self.worker_store.port}",
+            "TRANSCODER_SCRATCH_PATH": str(self.scratch(name)),
+            "TRANSCODER_FFMPEG_PATH": str(self._paced_ffmpeg),
+        }
+
+    def scratch(self, name: str) -> Path:
+        return self.home.folder / "scratch" / name
+
+    def _database(self, proxy: TcpProxy) -> dict[str, str]:
+        return {"TRANSCODER_DATABASE_URL": self._through(proxy, self.postgresql.port, self.postgresql.url)}
+
+    @staticmethod
+    def _through(proxy: TcpProxy, port: int, url: str) -> str:
+        return url.replace(f":{port}/", f":{proxy.port}/")
+
+    @property
+    def _paced_ffmpeg(self) -> Path:
+        return self.home.folder / "bin" / "ffmpeg"
+
+    def start(self, say: Callable[[str], None] = lambda _: None) -> None:
+        self._paced_ffmpeg.parent.mkdir(parents=True, exist_ok=True)
+        script = _PACED_FFMPEG % {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe(), "poison": POISON}
+        self._paced_ffmpeg.write_text(script)
+        self._paced_ffmpeg.chmod(0o755)
+        self.pace(0)
+        load(self._environ)
+        for server in self.servers:
+            server.start()
+        for server in self.servers:
+            server.wait_ready()
+        self._prepare(say)
+        self.start_missing()
+
+    def close(self, say: Callable[[str], None] = lambda _: None) -> None:
+        for process in (*self.product, *self.servers):
+            _signal_session(process, signal.SIGKILL)
+        super().close(say)
+        for proxy in self.proxies:
+            proxy.close()
+
+    def pace(self, times_real_time: float) -> None:
+        """How fast encodes that begin from now on read their source; 0: as fast as it goes."""
+        fresh = self._paced_ffmpeg.with_name("pace.new")
+        fresh.write_text(f"{times_real_time}\n")
+        fresh.rename(self._paced_ffmpeg.with_name("pace"))
+
+    def heal(self) -> None:
+        """Undo every fault, and start what is not there."""
+        self.pace(0)
+        for proxy in self.proxies:
+            proxy.heal()
+        for service in (*self.servers, *self.product):
+            if service.running():
+                _signal_session(service, signal.SIGCONT)
+        self.start_missing()
+
+    def start_missing(self) -> None:
+        for server in self.servers:
+            server.start()
+        for server in self.servers:
+            server.wait_ready()
+        for process in self.product:
+            process.start()
+        for process in self.product:
+            process.wait_ready()
+
+    # What clients do.
+
+    def upload(self, path: Path) -> str:
+        with closing(Client(self.api.url)) as client:
+            return str(client.upload(path, lambda _: None)["id"])
+
+    def transcode(self, video_id: str, **request: object) -> str:
+        """Ask for a transcode that costs little; the job's id. It is held to the invariants when the test ends."""
+        with closing(Client(self.api.url)) as client:
+            job: Json = client.transcode(video_id, {"preset": "ultrafast", **request})
+        self.jobs.append(job["id"])
+        return str(job["id"])
+
+    def submit(self, path: Path, **request: object) -> str:
+        return self.transcode(self.upload(path), **request)
+
+    def inspected(self, path: Path) -> str:
+        """Upload a video and wait until it was looked at."""
+        video = self.upload(path)
+        self.until(lambda: self.one("SELECT state FROM videos_video WHERE id = %s", video) == ("ready",), 30)
+        return video
+
+    def cancel(self, job_id: str) -> str:
+        """Cancel a job; "cancelled" or the code of the problem."""
+        script = (
+            "from access.services import default_owner\n"
+            "from api.problems import Problem\n"
+            "from jobs.services import job_cancel\n"
+            "try:\n"
+            f"    job_cancel(owner=default_owner(), job_id='{job_id}')\n"
+            "    print('cancelled')\n"
+            "except Problem as problem:\n"
+            "    print(problem.status)\n"
+        )
+        return self.manage(script).strip().splitlines()[-1]
+
+    def manage(self, script: str) -> str:
+        """Run Python in the product's own environment."""
+        setup = "import django, os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'transcoder_site.settings'\ndjango.setup()\n"
+        argv = [self.dispatcher.argv()[0], "-c", setup + script]
+        return daemons.run(argv, environ=self.dispatcher.environ(), folder=REPOSITORY)
+
+    # What can be seen.
+
+    def all(self, statement: str, *values: object) -> list[Row]:
+        """Rows, past every proxy."""
+        with psycopg.connect(self.postgresql.url, autocommit=True, connect_timeout=3) as database:
+            return database.execute(statement, values).fetchall()
+
+    def one(self, statement: str, *values: object) -> Row:
+        (row,) = self.all(statement, *values)
+        return row
+
+    def store(self) -> ObjectStore:
+        """The store, past the proxy."""
+        return store_from(load(self._environ).storage)
+
+    def state(self, job_id: str) -> str:
+        return str(self.one("SELECT state FROM jobs_job WHERE id = %s", job_id)[0])
+
+    def finished(self, *job_ids: str, seconds: float = 90) -> list[tuple[str, str]]:
+        """State and error code of jobs, when all of them are over. Databases that are away are waited for too."""
+        wanted = list(job_ids or self.jobs)
+        found: list[Row] = []
+
+        def over() -> bool:
+            nonlocal found
+            found = self.all("SELECT id::text, state, error_code, phase FROM jobs_job WHERE id = ANY(%s)", wanted)
+            return len(found) == len(wanted) and all(state in OVER for _, state, _, _ in found)
+
+        self.until(over, seconds, lambda: f"jobs are not over: {[row for row in found if row[1] not in OVER]}")
+        ends = {job: (state, code) for job, state, code, _ in found}
+        return [ends[job] for job in wanted]
+
+    def completed(self, *job_ids: str, seconds: float = 90) -> None:
+        ends = self.finished(*job_ids, seconds=seconds)
+        details = self.all(
+            "SELECT id::text, error_code, error_detail FROM jobs_job WHERE state = 'failed' AND id = ANY(%s)",
+            list(job_ids),
+        )
+        assert set(ends) == {("completed", "")}, details
+
+    def running(self, job_id: str, *, kind: str = "chunk") -> list[RunningStep]:
+        found = self.all(
+            "SELECT id::text, job_id::text, kind, attempt, worker_pid, units_done, units_total FROM jobs_step"
+            " WHERE job_id = %s AND kind = %s AND state = 'running'",
+            job_id,
+            kind,
+        )
+        names = RunningStep.__dataclass_fields__
+        return [RunningStep(**dict(zip(names, row, strict=True))) for row in found]
+
+    def chunk_in_the_middle(self, job_id: str, *, seconds: float = 40) -> RunningStep:
+        """A chunk that has published something and has more to do, with its ffmpeg at work."""
+        found: list[RunningStep] = []
+
+        def there() -> bool:
+            found[:] = [
+                step
+                for step in self.running(job_id)
+                if 0 < step.units_done < step.units_total and self.ffmpegs_of(step.pid)
+            ]
+            return bool(found)
+
+        self.until(there, seconds, lambda: f"no chunk of job {job_id} was caught in the middle: {self.state(job_id)}")
+        return found[0]
+
+    def until(self, done: Callable[[], bool], seconds: float, otherwise: Callable[[], str] = lambda: "") -> None:
+        """Ask again and again, through restarts of the database. Raises TimeoutError with what `otherwise` says."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with suppress(psycopg.OperationalError):
+                if done():
+                    return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {seconds} s {otherwise()}")
+            time.sleep(0.03)
+
+    def step(self, step_id: str) -> tuple[str, int, int]:
+        """State, attempt and failures."""
+        state, attempt, failures = self.one("SELECT state, attempt, failures FROM jobs_step WHERE id = %s", step_id)
+        return state, attempt, failures
+
+    def log(self, service: Service) -> str:
+        return service.log.read_text(encoding="utf-8", errors="replace")
+
+    # Processes.
+
+    def ffmpegs(self) -> list[int]:
+        """Every ffmpeg that reads something of this stack, orphans included."""
+        return [pid for pid, command in _commands() if _is_ffmpeg(command) and str(self.home.folder) in command]
+
+    def ffmpegs_of(self, pid: int) -> list[int]:
+        own = set(children(pid))
+        return [each for each in self.ffmpegs() if each in own]
+
+    def pid(self, service: Service) -> int:
+        identity = service.identity
+        if identity is None:
+            raise AssertionError(f"{service.name} was not started")
+        return identity.pid
+
+    def node_of(self, pid: int) -> Worker:
+        """The node that a worker process belongs to."""
+        return next(
+            node for node in self.nodes if node.running() and pid in (self.pid(node), *children(self.pid(node)))
+        )
+
+    def kill(self, service: Service) -> None:
+        """kill -9 of the main process, and of nothing else."""
+        os.kill(self.pid(service), signal.SIGKILL)
+        self.until(lambda: not service.running(), 5)
+
+    @contextmanager
+    def wrong_clock(self, seconds: int) -> Iterator[None]:
+        """Run one node alone, with a clock that is so much ahead as far as Python can see."""
+        folder = self.home.folder / "wrong-clock"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(_CLOCK % {"seconds": seconds})
+        skewed = SkewedNode(self.home, {**self.node_environ("one"), "PYTHONPATH": str(folder)})
+        for node in self.nodes:
+            self.kill(node)
+        skewed.start()
+        skewed.wait_ready()
+        try:
+            yield
+        finally:
+            _signal_session(skewed, signal.SIGKILL)
+            skewed.close()
+
+    def session(self, service: Service) -> list[int]:
+        """Every process of a service that did not leave its session."""
+        return [self.pid(service), *_of_session(self.pid(service))]
+
+    def freeze(self, service: Service) -> None:
+        _signal_session(service, signal.SIGSTOP)
+
+    def thaw(self, service: Service) -> None:
+        _signal_session(service, signal.SIGCONT)
+
+
+_CLOCK = """
+import datetime, sys, time
+
+real_time, real_datetime = time.time, datetime.datetime
+offset = %(seconds)r
+
+
+class SkewedType(type):
+    def __instancecheck__(cls, value):
+        return isinstance(value, real_datetime)
+
+
+class Skewed(real_datetime, metaclass=SkewedType):
+    @classmethod
+    def now(cls, tz=None):
+        # Every S3 store refuses requests that are signed with a wrong time; the machine's own clock signs.
+        signs = sys._getframe(1).f_globals.get("__name__", "").startswith("botocore")
+        return real_datetime.now(tz) + datetime.timedelta(seconds=0 if signs else offset)
+
+    @classmethod
+    def utcnow(cls):
+        return real_datetime.now(datetime.timezone.utc).replace(tzinfo=None) + datetime.timedelta(seconds=offset)
+
+
+time.time = lambda: real_time() + offset
+datetime.datetime = Skewed
+"""
+
+
+def children(pid: int) -> list[int]:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    return []
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; zombies do not."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def _is_ffmpeg(command: str) -> bool:
+    return "ffmpeg" in command.partition("\0")[0] or "/bin/ffmpeg\0" in command
+
+
+def _commands() -> Iterator[tuple[int, str]]:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if (command := (process / "cmdline").read_text(errors="replace")) and alive(int(process.name)):
+                    yield int(process.name), command
+
+
+def _signal_session(service: Service, number: signal.Signals) -> None:
+    """Signal a process and everything it started that did not leave its session, the main process first."""
+    identity = service.identity
+    leader = identity.pid if identity else 0
+    for pid in (leader, *_of_session(leader)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _of_session(leader: int) -> Sequence[int]:
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != leader:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == leader:
+                    found.append(int(process.name))
+    return found

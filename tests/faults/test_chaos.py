@@ -1,0 +1,18 @@
+"""Everything is killed at random, again and again."""
+
+from pathlib import Path
+
+from tests.faults.chaos import Chaos, tiny_video
+from tests.faults.rig import Rig
+
+JOBS = 60
+SECONDS = 100
+
+
+def test_48_sixty_jobs_while_everything_is_killed(rig: Rig, tmp_path: Path) -> None:
+    chaos = Chaos(rig, tiny_video(tmp_path), jobs=JOBS, seconds=SECONDS, seed=48)
+    chaos.run()
+    print(chaos.story())  # noqa: T201 - the reader of a run wants to know what happened
+    assert sum(chaos.kills.values()) >= 10
+    ends = rig.all("SELECT DISTINCT state FROM jobs_job WHERE id = ANY(%s)", rig.jobs)
+    assert ends == [("completed",)]

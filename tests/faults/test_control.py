@@ -1,0 +1,144 @@
+"""Orders and clocks: cancelling in every state, dispatchers that get in each other's way, poison, wrong clocks."""
+
+import textwrap
+from collections import Counter
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from storage.keys import video_prefix
+from tests.faults.proxy import StoreFault
+from tests.faults.rig import POISON, RENEW_SECONDS, Rig, alive
+from tests.ffmpeg.sources import remade
+
+CANCEL_SECONDS = RENEW_SECONDS + 5
+
+
+def test_24_a_queued_job_that_is_cancelled_never_starts(rig: Rig, blink: Path) -> None:
+    video = rig.inspected(blink)
+    for node in rig.nodes:
+        rig.freeze(node)
+    job = rig.transcode(video)
+    assert rig.cancel(job) == "cancelled"
+    for node in rig.nodes:
+        rig.thaw(node)
+    rig.completed(rig.transcode(video))
+    attempts = rig.all("SELECT attempt FROM jobs_step WHERE job_id = %s", job)
+    assert {attempt for (attempt,) in attempts} == {0}
+
+
+def test_24_a_running_job_that_is_cancelled_loses_its_ffmpeg(rig: Rig, clip: Path) -> None:
+    rig.pace(1)
+    job = rig.submit(clip)
+    rig.chunk_in_the_middle(job)
+    ffmpeg = rig.ffmpegs()
+    assert rig.cancel(job) == "cancelled"
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), CANCEL_SECONDS)
+    assert rig.cancel(job) == "409", "over is over"
+
+
+def test_24_a_job_that_is_cancelled_while_it_uploads_leaves_what_was_published_and_nothing_else(
+    rig: Rig, clip: Path
+) -> None:
+    video = rig.inspected(clip)
+
+    def crawl(method: str, path: str) -> StoreFault | None:
+        return StoreFault(bytes_per_second=20_000) if method == "PUT" else None
+
+    rig.worker_store.judge = crawl
+    job = rig.transcode(video)
+    rig.until(lambda: bool(objects(rig, video)), 20)
+    assert rig.cancel(job) == "cancelled"
+    rig.worker_store.heal()
+    rig.until(lambda: not running(rig), CANCEL_SECONDS + 5)
+    published = {
+        f"{prefix}{number}.m4s"
+        for prefix, first, count in rig.all("SELECT key_prefix, first_segment, segment_count FROM videos_segmentrun")
+        for number in range(first, first + count)
+    }
+    rig.until(lambda: objects(rig, video) <= published, CANCEL_SECONDS)
+
+
+def test_24_a_job_that_is_done_cannot_be_cancelled(rig: Rig, blink: Path) -> None:
+    job = rig.submit(blink)
+    rig.completed(job)
+    assert rig.cancel(job) == "409"
+
+
+def objects(rig: Rig, video: str) -> set[str]:
+    return {stored.key for stored in rig.store().list(video_prefix(UUID(video))) if stored.key.endswith(".m4s")}
+
+
+def running(rig: Rig) -> bool:
+    return bool(rig.ffmpegs())
+
+
+def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, clip: Path) -> None:
+    rig.pace(1)
+    job = rig.submit(clip)
+    rig.until(lambda: len(rig.running(job)) == 2 and len(rig.ffmpegs()) == 2, 30)
+    held = {step.id: step.attempt for step in rig.running(job)}
+    for node in rig.nodes:
+        rig.freeze(node)  # so that nobody renews
+    rig.pace(0)
+    taken = rig.manage(
+        textwrap.dedent(f"""
+        from concurrent.futures import ThreadPoolExecutor
+        from threading import Barrier
+        from django.db import connection
+        from jobs.failures import leases_take_back
+        from jobs.wiring import job_policy
+
+        together = Barrier(9)
+
+        def take_back(_):
+            connection.ensure_connection()
+            together.wait()
+            try:
+                return leases_take_back(retry=job_policy().retry)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = [pool.submit(take_back, number) for number in range(8)]
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE jobs_step SET lease_expires_at = now() - interval '1 s' WHERE id = ANY(%s::uuid[])",
+                    [{list(held)!r}],
+                )
+            together.wait()
+            print(sum(answer.result() for answer in answers))
+        """)  # noqa: S608 - identifiers of our own rows
+    )
+    by_dispatchers = sum(
+        step in line and '"lease_taken_back"' in line
+        for dispatcher in (rig.dispatcher, rig.second_dispatcher)
+        for line in rig.log(dispatcher).splitlines()
+        for step in held
+    )
+    assert int(taken.split()[-1]) + by_dispatchers == len(held), "each was taken back by one of them"
+    for node in rig.nodes:
+        rig.thaw(node)
+    rig.completed(job)
+    assert {step: rig.step(step)[1:] for step in held} == {step: (attempt + 1, 0) for step, attempt in held.items()}
+
+
+def test_26_poison_is_put_away_and_others_are_not_harmed(rig: Rig, clip: Path, tmp_path: Path) -> None:
+    poison = remade(clip, tmp_path / "poison.mp4", ["-metadata", f"comment={POISON}"])
+    jobs = [rig.submit(poison), rig.submit(clip)]
+    assert rig.finished(*jobs) == [("failed", "poison"), ("completed", "")]
+    attempts = Counter(attempt for (attempt,) in rig.all("SELECT attempt FROM jobs_step WHERE job_id = %s", jobs[0]))
+    assert max(attempts) == 3, "so many attempts are allowed to end in a dead worker"
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_23_a_worker_whose_clock_is_wrong_works_like_any_other(rig: Rig, clip: Path, hours: int) -> None:
+    with rig.wrong_clock(hours * 3600):
+        rig.pace(3)
+        job = rig.submit(clip)
+        rig.completed(job)
+        steps = rig.all("SELECT attempt, failures FROM jobs_step WHERE job_id = %s", job)
+        assert set(steps) == {(1, 0)}
+        skew = rig.one("SELECT min(abs(extract(epoch FROM last_seen - now()))) FROM jobs_node")
+        assert skew[0] < 60

@@ -1,0 +1,117 @@
+"""Wake-ups that are doubled, lost and undeliverable: the rows in PostgreSQL are the queue."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+from celery import Celery
+from redis import Redis
+
+from tests.faults.rig import Rig
+
+BACKLOG = 100
+
+
+def flush(rig: Rig) -> None:
+    with Redis.from_url(rig.redis.url) as server:
+        server.flushall()
+
+
+def restart_redis(rig: Rig) -> None:
+    rig.redis.start()
+    rig.redis.wait_ready()
+
+
+def accepted_at_once(rig: Rig, video: str) -> str:
+    """Ask for a transcode, and be answered within a second."""
+    with httpx.Client(base_url=rig.api.url, trust_env=False, timeout=10) as http:
+        started = time.monotonic()
+        answer = http.post(f"/api/v1/videos/{video}/transcode", json={"preset": "ultrafast"})
+        assert answer.status_code == httpx.codes.ACCEPTED
+        assert time.monotonic() - started < 1
+    rig.jobs.append(answer.json()["id"])
+    return str(answer.json()["id"])
+
+
+def attempts(rig: Rig, *jobs: str) -> set[int]:
+    found = rig.all("SELECT attempt FROM jobs_step WHERE job_id = ANY(%s)", list(jobs))
+    return {attempt for (attempt,) in found}
+
+
+def test_08_a_ticket_delivered_fifty_times_starts_nothing_twice(rig: Rig, clip: Path) -> None:
+    rig.pace(4)
+    job = rig.submit(clip)
+    app = Celery(broker=rig.redis.url)
+    for _ in range(50):
+        app.send_task("workers.work", args=["cpu"], queue="cpu", ignore_result=True)
+    rig.completed(job)
+    assert attempts(rig, job) == {1}
+    steps = rig.all("SELECT id::text FROM jobs_step WHERE job_id = %s", job)
+    begun = [line for node in rig.nodes for line in rig.log(node).splitlines() if '"step_begins"' in line]
+    for (step,) in steps:
+        assert sum(step in line for line in begun) == 1
+
+
+def test_09_and_14_a_backlog_survives_lost_tickets_and_dead_dispatchers(rig: Rig, blink: Path) -> None:
+    video = rig.inspected(blink)
+    for node in rig.nodes:
+        rig.freeze(node)
+    jobs = [rig.transcode(video) for _ in range(BACKLOG)]
+    flush(rig)
+    for node in rig.nodes:
+        rig.thaw(node)
+    for left, dispatcher in ((80, rig.dispatcher), (50, rig.second_dispatcher), (20, rig.dispatcher)):
+        rig.until(lambda left=left: open_jobs(rig, jobs) <= left, 90)  # type: ignore[misc] # mypy and lambda defaults
+        flush(rig)
+        rig.kill(dispatcher)
+        dispatcher.start()  # the other one, or the next one, goes on meanwhile
+    rig.completed(*jobs, seconds=120)
+    assert attempts(rig, *jobs) == {1}
+
+
+def open_jobs(rig: Rig, jobs: list[str]) -> int:
+    (count,) = rig.one("SELECT count(*) FROM jobs_job WHERE finished_at IS NULL AND id = ANY(%s)", jobs)
+    return int(count)
+
+
+def test_10_redis_dies_and_comes_back_in_the_middle_of_an_encode(rig: Rig, clip: Path, blink: Path) -> None:
+    rig.pace(2)
+    job = rig.submit(clip)
+    rig.chunk_in_the_middle(job)
+    rig.kill(rig.redis)
+    time.sleep(1)
+    restart_redis(rig)
+    rig.completed(job)
+    assert attempts(rig, job) == {1}, "what ran went on"
+    rig.completed(rig.submit(blink), seconds=60)
+
+
+def test_11_redis_hangs_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
+    video = rig.inspected(blink)
+    os.kill(rig.pid(rig.redis), signal.SIGSTOP)
+    jobs = [accepted_at_once(rig, video) for _ in range(3)]
+    time.sleep(8)
+    os.kill(rig.pid(rig.redis), signal.SIGCONT)
+    rig.completed(*jobs, seconds=60)
+
+
+def test_12_redis_is_away_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
+    video = rig.inspected(blink)
+    rig.kill(rig.redis)
+    jobs = [accepted_at_once(rig, video)]
+    uploaded = rig.upload(blink)
+    time.sleep(10)
+    jobs.append(accepted_at_once(rig, uploaded))
+    restart_redis(rig)
+    rig.completed(*jobs, seconds=60)
+
+
+def test_a_reset_connection_to_redis_loses_and_doubles_nothing(rig: Rig, clip: Path, blink: Path) -> None:
+    rig.pace(3)
+    job = rig.submit(clip)
+    rig.chunk_in_the_middle(job)
+    rig.broker.reset()
+    rig.completed(job, rig.submit(blink), seconds=60)
+    assert attempts(rig, job) == {1}
