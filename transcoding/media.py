@@ -1,6 +1,7 @@
 """Facts about a source: what ffprobe's JSON and packet lists say, as values."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,9 @@ from transcoding.errors import InputRejected
 from transcoding.grid import FrameGrid, constant_rate, usual_gap, varying_rate
 
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+_NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
+"""What is taken for a number: a file says what it likes, and to work out 1e999999999 would take for ever."""
+_CLOCK_TIME = re.compile(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,12})?)", re.ASCII)
 _PROGRESSIVE = frozenset({"progressive", "unknown", ""})
 _FULL_TURN = 360
 _HALF_TURN = 180
@@ -175,12 +179,11 @@ def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
     """The announced length of one track: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska."""
     if "duration" in stream:
         return _fraction(stream["duration"])
-    hours, _, rest = str(stream.get("tags", {}).get("DURATION", "")).partition(":")
-    minutes, _, seconds = rest.partition(":")
-    parts = [_fraction(part) for part in (hours, minutes, seconds)]
-    if any(part is None for part in parts):
+    tag = _CLOCK_TIME.fullmatch(str(stream.get("tags", {}).get("DURATION", "")))
+    if tag is None:
         return None
-    return sum((part * unit for part, unit in zip(parts, (3600, 60, 1), strict=True) if part is not None), Fraction(0))
+    hours, minutes, seconds = map(Fraction, tag.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:
@@ -207,9 +210,10 @@ def _audio(stream: Mapping[str, Any]) -> AudioStream:
 
 
 def _fraction(text: object) -> Fraction | None:
+    number = str(text)
     try:
-        return Fraction(str(text))
-    except (ValueError, ZeroDivisionError):
+        return Fraction(number) if _NUMBER.fullmatch(number) else None
+    except ZeroDivisionError:
         return None
 
 

@@ -85,6 +85,7 @@ def test_rotation_turns_the_size_that_is_shown(degrees: object, rotation: int, s
         ("0:1", (720, 576)),  # unknown
         ("N/A", (720, 576)),
         ("1:0", (720, 576)),
+        ("1e999999999:1", (720, 576)),
     ],
 )
 def test_the_aspect_of_pixels_stretches_the_width(aspect: str, size: tuple[int, int]) -> None:
@@ -115,6 +116,12 @@ def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FB
         ({"duration": "10.5"}, Fraction(21, 2)),
         ({"tags": {"DURATION": "01:02:03.500000000"}}, Fraction(7447, 2)),
         ({"tags": {"DURATION": "soon"}}, None),
+        ({"tags": {"DURATION": "1e999999999:0:0"}}, None),  # these would take for ever to work out
+        ({"tags": {"DURATION": "0:0:1e-999999999"}}, None),
+        ({"tags": {"DURATION": f"{'9' * 5000}:00:00"}}, None),
+        ({"duration": "1e999999999"}, None),
+        ({"duration": f"1.{'0' * 5000}"}, None),
+        ({"duration": "1/0"}, None),
         ({"duration": "N/A"}, None),
         ({}, None),
     ],
