@@ -14,7 +14,7 @@ from typing import IO, Protocol
 
 import imageio_ffmpeg
 
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from execution.process import end, spawn
 from transcoding.commands import FfmpegCommand
 from transcoding.diagnosis import diagnose
@@ -96,8 +96,9 @@ class _Watched:
 class FfmpegRunner:
     """Runs ffmpeg commands. The only line that starts ffmpeg is in here."""
 
-    def __init__(self, config: ExecutionConfig) -> None:
+    def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
+        self._max_pixels = limits.max_pixels
         self._stall_seconds = config.stall_seconds
 
     def run(  # noqa: PLR0913 - what goes in and out of one process, by name
@@ -128,6 +129,7 @@ class FfmpegRunner:
                 self.binary,
                 targets,
                 progress=f"pipe:{progress.write}",
+                max_pixels=self._max_pixels,
                 pipes={name: f"pipe:{feeder.pipe.read}" for name, feeder in feeders.items()},
             )
             ends = [*pipes.values(), progress]

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import Stopped, StopSignal
 from execution.process import end, spawn
 from transcoding.commands import packets_command, streams_command
@@ -17,12 +17,16 @@ _LINES_BETWEEN_LOOKS = 1000
 class Ffprobe:
     """Runs ffprobe with the demuxer forced. Raises InputRejected when it cannot make sense of a file."""
 
-    def __init__(self, config: ExecutionConfig) -> None:
+    def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self.binary = config.ffprobe_path
+        self._max_pixels = limits.max_pixels
 
     def streams(self, path: Path, *, demuxer: str) -> str:
         """The JSON of format and streams."""
-        process = spawn(streams_command(self.binary, str(path), demuxer=demuxer), stdout=subprocess.PIPE)
+        process = spawn(
+            streams_command(self.binary, str(path), demuxer=demuxer, max_pixels=self._max_pixels),
+            stdout=subprocess.PIPE,
+        )
         try:
             out, err = process.communicate(timeout=_FACTS_SECONDS)
         except subprocess.TimeoutExpired:
@@ -35,7 +39,7 @@ class Ffprobe:
 
     def packets(self, path: Path, *, demuxer: str, stream: int, stop: StopSignal) -> Iterator[str]:
         """One line per packet of a stream, in decoding order, while ffprobe reads the file. Raises Stopped."""
-        argv = packets_command(self.binary, str(path), demuxer=demuxer, stream=stream)
+        argv = packets_command(self.binary, str(path), demuxer=demuxer, stream=stream, max_pixels=self._max_pixels)
         # Broken files make ffprobe complain per packet; nobody reads that, and a full pipe would stop it.
         process = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:

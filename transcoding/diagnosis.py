@@ -23,6 +23,7 @@ _INPUT_AT_FAULT = (
     "EBML header parsing failed",
     "Error opening input",
     "does not contain any stream",
+    "exceeds specified max pixel count",
 )
 
 

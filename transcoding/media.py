@@ -82,11 +82,13 @@ class MediaInfo:
     """What a source contains: its first real video track, its first sound track, and how many streams in all.
 
     `duration` is what the header announces for the video track, in seconds; None where the container does not say.
+    `coded` is the size of its pictures as they are decoded, before rotation and pixel aspect ratio.
     """
 
     format_name: str
     duration: Fraction | None
     streams: int
+    coded: Resolution
     video: VideoStream
     audio: AudioStream | None
 
@@ -142,6 +144,7 @@ def parse_ffprobe(text: str) -> MediaInfo:
         format_name=document.get("format", {}).get("format_name", ""),
         duration=_track_duration(video),
         streams=len(streams),
+        coded=Resolution(width=int(video["width"]), height=int(video["height"])),
         video=_video(video),
         audio=_audio(audio) if audio else None,
     )

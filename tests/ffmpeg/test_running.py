@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
 from execution.process import spawn
 from tests.ffmpeg.golden import NEVER, runner
@@ -120,7 +120,7 @@ def _program(folder: Path, script: str) -> FfmpegRunner:
     program = folder / "ffmpeg"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=1))
+    return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=1), LimitConfig())
 
 
 def test_a_killed_ffmpeg_is_no_fault_of_the_file() -> None:

@@ -72,9 +72,9 @@ def _media(source: Path, demuxer: str, tools: Tools) -> MediaInfo:
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
     limits = tools.config.limits
-    size = media.video.display
-    if size.width * size.height > limits.max_pixels:
-        raise InputRejected(f"a picture has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
+    for size in (media.coded, media.video.display):
+        if size.width * size.height > limits.max_pixels:
+            raise InputRejected(f"a picture has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
     if media.streams > limits.max_streams:
         raise InputRejected(f"the file has {media.streams} streams; {limits.max_streams} are allowed")
     if media.duration and media.duration > limits.max_duration_seconds:
