@@ -218,6 +218,7 @@ def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
     graph = ",".join(
         (
             f"[0:{plan.source.audio.index}]" + _on_own_clock("asetpts", plan.source.first),
+            f"atrim=end={length}",  # a gap up to sound behind the video's end would be filled first, at any length
             f"aresample={AUDIO_RATE}:async=1:first_pts=0",
             "aformat=sample_fmts=fltp:channel_layouts=stereo",
             f"apad=whole_dur={length}",

@@ -21,6 +21,8 @@ _FULL_TURN = 360
 _HALF_TURN = 180
 _MOST_FRAMES_MISSING = Fraction(1, 10)
 """Share of the announced duration that may be missing before a source counts as truncated."""
+_MOST_SAMPLES_PER_SECOND = 384_000
+_MOST_CHANNELS = 64
 _SLACK_SECONDS = Fraction(2)
 
 
@@ -133,7 +135,10 @@ class SourceFacts:
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
-    """Read `ffprobe -of json -show_format -show_streams`. Raises InputRejected when there is no video track in it."""
+    """Read `ffprobe -of json -show_format -show_streams`.
+
+    Raises InputRejected when there is no video track in it, or absurd sound.
+    """
     document = json.loads(text)
     streams = document.get("streams", [])
     video = next((stream for stream in streams if _is_video(stream)), None)
@@ -204,11 +209,15 @@ def _display_size(stream: Mapping[str, Any], *, turned: bool) -> Resolution:
 
 
 def _audio(stream: Mapping[str, Any]) -> AudioStream:
+    """The sound track. Raises InputRejected for more sound than anybody records: resampling takes room for it."""
+    channels, sample_rate = int(stream.get("channels", 0)), int(stream["sample_rate"])
+    if sample_rate > _MOST_SAMPLES_PER_SECOND or channels > _MOST_CHANNELS:
+        raise InputRejected(f"the sound has {channels} channels at {sample_rate} Hz; that is more than is allowed")
     return AudioStream(
         index=stream["index"],
         codec=stream.get("codec_name", "unknown"),
-        channels=int(stream.get("channels", 0)),
-        sample_rate=int(stream["sample_rate"]),
+        channels=channels,
+        sample_rate=sample_rate,
     )
 
 

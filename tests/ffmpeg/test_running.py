@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
 from execution.process import spawn
 from tests.ffmpeg.golden import NEVER, runner
-from transcoding.commands import FfmpegCommand, Input, Output
+from tests.ffmpeg.sources import AAC, run
+from tests.unit.transcoding.builders import a_plan, a_source, some_audio
+from transcoding.commands import FfmpegCommand, Input, Output, audio_command
 from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 
 ENDLESS = FfmpegCommand(
@@ -193,3 +196,14 @@ def _within(seconds: float, holds: Callable[[], bool]) -> bool:
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.02)
     return holds()
+
+
+def test_sound_far_behind_the_end_of_the_video_costs_nothing(tmp_path: Path) -> None:
+    """Silence up to it would be 3 GB and 8 s of work, for an output of a second."""
+    source = tmp_path / "source.mkv"
+    late = r"sine=duration=1,asetpts='PTS+gt(T\,0.5)*20000/TB'"
+    run(["-f", "lavfi", "-i", late, *AAC, f"file:{source}"])
+    facts = replace(a_source(frames=25), demuxer="matroska", audio=some_audio(index=0))
+    command = audio_command(a_plan(facts), str(source))
+    report = runner().run(command, {"audio": lambda _: None}, stop=NEVER)
+    assert report.seconds < 4

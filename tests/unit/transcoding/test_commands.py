@@ -157,7 +157,7 @@ def test_sound() -> None:
         *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-max_pixels", "1250", "-i", "file:/s/x"),
         "-filter_complex",
         (
-            "[0:1]asetpts=round(PTS-(1/3)/TB),aresample=48000:async=1:first_pts=0,"
+            "[0:1]asetpts=round(PTS-(1/3)/TB),atrim=end=13.320000,aresample=48000:async=1:first_pts=0,"
             "aformat=sample_fmts=fltp:channel_layouts=stereo,apad=whole_dur=13.320000,atrim=end=13.320000[audio]"
         ),
         *("-map", "[audio]", "-c:a", "aac", "-b:a", "128000"),

@@ -55,6 +55,13 @@ def test_a_sound_track_without_samples_is_none() -> None:
     assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="0"))).audio is None
 
 
+@pytest.mark.parametrize("fields", [{"sample_rate": "384001"}, {"channels": 65}])
+def test_more_sound_than_anybody_records_is_rejected(fields: dict[str, object]) -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="384000", channels=64))).audio
+    with pytest.raises(InputRejected, match="more than is allowed"):
+        parse_ffprobe(ffprobe_json(a_picture(), a_sound(**fields)))
+
+
 def test_data_tracks_are_only_counted() -> None:
     media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_picture(), {"codec_type": "subtitle"}))
     assert (media.video.index, media.streams, media.audio) == (1, 3, None)
