@@ -227,7 +227,9 @@ class LimitConfig:
 
     max_duration_seconds: int = setting(43_200, minimum=1, help="Longest source.")
     max_pixels: int = setting(8192 * 4320, minimum=256, help="Most pixels of one picture.")
-    max_frame_rate: int = setting(240, minimum=1, help="Highest frame rate of a source.")
+    max_frame_rate: int = setting(
+        240, minimum=1, help="Frames per second of the longest source: bounds how many it has."
+    )
     max_streams: int = setting(64, minimum=1, help="Most streams in one file.")
     max_chunks: int = setting(2000, minimum=1, help="Most chunks of one job.")
     max_renditions: int = setting(12, minimum=1, help="Most video renditions of one job.")

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -23,6 +24,8 @@ _MOST_FRAMES_MISSING = Fraction(1, 10)
 """Share of the announced duration that may be missing before a source counts as truncated."""
 _MOST_SAMPLES_PER_SECOND = 384_000
 _MOST_CHANNELS = 64
+_MOST_COPIES = 50
+_FRAMES_NEVER_INFLATED = 100_000
 _SLACK_SECONDS = Fraction(2)
 
 
@@ -248,27 +251,51 @@ def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
             yield Packet(int(fields[0]), duration, key=fields[2].startswith("K"), discard="D" in fields[2])
 
 
+def at_most(number: int, lines: Iterable[str]) -> Iterator[str]:
+    """Pass on lines, one for each packet. Raises InputRejected when there are more than this."""
+    for count, line in enumerate(lines):
+        if count == number:
+            raise InputRejected(f"the video track has more than {number} packets")
+        yield line
+
+
 def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:
     """Find the first shown frame, the rate and the number of frames on that rate's grid.
 
     Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
-    makes those behind it decodable. Raises InputRejected when nothing is left.
+    makes those behind it decodable. Raises InputRejected when nothing is left, or hardly anything to fill hours with.
     """
-    coded = list(packets)
-    first_key = next((packet for packet in coded if packet.key), None)
-    shown = [packet for packet in coded if first_key and not packet.discard and packet.pts >= first_key.pts]
+    first_key, times, lengths = None, array("q"), array("q")  # not lists of values: films have a million frames
+    for packet in packets:
+        if packet.key and first_key is None:
+            first_key = packet.pts
+        if not packet.discard:
+            times.append(packet.pts)
+            lengths.append(packet.duration)
+    shown = array("q", sorted(time for time in times if first_key is not None and time >= first_key))
     if not shown:
         raise InputRejected("the video track has no frame that can be decoded")
-    ticks = sorted(packet.pts for packet in shown)
-    first = ticks[0] * time_base
-    rate = constant_rate(ticks, time_base)
+    first = shown[0] * time_base
+    rate = constant_rate(shown, time_base)
     if rate is not None:
-        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(ticks))
+        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(shown))
     # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
-    gap = usual_gap(ticks)
-    end = max(packet.pts + (packet.duration or gap) for packet in shown) * time_base
-    rate = varying_rate(ticks, time_base)
-    return FrameTiming(first=first, rate=rate, constant=False, total_frames=max(1, round((end - first) * rate)))
+    gap = usual_gap(shown)
+    end = max(time + (length or gap) for time, length in zip(times, lengths, strict=True) if time >= shown[0])
+    rate = varying_rate(shown, time_base)
+    total_frames = max(1, round((end * time_base - first) * rate))
+    _refuse_inflated(len(shown), total_frames)
+    return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
+
+
+def _refuse_inflated(coded: int, total: int) -> None:
+    """Refuse a few frames that stand for hours on a fine grid: a kilobyte that would be half a day of encoding.
+
+    Slides and screen recordings, whose pictures stand long as well, stay below: even at one picture per 10 s, on the
+    coarsest grid, it takes more than five hours to get there.
+    """
+    if total > max(_FRAMES_NEVER_INFLATED, coded * _MOST_COPIES):
+        raise InputRejected(f"the video has {coded} frames, but would become {total}")
 
 
 def source_facts(media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool) -> SourceFacts:

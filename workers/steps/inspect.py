@@ -12,7 +12,15 @@ from storage.keys import indexed_key
 from transcoding.boxes import top_level_kinds
 from transcoding.commands import index_command
 from transcoding.errors import InputRejected
-from transcoding.media import MediaInfo, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.media import (
+    MediaInfo,
+    SourceFacts,
+    at_most,
+    measure_timing,
+    parse_ffprobe,
+    parse_packets,
+    source_facts,
+)
 from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
 from workers.control import StepControl
 from workers.settling import settle
@@ -102,7 +110,9 @@ def _measure(path: Path, family: str, tools: Tools, control: StepControl, *, rem
     demuxer = _INDEXED_DEMUXER if remuxed else DEMUXERS[family]
     media = _media(path, demuxer, tools)
     lines = tools.ffprobe.packets(path, demuxer=demuxer, stream=media.video.index, stop=control)
-    timing = measure_timing(parse_packets(_moving(lines, control)), media.video.time_base)
+    limits = tools.config.limits
+    lines = at_most(limits.max_duration_seconds * limits.max_frame_rate, _moving(lines, control))
+    timing = measure_timing(parse_packets(lines), media.video.time_base)
     return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
 
 

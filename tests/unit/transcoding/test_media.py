@@ -1,3 +1,4 @@
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -12,6 +13,7 @@ from transcoding.media import (
     Packet,
     Resolution,
     SourceWarning,
+    at_most,
     measure_timing,
     parse_ffprobe,
     parse_packets,
@@ -199,6 +201,24 @@ def test_a_varying_source_lasts_to_the_end_of_its_last_frame() -> None:
 def test_a_last_frame_of_unknown_length_stays_as_long_as_most() -> None:
     timing = measure_timing(packets(0, 40, 80, 120, 400, duration=0), MILLISECOND)
     assert timing == FrameTiming(first=Fraction(0), rate=PAL, constant=False, total_frames=11)  # 0.44 s
+
+
+def test_no_more_packets_are_read_than_a_video_may_have() -> None:
+    assert list(at_most(2, ["1", "2"])) == ["1", "2"]
+    with pytest.raises(InputRejected, match="more than 2 packets"):
+        list(at_most(2, itertools.repeat("")))
+
+
+def test_four_frames_do_not_become_half_a_day() -> None:
+    """60 a second by their distance, and the third one stays for 12 hours."""
+    with pytest.raises(InputRejected, match="4 frames, but would become 2592002"):
+        measure_timing(packets(0, 17, 34, 43_200_000), MILLISECOND)
+
+
+def test_slides_may_stand_long() -> None:
+    slides = packets(*range(0, 20_000_000, 10_000), duration=10_000)
+    assert measure_timing(slides, MILLISECOND).total_frames == 100_000
+    assert measure_timing(packets(0, 17, 34, 1_600_000), MILLISECOND).total_frames in range(95_000, 97_000)
 
 
 def test_a_single_frame_stays_as_long_as_it_says() -> None:
