@@ -1,17 +1,26 @@
 """Asking ffprobe: facts as JSON, packets as lines."""
 
+import os
+import selectors
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import Stopped, StopSignal
 from execution.process import end, spawn
 from transcoding.commands import packets_command, streams_command
-from transcoding.errors import InputRejected
+from transcoding.diagnosis import last_words
+from transcoding.errors import InputRejected, ProcessStalled
 
 _FACTS_SECONDS = 60
-_LINES_BETWEEN_LOOKS = 1000
+_FACTS_BYTES = 4 << 20
+"""Far more than the fields that are asked for take, however many streams there are."""
+_READ_BYTES = 1 << 16
+_STDERR_KEPT = 1 << 14
+_LOOK_SECONDS = 0.2
 
 
 class Ffprobe:
@@ -19,41 +28,83 @@ class Ffprobe:
 
     def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self.binary = config.ffprobe_path
+        self._stall_seconds = config.stall_seconds
         self._max_pixels = limits.max_pixels
 
     def streams(self, path: Path, *, demuxer: str) -> str:
         """The JSON of format and streams."""
-        process = spawn(
-            streams_command(self.binary, str(path), demuxer=demuxer, max_pixels=self._max_pixels),
-            stdout=subprocess.PIPE,
-        )
-        try:
-            out, err = process.communicate(timeout=_FACTS_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise InputRejected(f"the file's header could not be read within {_FACTS_SECONDS} s") from None
-        finally:
-            end(process)
-        if process.returncode:
-            raise InputRejected(f"the file cannot be read: {_last_line(err)}")
+        argv = streams_command(self.binary, str(path), demuxer=demuxer, max_pixels=self._max_pixels)
+        with _running(argv, stderr=subprocess.PIPE) as process:
+            out, err = _facts(process)
+            if process.wait():
+                raise InputRejected(f"the file cannot be read: {last_words(err.decode('utf-8', 'replace'))}")
         return out.decode("utf-8", "replace")
 
     def packets(self, path: Path, *, demuxer: str, stream: int, stop: StopSignal) -> Iterator[str]:
-        """One line per packet of a stream, in decoding order, while ffprobe reads the file. Raises Stopped."""
+        """One line per packet of a stream, in decoding order, while ffprobe reads the file.
+
+        Raises Stopped, also while nothing arrives, and ProcessStalled when nothing does for too long.
+        """
         argv = packets_command(self.binary, str(path), demuxer=demuxer, stream=stream, max_pixels=self._max_pixels)
         # Broken files make ffprobe complain per packet; nobody reads that, and a full pipe would stop it.
-        process = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            for number, line in enumerate(process.stdout or ()):
-                if number % _LINES_BETWEEN_LOOKS == 0 and stop.is_set():
-                    raise Stopped
-                yield line.decode("ascii", "replace")
+        with _running(argv, stderr=subprocess.DEVNULL) as process:
+            rest = b""
+            for block in self._blocks(process, stop):
+                *lines, rest = (rest + block).split(b"\n")
+                yield from (line.decode("ascii", "replace") for line in lines)
             if process.wait():
                 raise InputRejected("the file's packets cannot be read")
-        finally:
-            end(process)
-            if process.stdout:
-                process.stdout.close()
+
+    def _blocks(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[bytes]:
+        """What the process writes, as it comes; the time that the reader takes does not count as silence."""
+        with selectors.DefaultSelector() as selector:
+            output = selector.register(process.stdout or -1, selectors.EVENT_READ).fd
+            heard_at = time.monotonic()
+            while True:
+                if stop.is_set():
+                    raise Stopped
+                if not selector.select(_LOOK_SECONDS):
+                    if time.monotonic() - heard_at > self._stall_seconds:
+                        raise ProcessStalled(f"ffprobe said nothing for {self._stall_seconds} s")
+                    continue
+                block = os.read(output, _READ_BYTES)
+                if not block:
+                    return
+                yield block
+                heard_at = time.monotonic()
 
 
-def _last_line(text: bytes) -> str:
-    return (text.decode("utf-8", "replace").strip().splitlines() or ["ffprobe did not say why"])[-1]
+@contextmanager
+def _running(argv: list[str], *, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose output is read; however that ends, it is gone afterwards."""
+    process = spawn(argv, stdout=subprocess.PIPE, stderr=stderr)
+    try:
+        yield process
+    finally:
+        end(process)
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+
+
+def _facts(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """All of a short output, and the end of the complaints. Raises InputRejected when it is long in size or time."""
+    out, err = b"", b""
+    deadline = time.monotonic() + _FACTS_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for pipe in (process.stdout, process.stderr):
+            selector.register(pipe or -1, selectors.EVENT_READ)
+        while selector.get_map():
+            if time.monotonic() > deadline:
+                raise InputRejected(f"the file's header could not be read within {_FACTS_SECONDS} s")
+            for key, _ in selector.select(_LOOK_SECONDS):
+                block = os.read(key.fd, _READ_BYTES)
+                if not block:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    out += block
+                else:
+                    err = (err + block)[-_STDERR_KEPT:]
+            if len(out) > _FACTS_BYTES:
+                raise InputRejected("the file's header says too much")
+    return out, err

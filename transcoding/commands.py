@@ -19,6 +19,13 @@ AUDIO_RATE = 48_000
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
+_FACTS = (
+    "format=format_name"
+    ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,color_transfer,sample_aspect_ratio"
+    ",time_base,duration,bit_rate,channels,sample_rate"
+    ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+)
+"""Exactly what is read: tags and chapters can be as long as the file."""
 _PROTOCOLS = "file,pipe"
 _NO_PIPES: Mapping[str, str] = MappingProxyType({})
 _SILENT = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
@@ -290,7 +297,7 @@ def decode_command(path: str) -> FfmpegCommand:
 
 def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int) -> list[str]:
     """The ffprobe command whose output `parse_ffprobe` reads."""
-    return [*_probe(binary, demuxer, max_pixels), "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
 
 
 def packets_command(binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int) -> list[str]:

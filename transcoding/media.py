@@ -138,7 +138,7 @@ class SourceFacts:
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
-    """Read `ffprobe -of json -show_format -show_streams`.
+    """Read the output of the command that asks for streams.
 
     Raises InputRejected when there is no video track in it, or absurd sound.
     """

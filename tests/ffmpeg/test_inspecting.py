@@ -1,18 +1,19 @@
 """What the tools say of real files: good ones of every family, broken ones, and those that are no video at all."""
 
+import threading
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.ffmpeg import FfmpegRunner
+from execution.ffmpeg import FfmpegRunner, Stopped
 from execution.ffprobe import Ffprobe
 from tests.ffmpeg.cases import MPEG2
 from tests.ffmpeg.golden import NEVER, inspect, prober, runner
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run
 from transcoding.commands import FfmpegCommand, Input, Output, index_command
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, ProcessStalled
 from transcoding.media import Resolution, SourceWarning, parse_ffprobe
 from transcoding.sniff import HEAD_BYTES, sniff
 
@@ -146,3 +147,36 @@ def test_pixels_that_hardly_show_count_as_they_are_coded(tmp_path: Path) -> None
     thin = Card(rate=Fraction(25), frames=25, width=640, height=360, video_filter="setsar=1/100")
     media = parse_ffprobe(prober().streams(make(tmp_path / "source.mp4", thin, *H264, *SILENT), demuxer="mov"))
     assert (media.coded, media.video.display) == (Resolution(width=640, height=360), Resolution(width=6, height=360))
+
+
+def test_what_a_header_says_at_length_is_not_asked_for(tmp_path: Path) -> None:
+    source = tmp_path / "source.mkv"
+    make(source, SHORT, *H264, *SILENT, "-metadata", f"comment={'x' * 100_000}")
+    answer = prober().streams(source, demuxer="matroska")
+    assert len(answer) < 2000
+    assert parse_ffprobe(answer).duration == 1
+
+
+def _program(path: Path, text: str) -> Ffprobe:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return Ffprobe(ExecutionConfig(ffprobe_path=str(path), stall_seconds=1), LimitConfig())
+
+
+def test_a_long_answer_is_cut_off(tmp_path: Path) -> None:
+    with pytest.raises(InputRejected, match="says too much"):
+        _program(tmp_path / "ffprobe", "exec yes").streams(tmp_path, demuxer="mov")
+
+
+def test_packets_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
+    silent = _program(tmp_path / "ffprobe", "echo 0,1,K_; exec sleep 60")
+    with pytest.raises(ProcessStalled):
+        list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=NEVER))
+
+
+def test_an_order_to_stop_is_heard_while_no_packet_comes(tmp_path: Path) -> None:
+    silent = _program(tmp_path / "ffprobe", "exec sleep 60")
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(Stopped):
+        list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=stop))

@@ -221,7 +221,14 @@ PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pip
 def test_asking_for_streams() -> None:
     assert streams_command("ffprobe", "/s/x", demuxer="avi", max_pixels=1000) == [
         *PROBE,
-        *("-show_format", "-show_streams", "-of", "json", "file:/s/x"),
+        "-show_entries",
+        (
+            "format=format_name"
+            ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,color_transfer,sample_aspect_ratio"
+            ",time_base,duration,bit_rate,channels,sample_rate"
+            ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+        ),
+        *("-of", "json", "file:/s/x"),
     ]
 
 

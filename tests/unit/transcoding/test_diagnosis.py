@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.diagnosis import diagnose
+from transcoding.diagnosis import diagnose, last_words
 from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
 
 
@@ -28,3 +28,13 @@ def test_a_failure_is_the_file_s_or_the_machine_s(
     assert type(error) is kind
     assert message in str(error)
     assert error.retryable is (kind is EncoderFailed)
+
+
+def test_where_files_lie_is_nobodys_business() -> None:
+    said = "first\n[mov @ 0x5] Error opening input: file:/tmp/vodmill/steps/7/a-b.mp4: Invalid data, 3/4 of it\n\n"
+    assert last_words(said) == "[mov @ 0x5] Error opening input: the file: Invalid data, 3/4 of it"
+
+
+def test_last_words_are_short() -> None:
+    assert last_words("x" * 100_000) == "x" * 200
+    assert last_words("\n") == "it said nothing"
