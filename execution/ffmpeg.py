@@ -15,7 +15,7 @@ from typing import IO, Protocol
 import imageio_ffmpeg
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.process import end, spawn
+from execution.process import Bounds, end, spawn
 from transcoding.commands import FfmpegCommand
 from transcoding.diagnosis import diagnose
 from transcoding.errors import ProcessStalled
@@ -99,6 +99,7 @@ class FfmpegRunner:
     def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
         self._max_pixels = limits.max_pixels
+        self._bounds = Bounds(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
         self._stall_seconds = config.stall_seconds
 
     def run(  # noqa: PLR0913 - what goes in and out of one process, by name
@@ -134,7 +135,7 @@ class FfmpegRunner:
             )
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
-            process = spawn(argv, pass_fds=inherited, niceness=niceness)
+            process = spawn(argv, pass_fds=inherited, niceness=niceness, bounds=self._bounds)
             stack.callback(end, process)
             for pipe in ends:
                 pipe.close_write()

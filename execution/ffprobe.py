@@ -10,7 +10,7 @@ from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import Stopped, StopSignal
-from execution.process import end, spawn
+from execution.process import Bounds, end, spawn
 from transcoding.commands import packets_command, streams_command
 from transcoding.diagnosis import last_words
 from transcoding.errors import InputRejected, ProcessStalled
@@ -30,11 +30,12 @@ class Ffprobe:
         self.binary = config.ffprobe_path
         self._stall_seconds = config.stall_seconds
         self._max_pixels = limits.max_pixels
+        self._bounds = Bounds(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
 
     def streams(self, path: Path, *, demuxer: str) -> str:
         """The JSON of format and streams."""
         argv = streams_command(self.binary, str(path), demuxer=demuxer, max_pixels=self._max_pixels)
-        with _running(argv, stderr=subprocess.PIPE) as process:
+        with self._running(argv, stderr=subprocess.PIPE) as process:
             out, err = _facts(process)
             if process.wait():
                 raise InputRejected(f"the file cannot be read: {last_words(err.decode('utf-8', 'replace'))}")
@@ -47,7 +48,7 @@ class Ffprobe:
         """
         argv = packets_command(self.binary, str(path), demuxer=demuxer, stream=stream, max_pixels=self._max_pixels)
         # Broken files make ffprobe complain per packet; nobody reads that, and a full pipe would stop it.
-        with _running(argv, stderr=subprocess.DEVNULL) as process:
+        with self._running(argv, stderr=subprocess.DEVNULL) as process:
             rest = b""
             for block in self._blocks(process, stop):
                 *lines, rest = (rest + block).split(b"\n")
@@ -73,18 +74,17 @@ class Ffprobe:
                 yield block
                 heard_at = time.monotonic()
 
-
-@contextmanager
-def _running(argv: list[str], *, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose output is read; however that ends, it is gone afterwards."""
-    process = spawn(argv, stdout=subprocess.PIPE, stderr=stderr)
-    try:
-        yield process
-    finally:
-        end(process)
-        for pipe in (process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
+    @contextmanager
+    def _running(self, argv: list[str], *, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
+        """A process whose output is read; however that ends, it is gone afterwards."""
+        process = spawn(argv, stdout=subprocess.PIPE, stderr=stderr, bounds=self._bounds)
+        try:
+            yield process
+        finally:
+            end(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
 
 
 def _facts(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:

@@ -15,7 +15,7 @@ import pytest
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
-from execution.process import spawn
+from execution.process import Bounds, spawn
 from tests.ffmpeg.golden import NEVER, runner
 from tests.ffmpeg.sources import AAC, run
 from tests.unit.transcoding.builders import a_plan, a_source, some_audio
@@ -207,3 +207,18 @@ def test_sound_far_behind_the_end_of_the_video_costs_nothing(tmp_path: Path) -> 
     command = audio_command(a_plan(facts), str(source))
     report = runner().run(command, {"audio": lambda _: None}, stop=NEVER)
     assert report.seconds < 4
+
+
+def test_no_file_grows_beyond_what_a_process_may_write(tmp_path: Path) -> None:
+    bounded = FfmpegRunner(ExecutionConfig(max_output_bytes=1 << 20), LimitConfig())
+    out = tmp_path / "out.raw"
+    with pytest.raises(EncoderFailed):
+        bounded.run(_of(Fraction(400)), {"out": out}, stop=NEVER)
+    assert out.stat().st_size <= 1 << 20
+
+
+def test_a_process_has_no_processor_time_for_ever() -> None:
+    process = spawn(["sh", "-c", "while :; do :; done"], bounds=Bounds(file_bytes=1, cpu_seconds=1))
+    assert process.wait(timeout=20) == -signal.SIGKILL or process.returncode == -signal.SIGXCPU
+    assert process.stderr
+    process.stderr.close()

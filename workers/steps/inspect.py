@@ -29,6 +29,8 @@ from workers.tools import Tools
 INDEXED_CONTENT_TYPE = "video/x-matroska"
 _INDEX_TARGET = "indexed"
 _INDEXED_DEMUXER = "matroska"
+_MOST_GROWTH = 2
+_GROWTH_SLACK_BYTES = 64 << 20
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -101,8 +103,21 @@ def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepC
     """Copy the streams into a container with an index; nothing is encoded."""
     indexed = folder / "indexed.mkv"
     command = index_command(str(source), demuxer=DEMUXERS[family])
-    tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=control.moved)
+    allowed = _MOST_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
+
+    def grown(frames: int) -> None:
+        control.moved(frames)
+        refuse_growth(indexed, allowed)
+
+    tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=grown)
+    refuse_growth(indexed, allowed)
     return indexed
+
+
+def refuse_growth(copy: Path, allowed: int) -> None:
+    """Refuse a file whose copy becomes far larger than itself: packets that overlap are written once for each."""
+    if copy.exists() and copy.stat().st_size > allowed:
+        raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes")
 
 
 def _measure(path: Path, family: str, tools: Tools, control: StepControl, *, remuxed: bool) -> SourceFacts:
