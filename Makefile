@@ -7,8 +7,12 @@ SHELL := /bin/bash
 python := .venv/bin/python
 # An environment that is complete but names no server: for what only looks at the code.
 static := DJANGO_SETTINGS_MODULE=tests.settings $(python)
-# A file named on the command line is looked for where the command was given, -C or not.
-video = $(if $(VIDEO),--video "$$(cd "$(PWD)" && realpath -- "$(VIDEO)")")
+# A file named on the command line is looked for where the command was given, -C or not. The shell reads both from the
+# environment, to which neither make nor it has done anything: written into the command, a name could be one itself.
+unexport VIDEO
+export VIDEO_NAME := $(value VIDEO)
+export GIVEN_IN := $(value PWD)
+video = $(if $(value VIDEO),--video "$$(cd "$$GIVEN_IN" && realpath -- "$$VIDEO_NAME")")
 
 .PHONY: help
 help: ## Show this list

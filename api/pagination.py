@@ -6,6 +6,9 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+_MOST_DIGITS = 10
+"""Python refuses to read thousands of them, with an error that would be ours."""
+
 
 class CursorPages(CursorPagination):
     """Newest first; rows that arrive while a client walks the list neither repeat nor hide others."""
@@ -21,7 +24,7 @@ class CursorPages(CursorPagination):
         text = request.query_params.get("limit")
         if text is None:
             return self.page_size
-        if not (text.isdecimal() and 1 <= int(text) <= self.max_page_size):
+        if not (len(text) <= _MOST_DIGITS and text.isdecimal() and 1 <= int(text) <= self.max_page_size):
             raise ValidationError({"limit": f"must be a whole number from 1 to {self.max_page_size}"})
         return int(text)
 

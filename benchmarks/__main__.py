@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.bare import LADDER, one_run, run_per_rung
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from embedded.client import Client
 from embedded.home import REPOSITORY, Home
 from embedded.stack import Stack
@@ -78,7 +78,7 @@ def _source(folder: Path, seconds: int) -> Path:
             inputs=(Input(path=str(CLIP), options={"stream_loop": "-1"}),),
             outputs=(Output(target="source", maps=("0",), options={"c": "copy", "t": str(seconds)}),),
         )
-        FfmpegRunner(ExecutionConfig()).run(command, {"source": path}, stop=threading.Event())
+        FfmpegRunner(ExecutionConfig(), LimitConfig()).run(command, {"source": path}, stop=threading.Event())
     return path
 
 

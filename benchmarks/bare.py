@@ -4,7 +4,7 @@ import threading
 import time
 from pathlib import Path
 
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner
 from transcoding.commands import FfmpegCommand, Input, Output
 from transcoding.ladder import RUNGS, Rung
@@ -27,7 +27,7 @@ def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
     targets = {rung.name: folder / f"{rung.name}.mp4" for rung in rungs}
     for target in targets.values():
         target.unlink(missing_ok=True)
-    FfmpegRunner(ExecutionConfig()).run(command, targets, stop=threading.Event())
+    FfmpegRunner(ExecutionConfig(), LimitConfig()).run(command, targets, stop=threading.Event())
     return time.monotonic() - started
 
 

@@ -226,7 +226,9 @@ class LimitConfig:
 
     max_duration_seconds: int = setting(43_200, minimum=1, help="Longest source.")
     max_pixels: int = setting(8192 * 4320, minimum=256, help="Most pixels of one picture.")
-    max_frame_rate: int = setting(240, minimum=1, help="Highest frame rate of a source.")
+    max_frame_rate: int = setting(
+        240, minimum=1, help="Frames per second of the longest source: bounds how many it has."
+    )
     max_streams: int = setting(64, minimum=1, help="Most streams in one file.")
     max_chunks: int = setting(2000, minimum=1, help="Most chunks of one job.")
     max_renditions: int = setting(12, minimum=1, help="Most video renditions of one job.")
@@ -243,6 +245,8 @@ class ExecutionConfig:
     ffprobe_path: str = setting("ffprobe", help="ffprobe, a path or a name on PATH.")
     ffmpeg_threads: int = setting(0, minimum=0, help="Threads of one ffmpeg. 0: ffmpeg decides.")
     stall_seconds: int = setting(30, minimum=1, help="After how long without progress a process is killed.")
+    max_output_bytes: int = setting(200 * GIB, minimum=MIB, help="Largest file that a process may write.")
+    max_cpu_seconds: int = setting(1_000_000, minimum=60, help="Most processor time of one process, over all cores.")
     scratch_path: str = setting("", help="Folder for files in work. Empty: vodmill in the system's temporary folder.")
     source_cache_bytes: int = setting(20 * GIB, minimum=0, help="Sources kept on a node for the next chunk.")
 

@@ -14,8 +14,8 @@ from typing import IO, Protocol
 
 import imageio_ffmpeg
 
-from configuration import ExecutionConfig
-from execution.process import end, spawn
+from configuration import ExecutionConfig, LimitConfig
+from execution.process import Bounds, end, spawn
 from transcoding.commands import FfmpegCommand
 from transcoding.diagnosis import diagnose
 from transcoding.errors import ProcessStalled
@@ -101,8 +101,10 @@ class _Watched:
 class FfmpegRunner:
     """Runs ffmpeg commands. The only line that starts ffmpeg is in here."""
 
-    def __init__(self, config: ExecutionConfig) -> None:
+    def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
+        self._max_pixels = limits.max_pixels
+        self._bounds = Bounds(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
         self._stall_seconds = config.stall_seconds
 
     def run(  # noqa: PLR0913 - what goes in and out of one process, by name
@@ -135,11 +137,12 @@ class FfmpegRunner:
                 self.binary,
                 targets,
                 progress=f"pipe:{progress.write}",
+                max_pixels=self._max_pixels,
                 pipes={name: f"pipe:{feeder.pipe.read}" for name, feeder in feeders.items()},
             )
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
-            process = spawn(argv, pass_fds=inherited, niceness=niceness)
+            process = spawn(argv, pass_fds=inherited, niceness=niceness, bounds=self._bounds)
             stack.callback(end, process)
             for pipe in ends:
                 pipe.close_write()

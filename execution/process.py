@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -13,13 +14,30 @@ _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 _END_SECONDS = 10
 
 
-def spawn(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the kernel lets a process have: the second line of defence.
+
+    Memory is not among it: address space, all that can be bounded, says little of memory in use; encoders reserve much.
+    """
+
+    file_bytes: int
+    cpu_seconds: int
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """The words in front of a command that set them, by a program of util-linux too. No core is dumped either."""
+        return ("prlimit", f"--fsize={self.file_bytes}", f"--cpu={self.cpu_seconds}", "--core=0", "--")
+
+
+def spawn(  # noqa: PLR0913 - what one process gets, by name
     argv: Sequence[str],
     *,
     pass_fds: Sequence[int] = (),
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
     niceness: int = 0,
+    bounds: Bounds | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
@@ -29,7 +47,7 @@ def spawn(
         raise RuntimeError("processes are started from the main thread only")
     polite = ("nice", "-n", str(niceness)) if niceness else ()
     return subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
-        [*polite, *_PARENT_DEATH, *argv],
+        [*polite, *(bounds.prefix if bounds else ()), *_PARENT_DEATH, *argv],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,

@@ -79,6 +79,8 @@ def _document(plan: EncodePlan, request: JobRequest, policy: JobPolicy) -> dict[
         "audio": asdict(plan.audio) if plan.audio else None,
         "warnings": list(plan.source.warnings),
         "reasons": [asdict(reason) for reason in explain(plan, request)],
-        "steps": [asdict(step) for step in planned_steps(plan, threads=policy.ffmpeg_threads)],
+        "steps": [
+            asdict(step) for step in planned_steps(plan, threads=policy.ffmpeg_threads, max_pixels=policy.max_pixels)
+        ],
         "estimate": asdict(expected) if expected else None,
     }

@@ -1,6 +1,7 @@
 """What clients may send, field by field."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NoReturn
 
 from drf_spectacular.utils import extend_schema_field
@@ -16,6 +17,8 @@ SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
+_MOST_NAMED = 10
+_LONGEST_NAME = 100
 
 
 class OneOf(serializers.ChoiceField):
@@ -31,10 +34,13 @@ class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a typing error must not silently become a default."""
 
     def to_internal_value(self, data: object) -> object:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        strange = (name for name in data if name not in self.fields) if isinstance(data, Mapping) else ()
+        unknown = list(islice(strange, _MOST_NAMED))  # an answer must not be longer than what was asked
         if unknown:
             known = ", ".join(self.fields)
-            raise serializers.ValidationError({str(name): [f"unknown field; known are: {known}"] for name in unknown})
+            raise serializers.ValidationError(
+                {str(name)[:_LONGEST_NAME]: [f"unknown field; known are: {known}"] for name in unknown}
+            )
         return super().to_internal_value(data)
 
 
@@ -99,7 +105,12 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
     {
         "oneOf": [
             {"type": "string", "enum": list(OUTPUT_FORMATS)},
-            {"type": "array", "items": {"type": "string", "enum": list(OUTPUT_FORMATS)}, "minItems": 1},
+            {
+                "type": "array",
+                "items": {"type": "string", "enum": list(OUTPUT_FORMATS)},
+                "minItems": 1,
+                "maxItems": _MOST_NAMED,
+            },
         ]
     }
 )
@@ -108,8 +119,8 @@ class OutputFormatField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: object) -> object:
         names = [data] if isinstance(data, str) else data
-        if isinstance(names, list) and names and all(name in OUTPUT_FORMATS for name in names):
-            return data
+        if isinstance(names, list) and 0 < len(names) <= _MOST_NAMED and all(name in OUTPUT_FORMATS for name in names):
+            return data if isinstance(data, str) else sorted(set(names))
         raise serializers.ValidationError(f"must be one of: {', '.join(OUTPUT_FORMATS)}, or a list of them")
 
     def to_representation(self, value: object) -> object:

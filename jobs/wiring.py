@@ -32,6 +32,7 @@ def job_policy() -> JobPolicy:
             max_renditions=config.limits.max_renditions,
         ),
         silence_seconds=config.lease.node_silence_seconds,
+        max_pixels=config.limits.max_pixels,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}  # what every record has
+_HIDDEN = frozenset({"request"})  # of Django's own lines: an object whose text is an address
+_TOKEN = re.compile(r"/play/[^/\\\s\"']+")
 _bound: ContextVar[dict[str, object] | None] = ContextVar("bound log fields", default=None)
 
 
@@ -34,11 +37,12 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **(_bound.get() or {}),
-            **{name: value for name, value in vars(record).items() if name not in _ORDINARY},
+            **{name: value for name, value in vars(record).items() if name not in _ORDINARY | _HIDDEN},
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        # Of the text as a whole: a traceback and any field can have an address in it, whose token is a credential.
+        return _TOKEN.sub("/play/…", json.dumps(line, default=str, ensure_ascii=False))
 
 
 def logging_settings(level: str) -> dict[str, Any]:

@@ -19,6 +19,13 @@ AUDIO_RATE = 48_000
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
+_FACTS = (
+    "format=format_name"
+    ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,color_transfer,sample_aspect_ratio"
+    ",time_base,duration,bit_rate,channels,sample_rate"
+    ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+)
+"""Exactly what is read: tags and chapters can be as long as the file."""
 _PROTOCOLS = "file,pipe"
 _NO_PIPES: Mapping[str, str] = MappingProxyType({})
 _SILENT = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
@@ -59,15 +66,22 @@ class FfmpegCommand:
         return tuple(output.target for output in self.outputs)
 
     def argv(
-        self, binary: str, targets: Mapping[str, str], *, progress: str, pipes: Mapping[str, str] = _NO_PIPES
+        self,
+        binary: str,
+        targets: Mapping[str, str],
+        *,
+        progress: str,
+        max_pixels: int,
+        pipes: Mapping[str, str] = _NO_PIPES,
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed.
+        `pipes` are the addresses of the inputs that are fed. No picture larger than `max_pixels` allows is decoded.
         """
+        bounds = _words(decoder_bounds(max_pixels))
         words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
-            words += [*_words(source.options), "-i", pipes.get(source.path, f"file:{source.path}")]
+            words += [*_words(source.options), *bounds, "-i", pipes.get(source.path, f"file:{source.path}")]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
@@ -75,6 +89,15 @@ class FfmpegCommand:
                 words += ["-map", chosen]
             words += [*_words(output.options), targets[output.target]]
         return words
+
+
+def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
+    """Options that keep every decoder, also those that only probe, from making room for larger pictures than allowed.
+
+    A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
+    1080 lines are coded as 1088.
+    """
+    return {"max_pixels": str(max_pixels + max_pixels // 4)}
 
 
 def _words(options: Options) -> list[str]:
@@ -212,6 +235,7 @@ def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
     graph = ",".join(
         (
             f"[0:{plan.source.audio.index}]" + _on_own_clock("asetpts", plan.source.first),
+            f"atrim=end={length}",  # a gap up to sound behind the video's end would be filled first, at any length
             f"aresample={AUDIO_RATE}:async=1:first_pts=0",
             "aformat=sample_fmts=fltp:channel_layouts=stereo",
             f"apad=whole_dur={length}",
@@ -281,20 +305,23 @@ def decode_command(path: str) -> FfmpegCommand:
     )
 
 
-def streams_command(binary: str, path: str, *, demuxer: str) -> list[str]:
+def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int) -> list[str]:
     """The ffprobe command whose output `parse_ffprobe` reads."""
-    return [*_probe(binary, demuxer), "-show_format", "-show_streams", "-of", "json", f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
 
 
-def packets_command(binary: str, path: str, *, demuxer: str, stream: int, parsed: bool = True) -> list[str]:
+def packets_command(
+    binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, parsed: bool = True
+) -> list[str]:
     """The ffprobe command whose output `parse_packets` reads. Not `parsed`: the packets as the container has them."""
     wanted = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
     raw = [] if parsed else ["-fflags", "noparse"]
-    return [*_probe(binary, demuxer), *raw, *wanted, f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels), *raw, *wanted, f"file:{path}"]
 
 
-def _probe(binary: str, demuxer: str) -> list[str]:
-    return [binary, "-v", "error", "-f", demuxer, "-protocol_whitelist", _PROTOCOLS]
+def _probe(binary: str, demuxer: str, max_pixels: int) -> list[str]:
+    bounds = _words(decoder_bounds(max_pixels))
+    return [binary, "-v", "error", "-f", demuxer, "-protocol_whitelist", _PROTOCOLS, *bounds]
 
 
 def _seconds(time: Fraction) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
 
+_LONGEST = 200
+_PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:'\"]+")
 _MACHINE_AT_FAULT = (
     "No such file or directory",
     "Permission denied",
@@ -24,6 +26,7 @@ _INPUT_AT_FAULT = (
     "EBML header parsing failed",
     "Error opening input",
     "does not contain any stream",
+    "exceeds specified max pixel count",
 )
 
 
@@ -48,12 +51,18 @@ def is_of_a_seek(complaint: str) -> bool:
 
 def diagnose(returncode: int, stderr: str) -> TranscodeError:
     """The error that a failed run stands for. Text that blames the input means that no retry can help."""
-    last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), "it said nothing")
+    last = last_words(stderr)
     if returncode < 0:
         return EncoderFailed(f"ffmpeg was ended by signal {-returncode}: {last}")
     if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
         return InputRejected(f"ffmpeg cannot read the file: {last}")
     return EncoderFailed(f"ffmpeg ended with {returncode}: {last}")
+
+
+def last_words(text: str) -> str:
+    """The last line of what a program said: short, and without where files lie on our machines."""
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
+    return _PATH.sub("the file", last)[:_LONGEST]
 
 
 def _says(stderr: str, phrases: Iterable[str]) -> bool:

@@ -115,17 +115,17 @@ _DECIDED: Mapping[SizedBy, str] = {
 }
 
 
-def planned_steps(plan: EncodePlan, *, threads: int = 0) -> Iterator[PlannedStep]:
+def planned_steps(plan: EncodePlan, *, threads: int = 0, max_pixels: int) -> Iterator[PlannedStep]:
     """Every run of ffmpeg that the plan takes when nothing goes wrong."""
     if plan.audio:
         whole = Chunk(ordinal=0, first_segment=0, segments=plan.total_segments)
-        yield _planned(plan, AUDIO, whole, audio_command(plan, SOURCE))
+        yield _planned(plan, AUDIO, whole, audio_command(plan, SOURCE), max_pixels)
     for chunk in plan.chunks:
         span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
-        yield _planned(plan, "chunk", chunk, chunk_command(plan, SOURCE, threads=threads, **span))
+        yield _planned(plan, "chunk", chunk, chunk_command(plan, SOURCE, threads=threads, **span), max_pixels)
 
 
-def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand) -> PlannedStep:
+def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand, max_pixels: int) -> PlannedStep:
     targets = {name: f"{{{name}}}" for name in command.targets}
     start, end = plan.grid.start(span.first_segment), plan.grid.start(span.first_segment + span.segments)
     return PlannedStep(
@@ -135,7 +135,7 @@ def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand) -
         segments=span.segments,
         start=float(start),
         duration=float(end - start),
-        command=tuple(command.argv(_BINARY, targets, progress=_PROGRESS)),
+        command=tuple(command.argv(_BINARY, targets, progress=_PROGRESS, max_pixels=max_pixels)),
     )
 
 

@@ -156,7 +156,11 @@ def varying_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction:
 def _own_slots(ticks: Sequence[int], frames_per_tick: Fraction, allowed: Fraction) -> bool:
     """Whether every frame lies as near as `allowed` (in frames) to a slot that no other frame lies nearest to."""
     numerator, denominator = frames_per_tick.as_integer_ratio()
-    positions = [(tick - ticks[0]) * numerator for tick in ticks]
-    slots = [(2 * position + denominator) // (2 * denominator) for position in positions]
-    farthest = max(abs(position - slot * denominator) for position, slot in zip(positions, slots, strict=True))
-    return farthest <= allowed * denominator and all(earlier < later for earlier, later in pairwise(slots))
+    last = -1
+    for tick in ticks:  # one by one: lists of positions and slots would be a gigabyte for a long film
+        position = (tick - ticks[0]) * numerator
+        slot = (2 * position + denominator) // (2 * denominator)
+        if slot <= last or abs(position - slot * denominator) > allowed * denominator:
+            return False
+        last = slot
+    return True

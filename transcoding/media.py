@@ -1,7 +1,9 @@
 """Facts about a source: what ffprobe's JSON and packet lists say, as values."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -12,11 +14,18 @@ from transcoding.errors import InputRejected
 from transcoding.grid import FrameGrid, constant_rate, usual_gap, varying_rate
 
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+_NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
+"""What is taken for a number: a file says what it likes, and to work out 1e999999999 would take for ever."""
+_CLOCK_TIME = re.compile(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,12})?)", re.ASCII)
 _PROGRESSIVE = frozenset({"progressive", "unknown", ""})
 _FULL_TURN = 360
 _HALF_TURN = 180
 _MOST_FRAMES_MISSING = Fraction(1, 10)
 """Share of the announced duration that may be missing before a source counts as truncated."""
+_MOST_SAMPLES_PER_SECOND = 384_000
+_MOST_CHANNELS = 64
+_MOST_COPIES = 50
+_FRAMES_NEVER_INFLATED = 100_000
 _SLACK_SECONDS = Fraction(2)
 
 
@@ -78,11 +87,13 @@ class MediaInfo:
     """What a source contains: its first real video track, its first sound track, and how many streams in all.
 
     `duration` is what the header announces for the video track, in seconds; None where the container does not say.
+    `coded` is the size of its pictures as they are decoded, before rotation and pixel aspect ratio.
     """
 
     format_name: str
     duration: Fraction | None
     streams: int
+    coded: Resolution
     video: VideoStream
     audio: AudioStream | None
 
@@ -129,7 +140,10 @@ class SourceFacts:
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
-    """Read `ffprobe -of json -show_format -show_streams`. Raises InputRejected when there is no video track in it."""
+    """Read the output of the command that asks for streams.
+
+    Raises InputRejected when there is no video track in it, or absurd sound.
+    """
     document = json.loads(text)
     streams = document.get("streams", [])
     video = next((stream for stream in streams if _is_video(stream)), None)
@@ -140,6 +154,7 @@ def parse_ffprobe(text: str) -> MediaInfo:
         format_name=document.get("format", {}).get("format_name", ""),
         duration=_track_duration(video),
         streams=len(streams),
+        coded=Resolution(width=int(video["width"]), height=int(video["height"])),
         video=_video(video),
         audio=_audio(audio) if audio else None,
     )
@@ -177,12 +192,11 @@ def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
     """The announced length of one track: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska."""
     if "duration" in stream:
         return _fraction(stream["duration"])
-    hours, _, rest = str(stream.get("tags", {}).get("DURATION", "")).partition(":")
-    minutes, _, seconds = rest.partition(":")
-    parts = [_fraction(part) for part in (hours, minutes, seconds)]
-    if any(part is None for part in parts):
+    tag = _CLOCK_TIME.fullmatch(str(stream.get("tags", {}).get("DURATION", "")))
+    if tag is None:
         return None
-    return sum((part * unit for part, unit in zip(parts, (3600, 60, 1), strict=True) if part is not None), Fraction(0))
+    hours, minutes, seconds = map(Fraction, tag.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:
@@ -200,18 +214,23 @@ def _display_size(stream: Mapping[str, Any], *, turned: bool) -> Resolution:
 
 
 def _audio(stream: Mapping[str, Any]) -> AudioStream:
+    """The sound track. Raises InputRejected for more sound than anybody records: resampling takes room for it."""
+    channels, sample_rate = int(stream.get("channels", 0)), int(stream["sample_rate"])
+    if sample_rate > _MOST_SAMPLES_PER_SECOND or channels > _MOST_CHANNELS:
+        raise InputRejected(f"the sound has {channels} channels at {sample_rate} Hz; that is more than is allowed")
     return AudioStream(
         index=stream["index"],
         codec=stream.get("codec_name", "unknown"),
-        channels=int(stream.get("channels", 0)),
-        sample_rate=int(stream["sample_rate"]),
+        channels=channels,
+        sample_rate=sample_rate,
     )
 
 
 def _fraction(text: object) -> Fraction | None:
+    number = str(text)
     try:
-        return Fraction(str(text))
-    except (ValueError, ZeroDivisionError):
+        return Fraction(number) if _NUMBER.fullmatch(number) else None
+    except ZeroDivisionError:
         return None
 
 
@@ -249,27 +268,51 @@ def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
             )
 
 
+def at_most(number: int, lines: Iterable[str]) -> Iterator[str]:
+    """Pass on lines, one for each packet. Raises InputRejected when there are more than this."""
+    for count, line in enumerate(lines):
+        if count == number:
+            raise InputRejected(f"the video track has more than {number} packets")
+        yield line
+
+
 def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:
     """Find the first shown frame, the rate and the number of frames on that rate's grid.
 
     Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
-    makes those behind it decodable. Raises InputRejected when nothing is left.
+    makes those behind it decodable. Raises InputRejected when nothing is left, or hardly anything to fill hours with.
     """
-    coded = list(packets)
-    first_key = next((packet for packet in coded if packet.key), None)
-    shown = [packet for packet in coded if first_key and not packet.discard and packet.pts >= first_key.pts]
+    first_key, times, lengths = None, array("q"), array("q")  # not lists of values: films have a million frames
+    for packet in packets:
+        if packet.key and first_key is None:
+            first_key = packet.pts
+        if not packet.discard:
+            times.append(packet.pts)
+            lengths.append(packet.duration)
+    shown = array("q", sorted(time for time in times if first_key is not None and time >= first_key))
     if not shown:
         raise InputRejected("the video track has no frame that can be decoded")
-    ticks = sorted(packet.pts for packet in shown)
-    first = ticks[0] * time_base
-    rate = constant_rate(ticks, time_base)
+    first = shown[0] * time_base
+    rate = constant_rate(shown, time_base)
     if rate is not None:
-        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(ticks))
+        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(shown))
     # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
-    gap = usual_gap(ticks)
-    end = max(packet.pts + (packet.duration or gap) for packet in shown) * time_base
-    rate = varying_rate(ticks, time_base)
-    return FrameTiming(first=first, rate=rate, constant=False, total_frames=max(1, round((end - first) * rate)))
+    gap = usual_gap(shown)
+    end = max(time + (length or gap) for time, length in zip(times, lengths, strict=True) if time >= shown[0])
+    rate = varying_rate(shown, time_base)
+    total_frames = max(1, round((end * time_base - first) * rate))
+    _refuse_inflated(len(shown), total_frames)
+    return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
+
+
+def _refuse_inflated(coded: int, total: int) -> None:
+    """Refuse a few frames that stand for hours on a fine grid: a kilobyte that would be half a day of encoding.
+
+    Slides and screen recordings, whose pictures stand long as well, stay below: even at one picture per 10 s, on the
+    coarsest grid, it takes more than five hours to get there.
+    """
+    if total > max(_FRAMES_NEVER_INFLATED, coded * _MOST_COPIES):
+        raise InputRejected(f"the video has {coded} frames, but would become {total}")
 
 
 def source_facts(media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool) -> SourceFacts:

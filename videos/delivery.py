@@ -11,7 +11,7 @@ from api.problems import Problem
 from storage.protocol import ObjectStore
 
 MAX_REDIRECT_AGE = 600
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,9 @@ class Delivery:
         if self.redirects and request.method == "GET":  # a signature is for one method
             url = self.store.url(key, self.presign_seconds, content_type)
             if url is not None:
+                shared = "public" if "public" in cache else "private"  # a signed address is as secret as the bytes
                 age = min(MAX_REDIRECT_AGE, self.presign_seconds // 2)
-                return HttpResponseRedirect(url, headers={"Cache-Control": f"public, max-age={age}"})
+                return HttpResponseRedirect(url, headers={"Cache-Control": f"{shared}, max-age={age}"})
         size = self.store.head(key).size
         start, end = _wanted(request, size)
         headers = {"Cache-Control": cache, "Accept-Ranges": "bytes", "Content-Length": str(end - start)}

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,8 @@ def runner() -> StepRunner:
 def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
     """Build the tools that a configuration describes."""
     folder = _folder(config)
+    if not config.execution.scratch_path:  # a named one is the operator's: volumes have owners of their own
+        own_folder(folder)
     scratch = scratch_of(config, os.getpid())
     scratch.mkdir(parents=True, exist_ok=True)
     store = store_from(config.storage)
@@ -42,12 +45,25 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         node=node,
         store=store,
         sources=SourceCache(store, folder / "sources", max_bytes=config.execution.source_cache_bytes),
-        ffmpeg=FfmpegRunner(config.execution),
-        ffprobe=Ffprobe(config.execution),
+        ffmpeg=FfmpegRunner(config.execution, config.limits),
+        ffprobe=Ffprobe(config.execution, config.limits),
         scratch=scratch,
         policy=job_policy(),
         draining=draining,
     )
+
+
+def own_folder(path: Path) -> Path:
+    """Make a folder that nobody else can look into. Raises PermissionError for one that is not ours alone.
+
+    Its usual place is the system's temporary folder, where anybody can put a folder, or a link to one, there first.
+    """
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(f"{path} is a link or belongs to somebody else; TRANSCODER_SCRATCH_PATH can name another")
+    path.chmod(0o700)
+    return path
 
 
 def scratch_of(config: Config, pid: int) -> Path:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Sink
 from execution.ffprobe import Ffprobe
 from tests.ffmpeg import sources
@@ -194,11 +194,11 @@ def _audio_variant(plan: EncodePlan) -> AudioVariant | None:
 
 
 def runner() -> FfmpegRunner:
-    return FfmpegRunner(ExecutionConfig())
+    return FfmpegRunner(ExecutionConfig(), LimitConfig())
 
 
 def prober() -> Ffprobe:
-    return Ffprobe(ExecutionConfig())
+    return Ffprobe(ExecutionConfig(), LimitConfig())
 
 
 def shown_numbers(path: Path, *, turned: str = "null") -> list[int]:

@@ -1,16 +1,20 @@
 """What the tools say of real files: good ones of every family, broken ones, and those that are no video at all."""
 
+import threading
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from configuration import ExecutionConfig, LimitConfig
+from execution.ffmpeg import FfmpegRunner, Stopped
+from execution.ffprobe import Ffprobe
 from tests.ffmpeg.cases import MPEG2
 from tests.ffmpeg.golden import NEVER, inspect, prober, runner
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run
-from transcoding.commands import index_command
-from transcoding.errors import InputRejected
-from transcoding.media import SourceWarning, parse_ffprobe
+from transcoding.commands import FfmpegCommand, Input, Output, index_command
+from transcoding.errors import InputRejected, ProcessStalled
+from transcoding.media import Resolution, SourceWarning, parse_ffprobe
 from transcoding.sniff import HEAD_BYTES, sniff
 
 SHORT = Card(rate=Fraction(25), frames=25)
@@ -115,3 +119,64 @@ def test_pixels_that_are_not_square_count_as_they_are_shown(tmp_path: Path) -> N
     wide = Card(rate=Fraction(25), frames=25, width=720, height=576, video_filter="setsar=64/45")
     _, facts = inspect(make(tmp_path / "source.mp4", wide, *H264, *SILENT), tmp_path)
     assert (facts.video.display.width, facts.video.display.height) == (1024, 576)
+
+
+def test_a_header_does_not_make_room_for_larger_pictures(tmp_path: Path) -> None:
+    """Pictures that shrink to nothing when shown, and pictures that grow behind the header: neither is decoded."""
+    small, large = (tmp_path / f"{name}.ts" for name in ("small", "large"))
+    for path, size in ((small, "64x64"), (large, "640x640")):
+        run(["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25", "-frames:v", "50", *H264, f"file:{path}"])
+    grown = tmp_path / "grown.ts"
+    grown.write_bytes(small.read_bytes() + large.read_bytes())
+    nothing = {"out": None}
+    decode = FfmpegCommand(
+        inputs=(Input(path=str(grown), options={"f": "mpegts"}),),
+        outputs=(Output(target="out", maps=("0:v:0",), options={"f": "null"}),),
+    )
+    bounded = FfmpegRunner(ExecutionConfig(), LimitConfig(max_pixels=64 * 64))
+    assert bounded.run(decode, nothing, stop=NEVER).frames in range(1, 51)
+    assert runner().run(decode, nothing, stop=NEVER).frames > 51
+
+
+def test_ffprobe_decodes_no_larger_pictures_either(tmp_path: Path) -> None:
+    source = make(tmp_path / "source.mp4", SHORT, *H264, *SILENT)
+    Ffprobe(ExecutionConfig(), LimitConfig(max_pixels=320 * 180)).streams(source, demuxer="mov")
+
+
+def test_pixels_that_hardly_show_count_as_they_are_coded(tmp_path: Path) -> None:
+    thin = Card(rate=Fraction(25), frames=25, width=640, height=360, video_filter="setsar=1/100")
+    media = parse_ffprobe(prober().streams(make(tmp_path / "source.mp4", thin, *H264, *SILENT), demuxer="mov"))
+    assert (media.coded, media.video.display) == (Resolution(width=640, height=360), Resolution(width=6, height=360))
+
+
+def test_what_a_header_says_at_length_is_not_asked_for(tmp_path: Path) -> None:
+    source = tmp_path / "source.mkv"
+    make(source, SHORT, *H264, *SILENT, "-metadata", f"comment={'x' * 100_000}")
+    answer = prober().streams(source, demuxer="matroska")
+    assert len(answer) < 2000
+    assert parse_ffprobe(answer).duration == 1
+
+
+def _program(path: Path, text: str) -> Ffprobe:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return Ffprobe(ExecutionConfig(ffprobe_path=str(path), stall_seconds=1), LimitConfig())
+
+
+def test_a_long_answer_is_cut_off(tmp_path: Path) -> None:
+    with pytest.raises(InputRejected, match="says too much"):
+        _program(tmp_path / "ffprobe", "exec yes").streams(tmp_path, demuxer="mov")
+
+
+def test_packets_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
+    silent = _program(tmp_path / "ffprobe", "echo 0,1,K_; exec sleep 60")
+    with pytest.raises(ProcessStalled):
+        list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=NEVER))
+
+
+def test_an_order_to_stop_is_heard_while_no_packet_comes(tmp_path: Path) -> None:
+    silent = _program(tmp_path / "ffprobe", "exec sleep 60")
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(Stopped):
+        list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=stop))

@@ -7,16 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from configuration import ExecutionConfig
+from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
-from execution.process import spawn
+from execution.process import Bounds, spawn
 from tests.ffmpeg.golden import NEVER, runner
-from transcoding.commands import FfmpegCommand, Input, Output
+from tests.ffmpeg.sources import AAC, run
+from tests.unit.transcoding.builders import a_plan, a_source, some_audio
+from transcoding.commands import FfmpegCommand, Input, Output, audio_command
 from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 
 ENDLESS = FfmpegCommand(
@@ -120,7 +123,7 @@ def _program(folder: Path, script: str) -> FfmpegRunner:
     program = folder / "ffmpeg"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=1))
+    return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=1), LimitConfig())
 
 
 def test_a_killed_ffmpeg_is_no_fault_of_the_file() -> None:
@@ -193,3 +196,29 @@ def _within(seconds: float, holds: Callable[[], bool]) -> bool:
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.02)
     return holds()
+
+
+def test_sound_far_behind_the_end_of_the_video_costs_nothing(tmp_path: Path) -> None:
+    """Silence up to it would be 3 GB and 8 s of work, for an output of a second."""
+    source = tmp_path / "source.mkv"
+    late = r"sine=duration=1,asetpts='PTS+gt(T\,0.5)*20000/TB'"
+    run(["-f", "lavfi", "-i", late, *AAC, f"file:{source}"])
+    facts = replace(a_source(frames=25), demuxer="matroska", audio=some_audio(index=0))
+    command = audio_command(a_plan(facts), str(source))
+    report = runner().run(command, {"audio": lambda _: None}, stop=NEVER)
+    assert report.seconds < 4
+
+
+def test_no_file_grows_beyond_what_a_process_may_write(tmp_path: Path) -> None:
+    bounded = FfmpegRunner(ExecutionConfig(max_output_bytes=1 << 20), LimitConfig())
+    out = tmp_path / "out.raw"
+    with pytest.raises(EncoderFailed):
+        bounded.run(_of(Fraction(400)), {"out": out}, stop=NEVER)
+    assert out.stat().st_size <= 1 << 20
+
+
+def test_a_process_has_no_processor_time_for_ever() -> None:
+    process = spawn(["sh", "-c", "while :; do :; done"], bounds=Bounds(file_bytes=1, cpu_seconds=1))
+    assert process.wait(timeout=20) == -signal.SIGKILL or process.returncode == -signal.SIGXCPU
+    assert process.stderr
+    process.stderr.close()

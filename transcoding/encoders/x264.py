@@ -5,6 +5,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from transcoding.encoders.traits import RateControl, VideoEncoder
+from transcoding.errors import InputRejected
 
 _PROFILE_INDICATION = {"main": "4D40", "high": "6400"}
 """profile_idc and constraint flags as x264 writes them; main carries constraint_set1."""
@@ -25,12 +26,15 @@ _MACROBLOCK = 16
 
 
 def h264_level(width: int, height: int, rate: Fraction, control: RateControl) -> str:
-    """The lowest level whose limits hold for this size (pixels), rate (frames per second) and peak bit rate."""
+    """The lowest level whose limits hold for this size (pixels), rate (frames per second) and peak bit rate.
+
+    Raises InputRejected when there is none.
+    """
     macroblocks = math.ceil(width / _MACROBLOCK) * math.ceil(height / _MACROBLOCK)
     for level, per_second, per_frame, bits in _LEVELS:
         if macroblocks <= per_frame and macroblocks * rate <= per_second and control.max_rate <= bits:
             return level
-    raise ValueError(f"no H.264 level allows {width}x{height} at {float(rate):.2f} frames per second")
+    raise InputRejected(f"no H.264 level allows {width}x{height} at {float(rate):.2f} frames per second")
 
 
 def h264_codecs(profile: str, level: str) -> str:

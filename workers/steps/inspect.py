@@ -17,6 +17,7 @@ from transcoding.media import (
     MediaInfo,
     Packet,
     SourceFacts,
+    at_most,
     measure_timing,
     parse_ffprobe,
     parse_packets,
@@ -33,6 +34,8 @@ from workers.tools import Tools
 INDEXED_CONTENT_TYPE = "video/x-matroska"
 _INDEX_TARGET = "indexed"
 _INDEXED_DEMUXER = "matroska"
+_MOST_GROWTH = 2
+_GROWTH_SLACK_BYTES = 64 << 20
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -102,9 +105,9 @@ def _media(copy: WorkingCopy, demuxer: str, tools: Tools) -> MediaInfo:
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
     limits = tools.config.limits
-    size = media.video.display
-    if size.width * size.height > limits.max_pixels:
-        raise InputRejected(f"a picture has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
+    for size in (media.coded, media.video.display):
+        if size.width * size.height > limits.max_pixels:
+            raise InputRejected(f"a picture has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
     if media.streams > limits.max_streams:
         raise InputRejected(f"the file has {media.streams} streams; {limits.max_streams} are allowed")
     if media.duration and media.duration > limits.max_duration_seconds:
@@ -123,15 +126,30 @@ def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepC
     """Copy the streams into a container with an index; nothing is encoded."""
     indexed = folder / "indexed.mkv"
     command = index_command(str(source), demuxer=DEMUXERS[family])
-    tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=control.moved)
+    allowed = _MOST_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
+
+    def grown(frames: int) -> None:
+        control.moved(frames)
+        refuse_growth(indexed, allowed)
+
+    tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=grown)
+    refuse_growth(indexed, allowed)
     return indexed
+
+
+def refuse_growth(copy: Path, allowed: int) -> None:
+    """Refuse a file whose copy becomes far larger than itself: packets that overlap are written once for each."""
+    if copy.exists() and copy.stat().st_size > allowed:
+        raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes")
 
 
 def _measure(copy: WorkingCopy, demuxer: str, tools: Tools, control: StepControl, *, remuxed: bool) -> SourceFacts:
     """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
     media = _media(copy, demuxer, tools)
     lines = tools.ffprobe.packets(copy.path, demuxer=demuxer, stream=media.video.index, stop=control)
-    timing = measure_timing(parse_packets(_moving(lines, control)), media.video.time_base)
+    limits = tools.config.limits
+    lines = at_most(limits.max_duration_seconds * limits.max_frame_rate, _moving(lines, control))
+    timing = measure_timing(parse_packets(lines), media.video.time_base)
     return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
 
 

@@ -80,3 +80,14 @@ def test_what_is_refused_names_the_field(body: object, field: str, part: str) ->
     faults = _faults(body)
     assert list(faults) == [field]
     assert part in " ".join(faults[field])
+
+
+def test_a_long_list_of_formats_is_not_kept() -> None:
+    assert _read({"output_format": ["mp4", "hls", "mp4"]})["output_format"] == ["hls", "mp4"]
+    assert "output_format" in _faults({"output_format": ["mp4"] * 1000})
+
+
+def test_an_answer_names_a_few_unknown_fields_only() -> None:
+    faults = _faults({f"{number}{'x' * 1000}": 1 for number in range(1000)})
+    assert len(faults) == 10
+    assert max(map(len, faults)) == 100

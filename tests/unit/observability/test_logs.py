@@ -44,3 +44,25 @@ def test_a_traceback_is_part_of_the_line() -> None:
     error = ValueError("bad luck")
     record = logging.makeLogRecord({"msg": "failed", "exc_info": (type(error), error, None)})
     assert "ValueError: bad luck" in json.loads(JsonFormatter().format(record))["exception"]
+
+
+def test_a_token_is_no_part_of_a_line() -> None:
+    """Who reads the log could watch the video."""
+    found = line(
+        "Not Found: %s", "/play/eyJ2:1x-_Y/3/master.m3u8", address="/play/secret", request="<GET /play/secret>"
+    )
+    assert found["message"] == "Not Found: /play/…/3/master.m3u8"
+    assert found["address"] == "/play/…"
+    assert "request" not in found
+
+
+def test_what_follows_a_token_stays_readable() -> None:
+    assert line('at "/play/secret"\nand on')["message"] == 'at "/play/…"\nand on'
+
+
+def test_a_token_in_a_traceback_is_hidden() -> None:
+    error = ValueError("/play/secret/1/index.m3u8")
+    record = logging.makeLogRecord({"msg": "failed", "exc_info": (type(error), error, None)})
+    found = JsonFormatter().format(record)
+    assert "secret" not in found
+    assert json.loads(found)["exception"].endswith("/play/…/1/index.m3u8")

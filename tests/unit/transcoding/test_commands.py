@@ -27,7 +27,9 @@ MUXING = "+cmaf+delay_moov+default_base_moof+skip_trailer"
 
 
 def argv(command: FfmpegCommand) -> list[str]:
-    return command.argv("ffmpeg", {name: f"pipe:{5 + n}" for n, name in enumerate(command.targets)}, progress="pipe:9")
+    return command.argv(
+        "ffmpeg", {name: f"pipe:{5 + n}" for n, name in enumerate(command.targets)}, progress="pipe:9", max_pixels=1000
+    )
 
 
 def graph(plan: EncodePlan, *, first_segment: int = 0, segments: int = 1) -> str:
@@ -58,7 +60,19 @@ def test_the_first_chunk() -> None:
     plan = plan_job(a_source(854, 480), JobRequest(), a_policy())
     assert argv(chunk_command(plan, "/s/x", first_segment=0, segments=2)) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-reinit_filter", "0", "-i", "file:/s/x"),
+        *(
+            "-f",
+            "mov",
+            "-protocol_whitelist",
+            "file,pipe",
+            "-copyts",
+            "-reinit_filter",
+            "0",
+            "-max_pixels",
+            "1250",
+            "-i",
+            "file:/s/x",
+        ),
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
@@ -82,7 +96,7 @@ def test_a_chunk_in_the_middle() -> None:
     assert argv(chunk_command(plan, "/s/x", first_segment=2, segments=2, threads=3)) == [
         *GLOBALS,
         *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-reinit_filter", "0"),
-        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", "-i", "file:/s/x"),
+        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", "-max_pixels", "1250", "-i", "file:/s/x"),
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,split=1[in0];"
@@ -140,10 +154,10 @@ def test_sound() -> None:
     plan = a_plan(a_source(rate=PAL, frames=333, first=Fraction(1, 3)))
     assert argv(audio_command(plan, "/s/x")) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-i", "file:/s/x"),
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-max_pixels", "1250", "-i", "file:/s/x"),
         "-filter_complex",
         (
-            "[0:1]asetpts=round(PTS-(1/3)/TB),aresample=48000:async=1:first_pts=0,"
+            "[0:1]asetpts=round(PTS-(1/3)/TB),atrim=end=13.320000,aresample=48000:async=1:first_pts=0,"
             "aformat=sample_fmts=fltp:channel_layouts=stereo,apad=whole_dur=13.320000,atrim=end=13.320000[audio]"
         ),
         *("-map", "[audio]", "-c:a", "aac", "-b:a", "128000"),
@@ -161,7 +175,19 @@ def test_a_silent_source_has_no_sound_to_encode() -> None:
 def test_indexing() -> None:
     assert argv(index_command("/s/x", demuxer="mpegts")) == [
         *GLOBALS,
-        *("-fflags", "+genpts", "-f", "mpegts", "-protocol_whitelist", "file,pipe", "-copyts", "-i", "file:/s/x"),
+        *(
+            "-fflags",
+            "+genpts",
+            "-f",
+            "mpegts",
+            "-protocol_whitelist",
+            "file,pipe",
+            "-copyts",
+            "-max_pixels",
+            "1250",
+            "-i",
+            "file:/s/x",
+        ),
         *("-map", "0:V:0", "-map", "0:a:0?"),
         *("-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "matroska"),
         "pipe:5",
@@ -171,23 +197,43 @@ def test_indexing() -> None:
 def test_decoding_a_sample() -> None:
     assert argv(decode_command("/s/x")) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-i", "file:/s/x", "-map", "0:v:0", "-f", "null"),
+        *(
+            "-f",
+            "mov",
+            "-protocol_whitelist",
+            "file,pipe",
+            "-max_pixels",
+            "1250",
+            "-i",
+            "file:/s/x",
+            "-map",
+            "0:v:0",
+            "-f",
+            "null",
+        ),
         "pipe:5",
     ]
 
 
-PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe"]
+PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", "-max_pixels", "1250"]
 
 
 def test_asking_for_streams() -> None:
-    assert streams_command("ffprobe", "/s/x", demuxer="avi") == [
+    assert streams_command("ffprobe", "/s/x", demuxer="avi", max_pixels=1000) == [
         *PROBE,
-        *("-show_format", "-show_streams", "-of", "json", "file:/s/x"),
+        "-show_entries",
+        (
+            "format=format_name"
+            ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,color_transfer,sample_aspect_ratio"
+            ",time_base,duration,bit_rate,channels,sample_rate"
+            ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+        ),
+        *("-of", "json", "file:/s/x"),
     ]
 
 
 def test_asking_for_packets() -> None:
-    assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2) == [
+    assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2, max_pixels=1000) == [
         *PROBE,
         *("-select_streams", "2", "-show_entries", "packet=pts,duration,size,pos,flags"),
         *("-of", "csv=p=0", "file:/s/x"),
@@ -199,4 +245,4 @@ def test_asking_for_packets() -> None:
 @pytest.mark.parametrize("path", ["-y.mp4", "a:b.mp4", "x%03d.mp4", "$(id).mp4", "a b'\".mp4", "zwei\nzeilen.mp4"])
 def test_a_name_is_one_word_and_nothing_else(path: str) -> None:
     command = FfmpegCommand(inputs=(Input(path=path),), outputs=(Output(target="out", maps=("0",)),))
-    assert argv(command) == [*GLOBALS, "-i", f"file:{path}", "-map", "0", "pipe:5"]
+    assert argv(command) == [*GLOBALS, "-max_pixels", "1250", "-i", f"file:{path}", "-map", "0", "pipe:5"]

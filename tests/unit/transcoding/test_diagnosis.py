@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.diagnosis import diagnose, is_of_a_seek
+from transcoding.diagnosis import diagnose, is_of_a_seek, last_words
 from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
 
 
@@ -46,3 +46,13 @@ def test_a_failure_is_the_file_s_or_the_machine_s(
 )
 def test_only_what_is_known_to_come_of_a_seek_is_put_down_to_it(complaint: str, *, harmless: bool) -> None:
     assert is_of_a_seek(complaint) is harmless
+
+
+def test_where_files_lie_is_nobodys_business() -> None:
+    said = "first\n[mov @ 0x5] Error opening input: file:/tmp/vodmill/steps/7/a-b.mp4: Invalid data, 3/4 of it\n\n"
+    assert last_words(said) == "[mov @ 0x5] Error opening input: the file: Invalid data, 3/4 of it"
+
+
+def test_last_words_are_short() -> None:
+    assert last_words("x" * 100_000) == "x" * 200
+    assert last_words("\n") == "it said nothing"

@@ -4,6 +4,7 @@ import pytest
 
 from transcoding.encoders import VIDEO_ENCODERS, X264, RateControl
 from transcoding.encoders.x264 import h264_codecs, h264_level
+from transcoding.errors import InputRejected
 
 USUAL = RateControl.for_bitrate(1_000_000)
 
@@ -37,7 +38,7 @@ def test_the_level_allows_the_peak_bit_rate(bitrate: int, level: str) -> None:
 
 
 def test_beyond_every_level() -> None:
-    with pytest.raises(ValueError, match="level allows 16384x16384"):
+    with pytest.raises(InputRejected, match="level allows 16384x16384"):
         h264_level(16_384, 16_384, Fraction(25), USUAL)
 
 

@@ -69,7 +69,7 @@ def test_an_old_plan_is_explained_without_what_it_did_not_say() -> None:
 
 
 def test_every_run_of_ffmpeg_is_shown_with_its_exact_arguments() -> None:
-    steps = list(planned_steps(_plan(), threads=3))
+    steps = list(planned_steps(_plan(), threads=3, max_pixels=1000))
     assert [(step.kind, step.first_segment, step.segments) for step in steps] == [
         ("audio", 0, 10),
         *(("chunk", 2 * number, 2) for number in range(5)),
@@ -110,5 +110,5 @@ def test_the_estimate_follows_the_speed() -> None:
 
 def test_times_are_exact_on_a_fractional_rate() -> None:
     facts = replace(FACTS, rate=Fraction(30000, 1001), total_frames=1200)
-    steps = [step for step in planned_steps(_plan(facts)) if step.kind == "chunk"]
+    steps = [step for step in planned_steps(_plan(facts), max_pixels=1000) if step.kind == "chunk"]
     assert steps[1].start == float(Fraction(240 * 1001, 30000))

@@ -1,3 +1,4 @@
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -12,6 +13,7 @@ from transcoding.media import (
     Packet,
     Resolution,
     SourceWarning,
+    at_most,
     measure_timing,
     parse_ffprobe,
     parse_packets,
@@ -55,6 +57,13 @@ def test_a_sound_track_without_samples_is_none() -> None:
     assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="0"))).audio is None
 
 
+@pytest.mark.parametrize("fields", [{"sample_rate": "384001"}, {"channels": 65}])
+def test_more_sound_than_anybody_records_is_rejected(fields: dict[str, object]) -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="384000", channels=64))).audio
+    with pytest.raises(InputRejected, match="more than is allowed"):
+        parse_ffprobe(ffprobe_json(a_picture(), a_sound(**fields)))
+
+
 def test_data_tracks_are_only_counted() -> None:
     media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_picture(), {"codec_type": "subtitle"}))
     assert (media.video.index, media.streams, media.audio) == (1, 3, None)
@@ -85,6 +94,7 @@ def test_rotation_turns_the_size_that_is_shown(degrees: object, rotation: int, s
         ("0:1", (720, 576)),  # unknown
         ("N/A", (720, 576)),
         ("1:0", (720, 576)),
+        ("1e999999999:1", (720, 576)),
     ],
 )
 def test_the_aspect_of_pixels_stretches_the_width(aspect: str, size: tuple[int, int]) -> None:
@@ -115,6 +125,12 @@ def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FB
         ({"duration": "10.5"}, Fraction(21, 2)),
         ({"tags": {"DURATION": "01:02:03.500000000"}}, Fraction(7447, 2)),
         ({"tags": {"DURATION": "soon"}}, None),
+        ({"tags": {"DURATION": "1e999999999:0:0"}}, None),  # these would take for ever to work out
+        ({"tags": {"DURATION": "0:0:1e-999999999"}}, None),
+        ({"tags": {"DURATION": f"{'9' * 5000}:00:00"}}, None),
+        ({"duration": "1e999999999"}, None),
+        ({"duration": f"1.{'0' * 5000}"}, None),
+        ({"duration": "1/0"}, None),
         ({"duration": "N/A"}, None),
         ({}, None),
     ],
@@ -188,6 +204,24 @@ def test_a_varying_source_lasts_to_the_end_of_its_last_frame() -> None:
 def test_a_last_frame_of_unknown_length_stays_as_long_as_most() -> None:
     timing = measure_timing(packets(0, 40, 80, 120, 400, duration=0), MILLISECOND)
     assert timing == FrameTiming(first=Fraction(0), rate=PAL, constant=False, total_frames=11)  # 0.44 s
+
+
+def test_no_more_packets_are_read_than_a_video_may_have() -> None:
+    assert list(at_most(2, ["1", "2"])) == ["1", "2"]
+    with pytest.raises(InputRejected, match="more than 2 packets"):
+        list(at_most(2, itertools.repeat("")))
+
+
+def test_four_frames_do_not_become_half_a_day() -> None:
+    """60 a second by their distance, and the third one stays for 12 hours."""
+    with pytest.raises(InputRejected, match="4 frames, but would become 2592002"):
+        measure_timing(packets(0, 17, 34, 43_200_000), MILLISECOND)
+
+
+def test_slides_may_stand_long() -> None:
+    slides = packets(*range(0, 20_000_000, 10_000), duration=10_000)
+    assert measure_timing(slides, MILLISECOND).total_frames == 100_000
+    assert measure_timing(packets(0, 17, 34, 1_600_000), MILLISECOND).total_frames in range(95_000, 97_000)
 
 
 def test_a_single_frame_stays_as_long_as_it_says() -> None:
