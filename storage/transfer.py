@@ -39,7 +39,7 @@ class Tally:
 
 
 def write_at(file: int, data: bytes, position: int) -> None:
-    """Write all of it. Raises OSError when that is not possible: a disk that is nearly full takes a part and is silent."""
+    """Write all of it, or raise OSError: a disk that is nearly full takes a part and says nothing."""
     rest = memoryview(data)
     while rest:
         written = os.pwrite(file, rest, position)

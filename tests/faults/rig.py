@@ -82,8 +82,12 @@ class SecondNode(Node):
     name = "worker-2"
 
 
-class SkewedNode(Node):
-    name = "worker-skewed"
+class NodeAhead(Node):
+    name = "worker-ahead"
+
+
+class NodeBehind(Node):
+    name = "worker-behind"
 
 
 class SecondDispatcher(Dispatcher):
@@ -355,21 +359,30 @@ class Rig(Stack):
         self.until(lambda: not service.running(), 5)
 
     @contextmanager
-    def wrong_clock(self, seconds: int) -> Iterator[None]:
-        """Run one node alone, with a clock that is so much ahead as far as Python can see."""
-        folder = self.home.folder / "wrong-clock"
-        folder.mkdir(exist_ok=True)
-        (folder / "sitecustomize.py").write_text(_CLOCK % {"seconds": seconds})
-        skewed = SkewedNode(self.home, {**self.node_environ("one"), "PYTHONPATH": str(folder)})
+    def wrong_clocks(self, seconds: int) -> Iterator[None]:
+        """Run two other nodes instead: one's clock is so much ahead, as far as Python can see, the other's behind."""
         for node in self.nodes:
             self.kill(node)
-        skewed.start()
-        skewed.wait_ready()
+        skewed = [
+            NodeAhead(self.home, self._skewed("one", seconds)),
+            NodeBehind(self.home, self._skewed("two", -seconds)),
+        ]
         try:
+            for node in skewed:
+                node.start()
+            for node in skewed:
+                node.wait_ready()
             yield
         finally:
-            _signal_session(skewed, signal.SIGKILL)
-            skewed.close()
+            for node in skewed:
+                _signal_session(node, signal.SIGKILL)
+                node.close()
+
+    def _skewed(self, name: str, seconds: int) -> Mapping[str, str]:
+        folder = self.home.folder / "wrong-clock" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "sitecustomize.py").write_text(_CLOCK % {"seconds": seconds})
+        return {**self.node_environ(name), "PYTHONPATH": str(folder)}
 
     def session(self, service: Service) -> list[int]:
         """Every process of a service that did not leave its session."""
