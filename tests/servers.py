@@ -14,10 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from embedded.home import REPOSITORY, Home
+from embedded.home import REPOSITORY, Home, read_json
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import Service
 from embedded.stack import Stack
+from execution import daemons
+from execution.daemons import Identity
 
 RUNS = REPOSITORY / ".vodmill" / "test"
 SECRET_KEY = "only-for-tests-" * 4
@@ -79,6 +81,9 @@ def servers_of_this_run() -> ServersOfThisRun:
 
 
 def _clear(home: Home) -> None:
+    for kept in map(read_json, (home.folder / "run").glob("*.json")):
+        if kept:  # nodes that no Stack knows of are there too
+            daemons.stop(Identity(kept["pid"], kept["started"]), grace_seconds=1)
     Stack(home).close()
     shutil.rmtree(home.folder, ignore_errors=True)
 

@@ -310,7 +310,7 @@ def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int) ->
     return [*_probe(binary, demuxer, max_pixels), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
 
 
-def packets_command(
+def packets_command(  # noqa: PLR0913 - a whole command, by name
     binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, parsed: bool = True
 ) -> list[str]:
     """The ffprobe command whose output `parse_packets` reads. Not `parsed`: the packets as the container has them."""

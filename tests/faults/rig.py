@@ -29,6 +29,8 @@ LEASE_SECONDS = 6
 RENEW_SECONDS = 1.5
 STALL_SECONDS = 4
 POISON = "POISON"
+POISON_ATTEMPTS = 8
+"""More than the deaths that random kills bring upon one innocent step in a row."""
 """A source that says this somewhere kills the worker that encodes it."""
 OVER = ("completed", "failed", "cancelled")
 
@@ -41,7 +43,7 @@ SETTINGS = {
     "TRANSCODER_RETRY_BASE_SECONDS": "0.5",
     "TRANSCODER_RETRY_MAX_SECONDS": "2",
     "TRANSCODER_MAX_FAILURES": "6",
-    "TRANSCODER_POISON_ATTEMPTS": "3",
+    "TRANSCODER_POISON_ATTEMPTS": str(POISON_ATTEMPTS),
     "TRANSCODER_PUBLISH_SECONDS": "0.3",
     "TRANSCODER_STALL_SECONDS": str(STALL_SECONDS),
     "TRANSCODER_DRAIN_GRACE_SECONDS": "20",
@@ -83,8 +85,12 @@ class SecondNode(Node):
     name = "worker-2"
 
 
-class SkewedNode(Node):
-    name = "worker-skewed"
+class NodeAhead(Node):
+    name = "worker-ahead"
+
+
+class NodeBehind(Node):
+    name = "worker-behind"
 
 
 class SecondDispatcher(Dispatcher):
@@ -356,21 +362,30 @@ class Rig(Stack):
         self.until(lambda: not service.running(), 5)
 
     @contextmanager
-    def wrong_clock(self, seconds: int) -> Iterator[None]:
-        """Run one node alone, with a clock that is so much ahead as far as Python can see."""
-        folder = self.home.folder / "wrong-clock"
-        folder.mkdir(exist_ok=True)
-        (folder / "sitecustomize.py").write_text(_CLOCK % {"seconds": seconds})
-        skewed = SkewedNode(self.home, {**self.node_environ("one"), "PYTHONPATH": str(folder)})
+    def wrong_clocks(self, seconds: int) -> Iterator[None]:
+        """Run two other nodes instead: one's clock is so much ahead, as far as Python can see, the other's behind."""
         for node in self.nodes:
             self.kill(node)
-        skewed.start()
-        skewed.wait_ready()
+        skewed = [
+            NodeAhead(self.home, self._skewed("one", seconds)),
+            NodeBehind(self.home, self._skewed("two", -seconds)),
+        ]
         try:
+            for node in skewed:
+                node.start()
+            for node in skewed:
+                node.wait_ready()
             yield
         finally:
-            _signal_session(skewed, signal.SIGKILL)
-            skewed.close()
+            for node in skewed:
+                _signal_session(node, signal.SIGKILL)
+                node.close()
+
+    def _skewed(self, name: str, seconds: int) -> Mapping[str, str]:
+        folder = self.home.folder / "wrong-clock" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "sitecustomize.py").write_text(_CLOCK % {"seconds": seconds})
+        return {**self.node_environ(name), "PYTHONPATH": str(folder)}
 
     def session(self, service: Service) -> list[int]:
         """Every process of a service that did not leave its session."""

@@ -5,11 +5,9 @@ from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-
 from storage.keys import video_prefix
 from tests.faults.proxy import StoreFault
-from tests.faults.rig import POISON, RENEW_SECONDS, Rig, alive
+from tests.faults.rig import POISON, POISON_ATTEMPTS, RENEW_SECONDS, Rig, alive
 from tests.ffmpeg.sources import remade
 
 CANCEL_SECONDS = RENEW_SECONDS + 5
@@ -129,16 +127,18 @@ def test_26_poison_is_put_away_and_others_are_not_harmed(rig: Rig, clip: Path, t
     jobs = [rig.submit(poison), rig.submit(clip)]
     assert rig.finished(*jobs) == [("failed", "poison"), ("completed", "")]
     attempts = Counter(attempt for (attempt,) in rig.all("SELECT attempt FROM jobs_step WHERE job_id = %s", jobs[0]))
-    assert max(attempts) == 3, "so many attempts are allowed to end in a dead worker"
+    assert max(attempts) == POISON_ATTEMPTS, "so many attempts are allowed to end in a dead worker"
 
 
-@pytest.mark.parametrize("hours", [1, -1])
-def test_23_a_worker_whose_clock_is_wrong_works_like_any_other(rig: Rig, clip: Path, hours: int) -> None:
-    with rig.wrong_clock(hours * 3600):
+def test_23_workers_whose_clocks_are_wrong_work_like_any_others(rig: Rig, clip: Path) -> None:
+    with rig.wrong_clocks(3600):
         rig.pace(3)
         job = rig.submit(clip)
+        rig.until(lambda: len(rig.running(job)) == 2, 30)
+        nodes = rig.all("SELECT DISTINCT node FROM jobs_step WHERE job_id = %s AND state = 'running'", job)
+        assert len(nodes) == 2, "both take part"
         rig.completed(job)
         steps = rig.all("SELECT attempt, failures FROM jobs_step WHERE job_id = %s", job)
         assert set(steps) == {(1, 0)}
-        skew = rig.one("SELECT min(abs(extract(epoch FROM last_seen - now()))) FROM jobs_node")
-        assert skew[0] < 60
+        seen = rig.all("SELECT last_seen > now() + interval '1 min' FROM jobs_node")
+        assert (True,) not in seen, "what a node says of itself is in the database's time"

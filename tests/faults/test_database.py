@@ -54,7 +54,7 @@ def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip
     ffmpeg = rig.ffmpegs()
     rig.pace(0)
     rig.worker_database.hang()
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS)
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS, lambda: _living(rig, ffmpeg))
     rig.worker_database.heal()
     rig.completed(job)
     failures = rig.all("SELECT failures FROM jobs_step WHERE job_id = %s", job)
@@ -68,7 +68,7 @@ def test_16_a_worker_that_waits_for_a_silent_database_gives_up_before_its_lease_
     ffmpeg = rig.ffmpegs()
     rig.pace(0)
     rig.worker_database.hang()  # the next segments are published into the void
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS)
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS, lambda: _living(rig, ffmpeg))
     rig.worker_database.heal()
     rig.completed(job)
     assert rig.step(chunk.id)[2] == 0
@@ -94,3 +94,9 @@ def test_17_every_other_commit_is_cut_off_before_its_answer(rig: Rig, clip: Path
     assert commits > 6
     steps = rig.all("SELECT kind, attempt, failures FROM jobs_step WHERE job_id = %s", job)
     assert {(attempt, failures) for _, attempt, failures in steps} == {(1, 0)}, "everything was done once"
+
+
+def _living(rig: Rig, pids: list[int]) -> str:
+    """What there is to know of processes that should be gone."""
+    found = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in pids if alive(pid)]
+    return "\n".join([*found, *(rig.log(node)[-3000:] for node in rig.nodes)])

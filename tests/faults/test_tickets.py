@@ -92,7 +92,7 @@ def test_11_redis_hangs_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path
     video = rig.inspected(blink)
     os.kill(rig.pid(rig.redis), signal.SIGSTOP)
     jobs = [accepted_at_once(rig, video) for _ in range(3)]
-    time.sleep(8)
+    time.sleep(6)
     os.kill(rig.pid(rig.redis), signal.SIGCONT)
     rig.completed(*jobs, seconds=60)
 
@@ -102,7 +102,7 @@ def test_12_redis_is_away_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Pa
     rig.kill(rig.redis)
     jobs = [accepted_at_once(rig, video)]
     uploaded = rig.upload(blink)
-    time.sleep(10)
+    time.sleep(8)
     jobs.append(accepted_at_once(rig, uploaded))
     restart_redis(rig)
     rig.completed(*jobs, seconds=60)

@@ -238,7 +238,7 @@ def test_asking_for_packets() -> None:
         *("-select_streams", "2", "-show_entries", "packet=pts,duration,size,pos,flags"),
         *("-of", "csv=p=0", "file:/s/x"),
     ]
-    unparsed = packets_command("ffprobe", "/s/x", demuxer="mov", stream=0, parsed=False)
+    unparsed = packets_command("ffprobe", "/s/x", demuxer="mov", stream=0, max_pixels=1000, parsed=False)
     assert unparsed[unparsed.index("-fflags") + 1] == "noparse"
 
 
