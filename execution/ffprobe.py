@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from execution.ffmpeg import Stopped, StopSignal
 from execution.process import Bounds, end, spawn
 from transcoding.commands import packets_command, streams_command
 from transcoding.diagnosis import last_words
-from transcoding.errors import InputRejected, ProcessStalled
+from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 
 _FACTS_SECONDS = 60
 _FACTS_BYTES = 4 << 20
@@ -40,7 +41,7 @@ class Ffprobe:
             said = complaints.decode("utf-8", "replace")
             for line in said.splitlines():
                 on_complaint(line)
-            if process.wait():
+            if _ended(process):
                 raise InputRejected(f"the file cannot be read: {last_words(said)}")
         return out.decode("utf-8", "replace")
 
@@ -59,7 +60,7 @@ class Ffprobe:
             for block in self._blocks(process, stop):
                 *lines, rest = (rest + block).split(b"\n")
                 yield from (line.decode("ascii", "replace") for line in lines)
-            if process.wait():
+            if _ended(process):
                 raise InputRejected("the file's packets cannot be read")
 
     def _blocks(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[bytes]:
@@ -91,6 +92,17 @@ class Ffprobe:
             for pipe in (process.stdout, process.stderr):
                 if pipe:
                     pipe.close()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code. Raises EncoderFailed where it was killed: that says nothing about the file.
+
+    Except by the bounds that it runs in: a file that takes that much time or space would do so again.
+    """
+    code = process.wait()
+    if code < 0 and -code not in {signal.SIGXCPU, signal.SIGXFSZ}:
+        raise EncoderFailed(f"ffprobe was ended by signal {-code}")
+    return code
 
 
 def _facts(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
