@@ -169,7 +169,9 @@ class FfmpegRunner:
                     key.data(data)
                 else:
                     selector.unregister(key.fd)
+            looked_at = time.monotonic()
             on_look()
+            watched.moved_at += time.monotonic() - looked_at  # while others were waited for, ffmpeg could not move
             watched.look_at_files()
             if stop.is_set():
                 raise Stopped

@@ -15,6 +15,7 @@ import pytest
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
+from execution.ffprobe import Ffprobe
 from execution.process import Bounds, spawn
 from tests.ffmpeg.golden import NEVER, runner
 from tests.ffmpeg.sources import AAC, run
@@ -133,6 +134,26 @@ def test_a_killed_ffmpeg_is_no_fault_of_the_file() -> None:
 
     with pytest.raises(EncoderFailed, match="signal 9"):
         runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=kill)
+
+
+def test_a_killed_ffprobe_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    shot = tmp_path / "ffprobe"
+    shot.write_text("#!/bin/sh\nkill -9 $$\n")
+    shot.chmod(0o755)
+    prober = Ffprobe(ExecutionConfig(ffprobe_path=str(shot)), LimitConfig())
+    with pytest.raises(EncoderFailed, match="signal 9"):
+        prober.streams(tmp_path / "any.mp4", demuxer="mov")
+    with pytest.raises(EncoderFailed, match="signal 9"):
+        list(prober.packets(tmp_path / "any.mp4", demuxer="mov", stream=0, stop=NEVER))
+
+
+def test_time_in_which_others_were_waited_for_is_no_stall(tmp_path: Path) -> None:
+    waits = iter([2.5])
+    hasty = FfmpegRunner(ExecutionConfig(stall_seconds=1))
+    report = hasty.run(
+        _of(Fraction(2)), {"out": lambda _: None}, stop=NEVER, on_look=lambda: time.sleep(next(waits, 0.0))
+    )
+    assert report.frames == 50
 
 
 def test_a_missing_file_is_no_fault_of_the_file() -> None:
