@@ -86,14 +86,14 @@ class DatabaseRenewal:
 class LeaseKeeper:
     """Renews a lease as long as its step moves, and orders the step to stop when it is lost or cannot be proven.
 
-    Used as a context manager around the step. `abandon` ends what the step itself waits for, when that order is given.
+    Used as a context manager around the step. `enforce` sees to what cannot wait until the step looks at its orders.
     """
 
     def __init__(
-        self, *, renewal: Renewal, control: StepControl, config: LeaseConfig, abandon: Callable[[], None]
+        self, *, renewal: Renewal, control: StepControl, config: LeaseConfig, enforce: Callable[[StopReason], None]
     ) -> None:
         self._renewal = renewal
-        self._abandon = abandon
+        self._enforce = enforce
         self._control = control
         self._config = config
         self._over = threading.Event()
@@ -128,10 +128,13 @@ class LeaseKeeper:
         """Order the step to stop when the lease was not proven for too long, and end every wait for the database."""
         while not self._over.wait(max(0.0, self._provable_seconds())):
             if self._provable_seconds() <= 0:
-                self._control.stop(StopReason.UNPROVABLE)
+                self._stop(StopReason.UNPROVABLE)
                 self._renewal.sever()
-                self._abandon()
                 return
+
+    def _stop(self, reason: StopReason) -> None:
+        self._control.stop(reason)
+        self._enforce(reason)
 
     def _renew_if_moving(self) -> bool:
         """Renew once. False: no answer. A step that stands still keeps what is left of its lease, and no more."""
@@ -147,7 +150,7 @@ class LeaseKeeper:
         self._seen_movements = movements
         self._proven_at = started
         if not kept:
-            self._control.stop(StopReason.LEASE_LOST)
+            self._stop(StopReason.LEASE_LOST)
         return True
 
     def _provable_seconds(self) -> float:

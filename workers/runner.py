@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from execution.ffmpeg import Stopped
+from execution.process import kill_children
 from jobs.claim import Claim, step_claim
 from jobs.failures import step_fail
 from jobs.leases import LeaseLost, step_release
@@ -75,9 +77,9 @@ class StepRunner:
     def _run(self, claim: Claim, control: StepControl) -> None:
         config = self._tools.config.lease
         try:
-            abandon = partial(sever, connections["default"])
+            enforce = partial(_enforce, connections["default"])
             renewal = DatabaseRenewal(claim, config)
-            with LeaseKeeper(renewal=renewal, control=control, config=config, abandon=abandon):
+            with LeaseKeeper(renewal=renewal, control=control, config=config, enforce=enforce):
                 work = settle(lambda: step_begin(claim=claim), control)
                 STEPS[claim.kind](work, self._tools, control)
         except LeaseLost:
@@ -85,13 +87,13 @@ class StepRunner:
         except Stopped:
             self._settle_stop(claim, control)
         except TranscodeError as error:
-            self._settle_failure(claim, failure_of(error))
+            self._settle_failure(claim, failure_of(error), control)
         except (DatabaseError, InterfaceError):
             # The lease runs out by itself; saying so through a database that is away could only hang.
             log.exception("database failed", extra={"event": "step_database_failed"})
         except Exception as error:
             log.exception("step broke", extra={"event": "step_broke"})
-            self._settle_failure(claim, _unforeseen(error))
+            self._settle_failure(claim, _unforeseen(error), control)
         else:
             log.info("step done", extra={"event": "step_done"})
 
@@ -101,7 +103,11 @@ class StepRunner:
         if control.reason is StopReason.DRAINING:
             self._tell(lambda: step_release(claim=claim))
 
-    def _settle_failure(self, claim: Claim, failure: Failure) -> None:
+    def _settle_failure(self, claim: Claim, failure: Failure, control: StepControl) -> None:
+        """Say what went wrong, unless the step was to stop: what is killed under way fails in all sorts of ways."""
+        if control.is_set():
+            self._settle_stop(claim, control)
+            return
         log.warning("step failed", extra={"event": "step_failed", "code": failure.code, "detail": failure.detail})
         self._tell(lambda: step_fail(claim=claim, failure=failure, retry=self._tools.config.retry))
 
@@ -113,6 +119,13 @@ class StepRunner:
             log.warning("step lost", extra={"event": "step_lost"})
         except (DatabaseError, InterfaceError):
             log.exception("database failed", extra={"event": "step_database_failed"})
+
+
+def _enforce(database: BaseDatabaseWrapper, reason: StopReason) -> None:
+    """End what a step may not have any more, while its thread may be waiting for a store or a database for minutes."""
+    kill_children()
+    if reason is StopReason.UNPROVABLE:
+        sever(database)
 
 
 def _unforeseen(error: Exception) -> Failure:

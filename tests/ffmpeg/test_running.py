@@ -149,7 +149,7 @@ def test_a_killed_ffprobe_is_no_fault_of_the_file(tmp_path: Path) -> None:
 
 def test_time_in_which_others_were_waited_for_is_no_stall(tmp_path: Path) -> None:
     waits = iter([2.5])
-    hasty = FfmpegRunner(ExecutionConfig(stall_seconds=1))
+    hasty = FfmpegRunner(ExecutionConfig(stall_seconds=1), LimitConfig())
     report = hasty.run(
         _of(Fraction(2)), {"out": lambda _: None}, stop=NEVER, on_look=lambda: time.sleep(next(waits, 0.0))
     )

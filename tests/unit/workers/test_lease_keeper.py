@@ -41,11 +41,11 @@ def keep(
     *,
     seconds: float,
     moving: bool = True,
-    abandon: Callable[[], None] = lambda: None,
+    enforce: Callable[[StopReason], None] = lambda _: None,
 ) -> float:
     """Let a step run until it must stop or the time is over. Returns how long it ran."""
     started = time.monotonic()
-    with LeaseKeeper(renewal=renewal, control=control, config=SHORT, abandon=abandon):
+    with LeaseKeeper(renewal=renewal, control=control, config=SHORT, enforce=enforce):
         while time.monotonic() - started < seconds and not control.is_set():
             if moving:
                 control._movements += 1
@@ -100,15 +100,15 @@ def test_a_short_silence_of_the_database_is_survived() -> None:
 
 def test_a_database_that_never_answers_stops_the_step_in_time_and_is_not_waited_for() -> None:
     renewal, control = FakeRenewal(), StepControl(SharedFlag())
-    abandoned = threading.Event()
+    enforced: list[StopReason] = []
 
     def wait_for_ever() -> bool:
         assert renewal.severed.wait(10)
         return away()
 
     renewal.answer = wait_for_ever
-    ran = keep(renewal, control, seconds=3, abandon=abandoned.set)
+    ran = keep(renewal, control, seconds=3, enforce=enforced.append)
     assert control.reason is StopReason.UNPROVABLE
     assert ran < SHORT.lease_seconds
-    assert abandoned.is_set(), "nor does the step itself wait any longer"
+    assert enforced == [StopReason.UNPROVABLE]
     assert renewal.closed
