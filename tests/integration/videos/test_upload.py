@@ -228,7 +228,8 @@ def test_a_client_that_declares_less_and_sends_more_is_cut_off(small: httpx.Clie
 def raw(client: httpx.Client, head: str, body: bytes = b"") -> socket.socket:
     """Begin a request byte by byte."""
     connection = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=10)
-    lines = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n{head}\r\n"
+    key = client.headers["X-API-Key"]
+    lines = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: {FORM}\r\n{head}\r\n"
     connection.sendall(lines.encode() + body)
     return connection
 
