@@ -342,7 +342,7 @@ def test_an_object_whose_row_was_written_after_all_is_kept(
     assert store.head(source_key(made[0])).size == 1000
 
 
-def test_uploads_over_plain_http_can_be_forbidden(store: ObjectStore) -> None:
+def test_uploads_over_plain_http_can_be_forbidden(store: ObjectStore, transactional_db: None) -> None:
     with serving(a_route(store, https_only=True)) as client:
         assert_problem(send(client, a_video()), 403, "https_required")
 
