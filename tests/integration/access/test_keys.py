@@ -49,11 +49,11 @@ def test_a_key_is_taken_in_either_header() -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda key: "", lambda key: key[:-1], lambda key: key[:-1] + "x", lambda key: key[:-1] + ("0" if key[-1] != "0" else "1"),
-     lambda key: "vm_000000000000" + key[15:], lambda key: key + " ", lambda key: key.upper(), lambda key: "ü" * 80],
+    [lambda key: key[:0], lambda key: key[:-1], lambda key: key[:-1] + "x", lambda key: key[:-1] + "01"[key[-1] == "0"],
+     lambda key: f"vm_000000000000{key[15:]}", lambda key: f"{key} ", str.upper, lambda key: "ü" * len(key)],
 )  # fmt: skip
 def test_what_is_not_exactly_a_key_lets_nobody_in(spoil: Callable[[str], str]) -> None:
-    answer = Client().get(JOBS, headers={"X-API-Key": spoil(a_key()).encode().decode("latin-1")})
+    answer = Client().get(JOBS, headers={"X-API-Key": spoil(a_key())})
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
@@ -142,8 +142,9 @@ def test_a_key_is_made_shown_once_used_and_revoked(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("body", "field"),
-    [({"scopes": ["admin"]}, "name"), ({"name": "x", "scopes": []}, "scopes"), ({"name": "x", "scopes": ["root"]}, "scopes.0"),
-     ({"name": "x", "scopes": ["admin"], "expires_at": "soon"}, "expires_at"), ({"name": "x", "scopes": ["admin"], "a": 1}, "a")],
+    [({"scopes": ["admin"]}, "name"), ({"name": "x", "scopes": []}, "scopes"), ({"name": "x"}, "scopes"),
+     ({"name": "x", "scopes": ["root"]}, "scopes.0"), ({"name": "x", "scopes": ["admin"], "a": 1}, "a"),
+     ({"name": "x", "scopes": ["admin"], "expires_at": "soon"}, "expires_at")],
 )  # fmt: skip
 def test_a_wrong_wish_for_a_key_names_the_field(client: Client, body: object, field: str) -> None:
     status, problem = post(client, KEYS, body)

@@ -45,7 +45,8 @@ def test_a_page_of_ours_has_the_token(person: Client) -> None:
     job = a_job(a_video(acme()))
     token = "a" * 32
     person.cookies["csrftoken"] = token
-    answer = person.post(f"/api/v1/jobs/{job.id}/cancel", headers={"X-CSRFToken": token})
+    path = f"/api/v1/jobs/{job.id}/cancel"
+    answer = person.post(path, content_type="application/json", headers={"X-CSRFToken": token})
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
 
 
