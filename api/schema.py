@@ -90,6 +90,8 @@ def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
     components["responses"] = {_component(status): _answer(about) for status, about in _WRONG.items()}
     for address, path in result.get("paths", {}).items():
         for method in _METHODS & path.keys():
+            if "multipart/form-data" in path[method].get("requestBody", {}).get("content", ()):
+                path[method]["requestBody"]["required"] = True  # drf-spectacular cannot know
             responses: dict[str, Any] = path[method]["responses"]
             for status in _expected(address, method, path[method]):
                 responses.setdefault(status, {"$ref": f"#/components/responses/{_component(status)}"})

@@ -41,7 +41,7 @@ class Operation(NamedTuple):
 
 
 def operations() -> list[Operation]:
-    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return [
         Operation(method, path, found["operationId"])
         for path, methods in schema["paths"].items()
