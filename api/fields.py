@@ -63,7 +63,11 @@ class ExternalId(serializers.CharField):
 
     def __init__(self, *, help_text: str = "") -> None:
         super().__init__(
-            required=False, max_length=LONGEST_EXTERNAL_ID, trim_whitespace=False, help_text=help_text or None
+            required=False,
+            allow_blank=True,
+            max_length=LONGEST_EXTERNAL_ID,
+            trim_whitespace=False,
+            help_text=help_text or None,
         )
 
 
