@@ -37,7 +37,7 @@ def rig(running_rig: Rig, request: pytest.FixtureRequest) -> Iterator[Rig]:
     yield running_rig
     running_rig.heal()
     if running_rig.jobs:
-        running_rig.finished(seconds=60)
+        running_rig.finished()
         invariants.check(running_rig, running_rig.jobs)
 
 
