@@ -13,16 +13,16 @@ POISON = "POISON"
 # Encodes at the pace that the file beside it says.
 _SCRIPT = """#!/bin/sh
 here=${0%%/*}
-pace=0
+pace=0 burst=0
 for word in "$@"; do
-    [ "$word" = libx264 ] && read -r pace < "$here/pace"
+    [ "$word" = libx264 ] && read -r pace burst < "$here/pace"
     case $word in file:*) [ -n "$source" ] || source=${word#file:} ;; esac
 done
 if grep -qa %(poison)s "$source"; then kill -9 $PPID; fi
 if [ "$pace" != 0 ]; then
     for word in "$@"; do
         shift
-        [ "$word" = -i ] && set -- "$@" -readrate "$pace" -readrate_initial_burst 0.04
+        [ "$word" = -i ] && set -- "$@" -readrate "$pace" -readrate_initial_burst "$burst"
         set -- "$@" "$word"
     done
 fi
@@ -42,8 +42,11 @@ class PacedFfmpeg:
         self.path.chmod(0o755)
         self.pace(0)
 
-    def pace(self, times_real_time: float) -> None:
-        """How fast encodes that begin from now on read their source; 0: as fast as it goes."""
+    def pace(self, times_real_time: float, *, burst_seconds: float = 0.04) -> None:
+        """How fast encodes that begin from now on read their source, the first seconds of each apart.
+
+        0 is as fast as it goes.
+        """
         fresh = self.path.with_name("pace.new")
-        fresh.write_text(f"{times_real_time}\n")
+        fresh.write_text(f"{times_real_time} {burst_seconds}\n")
         fresh.rename(self.path.with_name("pace"))

@@ -49,6 +49,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first eight seconds of it: two segments in one chunk."""
+    card = Card(rate=Fraction(25), frames=200, width=192, height=108)
+    return make(tmp_path_factory.mktemp("short") / "clip.mp4", card, *FAST, *AAC)
+
+
+@pytest.fixture(scope="session")
 def blink(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One second without sound: a job of two short steps."""
     card = Card(rate=Fraction(25), frames=25, width=128, height=72)

@@ -29,7 +29,7 @@ LEASE_SECONDS = 6
 RENEW_SECONDS = 1.5
 STALL_SECONDS = 4
 SLACK_SECONDS = 10
-"""What a busy machine may add to a bound that the product promises. What must be ended lasts longer than both."""
+"""What a busy machine may add to a bound that the product promises; what is killed is paced to last longer."""
 POISON_ATTEMPTS = 8
 """More than the deaths that random kills bring upon one innocent step in a row."""
 OVER = ("completed", "failed", "cancelled")
@@ -158,6 +158,10 @@ class Rig(Stack):
     def pace(self, times_real_time: float) -> None:
         """How fast encodes that begin from now on read their source; 0: as fast as it goes."""
         self.ffmpeg.pace(times_real_time)
+
+    def pace_second_segment(self) -> None:
+        """Let chunks publish their first segment at once and take a quarter of a minute for their second one."""
+        self.ffmpeg.pace(0.2, burst_seconds=5)
 
     def heal(self) -> None:
         """Undo every fault, and start what is not there."""

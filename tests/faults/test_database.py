@@ -64,7 +64,7 @@ def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip
 
 
 def test_16_a_worker_that_waits_for_a_silent_database_gives_up_before_its_lease_ends(rig: Rig, clip: Path) -> None:
-    rig.pace(1.5)
+    rig.pace(1.5)  # the encode is over before its lease is; its worker is not
     job = rig.submit(clip)
     chunk = rig.chunk_in_the_middle(job)
     ffmpeg = rig.ffmpegs()

@@ -26,10 +26,10 @@ from tests.ffmpeg.golden import shown_numbers
 
 
 @pytest.fixture
-def chunk(rig: Rig, clip: Path) -> RunningStep:
-    """A chunk in the middle of an encode that takes some seconds."""
-    rig.pace(2)
-    chunk = rig.chunk_in_the_middle(rig.submit(clip))
+def chunk(rig: Rig, short_clip: Path) -> RunningStep:
+    """A chunk in the middle of an encode, which would go on for a quarter of a minute."""
+    rig.pace_second_segment()
+    chunk = rig.chunk_in_the_middle(rig.submit(short_clip))
     rig.pace(0)  # what begins after the fault need not wait
     return chunk
 
@@ -65,7 +65,7 @@ def test_01_a_killed_child_costs_what_it_had_not_published(rig: Rig, chunk: Runn
     with closing(Player()) as player, closing(Client(rig.api.url)) as client:
         addresses = player.renditions(client.playback(video)["hls_url"])
         (picture,) = (url for name, url in addresses.items() if name != "audio")
-        assert shown_numbers(player.save(picture, tmp_path / "picture.mp4")) == list(range(400))
+        assert shown_numbers(player.save(picture, tmp_path / "picture.mp4")) == list(range(200))
 
 
 def test_02_a_killed_worker_takes_its_children_and_their_ffmpeg_along(rig: Rig, chunk: RunningStep) -> None:
@@ -120,9 +120,9 @@ def test_04_a_worker_told_to_end_hands_back_what_does_not_fit(rig: Rig, clip: Pa
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGQUIT])
-def test_05_a_second_signal_ends_a_worker_at_once(rig: Rig, clip: Path, second: signal.Signals) -> None:
-    rig.pace(1)  # what is left of a chunk fits the grace period of 20 s
-    chunk = rig.chunk_in_the_middle(rig.submit(clip))
+def test_05_a_second_signal_ends_a_worker_at_once(rig: Rig, short_clip: Path, second: signal.Signals) -> None:
+    rig.pace_second_segment()  # what is left of a chunk fits the grace period of 20 s
+    chunk = rig.chunk_in_the_middle(rig.submit(short_clip))
     node, ffmpeg = rig.node_of(chunk.pid), rig.ffmpegs_of(chunk.pid)
     everything = [rig.pid(node), *children(rig.pid(node)), *ffmpeg]
     rig.pace(0)
