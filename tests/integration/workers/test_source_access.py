@@ -15,9 +15,9 @@ from videos.selectors import run_segments
 from workers.runner import StepRunner
 from workers.tools import Tools
 
-CHUNK_SECONDS = 16
+CHUNK_SECONDS = 30
 MOST_OF_THE_SOURCE = 1.25
-TO_AND_FRO = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "25", "-b:v", "1500k")
+TO_AND_FRO = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50", "-b:v", "1500k")
 """A frame of picture, two of sound, and so on, as ffmpeg writes."""
 CAMERA = (*TO_AND_FRO, "-chunk_duration", "500000")
 """Half a second of picture, half a second of sound, as cameras and phones write."""
@@ -30,8 +30,8 @@ def a_film(folder: Path, seconds: int, *options: str) -> Path:
 
 @pytest.fixture(scope="session", params=[CAMERA, TO_AND_FRO], ids=["camera", "to_and_fro"])
 def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five chunks."""
-    return a_film(tmp_path_factory.mktemp("film"), 5 * CHUNK_SECONDS, *request.param)
+    """Two and a half minutes."""
+    return a_film(tmp_path_factory.mktemp("film"), 150, *request.param)
 
 
 @pytest.fixture(scope="session")
