@@ -120,9 +120,9 @@ def test_04_a_worker_told_to_end_hands_back_what_does_not_fit(rig: Rig, clip: Pa
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGQUIT])
-def test_05_a_second_signal_ends_a_worker_at_once(rig: Rig, short_clip: Path, second: signal.Signals) -> None:
-    rig.pace_second_segment()  # what is left of a chunk fits the grace period of 20 s
-    chunk = rig.chunk_in_the_middle(rig.submit(short_clip))
+def test_05_a_second_signal_ends_a_worker_at_once(rig: Rig, clip: Path, second: signal.Signals) -> None:
+    rig.pace(1)  # what is left of a chunk fits the grace period of 20 s
+    chunk = rig.chunk_in_the_middle(rig.submit(clip))
     node, ffmpeg = rig.node_of(chunk.pid), rig.ffmpegs_of(chunk.pid)
     everything = [rig.pid(node), *children(rig.pid(node)), *ffmpeg]
     rig.pace(0)
