@@ -43,9 +43,12 @@ def test_a_generated_client_uploads_transcodes_polls_and_lists(
     generated: Path, stack: Stack, client: Client, clip: Path
 ) -> None:
     models: Any = module("models")
-    api = module("client").AuthenticatedClient(
-        base_url=stack.api.url, token=client.api_key, httpx_args={"trust_env": False}
-    )
+    settings = {"base_url": stack.api.url, "token": client.api_key, "httpx_args": {"trust_env": False}}
+    with module("client").AuthenticatedClient(**settings) as api:
+        transcoded(models, api, clip)
+
+
+def transcoded(models: Any, api: Any, clip: Path) -> None:  # noqa: ANN401 - generated while this runs
     with clip.open("rb") as file:
         form = models.VideoUploadBody(
             video=module("types").File(payload=file, file_name="clip.mp4"), external_id="generated", metadata='{"a": 1}'
