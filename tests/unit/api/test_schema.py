@@ -28,7 +28,7 @@ def test_every_operation_may_answer_with_a_problem_and_keeps_what_it_says_itself
 
 
 def test_an_operation_is_ready_for_what_it_can_meet() -> None:
-    guarded = {"responses": {}, "security": [{"bearer": []}]}
+    guarded: dict[str, object] = {"responses": {}, "security": [{"bearer": []}]}
     assert list(responses("/a", get=guarded)) == ["304", "401", "403", "429", "503", "default"]
     filtered = {"responses": {}, "parameters": [{"in": "query", "name": "state"}]}
     assert list(responses("/a", get=filtered)) == ["422", "503", "default"]
