@@ -27,6 +27,7 @@ MOST_BODY_BYTES = 1 << 20
 def serving(app: App) -> Iterator[httpx.Client]:
     """Serve an application from a thread; the client's base address is the server's, and it has a key."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so for sockets that it made
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
