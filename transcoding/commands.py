@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
+from transcoding.decoders import WHITELIST
 from transcoding.encoders import AAC
 from transcoding.plan import AUDIO, EncodePlan, VideoRendition
 
@@ -92,12 +93,12 @@ class FfmpegCommand:
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
-    """Options that keep every decoder, also those that only probe, from making room for larger pictures than allowed.
+    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger picture than allowed.
 
     A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
     1080 lines are coded as 1088.
     """
-    return {"max_pixels": str(max_pixels + max_pixels // 4)}
+    return {"max_pixels": str(max_pixels + max_pixels // 4), "codec_whitelist": WHITELIST}
 
 
 def _words(options: Options) -> list[str]:
