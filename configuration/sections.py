@@ -104,6 +104,11 @@ class UploadConfig:
     max_upload_bytes: int = setting(
         50 * GIB, minimum=1, help="Largest video accepted; at most 10,000 times TRANSCODER_UPLOAD_PART_BYTES."
     )
+    max_concurrent_uploads: int = setting(
+        32,
+        minimum=1,
+        help="Most uploads that one API process takes at a time; each holds up to TRANSCODER_UPLOAD_PART_BYTES.",
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()

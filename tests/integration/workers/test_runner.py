@@ -16,7 +16,7 @@ from jobs.steps import step_begin
 from jobs.transitions import StepKind
 from storage.keys import generation_prefix, video_prefix
 from storage.protocol import Stored
-from tests.ffmpeg.sources import remade
+from tests.ffmpeg.sources import remade, run
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from tests.rows import expire
@@ -142,6 +142,18 @@ def test_a_file_that_turns_out_bad_later_is_rejected_and_leaves_nothing(
     assert (video.state, video.error_code) == ("rejected", "input_rejected")
     _purge(runner)
     assert objects(tools, video) == []
+
+
+def test_a_codec_that_nobody_has_a_decoder_for_is_rejected(
+    runner: StepRunner, mill: Mill, clip: Path, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures.mov"
+    run(["-i", f"file:{clip}", "-an", "-frames:v", "50", "-c:v", "png", f"file:{pictures}"])
+    job = mill.transcode(mill.upload(pictures))
+    runner.work("cpu")
+    job.refresh_from_db()
+    assert (job.state, job.error_code) == ("failed", "input_rejected")
+    assert "png is not among the codecs" in job.error_detail
 
 
 def test_a_file_cut_in_half_is_rejected(
