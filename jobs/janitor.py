@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from configuration import JanitorConfig
+from events.log import events_expire
 from jobs.endings import purge_request
 from jobs.locks import video_lock
 from jobs.models import Job, Node, Step
@@ -29,9 +30,10 @@ _EVERY_UPLOAD = "videos/"
 class Janitor:
     """A thread of the dispatcher that looks again and again; nothing waits for it and its failures harm nobody."""
 
-    def __init__(self, *, store: ObjectStore, config: JanitorConfig) -> None:
+    def __init__(self, *, store: ObjectStore, config: JanitorConfig, event_days: int) -> None:
         self._store = store
         self._config = config
+        self._event_days = event_days
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_looking, name="janitor", daemon=True)
 
@@ -45,7 +47,7 @@ class Janitor:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
-            for part in (self._uploads, self._generations, self._nodes):
+            for part in (self._uploads, self._generations, self._nodes, self._events):
                 try:
                     part()
                 except Exception:
@@ -60,6 +62,9 @@ class Janitor:
 
     def _nodes(self) -> None:
         nodes_forget(silent_seconds=self._config.forgotten_node_seconds)
+
+    def _events(self) -> None:
+        events_expire(older_than_days=self._event_days)
 
 
 def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
