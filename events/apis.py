@@ -3,20 +3,50 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from access.services import default_owner
 from api.pagination import CursorPages
-from api.problems import not_found
+from api.problems import Problem, not_found
 from api.schema import PAGE_PARAMETERS, page_of
 from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.representations import DeliveryDocument, WebhookDocument, WebhookSecretDocument
 from events.requests import WebhookChange, WebhookRequest
 from events.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
+
+_LAST_SEEN = [
+    OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen."),
+    OpenApiParameter("last_event_id", str, description="The same, for clients that cannot send headers."),
+    OpenApiParameter("types", str, description="Types of events, separated by commas; otherwise all."),
+]
+_STREAM = {(200, "text/event-stream"): OpenApiTypes.STR, 204: OpenApiResponse(description="It is over and was seen.")}
+
+
+class EventStreamApi(APIView):
+    """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
+
+    @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
+    def get(self, request: Request) -> Response:
+        """Follow everything that happens from now on, or after the last event seen."""
+        raise _not_served()
+
+
+class JobEventStreamApi(APIView):
+    """As `EventStreamApi`, for one job."""
+
+    @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """Follow a job from its beginning, or after the last event seen, to its end."""
+        raise _not_served()
+
+
+def _not_served() -> Problem:
+    return Problem(status=501, code="not_served", detail="Event streams need the ASGI application of this site.")
 
 
 class WebhookListApi(APIView):
