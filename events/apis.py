@@ -31,7 +31,7 @@ class EventStreamApi(APIView):
     """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
 
     @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
         """Follow everything that happens from now on, or after the last event seen."""
         raise _not_served()
 
@@ -40,7 +40,7 @@ class JobEventStreamApi(APIView):
     """As `EventStreamApi`, for one job."""
 
     @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
-    def get(self, request: Request, job_id: UUID) -> Response:
+    def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
         """Follow a job from its beginning, or after the last event seen, to its end."""
         raise _not_served()
 
