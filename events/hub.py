@@ -90,7 +90,8 @@ class Subscription:
         if self._behind and self._queue.empty():
             raise FellBehind
         try:
-            return await asyncio.wait_for(self._queue.get(), seconds)
+            async with asyncio.timeout(seconds):  # below Python 3.12 wait_for can swallow that its task is cancelled
+                return await self._queue.get()
         except TimeoutError:
             return None
 
