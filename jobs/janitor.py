@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from configuration import JanitorConfig
+from events.log import events_expire
 from jobs.endings import purge_request
 from jobs.locks import video_lock
 from jobs.models import Job, Node, Step
@@ -34,9 +35,10 @@ _LISTED_AT_A_TIME = 1000
 class Janitor:
     """A thread of the dispatcher that looks again and again; nothing waits for it and its failures harm nobody."""
 
-    def __init__(self, *, store: ObjectStore, config: JanitorConfig) -> None:
+    def __init__(self, *, store: ObjectStore, config: JanitorConfig, event_days: int) -> None:
         self._store = store
         self._config = config
+        self._event_days = event_days
         self._over = threading.Event()
         self._unknown: dict[UUID, float] = {}
         self._thread = threading.Thread(target=self._keep_looking, name="janitor", daemon=True)
@@ -51,7 +53,7 @@ class Janitor:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
-            for part in (self._uploads, self._sources, self._generations, self._nodes):
+            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events):
                 try:
                     part()
                 except Exception:
@@ -70,6 +72,9 @@ class Janitor:
 
     def _nodes(self) -> None:
         nodes_forget(silent_seconds=self._config.forgotten_node_seconds)
+
+    def _events(self) -> None:
+        events_expire(older_than_days=self._event_days)
 
 
 def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
