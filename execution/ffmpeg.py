@@ -109,7 +109,7 @@ class FfmpegRunner:
         self._stall_seconds = config.stall_seconds
 
     def version(self) -> str:
-        """ffmpeg's version as it names itself, e.g. 9.0.2-static; empty when it does not start."""
+        """What ffmpeg calls its version, e.g. 9.0.2-static; empty when it does not start."""
         process = spawn([self.binary, "-version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             words = process.communicate(timeout=_VERSION_SECONDS)[0].decode("utf-8", "replace").split()

@@ -55,16 +55,14 @@ class _Deadline:
 
 
 class Trials:
-    """Does trial encodes, one at a time, each for so many seconds at most. Of the main thread only, as it starts ffmpeg."""
+    """Does trial encodes, each for so many seconds at most. Of the main thread only, as it starts ffmpeg."""
 
     def __init__(self, ffmpeg: FfmpegRunner, *, seconds: float) -> None:
         self._ffmpeg = ffmpeg
         self._seconds = seconds
         self._version = ffmpeg.version()
 
-    def attempt(
-        self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None
-    ) -> Outcome:
+    def attempt(self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
         """Encode a few frames. Whatever goes wrong is the verdict's reason; `on_look` is called while it runs."""
         complaints: list[str] = []
         deadline = _Deadline(self._seconds)
