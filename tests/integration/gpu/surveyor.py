@@ -9,5 +9,5 @@ from gpu.telemetry import Patient
 
 telemetry = Patient(Nvml())
 for line in sys.stdin:
-    telemetry._seconds = float(line)  # noqa: SLF001 - patient until something hangs
+    telemetry._seconds = float(line)
     print(json.dumps(asdict(telemetry.survey())), flush=True)  # noqa: T201 - its answer
