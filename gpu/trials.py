@@ -21,6 +21,11 @@ _FAMILIES = {
 }
 _SPEAKER = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 """Which part of ffmpeg says it, with an address in memory."""
+_GIVING_UP = re.compile(
+    "Error while opening encoder|Could not open encoder|Error initializing output stream|Conversion failed"
+    "|Task finished with error|Terminating thread|Nothing was written|Error while filtering|Error opening output"
+)
+"""What ffmpeg says of every failure."""
 _LINES = 2
 _LONGEST = 300
 
@@ -94,5 +99,5 @@ class Trials:
         if timed_out:
             return f"no answer within {self._seconds:g} s"
         lines = [_SPEAKER.sub("", line).strip() for line in complaints]
-        said = list(dict.fromkeys(line for line in lines if line))[:_LINES]
+        said = list(dict.fromkeys(line for line in lines if line and not _GIVING_UP.search(line)))[:_LINES]
         return ("; ".join(said) or str(error) or type(error).__name__)[:_LONGEST]

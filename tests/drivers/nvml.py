@@ -6,22 +6,15 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-
-from tests.servers import servers_of_this_run
 
 SOURCE = Path(__file__).with_name("nvml.c")
 
 
-@cache
-def driver_folder() -> Path:
-    """The folder with the library, compiled once per run."""
-    folder = servers_of_this_run().home.folder / "drivers"
-    folder.mkdir(parents=True, exist_ok=True)
+def build(folder: Path) -> Path:
+    """Compile the library into a folder that a process can have on its LD_LIBRARY_PATH."""
     compiler = shutil.which("cc") or "cc"
-    library = folder / "libnvidia-ml.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", folder / "libnvidia-ml.so.1", SOURCE], check=True)
     return folder
 
 
@@ -55,9 +48,10 @@ class Card:
 
 
 class Driver:
-    """The script of one stub."""
+    """A built library and the script of what it says."""
 
-    def __init__(self, script: Path) -> None:
+    def __init__(self, library: Path, script: Path) -> None:
+        self._library = library
         self.script = script
         self.show()
 
@@ -70,5 +64,5 @@ class Driver:
 
     def environment(self) -> dict[str, str]:
         """What a process needs to have this driver."""
-        paths = [str(driver_folder()), os.environ.get("LD_LIBRARY_PATH", "")]
+        paths = [str(self._library), os.environ.get("LD_LIBRARY_PATH", "")]
         return {"LD_LIBRARY_PATH": ":".join(filter(None, paths)), "NVML_STUB": str(self.script)}

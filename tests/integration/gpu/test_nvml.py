@@ -50,11 +50,6 @@ def a_surveyor(environment: dict[str, str]) -> Iterator[Surveyor]:
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Driver:
-    return Driver(tmp_path / "script")
-
-
-@pytest.fixture
 def surveyor(driver: Driver) -> Iterator[Surveyor]:
     driver.show(*CARDS)
     with a_surveyor(driver.environment()) as surveyor:
