@@ -94,9 +94,14 @@ class ReporterProcess:
         self._companion = Companion([sys.executable, str(_MANAGE), "gpu_report", node])
 
     def look(self) -> None:
-        """Start it, if it does not run."""
-        if self._companion.look():
-            log.info("device reporter started", extra={"event": "gpu_reporter_started"})
+        """Start it, if it does not run; a machine that cannot start it now may be able to later."""
+        try:
+            started = self._companion.look()
+        except OSError as error:
+            log.warning("device reporter not started", extra={"event": "gpu_reporter_missing", "error": str(error)})
+        else:
+            if started:
+                log.info("device reporter started", extra={"event": "gpu_reporter_started"})
 
     def close(self) -> None:
         """End it, and forget the node's devices should it have been killed before it did."""
