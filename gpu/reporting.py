@@ -36,6 +36,7 @@ class Reporter:
         self._every = config.lease.node_heartbeat_seconds
         self._pause = config.gpu.gpu_set_aside_seconds
         self._report_at = 0.0
+        self._reasons: tuple[str, ...] = ()
 
     def run(self, stop: Event) -> None:
         """Go on until told to stop, then forget the node's devices."""
@@ -52,7 +53,14 @@ class Reporter:
         if time.monotonic() >= self._report_at:
             self._report_at = time.monotonic() + self._every
             self._inventory.refresh()
+            self._say_what_is_missing(self._inventory.survey.reasons)
             self._with_database(self._report)
+
+    def _say_what_is_missing(self, reasons: tuple[str, ...]) -> None:
+        """Once for each change: no row can tell of a device that nobody sees."""
+        if reasons != self._reasons:
+            log.warning("devices missing", extra={"event": "gpu_missing", "reasons": reasons})
+        self._reasons = reasons
 
     def _report(self) -> None:
         """Say how things are, and hear what to try again."""

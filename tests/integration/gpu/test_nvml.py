@@ -184,3 +184,17 @@ def test_a_driver_that_hangs_is_left_alone(driver: Driver, surveyor: Surveyor) -
         assert [each["device"] for each in survey["seen"]] == [each["device"] for each in first["seen"]]
         assert survey["reasons"] == ["the driver does not answer"]
         assert choose(the_candidates(survey)) is None
+
+
+def test_the_command_lists_devices_and_says_what_of_them_works(driver: Driver) -> None:
+    driver.show(Card(uuid="GPU-a", name="NVIDIA L4", used=4_000, encoder=None), Card(uuid="GPU-b", status="lost"))
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "transcoder_site.settings", **driver.environment()}
+    argv = [sys.executable, "manage.py", "gpu_list"]
+    listed = subprocess.run(argv, env=environ, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    head, first, condition, *verdicts, second, error = listed.stdout.splitlines()
+    assert head == "2 devices"
+    assert first == "0  NVIDIA L4  GPU-a  driver 570.86.10"
+    assert condition == "   12000 of 16000 MiB free, 0 % used, encoder - %, 0 sessions, 40 C"
+    assert [verdict.split(":")[0].strip() for verdict in verdicts] == ["h264_nvenc", "hevc_nvenc", "av1_nvenc"]
+    assert second == "1  Tesla T4  GPU-b  driver 570.86.10"
+    assert error == "   GPU is lost"
