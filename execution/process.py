@@ -12,6 +12,8 @@ from pathlib import Path
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
 """The death signal follows the thread that spawned, and is set by a program of util-linux, which every Debian has."""
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+_FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1"}
+"""SVT-AV1 prints past ffmpeg's log level what it is: only errors, or they would be taken for complaints."""
 _END_SECONDS = 10
 
 
@@ -54,7 +56,7 @@ def spawn(  # noqa: PLR0913 - what one process gets, by name
         stderr=stderr,
         pass_fds=pass_fds,
         start_new_session=True,
-        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | {"LC_ALL": "C.UTF-8"},
+        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
     )
 
 
