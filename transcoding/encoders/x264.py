@@ -31,6 +31,8 @@ def _options(target: EncodeTarget) -> Options:
         "bf": "3",
         "sc_threshold": "0",
         "flags": "+cgop",
+        **({"pass": str(target.pass_number), "passlogfile": target.statistics} if target.pass_number else {}),
+        **({"threads": str(target.threads)} if target.threads else {}),
     }
 
 
@@ -49,6 +51,5 @@ X264 = VideoEncoder(
     options=_options,
     level=h264_level,
     codecs=h264_codecs,
-    passes=lambda number, stats: {"pass": str(number), "passlogfile": stats},
-    threads=lambda number: {"threads": str(number)},
+    two_pass=True,
 )
