@@ -72,18 +72,20 @@ class Reporter:
             self._inventory.retry()
 
     def _attempt(self, trial: Trial) -> None:
-        verdict = self._inventory.attempt(trial, on_look=self._report_if_due)
+        """Do a trial. One that finds the device busy changes nothing; if it was due, it stays due."""
+        outcome = self._inventory.attempt(trial, on_look=self._report_if_due)
 
         def note() -> None:
             device_note_trial(
                 node=self._node,
                 uuid=trial.device.uuid,
-                encoder=verdict.encoder,
-                passed=verdict.available,
+                encoder=outcome.verdict.encoder,
+                passed=outcome.verdict.available,
                 pause_seconds=self._pause,
             )
 
-        self._with_database(note)
+        if not outcome.busy:
+            self._with_database(note)
         self._report_at = 0.0  # others wait for what was found
 
     def _with_database(self, act: Callable[[], None]) -> None:
