@@ -18,7 +18,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Goldens:
     def of(name: str) -> Golden:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            made[name] = transcode(CASES[name].make(folder), folder / "out")
+            made[name] = transcode(CASES[name].make(folder), folder / "out", codec=CASES[name].codec)
         return made[name]
 
     return of

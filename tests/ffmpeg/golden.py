@@ -79,11 +79,11 @@ class Golden:
     renditions: dict[str, Encoded]
 
 
-def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY) -> Golden:
+def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264") -> Golden:
     """Take a source through everything that the steps of a job do, chunk after chunk."""
     folder.mkdir(parents=True, exist_ok=True)
     working_copy, facts = inspect(source, folder)
-    plan = small_plan(facts, policy)
+    plan = small_plan(facts, policy, codec)
     golden = Golden(source=source, working_copy=working_copy, plan=plan, folder=folder, renditions={})
     for rendition in plan.renditions:
         golden.renditions[rendition.name] = Encoded(path=folder / f"{rendition.name}.mp4")
@@ -114,11 +114,12 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
     return source, source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
 
 
-def small_plan(facts: SourceFacts, policy: PlanPolicy) -> EncodePlan:
+def small_plan(facts: SourceFacts, policy: PlanPolicy, codec: str) -> EncodePlan:
     """A plan with two small rungs: the source's own size and half of it, where the real ladder would have one."""
     size = facts.video.display
-    plan = plan_job(facts, JobRequest(resolution=f"{size.width}x{size.height}", bitrate=400_000), policy)
-    half = plan_job(facts, JobRequest(resolution=f"{size.width // 2}x{size.height // 2}", bitrate=150_000), policy)
+    whole = JobRequest(codec=codec, resolution=f"{size.width}x{size.height}", bitrate=400_000)
+    plan = plan_job(facts, whole, policy)
+    half = plan_job(facts, replace(whole, resolution=f"{size.width // 2}x{size.height // 2}", bitrate=150_000), policy)
     return replace(plan, renditions=plan.renditions + half.renditions, groups=())
 
 
