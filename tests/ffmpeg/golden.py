@@ -14,7 +14,7 @@ from execution.ffmpeg import FfmpegRunner, Sink
 from execution.ffprobe import Ffprobe
 from tests.ffmpeg import sources
 from transcoding.boxes import read_init
-from transcoding.commands import audio_command, chunk_command, index_command
+from transcoding.commands import analysis_command, audio_command, chunk_command, index_command
 from transcoding.manifests import (
     INIT_NAME,
     AudioVariant,
@@ -114,7 +114,7 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
     return source, source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
 
 
-def small_plan(facts: SourceFacts, policy: PlanPolicy, codec: str) -> EncodePlan:
+def small_plan(facts: SourceFacts, policy: PlanPolicy, codec: str = "h264") -> EncodePlan:
     """A plan with two small rungs: the source's own size and half of it, where the real ladder would have one."""
     size = facts.video.display
     whole = JobRequest(codec=codec, resolution=f"{size.width}x{size.height}", bitrate=400_000)
@@ -133,8 +133,10 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
     def taking(name: str) -> Sink:
         return lambda data: into[name].segments.extend(cutters[name].feed(data))
 
+    source = str(golden.working_copy)
+    statistics = _analyse(golden, first_segment, segments) if golden.plan.two_pass else ""
     command = chunk_command(
-        golden.plan, str(golden.working_copy), first_segment=first_segment, segments=segments, threads=2
+        golden.plan, source, first_segment=first_segment, segments=segments, threads=2, statistics=statistics
     )
     report = runner().run(command, {name: taking(name) for name in cutters}, stop=NEVER)
     if report.stderr:
@@ -142,6 +144,21 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
     for name, cutter in cutters.items():
         cutter.finish()
         into[name].inits.append(cutter.init or b"")
+
+
+def _analyse(golden: Golden, first_segment: int, segments: int) -> str:
+    """The first of two passes; where its findings lie."""
+    statistics = str(golden.folder / f"pass-{first_segment}")
+    command = analysis_command(
+        golden.plan,
+        str(golden.working_copy),
+        first_segment=first_segment,
+        segments=segments,
+        threads=2,
+        statistics=statistics,
+    )
+    runner().run(command, dict.fromkeys(command.targets), stop=NEVER)
+    return statistics
 
 
 def encode_audio(golden: Golden) -> Encoded:

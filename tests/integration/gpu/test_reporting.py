@@ -20,6 +20,7 @@ from gpu.models import DeviceReport
 from gpu.reporting import ReporterProcess
 from gpu.selectors import NodeDevice, devices_live
 from gpu.services import device_order_trials
+from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.drivers.nvml import Card, Driver
 from workers.node import NodeKeeper
 
@@ -96,6 +97,21 @@ def test_devices_are_reported_tried_lost_and_forgotten(driver: Driver, reporter:
     reporter.close()
     assert devices_live(silence_seconds=60) == []
     assert not Path(f"/proc/{pid_of(reporter)}").exists()
+
+
+def test_what_encodes_is_available(
+    driver: Driver, reporter: ReporterProcess, monkeypatch: pytest.MonkeyPatch, servers: object, tmp_path: Path
+) -> None:
+    gpus = GpuMachine(tmp_path / "gpus", devices=1)
+    libraries = [driver.environment(), gpus.environ]
+    monkeypatch.setenv("LD_LIBRARY_PATH", ":".join(each["LD_LIBRARY_PATH"] for each in libraries))
+    monkeypatch.setenv("TRANSCODER_FFMPEG_PATH", FFMPEG)
+    driver.show(Card(uuid="GPU-0"))
+    reporter.look()
+    (device,) = wait_for(lambda devices: len(devices) == 1 and set(devices[0].verdicts) == ENCODERS)
+    assert device.proven == {"h264_nvenc"}
+    assert device.slots == 16
+    assert device.verdicts["av1_nvenc"].reason == "this ffmpeg was built without it"
 
 
 def test_a_gpu_worker_s_parent_has_its_devices_reported_until_it_ends(driver: Driver, machine: None) -> None:
