@@ -89,12 +89,13 @@ class FfmpegCommand:
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed. No picture larger than `max_pixels` allows is decoded.
+        `pipes` are the addresses of the inputs that are fed. Of files, no picture larger than `max_pixels` is decoded.
         """
         bounds = _words(decoder_bounds(max_pixels))
         words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
-            words += [*_words(source.options), *bounds, "-i", pipes.get(source.path, source.address)]
+            kept_in = [] if source.made_up else bounds
+            words += [*_words(source.options), *kept_in, "-i", pipes.get(source.path, source.address)]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
