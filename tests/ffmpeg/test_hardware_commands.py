@@ -15,6 +15,7 @@ import pytest
 
 from tests.unit.transcoding.builders import a_policy, a_source
 from transcoding.commands import FfmpegCommand, Input, Output, chunk_command, trial_command
+from transcoding.diagnosis import GpuFailure, gpu_failure
 from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 
@@ -126,6 +127,7 @@ def test_nothing_but_the_device_is_missing(encoder: VideoEncoder) -> None:
     for command, ended in zip(wanted, all_at_once(NEW, wanted), strict=True):
         assert ended.code, command
         assert ended.lacks(*NO_DRIVER[encoder.family]), (command, ended)
+        assert gpu_failure(ended.said, encoder) is GpuFailure.DEVICE_LOST, (command, ended)
         assert not ended.complains_of_options, (command, ended)
     opening = [without_device(command) for command in wanted if opens_a_device(command)]
     for command, ended in zip(opening, all_at_once(NEW, opening), strict=True):
@@ -142,6 +144,7 @@ def test_the_older_ffmpeg_misses_nothing_else_either(name: str) -> None:
     for command, ended in zip(wanted, all_at_once(OLD, wanted), strict=True):
         assert ended.code, command
         assert ended.lacks(*NO_DRIVER[encoder.family]), (command, ended)
+        assert gpu_failure(ended.said, encoder) is GpuFailure.DEVICE_LOST, (command, ended)
         assert not ended.complains_of_options, (command, ended)
 
 

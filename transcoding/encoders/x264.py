@@ -31,9 +31,14 @@ def _options(target: EncodeTarget) -> Options:
         "bf": "3",
         "sc_threshold": "0",
         "flags": "+cgop",
-        **({"pass": str(target.pass_number), "passlogfile": target.statistics} if target.pass_number else {}),
+        **(_pass(target) if target.pass_number else {}),
         **({"threads": str(target.threads)} if target.threads else {}),
     }
+
+
+def _pass(target: EncodeTarget) -> Options:
+    """Headers that do not depend on what the analysis found: init segments of all chunks are the same."""
+    return {"pass": str(target.pass_number), "passlogfile": target.statistics, "x264-params": "stitchable=1"}
 
 
 X264 = VideoEncoder(
