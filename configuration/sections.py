@@ -263,6 +263,9 @@ class WorkerConfig:
     drain_grace_seconds: float = setting(
         20.0, minimum=0, help="How long a step may go on when its node is stopped, if it will be done by then."
     )
+    worker_deaf_seconds: float = setting(
+        120.0, minimum=1, help="After how long without taking what is sent to it a worker with an idle slot is broken."
+    )
     worker_queue: str = setting("cpu", choices=("cpu", "gpu"), help="Queue this node takes steps from.")
 
     def problems(self) -> Iterator[str]:

@@ -19,6 +19,7 @@ from jobs.demand import tickets_wanted
 from jobs.failures import leases_take_back, steps_promote
 from jobs.listener import Listener
 from jobs.tickets import TicketSender
+from observability.life import LifeSign
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ class StopSignal:
 
 
 class Dispatcher:
-    def __init__(self, *, lease: LeaseConfig, retry: RetryConfig, sender: TicketSender) -> None:
+    def __init__(self, *, lease: LeaseConfig, retry: RetryConfig, sender: TicketSender, sign: LifeSign) -> None:
+        self._sign = sign
         self._lease = lease
         self._retry = retry
         self._sender = sender
@@ -72,6 +74,7 @@ class Dispatcher:
         """Act until told to stop, through restarts of the database."""
         pause = FIRST_PAUSE_SECONDS
         while not stop.requested:
+            self._sign.give()
             try:
                 self._look()
                 self._rest(stop)
@@ -82,6 +85,7 @@ class Dispatcher:
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         self.close()
+        self._sign.withdraw()
 
     def close(self) -> None:
         self._listener.close()

@@ -22,6 +22,7 @@ ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"
 APPEND_SLASH = False
 MIDDLEWARE = [
+    "transcoder_site.probes.Probes",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -2,12 +2,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.db.models.functions import Now
 
 from jobs.janitor import generations_expire, nodes_forget, uploads_abandon
 from jobs.models import Job, Node, Step
 from jobs.nodes import node_register
 from jobs.services import job_cancel
+from jobs.tickets import node_queue, ticket_send
 from storage.local import LocalStore
 from tests.rows import a_job
 
@@ -48,9 +50,13 @@ def test_an_upload_that_was_never_finished_is_thrown_away(tmp_path: Path) -> Non
     assert not list(store.list_multiparts("videos/"))
 
 
-def test_a_node_that_never_came_back_is_forgotten() -> None:
+def test_a_node_that_never_came_back_is_forgotten(redis: object) -> None:
+    ticket_send(node_queue("gone"))
     for name in ("here", "gone"):
         node_register(name=name, queues=["cpu"], slots=2, pid=1, info={})
     Node.objects.filter(name="gone").update(last_seen=Now() - timedelta(days=2))
     assert nodes_forget(silent_seconds=86_400) == 1
     assert Node.objects.get().name == "here"
+    with current_app.connection_for_write() as broker:
+        left = broker.default_channel.client.exists(node_queue("gone"))  # type: ignore[attr-defined]
+    assert not left, "what was sent to it is gone too"
