@@ -273,6 +273,40 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuConfig:
+    """Encoding on GPUs: whether, on which, and how much at a time."""
+
+    enablegpu: bool = setting(default=True, help="Encode on GPUs at all. false: the policy of every job is never.")
+    gpu_policy: str = setting(
+        "prefer",
+        choices=("prefer", "require", "never"),
+        help="Policy of jobs that name none: a GPU if one can, the CPU if not; a GPU or failure; the CPU.",
+    )
+    gpudeviceindex: int = setting(
+        -1, minimum=-1, help="The only device that GPU workers use, by its index in the GPU status. -1: the best one."
+    )
+    gpu_slots_per_device: int = setting(
+        0, minimum=0, maximum=1024, help="Encoder sessions, one a rendition, of one device. 0: by its kind."
+    )
+    gpu_system_slots: int = setting(
+        0, minimum=0, maximum=1024, help="Encoder sessions of all GeForce and TITAN cards of a machine together. 0: 8."
+    )
+    gpu_min_free_mb: int = setting(500, minimum=0, help="A device with less free memory, in MiB, gets no work.")
+    gpu_trial_seconds: float = setting(
+        20.0, minimum=1, help="How long a trial encode may take, and the driver's answer to a question."
+    )
+    gpu_set_aside_seconds: float = setting(
+        60.0, minimum=0.1, help="First pause of an encoder that failed on a device; doubles with each, up to an hour."
+    )
+    gpu_wait_seconds: float = setting(
+        300.0, minimum=0, help="How long a job that requires a GPU waits for one that can encode it."
+    )
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, parsed once when a process starts."""
 
@@ -290,6 +324,7 @@ class Config:
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    gpu: GpuConfig = field(default_factory=GpuConfig)
 
     def problems(self) -> Iterator[str]:
         """What is wrong between sections."""

@@ -31,6 +31,7 @@ _NO_FEEDS: Mapping[str, Feed] = MappingProxyType({})
 _READ_BYTES = 1 << 18
 _STDERR_KEPT = 1 << 14
 _LOOK_SECONDS = 0.2
+_VERSION_SECONDS = 10
 
 
 class Stopped(Exception):
@@ -106,6 +107,17 @@ class FfmpegRunner:
         self._max_pixels = limits.max_pixels
         self._bounds = Bounds(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
         self._stall_seconds = config.stall_seconds
+
+    def version(self) -> str:
+        """ffmpeg's version as it names itself, e.g. 9.0.2-static; empty when it does not start."""
+        process = spawn([self.binary, "-version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            words = process.communicate(timeout=_VERSION_SECONDS)[0].decode("utf-8", "replace").split()
+        except subprocess.TimeoutExpired:
+            words = []
+        finally:
+            end(process)
+        return words[2] if words[:2] == ["ffmpeg", "version"] else ""
 
     def run(  # noqa: PLR0913 - what goes in and out of one process, by name
         self,

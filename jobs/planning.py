@@ -15,9 +15,9 @@ from jobs.speeds import throughput_measured
 from jobs.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from transcoding import records
-from transcoding.encoders import VIDEO_ENCODERS
+from transcoding.encoders import cpu_encoder
 from transcoding.media import SourceFacts
-from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.plan import EncodePlan, JobRequest, plan_job, preset_of
 from videos.models import Generation, Video
 from videos.services import RenditionPlan, generation_create
 from videos.states import RenditionKind
@@ -42,9 +42,9 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
 
 def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy) -> EncodePlan:
     """Plan with chunks for the speed of the workers that will encode them. Raises what `plan_job` raises."""
-    encoder, preset = VIDEO_ENCODERS[request.codec], request.preset or policy.plan.preset
+    encoder, preset = cpu_encoder(request.video_codec), preset_of(request, policy.plan)
     measured = throughput_measured(queue=QUEUE, encoder=encoder.ffmpeg_name, preset=preset)
-    return plan_job(facts, request, policy.plan, measured=measured)
+    return plan_job(facts, request, policy.plan, encoder=encoder, measured=measured)
 
 
 def job_request(stored: dict[str, Any]) -> JobRequest:

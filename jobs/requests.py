@@ -10,7 +10,7 @@ from rest_framework import serializers
 from jobs.formats import HLS, OUTPUT_FORMATS
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.transitions import JobState
-from transcoding.encoders import VIDEO_ENCODERS, X264
+from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.ladder import parse_size
 
 SMALLEST_SIDE = 16
@@ -133,8 +133,14 @@ class TranscodeRequest(StrictSerializer):
     resolution = ResolutionField(
         required=False, help_text='"1080p" … "240p", or "1920x1080". Never larger than the source.'
     )
-    codec = OneOf(choices=list(VIDEO_ENCODERS), default="h264")
-    preset = OneOf(choices=list(X264.presets), required=False, help_text="Speed against size; the names of x264.")
+    codec = OneOf(
+        choices=list(CODEC_NAMES), default="h264", help_text="The name of an encoder, such as libx264, forces the CPU."
+    )
+    preset = OneOf(
+        choices=[*PRESETS, CPU_PRESET],
+        required=False,
+        help_text='Speed against size; the names of x264. "cpu" is the usual one, on the CPU.',
+    )
     bitrate = WholeNumber(
         min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
     )

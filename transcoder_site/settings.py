@@ -16,7 +16,7 @@ DEBUG = _site.debug
 LOGGING = logging_settings(_site.log_level)
 ALLOWED_HOSTS = list(_site.allowed_hosts)
 
-INSTALLED_APPS = ["rest_framework", "drf_spectacular", "access", "videos", "jobs", "workers"]
+INSTALLED_APPS = ["rest_framework", "drf_spectacular", "access", "gpu", "videos", "jobs", "workers"]
 
 ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"

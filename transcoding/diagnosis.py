@@ -2,8 +2,17 @@
 
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 
-from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
+from transcoding.encoders import VideoEncoder
+from transcoding.errors import (
+    DeviceBusy,
+    DeviceLost,
+    EncoderFailed,
+    EncoderRefused,
+    InputRejected,
+    TranscodeError,
+)
 
 _LONGEST = 200
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:'\"]+")
@@ -57,6 +66,38 @@ def diagnose(returncode: int, stderr: str) -> TranscodeError:
     if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
         return InputRejected(f"ffmpeg cannot read the file: {last}")
     return EncoderFailed(f"ffmpeg ended with {returncode}: {last}")
+
+
+class GpuFailure(StrEnum):
+    """What a failed run says of the device that it used."""
+
+    BUSY = "busy"
+    DEVICE_LOST = "device_lost"
+    ENCODER_REFUSED = "encoder_refused"
+
+    def error(self, stderr: str) -> EncoderFailed:
+        """The error that it stands for."""
+        kinds = {self.BUSY: DeviceBusy, self.DEVICE_LOST: DeviceLost, self.ENCODER_REFUSED: EncoderRefused}
+        return kinds[self](last_words(stderr))
+
+
+_GPU_FAILURES: tuple[tuple[GpuFailure, tuple[str, ...]], ...] = (
+    (
+        GpuFailure.BUSY,
+        (
+            "OpenEncodeSessionEx failed: out of memory (10)",
+            "OpenEncodeSessionEx failed: incompatible client key (21)",
+        ),
+    ),
+)
+"""Which words mean what; the first that is found counts."""
+
+
+def gpu_failure(stderr: str, encoder: VideoEncoder) -> GpuFailure | None:
+    """What the end of ffmpeg's output says of the device; None: it was not the device's doing."""
+    if not encoder.hardware:
+        return None
+    return next((failure for failure, phrases in _GPU_FAILURES if _says(stderr, phrases)), None)
 
 
 def last_words(text: str) -> str:

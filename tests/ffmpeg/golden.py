@@ -119,7 +119,7 @@ def small_plan(facts: SourceFacts, policy: PlanPolicy) -> EncodePlan:
     size = facts.video.display
     plan = plan_job(facts, JobRequest(resolution=f"{size.width}x{size.height}", bitrate=400_000), policy)
     half = plan_job(facts, JobRequest(resolution=f"{size.width // 2}x{size.height // 2}", bitrate=150_000), policy)
-    return replace(plan, renditions=plan.renditions + half.renditions)
+    return replace(plan, renditions=plan.renditions + half.renditions, groups=())
 
 
 def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dict[str, Encoded]) -> None:

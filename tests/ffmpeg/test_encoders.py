@@ -12,7 +12,7 @@ from tests.ffmpeg.golden import NEVER, POLICY, inspect, runner
 from tests.ffmpeg.sources import H264, SILENT, Card, make
 from transcoding.boxes import FragmentReader, read_init
 from transcoding.commands import chunk_command
-from transcoding.encoders import X264
+from transcoding.encoders import PRESETS
 from transcoding.media import Resolution, SourceFacts
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 from transcoding.segments import check_video_init
@@ -49,7 +49,7 @@ def test_every_rung_has_the_profile_and_level_that_its_playlist_says(
         check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)
 
 
-@pytest.mark.parametrize("preset", X264.presets)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_the_profile_that_its_playlist_says(preset: str, source: tuple[Path, SourceFacts]) -> None:
     path, facts = source
     plan = plan_job(facts, JobRequest(resolution="320x180", preset=preset), POLICY)

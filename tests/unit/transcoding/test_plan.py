@@ -136,7 +136,7 @@ def test_totals_of_a_plan() -> None:
         None,
         [],
         {"source": {}},
-        {"codec": 7},
+        {"encoder_name": "mjpeg"},
         {"chunks": {"0": 1}},
         {"renditions": None},
         {"source": {"rate": "25/0"}},
