@@ -307,6 +307,23 @@ class GpuConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """What Prometheus may read."""
+
+    metrics_token: str = setting("", secret=True, help="What a scraper sends as Bearer. Empty: the API shows none.")
+    metrics_port: int = setting(
+        0,
+        minimum=0,
+        maximum=65_535,
+        help="Port at which a worker node or dispatcher shows /metrics and /healthz; without a token on this machine"
+        " only. 0: none.",
+    )
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, parsed once when a process starts."""
 
@@ -324,6 +341,7 @@ class Config:
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gpu: GpuConfig = field(default_factory=GpuConfig)
 
     def problems(self) -> Iterator[str]:

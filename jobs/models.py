@@ -47,7 +47,10 @@ class Job(models.Model):
     playable_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
+        ]
         constraints = [
             models.CheckConstraint(name="jobs_job_state", condition=_one_of("state", JobState)),
             models.CheckConstraint(name="jobs_job_phase", condition=_one_of("phase", JobPhase)),

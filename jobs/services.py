@@ -23,6 +23,7 @@ from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
+from observability import metrics
 from storage.keys import video_prefix
 from videos.models import Video
 from videos.selectors import videos_of
@@ -40,6 +41,7 @@ def job_create(*, owner: Owner, video_id: UUID, request: dict[str, Any], priorit
     _refuse_rejected(video)
     job = Job.objects.create(owner=owner, video=video, request=request, priority=priority)
     event_append(job_id=job.id, type="job.queued")
+    transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
     _plan_or_inspect(job, video, policy)
     return job
 

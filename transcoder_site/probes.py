@@ -1,23 +1,31 @@
-"""/healthz and /readyz, for load balancers and orchestrators: open to everybody, and they tell nothing but yes or no.
+"""/healthz and /readyz, open to everybody as they tell nothing but yes or no, and /metrics, for who has its token.
 
-In front of everything else, since probes speak plain HTTP, name an address as their host and have no key.
+In front of everything else, since who asks speaks plain HTTP, names an address as the host and has no API key.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from http import HTTPStatus
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
+from configuration import Config
+from jobs.exposition import DatabaseMetrics
 from observability.health import Check, Health, MigrationsApplied, Watch, database_answers, overall, verdicts
+from observability.metrics import MEDIA_TYPE, exposition
+from observability.scraping import token_fits
 from storage.errors import ObjectNotFound
 from storage.wiring import store_from
 
-ALIVE, READY = "/healthz", "/readyz"
+ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 WAIT_SECONDS = 2.0
 _NO_OBJECT = "health/none"
+
+log = logging.getLogger(__name__)
 
 
 class Probes:
@@ -32,6 +40,8 @@ class Probes:
                 return HttpResponse("ok\n", content_type="text/plain")
             if request.path == READY:
                 return _readiness()
+            if request.path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
+                return _metrics() if token_fits(request.headers.get("Authorization"), token) else _no_token()
         return self._get_response(request)
 
 
@@ -41,6 +51,22 @@ def _readiness() -> HttpResponse:
     worst = overall(found)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst is Health.FAILED else HTTPStatus.OK
     return JsonResponse({"status": worst, "checks": found}, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _metrics() -> HttpResponse:
+    """What this service has counted, and what the database knows, as long as it answers."""
+    config: Config = settings.TRANSCODER
+    known = DatabaseMetrics(silence_seconds=config.lease.node_silence_seconds)
+    try:
+        shown = exposition(known)
+    except (DatabaseError, InterfaceError):
+        log.warning("metrics without the database", extra={"event": "metrics_without_database"})
+        shown = exposition()
+    return HttpResponse(shown, content_type=MEDIA_TYPE)
+
+
+def _no_token() -> HttpResponse:
+    return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
 
 
 @cache

@@ -23,6 +23,7 @@ ASGI_APPLICATION = "transcoder_site.asgi.application"
 APPEND_SLASH = False
 MIDDLEWARE = [
     "transcoder_site.probes.Probes",
+    "api.counting.CountRequests",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

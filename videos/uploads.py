@@ -22,6 +22,7 @@ from rest_framework.renderers import JSONRenderer
 from access.services import default_owner
 from api.asgi import App, Body, Receive, Scope, Send, declared_length, header, refuse, send_json
 from api.problems import Problem, internal_error, problem_of, too_large, wrong_field
+from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
 from storage.stream import IncomingObject, Lanes
@@ -39,6 +40,7 @@ FORM_BYTES = 64 * 1024
 """How much longer than its file a form may be."""
 
 TIDY_SECONDS = 20.0
+INTERNAL_ERROR = 500
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +108,14 @@ class UploadRoute:
         try:
             location, answer = await self._take(scope, body)
         except _ClientGoneError:
+            metrics.UPLOADS.add(outcome="broken off")
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
-            await refuse(scope, body, send, _problem(error))
+            problem = _problem(error)
+            metrics.UPLOADS.add(outcome="failed" if problem.status >= INTERNAL_ERROR else "refused")
+            await refuse(scope, body, send, problem)
         else:
+            metrics.UPLOADS.add(outcome="accepted")
             await send_json(send, 201, answer, {"Location": location})
 
     async def _take(self, scope: Scope, body: Body) -> tuple[str, bytes]:
@@ -183,6 +189,7 @@ class UploadRoute:
                 sha256=received.sha256,
                 then=self._on_uploaded,
             )
+            metrics.UPLOAD_BYTES.add(received.stored.size)
             return reverse("video-detail", args=[video.id]), JSONRenderer().render(video_document(video, request))
 
 

@@ -15,12 +15,14 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
 from execution.process import children
-from execution.scratch import life_folder
+from execution.scratch import life_folder, scratch_folder
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.nodes import node_busy, node_heartbeat, node_register, node_remove
 from jobs.tickets import node_queue, node_queue_forget
 from observability.life import LifeSign
+from observability.metrics import share
+from observability.scraping import scraping_port
 from workers import wiring
 from workers.hearing import Hearing, ticket_sender
 
@@ -48,12 +50,15 @@ class NodeKeeper:
         deaf_seconds = config.worker.worker_deaf_seconds
         self._hearing = Hearing(wiring.pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
         self._to_itself = ticket_sender(self._hearing)
+        self._port = scraping_port(config.metrics, fault=self._fault)
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
         """Clear away what killed workers left, announce the node and begin to say that it lives."""
         self._clear_scratch()
         self._to_itself.start()
+        if self._port:
+            self._port.start()
         self._thread.start()
 
     def _clear_scratch(self) -> None:
@@ -65,6 +70,8 @@ class NodeKeeper:
         """Take the node out of the list and stop."""
         self._over.set()
         self._thread.join()
+        if self._port:
+            self._port.close()
 
     def _keep(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
@@ -78,8 +85,11 @@ class NodeKeeper:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
                 self._hearing.excuse()
-            self._sign.give("takes no tickets any more" if self._hearing.deaf else "")
+            self._sign.give(self._fault())
         self._leave()
+
+    def _fault(self) -> str:
+        return "takes no tickets any more" if self._hearing.deaf else ""
 
     def _listen(self) -> None:
         """Have a ticket sent to this node when it has heard nothing for a while and could have."""
@@ -138,6 +148,8 @@ _keepers: list[NodeKeeper] = []
 def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker has no types
     """The worker is about to consume: from a queue of its own too."""
     instance.app.amqp.queues.select_add(node_queue(wiring.NODE))
+    if settings.TRANSCODER.metrics.metrics_port:
+        share(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
 
 
 @signals.worker_ready.connect

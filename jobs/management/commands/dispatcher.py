@@ -1,9 +1,11 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from jobs.dispatcher import StopSignal
 from jobs.wiring import dispatcher, janitor
+from observability.scraping import scraping_port
 
 
 class Command(BaseCommand):
@@ -14,5 +16,8 @@ class Command(BaseCommand):
         stop.install()
         sweeping = janitor()
         sweeping.start()
+        port = scraping_port(settings.TRANSCODER.metrics, fault=str)  # as long as it answers, it goes on
+        if port:
+            port.start()
         dispatcher().run(stop)
         sweeping.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,8 +20,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django.fixtures import Settings
 
+from configuration import RankConfig
 from embedded.home import REPOSITORY
 from embedded.servers import Redis
+from jobs.inspection import inspect_request
+from jobs.tickets import ticket_send
+from tests.rows import an_uploaded_video
 
 DEAF_SECONDS = 2
 SETTINGS = {
@@ -30,7 +37,14 @@ SETTINGS = {
 
 
 @pytest.fixture
-def worker(transactional_db: None, redis: Redis, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def worker(transactional_db: None, redis: Redis, tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     url = urlsplit(os.environ["TRANSCODER_DATABASE_URL"])
     environment = {
         **os.environ,
@@ -38,6 +52,7 @@ def worker(transactional_db: None, redis: Redis, tmp_path: Path) -> Iterator[sub
         "DJANGO_SETTINGS_MODULE": "transcoder_site.settings",
         "TRANSCODER_DATABASE_URL": urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}")),
         "TRANSCODER_SCRATCH_PATH": str(tmp_path),
+        "TRANSCODER_METRICS_PORT": str(port),
     }
     work = ["-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle"]
     process = subprocess.Popen(
@@ -58,12 +73,14 @@ def _until(done: Callable[[], bool], seconds: float = 60) -> bool:
 
 
 def test_a_worker_is_alive_as_long_as_it_takes_what_is_sent_to_it(
-    worker: subprocess.Popen[bytes], redis: Redis, tmp_path: Path, settings: Settings
+    worker: subprocess.Popen[bytes], redis: Redis, tmp_path: Path, settings: Settings, port: int
 ) -> None:
     settings.TRANSCODER = replace(
         settings.TRANSCODER, execution=replace(settings.TRANSCODER.execution, scratch_path=str(tmp_path))
     )
     assert _until(_alive), "it starts"
+    inspect_request(video=an_uploaded_video(), priority=50, rank=RankConfig())
+    ticket_send("cpu")
     time.sleep(DEAF_SECONDS + 0.5)
     assert _until(_alive), "it has answered itself"
     redis.close()
@@ -78,6 +95,17 @@ def test_a_worker_is_alive_as_long_as_it_takes_what_is_sent_to_it(
     assert _until(lambda: not _alive()), "its parent lives and nothing is done"
     with pytest.raises(CommandError, match="takes no tickets any more"):
         call_command("worker_alive")
+    assert _get(port, "/healthz") == (503, "takes no tickets any more\n")
+    status, text = _get(port, "/metrics")
+    assert status == 200
+    assert 'vodmill_steps_run_total{kind="inspect",outcome="failed",queue="cpu"} 1.0' in text, "a child counted it"
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def _alive() -> bool:
