@@ -58,14 +58,20 @@ class Body:
 
 
 async def refuse(scope: Scope, body: Body, send: Send, problem: Problem) -> None:
-    """Answer with a problem although the body may still be on its way.
+    """Answer with a problem although the body may still be on its way."""
+    await answer_early(scope, body, send, problem.status, MEDIA_TYPE, problem.body(scope["path"]), problem.headers)
+
+
+async def answer_early(  # noqa: PLR0913, PLR0917 - a request, and what is answered
+    scope: Scope, body: Body, send: Send, status: int, media_type: str, answer: bytes, headers: Mapping[str, str]
+) -> None:
+    """Answer although the body may still be on its way.
 
     Closing a socket with unread bytes in it resets the connection, and the client may lose the answer. So the answer
     goes out first, then some of the body is thrown away, then the connection is closed.
     """
-    answer = problem.body(scope["path"])
     closing = {} if body.ended else {"Connection": "close"}
-    await _start(send, problem.status, MEDIA_TYPE, answer, {**problem.headers, **closing})
+    await _start(send, status, media_type, answer, {**headers, **closing})
     await send({"type": "http.response.body", "body": answer, "more_body": True})
     if header(scope, b"expect") is None:  # a client that waits for 100 Continue has sent nothing
         await body.drain()

@@ -15,7 +15,6 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as rest
-from rest_framework.views import set_rollback
 
 from transcoding.errors import InputRejected, TranscodeError
 
@@ -87,7 +86,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     problem = problem_of(error)
     if problem is None:
         return None
-    set_rollback()
     return problem_response(problem, context["request"].path)
 
 
@@ -124,6 +122,12 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler500(request: HttpRequest) -> HttpResponse:
     return problem_response(internal_error(), request.path)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's hook for what changes something on behalf of somebody who logged in."""
+    problem = Problem(status=403, code="csrf_failed", detail=f"The CSRF check failed. {reason}".strip())
+    return problem_response(problem, request.path)
 
 
 def _itself(problem: Problem) -> Problem:

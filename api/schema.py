@@ -15,7 +15,20 @@ PAGE_PARAMETERS = [
         {"type": "integer", "minimum": 1, "maximum": CursorPages.max_page_size, "default": CursorPages.page_size},
         description="How many results a page holds.",
     ),
+    OpenApiParameter(
+        "offset",
+        {"type": "integer", "minimum": 0, "maximum": CursorPages.offset_cutoff},
+        description="How many results to leave out, for a first page. Walking on by `next` is better: it neither "
+        "repeats nor hides results while others arrive.",
+    ),
 ]
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    OpenApiParameter.HEADER,
+    description="Makes it safe to send the request again: for 24 hours the same request gets the same answer, with "
+    "`Idempotent-Replayed: true`, and another one 422. While the first is under way, 409.",
+)
 
 _PROBLEM = {
     "type": "object",

@@ -17,7 +17,6 @@ from benchmarks.bare import LADDER, one_run, run_per_rung
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
 from configuration import ExecutionConfig, LimitConfig
-from embedded.client import Client
 from embedded.home import REPOSITORY, Home
 from embedded.stack import Stack
 from execution.ffmpeg import FfmpegRunner
@@ -33,7 +32,7 @@ def main() -> int:
     folder = HOME / "files"
     folder.mkdir(parents=True, exist_ok=True)
     source = _source(folder, options.seconds)
-    with _stack() as stack, closing(Client(stack.api.url)) as client:
+    with _stack() as stack, closing(stack.client()) as client:
         ratios = list(_measure(JobsUnderTest(client, source), source, folder, options.pairs))
     _print(f"\n{_machine()}; the clip of `make run` looped to {options.seconds} s\n\n{HEADER}")
     for ratio in ratios:

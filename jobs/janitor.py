@@ -1,4 +1,4 @@
-"""Clearing away what nobody will use any more: abandoned uploads, what lost jobs made, nodes that never came back.
+"""Clearing away what nobody will use any more: uploads, what lost jobs made, nodes that are gone, old answers.
 
 Everything here may be done twice at once, and every part is bounded: what is left is found the next time.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from access.idempotency import requests_forget
 from configuration import JanitorConfig
 from jobs.endings import purge_request
 from jobs.locks import video_lock
@@ -46,7 +47,7 @@ class Janitor:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
-            for part in (self._uploads, self._generations, self._nodes):
+            for part in (self._uploads, self._generations, self._nodes, requests_forget):
                 try:
                     part()
                 except Exception:

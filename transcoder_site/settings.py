@@ -16,7 +16,18 @@ DEBUG = _site.debug
 LOGGING = logging_settings(_site.log_level)
 ALLOWED_HOSTS = list(_site.allowed_hosts)
 
-INSTALLED_APPS = ["rest_framework", "drf_spectacular", "access", "gpu", "videos", "jobs", "workers"]
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "rest_framework",
+    "drf_spectacular",
+    "access",
+    "gpu",
+    "videos",
+    "jobs",
+    "workers",
+]
 
 ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"
@@ -25,8 +36,11 @@ MIDDLEWARE = [
     "transcoder_site.probes.Probes",
     "api.counting.CountRequests",
     "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "api.conditional.ApiEtags",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -35,6 +49,11 @@ SECURE_HSTS_SECONDS = _site.hsts_seconds if _site.https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _site.trust_forwarded_proto else None
 SESSION_COOKIE_SECURE = _site.https
 CSRF_COOKIE_SECURE = _site.https
+CSRF_FAILURE_VIEW = "api.problems.csrf_failure"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "UserAttributeSimilarityValidator")
+]
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains binds hosts that are not ours
     "security.W021",  # being preloaded into browsers is the domain owner's decision
@@ -76,9 +95,11 @@ USE_I18N = False
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsing.ShallowJson"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
-    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_AUTHENTICATION_CLASSES": [  # the first one decides what a 401 says
+        "access.authentication.ApiKeyAuthentication",
+        "access.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # closed unless a view names a scope
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -87,7 +108,10 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "vodmill",
     "DESCRIPTION": "A video goes in, a ladder that every player can play comes out.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
     "ENUM_NAME_OVERRIDES": {"JobState": "jobs.representations.JOB_STATES"},  # several documents have a `state`

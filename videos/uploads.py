@@ -8,9 +8,10 @@ import asyncio
 import hashlib
 import io
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from asgiref.sync import sync_to_async
@@ -19,8 +20,21 @@ from django.db import DatabaseError, close_old_connections
 from django.urls import reverse
 from rest_framework.renderers import JSONRenderer
 
-from access.services import default_owner
-from api.asgi import App, Body, Receive, Scope, Send, declared_length, header, refuse, send_json
+from access.callers import Caller, caller_of_key, key_sent, no_caller
+from access.idempotency import (
+    HEADER,
+    RENEW_SECONDS,
+    Answer,
+    Claim,
+    claim_answer,
+    claim_or_answer,
+    claim_release,
+    claim_renew,
+    fingerprint_of,
+    key_checked,
+)
+from access.scopes import Scope as AccessScope
+from api.asgi import App, Body, Receive, Scope, Send, answer_early, declared_length, header, refuse, send_json
 from api.problems import Problem, internal_error, problem_of, too_large, wrong_field
 from observability import metrics
 from storage.keys import source_key
@@ -42,6 +56,9 @@ FORM_BYTES = 64 * 1024
 TIDY_SECONDS = 20.0
 INTERNAL_ERROR = 500
 
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
 log = logging.getLogger(__name__)
 
 
@@ -61,10 +78,50 @@ class Received:
     """A file that lies in the store and has no row yet."""
 
     video_id: UUID
-    filename: str
+    form: VideoForm
     container: str
     sha256: str
     stored: Stored
+
+
+class _Once:
+    """The Idempotency-Key of one upload, if it has one, claimed as soon as the file's name has arrived.
+
+    Two uploads are the same request when their names and declared lengths are: the rest of a body can be compared only
+    after all of it was sent again.
+    """
+
+    def __init__(self, scope: Scope, caller: Caller) -> None:
+        self._scope = scope
+        self._caller = caller
+        self._key = key_checked(header(scope, HEADER.lower().encode()))
+        self._renewed_at = 0.0
+        self.claim: Claim | None = None
+
+    async def keep(self, form: VideoForm) -> None:
+        """Claim the key when it can be, and renew the claim now and then. Raises Problem, or _DoneBeforeError."""
+        if self._key is None or form.filename is None or time.monotonic() - self._renewed_at < RENEW_SECONDS:
+            return
+        self._renewed_at = time.monotonic()
+        await _in_thread(self._claim_or_renew, form.filename)
+
+    def _claim_or_renew(self, filename: str) -> None:
+        if self.claim:
+            claim_renew(self.claim)
+            return
+        fingerprint = fingerprint_of(["POST", PATH, filename, str(declared_length(self._scope))])
+        found = claim_or_answer(owner=self._caller.owner, key=self._key or "", fingerprint=fingerprint)
+        if isinstance(found, Answer):
+            raise _DoneBeforeError(found)
+        self.claim = found
+
+    async def release(self) -> None:
+        """Let the key be used again: the upload failed. A claim that cannot be given back runs out."""
+        if self.claim:
+            try:
+                await _in_thread(claim_release, self.claim)
+            except DatabaseError as error:
+                log.warning("claim not released: %s", error, extra={"event": "claim_not_released"})
 
 
 class UploadRoute:
@@ -106,22 +163,38 @@ class UploadRoute:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive)
         try:
-            location, answer = await self._take(scope, body)
+            answer = await self._take(scope, body)
         except _ClientGoneError:
             metrics.UPLOADS.add(outcome="broken off")
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
+        except _DoneBeforeError as done:
+            before = done.answer
+            await answer_early(
+                scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
+            )
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
             problem = _problem(error)
             metrics.UPLOADS.add(outcome="failed" if problem.status >= INTERNAL_ERROR else "refused")
             await refuse(scope, body, send, problem)
         else:
             metrics.UPLOADS.add(outcome="accepted")
-            await send_json(send, 201, answer, {"Location": location})
+            await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
-    async def _take(self, scope: Scope, body: Body) -> tuple[str, bytes]:
+    async def _take(self, scope: Scope, body: Body) -> Answer:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
+        caller = await _in_thread(_caller, request)
         form = VideoForm(header(scope, b"content-type"))
+        once = _Once(scope, caller)
+        try:
+            return await self._take_file(request, body, form, caller, once)
+        except BaseException:
+            await once.release()
+            raise
+
+    async def _take_file(
+        self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, once: _Once
+    ) -> Answer:
         video_id = uuid4()
         incoming = IncomingObject(
             self._store,
@@ -131,14 +204,14 @@ class UploadRoute:
             parallel_parts=self._limits.parallel_parts,
         )
         try:
-            received = await self._receive_file(body, form, incoming, video_id)
+            received = await self._receive_file(body, form, incoming, video_id, once)
         except BaseException:
             await _abort(incoming)
             raise
         try:
-            return await sync_to_async(self._record, thread_sensitive=False)(request, received)
+            return await _in_thread(self._record, request, received, caller, once.claim)
         except BaseException:
-            if await sync_to_async(_is_unknown, thread_sensitive=False)(video_id):
+            if await _in_thread(_is_unknown, video_id):
                 await _abort(incoming)
             raise
 
@@ -155,15 +228,19 @@ class UploadRoute:
     def _too_large(self) -> Problem:
         return too_large(f"A video may have {self._limits.max_bytes} bytes.", field=FIELD)
 
-    async def _receive_file(self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID) -> Received:
+    async def _receive_file(
+        self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID, once: _Once
+    ) -> Received:
         file = _File(incoming)
         async for chunk in self._chunks(body):
-            for data in form.feed(chunk):
+            arrived = form.feed(chunk)
+            await once.keep(form)
+            for data in arrived:
                 await file.write(data)
                 if file.size > self._limits.max_bytes:
                     raise self._too_large()
         form.close()
-        return await file.finish(video_id, form.filename or "")
+        return await file.finish(video_id, form)
 
     async def _chunks(self, body: Body) -> AsyncIterator[bytes]:
         while not body.ended:
@@ -177,20 +254,27 @@ class UploadRoute:
                 raise self._too_large()
             yield message.get("body", b"")
 
-    def _record(self, request: ASGIRequest, received: Received) -> tuple[str, bytes]:
-        with _connections():
-            video = video_create(
-                video_id=received.video_id,
-                owner=default_owner(),
-                filename=received.filename,
-                size_bytes=received.stored.size,
-                etag=received.stored.etag,
-                container=received.container,
-                sha256=received.sha256,
-                then=self._on_uploaded,
-            )
-            metrics.UPLOAD_BYTES.add(received.stored.size)
-            return reverse("video-detail", args=[video.id]), JSONRenderer().render(video_document(video, request))
+    def _record(self, request: ASGIRequest, received: Received, caller: Caller, claim: Claim | None) -> Answer:
+        def recorded(video: Video) -> None:
+            self._on_uploaded(video)
+            if claim:
+                claim_answer(claim, _answer(video, request))
+
+        fields = received.form.fields
+        video = video_create(
+            video_id=received.video_id,
+            owner=caller.owner,
+            filename=received.form.filename or "",
+            size_bytes=received.stored.size,
+            etag=received.stored.etag,
+            container=received.container,
+            sha256=received.sha256,
+            external_id=fields.get("external_id", ""),
+            client_metadata=fields.get("metadata"),
+            then=recorded,
+        )
+        metrics.UPLOAD_BYTES.add(received.stored.size)
+        return _answer(video, request)
 
 
 class _File:
@@ -212,14 +296,14 @@ class _File:
         self._sha256.update(data)
         await self._incoming.write(data)  # keeps the first part, far more than the head, until it is full
 
-    async def finish(self, video_id: UUID, filename: str) -> Received:
+    async def finish(self, video_id: UUID, form: VideoForm) -> Received:
         if not self.size:
             raise wrong_field(FIELD, "the file is empty", code="empty_file")
         container = self._container or _container(self._head)
         stored = await self._incoming.finish()
         return Received(
             video_id=video_id,
-            filename=filename,
+            form=form,
             container=container,
             sha256=self._sha256.hexdigest(),
             stored=stored,
@@ -230,21 +314,46 @@ class _ClientGoneError(Exception):
     pass
 
 
-@contextmanager
-def _connections() -> Iterator[None]:
-    """Do for this thread's database connection what Django does around a request."""
-    close_old_connections()
-    try:
-        yield
-    finally:
+class _DoneBeforeError(Exception):
+    """The same request was answered before."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+async def _in_thread(function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
+    """Call something that uses the database, with what Django does to its connections around a request."""
+
+    def called() -> Result:
         close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(called, thread_sensitive=False)()
+
+
+def _caller(request: ASGIRequest) -> Caller:
+    """Who uploads. Keys only: a form with a file is what a foreign page can send along with somebody's cookies."""
+    text = key_sent(request.headers)
+    if text is None:
+        raise no_caller()
+    caller = caller_of_key(text)
+    caller.require(AccessScope.VIDEOS_WRITE)
+    return caller
+
+
+def _answer(video: Video, request: ASGIRequest) -> Answer:
+    body = JSONRenderer().render(video_document(video, request)).decode()
+    return Answer(status=201, body=body, location=reverse("video-detail", args=[video.id]))
 
 
 def _is_unknown(video_id: UUID) -> bool:
     """Whether a row that failed to be written is really not there: the answer to a COMMIT can get lost."""
     try:
-        with _connections():
-            return not Video.objects.filter(id=video_id).exists()
+        return not Video.objects.filter(id=video_id).exists()
     except DatabaseError:
         return False
 

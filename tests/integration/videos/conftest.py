@@ -17,6 +17,7 @@ from api.asgi import App, BodyLimit
 from embedded.servers import SeaweedFS
 from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
+from tests.rows import a_key
 from videos import wiring
 
 MOST_BODY_BYTES = 1 << 20
@@ -24,13 +25,15 @@ MOST_BODY_BYTES = 1 << 20
 
 @contextmanager
 def serving(app: App) -> Iterator[httpx.Client]:
-    """Serve an application from a thread; the client's base address is the server's."""
+    """Serve an application from a thread; the client's base address is the server's, and it has a key."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", trust_env=False) as client:
+            base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            headers = {"X-API-Key": a_key()}
+            with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as client:
                 yield client
         finally:
             server.should_exit = True
