@@ -3,6 +3,7 @@
 from configuration.loading import ConfigurationError, load
 from configuration.sections import (
     BrokerConfig,
+    CacheConfig,
     Config,
     DatabaseConfig,
     EncodeConfig,
@@ -13,6 +14,7 @@ from configuration.sections import (
     MetricsConfig,
     PlaybackConfig,
     RankConfig,
+    RateConfig,
     RetryConfig,
     SiteConfig,
     StorageConfig,
@@ -22,6 +24,7 @@ from configuration.sections import (
 
 __all__ = [
     "BrokerConfig",
+    "CacheConfig",
     "Config",
     "ConfigurationError",
     "DatabaseConfig",
@@ -33,6 +36,7 @@ __all__ = [
     "MetricsConfig",
     "PlaybackConfig",
     "RankConfig",
+    "RateConfig",
     "RetryConfig",
     "SiteConfig",
     "StorageConfig",

@@ -307,6 +307,37 @@ class GpuConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Redis once more, for what may be lost at any time: kept answers, and how fast clients ask."""
+
+    cache_url: str = setting(
+        "redis://127.0.0.1:6379/1", secret=True, help="redis://:password@host:port/number. Empty: do without."
+    )
+    enablecache: bool = setting(default=True, help="Keep answers; rates are kept in any case.")
+    cachettl: int = setting(300, minimum=1, help="How long an answer is kept at most, in seconds.")
+    cache_timeout_seconds: float = setting(
+        0.1, minimum=0.01, maximum=5, help="After how long a Redis that does not answer is left alone for a second."
+    )
+
+    def problems(self) -> Iterator[str]:
+        if self.cache_url and urlsplit(self.cache_url).scheme not in {"redis", "rediss"}:
+            yield "TRANSCODER_CACHE_URL must begin with redis:// or rediss://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateConfig:
+    """How many requests a minute are let through, all of them at once if a client likes. 0: any number."""
+
+    rate_read_per_minute: int = setting(6000, minimum=0, help="Requests of one API key that only read.")
+    rate_write_per_minute: int = setting(600, minimum=0, help="Requests of one API key that change something.")
+    rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one API key.")
+    rate_address_per_minute: int = setting(300, minimum=0, help="Requests from one address without a working API key.")
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsConfig:
     """What Prometheus may read."""
 
@@ -341,6 +372,8 @@ class Config:
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    rate: RateConfig = field(default_factory=RateConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gpu: GpuConfig = field(default_factory=GpuConfig)
 

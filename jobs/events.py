@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from jobs.showing import job_changed
 from jobs.transitions import JOB_ENDS
 from observability import metrics
 
@@ -13,13 +14,13 @@ _ENDS = frozenset(state.value for state in JOB_ENDS)
 _APPEND = """
 WITH counted AS (
     UPDATE jobs_job SET last_event = last_event + 1 WHERE id = %(job)s
-    RETURNING id, last_event, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age,
+    RETURNING id, owner_id, last_event, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age,
               extract(epoch FROM clock_timestamp() - started_at)::float8 AS taken
 ), appended AS (
     INSERT INTO jobs_event (job_id, seq, type, data, created_at)
     SELECT id, last_event, %(type)s, %(data)s::jsonb, clock_timestamp() FROM counted
 )
-SELECT age, taken FROM counted
+SELECT owner_id, age, taken FROM counted
 """
 
 
@@ -27,7 +28,8 @@ def event_append(*, job_id: UUID, type: str, data: Mapping[str, object] | None =
     """Record what happened to a job under the next number of its sequence; the job's row lock keeps them in order."""
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, {"job": job_id, "type": type, "data": json.dumps(data or {})})
-        age, taken = cursor.fetchone()
+        owner_id, age, taken = cursor.fetchone()
+    job_changed(job_id, owner_id)
     transaction.on_commit(partial(_count, type, age, taken))
 
 

@@ -21,6 +21,7 @@ from jobs.planning import job_plan
 from jobs.policy import JobPolicy
 from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
+from jobs.showing import video_jobs_changed
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
 from observability import metrics
@@ -137,6 +138,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     for job in open_jobs_lock(video):
         job_stop(job=job)
     steps_cancel(video=video, kind=StepKind.INSPECT)
+    video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id))
 

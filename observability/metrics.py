@@ -97,7 +97,7 @@ STORAGE_SECONDS = Spread(
 STORAGE_BYTES = Count("storage_bytes_transferred_total", "Bytes to and from the S3 store.", ("direction",))
 CACHE_HITS = Count("cache_hits_total", "Answers found in the cache.", ("kind",))
 CACHE_MISSES = Count("cache_misses_total", "Answers that had to be made.", ("kind", "reason"))
-RATE_LIMITED = Count("rate_limited_total", "Requests refused for coming too fast.", ("class", "by"))
+RATE_LIMITED = Count("rate_limited_total", "Requests refused for coming too fast.", ("rate", "by"))
 
 
 def share(folder: Path) -> None:

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from configuration import Config
+from coordination.wiring import server
 from jobs.exposition import DatabaseMetrics
 from observability.health import Check, Health, MigrationsApplied, Watch, database_answers, overall, verdicts
 from observability.metrics import MEDIA_TYPE, exposition
@@ -76,7 +77,9 @@ def _watches() -> Sequence[Watch]:
         Check(name="migrations", look=MigrationsApplied(), vital=True),
         Check(name="store", look=_store_answers, vital=False),
     )
-    return [Watch(check) for check in checks]
+    redis = server()
+    optional = (Check(name="redis", look=redis.ping, vital=False),) if redis else ()
+    return [Watch(check) for check in (*checks, *optional)]
 
 
 def _store_answers() -> None:

@@ -35,6 +35,7 @@ APPEND_SLASH = False
 MIDDLEWARE = [
     "transcoder_site.probes.Probes",
     "api.counting.CountRequests",
+    "access.rates.RateHeaders",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -100,6 +101,7 @@ REST_FRAMEWORK = {
         "access.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # closed unless a view names a scope
+    "DEFAULT_THROTTLE_CLASSES": ["access.rates.RateLimit"],
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

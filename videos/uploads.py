@@ -33,6 +33,7 @@ from access.idempotency import (
     fingerprint_of,
     key_checked,
 )
+from access.rates import upload_take
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Body, Receive, Scope, Send, answer_early, declared_length, header, refuse, send_json
 from api.problems import Problem, internal_error, problem_of, too_large, wrong_field
@@ -342,6 +343,7 @@ def _caller(request: ASGIRequest) -> Caller:
         raise no_caller()
     caller = caller_of_key(text)
     caller.require(AccessScope.VIDEOS_WRITE)
+    upload_take(caller)
     return caller
 
 

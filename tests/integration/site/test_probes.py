@@ -35,7 +35,7 @@ def test_a_process_that_answers_is_alive_whatever_its_database_does(client: Clie
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: object) -> None:
+def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: object, redis: object) -> None:
     probes._store().prepare()
     answer = client.get("/readyz")
     assert (answer.status_code, json.loads(answer.content)["status"]) == (200, "ok")
