@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--pairs N] [--seconds N]`: what vodmill costs over bare ffmpeg.
+"""`python -m benchmarks [--only encode|cache] [--pairs N] [--seconds N]`: what encoding and reading cost.
 
 The results go to docs/benchmarks.md.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from benchmarks import cached_reads
 from benchmarks.bare import LADDER, one_run, run_per_rung
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
@@ -23,6 +24,9 @@ from execution.ffmpeg import FfmpegRunner
 from transcoding.commands import FfmpegCommand, Input, Output
 
 HOME = REPOSITORY / ".vodmill" / "bench"
+READ_SECONDS = 5
+UNBOUNDED = {"TRANSCODER_RATE_READ_PER_MINUTE": "100000000", "TRANSCODER_RATE_WRITE_PER_MINUTE": "100000000"}
+"""Rates are kept, and never reached."""
 CLIP = REPOSITORY / ".vodmill" / "media" / "clip.mp4"
 
 
@@ -33,11 +37,30 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     source = _source(folder, options.seconds)
     with _stack() as stack, closing(stack.client()) as client:
-        ratios = list(_measure(JobsUnderTest(client, source), source, folder, options.pairs))
-    _print(f"\n{_machine()}; the clip of `make run` looped to {options.seconds} s\n\n{HEADER}")
-    for ratio in ratios:
-        _print(ratio.line())
+        jobs = JobsUnderTest(client, source)
+        ratios = list(_measure(jobs, source, folder, options.pairs)) if options.only != "cache" else []
+        loads = list(_measure_reads(stack, jobs.last, client.api_key)) if options.only != "encode" else []
+    _print(f"\n{_machine()}; the clip of `make run` looped to {options.seconds} s")
+    for header, rows in ((HEADER, ratios), (cached_reads.HEADER, loads)):
+        if rows:
+            _print("\n".join(["", header, *(row.line() for row in rows)]))
     return 0
+
+
+def _measure_reads(stack: Stack, job: str, key: str) -> Iterator[cached_reads.Load]:
+    """Both APIs in turn, twice each, so that drift of the machine shows."""
+    uncached = cached_reads.uncached(stack)
+    try:
+        for what, path in {
+            "job": f"/api/v1/jobs/{job}",
+            "outputs": f"/api/v1/jobs/{job}/outputs",
+            "jobs": "/api/v1/jobs",
+        }.items():
+            for api, how in ((uncached, "anew"), (stack.api, "kept")) * 2:
+                yield cached_reads.measure(api, f"{what}, {how}", path, key=key, seconds=READ_SECONDS)
+                _print(f"{what} {how} measured")
+    finally:
+        uncached.close()
 
 
 def _measure(jobs: JobsUnderTest, source: Path, folder: Path, pairs: int) -> Iterator[Ratio]:
@@ -83,7 +106,7 @@ def _source(folder: Path, seconds: int) -> Path:
 
 @contextmanager
 def _stack() -> Iterator[Stack]:
-    stack = Stack(Home(HOME))
+    stack = Stack(Home(HOME), environ={**os.environ, **UNBOUNDED})
     try:
         stack.start(_print)
         yield stack
@@ -98,6 +121,7 @@ def _machine() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=("encode", "cache"))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=60)
     return parser.parse_args()

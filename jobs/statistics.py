@@ -1,6 +1,6 @@
 """How the platform does as a whole, from the rows; in the database's own time and by queries that indexes serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -87,3 +87,63 @@ def node_healths(*, silence_seconds: float) -> list[NodeHealth]:
             )
             for name, state, queues, slots, busy, silent in cursor.fetchall()
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentJobs:
+    """Jobs that ended in the last so many seconds; speed in seconds of video per second, None without any."""
+
+    window_seconds: int
+    completed: int
+    failed: int
+    cancelled: int
+    mean_speed: float | None
+    mean_seconds: float | None
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the jobs that succeeded among those that were not cancelled; None where there were none."""
+        ended = self.completed + self.failed
+        return self.completed / ended if ended else None
+
+
+_RECENT = """
+SELECT count(*) FILTER (WHERE state = 'completed'), count(*) FILTER (WHERE state = 'failed'),
+       count(*) FILTER (WHERE state = 'cancelled'),
+       avg((metadata->>'processing_speed')::float8) FILTER (WHERE state = 'completed'),
+       avg((metadata->>'processing_time_seconds')::float8) FILTER (WHERE state = 'completed')
+FROM jobs_job WHERE finished_at > clock_timestamp() - %(seconds)s * interval '1 second'
+"""
+
+
+def recent_jobs(*, window_seconds: int) -> RecentJobs:
+    """How the jobs that ended lately did."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECENT, {"seconds": window_seconds})
+        completed, failed, cancelled, speed, seconds = cursor.fetchone()
+    return RecentJobs(
+        window_seconds=window_seconds,
+        completed=completed,
+        failed=failed,
+        cancelled=cancelled,
+        mean_speed=speed,
+        mean_seconds=seconds,
+    )
+
+
+_STORED = """
+SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video WHERE state <> 'deleted'),
+       (SELECT coalesce(sum(coalesce(rendition.size_bytes, 0) + coalesce(rendition.mp4_size, 0)), 0)::bigint
+        FROM videos_rendition rendition
+        JOIN videos_generation generation ON generation.id = rendition.generation_id
+        JOIN videos_video video ON video.id = generation.video_id
+        WHERE generation.state = 'complete' AND video.state <> 'deleted')
+"""
+
+
+def stored_bytes() -> Mapping[str, int]:
+    """Bytes of all sources, and of what was made of them and proven; what is under way is not counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STORED)
+        sources, outputs = cursor.fetchone()
+    return {"sources_bytes": sources, "outputs_bytes": outputs, "total_bytes": sources + outputs}

@@ -4,8 +4,7 @@ In front of everything else, since who asks speaks plain HTTP, names an address 
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from http import HTTPStatus
 
 from django.conf import settings
@@ -14,17 +13,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from configuration import Config
-from coordination.wiring import server
 from jobs.exposition import DatabaseMetrics
-from observability.health import Check, Health, MigrationsApplied, Watch, database_answers, overall, verdicts
+from jobs.health import WAIT_SECONDS, watches
+from observability.health import Health, overall, verdicts
 from observability.metrics import MEDIA_TYPE, exposition
 from observability.scraping import token_fits
-from storage.errors import ObjectNotFound
-from storage.wiring import store_from
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
-WAIT_SECONDS = 2.0
-_NO_OBJECT = "health/none"
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +43,7 @@ class Probes:
 
 def _readiness() -> HttpResponse:
     """Whether requests can be answered: by the database. Without the others the API works, if less well."""
-    found = verdicts(_watches(), wait_seconds=WAIT_SECONDS)
+    found = verdicts(watches(), wait_seconds=WAIT_SECONDS)
     worst = overall(found)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst is Health.FAILED else HTTPStatus.OK
     return JsonResponse({"status": worst, "checks": found}, status=status, headers={"Cache-Control": "no-store"})
@@ -68,26 +63,3 @@ def _metrics() -> HttpResponse:
 
 def _no_token() -> HttpResponse:
     return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-
-
-@cache
-def _watches() -> Sequence[Watch]:
-    checks = (
-        Check(name="database", look=database_answers, vital=True),
-        Check(name="migrations", look=MigrationsApplied(), vital=True),
-        Check(name="store", look=_store_answers, vital=False),
-    )
-    redis = server()
-    optional = (Check(name="redis", look=redis.ping, vital=False),) if redis else ()
-    return [Watch(check) for check in (*checks, *optional)]
-
-
-def _store_answers() -> None:
-    """Raise when the store does not answer, or does not know us."""
-    try:
-        _store().get(_NO_OBJECT)
-    except ObjectNotFound:
-        return
-
-
-_store = cache(lambda: store_from(settings.TRANSCODER.storage))

@@ -116,7 +116,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
-    "ENUM_NAME_OVERRIDES": {"JobState": "jobs.representations.JOB_STATES"},  # several documents have a `state`
+    "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
+        "JobState": "jobs.representations.JOB_STATES",
+        "HealthState": "jobs.system_apis.HEALTH_STATES",
+    },
 }
 
 # A message is only a wake-up: acknowledged early, never waited for, never retried, no result. docs/adr/0005 says why.

@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from transcoder_site import probes
+from jobs import health
 
 HOST = "10.1.2.3:8000"
 
@@ -20,7 +20,7 @@ HOST = "10.1.2.3:8000"
 def _forgotten() -> Iterator[None]:
     """Verdicts are kept for a moment."""
     yield
-    probes._watches.cache_clear()
+    health.watches.cache_clear()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_process_that_answers_is_alive_whatever_its_database_does(client: Clie
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: object, redis: object) -> None:
-    probes._store().prepare()
+    health.store().prepare()
     answer = client.get("/readyz")
     assert (answer.status_code, json.loads(answer.content)["status"]) == (200, "ok")
 
@@ -57,14 +57,14 @@ def test_it_is_not_ready_before_its_tables_are_as_the_code_wants_them(client: Cl
 @pytest.mark.django_db(transaction=True)
 def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> None:
     """Jobs are accepted and shown; the check of a store that refuses to be reached must not take that away."""
-    probes._store.cache_clear()
+    health.store.cache_clear()
     storage = settings.TRANSCODER.storage
     settings.TRANSCODER = replace(settings.TRANSCODER, storage=replace(storage, s3_endpoint_url="http://127.0.0.1:9"))
     try:
         answer = client.get("/readyz")
         assert (answer.status_code, json.loads(answer.content)["checks"]["store"]) == (200, "degraded")
     finally:
-        probes._store.cache_clear()
+        health.store.cache_clear()
 
 
 def test_others_go_on_to_the_site(client: Client) -> None:
