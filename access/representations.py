@@ -16,7 +16,7 @@ _LONGEST_GRACE_SECONDS = 30 * 24 * 3600
 class KeyRequest(StrictSerializer):
     """What a new key is for, and what it may do."""
 
-    name = serializers.CharField(max_length=_LONGEST_NAME, help_text="What the key is for.")
+    name = serializers.CharField(min_length=1, max_length=_LONGEST_NAME, help_text="What the key is for.")
     scopes = serializers.ListField(child=OneOf(choices=SCOPES), min_length=1, max_length=len(SCOPES))
     expires_at = serializers.DateTimeField(required=False, help_text="When it stops working; never by default.")
 

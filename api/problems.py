@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
@@ -20,6 +21,8 @@ from transcoding.errors import InputRejected, TranscodeError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
+_IN_PATHS = "/:@!$&'()*+,;=~"
+"""What a path may have besides letters, digits and `_.-` (RFC 3986)."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class Problem(Exception):
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
-            "instance": instance,
+            "instance": quote(instance, safe=_IN_PATHS),
             "code": self.code,
             "retryable": self.retryable,
         }

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo
+from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo, whole
 from api.pagination import LabelledQuery
 from jobs.formats import HLS, OUTPUT_FORMATS
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
@@ -52,8 +52,8 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
     """0 to 100, higher first, or low, medium, high."""
 
     def to_internal_value(self, data: object) -> int:
-        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else data
-        if isinstance(number, int) and not isinstance(number, bool) and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
+        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else whole(data)
+        if number is not None and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
             return number
         names = ", ".join(PRIORITY_NAMES)
         raise serializers.ValidationError(

@@ -111,10 +111,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A video goes in, a ladder that every player can play comes out.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",  # what follows it is an operation's tag
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
         "JobState": "jobs.representations.JOB_STATES",

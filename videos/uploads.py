@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import io
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class _Once:
         self._scope = scope
         self._caller = caller
         self._key = key_checked(header(scope, HEADER.lower().encode()))
-        self._renewed_at = 0.0
+        self._renewed_at = -math.inf
         self.claim: Claim | None = None
 
     async def keep(self, form: VideoForm) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, remade
 
 Maker = Callable[[Path], Path]
+Sources = Callable[[str], Path]
+"""Where the source of a case lies, by its name."""
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
