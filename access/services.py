@@ -1,6 +1,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
@@ -47,6 +48,7 @@ def key_create(
     return key, made
 
 
+@transaction.atomic
 def key_rotate(*, owner: Owner, key_id: UUID, grace_seconds: int = DEFAULT_GRACE_SECONDS) -> tuple[ApiKey, NewKey]:
     """Give a key a new secret; the one before works for so long. Raises Problem (404) where there is no such key."""
     key = key_find(owner=owner, key_id=key_id)

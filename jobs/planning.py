@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from events.types import EventType
 from jobs.events import event_append
 from jobs.formats import HLS, MP4, output_formats
 from jobs.models import Job, Step
@@ -35,7 +36,7 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
     steps = Step.objects.bulk_create(_steps(job, generation, plan, policy))
     open_steps = sum(step.kind not in AFTER_ENCODING for step in steps)
     Job.objects.filter(id=job.id).update(generation=generation, phase=JobPhase.PLANNED, open_steps=open_steps)
-    event_append(job_id=job.id, type="job.planned", data={"generation": generation.number, "steps": len(steps)})
+    event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
     return generation
 

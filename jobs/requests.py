@@ -114,6 +114,10 @@ class TranscodeRequest(StrictSerializer):
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
     external_id = ExternalId(help_text="Your own name for the job.")
     metadata = Metadata(reserved=PROCESSING)
+    two_pass = YesOrNo(
+        required=False,
+        help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
+    )
     dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

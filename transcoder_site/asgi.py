@@ -1,4 +1,4 @@
-"""The ASGI application that an ASGI server runs: the streaming upload route in front of Django."""
+"""The ASGI application that an ASGI server runs: the streaming routes (uploads, events) in front of Django."""
 
 import os
 from typing import cast
@@ -14,6 +14,7 @@ from django.db import connections  # noqa: E402
 
 from api.asgi import App, BodyLimit  # noqa: E402
 from coordination.wiring import answer_cache  # noqa: E402
+from events.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from videos.wiring import upload_route  # noqa: E402
 
@@ -28,4 +29,5 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 if kept := answer_cache():
     kept.keep()
 
-application = upload_route(BodyLimit(cast("App", _django), max_bytes=MOST_BODY_BYTES), on_uploaded=on_uploaded)
+_limited = BodyLimit(cast("App", _django), max_bytes=MOST_BODY_BYTES)
+application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

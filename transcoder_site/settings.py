@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "access",
     "gpu",
+    "events",
     "videos",
     "jobs",
     "workers",
@@ -119,6 +120,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
         "JobState": "jobs.representations.JOB_STATES",
         "HealthState": "jobs.system_apis.HEALTH_STATES",
+        "EndpointState": "events.representations.ENDPOINT_STATES",
+        "DeliveryState": "events.representations.DELIVERY_STATES",
+        "EventType": "events.types.EVENT_TYPES",
     },
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
+from transcoding.decoders import WHITELIST
 from transcoding.encoders import AAC, EncodeTarget, HardwareDevice, HardwarePath, RateControl, VideoEncoder
 from transcoding.plan import AUDIO, EncodePlan, VideoRendition
 
@@ -88,12 +89,13 @@ class FfmpegCommand:
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed. No picture larger than `max_pixels` allows is decoded.
+        `pipes` are the addresses of the inputs that are fed. Of files, no picture larger than `max_pixels` is decoded.
         """
         bounds = _words(decoder_bounds(max_pixels))
         words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
-            words += [*_words(source.options), *bounds, "-i", pipes.get(source.path, source.address)]
+            kept_in = [] if source.made_up else bounds
+            words += [*_words(source.options), *kept_in, "-i", pipes.get(source.path, source.address)]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
@@ -104,12 +106,12 @@ class FfmpegCommand:
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
-    """Options that keep every decoder, also those that only probe, from making room for larger pictures than allowed.
+    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger picture than allowed.
 
     A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
     1080 lines are coded as 1088.
     """
-    return {"max_pixels": str(max_pixels + max_pixels // 4)}
+    return {"max_pixels": str(max_pixels + max_pixels // 4), "codec_whitelist": WHITELIST}
 
 
 def _words(options: Options) -> list[str]:
@@ -134,14 +136,15 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     All rungs unless `renditions` names some. An encoder for hardware needs to know its `device`. `statistics`: where
     the analysis of this very stretch lies, for the second of two passes. Raises ValueError without a device.
     """
-    chosen = _chosen(plan, renditions)
+    chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
     outputs = tuple(
         Output(
             target=rendition.name,
             maps=(f"[{rendition.name}]",),
             options={
-                **_video_options(plan, rendition, device, threads),
-                **_pass(plan, rendition, 2, statistics),
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads), device
+                ),
                 **_fragment_options(plan, first_segment, segments),
             },
         )
@@ -167,8 +170,9 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
             target=rendition.name,
             maps=(f"[{rendition.name}]",),
             options={
-                **_video_options(plan, rendition, None, threads),
-                **_pass(plan, rendition, 1, statistics),
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=1, statistics=statistics, threads=threads), None
+                ),
                 **_cut(plan, first_segment, segments),
                 "f": "null",
             },
@@ -317,11 +321,8 @@ def _on_own_clock(filter_name: str, first: Fraction) -> str:
     return f"{filter_name}=round(PTS-({_ratio(first)})/TB)"
 
 
-def _video_options(
-    plan: EncodePlan, rendition: VideoRendition, device: HardwareDevice | None, threads: int
-) -> dict[str, str | None]:
-    options = _encoder_options(plan.encoder, plan.target(rendition), device, plan.hardware_path)
-    return {**options, **(plan.encoder.threads(threads) if threads else {})}
+def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:
+    return _encoder_options(plan.encoder, target, device, plan.hardware_path)
 
 
 def _encoder_options(
@@ -331,13 +332,6 @@ def _encoder_options(
     if encoder.device and path == HardwarePath.UPLOAD:
         options.update(encoder.device.chosen(_needed(encoder, device)))
     return options
-
-
-def _pass(plan: EncodePlan, rendition: VideoRendition, number: int, statistics: str) -> Options:
-    """Options of one of two passes; none without statistics."""
-    if not statistics or plan.encoder.passes is None:
-        return {}
-    return plan.encoder.passes(number, f"{statistics}-{rendition.name}")
 
 
 def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
@@ -366,14 +360,23 @@ def _fragments(cut: str) -> dict[str, str]:
     return {"movflags": f"+cmaf+delay_moov+default_base_moof+skip_trailer+{cut}", "use_editlist": "1"}
 
 
-def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
-    """Encode the whole sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+def sound_needed_until(plan: EncodePlan, segments: int) -> Fraction:
+    """Up to which time an audio command for the first so many segments reads sound, in seconds on the source's clock.
 
-    The assembler joins the frames to segments at the video's boundaries. Raises ValueError when there is no sound.
+    A segment beyond the one that is encoded along: more than ffmpeg's queues hold.
+    """
+    return plan.source.first + plan.grid.start(segments + 2)
+
+
+def audio_command(plan: EncodePlan, source: str, *, segments: int | None = None) -> FfmpegCommand:
+    """Encode the sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+
+    The assembler joins the frames to segments at the video's boundaries. Of a command for the first `segments`, these
+    are the same as of a command for all; what it gives beyond them is not. Raises ValueError when there is no sound.
     """
     if plan.audio is None or plan.source.audio is None:
         raise ValueError("the source has no sound")
-    length = _seconds(plan.grid.duration)
+    length = _seconds(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
     graph = ",".join(
         (
             f"[0:{plan.source.audio.index}]" + _on_own_clock("asetpts", plan.source.first),

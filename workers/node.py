@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from configuration import Config
 from execution.process import children
 from execution.scratch import life_folder, scratch_folder
+from gpu.reporting import ReporterProcess
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.nodes import node_busy, node_heartbeat, node_register, node_remove
@@ -51,6 +52,8 @@ class NodeKeeper:
         self._hearing = Hearing(wiring.pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
         self._to_itself = ticket_sender(self._hearing)
         self._port = scraping_port(config.metrics, fault=self._fault)
+        on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enablegpu
+        self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
@@ -81,6 +84,8 @@ class NodeKeeper:
                     self._known = self._tell(known=self._known)
                     self._listen()
                     self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
+                    if self._reporter:
+                        self._reporter.look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
@@ -131,6 +136,8 @@ class NodeKeeper:
 
     def _leave(self) -> None:
         try:
+            if self._reporter:
+                self._reporter.close()
             node_remove(name=self._name)
         except (DatabaseError, InterfaceError):
             log.warning("node not removed", extra={"event": "node_not_removed"})
