@@ -1,20 +1,26 @@
 """GET /jobs/{id} with and without the cache, on two API processes of the same site, under the same load."""
 
+import argparse
 import http.client
 import os
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.end_to_end import JobsUnderTest
+from benchmarks.running import home, made_film, running, say
 from embedded.product import Api
 from embedded.stack import Stack
 
 CONNECTIONS = 8
+SECONDS = 5
+UNBOUNDED = {"TRANSCODER_RATE_READ_PER_MINUTE": "100000000"}
+"""The rate is kept, and never reached."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,12 +50,35 @@ HEADER = """\
 |---|---|---|---|---|"""
 
 
-def measure(api: Api, name: str, path: str, *, key: str, seconds: float) -> Load:
+def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - what every measurement is given
+    """Return the table."""
+    stack = Stack(home(), environ={**os.environ, **UNBOUNDED})
+    source = made_film(1, size="320x180", sound=False)
+    with running(stack), closing(stack.client()) as client:
+        jobs = JobsUnderTest(client, source)
+        rows = [load.line() for load in _loads(stack, jobs.last, client.api_key)]
+    return "\n".join((f"{CONNECTIONS} connections for {SECONDS} s each.\n", HEADER, *rows))
+
+
+def _loads(stack: Stack, job: str, key: str) -> Iterator[Load]:
+    """Both APIs in turn, twice each, so that drift of the machine shows."""
+    address = f"/api/v1/jobs/{job}"
+    uncached = _uncached(stack)
+    try:
+        for what, path in {"job": address, "outputs": f"{address}/outputs", "jobs": "/api/v1/jobs"}.items():
+            for api, how in ((uncached, "made anew"), (stack.api, "kept")) * 2:
+                yield _measured(api, f"{what}, {how}", path, key=key)
+                say(f"{what} {how}: measured")
+    finally:
+        uncached.close()
+
+
+def _measured(api: Api, name: str, path: str, *, key: str) -> Load:
     """Ask as fast as answers come, over so many connections that stay open. Raises RuntimeError for any but 200."""
     identity = api.identity
     if identity is None:
         raise RuntimeError(f"{api.name} does not run")
-    until = time.monotonic() + seconds
+    until = time.monotonic() + SECONDS
     taken: list[list[float]] = [[] for _ in range(CONNECTIONS)]
     askers = [threading.Thread(target=_ask, args=(api.url, path, key, until, times)) for times in taken]
     began, cpu = time.monotonic(), _cpu_seconds(identity.pid)
@@ -62,7 +91,7 @@ def measure(api: Api, name: str, path: str, *, key: str, seconds: float) -> Load
     return _load(name, times, elapsed, _cpu_seconds(identity.pid) - cpu)
 
 
-def uncached(stack: Stack) -> UncachedApi:
+def _uncached(stack: Stack) -> UncachedApi:
     """The other API process, started."""
     api = UncachedApi(stack.home, {**stack.api.environ(), "TRANSCODER_ENABLECACHE": "false"})
     api.start()
