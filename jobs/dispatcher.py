@@ -20,6 +20,7 @@ from jobs.failures import leases_take_back, steps_promote
 from jobs.listener import Listener
 from jobs.telling import progress_tell
 from jobs.tickets import TicketSender
+from observability.life import LifeSign
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class StopSignal:
 
 
 class Dispatcher:
-    def __init__(self, *, lease: LeaseConfig, retry: RetryConfig, sender: TicketSender) -> None:
+    def __init__(self, *, lease: LeaseConfig, retry: RetryConfig, sender: TicketSender, sign: LifeSign) -> None:
+        self._sign = sign
         self._lease = lease
         self._retry = retry
         self._sender = sender
@@ -73,6 +75,7 @@ class Dispatcher:
         """Act until told to stop, through restarts of the database."""
         pause = FIRST_PAUSE_SECONDS
         while not stop.requested:
+            self._sign.give()
             try:
                 self._look()
                 self._rest(stop)
@@ -83,6 +86,7 @@ class Dispatcher:
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         self.close()
+        self._sign.withdraw()
 
     def close(self) -> None:
         self._listener.close()

@@ -11,6 +11,7 @@ from jobs.events import event_append
 from jobs.models import Job, Step
 from jobs.moves import job_move
 from jobs.retry import Failure, keeps_output
+from jobs.showing import video_jobs_changed
 from jobs.transitions import JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
 from storage.keys import generation_prefix, video_prefix
@@ -66,6 +67,7 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
     """The source of a locked video is at fault: fail its jobs and remove every object, the source included."""
     for job in open_jobs_lock(video):
         _job_end(job, JobState.FAILED, failure)
+    video_jobs_changed(video)
     video_reject(video=video, code=failure.code, detail=failure.detail)
     error = {"code": failure.code, "detail": failure.detail}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data={"error": error})

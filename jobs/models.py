@@ -55,6 +55,8 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["finished_at"], name="jobs_job_finished"),
+            models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
             models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
         ]
         constraints = [

@@ -22,6 +22,7 @@ from jobs.policy import JobPolicy
 from jobs.retry import failure_of
 from jobs.steps import job_advance, step_close
 from jobs.transitions import JobPhase, JobState
+from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.plan import EncodePlan
@@ -86,15 +87,17 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
         return
     generation = Generation.objects.get(id=claim.generation_id)
     generation_complete(generation=generation, proofs=proofs)
+    metadata = _job_metadata(job, EncodePlan.from_json(generation.plan))
     job_move(
         job=job,
         to=JobState.COMPLETED,
         phase=JobPhase.ENDED,
         finished_at=Now(),
         playable_at=Coalesce("playable_at", Now()),
-        metadata=_job_metadata(job, EncodePlan.from_json(generation.plan)),
+        metadata=metadata,
     )
     event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
+    transaction.on_commit(lambda: metrics.JOB_SPEED.note(metadata["processing_speed"]))
 
 
 def retried_metadata(job: Job, segments_kept: int) -> dict[str, object]:

@@ -22,8 +22,10 @@ from jobs.planning import job_plan
 from jobs.policy import JobPolicy
 from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
+from jobs.showing import video_jobs_changed
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
+from observability import metrics
 from storage.keys import video_prefix
 from videos.models import Video
 from videos.selectors import videos_of
@@ -57,6 +59,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
         client_metadata=client_metadata or {},
     )
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+    transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
     _plan_or_inspect(job, video, policy)
     return job
 
@@ -136,6 +139,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     for job in open_jobs_lock(video):
         job_stop(job=job)
     steps_cancel(video=video, kind=StepKind.INSPECT)
+    video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id))
 

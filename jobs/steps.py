@@ -19,6 +19,7 @@ from jobs.leases import LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
+from jobs.showing import job_changed, progress_changed
 from jobs.transitions import AFTER_ENCODING, JobPhase, JobState, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from videos.models import Generation, Rendition, Video
@@ -85,6 +86,7 @@ def _job_show_progress(job: Job, phase: JobPhase) -> None:
         event_append(job_id=job.id, type=EventType.JOB_STARTED)
     elif job.phase != phase:
         Job.objects.filter(id=job.id).update(phase=phase)
+        job_changed(job.id, job.owner_id)
 
 
 @transaction.atomic
@@ -95,6 +97,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
     published. What an earlier call did publish stays so, even if the lease was lost since.
     """
     if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, barren_attempts=0):
+        progress_changed(claim.job_id)
         run_publish(step_id=claim.step_id, attempt=claim.attempt, runs=runs)
     elif not runs_published(step_id=claim.step_id, attempt=claim.attempt, runs=runs):
         raise LeaseLost(claim)

@@ -14,8 +14,13 @@ from jobs.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
+from jobs.system_apis import QueueStatsApi, SystemHealthApi, SystemStatsApi, WorkersHealthApi
 
 urlpatterns = [
+    path("api/v1/system/stats", SystemStatsApi.as_view(), name="system-stats"),
+    path("api/v1/system/health", SystemHealthApi.as_view(), name="system-health"),
+    path("api/v1/queue/stats", QueueStatsApi.as_view(), name="queue-stats"),
+    path("api/v1/workers/health", WorkersHealthApi.as_view(), name="workers-health"),
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
     path("api/v1/videos/<uuid:video_id>/transcode", VideoTranscodeApi.as_view(), name="video-transcode"),
     path("api/v1/videos/<uuid:video_id>/jobs", VideoJobsApi.as_view(), name="video-jobs"),

@@ -5,7 +5,9 @@ import os
 import shutil
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from celery import signals
 from django.conf import settings
@@ -13,16 +15,24 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
 from execution.process import children
+from execution.scratch import life_folder, scratch_folder
 from gpu.reporting import ReporterProcess
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
-from jobs.nodes import node_heartbeat, node_register, node_remove
+from jobs.nodes import node_busy, node_heartbeat, node_register, node_remove
+from jobs.tickets import node_queue, node_queue_forget
+from observability.life import LifeSign
+from observability.metrics import share
+from observability.scraping import scraping_port
 from workers import wiring
+from workers.hearing import Hearing, ticket_sender
 
 log = logging.getLogger(__name__)
 
 
 _LOOK_SECONDS = 0.5
+_ASKED_TIMES = 6
+"""How often a node asks itself before it counts as deaf."""
 _told_to_end = threading.Event()
 
 
@@ -37,6 +47,11 @@ class NodeKeeper:
         self._dead: set[int] = set()
         self._known = False
         self._tell_at = 0.0
+        self._sign = LifeSign(life_folder(config.execution), "worker")
+        deaf_seconds = config.worker.worker_deaf_seconds
+        self._hearing = Hearing(wiring.pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
+        self._to_itself = ticket_sender(self._hearing)
+        self._port = scraping_port(config.metrics, fault=self._fault)
         on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enablegpu
         self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
@@ -44,6 +59,9 @@ class NodeKeeper:
     def start(self) -> None:
         """Clear away what killed workers left, announce the node and begin to say that it lives."""
         self._clear_scratch()
+        self._to_itself.start()
+        if self._port:
+            self._port.start()
         self._thread.start()
 
     def _clear_scratch(self) -> None:
@@ -55,6 +73,8 @@ class NodeKeeper:
         """Take the node out of the list and stop."""
         self._over.set()
         self._thread.join()
+        if self._port:
+            self._port.close()
 
     def _keep(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
@@ -62,13 +82,26 @@ class NodeKeeper:
                 self._hand_back()
                 if time.monotonic() >= self._tell_at:
                     self._known = self._tell(known=self._known)
+                    self._listen()
                     self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
                     if self._reporter:
                         self._reporter.look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
+                self._hearing.excuse()
+            self._sign.give(self._fault())
         self._leave()
+
+    def _fault(self) -> str:
+        return "takes no tickets any more" if self._hearing.deaf else ""
+
+    def _listen(self) -> None:
+        """Have a ticket sent to this node when it has heard nothing for a while and could have."""
+        if _told_to_end.is_set() or node_busy(name=self._name) >= self._config.worker.worker_slots:
+            self._hearing.excuse()
+        elif self._hearing.ask():
+            self._to_itself.want({node_queue(self._name): 1})
 
     def _hand_back(self) -> None:
         """A child that is gone will not renew its lease: others need not wait until that has run out."""
@@ -110,9 +143,20 @@ class NodeKeeper:
             log.warning("node not removed", extra={"event": "node_not_removed"})
         finally:
             connection.close()
+        with suppress(Exception):  # whatever the broker's client raises: what stays behind is one short message
+            node_queue_forget(self._name)
+        self._sign.withdraw()
 
 
 _keepers: list[NodeKeeper] = []
+
+
+@signals.celeryd_after_setup.connect
+def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker has no types
+    """The worker is about to consume: from a queue of its own too."""
+    instance.app.amqp.queues.select_add(node_queue(wiring.NODE))
+    if settings.TRANSCODER.metrics.metrics_port:
+        share(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
 
 
 @signals.worker_ready.connect

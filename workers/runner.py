@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -20,6 +21,7 @@ from jobs.transitions import StepKind
 from observability.logs import bound
 from transcoding.errors import TranscodeError
 from workers.control import StepControl, StopReason
+from workers.counting import attempt_count
 from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
 from workers.settling import settle
 from workers.severing import sever
@@ -72,10 +74,20 @@ class StepRunner:
         with bound(step=str(claim.step_id), attempt=claim.attempt, kind=claim.kind, job=str(claim.job_id or "")):
             log.info("step begins", extra={"event": "step_begins"})
             grace_seconds = self._tools.config.worker.drain_grace_seconds
-            self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
+            began = time.monotonic()
+            work, outcome = self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
+            attempt_count(
+                queue=self._tools.config.worker.worker_queue,
+                claim=claim,
+                work=work,
+                outcome=outcome,
+                seconds=time.monotonic() - began,
+            )
 
-    def _run(self, claim: Claim, control: StepControl) -> None:
+    def _run(self, claim: Claim, control: StepControl) -> tuple[StepWork | None, str]:
+        """Run it and settle how it ended; what it was about, as far as that was read, and the end in a word."""
         config = self._tools.config.lease
+        work, outcome = None, "failed"
         try:
             enforce = partial(_enforce, connections["default"])
             renewal = DatabaseRenewal(claim, config)
@@ -84,7 +96,9 @@ class StepRunner:
                 STEPS[claim.kind](work, self._tools, control)
         except LeaseLost:
             log.warning("step lost", extra={"event": "step_lost"})
+            outcome = "lost"
         except Stopped:
+            outcome = "stopped"
             self._settle_stop(claim, control)
         except TranscodeError as error:
             self._settle_failure(claim, failure_of(error), control)
@@ -96,6 +110,8 @@ class StepRunner:
             self._settle_failure(claim, _unforeseen(error), control)
         else:
             log.info("step done", extra={"event": "step_done"})
+            outcome = "done"
+        return work, outcome
 
     def _settle_stop(self, claim: Claim, control: StepControl) -> None:
         """A draining node hands its step back; one that lost its lease, or cannot prove it, has nothing to hand."""
