@@ -1,6 +1,9 @@
 from uuid import uuid4
 
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 
@@ -10,3 +13,62 @@ class Owner(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     name = models.TextField(unique=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+
+class Member(models.Model):
+    """A person who logs in and acts for an owner."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="members")
+
+
+class ApiKey(models.Model):
+    """A program's credential (see access.keys). A rotated key's `previous_sha256` is good until `previous_until`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+", db_index=False)
+    name = models.TextField()
+    scopes = ArrayField(models.TextField())
+    prefix = models.TextField(unique=True)
+    sha256 = models.TextField()
+    previous_sha256 = models.TextField(blank=True)
+    previous_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="access_apikey_newest")]
+        constraints = [
+            models.CheckConstraint(
+                name="access_apikey_previous",
+                condition=Q(previous_sha256="", previous_until__isnull=True)
+                | (~Q(previous_sha256="") & Q(previous_until__isnull=False)),
+            ),
+        ]
+
+
+class IdempotentRequest(models.Model):
+    """A request that came with an Idempotency-Key. Without a status it is under way, until its claim's lease ends."""
+
+    id = models.BigAutoField(primary_key=True)
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.TextField()
+    fingerprint = models.TextField()
+    claim = models.UUIDField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(blank=True)
+    location = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now(), db_index=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "key"], name="access_idempotent_once"),
+            models.CheckConstraint(
+                name="access_idempotent_claimed_or_answered",
+                condition=Q(status__isnull=True, claim__isnull=False, lease_expires_at__isnull=False)
+                | Q(status__isnull=False, claim__isnull=True, lease_expires_at__isnull=True),
+            ),
+        ]

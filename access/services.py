@@ -1,8 +1,71 @@
-from access.models import Owner
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from access.keys import NewKey, key_make
+from access.models import ApiKey, Owner
+from access.scopes import Scope
+from api.problems import not_found
 
 DEFAULT_OWNER = "default"
+DEFAULT_GRACE_SECONDS = 24 * 3600
+"""How long the secret before works beside the one that replaced it."""
 
 
 def default_owner() -> Owner:
-    """Get the owner of everything for as long as nobody has to log in."""
-    return Owner.objects.get_or_create(name=DEFAULT_OWNER)[0]
+    """Get the owner of an installation that has only one."""
+    return owner_named(DEFAULT_OWNER)
+
+
+def owner_named(name: str) -> Owner:
+    """Get or make an owner."""
+    return Owner.objects.get_or_create(name=name)[0]
+
+
+def keys_of(owner: Owner) -> QuerySet[ApiKey]:
+    """Every key of an owner that was not revoked, unordered."""
+    return ApiKey.objects.filter(owner=owner, revoked_at=None)
+
+
+def key_create(
+    *, owner: Owner, name: str, scopes: list[Scope], expires_at: datetime | None = None
+) -> tuple[ApiKey, NewKey]:
+    """Make a key. Its text is in the second of what is returned, and nowhere else."""
+    made = key_make()
+    key = ApiKey.objects.create(
+        owner=owner,
+        name=name,
+        scopes=sorted(set(scopes)),
+        prefix=made.prefix,
+        sha256=made.digest,
+        expires_at=expires_at,
+    )
+    key.refresh_from_db()
+    return key, made
+
+
+def key_rotate(*, owner: Owner, key_id: UUID, grace_seconds: int = DEFAULT_GRACE_SECONDS) -> tuple[ApiKey, NewKey]:
+    """Give a key a new secret; the one before works for so long. Raises Problem (404) where there is no such key."""
+    key = key_find(owner=owner, key_id=key_id)
+    made = key_make(key.prefix)
+    keys_of(owner).filter(id=key_id).update(
+        previous_sha256=F("sha256"), previous_until=Now() + timedelta(seconds=grace_seconds), sha256=made.digest
+    )
+    key.refresh_from_db()
+    return key, made
+
+
+def key_revoke(*, owner: Owner, key_id: UUID) -> None:
+    """Have a key not work from now on. Raises Problem (404) where there is no such key."""
+    if not keys_of(owner).filter(id=key_id).update(revoked_at=Now()):
+        raise not_found("key")
+
+
+def key_find(*, owner: Owner, key_id: UUID) -> ApiKey:
+    """Find a key of an owner. Raises Problem (404)."""
+    key = keys_of(owner).filter(id=key_id).first()
+    if key is None:
+        raise not_found("key")
+    return key

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 
 from api.problems import MEDIA_TYPE, Problem, too_large
 
@@ -13,6 +16,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
 DRAIN_BYTES = 16 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 
@@ -20,6 +26,19 @@ DRAIN_SECONDS = 2.0
 def header(scope: Scope, name: bytes) -> str | None:
     """Look up a request header by its lower-case name."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+async def in_thread(function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
+    """Call something that uses the database, with what Django does to its connections around a request."""
+
+    def called() -> Result:
+        close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(called, thread_sensitive=False)()
 
 
 def declared_length(scope: Scope) -> int | None:
@@ -58,14 +77,20 @@ class Body:
 
 
 async def refuse(scope: Scope, body: Body, send: Send, problem: Problem) -> None:
-    """Answer with a problem although the body may still be on its way.
+    """Answer with a problem although the body may still be on its way."""
+    await answer_early(scope, body, send, problem.status, MEDIA_TYPE, problem.body(scope["path"]), problem.headers)
+
+
+async def answer_early(  # noqa: PLR0913, PLR0917 - a request, and what is answered
+    scope: Scope, body: Body, send: Send, status: int, media_type: str, answer: bytes, headers: Mapping[str, str]
+) -> None:
+    """Answer although the body may still be on its way.
 
     Closing a socket with unread bytes in it resets the connection, and the client may lose the answer. So the answer
     goes out first, then some of the body is thrown away, then the connection is closed.
     """
-    answer = problem.body(scope["path"])
     closing = {} if body.ended else {"Connection": "close"}
-    await _start(send, problem.status, MEDIA_TYPE, answer, {**problem.headers, **closing})
+    await _start(send, status, media_type, answer, {**headers, **closing})
     await send({"type": "http.response.body", "body": answer, "more_body": True})
     if header(scope, b"expect") is None:  # a client that waits for 100 Continue has sent nothing
         await body.drain()

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as rest
-from rest_framework.views import set_rollback
 
 from transcoding.errors import InputRejected, TranscodeError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
+_IN_PATHS = "/:@!$&'()*+,;=~"
+"""What a path may have besides letters, digits and `_.-` (RFC 3986)."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Problem(Exception):
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
-            "instance": instance,
+            "instance": quote(instance, safe=_IN_PATHS),
             "code": self.code,
             "retryable": self.retryable,
         }
@@ -87,7 +89,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     problem = problem_of(error)
     if problem is None:
         return None
-    set_rollback()
     return problem_response(problem, context["request"].path)
 
 
@@ -124,6 +125,12 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler500(request: HttpRequest) -> HttpResponse:
     return problem_response(internal_error(), request.path)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's hook for what changes something on behalf of somebody who logged in."""
+    problem = Problem(status=403, code="csrf_failed", detail=f"The CSRF check failed. {reason}".strip())
+    return problem_response(problem, request.path)
 
 
 def _itself(problem: Problem) -> Problem:

@@ -1,5 +1,7 @@
 """What the OpenAPI schema says of all endpoints alike: pages of lists, and problems for what goes wrong."""
 
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
@@ -15,7 +17,20 @@ PAGE_PARAMETERS = [
         {"type": "integer", "minimum": 1, "maximum": CursorPages.max_page_size, "default": CursorPages.page_size},
         description="How many results a page holds.",
     ),
+    OpenApiParameter(
+        "offset",
+        {"type": "integer", "minimum": 0, "maximum": CursorPages.offset_cutoff},
+        description="How many results to leave out, for a first page. Walking on by `next` is better: it neither "
+        "repeats nor hides results while others arrive.",
+    ),
 ]
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    OpenApiParameter.HEADER,
+    description="Makes it safe to send the request again: for 24 hours the same request gets the same answer, with "
+    "`Idempotent-Replayed: true`, and another one 422. While the first is under way, 409.",
+)
 
 _PROBLEM = {
     "type": "object",
@@ -39,9 +54,23 @@ _PROBLEM = {
         },
     },
 }
+_WRONG = {
+    "400": "The request is malformed.",
+    "401": "The key is missing or does not work.",
+    "403": "The key lacks the scope.",
+    "404": "There is no such thing, or it belongs to another owner.",
+    "409": "It is not in a state for this, or a request with this Idempotency-Key is under way.",
+    "413": "The body is too large.",
+    "415": "The body is of another media type.",
+    "422": "A field is wrong (`errors` says which and why), or the Idempotency-Key was used for another request.",
+    "429": "Too many requests; `Retry-After` says when to come back.",
+    "503": "A part of the platform is away; try again later.",
+    "default": "Something else is wrong.",
+}
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
 
 
+@cache
 def page_of(item: type[serializers.BaseSerializer[Any]]) -> serializers.Serializer[Any]:
     """Describe a page of a list of `item`."""
     return inline_serializer(
@@ -55,13 +84,43 @@ def page_of(item: type[serializers.BaseSerializer[Any]]) -> serializers.Serializ
 
 
 def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
-    """Give every operation a default answer, a problem. A drf-spectacular postprocessing hook."""
-    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
-    answer = {
-        "description": "Something is wrong.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for path in result.get("paths", {}).values():
+    """Say of every operation what can go wrong: problems all. A drf-spectacular postprocessing hook."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    components["responses"] = {_component(status): _answer(about) for status, about in _WRONG.items()}
+    for address, path in result.get("paths", {}).items():
         for method in _METHODS & path.keys():
-            path[method]["responses"].setdefault("default", answer)
+            if "multipart/form-data" in path[method].get("requestBody", {}).get("content", ()):
+                path[method]["requestBody"]["required"] = True  # drf-spectacular cannot know
+            responses: dict[str, Any] = path[method]["responses"]
+            for status in _expected(address, method, path[method]):
+                responses.setdefault(status, {"$ref": f"#/components/responses/{_component(status)}"})
+            if method == "get" and "security" in path[method]:
+                responses.setdefault("304", {"description": "Nothing changed since the `ETag` in `If-None-Match`."})
+            path[method]["responses"] = dict(sorted(responses.items()))
     return result
+
+
+def _expected(address: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
+    """The statuses of problems that a client of this operation should be ready for."""
+    parameters = {(each["in"], each["name"]) for each in operation.get("parameters", [])}
+    once = ("header", IDEMPOTENCY_KEY.name) in parameters
+    yield from ("503", "default")
+    if "security" in operation:
+        yield from ("401", "403", "429")
+    if "{" in address:
+        yield "404"
+    if once or ("{" in address and method != "get"):
+        yield "409"
+    if "requestBody" in operation:
+        yield from ("400", "413", "415")
+    if once or "requestBody" in operation or any(place == "query" for place, _ in parameters):
+        yield "422"
+
+
+def _component(status: str) -> str:
+    return f"Problem{status.capitalize()}"
+
+
+def _answer(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

@@ -5,7 +5,6 @@ from contextlib import closing
 
 from benchmarks.peaks import Peaks
 from benchmarks.running import HOME, home, made_film, running
-from embedded.client import Client
 from embedded.mill import mill
 from embedded.stack import Stack
 from embedded.terminal import Terminal
@@ -17,7 +16,7 @@ def measure(options: argparse.Namespace) -> str:
     """Return the table. Raises RuntimeError when the job does not complete."""
     stack = Stack(home())
     source = made_film(options.film_seconds, size="1920x1080", sound=True)
-    with running(stack), closing(Client(stack.api.url)) as client:
+    with running(stack), closing(stack.client()) as client:
         processes = [service.identity.pid for service in (stack.worker, stack.api) if service.identity]
         with Peaks(processes, HOME / "scratch") as peaks:
             film = mill(source, client=client, terminal=Terminal(), check=lambda: None)

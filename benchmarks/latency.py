@@ -15,7 +15,6 @@ import psycopg
 
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.running import FFMPEG, FILES, home, made_film, running, say
-from embedded.client import Client
 from embedded.stack import Stack
 
 _SCRIPT = """#!/bin/sh
@@ -33,7 +32,7 @@ def measure(options: argparse.Namespace) -> str:
     where, log = home(), FILES / "starts"
     stack = Stack(where, environ={**os.environ, "TRANSCODER_FFMPEG_PATH": str(_noting_ffmpeg(log))})
     source = made_film(1, size="320x180", sound=False)
-    with running(stack), closing(Client(stack.api.url)) as client:
+    with running(stack), closing(stack.client()) as client:
         jobs = JobsUnderTest(client, source)
         for _ in range(options.steps):
             jobs.run({"preset": "ultrafast"})

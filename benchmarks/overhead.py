@@ -9,7 +9,6 @@ from benchmarks.bare import LADDER, one_run, run_per_rung
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
 from benchmarks.running import FILES, home, looped_clip, running, say
-from embedded.client import Client
 from embedded.stack import Stack
 
 
@@ -17,7 +16,7 @@ def measure(options: argparse.Namespace) -> str:
     """Return the table."""
     stack = Stack(home())
     source = looped_clip(options.seconds)
-    with running(stack), closing(Client(stack.api.url)) as client:
+    with running(stack), closing(stack.client()) as client:
         rows = [ratio.line() for ratio in _ratios(JobsUnderTest(client, source), source, options.pairs)]
     return "\n".join((f"The clip of `make run`, looped to {options.seconds} s.\n", HEADER, *rows))
 

@@ -11,7 +11,6 @@ import psycopg
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, measure_pairs
 from benchmarks.running import home, looped_clip, running, say
-from embedded.client import Client
 from embedded.home import Home
 from embedded.product import Worker
 from embedded.stack import Stack
@@ -63,7 +62,7 @@ def measure(options: argparse.Namespace) -> str:
     """Return the table."""
     stack = PairOfWorkers(home())
     source = looped_clip(options.seconds)
-    with running(stack), closing(Client(stack.api.url)) as client:
+    with running(stack), closing(stack.client()) as client:
         jobs = JobsUnderTest(client, source)
 
         def on_two() -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from configuration import ConfigurationError
-from embedded.client import ApiError, Client
+from embedded.client import ApiError
 from embedded.home import REPOSITORY, Home, write_json
 from embedded.mill import JobFailed, mill
 from embedded.service import PortTaken
@@ -53,10 +53,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
         home.remember_port("api", options.port)
     stack = Stack(home)
     stack.start(terminal.line)
-    with closing(Client(stack.api.url)) as client:
+    with closing(stack.client()) as client:
         result = mill(video, client=client, terminal=terminal, check=lambda: _require_running(stack))
     error = result.pop("error")
-    write_json(HOME / "last-run.json", {"api_url": stack.api.url, **result})
+    write_json(HOME / "last-run.json", {"api_url": stack.api.url, "api_key": client.api_key, **result})
     if error:
         raise JobFailed(f"job {result['job_id']} {result['state']}: {error['detail']} ({error['code']})")
     names = ", ".join(rendition["name"] for rendition in result["renditions"])
@@ -64,6 +64,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
         f"done: {names}; playable after {result['seconds_to_playable']} s, all of it after {result['seconds_total']} s"
     )
     terminal.line(f"  watch  {result['hls_url']}\n  API    {stack.api.url}/api/v1/videos/{result['video_id']}")
+    terminal.line(f"  key    in {(HOME / 'last-run.json').relative_to(REPOSITORY)}, as api_key")
     terminal.line("everything runs on; `make stop` ends it")
 
 

@@ -21,8 +21,10 @@ class ApiError(Exception):
 class Client:
     """One method for each request `make run` makes; all return the answer's JSON and raise ApiError."""
 
-    def __init__(self, api_url: str) -> None:
-        self._http = httpx.Client(base_url=api_url, timeout=TIMEOUT, trust_env=False)  # never through a proxy
+    def __init__(self, api_url: str, api_key: str) -> None:
+        self.api_key = api_key
+        headers = {"Authorization": f"Bearer {api_key}"}
+        self._http = httpx.Client(base_url=api_url, headers=headers, timeout=TIMEOUT, trust_env=False)  # no proxy
 
     def close(self) -> None:
         self._http.close()
@@ -38,8 +40,18 @@ class Client:
     def job(self, job_id: str) -> Json:
         return _json(self._http.get(f"/api/v1/jobs/{job_id}"))
 
+    def outputs(self, job_id: str) -> Json:
+        return _json(self._http.get(f"/api/v1/jobs/{job_id}/outputs"))
+
     def playback(self, video_id: str) -> Json:
         return _json(self._http.get(f"/api/v1/videos/{video_id}/playback"))
+
+    def delete(self, video_id: str) -> None:
+        self._http.delete(f"/api/v1/videos/{video_id}").raise_for_status()
+
+    def key_refused(self) -> bool:
+        """Whether the API does not know the key, or knows it no more."""
+        return self._http.get("/api/v1/jobs", params={"limit": 1}).status_code == httpx.codes.UNAUTHORIZED
 
 
 class _CountedFile(io.FileIO):

@@ -45,6 +45,16 @@ class Home:
             write_json(self._path, self._state)
         return known[name]
 
+    def known_secret(self, name: str) -> str | None:
+        """The secret remembered for this name, whoever made it."""
+        found: str | None = self._state["secrets"].get(name)
+        return found
+
+    def remember_secret(self, name: str, secret: str) -> None:
+        """Use this secret for this name from now on."""
+        self._state["secrets"][name] = secret
+        write_json(self._path, self._state)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Only one process at a time starts and stops things here. Raises BlockingIOError for the second."""

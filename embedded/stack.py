@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from configuration import load
+from embedded.client import Client
 from embedded.home import REPOSITORY, Home
 from embedded.product import Api, Dispatcher, Product, Worker
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
@@ -16,6 +17,8 @@ from storage.wiring import store_from
 
 # Two slots are kept busy and the seams of a short clip are seen; production encodes longer chunks.
 DEFAULTS = {"TRANSCODER_MAX_CHUNK_SECONDS": "16", "TRANSCODER_DRAIN_GRACE_SECONDS": "3"}
+
+API_KEY = "api_key"
 
 
 def _quiet(_line: str) -> None:
@@ -69,6 +72,22 @@ class Stack:
             self._prepare(say)
         for process in self.product:
             _start(process, say)
+
+    def client(self) -> Client:
+        """A client of the running API, with a key of its own; one is made where none is known that works."""
+        known = self.home.known_secret(API_KEY)
+        if known:
+            client = Client(self.api.url, known)
+            if not client.key_refused():
+                return client
+            client.close()
+        return Client(self.api.url, self._new_key())
+
+    def _new_key(self) -> str:
+        command = [sys.executable, "manage.py", "apikey_create", "embedded"]
+        key = daemons.run(command, environ=self.dispatcher.environ(), folder=REPOSITORY).strip()
+        self.home.remember_secret(API_KEY, key)
+        return key
 
     def close(self, say: Callable[[str], None] = _quiet) -> None:
         """End exactly what was started, the product before the servers it uses."""

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
@@ -9,10 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from access.services import default_owner
+from access.authentication import owner_of
+from access.idempotency import idempotent
+from access.scopes import Scope
 from api.pagination import CursorPages
 from api.problems import Problem, not_found
-from api.schema import PAGE_PARAMETERS, page_of
+from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.representations import DeliveryDocument, WebhookDocument, WebhookSecretDocument
@@ -30,6 +32,8 @@ _STREAM = {(200, "text/event-stream"): OpenApiTypes.STR, 204: OpenApiResponse(de
 class EventStreamApi(APIView):
     """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
 
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
     @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
         """Follow everything that happens from now on, or after the last event seen."""
@@ -38,6 +42,8 @@ class EventStreamApi(APIView):
 
 class JobEventStreamApi(APIView):
     """As `EventStreamApi`, for one job."""
+
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
 
     @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -50,6 +56,8 @@ def _not_served() -> Problem:
 
 
 class WebhookListApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
+
     @extend_schema(operation_id="webhook_list", parameters=PAGE_PARAMETERS, responses=page_of(WebhookDocument))
     def get(self, request: Request) -> Response:
         """List webhook endpoints, newest first."""
@@ -57,18 +65,26 @@ class WebhookListApi(APIView):
         page = pages.paginate_queryset(_endpoints(request), request, view=self)
         return pages.get_paginated_response(WebhookDocument(page or [], many=True).data)
 
-    @extend_schema(operation_id="webhook_create", request=WebhookRequest, responses={201: WebhookSecretDocument})
+    @extend_schema(
+        operation_id="webhook_create",
+        parameters=[IDEMPOTENCY_KEY],
+        request=WebhookRequest,
+        responses={201: WebhookSecretDocument},
+    )
+    @idempotent()
     def post(self, request: Request) -> Response:
         """Have events delivered to an address. Only this answer shows the secret that signs them."""
         asked = WebhookRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        endpoint = endpoint_create(owner=default_owner(), **asked.validated_data)
+        endpoint = endpoint_create(owner=owner_of(request), **asked.validated_data)
         endpoint.refresh_from_db()
         address = reverse("webhook-detail", args=[endpoint.id])
         return Response(WebhookSecretDocument(endpoint).data, 201, headers={"Location": address})
 
 
 class WebhookDetailApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN, "PATCH": Scope.ADMIN, "DELETE": Scope.ADMIN}
+
     @extend_schema(operation_id="webhook_detail", responses=WebhookDocument)
     def get(self, request: Request, webhook_id: UUID) -> Response:
         """Show one endpoint."""
@@ -90,7 +106,15 @@ class WebhookDetailApi(APIView):
 
 
 class WebhookRotateApi(APIView):
-    @extend_schema(operation_id="webhook_rotate_secret", request=None, responses=WebhookSecretDocument)
+    scopes: ClassVar = {"POST": Scope.ADMIN}
+
+    @extend_schema(
+        operation_id="webhook_rotate_secret",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses=WebhookSecretDocument,
+    )
+    @idempotent()
     def post(self, request: Request, webhook_id: UUID) -> Response:
         """Make a new secret. For a day deliveries are signed with both."""
         endpoint_rotate_secret(endpoint=_endpoint(request, webhook_id))
@@ -98,6 +122,8 @@ class WebhookRotateApi(APIView):
 
 
 class DeliveryListApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN}
+
     @extend_schema(operation_id="delivery_list", parameters=PAGE_PARAMETERS, responses=page_of(DeliveryDocument))
     def get(self, request: Request, webhook_id: UUID) -> Response:
         """List what was sent to an endpoint, newest first, with every attempt."""
@@ -108,6 +134,8 @@ class DeliveryListApi(APIView):
 
 
 class DeliveryRepeatApi(APIView):
+    scopes: ClassVar = {"POST": Scope.ADMIN}
+
     @extend_schema(operation_id="delivery_redeliver", request=None, responses={202: DeliveryDocument})
     def post(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:
         """Send an event once more, under the same id; one that is still on its way goes on as it is."""
@@ -119,8 +147,8 @@ class DeliveryRepeatApi(APIView):
         return Response(DeliveryDocument(deliveries.get(id=delivery_id)).data, 202)
 
 
-def _endpoints(request: Request) -> QuerySet[WebhookEndpoint]:  # noqa: ARG001 - whose they are is told by it
-    return WebhookEndpoint.objects.filter(owner=default_owner())
+def _endpoints(request: Request) -> QuerySet[WebhookEndpoint]:
+    return WebhookEndpoint.objects.filter(owner=owner_of(request))
 
 
 def _endpoint(request: Request, webhook_id: UUID) -> WebhookEndpoint:

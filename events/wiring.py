@@ -1,14 +1,14 @@
 """The only place of this package that reads settings."""
 
-from typing import Any
+from uuid import UUID
 
 import psycopg
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connection
 
-from access.services import default_owner
-from api.asgi import App, Scope
+from access.callers import caller_in
+from access.scopes import Scope as AccessScope
+from api.asgi import App, Scope, in_thread
 from configuration import EventConfig
 from events.hub import Connection, EventHub
 from events.outbound import OutboundClient, Reach, networks_read
@@ -49,5 +49,5 @@ def event_streams(app: App) -> EventStreams:
     return EventStreams(app, hub, authorize=_owner, most=config.max_event_streams, seconds=config.event_stream_seconds)
 
 
-async def _owner(_scope: Scope) -> Any:  # noqa: ANN401 - a primary key
-    return (await sync_to_async(default_owner)()).pk
+async def _owner(scope: Scope) -> UUID:
+    return (await in_thread(caller_in, scope, AccessScope.JOBS_READ)).owner.id

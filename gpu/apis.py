@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -17,6 +18,7 @@ def _nothing_used() -> Mapping[str, int]:
 class GpuStatusApi(APIView):
     """`slots_used` tells our sessions by device; whoever mounts this view and knows the steps gives it."""
 
+    scopes: ClassVar = {"GET": "system:read"}  # by its name: access lies beside this package
     slots_used: Callable[[], Mapping[str, int]] = staticmethod(_nothing_used)
 
     @extend_schema(operation_id="gpu_status", responses=GpuStatusDocument)

@@ -1,4 +1,4 @@
-"""Clearing away what nobody will use any more: abandoned uploads, what lost jobs made, nodes that are gone for good.
+"""Clearing away what nobody will use any more: uploads, what lost jobs made, nodes that are gone, old answers.
 
 Everything here may be done twice at once, and every part is bounded: what is left is found the next time.
 """
@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from access.idempotency import requests_forget
 from configuration import JanitorConfig
 from events.log import events_expire
 from jobs.endings import purge_request
@@ -53,7 +54,7 @@ class Janitor:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
-            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events):
+            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events, requests_forget):
                 try:
                     part()
                 except Exception:

@@ -25,7 +25,10 @@ def _in_state(*states: StrEnum) -> Q:
 
 
 class Job(models.Model):
-    """One request to transcode one video. The last event's number and the open steps are counted under its lock."""
+    """One request to transcode one video. The last event's number and the open steps are counted under its lock.
+
+    `external_id` and `client_metadata` are its owner's own and mean nothing here.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -35,6 +38,8 @@ class Job(models.Model):
     phase = models.TextField(default=JobPhase.INSPECTING.value, blank=True)
     priority = models.PositiveSmallIntegerField()
     request = models.JSONField()
+    external_id = models.TextField(blank=True, db_default="")
+    client_metadata = models.JSONField(default=dict, db_default={})
     open_steps = models.IntegerField(default=0)
     last_event = models.IntegerField(default=0)
     progress_told = models.PositiveSmallIntegerField(default=0)
@@ -48,7 +53,10 @@ class Job(models.Model):
     playable_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
+        ]
         constraints = [
             models.CheckConstraint(name="jobs_job_state", condition=_one_of("state", JobState)),
             models.CheckConstraint(name="jobs_job_phase", condition=_one_of("phase", JobPhase)),

@@ -103,6 +103,7 @@ class JobDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     video_id = serializers.UUIDField()
     state = serializers.ChoiceField(JOB_STATES)
+    status = serializers.ChoiceField(JOB_STATES, source="state", help_text="The same as `state`.")
     phase = serializers.ChoiceField(
         [phase.value for phase in JobPhase], help_text="What an unfinished job is doing; empty when it is over."
     )
@@ -115,8 +116,9 @@ class JobDocument(serializers.Serializer[Any]):
     playable_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     error = JobError(allow_null=True)
-    request = serializers.DictField()
-    metadata = serializers.DictField()
+    request = serializers.DictField(help_text="What was asked for, with the defaults filled in.")
+    external_id = serializers.CharField(allow_null=True, help_text="Your own name for it.")
+    metadata = serializers.DictField(help_text="What it was asked for with, and how it was processed.")
     links = serializers.SerializerMethodField()
 
     @extend_schema_field(JobLinks)

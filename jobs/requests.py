@@ -1,12 +1,12 @@
 """What clients may send, field by field."""
 
-from collections.abc import Mapping
-from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo, whole
+from api.pagination import LabelledQuery
 from jobs.formats import HLS, OUTPUT_FORMATS
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.transitions import JobState
@@ -18,30 +18,11 @@ LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _MOST_NAMED = 10
-_LONGEST_NAME = 100
-
-
-class OneOf(serializers.ChoiceField):
-    """A choice whose error names the choices."""
-
-    def fail(self, key: str, **named: object) -> NoReturn:
-        if key == "invalid_choice":
-            raise serializers.ValidationError(f"must be one of: {', '.join(self.choices)}")
-        super().fail(key, **named)
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it does not know: a typing error must not silently become a default."""
-
-    def to_internal_value(self, data: object) -> object:
-        strange = (name for name in data if name not in self.fields) if isinstance(data, Mapping) else ()
-        unknown = list(islice(strange, _MOST_NAMED))  # an answer must not be longer than what was asked
-        if unknown:
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {str(name)[:_LONGEST_NAME]: [f"unknown field; known are: {known}"] for name in unknown}
-            )
-        return super().to_internal_value(data)
+PROCESSING = frozenset(
+    {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
+    | {"processing_time_seconds", "processing_speed", "retries", "segments_kept"}
+)
+"""Names of a job's metadata that say how it was processed."""
 
 
 class ResolutionField(serializers.CharField):
@@ -59,24 +40,6 @@ class ResolutionField(serializers.CharField):
         return text
 
 
-class WholeNumber(serializers.IntegerField):
-    """A JSON number without a fraction; text that looks like one is refused, as the schema says."""
-
-    def to_internal_value(self, data: float | str) -> int:
-        if not isinstance(data, int) or isinstance(data, bool):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class YesOrNo(serializers.BooleanField):
-    """A JSON boolean; text and numbers that look like one are refused, as the schema says."""
-
-    def to_internal_value(self, data: object) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
-
-
 @extend_schema_field(
     {
         "oneOf": [
@@ -89,8 +52,8 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
     """0 to 100, higher first, or low, medium, high."""
 
     def to_internal_value(self, data: object) -> int:
-        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else data
-        if isinstance(number, int) and not isinstance(number, bool) and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
+        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else whole(data)
+        if number is not None and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
             return number
         names = ", ".join(PRIORITY_NAMES)
         raise serializers.ValidationError(
@@ -149,6 +112,8 @@ class TranscodeRequest(StrictSerializer):
         default=HLS, help_text="HLS and DASH are always made; mp4 adds a progressive file for each rendition."
     )
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+    external_id = ExternalId(help_text="Your own name for the job.")
+    metadata = Metadata(reserved=PROCESSING)
     two_pass = YesOrNo(
         required=False,
         help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
@@ -168,8 +133,13 @@ class ReprioritizeRequest(StrictSerializer):
     priority = PriorityField(help_text="0 to 100, higher first, or low, medium, high.")
 
 
-class JobFilter(serializers.Serializer[Any]):
-    """How a list of jobs may be narrowed down."""
+class VideoJobQuery(LabelledQuery):
+    """How a list of one video's jobs may be narrowed down."""
 
     state = OneOf(choices=[state.value for state in JobState], required=False)
+
+
+class JobQuery(VideoJobQuery):
+    """How a list of jobs may be narrowed down."""
+
     video_id = serializers.UUIDField(required=False)

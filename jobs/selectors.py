@@ -1,5 +1,6 @@
 """Reads of jobs, in a number of queries that does not depend on how many jobs or steps there are."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,17 +24,21 @@ def jobs_of(owner: Owner) -> QuerySet[Job]:
     return Job.objects.filter(owner=owner).select_related("video")
 
 
-def job_renditions(job: Job) -> list[Rendition]:
-    """The renditions that a completed job made, as long as players can have them; one query."""
-    return list(
+def job_renditions(jobs: Iterable[Job]) -> Mapping[UUID | None, list[Rendition]]:
+    """The renditions that completed jobs made, by generation, as long as players can have them; one query."""
+    found = (
         Rendition.objects.filter(
-            generation=job.generation_id,
+            generation__in=[job.generation_id for job in jobs if job.generation_id],
             generation__state=GenerationState.COMPLETE,
             generation__video__state=VideoState.READY,
         )
         .select_related("generation")
         .order_by("position")
     )
+    made: dict[UUID | None, list[Rendition]] = defaultdict(list)
+    for rendition in found:
+        made[rendition.generation_id].append(rendition)
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,7 @@ class JobView:
     finished_at: datetime | None
     error: Mapping[str, object] | None
     request: Mapping[str, object]
+    external_id: str | None
     metadata: Mapping[str, object]
 
 
@@ -106,7 +112,8 @@ def _view(job: Job, count: _Count) -> JobView:
         finished_at=job.finished_at,
         error=_error(job),
         request=job.request,
-        metadata=job.metadata,
+        external_id=job.external_id or None,
+        metadata=job.client_metadata | job.metadata,
         **_pace(job, count),
     )
 

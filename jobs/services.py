@@ -32,14 +32,30 @@ from videos.states import VideoState
 
 
 @transaction.atomic
-def job_create(*, owner: Owner, video_id: UUID, request: dict[str, Any], priority: int, policy: JobPolicy) -> Job:
+def job_create(  # noqa: PLR0913 - one row's facts
+    *,
+    owner: Owner,
+    video_id: UUID,
+    request: dict[str, Any],
+    priority: int,
+    policy: JobPolicy,
+    external_id: str = "",
+    client_metadata: dict[str, Any] | None = None,
+) -> Job:
     """Accept a request to transcode a video and plan it, now or when the video has been inspected.
 
     Raises Problem when the owner has no such video or it was rejected, InputRejected when it is beyond the limits.
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
-    job = Job.objects.create(owner=owner, video=video, request=request, priority=priority)
+    job = Job.objects.create(
+        owner=owner,
+        video=video,
+        request=request,
+        priority=priority,
+        external_id=external_id,
+        client_metadata=client_metadata or {},
+    )
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
     _plan_or_inspect(job, video, policy)
     return job

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 from django.db.models.functions import Now
 
 from access.models import Owner
-from access.services import default_owner
+from access.scopes import Scope
+from access.services import default_owner, key_create
 from configuration import RankConfig, RetryConfig
 from jobs.claim import Claim, step_claim
 from jobs.models import Job, Step
@@ -76,6 +77,12 @@ def some_facts(*, seconds: int = 40, sound: bool = True, width: int = 640, heigh
 
 def an_owner(name: str) -> Owner:
     return Owner.objects.get_or_create(name=name)[0]
+
+
+def a_key(owner: Owner | None = None, *scopes: Scope) -> str:
+    """A key's text, for everything unless scopes are named."""
+    _, made = key_create(owner=owner or default_owner(), name="test", scopes=list(scopes) or [Scope.ADMIN])
+    return made.text
 
 
 def an_uploaded_video(owner: Owner | None = None) -> Video:

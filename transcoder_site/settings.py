@@ -16,15 +16,30 @@ DEBUG = _site.debug
 LOGGING = logging_settings(_site.log_level)
 ALLOWED_HOSTS = list(_site.allowed_hosts)
 
-INSTALLED_APPS = ["rest_framework", "drf_spectacular", "access", "gpu", "events", "videos", "jobs", "workers"]
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "rest_framework",
+    "drf_spectacular",
+    "access",
+    "gpu",
+    "events",
+    "videos",
+    "jobs",
+    "workers",
+]
 
 ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"
 APPEND_SLASH = False
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "api.conditional.ApiEtags",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -33,6 +48,11 @@ SECURE_HSTS_SECONDS = _site.hsts_seconds if _site.https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _site.trust_forwarded_proto else None
 SESSION_COOKIE_SECURE = _site.https
 CSRF_COOKIE_SECURE = _site.https
+CSRF_FAILURE_VIEW = "api.problems.csrf_failure"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "UserAttributeSimilarityValidator")
+]
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for subdomains binds hosts that are not ours
     "security.W021",  # being preloaded into browsers is the domain owner's decision
@@ -74,9 +94,11 @@ USE_I18N = False
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsing.ShallowJson"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
-    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_AUTHENTICATION_CLASSES": [  # the first one decides what a 401 says
+        "access.authentication.ApiKeyAuthentication",
+        "access.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # closed unless a view names a scope
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -85,8 +107,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "vodmill",
     "DESCRIPTION": "A video goes in, a ladder that every player can play comes out.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",  # what follows it is an operation's tag
     "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state`
         "JobState": "jobs.representations.JOB_STATES",

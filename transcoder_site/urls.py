@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("", include("access.urls")),
     path("", include("jobs.urls")),  # before the videos': it adds DELETE to the address of a video
     path("", include("videos.urls")),
     path("", include("events.urls")),

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.http import HttpResponseBase
@@ -9,35 +9,45 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from access.services import default_owner
-from api.pagination import CursorPages
+from access.authentication import owner_of
+from access.models import Owner
+from access.scopes import Scope
+from api.fields import LONGEST_EXTERNAL_ID, METADATA_HELP
 from api.problems import Problem, not_found
-from api.schema import PAGE_PARAMETERS, page_of
-from videos import wiring
+from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from videos import examples, wiring
 from videos.addresses import play_addresses
 from videos.models import Video
+from videos.queries import VideoQuery
 from videos.representations import PlaybackDocument, VideoDocument, video_document
 from videos.selectors import video_find, videos_of
 from videos.states import GenerationState
 
 
 class VideoListApi(APIView):
-    @extend_schema(operation_id="video_list", parameters=PAGE_PARAMETERS, responses=page_of(VideoDocument))
+    scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
+
+    @extend_schema(
+        operation_id="video_list", parameters=[VideoQuery, *PAGE_PARAMETERS], responses=page_of(VideoDocument)
+    )
     def get(self, request: Request) -> Response:
         """List videos, newest first."""
-        pages = CursorPages()
-        page = pages.paginate_queryset(videos_of(default_owner()), request, view=self)
-        return pages.get_paginated_response([video_document(video, request) for video in page or []])
+        pages, page = VideoQuery.page(videos_of(owner_of(request)), request)
+        return pages.get_paginated_response([video_document(video, request) for video in page])
 
 
 class VideoDetailApi(APIView):
-    @extend_schema(operation_id="video_detail", responses=VideoDocument)
+    scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
+
+    @extend_schema(operation_id="video_detail", responses=VideoDocument, examples=[examples.VIDEO])
     def get(self, request: Request, video_id: UUID) -> Response:
         """Show one video; what inspection finds appears once it has run."""
-        return Response(video_document(_video(video_id), request))
+        return Response(video_document(video_of(owner_of(request), video_id), request))
 
 
 class VideoOriginalApi(APIView):
+    scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
+
     @extend_schema(
         operation_id="video_original",
         responses={
@@ -47,7 +57,7 @@ class VideoOriginalApi(APIView):
     )
     def get(self, request: Request, video_id: UUID) -> HttpResponseBase:
         """Give the uploaded file back, by a redirect to the store where clients can reach it."""
-        video = _video(video_id)
+        video = video_of(owner_of(request), video_id)
         answer = wiring.delivery().answer(
             request._request,  # noqa: SLF001 - REST framework's way to Django's request
             video.source_key,
@@ -59,10 +69,12 @@ class VideoOriginalApi(APIView):
 
 
 class VideoPlaybackApi(APIView):
-    @extend_schema(operation_id="video_playback", responses=PlaybackDocument)
+    scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
+
+    @extend_schema(operation_id="video_playback", responses=PlaybackDocument, examples=[examples.PLAYBACK])
     def get(self, request: Request, video_id: UUID) -> Response:
         """Tell where the video can be played. Addresses work without credentials until they expire."""
-        video = _video(video_id)
+        video = video_of(owner_of(request), video_id)
         return Response(PlaybackDocument(_playback(video, request)).data)
 
 
@@ -72,27 +84,39 @@ class VideoUploadApi(APIView):
     POST is answered by `videos.uploads` in front of Django and gets here only when that is missing.
     """
 
+    scopes: ClassVar = {"POST": Scope.VIDEOS_WRITE}
     parser_classes = (MultiPartParser,)
 
     @extend_schema(
         operation_id="video_upload",
+        parameters=[IDEMPOTENCY_KEY],
         request={
             "multipart/form-data": {
                 "type": "object",
                 "required": ["video"],
                 "additionalProperties": False,
-                "properties": {"video": {"type": "string", "format": "binary"}},
+                "properties": {
+                    "video": {"type": "string", "format": "binary"},
+                    "external_id": {
+                        "type": "string",
+                        "maxLength": LONGEST_EXTERNAL_ID,
+                        "description": "Your own name for it.",
+                    },
+                    "metadata": {"type": "string", "description": f"A JSON object. {METADATA_HELP}"},
+                },
             }
         },
         responses={201: VideoDocument},
+        examples=[examples.VIDEO],
     )
     def post(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
         """Upload a video as the file `video` of a form. It is inspected at once and can be transcoded right away."""
         raise Problem(status=501, code="not_served", detail="Uploads need the ASGI application of this site.")
 
 
-def _video(video_id: UUID) -> Video:
-    video = video_find(owner=default_owner(), video_id=video_id)
+def video_of(owner: Owner, video_id: UUID) -> Video:
+    """Find a video of an owner. Raises Problem (404)."""
+    video = video_find(owner=owner, video_id=video_id)
     if video is None:
         raise not_found("video")
     return video

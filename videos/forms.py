@@ -1,12 +1,19 @@
-"""Reading the multipart form of an upload as it arrives: one file in the field `video`, nothing else."""
+"""Reading the multipart form of an upload as it arrives: one file in the field `video`, and what is said of it.
 
+Everything but the file is small and kept in memory.
+"""
+
+import json
 from collections.abc import Sequence
+from typing import Any
 from unicodedata import category
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from api.fields import LONGEST_EXTERNAL_ID, MOST_METADATA_BYTES
 from api.problems import Problem, wrong_field
+from videos.queries import UploadFields
 
 FIELD = "video"
 MAX_BOUNDARY = 70  # RFC 2046
@@ -14,16 +21,23 @@ MAX_HEADERS = 8
 MAX_HEADER_BYTES = 8192
 MAX_FILENAME = 255
 MAX_EXTENSION = 16
+MAX_FIELD_BYTES = {"external_id": 4 * LONGEST_EXTERNAL_ID, "metadata": MOST_METADATA_BYTES}
 NO_NAME = "unnamed"
 UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 """Control characters and line ends. Marks of writing direction stay: names in Hebrew and Arabic need them."""
 
 
 class VideoForm:
-    """Feed it the body; it gives back the bytes of the file and raises Problem for everything that is not one file."""
+    """Feed it the body; it gives back the bytes of the file and raises Problem for everything that is not one file.
+
+    `fields` is what else the form said so far. Also raises REST framework's ValidationError, for a wrong field.
+    """
 
     def __init__(self, content_type: str | None) -> None:
         self.filename: str | None = None
+        self.fields: dict[str, Any] = {}
+        self._field = ""
+        self._value = b""
         self._header_name = b""
         self._header_value = b""
         self._disposition = b""
@@ -38,6 +52,7 @@ class VideoForm:
                 "on_header_end": self._header_ends,
                 "on_headers_finished": self._headers_end,
                 "on_part_data": self._data,
+                "on_part_end": self._part_ends,
                 "on_end": self._end,
             },
             max_header_count=MAX_HEADERS,
@@ -77,16 +92,38 @@ class VideoForm:
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode(errors="replace")
-        if name != FIELD:
-            raise wrong_field(name, f"is not a field of this form; the only one is `{FIELD}`", code="unknown_field")
+        if name == FIELD:
+            self._file_begins(options)
+        elif name in MAX_FIELD_BYTES:
+            self._field_begins(name)
+        else:
+            known = ", ".join(f"`{field}`" for field in (FIELD, *MAX_FIELD_BYTES))
+            raise wrong_field(name, f"is not a field of this form; known are: {known}", code="unknown_field")
+
+    def _file_begins(self, options: dict[bytes, bytes]) -> None:
         if b"filename" not in options:
             raise wrong_field(FIELD, "must be a file")
         if self.filename is not None:
             raise wrong_field(FIELD, "must be one file, not several")
         self.filename = clean_filename(options[b"filename"])
 
+    def _field_begins(self, name: str) -> None:
+        if name in self.fields:
+            raise wrong_field(name, "may be there once")
+        self._field = name
+
     def _data(self, data: bytes, start: int, end: int) -> None:
-        self._arrived.append(memoryview(data)[start:end])
+        if not self._field:
+            self._arrived.append(memoryview(data)[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > MAX_FIELD_BYTES[self._field]:
+            raise wrong_field(self._field, f"may have {MAX_FIELD_BYTES[self._field]} bytes")
+
+    def _part_ends(self) -> None:
+        if self._field:
+            self.fields[self._field] = _field_value(self._field, self._value)
+        self._field, self._value = "", b""
 
     def _end(self) -> None:
         self._ended = True
@@ -103,6 +140,16 @@ def clean_filename(raw: bytes) -> str:
         kept = dot + extension if stem and len(extension) <= MAX_EXTENSION else ""
         name = name[: MAX_FILENAME - len(kept)] + kept
     return name or NO_NAME
+
+
+def _field_value(name: str, raw: bytes) -> Any:  # noqa: ANN401 - text or JSON
+    try:
+        value = json.loads(raw) if name == "metadata" else raw.decode()
+    except (ValueError, RecursionError):
+        raise wrong_field(name, "must be JSON" if name == "metadata" else "must be UTF-8") from None
+    checked = UploadFields(data={name: value})
+    checked.is_valid(raise_exception=True)
+    return checked.validated_data[name]
 
 
 def _boundary(content_type: str | None) -> bytes:

@@ -15,7 +15,10 @@ def _one_of(field: str, states: type[VideoState | GenerationState | RenditionSta
 
 
 class Video(models.Model):
-    """One uploaded source. `facts` is what planning needs, `media` what people are shown, both from inspection."""
+    """One uploaded source. `facts` is what planning needs, `media` what people are shown, both from inspection.
+
+    `external_id` and `client_metadata` are its owner's own and mean nothing here.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -26,6 +29,8 @@ class Video(models.Model):
     etag = models.TextField(blank=True)
     sha256 = models.TextField(blank=True)
     container = models.TextField(blank=True)
+    external_id = models.TextField(blank=True, db_default="")
+    client_metadata = models.JSONField(default=dict, db_default={})
     facts = models.JSONField(null=True)
     media = models.JSONField(null=True)
     warnings = models.JSONField(default=list)
@@ -36,7 +41,10 @@ class Video(models.Model):
     inspected_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest"),
+            models.Index(fields=["owner", "external_id"], name="videos_video_external", condition=~Q(external_id="")),
+        ]
         constraints = [
             models.CheckConstraint(name="videos_video_state", condition=_one_of("state", VideoState)),
             models.CheckConstraint(name="videos_video_size", condition=Q(size_bytes__gte=0)),

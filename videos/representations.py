@@ -24,6 +24,8 @@ class VideoLinks(serializers.Serializer[Any]):
     self = serializers.CharField()
     playback = serializers.CharField()
     transcode = serializers.CharField()
+    jobs = serializers.CharField()
+    outputs = serializers.CharField()
 
 
 class VideoDocument(serializers.Serializer[Any]):
@@ -40,7 +42,8 @@ class VideoDocument(serializers.Serializer[Any]):
     codec = serializers.CharField(allow_null=True)
     bitrate = serializers.IntegerField(allow_null=True, help_text="Bits per second.")
     frame_rate = serializers.FloatField(allow_null=True)
-    metadata = serializers.DictField(help_text="What else inspection found.")
+    external_id = serializers.CharField(allow_null=True, help_text="Your own name for it, as it was uploaded with.")
+    metadata = serializers.DictField(help_text="What it was uploaded with, and what else inspection found.")
     warnings = serializers.ListField(help_text="What about the source a person should know.")
     error = VideoError(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -75,7 +78,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
     """Show a video as its owner sees it."""
     media: Mapping[str, Any] = video.media or {}
     address = reverse("video-detail", args=[video.id])
-    links = {"self": address, "playback": f"{address}/playback", "transcode": f"{address}/transcode"}
+    links = {"self": address} | {name: f"{address}/{name}" for name in ("playback", "transcode", "jobs", "outputs")}
     shown = {
         "id": video.id,
         "filename": video.filename,
@@ -86,7 +89,8 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "original_url": absolute(request, f"{address}/original"),
         **{name: media.get(name) for name in SHOWN_BY_NAME},
         "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
-        "metadata": {name: value for name, value in media.items() if name not in SHOWN_BY_NAME},
+        "external_id": video.external_id or None,
+        "metadata": video.client_metadata | {name: media[name] for name in media if name not in SHOWN_BY_NAME},
         "warnings": video.warnings,
         "error": _error(video),
         "created_at": video.created_at,

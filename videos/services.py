@@ -26,6 +26,8 @@ def video_create(  # noqa: PLR0913 - one row's facts
     container: str,
     then: Callable[[Video], object],
     sha256: str = "",
+    external_id: str = "",
+    client_metadata: Mapping[str, object] | None = None,
 ) -> Video:
     """Record an upload whose object is complete. `then` runs in the same transaction: it asks for the inspection."""
     video = Video.objects.create(
@@ -37,6 +39,8 @@ def video_create(  # noqa: PLR0913 - one row's facts
         etag=etag,
         sha256=sha256,
         container=container,
+        external_id=external_id,
+        client_metadata=dict(client_metadata or {}),
     )
     then(video)
     return video

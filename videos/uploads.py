@@ -8,19 +8,45 @@ import asyncio
 import hashlib
 import io
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.urls import reverse
 from rest_framework.renderers import JSONRenderer
 
-from access.services import default_owner
-from api.asgi import App, Body, Receive, Scope, Send, declared_length, header, refuse, send_json
+from access.callers import Caller, caller_in
+from access.idempotency import (
+    HEADER,
+    RENEW_SECONDS,
+    Answer,
+    Claim,
+    claim_answer,
+    claim_or_answer,
+    claim_release,
+    claim_renew,
+    fingerprint_of,
+    key_checked,
+)
+from access.scopes import Scope as AccessScope
+from api.asgi import (
+    App,
+    Body,
+    Receive,
+    Scope,
+    Send,
+    answer_early,
+    declared_length,
+    header,
+    in_thread,
+    refuse,
+    send_json,
+)
 from api.problems import Problem, internal_error, problem_of, too_large, unavailable, wrong_field
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
@@ -63,10 +89,50 @@ class Received:
     """A file that lies in the store and has no row yet."""
 
     video_id: UUID
-    filename: str
+    form: VideoForm
     container: str
     sha256: str
     stored: Stored
+
+
+class _Once:
+    """The Idempotency-Key of one upload, if it has one, claimed as soon as the file's name has arrived.
+
+    Two uploads are the same request when their names and declared lengths are: the rest of a body can be compared only
+    after all of it was sent again.
+    """
+
+    def __init__(self, scope: Scope, caller: Caller) -> None:
+        self._scope = scope
+        self._caller = caller
+        self._key = key_checked(header(scope, HEADER.lower().encode()))
+        self._renewed_at = -math.inf
+        self.claim: Claim | None = None
+
+    async def keep(self, form: VideoForm) -> None:
+        """Claim the key when it can be, and renew the claim now and then. Raises Problem, or _DoneBeforeError."""
+        if self._key is None or form.filename is None or time.monotonic() - self._renewed_at < RENEW_SECONDS:
+            return
+        self._renewed_at = time.monotonic()
+        await in_thread(self._claim_or_renew, form.filename)
+
+    def _claim_or_renew(self, filename: str) -> None:
+        if self.claim:
+            claim_renew(self.claim)
+            return
+        fingerprint = fingerprint_of(["POST", PATH, filename, str(declared_length(self._scope))])
+        found = claim_or_answer(owner=self._caller.owner, key=self._key or "", fingerprint=fingerprint)
+        if isinstance(found, Answer):
+            raise _DoneBeforeError(found)
+        self.claim = found
+
+    async def release(self) -> None:
+        """Let the key be used again: the upload failed. A claim that cannot be given back runs out."""
+        if self.claim:
+            try:
+                await in_thread(claim_release, self.claim)
+            except DatabaseError as error:
+                log.warning("claim not released: %s", error, extra={"event": "claim_not_released"})
 
 
 class UploadRoute:
@@ -110,13 +176,18 @@ class UploadRoute:
         body = Body(receive)
         try:
             with self._place():
-                location, answer = await self._take(scope, body)
+                answer = await self._take(scope, body)
         except _ClientGoneError:
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
+        except _DoneBeforeError as done:
+            before = done.answer
+            await answer_early(
+                scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
+            )
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
             await refuse(scope, body, send, _problem(error))
         else:
-            await send_json(send, 201, answer, {"Location": location})
+            await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -129,10 +200,21 @@ class UploadRoute:
         finally:
             self._taken -= 1
 
-    async def _take(self, scope: Scope, body: Body) -> tuple[str, bytes]:
+    async def _take(self, scope: Scope, body: Body) -> Answer:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
+        caller = await in_thread(caller_in, scope, AccessScope.VIDEOS_WRITE)
         form = VideoForm(header(scope, b"content-type"))
+        once = _Once(scope, caller)
+        try:
+            return await self._take_file(request, body, form, caller, once)
+        except BaseException:
+            await once.release()
+            raise
+
+    async def _take_file(
+        self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, once: _Once
+    ) -> Answer:
         video_id = uuid4()
         incoming = IncomingObject(
             self._store,
@@ -142,14 +224,14 @@ class UploadRoute:
             parallel_parts=self._limits.parallel_parts,
         )
         try:
-            received = await self._receive_file(body, form, incoming, video_id)
+            received = await self._receive_file(body, form, incoming, video_id, once)
         except BaseException:
             await _abort(incoming)
             raise
         try:
-            return await sync_to_async(self._record, thread_sensitive=False)(request, received)
+            return await in_thread(self._record, request, received, caller, once.claim)
         except BaseException:
-            if await sync_to_async(_is_unknown, thread_sensitive=False)(video_id):
+            if await in_thread(_is_unknown, video_id):
                 await _abort(incoming)
             raise
 
@@ -166,15 +248,19 @@ class UploadRoute:
     def _too_large(self) -> Problem:
         return too_large(f"A video may have {self._limits.max_bytes} bytes.", field=FIELD)
 
-    async def _receive_file(self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID) -> Received:
+    async def _receive_file(
+        self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID, once: _Once
+    ) -> Received:
         file = _File(incoming)
         async for chunk in self._chunks(body):
-            for data in form.feed(chunk):
+            arrived = form.feed(chunk)
+            await once.keep(form)
+            for data in arrived:
                 await file.write(data)
                 if file.size > self._limits.max_bytes:
                     raise self._too_large()
         form.close()
-        return await file.finish(video_id, form.filename or "")
+        return await file.finish(video_id, form)
 
     async def _chunks(self, body: Body) -> AsyncIterator[bytes]:
         while not body.ended:
@@ -188,19 +274,26 @@ class UploadRoute:
                 raise self._too_large()
             yield message.get("body", b"")
 
-    def _record(self, request: ASGIRequest, received: Received) -> tuple[str, bytes]:
-        with _connections():
-            video = video_create(
-                video_id=received.video_id,
-                owner=default_owner(),
-                filename=received.filename,
-                size_bytes=received.stored.size,
-                etag=received.stored.etag,
-                container=received.container,
-                sha256=received.sha256,
-                then=self._on_uploaded,
-            )
-            return reverse("video-detail", args=[video.id]), JSONRenderer().render(video_document(video, request))
+    def _record(self, request: ASGIRequest, received: Received, caller: Caller, claim: Claim | None) -> Answer:
+        def recorded(video: Video) -> None:
+            self._on_uploaded(video)
+            if claim:
+                claim_answer(claim, _answer(video, request))
+
+        fields = received.form.fields
+        video = video_create(
+            video_id=received.video_id,
+            owner=caller.owner,
+            filename=received.form.filename or "",
+            size_bytes=received.stored.size,
+            etag=received.stored.etag,
+            container=received.container,
+            sha256=received.sha256,
+            external_id=fields.get("external_id", ""),
+            client_metadata=fields.get("metadata"),
+            then=recorded,
+        )
+        return _answer(video, request)
 
 
 class _File:
@@ -222,14 +315,14 @@ class _File:
         self._sha256.update(data)
         await self._incoming.write(data)  # keeps the first part, far more than the head, until it is full
 
-    async def finish(self, video_id: UUID, filename: str) -> Received:
+    async def finish(self, video_id: UUID, form: VideoForm) -> Received:
         if not self.size:
             raise wrong_field(FIELD, "the file is empty", code="empty_file")
         container = self._container or _container(self._head)
         stored = await self._incoming.finish()
         return Received(
             video_id=video_id,
-            filename=filename,
+            form=form,
             container=container,
             sha256=self._sha256.hexdigest(),
             stored=stored,
@@ -240,21 +333,23 @@ class _ClientGoneError(Exception):
     pass
 
 
-@contextmanager
-def _connections() -> Iterator[None]:
-    """Do for this thread's database connection what Django does around a request."""
-    close_old_connections()
-    try:
-        yield
-    finally:
-        close_old_connections()
+class _DoneBeforeError(Exception):
+    """The same request was answered before."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def _answer(video: Video, request: ASGIRequest) -> Answer:
+    body = JSONRenderer().render(video_document(video, request)).decode()
+    return Answer(status=201, body=body, location=reverse("video-detail", args=[video.id]))
 
 
 def _is_unknown(video_id: UUID) -> bool:
     """Whether a row that failed to be written is really not there: the answer to a COMMIT can get lost."""
     try:
-        with _connections():
-            return not Video.objects.filter(id=video_id).exists()
+        return not Video.objects.filter(id=video_id).exists()
     except DatabaseError:
         return False
 

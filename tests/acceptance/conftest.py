@@ -61,7 +61,7 @@ def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def client(stack: Stack) -> Iterator[Client]:
-    with closing(Client(stack.api.url)) as client:
+    with closing(stack.client()) as client:
         yield client
 
 

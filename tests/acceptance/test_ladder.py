@@ -6,8 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from embedded.client import Client
-from embedded.stack import Stack
+from embedded.client import ApiError, Client
 from tests.acceptance.playing import Player, completed
 from tests.ffmpeg.golden import beep_seconds, key_frame_seconds, shown_numbers
 
@@ -60,8 +59,8 @@ def test_one_rendition_of_the_wanted_size_and_bitrate(client: Client, clip: Path
     assert [(rendition["name"], rendition["height"]) for rendition in pictures] == [("240p", 240)]
 
 
-def test_a_deleted_video_is_gone(client: Client, stack: Stack, clip: Path) -> None:
+def test_a_deleted_video_is_gone(client: Client, clip: Path) -> None:
     video_id = client.upload(clip, lambda _: None)["id"]
-    with httpx.Client(base_url=stack.api.url, trust_env=False) as http:
-        assert http.delete(f"/api/v1/videos/{video_id}").is_success
-        assert http.get(f"/api/v1/videos/{video_id}").status_code == httpx.codes.NOT_FOUND
+    client.delete(video_id)
+    with pytest.raises(ApiError, match="video_not_found"):
+        client.playback(video_id)

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser
 
 from embedded.client import Client, Json
-from embedded.stack import Stack
 from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, finished
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
@@ -20,13 +19,12 @@ SECONDS = 749 * 1001 / 30_000
 
 
 @pytest.fixture(scope="module")
-def outputs(client: Client, stack: Stack, clip: Path) -> list[Json]:
+def outputs(client: Client, clip: Path) -> list[Json]:
     """The outputs of a ladder with progressive files."""
     video = client.upload(clip, lambda _: None)
     job = finished(client, client.transcode(video["id"], {"output_format": ["hls", "mp4"], "preset": "ultrafast"}))
     assert job["state"] == "completed", job["error"]
-    answer = httpx.get(f"{stack.api.url}{job['links']['outputs']}", trust_env=False)
-    found: list[Json] = answer.json()["outputs"]
+    found: list[Json] = client.outputs(job["id"])["outputs"]
     return found
 
 

@@ -18,7 +18,7 @@ from embedded.client import Client, Json
 from embedded.home import REPOSITORY, Home
 from embedded.product import Api, Dispatcher, Product, Worker
 from embedded.service import Service
-from embedded.stack import Stack
+from embedded.stack import API_KEY, Stack
 from execution import daemons
 from storage.protocol import ObjectStore
 from storage.wiring import store_from
@@ -147,6 +147,7 @@ class Rig(Stack):
             server.wait_ready()
         self._prepare(say)
         self.start_missing()
+        self.client().close()
 
     def close(self, say: Callable[[str], None] = lambda _: None) -> None:
         for process in (*self.product, *self.servers):
@@ -185,13 +186,18 @@ class Rig(Stack):
 
     # What clients do.
 
+    def client(self) -> Client:
+        """A client with the key that was made first: whatever is broken now, it was not then."""
+        key = self.home.known_secret(API_KEY)
+        return Client(self.api.url, key) if key else super().client()
+
     def upload(self, path: Path) -> str:
-        with closing(Client(self.api.url)) as client:
+        with closing(self.client()) as client:
             return str(client.upload(path, lambda _: None)["id"])
 
     def transcode(self, video_id: str, **request: object) -> str:
         """Ask for a transcode that costs little; the job's id. It is held to the invariants when the test ends."""
-        with closing(Client(self.api.url)) as client:
+        with closing(self.client()) as client:
             job: Json = client.transcode(video_id, {"preset": "ultrafast", **request})
         self.jobs.append(job["id"])
         return str(job["id"])

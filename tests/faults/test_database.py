@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 
-from embedded.client import Client
 from tests.faults.rig import LEASE_SECONDS, SLACK_SECONDS, Rig, alive
 
 
@@ -24,7 +23,7 @@ def test_13_an_api_killed_right_after_the_commit_has_accepted_the_job(rig: Rig, 
 
     rig.api_database.watch(kill_at_commit)
     try:
-        with closing(Client(rig.api.url)) as client:
+        with closing(rig.client()) as client:
             client.transcode(video, {"preset": "ultrafast"})
     except httpx.TransportError:
         rig.api_database.heal()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from embedded.client import Client
 from tests.acceptance.playing import Player
 from tests.faults.conftest import FAST
 from tests.faults.rig import OVER, SLACK_SECONDS, Rig
@@ -44,7 +43,7 @@ def test_28_two_nodes_share_a_video_and_one_is_killed_every_fifteen_seconds(
     assert lost
     assert max(lost) < 5 + SLACK_SECONDS
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", job)
-    with closing(Player()) as player, closing(Client(rig.api.url)) as client:
+    with closing(Player()) as player, closing(rig.client()) as client:
         files = {
             name: player.save(url, tmp_path / f"{name}.mp4")
             for name, url in player.renditions(client.playback(video)["hls_url"]).items()

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 
-from embedded.client import Client
 from storage.keys import video_prefix
 from tests.acceptance.playing import Player
 from tests.faults.rig import (
@@ -62,7 +61,7 @@ def test_01_a_killed_child_costs_what_it_had_not_published(rig: Rig, chunk: Runn
     assert rig.step(chunk.id) == ("done", 2, 0), "one more attempt, and nobody is charged with a failure"
     resumed_where_it_stopped(rig, chunk)
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", chunk.job)
-    with closing(Player()) as player, closing(Client(rig.api.url)) as client:
+    with closing(Player()) as player, closing(rig.client()) as client:
         addresses = player.renditions(client.playback(video)["hls_url"])
         (picture,) = (url for name, url in addresses.items() if name != "audio")
         assert shown_numbers(player.save(picture, tmp_path / "picture.mp4")) == list(range(200))

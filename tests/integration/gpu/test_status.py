@@ -15,6 +15,7 @@ from gpu.apis import GpuStatusApi
 from gpu.devices import Device, DeviceKind, FailureKind, Reading, Seen, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.services import Described, device_note_failure, device_report, device_take_order
+from tests.rows import a_key
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/api/v1/system/gpu/status"
@@ -35,7 +36,7 @@ def report(*devices: Described, node: str = "n1") -> None:
 
 
 def status() -> dict[str, Any]:
-    answer = APIClient().get(ADDRESS)
+    answer = APIClient().get(ADDRESS, headers={"X-API-Key": a_key()})
     assert answer.status_code == 200
     document: dict[str, Any] = answer.json()
     return document
@@ -134,7 +135,7 @@ def test_an_encoder_that_is_set_aside_says_until_when() -> None:
 def test_used_slots_are_what_the_steps_say() -> None:
     report(described())
     view = GpuStatusApi.as_view(slots_used=lambda: {"GPU-0": 5})
-    answer = view(APIRequestFactory().get(ADDRESS))
+    answer = view(APIRequestFactory().get(ADDRESS, headers={"X-API-Key": a_key()}))
     assert answer.data["devices"][0]["slots"]["used"] == 5
 
 

@@ -228,7 +228,8 @@ def test_a_client_that_declares_less_and_sends_more_is_cut_off(small: httpx.Clie
 def raw(client: httpx.Client, head: str, body: bytes = b"") -> socket.socket:
     """Begin a request byte by byte."""
     connection = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=60)
-    lines = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n{head}\r\n"
+    key = client.headers["X-API-Key"]
+    lines = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: {FORM}\r\n{head}\r\n"
     connection.sendall(lines.encode() + body)
     return connection
 
@@ -352,7 +353,7 @@ def test_an_object_whose_row_was_written_after_all_is_kept(
     assert store.head(source_key(made[0])).size == 1000
 
 
-def test_uploads_over_plain_http_can_be_forbidden(store: ObjectStore) -> None:
+def test_uploads_over_plain_http_can_be_forbidden(store: ObjectStore, transactional_db: None) -> None:
     with serving(a_route(store, https_only=True)) as client:
         assert_problem(send(client, a_video()), 403, "https_required")
 

@@ -17,6 +17,7 @@ from django.db import connection
 
 from embedded.home import REPOSITORY
 from storage.protocol import ObjectStore
+from tests.rows import a_key
 from videos.uploads import PATH
 
 MIB = 1024 * 1024
@@ -58,7 +59,7 @@ class ApiProcess:
             try:
                 with closing(self.connection(1)) as asked:
                     asked.request("GET", "/api/v1/videos")
-                    assert asked.getresponse().status == 200
+                    assert asked.getresponse().status == 401
                     return
             except OSError:
                 assert self._process.poll() is None, "the API ended"
@@ -98,6 +99,7 @@ def upload(process: ApiProcess, size: int) -> int:
     with closing(process.connection(300)) as client:
         client.putrequest("POST", PATH)
         client.putheader("Content-Type", "multipart/form-data; boundary=b0undary")
+        client.putheader("X-API-Key", a_key())
         client.putheader("Content-Length", str(len(HEAD) + size + len(TAIL)))
         client.endheaders(HEAD)
         for _ in range(size // MIB):
@@ -122,6 +124,7 @@ def test_a_server_that_is_told_to_end_in_the_middle_leaves_nothing(process: ApiP
     with closing(process.connection()) as client:
         client.putrequest("POST", PATH)
         client.putheader("Content-Type", "multipart/form-data; boundary=b0undary")
+        client.putheader("X-API-Key", a_key())
         client.putheader("Content-Length", str(SIZE))
         client.endheaders(HEAD)
         client.send(os.urandom(25 * MIB))

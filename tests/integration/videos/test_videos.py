@@ -118,7 +118,7 @@ def test_the_original_can_be_had(api: httpx.Client, store: ObjectStore) -> None:
     store.put(source_key(video.id), b"the original", "application/octet-stream")
     url = api.get(f"/api/v1/videos/{video.id}").json()["original_url"]
     assert api.get(url).status_code == 302
-    answer = httpx.get(url, follow_redirects=True)
+    answer = api.get(url, follow_redirects=True)
     assert (answer.content, answer.headers["content-type"]) == (b"the original", "application/octet-stream")
 
 

@@ -29,6 +29,8 @@ class Wanted(serializers.Serializer[object]):
 
 
 class WantedApi(APIView):
+    authentication_classes = ()
+    permission_classes = ()
     parser_classes = (JSONParser,)
 
     def post(self, request: Request) -> Response:

@@ -8,13 +8,33 @@ class Item(serializers.Serializer[object]):
     name = serializers.CharField()
 
 
-def test_every_operation_may_answer_with_a_problem() -> None:
+def responses(address: str, **methods: object) -> dict[str, object]:
+    """What the schema says of the answers of the only operation."""
+    schema = add_problems({"paths": {address: methods}}, generator=None, request=None, public=True)
+    (operation,) = schema["paths"][address].values()
+    for answer in operation["responses"].values():
+        if "$ref" in answer:
+            named = schema["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+            (content,) = named["content"].items()
+            assert content == ("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
+    found: dict[str, object] = operation["responses"]
+    return found
+
+
+def test_every_operation_may_answer_with_a_problem_and_keeps_what_it_says_itself() -> None:
     own = {"description": "Its own."}
-    paths = {"/a": {"get": {"responses": {}}, "parameters": []}, "/b": {"post": {"responses": {"default": own}}}}
-    schema = add_problems({"paths": paths}, generator=None, request=None, public=True)
-    answer = schema["paths"]["/a"]["get"]["responses"]["default"]
-    assert answer["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
-    assert schema["paths"]["/b"]["post"]["responses"]["default"] == own
+    assert list(responses("/a", get={"responses": {"200": own}})) == ["200", "503", "default"]
+    assert responses("/a", post={"responses": {"default": own}})["default"] == own
+
+
+def test_an_operation_is_ready_for_what_it_can_meet() -> None:
+    guarded: dict[str, object] = {"responses": {}, "security": [{"bearer": []}]}
+    assert list(responses("/a", get=guarded)) == ["304", "401", "403", "429", "503", "default"]
+    filtered = {"responses": {}, "parameters": [{"in": "query", "name": "state"}]}
+    assert list(responses("/a", get=filtered)) == ["422", "503", "default"]
+    created = {"responses": {}, "requestBody": {}, "parameters": [{"in": "header", "name": "Idempotency-Key"}]}
+    assert list(responses("/a", post=created)) == ["400", "409", "413", "415", "422", "503", "default"]
+    assert list(responses("/a/{id}", delete={"responses": {}})) == ["404", "409", "503", "default"]
 
 
 def test_the_schema_of_a_problem_is_the_problem() -> None:

@@ -1,4 +1,5 @@
 import pytest
+from rest_framework.exceptions import ValidationError
 
 from api.problems import Problem
 from videos.forms import MAX_FILENAME, VideoForm, clean_filename
@@ -100,6 +101,48 @@ def test_a_form_without_the_file_names_the_field() -> None:
 def test_another_field_is_named(parts: tuple[bytes, ...]) -> None:
     problem = refused(a_form(*parts))
     assert (problem.status, problem.code, field_of(problem)) == (422, "unknown_field", "file")
+
+
+EXTERNAL_ID = a_part('name="external_id"', "Straße 17".encode())
+METADATA = a_part('name="metadata"', b'{"a": [1, null]}')
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (EXTERNAL_ID, METADATA, a_part(VIDEO)),
+        (a_part(VIDEO), METADATA, EXTERNAL_ID),
+        (METADATA, a_part(VIDEO), EXTERNAL_ID),
+    ],
+)
+def test_what_is_said_of_the_file_may_come_before_and_after_it(parts: tuple[bytes, ...], step: int) -> None:
+    form, arrived = read(a_form(*parts), step=step)
+    assert arrived == b"data"
+    assert form.fields == {"external_id": "Straße 17", "metadata": {"a": [1, None]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("external_id", b"x" * 1021), ("external_id", b"\xff"), ("metadata", b"{"), ("metadata", b'"' + b"x" * 17_000)],
+)
+def test_what_is_said_of_the_file_is_small_and_well_formed(name: str, data: bytes) -> None:
+    problem = refused(a_form(a_part(f'name="{name}"', data)))
+    assert (problem.status, field_of(problem)) == (422, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("external_id", b"x" * 256), ("metadata", b"[]"), ("metadata", b'{"x": "\\u0000"}')],
+)
+def test_it_is_held_to_the_same_rules_as_in_json(name: str, data: bytes) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(a_form(a_part(f'name="{name}"', data)))
+    assert list(caught.value.detail) == [name]
+
+
+def test_a_thing_is_said_once() -> None:
+    assert field_of(refused(a_form(EXTERNAL_ID, EXTERNAL_ID))) == "external_id"
 
 
 def test_a_part_without_a_name_is_no_field() -> None:

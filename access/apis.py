@@ -1,0 +1,79 @@
+from typing import ClassVar
+from uuid import UUID
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from access.authentication import owner_of
+from access.idempotency import idempotent
+from access.representations import (
+    KeyDocument,
+    KeyRequest,
+    NewKeyDocument,
+    RotateRequest,
+    new_key_document,
+    without_key,
+)
+from access.scopes import Scope
+from access.services import key_create, key_find, key_revoke, key_rotate, keys_of
+from api.pagination import CursorPages
+from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+
+
+class KeyListApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
+
+    @extend_schema(operation_id="key_list", parameters=PAGE_PARAMETERS, responses=page_of(KeyDocument))
+    def get(self, request: Request) -> Response:
+        """List the keys of your owner, newest first."""
+        pages = CursorPages()
+        page = pages.paginate_queryset(keys_of(owner_of(request)), request, view=self)
+        return pages.get_paginated_response(KeyDocument(page, many=True).data)
+
+    @extend_schema(
+        operation_id="key_create", parameters=[IDEMPOTENCY_KEY], request=KeyRequest, responses={201: NewKeyDocument}
+    )
+    @idempotent(kept=without_key)
+    def post(self, request: Request) -> Response:
+        """Make a key for your owner. It is shown once."""
+        asked = KeyRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        key, made = key_create(owner=owner_of(request), **asked.validated_data)
+        headers = {"Location": reverse("key-detail", args=[key.id])}
+        return Response(new_key_document(key, made.text), 201, headers=headers)
+
+
+class KeyDetailApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN, "DELETE": Scope.ADMIN}
+
+    @extend_schema(operation_id="key_detail", responses=KeyDocument)
+    def get(self, request: Request, key_id: UUID) -> Response:
+        """Show one key, without its secret."""
+        return Response(KeyDocument(key_find(owner=owner_of(request), key_id=key_id)).data)
+
+    @extend_schema(operation_id="key_revoke", responses={204: None})
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        """Have a key not work from now on."""
+        key_revoke(owner=owner_of(request), key_id=key_id)
+        return Response(status=204)
+
+
+class KeyRotateApi(APIView):
+    scopes: ClassVar = {"POST": Scope.ADMIN}
+
+    @extend_schema(
+        operation_id="key_rotate",
+        parameters=[IDEMPOTENCY_KEY],
+        request={"application/json": RotateRequest},
+        responses=NewKeyDocument,
+    )
+    @idempotent(kept=without_key)
+    def post(self, request: Request, key_id: UUID) -> Response:
+        """Give a key a new secret, shown once; the one before works for a while, so that it can be replaced in use."""
+        asked = RotateRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        key, made = key_rotate(owner=owner_of(request), key_id=key_id, **asked.validated_data)
+        return Response(new_key_document(key, made.text))

@@ -1,0 +1,29 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from access.scopes import SCOPES, Scope
+from access.services import DEFAULT_OWNER, key_create, owner_named
+
+
+class Command(BaseCommand):
+    help = "Make an API key. It is printed once, alone on standard output; what is kept is its SHA-256."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="what the key is for")
+        parser.add_argument("--owner", default=DEFAULT_OWNER, help="whose it is; made where there is no such owner")
+        parser.add_argument(
+            "--scope", action="append", choices=SCOPES, help="what it may do, several times; admin (all) by default"
+        )
+        parser.add_argument("--days", type=int, help="after how many days it expires; never by default")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        days = options["days"]
+        _, made = key_create(
+            owner=owner_named(options["owner"]),
+            name=options["name"],
+            scopes=options["scope"] or [Scope.ADMIN],
+            expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+        )
+        self.stdout.write(made.text)

@@ -1,0 +1,194 @@
+"""A request that is sent again because its answer got lost has no second effect (FAULTS 44)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.db.models.functions import Now
+
+from access.idempotency import claim_or_answer, claim_release, claim_renew, requests_forget
+from access.models import ApiKey, IdempotentRequest
+from access.services import default_owner
+from api.problems import Problem
+from jobs.models import Job
+from storage.protocol import ObjectStore
+from tests.rows import a_key, a_video, an_owner
+from videos.models import Video
+from videos.uploads import PATH as UPLOAD
+
+FILE = bytes.fromhex("0000001c") + b"ftypisom" + bytes(1000)
+ONCE = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
+
+
+def upload(api: httpx.Client, *, data: bytes = FILE, name: str = "a.mp4", headers: dict[str, str]) -> httpx.Response:
+    return api.post(UPLOAD, files={"video": (name, data, "video/mp4")}, headers=headers)
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+# --- requests in JSON -------------------------------------------------------------------------------------------------
+
+
+def test_44_twenty_at_once_make_one_job(api: httpx.Client) -> None:
+    path = f"/api/v1/videos/{a_video().id}/transcode"
+
+    def create(_: int) -> httpx.Response:
+        return api.post(path, json={"preset": "fast"}, headers=ONCE)
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(create, range(20)))
+    job = Job.objects.get()
+    found = Counter(answer.status_code for answer in answers)
+    assert found[202] >= 1
+    assert found[202] + found[409] == 20
+    assert {answer.json()["id"] for answer in answers if answer.status_code == 202} == {str(job.id)}
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers if answer.status_code == 202) == 1
+    in_flight = {answer.json()["code"] for answer in answers if answer.status_code == 409}
+    assert in_flight <= {"idempotent_request_in_flight"}
+
+
+def test_the_same_request_gets_the_same_answer(api: httpx.Client) -> None:
+    path = f"/api/v1/videos/{a_video().id}/transcode"
+    first = api.post(path, json={"preset": "fast"}, headers=ONCE)
+    Job.objects.update(priority=1)  # what has happened since does not change it
+    again = api.post(path, json={"preset": "fast"}, headers=ONCE)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+
+
+def test_another_request_is_refused(api: httpx.Client) -> None:
+    one, other = (f"/api/v1/videos/{a_video().id}/transcode" for _ in range(2))
+    assert api.post(one, json={"preset": "fast"}, headers=ONCE).status_code == 202
+    assert code_of(api.post(one, json={"preset": "slow"}, headers=ONCE)) == (422, "idempotency_key_reused")
+    assert code_of(api.post(other, json={"preset": "fast"}, headers=ONCE)) == (422, "idempotency_key_reused")
+    assert code_of(upload(api, headers=ONCE)) == (422, "idempotency_key_reused")
+    assert Job.objects.count() == 1
+    assert Video.objects.count() == 2
+
+
+def test_a_request_that_failed_may_be_corrected(api: httpx.Client) -> None:
+    path = f"/api/v1/videos/{a_video().id}/transcode"
+    assert api.post(path, json={"preset": "no"}, headers=ONCE).status_code == 422
+    assert api.post(f"/api/v1/videos/{uuid4()}/transcode", json={}, headers=ONCE).status_code == 404
+    assert not IdempotentRequest.objects.exists()
+    assert api.post(path, json={"preset": "fast"}, headers=ONCE).status_code == 202
+
+
+def test_a_dry_run_does_nothing_and_leaves_nothing(api: httpx.Client) -> None:
+    path = f"/api/v1/videos/{a_video().id}/transcode"
+    assert api.post(path, json={"dry_run": True}, headers=ONCE).status_code == 200
+    assert not IdempotentRequest.objects.exists()
+    assert api.post(path, json={}, headers=ONCE).status_code == 202
+
+
+def test_a_key_is_its_owners(api: httpx.Client) -> None:
+    mine, other = a_video(), a_video(an_owner("other"))
+    first = api.post(f"/api/v1/videos/{mine.id}/transcode", json={}, headers=ONCE)
+    headers = ONCE | {"X-API-Key": a_key(other.owner)}
+    second = api.post(f"/api/v1/videos/{other.id}/transcode", json={}, headers=headers)
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert Job.objects.count() == 2
+
+
+def test_a_secret_is_not_kept_for_a_second_answer(api: httpx.Client) -> None:
+    before = ApiKey.objects.count()
+    asked = {"name": "ci", "scopes": ["jobs:read"]}
+    first, again = (api.post("/api/v1/keys", json=asked, headers=ONCE) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json() | {"key": None}
+    assert ApiKey.objects.count() == before + 1
+    assert first.json()["key"] not in IdempotentRequest.objects.get().body
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "ü"])
+def test_a_key_that_is_none_is_refused(api: httpx.Client, key: str) -> None:
+    headers = [(b"Idempotency-Key", key.encode())]
+    answer = api.post(f"/api/v1/videos/{a_video().id}/transcode", json={}, headers=headers)
+    assert code_of(answer) == (400, "invalid_idempotency_key")
+    assert not Job.objects.exists()
+
+
+# --- uploads ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_that_is_sent_again_makes_no_second_video(api: httpx.Client, store: ObjectStore) -> None:
+    first, again = (upload(api, headers=ONCE) for _ in range(2))
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["idempotent-replayed"] == "true"
+    assert Video.objects.count() == len(list(store.list("videos/"))) == 1
+
+
+def test_a_large_one_is_answered_before_it_is_read(api: httpx.Client, store: ObjectStore) -> None:
+    data = FILE + bytes(30 << 20)
+    first = upload(api, data=data, headers=ONCE)
+    again = upload(api, data=data, headers=ONCE)
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("changed", [{"name": "b.mp4"}, {"data": FILE + b"x"}])
+def test_another_upload_is_refused(api: httpx.Client, store: ObjectStore, changed: dict[str, object]) -> None:
+    assert upload(api, headers=ONCE).status_code == 201
+    assert code_of(upload(api, headers=ONCE, **changed)) == (422, "idempotency_key_reused")  # type: ignore[arg-type]
+    assert Video.objects.count() == len(list(store.list("videos/"))) == 1
+
+
+def test_an_upload_under_way_is_not_begun_again(api: httpx.Client, store: ObjectStore) -> None:
+    claim_or_answer(owner=default_owner(), key=ONCE["Idempotency-Key"], fingerprint=_fingerprint_of_the_file(api))
+    answer = upload(api, headers=ONCE)
+    assert code_of(answer) == (409, "idempotent_request_in_flight")
+    assert answer.json()["retryable"]
+    under_way = IdempotentRequest.objects.filter(status=None)
+    assert under_way.update(lease_expires_at=Now() - timedelta(seconds=1))  # its process died
+    assert upload(api, headers=ONCE).status_code == 201
+    assert Video.objects.count() == 2
+
+
+def _fingerprint_of_the_file(api: httpx.Client) -> str:
+    """The fingerprint that an upload of the file leaves."""
+    upload(api, headers={"Idempotency-Key": "first"})
+    found: str = IdempotentRequest.objects.get(key="first").fingerprint
+    return found
+
+
+def test_an_upload_that_failed_may_be_corrected(api: httpx.Client, store: ObjectStore) -> None:
+    assert code_of(upload(api, data=b"no video at all" * 10, headers=ONCE)) == (422, "not_a_video")
+    assert not IdempotentRequest.objects.exists()
+    assert upload(api, headers=ONCE).status_code == 201
+
+
+@pytest.mark.django_db
+def test_a_claim_that_was_lost_is_neither_renewed_nor_released() -> None:
+    def claim() -> object:
+        return claim_or_answer(owner=default_owner(), key="k", fingerprint="f")
+
+    first = claim()
+    with pytest.raises(Problem, match="under way"):
+        claim()
+    IdempotentRequest.objects.update(lease_expires_at=Now())
+    second = claim()
+    with pytest.raises(Problem, match="under way"):
+        claim_renew(first)  # type: ignore[arg-type]
+    claim_release(first)  # type: ignore[arg-type]
+    claim_renew(second)  # type: ignore[arg-type]
+
+
+@pytest.mark.django_db
+def test_answers_are_kept_for_a_day() -> None:
+    for key in ("new", "old"):
+        claim_or_answer(owner=default_owner(), key=key, fingerprint="f")
+    IdempotentRequest.objects.filter(key="new").update(created_at=Now() - timedelta(hours=23, minutes=59))
+    IdempotentRequest.objects.filter(key="old").update(created_at=Now() - timedelta(hours=24, minutes=1))
+    assert requests_forget() == 1
+    assert IdempotentRequest.objects.get().key == "new"

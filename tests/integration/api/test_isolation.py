@@ -1,0 +1,180 @@
+"""No operation shows or changes what is another owner's, and none but a few answer without a key (FAULTS 42).
+
+The operations are those of the schema, and every address of the site is one of them or known to be open: a new endpoint
+is walked over without being named here, unless it is about a new kind of thing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from django.apps import apps
+from django.db.models import Model
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from drf_spectacular.generators import SchemaGenerator
+
+from access.models import ApiKey, Owner
+from access.scopes import Scope
+from events.models import Delivery, Event
+from events.services import endpoint_create
+from storage.keys import source_key
+from storage.protocol import ObjectStore
+from tests.rows import a_job, a_key, a_video, an_owner
+from videos.models import Video
+from videos.uploads import PATH as UPLOAD
+
+OPEN = {"api/schema"}
+"""Addresses that answer without a key, besides those of players, whose token is their key."""
+
+STREAMED = {"video_upload", "event_stream", "job_event_stream"}
+"""Operations that are answered in front of Django; below, they are asked for on the served site."""
+
+BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}}
+"""Bodies that are right where an empty one is not."""
+
+
+class Operation(NamedTuple):
+    method: str
+    path: str
+    id: str
+
+
+def operations() -> list[Operation]:
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return [
+        Operation(method, path, found["operationId"])
+        for path, methods in schema["paths"].items()
+        for method, found in methods.items()
+    ]
+
+
+OPERATIONS = operations()
+
+
+@pytest.fixture
+def theirs(db: None) -> dict[str, str]:
+    """One of everything, by the names that addresses have for it; all of it another owner's."""
+    owner = an_owner("other")
+    video = a_video(owner)
+    job = a_job(video)
+    a_key(owner)
+    webhook = endpoint_create(owner=owner, url="https://receiver.example/hook")
+    event = Event.objects.filter(owner=owner).latest("id")
+    delivery = Delivery.objects.create(endpoint=webhook, event=event)
+    return {
+        "video_id": str(video.id),
+        "job_id": str(job.id),
+        "key_id": str(ApiKey.objects.get(owner=owner).id),
+        "webhook_id": str(webhook.id),
+        "delivery_id": str(delivery.id),
+    }
+
+
+def address(operation: Operation, ids: dict[str, str]) -> str:
+    names = re.findall(r"{(\w+)}", operation.path)
+    assert set(names) <= ids.keys(), f"{operation.path}: add another owner's {set(names) - ids.keys()} to `theirs`"
+    return operation.path.format(**ids)
+
+
+def ask(client: Client, operation: Operation, path: str) -> Any:  # noqa: ANN401 - Django's monkey-patched response
+    body = json.dumps(BODIES.get(operation.id, {}))
+    return client.generic(operation.method.upper(), path, body, content_type="application/json")
+
+
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table of ours, but those that say when a key was used."""
+    ours = [
+        model
+        for app in ("access", "events", "gpu", "videos", "jobs")
+        for model in apps.get_app_config(app).get_models()
+    ]
+    return {model.__name__: list(_values(model)) for model in ours}
+
+
+def _values(model: type[Model]) -> Iterator[dict[str, Any]]:
+    for row in model._default_manager.order_by("pk").values():
+        yield {name: value for name, value in row.items() if name != "last_used_at"}
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if each.id not in STREAMED], ids=lambda operation: operation.id
+)
+def test_42_what_is_anothers_is_not_there(operation: Operation, theirs: dict[str, str]) -> None:
+    mine = Client(headers={"X-API-Key": a_key()})
+    path = address(operation, theirs)
+    before = rows()
+    answer = ask(mine, operation, path)
+    if path != operation.path:
+        assert answer.status_code == 404, answer.content
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"].endswith("_not_found")
+    elif operation.method == "get":
+        assert answer.status_code == 200
+    assert not [text for text in theirs.values() if text in answer.content.decode().replace(path, "")]
+    assert rows() == before
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
+def test_without_a_key_nothing_is_there(operation: Operation, theirs: dict[str, str]) -> None:
+    before = rows()
+    answer = ask(Client(), operation, address(operation, theirs))
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert rows() == before
+
+
+def _addresses(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        text = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _addresses(pattern.url_patterns, text)
+        else:
+            yield re.sub(r"<\w+:(\w+)>", r"{\1}", text)
+
+
+def test_every_address_is_walked_over_or_known_to_be_open() -> None:
+    walked = {operation.path.removeprefix("/") for operation in OPERATIONS}
+    others = {path for path in _addresses(get_resolver().url_patterns) if not path.startswith("play/")}
+    assert others - walked == OPEN
+
+
+def test_uploads_are_for_those_with_a_key(api: httpx.Client, store: ObjectStore) -> None:
+    form = {"video": ("clip.mp4", b"never read", "video/mp4")}
+    for headers, status, code in (
+        ({}, 401, "not_authenticated"),
+        ({"X-API-Key": "vm_000000000000_" + "0" * 64}, 401, "invalid_key"),
+        ({"X-API-Key": a_key(None, Scope.JOBS_WRITE, Scope.VIDEOS_READ)}, 403, "scope_missing"),
+    ):
+        answer = httpx.post(f"{api.base_url}{UPLOAD}", files=form, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert not Video.objects.exists()
+    assert list(store.list("videos/")) == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/jobs/{job_id}/events"])
+def test_streams_are_for_those_with_a_key(api: httpx.Client, theirs: dict[str, str], path: str) -> None:
+    address = f"{api.base_url}{path.format(**theirs)}"
+    answer = httpx.get(address)
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    answer = httpx.get(address, headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ)})
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+
+
+def test_42_the_events_of_anothers_job_are_not_there(api: httpx.Client, theirs: dict[str, str]) -> None:
+    answer = api.get(f"/api/v1/jobs/{theirs['job_id']}/events")
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+def test_an_upload_belongs_to_the_owner_of_its_key(api: httpx.Client, store: ObjectStore) -> None:
+    data = bytes.fromhex("0000001c") + b"ftypisom" + bytes(100)
+    answer = api.post(UPLOAD, files={"video": ("a.mp4", data)}, headers={"X-API-Key": a_key(an_owner("other"))})
+    assert answer.status_code == 201
+    assert Video.objects.get().owner == Owner.objects.get(name="other")
+    assert api.get(answer.headers["location"]).status_code == 404
+    assert store.get(source_key(Video.objects.get().id)) == data

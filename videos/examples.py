@@ -1,0 +1,63 @@
+"""What the schema shows of videos."""
+
+from drf_spectacular.utils import OpenApiExample
+
+_ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+_ADDRESS = f"/api/v1/videos/{_ID}"
+_PLAY = "https://video.example.com/play/3fa85f6457174562b3fc2c963f66afa6-69209c80.c2ln/1"
+
+VIDEO = OpenApiExample(
+    "an inspected video",
+    response_only=True,
+    value={
+        "id": _ID,
+        "filename": "holiday.mov",
+        "status": "ready",
+        "size": 104857600,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "container": "mov",
+        "original_url": f"https://video.example.com{_ADDRESS}/original",
+        "duration": 61.5,
+        "width": 1920,
+        "height": 1080,
+        "codec": "h264",
+        "bitrate": 13639948,
+        "frame_rate": 29.97,
+        "external_id": "asset-17",
+        "metadata": {"project": "summer", "audio_codec": "aac", "audio_channels": 2},
+        "warnings": [],
+        "error": None,
+        "created_at": "2026-01-31T12:00:00Z",
+        "inspected_at": "2026-01-31T12:00:01Z",
+        "links": {
+            "self": _ADDRESS,
+            "playback": f"{_ADDRESS}/playback",
+            "transcode": f"{_ADDRESS}/transcode",
+            "jobs": f"{_ADDRESS}/jobs",
+            "outputs": f"{_ADDRESS}/outputs",
+        },
+    },
+)
+PLAYBACK = OpenApiExample(
+    "a complete video",
+    response_only=True,
+    value={
+        "video_id": _ID,
+        "state": "complete",
+        "generation": 1,
+        "hls_url": f"{_PLAY}/master.m3u8",
+        "dash_url": f"{_PLAY}/manifest.mpd",
+        "expires_at": "2026-02-01T12:00:00Z",
+        "renditions": [
+            {
+                "name": "1080p",
+                "kind": "video",
+                "width": 1920,
+                "height": 1080,
+                "bitrate": 5000000,
+                "frame_rate": "30000/1001",
+                "codecs": "avc1.640028",
+            }
+        ],
+    },
+)

@@ -1,0 +1,30 @@
+"""What clients may ask of videos, and send with them."""
+
+from typing import ClassVar
+
+from api.fields import ExternalId, Metadata, OneOf, StrictSerializer
+from api.pagination import LabelledQuery
+from videos.states import VideoState
+
+INSPECTED = frozenset(
+    {"container", "constant_frame_rate", "rotation", "pixel_format", "interlaced", "hdr", "audio_codec"}
+    | {"audio_channels"}
+)
+"""Names of a video's metadata that come from inspection."""
+
+_SHOWN_STATES = [state.value for state in VideoState if state not in (VideoState.DELETING, VideoState.DELETED)]
+
+
+class VideoQuery(LabelledQuery):
+    """How a list of videos may be narrowed down."""
+
+    status = OneOf(choices=_SHOWN_STATES, required=False)
+
+    LOOKUPS: ClassVar = {**LabelledQuery.LOOKUPS, "status": "state"}
+
+
+class UploadFields(StrictSerializer):
+    """What a form may say of its file."""
+
+    external_id = ExternalId()
+    metadata = Metadata(reserved=INSPECTED)
