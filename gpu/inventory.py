@@ -66,9 +66,7 @@ class Inventory:
     def retry(self, uuid: str | None = None, encoder: str | None = None) -> None:
         """Have encoders tried again: one of one device, all of one, or all; until then, what was said counts."""
         self._tried = {
-            (device, name)
-            for device, name in self._tried
-            if (uuid or device, encoder or name) != (device, name)
+            (device, name) for device, name in self._tried if (uuid or device, encoder or name) != (device, name)
         }
 
     def attempt(self, trial: Trial, *, on_look: Callable[[], None] = lambda: None) -> Verdict:

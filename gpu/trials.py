@@ -62,9 +62,7 @@ class Trials:
         self._seconds = seconds
         self._version = ffmpeg.version()
 
-    def attempt(
-        self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None
-    ) -> Outcome:
+    def attempt(self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
         """Encode a few frames. Whatever goes wrong is the verdict's reason; `on_look` is called while it runs."""
         complaints: list[str] = []
         deadline = _Deadline(self._seconds)

@@ -16,6 +16,8 @@ class JobPhase(StrEnum):
     """What an unfinished job is doing, for people."""
 
     INSPECTING = "inspecting"
+    WAITING = "waiting"
+    """It needs a GPU, and none is there that can encode it."""
     PLANNED = "planned"
     ENCODING = "encoding"
     FINISHING = "finishing"
