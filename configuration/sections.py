@@ -212,6 +212,13 @@ class EncodeConfig:
         choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"),
         help="Preset of x264 for jobs that name none.",
     )
+    two_pass: bool = setting(default=False, help="Analyse before encoding on the CPU, unless a job says otherwise.")
+    hardware_path: str = setting(
+        "upload",
+        choices=("upload", "device"),
+        help="Where hardware encoders get frames from. upload: decoded and scaled on the CPU, which bears every source "
+        "and keeps hostile ones from drivers. device: all on the device, for sources that it takes.",
+    )
     publish_seconds: float = setting(2.0, minimum=0.1, help="How often finished segments are uploaded and published.")
     decode_sample_every: int = setting(1, minimum=1, help="Every how many chunks one segment is decoded as a check.")
 

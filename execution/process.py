@@ -12,8 +12,11 @@ from pathlib import Path
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
 """The death signal follows the thread that spawned, and is set by a program of util-linux, which every Debian has."""
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-_DEVICE_ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-"""CUDA then counts devices as NVML does; left to itself, it begins with the fastest."""
+_FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+"""SVT-AV1 prints past ffmpeg's log level what it is: only errors, or they would be taken for complaints.
+
+CUDA counts devices as NVML does; left to itself, it would begin with the fastest.
+"""
 _END_SECONDS = 10
 
 
@@ -56,8 +59,7 @@ def spawn(  # noqa: PLR0913 - what one process gets, by name
         stderr=stderr,
         pass_fds=pass_fds,
         start_new_session=True,
-        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        | {"LC_ALL": "C.UTF-8", **_DEVICE_ORDER},
+        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
     )
 
 

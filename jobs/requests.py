@@ -149,6 +149,10 @@ class TranscodeRequest(StrictSerializer):
         default=HLS, help_text="HLS and DASH are always made; mp4 adds a progressive file for each rendition."
     )
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+    two_pass = YesOrNo(
+        required=False,
+        help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
+    )
     dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from jobs.janitor import Janitor
 from jobs.policy import JobPolicy
 from jobs.tickets import TicketSender, ticket_send
 from storage.wiring import store_from
+from transcoding.encoders import HardwarePath
 from transcoding.plan import PlanPolicy
 from videos.models import Video
 
@@ -30,6 +31,8 @@ def job_policy() -> JobPolicy:
             max_seconds=config.limits.max_duration_seconds,
             max_chunks=config.limits.max_chunks,
             max_renditions=config.limits.max_renditions,
+            two_pass=config.encode.two_pass,
+            hardware_path=HardwarePath(config.encode.hardware_path),
         ),
         silence_seconds=config.lease.node_silence_seconds,
         max_pixels=config.limits.max_pixels,

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import pytest_socket
 
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
+from tests.ffmpeg.cases import CASES, Sources
 from tests.servers import ServersOfThisRun, servers_of_this_run, tier
 
-TIERS = {"unit", "contract", "integration", "ffmpeg", "acceptance", "faults"}
+TIERS = ("unit", "contract", "integration", "ffmpeg", "acceptance", "faults")
+"""In the order in which they run: what fails fast is seen early."""
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the folder it lies in."""
+    """Mark each test with the folder it lies in, and put the quick tiers first."""
     for item in items:
         if (name := tier(Path(item.path))) in TIERS:
             item.add_marker(name)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    name = tier(Path(item.path))
+    return TIERS.index(name) if name in TIERS else len(TIERS)
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +39,17 @@ def _no_sockets_in_pure_tests(request: pytest.FixtureRequest) -> Iterator[None]:
     pytest_socket.disable_socket(allow_unix_socket=True)  # asyncio wakes itself through one
     yield
     pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    """A source of the golden tests by the name of its case, made when it is first asked for."""
+
+    @cache
+    def of(name: str) -> Path:
+        return CASES[name].make(tmp_path_factory.mktemp(name))
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -134,14 +134,15 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     All rungs unless `renditions` names some. An encoder for hardware needs to know its `device`. `statistics`: where
     the analysis of this very stretch lies, for the second of two passes. Raises ValueError without a device.
     """
-    chosen = _chosen(plan, renditions)
+    chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
     outputs = tuple(
         Output(
             target=rendition.name,
             maps=(f"[{rendition.name}]",),
             options={
-                **_video_options(plan, rendition, device, threads),
-                **_pass(plan, rendition, 2, statistics),
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads), device
+                ),
                 **_fragment_options(plan, first_segment, segments),
             },
         )
@@ -167,8 +168,9 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
             target=rendition.name,
             maps=(f"[{rendition.name}]",),
             options={
-                **_video_options(plan, rendition, None, threads),
-                **_pass(plan, rendition, 1, statistics),
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=1, statistics=statistics, threads=threads), None
+                ),
                 **_cut(plan, first_segment, segments),
                 "f": "null",
             },
@@ -317,11 +319,8 @@ def _on_own_clock(filter_name: str, first: Fraction) -> str:
     return f"{filter_name}=round(PTS-({_ratio(first)})/TB)"
 
 
-def _video_options(
-    plan: EncodePlan, rendition: VideoRendition, device: HardwareDevice | None, threads: int
-) -> dict[str, str | None]:
-    options = _encoder_options(plan.encoder, plan.target(rendition), device, plan.hardware_path)
-    return {**options, **(plan.encoder.threads(threads) if threads else {})}
+def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:
+    return _encoder_options(plan.encoder, target, device, plan.hardware_path)
 
 
 def _encoder_options(
@@ -331,13 +330,6 @@ def _encoder_options(
     if encoder.device and path == HardwarePath.UPLOAD:
         options.update(encoder.device.chosen(_needed(encoder, device)))
     return options
-
-
-def _pass(plan: EncodePlan, rendition: VideoRendition, number: int, statistics: str) -> Options:
-    """Options of one of two passes; none without statistics."""
-    if not statistics or plan.encoder.passes is None:
-        return {}
-    return plan.encoder.passes(number, f"{statistics}-{rendition.name}")
 
 
 def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:

@@ -1,9 +1,10 @@
 """A plan for people: what is done, by which commands, why so, and how long that will take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
-from transcoding.commands import FfmpegCommand, audio_command, chunk_command
+from transcoding.commands import FfmpegCommand, analysis_command, audio_command, chunk_command
 from transcoding.encoders import HardwareDevice, HardwarePath
 from transcoding.plan import AUDIO, Chunk, EncodePlan, JobRequest
 from transcoding.sizing import ChunkSizing, SizedBy
@@ -12,8 +13,16 @@ SOURCE = "{source}"
 """Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""
 RENDER_NODE = "{render node}"
 """Stands for the device that a worker will have; where devices are numbered, the first one stands for all."""
+STATISTICS = "{statistics}"
+"""Stands for where the findings of an analysis lie."""
 _BINARY = "ffmpeg"
 _PROGRESS = "{progress}"
+
+
+class _Stretch(TypedDict):
+    first_segment: int
+    segments: int
+    renditions: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,9 @@ def _picture_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     yield Reason(
         choice="encoder", value=encoder, because=f"{plan.encoder.codec} is asked for or usual; the preset is {preset}"
     )
+    if plan.two_pass:
+        because = "asked for" if request.two_pass else "this installation's usual way"
+        yield Reason(choice="passes", value="two, the first one for analysis", because=because)
     yield Reason(choice="device", value=_DEVICES[plan.hardware_path], because=_why_there(plan))
 
 
@@ -140,15 +152,12 @@ def planned_steps(plan: EncodePlan, *, threads: int = 0, max_pixels: int) -> Ite
     device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
     for chunk in plan.chunks:
         for group in plan.groups:
-            command = chunk_command(
-                plan,
-                SOURCE,
-                first_segment=chunk.first_segment,
-                segments=chunk.segments,
-                renditions=group,
-                device=device,
-                threads=threads,
-            )
+            stretch = _Stretch(first_segment=chunk.first_segment, segments=chunk.segments, renditions=group)
+            if plan.two_pass:
+                command = analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS)
+                yield _planned(plan, "analysis", chunk, command, max_pixels)
+            statistics = STATISTICS if plan.two_pass else ""
+            command = chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics)
             yield _planned(plan, "chunk", chunk, command, max_pixels)
 
 

@@ -184,16 +184,21 @@ class EncodePlan:
     @property
     def frame_pixels(self) -> int:
         """Work in one frame, in pixels (see transcoding.sizing)."""
-        return frame_work(self.source.video.display, self.renditions)
+        return frame_work(self.source.video.display, self.renditions) * (1 + self.two_pass)
 
     @property
     def total_segments(self) -> int:
         """Segments of every rendition, sound included."""
         return self.grid.total_segments
 
-    def target(self, rendition: VideoRendition) -> EncodeTarget:
+    def target(
+        self, rendition: VideoRendition, *, pass_number: int = 0, statistics: str = "", threads: int = 0
+    ) -> EncodeTarget:
         """What the encoder is told about one of the renditions."""
         return EncodeTarget(
+            pass_number=pass_number,
+            statistics=f"{statistics}-{rendition.name}" if pass_number else "",
+            threads=threads,
             preset=self.preset,
             profile=rendition.profile,
             level=CodecLevel(rendition.level, rendition.tier),
@@ -239,15 +244,17 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     rungs = _ladder(facts, request).rungs
     if len(rungs) > policy.max_renditions:
         raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
+    two_pass = _two_pass(request, encoder, policy)
+    work = frame_work(facts.video.display, rungs) * (1 + two_pass)
     throughput = measured or assumed_throughput(encoder, preset, policy)
-    sizing = size_chunks(grid, frame_work(facts.video.display, rungs), throughput, policy.chunk_limits)
+    sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
     asked = request.bitrate is not None
     return EncodePlan(
         source=facts,
         encoder_name=encoder.ffmpeg_name,
         hardware_path=hardware_path(facts, encoder, policy.hardware_path),
         preset=preset,
-        two_pass=_two_pass(request, encoder, policy),
+        two_pass=two_pass,
         renditions=tuple(_rendition(size, encoder, preset, grid, bitrate_asked=asked) for size in rungs),
         groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
         audio=_audio(grid) if facts.audio else None,
@@ -280,7 +287,7 @@ def hardware_path(facts: SourceFacts, encoder: VideoEncoder, wanted: HardwarePat
 
 def _two_pass(request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
     wanted = policy.two_pass if request.two_pass is None else request.two_pass
-    return wanted and encoder.passes is not None
+    return wanted and encoder.two_pass
 
 
 def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...], ...]:
@@ -321,7 +328,7 @@ def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
 def _rendition(
     size: RenditionSize, encoder: VideoEncoder, preset: str, grid: FrameGrid, *, bitrate_asked: bool
 ) -> VideoRendition:
-    control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.hardware and not bitrate_asked)
+    control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and not bitrate_asked)
     profile = encoder.presets[preset].profile
     level = encoder.level(size.width, size.height, grid.rate, control)
     return VideoRendition(

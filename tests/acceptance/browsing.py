@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from embedded.home import REPOSITORY
 
@@ -47,16 +47,23 @@ def pages(folder: Path = REPOSITORY / "tests" / "browser") -> Iterator[str]:
 
 
 @contextmanager
-def chromium_page(address: str) -> Iterator[Page]:
-    """One page in a browser of its own."""
+def chromium() -> Iterator[Browser]:
+    """A browser without pages."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         try:
-            page = browser.new_page()
-            page.goto(address)
-            yield page
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def fresh_page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page in a window of its own, so that it is in front whatever other pages there are."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address)
+        yield page
 
 
 class Theatre:
@@ -72,6 +79,15 @@ class Theatre:
     def play(self, *, start: float | None = None, end: float = 1e9, rate: float = 1) -> Json:
         """Play from somewhere (None: from where it is) to somewhere or the end."""
         return self._call("play", start, end, rate)
+
+    def begin(self, *, end: float) -> None:
+        """Play on to somewhere, which `played` waits for; other pages may play meanwhile."""
+        self._page.evaluate("(end) => { window.playing = play(null, end, 1); }", end)
+
+    def played(self) -> Json:
+        """How it was since `begin`."""
+        told: Json = self._page.evaluate("() => window.playing")
+        return told
 
     def buffered_to(self, seconds: float) -> Json:
         """Wait until every source buffer reaches this far."""

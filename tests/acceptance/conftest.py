@@ -9,11 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from embedded.client import Client
 from embedded.home import Home
 from embedded.stack import Stack
+from tests.acceptance.browsing import chromium, pages
 from tests.ffmpeg.sources import AAC, H264, Card, make
+from tests.pacing import PacedFfmpeg
 from tests.servers import RUNS
 
 SHORT_TIMES = {
@@ -29,23 +32,50 @@ SHORT_TIMES = {
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """The product on servers of its own; everything is ended with the run."""
+def home() -> Iterator[Home]:
     home = Home(RUNS / f"{os.getpid()}-stack")
     with home.locked():
-        home.port("api")  # any free one: the usual one may be somebody's `make run`
-        stack = Stack(home, durable=False, environ={"PATH": os.environ["PATH"], **SHORT_TIMES})
-        try:
-            stack.start()
-            yield stack
-        finally:
-            stack.close()
+        yield home
+
+
+@pytest.fixture(scope="session")
+def ffmpeg(home: Home) -> PacedFfmpeg:
+    """The ffmpeg of the stack: as fast as it goes, but for a test that asks for another pace."""
+    ffmpeg = PacedFfmpeg(home.folder / "bin")
+    ffmpeg.install()
+    return ffmpeg
+
+
+@pytest.fixture(scope="session")
+def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
+    """The product on servers of its own; everything is ended with the run."""
+    environ = {"PATH": os.environ["PATH"], "TRANSCODER_FFMPEG_PATH": str(ffmpeg.path), **SHORT_TIMES}
+    home.port("api")  # any free one: the usual one may be somebody's `make run`
+    stack = Stack(home, durable=False, environ=environ)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.close()
 
 
 @pytest.fixture(scope="session")
 def client(stack: Stack) -> Iterator[Client]:
     with closing(Client(stack.api.url)) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def players() -> Iterator[str]:
+    """The address of the page that plays."""
+    with pages() as address:
+        yield f"{address}/players.html"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from embedded.client import Client, Json
 _POLL_SECONDS = 0.1
 
 
-def finished(client: Client, job: Json, *, seconds: float = 120) -> Json:
+def finished(client: Client, job: Json, *, seconds: float = 240) -> Json:
     """The job when it has ended, however. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while job["state"] not in ("completed", "failed", "cancelled"):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from embedded.client import Client, Json
 from embedded.stack import Stack
-from tests.acceptance.browsing import Theatre, chromium_page, pages
+from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, finished
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 
@@ -76,8 +77,8 @@ def test_a_part_of_it_can_be_had(movie: Json) -> None:
     assert (ranged.status_code, ranged.content) == (206, b"ftyp")
 
 
-def test_a_browser_plays_it_to_the_end_and_seeks(movie: Json) -> None:
-    with pages() as address, chromium_page(f"{address}/players.html") as page:
+def test_a_browser_plays_it_to_the_end_and_seeks(movie: Json, browser: Browser, players: str) -> None:
+    with fresh_page(browser, players) as page:
         theatre = Theatre(page)
         assert theatre.load("browser", movie["url"])["duration"] == pytest.approx(SECONDS, abs=0.05)
         sought = theatre.play(start=15.0, end=16.0, rate=2)

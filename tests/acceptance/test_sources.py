@@ -7,29 +7,27 @@ import pytest
 
 from embedded.client import Client, Json
 from tests.acceptance.playing import Player, finished
-from tests.ffmpeg.cases import CASES
+from tests.ffmpeg.cases import CASES, Sources
 from tests.ffmpeg.golden import beep_seconds, shown_numbers, start_and_duration
 
 KINDS = [name for name, case in CASES.items() if case.played]
 
 
 @pytest.fixture(scope="module")
-def jobs(client: Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
+def jobs(client: Client, sources: Sources) -> dict[str, Json]:
     """All sources uploaded and their jobs begun, before the first of them is looked at."""
-    folder = tmp_path_factory.mktemp("kinds")
-    return {name: _begun(client, name, folder / name) for name in KINDS}
+    return {name: _begun(client, sources(name)) for name in KINDS}
 
 
-def _begun(client: Client, kind: str, folder: Path) -> Json:
-    folder.mkdir()
-    video = client.upload(CASES[kind].make(folder), lambda _: None)
+def _begun(client: Client, source: Path) -> Json:
+    video = client.upload(source, lambda _: None)
     return client.transcode(video["id"], {"preset": "ultrafast"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_goes_in_comes_out(kind: str, client: Client, jobs: dict[str, Json], tmp_path: Path) -> None:
     case = CASES[kind]
-    job = finished(client, jobs[kind], seconds=180)
+    job = finished(client, jobs[kind], seconds=300)
     assert job["state"] == "completed", job["error"]
     playback = client.playback(job["video_id"])
     with closing(Player()) as player:

@@ -37,7 +37,7 @@ def rig(running_rig: Rig, request: pytest.FixtureRequest) -> Iterator[Rig]:
     yield running_rig
     running_rig.heal()
     if running_rig.jobs:
-        running_rig.finished(seconds=60)
+        running_rig.finished()
         invariants.check(running_rig, running_rig.jobs)
 
 
@@ -46,6 +46,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixteen seconds of numbered frames with beeps: four segments, two chunks."""
     card = Card(rate=Fraction(25), frames=400, width=192, height=108)
     return make(tmp_path_factory.mktemp("clip") / "clip.mp4", card, *FAST, *AAC)
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first eight seconds of it: two segments in one chunk."""
+    card = Card(rate=Fraction(25), frames=200, width=192, height=108)
+    return make(tmp_path_factory.mktemp("short") / "clip.mp4", card, *FAST, *AAC)
 
 
 @pytest.fixture(scope="session")

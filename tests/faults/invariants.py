@@ -10,9 +10,9 @@ from typing import Any
 
 from storage.keys import segment_key
 from storage.protocol import ObjectStore
-from tests.faults.rig import OVER, Rig
+from tests.faults.rig import OVER, SLACK_SECONDS, Rig
 
-ORPHAN_SECONDS = 10
+ORPHAN_SECONDS = 10 + SLACK_SECONDS
 _EVENT_ORDER = {"job.queued": 0, "job.planned": 1, "job.started": 2, "job.playable": 3}
 _LAST = 9
 

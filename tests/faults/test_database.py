@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from embedded.client import Client
-from tests.faults.rig import LEASE_SECONDS, Rig, alive
+from tests.faults.rig import LEASE_SECONDS, SLACK_SECONDS, Rig, alive
 
 
 def test_13_an_api_killed_right_after_the_commit_has_accepted_the_job(rig: Rig, blink: Path) -> None:
@@ -48,13 +48,15 @@ def test_15_a_restart_of_postgresql_costs_no_attempt(rig: Rig, clip: Path) -> No
 
 
 def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip: Path) -> None:
-    rig.pace(0.5)  # the encode would outlast the lease
+    rig.pace(0.25)  # the encode would outlast the lease by far
     job = rig.submit(clip)
-    rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 30)
+    rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 60)
     ffmpeg = rig.ffmpegs()
     rig.pace(0)
     rig.worker_database.hang()
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS, lambda: _living(rig, ffmpeg))
+    rig.until(
+        lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS + SLACK_SECONDS, lambda: _living(rig, ffmpeg)
+    )
     rig.worker_database.heal()
     rig.completed(job)
     failures = rig.all("SELECT failures FROM jobs_step WHERE job_id = %s", job)
@@ -62,13 +64,15 @@ def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip
 
 
 def test_16_a_worker_that_waits_for_a_silent_database_gives_up_before_its_lease_ends(rig: Rig, clip: Path) -> None:
-    rig.pace(1.5)
+    rig.pace(1.5)  # the encode is over before its lease is; its worker is not
     job = rig.submit(clip)
     chunk = rig.chunk_in_the_middle(job)
     ffmpeg = rig.ffmpegs()
     rig.pace(0)
     rig.worker_database.hang()  # the next segments are published into the void
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS, lambda: _living(rig, ffmpeg))
+    rig.until(
+        lambda: not any(alive(pid) for pid in ffmpeg), LEASE_SECONDS + SLACK_SECONDS, lambda: _living(rig, ffmpeg)
+    )
     rig.worker_database.heal()
     rig.completed(job)
     assert rig.step(chunk.id)[2] == 0

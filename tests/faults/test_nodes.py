@@ -11,17 +11,17 @@ import pytest
 from embedded.client import Client
 from tests.acceptance.playing import Player
 from tests.faults.conftest import FAST
-from tests.faults.rig import OVER, Rig
+from tests.faults.rig import OVER, SLACK_SECONDS, Rig
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
 
-FRAMES = 3200
+FRAMES = 2400
 KILL_EVERY_SECONDS = 15
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two minutes: 32 segments in 16 chunks of 8 s."""
+    """Over a minute and a half: 24 segments in 12 chunks of 8 s."""
     card = Card(rate=Fraction(25), frames=FRAMES, width=192, height=108)
     return make(tmp_path_factory.mktemp("film") / "film.mp4", card, *FAST, *AAC)
 
@@ -31,7 +31,7 @@ def test_28_two_nodes_share_a_video_and_one_is_killed_every_fifteen_seconds(
 ) -> None:
     rig.pace(2.5)  # a chunk is 3.2 s of work
     job = rig.submit(film)
-    rig.until(lambda: len(rig.ffmpegs()) == 2, 30)
+    rig.until(lambda: len(rig.ffmpegs()) == 2, 60)
     lost = []
     for node in itertools.cycle(rig.nodes):
         if _over_within(rig, job, KILL_EVERY_SECONDS):
@@ -42,7 +42,7 @@ def test_28_two_nodes_share_a_video_and_one_is_killed_every_fifteen_seconds(
     rig.completed(job)
     print(f"encoding lost per kill: {', '.join(f'{seconds:.1f} s' for seconds in lost)}")  # noqa: T201 - a result
     assert lost
-    assert max(lost) < 5
+    assert max(lost) < 5 + SLACK_SECONDS
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", job)
     with closing(Player()) as player, closing(Client(rig.api.url)) as client:
         files = {

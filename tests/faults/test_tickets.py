@@ -12,6 +12,8 @@ from redis import Redis
 from tests.faults.rig import Rig
 
 BACKLOG = 100
+ANSWER_SLACK_SECONDS = 4
+"""What a busy machine may add to an answer; one that waits for Redis comes when Redis does, and that is later."""
 
 
 def flush(rig: Rig) -> None:
@@ -25,12 +27,12 @@ def restart_redis(rig: Rig) -> None:
 
 
 def accepted_at_once(rig: Rig, video: str) -> str:
-    """Ask for a transcode, and be answered within a second."""
-    with httpx.Client(base_url=rig.api.url, trust_env=False, timeout=10) as http:
+    """Ask for a transcode, and be answered although nobody answers the API: it asks nothing of Redis."""
+    with httpx.Client(base_url=rig.api.url, trust_env=False, timeout=60) as http:
         started = time.monotonic()
         answer = http.post(f"/api/v1/videos/{video}/transcode", json={"preset": "ultrafast"})
         assert answer.status_code == httpx.codes.ACCEPTED
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1 + ANSWER_SLACK_SECONDS
     rig.jobs.append(answer.json()["id"])
     return str(answer.json()["id"])
 
@@ -63,11 +65,11 @@ def test_09_and_14_a_backlog_survives_lost_tickets_and_dead_dispatchers(rig: Rig
     for node in rig.nodes:
         rig.thaw(node)
     for left, dispatcher in ((80, rig.dispatcher), (50, rig.second_dispatcher), (20, rig.dispatcher)):
-        rig.until(lambda left=left: open_jobs(rig, jobs) <= left, 90)  # type: ignore[misc] # mypy and lambda defaults
+        rig.until(lambda left=left: open_jobs(rig, jobs) <= left, 240)  # type: ignore[misc] # mypy and lambda defaults
         flush(rig)
         rig.kill(dispatcher)
         dispatcher.start()  # the other one, or the next one, goes on meanwhile
-    rig.completed(*jobs, seconds=120)
+    rig.completed(*jobs, seconds=300)
     assert attempts(rig, *jobs) == {1}
 
 
@@ -85,7 +87,7 @@ def test_10_redis_dies_and_comes_back_in_the_middle_of_an_encode(rig: Rig, clip:
     restart_redis(rig)
     rig.completed(job)
     assert attempts(rig, job) == {1}, "what ran went on"
-    rig.completed(rig.submit(blink), seconds=60)
+    rig.completed(rig.submit(blink), seconds=120)
 
 
 def test_11_redis_hangs_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
@@ -94,7 +96,7 @@ def test_11_redis_hangs_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path
     jobs = [accepted_at_once(rig, video) for _ in range(3)]
     time.sleep(6)
     os.kill(rig.pid(rig.redis), signal.SIGCONT)
-    rig.completed(*jobs, seconds=60)
+    rig.completed(*jobs, seconds=120)
 
 
 def test_12_redis_is_away_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
@@ -105,7 +107,7 @@ def test_12_redis_is_away_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Pa
     time.sleep(8)
     jobs.append(accepted_at_once(rig, uploaded))
     restart_redis(rig)
-    rig.completed(*jobs, seconds=60)
+    rig.completed(*jobs, seconds=120)
 
 
 def test_a_reset_connection_to_redis_loses_and_doubles_nothing(rig: Rig, clip: Path, blink: Path) -> None:
@@ -113,5 +115,5 @@ def test_a_reset_connection_to_redis_loses_and_doubles_nothing(rig: Rig, clip: P
     job = rig.submit(clip)
     rig.chunk_in_the_middle(job)
     rig.broker.reset()
-    rig.completed(job, rig.submit(blink), seconds=60)
+    rig.completed(job, rig.submit(blink), seconds=120)
     assert attempts(rig, job) == {1}

@@ -3,20 +3,33 @@
 import os
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from embedded.client import Client
 from storage.keys import video_prefix
-from tests.faults.rig import LEASE_SECONDS, RENEW_SECONDS, STALL_SECONDS, Rig, RunningStep, alive, children
+from tests.acceptance.playing import Player
+from tests.faults.rig import (
+    LEASE_SECONDS,
+    RENEW_SECONDS,
+    SLACK_SECONDS,
+    STALL_SECONDS,
+    Rig,
+    RunningStep,
+    alive,
+    children,
+)
+from tests.ffmpeg.golden import shown_numbers
 
 
 @pytest.fixture
-def chunk(rig: Rig, clip: Path) -> RunningStep:
-    """A chunk in the middle of an encode that takes some seconds."""
-    rig.pace(2)
-    chunk = rig.chunk_in_the_middle(rig.submit(clip))
+def chunk(rig: Rig, short_clip: Path) -> RunningStep:
+    """A chunk in the middle of an encode, which would go on for a quarter of a minute."""
+    rig.pace_second_segment()
+    chunk = rig.chunk_in_the_middle(rig.submit(short_clip))
     rig.pace(0)  # what begins after the fault need not wait
     return chunk
 
@@ -41,20 +54,25 @@ def resumed_where_it_stopped(rig: Rig, chunk: RunningStep) -> None:
     assert count + rest == chunk.units_total
 
 
-def test_01_a_killed_child_costs_what_it_had_not_published(rig: Rig, chunk: RunningStep) -> None:
+def test_01_a_killed_child_costs_what_it_had_not_published(rig: Rig, chunk: RunningStep, tmp_path: Path) -> None:
     ffmpeg = rig.ffmpegs_of(chunk.pid)
     os.kill(chunk.pid, signal.SIGKILL)
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), 2)
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), 2 + SLACK_SECONDS)
     rig.completed(chunk.job)
     assert rig.step(chunk.id) == ("done", 2, 0), "one more attempt, and nobody is charged with a failure"
     resumed_where_it_stopped(rig, chunk)
+    (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", chunk.job)
+    with closing(Player()) as player, closing(Client(rig.api.url)) as client:
+        addresses = player.renditions(client.playback(video)["hls_url"])
+        (picture,) = (url for name, url in addresses.items() if name != "audio")
+        assert shown_numbers(player.save(picture, tmp_path / "picture.mp4")) == list(range(200))
 
 
 def test_02_a_killed_worker_takes_its_children_and_their_ffmpeg_along(rig: Rig, chunk: RunningStep) -> None:
     ffmpeg = rig.ffmpegs_of(chunk.pid)
     node = rig.node_of(chunk.pid)
     rig.kill(node)
-    rig.until(lambda: not any(alive(pid) for pid in (chunk.pid, *ffmpeg)), 2)
+    rig.until(lambda: not any(alive(pid) for pid in (chunk.pid, *ffmpeg)), 2 + SLACK_SECONDS)
     rig.completed(chunk.job)
     assert rig.step(chunk.id) == ("done", 2, 0)
     resumed_where_it_stopped(rig, chunk)
@@ -64,9 +82,9 @@ def test_03_a_frozen_worker_wakes_up_as_a_zombie_and_changes_nothing(rig: Rig, c
     node = rig.node_of(chunk.pid)
     ffmpeg = rig.ffmpegs_of(chunk.pid)
     rig.freeze(node)
-    rig.until(lambda: rig.step(chunk.id)[1] == 2, LEASE_SECONDS + 5)
+    rig.until(lambda: rig.step(chunk.id)[1] == 2, LEASE_SECONDS + 5 + SLACK_SECONDS)
     rig.thaw(node)
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), RENEW_SECONDS + 2)
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), RENEW_SECONDS + 2 + SLACK_SECONDS)
     rig.completed(chunk.job)
     assert rig.step(chunk.id) == ("done", 2, 0)
     resumed_where_it_stopped(rig, chunk)
@@ -76,7 +94,7 @@ def test_03_a_frozen_worker_wakes_up_as_a_zombie_and_changes_nothing(rig: Rig, c
         for prefix, first, count in rig.all("SELECT key_prefix, first_segment, segment_count FROM videos_segmentrun")
         for number in range(first, first + count)
     }
-    rig.until(lambda: made(rig, video) <= published, 5, lambda: f"left: {made(rig, video) - published}")
+    rig.until(lambda: made(rig, video) <= published, 5 + SLACK_SECONDS, lambda: f"left: {made(rig, video) - published}")
 
 
 def made(rig: Rig, video: UUID) -> set[str]:
@@ -86,13 +104,13 @@ def made(rig: Rig, video: UUID) -> set[str]:
 def test_04_a_worker_told_to_end_hands_back_what_does_not_fit(rig: Rig, clip: Path) -> None:
     rig.pace(0.25)  # a chunk of 8 s takes half a minute, and the grace period is 20 s
     job = rig.submit(clip)
-    rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 30)
+    rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 60)
     chunk = next(step for step in rig.running(job) if rig.ffmpegs_of(step.pid))
     node, ffmpeg = rig.node_of(chunk.pid), rig.ffmpegs_of(chunk.pid)
     rig.pace(0)
     os.kill(rig.pid(node), signal.SIGTERM)
-    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), 3)
-    rig.until(lambda: not node.running(), 5)
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), 3 + SLACK_SECONDS)
+    rig.until(lambda: not node.running(), 5 + SLACK_SECONDS)
     for other in rig.nodes:
         if other.running():
             for step in rig.running(job):
@@ -103,7 +121,7 @@ def test_04_a_worker_told_to_end_hands_back_what_does_not_fit(rig: Rig, clip: Pa
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGQUIT])
 def test_05_a_second_signal_ends_a_worker_at_once(rig: Rig, clip: Path, second: signal.Signals) -> None:
-    rig.pace(1.5)  # what is left of a chunk fits the grace period of 20 s
+    rig.pace(1)  # what is left of a chunk fits the grace period of 20 s
     chunk = rig.chunk_in_the_middle(rig.submit(clip))
     node, ffmpeg = rig.node_of(chunk.pid), rig.ffmpegs_of(chunk.pid)
     everything = [rig.pid(node), *children(rig.pid(node)), *ffmpeg]
@@ -112,7 +130,7 @@ def test_05_a_second_signal_ends_a_worker_at_once(rig: Rig, clip: Path, second: 
     time.sleep(0.5)
     assert alive(ffmpeg[0]), "the rest fits, so it goes on"
     os.kill(rig.pid(node), second)
-    rig.until(lambda: not any(alive(pid) for pid in everything), 5)
+    rig.until(lambda: not any(alive(pid) for pid in everything), 5 + SLACK_SECONDS)
     rig.completed(chunk.job)
 
 
@@ -131,7 +149,7 @@ def test_07_an_ffmpeg_that_hangs_is_ended_by_the_watchdog(rig: Rig, chunk: Runni
     time.sleep(RENEW_SECONDS + 0.5)
     lease = "SELECT lease_expires_at FROM jobs_step WHERE id = %s"
     held = rig.one(lease, chunk.id)
-    rig.until(lambda: not alive(ffmpeg), STALL_SECONDS + 2)
+    rig.until(lambda: not alive(ffmpeg), STALL_SECONDS + 2 + SLACK_SECONDS)
     assert rig.one(lease, chunk.id) in (held, (None,)), "a step that stands still renews nothing"
     rig.completed(chunk.job)
     assert rig.step(chunk.id) == ("done", 2, 1)

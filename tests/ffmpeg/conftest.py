@@ -4,21 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.ffmpeg.cases import CASES
+from tests.ffmpeg.cases import CASES, Sources
 from tests.ffmpeg.golden import Golden, transcode
 
 Goldens = Callable[[str], Golden]
 
 
 @pytest.fixture(scope="session")
-def golden(tmp_path_factory: pytest.TempPathFactory) -> Goldens:
+def golden(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Goldens:
     """A golden encode by the name of its case."""
     made: dict[str, Golden] = {}
 
     def of(name: str) -> Golden:
         if name not in made:
-            folder = tmp_path_factory.mktemp(name)
-            made[name] = transcode(CASES[name].make(folder), folder / "out")
+            folder = tmp_path_factory.mktemp(name) / "out"
+            made[name] = transcode(sources(name), folder, codec=CASES[name].codec)
         return made[name]
 
     return of

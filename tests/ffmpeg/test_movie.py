@@ -132,6 +132,16 @@ def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
     assert shown_numbers(path) == list(range(130))
 
 
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_other_codecs_are_copied_as_they_are(codec: str, tmp_path: Path) -> None:
+    card = replace(CARD, frames=250)
+    other = transcode(make(tmp_path / "source.mp4", card, *H264, *AAC), tmp_path / "out", codec=codec)
+    path = made(other, tmp_path / "movie.mp4")
+    verify_movie("180p", tracks(path), coded(other))
+    assert packets(path, "v") == packets(other.renditions["180p"].path, "v")
+    assert shown_numbers(path) == list(range(250))
+
+
 def test_a_segment_that_is_left_out_is_noticed(golden: Golden, tmp_path: Path) -> None:
     every = list(parts(golden, golden.plan.renditions[0].name))
     path = made(golden, tmp_path / "movie.mp4", pictures=(part for part in [*every[:2], *every[3:]]))
@@ -182,7 +192,7 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
 
     def slow() -> Feed:
         yield golden.renditions[golden.plan.renditions[0].name].inits[0]
-        over.wait(20)
+        over.wait(60)
 
     timer = threading.Timer(0.3, stop.set)
     end = threading.Timer(0.6, over.set)
@@ -196,7 +206,7 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
             inputs={PICTURES: slow(), SOUND: parts(golden, "audio")},
             stop=stop,
         )
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 def test_what_is_written_to_a_file_counts_as_movement(golden: Golden, tmp_path: Path) -> None:

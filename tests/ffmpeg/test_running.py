@@ -1,6 +1,7 @@
 """Running ffmpeg: what a run reports, how it ends, and that nothing is left of it."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_a_run_that_is_told_to_stop_leaves_no_process() -> None:
     started = time.monotonic()
     with pytest.raises(Stopped):
         runner().run(ENDLESS, {"out": lambda _: None}, stop=stop, on_frames=lambda _: stop.set())
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert _children() == []
 
 
@@ -194,7 +195,7 @@ def test_ffmpeg_dies_with_its_worker() -> None:
     worker.kill()
     worker.wait()
     worker.stdout.close()
-    assert _within(5, lambda: not _alive(ffmpeg))
+    assert _within(30, lambda: not _alive(ffmpeg))
 
 
 def _children(parent: int | None = None) -> list[int]:
@@ -226,8 +227,15 @@ def test_sound_far_behind_the_end_of_the_video_costs_nothing(tmp_path: Path) -> 
     run(["-f", "lavfi", "-i", late, *AAC, f"file:{source}"])
     facts = replace(a_source(frames=25), demuxer="matroska", audio=some_audio(index=0))
     command = audio_command(a_plan(facts), str(source))
-    report = runner().run(command, {"audio": lambda _: None}, stop=NEVER)
-    assert report.seconds < 4
+    before = _seconds_of_children()
+    runner().run(command, {"audio": lambda _: None}, stop=NEVER)
+    assert _seconds_of_children() - before < 4
+
+
+def _seconds_of_children() -> float:
+    """Processor time, which a busy machine does not change much."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_no_file_grows_beyond_what_a_process_may_write(tmp_path: Path) -> None:
@@ -240,6 +248,6 @@ def test_no_file_grows_beyond_what_a_process_may_write(tmp_path: Path) -> None:
 
 def test_a_process_has_no_processor_time_for_ever() -> None:
     process = spawn(["sh", "-c", "while :; do :; done"], bounds=Bounds(file_bytes=1, cpu_seconds=1))
-    assert process.wait(timeout=20) == -signal.SIGKILL or process.returncode == -signal.SIGXCPU
+    assert process.wait(timeout=120) == -signal.SIGKILL or process.returncode == -signal.SIGXCPU
     assert process.stderr
     process.stderr.close()

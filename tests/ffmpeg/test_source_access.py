@@ -31,16 +31,19 @@ from transcoding.boxes import find
 from transcoding.commands import FfmpegCommand, audio_command, chunk_command, read_until, seek_time
 from transcoding.diagnosis import is_of_a_seek
 from transcoding.errors import TranscodeError
-from transcoding.media import measure_timing, parse_packets
+from transcoding.media import SourceFacts, measure_timing, parse_packets
 from transcoding.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
-from transcoding.plan import EncodePlan
+from transcoding.plan import EncodePlan, JobRequest, plan_job
 from workers.sparse import SparseSource
 
 FILLS = (0x00, 0xFF)
 MANY_FRAMES = 250
-TALL = Card(rate=Fraction(25), frames=700)
-LONG_GOPS = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "250", "-keyint_min", "250", *AAC)
+LONG = Card(rate=Fraction(25), frames=350)
+"""14 s: four chunks, of which the second and the third have something before them and behind them that is left out."""
+LONG_GOPS = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "180", "-keyint_min", "180", *AAC)
 OLD_SOUND = ("-c:a", "pcm_s16le")
+SIZE = "320x180"
+"""One rung, as what is compared is what is read."""
 
 
 def _two_sounds_and_a_timecode(folder: Path) -> Path:
@@ -50,9 +53,9 @@ def _two_sounds_and_a_timecode(folder: Path) -> Path:
 
 
 def _with_chapters(folder: Path) -> Path:
-    plain = make(folder / "plain.mp4", TALL, *H264, *AAC)
+    plain = make(folder / "plain.mp4", LONG, *H264, *AAC)
     chapters = folder / "chapters.txt"
-    marks = "".join(f"[CHAPTER]\nTIMEBASE=1/1\nSTART={at}\nEND={at + 9}\ntitle=at {at}\n" for at in (0, 9, 18))
+    marks = "".join(f"[CHAPTER]\nTIMEBASE=1/1\nSTART={at}\nEND={at + 5}\ntitle=at {at}\n" for at in (0, 5, 9))
     chapters.write_text(f";FFMETADATA1\n{marks}")
     return remade(plain, folder / "source.mp4", ("-map_metadata", "1"), opening=("-i", f"file:{chapters}"))
 
@@ -86,41 +89,45 @@ def _with_large_offsets(movie: bytes, shift: int) -> bytes:
 
 
 SOURCES: dict[str, Maker] = {
-    "b_frames": _of("mp4", TALL, *H264, *AAC),
-    "index_first": _of("mp4", TALL, *H264, *AAC, "-movflags", "+faststart"),
-    "open_gop": _of("mp4", TALL, *X264_OPEN_GOP),
-    "hevc_open_gop": _of("mp4", TALL, *X265_OPEN_GOP),
-    "long_gops": _of("mp4", Card(rate=Fraction(25), frames=1000), *LONG_GOPS),
-    "sound_in_long_chunks": _of("mp4", TALL, *H264, *AAC, "-chunk_duration", "1000000"),
-    "sound_at_the_end": _of("mp4", TALL, *H264, *AAC, "-chunk_duration", "100000000"),
-    "plain_sound": _of("mov", TALL, *H264, *OLD_SOUND),
+    "b_frames": _of("mp4", LONG, *H264, *AAC),
+    "index_first": _of("mp4", LONG, *H264, *AAC, "-movflags", "+faststart"),
+    "open_gop": _of("mp4", LONG, *X264_OPEN_GOP),
+    "hevc_open_gop": _of("mp4", LONG, *X265_OPEN_GOP),
+    "long_gops": _of("mp4", Card(rate=Fraction(25), frames=400), *LONG_GOPS),
+    "sound_in_long_chunks": _of("mp4", LONG, *H264, *AAC, "-chunk_duration", "1000000"),
+    "sound_at_the_end": _of("mp4", LONG, *H264, *AAC, "-chunk_duration", "100000000"),
+    "plain_sound": _of("mov", LONG, *H264, *OLD_SOUND),
     "two_sounds_and_a_timecode": _two_sounds_and_a_timecode,
     "chapters": _with_chapters,
-    "silent": _of("mp4", TALL, *H264, *SILENT),
+    "silent": _of("mp4", LONG, *H264, *SILENT),
     "varying": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *AAC, *KEEP_TIMES),
     "standing": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=STANDING), *H264, *AAC, *KEEP_TIMES),
     "late_edit": _recut((), opening=("-ss", "1.24")),
     "late_picture": _delayed("v"),
     "late_sound": _delayed("a"),
-    "negative_offsets": _of("mp4", TALL, *H264, *AAC, "-movflags", "+negative_cts_offsets"),
-    "no_edit_list": _of("mp4", TALL, *H264, *AAC, "-use_editlist", "0"),
+    "negative_offsets": _of("mp4", LONG, *H264, *AAC, "-movflags", "+negative_cts_offsets"),
+    "no_edit_list": _of("mp4", LONG, *H264, *AAC, "-use_editlist", "0"),
     "beyond_four_gigabytes": _beyond_four_gigabytes,
     "one_frame": _of("mp4", Card(rate=Fraction(30), frames=1), *H264, *AAC),
     "ten_frames": _of("mp4", Card(rate=Fraction(30), frames=10), *H264, *AAC),
-    "av1": _of("mp4", TALL, "-c:v", "libsvtav1", "-preset", "12", "-g", "60", *AAC),
-    "mpeg4": _of("mp4", TALL, "-c:v", "mpeg4", "-bf", "2", "-g", "50", "-q:v", "4", *AAC),
+    "av1": _of("mp4", LONG, "-c:v", "libsvtav1", "-preset", "12", "-g", "60", *AAC),
+    "mpeg4": _of("mp4", LONG, "-c:v", "mpeg4", "-bf", "2", "-g", "50", "-q:v", "4", *AAC),
     "prores": _of("mov", PAL, "-c:v", "prores", "-profile:v", "0", *OLD_SOUND),
     "mjpeg": _of("mov", PAL, "-c:v", "mjpeg", "-q:v", "8", "-pix_fmt", "yuvj420p", *OLD_SOUND),
-    "mp3": _of("mp4", TALL, *H264, "-c:a", "libmp3lame"),
-    "ac3": _of("mp4", TALL, *H264, "-c:a", "ac3"),
+    "mp3": _of("mp4", LONG, *H264, "-c:a", "libmp3lame"),
+    "ac3": _of("mp4", LONG, *H264, "-c:a", "ac3"),
 }
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A source in a store, to be copied in parts into files whose holes are filled."""
+    """A source in a store, to be copied in parts into files whose holes are filled, and what is known of the whole."""
 
     whole: Path
+    facts: SourceFacts
+    lines: list[str]
+    shift: int
+    plan: EncodePlan
     store: LocalStore
     key: str
     folder: Path
@@ -152,37 +159,46 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     store = LocalStore(folder / "store", part_bytes=5 << 20)
     (folder / "store" / "objects").mkdir(parents=True)
     (folder / "store" / "objects" / "source").hardlink_to(whole)
-    yield Parts(whole, store, "source", folder)
+    _, facts = golden.inspect(whole, folder)
+    lines = _packets(whole, facts.video.index)
+    with (folder / "index").open("w+b") as file:
+        stored = store.head("source")
+        index = SparseSource(store, "source", stored.etag, stored.size, file, lambda _: None).index()
+    shift = index.shift_to(parse_packets(lines))
+    assert shift is not None
+    plan = plan_job(facts, JobRequest(resolution=SIZE, bitrate=400_000), replace(POLICY, preset="ultrafast"))
+    yield Parts(whole, facts, lines, shift, plan, store, "source", folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_inspecting_needs_no_media(parts: Parts) -> None:
-    _, facts = golden.inspect(parts.whole, parts.folder)
+    facts = parts.facts
     assert facts.video.codec in READABLE_CODECS
+    said = prober().streams(parts.whole, demuxer="mov")
+    packets = list(parse_packets(_packets(parts.whole, facts.video.index, parsed=True)))
+    sound = _packets(parts.whole, facts.audio.index) if facts.audio else []
     for fill in FILLS:
         path, index = parts.copy(Mp4Index.opening, fill)
         complaints: list[str] = []
         streams = prober().streams(path, demuxer="mov", on_complaint=complaints.append)
-        assert streams.replace(str(path), str(parts.whole)) == prober().streams(parts.whole, demuxer="mov")
+        assert streams.replace(str(path), str(parts.whole)) == said
         assert complaints == []
         lines = _packets(path, facts.video.index)
-        assert lines == _packets(parts.whole, facts.video.index)
-        assert index.shift_to(parse_packets(lines)) is not None
-        packets = list(parse_packets(_packets(path, facts.video.index, parsed=True)))
-        expected = list(parse_packets(_packets(parts.whole, facts.video.index, parsed=True)))
+        assert lines == parts.lines
+        assert index.shift_to(parse_packets(lines)) == parts.shift
+        found = list(parse_packets(_packets(path, facts.video.index, parsed=True)))
         # A parser calls frames of a recovery point key frames, if it sees them; only the first one's flag counts.
-        assert [replace(packet, key=True) for packet in packets] == [replace(packet, key=True) for packet in expected]
-        assert packets[0].key == expected[0].key
-        measured = measure_timing(packets, facts.video.time_base)
+        assert [replace(packet, key=True) for packet in found] == [replace(packet, key=True) for packet in packets]
+        assert found[0].key == packets[0].key
+        measured = measure_timing(found, facts.video.time_base)
         assert (measured.first, measured.rate, measured.total_frames) == (facts.first, facts.rate, facts.total_frames)
         if facts.audio:
-            sound = _packets(path, facts.audio.index)
-            assert sound == _packets(parts.whole, facts.audio.index)
+            assert _packets(path, facts.audio.index) == sound
             assert covers(index.sound(), parse_packets(sound))
 
 
 def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
-    plan, shift = _planned(parts)
+    plan, shift = parts.plan, parts.shift
     for chunk in plan.chunks:
         first, segments = chunk.first_segment, chunk.segments
 
@@ -201,7 +217,7 @@ def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
 
 
 def test_the_sound_of_parts_is_the_sound_of_the_whole(parts: Parts) -> None:
-    plan, _ = _planned(parts)
+    plan = parts.plan
     if plan.audio is None:
         return
     expected, _ = _encode(audio_command(plan, str(parts.whole)))
@@ -214,7 +230,7 @@ def test_the_sound_of_parts_is_the_sound_of_the_whole(parts: Parts) -> None:
 
 def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:
     """All frames but the opening ones are holes: whatever a decoder says of that is not what it says of a seek."""
-    plan, _ = _planned(parts)
+    plan = parts.plan
     if plan.total_frames < MANY_FRAMES:
         return
     last = plan.chunks[-1]
@@ -233,14 +249,6 @@ def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:
 
 def _packets(path: Path, stream: int, *, parsed: bool = False) -> list[str]:
     return list(prober().packets(path, demuxer="mov", stream=stream, stop=NEVER, parsed=parsed))
-
-
-def _planned(parts: Parts) -> tuple[EncodePlan, int]:
-    _, facts = golden.inspect(parts.whole, parts.folder)
-    _, index = parts.copy(Mp4Index.opening, 0)
-    shift = index.shift_to(parse_packets(_packets(parts.whole, facts.video.index)))
-    assert shift is not None
-    return golden.small_plan(facts, POLICY), shift
 
 
 def _encode(command: FfmpegCommand) -> tuple[dict[str, bytes], list[str]]:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from transcoding.encoders.amf import AV1_AMF, H264_AMF, HEVC_AMF
 from transcoding.encoders.nvenc import AV1_NVENC, H264_NVENC, HEVC_NVENC
+from transcoding.encoders.qsv import AV1_QSV, H264_QSV, HEVC_QSV
+from transcoding.encoders.svtav1 import SVTAV1
 from transcoding.encoders.traits import (
     AudioEncoder,
     CodecLevel,
@@ -15,7 +18,9 @@ from transcoding.encoders.traits import (
     RateControl,
     VideoEncoder,
 )
+from transcoding.encoders.vaapi import AV1_VAAPI, H264_VAAPI, HEVC_VAAPI
 from transcoding.encoders.x264 import X264
+from transcoding.encoders.x265 import X265
 
 AAC = AudioEncoder(ffmpeg_name="aac", codecs="mp4a.40.2", bitrate=128_000, priming_samples=1024, frame_samples=1024)
 """ffmpeg's own AAC-LC encoder: frames of 1,024 samples after 1,024 samples of priming (see `docs/media.md`)."""
@@ -29,8 +34,13 @@ class CodecChoice:
     cpu_only: bool = False
 
 
-_CPU = (X264,)
-_HARDWARE = (H264_NVENC, HEVC_NVENC, AV1_NVENC)
+_CPU = (X264, X265, SVTAV1)
+_HARDWARE = (
+    *(H264_NVENC, HEVC_NVENC, AV1_NVENC),
+    *(H264_QSV, HEVC_QSV, AV1_QSV),
+    *(H264_AMF, HEVC_AMF, AV1_AMF),
+    *(H264_VAAPI, HEVC_VAAPI, AV1_VAAPI),
+)
 """In order of preference where a device offers several."""
 
 ENCODERS: Mapping[str, VideoEncoder] = MappingProxyType(
@@ -39,7 +49,13 @@ ENCODERS: Mapping[str, VideoEncoder] = MappingProxyType(
 """Every video encoder by its name in ffmpeg."""
 
 CODEC_NAMES: Mapping[str, CodecChoice] = MappingProxyType(
-    {"h264": CodecChoice("h264"), **{each.ffmpeg_name: CodecChoice(each.codec, cpu_only=True) for each in _CPU}}
+    {
+        "h264": CodecChoice("h264"),
+        "h265": CodecChoice("hevc"),
+        "hevc": CodecChoice("hevc"),
+        "av1": CodecChoice("av1"),
+        **{each.ffmpeg_name: CodecChoice(each.codec, cpu_only=True) for each in _CPU},
+    }
 )
 """Names that a request may use for a video codec."""
 

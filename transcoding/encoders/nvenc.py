@@ -101,6 +101,7 @@ H264_NVENC = VideoEncoder(
     options=partial(_options, presets=_H264, own=lambda target: {"profile:v": target.profile, "bf": "3"}),
     level=h264_level,
     codecs=h264_codecs,
+    holds_quality=True,
     device=_DEVICE,
 )
 HEVC_NVENC = VideoEncoder(
@@ -121,6 +122,7 @@ HEVC_NVENC = VideoEncoder(
     ),
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
+    holds_quality=True,
     device=_DEVICE,
 )
 AV1_NVENC = VideoEncoder(
@@ -134,5 +136,6 @@ AV1_NVENC = VideoEncoder(
     ),
     level=av1_level,
     codecs=av1_codecs,
+    holds_quality=True,
     device=_DEVICE,
 )

@@ -68,13 +68,20 @@ class CodecLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeTarget:
-    """What one rendition is encoded to; `gop` is the distance of key frames in frames."""
+    """What one rendition is encoded to; `gop` is the distance of key frames in frames.
+
+    `pass_number` is 1 or 2 where an analysis goes first, whose findings lie in files that begin with `statistics`.
+    `threads` bounds encoders on the CPU; 0 leaves that to them.
+    """
 
     preset: str
     profile: str
     level: CodecLevel
     control: RateControl
     gop: int
+    pass_number: int = 0
+    statistics: str = ""
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +135,8 @@ class VideoEncoder:
 
     `presets` maps the platform's presets, which are x264's names, to its own; `options` gives all options of a
     rendition, rate control and closed GOPs of a fixed length included; `level` picks the codec level for width, height,
-    frame rate and rates, `codecs` names profile and level as RFC 6381 does. `passes`: options for pass 1 or 2 with
-    statistics under a path, where the encoder can. `threads`: those that keep it to so many threads.
+    frame rate and rates, `codecs` names profile and level as RFC 6381 does. `two_pass`: whether it can analyse first;
+    `holds_quality`: whether it follows a quality where nobody asked for a bitrate.
     """
 
     ffmpeg_name: str
@@ -140,8 +147,8 @@ class VideoEncoder:
     options: Callable[[EncodeTarget], Options]
     level: Callable[[int, int, Fraction, RateControl], CodecLevel]
     codecs: Callable[[str, CodecLevel], str]
-    passes: Callable[[int, str], Options] | None = None
-    threads: Callable[[int], Options] = lambda _: _NONE
+    two_pass: bool = False
+    holds_quality: bool = False
     device: DeviceTraits | None = field(default=None, repr=False)
 
     @property

@@ -31,7 +31,14 @@ def _options(target: EncodeTarget) -> Options:
         "bf": "3",
         "sc_threshold": "0",
         "flags": "+cgop",
+        **(_pass(target) if target.pass_number else {}),
+        **({"threads": str(target.threads)} if target.threads else {}),
     }
+
+
+def _pass(target: EncodeTarget) -> Options:
+    """Headers that do not depend on what the analysis found: init segments of all chunks are the same."""
+    return {"pass": str(target.pass_number), "passlogfile": target.statistics, "x264-params": "stitchable=1"}
 
 
 X264 = VideoEncoder(
@@ -49,6 +56,5 @@ X264 = VideoEncoder(
     options=_options,
     level=h264_level,
     codecs=h264_codecs,
-    passes=lambda number, stats: {"pass": str(number), "passlogfile": stats},
-    threads=lambda number: {"threads": str(number)},
+    two_pass=True,
 )

@@ -65,7 +65,7 @@ def _run_checker(*, seed: int) -> dict[str, int]:
         [sys.executable, Path(__file__).with_name("checker.py"), str(seed)],
         env=environment,
         stdout=subprocess.PIPE,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     happened: dict[str, int] = json.loads(ended.stdout)

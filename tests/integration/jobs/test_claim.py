@@ -276,7 +276,7 @@ def test_a_claimant_does_not_wait_for_a_locked_step() -> None:
     free = a_step(job, ordinal=1)
     with transaction.atomic(), ThreadPoolExecutor(1) as pool:
         Step.objects.select_for_update().get(id=locked.id)
-        claim = pool.submit(_in_thread).result(timeout=5)
+        claim = pool.submit(_in_thread).result(timeout=60)
     assert claim is not None
     assert claim.step_id == free.id
 

@@ -227,7 +227,7 @@ def test_a_client_that_declares_less_and_sends_more_is_cut_off(small: httpx.Clie
 
 def raw(client: httpx.Client, head: str, body: bytes = b"") -> socket.socket:
     """Begin a request byte by byte."""
-    connection = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=60)
     lines = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n{head}\r\n"
     connection.sendall(lines.encode() + body)
     return connection
@@ -265,7 +265,7 @@ def test_a_client_that_hangs_up_leaves_nothing(small: httpx.Client, store: Objec
     assert_nothing_left(store)
 
 
-def wait_for(condition: object, seconds: float = 10) -> None:
+def wait_for(condition: object, seconds: float = 60) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():

@@ -53,7 +53,7 @@ class ApiProcess:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 with closing(self.connection(1)) as asked:
@@ -79,7 +79,7 @@ class ApiProcess:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_server_that_is_told_to_end_in_the_middle_leaves_nothing(process: ApiP
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)

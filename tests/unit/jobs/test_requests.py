@@ -49,7 +49,7 @@ def test_what_is_accepted(body: dict[str, object], read: dict[str, object]) -> N
         ({"resolution": "\u00b2x\u00b2"}, "resolution", ""),
         ({"resolution": 720}, "resolution", ""),
         ({"resolution": None}, "resolution", "null"),
-        ({"codec": "vp9"}, "codec", "must be one of: h264, libx264"),
+        ({"codec": "vp9"}, "codec", "must be one of: h264, h265, hevc, av1, libx264, libx265, libsvtav1"),
         ({"codec": ["h264"]}, "codec", "must be one of"),
         ({"preset": "placebo"}, "preset", "ultrafast, superfast"),
         ({"bitrate": 1}, "bitrate", "50000"),

@@ -33,7 +33,7 @@ class WatchedStore(LocalStore):
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            assert self.gate.wait(5)
+            assert self.gate.wait(60)
             if number == self.fail_at:
                 raise StorageUnavailable(key, "on purpose")
             self.parts.append(len(data))

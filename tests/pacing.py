@@ -1,0 +1,52 @@
+"""An ffmpeg that encodes no faster than a test needs, so that a tiny video takes a while and costs little.
+
+What lasts by its pace lasts as long on a fast machine as on a slow one, and leaves the processor to others.
+"""
+
+from pathlib import Path
+
+import imageio_ffmpeg
+
+POISON = "POISON"
+"""A source that says this somewhere kills the worker that encodes it."""
+
+# Encodes at the pace that the file beside it says.
+_SCRIPT = """#!/bin/sh
+here=${0%%/*}
+pace=0 burst=0
+for word in "$@"; do
+    [ "$word" = libx264 ] && read -r pace burst < "$here/pace"
+    case $word in file:*) [ -n "$source" ] || source=${word#file:} ;; esac
+done
+if grep -qa %(poison)s "$source"; then kill -9 $PPID; fi
+if [ "$pace" != 0 ]; then
+    for word in "$@"; do
+        shift
+        [ "$word" = -i ] && set -- "$@" -readrate "$pace" -readrate_initial_burst "$burst"
+        set -- "$@" "$word"
+    done
+fi
+exec %(ffmpeg)s "$@"
+"""
+
+
+class PacedFfmpeg:
+    """A program in a folder of its own that stands for ffmpeg."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ffmpeg"
+
+    def install(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(_SCRIPT % {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe(), "poison": POISON})
+        self.path.chmod(0o755)
+        self.pace(0)
+
+    def pace(self, times_real_time: float, *, burst_seconds: float = 0.04) -> None:
+        """How fast encodes that begin from now on read their source, the first seconds of each apart.
+
+        0 is as fast as it goes.
+        """
+        fresh = self.path.with_name("pace.new")
+        fresh.write_text(f"{times_real_time} {burst_seconds}\n")
+        fresh.rename(self.path.with_name("pace"))
