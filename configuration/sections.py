@@ -296,9 +296,7 @@ class GpuConfig:
         0, minimum=0, maximum=1024, help="Encoder sessions of all GeForce and TITAN cards of a machine together. 0: 8."
     )
     gpu_min_free_mb: int = setting(500, minimum=0, help="A device with less free memory, in MiB, gets no work.")
-    gpu_trial_seconds: float = setting(
-        20.0, minimum=1, help="How long a trial encode may take, and the driver's answer to a question."
-    )
+    gpu_trial_seconds: float = setting(20.0, minimum=1, help="How long a trial encode on a device may take.")
     gpu_set_aside_seconds: float = setting(
         60.0, minimum=0.1, help="First pause of an encoder that failed on a device; doubles with each, up to an hour."
     )

@@ -9,7 +9,7 @@ from gpu.limits import slot_limits
 from gpu.selection import ANY_DEVICE
 from gpu.services import Described
 from gpu.telemetry import Telemetry
-from gpu.trials import Trials, encoders_for
+from gpu.trials import Outcome, Trials, encoders_for
 from transcoding.encoders import VideoEncoder
 
 
@@ -69,15 +69,15 @@ class Inventory:
             (device, name) for device, name in self._tried if (uuid or device, encoder or name) != (device, name)
         }
 
-    def attempt(self, trial: Trial, *, on_look: Callable[[], None] = lambda: None) -> Verdict:
-        """Do one trial encode. One that finds the device busy says nothing new of an encoder that has worked."""
+    def attempt(self, trial: Trial, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
+        """Do one trial encode. One that finds the device busy disproves nothing that has worked."""
         device, name = trial.device, trial.encoder.ffmpeg_name
         self._tried.add((device.uuid, name))
         outcome = self._trials.attempt(trial.encoder, device, on_look=on_look)
         known = self._verdicts.setdefault(device.uuid, {})
         if not outcome.busy or name not in known:
             known[name] = outcome.verdict
-        return known[name]
+        return outcome
 
     def _limits(self, device: Device) -> SlotLimits:
         config = self._config

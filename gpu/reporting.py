@@ -36,6 +36,7 @@ class Reporter:
         self._every = config.lease.node_heartbeat_seconds
         self._pause = config.gpu.gpu_set_aside_seconds
         self._report_at = 0.0
+        self._reasons: tuple[str, ...] = ()
 
     def run(self, stop: Event) -> None:
         """Go on until told to stop, then forget the node's devices."""
@@ -52,7 +53,14 @@ class Reporter:
         if time.monotonic() >= self._report_at:
             self._report_at = time.monotonic() + self._every
             self._inventory.refresh()
+            self._say_what_is_missing(self._inventory.survey.reasons)
             self._with_database(self._report)
+
+    def _say_what_is_missing(self, reasons: tuple[str, ...]) -> None:
+        """Once for each change: no row can tell of a device that nobody sees."""
+        if reasons != self._reasons:
+            log.warning("devices missing", extra={"event": "gpu_missing", "reasons": reasons})
+        self._reasons = reasons
 
     def _report(self) -> None:
         """Say how things are, and hear what to try again."""
@@ -64,18 +72,20 @@ class Reporter:
             self._inventory.retry()
 
     def _attempt(self, trial: Trial) -> None:
-        verdict = self._inventory.attempt(trial, on_look=self._report_if_due)
+        """Do a trial. One that finds the device busy changes nothing; if it was due, it stays due."""
+        outcome = self._inventory.attempt(trial, on_look=self._report_if_due)
 
         def note() -> None:
             device_note_trial(
                 node=self._node,
                 uuid=trial.device.uuid,
-                encoder=verdict.encoder,
-                passed=verdict.available,
+                encoder=outcome.verdict.encoder,
+                passed=outcome.verdict.available,
                 pause_seconds=self._pause,
             )
 
-        self._with_database(note)
+        if not outcome.busy:
+            self._with_database(note)
         self._report_at = 0.0  # others wait for what was found
 
     def _with_database(self, act: Callable[[], None]) -> None:
@@ -94,9 +104,14 @@ class ReporterProcess:
         self._companion = Companion([sys.executable, str(_MANAGE), "gpu_report", node])
 
     def look(self) -> None:
-        """Start it, if it does not run."""
-        if self._companion.look():
-            log.info("device reporter started", extra={"event": "gpu_reporter_started"})
+        """Start it, if it does not run; a machine that cannot start it now may be able to later."""
+        try:
+            started = self._companion.look()
+        except OSError as error:
+            log.warning("device reporter not started", extra={"event": "gpu_reporter_missing", "error": str(error)})
+        else:
+            if started:
+                log.info("device reporter started", extra={"event": "gpu_reporter_started"})
 
     def close(self) -> None:
         """End it, and forget the node's devices should it have been killed before it did."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F
 from django.db.models.functions import Now
@@ -17,7 +17,7 @@ from gpu.services import FORGOTTEN_AFTER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDevice:
-    """A device as one node reported it, `silent_seconds` ago; `due` are encoders whose pause is over, for a trial."""
+    """A device as one node reported it, `silent_seconds` ago; `due` are encoders that are to be tried again."""
 
     node: str
     machine: str
@@ -56,7 +56,7 @@ def devices_known() -> list[NodeDevice]:
 
 
 def _node_device(row: DeviceReport) -> NodeDevice:
-    breakers = breakers_from(row.breakers)
+    verdicts, breakers = verdicts_from(row.verdicts), breakers_from(row.breakers)
     now, silence = row.now, row.silence  # type: ignore[attr-defined]  # annotated
     return NodeDevice(
         node=row.node,
@@ -71,13 +71,20 @@ def _node_device(row: DeviceReport) -> NodeDevice:
         ),
         reading=reading_from(row.reading),
         error=row.error,
-        verdicts=verdicts_from(row.verdicts),
+        verdicts=verdicts,
         breakers=breakers,
-        due=frozenset(name for name, breaker in breakers.items() if breaker.until and breaker.until <= now),
+        due=_due(verdicts, breakers, now),
         slots=row.slots,
         system_slots=row.system_slots,
         silent_seconds=max(silence, timedelta()).total_seconds(),
     )
+
+
+def _due(verdicts: Mapping[str, Verdict], breakers: Mapping[str, Breaker], now: datetime) -> frozenset[str]:
+    """Encoders whose pause is over, and those that are not available and have none, as when the device was busy."""
+    over = {name for name, breaker in breakers.items() if breaker.until and breaker.until <= now}
+    unproven = {name for name, verdict in verdicts.items() if not verdict.available}
+    return frozenset(over | {name for name in unproven if breakers.get(name, Breaker()).closed})
 
 
 def encoder_sessions(encoder: str, *, silence_seconds: float, index: int = ANY_DEVICE) -> int | None:

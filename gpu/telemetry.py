@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gpu.devices import Reading, Survey
+from gpu.devices import Reading, Seen, Survey
 
 _PATIENCE_SECONDS = 5.0
 NO_ANSWER = "the driver does not answer"
@@ -26,7 +26,8 @@ class Together:
         self._sources = sources
 
     def survey(self) -> Survey:
-        seen, reasons = [], []
+        seen: list[Seen] = []
+        reasons: list[str] = []
         for source in self._sources:
             survey, offset = source.survey(), len(seen)
             seen += [

@@ -21,6 +21,11 @@ _FAMILIES = {
 }
 _SPEAKER = re.compile(r"^(?:\[[^\]]*\]\s*)+")
 """Which part of ffmpeg says it, with an address in memory."""
+_GIVING_UP = re.compile(
+    "Error while opening encoder|Could not open encoder|Error initializing output stream|Conversion failed"
+    "|Task finished with error|Terminating thread|Nothing was written|Error while filtering|Error opening output"
+)
+"""What ffmpeg says of every failure."""
 _LINES = 2
 _LONGEST = 300
 
@@ -55,16 +60,35 @@ class _Deadline:
 
 
 class Trials:
-    """Does trial encodes, one at a time, each for so many seconds at most. Of the main thread only, as it starts ffmpeg."""
+    """Does trial encodes, each for so many seconds at most. Of the main thread only, as it starts ffmpeg."""
 
     def __init__(self, ffmpeg: FfmpegRunner, *, seconds: float) -> None:
         self._ffmpeg = ffmpeg
         self._seconds = seconds
         self._version = ffmpeg.version()
+        self._built_with = ffmpeg.encoders()
 
     def attempt(self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
         """Encode a few frames. Whatever goes wrong is the verdict's reason; `on_look` is called while it runs."""
         complaints: list[str] = []
+        if encoder.ffmpeg_name in self._built_with:
+            reason = self._try(encoder, device, on_look, complaints)
+        else:
+            reason = "this ffmpeg was built without it"
+        verdict = Verdict(
+            encoder=encoder.ffmpeg_name,
+            available=not reason,
+            reason=reason,
+            driver=device.driver,
+            ffmpeg_version=self._version,
+        )
+        fields = {"event": "gpu_trial", "device": device.uuid, "encoder": encoder.ffmpeg_name, "reason": reason}
+        log.info("trial encode", extra=fields)
+        busy = bool(reason) and gpu_failure("\n".join(complaints), encoder) is GpuFailure.BUSY
+        return Outcome(verdict=verdict, busy=busy)
+
+    def _try(self, encoder: VideoEncoder, device: Device, on_look: Callable[[], None], complaints: list[str]) -> str:
+        """Why it did not work; empty when it did."""
         deadline = _Deadline(self._seconds)
         try:
             report = self._ffmpeg.run(
@@ -74,25 +98,14 @@ class Trials:
                 on_look=on_look,
                 on_complaint=complaints.append,
             )
-            reason = "" if report.frames else "it encoded nothing and did not say why"
         except Exception as error:  # noqa: BLE001 - drivers fail in every way, an ffmpeg that cannot be killed included
-            reason = self._reason(error, complaints, timed_out=deadline.is_set())
-        verdict = Verdict(
-            encoder=encoder.ffmpeg_name,
-            available=not reason,
-            reason=reason,
-            driver=device.driver,
-            ffmpeg_version=self._version,
-        )
-        busy = bool(reason) and gpu_failure("\n".join(complaints), encoder) is GpuFailure.BUSY
-        fields = {"event": "gpu_trial", "device": device.uuid, "encoder": encoder.ffmpeg_name, "reason": reason}
-        log.info("trial encode", extra=fields)
-        return Outcome(verdict=verdict, busy=busy)
+            return self._reason(error, complaints, timed_out=deadline.is_set())
+        return "" if report.frames else "it encoded nothing and did not say why"
 
     def _reason(self, error: Exception, complaints: list[str], *, timed_out: bool) -> str:
         """What ffmpeg complained of first: what follows only says that it gives up."""
         if timed_out:
             return f"no answer within {self._seconds:g} s"
         lines = [_SPEAKER.sub("", line).strip() for line in complaints]
-        said = list(dict.fromkeys(line for line in lines if line))[:_LINES]
+        said = list(dict.fromkeys(line for line in lines if line and not _GIVING_UP.search(line)))[:_LINES]
         return ("; ".join(said) or str(error) or type(error).__name__)[:_LONGEST]

@@ -175,6 +175,13 @@ def test_a_failed_trial_is_due_again_after_its_pause() -> None:
     assert device.breakers["h264_nvenc"].failures == 1
 
 
+def test_what_was_never_judged_is_due_at_once() -> None:
+    report(described(available=False))
+    assert the_device().due == {"h264_nvenc", "hevc_nvenc"}
+    device_note_trial(node="n1", uuid="GPU-0", encoder="h264_nvenc", passed=False, pause_seconds=60)
+    assert the_device().due == {"hevc_nvenc"}
+
+
 def test_failures_of_a_device_that_is_not_known_are_not_written_down() -> None:
     fail()
     report(described())
