@@ -18,9 +18,9 @@ CANDIDATES = 64
 """Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""
 FEWEST_PER_LANE = 2
 
-# Walks the partial index from lane to lane (see jobs.rank), takes each one's best few, and sorts only those. The constant
-# limit inside the computed one keeps the planner from thinking that all ready steps are read, and from compiling the
-# statement because of that; it takes a search in an array, unlike a comparison, for one that most rows pass.
+# Walks the partial index from lane to lane (see jobs.rank), takes each one's best few, and sorts only those. The
+# constant limit inside the computed one keeps the planner from thinking that all ready steps are read, and from
+# compiling the statement because of that; it takes a search in an array, unlike a comparison, for one that most pass.
 #
 # `room` is how many sessions the offered device has left: a lease that lives is a slot, whatever became of its step. A
 # lane that has to wait for more of them holds those back whose turn comes later, or it might wait for ever.
@@ -89,7 +89,7 @@ SET state = 'running', attempt = step.attempt + 1, barren_attempts = step.barren
     device = CASE WHEN step.sessions > 0 THEN %(device)s ELSE '' END
 FROM chosen WHERE step.id = chosen.id
 RETURNING step.id, step.attempt, step.kind, step.ordinal, step.video_id, step.job_id, step.generation_id,
-          step.units_done, step.units_total, step.payload::text, step.device
+          step.units_done, step.units_total, step.payload::text, step.encoder, step.device
 """
 
 
@@ -107,6 +107,7 @@ class Claim:
     units_done: int
     units_total: int
     payload: dict[str, Any]
+    encoder: str = ""
     device: str = ""
 
 
@@ -117,7 +118,7 @@ def step_claim(  # noqa: PLR0913 - who asks for what, by name
 
     Steps that need a device are only taken for the one that is `offer`ed, and only as long as it has slots left.
     """
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "queue": queue,
         "node": node,
         "pid": pid,
@@ -139,7 +140,7 @@ def step_claim(  # noqa: PLR0913 - who asks for what, by name
         return _take(values)
 
 
-def _take(values: Mapping[str, object]) -> Claim | None:
+def _take(values: Mapping[str, Any]) -> Claim | None:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, values)
         row = cursor.fetchone()
@@ -159,12 +160,26 @@ def claim_of(step: Step) -> Claim:
         units_done=step.units_done,
         units_total=step.units_total,
         payload=step.payload,
+        encoder=step.encoder,
         device=step.device,
     )
 
 
 def _read(row: tuple[Any, ...]) -> Claim:
-    step_id, attempt, kind, ordinal, video_id, job_id, generation_id, units_done, units_total, payload, device = row
+    (
+        step_id,
+        attempt,
+        kind,
+        ordinal,
+        video_id,
+        job_id,
+        generation_id,
+        units_done,
+        units_total,
+        payload,
+        encoder,
+        device,
+    ) = row
     return Claim(
         step_id=step_id,
         attempt=attempt,
@@ -176,5 +191,6 @@ def _read(row: tuple[Any, ...]) -> Claim:
         units_done=units_done,
         units_total=units_total,
         payload=json.loads(payload),
+        encoder=encoder,
         device=device,
     )

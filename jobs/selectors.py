@@ -14,7 +14,7 @@ from access.models import Owner
 from jobs.models import Job, Step
 from jobs.progress import Units, encoding_speed, progress_percent, seconds_left
 from jobs.transitions import JobState, StepKind
-from videos.models import Rendition
+from videos.models import Generation, Rendition
 from videos.states import GenerationState, VideoState
 
 
@@ -34,6 +34,12 @@ def job_renditions(job: Job) -> list[Rendition]:
         .select_related("generation")
         .order_by("position")
     )
+
+
+def devices_used(generation: Generation) -> list[str]:
+    """The GPUs that steps of a generation ran on so far, by UUID."""
+    steps = Step.objects.filter(generation=generation).exclude(device="")
+    return list(steps.order_by("device").values_list("device", flat=True).distinct())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,11 @@ from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
 from jobs.outcomes import retried_metadata
-from jobs.planning import job_plan
+from jobs.planning import job_plan, job_request
 from jobs.policy import JobPolicy
 from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
+from jobs.routing import refuse_impossible
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
 from storage.keys import video_prefix
@@ -34,10 +35,12 @@ from videos.states import VideoState
 def job_create(*, owner: Owner, video_id: UUID, request: dict[str, Any], priority: int, policy: JobPolicy) -> Job:
     """Accept a request to transcode a video and plan it, now or when the video has been inspected.
 
-    Raises Problem when the owner has no such video or it was rejected, InputRejected when it is beyond the limits.
+    Raises Problem when the owner has no such video, it was rejected, or no GPU can be as the request wants it;
+    InputRejected when it is beyond the limits.
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
+    refuse_impossible(request, job_request(request), policy.gpu)
     job = Job.objects.create(owner=owner, video=video, request=request, priority=priority)
     event_append(job_id=job.id, type="job.queued")
     _plan_or_inspect(job, video, policy)

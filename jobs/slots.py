@@ -1,7 +1,7 @@
 """The slots of GPUs: the leases of running steps are the only book about who uses them.
 
-A step holds its sessions for as long as its lease lives, whatever became of it meanwhile: a worker that lost the database
-has ended its ffmpeg before that, by the contract of its lease, and one that is told of a cancelled step may take as long.
+A step holds its sessions for as long as its lease lives, whatever became of it meanwhile: a worker that lost the
+database has ended its ffmpeg before that, by the contract of its lease, and to end a cancelled one may take as long.
 """
 
 from collections.abc import Mapping

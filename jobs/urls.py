@@ -12,6 +12,7 @@ from jobs.apis import (
     VideoApi,
     VideoTranscodeApi,
 )
+from jobs.slots import sessions_used
 
 urlpatterns = [
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
@@ -23,5 +24,5 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>/cancel", JobCancelApi.as_view(), name="job-cancel"),
     path("api/v1/jobs/<uuid:job_id>/retry", JobRetryApi.as_view(), name="job-retry"),
     path("api/v1/jobs/<uuid:job_id>/reprioritize", JobReprioritizeApi.as_view(), name="job-reprioritize"),
-    path("api/v1/system/gpu/status", GpuStatusApi.as_view(), name="gpu-status"),
+    path("api/v1/system/gpu/status", GpuStatusApi.as_view(slots_used=sessions_used), name="gpu-status"),
 ]

@@ -35,6 +35,7 @@ def job_policy() -> JobPolicy:
             hardware_path=HardwarePath(config.encode.hardware_path),
         ),
         silence_seconds=config.lease.node_silence_seconds,
+        gpu=config.gpu,
         max_pixels=config.limits.max_pixels,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )
@@ -45,7 +46,7 @@ def dispatcher() -> Dispatcher:
     config: Config = settings.TRANSCODER
     sender = TicketSender(ticket_send)
     sender.start()
-    return Dispatcher(lease=config.lease, retry=config.retry, sender=sender)
+    return Dispatcher(lease=config.lease, policy=job_policy(), sender=sender)
 
 
 def janitor() -> Janitor:

@@ -17,6 +17,7 @@ from gpu.reporting import ReporterProcess
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.nodes import node_heartbeat, node_register, node_remove
+from jobs.wiring import job_policy
 from workers import wiring
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class NodeKeeper:
         self._dead |= self._children - living
         self._children = living
         for pid in sorted(self._dead):
-            taken = leases_hand_back(node=self._name, pid=pid, retry=self._config.retry)
+            taken = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
             shutil.rmtree(wiring.scratch_of(self._config, pid), ignore_errors=True)
             self._dead.discard(pid)
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})

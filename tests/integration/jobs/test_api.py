@@ -18,7 +18,7 @@ from jobs.models import Job, Step
 from jobs.retry import Failure
 from jobs.steps import step_begin, step_publish
 from jobs.transitions import JobState, StepKind
-from tests.rows import a_job, a_run, a_video, an_owner, an_uploaded_video, claimed
+from tests.rows import a_job, a_policy, a_run, a_video, an_owner, an_uploaded_video, claimed
 from videos.models import Rendition, Video
 from videos.services import video_reject
 
@@ -139,7 +139,11 @@ def test_progress_speed_and_time_left_are_told(client: Client) -> None:
 
 def test_a_failed_job_says_why(client: Client) -> None:
     job = a_job()
-    step_fail(claim=claimed(), failure=Failure(code="encoder_failed", detail="exit code 1"), retry=RetryConfig())
+    step_fail(
+        claim=claimed(),
+        failure=Failure(code="encoder_failed", detail="exit code 1"),
+        policy=a_policy(retry=RetryConfig()),
+    )
     document = _read(client.get(f"/api/v1/jobs/{job.id}"))
     assert document["state"] == "failed"
     assert document["error"] == {"code": "encoder_failed", "detail": "exit code 1", "retryable": False}

@@ -47,7 +47,7 @@ def _job_of(claim: Claim) -> Job:
 
 
 def _fail(claim: Claim, *, retryable: bool, retry: RetryConfig) -> None:
-    step_fail(claim=claim, failure=Failure(code="broken", retryable=retryable), retry=retry)
+    step_fail(claim=claim, failure=Failure(code="broken", retryable=retryable), policy=a_policy(retry=retry))
 
 
 def _finish_the_others(claim: Claim) -> None:
@@ -67,7 +67,7 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "fail for good": lambda claim: _fail(claim, retryable=False, retry=RetryConfig()),
     "fail and pause": lambda claim: _fail(claim, retryable=True, retry=RetryConfig()),
     "fail and go on": lambda claim: _fail(claim, retryable=True, retry=NO_PAUSE),
-    "take back": lambda _: leases_take_back(retry=RetryConfig()),
+    "take back": lambda _: leases_take_back(policy=a_policy(retry=RetryConfig())),
     "promote": lambda _: steps_promote(),
     "stop the job": lambda claim: job_stop(job=_job_of(claim)),
     "retry the job, others open": lambda claim: _retry(claim, others_open=True),

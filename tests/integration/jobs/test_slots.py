@@ -22,13 +22,13 @@ from jobs.services import job_cancel
 from jobs.slots import DeviceOffer, sessions_used
 from jobs.steps import step_complete
 from jobs.transitions import StepState
-from tests.rows import a_bare_job, a_step, a_video, an_owner, claim_or_none, expire
+from tests.rows import a_bare_job, a_policy, a_step, a_video, an_owner, claim_or_none, expire
 
 H264, HEVC = "h264_nvenc", "hevc_nvenc"
 MINUTE = 60
 
 
-def an_offer(uuid: str = "GPU-0", *, slots: int = 8, encoders: Sequence[str] = (H264,), **cap: Any) -> DeviceOffer:
+def an_offer(uuid: str = "GPU-0", *, slots: int = 8, encoders: Sequence[str] = (H264,), **cap: Any) -> DeviceOffer:  # noqa: ANN401
     return DeviceOffer(uuid=uuid, slots=slots, encoders=frozenset(encoders), **cap)
 
 
@@ -208,7 +208,7 @@ def held() -> Claim:
     [
         lambda claim: step_complete(claim=claim, result={}),
         lambda claim: step_release(claim=claim),
-        lambda _: leases_hand_back(node="n", pid=7, retry=RetryConfig()),
+        lambda _: leases_hand_back(node="n", pid=7, policy=a_policy(retry=RetryConfig())),
     ],
 )
 def test_a_slot_is_free_when_its_worker_says_that_it_has_ended(held: Claim, end: Callable[[Claim], object]) -> None:
@@ -219,7 +219,7 @@ def test_a_slot_is_free_when_its_worker_says_that_it_has_ended(held: Claim, end:
 @pytest.mark.django_db
 def test_a_slot_of_a_silent_worker_is_free_when_its_lease_ends_and_no_sooner(held: Claim) -> None:
     Step.objects.filter(id=held.step_id).update(lease_expires_at=Now() + timedelta(seconds=9))
-    leases_take_back(retry=RetryConfig())
+    leases_take_back(policy=a_policy(retry=RetryConfig()))
     assert gpu_claim(an_offer(slots=1)) is None
     expire(held.step_id)
     claim = gpu_claim(an_offer(slots=1))
@@ -229,7 +229,7 @@ def test_a_slot_of_a_silent_worker_is_free_when_its_lease_ends_and_no_sooner(hel
 
 @pytest.mark.django_db
 def test_a_cancelled_step_keeps_its_slot_as_long_as_its_ffmpeg_may_run(held: Claim) -> None:
-    job = Job.objects.get(id=held.job_id)
+    job = Job.objects.get(steps=held.step_id)
     gpu_steps(a_bare_job(job.video), 1)
     job_cancel(owner=job.owner, job_id=job.id)
     assert sessions_used() == {"GPU-0": 1}
