@@ -57,7 +57,12 @@ def a_gpu(
 
 
 def a_gpu_job(
-    *, slots: int = 8, policy: JobPolicy = POLICY, width: int = 1920, height: int = 1080, **request: object
+    *,
+    slots: int = 8,
+    policy: JobPolicy = POLICY,
+    width: int = 1920,
+    height: int = 1080,
+    **request: Any,  # noqa: ANN401
 ) -> Job:
     """Two chunks of two segments, in four renditions and sound."""
     a_gpu(slots=slots)
@@ -172,7 +177,7 @@ def test_a_generation_is_playable_when_all_groups_have_begun() -> None:
 
 
 @pytest.mark.parametrize("request_", [{"codec": "libx264"}, {"preset": "cpu"}, {"two_pass": True}, {"gpu": "never"}])
-def test_what_is_asked_of_the_cpu_is_done_there(request_: dict[str, object]) -> None:
+def test_what_is_asked_of_the_cpu_is_done_there(request_: dict[str, Any]) -> None:
     job = a_gpu_job(**request_)
     assert {step.queue for step in chunks(job)} == {"cpu"}
     carry_out_all(job)
