@@ -59,7 +59,7 @@ schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 .PHONY: bench
-bench: setup ## Measure against bare ffmpeg and write docs/benchmarks.md (ARGS="…")
+bench: setup ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only latency")
 	@$(python) -m benchmarks $(ARGS)
 
 .PHONY: lock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from configuration.declaration import setting
@@ -104,6 +105,11 @@ class UploadConfig:
     max_upload_bytes: int = setting(
         50 * GIB, minimum=1, help="Largest video accepted; at most 10,000 times TRANSCODER_UPLOAD_PART_BYTES."
     )
+    max_concurrent_uploads: int = setting(
+        32,
+        minimum=1,
+        help="Most uploads that one API process takes at a time; each holds up to TRANSCODER_UPLOAD_PART_BYTES.",
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()
@@ -191,6 +197,29 @@ class JanitorConfig:
 
     def problems(self) -> Iterator[str]:
         yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventConfig:
+    """How the outside is told what happens."""
+
+    event_days: int = setting(30, minimum=1, help="How long events and the log of their deliveries are kept.")
+    max_event_streams: int = setting(5000, minimum=1, help="Most event streams open at a time in one API process.")
+    event_stream_seconds: float = setting(
+        900.0, minimum=1, help="How long a stream stays open; clients come back and go on where they were."
+    )
+    webhook_seconds: float = setting(15.0, minimum=1, maximum=120, help="How long a receiver may take to answer.")
+    webhook_threads: int = setting(8, minimum=1, maximum=256, help="Deliveries sent at a time by one dispatcher.")
+    webhook_networks: tuple[str, ...] = setting(
+        (), help="Networks besides the open internet that webhooks may go to, also by plain HTTP: 10.1.0.0/16,…"
+    )
+
+    def problems(self) -> Iterator[str]:
+        for text in self.webhook_networks:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                yield f"TRANSCODER_WEBHOOK_NETWORKS: {error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +351,7 @@ class Config:
     retry: RetryConfig = field(default_factory=RetryConfig)
     rank: RankConfig = field(default_factory=RankConfig)
     janitor: JanitorConfig = field(default_factory=JanitorConfig)
+    events: EventConfig = field(default_factory=EventConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)

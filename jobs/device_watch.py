@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from events.types import EventType
 from jobs.endings import job_fail
 from jobs.events import event_append
 from jobs.fallback import job_fall_back, may_fall_back
@@ -69,7 +70,7 @@ def _locked(job_id: UUID, video_id: UUID, stuck: QuerySet[Step], policy: JobPoli
             Job.objects.filter(id=job.id).update(waiting_since=None)
         elif job.waiting_since is None:
             Job.objects.filter(id=job.id).update(waiting_since=Now())
-            event_append(job_id=job.id, type="job.waiting", data={"for": "gpu"})
+            event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": "gpu"})
         elif not may_fall_back(job, policy):
             _give_up_after(job, policy.gpu.gpu_wait_seconds)
         elif _waited(job, policy.gpu.gpu_wait_seconds if _only_busy(job, stuck) else policy.silence_seconds):

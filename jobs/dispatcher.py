@@ -20,6 +20,7 @@ from jobs.device_watch import devices_watch
 from jobs.failures import leases_take_back, steps_promote
 from jobs.listener import Listener
 from jobs.policy import JobPolicy
+from jobs.telling import progress_tell
 from jobs.tickets import TicketSender
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class Dispatcher:
             _attempt(lambda: leases_take_back(policy=self._policy))
             _attempt(steps_promote)
             _attempt(lambda: devices_watch(policy=self._policy))
+            _attempt(progress_tell)
         wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)
         if wanted:
             self._sender.want(wanted)

@@ -6,6 +6,7 @@ that until they can have the new one's; then, or when the job ends, it is collec
 
 import logging
 
+from events.types import EventType
 from jobs.endings import generation_discard, steps_cancel
 from jobs.events import event_append
 from jobs.models import Job
@@ -33,5 +34,5 @@ def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> 
     job_plan(job=job, video=video, policy=policy, route=cpu_route(job_request(job.request), reason))
     if old.playable_at is None:
         generation_discard(generation=old)
-    event_append(job_id=job.id, type="job.fell_back", data={"from_generation": old.number, "reason": reason})
+    event_append(job_id=job.id, type=EventType.JOB_FELL_BACK, data={"from_generation": old.number, "reason": reason})
     log.warning("fell back to the CPU", extra={"event": "fell_back", "job": str(job.id), "reason": reason})

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from events.types import EventType
 from jobs.events import event_append
 from jobs.formats import HLS, MP4, output_formats
 from jobs.models import Job, Step
@@ -49,7 +50,7 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None =
 def _wait(job: Job) -> None:
     if job.waiting_since is None:
         Job.objects.filter(id=job.id).update(phase=JobPhase.WAITING, waiting_since=Now())
-        event_append(job_id=job.id, type="job.waiting", data={"for": "gpu"})
+        event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": "gpu"})
 
 
 def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:
@@ -64,7 +65,7 @@ def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: J
         waiting_since=None,
         metadata=_routed_metadata(job, route),
     )
-    event_append(job_id=job.id, type="job.planned", data={"generation": generation.number, "steps": len(steps)})
+    event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
 
 

@@ -5,6 +5,8 @@ from functools import cache
 from django.conf import settings
 
 from configuration import Config
+from events.log import video_event_append
+from events.types import EventType
 from jobs.dispatcher import Dispatcher
 from jobs.inspection import inspect_request
 from jobs.janitor import Janitor
@@ -52,10 +54,11 @@ def dispatcher() -> Dispatcher:
 def janitor() -> Janitor:
     """The janitor of a dispatcher process."""
     config: Config = settings.TRANSCODER
-    return Janitor(store=store_from(config.storage), config=config.janitor)
+    return Janitor(store=store_from(config.storage), config=config.janitor, event_days=config.events.event_days)
 
 
 def on_uploaded(video: Video) -> None:
     """What follows an upload, in its transaction: the upload route may not know jobs and is given this."""
     rank = job_policy().rank
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_UPLOADED)
     inspect_request(video=video, priority=rank.default_priority, rank=rank)

@@ -16,7 +16,7 @@ DEBUG = _site.debug
 LOGGING = logging_settings(_site.log_level)
 ALLOWED_HOSTS = list(_site.allowed_hosts)
 
-INSTALLED_APPS = ["rest_framework", "drf_spectacular", "access", "gpu", "videos", "jobs", "workers"]
+INSTALLED_APPS = ["rest_framework", "drf_spectacular", "access", "gpu", "events", "videos", "jobs", "workers"]
 
 ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"
@@ -88,7 +88,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
-    "ENUM_NAME_OVERRIDES": {"JobState": "jobs.representations.JOB_STATES"},  # several documents have a `state`
+    "ENUM_NAME_OVERRIDES": {  # several documents have a `state`
+        "JobState": "jobs.representations.JOB_STATES",
+        "EndpointState": "events.representations.ENDPOINT_STATES",
+        "DeliveryState": "events.representations.DELIVERY_STATES",
+        "EventType": "events.types.EVENT_TYPES",
+    },
 }
 
 # A message is only a wake-up: acknowledged early, never waited for, never retried, no result. docs/adr/0005 says why.

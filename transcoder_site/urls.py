@@ -7,6 +7,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("", include("jobs.urls")),  # before the videos': it adds DELETE to the address of a video
     path("", include("videos.urls")),
+    path("", include("events.urls")),
 ]
 
 handler400 = "api.problems.handler400"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
+from transcoding.decoders import WHITELIST
 from transcoding.encoders import AAC, EncodeTarget, HardwareDevice, HardwarePath, RateControl, VideoEncoder
 from transcoding.plan import AUDIO, EncodePlan, VideoRendition
 
@@ -104,12 +105,12 @@ class FfmpegCommand:
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
-    """Options that keep every decoder, also those that only probe, from making room for larger pictures than allowed.
+    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger picture than allowed.
 
     A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
     1080 lines are coded as 1088.
     """
-    return {"max_pixels": str(max_pixels + max_pixels // 4)}
+    return {"max_pixels": str(max_pixels + max_pixels // 4), "codec_whitelist": WHITELIST}
 
 
 def _words(options: Options) -> list[str]:
@@ -358,14 +359,23 @@ def _fragments(cut: str) -> dict[str, str]:
     return {"movflags": f"+cmaf+delay_moov+default_base_moof+skip_trailer+{cut}", "use_editlist": "1"}
 
 
-def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
-    """Encode the whole sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+def sound_needed_until(plan: EncodePlan, segments: int) -> Fraction:
+    """Up to which time an audio command for the first so many segments reads sound, in seconds on the source's clock.
 
-    The assembler joins the frames to segments at the video's boundaries. Raises ValueError when there is no sound.
+    A segment beyond the one that is encoded along: more than ffmpeg's queues hold.
+    """
+    return plan.source.first + plan.grid.start(segments + 2)
+
+
+def audio_command(plan: EncodePlan, source: str, *, segments: int | None = None) -> FfmpegCommand:
+    """Encode the sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+
+    The assembler joins the frames to segments at the video's boundaries. Of a command for the first `segments`, these
+    are the same as of a command for all; what it gives beyond them is not. Raises ValueError when there is no sound.
     """
     if plan.audio is None or plan.source.audio is None:
         raise ValueError("the source has no sound")
-    length = _seconds(plan.grid.duration)
+    length = _seconds(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
     graph = ",".join(
         (
             f"[0:{plan.source.audio.index}]" + _on_own_clock("asetpts", plan.source.first),

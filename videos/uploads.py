@@ -21,7 +21,7 @@ from rest_framework.renderers import JSONRenderer
 
 from access.services import default_owner
 from api.asgi import App, Body, Receive, Scope, Send, declared_length, header, refuse, send_json
-from api.problems import Problem, internal_error, problem_of, too_large, wrong_field
+from api.problems import Problem, internal_error, problem_of, too_large, unavailable, wrong_field
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
 from storage.stream import IncomingObject, Lanes
@@ -45,9 +45,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """What one process takes. `parts_in_memory` is the bound for all uploads together."""
+    """What one process takes. `parts_in_memory` is the bound for all uploads together.
+
+    Each upload under way has another part that is being filled.
+    """
 
     max_bytes: int
+    max_uploads: int = 32
     parallel_parts: int = 4
     parts_in_memory: int = 16
     idle_seconds: float = 60.0
@@ -77,6 +81,7 @@ class UploadRoute:
         self._on_uploaded = on_uploaded
         self._lanes = Lanes(limits.parts_in_memory)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._taken = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,13 +109,25 @@ class UploadRoute:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive)
         try:
-            location, answer = await self._take(scope, body)
+            with self._place():
+                location, answer = await self._take(scope, body)
         except _ClientGoneError:
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
             await refuse(scope, body, send, _problem(error))
         else:
             await send_json(send, 201, answer, {"Location": location})
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the uploads that this process takes at a time. Raises Problem when there are enough."""
+        if self._taken >= self._limits.max_uploads:
+            raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
     async def _take(self, scope: Scope, body: Body) -> tuple[str, bytes]:
         request = ASGIRequest(scope, io.BytesIO())

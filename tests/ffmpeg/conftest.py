@@ -17,7 +17,8 @@ def golden(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Golden
 
     def of(name: str) -> Golden:
         if name not in made:
-            made[name] = transcode(sources(name), tmp_path_factory.mktemp(name) / "out", codec=CASES[name].codec)
+            folder = tmp_path_factory.mktemp(name) / "out"
+            made[name] = transcode(sources(name), folder, codec=CASES[name].codec)
         return made[name]
 
     return of

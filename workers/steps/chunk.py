@@ -185,9 +185,10 @@ class _ChunkEncoding:
 
     def _measure(self, seconds: float, frames: int) -> dict[str, object]:
         """What later plans learn from: how much work of which kind took how long."""
+        work = frame_work(self._plan.source.video.display, self._renditions) * (1 + self._plan.two_pass)
         measured = {
             "seconds": round(seconds, 3),
-            "pixels": frames * frame_work(self._plan.source.video.display, self._renditions),
+            "pixels": frames * work,
             "encoder": self._plan.encoder.ffmpeg_name,
             "preset": self._plan.preset,
         }

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from api.problems import Problem
 from configuration import GpuConfig, RetryConfig
+from events.models import Event
 from gpu.devices import Device, DeviceKind, FailureKind, Reading, Seen, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.services import Described, device_note_failure, device_report
@@ -20,7 +21,7 @@ from jobs.claim import Claim
 from jobs.device_watch import devices_watch
 from jobs.failures import leases_take_back, step_fail
 from jobs.leases import step_postpone
-from jobs.models import Event, Job, Step
+from jobs.models import Job, Step
 from jobs.outcomes import job_complete
 from jobs.policy import JobPolicy
 from jobs.previews import job_plan_document, job_preview
@@ -129,7 +130,7 @@ def carry_out_all(job: Job) -> None:
 
 
 def events(job: Job) -> list[str]:
-    return list(Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True))
+    return list(Event.objects.filter(job_id=job.id).order_by("seq").values_list("type", flat=True))
 
 
 def test_a_chunk_has_a_step_for_each_group_of_renditions_that_a_device_can_encode_at_once() -> None:

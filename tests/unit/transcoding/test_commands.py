@@ -19,9 +19,11 @@ from transcoding.commands import (
     streams_command,
     trial_command,
 )
+from transcoding.decoders import WHITELIST
 from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 
+BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)
 GLOBALS = [
     *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error"),
     *("-progress", "pipe:9", "-stats_period", "0.5"),
@@ -71,8 +73,7 @@ def test_the_first_chunk() -> None:
             "-copyts",
             "-reinit_filter",
             "0",
-            "-max_pixels",
-            "1250",
+            *BOUNDS,
             "-i",
             "file:/s/x",
         ),
@@ -99,7 +100,7 @@ def test_a_chunk_in_the_middle() -> None:
     assert argv(chunk_command(plan, "/s/x", first_segment=2, segments=2, threads=3)) == [
         *GLOBALS,
         *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-reinit_filter", "0"),
-        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", "-max_pixels", "1250", "-i", "file:/s/x"),
+        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,split=1[in0];"
@@ -157,7 +158,7 @@ def test_sound() -> None:
     plan = a_plan(a_source(rate=PAL, frames=333, first=Fraction(1, 3)))
     assert argv(audio_command(plan, "/s/x")) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-max_pixels", "1250", "-i", "file:/s/x"),
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
         (
             "[0:1]asetpts=round(PTS-(1/3)/TB),atrim=end=13.320000,aresample=48000:async=1:first_pts=0,"
@@ -186,8 +187,7 @@ def test_indexing() -> None:
             "-protocol_whitelist",
             "file,pipe",
             "-copyts",
-            "-max_pixels",
-            "1250",
+            *BOUNDS,
             "-i",
             "file:/s/x",
         ),
@@ -205,8 +205,7 @@ def test_decoding_a_sample() -> None:
             "mov",
             "-protocol_whitelist",
             "file,pipe",
-            "-max_pixels",
-            "1250",
+            *BOUNDS,
             "-i",
             "file:/s/x",
             "-map",
@@ -218,7 +217,7 @@ def test_decoding_a_sample() -> None:
     ]
 
 
-PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", "-max_pixels", "1250"]
+PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", *BOUNDS]
 
 
 def test_asking_for_streams() -> None:
@@ -248,7 +247,7 @@ def test_asking_for_packets() -> None:
 @pytest.mark.parametrize("path", ["-y.mp4", "a:b.mp4", "x%03d.mp4", "$(id).mp4", "a b'\".mp4", "zwei\nzeilen.mp4"])
 def test_a_name_is_one_word_and_nothing_else(path: str) -> None:
     command = FfmpegCommand(inputs=(Input(path=path),), outputs=(Output(target="out", maps=("0",)),))
-    assert argv(command) == [*GLOBALS, "-max_pixels", "1250", "-i", f"file:{path}", "-map", "0", "pipe:5"]
+    assert argv(command) == [*GLOBALS, *BOUNDS, "-i", f"file:{path}", "-map", "0", "pipe:5"]
 
 
 # --- devices ----------------------------------------------------------------------------------------------------------

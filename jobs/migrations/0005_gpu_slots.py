@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0002_default_owner"),
-        ("jobs", "0003_lanes"),
+        ("jobs", "0004_events_elsewhere"),
         ("videos", "0003_outputs"),
     ]
 
