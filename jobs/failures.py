@@ -18,10 +18,11 @@ from jobs.leases import UNHELD, LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.policy import JobPolicy
-from jobs.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry
+from jobs.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of
 from jobs.routing import blames_device, sessions_for
 from jobs.transitions import StepKind, StepState
 from jobs.wake import dispatcher_wake
+from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_note_error
 from videos.states import VideoState
@@ -112,9 +113,16 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
     verdict = replace(failure, code=POISON, retryable=False) if failure.lost else failure
     if falls_back and above.job and above.video:
         _end(step, verdict)
-        job_fall_back(job=above.job, video=above.video, reason=verdict.code, policy=policy)
+        _fall_back(above.job, above.video, verdict, policy)
         return StepState.FAILED
     return _give_up(step, above, verdict)
+
+
+def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> None:
+    try:
+        job_fall_back(job=job, video=video, reason=failure.code, policy=policy)
+    except TranscodeError as error:  # it is too much for the CPU
+        job_fail(job=job, failure=failure_of(error))
 
 
 def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
