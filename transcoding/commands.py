@@ -54,6 +54,11 @@ class Input:
         """What follows `-i`; no name of a file is taken for an option or a protocol."""
         return self.path if self.made_up else f"file:{self.path}"
 
+    def bounded(self, max_pixels: int) -> Options:
+        """Its options and the bounds of decoders, which some options narrow or widen; what we draw needs none."""
+        bounds = {} if self.made_up else decoder_bounds(max_pixels)
+        return {**self.options, **bounds, **self.options}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
@@ -89,12 +94,11 @@ class FfmpegCommand:
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed. No picture larger than `max_pixels` allows is decoded.
+        `pipes` are the addresses of the inputs that are fed. Of files, no picture larger than `max_pixels` is decoded.
         """
-        bounds = _words(decoder_bounds(max_pixels))
         words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
-            words += [*_words(source.options), *bounds, "-i", pipes.get(source.path, source.address)]
+            words += [*_words(source.bounded(max_pixels)), "-i", pipes.get(source.path, source.address)]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:

@@ -244,7 +244,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     rungs = _ladder(facts, request).rungs
     if len(rungs) > policy.max_renditions:
         raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
-    two_pass = _two_pass(request, encoder, policy)
+    two_pass = _two_pass(facts, request, encoder, policy)
     work = frame_work(facts.video.display, rungs) * (1 + two_pass)
     throughput = measured or assumed_throughput(encoder, preset, policy)
     sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
@@ -285,9 +285,10 @@ def hardware_path(facts: SourceFacts, encoder: VideoEncoder, wanted: HardwarePat
     return HardwarePath.DEVICE if wanted == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
 
 
-def _two_pass(request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
+def _two_pass(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
+    """Whether to analyse first; of a single frame, x264 finds nothing that it would believe itself."""
     wanted = policy.two_pass if request.two_pass is None else request.two_pass
-    return wanted and encoder.two_pass
+    return wanted and encoder.two_pass and facts.total_frames > 1
 
 
 def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...], ...]:

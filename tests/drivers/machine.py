@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.drivers import nvml
 from tests.servers import servers_of_this_run
 
 FFMPEG = "/usr/bin/ffmpeg"
@@ -24,9 +25,10 @@ Event = dict[str, Any]
 
 @cache
 def drivers() -> Path:
-    """The folder with the libraries, built once per run."""
+    """The folder with all libraries of a driver, NVML's too, built once per run."""
     folder = servers_of_this_run().home.folder / "drivers"
     folder.mkdir(parents=True, exist_ok=True)
+    nvml.build(folder)
     for library, (source, *options) in LIBRARIES.items():
         flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
         subprocess.run(["/usr/bin/cc", *flags, "-o", folder / library, SOURCES / source, *options], check=True)
@@ -34,29 +36,33 @@ def drivers() -> Path:
 
 
 class GpuMachine:
-    """A folder that is a machine: what its driver is told, and what it logged.
+    """A folder that is a machine: what its drivers are told, and what they logged.
 
-    Settings: devices; system_sessions and device_sessions (most at once, 0: any number); codecs; lost (devices that are
-    gone); die_after frames of a session, on die_devices, and die_how (device_not_exist, generic, abort, hang);
-    microseconds that a frame takes at least.
+    `nvml` says how its devices are; they are named GPU-0 and so on. Settings: system_sessions and device_sessions (most
+    at once, 0: any number); codecs; lost (devices that are gone); die_after frames of a session, on die_devices, and
+    die_how (device_not_exist, generic, abort, hang); microseconds that a frame takes at least.
     """
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, *, devices: int = 1, **settings: object) -> None:
         self.folder = folder
-        self.libraries = folder / "lib"
+        self._devices = devices
+        self._libraries = folder / "lib"
         (folder / "sessions").mkdir(parents=True, exist_ok=True)
-        shutil.copytree(drivers(), self.libraries, dirs_exist_ok=True)
+        shutil.copytree(drivers(), self._libraries, dirs_exist_ok=True)
+        self.nvml = nvml.Driver(self._libraries, folder / "nvml")
+        self.nvml.show(*(nvml.Card(uuid=f"GPU-{number}") for number in range(devices)))
         self.set(**settings)
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process needs in its environment to be on this machine."""
-        return {"LD_LIBRARY_PATH": str(self.libraries)}
+        """What a process needs in its environment to be on this machine; ffmpeg needs no more than the worker's."""
+        return {"LD_LIBRARY_PATH": str(self._libraries), "NVML_STUB": str(self.nvml.script)}
 
     def set(self, **settings: object) -> None:
         """Have exactly these settings from now on, in processes that run already too."""
+        lines = [f"{name} {value}\n" for name, value in {"devices": self._devices, **settings}.items()]
         fresh = self.folder / "settings.new"
-        fresh.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        fresh.write_text("".join(lines))
         fresh.rename(self.folder / "settings")
 
     def events(self, kind: str | None = None) -> list[Event]:

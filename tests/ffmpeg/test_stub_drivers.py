@@ -82,6 +82,7 @@ def test_takes_frames_from_the_memory_of_the_device(machine: GpuMachine, tmp_pat
 
 def test_counts_the_sessions_of_all_processes(machine: GpuMachine, tmp_path: Path) -> None:
     machine.set(system_sessions=2, microseconds=20_000)
+    chosen = ("-gpu", "0")  # left to itself, ffmpeg tries every device
     words = [
         FFMPEG,
         "-v",
@@ -99,7 +100,7 @@ def test_counts_the_sessions_of_all_processes(machine: GpuMachine, tmp_path: Pat
     with subprocess.Popen(words, env=machine.environ, stdin=subprocess.DEVNULL) as other:
         while not machine.events("open"):
             assert other.poll() is None
-        two = encode(machine, "-f", "null", "-", "-c:v", "h264_nvenc", "-f", "null", "-")
+        two = encode(machine, *chosen, "-f", "null", "-", "-c:v", "h264_nvenc", *chosen, "-f", "null", "-")
         assert two.returncode == 1
         assert "OpenEncodeSessionEx failed: out of memory (10)" in two.stderr
         other.kill()  # its session is free as soon as it is gone
@@ -124,7 +125,7 @@ def test_fails_as_a_driver_does(
     machine: GpuMachine, tmp_path: Path, settings: dict[str, object], complaint: str
 ) -> None:
     machine.set(**settings)
-    done = encode(machine, str(tmp_path / "out.mp4"))
+    done = encode(machine, "-gpu", "0", str(tmp_path / "out.mp4"))
     assert done.returncode == 1
     assert complaint in done.stderr
 

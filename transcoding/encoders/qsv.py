@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
 
+from transcoding.decoders import WHITELIST
 from transcoding.encoders.levels import (
     av1_codecs,
     av1_level,
@@ -74,7 +75,13 @@ _DEVICE = DeviceTraits(
     opening=_opening,
     upload=("hwupload=extra_hw_frames=64",),
     decoding=MappingProxyType(
-        {"hwaccel": "qsv", "hwaccel_device": "gpu", "hwaccel_output_format": "qsv", "extra_hw_frames": "64"}
+        {
+            "hwaccel": "qsv",
+            "hwaccel_device": "gpu",
+            "hwaccel_output_format": "qsv",
+            "extra_hw_frames": "64",
+            "codec_whitelist": f"{WHITELIST},h264_qsv,hevc_qsv,vp9_qsv,mpeg2_qsv",  # decoders of its own
+        }
     ),
     decoded=frozenset({"h264", "hevc", "vp9", "mpeg2video"}),
     scaler="scale_qsv=w={width}:h={height}:format=nv12",

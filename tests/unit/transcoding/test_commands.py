@@ -331,6 +331,7 @@ def test_a_trial_encodes_a_drawn_picture_with_the_options_of_a_job() -> None:
     words = argv(trial_command(ENCODERS["h264_nvenc"], SECOND, frames=10))
     assert words[words.index("-f") :][:2] == ["-f", "lavfi"]
     assert words[words.index("-i") + 1] == "testsrc2=size=640x360:rate=25"
+    assert "-codec_whitelist" not in words, "ffmpeg's own pictures come through a decoder that no file may have"
     assert words[words.index("-b_ref_mode") + 1] == "middle"
     assert words[words.index("-gpu") + 1] == "1"
     assert words[-5:] == ["-frames:v", "10", "-f", "null", "pipe:5"]

@@ -277,6 +277,12 @@ def test_two_passes_where_they_are_wanted_and_possible(
     assert plan_job(a_source(), request_, policy, encoder=ENCODERS[encoder]).two_pass is two_pass
 
 
+def test_a_single_frame_is_not_analysed() -> None:
+    """x264 refuses its own findings about it."""
+    assert not plan_job(a_source(frames=1), JobRequest(two_pass=True), a_policy()).two_pass
+    assert plan_job(a_source(frames=2), JobRequest(two_pass=True), a_policy()).two_pass
+
+
 def test_two_passes_are_twice_the_work() -> None:
     once = plan_job(a_source(), JobRequest(), a_policy())
     twice = plan_job(a_source(), JobRequest(two_pass=True), a_policy())
