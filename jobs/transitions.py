@@ -64,7 +64,7 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
 """Only somebody who asks for a retry brings a job back from an end."""
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
-    StepState.WAITING: frozenset({StepState.READY, StepState.DELAYED, StepState.CANCELLED}),
+    StepState.WAITING: frozenset({StepState.READY, StepState.CANCELLED}),
     StepState.READY: frozenset({StepState.RUNNING, StepState.CANCELLED}),
     StepState.DELAYED: frozenset({StepState.READY, StepState.CANCELLED}),
     StepState.RUNNING: frozenset(
@@ -72,7 +72,7 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     ),
     StepState.DONE: frozenset(),
     StepState.FAILED: frozenset({StepState.READY, StepState.WAITING}),
-    StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING}),
+    StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING, StepState.DELAYED}),
 }
 """What a job's retry wants done again is ready, or waits: for the others, as it did before, or for a slot it holds."""
 

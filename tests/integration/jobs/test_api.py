@@ -219,7 +219,8 @@ def test_cancelling_and_retrying(client: Client) -> None:
     assert _problem(_post(client, f"{path}/cancel"), 409)["code"] == "job_over"
     retried = _post(client, f"{path}/retry")
     assert (retried.status_code, _read(retried)["state"]) == (202, "queued")
-    assert _read(retried)["metadata"] == {"retries": 1, "segments_kept": 0}
+    fallback = {"gpu_fallback": True, "fallback_reason": "no_gpu"}
+    assert _read(retried)["metadata"] == {"retries": 1, "segments_kept": 0, **fallback}
 
 
 def test_a_job_is_made_more_urgent(client: Client) -> None:
