@@ -1,4 +1,4 @@
-"""The dispatcher: hands out tickets, takes back expired leases, lets delayed steps go on.
+"""The dispatcher: hands out tickets, takes back expired leases, lets go on what is delayed or lost its devices.
 
 Every action is safe to do twice at once; that only one dispatcher acts saves work, nothing else.
 """
@@ -14,10 +14,12 @@ from types import FrameType
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
-from configuration import LeaseConfig, RetryConfig
+from configuration import LeaseConfig
 from jobs.demand import tickets_wanted
+from jobs.device_watch import devices_watch
 from jobs.failures import leases_take_back, steps_promote
 from jobs.listener import Listener
+from jobs.policy import JobPolicy
 from jobs.telling import progress_tell
 from jobs.tickets import TicketSender
 from observability.life import LifeSign
@@ -63,10 +65,10 @@ class StopSignal:
 
 
 class Dispatcher:
-    def __init__(self, *, lease: LeaseConfig, retry: RetryConfig, sender: TicketSender, sign: LifeSign) -> None:
+    def __init__(self, *, lease: LeaseConfig, policy: JobPolicy, sender: TicketSender, sign: LifeSign) -> None:
         self._sign = sign
         self._lease = lease
-        self._retry = retry
+        self._policy = policy
         self._sender = sender
         self._listener = Listener()
         self._next_tick = 0.0
@@ -100,8 +102,9 @@ class Dispatcher:
         if not self._listener.lead():
             return
         if due:
-            _attempt(lambda: leases_take_back(retry=self._retry))
+            _attempt(lambda: leases_take_back(policy=self._policy))
             _attempt(steps_promote)
+            _attempt(lambda: devices_watch(policy=self._policy))
             _attempt(progress_tell)
         wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)
         if wanted:

@@ -18,10 +18,11 @@ from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
 from jobs.outcomes import retried_metadata
-from jobs.planning import job_plan
+from jobs.planning import job_plan, job_request
 from jobs.policy import JobPolicy
 from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
+from jobs.routing import refuse_impossible
 from jobs.showing import video_jobs_changed
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
@@ -46,10 +47,12 @@ def job_create(  # noqa: PLR0913 - one row's facts
 ) -> Job:
     """Accept a request to transcode a video and plan it, now or when the video has been inspected.
 
-    Raises Problem when the owner has no such video or it was rejected, InputRejected when it is beyond the limits.
+    Raises Problem when the owner has no such video, it was rejected, or no GPU can be as the request wants it;
+    InputRejected when it is beyond the limits.
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
+    refuse_impossible(request, job_request(request), policy.gpu)
     job = Job.objects.create(
         owner=owner,
         video=video,

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
 from django.db.models import OuterRef
-from django.db.models.functions import JSONObject, Now
+from django.db.models.functions import Coalesce, JSONObject, Now
 
 from events.types import EventType
 from jobs.claim import Claim
+from jobs.endings import generations_retire
 from jobs.events import event_append
 from jobs.leases import LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
@@ -105,7 +106,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
 
 @transaction.atomic
 def job_note_playable(*, claim: Claim) -> bool:
-    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or the job is over.
+    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or nobody waits.
 
     Called after publishing one of the first segments. Whoever publishes the last of them sees the others' rows, as the
     job's lock keeps the callers apart.
@@ -114,13 +115,15 @@ def job_note_playable(*, claim: Claim) -> bool:
         raise ValueError(f"a {claim.kind} step makes nothing playable")
     video_lock(claim.video_id)
     job = job_lock(claim.job_id)
-    if job.state != JobState.PROCESSING or job.playable_at is not None:
-        return True
     generation = Generation.objects.get(id=claim.generation_id)
+    over = job.state != JobState.PROCESSING or job.generation_id != generation.id
+    if over or generation.playable_at is not None:
+        return True
     if not generation_can_start(generation):
         return False
     generation_mark_playable(generation=generation)
-    Job.objects.filter(id=job.id).update(playable_at=Now())
+    generations_retire(job_id=job.id, but=generation.id)
+    Job.objects.filter(id=job.id).update(playable_at=Coalesce("playable_at", Now()))
     event_append(job_id=job.id, type=EventType.JOB_PLAYABLE, data={"generation": generation.number})
     return True
 

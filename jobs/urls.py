@@ -14,6 +14,7 @@ from jobs.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
+from jobs.slots import sessions_used
 from jobs.system_apis import QueueStatsApi, SystemHealthApi, SystemStatsApi, WorkersHealthApi
 
 urlpatterns = [
@@ -32,5 +33,5 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>/cancel", JobCancelApi.as_view(), name="job-cancel"),
     path("api/v1/jobs/<uuid:job_id>/retry", JobRetryApi.as_view(), name="job-retry"),
     path("api/v1/jobs/<uuid:job_id>/reprioritize", JobReprioritizeApi.as_view(), name="job-reprioritize"),
-    path("api/v1/system/gpu/status", GpuStatusApi.as_view(), name="gpu-status"),
+    path("api/v1/system/gpu/status", GpuStatusApi.as_view(slots_used=sessions_used), name="gpu-status"),
 ]

@@ -39,6 +39,7 @@ def job_policy() -> JobPolicy:
             hardware_path=HardwarePath(config.encode.hardware_path),
         ),
         silence_seconds=config.lease.node_silence_seconds,
+        gpu=config.gpu,
         max_pixels=config.limits.max_pixels,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )
@@ -50,7 +51,7 @@ def dispatcher() -> Dispatcher:
     sender = TicketSender(ticket_send)
     sender.start()
     sign = LifeSign(life_folder(config.execution), "dispatcher")
-    return Dispatcher(lease=config.lease, retry=config.retry, sender=sender, sign=sign)
+    return Dispatcher(lease=config.lease, policy=job_policy(), sender=sender, sign=sign)
 
 
 def janitor() -> Janitor:

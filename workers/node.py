@@ -14,13 +14,14 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
-from execution.process import children
+from execution.process import children, is_running
 from execution.scratch import life_folder, scratch_folder
 from gpu.reporting import ReporterProcess
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.nodes import node_busy, node_heartbeat, node_register, node_remove
 from jobs.tickets import node_queue, node_queue_forget
+from jobs.wiring import job_policy
 from observability.life import LifeSign
 from observability.metrics import share
 from observability.scraping import scraping_port
@@ -43,8 +44,8 @@ class NodeKeeper:
         self._config = config
         self._name = name
         self._over = threading.Event()
-        self._children: set[int] = set()
-        self._dead: set[int] = set()
+        self._children: dict[int, list[int]] = {}
+        self._dead: dict[int, list[int]] = {}
         self._known = False
         self._tell_at = 0.0
         self._sign = LifeSign(life_folder(config.execution), "worker")
@@ -104,14 +105,19 @@ class NodeKeeper:
             self._to_itself.want({node_queue(self._name): 1})
 
     def _hand_back(self) -> None:
-        """A child that is gone will not renew its lease: others need not wait until that has run out."""
-        living = set(children())
-        self._dead |= self._children - living
+        """A child that is gone will not renew its lease: others need not wait until that has run out.
+
+        But what it had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
+        """
+        living = {pid: children(pid) for pid in children()}
+        self._dead |= {pid: started for pid, started in self._children.items() if pid not in living}
         self._children = living
         for pid in sorted(self._dead):
-            taken = leases_hand_back(node=self._name, pid=pid, retry=self._config.retry)
+            if any(is_running(started) for started in self._dead[pid]):
+                continue
+            taken = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
             shutil.rmtree(wiring.scratch_of(self._config, pid), ignore_errors=True)
-            self._dead.discard(pid)
+            del self._dead[pid]
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})
 
     def _tell(self, *, known: bool) -> bool:

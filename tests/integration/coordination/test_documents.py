@@ -13,7 +13,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from access.services import default_owner, key_revoke, keys_of
-from configuration import RetryConfig
 from coordination.cache import AnswerCache
 from coordination.server import Server
 from embedded.servers import Redis
@@ -21,7 +20,7 @@ from jobs.failures import step_fail
 from jobs.models import Job
 from jobs.retry import Failure
 from jobs.steps import step_begin, step_publish
-from tests.rows import a_job, a_key, a_run, a_video, an_owner, claimed
+from tests.rows import a_job, a_key, a_policy, a_run, a_video, an_owner, claimed
 from videos.models import Rendition
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +90,7 @@ def test_a_failure_shows_at_once(client: Client) -> None:
     claim = claimed()
     step_begin(claim=claim)
     assert _read(client, path)["error"] is None
-    step_fail(claim=claim, failure=Failure(code="bad", detail="it is", retryable=False), retry=RetryConfig())
+    step_fail(claim=claim, failure=Failure(code="bad", detail="it is", retryable=False), policy=a_policy())
     assert _read(client, path)["error"]["code"] == "bad"
 
 

@@ -30,7 +30,7 @@ from jobs.nodes import node_heartbeat, node_register, node_remove
 from jobs.tickets import TicketSender, ticket_send
 from jobs.transitions import StepState
 from observability.life import LifeSign
-from tests.rows import a_bare_job, a_job, a_step, a_video, claimed, expire, state_of
+from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claimed, expire, state_of
 
 _SIGN = LifeSign(life_folder(settings.TRANSCODER.execution), "dispatcher")
 SELDOM = LeaseConfig(dispatcher_tick_seconds=60)
@@ -136,7 +136,7 @@ def _dispatching(broker: Broker, lease: LeaseConfig, retry: RetryConfig | None =
     sender = TicketSender(broker.send)
     sender.start()
     stop = StopSignal()
-    dispatcher = Dispatcher(lease=lease, retry=retry or RetryConfig(), sender=sender, sign=_SIGN)
+    dispatcher = Dispatcher(lease=lease, policy=a_policy(retry=retry), sender=sender, sign=_SIGN)
     thread = Thread(target=dispatcher.run, args=[stop])
     thread.start()
     try:
@@ -241,7 +241,7 @@ def test_two_that_take_back_at_once_do_nothing_twice() -> None:
 
 def _take_back_and_close(retry: RetryConfig) -> None:
     try:
-        leases_take_back(retry=retry)
+        leases_take_back(policy=a_policy(retry=retry))
     finally:
         connection.close()
 
