@@ -54,6 +54,8 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
+            models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
             models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
         ]
         constraints = [
