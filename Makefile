@@ -39,11 +39,12 @@ test: testsetup check ## Set up, check and run every test (ARGS="…" goes to py
 	@$(python) -m pytest $(ARGS)
 
 .PHONY: check
-check: testsetup ## Check style, types, import direction, migrations, deployment settings and the API's schema
+check: testsetup ## Check style, types, import direction, migrations, deployment and the API's schema
 	@$(python) -m ruff format --check --quiet .
 	@$(python) -m ruff check --quiet .
 	@$(python) -m mypy
 	@.venv/bin/lint-imports --no-cache --no-logo
+	@scripts/check-deployment
 	@$(static) manage.py makemigrations --check --dry-run
 	@env $$(env | sed -n 's/^\(TRANSCODER_[A-Z0-9_]*\)=.*/-u \1/p') TRANSCODER_SECRET_KEY=$$(head -c 64 /dev/urandom | base64 -w 0) \
 		$(python) manage.py check --deploy --fail-level WARNING
@@ -59,7 +60,7 @@ schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 .PHONY: bench
-bench: setup ## Measure against bare ffmpeg and write docs/benchmarks.md (ARGS="…")
+bench: setup ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only latency")
 	@$(python) -m benchmarks $(ARGS)
 
 .PHONY: lock

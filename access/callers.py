@@ -4,14 +4,17 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from uuid import UUID
 
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Case, Q, TextField, Value, When
 from django.db.models.functions import Now
 
 from access.keys import key_digest, key_prefix
 from access.models import ApiKey, Member, Owner
 from access.scopes import Scope, allows
+from api.asgi import Scope as AsgiScope
 from api.problems import Problem
 
 NOTE_USE_SECONDS = 60
@@ -31,6 +34,19 @@ class Caller:
         """Raise Problem (403) where this caller may not do that."""
         if not allows(self.scopes, scope):
             raise Problem(status=403, code="scope_missing", detail=f"This needs the scope `{scope}`.")
+
+
+def caller_in(scope: AsgiScope, wanted: Scope) -> Caller:
+    """Who sent a request that Django does not get to see, and may do this. Raises Problem (401, 403).
+
+    Keys only: a form, and in some browsers a stream, is what a foreign page can ask for with somebody's cookies.
+    """
+    text = key_sent(ASGIRequest(scope, BytesIO()).headers)
+    if text is None:
+        raise no_caller()
+    caller = caller_of_key(text)
+    caller.require(wanted)
+    return caller
 
 
 def key_sent(headers: Mapping[str, str]) -> str | None:

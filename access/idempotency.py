@@ -81,9 +81,12 @@ def fingerprint_of(parts: Sequence[str | bytes]) -> str:
 
 
 def idempotent(
-    *, kept: Callable[[dict[str, Any]], dict[str, Any]] = lambda document: document
+    *, kept: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda document: document
 ) -> Callable[[Method[View, Params]], AnsweringMethod[View, Params]]:
-    """Let a method that answers with JSON be repeated safely. `kept` takes away what must not be stored."""
+    """Let a method that answers with JSON be repeated safely.
+
+    `kept` takes away what must not be stored of the document, or all of it where nothing happened.
+    """
 
     def decorate(method: Method[View, Params]) -> AnsweringMethod[View, Params]:
         @functools.wraps(method)
@@ -97,7 +100,9 @@ def idempotent(
                 if before is not None:
                     return replayed(before)
                 response = method(view, request, *args, **kwargs)
-                _keep(owner_of(request), key, fingerprint, _answer(response, kept))
+                document = kept(response.data)
+                if document is not None:
+                    _keep(owner_of(request), key, fingerprint, response, document)
                 return response
 
         return answered
@@ -182,12 +187,9 @@ def _in_flight() -> Problem:
     )
 
 
-def _answer(response: Response, kept: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
-    body = JSONRenderer().render(kept(response.data)).decode()
-    return Answer(status=response.status_code, body=body, location=response.headers.get("Location", ""))
-
-
-def _keep(owner: Owner, key: str, fingerprint: str, answer: Answer) -> None:
+def _keep(owner: Owner, key: str, fingerprint: str, response: Response, document: dict[str, Any]) -> None:
+    body = JSONRenderer().render(document).decode()
+    answer = Answer(status=response.status_code, body=body, location=response.headers.get("Location", ""))
     IdempotentRequest.objects.create(owner=owner, key=key, fingerprint=fingerprint, **_columns(answer))
 
 

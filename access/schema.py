@@ -16,7 +16,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         scope = scope_needed(auto_schema.view, auto_schema.method)
-        return [{name: [scope.value] if scope else []} for name in self.name]
+        return [{name: [str(scope)] if scope else []} for name in self.name]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:  # noqa: ARG002 - its signature
         return [

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 
 from api.problems import MEDIA_TYPE, Problem, too_large
 
@@ -13,6 +16,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
 DRAIN_BYTES = 16 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 
@@ -20,6 +26,19 @@ DRAIN_SECONDS = 2.0
 def header(scope: Scope, name: bytes) -> str | None:
     """Look up a request header by its lower-case name."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+async def in_thread(function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
+    """Call something that uses the database, with what Django does to its connections around a request."""
+
+    def called() -> Result:
+        close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(called, thread_sensitive=False)()
 
 
 def declared_length(scope: Scope) -> int | None:

@@ -40,13 +40,21 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def whole(data: object) -> int | None:
+    """The whole number that this is in JSON, where 5.0 is one and true is none."""
+    if isinstance(data, float) and data.is_integer():
+        return int(data)
+    return data if isinstance(data, int) and not isinstance(data, bool) else None
+
+
 class WholeNumber(serializers.IntegerField):
     """A JSON number without a fraction; text that looks like one is refused, as the schema says."""
 
     def to_internal_value(self, data: float | str) -> int:
-        if not isinstance(data, int) or isinstance(data, bool):
+        number = whole(data)
+        if number is None:
             self.fail("invalid")
-        return super().to_internal_value(data)
+        return super().to_internal_value(number)
 
 
 class YesOrNo(serializers.BooleanField):

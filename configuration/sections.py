@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from configuration.declaration import setting
@@ -104,6 +105,11 @@ class UploadConfig:
     max_upload_bytes: int = setting(
         50 * GIB, minimum=1, help="Largest video accepted; at most 10,000 times TRANSCODER_UPLOAD_PART_BYTES."
     )
+    max_concurrent_uploads: int = setting(
+        32,
+        minimum=1,
+        help="Most uploads that one API process takes at a time; each holds up to TRANSCODER_UPLOAD_PART_BYTES.",
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()
@@ -194,6 +200,29 @@ class JanitorConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventConfig:
+    """How the outside is told what happens."""
+
+    event_days: int = setting(30, minimum=1, help="How long events and the log of their deliveries are kept.")
+    max_event_streams: int = setting(5000, minimum=1, help="Most event streams open at a time in one API process.")
+    event_stream_seconds: float = setting(
+        900.0, minimum=1, help="How long a stream stays open; clients come back and go on where they were."
+    )
+    webhook_seconds: float = setting(15.0, minimum=1, maximum=120, help="How long a receiver may take to answer.")
+    webhook_threads: int = setting(8, minimum=1, maximum=256, help="Deliveries sent at a time by one dispatcher.")
+    webhook_networks: tuple[str, ...] = setting(
+        (), help="Networks besides the open internet that webhooks may go to, also by plain HTTP: 10.1.0.0/16,…"
+    )
+
+    def problems(self) -> Iterator[str]:
+        for text in self.webhook_networks:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                yield f"TRANSCODER_WEBHOOK_NETWORKS: {error}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeConfig:
     """How a video is cut and encoded. Segments and GOPs are fixed by the media contract."""
 
@@ -211,6 +240,13 @@ class EncodeConfig:
         "veryfast",
         choices=("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"),
         help="Preset of x264 for jobs that name none.",
+    )
+    two_pass: bool = setting(default=False, help="Analyse before encoding on the CPU, unless a job says otherwise.")
+    hardware_path: str = setting(
+        "upload",
+        choices=("upload", "device"),
+        help="Where hardware encoders get frames from. upload: decoded and scaled on the CPU, which bears every source "
+        "and keeps hostile ones from drivers. device: all on the device, for sources that it takes.",
     )
     publish_seconds: float = setting(2.0, minimum=0.1, help="How often finished segments are uploaded and published.")
     decode_sample_every: int = setting(1, minimum=1, help="Every how many chunks one segment is decoded as a check.")
@@ -270,6 +306,38 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuConfig:
+    """Encoding on GPUs: whether, on which, and how much at a time."""
+
+    enablegpu: bool = setting(default=True, help="Encode on GPUs at all. false: the policy of every job is never.")
+    gpu_policy: str = setting(
+        "prefer",
+        choices=("prefer", "require", "never"),
+        help="Policy of jobs that name none: a GPU if one can, the CPU if not; a GPU or failure; the CPU.",
+    )
+    gpudeviceindex: int = setting(
+        -1, minimum=-1, help="The only device that GPU workers use, by its index in the GPU status. -1: the best one."
+    )
+    gpu_slots_per_device: int = setting(
+        0, minimum=0, maximum=1024, help="Encoder sessions, one a rendition, of one device. 0: by its kind."
+    )
+    gpu_system_slots: int = setting(
+        0, minimum=0, maximum=1024, help="Encoder sessions of all GeForce and TITAN cards of a machine together. 0: 8."
+    )
+    gpu_min_free_mb: int = setting(500, minimum=0, help="A device with less free memory, in MiB, gets no work.")
+    gpu_trial_seconds: float = setting(20.0, minimum=1, help="How long a trial encode on a device may take.")
+    gpu_set_aside_seconds: float = setting(
+        60.0, minimum=0.1, help="First pause of an encoder that failed on a device; doubles with each, up to an hour."
+    )
+    gpu_wait_seconds: float = setting(
+        300.0, minimum=0, help="How long a job that requires a GPU waits for one that can encode it."
+    )
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, parsed once when a process starts."""
 
@@ -283,10 +351,12 @@ class Config:
     retry: RetryConfig = field(default_factory=RetryConfig)
     rank: RankConfig = field(default_factory=RankConfig)
     janitor: JanitorConfig = field(default_factory=JanitorConfig)
+    events: EventConfig = field(default_factory=EventConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    gpu: GpuConfig = field(default_factory=GpuConfig)
 
     def problems(self) -> Iterator[str]:
         """What is wrong between sections."""

@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -28,6 +28,7 @@ POSTGRESQL_USER = "postgres"  # made by Debian's package; PostgreSQL refuses to 
 # Capabilities that let that user reach a data folder below folders closed to it (/root), weakest first.
 TRAVERSAL_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
 SEAWEEDFS_PARTS = ("s3", "master", "volume", "filer", "admin")  # "admin" has a port even without its pages
+SEAWEEDFS_KEYS = tuple(f"WEED_JWT_{part}SIGNING_{kind}KEY" for part in ("", "FILER_") for kind in ("", "READ_"))
 INTERNAL_ERROR = 500
 CHILDREN_SECONDS = 10.0
 
@@ -177,7 +178,11 @@ class Redis(Service):
 
 
 class SeaweedFS(Service):
-    """A private S3 server."""
+    """A private S3 server.
+
+    What it is made of would take requests of anybody on this machine: the master and the filer are told to answer no
+    HTTP, and the volumes want a token that only these parts can sign. Their gRPC ports stay open on loopback.
+    """
 
     name = "seaweedfs"
     bucket = BUCKET
@@ -206,11 +211,16 @@ class SeaweedFS(Service):
             f"-ip.bind={LOOPBACK}",
             f"-s3.config={self.folder / 's3.json'}",
             *(f"-{part}.port={port}" for part, port in self._ports.items()),
+            "-disableHttp",
+            "-master.telemetry=false",
             "-admin.ui=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-webdav=false",
         ]
+
+    def environ(self) -> Mapping[str, str]:
+        return {**super().environ(), **{name: self.home.secret(f"{self.name}-{name}") for name in SEAWEEDFS_KEYS}}
 
     def ports(self) -> tuple[int, ...]:
         return tuple(port + offset for port in self._ports.values() for offset in (0, TWIN_OFFSET))

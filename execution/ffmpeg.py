@@ -31,6 +31,7 @@ _NO_FEEDS: Mapping[str, Feed] = MappingProxyType({})
 _READ_BYTES = 1 << 18
 _STDERR_KEPT = 1 << 14
 _LOOK_SECONDS = 0.2
+_ANSWER_SECONDS = 10
 
 
 class Stopped(Exception):
@@ -106,6 +107,25 @@ class FfmpegRunner:
         self._max_pixels = limits.max_pixels
         self._bounds = Bounds(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
         self._stall_seconds = config.stall_seconds
+
+    def version(self) -> str:
+        """What ffmpeg calls its version, e.g. 9.0.2-static; empty when it does not start."""
+        words = self._told("-version").split(maxsplit=3)
+        return words[2] if words[:2] == ["ffmpeg", "version"] else ""
+
+    def encoders(self) -> frozenset[str]:
+        """Names of the encoders that ffmpeg was built with, which says nothing of whether they work here."""
+        lines = (line.split() for line in self._told("-encoders").splitlines())
+        return frozenset(words[1] for words in lines if len(words) > 1)
+
+    def _told(self, question: str) -> str:
+        process = spawn([self.binary, "-v", "error", question], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            return process.communicate(timeout=_ANSWER_SECONDS)[0].decode("utf-8", "replace")
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            end(process)
 
     def run(  # noqa: PLR0913 - what goes in and out of one process, by name
         self,

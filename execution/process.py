@@ -12,6 +12,11 @@ from pathlib import Path
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
 """The death signal follows the thread that spawned, and is set by a program of util-linux, which every Debian has."""
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+_FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+"""SVT-AV1 prints past ffmpeg's log level what it is: only errors, or they would be taken for complaints.
+
+CUDA counts devices as NVML does; left to itself, it would begin with the fastest.
+"""
 _END_SECONDS = 10
 
 
@@ -54,8 +59,38 @@ def spawn(  # noqa: PLR0913 - what one process gets, by name
         stderr=stderr,
         pass_fds=pass_fds,
         start_new_session=True,
-        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | {"LC_ALL": "C.UTF-8"},
+        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
     )
+
+
+class Companion:
+    """A program of our own that works beside this process, with all of its environment, and dies with it.
+
+    It is started by the thread that looks after it, and is killed when that thread ends.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = argv
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def look(self) -> bool:
+        """Start it, if it does not run. Returns whether it had to be started."""
+        if self._process is not None and self._process.poll() is None:
+            return False
+        self._process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
+            [*_PARENT_DEATH, *self._argv], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        return True
+
+    def close(self, *, grace_seconds: float) -> None:
+        """End it; one that does not obey is killed, and one that hangs in a driver is left to that."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=grace_seconds)
+        with suppress(subprocess.TimeoutExpired):
+            end(self._process)
 
 
 def end(process: subprocess.Popen[bytes]) -> int:

@@ -18,6 +18,7 @@ from configuration import LeaseConfig, RetryConfig
 from jobs.demand import tickets_wanted
 from jobs.failures import leases_take_back, steps_promote
 from jobs.listener import Listener
+from jobs.telling import progress_tell
 from jobs.tickets import TicketSender
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class Dispatcher:
         if due:
             _attempt(lambda: leases_take_back(retry=self._retry))
             _attempt(steps_promote)
+            _attempt(progress_tell)
         wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)
         if wanted:
             self._sender.want(wanted)

@@ -5,6 +5,8 @@ from datetime import datetime
 from django.db.models import Max
 from django.db.models.functions import Now
 
+from events.log import video_event_append
+from events.types import EventType
 from jobs.events import event_append
 from jobs.models import Job, Step
 from jobs.moves import job_move
@@ -44,7 +46,7 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
     if job.generation_id:
         generation_lose(generation_id=job.generation_id)
     error = {"code": failure.code, "detail": failure.detail, "retryable": failure.retryable} if failure else None
-    event_append(job_id=job.id, type=f"job.{state}", data={"error": error} if error else {})
+    event_append(job_id=job.id, type=EventType(f"job.{state}"), data={"error": error} if error else {})
 
 
 def steps_cancel(**which: object) -> None:
@@ -65,6 +67,8 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
     for job in open_jobs_lock(video):
         _job_end(job, JobState.FAILED, failure)
     video_reject(video=video, code=failure.code, detail=failure.detail)
+    error = {"code": failure.code, "detail": failure.detail}
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data={"error": error})
     purge_request(video=video, prefix=video_prefix(video.id))
 
 

@@ -42,6 +42,7 @@ class Job(models.Model):
     client_metadata = models.JSONField(default=dict, db_default={})
     open_steps = models.IntegerField(default=0)
     last_event = models.IntegerField(default=0)
+    progress_told = models.PositiveSmallIntegerField(default=0)
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
     error_retryable = models.BooleanField(default=False)
@@ -161,20 +162,6 @@ class Step(models.Model):
                 & _in_state(StepState.READY, StepState.DELAYED, StepState.RUNNING),
             ),
         ]
-
-
-class Event(models.Model):
-    """Something that happened to a job, numbered from 1 without gaps in the order it was committed."""
-
-    id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events", db_index=False)
-    seq = models.PositiveIntegerField()
-    type = models.TextField()
-    data = models.JSONField(default=dict)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["job", "seq"], name="jobs_event_seq")]
 
 
 class NodeState(models.TextChoices):

@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Coalesce, Now
 
+from events.log import video_event_append
+from events.types import EventType
 from jobs.claim import Claim
 from jobs.endings import job_fail, open_jobs_lock
 from jobs.events import event_append
@@ -50,6 +52,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     if not step_close(claim=claim, result=result):
         return
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY)
     for job in open_jobs_lock(video):
         _plan_or_fail(job, video, policy)
 
@@ -91,7 +94,7 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
         playable_at=Coalesce("playable_at", Now()),
         metadata=_job_metadata(job, EncodePlan.from_json(generation.plan)),
     )
-    event_append(job_id=job.id, type="job.completed", data={"generation": generation.number})
+    event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
 
 
 def retried_metadata(job: Job, segments_kept: int) -> dict[str, object]:

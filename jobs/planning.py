@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from events.types import EventType
 from jobs.events import event_append
 from jobs.formats import HLS, MP4, output_formats
 from jobs.models import Job, Step
@@ -15,9 +16,9 @@ from jobs.speeds import throughput_measured
 from jobs.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from transcoding import records
-from transcoding.encoders import VIDEO_ENCODERS
+from transcoding.encoders import cpu_encoder
 from transcoding.media import SourceFacts
-from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.plan import EncodePlan, JobRequest, plan_job, preset_of
 from videos.models import Generation, Video
 from videos.services import RenditionPlan, generation_create
 from videos.states import RenditionKind
@@ -35,16 +36,16 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy) -> Generation:
     steps = Step.objects.bulk_create(_steps(job, generation, plan, policy))
     open_steps = sum(step.kind not in AFTER_ENCODING for step in steps)
     Job.objects.filter(id=job.id).update(generation=generation, phase=JobPhase.PLANNED, open_steps=open_steps)
-    event_append(job_id=job.id, type="job.planned", data={"generation": generation.number, "steps": len(steps)})
+    event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
     return generation
 
 
 def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy) -> EncodePlan:
     """Plan with chunks for the speed of the workers that will encode them. Raises what `plan_job` raises."""
-    encoder, preset = VIDEO_ENCODERS[request.codec], request.preset or policy.plan.preset
+    encoder, preset = cpu_encoder(request.video_codec), preset_of(request, policy.plan)
     measured = throughput_measured(queue=QUEUE, encoder=encoder.ffmpeg_name, preset=preset)
-    return plan_job(facts, request, policy.plan, measured=measured)
+    return plan_job(facts, request, policy.plan, encoder=encoder, measured=measured)
 
 
 def job_request(stored: dict[str, Any]) -> JobRequest:

@@ -53,7 +53,10 @@ class PlannedSound(serializers.Serializer[Any]):
 
 
 class PlannedStepDocument(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField([StepKind.AUDIO.value, StepKind.CHUNK.value])
+    kind = serializers.ChoiceField(
+        [StepKind.AUDIO.value, "analysis", StepKind.CHUNK.value],
+        help_text="analysis: the first of two passes over a chunk, by the same step.",
+    )
     ordinal = serializers.IntegerField()
     first_segment = serializers.IntegerField()
     segments = serializers.IntegerField()

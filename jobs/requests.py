@@ -5,12 +5,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo
+from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo, whole
 from api.pagination import LabelledQuery
 from jobs.formats import HLS, OUTPUT_FORMATS
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.transitions import JobState
-from transcoding.encoders import VIDEO_ENCODERS, X264
+from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.ladder import parse_size
 
 SMALLEST_SIDE = 16
@@ -52,8 +52,8 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
     """0 to 100, higher first, or low, medium, high."""
 
     def to_internal_value(self, data: object) -> int:
-        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else data
-        if isinstance(number, int) and not isinstance(number, bool) and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
+        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else whole(data)
+        if number is not None and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
             return number
         names = ", ".join(PRIORITY_NAMES)
         raise serializers.ValidationError(
@@ -96,8 +96,14 @@ class TranscodeRequest(StrictSerializer):
     resolution = ResolutionField(
         required=False, help_text='"1080p" … "240p", or "1920x1080". Never larger than the source.'
     )
-    codec = OneOf(choices=list(VIDEO_ENCODERS), default="h264")
-    preset = OneOf(choices=list(X264.presets), required=False, help_text="Speed against size; the names of x264.")
+    codec = OneOf(
+        choices=list(CODEC_NAMES), default="h264", help_text="The name of an encoder, such as libx264, forces the CPU."
+    )
+    preset = OneOf(
+        choices=[*PRESETS, CPU_PRESET],
+        required=False,
+        help_text='Speed against size; the names of x264. "cpu" is the usual one, on the CPU.',
+    )
     bitrate = WholeNumber(
         min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
     )
@@ -108,6 +114,10 @@ class TranscodeRequest(StrictSerializer):
     priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
     external_id = ExternalId(help_text="Your own name for the job.")
     metadata = Metadata(reserved=PROCESSING)
+    two_pass = YesOrNo(
+        required=False,
+        help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
+    )
     dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Max, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from access.models import Owner
 from jobs.models import Job, Step
 from jobs.progress import Units, encoding_speed, progress_percent, seconds_left
-from jobs.transitions import JobState, StepKind
+from jobs.transitions import JobState, StepKind, StepState
 from videos.models import Rendition
 from videos.states import GenerationState, VideoState
 
@@ -82,11 +82,14 @@ _NOTHING = _Count(Units(), None)
 
 def _counts(generations: Iterable[UUID | None]) -> dict[UUID | None, _Count]:
     """Sum up the steps that belong to these generations."""
-    columns = {
+    columns: dict[str, Aggregate] = {
         f"{kind}_{column}": Sum(column, filter=Q(kind=kind), default=0)
         for kind in (StepKind.CHUNK, StepKind.AUDIO)
         for column in ("units_done", "units_total")
     }
+    movies = Q(kind=StepKind.REMUX)
+    columns["movies_done"] = Count("id", filter=movies & Q(state=StepState.DONE))
+    columns["movies_total"] = Count("id", filter=movies)
     steps = Step.objects.filter(generation__in=[generation for generation in generations if generation])
     sums = steps.values("generation_id").annotate(**columns, read_at=Max(Now()))
     return {

@@ -10,6 +10,7 @@ from django.db.models import F
 from access.models import Owner
 from api.problems import Problem, not_found
 from configuration import RankConfig
+from events.types import EventType
 from jobs.endings import job_stop, open_jobs_lock, purge_request, steps_cancel
 from jobs.events import event_append
 from jobs.inspection import inspect_hurry, inspect_request
@@ -55,7 +56,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
         external_id=external_id,
         client_metadata=client_metadata or {},
     )
-    event_append(job_id=job.id, type="job.queued")
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
     _plan_or_inspect(job, video, policy)
     return job
 
@@ -101,7 +102,7 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
         metadata=retried_metadata(job, resumed.segments_kept if resumed else 0),
     )
     generation = resumed.generation.number if resumed else None
-    event_append(job_id=job.id, type="job.retried", data={"continues_generation": generation})
+    event_append(job_id=job.id, type=EventType.JOB_RETRIED, data={"continues_generation": generation})
     if resumed:
         dispatcher_wake()
     else:
@@ -125,7 +126,7 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
     if job.phase == JobPhase.INSPECTING:
         inspect_hurry(video_id=job.video_id, since=job.created_at, priority=priority, rank=rank)
     if priority != job.priority:
-        event_append(job_id=job.id, type="job.reprioritized", data={"from": job.priority, "to": priority})
+        event_append(job_id=job.id, type=EventType.JOB_REPRIORITIZED, data={"from": job.priority, "to": priority})
 
 
 @transaction.atomic

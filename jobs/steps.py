@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import OuterRef
 from django.db.models.functions import JSONObject, Now
 
+from events.types import EventType
 from jobs.claim import Claim
 from jobs.events import event_append
 from jobs.leases import LeaseLost, fenced
@@ -81,7 +82,7 @@ def _job_show_progress(job: Job, phase: JobPhase) -> None:
     """Move a locked job on as its steps begin: the first one starts it, what follows encoding is its last phase."""
     if job.state == JobState.QUEUED:
         job_move(job=job, to=JobState.PROCESSING, phase=phase, started_at=Now())
-        event_append(job_id=job.id, type="job.started")
+        event_append(job_id=job.id, type=EventType.JOB_STARTED)
     elif job.phase != phase:
         Job.objects.filter(id=job.id).update(phase=phase)
 
@@ -117,7 +118,7 @@ def job_note_playable(*, claim: Claim) -> bool:
         return False
     generation_mark_playable(generation=generation)
     Job.objects.filter(id=job.id).update(playable_at=Now())
-    event_append(job_id=job.id, type="job.playable", data={"generation": generation.number})
+    event_append(job_id=job.id, type=EventType.JOB_PLAYABLE, data={"generation": generation.number})
     return True
 
 

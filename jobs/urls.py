@@ -1,5 +1,6 @@
 from django.urls import path
 
+from gpu.apis import GpuStatusApi
 from jobs.apis import (
     JobCancelApi,
     JobDetailApi,
@@ -26,4 +27,5 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>/cancel", JobCancelApi.as_view(), name="job-cancel"),
     path("api/v1/jobs/<uuid:job_id>/retry", JobRetryApi.as_view(), name="job-retry"),
     path("api/v1/jobs/<uuid:job_id>/reprioritize", JobReprioritizeApi.as_view(), name="job-reprioritize"),
+    path("api/v1/system/gpu/status", GpuStatusApi.as_view(), name="gpu-status"),
 ]

@@ -5,12 +5,15 @@ from functools import cache
 from django.conf import settings
 
 from configuration import Config
+from events.log import video_event_append
+from events.types import EventType
 from jobs.dispatcher import Dispatcher
 from jobs.inspection import inspect_request
 from jobs.janitor import Janitor
 from jobs.policy import JobPolicy
 from jobs.tickets import TicketSender, ticket_send
 from storage.wiring import store_from
+from transcoding.encoders import HardwarePath
 from transcoding.plan import PlanPolicy
 from videos.models import Video
 
@@ -30,6 +33,8 @@ def job_policy() -> JobPolicy:
             max_seconds=config.limits.max_duration_seconds,
             max_chunks=config.limits.max_chunks,
             max_renditions=config.limits.max_renditions,
+            two_pass=config.encode.two_pass,
+            hardware_path=HardwarePath(config.encode.hardware_path),
         ),
         silence_seconds=config.lease.node_silence_seconds,
         max_pixels=config.limits.max_pixels,
@@ -48,10 +53,11 @@ def dispatcher() -> Dispatcher:
 def janitor() -> Janitor:
     """The janitor of a dispatcher process."""
     config: Config = settings.TRANSCODER
-    return Janitor(store=store_from(config.storage), config=config.janitor)
+    return Janitor(store=store_from(config.storage), config=config.janitor, event_days=config.events.event_days)
 
 
 def on_uploaded(video: Video) -> None:
     """What follows an upload, in its transaction: the upload route may not know jobs and is given this."""
     rank = job_policy().rank
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_UPLOADED)
     inspect_request(video=video, priority=rank.default_priority, rank=rank)

@@ -9,6 +9,9 @@ _MAX_KEY_BYTES = 1024
 _MAX_NAME_BYTES = 255
 
 
+EVERY_VIDEO = "videos/"
+
+
 def source_key(video_id: UUID) -> str:
     """The file as it was uploaded."""
     return f"{video_prefix(video_id)}source"
@@ -21,7 +24,7 @@ def indexed_key(video_id: UUID) -> str:
 
 def video_prefix(video_id: UUID) -> str:
     """Everything that belongs to a video."""
-    return f"videos/{video_id}/"
+    return f"{EVERY_VIDEO}{video_id}/"
 
 
 def generation_prefix(video_id: UUID, generation: int) -> str:

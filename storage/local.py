@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -100,6 +101,12 @@ class LocalStore:
         for key in sorted((key for key in keys if key.startswith(prefix)), key=str.encode):
             with contextlib.suppress(ObjectNotFound):  # deleted since the walk
                 yield self.head(key)
+
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        keys = (stored.key for stored in self.list(prefix))
+        heads = (prefix + key.removeprefix(prefix).partition("/")[0] for key in keys if "/" in key.removeprefix(prefix))
+        for head, _ in groupby(heads):
+            yield f"{head}/"
 
     def begin_multipart(self, key: str, content_type: str) -> str:  # noqa: ARG002 - see the class
         upload_id = uuid4().hex

@@ -84,6 +84,10 @@ class ObjectStore(Protocol):
         """Walk the objects whose keys begin with `prefix`, in order of their keys' UTF-8 bytes."""
         ...
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        """Walk what keys have up to the next slash after `prefix`, the slash included, in order and each once."""
+        ...
+
     def begin_multipart(self, key: str, content_type: str) -> str:
         """Begin to store an object in parts; the answer is the upload's id."""
         ...

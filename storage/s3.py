@@ -245,6 +245,15 @@ class S3Store:
                 for found in page.get("Contents", ()):
                     yield Stored(found["Key"], found["Size"], _etag(found["ETag"]))
 
+    def list_folders(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=check_prefix(prefix), Delimiter="/"
+        )
+        with s3_errors(prefix):
+            for page in pages:
+                for found in page.get("CommonPrefixes", ()):
+                    yield found["Prefix"]
+
     def begin_multipart(self, key: str, content_type: str) -> str:
         with s3_errors(check_key(key)):
             answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)

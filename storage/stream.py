@@ -33,8 +33,7 @@ class IncomingObject:
         self._content_type = content_type
         self._lanes = lanes
         self._own = asyncio.Semaphore(parallel_parts)
-        self._part = bytearray(store.part_bytes)  # of its full size at once: growing would copy it again and again
-        self._filled = 0
+        self._part = bytearray()  # grows with what comes: many clients may begin, and then send nothing
         self._upload: Future[str] | None = None
         self._parts: list[Future[str]] = []
         self._whole: Future[Stored] | None = None
@@ -44,11 +43,10 @@ class IncomingObject:
         """Take more bytes. Raises what an earlier part failed with."""
         view = memoryview(data)
         while view:
-            taken = view[: len(self._part) - self._filled]
-            self._part[self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
+            taken = view[: self._store.part_bytes - len(self._part)]
+            self._part += taken
             view = view[len(taken) :]
-            if self._filled == len(self._part):
+            if len(self._part) == self._store.part_bytes:
                 await self._send_part()
 
     async def finish(self) -> Stored:
@@ -56,7 +54,7 @@ class IncomingObject:
         if self._upload is None:
             self._whole = self._lanes.begin(self._store.put, self._key, self._take_part(), self._content_type)
         else:
-            if self._filled:
+            if self._part:
                 await self._send_part()
             etags = await asyncio.gather(*(asyncio.wrap_future(part) for part in self._parts))
             self._whole = self._lanes.begin(
@@ -92,9 +90,7 @@ class IncomingObject:
             raise self._failure
 
     def _take_part(self) -> bytearray:
-        part, self._part = self._part, bytearray(self._store.part_bytes)
-        del part[self._filled :]
-        self._filled = 0
+        part, self._part = self._part, bytearray()
         return part
 
     def _sent(self, part: Future[str]) -> None:

@@ -28,6 +28,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "access",
+    "gpu",
+    "events",
     "videos",
     "jobs",
     "workers",
@@ -140,7 +142,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
-    "ENUM_NAME_OVERRIDES": {"JobState": "jobs.representations.JOB_STATES"},  # several documents have a `state`
+    "ENUM_NAME_OVERRIDES": {  # several documents have a `state`
+        "JobState": "jobs.representations.JOB_STATES",
+        "EndpointState": "events.representations.ENDPOINT_STATES",
+        "DeliveryState": "events.representations.DELIVERY_STATES",
+        "EventType": "events.types.EVENT_TYPES",
+    },
 }
 
 # A message is only a wake-up: acknowledged early, never waited for, never retried, no result. docs/adr/0005 says why.

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("access.urls")),
     path("", include("jobs.urls")),  # before the videos': it adds DELETE to the address of a video
     path("", include("videos.urls")),
+    path("", include("events.urls")),
 ]
 
 handler400 = "api.problems.handler400"

@@ -196,9 +196,30 @@ def _codecs(stsd: memoryview) -> str:
     if entry.kind == "avc1":
         avcc = find(entry.payload[_VISUAL_ENTRY_BYTES:], "avcC")
         return f"avc1.{avcc[1:4].hex()}"
+    if entry.kind == "hvc1":
+        return _hevc_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "hvcC"))
+    if entry.kind == "av01":
+        return _av1_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "av1C"))
     if entry.kind == "mp4a":
         return f"mp4a.40.{_audio_object_type(find(entry.payload[_SOUND_ENTRY_BYTES:], 'esds'))}"
     raise MalformedBoxes(f"unknown sample entry {entry.kind}")
+
+
+def _hevc_codecs(hvcc: memoryview) -> str:
+    """Profile space, profile, tier, level and constraints, the latter without zeros at the end (14496-15 annex E)."""
+    space, tier, profile = hvcc[1] >> 6, hvcc[1] >> 5 & 1, hvcc[1] & 0x1F
+    (compatible,) = struct.unpack_from(">I", hvcc, 2)
+    mirrored = int(f"{compatible:032b}"[::-1], 2)
+    constraints = bytes(hvcc[6:12]).rstrip(b"\0")
+    parts = [f"{'ABC'[space - 1] if space else ''}{profile}", f"{mirrored:x}", f"{'LH'[tier]}{hvcc[12]}"]
+    return ".".join(["hvc1", *parts, *(f"{byte:X}" for byte in constraints)])
+
+
+def _av1_codecs(av1c: memoryview) -> str:
+    """Profile, level, tier and bit depth of the sequence header (AV1 in ISOBMFF, section 5)."""
+    profile, level, tier = av1c[1] >> 5, av1c[1] & 0x1F, av1c[2] >> 7
+    depth = 8 if not av1c[2] & 0x40 else 12 if av1c[2] & 0x20 else 10
+    return f"av01.{profile}.{level:02d}{'MH'[tier]}.{depth:02d}"
 
 
 def _audio_object_type(esds: memoryview) -> int:

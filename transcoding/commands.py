@@ -1,11 +1,12 @@
 """ffmpeg and ffprobe commands as data. Text is made in one place, in the one order that ffmpeg accepts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
-from transcoding.encoders import AAC
+from transcoding.decoders import WHITELIST
+from transcoding.encoders import AAC, EncodeTarget, HardwareDevice, HardwarePath, RateControl, VideoEncoder
 from transcoding.plan import AUDIO, EncodePlan, VideoRendition
 
 Options = Mapping[str, str | None]
@@ -13,6 +14,9 @@ Options = Mapping[str, str | None]
 
 PICTURES, SOUND, MOVIE = "pictures", "sound", "movie"
 """What a movie command reads, fed through pipes, and what it writes."""
+
+TRIAL = "trial"
+"""Label of the pictures that a trial encodes."""
 
 AUDIO_RATE = 48_000
 """Samples per second of every sound rendition, and its time scale."""
@@ -36,10 +40,24 @@ _ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One input file, or the name of what the runner feeds through a pipe, and the options in front of its `-i`."""
+    """One input file, or the name of what the runner feeds through a pipe, and the options in front of its `-i`.
+
+    `made_up`: not a file but the description of a picture that ffmpeg draws itself.
+    """
 
     path: str
     options: Options = field(default_factory=dict)
+    made_up: bool = False
+
+    @property
+    def address(self) -> str:
+        """What follows `-i`; no name of a file is taken for an option or a protocol."""
+        return self.path if self.made_up else f"file:{self.path}"
+
+    def bounded(self, max_pixels: int) -> Options:
+        """Its options and the bounds of decoders, which some options narrow or widen; what we draw needs none."""
+        bounds = {} if self.made_up else decoder_bounds(max_pixels)
+        return {**self.options, **bounds, **self.options}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +94,11 @@ class FfmpegCommand:
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed. No picture larger than `max_pixels` allows is decoded.
+        `pipes` are the addresses of the inputs that are fed. Of files, no picture larger than `max_pixels` is decoded.
         """
-        bounds = _words(decoder_bounds(max_pixels))
         words = [binary, *_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
-            words += [*_words(source.options), *bounds, "-i", pipes.get(source.path, f"file:{source.path}")]
+            words += [*_words(source.bounded(max_pixels)), "-i", pipes.get(source.path, source.address)]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
@@ -92,12 +109,12 @@ class FfmpegCommand:
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
-    """Options that keep every decoder, also those that only probe, from making room for larger pictures than allowed.
+    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger picture than allowed.
 
     A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
     1080 lines are coded as 1088.
     """
-    return {"max_pixels": str(max_pixels + max_pixels // 4)}
+    return {"max_pixels": str(max_pixels + max_pixels // 4), "codec_whitelist": WHITELIST}
 
 
 def _words(options: Options) -> list[str]:
@@ -106,26 +123,139 @@ def _words(options: Options) -> list[str]:
     ]
 
 
-def chunk_command(
-    plan: EncodePlan, source: str, *, first_segment: int, segments: int, threads: int = 0
+def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
+    plan: EncodePlan,
+    source: str,
+    *,
+    first_segment: int,
+    segments: int,
+    renditions: Sequence[str] | None = None,
+    device: HardwareDevice | None = None,
+    threads: int = 0,
+    statistics: str = "",
 ) -> FfmpegCommand:
-    """Decode a stretch once and encode it into all rungs, as CMAF fragments that continue exactly where others end."""
+    """Decode a stretch once and encode it into rungs, as CMAF fragments that continue exactly where others end.
+
+    All rungs unless `renditions` names some. An encoder for hardware needs to know its `device`. `statistics`: where
+    the analysis of this very stretch lies, for the second of two passes. Raises ValueError without a device.
+    """
+    chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
     outputs = tuple(
         Output(
             target=rendition.name,
             maps=(f"[{rendition.name}]",),
             options={
-                **_video_options(plan, rendition, threads),
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads), device
+                ),
                 **_fragment_options(plan, first_segment, segments),
             },
         )
-        for rendition in plan.renditions
+        for rendition in chosen
     )
+    return _encoding(plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments)
+
+
+def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
+    plan: EncodePlan,
+    source: str,
+    *,
+    first_segment: int,
+    segments: int,
+    renditions: Sequence[str] | None = None,
+    threads: int = 0,
+    statistics: str,
+) -> FfmpegCommand:
+    """The first of two passes over a stretch: what it finds goes to files whose names begin with `statistics`."""
+    chosen = _chosen(plan, renditions)
+    outputs = tuple(
+        Output(
+            target=rendition.name,
+            maps=(f"[{rendition.name}]",),
+            options={
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=1, statistics=statistics, threads=threads), None
+                ),
+                **_cut(plan, first_segment, segments),
+                "f": "null",
+            },
+        )
+        for rendition in chosen
+    )
+    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments)
+
+
+def _chosen(plan: EncodePlan, names: Sequence[str] | None) -> list[VideoRendition]:
+    return [rendition for rendition in plan.renditions if names is None or rendition.name in names]
+
+
+def _encoding(  # noqa: PLR0913 - what a run depends on, by name
+    plan: EncodePlan,
+    source: str,
+    chosen: Sequence[VideoRendition],
+    outputs: tuple[Output, ...],
+    device: HardwareDevice | None,
+    *,
+    first_segment: int,
+    segments: int,
+) -> FfmpegCommand:
+    opening = {**_decoding(plan), **_steady_graph(plan), **_seek(plan, first_segment)}
     return FfmpegCommand(
-        inputs=(_input(plan, source, {**_steady_graph(plan), **_seek(plan, first_segment)}),),
-        filter_graph=_chunk_graph(plan, first_segment, segments),
+        inputs=(_input(plan, source, opening),),
+        filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
         outputs=outputs,
+        global_options={**_SILENT, **_opening(plan.encoder, device, plan.hardware_path)},
     )
+
+
+def trial_command(encoder: VideoEncoder, device: HardwareDevice | None, *, frames: int = 30) -> FfmpegCommand:
+    """Encode a few frames that ffmpeg draws, with the options of a real job; what comes out goes to `nothing`.
+
+    That a device is there, or listed, proves nothing, and NVENC refuses pictures below 145 pixels.
+    """
+    width, height, rate = 640, 360, Fraction(25)
+    control = RateControl.for_bitrate(1_000_000)
+    target = EncodeTarget(
+        preset="medium",
+        profile=encoder.presets["medium"].profile,
+        level=encoder.level(width, height, rate, control),
+        control=control,
+        gop=frames,
+    )
+    path = encoder.paths[0]
+    return FfmpegCommand(
+        inputs=(Input(path=f"testsrc2=size={width}x{height}:rate={rate}", options={"f": "lavfi"}, made_up=True),),
+        filter_graph=f"[0:0]{_uploaded(encoder)}[{TRIAL}]",
+        outputs=(
+            Output(
+                target="nothing",
+                maps=(f"[{TRIAL}]",),
+                options={**_encoder_options(encoder, target, device, path), "frames:v": str(frames), "f": "null"},
+            ),
+        ),
+        global_options={**_SILENT, **_opening(encoder, device, path)},
+    )
+
+
+def _opening(encoder: VideoEncoder, device: HardwareDevice | None, path: HardwarePath) -> Options:
+    return encoder.device.opening(_needed(encoder, device), path) if encoder.device else {}
+
+
+def _needed(encoder: VideoEncoder, device: HardwareDevice | None) -> HardwareDevice:
+    if device is None:
+        raise ValueError(f"{encoder.ffmpeg_name} needs a device")
+    return device
+
+
+def _decoding(plan: EncodePlan) -> Options:
+    """Options that have the device decode, so that frames never leave it."""
+    on_device = plan.hardware_path == HardwarePath.DEVICE
+    return plan.encoder.device.decoding if plan.encoder.device and on_device else {}
+
+
+def _uploaded(encoder: VideoEncoder) -> str:
+    """Filters that give an encoder frames from memory."""
+    return ",".join([f"format={encoder.pixel_format}", *(encoder.device.upload if encoder.device else ())])
 
 
 def _input(plan: EncodePlan, path: str, options: Options = MappingProxyType({})) -> Input:
@@ -137,9 +267,10 @@ def _input(plan: EncodePlan, path: str, options: Options = MappingProxyType({}))
 def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
     """Let pictures that change size or format in mid-stream through to the scaler: a new graph would begin at 0 again.
 
-    The deinterlacer, unlike the scaler, expects all pictures to be alike.
+    The deinterlacer, unlike the scaler, expects all pictures to be alike, and so do all filters on a device.
     """
-    return {} if plan.source.video.interlaced else {"reinit_filter": "0"}
+    alike = plan.source.video.interlaced or plan.hardware_path == HardwarePath.DEVICE
+    return {} if alike else {"reinit_filter": "0"}
 
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
@@ -160,24 +291,32 @@ def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
     return {} if time is None else {"noaccurate_seek": None, "seek_timestamp": "1", "ss": _seconds(time)}
 
 
-def _chunk_graph(plan: EncodePlan, first_segment: int, segments: int) -> str:
+def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segment: int, segments: int) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
     grid = plan.grid
     chain = [f"[0:{plan.source.video.index}]" + _on_own_clock("setpts", plan.source.first)]
     if plan.source.video.interlaced:
-        chain.append("bwdif=mode=send_frame:deint=interlaced")
+        chain.append(_deinterlacer(plan))
     chain.append(f"fps={_ratio(grid.rate)}:start_time={_seconds(grid.start(first_segment))}")
     if not plan.source.constant and first_segment + segments == grid.total_segments:
         # The length of a varying source's last frame is a matter of rounding; a copy or two of it settle that.
         chain.append("tpad=stop=2:stop_mode=clone")
-    chain += ["setpts=PTS-STARTPTS", f"split={len(plan.renditions)}"]
-    heads = "".join(f"[in{number}]" for number in range(len(plan.renditions)))
-    scaled = (
-        f"[in{number}]scale={rendition.width}:{rendition.height}:flags=bicubic,setsar=1,"
-        f"format={plan.encoder.pixel_format}[{rendition.name}]"
-        for number, rendition in enumerate(plan.renditions)
-    )
+    chain += ["setpts=PTS-STARTPTS", f"split={len(chosen)}"]
+    heads = "".join(f"[in{number}]" for number in range(len(chosen)))
+    scaled = (f"[in{number}]{_scaling(plan, rung)}[{rung.name}]" for number, rung in enumerate(chosen))
     return ";".join([",".join(chain) + heads, *scaled])
+
+
+def _deinterlacer(plan: EncodePlan) -> str:
+    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
+        return plan.encoder.device.deinterlacer
+    return "bwdif=mode=send_frame:deint=interlaced"
+
+
+def _scaling(plan: EncodePlan, rendition: VideoRendition) -> str:
+    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
+        return f"{plan.encoder.device.scaling(rendition.width, rendition.height)},setsar=1"
+    return f"scale={rendition.width}:{rendition.height}:flags=bicubic,setsar=1,{_uploaded(plan.encoder)}"
 
 
 def _on_own_clock(filter_name: str, first: Fraction) -> str:
@@ -185,28 +324,23 @@ def _on_own_clock(filter_name: str, first: Fraction) -> str:
     return f"{filter_name}=round(PTS-({_ratio(first)})/TB)"
 
 
-def _video_options(plan: EncodePlan, rendition: VideoRendition, threads: int) -> dict[str, str | None]:
-    gop = str(plan.grid.gop_frames)
-    options: dict[str, str | None] = {
-        "c:v": plan.encoder.ffmpeg_name,
-        "preset": plan.preset,
-        "profile:v": rendition.profile,
-        "level:v": rendition.level,
-        "b:v": str(rendition.bitrate),
-        "maxrate": str(rendition.max_rate),
-        "bufsize": str(rendition.buffer_size),
-        "g": gop,
-        "keyint_min": gop,
-        **plan.encoder.options,
-    }
-    return options | ({"threads": str(threads)} if threads else {})
+def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:
+    return _encoder_options(plan.encoder, target, device, plan.hardware_path)
+
+
+def _encoder_options(
+    encoder: VideoEncoder, target: EncodeTarget, device: HardwareDevice | None, path: HardwarePath
+) -> dict[str, str | None]:
+    options: dict[str, str | None] = {"c:v": encoder.ffmpeg_name, **encoder.options(target)}
+    if encoder.device and path == HardwarePath.UPLOAD:
+        options.update(encoder.device.chosen(_needed(encoder, device)))
+    return options
 
 
 def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
     grid = plan.grid
     return {
-        "frames:v": str(grid.frames_in(first_segment, segments)),
-        "fps_mode": "passthrough",
+        **_cut(plan, first_segment, segments),
         **_ANONYMOUS,
         "video_track_timescale": str(grid.timescale),
         "output_ts_offset": _seconds(grid.start(first_segment)),
@@ -214,6 +348,11 @@ def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> di
         "flush_packets": "1",
         "f": "mp4",
     }
+
+
+def _cut(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
+    """By number of frames; nothing is dropped or doubled behind the filters."""
+    return {"frames:v": str(plan.grid.frames_in(first_segment, segments)), "fps_mode": "passthrough"}
 
 
 def _fragments(cut: str) -> dict[str, str]:
@@ -224,14 +363,23 @@ def _fragments(cut: str) -> dict[str, str]:
     return {"movflags": f"+cmaf+delay_moov+default_base_moof+skip_trailer+{cut}", "use_editlist": "1"}
 
 
-def audio_command(plan: EncodePlan, source: str) -> FfmpegCommand:
-    """Encode the whole sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+def sound_needed_until(plan: EncodePlan, segments: int) -> Fraction:
+    """Up to which time an audio command for the first so many segments reads sound, in seconds on the source's clock.
 
-    The assembler joins the frames to segments at the video's boundaries. Raises ValueError when there is no sound.
+    A segment beyond the one that is encoded along: more than ffmpeg's queues hold.
+    """
+    return plan.source.first + plan.grid.start(segments + 2)
+
+
+def audio_command(plan: EncodePlan, source: str, *, segments: int | None = None) -> FfmpegCommand:
+    """Encode the sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+
+    The assembler joins the frames to segments at the video's boundaries. Of a command for the first `segments`, these
+    are the same as of a command for all; what it gives beyond them is not. Raises ValueError when there is no sound.
     """
     if plan.audio is None or plan.source.audio is None:
         raise ValueError("the source has no sound")
-    length = _seconds(plan.grid.duration)
+    length = _seconds(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
     graph = ",".join(
         (
             f"[0:{plan.source.audio.index}]" + _on_own_clock("asetpts", plan.source.first),

@@ -2,8 +2,17 @@
 
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 
-from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
+from transcoding.encoders import VideoEncoder
+from transcoding.errors import (
+    DeviceBusy,
+    DeviceLost,
+    EncoderFailed,
+    EncoderRefused,
+    InputRejected,
+    TranscodeError,
+)
 
 _LONGEST = 200
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:'\"]+")
@@ -57,6 +66,68 @@ def diagnose(returncode: int, stderr: str) -> TranscodeError:
     if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
         return InputRejected(f"ffmpeg cannot read the file: {last}")
     return EncoderFailed(f"ffmpeg ended with {returncode}: {last}")
+
+
+class GpuFailure(StrEnum):
+    """What a failed run says of the device that it used."""
+
+    BUSY = "busy"
+    DEVICE_LOST = "device_lost"
+    ENCODER_REFUSED = "encoder_refused"
+
+    def error(self, stderr: str) -> EncoderFailed:
+        """The error that it stands for."""
+        kinds = {self.BUSY: DeviceBusy, self.DEVICE_LOST: DeviceLost, self.ENCODER_REFUSED: EncoderRefused}
+        return kinds[self](last_words(stderr))
+
+
+_GPU_FAILURES: tuple[tuple[GpuFailure, re.Pattern[str]], ...] = (
+    (
+        GpuFailure.BUSY,
+        re.compile(
+            r"out of memory \(10\)|incompatible client key \(21\)|lock busy \(13\)|encoder busy \(18\)"
+            r"|CUDA_ERROR_OUT_OF_MEMORY"
+            r"|HW busy now|resource allocation failed"
+            r"|failed to allocate memory \(-4\)|device busy \(2\)"
+        ),
+    ),
+    (
+        GpuFailure.DEVICE_LOST,
+        re.compile(
+            r"Cannot load lib(?:cuda|nvidia-encode|nvcuvid)|Could not dynamically load CUDA"
+            r"|CUDA_ERROR_(?!NOT_SUPPORTED|INVALID_VALUE)"
+            r"|No CUDA capable devices found|required nvenc API version"
+            r"|invalid (?:encoder)?device \(\d+\)|device not exist \(\d+\)|encoder not initialized \(\d+\)"
+            r"|generic error \(20\)"
+            r"|Device creation failed|No device available for decoder"
+            r"|No VA display found|Failed to initialise VAAPI connection"
+            r"|Error (?:creating|initializing|querying) an? (?:internal |child )?MFX session"
+            r"|device (?:lost|failed) \(-\d+\)|GPU Hang"
+            r"|libamfrt64\.so\.1"
+        ),
+    ),
+    (
+        GpuFailure.ENCODER_REFUSED,
+        re.compile(
+            r"^\[(?:h264|hevc|h265|av1)_(?:nvenc|vaapi|qsv|amf) @ "
+            r"|Error while opening encoder"
+            r"|Error submitting video frame to the encoder|Error encoding a frame"
+            r"|^\[(?:Parsed_)?(?:hwupload|scale_(?:cuda|vaapi|qsv)|yadif_cuda|deinterlace_vaapi)\w* @ ",
+            re.MULTILINE,
+        ),
+    ),
+)
+"""Which words mean what, by ffmpeg 5.1 and 9, and by the driver in them. The first that are found count: a device that
+is busy complains of it and then of having none, and whatever its encoder says of itself at the level of errors is a
+refusal. That an encoder could not be opened before the end only means that no frame came out of the source.
+"""
+
+
+def gpu_failure(stderr: str, encoder: VideoEncoder) -> GpuFailure | None:
+    """What the end of a failed run's output says of the device; None: it was not the device's doing."""
+    if not encoder.hardware or "No space left on device" in stderr:
+        return None
+    return next((failure for failure, words in _GPU_FAILURES if words.search(stderr)), None)
 
 
 def last_words(text: str) -> str:

@@ -5,6 +5,9 @@ TranscodeError
 │   └── PlanTooLarge     it is too much for this installation, as asked for
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
+│   ├── DeviceBusy       the GPU has no session left; elsewhere or later
+│   ├── DeviceLost       the GPU, its driver or its runtime is gone or broken
+│   └── EncoderRefused   the GPU is there, but its encoder does not do this
 ├── ProcessStalled       nothing moved for too long; retried
 └── VerificationFailed   what came out is not what was planned; retried, since a broken worker can do that
 """
@@ -40,6 +43,24 @@ class EncoderFailed(TranscodeError):
 
     code = "encoder_failed"
     retryable = True
+
+
+class DeviceBusy(EncoderFailed):
+    """All encoding sessions of a device are taken; another device, or this one later, can do it."""
+
+    code = "device_busy"
+
+
+class DeviceLost(EncoderFailed):
+    """A device, its driver or its runtime is missing, gone or broken."""
+
+    code = "device_lost"
+
+
+class EncoderRefused(EncoderFailed):
+    """A device is there, but its encoder does not take what it was asked for."""
+
+    code = "encoder_refused"
 
 
 class ProcessStalled(TranscodeError):

@@ -1,16 +1,28 @@
 """A plan for people: what is done, by which commands, why so, and how long that will take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
-from transcoding.commands import FfmpegCommand, audio_command, chunk_command
+from transcoding.commands import FfmpegCommand, analysis_command, audio_command, chunk_command
+from transcoding.encoders import HardwareDevice, HardwarePath
 from transcoding.plan import AUDIO, Chunk, EncodePlan, JobRequest
 from transcoding.sizing import ChunkSizing, SizedBy
 
 SOURCE = "{source}"
 """Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""
+RENDER_NODE = "{render node}"
+"""Stands for the device that a worker will have; where devices are numbered, the first one stands for all."""
+STATISTICS = "{statistics}"
+"""Stands for where the findings of an analysis lie."""
 _BINARY = "ffmpeg"
 _PROGRESS = "{progress}"
+
+
+class _Stretch(TypedDict):
+    first_segment: int
+    segments: int
+    renditions: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +88,26 @@ def _picture_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     yield Reason(
         choice="encoder", value=encoder, because=f"{plan.encoder.codec} is asked for or usual; the preset is {preset}"
     )
-    yield Reason(
-        choice="device", value="cpu", because=f"{plan.encoder.ffmpeg_name} runs on the CPU, and no GPU was asked for"
-    )
+    if plan.two_pass:
+        because = "asked for" if request.two_pass else "this installation's usual way"
+        yield Reason(choice="passes", value="two, the first one for analysis", because=because)
+    yield Reason(choice="device", value=_DEVICES[plan.hardware_path], because=_why_there(plan))
+
+
+_DEVICES: Mapping[HardwarePath, str] = {
+    HardwarePath.CPU: "cpu",
+    HardwarePath.UPLOAD: "gpu, frames uploaded",
+    HardwarePath.DEVICE: "gpu, decoding included",
+}
+
+
+def _why_there(plan: EncodePlan) -> str:
+    name = plan.encoder.ffmpeg_name
+    if plan.hardware_path == HardwarePath.CPU:
+        return f"{name} runs on the CPU"
+    if plan.hardware_path == HardwarePath.DEVICE:
+        return f"{name} runs on a device that can decode and scale this source, too"
+    return f"{name} runs on a device; decoding and scaling on the CPU bears every source"
 
 
 def _sound_reason(plan: EncodePlan) -> Reason:
@@ -120,9 +149,16 @@ def planned_steps(plan: EncodePlan, *, threads: int = 0, max_pixels: int) -> Ite
     if plan.audio:
         whole = Chunk(ordinal=0, first_segment=0, segments=plan.total_segments)
         yield _planned(plan, AUDIO, whole, audio_command(plan, SOURCE), max_pixels)
+    device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
     for chunk in plan.chunks:
-        span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
-        yield _planned(plan, "chunk", chunk, chunk_command(plan, SOURCE, threads=threads, **span), max_pixels)
+        for group in plan.groups:
+            stretch = _Stretch(first_segment=chunk.first_segment, segments=chunk.segments, renditions=group)
+            if plan.two_pass:
+                command = analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS)
+                yield _planned(plan, "analysis", chunk, command, max_pixels)
+            statistics = STATISTICS if plan.two_pass else ""
+            command = chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics)
+            yield _planned(plan, "chunk", chunk, command, max_pixels)
 
 
 def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand, max_pixels: int) -> PlannedStep:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, pairwise, repeat
+from itertools import islice, pairwise, repeat, takewhile
 
 from transcoding.boxes import Box, MalformedBoxes, box_header, find, iterate_boxes
 from transcoding.media import Packet
@@ -142,8 +142,18 @@ class Mp4Index:
 
     def sound(self) -> list[Span]:
         """What it takes to decode all of the first sound track."""
-        track = next((track for track in self.tracks if track.handler == "soun"), None)
+        track = self._sound_track
         return merge([*self.opening(), *(track.chunks if track else ())])
+
+    def sound_until(self, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
+        """The same up to a time on ffmpeg's clock, in seconds; `packets` are ffmpeg's of that track, in order."""
+        track = self._sound_track
+        early = takewhile(lambda packet: track is not None and packet.pts < end * track.timescale, packets)
+        return merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
+
+    @property
+    def _sound_track(self) -> Track | None:
+        return next((track for track in self.tracks if track.handler == "soun"), None)
 
     def shift_to(self, packets: Iterable[Packet]) -> int | None:
         """What to add to this index's times to get those of ffmpeg's packets of the video track, in ticks.

@@ -10,18 +10,17 @@ import io
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.urls import reverse
 from rest_framework.renderers import JSONRenderer
 
-from access.callers import Caller, caller_of_key, key_sent, no_caller
+from access.callers import Caller, caller_in
 from access.idempotency import (
     HEADER,
     RENEW_SECONDS,
@@ -35,8 +34,20 @@ from access.idempotency import (
     key_checked,
 )
 from access.scopes import Scope as AccessScope
-from api.asgi import App, Body, Receive, Scope, Send, answer_early, declared_length, header, refuse, send_json
-from api.problems import Problem, internal_error, problem_of, too_large, wrong_field
+from api.asgi import (
+    App,
+    Body,
+    Receive,
+    Scope,
+    Send,
+    answer_early,
+    declared_length,
+    header,
+    in_thread,
+    refuse,
+    send_json,
+)
+from api.problems import Problem, internal_error, problem_of, too_large, unavailable, wrong_field
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
 from storage.stream import IncomingObject, Lanes
@@ -55,17 +66,18 @@ FORM_BYTES = 64 * 1024
 
 TIDY_SECONDS = 20.0
 
-Params = ParamSpec("Params")
-Result = TypeVar("Result")
-
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """What one process takes. `parts_in_memory` is the bound for all uploads together."""
+    """What one process takes. `parts_in_memory` is the bound for all uploads together.
+
+    Each upload under way has another part that is being filled.
+    """
 
     max_bytes: int
+    max_uploads: int = 32
     parallel_parts: int = 4
     parts_in_memory: int = 16
     idle_seconds: float = 60.0
@@ -102,7 +114,7 @@ class _Once:
         if self._key is None or form.filename is None or time.monotonic() - self._renewed_at < RENEW_SECONDS:
             return
         self._renewed_at = time.monotonic()
-        await _in_thread(self._claim_or_renew, form.filename)
+        await in_thread(self._claim_or_renew, form.filename)
 
     def _claim_or_renew(self, filename: str) -> None:
         if self.claim:
@@ -118,7 +130,7 @@ class _Once:
         """Let the key be used again: the upload failed. A claim that cannot be given back runs out."""
         if self.claim:
             try:
-                await _in_thread(claim_release, self.claim)
+                await in_thread(claim_release, self.claim)
             except DatabaseError as error:
                 log.warning("claim not released: %s", error, extra={"event": "claim_not_released"})
 
@@ -135,6 +147,7 @@ class UploadRoute:
         self._on_uploaded = on_uploaded
         self._lanes = Lanes(limits.parts_in_memory)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._taken = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -162,7 +175,8 @@ class UploadRoute:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive)
         try:
-            answer = await self._take(scope, body)
+            with self._place():
+                answer = await self._take(scope, body)
         except _ClientGoneError:
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
         except _DoneBeforeError as done:
@@ -175,10 +189,21 @@ class UploadRoute:
         else:
             await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the uploads that this process takes at a time. Raises Problem when there are enough."""
+        if self._taken >= self._limits.max_uploads:
+            raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
     async def _take(self, scope: Scope, body: Body) -> Answer:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
-        caller = await _in_thread(_caller, request)
+        caller = await in_thread(caller_in, scope, AccessScope.VIDEOS_WRITE)
         form = VideoForm(header(scope, b"content-type"))
         once = _Once(scope, caller)
         try:
@@ -204,9 +229,9 @@ class UploadRoute:
             await _abort(incoming)
             raise
         try:
-            return await _in_thread(self._record, request, received, caller, once.claim)
+            return await in_thread(self._record, request, received, caller, once.claim)
         except BaseException:
-            if await _in_thread(_is_unknown, video_id):
+            if await in_thread(_is_unknown, video_id):
                 await _abort(incoming)
             raise
 
@@ -314,29 +339,6 @@ class _DoneBeforeError(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__()
         self.answer = answer
-
-
-async def _in_thread(function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
-    """Call something that uses the database, with what Django does to its connections around a request."""
-
-    def called() -> Result:
-        close_old_connections()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            close_old_connections()
-
-    return await sync_to_async(called, thread_sensitive=False)()
-
-
-def _caller(request: ASGIRequest) -> Caller:
-    """Who uploads. Keys only: a form with a file is what a foreign page can send along with somebody's cookies."""
-    text = key_sent(request.headers)
-    if text is None:
-        raise no_caller()
-    caller = caller_of_key(text)
-    caller.require(AccessScope.VIDEOS_WRITE)
-    return caller
 
 
 def _answer(video: Video, request: ASGIRequest) -> Answer:

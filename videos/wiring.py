@@ -39,6 +39,7 @@ def upload_route(app: App, *, on_uploaded: Callable[[Video], object]) -> UploadR
     config = _config()
     limits = UploadLimits(
         max_bytes=config.upload.max_upload_bytes,
+        max_uploads=config.upload.max_concurrent_uploads,
         parallel_parts=config.storage.parallel_parts,
         parts_in_memory=config.storage.parallel_parts * 4,
         https_only=config.site.https,

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
 from execution.process import children
+from gpu.reporting import ReporterProcess
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.nodes import node_heartbeat, node_register, node_remove
@@ -36,6 +37,8 @@ class NodeKeeper:
         self._dead: set[int] = set()
         self._known = False
         self._tell_at = 0.0
+        on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enablegpu
+        self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
@@ -60,6 +63,8 @@ class NodeKeeper:
                 if time.monotonic() >= self._tell_at:
                     self._known = self._tell(known=self._known)
                     self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
+                    if self._reporter:
+                        self._reporter.look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
@@ -98,6 +103,8 @@ class NodeKeeper:
 
     def _leave(self) -> None:
         try:
+            if self._reporter:
+                self._reporter.close()
             node_remove(name=self._name)
         except (DatabaseError, InterfaceError):
             log.warning("node not removed", extra={"event": "node_not_removed"})

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,6 @@ class SourceCache:
         with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
             while not self._held(lock, path):
                 if _locked(lock, fcntl.LOCK_EX) and not path.exists():
-                    self._make_room()
                     self._fetch(key, etag, path, moved)
                 moved(0)
             os.utime(path)
@@ -60,6 +60,7 @@ class SourceCache:
     def _fetch(self, key: str, etag: str, path: Path, moved: Callable[[int], None]) -> None:
         partial = path.with_suffix(_PARTIAL_SUFFIX)
         try:
+            self._make_room(self._store.head(key).size)
             stored = self._store.fetch(key, partial, moved)
             if etag and stored.etag != etag:
                 raise InputChanged(f"{key} is no longer the object that was inspected")
@@ -69,15 +70,19 @@ class SourceCache:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _make_room(self) -> None:
-        """Drop what killed processes left half done, and unused copies, oldest first, until the rest is in bounds."""
+    def _make_room(self, size: int) -> None:
+        """Drop what killed processes left half done, and unused copies, oldest first, until so many bytes fit.
+
+        They must be within bounds together with what is there, and on the disk. What is in use stays, and what is not
+        enough then is too much for this disk: writing it fails.
+        """
         for partial in self._folder.glob(f"*{_PARTIAL_SUFFIX}"):
             _remove_unused(partial)
         copies = [path for path in self._folder.iterdir() if path.suffix == ""]
         held = {path: path.stat() for path in copies}
-        total = sum(entry.st_size for entry in held.values())
+        total = size + sum(entry.st_size for entry in held.values())
         for path in sorted(held, key=lambda copy: held[copy].st_mtime):
-            if total <= self._max_bytes:
+            if total <= self._max_bytes and size <= shutil.disk_usage(self._folder).free:
                 return
             if _remove_unused(path):
                 total -= held[path].st_size

@@ -29,7 +29,6 @@ def generated(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     argv = [str(tool), "generate", "--url", schema, "--meta", "none", "--output-path", str(folder / PACKAGE)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"NO_PROXY": "127.0.0.1"}, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "unsupported" not in done.stdout.lower(), done.stdout
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))

@@ -37,7 +37,7 @@ def one_terminal_state_each(rig: Rig, jobs: list[str]) -> None:
     ends = Counter(
         job
         for (job,) in rig.all(
-            "SELECT job_id::text FROM jobs_event WHERE job_id = ANY(%s) AND type = ANY(%s)",
+            "SELECT job_id::text FROM events_event WHERE job_id = ANY(%s) AND type = ANY(%s)",
             jobs,
             [f"job.{state}" for state in OVER],
         )
@@ -126,7 +126,7 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
     """I7: numbered from 1 without gaps, in the order in which a job lives, with times that never go back."""
     histories: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for job, *event in rig.all(
-        "SELECT job_id::text, seq, type, created_at FROM jobs_event WHERE job_id = ANY(%s) ORDER BY job_id, seq", jobs
+        "SELECT job_id::text, seq, type, created_at FROM events_event WHERE job_id = ANY(%s) ORDER BY job_id, seq", jobs
     ):
         histories[job].append(tuple(event))
     states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))

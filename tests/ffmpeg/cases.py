@@ -40,7 +40,7 @@ TS_PACKET = 188
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A source, and what must be found in it and in its renditions.
+    """A source, and what must be found in it and in its renditions, of the codec that they are encoded to.
 
     `rate` and `frames` are those of the output, `first_number` is the first frame that a viewer of the source sees,
     `turned` a filter that undoes a rotation. Sound is `sound_shift` seconds late, and lacks the beeps of `lost_beeps`.
@@ -57,6 +57,7 @@ class Case:
     sound_shift: Fraction = Fraction(0)
     lost_beeps: tuple[int, ...] = ()
     played: bool = True
+    codec: str = "h264"
 
     def beeps(self) -> list[float]:
         """When beeps must start in the output, in seconds; those near its ends are left out."""
@@ -118,6 +119,26 @@ def _growing(folder: Path) -> Path:
 
 
 CASES = {
+    "to_hevc": Case(
+        make=_of("mp4", Card(rate=NTSC, frames=500), *H264, *AAC), rate=NTSC, frames=500, played=False, codec="hevc"
+    ),
+    "to_hevc_varying": Case(
+        make=_of("mp4", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *SILENT, *KEEP_TIMES),
+        rate=Fraction(30),
+        frames=390,
+        constant=False,
+        sound=False,
+        played=False,
+        codec="hevc",
+    ),
+    "to_av1": Case(make=_of("mp4", Card(rate=NTSC, frames=500), *H264, *AAC), rate=NTSC, frames=500, codec="av1"),
+    "to_av1_double": Case(
+        make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=740), *H264, *SILENT),
+        rate=NTSC_DOUBLE,
+        frames=740,
+        sound=False,
+        codec="av1",
+    ),
     "b_frames": Case(make=_of("mp4", replace(PAL, frames=430), *H264, *AAC), rate=Fraction(25), frames=430),
     "film": Case(make=_of("mp4", Card(rate=FILM, frames=300), *H264, *AAC), rate=FILM, frames=300),
     "ntsc_open_gop": Case(make=_of("mp4", Card(rate=NTSC, frames=400), *X264_OPEN_GOP), rate=NTSC, frames=400),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.ffmpeg.cases import Sources
+from tests.ffmpeg.cases import CASES, Sources
 from tests.ffmpeg.golden import Golden, transcode
 
 Goldens = Callable[[str], Golden]
@@ -17,7 +17,8 @@ def golden(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Golden
 
     def of(name: str) -> Golden:
         if name not in made:
-            made[name] = transcode(sources(name), tmp_path_factory.mktemp(name) / "out")
+            folder = tmp_path_factory.mktemp(name) / "out"
+            made[name] = transcode(sources(name), folder, codec=CASES[name].codec)
         return made[name]
 
     return of

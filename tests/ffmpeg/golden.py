@@ -14,7 +14,7 @@ from execution.ffmpeg import FfmpegRunner, Sink
 from execution.ffprobe import Ffprobe
 from tests.ffmpeg import sources
 from transcoding.boxes import read_init
-from transcoding.commands import audio_command, chunk_command, index_command
+from transcoding.commands import analysis_command, audio_command, chunk_command, index_command
 from transcoding.manifests import (
     INIT_NAME,
     AudioVariant,
@@ -79,11 +79,11 @@ class Golden:
     renditions: dict[str, Encoded]
 
 
-def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY) -> Golden:
+def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264") -> Golden:
     """Take a source through everything that the steps of a job do, chunk after chunk."""
     folder.mkdir(parents=True, exist_ok=True)
     working_copy, facts = inspect(source, folder)
-    plan = small_plan(facts, policy)
+    plan = small_plan(facts, policy, codec)
     golden = Golden(source=source, working_copy=working_copy, plan=plan, folder=folder, renditions={})
     for rendition in plan.renditions:
         golden.renditions[rendition.name] = Encoded(path=folder / f"{rendition.name}.mp4")
@@ -114,12 +114,13 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
     return source, source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
 
 
-def small_plan(facts: SourceFacts, policy: PlanPolicy) -> EncodePlan:
+def small_plan(facts: SourceFacts, policy: PlanPolicy, codec: str = "h264") -> EncodePlan:
     """A plan with two small rungs: the source's own size and half of it, where the real ladder would have one."""
     size = facts.video.display
-    plan = plan_job(facts, JobRequest(resolution=f"{size.width}x{size.height}", bitrate=400_000), policy)
-    half = plan_job(facts, JobRequest(resolution=f"{size.width // 2}x{size.height // 2}", bitrate=150_000), policy)
-    return replace(plan, renditions=plan.renditions + half.renditions)
+    whole = JobRequest(codec=codec, resolution=f"{size.width}x{size.height}", bitrate=400_000)
+    plan = plan_job(facts, whole, policy)
+    half = plan_job(facts, replace(whole, resolution=f"{size.width // 2}x{size.height // 2}", bitrate=150_000), policy)
+    return replace(plan, renditions=plan.renditions + half.renditions, groups=())
 
 
 def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dict[str, Encoded]) -> None:
@@ -132,8 +133,10 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
     def taking(name: str) -> Sink:
         return lambda data: into[name].segments.extend(cutters[name].feed(data))
 
+    source = str(golden.working_copy)
+    statistics = _analyse(golden, first_segment, segments) if golden.plan.two_pass else ""
     command = chunk_command(
-        golden.plan, str(golden.working_copy), first_segment=first_segment, segments=segments, threads=2
+        golden.plan, source, first_segment=first_segment, segments=segments, threads=2, statistics=statistics
     )
     report = runner().run(command, {name: taking(name) for name in cutters}, stop=NEVER)
     if report.stderr:
@@ -141,6 +144,21 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
     for name, cutter in cutters.items():
         cutter.finish()
         into[name].inits.append(cutter.init or b"")
+
+
+def _analyse(golden: Golden, first_segment: int, segments: int) -> str:
+    """The first of two passes; where its findings lie."""
+    statistics = str(golden.folder / f"pass-{first_segment}")
+    command = analysis_command(
+        golden.plan,
+        str(golden.working_copy),
+        first_segment=first_segment,
+        segments=segments,
+        threads=2,
+        statistics=statistics,
+    )
+    runner().run(command, dict.fromkeys(command.targets), stop=NEVER)
+    return statistics
 
 
 def encode_audio(golden: Golden) -> Encoded:

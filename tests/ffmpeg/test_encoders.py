@@ -12,10 +12,12 @@ from tests.ffmpeg.golden import NEVER, POLICY, inspect, runner
 from tests.ffmpeg.sources import H264, SILENT, Card, make
 from transcoding.boxes import FragmentReader, read_init
 from transcoding.commands import chunk_command
-from transcoding.encoders import X264
+from transcoding.encoders import PRESETS
 from transcoding.media import Resolution, SourceFacts
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 from transcoding.segments import check_video_init
+
+CODECS = ("h264", "hevc", "av1")
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +38,27 @@ def _drained(reader: FragmentReader) -> Sink:
     return lambda data: deque(reader.feed(data), maxlen=0).clear()
 
 
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(60)])
 def test_every_rung_has_the_profile_and_level_that_its_playlist_says(
-    rate: Fraction, source: tuple[Path, SourceFacts]
+    rate: Fraction, codec: str, source: tuple[Path, SourceFacts]
 ) -> None:
     path, facts = source
     large = replace(facts.video, display=Resolution(width=3840, height=2160))
-    plan = plan_job(replace(facts, video=large, rate=rate, total_frames=1), JobRequest(), POLICY)
+    plan = plan_job(replace(facts, video=large, rate=rate, total_frames=1), JobRequest(codec=codec), POLICY)
     inits = _inits(path, plan)
     assert [rendition.name for rendition in plan.renditions] == ["2160p", "1440p", "1080p", "720p", "480p", "360p"]
     for rendition in plan.renditions:
         check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)
 
 
-@pytest.mark.parametrize("preset", X264.presets)
-def test_every_preset_has_the_profile_that_its_playlist_says(preset: str, source: tuple[Path, SourceFacts]) -> None:
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_has_the_profile_that_its_playlist_says(
+    preset: str, codec: str, source: tuple[Path, SourceFacts]
+) -> None:
     path, facts = source
-    plan = plan_job(facts, JobRequest(resolution="320x180", preset=preset), POLICY)
+    plan = plan_job(facts, JobRequest(codec=codec, resolution="320x180", preset=preset), POLICY)
     inits = _inits(path, plan)
     for rendition in plan.renditions:
         check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)

@@ -13,7 +13,7 @@ from tests.ffmpeg.cases import MPEG2
 from tests.ffmpeg.golden import NEVER, inspect, prober, runner
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run
 from transcoding.commands import FfmpegCommand, Input, Output, index_command
-from transcoding.errors import InputRejected, ProcessStalled
+from transcoding.errors import InputRejected, ProcessStalled, TranscodeError
 from transcoding.media import Resolution, SourceWarning, parse_ffprobe
 from transcoding.sniff import HEAD_BYTES, sniff
 
@@ -180,3 +180,31 @@ def test_an_order_to_stop_is_heard_while_no_packet_comes(tmp_path: Path) -> None
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(Stopped):
         list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=stop))
+
+
+def test_no_decoder_but_the_listed_is_opened(tmp_path: Path) -> None:
+    source = make(tmp_path / "source.mov", SHORT, "-c:v", "qtrle", *SILENT)
+    command = FfmpegCommand(
+        inputs=(Input(path=str(source)),), outputs=(Output(target="nothing", maps=("0:v",), options={"f": "null"}),)
+    )
+    said: list[str] = []
+    with pytest.raises(TranscodeError):
+        runner().run(command, {"nothing": None}, stop=NEVER, on_complaint=said.append)
+    with pytest.raises(InputRejected):
+        prober().streams(source, demuxer="mov", on_complaint=said.append)
+    assert sum("whitelist" in line for line in said) >= 2, "each of them says why"
+
+
+@pytest.mark.parametrize(("extension", "subtitles"), [("mp4", "mov_text"), ("mkv", "subrip"), ("mkv", "ass")])
+def test_subtitles_and_a_cover_do_not_stand_in_the_way(extension: str, subtitles: str, tmp_path: Path) -> None:
+    plain = make(tmp_path / "plain.mp4", SHORT, *H264, *SILENT)
+    (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwords\n")
+    source = tmp_path / f"source.{extension}"
+    inputs = [f"file:{plain}", f"file:{tmp_path / 'words.srt'}"]
+    cover = ["-map", "0:v", "-c:v:1", "png", "-frames:v:1", "1", "-disposition:v:1", "attached_pic"]
+    opening = [word for path in inputs for word in ("-i", path)]
+    picture = cover if extension == "mp4" else []
+    run([*opening, "-map", "0:v", *picture, "-map", "1:s", "-c:v:0", "copy", "-c:s", subtitles, f"file:{source}"])
+    said: list[str] = []
+    media = parse_ffprobe(prober().streams(source, demuxer=FAMILIES[extension][0], on_complaint=said.append))
+    assert (media.video.codec, media.streams, said) == ("h264", 2 + bool(picture), [])

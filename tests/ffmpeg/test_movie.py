@@ -132,6 +132,16 @@ def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
     assert shown_numbers(path) == list(range(130))
 
 
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_other_codecs_are_copied_as_they_are(codec: str, tmp_path: Path) -> None:
+    card = replace(CARD, frames=250)
+    other = transcode(make(tmp_path / "source.mp4", card, *H264, *AAC), tmp_path / "out", codec=codec)
+    path = made(other, tmp_path / "movie.mp4")
+    verify_movie("180p", tracks(path), coded(other))
+    assert packets(path, "v") == packets(other.renditions["180p"].path, "v")
+    assert shown_numbers(path) == list(range(250))
+
+
 def test_a_segment_that_is_left_out_is_noticed(golden: Golden, tmp_path: Path) -> None:
     every = list(parts(golden, golden.plan.renditions[0].name))
     path = made(golden, tmp_path / "movie.mp4", pictures=(part for part in [*every[:2], *every[3:]]))

@@ -18,18 +18,21 @@ SHORTEST_TAIL = 11
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(Card(rate=Fraction(25), frames=300 + SHORTEST_TAIL), id="a tail"),
-        pytest.param(Card(rate=Fraction(25), frames=301), id="a joined tail"),
-        pytest.param(Card(rate=FILM, frames=290), id="film"),
-        pytest.param(Card(rate=Fraction(5), frames=43), id="few frames"),
-        pytest.param(Card(rate=Fraction(30), frames=390, video_filter=JITTERED), id="varying"),
+        pytest.param((Card(rate=Fraction(25), frames=300 + SHORTEST_TAIL), "h264"), id="a tail"),
+        pytest.param((Card(rate=Fraction(25), frames=301), "h264"), id="a joined tail"),
+        pytest.param((Card(rate=FILM, frames=290), "h264"), id="film"),
+        pytest.param((Card(rate=Fraction(5), frames=43), "h264"), id="few frames"),
+        pytest.param((Card(rate=Fraction(30), frames=390, video_filter=JITTERED), "h264"), id="varying"),
+        pytest.param((Card(rate=Fraction(25), frames=300 + SHORTEST_TAIL), "hevc"), id="HEVC"),
+        pytest.param((Card(rate=Fraction(25), frames=300 + SHORTEST_TAIL), "av1"), id="AV1"),
     ],
 )
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
     """A video encoded as a single chunk."""
     folder = tmp_path_factory.mktemp("whole")
-    source = make(folder / "source.mp4", request.param, *H264, *SILENT, *KEEP_TIMES)
-    return transcode(source, folder / "out", policy=ONE_CHUNK)
+    card, codec = request.param
+    source = make(folder / "source.mp4", card, *H264, *SILENT, *KEEP_TIMES)
+    return transcode(source, folder / "out", policy=ONE_CHUNK, codec=codec)
 
 
 def test_a_retry_at_any_segment_gives_the_same_init_segment_and_frames(whole: Golden, tmp_path: Path) -> None:

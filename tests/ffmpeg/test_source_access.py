@@ -33,11 +33,15 @@ from transcoding.diagnosis import is_of_a_seek
 from transcoding.errors import TranscodeError
 from transcoding.media import SourceFacts, measure_timing, parse_packets
 from transcoding.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
-from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.plan import AUDIO, EncodePlan, JobRequest, plan_job
+from transcoding.segments import AudioSegmenter, Segment
 from workers.sparse import SparseSource
+from workers.steps.audio import beginning_of_sound
+from workers.steps.working_copy import WorkingCopy
 
 FILLS = (0x00, 0xFF)
 MANY_FRAMES = 250
+FIRST_SEGMENTS = 1
 LONG = Card(rate=Fraction(25), frames=350)
 """14 s: four chunks, of which the second and the third have something before them and behind them that is left out."""
 LONG_GOPS = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "180", "-keyint_min", "180", *AAC)
@@ -226,6 +230,25 @@ def test_the_sound_of_parts_is_the_sound_of_the_whole(parts: Parts) -> None:
         encoded, complaints = _encode(audio_command(plan, str(path)))
         assert encoded == expected
         assert complaints == []
+
+
+def test_the_first_segments_of_sound_are_the_same_from_parts(parts: Parts) -> None:
+    plan = parts.plan
+    if plan.audio is None or plan.total_segments <= 2 * FIRST_SEGMENTS:
+        return
+    expected = _sound_segments(plan, _encode(audio_command(plan, str(parts.whole)))[0])
+    for fill in FILLS:
+        path, index = parts.copy(Mp4Index.opening, fill)
+        spans = beginning_of_sound(WorkingCopy(path, index), plan, FIRST_SEGMENTS, prober(), NEVER)
+        path, _ = parts.copy(lambda _: spans, fill)  # noqa: B023 - called at once
+        encoded, complaints = _encode(audio_command(plan, str(path), segments=FIRST_SEGMENTS))
+        assert _sound_segments(plan, encoded)[:FIRST_SEGMENTS] == expected[:FIRST_SEGMENTS]
+        assert complaints == []
+
+
+def _sound_segments(plan: EncodePlan, encoded: dict[str, bytes]) -> list[Segment]:
+    segmenter = AudioSegmenter(plan)
+    return list(segmenter.feed(encoded[AUDIO]))
 
 
 def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:

@@ -1,12 +1,98 @@
 """What differs between encoders, one record each; nothing else in the project compares encoder names."""
 
-from transcoding.encoders.traits import AudioEncoder, RateControl, VideoEncoder
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from transcoding.encoders.amf import AV1_AMF, H264_AMF, HEVC_AMF
+from transcoding.encoders.nvenc import AV1_NVENC, H264_NVENC, HEVC_NVENC
+from transcoding.encoders.qsv import AV1_QSV, H264_QSV, HEVC_QSV
+from transcoding.encoders.svtav1 import SVTAV1
+from transcoding.encoders.traits import (
+    AudioEncoder,
+    CodecLevel,
+    EncodeTarget,
+    Family,
+    HardwareDevice,
+    HardwarePath,
+    RateControl,
+    VideoEncoder,
+)
+from transcoding.encoders.vaapi import AV1_VAAPI, H264_VAAPI, HEVC_VAAPI
 from transcoding.encoders.x264 import X264
+from transcoding.encoders.x265 import X265
 
 AAC = AudioEncoder(ffmpeg_name="aac", codecs="mp4a.40.2", bitrate=128_000, priming_samples=1024, frame_samples=1024)
 """ffmpeg's own AAC-LC encoder: frames of 1,024 samples after 1,024 samples of priming (see `docs/media.md`)."""
 
-VIDEO_ENCODERS = {"h264": X264, "libx264": X264}
-"""Names that a request may use for a video codec, and the encoder that serves each."""
 
-__all__ = ["AAC", "VIDEO_ENCODERS", "X264", "AudioEncoder", "RateControl", "VideoEncoder"]
+@dataclass(frozen=True, slots=True)
+class CodecChoice:
+    """What a codec's name in a request means; the name of an encoder for the CPU forces the CPU."""
+
+    codec: str
+    cpu_only: bool = False
+
+
+_CPU = (X264, X265, SVTAV1)
+_HARDWARE = (
+    *(H264_NVENC, HEVC_NVENC, AV1_NVENC),
+    *(H264_QSV, HEVC_QSV, AV1_QSV),
+    *(H264_AMF, HEVC_AMF, AV1_AMF),
+    *(H264_VAAPI, HEVC_VAAPI, AV1_VAAPI),
+)
+"""In order of preference where a device offers several."""
+
+ENCODERS: Mapping[str, VideoEncoder] = MappingProxyType(
+    {encoder.ffmpeg_name: encoder for encoder in (*_CPU, *_HARDWARE)}
+)
+"""Every video encoder by its name in ffmpeg."""
+
+CODEC_NAMES: Mapping[str, CodecChoice] = MappingProxyType(
+    {
+        "h264": CodecChoice("h264"),
+        "h265": CodecChoice("hevc"),
+        "hevc": CodecChoice("hevc"),
+        "av1": CodecChoice("av1"),
+        **{each.ffmpeg_name: CodecChoice(each.codec, cpu_only=True) for each in _CPU},
+    }
+)
+"""Names that a request may use for a video codec."""
+
+PRESETS = tuple(X264.presets)
+"""Names of presets, which every encoder has."""
+
+CPU_PRESET = "cpu"
+"""Not a preset but a wish that a request may make in place of one: the usual preset, on the CPU."""
+
+
+def cpu_encoder(codec: str) -> VideoEncoder:
+    """The encoder of a codec that runs everywhere. Raises KeyError for an unknown codec."""
+    return _CPU_ENCODERS[codec]
+
+
+def hardware_encoders(codec: str) -> tuple[VideoEncoder, ...]:
+    """The encoders of a codec that run on devices, preferred ones first."""
+    return tuple(encoder for encoder in _HARDWARE if encoder.codec == codec)
+
+
+_CPU_ENCODERS = {encoder.codec: encoder for encoder in _CPU}
+
+__all__ = [
+    "AAC",
+    "CODEC_NAMES",
+    "CPU_PRESET",
+    "ENCODERS",
+    "PRESETS",
+    "AudioEncoder",
+    "CodecChoice",
+    "CodecLevel",
+    "EncodeTarget",
+    "Family",
+    "HardwareDevice",
+    "HardwarePath",
+    "RateControl",
+    "VideoEncoder",
+    "cpu_encoder",
+    "hardware_encoders",
+]

@@ -1,45 +1,167 @@
 """The traits records that encoder families fill in."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
+
+Options = Mapping[str, str]
+_NONE: Options = MappingProxyType({})
+
+
+class Family(StrEnum):
+    """Where an encoder runs: on the CPU, or through one vendor's interface to a device."""
+
+    CPU = "cpu"
+    NVENC = "nvenc"
+    QSV = "qsv"
+    AMF = "amf"
+    VAAPI = "vaapi"
+
+
+class HardwarePath(StrEnum):
+    """Where frames are decoded and scaled: for CPU encoders `cpu`; for others on the CPU or on the device.
+
+    `upload` bears every source and keeps hostile ones away from drivers; `device` saves the CPU nearly all work.
+    """
+
+    CPU = "cpu"
+    UPLOAD = "upload"
+    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateControl:
-    """Bits per second on average and at most, and the decoder buffer in bits."""
+    """Bits per second on average and at most, and the decoder buffer in bits.
+
+    `constant_quality`: nobody asked for a bitrate; an encoder that can holds a quality, and only the most is kept.
+    """
 
     bitrate: int
     max_rate: int
     buffer_size: int
+    constant_quality: bool = False
 
     @classmethod
-    def for_bitrate(cls, bitrate: int) -> "RateControl":
+    def for_bitrate(cls, bitrate: int, *, constant_quality: bool = False) -> "RateControl":
         """The constrained variable rate of the ladder: half again as much at peaks, a buffer of two seconds."""
-        return cls(bitrate=bitrate, max_rate=bitrate * 3 // 2, buffer_size=bitrate * 2)
+        return cls(
+            bitrate=bitrate,
+            max_rate=bitrate * 3 // 2,
+            buffer_size=bitrate * 2,
+            constant_quality=constant_quality,
+        )
 
     def peak(self, seconds: Fraction) -> int:
         """The most bits per second that any stretch of this length can have."""
         return int(self.max_rate + self.buffer_size / seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class CodecLevel:
+    """A level as its codec's standard names it ("3.1"), and main or high tier where the codec has tiers."""
+
+    name: str
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeTarget:
+    """What one rendition is encoded to; `gop` is the distance of key frames in frames.
+
+    `pass_number` is 1 or 2 where an analysis goes first, whose findings lie in files that begin with `statistics`.
+    `threads` bounds encoders on the CPU; 0 leaves that to them.
+    """
+
+    preset: str
+    profile: str
+    level: CodecLevel
+    control: RateControl
+    gop: int
+    pass_number: int = 0
+    statistics: str = ""
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """What one of the platform's presets means to an encoder.
+
+    `speed` is how fast it is compared with veryfast of x264, a guess for the time before anything is measured.
+    """
+
+    speed: float
+    profile: str
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareDevice:
+    """What a command must know of a device: its number within its family, or its DRM render node.
+
+    Known only when a step is claimed, so it is no part of any plan.
+    """
+
+    family_index: int
+    render_node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTraits:
+    """How frames reach the devices of a family, and are decoded and scaled there.
+
+    `opening` gives the global options that open the device for a path, `chosen` what tells an encoder of system frames
+    which one to take. `decoding` goes in front of the input on the device path; without it there is no such path.
+    `decoded` are the codecs that it takes, `deinterlacer` the filter for interlaced ones.
+    """
+
+    opening: Callable[[HardwareDevice, HardwarePath], Options]
+    chosen: Callable[[HardwareDevice], Options] = lambda _: _NONE
+    upload: tuple[str, ...] = ()
+    decoding: Options = field(default_factory=dict)
+    decoded: frozenset[str] = frozenset()
+    deinterlacer: str = ""
+    scaler: str = ""
+
+    def scaling(self, width: int, height: int) -> str:
+        """The filter that scales on the device, to the 8 bits that every rendition has."""
+        return self.scaler.format(width=width, height=height)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoEncoder:
     """One video encoder: its name and options for ffmpeg, and what its output is called in a playlist.
 
-    `presets` maps every preset that it knows to the codec profile that the preset produces, `preset_speeds` to how fast
-    it is compared with veryfast of x264, which is a guess for the time before anything is measured; `level` picks the
-    codec level for width, height, frame rate and peak bit rate; `codecs` names profile and level as RFC 6381 does.
+    `presets` maps the platform's presets, which are x264's names, to its own; `options` gives all options of a
+    rendition, rate control and closed GOPs of a fixed length included; `level` picks the codec level for width, height,
+    frame rate and rates, `codecs` names profile and level as RFC 6381 does. `two_pass`: whether it can analyse first;
+    `holds_quality`: whether it follows a quality where nobody asked for a bitrate.
     """
 
     ffmpeg_name: str
     codec: str
-    presets: Mapping[str, str]
-    preset_speeds: Mapping[str, float]
+    family: Family
+    presets: Mapping[str, Preset]
     pixel_format: str
-    options: Mapping[str, str]
-    level: Callable[[int, int, Fraction, RateControl], str]
-    codecs: Callable[[str, str], str]
+    options: Callable[[EncodeTarget], Options]
+    level: Callable[[int, int, Fraction, RateControl], CodecLevel]
+    codecs: Callable[[str, CodecLevel], str]
+    two_pass: bool = False
+    holds_quality: bool = False
+    device: DeviceTraits | None = field(default=None, repr=False)
+
+    @property
+    def hardware(self) -> bool:
+        """Whether it runs on a device rather than the CPU."""
+        return self.device is not None
+
+    @property
+    def paths(self) -> tuple[HardwarePath, ...]:
+        """The ways on which it can get its frames, the safest first."""
+        if self.device is None:
+            return (HardwarePath.CPU,)
+        return (HardwarePath.UPLOAD, HardwarePath.DEVICE) if self.device.decoding else (HardwarePath.UPLOAD,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,13 @@
 """Encode the whole sound track, and publish its segments while that runs."""
 
-from execution.ffmpeg import RunReport
+from collections.abc import Iterator, Sequence
+
+from execution.ffmpeg import StopSignal
+from execution.ffprobe import Ffprobe
 from jobs.steps import StepWork, step_complete
-from transcoding.commands import audio_command
-from transcoding.mp4_index import Mp4Index
+from transcoding.commands import audio_command, sound_needed_until
+from transcoding.media import parse_packets
+from transcoding.mp4_index import Mp4Index, Span
 from transcoding.plan import AUDIO, EncodePlan
 from transcoding.segments import AudioSegmenter, Segment
 from workers.control import StepControl
@@ -12,6 +16,13 @@ from workers.settling import settle
 from workers.steps.encoding import plan_of, publisher_for
 from workers.steps.working_copy import SourceReader, WorkingCopy
 from workers.tools import Tools
+
+BEGINNINGS = (4, 16, 64)
+"""How many segments the first runs of a long video go to.
+
+Sound that lies in the file frame by frame takes thousands of requests, or the whole file: nobody should wait for that
+to watch the first seconds. Each stretch is long enough to play until the next one is there.
+"""
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -22,43 +33,74 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     _, plan = plan_of(work)
     reader = SourceReader(work.video, tools, control)
     with publisher_for(work, [AUDIO], tools, control, first_segment=0) as publisher:
-        encoding = _SoundEncoding(plan, publisher, control, first_unpublished=work.claim.units_done)
-        report = reader.read(plan.source, Mp4Index.sound, lambda copy: encoding.encode(copy, tools))
+        encoding = _SoundEncoding(plan, publisher, tools, control, first_unpublished=work.claim.units_done)
+        reader.read(plan.source, Mp4Index.opening, encoding.encode)
         publisher.flush()
-    result = {"seconds": round(report.seconds, 3), **reader.report}
+    result = {"seconds": round(encoding.seconds, 3), **reader.report}
     settle(lambda: step_complete(claim=work.claim, result=result), control)
 
 
 class _SoundEncoding:
     """Runs of ffmpeg for the sound track, and which segment is the next to publish."""
 
-    def __init__(self, plan: EncodePlan, publisher: Publisher, control: StepControl, *, first_unpublished: int) -> None:
+    def __init__(
+        self, plan: EncodePlan, publisher: Publisher, tools: Tools, control: StepControl, *, first_unpublished: int
+    ) -> None:
         self._plan = plan
         self._publisher = publisher
+        self._tools = tools
         self._control = control
         self._next = first_unpublished
+        self.seconds = 0.0
 
-    def encode(self, copy: WorkingCopy, tools: Tools) -> RunReport:
-        """Run ffmpeg to its end."""
-        segmenter = AudioSegmenter(self._plan)
+    def encode(self, copy: WorkingCopy) -> None:
+        """Run ffmpeg to the end of the sound, where that has to be fetched first after shorter runs."""
+        if copy.index:
+            for segments in self._beginnings():
+                copy.fetch(beginning_of_sound(copy, self._plan, segments, self._tools.ffprobe, self._control))
+                self._run(copy, segments)
+                self._publisher.flush()
+            copy.fetch(copy.index.sound())
+        segmenter = self._run(copy)
+        self._take(segmenter.finish(), segmenter)
+
+    def _beginnings(self) -> Iterator[int]:
+        return (segments for segments in BEGINNINGS if self._next < segments < self._plan.total_segments / 2)
+
+    def _run(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
+        """One run of ffmpeg for the first so many segments, or for all."""
+        segmenter, total = AudioSegmenter(self._plan), self._plan.total_segments
 
         def take(data: bytes) -> None:
             self._control.moved()
             for segment in segmenter.feed(data):
-                self._take(segment, segmenter)
-                self._control.advanced(segment.number + 1, self._plan.total_segments)
+                if segment.number < (segments or total):
+                    self._take(segment, segmenter)
+                    self._control.advanced(segment.number + 1, total)
 
-        report = tools.ffmpeg.run(
-            audio_command(self._plan, str(copy.path)),
+        report = self._tools.ffmpeg.run(
+            audio_command(self._plan, str(copy.path), segments=segments),
             {AUDIO: take},
             stop=self._control,
             on_look=self._publisher.poll,
             on_complaint=copy.complaint,
         )
-        self._take(segmenter.finish(), segmenter)
-        return report
+        self.seconds += report.seconds
+        return segmenter
 
     def _take(self, segment: Segment, segmenter: AudioSegmenter) -> None:
         if segment.number >= self._next:
             self._publisher.submit(AUDIO, segment, segmenter.init or b"")
             self._next = segment.number + 1
+
+
+def beginning_of_sound(
+    copy: WorkingCopy, plan: EncodePlan, segments: int, ffprobe: Ffprobe, stop: StopSignal
+) -> Sequence[Span]:
+    """Which bytes a run for the first so many segments reads: where ffmpeg itself finds the packets of that time."""
+    if plan.source.audio is None or copy.index is None:
+        raise ValueError("no sound, or no index to find it by")
+    lines = ffprobe.packets(
+        copy.path, demuxer=plan.source.demuxer, stream=plan.source.audio.index, stop=stop, parsed=False
+    )
+    return copy.index.sound_until(sound_needed_until(plan, segments), parse_packets(lines))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from execution.ffmpeg import RunReport, Sink
 from jobs.steps import StepWork, step_complete
-from transcoding.commands import chunk_command, decode_command, read_until, seek_time
+from transcoding.commands import analysis_command, chunk_command, decode_command, read_until, seek_time
 from transcoding.errors import VerificationFailed
 from transcoding.mp4_index import Mp4Index, Span
 from transcoding.plan import Chunk, EncodePlan
@@ -84,14 +84,53 @@ class _ChunkEncoding:
         )
 
     def encode(self, copy: WorkingCopy, tools: Tools) -> None:
+        """Encode what is left, after an analysis of it where the plan says so."""
+        if not self._plan.two_pass:
+            self._encode(copy, tools)
+            return
+        with tempfile.TemporaryDirectory(dir=tools.scratch, prefix="analysis-") as folder:
+            statistics = f"{folder}/pass"
+            analysed = self._analyse(copy, tools, statistics)
+            self._encode(copy, tools, statistics=statistics, analysed=analysed)
+
+    def _analyse(self, copy: WorkingCopy, tools: Tools, statistics: str) -> RunReport:
+        """The first of two passes, half of the work, over what is left: its findings are of exactly those frames."""
+        first, segments = self._left()
+        frames = self._plan.grid.frames_in(first, segments)
+        command = analysis_command(
+            self._plan,
+            str(copy.path),
+            first_segment=first,
+            segments=segments,
+            threads=tools.config.execution.ffmpeg_threads,
+            statistics=statistics,
+        )
+        report = tools.ffmpeg.run(
+            command,
+            dict.fromkeys(command.targets),
+            stop=self._control,
+            on_frames=lambda done: self._control.advanced(done, 2 * frames),
+            on_look=self._publisher.poll,
+            niceness=self._niceness,
+            on_complaint=lambda line: self._hear(copy, line),
+        )
+        self._refuse_short_source(copy, report.frames, first, segments)
+        return report
+
+    def _encode(
+        self, copy: WorkingCopy, tools: Tools, *, statistics: str = "", analysed: RunReport | None = None
+    ) -> None:
         """Run ffmpeg to its end and see to it that nothing is missing."""
         first, segments = self._left()
+        frames = self._plan.grid.frames_in(first, segments)
+        before = frames if analysed else 0
         command = chunk_command(
             self._plan,
             str(copy.path),
             first_segment=first,
             segments=segments,
             threads=tools.config.execution.ffmpeg_threads,
+            statistics=statistics,
         )
         segmenters = {
             rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)
@@ -101,25 +140,29 @@ class _ChunkEncoding:
             command,
             {name: self._sink(name, segmenter) for name, segmenter in segmenters.items()},
             stop=self._control,
-            on_frames=lambda frames: self._control.advanced(frames, self._plan.grid.frames_in(first, segments)),
+            on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_look=self._publisher.poll,
-            niceness=0 if self._chunk.ordinal == 0 else LATER_NICENESS,
+            niceness=self._niceness,
             on_complaint=lambda line: self._hear(copy, line),
         )
-        self.measured = self._measure(report, self._plan.grid.frames_in(first, segments))
+        self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)
         self._refuse_short_source(copy, report.frames, first, segments)
         for segmenter in segmenters.values():
             segmenter.finish()
+
+    @property
+    def _niceness(self) -> int:
+        return 0 if self._chunk.ordinal == 0 else LATER_NICENESS
 
     def _hear(self, copy: WorkingCopy, line: str) -> None:
         """Once everything was handed on, complaints are about frames that ffmpeg read ahead for nobody."""
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
             copy.complaint(line)
 
-    def _measure(self, report: RunReport, frames: int) -> dict[str, object]:
+    def _measure(self, seconds: float, frames: int) -> dict[str, object]:
         """What later plans learn from: how much work of which kind took how long."""
         return {
-            "seconds": round(report.seconds, 3),
+            "seconds": round(seconds, 3),
             "pixels": frames * self._plan.frame_pixels,
             "encoder": self._plan.encoder.ffmpeg_name,
             "preset": self._plan.preset,

@@ -12,6 +12,7 @@ from jobs.steps import StepWork
 from storage.keys import indexed_key
 from transcoding.boxes import top_level_kinds
 from transcoding.commands import index_command
+from transcoding.decoders import DECODERS
 from transcoding.errors import InputRejected
 from transcoding.media import (
     MediaInfo,
@@ -69,6 +70,7 @@ def _inspect(copy: WorkingCopy, video: Video, tools: Tools, control: StepControl
     family = _family(copy.path)
     media = _media(copy, DEMUXERS[family], tools)
     _refuse_beyond_limits(media, tools)
+    _refuse_other_codecs(media)
     if copy.index:
         return _Found(family, media, _measure_parts(copy.path, copy.index, media, tools, control))
     if _has_index(copy.path, family, media):
@@ -112,6 +114,13 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
         raise InputRejected(f"the file has {media.streams} streams; {limits.max_streams} are allowed")
     if media.duration and media.duration > limits.max_duration_seconds:
         raise InputRejected(f"the video lasts {float(media.duration):.0f} s; {limits.max_duration_seconds} are allowed")
+
+
+def _refuse_other_codecs(media: MediaInfo) -> None:
+    """No step has a decoder for them: see transcoding.decoders."""
+    codecs = [media.video.codec, *([media.audio.codec] if media.audio else [])]
+    if refused := [codec for codec in codecs if codec not in DECODERS]:
+        raise InputRejected(f"{refused[0]} is not among the codecs that are accepted")
 
 
 def _has_index(source: Path, family: str, media: MediaInfo) -> bool:

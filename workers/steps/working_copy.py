@@ -6,7 +6,7 @@ For a source without a reliable index, all of it is its remux.
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from storage.keys import indexed_key
 from transcoding.diagnosis import is_of_a_seek
 from transcoding.errors import InputRejected
 from transcoding.media import SourceFacts
-from transcoding.mp4_index import Mp4Index, Span, UnusableIndex
+from transcoding.mp4_index import Mp4Index, Span, UnusableIndex, total
 from videos.models import Video
 from workers.control import StepControl
 from workers.sparse import SparseSource
@@ -37,10 +37,14 @@ class WholeNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkingCopy:
-    """A file that ffmpeg can read. `index` is None where all of the source is there, rather than parts."""
+    """A file that ffmpeg can read. `index` is None where all of the source is there, rather than parts.
+
+    `fetch` gets more parts of the source. It raises WholeNeeded when they are most of it.
+    """
 
     path: Path
     index: Mp4Index | None = None
+    fetch: Callable[[Sequence[Span]], None] = lambda _: None
 
     def complaint(self, line: str) -> None:
         """Take a line of ffmpeg's errors. Raises WholeNeeded when it may mean that a hole was read."""
@@ -78,19 +82,20 @@ class SourceReader:
         `facts` are None until the source was inspected. Raises InputChanged when the source is gone or another one.
         """
         try:
-            with self._timed(self._parts(facts, need)) as copy:
+            with self._parts(facts, need) as copy:
                 return use(copy)
         except (WholeNeeded, UnusableIndex) as reason:
             self._whole_because = str(reason)
-        with self._timed(self._whole(facts)) as copy:
+        with self._whole(facts) as copy:
             return use(copy)
 
     @contextmanager
-    def _timed(self, opening: AbstractContextManager[WorkingCopy]) -> Iterator[WorkingCopy]:
+    def _timed(self) -> Iterator[None]:
         started = time.monotonic()
-        with opening as copy:
+        try:
+            yield
+        finally:
             self._seconds += time.monotonic() - started
-            yield copy
 
     @contextmanager
     def _parts(self, facts: SourceFacts | None, need: Need) -> Iterator[WorkingCopy]:
@@ -98,12 +103,17 @@ class SourceReader:
         self._refuse_parts(facts)
         with tempfile.NamedTemporaryFile(dir=tools.scratch, prefix="source-") as file:
             source = SparseSource(tools.store, video.source_key, video.etag, video.size_bytes, file, self._moved)
-            index = source.index()
-            spans = need(index)
-            if source.lacks(spans) > _MOST_PARTS * video.size_bytes:
-                raise WholeNeeded("most of it is needed")
+            with self._timed():
+                index = source.index()
+            copy = WorkingCopy(Path(file.name), index, lambda spans: self._fetch(source, spans))
+            copy.fetch(need(index))
+            yield copy
+
+    def _fetch(self, source: SparseSource, spans: Sequence[Span]) -> None:
+        if total(spans) > _MOST_PARTS * source.size:
+            raise WholeNeeded("most of it is needed")
+        with self._timed():
             source.fetch(spans)
-            yield WorkingCopy(Path(file.name), index)
 
     def _refuse_parts(self, facts: SourceFacts | None) -> None:
         video = self._video
@@ -119,7 +129,9 @@ class SourceReader:
         video = self._video
         remuxed = facts is not None and facts.remuxed
         key, etag = (indexed_key(video.id), "") if remuxed else (video.source_key, video.etag)
-        with self._tools.sources.open(key, etag=etag, moved=self._moved) as path:
+        with ExitStack() as stack:
+            with self._timed():
+                path = stack.enter_context(self._tools.sources.open(key, etag=etag, moved=self._moved))
             yield WorkingCopy(path)
 
     def _moved(self, count: int) -> None:

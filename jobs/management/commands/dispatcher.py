@@ -2,17 +2,21 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from events.wiring import webhook_sender
 from jobs.dispatcher import StopSignal
 from jobs.wiring import dispatcher, janitor
 
 
 class Command(BaseCommand):
-    help = "Hand out tickets to workers and take back expired leases, until SIGTERM. Several may run; one acts."
+    help = "Hand out tickets, take back leases, clear away and send webhooks, until SIGTERM. Several may run."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = StopSignal()
         stop.install()
         sweeping = janitor()
-        sweeping.start()
+        telling = webhook_sender()
+        for thread in (sweeping, telling):
+            thread.start()
         dispatcher().run(stop)
-        sweeping.close()
+        for thread in (telling, sweeping):
+            thread.close()

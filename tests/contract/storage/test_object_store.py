@@ -253,6 +253,12 @@ def test_open_uploads_are_listed_with_their_age(store: ObjectStore, folder: str)
     assert other != upload_id
 
 
+def test_folders_are_listed_once_and_without_what_is_in_them(store: ObjectStore, folder: str) -> None:
+    for name in ("a/source", "a/g1/x", "b/source", "c"):
+        store.put(folder + name, b"", BYTES)
+    assert list(store.list_folders(folder)) == [f"{folder}a/", f"{folder}b/"]
+
+
 def test_a_prefix_is_text_and_not_a_folder(store: ObjectStore, folder: str) -> None:
     for name in ("g1/a", "g1/b", "g10/a", "h"):
         store.put(folder + name, b"", BYTES)

@@ -84,6 +84,13 @@ def test_a_request_that_failed_may_be_corrected(api: httpx.Client) -> None:
     assert api.post(path, json={"preset": "fast"}, headers=ONCE).status_code == 202
 
 
+def test_a_dry_run_does_nothing_and_leaves_nothing(api: httpx.Client) -> None:
+    path = f"/api/v1/videos/{a_video().id}/transcode"
+    assert api.post(path, json={"dry_run": True}, headers=ONCE).status_code == 200
+    assert not IdempotentRequest.objects.exists()
+    assert api.post(path, json={}, headers=ONCE).status_code == 202
+
+
 def test_a_key_is_its_owners(api: httpx.Client) -> None:
     mine, other = a_video(), a_video(an_owner("other"))
     first = api.post(f"/api/v1/videos/{mine.id}/transcode", json={}, headers=ONCE)

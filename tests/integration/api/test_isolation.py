@@ -21,6 +21,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from access.models import ApiKey, Owner
 from access.scopes import Scope
+from events.models import Delivery, Event
+from events.services import endpoint_create
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_key, a_video, an_owner
@@ -29,6 +31,9 @@ from videos.uploads import PATH as UPLOAD
 
 OPEN = {"api/schema"}
 """Addresses that answer without a key, besides those of players, whose token is their key."""
+
+STREAMED = {"video_upload", "event_stream", "job_event_stream"}
+"""Operations that are answered in front of Django; below, they are asked for on the served site."""
 
 BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}}
 """Bodies that are right where an empty one is not."""
@@ -59,7 +64,16 @@ def theirs(db: None) -> dict[str, str]:
     video = a_video(owner)
     job = a_job(video)
     a_key(owner)
-    return {"video_id": str(video.id), "job_id": str(job.id), "key_id": str(ApiKey.objects.get(owner=owner).id)}
+    webhook = endpoint_create(owner=owner, url="https://receiver.example/hook")
+    event = Event.objects.filter(owner=owner).latest("id")
+    delivery = Delivery.objects.create(endpoint=webhook, event=event)
+    return {
+        "video_id": str(video.id),
+        "job_id": str(job.id),
+        "key_id": str(ApiKey.objects.get(owner=owner).id),
+        "webhook_id": str(webhook.id),
+        "delivery_id": str(delivery.id),
+    }
 
 
 def address(operation: Operation, ids: dict[str, str]) -> str:
@@ -75,7 +89,11 @@ def ask(client: Client, operation: Operation, path: str) -> Any:  # noqa: ANN401
 
 def rows() -> dict[str, list[dict[str, Any]]]:
     """Every row of every table of ours, but those that say when a key was used."""
-    ours = [model for app in ("access", "videos", "jobs") for model in apps.get_app_config(app).get_models()]
+    ours = [
+        model
+        for app in ("access", "events", "gpu", "videos", "jobs")
+        for model in apps.get_app_config(app).get_models()
+    ]
     return {model.__name__: list(_values(model)) for model in ours}
 
 
@@ -84,7 +102,9 @@ def _values(model: type[Model]) -> Iterator[dict[str, Any]]:
         yield {name: value for name, value in row.items() if name != "last_used_at"}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if each.id not in STREAMED], ids=lambda operation: operation.id
+)
 def test_42_what_is_anothers_is_not_there(operation: Operation, theirs: dict[str, str]) -> None:
     mine = Client(headers={"X-API-Key": a_key()})
     path = address(operation, theirs)
@@ -135,6 +155,20 @@ def test_uploads_are_for_those_with_a_key(api: httpx.Client, store: ObjectStore)
         assert answer.headers["content-type"] == "application/problem+json"
     assert not Video.objects.exists()
     assert list(store.list("videos/")) == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/jobs/{job_id}/events"])
+def test_streams_are_for_those_with_a_key(api: httpx.Client, theirs: dict[str, str], path: str) -> None:
+    address = f"{api.base_url}{path.format(**theirs)}"
+    answer = httpx.get(address)
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    answer = httpx.get(address, headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ)})
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+
+
+def test_42_the_events_of_anothers_job_are_not_there(api: httpx.Client, theirs: dict[str, str]) -> None:
+    answer = api.get(f"/api/v1/jobs/{theirs['job_id']}/events")
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
 
 
 def test_an_upload_belongs_to_the_owner_of_its_key(api: httpx.Client, store: ObjectStore) -> None:

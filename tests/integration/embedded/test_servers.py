@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from django.db import connection
@@ -14,6 +15,7 @@ from embedded.home import Home
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import PortTaken
 from execution import daemons
+from videos import wiring
 
 
 @pytest.fixture
@@ -47,6 +49,27 @@ def test_postgresql_wants_the_password(postgresql: PostgreSQL) -> None:
     wrong = postgresql.url.replace(postgresql.home.secret("postgresql"), "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
+
+
+def test_the_store_takes_no_requests_around_s3(s3_server: SeaweedFS) -> None:
+    store = wiring.store()
+    store.prepare()
+    store.put("videos/a/kept", bytes(100_000), "video/mp4")
+    requests = [
+        ("filer", "GET", "/buckets/vodmill/videos/a/kept", 404),
+        ("filer", "PUT", "/buckets/vodmill/videos/a/kept", 404),
+        ("filer", "DELETE", "/buckets/vodmill/videos/a/kept", 404),
+        ("filer", "GET", "/", 404),
+        ("master", "GET", "/dir/assign", 404),
+        ("master", "GET", "/col/delete?collection=vodmill", 404),
+        ("volume", "GET", "/1,0123456789", 401),
+        ("volume", "DELETE", "/1,0123456789", 401),
+        ("s3", "GET", "/vodmill/videos/a/kept", 403),
+    ]
+    for part, method, path, expected in requests:
+        address = f"http://127.0.0.1:{s3_server.home.port(f'seaweedfs-{part}')}{path}"
+        assert httpx.request(method, address, trust_env=False).status_code == expected, (part, method, path)
+    assert store.get("videos/a/kept") == bytes(100_000)
 
 
 @pytest.mark.parametrize("name", ["postgresql", "redis", "s3_server"])

@@ -4,10 +4,11 @@ import pytest
 from django.db.models.functions import Now
 
 from configuration import RetryConfig
+from events.models import Event
 from jobs.failures import step_fail, steps_promote
 from jobs.inspection import inspect_request
 from jobs.leases import LeaseLost
-from jobs.models import Event, Job, Step
+from jobs.models import Job, Step
 from jobs.retry import Failure, failure_of
 from jobs.steps import step_begin, step_complete, step_publish
 from jobs.transitions import JobState, StepKind, StepState
@@ -181,9 +182,9 @@ def test_events_are_numbered_without_gaps() -> None:
     claim = claimed()
     step_begin(claim=claim)
     step_fail(claim=claim, failure=failure_of(InputChanged("gone")), retry=RETRY)
-    events = list(Event.objects.filter(job=job).order_by("seq").values_list("seq", "type"))
+    events = list(Event.objects.filter(job_id=job.id).order_by("seq").values_list("seq", "type"))
     assert events == [(1, "job.queued"), (2, "job.planned"), (3, "job.started"), (4, "job.failed")]
-    failed = Event.objects.get(job=job, type="job.failed")
+    failed = Event.objects.get(job_id=job.id, type="job.failed")
     assert failed.data["error"]["code"] == "input_changed"
 
 

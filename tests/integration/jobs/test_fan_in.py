@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
+from events.models import Event
 from jobs.claim import Claim
 from jobs.leases import LeaseLost
-from jobs.models import Event, Job, Step
+from jobs.models import Job, Step
 from jobs.outcomes import job_complete, rendition_remuxed
 from jobs.services import job_cancel
 from jobs.steps import step_begin, step_complete, step_publish
@@ -73,7 +74,7 @@ def test_a_job_from_its_first_step_to_completed() -> None:
     assert set(Rendition.objects.values_list("state", "peak_bitrate", "avg_bitrate")) == {
         (RenditionState.COMPLETED.value, 2, 1)
     }
-    assert list(Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)) == [
+    assert list(Event.objects.filter(job_id=job.id).order_by("seq").values_list("type", flat=True)) == [
         "job.queued",
         "job.planned",
         "job.started",
@@ -187,4 +188,4 @@ def test_cancelling_while_everything_runs_leaves_one_terminal_state(round_number
     left = set(Step.objects.filter(job=job).values_list("state", flat=True))
     assert left <= {StepState.DONE, StepState.CANCELLED}
     assert claim_or_none() is None
-    assert Event.objects.filter(job=job).count() == job.last_event
+    assert Event.objects.filter(job_id=job.id).count() == job.last_event

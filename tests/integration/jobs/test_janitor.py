@@ -1,13 +1,15 @@
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 from django.db.models.functions import Now
 
-from jobs.janitor import generations_expire, nodes_forget, uploads_abandon
+from jobs.janitor import generations_expire, nodes_forget, sources_abandon, uploads_abandon
 from jobs.models import Job, Node, Step
 from jobs.nodes import node_register
 from jobs.services import job_cancel
+from storage.keys import generation_prefix, source_key, video_prefix
 from storage.local import LocalStore
 from tests.rows import a_job
 
@@ -46,6 +48,24 @@ def test_an_upload_that_was_never_finished_is_thrown_away(tmp_path: Path) -> Non
     assert uploads_abandon(store=store, older_than_seconds=3600) == 0
     assert uploads_abandon(store=store, older_than_seconds=-1) == 1
     assert not list(store.list_multiparts("videos/"))
+
+
+def test_a_source_whose_row_was_never_written_is_removed_after_a_while(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, part_bytes=5 << 20)
+    store.prepare()
+    known, orphan, forgotten = a_job().video_id, uuid4(), uuid4()
+    for video_id in (known, orphan, forgotten):
+        store.put(source_key(video_id), b"source", "video/mp4")
+    store.put(f"{generation_prefix(forgotten, 1)}180p/0.m4s", b"made", "video/mp4")
+    unknown: dict[UUID, float] = {}
+    assert sources_abandon(store=store, unknown=unknown, older_than_seconds=3600) == 0
+    assert set(unknown) == {orphan, forgotten}
+    unknown[orphan] -= 3600
+    unknown[forgotten] -= 3600
+    assert sources_abandon(store=store, unknown=unknown, older_than_seconds=3600) == 1
+    assert set(store.list_folders("videos/")) == {video_prefix(known), video_prefix(forgotten)}
+    assert sources_abandon(store=store, unknown=unknown, older_than_seconds=3600) == 0
+    assert set(unknown) == {forgotten}
 
 
 def test_a_node_that_never_came_back_is_forgotten() -> None:

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from jobs.models import Event, Job, Step
+from events.models import Event
+from jobs.models import Job, Step
 from jobs.nodes import node_register
 from jobs.services import job_cancel
 from tests.rows import a_job, a_video, an_owner, an_uploaded_video

@@ -7,8 +7,9 @@ from django.db.models import F
 
 from api.problems import Problem
 from configuration import RankConfig, RetryConfig
+from events.models import Event
 from jobs.failures import step_fail
-from jobs.models import Event, Job, Step
+from jobs.models import Job, Step
 from jobs.retry import Failure
 from jobs.services import job_cancel, job_reprioritize
 from jobs.steps import step_begin

@@ -12,11 +12,12 @@ from django.db.models import Count, F, Q
 
 from api.problems import Problem
 from configuration import RankConfig, RetryConfig
+from events.models import Event
 from jobs.claim import Claim
 from jobs.endings import purge_request
 from jobs.failures import leases_take_back, step_fail, steps_promote
 from jobs.leases import LeaseLost, step_release
-from jobs.models import Event, Job, Step
+from jobs.models import Job, Step
 from jobs.outcomes import job_complete, video_purged
 from jobs.retry import Failure, failure_of
 from jobs.services import job_cancel, job_reprioritize, job_retry
@@ -159,7 +160,7 @@ def _rows_agree() -> None:
         if job.state == JobState.COMPLETED:
             assert left == 0
             _nothing_of_it_is_removed(job)
-        assert list(Event.objects.filter(job=job).order_by("id").values_list("seq", flat=True)) == list(
+        assert list(Event.objects.filter(job_id=job.id).order_by("id").values_list("seq", flat=True)) == list(
             range(1, job.last_event + 1)
         )
     assert not Generation.objects.filter(job_id__in=Job.objects.filter(state__in=JOB_ENDS), state="building").exists()

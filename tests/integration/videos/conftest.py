@@ -15,6 +15,7 @@ from django.core.asgi import get_asgi_application
 
 from api.asgi import App, BodyLimit
 from embedded.servers import SeaweedFS
+from events.wiring import event_streams
 from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
 from tests.rows import a_key
@@ -27,6 +28,7 @@ MOST_BODY_BYTES = 1 << 20
 def serving(app: App) -> Iterator[httpx.Client]:
     """Serve an application from a thread; the client's base address is the server's, and it has a key."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so for sockets that it made
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -53,7 +55,8 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
-    return wiring.upload_route(BodyLimit(django_app(), max_bytes=MOST_BODY_BYTES), on_uploaded=on_uploaded)
+    limited = BodyLimit(django_app(), max_bytes=MOST_BODY_BYTES)
+    return wiring.upload_route(event_streams(limited), on_uploaded=on_uploaded)
 
 
 def django_app() -> App:

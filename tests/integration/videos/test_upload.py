@@ -266,6 +266,17 @@ def test_a_client_that_hangs_up_leaves_nothing(small: httpx.Client, store: Objec
     assert_nothing_left(store)
 
 
+def test_one_upload_too_many_is_sent_away_for_a_while(store: ObjectStore, transactional_db: None) -> None:
+    with serving(a_route(store, max_uploads=1, idle_seconds=60)) as client:
+        with raw(client, "Content-Length: 20000000\r\n", a_form(a_video(12 * MIB), end=b"")):
+            wait_for(lambda: list(store.list_multiparts("videos/")))
+            response = send(client, a_video())
+            assert_problem(response, 503, "too_many_uploads")
+            assert response.json()["retryable"]
+            assert int(response.headers["retry-after"]) > 0
+        wait_for(lambda: send(client, a_video()).status_code == 201)
+
+
 def wait_for(condition: object, seconds: float = 60) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds

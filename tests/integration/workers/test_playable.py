@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.models import Event, Job
+from events.models import Event
+from jobs.models import Job
 from jobs.steps import step_begin
 from jobs.transitions import StepKind
 from tests.integration.workers.claims import claim_of_kind
@@ -43,7 +44,7 @@ def test_a_job_is_playable_when_picture_and_sound_have_begun(tools: Tools, job: 
     assert job.playable_at is not None
     assert Video.objects.get().current_generation_id == job.generation_id
     assert job.state == "processing"
-    types = Event.objects.filter(job=job).order_by("seq").values_list("type", flat=True)
+    types = Event.objects.filter(job_id=job.id).order_by("seq").values_list("type", flat=True)
     assert list(types) == ["job.queued", "job.planned", "job.started", "job.playable"]
 
 

@@ -1,15 +1,20 @@
 """How much of a source a job takes from the store when every step has a cold cache, and what if that was not enough."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from jobs.models import Job, Step
 from storage.keys import init_key
+from storage.protocol import ObjectStore, Stored
 from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
 from tests.mill import Mill
+from transcoding.plan import AUDIO
 from videos.models import SegmentRun, Video
 from videos.selectors import run_segments
 from workers.runner import StepRunner
@@ -22,6 +27,12 @@ TO_AND_FRO = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50",
 CAMERA = (*TO_AND_FRO, "-chunk_duration", "500000")
 """Half a second of picture, half a second of sound, as cameras and phones write."""
 SECONDS = 32
+FIRST_SOUND_SECONDS = 24
+"""Four segments, and one that is encoded and one that is read along; of 150."""
+SOUNDS_PER_SECOND = 25
+"""Stretches of sound between two pictures, at most."""
+OPENING_REQUESTS = 100
+"""For the index and the first frames of the sound step, and for a chunk that may have been there first."""
 
 
 def a_film(folder: Path, seconds: int, *options: str) -> Path:
@@ -59,12 +70,40 @@ def completed(job: Job) -> bool:
     return (job.state, job.error_detail) == ("completed", "")
 
 
-def test_a_job_reads_little_more_than_its_source(tools: Tools, runner: StepRunner, mill: Mill, film: Path) -> None:
+class WatchedStore:
+    """The real store, and how often something was read from it until the first sound was stored, and in all."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.requests = 0
+        self.requests_until_sound = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def open(self, key: str, start: int, end: int, *, etag: str) -> Iterator[bytes]:
+        self.requests += 1
+        return self._store.open(key, start, end, etag=etag)
+
+    def put(self, key: str, data: bytes, content_type: str) -> Stored:
+        if f"/{AUDIO}/" in key and not self.requests_until_sound:
+            self.requests_until_sound = self.requests
+        return self._store.put(key, data, content_type)
+
+
+def test_a_job_reads_little_more_than_its_source_and_its_first_sound_early(
+    tools: Tools, mill: Mill, film: Path
+) -> None:
+    store = WatchedStore(tools.store)
+    runner = StepRunner(replace(tools, store=cast("ObjectStore", store)))
     video = mill.upload(film)
     runner.work("cpu")
     job = mill.transcode(video, chunk_seconds=CHUNK_SECONDS)
+    store.requests = 0
     runner.work("cpu")
     assert completed(job)
+    print(f"\n{store.requests_until_sound} of {store.requests} requests until there is sound")  # noqa: T201 - to look at
+    assert 0 < store.requests_until_sound <= FIRST_SOUND_SECONDS * SOUNDS_PER_SECOND + OPENING_REQUESTS
     read = results(video)
     assert [result["source_whole"] for result in read.values()] == [""] * 7, "inspection, sound and five chunks"
     assert list(tools.scratch.iterdir()) == []

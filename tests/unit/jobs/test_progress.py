@@ -18,6 +18,8 @@ from jobs.transitions import JobState
         (Units(5, 10, 10, 10), 54),  # (45 + 10) % of 99
         (Units(5, 10), 54),  # no sound counts as done
         (Units(10, 10, 10, 10), 99),  # not proven yet
+        (Units(10, 10, 10, 10, 0, 2), 94),  # 100 of 105 parts: two files are still to be made
+        (Units(10, 10, 10, 10, 1, 2), 96),
     ],
 )
 def test_progress_of_a_running_job(units: Units, percent: int) -> None:
@@ -38,3 +40,8 @@ def test_speed_is_seconds_of_video_per_second() -> None:
 def test_time_left_goes_on_as_so_far() -> None:
     assert seconds_left(Units(1, 4), timedelta(seconds=10)) == 30
     assert seconds_left(Units(0, 4), timedelta(seconds=10)) is None
+
+
+def test_files_that_are_copied_take_a_little_more() -> None:
+    assert seconds_left(Units(10, 10, movies_total=2), timedelta(seconds=90)) == 5
+    assert seconds_left(Units(10, 10, movies_done=2, movies_total=2), timedelta(seconds=90)) == 0

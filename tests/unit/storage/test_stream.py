@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -64,6 +65,25 @@ def write(data: bytes, *, step: int) -> Callable[[IncomingObject], Awaitable[Sto
         return await incoming.finish()
 
     return scenario
+
+
+def test_memory_is_taken_as_bytes_come(tmp_path: Path) -> None:
+    """Clients that begin an upload and send next to nothing must not cost a part each."""
+    store = LocalStore(tmp_path, part_bytes=64 << 20)
+
+    async def scenario() -> None:
+        begun = [IncomingObject(store, KEY, "x/y", lanes=lanes, parallel_parts=1) for _ in range(100)]
+        for incoming in begun:
+            await incoming.write(bytes(1000))
+
+    lanes = Lanes(1)
+    tracemalloc.start()
+    try:
+        asyncio.run(scenario())
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10 << 20
 
 
 def nothing_left(store: WatchedStore) -> bool:

@@ -110,6 +110,7 @@ def an_init(
     edit_start: int = 2000,
     sound: bool = False,
     version: int = 0,
+    picture: bytes = b"",
 ) -> bytes:
     """`ftyp` and `moov` of one track, with the fields that are read where the standard puts them."""
     wide = version == 1
@@ -118,11 +119,15 @@ def an_init(
     mdhd = bytes([version, 0, 0, 0]) + times + struct.pack(">I", timescale) + bytes(12 if wide else 8)
     edit = struct.pack(">QqI" if wide else ">IiI", 0, edit_start, 0x0001_0000)
     elst = bytes([version, 0, 0, 0]) + struct.pack(">I", 1) + edit
-    entry = _sound_entry() if sound else box("avc1", bytes(78) + box("avcC", b"\x01" + profile + b"\xff"))
+    entry = _sound_entry() if sound else picture or a_picture_entry("avc1", "avcC", b"\x01" + profile + b"\xff")
     stsd = bytes(4) + struct.pack(">I", 1) + entry
     minf = box("minf", box("stbl", box("stsd", stsd)))
     track = box("tkhd", tkhd) + box("edts", box("elst", elst)) + box("mdia", box("mdhd", mdhd) + minf)
     return box("ftyp", b"iso6") + box("moov", box("mvhd", bytes(100)) + box("trak", track))
+
+
+def a_picture_entry(kind: str, configuration: str, payload: bytes) -> bytes:
+    return box(kind, bytes(78) + box(configuration, payload))
 
 
 def _sound_entry() -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.transcoding.builders import a_fragment, an_audio_stream, an_init, box
+from tests.unit.transcoding.builders import a_fragment, a_picture_entry, an_audio_stream, an_init, box
 from transcoding.boxes import (
     Fragment,
     FragmentReader,
@@ -42,6 +42,27 @@ def test_an_init_segment_of_pictures(version: int) -> None:
 def test_an_init_segment_of_sound(version: int) -> None:
     data = an_init(timescale=48_000, width=0, height=0, edit_start=1024, sound=True, version=version)
     assert read_init(data) == InitSegment(timescale=48_000, codecs="mp4a.40.2", width=0, height=0, edit_start=1024)
+
+
+@pytest.mark.parametrize(
+    ("kind", "configuration", "payload", "codecs"),
+    [
+        ("hvc1", "hvcC", "0101600000009000000000005a", "hvc1.1.6.L90.90"),  # what x265 writes for Main at level 3.0
+        ("hvc1", "hvcC", "012160000000b0000000000078", "hvc1.1.6.H120.B0"),
+        ("hvc1", "hvcC", "014220000000000000000000bb", "hvc1.A2.4.L187"),
+        ("hvc1", "hvcC", "0101600000009000080000005d", "hvc1.1.6.L93.90.0.8"),
+        ("av01", "av1C", "81040c00", "av01.0.04M.08"),  # what SVT-AV1 writes at level 3.0
+        ("av01", "av1C", "8109cc00", "av01.0.09H.10"),
+        ("av01", "av1C", "814e6c00", "av01.2.14M.12"),
+    ],
+)
+def test_other_codecs_are_named_by_their_configuration(
+    kind: str, configuration: str, payload: str, codecs: str
+) -> None:
+    data = an_init(picture=a_picture_entry(kind, configuration, bytes.fromhex(payload)))
+    assert read_init(data).codecs == codecs
+    with pytest.raises(MalformedBoxes):
+        read_init(an_init(picture=a_picture_entry(kind, configuration, b"\x01")))
 
 
 def test_two_edits_are_refused() -> None:

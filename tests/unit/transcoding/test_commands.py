@@ -10,15 +10,20 @@ from transcoding.commands import (
     FfmpegCommand,
     Input,
     Output,
+    analysis_command,
     audio_command,
     chunk_command,
     decode_command,
     index_command,
     packets_command,
     streams_command,
+    trial_command,
 )
+from transcoding.decoders import WHITELIST
+from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 
+BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)
 GLOBALS = [
     *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error"),
     *("-progress", "pipe:9", "-stats_period", "0.5"),
@@ -68,8 +73,7 @@ def test_the_first_chunk() -> None:
             "-copyts",
             "-reinit_filter",
             "0",
-            "-max_pixels",
-            "1250",
+            *BOUNDS,
             "-i",
             "file:/s/x",
         ),
@@ -96,7 +100,7 @@ def test_a_chunk_in_the_middle() -> None:
     assert argv(chunk_command(plan, "/s/x", first_segment=2, segments=2, threads=3)) == [
         *GLOBALS,
         *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-reinit_filter", "0"),
-        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", "-max_pixels", "1250", "-i", "file:/s/x"),
+        *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,split=1[in0];"
@@ -154,7 +158,7 @@ def test_sound() -> None:
     plan = a_plan(a_source(rate=PAL, frames=333, first=Fraction(1, 3)))
     assert argv(audio_command(plan, "/s/x")) == [
         *GLOBALS,
-        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", "-max_pixels", "1250", "-i", "file:/s/x"),
+        *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
         (
             "[0:1]asetpts=round(PTS-(1/3)/TB),atrim=end=13.320000,aresample=48000:async=1:first_pts=0,"
@@ -183,8 +187,7 @@ def test_indexing() -> None:
             "-protocol_whitelist",
             "file,pipe",
             "-copyts",
-            "-max_pixels",
-            "1250",
+            *BOUNDS,
             "-i",
             "file:/s/x",
         ),
@@ -202,8 +205,7 @@ def test_decoding_a_sample() -> None:
             "mov",
             "-protocol_whitelist",
             "file,pipe",
-            "-max_pixels",
-            "1250",
+            *BOUNDS,
             "-i",
             "file:/s/x",
             "-map",
@@ -215,7 +217,7 @@ def test_decoding_a_sample() -> None:
     ]
 
 
-PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", "-max_pixels", "1250"]
+PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", *BOUNDS]
 
 
 def test_asking_for_streams() -> None:
@@ -245,4 +247,114 @@ def test_asking_for_packets() -> None:
 @pytest.mark.parametrize("path", ["-y.mp4", "a:b.mp4", "x%03d.mp4", "$(id).mp4", "a b'\".mp4", "zwei\nzeilen.mp4"])
 def test_a_name_is_one_word_and_nothing_else(path: str) -> None:
     command = FfmpegCommand(inputs=(Input(path=path),), outputs=(Output(target="out", maps=("0",)),))
-    assert argv(command) == [*GLOBALS, "-max_pixels", "1250", "-i", f"file:{path}", "-map", "0", "pipe:5"]
+    assert argv(command) == [*GLOBALS, *BOUNDS, "-i", f"file:{path}", "-map", "0", "pipe:5"]
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------
+
+SECOND = HardwareDevice(family_index=1, render_node="/dev/dri/renderD129")
+
+
+def on_device(path: HardwarePath, *, interlaced: bool = False, encoder: str = "h264_nvenc") -> list[str]:
+    """The command of a ladder of two for the second device."""
+    policy = replace(a_policy(), hardware_path=path)
+    source = a_source(854, 480, interlaced=interlaced)
+    plan = plan_job(source, JobRequest(), policy, encoder=ENCODERS[encoder])
+    return argv(chunk_command(plan, "/s/x", first_segment=1, segments=1, device=SECOND))
+
+
+def test_nvenc_with_frames_from_memory() -> None:
+    words = on_device(HardwarePath.UPLOAD)
+    assert words[words.index("-filter_complex") + 1] == (
+        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
+        "[in0]scale=854:480:flags=bicubic,setsar=1,format=nv12[480p];"
+        "[in1]scale=640:360:flags=bicubic,setsar=1,format=nv12[360p]"
+    )
+    first = words.index("-map")
+    assert words[first : words.index("-frames:v")] == [
+        *("-map", "[480p]", "-c:v", "h264_nvenc", "-preset", "p3", "-tune", "hq", "-profile:v", "high", "-bf", "3"),
+        *("-level:v", "3.0", "-rc", "vbr", "-cq", "23", "-maxrate", "2250000", "-g", "50", "-b_ref_mode", "middle"),
+        *("-no-scenecut", "1", "-forced-idr", "1", "-flags", "+cgop", "-gpu", "1"),
+    ]
+    assert not [word for word in words if "hwaccel" in word or "init_hw" in word]
+    assert words[words.index("-frames:v") :][:24] == [
+        *fragmenting(frames="100", timescale="25000", offset="4.000000"),
+        "pipe:5",
+        "-map",
+    ]
+
+
+def test_nvenc_with_all_frames_on_the_device() -> None:
+    """The device is opened first, hwaccel stands before its input, and one decoder serves all rungs."""
+    words = on_device(HardwarePath.DEVICE)
+    opening = ["-init_hw_device", "cuda=gpu:1", "-filter_hw_device", "gpu"]
+    assert words[words.index("-init_hw_device") :][:4] == opening
+    decoding = ["-hwaccel", "cuda", "-hwaccel_device", "gpu", "-hwaccel_output_format", "cuda"]
+    assert words[words.index("-hwaccel") :][:6] == decoding
+    assert words.index("-init_hw_device") < words.index("-hwaccel") < words.index("-i")
+    assert words.count("-i") == 1
+    assert words[words.index("-filter_complex") + 1] == (
+        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
+        "[in0]scale_cuda=854:480:interp_algo=bicubic:format=nv12,setsar=1[480p];"
+        "[in1]scale_cuda=640:360:interp_algo=bicubic:format=nv12,setsar=1[360p]"
+    )
+    assert "-gpu" not in words
+    assert "-reinit_filter" not in words
+
+
+def test_interlaced_frames_are_combed_where_they_are() -> None:
+    assert "yadif_cuda=mode=send_frame:deint=interlaced" in " ".join(on_device(HardwarePath.DEVICE, interlaced=True))
+    assert "bwdif" in " ".join(on_device(HardwarePath.UPLOAD, interlaced=True))
+
+
+def test_vaapi_opens_the_render_node_and_uploads() -> None:
+    words = on_device(HardwarePath.UPLOAD, encoder="h264_vaapi")
+    assert words[words.index("-init_hw_device") + 1] == "vaapi=gpu:/dev/dri/renderD129"
+    assert "format=nv12,hwupload[480p]" in words[words.index("-filter_complex") + 1]
+    assert words[words.index("-level:v") + 1] == "30", "3.0 would be read as 3"
+
+
+def test_a_command_for_hardware_needs_a_device() -> None:
+    plan = plan_job(a_source(), JobRequest(), a_policy(), encoder=ENCODERS["h264_nvenc"])
+    with pytest.raises(ValueError, match="h264_nvenc needs a device"):
+        chunk_command(plan, "/s/x", first_segment=0, segments=1)
+
+
+def test_a_run_may_encode_some_of_the_rungs() -> None:
+    plan = plan_job(a_source(), JobRequest(), a_policy())
+    command = chunk_command(plan, "/s/x", first_segment=0, segments=1, renditions=("480p", "360p"))
+    assert command.targets == ("480p", "360p")
+    assert "split=2[in0][in1];[in0]scale=854:480" in (command.filter_graph or "")
+
+
+def test_a_trial_encodes_a_drawn_picture_with_the_options_of_a_job() -> None:
+    words = argv(trial_command(ENCODERS["h264_nvenc"], SECOND, frames=10))
+    assert words[words.index("-f") :][:2] == ["-f", "lavfi"]
+    assert words[words.index("-i") + 1] == "testsrc2=size=640x360:rate=25"
+    assert "-codec_whitelist" not in words, "ffmpeg's own pictures come through a decoder that no file may have"
+    assert words[words.index("-b_ref_mode") + 1] == "middle"
+    assert words[words.index("-gpu") + 1] == "1"
+    assert words[-5:] == ["-frames:v", "10", "-f", "null", "pipe:5"]
+
+
+# --- two passes -------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_pass_sees_the_very_frames_of_the_second_and_writes_nothing() -> None:
+    plan = plan_job(a_source(854, 480), JobRequest(two_pass=True), a_policy())
+    first = analysis_command(plan, "/s/x", first_segment=2, segments=2, statistics="/t/pass")
+    second = chunk_command(plan, "/s/x", first_segment=2, segments=2, statistics="/t/pass")
+    assert (first.inputs, first.filter_graph) == (second.inputs, second.filter_graph)
+    for number, command in ((1, first), (2, second)):
+        for output in command.outputs:
+            assert output.options["pass"] == str(number)
+            assert output.options["passlogfile"] == f"/t/pass-{output.target}"
+            assert output.options["frames:v"] == "200"
+    assert {output.options["f"] for output in first.outputs} == {"null"}
+
+
+def test_x265_is_told_of_passes_in_its_own_words() -> None:
+    plan = plan_job(a_source(854, 480), JobRequest(codec="hevc", two_pass=True), a_policy())
+    command = analysis_command(plan, "/s/x", first_segment=0, segments=1, threads=3, statistics="/t:1/pass")
+    own = command.outputs[0].options["x265-params"] or ""
+    assert own.endswith(r":pass=1:stats=/t\:1/pass-480p:pools=3")

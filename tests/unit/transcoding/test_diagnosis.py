@@ -1,7 +1,15 @@
 import pytest
 
-from transcoding.diagnosis import diagnose, is_of_a_seek, last_words
-from transcoding.errors import EncoderFailed, InputRejected, TranscodeError
+from transcoding.diagnosis import GpuFailure, diagnose, gpu_failure, is_of_a_seek, last_words
+from transcoding.encoders import ENCODERS
+from transcoding.errors import (
+    DeviceBusy,
+    DeviceLost,
+    EncoderFailed,
+    EncoderRefused,
+    InputRejected,
+    TranscodeError,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +64,127 @@ def test_where_files_lie_is_nobodys_business() -> None:
 def test_last_words_are_short() -> None:
     assert last_words("x" * 100_000) == "x" * 200
     assert last_words("\n") == "it said nothing"
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------
+
+NVENC, VAAPI, QSV, AMF = "h264_nvenc", "hevc_vaapi", "av1_qsv", "h264_amf"
+AFTERWARDS = """
+[vost#0:0/h264_nvenc @ 0x557244cdeb80] [enc:h264_nvenc @ 0x557244cdf5c0] Could not open encoder before EOF
+[vost#0:0/h264_nvenc @ 0x557244cdeb80] Task finished with error code: -22 (Invalid argument)
+[vost#0:0/h264_nvenc @ 0x557244cdeb80] Terminating thread with return code -22 (Invalid argument)
+[out#0/null @ 0x557244cddfc0] Nothing was written into output file
+"""
+"""How ffmpeg 9 ends when anything went wrong on the way to an encoder."""
+OLD_OPENING = (
+    "Error initializing output stream 0:0 -- Error while opening encoder for output stream #0:0 - "
+    "maybe incorrect parameters such as bit_rate, rate, width or height"
+)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "said", "failure"),
+    [
+        # the limit of sessions, and memory
+        (
+            NVENC,
+            (
+                f"[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details){AFTERWARDS}"
+                "[vost#0:0/h264_nvenc @ 0x1] Task finished with error code: -12 (Cannot allocate memory)"
+            ),
+            "busy",
+        ),
+        (
+            NVENC,
+            f"[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21): \n{OLD_OPENING}",
+            "busy",
+        ),
+        (NVENC, "[h264_nvenc @ 0x1] EncodePicture failed!: encoder busy (18): (no details)", "busy"),
+        (NVENC, "[AVHWFramesContext @ 0x1] cu->cuMemAlloc(&data, size) failed -> CUDA_ERROR_OUT_OF_MEMORY: x", "busy"),
+        (VAAPI, "[hevc_vaapi @ 0x1] Failed to end picture encode issue: 33 (HW busy now).", "busy"),
+        (QSV, "[av1_qsv @ 0x1] Error initializing the encoder: failed to allocate memory (-4)", "busy"),
+        # no driver, no device, a device that is gone
+        (NVENC, f"[h264_nvenc @ 0x1] Cannot load libcuda.so.1{AFTERWARDS}", "device_lost"),
+        (NVENC, f"[h264_nvenc @ 0x1] Cannot load libnvidia-encode.so.1\n{OLD_OPENING}", "device_lost"),
+        (
+            NVENC,
+            "[AVHWDeviceContext @ 0x1] Could not dynamically load CUDA\nDevice creation failed: -1.",
+            "device_lost",
+        ),
+        (
+            NVENC,
+            "[h264_nvenc @ 0x1] dl_fn->cuda_dl->cuInit(0) failed -> CUDA_ERROR_NO_DEVICE: no CUDA-capable device",
+            "device_lost",
+        ),
+        (
+            NVENC,
+            "[h264_nvenc @ 0x1] Driver does not support the required nvenc API version. Required: 13.0",
+            "device_lost",
+        ),
+        (NVENC, "[h264_nvenc @ 0x1] EncodePicture failed!: generic error (20): (no details)", "device_lost"),
+        (NVENC, "[h264_nvenc @ 0x1] LockBitstream failed: invalid device (4)", "device_lost"),
+        (
+            VAAPI,
+            "[VAAPI @ 0x1] No VA display found for device /dev/dri/renderD128.\nDevice creation failed: -22.",
+            "device_lost",
+        ),
+        (VAAPI, "[AVHWDeviceContext @ 0x1] Failed to initialise VAAPI connection: -1 (unknown error).", "device_lost"),
+        (QSV, "[h264_qsv @ 0x1] Error initializing an internal MFX session: unsupported (-3)", "device_lost"),
+        (QSV, "[h264_qsv @ 0x1] Error creating a MFX session: -9.", "device_lost"),
+        (QSV, "[av1_qsv @ 0x1] Error during encoding: device failed (-17)", "device_lost"),
+        (AMF, "[AMF @ 0x1] DLL libamfrt64.so.1 failed to open", "device_lost"),
+        # a device that does not do this
+        (
+            NVENC,
+            f"[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: unsupported device (2): (no details){AFTERWARDS}",
+            "encoder_refused",
+        ),
+        (
+            NVENC,
+            "[h264_nvenc @ 0x1] Codec not supported\n[h264_nvenc @ 0x1] No capable devices found\n",
+            "encoder_refused",
+        ),
+        (NVENC, "[hevc_nvenc @ 0x1] B frames as references are not supported", "encoder_refused"),
+        (
+            NVENC,
+            "[h264_nvenc @ 0x1] InitializeEncoder failed: invalid param (8): Frame Dimension less",
+            "encoder_refused",
+        ),
+        (
+            VAAPI,
+            "[hevc_vaapi @ 0x1] No usable encoding entrypoint found for profile VAProfileHEVCMain",
+            "encoder_refused",
+        ),
+        (VAAPI, "[vf#0:0 @ 0x1] Error submitting video frame to the encoder", "encoder_refused"),
+        (QSV, "[av1_qsv @ 0x1] Selected ratecontrol mode is unsupported", "encoder_refused"),
+        (NVENC, "[Parsed_scale_cuda_3 @ 0x1] Unsupported input format: yuv422p", "encoder_refused"),
+        # not the device's doing
+        (NVENC, f"[h264 @ 0x1] Invalid NAL unit size (0 > 593).\n[in#0] Invalid data found{AFTERWARDS}", None),
+        (NVENC, "Error opening input: Invalid data found when processing input", None),
+        (
+            NVENC,
+            "av_interleaved_write_frame(): No space left on device\n[h264_nvenc @ 0x1] EncodePicture failed!",
+            None,
+        ),
+        (NVENC, "", None),
+        ("libx264", "[libx264 @ 0x1] OpenEncodeSessionEx failed: out of memory (10)", None),
+    ],
+)
+def test_what_a_device_has_to_do_with_a_failure(encoder: str, said: str, failure: str | None) -> None:
+    found = gpu_failure(said, ENCODERS[encoder])
+    assert (found and found.value) == failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (GpuFailure.BUSY, DeviceBusy),
+        (GpuFailure.DEVICE_LOST, DeviceLost),
+        (GpuFailure.ENCODER_REFUSED, EncoderRefused),
+    ],
+)
+def test_each_failure_of_a_device_is_an_error_of_its_own(failure: GpuFailure, kind: type[TranscodeError]) -> None:
+    error = failure.error("first\nlast words")
+    assert type(error) is kind
+    assert (error.retryable, str(error)) == (True, "last words")
+    assert error.code == ("device_busy" if failure is GpuFailure.BUSY else failure.value)

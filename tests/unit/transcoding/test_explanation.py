@@ -7,6 +7,7 @@ import pytest
 
 from tests.rows import a_plan_policy, some_facts
 from transcoding import records
+from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.explanation import Reason, estimate, explain, planned_steps
 from transcoding.media import SourceFacts
 from transcoding.plan import EncodePlan, JobRequest, plan_job
@@ -112,3 +113,26 @@ def test_times_are_exact_on_a_fractional_rate() -> None:
     facts = replace(FACTS, rate=Fraction(30000, 1001), total_frames=1200)
     steps = [step for step in planned_steps(_plan(facts), max_pixels=1000) if step.kind == "chunk"]
     assert steps[1].start == float(Fraction(240 * 1001, 30000))
+
+
+def test_both_passes_are_shown() -> None:
+    asked = JobRequest(two_pass=True)
+    plan = _plan(SILENT, asked)
+    steps = list(planned_steps(plan, max_pixels=1000))
+    assert [step.kind for step in steps] == ["analysis", "chunk"] * 5
+    assert "{statistics}-360p" in steps[0].command
+    reason = _reasons(plan, asked)["passes"]
+    assert (reason.value, reason.because) == ("two, the first one for analysis", "asked for")
+
+
+def test_a_device_is_named_by_its_encoder_and_by_who_decodes() -> None:
+    encoder = ENCODERS["hevc_vaapi"]
+    for path in (HardwarePath.UPLOAD, HardwarePath.DEVICE):
+        policy = replace(POLICY, hardware_path=path)
+        plan = plan_job(FACTS, JobRequest(codec="hevc"), policy, encoder=encoder, sessions=1)
+        reason = _reasons(plan)["device"]
+        assert reason.because.startswith("hevc_vaapi runs on a device")
+        assert ("decod" in reason.value) is (path == HardwarePath.DEVICE)
+        steps = [step for step in planned_steps(plan, max_pixels=1000) if step.kind == "chunk"]
+        assert len(steps) == len(plan.chunks) * len(plan.groups)
+        assert "vaapi=gpu:{render node}" in steps[0].command

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_sizing, a_source
+from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
 from transcoding.media import SourceFacts, SourceWarning
@@ -136,7 +137,7 @@ def test_totals_of_a_plan() -> None:
         None,
         [],
         {"source": {}},
-        {"codec": 7},
+        {"encoder_name": "mjpeg"},
         {"chunks": {"0": 1}},
         {"renditions": None},
         {"source": {"rate": "25/0"}},
@@ -167,3 +168,133 @@ def test_a_plan_is_a_value() -> None:
     plan = a_plan()
     assert replace(plan) == plan
     assert Fraction(plan.grid.duration) == 40
+
+
+# --- encoders ---------------------------------------------------------------------------------------------------------
+
+NVENC = ENCODERS["h264_nvenc"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "codec", "cpu_only"),
+    [
+        (JobRequest(), "h264", False),
+        (JobRequest(codec="h265"), "hevc", False),
+        (JobRequest(codec="libx264"), "h264", True),
+        (JobRequest(codec="libsvtav1"), "av1", True),
+        (JobRequest(preset="cpu"), "h264", True),
+        (JobRequest(two_pass=True), "h264", True),
+        (JobRequest(two_pass=False), "h264", False),
+    ],
+)
+def test_what_a_request_means_for_the_encoder(request_: JobRequest, codec: str, *, cpu_only: bool) -> None:
+    assert (request_.video_codec, request_.cpu_only) == (codec, cpu_only)
+    assert plan_job(a_source(), request_, a_policy()).encoder.codec == codec
+
+
+def test_cpu_is_the_usual_preset() -> None:
+    plan = plan_job(a_source(), JobRequest(preset="cpu"), a_policy())
+    assert (plan.preset, plan.encoder_name, plan.hardware_path) == ("veryfast", "libx264", HardwarePath.CPU)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "groups"),
+    [
+        (None, [("1080p", "720p", "480p", "360p")]),
+        (8, [("1080p", "720p", "480p", "360p")]),
+        (3, [("1080p", "720p"), ("480p", "360p")]),
+        (2, [("1080p", "720p"), ("480p", "360p")]),
+        (1, [("1080p",), ("720p",), ("480p",), ("360p",)]),
+        (0, [("1080p",), ("720p",), ("480p",), ("360p",)]),
+    ],
+)
+def test_a_ladder_is_split_into_as_few_runs_as_sessions_allow(
+    sessions: int | None, groups: list[tuple[str, ...]]
+) -> None:
+    plan = plan_job(a_source(1920, 1080), JobRequest(), a_policy(), encoder=NVENC, sessions=sessions)
+    assert list(plan.groups) == groups
+    assert EncodePlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_sessions_are_no_matter_of_the_cpu() -> None:
+    assert len(plan_job(a_source(1920, 1080), JobRequest(), a_policy(), sessions=1).groups) == 1
+
+
+@pytest.mark.parametrize("encoder", ENCODERS.values(), ids=lambda encoder: encoder.ffmpeg_name)
+def test_a_quality_is_held_only_where_no_bitrate_was_asked_for(encoder: VideoEncoder) -> None:
+    name = next(name for name, choice in CODEC_NAMES.items() if choice.codec == encoder.codec)
+    usual = plan_job(a_source(), JobRequest(codec=name), a_policy(), encoder=encoder)
+    asked = plan_job(a_source(), JobRequest(codec=name, bitrate=1_000_000), a_policy(), encoder=encoder)
+    assert {rung.constant_quality for rung in usual.renditions} == {encoder.holds_quality}
+    assert not asked.renditions[0].constant_quality
+    for rung in (*usual.renditions, *asked.renditions):
+        assert rung.peak_bandwidth > rung.max_rate, "what a playlist promises is the same"
+
+
+def _video(**changes: object) -> SourceFacts:
+    source = a_source()
+    return replace(source, video=replace(source.video, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        (_video(), HardwarePath.DEVICE),
+        (_video(codec="prores"), HardwarePath.UPLOAD),
+        (_video(rotation=90), HardwarePath.UPLOAD),
+        (_video(pixel_format="yuv422p"), HardwarePath.UPLOAD),
+        (_video(interlaced=True), HardwarePath.DEVICE),
+    ],
+)
+def test_the_device_decodes_what_it_can_if_it_may(source: SourceFacts, path: HardwarePath) -> None:
+    may = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
+    assert plan_job(source, JobRequest(), may, encoder=NVENC).hardware_path == path
+    assert plan_job(source, JobRequest(), a_policy(), encoder=NVENC).hardware_path == HardwarePath.UPLOAD
+
+
+def test_devices_without_a_deinterlacer_get_interlaced_frames_from_the_cpu() -> None:
+    may = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
+    plan = plan_job(_video(interlaced=True), JobRequest(), may, encoder=ENCODERS["h264_qsv"])
+    assert plan.hardware_path == HardwarePath.UPLOAD
+
+
+@pytest.mark.parametrize(
+    ("request_", "usual", "encoder", "two_pass"),
+    [
+        (JobRequest(), False, "libx264", False),
+        (JobRequest(), True, "libx264", True),
+        (JobRequest(two_pass=False), True, "libx264", False),
+        (JobRequest(two_pass=True), False, "libx264", True),
+        (JobRequest(codec="hevc", two_pass=True), False, "libx265", True),
+        (JobRequest(codec="av1", two_pass=True), False, "libsvtav1", False),
+        (JobRequest(), True, "h264_nvenc", False),
+    ],
+)
+def test_two_passes_where_they_are_wanted_and_possible(
+    request_: JobRequest, *, usual: bool, encoder: str, two_pass: bool
+) -> None:
+    policy = replace(a_policy(), two_pass=usual)
+    assert plan_job(a_source(), request_, policy, encoder=ENCODERS[encoder]).two_pass is two_pass
+
+
+def test_a_single_frame_is_not_analysed() -> None:
+    """x264 refuses its own findings about it."""
+    assert not plan_job(a_source(frames=1), JobRequest(two_pass=True), a_policy()).two_pass
+    assert plan_job(a_source(frames=2), JobRequest(two_pass=True), a_policy()).two_pass
+
+
+def test_two_passes_are_twice_the_work() -> None:
+    once = plan_job(a_source(), JobRequest(), a_policy())
+    twice = plan_job(a_source(), JobRequest(two_pass=True), a_policy())
+    assert twice.frame_pixels == 2 * once.frame_pixels
+    assert once.sizing is not None
+    assert twice.sizing is not None
+    assert twice.sizing.speed == pytest.approx(once.sizing.speed / 2, abs=0.001)
+
+
+def test_a_plan_from_before_there_were_other_encoders_is_x264_s() -> None:
+    data = a_plan().to_json()
+    for younger in ("encoder_name", "hardware_path", "two_pass", "groups"):
+        del data[younger]
+    old = EncodePlan.from_json({**data, "codec": "h264"})
+    assert (old.encoder.ffmpeg_name, old.groups, old.two_pass) == ("libx264", (("360p",),), False)

@@ -8,6 +8,7 @@ from tests.unit.transcoding.builders import (
     NTSC,
     a_fragment,
     a_gop,
+    a_picture_entry,
     a_plan,
     a_source,
     a_video_stream,
@@ -205,3 +206,25 @@ def test_the_first_rung_alone_is_looked_at() -> None:
     segmenter = VideoSegmenter(PLAN, other, first_segment=0, segments=4)
     with pytest.raises(VerificationFailed, match="other: the GOP at frame 0"):
         list(segmenter.feed(INIT + a_gop(PLAN, 50)))
+
+
+def _hevc(codecs: str, found: str) -> None:
+    """Check an init segment whose hvcC holds these bytes against a promise of this codecs string."""
+    data = an_init(picture=a_picture_entry("hvc1", "hvcC", bytes.fromhex(found)))
+    check_video_init(read_init(data), replace(PLAN.renditions[0], codecs=codecs), PLAN.grid)
+
+
+def test_flags_of_what_a_stream_does_without_are_the_encoder_s_own_business() -> None:
+    _hevc("hvc1.1.6.L93.90", "0101600000009000000000005d")
+    _hevc("hvc1.1.6.L93.90", "010160000000b000000000005d")
+    check_video_init(read_init(an_init(profile=bytes.fromhex("640c1e"))), PLAN.renditions[0], PLAN.grid)
+
+
+@pytest.mark.parametrize(
+    "found",
+    ["0101600000009000000000005a", "0121600000009000000000005d", "0102200000009000000000005d"],
+    ids=["level", "tier", "profile"],
+)
+def test_profile_tier_and_level_are_not(found: str) -> None:
+    with pytest.raises(VerificationFailed, match=r"the plan says hvc1\.1\.6\.L93\.90"):
+        _hevc("hvc1.1.6.L93.90", found)

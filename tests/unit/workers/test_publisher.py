@@ -101,14 +101,14 @@ def test_runs_follow_each_other_from_the_first_unpublished_segment(store: LocalS
 
 def test_nothing_is_published_before_its_time(store: LocalStore) -> None:
     published = Published()
-    with a_publisher(store, published, every_seconds=3600) as publisher:
+    with a_publisher(store, published, every_seconds=3600, first_segment=5) as publisher:
         for name in PREFIXES:
-            publisher.submit(name, a_segment(0), b"init")
+            publisher.submit(name, a_segment(5), b"init")
         publisher.flush()
         for name in PREFIXES:
-            publisher.submit(name, a_segment(1), b"init")
+            publisher.submit(name, a_segment(6), b"init")
         publisher.poll()
-        assert published.runs == [(0, 1)]
+        assert published.runs == [(5, 1)]
 
 
 def test_what_was_not_published_is_deleted(store: LocalStore) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,26 @@ def test_the_least_recently_used_copy_goes_first(store: CountingStore, cache: So
         use(name, at)
     use("a", 9)
     assert store.fetched == 3, "a was used later than b, so b made room for c"
+
+
+def test_the_size_of_what_comes_counts(store: CountingStore, cache: SourceCache) -> None:
+    for name, size in (("a", 100), ("b", 100), ("c", 200)):
+        key, etag = a_source(store, name, size)
+        with cache.open(key, etag=etag, moved=nothing):
+            held = sum(path.stat().st_size for path in copies(cache))
+    assert held == 200, "both made room for the third"
+
+
+def test_a_full_disk_makes_room_within_the_bounds(
+    store: CountingStore, cache: SourceCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, first_etag), (second, second_etag) = a_source(store, "a"), a_source(store, "b")
+    with cache.open(first, etag=first_etag, moved=nothing):
+        pass
+    usage = shutil.disk_usage(cache._folder)
+    monkeypatch.setattr("workers.sources.shutil.disk_usage", lambda _: usage._replace(free=99))
+    with cache.open(second, etag=second_etag, moved=nothing):
+        assert len(copies(cache)) == 1
 
 
 def test_a_copy_in_use_is_never_dropped(store: CountingStore, tmp_path: Path) -> None:

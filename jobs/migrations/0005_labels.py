@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0003_keys"),
-        ("jobs", "0003_lanes"),
+        ("jobs", "0004_events_elsewhere"),
         ("videos", "0004_labels"),
     ]
 

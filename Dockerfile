@@ -1,0 +1,82 @@
+# The images of vodmill: api (also the dispatcher and the migrations), worker-cpu, worker-gpu.
+#
+#   docker build --target api -t vodmill/api .
+#
+# Images of your own registry, or with fixed digests, are named by the arguments.
+ARG DEBIAN_IMAGE=debian:bookworm-slim
+ARG CUDA_IMAGE=nvidia/cuda:12.8.1-base-ubuntu24.04
+
+# ---- Python packages, locked with hashes -----------------------------------------------------------------------
+
+FROM ${DEBIAN_IMAGE} AS packages
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements/runtime.txt /tmp/runtime.txt
+RUN python3 -m venv /opt/vodmill \
+    && /opt/vodmill/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r /tmp/runtime.txt
+
+# A virtualenv belongs to one Python: the CUDA image has another.
+FROM ${CUDA_IMAGE} AS packages-gpu
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements/runtime.txt /tmp/runtime.txt
+RUN python3 -m venv /opt/vodmill \
+    && /opt/vodmill/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r /tmp/runtime.txt
+
+# ---- what all processes share ----------------------------------------------------------------------------------
+
+FROM ${DEBIAN_IMAGE} AS vodmill
+# ffprobe, and an ffmpeg for old GPU drivers; the ffmpeg that encodes is one of the Python packages. tini reaps what a
+# killed process leaves.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 ffmpeg tini ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vodmill \
+    && install -d -o vodmill -g vodmill -m 0700 /var/lib/vodmill
+COPY --from=packages /opt/vodmill /opt/vodmill
+COPY . /srv/vodmill
+WORKDIR /srv/vodmill
+ENV PATH=/opt/vodmill/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TRANSCODER_SCRATCH_PATH=/var/lib/vodmill
+VOLUME /var/lib/vodmill
+USER 10001:10001
+ENTRYPOINT ["/usr/bin/tini", "--"]
+
+FROM vodmill AS api
+EXPOSE 8000
+CMD ["python", "-m", "uvicorn", "transcoder_site.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
+     "--no-access-log", "--timeout-graceful-shutdown", "25"]
+
+FROM vodmill AS worker-cpu
+ENV TRANSCODER_WORKER_QUEUE=cpu
+CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle", \
+     "--loglevel", "INFO"]
+
+# ---- the GPU worker --------------------------------------------------------------------------------------------
+
+# The driver's libraries come from the host, by the NVIDIA container toolkit; `video` is what brings NVENC and NVDEC.
+FROM ${CUDA_IMAGE} AS worker-gpu
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 ffmpeg tini ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vodmill \
+    && install -d -o vodmill -g vodmill -m 0700 /var/lib/vodmill
+COPY --from=packages-gpu /opt/vodmill /opt/vodmill
+COPY . /srv/vodmill
+WORKDIR /srv/vodmill
+ENV PATH=/opt/vodmill/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,video,utility \
+    TRANSCODER_SCRATCH_PATH=/var/lib/vodmill \
+    TRANSCODER_WORKER_QUEUE=gpu
+VOLUME /var/lib/vodmill
+USER 10001:10001
+ENTRYPOINT ["/usr/bin/tini", "--"]
+CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle", \
+     "--loglevel", "INFO"]

@@ -1,0 +1,163 @@
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from access.authentication import owner_of
+from access.idempotency import idempotent
+from access.scopes import Scope
+from api.pagination import CursorPages
+from api.problems import Problem, not_found
+from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from events.deliveries import delivery_repeat
+from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from events.representations import DeliveryDocument, WebhookDocument, WebhookSecretDocument
+from events.requests import WebhookChange, WebhookRequest
+from events.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
+
+_LAST_SEEN = [
+    OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen."),
+    OpenApiParameter("last_event_id", str, description="The same, for clients that cannot send headers."),
+    OpenApiParameter("types", str, description="Types of events, separated by commas; otherwise all."),
+]
+_STREAM = {(200, "text/event-stream"): OpenApiTypes.STR, 204: OpenApiResponse(description="It is over and was seen.")}
+
+
+class EventStreamApi(APIView):
+    """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
+
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
+        """Follow everything that happens from now on, or after the last event seen."""
+        raise _not_served()
+
+
+class JobEventStreamApi(APIView):
+    """As `EventStreamApi`, for one job."""
+
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
+    def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
+        """Follow a job from its beginning, or after the last event seen, to its end."""
+        raise _not_served()
+
+
+def _not_served() -> Problem:
+    return Problem(status=501, code="not_served", detail="Event streams need the ASGI application of this site.")
+
+
+class WebhookListApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
+
+    @extend_schema(operation_id="webhook_list", parameters=PAGE_PARAMETERS, responses=page_of(WebhookDocument))
+    def get(self, request: Request) -> Response:
+        """List webhook endpoints, newest first."""
+        pages = CursorPages()
+        page = pages.paginate_queryset(_endpoints(request), request, view=self)
+        return pages.get_paginated_response(WebhookDocument(page or [], many=True).data)
+
+    @extend_schema(
+        operation_id="webhook_create",
+        parameters=[IDEMPOTENCY_KEY],
+        request=WebhookRequest,
+        responses={201: WebhookSecretDocument},
+    )
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        """Have events delivered to an address. Only this answer shows the secret that signs them."""
+        asked = WebhookRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        endpoint = endpoint_create(owner=owner_of(request), **asked.validated_data)
+        endpoint.refresh_from_db()
+        address = reverse("webhook-detail", args=[endpoint.id])
+        return Response(WebhookSecretDocument(endpoint).data, 201, headers={"Location": address})
+
+
+class WebhookDetailApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN, "PATCH": Scope.ADMIN, "DELETE": Scope.ADMIN}
+
+    @extend_schema(operation_id="webhook_detail", responses=WebhookDocument)
+    def get(self, request: Request, webhook_id: UUID) -> Response:
+        """Show one endpoint."""
+        return Response(WebhookDocument(_endpoint(request, webhook_id)).data)
+
+    @extend_schema(operation_id="webhook_update", request=WebhookChange, responses=WebhookDocument)
+    def patch(self, request: Request, webhook_id: UUID) -> Response:
+        """Change an endpoint. Enabled again, it gets what was not delivered meanwhile."""
+        asked = WebhookChange(data=request.data, partial=True)
+        asked.is_valid(raise_exception=True)
+        endpoint_update(endpoint=_endpoint(request, webhook_id), **asked.validated_data)
+        return Response(WebhookDocument(_endpoint(request, webhook_id)).data)
+
+    @extend_schema(operation_id="webhook_delete", responses={204: None})
+    def delete(self, request: Request, webhook_id: UUID) -> Response:
+        """Forget an endpoint with all its deliveries."""
+        endpoint_delete(endpoint=_endpoint(request, webhook_id))
+        return Response(status=204)
+
+
+class WebhookRotateApi(APIView):
+    scopes: ClassVar = {"POST": Scope.ADMIN}
+
+    @extend_schema(
+        operation_id="webhook_rotate_secret",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses=WebhookSecretDocument,
+    )
+    @idempotent()
+    def post(self, request: Request, webhook_id: UUID) -> Response:
+        """Make a new secret. For a day deliveries are signed with both."""
+        endpoint_rotate_secret(endpoint=_endpoint(request, webhook_id))
+        return Response(WebhookSecretDocument(_endpoint(request, webhook_id)).data)
+
+
+class DeliveryListApi(APIView):
+    scopes: ClassVar = {"GET": Scope.ADMIN}
+
+    @extend_schema(operation_id="delivery_list", parameters=PAGE_PARAMETERS, responses=page_of(DeliveryDocument))
+    def get(self, request: Request, webhook_id: UUID) -> Response:
+        """List what was sent to an endpoint, newest first, with every attempt."""
+        pages = CursorPages()
+        deliveries = _deliveries(_endpoint(request, webhook_id))
+        page = pages.paginate_queryset(deliveries, request, view=self)
+        return pages.get_paginated_response(DeliveryDocument(page or [], many=True).data)
+
+
+class DeliveryRepeatApi(APIView):
+    scopes: ClassVar = {"POST": Scope.ADMIN}
+
+    @extend_schema(operation_id="delivery_redeliver", request=None, responses={202: DeliveryDocument})
+    def post(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:
+        """Send an event once more, under the same id; one that is still on its way goes on as it is."""
+        deliveries = _deliveries(_endpoint(request, webhook_id))
+        delivery = deliveries.filter(id=delivery_id).first()
+        if delivery is None:
+            raise not_found("delivery")
+        delivery_repeat(delivery=delivery)
+        return Response(DeliveryDocument(deliveries.get(id=delivery_id)).data, 202)
+
+
+def _endpoints(request: Request) -> QuerySet[WebhookEndpoint]:
+    return WebhookEndpoint.objects.filter(owner=owner_of(request))
+
+
+def _endpoint(request: Request, webhook_id: UUID) -> WebhookEndpoint:
+    found = _endpoints(request).filter(id=webhook_id).first()
+    if found is None:
+        raise not_found("webhook")
+    return found
+
+
+def _deliveries(endpoint: WebhookEndpoint) -> QuerySet[Delivery, Any]:
+    log = Prefetch("log", queryset=DeliveryAttempt.objects.order_by("id"))
+    return Delivery.objects.filter(endpoint=endpoint).select_related("event").prefetch_related(log)

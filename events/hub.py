@@ -1,0 +1,204 @@
+"""Following the log: one reader per process hands every new event to all streams that want it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from events.log import CHANNEL, COLUMNS, SETTLED, LoggedEvent, Position, event_read
+
+log = logging.getLogger(__name__)
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Connect = Callable[[], Awaitable[Connection]]
+
+_BATCH = 500
+_LOOK_SECONDS = 1.0
+"""How often the log is read without being told: an event can wait for an older transaction that ends silently."""
+_PAUSE_SECONDS = 1.0
+_QUEUE = 1000
+"""Events that a client may be behind; a slower one is sent away, and goes on later where it was."""
+
+_AFTER = f"""
+SELECT {COLUMNS} FROM events_event
+WHERE (transaction, id) > (%(transaction)s, %(event)s) AND transaction < {SETTLED}
+ORDER BY transaction, id LIMIT {_BATCH}
+"""  # noqa: S608 - put together from constants
+
+_BACKLOG = f"""
+SELECT {COLUMNS} FROM events_event
+WHERE owner_id = %(owner)s AND (%(job)s::uuid IS NULL OR job_id = %(job)s::uuid)
+  AND (transaction, id) > (%(transaction)s, %(event)s) AND (transaction, id) <= (%(until_transaction)s, %(until_event)s)
+ORDER BY transaction, id LIMIT {_BATCH}
+"""  # noqa: S608 - put together from constants
+
+_LAST = f"SELECT {COLUMNS} FROM events_event WHERE owner_id = %(owner)s AND job_id = %(job)s ORDER BY seq DESC LIMIT 1"  # noqa: S608 - put together from constants
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events a stream is about: an owner's, or those of one of his jobs; `types` narrows that down, if given."""
+
+    owner_id: UUID
+    job_id: UUID | None = None
+    types: frozenset[str] = frozenset()
+
+    def __contains__(self, event: LoggedEvent) -> bool:
+        mine = event.owner_id == self.owner_id and self.job_id in (None, event.job_id)
+        return mine and (not self.types or event.type in self.types)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event as the bytes that every stream sends alike, rendered once."""
+
+    event: LoggedEvent
+    rendered: bytes
+
+    @classmethod
+    def of(cls, event: LoggedEvent) -> "Message":
+        document = json.dumps(event.document(), separators=(",", ":"))
+        return cls(event, f"id: {event.position}\nevent: {event.type}\ndata: {document}\n\n".encode())
+
+
+class Subscription:
+    """A stream's place at the hub. `since`: everything after this arrives here, what is before it is backlog."""
+
+    def __init__(self, wanted: Wanted, since: Position) -> None:
+        self.wanted = wanted
+        self.since = since
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(_QUEUE)
+        self._behind = False
+
+    def offer(self, message: Message) -> None:
+        """Hand on an event. A stream that is too far behind gets no more; its end is told by `next`."""
+        if self._behind or message.event not in self.wanted:
+            return
+        try:
+            self._queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self._behind = True
+
+    async def next(self, seconds: float) -> Message | None:
+        """The next event, or None when there was none for so long. Raises FellBehind once all that fitted was given."""
+        if self._behind and self._queue.empty():
+            raise FellBehind
+        try:
+            async with asyncio.timeout(seconds):  # below Python 3.12 wait_for can swallow that its task is cancelled
+                return await self._queue.get()
+        except TimeoutError:
+            return None
+
+
+class FellBehind(Exception):
+    """A client reads more slowly than events happen."""
+
+
+class EventHub:
+    """Begins to follow the log with the first subscription, and goes on through restarts of the database."""
+
+    def __init__(self, connect: Connect, *, readers: int = 4) -> None:
+        self._connect = connect
+        self._readers = asyncio.Semaphore(readers)
+        self._subscriptions: set[Subscription] = set()
+        self._position: Position | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._positioned = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    @asynccontextmanager
+    async def subscribe(self, wanted: Wanted) -> AsyncIterator[Subscription]:
+        """Have new events of a kind handed on, from one exact place in the log on."""
+        if self._following is None:
+            self._following = asyncio.create_task(self._follow())
+        await self._positioned.wait()
+        subscription = Subscription(wanted, self._place())
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    async def backlog(self, wanted: Wanted, after: Position, until: Position) -> AsyncIterator[Message]:
+        """What happened after one place in the log and up to another, page by page."""
+        while after < until:
+            page = await self._page(wanted, after, until)
+            for event in page:
+                if event in wanted:
+                    yield Message.of(event)
+            if len(page) < _BATCH:
+                return
+            after = page[-1].position
+
+    async def last_of_job(self, wanted: Wanted) -> LoggedEvent | None:
+        """The newest event of an owner's job, also one that may not be told yet. None: there is no such job."""
+        async with self._readers, await self._connect() as session:
+            cursor = await session.execute(_LAST, {"owner": wanted.owner_id, "job": wanted.job_id})
+            row = await cursor.fetchone()
+            return event_read(row) if row else None
+
+    async def close(self) -> None:
+        """Stop following; open streams get nothing more."""
+        if self._following:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+            self._following = None
+
+    def _place(self) -> Position:
+        if self._position is None:
+            raise RuntimeError("the log is not followed yet")
+        return self._position
+
+    async def _page(self, wanted: Wanted, after: Position, until: Position) -> list[LoggedEvent]:
+        """Few read at a time, however many clients come back at once after a restart."""
+        values = {
+            "owner": wanted.owner_id,
+            "job": wanted.job_id,
+            "transaction": after.transaction,
+            "event": after.event_id,
+            "until_transaction": until.transaction,
+            "until_event": until.event_id,
+        }
+        async with self._readers, await self._connect() as session:
+            cursor = await session.execute(_BACKLOG, values)
+            return [event_read(row) for row in await cursor.fetchall()]
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with await self._connect() as session:
+                    await session.execute(f"LISTEN {CHANNEL}")
+                    await self._read_on(session)
+            except psycopg.Error as error:
+                log.warning("events wait for the database: %s", error, extra={"event": "event_hub_waits"})
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _read_on(self, session: Connection) -> None:
+        if self._position is None:
+            cursor = await session.execute(f"SELECT {SETTLED}")
+            row = await cursor.fetchone()
+            self._position = Position(int(row[0]) if row else 0, 0)
+            self._positioned.set()
+        while True:
+            while await self._read(session, self._place()) == _BATCH:
+                pass
+            async for _ in session.notifies(timeout=_LOOK_SECONDS, stop_after=1):
+                pass
+
+    async def _read(self, session: Connection, after: Position) -> int:
+        cursor = await session.execute(_AFTER, {"transaction": after.transaction, "event": after.event_id})
+        rows = await cursor.fetchall()
+        for row in rows:
+            message = Message.of(event_read(row))
+            self._position = message.event.position
+            for subscription in self._subscriptions:
+                subscription.offer(message)
+        return len(rows)

@@ -1,0 +1,136 @@
+"""Writing and reading the log of events, in an order in which nothing can appear behind a reader's back.
+
+The order is (transaction, id). A reader takes what lies before the oldest transaction that is still open: everything
+that may yet be committed comes after that.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+from uuid import UUID
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from events.models import Event
+
+CHANNEL = "vodmill_events"
+"""Where PostgreSQL tells, at commit, that there is something new in the log."""
+
+SETTLED = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+"""SQL: the first transaction that may still add to the log."""
+
+_CURSOR = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
+_LARGEST = 2**63 - 1
+
+_APPEND_TO_VIDEO = """
+INSERT INTO events_event (owner_id, video_id, type, data) VALUES (%(owner)s, %(video)s, %(type)s, %(data)s::jsonb)
+"""
+
+_REBASE_EVENTS = "UPDATE events_event SET transaction = 0 WHERE transaction > pg_current_xact_id()::text::bigint"
+_REBASE_MARK = f"""
+UPDATE events_fanout SET transaction = {SETTLED}, event_id = 0 WHERE transaction > pg_current_xact_id()::text::bigint
+"""  # noqa: S608 - put together from constants
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the log: everything up to it has been seen."""
+
+    transaction: int
+    event_id: int
+
+    def __str__(self) -> str:
+        return f"{self.transaction}-{self.event_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote. Raises ValueError for anything else."""
+        found = _CURSOR.fullmatch(text)
+        numbers = [int(group) for group in found.groups()] if found else []
+        if not numbers or max(numbers) > _LARGEST:
+            raise ValueError(f"{text[:50]!r} is not the id of an event")
+        return cls(*numbers)
+
+
+BEGINNING = Position(0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An event as the outside gets to see it."""
+
+    position: Position
+    uid: UUID
+    owner_id: UUID
+    video_id: UUID
+    job_id: UUID | None
+    seq: int | None
+    type: str
+    data: Mapping[str, Any]
+    created_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """The event as JSON-ready values, the same in streams and webhooks."""
+        about = {"video_id": str(self.video_id)} | (
+            {"job_id": str(self.job_id), "seq": self.seq} if self.job_id else {}
+        )
+        return {
+            "id": str(self.uid),
+            "type": self.type,
+            "timestamp": self.created_at.isoformat(),
+            "data": about | dict(self.data),
+        }
+
+
+COLUMNS = "transaction, id, uid, owner_id, video_id, job_id, seq, type, data::text, created_at"
+"""What `event_read` reads, in order."""
+
+
+def event_read(row: Sequence[Any]) -> LoggedEvent:
+    """An event from a row of `COLUMNS`."""
+    transaction, number, uid, owner_id, video_id, job_id, seq, kind, data, created_at = row
+    return LoggedEvent(
+        position=Position(transaction, number),
+        uid=uid,
+        owner_id=owner_id,
+        video_id=video_id,
+        job_id=job_id,
+        seq=seq,
+        type=kind,
+        data=json.loads(data),
+        created_at=created_at,
+    )
+
+
+def video_event_append(*, owner_id: UUID, video_id: UUID, type: str, data: Mapping[str, object] | None = None) -> None:  # noqa: A002 - its column
+    """Record what happened to a video; readers are woken when the current transaction commits."""
+    values: dict[str, str | UUID] = {
+        "owner": owner_id,
+        "video": video_id,
+        "type": type,
+        "data": json.dumps(data or {}),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND_TO_VIDEO, values)
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+def log_rebase() -> None:
+    """Put what was written in another life of the database, before it was restored elsewhere, at the log's beginning.
+
+    Transactions are counted per server, and a new server begins to count anew.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_REBASE_EVENTS)
+        cursor.execute(_REBASE_MARK)
+
+
+def events_expire(*, older_than_days: int) -> int:
+    """Forget what happened so long ago, and its deliveries. Returns how many events."""
+    return (
+        Event.objects.filter(created_at__lt=Now() - timedelta(days=older_than_days)).delete()[1].get("events.Event", 0)
+    )

@@ -1,0 +1,60 @@
+"""What clients get to see of webhooks."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from events.models import DeliveryState, EndpointState
+from events.types import EVENT_TYPES
+
+ENDPOINT_STATES = [state.value for state in EndpointState]
+DELIVERY_STATES = [state.value for state in DeliveryState]
+
+
+class WebhookDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    description = serializers.CharField()
+    types = serializers.ListField(child=serializers.CharField(), help_text="Empty: everything but job.progress.")
+    state = serializers.ChoiceField(ENDPOINT_STATES)
+    disabled_reason = serializers.CharField()
+    old_secret_expires_at = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField(allow_null=True, help_text="When something was last accepted.")
+    created_at = serializers.DateTimeField()
+
+
+class WebhookSecretDocument(WebhookDocument):
+    """The only answers that show the secret: when it is made."""
+
+    secret = serializers.CharField(help_text="Keep it: it is not shown again.")
+
+
+class AttemptDocument(serializers.Serializer[Any]):
+    created_at = serializers.DateTimeField()
+    status = serializers.IntegerField(allow_null=True, help_text="HTTP status, if there was an answer.")
+    error = serializers.CharField(help_text="Why there was none.")
+    response = serializers.CharField(help_text="How the answer's body begins.")
+    milliseconds = serializers.IntegerField()
+
+
+class DeliveryDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    webhook_id = serializers.SerializerMethodField(help_text="As in the header of that name.")
+    event_type = serializers.ChoiceField(list(EVENT_TYPES), source="event.type")
+    video_id = serializers.UUIDField(source="event.video_id")
+    job_id = serializers.UUIDField(source="event.job_id", allow_null=True)
+    state = serializers.ChoiceField(DELIVERY_STATES)
+    next_attempt_at = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    attempts = AttemptDocument(source="log", many=True, help_text="Oldest first.")
+
+    def get_webhook_id(self, delivery: Any) -> str:  # noqa: ANN401 - any object with these attributes
+        return f"msg_{delivery.event.uid.hex}"
+
+    @staticmethod
+    def _waits(delivery: Any) -> bool:  # noqa: ANN401 - any object with these attributes
+        return delivery.state in {DeliveryState.PENDING, DeliveryState.SENDING}
+
+    def get_next_attempt_at(self, delivery: Any) -> Any:  # noqa: ANN401 - any object with these attributes
+        return delivery.next_attempt_at.isoformat() if self._waits(delivery) else None

@@ -1,0 +1,24 @@
+"""Names of what can happen. They are part of the API and never change their meaning."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    VIDEO_UPLOADED = "video.uploaded"
+    VIDEO_READY = "video.ready"
+    VIDEO_REJECTED = "video.rejected"
+    JOB_QUEUED = "job.queued"
+    JOB_PLANNED = "job.planned"
+    JOB_STARTED = "job.started"
+    JOB_PLAYABLE = "job.playable"
+    JOB_PROGRESS = "job.progress"
+    JOB_REPRIORITIZED = "job.reprioritized"
+    JOB_RETRIED = "job.retried"
+    JOB_COMPLETED = "job.completed"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+
+
+EVENT_TYPES = tuple(kind.value for kind in EventType)
+JOB_ENDED = frozenset({EventType.JOB_COMPLETED.value, EventType.JOB_FAILED.value, EventType.JOB_CANCELLED.value})
+"""After these nothing happens to a job, unless somebody retries it."""

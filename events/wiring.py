@@ -1,0 +1,53 @@
+"""The only place of this package that reads settings."""
+
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+
+from access.callers import caller_in
+from access.scopes import Scope as AccessScope
+from api.asgi import App, Scope, in_thread
+from configuration import EventConfig
+from events.hub import Connection, EventHub
+from events.outbound import OutboundClient, Reach, networks_read
+from events.sender import WebhookSender
+from events.streams import EventStreams
+
+_PYTHON_SIDE = frozenset({"context", "cursor_factory", "prepare_threshold"})
+"""Connection parameters that Django adds for its own, synchronous, cursors."""
+
+
+def _config() -> EventConfig:
+    config: EventConfig = settings.TRANSCODER.events
+    return config
+
+
+def plain_http_allowed() -> bool:
+    """Whether webhooks may go to addresses without TLS, which only networks of the operator's own allow."""
+    return bool(_config().webhook_networks)
+
+
+def webhook_sender() -> WebhookSender:
+    """The sender of a dispatcher process."""
+    config = _config()
+    client = OutboundClient(Reach(networks_read(config.webhook_networks)), seconds=config.webhook_seconds)
+    return WebhookSender(client, threads=config.webhook_threads, seconds=config.webhook_seconds)
+
+
+async def connect() -> Connection:
+    """Open a database connection for the event loop."""
+    parameters = {key: value for key, value in connection.get_connection_params().items() if key not in _PYTHON_SIDE}
+    return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+
+
+def event_streams(app: App) -> EventStreams:
+    """Streams in front of an application."""
+    config = _config()
+    hub = EventHub(connect)
+    return EventStreams(app, hub, authorize=_owner, most=config.max_event_streams, seconds=config.event_stream_seconds)
+
+
+async def _owner(scope: Scope) -> UUID:
+    return (await in_thread(caller_in, scope, AccessScope.JOBS_READ)).owner.id

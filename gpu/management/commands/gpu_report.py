@@ -1,0 +1,20 @@
+import signal
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from gpu.wiring import reporter
+
+
+class Command(BaseCommand):
+    help = "Report this machine's GPUs as those of a worker node, until SIGTERM. GPU workers start it themselves."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("node", help="the worker node's name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: stop.set())
+        reporter(options["node"]).run(stop)

@@ -1,0 +1,122 @@
+"""Trial encodes with real ffmpegs on a machine without such devices: not available, and for the real reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from configuration import ExecutionConfig, LimitConfig
+from execution.ffmpeg import FfmpegRunner
+from gpu.devices import Device, DeviceKind
+from gpu.trials import Trials, encoders_for
+from transcoding.encoders import ENCODERS
+
+DEVICES = {
+    DeviceKind.NVIDIA: Device(index=0, uuid="GPU-0", name="Tesla T4", kind=DeviceKind.NVIDIA, driver="570.86"),
+    **{
+        kind: Device(index=0, uuid="PCI", name=kind.value, kind=kind, render_node="/dev/dri/renderD199")
+        for kind in (DeviceKind.AMD, DeviceKind.INTEL)
+    },
+}
+REASONS = {
+    "nvenc": ("Cannot load libcuda.so.1",),
+    "vaapi": ("No VA display found",),
+    "qsv": ("No VA display found", "Error creating a MFX session", "No device available"),
+    "amf": ("libamfrt64.so.1 failed to open",),
+}
+DEBIAN_LACKS = {"av1_nvenc", "av1_vaapi", "av1_qsv", "h264_amf", "hevc_amf", "av1_amf"}
+BINARIES = {"packaged": "", "Debian's": shutil.which("ffmpeg") or ""}
+ANSWERS = """case $3 in
+-version) echo ffmpeg version 1.2.3; exit;;
+-encoders) echo ' V....D h264_nvenc'; exit;;
+esac"""
+COMPLAINING = """cat >&2 <<END
+[h264_nvenc @ 0x5] OpenEncodeSessionEx failed: unsupported device (2): (no details)
+[h264_nvenc @ 0x5] No capable devices found
+[h264_nvenc @ 0x5] No capable devices found
+Conversion failed!
+END
+exit 255"""
+has_driver = pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has an NVIDIA driver")
+
+
+def trials(binary: str, *, seconds: float = 60) -> Trials:
+    return Trials(FfmpegRunner(ExecutionConfig(ffmpeg_path=binary), LimitConfig()), seconds=seconds)
+
+
+@pytest.fixture(params=BINARIES)
+def real(request: pytest.FixtureRequest) -> Trials:
+    return trials(BINARIES[request.param])
+
+
+def a_program(folder: Path, text: str) -> str:
+    """Something in the place of ffmpeg that behaves as drivers do."""
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/bash\n{ANSWERS}\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@has_driver
+@pytest.mark.parametrize("name", [encoder.ffmpeg_name for encoder in ENCODERS.values() if encoder.hardware])
+def test_without_a_driver_nothing_is_available_and_the_reason_says_so(real: Trials, name: str) -> None:
+    encoder = ENCODERS[name]
+    devices = [each for each in DEVICES.values() if encoder in encoders_for(each)]
+    assert devices
+    for device in devices:
+        outcome = real.attempt(encoder, device)
+        verdict = outcome.verdict
+        lacking = verdict.reason == "this ffmpeg was built without it"
+        debian = verdict.ffmpeg_version.startswith("5.")
+        assert (lacking and debian and name in DEBIAN_LACKS) or any(
+            words in verdict.reason for words in REASONS[encoder.family.value]
+        ), verdict
+        assert not verdict.available
+        assert not outcome.busy
+        assert verdict.driver == device.driver
+        assert verdict.ffmpeg_version.lstrip("n").startswith(("5.", "9."))
+
+
+def test_what_encodes_is_available(real: Trials) -> None:
+    """An encoder that every machine has goes the same way."""
+    outcome = real.attempt(ENCODERS["libx264"], DEVICES[DeviceKind.NVIDIA])
+    assert outcome.verdict.available
+    assert outcome.verdict.reason == ""
+
+
+def test_a_driver_that_does_not_answer_is_waited_for_so_long(tmp_path: Path) -> None:
+    device = DEVICES[DeviceKind.NVIDIA]
+    looks: list[int] = []
+    outcome = trials(a_program(tmp_path, "sleep 600"), seconds=0.5).attempt(
+        ENCODERS["h264_nvenc"], device, on_look=lambda: looks.append(1)
+    )
+    assert outcome.verdict.reason == "no answer within 0.5 s"
+    assert outcome.verdict.ffmpeg_version == "1.2.3"
+    assert looks
+
+
+@pytest.mark.parametrize(
+    ("program", "reason", "busy"),
+    [
+        (
+            "echo '[h264_nvenc @ 0x5] OpenEncodeSessionEx failed: out of memory (10): (no details)' >&2; exit 255",
+            "OpenEncodeSessionEx failed: out of memory (10): (no details)",
+            True,
+        ),
+        (
+            COMPLAINING,
+            "OpenEncodeSessionEx failed: unsupported device (2): (no details); No capable devices found",
+            False,
+        ),
+        ("exit 0", "it encoded nothing and did not say why", False),
+        ("kill -SEGV $$", "signal 11", False),
+    ],
+)
+def test_the_reason_is_what_was_complained_of_first(tmp_path: Path, program: str, reason: str, *, busy: bool) -> None:
+    device = DEVICES[DeviceKind.NVIDIA]
+    outcome = trials(a_program(tmp_path, program)).attempt(ENCODERS["h264_nvenc"], device)
+    assert not outcome.verdict.available
+    assert reason in outcome.verdict.reason
+    assert outcome.busy is busy

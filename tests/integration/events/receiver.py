@@ -1,0 +1,84 @@
+"""A receiver of webhooks that can misbehave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Receiver:
+    """What it got, and how it answers: a status per path."""
+
+    port: int = 0
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def bodies(self, path: str) -> list[bytes]:
+        return [body for at, _, body in self.requests if at == path]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    receiver: Receiver
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        receiver = self.server.receiver
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        receiver.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
+        misbehaviour = {"/hangs": self._hang, "/drips": self._drip, "/endless": self._endless}.get(self.path)
+        with suppress(OSError):
+            misbehaviour() if misbehaviour else self._answer(int(self.path.rpartition("/")[2]))
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", self.server.receiver.url("/status/200"))
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def _hang(self) -> None:
+        self.server.receiver.over.wait(60)
+
+    def _drip(self) -> None:
+        """A header, one byte at a time, for ever: no single read ever times out."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not self.server.receiver.over.wait(0.05):
+            self.wfile.write(b"a")
+
+    def _endless(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.receiver.over.is_set():
+            self.wfile.write(b"x" * 65536)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def a_receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.receiver = receiver
+    receiver.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

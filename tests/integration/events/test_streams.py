@@ -1,0 +1,305 @@
+"""Event streams: everything once and in order, from where the client was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+
+from api.asgi import Message, Receive, Scope, Send
+from events import hub as hub_module
+from events.hub import EventHub
+from events.log import video_event_append
+from events.streams import EventStreams
+from events.types import EventType
+from events.wiring import connect
+from jobs.events import event_append
+from jobs.models import Job
+from tests.rows import a_bare_job, a_video, an_owner
+
+SECONDS = 60.0
+
+
+class StreamClient:
+    """One client of a stream, speaking ASGI."""
+
+    def __init__(self, streams: EventStreams, path: str, *, query: str = "", last_seen: str = "") -> None:
+        headers = [(b"last-event-id", last_seen.encode())] if last_seen else []
+        self._scope: Scope = {
+            "type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": headers,
+        }  # fmt: skip
+        self._streams = streams
+        self._news = asyncio.Condition()
+        self._leave = asyncio.Event()
+        self._asked = False
+        self.status = 0
+        self.text = ""
+        self.ended = False
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        await self._streams(self._scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._leave.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        async with self._news:
+            self.status = message.get("status", self.status)
+            self.text += message.get("body", b"").decode()
+            self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            self._news.notify_all()
+
+    @property
+    def events(self) -> list[dict[str, str]]:
+        blocks = (block.split("\n") for block in self.text.split("\n\n"))
+        fields = (dict(line.split(": ", 1) for line in lines if ": " in line) for lines in blocks)
+        return [found for found in fields if "id" in found]
+
+    @property
+    def types(self) -> list[str]:
+        return [event["event"] for event in self.events]
+
+    async def until(self, true: Callable[[StreamClient], bool]) -> None:
+        async with self._news:
+            await asyncio.wait_for(self._news.wait_for(lambda: true(self)), SECONDS)
+
+    async def leave(self) -> None:
+        self._leave.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait_for(self._task, SECONDS)
+
+
+Test = Callable[[EventStreams, EventHub], Awaitable[None]]
+
+
+def _run(owner_id: UUID, test: Test, **named: Any) -> None:  # noqa: ANN401 - what a stream is made with
+    async def owner(_scope: Scope) -> UUID:
+        return owner_id
+
+    async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 299, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def main() -> None:
+        hub = EventHub(connect)
+        streams = EventStreams(elsewhere, hub, **{"authorize": owner, "most": 100, "seconds": SECONDS, **named})
+        try:
+            await test(streams, hub)
+        finally:
+            await hub.close()
+
+    asyncio.run(main())
+
+
+async def _happens(job: Job, *types: EventType) -> None:
+    def write() -> None:
+        for kind in types:
+            event_append(job_id=job.id, type=kind)
+        close_old_connections()
+
+    await sync_to_async(write)()
+
+
+def _numbers(client: StreamClient) -> list[int]:
+    return [json.loads(event["data"])["data"]["seq"] for event in client.events]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_is_told_from_its_beginning_to_its_end() -> None:
+    job = a_bare_job(a_video(an_owner("o")))
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await client.until(lambda c: len(c.events) == 1)
+        await _happens(job, EventType.JOB_STARTED, EventType.JOB_PLAYABLE)
+        await client.until(lambda c: len(c.events) == 3)
+        await _happens(job, EventType.JOB_COMPLETED)
+        await client.until(lambda c: c.ended)
+        assert client.types == ["job.queued", "job.started", "job.playable", "job.completed"]
+        assert _numbers(client) == [1, 2, 3, 4]
+        document = json.loads(client.events[-1]["data"])
+        assert document["data"] == {"video_id": str(job.video_id), "job_id": str(job.id), "seq": 4}
+
+    _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_client_that_comes_back_goes_on_where_it_was() -> None:
+    job = a_bare_job(a_video(an_owner("o")))
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        await _happens(job, EventType.JOB_QUEUED, EventType.JOB_STARTED)
+        first = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await first.until(lambda c: len(c.events) == 2)
+        await first.leave()
+        await _happens(job, EventType.JOB_PLAYABLE)
+        second = StreamClient(streams, f"/api/v1/jobs/{job.id}/events", last_seen=first.events[-1]["id"])
+        await second.until(lambda c: len(c.events) == 1)
+        await _happens(job, EventType.JOB_FAILED)
+        await second.until(lambda c: c.ended)
+        assert _numbers(first) + _numbers(second) == [1, 2, 3, 4]
+        third = StreamClient(streams, f"/api/v1/jobs/{job.id}/events", last_seen=second.events[-1]["id"])
+        await third.until(lambda c: c.ended)
+        assert third.status == 204  # there is nothing left to come back for
+
+    _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_owner_hears_of_everything_of_his_and_of_nothing_else() -> None:
+    owner, other = an_owner("o"), an_owner("p")
+    mine, theirs = a_bare_job(a_video(owner)), a_bare_job(a_video(other))
+
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        everything = StreamClient(streams, "/api/v1/events")
+        ends = StreamClient(streams, "/api/v1/events", query="types=job.completed,job.failed")
+        await everything.until(lambda c: c.status == 200 and len(hub) == 2)
+        await _happens(theirs, EventType.JOB_STARTED, EventType.JOB_COMPLETED)
+        await _happens(mine, EventType.JOB_STARTED, EventType.JOB_COMPLETED)
+        await sync_to_async(video_event_append)(owner_id=owner.id, video_id=uuid4(), type=EventType.VIDEO_READY)
+        await everything.until(lambda c: len(c.events) == 3)
+        assert everything.types == ["job.started", "job.completed", "video.ready"]
+        assert ends.types == ["job.completed"]
+        for client in (everything, ends):
+            await client.leave()
+        assert len(hub) == 0
+
+    _run(owner.id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients come and go while events happen; pages of the backlog are small."""
+    monkeypatch.setattr(hub_module, "_BACKLOG", hub_module._BACKLOG.replace("LIMIT 500", "LIMIT 3"))
+    monkeypatch.setattr(hub_module, "_BATCH", 3)
+    job = a_bare_job(a_video(an_owner("o")))
+
+    async def follow(streams: EventStreams, wanted: int) -> list[int]:
+        seen: list[int] = []
+        last = ""
+        while len(seen) < wanted:
+            client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events", last_seen=last)
+            target = min(5, wanted - len(seen))
+            await client.until(lambda c, target=target: len(c.events) >= target)  # type: ignore[misc]
+            await client.leave()
+            seen += _numbers(client)
+            last = client.events[-1]["id"]
+        return seen
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        followers = [asyncio.create_task(follow(streams, 61)) for _ in range(3)]
+        for _ in range(20):
+            await _happens(job, *[EventType.JOB_PROGRESS] * 3)
+        for seen in await asyncio.gather(*followers):
+            assert seen == list(range(1, 62))
+
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+    _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_stream_goes_on_after_the_database_was_away() -> None:
+    job = a_bare_job(a_video(an_owner("o")))
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await client.until(lambda c: len(c.events) == 1)
+        async with await connect() as session:
+            await session.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND query LIKE %s",
+                ["%FROM events_event%"],
+            )
+        await _happens(job, EventType.JOB_STARTED)
+        await client.until(lambda c: len(c.events) == 2)
+        assert _numbers(client) == [1, 2]
+        await client.leave()
+
+    _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_silence_is_filled_and_time_ends_a_stream() -> None:
+    job = a_bare_job(a_video(an_owner("o")))
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await client.until(lambda c: c.ended)
+        assert ": still here\n\n" in client.text
+        assert client.text.startswith("retry: ")
+
+    _run(job.owner_id, test, seconds=2.0, heartbeat_seconds=0.1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_streamed_is_a_problem() -> None:
+    owner = an_owner("o")
+    theirs = a_bare_job(a_video(an_owner("p")))
+    event_append(job_id=theirs.id, type=EventType.JOB_QUEUED)
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        async def status(path: str, **named: str) -> int:
+            client = StreamClient(streams, path, **named)
+            await client.until(lambda c: c.ended)
+            return client.status
+
+        assert await status(f"/api/v1/jobs/{theirs.id}/events") == 404
+        assert await status(f"/api/v1/jobs/{uuid4()}/events") == 404
+        assert await status("/api/v1/events", last_seen="yesterday") == 422
+        assert await status("/api/v1/events", query="types=job.exploded") == 422
+        assert await status("/api/v1/videos") == 299
+
+    _run(owner.id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_so_many_streams_are_open() -> None:
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        clients = [StreamClient(streams, "/api/v1/events") for _ in range(2)]
+        await clients[0].until(lambda _: len(hub) == 2)
+        third = StreamClient(streams, "/api/v1/events")
+        await third.until(lambda c: c.ended)
+        assert third.status == 503
+        await _all_leave(clients)
+
+    _run(an_owner("o").id, test, most=2)
+
+
+async def _all_leave(clients: Iterable[StreamClient]) -> None:
+    await asyncio.gather(*(client.leave() for client in clients))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_reads_too_slowly_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "_QUEUE", 5)
+    job = a_bare_job(a_video(an_owner("o")))
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await client.until(lambda c: len(c.events) == 1)
+        await client._news.acquire()  # it does not read any more
+        await _happens(job, *[EventType.JOB_PROGRESS] * 30)
+        await asyncio.sleep(2.5)
+        client._news.release()
+        await client.until(lambda c: c.ended)
+        seen = _numbers(client)
+        assert seen == list(range(1, len(seen) + 1))
+        assert 1 < len(seen) < 31
+
+    _run(job.owner_id, test)

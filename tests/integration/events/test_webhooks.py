@@ -1,0 +1,312 @@
+"""Webhooks from the event's row to a receiver that answers, hangs, redirects or is gone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+from django.test import Client
+from standardwebhooks.webhooks import Webhook
+
+from access.models import Owner
+from access.services import default_owner
+from events.deliveries import PER_ENDPOINT, Sending, deliveries_claim
+from events.fanout import events_fan_out
+from events.log import video_event_append
+from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
+from events.outbound import REFUSED, OutboundClient, Reach, networks_read
+from events.retrying import PAUSES
+from events.sender import WebhookSender, deliver
+from events.services import endpoint_create, endpoint_rotate_secret, endpoint_update
+from events.types import EventType
+from tests.integration.events.receiver import Receiver, a_receiver
+from tests.rows import a_job, a_video, an_owner
+
+LOOPBACK = Reach(networks_read(["127.0.0.0/8"]))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as receiver:
+        yield receiver
+
+
+def a_client(seconds: float = 20.0) -> OutboundClient:
+    return OutboundClient(LOOPBACK, seconds=seconds)
+
+
+def _happens(owner: Owner, type: EventType = EventType.VIDEO_READY, video_id: UUID | None = None) -> UUID:  # noqa: A002
+    video = video_id or uuid4()
+    video_event_append(owner_id=owner.id, video_id=video, type=type)
+    return video
+
+
+def _claim(limit: int = 10) -> list[Sending]:
+    events_fan_out()
+    return deliveries_claim(limit=limit, lease_seconds=60)
+
+
+def _send_all(client: OutboundClient | None = None) -> None:
+    for sending in _claim():
+        deliver(client or a_client(), sending)
+
+
+def _due_again() -> None:
+    Delivery.objects.filter(state=DeliveryState.PENDING).update(next_attempt_at=Now())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_gets_what_it_asked_for_signed(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/status/204"), types=["video.ready"])
+    events_fan_out()
+    video = _happens(owner)
+    _happens(owner, EventType.VIDEO_UPLOADED)
+    _happens(an_owner("another"))
+    _send_all()
+    ((_, headers, body),) = receiver.requests
+    document = Webhook(endpoint.secret).verify(body, headers)
+    assert document["type"] == "video.ready"
+    assert document["data"] == {"video_id": str(video)}
+    assert headers["webhook-id"] == f"msg_{UUID(document['id']).hex}"
+    assert Delivery.objects.get().state == DeliveryState.DELIVERED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_is_told_from_its_queue_to_its_end(receiver: Receiver) -> None:
+    video = a_video(an_owner("o"))
+    endpoint_create(owner=video.owner, url=receiver.url("/status/200"))
+    events_fan_out()
+    job = a_job(video)
+    _send_all()
+    told = [json.loads(body) for body in receiver.bodies("/status/200")]
+    assert sorted((event["data"]["seq"], event["type"]) for event in told) == [(1, "job.queued"), (2, "job.planned")]
+    assert {event["data"]["job_id"] for event in told} == {str(job.id)}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_what_is_not_accepted_is_tried_again_under_the_same_id(receiver: Receiver, status: int) -> None:
+    owner = an_owner("o")
+    endpoint_create(owner=owner, url=receiver.url(f"/status/{status}"))
+    events_fan_out()
+    _happens(owner)
+    for _ in range(3):
+        _send_all()
+        _due_again()
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.requests}) == 1
+    assert {path for path, _, _ in receiver.requests} == {f"/status/{status}"}  # a redirect is not followed
+    assert list(DeliveryAttempt.objects.order_by("id").values_list("number", "status")) == [
+        (1, status), (2, status), (3, status),
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pauses_grow() -> None:
+    owner = an_owner("o")
+    endpoint_create(owner=owner, url="http://127.0.0.1:9/refused")
+    events_fan_out()
+    _happens(owner)
+    _send_all()
+    waits = Delivery.objects.annotate(wait=F("next_attempt_at") - Now()).get().wait
+    assert timedelta(0) < waits <= timedelta(seconds=PAUSES[0])
+    Delivery.objects.update(attempts=4, next_attempt_at=Now())
+    _send_all()
+    waits = Delivery.objects.annotate(wait=F("next_attempt_at") - Now()).get().wait
+    assert timedelta(seconds=0.7 * PAUSES[4]) < waits <= timedelta(seconds=PAUSES[4])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_says_gone_is_disabled_at_once(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/status/410"))
+    events_fan_out()
+    _happens(owner)
+    _send_all()
+    endpoint.refresh_from_db()
+    assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, "the receiver answered 410 Gone")
+    assert Delivery.objects.get().state == DeliveryState.FAILED
+    _happens(owner)
+    assert _claim() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_day_of_failures_disables_and_enabling_again_brings_what_waited(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/status/500"))
+    events_fan_out()
+    _happens(owner)
+    second = _happens(owner, EventType.VIDEO_UPLOADED)
+    events_fan_out()
+    Delivery.objects.filter(event__type="video.ready").update(attempts=len(PAUSES))
+    Delivery.objects.filter(event__type="video.uploaded").update(next_attempt_at=Now() + timedelta(hours=1))
+    _send_all()
+    endpoint.refresh_from_db()
+    assert (endpoint.state, endpoint.disabled_reason) == (EndpointState.DISABLED, "nothing was accepted for a day")
+    endpoint_update(endpoint=endpoint, url=receiver.url("/status/200"), state=EndpointState.ENABLED)
+    _due_again()
+    _send_all()
+    (body,) = receiver.bodies("/status/200")
+    assert json.loads(body)["data"]["video_id"] == str(second)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_lost_delivery_among_good_ones_disables_nothing(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/status/500"))
+    events_fan_out()
+    _happens(owner)
+    events_fan_out()
+    Delivery.objects.update(attempts=len(PAUSES))
+    WebhookEndpoint.objects.update(delivered_at=Now() + timedelta(seconds=1))
+    _send_all()
+    endpoint.refresh_from_db()
+    assert endpoint.state == EndpointState.ENABLED
+    assert Delivery.objects.get().state == DeliveryState.FAILED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("path", "accepted"), [("/hangs", False), ("/drips", False), ("/endless", True)])
+def test_slow_and_endless_answers_are_cut_off(receiver: Receiver, path: str, *, accepted: bool) -> None:
+    owner = an_owner("o")
+    endpoint_create(owner=owner, url=receiver.url(path))
+    events_fan_out()
+    _happens(owner)
+    begun = time.monotonic()
+    _send_all(a_client(seconds=1.5))
+    assert time.monotonic() - begun < 30
+    attempt = DeliveryAttempt.objects.get()
+    assert (attempt.status == 200) == accepted
+    assert attempt.error == ("" if accepted else "no answer within 1.5 s")
+    assert len(attempt.response) <= 4096
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "localhost", "[::ffff:7f00:1]", "2130706433"])
+def test_our_own_network_is_never_asked(receiver: Receiver, host: str) -> None:
+    answer = OutboundClient(Reach(), seconds=5).post(f"https://{host}:{receiver.port}/status/200", b"{}", {})
+    assert (answer.status, answer.error) == (None, REFUSED)
+    assert receiver.requests == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_hangs_leaves_senders_for_others(receiver: Receiver) -> None:
+    hanging, quick = an_owner("hanging"), an_owner("quick")
+    endpoint_create(owner=hanging, url=receiver.url("/hangs"))
+    endpoint_create(owner=quick, url=receiver.url("/status/200"))
+    events_fan_out()
+    for _ in range(20):
+        _happens(hanging)
+    _happens(quick)
+    sender = WebhookSender(a_client(), threads=PER_ENDPOINT + 1, seconds=20)
+    for _ in range(3):
+        sender.look()
+    _wait_for(lambda: bool(receiver.bodies("/status/200")))
+    assert len(receiver.bodies("/hangs")) <= PER_ENDPOINT
+    receiver.over.set()
+    _wait_for(lambda: not Delivery.objects.filter(state=DeliveryState.SENDING).exists())
+    sender.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_that_died_is_followed_by_another_and_overruled(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint_create(owner=owner, url=receiver.url("/status/200"))
+    events_fan_out()
+    _happens(owner)
+    (died,) = _claim()
+    assert _claim() == []
+    Delivery.objects.update(next_attempt_at=Now())
+    (follower,) = _claim()
+    assert follower.attempt == died.attempt + 1
+    deliver(a_client(), follower)
+    deliver(a_client(), died)  # it was not dead after all: what it says no longer counts
+    assert list(DeliveryAttempt.objects.values_list("number", flat=True)) == [2]
+    assert Delivery.objects.get().state == DeliveryState.DELIVERED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_both_secrets_sign_until_the_old_one_expires(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/status/200"))
+    events_fan_out()
+    new = endpoint_rotate_secret(endpoint=endpoint)
+    _happens(owner)
+    _send_all()
+    WebhookEndpoint.objects.update(old_secret_expires_at=Now())
+    _happens(owner)
+    _send_all()
+    (_, first, first_body), (_, second, second_body) = receiver.requests
+    for secret in (endpoint.secret, new):
+        Webhook(secret).verify(first_body, first)
+    Webhook(new).verify(second_body, second)
+    assert len(second["webhook-signature"].split()) == 1
+
+
+def _wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestApi:
+    def test_an_endpoint_lives_and_ends(self, client: Client) -> None:
+        made = client.post(
+            "/api/v1/webhooks",
+            {"url": "https://receiver.example/hook", "types": ["job.completed"]},
+            content_type="application/json",
+        )
+        assert made.status_code == 201
+        assert made.json()["secret"].startswith("whsec_")
+        address = made.headers["Location"]
+        assert "secret" not in client.get(address).json()
+        assert client.get("/api/v1/webhooks").json()["results"][0]["url"] == "https://receiver.example/hook"
+        changed = client.patch(address, {"state": "disabled"}, content_type="application/json").json()
+        assert (changed["state"], changed["disabled_reason"]) == ("disabled", "disabled by its owner")
+        rotated = client.post(f"{address}/rotate-secret").json()
+        assert rotated["secret"] != made.json()["secret"]
+        assert client.delete(address).status_code == 204
+        assert client.get(address).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, "url"),
+            ({"url": "ftp://a.example/"}, "url"),
+            ({"url": "http://a.example/"}, "url"),
+            ({"url": "https://user:pass@a.example/"}, "url"),
+            ({"url": "https://a.example:99999/"}, "url"),
+            ({"url": "https:///x"}, "url"),
+            ({"url": "https://a.example/ b"}, "url"),
+            ({"url": "https://a.example/", "types": ["job.exploded"]}, "types"),
+            ({"url": "https://a.example/" + "a" * 2000}, "url"),
+        ],
+    )
+    def test_a_bad_endpoint_is_refused_by_field(self, client: Client, body: dict[str, Any], field: str) -> None:
+        answer = client.post("/api/v1/webhooks", body, content_type="application/json")
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"].split(".")[0] == field
+
+    def test_deliveries_are_shown_and_repeated(self, client: Client, receiver: Receiver) -> None:
+        owner = default_owner()
+        endpoint = endpoint_create(owner=owner, url=receiver.url("/status/200"))
+        events_fan_out()
+        _happens(owner)
+        _send_all()
+        address = f"/api/v1/webhooks/{endpoint.id}/deliveries"
+        (shown,) = client.get(address).json()["results"]
+        assert (shown["state"], shown["event_type"], shown["next_attempt_at"]) == ("delivered", "video.ready", None)
+        assert [(attempt["status"], attempt["response"]) for attempt in shown["attempts"]] == [(200, "ok")]
+        assert client.post(f"{address}/{shown['id']}/redeliver").status_code == 202
+        _send_all()
+        first, second = (headers["webhook-id"] for _, headers, _ in receiver.requests)
+        assert first == second == shown["webhook_id"]

@@ -1,0 +1,129 @@
+"""The process that a GPU worker has beside it, with a driver of ours and real trial encodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from configuration import Config
+from gpu.machine import machine_id
+from gpu.models import DeviceReport
+from gpu.reporting import ReporterProcess
+from gpu.selectors import NodeDevice, devices_live
+from gpu.services import device_order_trials
+from tests.drivers.machine import FFMPEG, GpuMachine
+from tests.drivers.nvml import Card, Driver
+from workers.node import NodeKeeper
+
+CARDS = [Card(uuid=f"GPU-{number}", name="NVIDIA H200") for number in range(4)]
+ENCODERS = {"h264_nvenc", "hevc_nvenc", "av1_nvenc"}
+
+
+@pytest.fixture
+def machine(driver: Driver, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker's process has in its environment: this driver, and the database of this test."""
+    url = urlsplit(os.environ["TRANSCODER_DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
+    monkeypatch.setenv("TRANSCODER_DATABASE_URL", urlunsplit(url))
+    monkeypatch.setenv("TRANSCODER_NODE_HEARTBEAT_SECONDS", "0.2")
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "transcoder_site.settings")
+    for name, value in driver.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def reporter(machine: None) -> Iterator[ReporterProcess]:
+    reporter = ReporterProcess("n1")
+    yield reporter
+    reporter.close()
+
+
+def wait_for(condition: Callable[[list[NodeDevice]], bool]) -> list[NodeDevice]:
+    deadline = time.monotonic() + 60
+    while not condition(devices := devices_live(silence_seconds=60)):
+        assert time.monotonic() < deadline, devices
+        time.sleep(0.05)
+    return devices
+
+
+def everything_tried(devices: list[NodeDevice]) -> bool:
+    return len(devices) == len(CARDS) and all(set(each.verdicts) == set(each.breakers) == ENCODERS for each in devices)
+
+
+def looked_after(reporter: ReporterProcess) -> bool:
+    """Again and again, as with each heartbeat: what was killed may not be buried yet."""
+    reporter.look()
+    return True
+
+
+def pid_of(reporter: ReporterProcess) -> int:
+    process = reporter._companion._process
+    assert process is not None
+    return process.pid
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has an NVIDIA driver")
+def test_devices_are_reported_tried_lost_and_forgotten(driver: Driver, reporter: ReporterProcess) -> None:
+    driver.show(*CARDS)
+    reporter.look()
+    for number, each in enumerate(wait_for(everything_tried)):
+        assert (each.node, each.machine, each.device.uuid) == ("n1", machine_id(), f"GPU-{number}")
+        assert each.slots == 0
+        assert each.proven == frozenset()
+        for verdict in each.verdicts.values():
+            assert "Cannot load libcuda.so.1" in verdict.reason
+
+    driver.show(*CARDS[:3], Card(uuid="GPU-3", status="lost"))
+    wait_for(lambda devices: devices[-1].error == "GPU is lost" and not devices[-1].verdicts)
+
+    os.kill(pid_of(reporter), signal.SIGKILL)
+    driver.show(*CARDS[:2])
+    DeviceReport.objects.update(verdicts={})
+    wait_for(lambda devices: looked_after(reporter) and len(devices) == 2 and bool(devices[0].verdicts))
+
+    before = wait_for(lambda devices: all(len(each.breakers) == 3 for each in devices))[0].breakers
+    assert device_order_trials() == 2
+    wait_for(lambda devices: all(each.failures > before[name].failures for name, each in devices[0].breakers.items()))
+
+    driver.show(*CARDS[:1], Card(uuid="GPU-1", status="hang"))
+    reporter.close()
+    assert devices_live(silence_seconds=60) == []
+    assert not Path(f"/proc/{pid_of(reporter)}").exists()
+
+
+def test_what_encodes_is_available(
+    driver: Driver, reporter: ReporterProcess, monkeypatch: pytest.MonkeyPatch, servers: object, tmp_path: Path
+) -> None:
+    gpus = GpuMachine(tmp_path / "gpus", devices=1)
+    libraries = [driver.environment(), gpus.environ]
+    monkeypatch.setenv("LD_LIBRARY_PATH", ":".join(each["LD_LIBRARY_PATH"] for each in libraries))
+    monkeypatch.setenv("TRANSCODER_FFMPEG_PATH", FFMPEG)
+    driver.show(Card(uuid="GPU-0"))
+    reporter.look()
+    (device,) = wait_for(lambda devices: len(devices) == 1 and set(devices[0].verdicts) == ENCODERS)
+    assert device.proven == {"h264_nvenc"}
+    assert device.slots == 16
+    assert device.verdicts["av1_nvenc"].reason == "this ffmpeg was built without it"
+
+
+def test_a_gpu_worker_s_parent_has_its_devices_reported_until_it_ends(driver: Driver, machine: None) -> None:
+    driver.show(CARDS[0])
+    config: Config = settings.TRANSCODER
+    on_gpu = replace(config, worker=replace(config.worker, worker_queue="gpu"))
+    keeper = NodeKeeper(on_gpu, "n1")
+    keeper.start()
+    try:
+        wait_for(lambda devices: [(each.node, each.device.uuid) for each in devices] == [("n1", "GPU-0")])
+    finally:
+        keeper.close()
+    assert devices_live(silence_seconds=60) == []
+    assert NodeKeeper(config, "n2")._reporter is None
+    assert NodeKeeper(replace(on_gpu, gpu=replace(config.gpu, enablegpu=False)), "n3")._reporter is None

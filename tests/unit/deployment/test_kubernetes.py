@@ -1,0 +1,132 @@
+"""The Kubernetes manifests: what their schemas cannot say."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from embedded.home import REPOSITORY
+from tests.unit.deployment.reading import SETTINGS, Manifest, manifests, stages
+
+K8S = REPOSITORY / "k8s"
+EVERY = list(manifests())
+DEPLOYMENTS = {each["metadata"]["name"]: each for each in EVERY if each["kind"] == "Deployment"}
+WORKERS = ["worker-cpu", "worker-gpu"]
+
+
+def of_kind(kind: str) -> dict[str, Manifest]:
+    return {each["metadata"]["name"]: each for each in EVERY if each["kind"] == kind}
+
+
+def pods() -> dict[str, Any]:
+    return {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]
+        for each in EVERY
+        if each["kind"] in {"Deployment", "Job"}
+    }
+
+
+def container(name: str) -> Any:  # noqa: ANN401 - a manifest
+    return pods()[name]["containers"][0]
+
+
+@pytest.mark.parametrize("folder", ["base", "overlays/gpu"])
+def test_a_kustomization_names_every_file_beside_it_and_only_files_that_exist(folder: str) -> None:
+    kustomization = yaml.safe_load((K8S / folder / "kustomization.yaml").read_text())
+    named = set(kustomization["resources"])
+    assert all((K8S / folder / name).exists() for name in named)
+    assert named >= {path.name for path in (K8S / folder).glob("*.yaml")} - {"kustomization.yaml"}
+    assert "patches" not in kustomization  # then each file checked by itself is all of it
+    images = {image["name"] for image in kustomization["images"]}
+    assert images == {pod["containers"][0]["image"] for pod in pods().values()} & images
+    assert images <= {f"vodmill/{target}" for target in stages()}
+
+
+def test_everything_that_runs_has_an_image_that_is_built() -> None:
+    for pod in pods().values():
+        for each in [*pod.get("initContainers", []), *pod["containers"]]:
+            assert each["image"].removeprefix("vodmill/") in stages()
+
+
+@pytest.mark.parametrize("name", sorted(pods()))
+def test_a_pod_is_nobody_important(name: str) -> None:
+    pod = pods()[name]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    for each in [*pod.get("initContainers", []), *pod["containers"]]:
+        context = each["securityContext"]
+        assert context["readOnlyRootFilesystem"]
+        assert not context["allowPrivilegeEscalation"]
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert {"requests", "limits"} <= set(each["resources"])
+
+
+def test_settings_are_ones_and_none_is_secret() -> None:
+    lines = (K8S / "base" / "settings.env").read_text().splitlines()
+    names = {line.partition("=")[0] for line in lines}
+    written = {variable["name"] for pod in pods().values() for variable in pod["containers"][0].get("env", [])}
+    assert names | written <= SETTINGS | {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
+    assert not any(name.endswith(("_KEY", "_TOKEN", "DATABASE_URL", "BROKER_URL", "CACHE_URL")) for name in names)
+
+
+def test_probes_prove_that_work_is_consumed() -> None:
+    for name in WORKERS:
+        assert container(name)["livenessProbe"]["exec"]["command"] == ["python", "manage.py", "worker_alive"]
+    assert container("dispatcher")["livenessProbe"]["exec"]["command"][-1] == "dispatcher_alive"
+    assert container("api")["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container("api")["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+@pytest.mark.parametrize("deployment", sorted(DEPLOYMENTS))
+def test_new_code_waits_for_its_tables(deployment: str) -> None:
+    (waiting,) = pods()[deployment]["initContainers"]
+    assert "migrate --check" in waiting["command"][-1]
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_that_is_ended_has_time_to_finish_or_hand_back(name: str) -> None:
+    lines = (K8S / "base" / "settings.env").read_text().splitlines()
+    grace = float(dict(line.split("=", 1) for line in lines)["TRANSCODER_DRAIN_GRACE_SECONDS"])
+    assert pods()[name]["terminationGracePeriodSeconds"] >= grace + 15
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_workers_are_scaled_by_what_waits_and_runs(name: str) -> None:
+    scaled = of_kind("ScaledObject")[name]["spec"]
+    assert scaled["scaleTargetRef"] == {"name": name}
+    assert "replicas" not in DEPLOYMENTS[name]["spec"]  # two would fight over it
+    (trigger,) = scaled["triggers"]
+    slots = {variable["name"]: variable.get("value") for variable in container(name)["env"]}["TRANSCODER_WORKER_SLOTS"]
+    assert (trigger["type"], trigger["metadata"]["targetQueryValue"]) == ("postgresql", slots)
+    authentication = of_kind("TriggerAuthentication")[trigger["authenticationRef"]["name"]]["spec"]
+    assert authentication["secretTargetRef"] == [
+        {"parameter": "connection", "name": "vodmill", "key": "TRANSCODER_DATABASE_URL"}
+    ]
+
+
+def test_gpu_workers_go_where_gpus_are() -> None:
+    pod = pods()["worker-gpu"]
+    assert container("worker-gpu")["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert of_kind("ScaledObject")["worker-gpu"]["spec"]["minReplicaCount"] >= 1
+
+
+def test_each_deployment_survives_the_draining_of_a_machine() -> None:
+    budgets = {
+        each["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]: each
+        for each in EVERY
+        if each["kind"] == "PodDisruptionBudget"
+    }
+    assert set(budgets) == set(DEPLOYMENTS)
+
+
+def test_nothing_is_reached_that_no_policy_names() -> None:
+    policies = of_kind("NetworkPolicy")
+    assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert [each["port"] for rule in policies["servers"]["spec"]["egress"] for each in rule["ports"]] == [
+        5432,
+        6379,
+        443,
+    ]

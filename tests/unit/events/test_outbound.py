@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from events.outbound import REFUSED, AddressRefused, Reach, is_public, networks_read
+
+OURS = [
+    "127.0.0.1", "127.1.2.3", "0.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+    "192.0.0.8", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1",
+    "::ffff:7f00:1", "::ffff:169.254.169.254", "fe80::1", "fc00::1", "fd12::1", "ff02::1", "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001:db8::1",
+    "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", OURS)
+def test_inner_addresses_are_not_public_in_any_disguise(address: str) -> None:
+    assert not is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
+def test_the_open_internet_is_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    def look_up(_host: str, port: int, **_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def test_one_inner_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolves_to(monkeypatch, "1.1.1.1", "127.0.0.1")
+    with pytest.raises(AddressRefused, match=REFUSED):
+        Reach().addresses("mixed.example", 443, plain=False)
+
+
+def test_plain_http_is_for_named_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    reach = Reach(networks_read(["10.1.0.0/16"]))
+    _resolves_to(monkeypatch, "1.1.1.1")
+    assert reach.addresses("public.example", 443, plain=False)
+    with pytest.raises(AddressRefused):
+        reach.addresses("public.example", 80, plain=True)
+    _resolves_to(monkeypatch, "10.1.2.3")
+    assert reach.addresses("named.example", 80, plain=True)
+    _resolves_to(monkeypatch, "10.2.2.3")
+    with pytest.raises(AddressRefused):
+        reach.addresses("beside.example", 443, plain=False)
+
+
+def test_a_name_that_does_not_exist_is_refused_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> list[Any]:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(AddressRefused, match=REFUSED):
+        Reach().addresses("nowhere.example", 443, plain=False)

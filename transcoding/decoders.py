@@ -1,0 +1,81 @@
+"""Which codecs sources may hold, and which of ffmpeg's decoders may touch their bytes.
+
+ffmpeg has hundreds of decoders, most for formats that nobody uploads, and damage in each of them is reachable by any
+file that names it. What is not listed is never opened, neither to decode nor to find out what a file is; a file with
+such a stream is refused.
+"""
+
+from types import MappingProxyType
+
+_PICTURES = {
+    "av1": ("libdav1d", "libaom-av1", "av1"),
+    "dnxhd": ("dnxhd",),
+    "dvvideo": ("dvvideo",),
+    "ffv1": ("ffv1",),
+    "flv1": ("flv",),
+    "h263": ("h263",),
+    "h264": ("h264",),
+    "hevc": ("hevc",),
+    "mjpeg": ("mjpeg",),
+    "mpeg1video": ("mpeg1video",),
+    "mpeg2video": ("mpeg2video",),
+    "mpeg4": ("mpeg4",),
+    "msmpeg4v2": ("msmpeg4v2",),
+    "msmpeg4v3": ("msmpeg4",),
+    "prores": ("prores",),
+    "rawvideo": ("rawvideo",),
+    "theora": ("theora",),
+    "vc1": ("vc1",),
+    "vp6f": ("vp6f",),
+    "vp8": ("vp8", "libvpx"),
+    "vp9": ("vp9", "libvpx-vp9"),
+    "wmv1": ("wmv1",),
+    "wmv2": ("wmv2",),
+    "wmv3": ("wmv3",),
+}
+_SOUND = {
+    "aac": ("aac",),
+    "aac_latm": ("aac_latm",),
+    "ac3": ("ac3",),
+    "adpcm_ima_qt": ("adpcm_ima_qt",),
+    "adpcm_ima_wav": ("adpcm_ima_wav",),
+    "adpcm_ms": ("adpcm_ms",),
+    "adpcm_swf": ("adpcm_swf",),
+    "alac": ("alac",),
+    "amr_nb": ("amrnb",),
+    "amr_wb": ("amrwb",),
+    "dts": ("dca",),
+    "eac3": ("eac3",),
+    "flac": ("flac",),
+    "mp1": ("mp1float", "mp1"),
+    "mp2": ("mp2float", "mp2"),
+    "mp3": ("mp3float", "mp3"),
+    "nellymoser": ("nellymoser",),
+    "opus": ("opus", "libopus"),
+    "speex": ("speex", "libspeex"),
+    "truehd": ("truehd",),
+    "vorbis": ("vorbis", "libvorbis"),
+    "wmapro": ("wmapro",),
+    "wmav1": ("wmav1",),
+    "wmav2": ("wmav2",),
+    **{
+        name: (name,)
+        for name in (
+            *("pcm_alaw", "pcm_bluray", "pcm_dvd", "pcm_f32be", "pcm_f32le", "pcm_mulaw", "pcm_s16be", "pcm_s16le"),
+            *("pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8"),
+        )
+    },
+}
+
+_BESIDE = (
+    *("ass", "cc_dec", "dvbsub", "dvdsub", "mov_text", "pgssub", "srt", "ssa", "subrip", "text", "webvtt"),
+    *("bmp", "png"),
+)
+"""Subtitles and covers, which lie in many files. Nothing is made of them, but ffprobe opens a decoder for every stream
+and gives a file up when that fails."""
+
+DECODERS = MappingProxyType({**_PICTURES, **_SOUND})
+"""What ffprobe calls a codec that a source's picture or sound may have, and ffmpeg's decoders for it."""
+
+WHITELIST = ",".join((*(name for names in DECODERS.values() for name in names), *_BESIDE))
+"""As `-codec_whitelist` wants it. Names that a build does not know do no harm."""

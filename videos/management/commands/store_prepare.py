@@ -1,0 +1,13 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from storage.wiring import store_from
+
+
+class Command(BaseCommand):
+    help = "Make the store ready for use: a private bucket whose objects players of any origin may read when signed."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        store_from(settings.TRANSCODER.storage).prepare()
