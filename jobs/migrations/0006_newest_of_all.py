@@ -6,8 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0003_keys"),
-        ("jobs", "0004_labels"),
-        ("videos", "0004_labels"),
+        ("jobs", "0005_labels"),
+        ("videos", "0005_labels"),
     ]
 
     operations = [
