@@ -84,7 +84,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_select_related = ("endpoint", "event")
     change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
-        "shown_state", "event_type", "url_link", "attempts", "next_attempt_at", "created_at", "finished_at", "event_data",
+        "shown_state", "event_type", "url_link", "attempts", "next_attempt_at", "created_at", "finished_at",
+        "event_data",
     )  # fmt: skip
     operations = (
         Operation(

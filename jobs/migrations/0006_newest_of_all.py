@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("access", "0003_keys"),
         ("jobs", "0005_labels"),
-        ("videos", "0005_labels"),
+        ("videos", "0004_labels"),
     ]
 
     operations = [

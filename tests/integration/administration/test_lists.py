@@ -10,11 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from access.services import key_create
 from access.scopes import Scope
+from access.services import key_create
 from jobs.models import Job
 from jobs.nodes import node_register
-from tests.rows import a_job, a_step, a_bare_job, a_video, an_owner, an_uploaded_video
+from tests.rows import a_bare_job, a_job, a_step, a_video, an_owner, an_uploaded_video
 
 pytestmark = pytest.mark.django_db
 MANY = 100_000
@@ -122,6 +122,5 @@ def test_a_list_of_many_jobs_costs_what_one_of_few_does(query: str, operator: Cl
     few = _cost(operator, path)
     _multiply(job, MANY)
     many = _cost(operator, path)
-    print(f"{query or 'all'}: {few[1] * 1000:.0f} ms among 100, {many[1] * 1000:.0f} ms among {MANY:,}")
     assert many[0] == few[0]
     assert many[1] < 2 * few[1]
