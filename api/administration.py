@@ -91,7 +91,7 @@ class ReadOnlyAdmin(ModelAdmin):
         view = self.admin_site.admin_view(require_POST(self._operate_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_operate"
         own: list[URLPattern] = [path("<path:object_id>/operate/<slug:operation>/", view, name=name)]
-        return own + super().get_urls()
+        return [*own, *super().get_urls()]
 
     def _operate_view(self, request: HttpRequest, object_id: str, operation: str) -> HttpResponse:
         if not self.has_operate_permission(request):

@@ -123,7 +123,7 @@ class JobList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        jobs = list(self.result_list)
+        jobs: list[Any] = list(self.result_list)  # type: ignore[has-type]
         for job, view in zip(jobs, job_views(jobs), strict=True):
             job.view = view
         self.result_list = jobs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -12,6 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from access.scopes import Scope
 from access.services import key_create
+from events.models import Delivery, Event
+from events.services import endpoint_create
 from jobs.models import Job
 from jobs.nodes import node_register
 from tests.rows import a_bare_job, a_job, a_step, a_video, an_owner, an_uploaded_video
@@ -51,6 +54,13 @@ def _owners(count: int) -> None:
         an_owner(f"owner {number}")
 
 
+def _deliveries(count: int) -> None:
+    endpoint = endpoint_create(owner=an_owner("acme"), url="https://hooks.example/in")
+    for _ in range(count):
+        event = Event.objects.create(owner=endpoint.owner, video_id=uuid4(), type="video.uploaded")
+        Delivery.objects.create(endpoint=endpoint, event=event)
+
+
 def _queries(browser: Client, path: str) -> int:
     with CaptureQueriesContext(
         connection,
@@ -69,6 +79,7 @@ def _queries(browser: Client, path: str) -> int:
         ("videos/video/", _videos),
         ("access/apikey/", _keys),
         ("access/owner/", _owners),
+        ("events/delivery/", _deliveries),
     ],
 )
 def test_a_list_takes_as_many_queries_for_60_rows_as_for_3(
@@ -82,7 +93,7 @@ def test_a_list_takes_as_many_queries_for_60_rows_as_for_3(
 
 
 def _multiply(job: Job, count: int) -> None:
-    """Copies of a failed job, one a second into the past, one in ten of them failed."""
+    """Copies of a job, a second apart into the past. A page of them failed lately, and one in ten before."""
     columns = ", ".join(
         f'"{field.column}"'
         for field in Job._meta.concrete_fields
@@ -93,8 +104,8 @@ def _multiply(job: Job, count: int) -> None:
             f"""
             INSERT INTO jobs_job (id, created_at, state, error_code, finished_at, {columns})
             SELECT gen_random_uuid(), now() - number * interval '1 second',
-                   CASE WHEN number %% 10 = 0 THEN 'failed' ELSE 'completed' END,
-                   CASE WHEN number %% 10 = 0 THEN 'encoder_failed' ELSE '' END, now(), {columns}
+                   CASE WHEN number <= 60 OR number %% 10 = 0 THEN 'failed' ELSE 'completed' END,
+                   CASE WHEN number <= 60 OR number %% 10 = 0 THEN 'encoder_failed' ELSE '' END, now(), {columns}
             FROM jobs_job, generate_series(1, %s) AS number WHERE id = %s
             """,  # noqa: S608 - the columns are the model's
             [count, job.id],
