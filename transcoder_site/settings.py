@@ -1,6 +1,7 @@
 """Django's settings, all derived from the one Config that is read here."""
 
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -17,9 +18,13 @@ LOGGING = logging_settings(_site.log_level)
 ALLOWED_HOSTS = list(_site.allowed_hosts)
 
 INSTALLED_APPS = [
+    "unfold",  # before the admin, whose site and templates it replaces
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.sessions",
+    "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
     "access",
@@ -43,8 +48,32 @@ MIDDLEWARE = [
     "api.conditional.ApiEtags",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "transcoder_site.policies.AdminContentPolicy",
 ]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"  # answered by transcoder_site.files
+UNFOLD = {
+    "SITE_TITLE": "vodmill",
+    "SITE_HEADER": "vodmill",
+    "SITE_SYMBOL": "movie",
+    "SITE_URL": None,
+    "SIDEBAR": {"show_search": False, "show_all_applications": False},
+}
 
 SECURE_SSL_REDIRECT = _site.https
 SECURE_HSTS_SECONDS = _site.hsts_seconds if _site.https else 0

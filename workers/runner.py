@@ -114,7 +114,7 @@ class StepRunner:
             outcome = "stopped"
             self._settle_stop(claim, control)
         except TranscodeError as error:
-            self._settle_failure(claim, failure_of(error), control)
+            self._settle_failure(claim, failure_of(error), control, output_tail=error.output_tail)
         except (DatabaseError, InterfaceError):
             # The lease runs out by itself; saying so through a database that is away could only hang.
             log.exception("database failed", extra={"event": "step_database_failed"})
@@ -133,7 +133,7 @@ class StepRunner:
         if control.reason is StopReason.DRAINING:
             self._tell(lambda: step_release(claim=claim))
 
-    def _settle_failure(self, claim: Claim, failure: Failure, control: StepControl) -> None:
+    def _settle_failure(self, claim: Claim, failure: Failure, control: StepControl, *, output_tail: str = "") -> None:
         """Say what went wrong, unless the step was to stop: what is killed under way fails in all sorts of ways."""
         if control.is_set():
             self._settle_stop(claim, control)
@@ -145,7 +145,8 @@ class StepRunner:
             self._tell(lambda: step_postpone(claim=claim, seconds=seconds, code=failure.code, detail=failure.detail))
             return
         self._tell(lambda: note_failure(claim, failure, node=tools.node, config=tools.config))
-        self._tell(lambda: step_fail(claim=claim, failure=failure, policy=tools.policy))
+        result = {"log": output_tail} if output_tail else None
+        self._tell(lambda: step_fail(claim=claim, failure=failure, policy=tools.policy, result=result))
 
     def _tell(self, write: Callable[[], object]) -> None:
         """Say once how a step ended. Where that does not arrive, the lease runs out and says it."""
