@@ -202,7 +202,7 @@ static void set_rate(x264_param_t *param, const NV_ENC_RC_PARAMS *rate) {
     } else if (rate->targetQuality) { /* as the hardware does it: a bit rate beside it is not looked at */
         param->rc.i_rc_method = X264_RC_CRF;
         param->rc.f_rf_constant = rate->targetQuality;
-        if (!param->rc.i_vbv_max_bitrate) param->rc.i_vbv_buffer_size = 0;
+        if (!rate->vbvBufferSize) param->rc.i_vbv_buffer_size = param->rc.i_vbv_max_bitrate; /* our default: a second */
     } else {
         param->rc.i_rc_method = X264_RC_ABR;
         param->rc.i_bitrate = rate->averageBitRate / 1000;
