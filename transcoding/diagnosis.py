@@ -98,7 +98,7 @@ _GPU_FAILURES: tuple[tuple[GpuFailure, re.Pattern[str]], ...] = (
             r"Cannot load lib(?:cuda|nvidia-encode|nvcuvid)|Could not dynamically load CUDA"
             r"|CUDA_ERROR_(?!NOT_SUPPORTED|INVALID_VALUE)"
             r"|No CUDA capable devices found|required nvenc API version"
-            r"|invalid (?:encoder)?device \(\d+\)|device not exist \(\d+\)|encoder not initialized \(\d+\)"
+            r"|invalid (?:encoder )?device \(\d+\)|device does not exist \(\d+\)|encoder not initialized \(\d+\)"
             r"|generic error \(20\)"
             r"|Device creation failed|No device available for decoder"
             r"|No VA display found|Failed to initialise VAAPI connection"

@@ -43,6 +43,7 @@ def gpus(running_gpus: Gpus, rig: Rig) -> Iterator[Gpus]:
     running_gpus.set()
     for node in running_gpus.nodes:
         node.start()
+    running_gpus.try_again()  # a job may wait for that
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def test_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_the_r
     gpus.set(lost="0")
     rig.until(lambda: waits(rig, chunk.job), 120, lambda: str(chunks_of(rig, chunk.job)))
     assert {chunk[0] for chunk in chunks_of(rig, chunk.job)} == {"gpu"}, "the CPU is not asked"
-    assert any(code == "device_lost" for *_, code in chunks_of(rig, chunk.job))
+    assert any(code == "device_lost" for *_, code in chunks_of(rig, chunk.job)), chunks_of(rig, chunk.job)
 
     impatient = rig.submit(glimpse, resolution="360p", gpu="require", gpu_device=0)
     rig.until(lambda: waits(rig, impatient), 120)

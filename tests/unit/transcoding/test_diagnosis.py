@@ -123,6 +123,8 @@ OLD_OPENING = (
         ),
         (NVENC, "[h264_nvenc @ 0x1] EncodePicture failed!: generic error (20): (no details)", "device_lost"),
         (NVENC, "[h264_nvenc @ 0x1] LockBitstream failed: invalid device (4)", "device_lost"),
+        (NVENC, "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: invalid encoder device (3)", "device_lost"),
+        (NVENC, "[h264_nvenc @ 0x1] EncodePicture failed!: device does not exist (5): ", "device_lost"),
         (
             VAAPI,
             "[VAAPI @ 0x1] No VA display found for device /dev/dri/renderD128.\nDevice creation failed: -22.",
