@@ -53,19 +53,23 @@ class Gpus:
             SecondGpuNode(rig.home, {**rig.node_environ("gpu-two"), **own}),
         )
 
-    def set(self, **settings: object) -> None:
+    def drivers(self, **settings: object) -> None:
         """Have drivers that limit nothing but by these settings."""
         self.machine.set(system_sessions=0, **settings)
 
-    def heal(self) -> None:
-        """All nodes run, and every device has proven its encoder to each of them."""
-        self.set()
+    def mend(self) -> None:
+        """Undo every fault, start what is not there, and have tried again what was set aside."""
+        self.drivers()
         for node in self.nodes:
             node.start()
-        for node in self.nodes:
-            node.wait_ready()
         if not self._proven():
             self.try_again()
+
+    def heal(self) -> None:
+        """Mend, and wait until every device has proven its encoder to each of the nodes."""
+        self.mend()
+        for node in self.nodes:
+            node.wait_ready()
         self.rig.until(self._proven, 120, lambda: f"not proven: {self._reports()}")
 
     def try_again(self) -> None:
@@ -128,7 +132,7 @@ class Gpus:
             fcntl.flock(file, fcntl.LOCK_EX)
             self.machine.set(system_sessions=1)
             yield
-            self.set()
+            self.drivers()
 
 
 def metadata_of(rig: Rig, job: str) -> dict[str, Any]:

@@ -22,6 +22,16 @@ from tests.servers import ServersOfThisRun
 FRAMES = 400
 LADDERS, SINGLES = 12, 4
 RUNGS = [(720, 720), (480, 480), (360, 360)]
+USUAL = {
+    "tuning": "hq",
+    "rate_control": "vbr",
+    "gop": 50,
+    "idr_period": 50,
+    "b_frames": 3,
+    "b_references": "middle",
+    "profile": "high",
+    "frame_rate": "25/1",
+}
 
 pytestmark = pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has an NVIDIA driver")
 
@@ -40,10 +50,7 @@ def gpus(running_gpus: Gpus, rig: Rig) -> Iterator[Gpus]:
     """Two devices that two nodes have proven, in order at the beginning of each test."""
     running_gpus.heal()
     yield running_gpus
-    running_gpus.set()
-    for node in running_gpus.nodes:
-        node.start()
-    running_gpus.try_again()  # a job may wait for that
+    running_gpus.mend()  # a job may wait for that
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +94,11 @@ def probed(path: Path) -> list[str]:
 
 
 def asked_for(gpus: Gpus, width: int, height: int) -> list[dict[str, Any]]:
-    names = ("preset", "tuning", "rate_control", "bitrate", "max_bitrate", "vbv_buffer", "quality", "gop")
-    names += ("idr_period", "b_frames", "b_references", "profile", "level", "frame_rate")
+    names = USUAL.keys() | {"preset", "level", "bitrate", "max_bitrate", "vbv_buffer", "quality"}
     return [{name: event[name] for name in names} for event in gpus.encodes(width, height)]
 
 
-USUAL = {"tuning": "hq", "rate_control": "vbr", "gop": 50, "idr_period": 50, "b_frames": 3, "b_references": "middle"}
-USUAL |= {"profile": "high", "frame_rate": "25/1"}
-
-
-def test_a_job_on_a_gpu_is_encoded_as_it_was_asked_for_and_plays(
+def test_27_a_job_on_a_gpu_is_encoded_as_it_was_asked_for_and_plays(
     rig: Rig, gpus: Gpus, film: Path, tmp_path: Path
 ) -> None:
     at_rate = rig.submit(
@@ -119,20 +121,21 @@ def test_a_job_on_a_gpu_is_encoded_as_it_was_asked_for_and_plays(
     assert asked_for(gpus, 288, 162) == [{**USUAL, **quality, "preset": "p3", "level": 30}] * 2
 
 
-def test_a_job_that_may_not_have_a_gpu_touches_none(rig: Rig, gpus: Gpus, glimpse: Path) -> None:
-    before = len(gpus.machine.events())
+def test_27_a_job_that_may_not_have_a_gpu_touches_none(rig: Rig, gpus: Gpus, glimpse: Path) -> None:
+    before = gpus.encodes(360, 360)
     job = rig.submit(glimpse, resolution="360p", gpu="never")
     rig.completed(job)
-    assert len(gpus.machine.events()) == before
+    assert gpus.encodes(360, 360) == before
+    assert chunks_of(rig, job) == [("cpu", "done", 1, 0, "")]
     metadata = metadata_of(rig, job)
     assert (metadata["gpu_enabled"], metadata["gpu_fallback"]) == (False, False)
     assert metadata["cpu_codec"] == "libx264"
 
 
-def test_forty_renditions_on_four_processes_never_have_more_sessions_than_slots(
+def test_27_forty_renditions_on_four_processes_never_have_more_sessions_than_slots(
     rig: Rig, gpus: Gpus, glimpse: Path
 ) -> None:
-    gpus.set(microseconds=20_000)  # so that encodes meet
+    gpus.drivers(microseconds=20_000)  # so that encodes meet
     video = rig.inspected(glimpse)
     jobs = [rig.transcode(video, gpu="require") for _ in range(LADDERS)]
     jobs += [rig.transcode(video, resolution="256x256", gpu="require") for _ in range(SINGLES)]
@@ -146,29 +149,29 @@ def test_forty_renditions_on_four_processes_never_have_more_sessions_than_slots(
     print(f"most sessions at once: {on_device} on a device, {on_system} on the machine")  # noqa: T201 - a result
 
 
-@pytest.mark.parametrize("gpu", ["prefer", "require"])
-def test_sessions_that_others_have_are_waited_for(rig: Rig, gpus: Gpus, glimpse: Path, gpu: str) -> None:
+def test_27_sessions_that_others_have_are_waited_for(rig: Rig, gpus: Gpus, glimpse: Path) -> None:
     with gpus.taken_by_others():
-        job = rig.submit(glimpse, resolution="360p", gpu=gpu)
-        rig.until(lambda: busy(rig, job), 120, lambda: str(chunks_of(rig, job)))
-    rig.completed(job)
-    ((queue, state, attempt, failures, _),) = chunks_of(rig, job)
-    assert (queue, state, failures) == ("gpu", "done", 0), "nobody is to blame"
-    assert attempt > 1
-    metadata = metadata_of(rig, job)
-    assert metadata["gpu_enabled"]
-    assert "gpu_fallback" not in metadata
+        jobs = [rig.submit(glimpse, resolution="360p", gpu=policy) for policy in ("prefer", "require")]
+        rig.until(lambda: all(busy(rig, job) for job in jobs), 120, lambda: str(gpus.machine.events("refused")))
+    rig.completed(*jobs)
+    for job in jobs:
+        ((queue, state, attempt, failures, _),) = chunks_of(rig, job)
+        assert (queue, state, failures) == ("gpu", "done", 0), "nobody is to blame"
+        assert attempt > 1
+        metadata = metadata_of(rig, job)
+        assert metadata["gpu_enabled"]
+        assert "gpu_fallback" not in metadata
 
 
 def busy(rig: Rig, job: str) -> bool:
     return any(code == "device_busy" for *_, code in chunks_of(rig, job))
 
 
-def test_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
+def test_27_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
     rig: Rig, gpus: Gpus, film: Path, tmp_path: Path
 ) -> None:
     chunk = in_mid_encode(rig, gpus, film, gpu="prefer")
-    gpus.set(lost="0,1")
+    gpus.drivers(lost="0,1")
     rig.completed(chunk.job)
     metadata = metadata_of(rig, chunk.job)
     assert (metadata["gpu_enabled"], metadata["gpu_fallback"]) == (False, True)
@@ -180,11 +183,11 @@ def test_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
     assert not gpus.status()["available"]
 
 
-def test_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_the_reason(
+def test_27_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_the_reason(
     rig: Rig, gpus: Gpus, film: Path, glimpse: Path
 ) -> None:
     chunk = in_mid_encode(rig, gpus, film, gpu="require", gpu_device=0)
-    gpus.set(lost="0")
+    gpus.drivers(lost="0")
     rig.until(lambda: waits(rig, chunk.job), 120, lambda: str(chunks_of(rig, chunk.job)))
     assert {chunk[0] for chunk in chunks_of(rig, chunk.job)} == {"gpu"}, "the CPU is not asked"
     assert any(code == "device_lost" for *_, code in chunks_of(rig, chunk.job)), chunks_of(rig, chunk.job)
@@ -198,7 +201,7 @@ def test_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_the_r
     (detail,) = rig.one("SELECT error_detail FROM jobs_job WHERE id = %s", impatient)
     assert detail == "no GPU that can encode it was there for 300 s"
 
-    gpus.set()
+    gpus.drivers()
     gpus.try_again()
     rig.completed(chunk.job)
     metadata = metadata_of(rig, chunk.job)
@@ -210,14 +213,14 @@ def waits(rig: Rig, job: str) -> bool:
     return rig.one("SELECT waiting_since IS NOT NULL FROM jobs_job WHERE id = %s", job) == (True,)
 
 
-def test_a_killed_worker_s_slots_are_shown_until_its_ffmpeg_is_gone_and_free_within_the_lease(
+def test_27_a_killed_worker_s_slots_are_shown_until_its_ffmpeg_is_gone_and_free_within_the_lease(
     rig: Rig, gpus: Gpus, film: Path
 ) -> None:
     chunk = in_mid_encode(rig, gpus, film, gpu="require", gpu_device=0)
     rig.until(lambda: gpus.slots_used() == {"GPU-0": 2, "GPU-1": 0}, 60, lambda: str(gpus.slots_used()))
     (ffmpeg,) = rig.ffmpegs_of(chunk.pid)
     node = next(node for node in gpus.nodes if chunk.pid in rig.session(node))
-    gpus.set()  # what begins after the fault need not wait
+    gpus.drivers()  # what begins after the fault need not wait
     rig.kill(node)
 
     def freed() -> bool:
@@ -235,7 +238,7 @@ def test_a_killed_worker_s_slots_are_shown_until_its_ffmpeg_is_gone_and_free_wit
 
 def in_mid_encode(rig: Rig, gpus: Gpus, film: Path, **request: object) -> RunningStep:
     """A chunk of which a GPU has encoded the first segment and not the second."""
-    gpus.set(microseconds=30_000)
+    gpus.drivers(microseconds=30_000)
     return rig.chunk_in_the_middle(rig.submit(film, **request))
 
 
