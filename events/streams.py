@@ -119,7 +119,10 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _query(scope: Scope, name: str) -> str | None:
-    pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20)
+    try:
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20)
+    except ValueError as error:
+        raise Problem(status=400, code="invalid_query", detail="The query has too many fields.") from error
     return next((value for key, value in pairs if key == name), None)
 
 

@@ -262,6 +262,7 @@ def test_what_cannot_be_streamed_is_a_problem() -> None:
         assert await status(f"/api/v1/jobs/{uuid4()}/events") == 404
         assert await status("/api/v1/events", last_seen="yesterday") == 422
         assert await status("/api/v1/events", query="types=job.exploded") == 422
+        assert await status("/api/v1/events", query="&".join(["a=1"] * 21)) == 400
         assert await status("/api/v1/videos") == 299
 
     _run(owner.id, test)
