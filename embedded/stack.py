@@ -55,6 +55,7 @@ class Stack:
             "TRANSCODER_HTTPS": "false",
             "TRANSCODER_DATABASE_URL": self.postgresql.url,
             "TRANSCODER_BROKER_URL": self.redis.url,
+            "TRANSCODER_CACHE_URL": self.redis.cache_url,
             "TRANSCODER_STORAGE": "s3",
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
             "TRANSCODER_S3_PUBLIC_ENDPOINT_URL": "",

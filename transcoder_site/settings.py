@@ -39,6 +39,9 @@ ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"
 APPEND_SLASH = False
 MIDDLEWARE = [
+    "transcoder_site.probes.Probes",
+    "api.counting.CountRequests",
+    "access.rates.RateHeaders",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -128,6 +131,7 @@ REST_FRAMEWORK = {
         "access.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # closed unless a view names a scope
+    "DEFAULT_THROTTLE_CLASSES": ["access.rates.RateLimit"],
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -142,8 +146,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
-    "ENUM_NAME_OVERRIDES": {  # several documents have a `state`
+    "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
         "JobState": "jobs.representations.JOB_STATES",
+        "HealthState": "jobs.system_apis.HEALTH_STATES",
         "EndpointState": "events.representations.ENDPOINT_STATES",
         "DeliveryState": "events.representations.DELIVERY_STATES",
         "EventType": "events.types.EVENT_TYPES",

@@ -32,7 +32,7 @@ def failed(db: None) -> Job:
     """A job whose first step failed for good, of an owner that is not the operator's."""
     job = a_job(a_video(an_owner("acme")))
     failure = Failure(code="encoder_failed", detail="ffmpeg ended with 1: Conversion failed!", retryable=False)
-    step_fail(claim=claimed(node="mill-7"), failure=failure, retry=a_policy().retry, result={"log": LOG})
+    step_fail(claim=claimed(node="mill-7"), failure=failure, policy=a_policy(), result={"log": LOG})
     job.refresh_from_db()
     return job
 
@@ -102,7 +102,7 @@ def test_a_priority_is_set_within_bounds(priority: str, then: int, operator: Cli
 
 def test_quarantine_is_left_by_an_order_of_its_own(operator: Client) -> None:
     job = a_job()
-    step_fail(claim=claimed(), failure=Failure(code=POISON, detail="kept losing its workers"), retry=a_policy().retry)
+    step_fail(claim=claimed(), failure=Failure(code=POISON, detail="kept losing its workers"), policy=a_policy())
     page = operator.get(page_of(job)).content.decode()
     assert "Release from quarantine" in page
     order(operator, page_of(job), "release")

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0003_keys"),
-        ("jobs", "0005_labels"),
+        ("jobs", "0007_gpu_slots"),
         ("videos", "0004_labels"),
     ]
 
