@@ -3,13 +3,14 @@
 Every API process tells the same: take the largest, not the sum, over instances.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gpu.selectors import NodeDevice, devices_live
 from jobs.models import QUEUES
+from jobs.slots import sessions_used
 from jobs.statistics import node_healths, open_jobs, queue_loads
 from observability.metrics import PREFIX
 
@@ -34,7 +35,7 @@ class DatabaseMetrics(Collector):
         yield from _queues()
         yield _jobs()
         yield from self._nodes()
-        yield from _devices(devices_live(silence_seconds=self._silence_seconds))
+        yield from _devices(devices_live(silence_seconds=self._silence_seconds), sessions_used())
 
     def _nodes(self) -> Iterator[Metric]:
         alive = [node for node in node_healths(silence_seconds=self._silence_seconds) if node.alive]
@@ -80,12 +81,16 @@ _READINGS = (
 )
 
 
-def _devices(devices: list[NodeDevice]) -> Iterator[Metric]:
+def _devices(devices: list[NodeDevice], used: Mapping[str, int]) -> Iterator[Metric]:
     """Each device as each node says; what a device does not tell is left out, since it is no zero."""
     slots = _gauge("gpu_slots", "Sessions that the node may have on the device.", "node", "gpu", "uuid")
     for each in devices:
         slots.add_metric(_labels(each), each.slots)
     yield slots
+    taken = _gauge("gpu_slots_used", "Sessions of our own on the device, whichever node's they are.", "uuid")
+    for uuid in sorted({each.device.uuid for each in devices}):
+        taken.add_metric([uuid], used.get(uuid, 0))
+    yield taken
     for name, text, field, factor in _READINGS:
         gauge = _gauge(name, text, "node", "gpu", "uuid")
         for each in devices:

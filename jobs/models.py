@@ -57,10 +57,10 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
-            models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
-            models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
             models.Index(fields=["finished_at"], name="jobs_job_finished"),
             models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
+            models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
+            models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
             models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
             models.Index(fields=["waiting_since"], name="jobs_job_waiting", condition=Q(waiting_since__isnull=False)),
         ]

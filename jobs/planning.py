@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from events.types import EventType
@@ -16,6 +18,7 @@ from jobs.routing import GpuUnavailable, Route, gpu_wish, route_for
 from jobs.speeds import throughput_measured
 from jobs.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from jobs.wake import dispatcher_wake
+from observability import metrics
 from transcoding import records
 from transcoding.encoders import VideoEncoder
 from transcoding.media import SourceFacts
@@ -65,6 +68,8 @@ def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: J
         waiting_since=None,
         metadata=_routed_metadata(job, route),
     )
+    if route.fallback_reason:
+        transaction.on_commit(partial(metrics.FALLBACKS.add, reason=route.fallback_reason))
     event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
 

@@ -89,7 +89,7 @@ JOB_SPEED = Spread("speed_ratio", "Seconds of video per second, of completed job
 STEPS_RUN = Count("steps_run_total", "Attempts at steps that ended in this node.", ("queue", "kind", "outcome"))
 STEP_SECONDS = Spread("step_duration_seconds", "How long attempts at steps took.", ("queue", "kind"), JOB_SECONDS)
 ENCODES = Count("encodes_total", "Attempts at chunks that ended.", ("encoder", "outcome"))
-FALLBACKS = Count("gpu_fallbacks_total", "Jobs that went from a GPU to the CPU.", ("reason",))
+FALLBACKS = Count("gpu_fallbacks_total", "Jobs planned for the CPU although a GPU was preferred.", ("reason",))
 STORAGE_OPERATIONS = Count("storage_operations_total", "Requests to the S3 store.", ("operation", "outcome"))
 STORAGE_SECONDS = Spread(
     "storage_operation_duration_seconds", "Until the S3 store's answer began.", ("operation",), REQUEST_SECONDS

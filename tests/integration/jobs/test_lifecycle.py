@@ -59,6 +59,13 @@ def _finish_the_others(claim: Claim) -> None:
     step_complete(claim=replace(claim, step_id=other.id, attempt=1), result={})
 
 
+def _retry_with_slot(claim: Claim) -> None:
+    """The same for a step whose last attempt may still use a GPU."""
+    held = {"encoder": "h264_nvenc", "sessions": 1, "device": "GPU-0", "lease_expires_at": "2099-01-01T00:00:00Z"}
+    Step.objects.filter(id=claim.step_id, state=StepState.CANCELLED).update(**held)
+    _retry(claim, others_open=False)
+
+
 STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "claim": lambda _: claim_or_none(),
     "release": lambda claim: step_release(claim=claim),
@@ -72,7 +79,7 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "stop the job": lambda claim: job_stop(job=_job_of(claim)),
     "retry the job, others open": lambda claim: _retry(claim, others_open=True),
     "retry the job, others done": lambda claim: _retry(claim, others_open=False),
-    "retry the job, a slot held": lambda claim: _retry_with_slot(claim),  # noqa: PLW0108 - it is defined below
+    "retry the job, a slot held": _retry_with_slot,
 }
 
 
@@ -83,13 +90,6 @@ def _retry(claim: Claim, *, others_open: bool) -> None:
         a_step(job, ordinal=99)
     assert job.generation is not None
     _steps_reopen(job.generation)
-
-
-def _retry_with_slot(claim: Claim) -> None:
-    """The same for a step whose last attempt may still use a GPU."""
-    held = {"encoder": "h264_nvenc", "sessions": 1, "device": "GPU-0", "lease_expires_at": "2099-01-01T00:00:00Z"}
-    Step.objects.filter(id=claim.step_id, state=StepState.CANCELLED).update(**held)
-    _retry(claim, others_open=False)
 
 
 def _force(step: Step, state: StepState) -> None:

@@ -106,6 +106,7 @@ def test_devices_are_shown_without_what_they_do_not_tell(client: Client) -> None
     assert values[f"vodmill_gpu_memory_used_bytes{labels}"] == 512 * 2**20
     assert values[f"vodmill_gpu_utilization_percent{labels}"] == 0
     assert f"vodmill_gpu_temperature_celsius{labels}" not in values
+    assert values["vodmill_gpu_slots_used,uuid=GPU-1"] == 0
 
 
 @pytest.mark.django_db
