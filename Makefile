@@ -26,6 +26,10 @@ setup: ## Install what `make run` needs (root only where Debian packages are mis
 run: setup ## Start everything, transcode a video (VIDEO=path), print where to watch it (PORT=n for the API)
 	@$(python) -m embedded run $(video) $(if $(PORT),--port $(PORT))
 
+.PHONY: admin
+admin: ## Say how to log in to the admin of what `make run` started
+	@if [ -x $(python) ]; then $(python) -m embedded admin; fi
+
 .PHONY: stop
 stop: ## End exactly what `make run` started
 	@if [ -x $(python) ]; then $(python) -m embedded stop; fi
@@ -36,7 +40,7 @@ status: setup ## Say what of it runs
 
 .PHONY: test
 test: testsetup check ## Set up, check and run every test (ARGS="…" goes to pytest)
-	@$(python) -m pytest $(ARGS)
+	@$(if $(ARGS),$(python) -m pytest $(ARGS),scripts/test)
 
 .PHONY: check
 check: testsetup ## Check style, types, import direction, migrations, deployment and the API's schema
@@ -58,6 +62,10 @@ chaos: testsetup ## Put 500 small jobs through in 30 minutes while every part is
 .PHONY: schema
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+.PHONY: screenshots
+screenshots: testsetup ## Take the pictures of docs/images anew
+	@$(python) -m pytest -q tests/acceptance/test_admin.py --screenshots
 
 .PHONY: bench
 bench: setup ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only latency")

@@ -12,7 +12,9 @@ from rest_framework.request import Request
 
 from access.callers import CHALLENGE, Caller, caller_of_key, caller_of_user, key_sent, no_caller
 from access.models import Owner
+from access.rates import stranger_take
 from access.scopes import Scope
+from api.problems import Problem
 
 if TYPE_CHECKING:  # what defines views asks the settings for these classes
     from rest_framework.views import APIView
@@ -23,7 +25,13 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller] | None:
         text = key_sent(request.headers)
-        return None if text is None else (AnonymousUser(), caller_of_key(text))
+        if text is None:
+            return None
+        try:
+            return AnonymousUser(), caller_of_key(text)
+        except Problem:
+            stranger_take(request._request)  # noqa: SLF001 - Django's
+            raise
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - REST framework's signature
         return CHALLENGE["WWW-Authenticate"]
@@ -45,6 +53,7 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth is None:
+            stranger_take(request._request)  # noqa: SLF001 - Django's
             raise no_caller()
         scope = scope_needed(view, request.method or "")
         if scope is not None:

@@ -7,7 +7,7 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import film, latency, overhead, workers
+from benchmarks import cache, film, latency, overhead, streams, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, say
 
@@ -15,9 +15,11 @@ MEASUREMENTS = {
     "latency": latency.measure,
     "overhead": overhead.measure,
     "workers": workers.measure,
+    "cache": cache.measure,
+    "streams": streams.measure,
     "film": film.measure,
 }
-USUAL = ("latency", "overhead", "workers")
+USUAL = ("latency", "overhead", "workers", "cache", "streams")
 
 
 def main() -> int:

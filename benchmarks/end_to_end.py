@@ -13,6 +13,7 @@ class JobsUnderTest:
 
     def __init__(self, client: Client, source: Path) -> None:
         self._client = client
+        self.last = ""
         self._video = client.upload(source, lambda _: None)["id"]
         self.run({})  # inspects the source, fills the node's cache, starts the worker's processes
 
@@ -25,4 +26,5 @@ class JobsUnderTest:
             job = self._client.job(job["id"])
         if job["state"] != "completed":
             raise RuntimeError(f"job {job['id']} {job['state']}: {job['error']}")
+        self.last = str(job["id"])
         return time.monotonic() - started

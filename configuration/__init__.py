@@ -3,6 +3,7 @@
 from configuration.loading import ConfigurationError, load
 from configuration.sections import (
     BrokerConfig,
+    CacheConfig,
     Config,
     DatabaseConfig,
     EncodeConfig,
@@ -12,8 +13,10 @@ from configuration.sections import (
     JanitorConfig,
     LeaseConfig,
     LimitConfig,
+    MetricsConfig,
     PlaybackConfig,
     RankConfig,
+    RateConfig,
     RetryConfig,
     SiteConfig,
     StorageConfig,
@@ -23,6 +26,7 @@ from configuration.sections import (
 
 __all__ = [
     "BrokerConfig",
+    "CacheConfig",
     "Config",
     "ConfigurationError",
     "DatabaseConfig",
@@ -33,8 +37,10 @@ __all__ = [
     "JanitorConfig",
     "LeaseConfig",
     "LimitConfig",
+    "MetricsConfig",
     "PlaybackConfig",
     "RankConfig",
+    "RateConfig",
     "RetryConfig",
     "SiteConfig",
     "StorageConfig",

@@ -299,6 +299,9 @@ class WorkerConfig:
     drain_grace_seconds: float = setting(
         20.0, minimum=0, help="How long a step may go on when its node is stopped, if it will be done by then."
     )
+    worker_deaf_seconds: float = setting(
+        120.0, minimum=1, help="After how long without taking what is sent to it a worker with an idle slot is broken."
+    )
     worker_queue: str = setting("cpu", choices=("cpu", "gpu"), help="Queue this node takes steps from.")
 
     def problems(self) -> Iterator[str]:
@@ -338,6 +341,54 @@ class GpuConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Redis once more, for what may be lost at any time: kept answers, and how fast clients ask."""
+
+    cache_url: str = setting(
+        "redis://127.0.0.1:6379/1", secret=True, help="redis://:password@host:port/number. Empty: do without."
+    )
+    enablecache: bool = setting(default=True, help="Keep answers; rates are kept in any case.")
+    cachettl: int = setting(300, minimum=1, help="How long an answer is kept at most, in seconds.")
+    cache_timeout_seconds: float = setting(
+        0.1, minimum=0.01, maximum=5, help="After how long a Redis that does not answer is left alone for a second."
+    )
+
+    def problems(self) -> Iterator[str]:
+        if self.cache_url and urlsplit(self.cache_url).scheme not in {"redis", "rediss"}:
+            yield "TRANSCODER_CACHE_URL must begin with redis:// or rediss://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateConfig:
+    """How many requests a minute are let through, all of them at once if a client likes. 0: any number."""
+
+    rate_read_per_minute: int = setting(6000, minimum=0, help="Requests of one API key that only read.")
+    rate_write_per_minute: int = setting(600, minimum=0, help="Requests of one API key that change something.")
+    rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one API key.")
+    rate_address_per_minute: int = setting(300, minimum=0, help="Requests from one address without a working API key.")
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """What Prometheus may read."""
+
+    metrics_token: str = setting("", secret=True, help="What a scraper sends as Bearer. Empty: the API shows none.")
+    metrics_port: int = setting(
+        0,
+        minimum=0,
+        maximum=65_535,
+        help="Port at which a worker node or dispatcher shows /metrics and /healthz; without a token on this machine"
+        " only. 0: none.",
+    )
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, parsed once when a process starts."""
 
@@ -356,6 +407,9 @@ class Config:
     limits: LimitConfig = field(default_factory=LimitConfig)
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     worker: WorkerConfig = field(default_factory=WorkerConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    rate: RateConfig = field(default_factory=RateConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gpu: GpuConfig = field(default_factory=GpuConfig)
 
     def problems(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`python -m embedded run [--video PATH] [--port N]`, `stop` and `status`."""
+"""`python -m embedded run [--video PATH] [--port N]`, `admin`, `stop` and `status`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,17 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
     )
     terminal.line(f"  watch  {result['hls_url']}\n  API    {stack.api.url}/api/v1/videos/{result['video_id']}")
     terminal.line(f"  key    in {(HOME / 'last-run.json').relative_to(REPOSITORY)}, as api_key")
+    terminal.line(f"  admin  {stack.api.url}/admin/ (`make admin` makes a login)")
     terminal.line("everything runs on; `make stop` ends it")
+
+
+def admin(_options: argparse.Namespace, terminal: Terminal) -> None:
+    """Say how to log in to the admin of what runs; the login is made when first asked for."""
+    stack = Stack(Home(HOME))
+    if not stack.api.running():
+        raise FileNotFoundError("nothing runs here: `make run` starts it")
+    name, password = stack.admin_login()
+    terminal.line(f"{stack.api.url}/admin/  name {name}  password {password}")
 
 
 def stop(_options: argparse.Namespace, terminal: Terminal) -> None:
@@ -97,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     run_parser.add_argument("--video", type=Path, default=CLIP, help="the video; the clip taken at set-up by default")
     run_parser.add_argument("--port", type=int, help="the API's port from now on")
     run_parser.set_defaults(command=run)
-    for command in (stop, status):
+    for command in (admin, stop, status):
         commands.add_parser(command.__name__, help=command.__doc__).set_defaults(command=command)
     return parser
 

@@ -54,11 +54,11 @@ class Api(Product):
         return (self._port,)
 
     def ready(self) -> bool:
-        """Whether it answers, be it that it needs a key."""
+        """Whether it says that it is."""
         address = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
         with suppress(OSError, http.client.HTTPException), closing(address) as connection:
-            connection.request("GET", "/api/v1/jobs?limit=1")
-            return connection.getresponse().status == HTTPStatus.UNAUTHORIZED
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == HTTPStatus.OK
         return False
 
     @property

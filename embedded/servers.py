@@ -145,6 +145,11 @@ class Redis(Service):
         """Where clients connect to, password included."""
         return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
 
+    @property
+    def cache_url(self) -> str:
+        """The database of it that caches use; a production site has another server for them."""
+        return f"{self.url.removesuffix('0')}1"
+
     def argv(self) -> list[str]:
         program = on_path("redis-server")
         if program is None:

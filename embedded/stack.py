@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 
@@ -19,6 +20,7 @@ from storage.wiring import store_from
 DEFAULTS = {"TRANSCODER_MAX_CHUNK_SECONDS": "16", "TRANSCODER_DRAIN_GRACE_SECONDS": "3"}
 
 API_KEY = "api_key"
+ADMIN = "admin"
 
 
 def _quiet(_line: str) -> None:
@@ -53,6 +55,7 @@ class Stack:
             "TRANSCODER_HTTPS": "false",
             "TRANSCODER_DATABASE_URL": self.postgresql.url,
             "TRANSCODER_BROKER_URL": self.redis.url,
+            "TRANSCODER_CACHE_URL": self.redis.cache_url,
             "TRANSCODER_STORAGE": "s3",
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
             "TRANSCODER_S3_PUBLIC_ENDPOINT_URL": "",
@@ -82,6 +85,17 @@ class Stack:
                 return client
             client.close()
         return Client(self.api.url, self._new_key())
+
+    def admin_login(self) -> tuple[str, str]:
+        """Name and password of somebody who may do everything in the admin; made when first asked for."""
+        password = self.home.known_secret(ADMIN)
+        if password is None:
+            password = secrets.token_urlsafe(18)
+            made = {"DJANGO_SUPERUSER_PASSWORD": password}
+            command = [sys.executable, "manage.py", "createsuperuser", "--no-input", "--username", ADMIN, "--email", ""]
+            daemons.run(command, environ={**self.dispatcher.environ(), **made}, folder=REPOSITORY)
+            self.home.remember_secret(ADMIN, password)
+        return ADMIN, password
 
     def _new_key(self) -> str:
         command = [sys.executable, "manage.py", "apikey_create", "embedded"]

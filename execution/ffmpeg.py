@@ -17,7 +17,7 @@ import imageio_ffmpeg
 from configuration import ExecutionConfig, LimitConfig
 from execution.process import Bounds, end, spawn
 from transcoding.commands import FfmpegCommand
-from transcoding.diagnosis import diagnose
+from transcoding.diagnosis import diagnose, output_tail
 from transcoding.errors import ProcessStalled
 from transcoding.progress import parse_progress
 
@@ -326,5 +326,7 @@ def _moving(watched: _Watched, sink: Sink) -> Sink:
 def _report(watched: _Watched, *, end_code: int, seconds: float) -> RunReport:
     stderr = watched.stderr.decode("utf-8", "replace")
     if end_code:
-        raise diagnose(end_code, stderr)
+        error = diagnose(end_code, stderr)
+        error.output_tail = output_tail(stderr)
+        raise error
     return RunReport(frames=watched.frames, seconds=seconds, stderr=stderr)

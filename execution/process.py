@@ -18,6 +18,8 @@ _FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "P
 CUDA counts devices as NVML does; left to itself, it would begin with the fastest.
 """
 _END_SECONDS = 10
+_ENDED = ("", "Z", "X")
+"""Letters of the states of a process that does nothing any more; none: it is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +118,20 @@ def kill_children() -> None:
                 os.killpg(pid, signal.SIGKILL)
 
 
-def children() -> list[int]:
-    """Process ids of this process's own children, whichever of its threads started them."""
-    tasks = Path("/proc/self/task").glob("*/children")
+def children(of: int | None = None) -> list[int]:
+    """Process ids of this process's own children, or those of another, whichever of its threads started them."""
+    tasks = Path("/proc", str(of or "self"), "task").glob("*/children")
     return [int(pid) for task in tasks for pid in _read(task).split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process that has not ended; one that is killed may take a while in its driver."""
+    state = _read(Path("/proc", str(pid), "stat")).rpartition(")")[2].strip()[:1]
+    return state not in _ENDED
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except FileNotFoundError:  # a thread that has just ended
+    except (FileNotFoundError, ProcessLookupError):  # a thread or process that has just ended
         return ""

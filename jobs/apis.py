@@ -1,6 +1,7 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
+from django.http import HttpResponse
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -11,6 +12,7 @@ from access.authentication import owner_of
 from access.idempotency import idempotent
 from access.models import Owner
 from access.scopes import Scope
+from api.cached import cached_answer, variant_for
 from api.pagination import ListQuery
 from api.problems import not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
@@ -21,6 +23,7 @@ from jobs.representations import JobDocument, OutputsDocument, PlanDocument, out
 from jobs.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
 from jobs.selectors import job_renditions, job_views, jobs_of
 from jobs.services import job_cancel, job_create, job_reprioritize, job_retry, video_delete
+from jobs.showing import LIST_SECONDS, job_seconds
 from jobs.transitions import JobState
 from jobs.wiring import job_policy
 from videos.apis import VideoDetailApi, video_of
@@ -64,10 +67,15 @@ class JobListApi(APIView):
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
 
     @extend_schema(operation_id="job_list", parameters=[JobQuery, *PAGE_PARAMETERS], responses=page_of(JobDocument))
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """List jobs, newest first."""
-        pages, page = JobQuery.page(jobs_of(owner_of(request)), request)
-        return pages.get_paginated_response(JobDocument(job_views(page), many=True).data)
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            pages, page = JobQuery.page(jobs_of(owner), request)
+            return pages.get_paginated_response(JobDocument(job_views(page), many=True).data).data, LIST_SECONDS
+
+        return cached_answer("jobs", owner.pk, variant=variant_for(request, owner.pk, whole=True), make=make)
 
 
 class VideoJobsApi(APIView):
@@ -104,19 +112,32 @@ class JobDetailApi(APIView):
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
 
     @extend_schema(operation_id="job_detail", responses=JobDocument, examples=[examples.JOB])
-    def get(self, request: Request, job_id: UUID) -> Response:
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
         """Show one job and how far it is."""
-        return _shown(owner_of(request), job_id)
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            job = _job(owner, job_id)
+            (view,) = job_views([job])
+            return JobDocument(view).data, job_seconds(job)
+
+        return cached_answer("job", job_id, variant=str(owner.pk), make=make)
 
 
 class JobOutputsApi(APIView):
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
 
     @extend_schema(operation_id="job_outputs", responses=OutputsDocument)
-    def get(self, request: Request, job_id: UUID) -> Response:
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
         """List what a job made, with addresses that work without credentials until they expire; none before the end."""
-        job = _job(owner_of(request), job_id)
-        return Response(outputs_document(job, job_renditions([job]).get(job.generation_id, []), request))
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            job = _job(owner, job_id)
+            made = job_renditions([job]).get(job.generation_id, [])
+            return outputs_document(job, made, request), job_seconds(job)
+
+        return cached_answer("outputs", job_id, variant=variant_for(request, owner.pk), make=make)
 
 
 class JobPlanApi(APIView):

@@ -1,4 +1,4 @@
-"""The dispatcher: hands out tickets, takes back expired leases, lets delayed steps go on.
+"""The dispatcher: hands out tickets, takes back expired leases, lets go on what is delayed or lost its devices.
 
 Every action is safe to do twice at once; that only one dispatcher acts saves work, nothing else.
 """
@@ -14,12 +14,15 @@ from types import FrameType
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
-from configuration import LeaseConfig, RetryConfig
+from configuration import LeaseConfig
 from jobs.demand import tickets_wanted
+from jobs.device_watch import devices_watch
 from jobs.failures import leases_take_back, steps_promote
 from jobs.listener import Listener
+from jobs.policy import JobPolicy
 from jobs.telling import progress_tell
 from jobs.tickets import TicketSender
+from observability.life import LifeSign
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +65,10 @@ class StopSignal:
 
 
 class Dispatcher:
-    def __init__(self, *, lease: LeaseConfig, retry: RetryConfig, sender: TicketSender) -> None:
+    def __init__(self, *, lease: LeaseConfig, policy: JobPolicy, sender: TicketSender, sign: LifeSign) -> None:
+        self._sign = sign
         self._lease = lease
-        self._retry = retry
+        self._policy = policy
         self._sender = sender
         self._listener = Listener()
         self._next_tick = 0.0
@@ -73,6 +77,7 @@ class Dispatcher:
         """Act until told to stop, through restarts of the database."""
         pause = FIRST_PAUSE_SECONDS
         while not stop.requested:
+            self._sign.give()
             try:
                 self._look()
                 self._rest(stop)
@@ -83,6 +88,7 @@ class Dispatcher:
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         self.close()
+        self._sign.withdraw()
 
     def close(self) -> None:
         self._listener.close()
@@ -96,8 +102,9 @@ class Dispatcher:
         if not self._listener.lead():
             return
         if due:
-            _attempt(lambda: leases_take_back(retry=self._retry))
+            _attempt(lambda: leases_take_back(policy=self._policy))
             _attempt(steps_promote)
+            _attempt(lambda: devices_watch(policy=self._policy))
             _attempt(progress_tell)
         wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)
         if wanted:

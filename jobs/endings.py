@@ -1,6 +1,7 @@
 """How jobs and videos end early, and what is left to clean up after them. Callers hold the row locks."""
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Max
 from django.db.models.functions import Now
@@ -11,11 +12,13 @@ from jobs.events import event_append
 from jobs.models import Job, Step
 from jobs.moves import job_move
 from jobs.retry import Failure, keeps_output
+from jobs.showing import video_jobs_changed
 from jobs.transitions import JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
 from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
 from videos.services import generation_lose, video_reject
+from videos.states import GenerationState
 
 
 def job_fail(*, job: Job, failure: Failure) -> None:
@@ -38,6 +41,7 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
         to=state,
         phase=JobPhase.ENDED,
         finished_at=Now(),
+        waiting_since=None,
         error_code=failure.code if failure else "",
         error_detail=failure.detail if failure else "",
         error_retryable=bool(failure and failure.retryable),
@@ -45,6 +49,7 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
     steps_cancel(job=job)
     if job.generation_id:
         generation_lose(generation_id=job.generation_id)
+    generations_retire(job_id=job.id, but=job.generation_id)
     error = {"code": failure.code, "detail": failure.detail, "retryable": failure.retryable} if failure else None
     event_append(job_id=job.id, type=EventType(f"job.{state}"), data={"error": error} if error else {})
 
@@ -66,10 +71,24 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
     """The source of a locked video is at fault: fail its jobs and remove every object, the source included."""
     for job in open_jobs_lock(video):
         _job_end(job, JobState.FAILED, failure)
+    video_jobs_changed(video)
     video_reject(video=video, code=failure.code, detail=failure.detail)
     error = {"code": failure.code, "detail": failure.detail}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data={"error": error})
     purge_request(video=video, prefix=video_prefix(video.id))
+
+
+def generations_retire(*, job_id: UUID, but: UUID | None) -> None:
+    """Collect the generations that a locked job had before it fell back, once players need them no more."""
+    for old in Generation.objects.filter(job_id=job_id, state=GenerationState.BUILDING):
+        if old.id != but:
+            generation_discard(generation=old)
+
+
+def generation_discard(*, generation: Generation) -> None:
+    """Take a generation from players and have what it made removed; its job is locked and never takes it up again."""
+    generation_lose(generation_id=generation.id)
+    purge_request(video=generation.video, prefix=generation_prefix(generation.video_id, generation.number))
 
 
 def purge_request(*, video: Video, prefix: str) -> None:

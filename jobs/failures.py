@@ -13,12 +13,16 @@ from django.db.models.functions import Now
 from configuration import RetryConfig
 from jobs.claim import Claim, claim_of
 from jobs.endings import job_fail, open_jobs_lock, video_refuse
+from jobs.fallback import job_fall_back, may_fall_back
 from jobs.leases import UNHELD, LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
-from jobs.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry
+from jobs.policy import JobPolicy
+from jobs.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of
+from jobs.routing import blames_device, sessions_for
 from jobs.transitions import StepKind, StepState
 from jobs.wake import dispatcher_wake
+from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_note_error
 from videos.states import VideoState
@@ -31,13 +35,13 @@ _FOR_EVER = 2**31
 
 @transaction.atomic
 def step_fail(
-    *, claim: Claim, failure: Failure, retry: RetryConfig, result: Mapping[str, object] | None = None
+    *, claim: Claim, failure: Failure, policy: JobPolicy, result: Mapping[str, object] | None = None
 ) -> StepState:
-    """End an attempt that went wrong: try again later, or give up with all that follows. Raises LeaseLost.
+    """End an attempt that went wrong: try again, have it done on the CPU, or give up. Raises LeaseLost.
 
     Returns the step's new state. `result` is kept for people: the end of a log, timings.
     """
-    state = _end_attempt(fenced(claim), claim, failure, retry)
+    state = _end_attempt(fenced(claim), claim, failure, policy)
     if state is None:
         raise LeaseLost(claim)
     if result is not None:
@@ -45,14 +49,14 @@ def step_fail(
     return state
 
 
-def leases_take_back(*, retry: RetryConfig) -> int:
+def leases_take_back(*, policy: JobPolicy) -> int:
     """Take back steps whose worker let the lease run out. Returns how many; any number of callers may do it at once."""
-    return _take_back(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), retry)
+    return _take_back(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), policy)
 
 
-def leases_hand_back(*, node: str, pid: int, retry: RetryConfig) -> int:
+def leases_hand_back(*, node: str, pid: int, policy: JobPolicy) -> int:
     """Give back at once what a worker process held that is known to be dead. Returns how many steps that were."""
-    return _take_back(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), retry)
+    return _take_back(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), policy)
 
 
 def steps_promote() -> int:
@@ -66,13 +70,13 @@ def steps_promote() -> int:
     return promoted
 
 
-def _take_back(lost: QuerySet[Step], retry: RetryConfig) -> int:
+def _take_back(lost: QuerySet[Step], policy: JobPolicy) -> int:
     taken = 0
     for step in lost.order_by("lease_expires_at")[:_BATCH]:
         claim = claim_of(step)
         try:
             with transaction.atomic():
-                state = _end_attempt(lost.filter(id=step.id, attempt=step.attempt), claim, WORKER_LOST, retry)
+                state = _end_attempt(lost.filter(id=step.id, attempt=step.attempt), claim, WORKER_LOST, policy)
         except IntegrityError:  # one broken row must not keep the others from being taken back
             log.exception("lease not taken back", extra={"event": "take_back_failed", "step": str(step.id)})
             continue
@@ -90,7 +94,7 @@ class _Held:
     job: Job | None
 
 
-def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, retry: RetryConfig) -> StepState | None:
+def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: JobPolicy) -> StepState | None:
     """End a running attempt, unless `held` finds no row any more (None): then somebody else was first."""
     above = _lock_above(claim, failure)
     step = held.select_for_update(no_key=True).first()
@@ -100,19 +104,42 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, retry: Re
         failure,
         failures=step.failures,
         barren_attempts=step.barren_attempts,
-        policy=_patience(claim.kind, retry),
+        policy=_patience(claim.kind, policy.retry),
         spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
-    if decision:
+    falls_back = _may_leave_the_gpu(step, above, failure, policy)
+    if decision and not (falls_back and blames_device(failure) and not _device_left(step, policy)):
         return _put_back(step, failure, decision)
     verdict = replace(failure, code=POISON, retryable=False) if failure.lost else failure
+    if falls_back and above.job and above.video:
+        _end(step, verdict)
+        _fall_back(above.job, above.video, verdict, policy)
+        return StepState.FAILED
     return _give_up(step, above, verdict)
+
+
+def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> None:
+    try:
+        job_fall_back(job=job, video=video, reason=failure.code, policy=policy)
+    except TranscodeError as error:  # it is too much for the CPU
+        job_fail(job=job, failure=failure_of(error))
+
+
+def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
+    """Whether the CPU may do what this step cannot: what the source is to blame for would fail there, too."""
+    return bool(step.encoder and failure.retryable and above.job and may_fall_back(above.job, policy))
+
+
+def _device_left(step: Step, policy: JobPolicy) -> bool:
+    """Whether some device can still do it: another one, or this one, which may fail now and then."""
+    sessions = sessions_for(step.encoder, silence_seconds=policy.silence_seconds)
+    return sessions is not None and sessions >= step.sessions
 
 
 def _lock_above(claim: Claim, failure: Failure) -> _Held:
     refuses = claim.kind is StepKind.INSPECT or failure.input_at_fault
     return _Held(
-        video=video_lock(claim.video_id) if refuses else None,
+        video=video_lock(claim.video_id) if refuses or claim.device else None,
         job=job_lock(claim.job_id) if claim.job_id else None,
     )
 
@@ -137,7 +164,7 @@ def _put_back(step: Step, failure: Failure, decision: Retry) -> StepState:
     return state
 
 
-def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
+def _end(step: Step, failure: Failure) -> None:
     Step.objects.filter(id=step.id).update(
         state=StepState.FAILED,
         finished_at=Now(),
@@ -145,6 +172,10 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
         error_code=failure.code,
         error_detail=failure.detail,
     )
+
+
+def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
+    _end(step, failure)
     if above.video and _refuses(step, above.video, failure):
         video_refuse(video=above.video, failure=failure)
     elif above.job:

@@ -20,6 +20,7 @@ from events.log import events_expire
 from jobs.endings import purge_request
 from jobs.locks import video_lock
 from jobs.models import Job, Node, Step
+from jobs.tickets import node_queue_forget
 from jobs.transitions import JOB_ENDS, StepKind
 from storage.keys import EVERY_VIDEO, generation_prefix, source_key, video_prefix
 from storage.protocol import ObjectStore
@@ -144,5 +145,8 @@ def generations_expire(*, older_than_seconds: float) -> int:
 
 
 def nodes_forget(*, silent_seconds: float) -> int:
-    """Take nodes out of the list that have been silent for so long. Returns how many."""
-    return Node.objects.filter(last_seen__lt=Now() - timedelta(seconds=silent_seconds)).delete()[0]
+    """Take nodes out of the list that have been silent for so long, and their queues away. Returns how many."""
+    silent = Node.objects.filter(last_seen__lt=Now() - timedelta(seconds=silent_seconds))
+    for name in silent.values_list("name", flat=True):
+        node_queue_forget(name)
+    return silent.delete()[0]

@@ -35,6 +35,20 @@ def step_renew(*, claim: Claim, lease_seconds: float) -> bool:
     return bool(fenced(claim).update(lease_expires_at=Now() + timedelta(seconds=lease_seconds)))
 
 
+def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bool:
+    """Hand the step back uncharged, for any worker after a pause. False: the lease was lost already."""
+    return bool(
+        fenced(claim).update(
+            state=StepState.DELAYED,
+            not_before=Now() + timedelta(seconds=seconds),
+            barren_attempts=Greatest(F("barren_attempts") - 1, 0),
+            error_code=code,
+            error_detail=detail,
+            **UNHELD,
+        )
+    )
+
+
 @transaction.atomic
 def step_release(*, claim: Claim) -> bool:
     """Hand the step back uncharged, for the next worker at once. False: the lease was lost already."""

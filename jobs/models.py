@@ -28,6 +28,7 @@ class Job(models.Model):
     """One request to transcode one video. The last event's number and the open steps are counted under its lock.
 
     `external_id` and `client_metadata` are its owner's own and mean nothing here.
+    `waiting_since`: the moment at which there was no GPU any more that could do what it needs one for.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -51,11 +52,17 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     playable_at = models.DateTimeField(null=True)
+    waiting_since = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
+            models.Index(fields=["finished_at"], name="jobs_job_finished"),
+            models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
+            models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
+            models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
             models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
+            models.Index(fields=["waiting_since"], name="jobs_job_waiting", condition=Q(waiting_since__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(name="jobs_job_state", condition=_one_of("state", JobState)),
@@ -79,7 +86,10 @@ class Step(models.Model):
     `attempt` is the fencing token. `failures` are those it was charged with; `barren_attempts` counts the attempts in
     a row, a running one included, that published nothing new. Units are segment numbers, published in all renditions
     the step makes. `payload` says what to do, `result` what came of it. `rank_at` is the moment it became ready less
-    its lead; ready steps of one owner with one lead wait in one lane (see jobs.rank).
+    its lead; ready steps that wait in one lane are alike in owner, lead, encoder and sessions (see jobs.rank).
+
+    `encoder` is what a GPU must have proven to run the step (see `jobs.routing`), and `sessions` how many of its slots
+    that takes; empty and 0: any worker. `device` is the GPU that it runs on, or ran on last.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -90,6 +100,9 @@ class Step(models.Model):
     kind = models.TextField()
     ordinal = models.PositiveIntegerField(default=0)
     queue = models.TextField(default="cpu")
+    encoder = models.TextField(default="", blank=True)
+    sessions = models.PositiveSmallIntegerField(default=0)
+    device = models.TextField(default="", blank=True)
     state = models.TextField(default=StepState.READY.value)
     lead_seconds = models.IntegerField(db_default=0)
     rank_at = models.DateTimeField()
@@ -113,12 +126,12 @@ class Step(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["queue", "owner", "lead_seconds", "rank_at", "ordinal"],
+                fields=["queue", "owner", "lead_seconds", "encoder", "sessions", "rank_at", "ordinal"],
                 name="jobs_step_ready",
                 condition=_in_state(StepState.READY),
             ),
             models.Index(
-                fields=["queue", "owner", "lead_seconds", "claimed_at"],
+                fields=["queue", "owner", "lead_seconds", "encoder", "sessions", "claimed_at"],
                 name="jobs_step_served",
                 condition=Q(claimed_at__isnull=False),
             ),
@@ -128,6 +141,11 @@ class Step(models.Model):
                 condition=Q(kind=StepKind.CHUNK.value) & _in_state(StepState.DONE),
             ),
             models.Index(fields=["lease_expires_at"], name="jobs_step_lease", condition=_in_state(StepState.RUNNING)),
+            models.Index(
+                fields=["device"],
+                name="jobs_step_slots",
+                condition=Q(sessions__gt=0, lease_expires_at__isnull=False),
+            ),
             models.Index(fields=["not_before"], name="jobs_step_delayed", condition=_in_state(StepState.DELAYED)),
         ]
         constraints = [
@@ -146,6 +164,15 @@ class Step(models.Model):
             ),
             models.CheckConstraint(
                 name="jobs_step_delayed_until", condition=~_in_state(StepState.DELAYED) ^ Q(not_before__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="jobs_step_sessions", condition=Q(sessions=0, encoder="") | (Q(sessions__gt=0) & ~Q(encoder=""))
+            ),
+            models.CheckConstraint(
+                name="jobs_step_runs_on_a_device",
+                condition=~_in_state(StepState.RUNNING)
+                | Q(sessions=0, device="")
+                | (Q(sessions__gt=0) & ~Q(device="")),
             ),
             models.CheckConstraint(name="jobs_step_units", condition=Q(units_done__lte=F("units_total"))),
             models.CheckConstraint(

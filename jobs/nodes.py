@@ -7,7 +7,8 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from jobs.models import Node, NodeState
+from jobs.models import Node, NodeState, Step
+from jobs.transitions import StepState
 from jobs.wake import dispatcher_wake
 
 
@@ -24,6 +25,11 @@ def node_heartbeat(*, name: str) -> NodeState | None:
     Node.objects.filter(name=name).update(last_seen=Now())
     state = Node.objects.filter(name=name).values_list("state", flat=True).first()
     return NodeState(state) if state else None
+
+
+def node_busy(*, name: str) -> int:
+    """How many steps run on a node."""
+    return Step.objects.filter(node=name, state=StepState.RUNNING).count()
 
 
 def node_remove(*, name: str) -> None:

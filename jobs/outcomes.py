@@ -1,5 +1,6 @@
 """What a step brings about when it is done, besides being done. One service per kind that has such a thing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
@@ -12,16 +13,17 @@ from django.db.models.functions import Coalesce, Now
 from events.log import video_event_append
 from events.types import EventType
 from jobs.claim import Claim
-from jobs.endings import job_fail, open_jobs_lock
+from jobs.endings import generations_retire, job_fail, open_jobs_lock
 from jobs.events import event_append
 from jobs.locks import job_lock, video_lock
-from jobs.models import Job
+from jobs.models import Job, Step
 from jobs.moves import job_move
-from jobs.planning import job_plan
+from jobs.planning import FALLBACK_FIELDS, job_plan
 from jobs.policy import JobPolicy
 from jobs.retry import failure_of
 from jobs.steps import job_advance, step_close
-from jobs.transitions import JobPhase, JobState
+from jobs.transitions import JobPhase, JobState, StepKind, StepState
+from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.plan import EncodePlan
@@ -86,20 +88,25 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
         return
     generation = Generation.objects.get(id=claim.generation_id)
     generation_complete(generation=generation, proofs=proofs)
+    generations_retire(job_id=job.id, but=generation.id)
+    metadata = _job_metadata(job, EncodePlan.from_json(generation.plan))
     job_move(
         job=job,
         to=JobState.COMPLETED,
         phase=JobPhase.ENDED,
         finished_at=Now(),
         playable_at=Coalesce("playable_at", Now()),
-        metadata=_job_metadata(job, EncodePlan.from_json(generation.plan)),
+        waiting_since=None,
+        metadata=metadata,
     )
     event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
+    transaction.on_commit(lambda: metrics.JOB_SPEED.note(metadata["processing_speed"]))
 
 
 def retried_metadata(job: Job, segments_kept: int) -> dict[str, object]:
-    """What is remembered of a job's tries: how many retries there were, and what the last one found published."""
-    return {"retries": int(job.metadata.get("retries", 0)) + 1, "segments_kept": segments_kept}
+    """What is remembered of a job's tries: how many retries there were, what the last one found, why it has no GPU."""
+    fallback = {name: job.metadata[name] for name in FALLBACK_FIELDS if name in job.metadata}
+    return {**fallback, "retries": int(job.metadata.get("retries", 0)) + 1, "segments_kept": segments_kept}
 
 
 def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
@@ -107,15 +114,24 @@ def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
     taken = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
     elapsed: timedelta = Job.objects.annotate(taken=taken).values_list("taken", flat=True).get(id=job.id)
     seconds = max(elapsed.total_seconds(), 0.001)
-    encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), plan.total_segments))
+    units = plan.total_segments * len(plan.groups)
+    encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), units))
     return {
+        **_device_metadata(job, plan),
         **job.metadata,
-        "gpu_enabled": False,
-        "gpu_fallback": False,
-        "cpu_codec": plan.encoder.ffmpeg_name,
         "processing_time_seconds": round(seconds, 3),
         "processing_speed": round(float(encoded) / seconds, 3),
     }
+
+
+def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
+    """What encoded it; several devices may have, the one with most chunks is named."""
+    if not plan.encoder.hardware:
+        return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": plan.encoder.ffmpeg_name}
+    chunks = Step.objects.filter(generation=job.generation_id, kind=StepKind.CHUNK, state=StepState.DONE)
+    indexes = Counter(chunks.values_list("result__device_index", flat=True))
+    (index, _) = indexes.most_common(1)[0]
+    return {"gpu_enabled": True, "gpu_device": index, "gpu_codec": plan.encoder.ffmpeg_name}
 
 
 @transaction.atomic

@@ -1,15 +1,15 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from configuration import LimitConfig, RankConfig, RetryConfig
+from configuration import GpuConfig, LimitConfig, RankConfig, RetryConfig
 from transcoding.plan import PlanPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPolicy:
-    """What an installation decides about all jobs: who goes first, when to try again, how videos are cut.
+    """What an installation decides about all jobs: who goes first, when to try again, how and where videos are encoded.
 
-    For showing plans it also says after how many seconds of silence a node is taken for gone, and ffmpeg's threads and
-    largest picture.
+    It also says after how many seconds of silence a node, with its devices, is taken for gone; and for showing plans,
+    ffmpeg's threads and largest picture.
     """
 
     rank: RankConfig
@@ -17,4 +17,5 @@ class JobPolicy:
     plan: PlanPolicy
     silence_seconds: float = 20.0
     ffmpeg_threads: int = 0
+    gpu: GpuConfig = field(default_factory=GpuConfig)
     max_pixels: int = LimitConfig().max_pixels

@@ -1,6 +1,6 @@
 """What a job will do, or would do, in full: its plan, the commands, the reasons, and how long that takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -9,9 +9,10 @@ from access.models import Owner
 from api.problems import Problem, not_found
 from jobs.models import Job
 from jobs.nodes import slots_alive
-from jobs.planning import QUEUE, job_request, plan_for
+from jobs.planning import job_request, plan_for, queue_of
 from jobs.policy import JobPolicy
-from jobs.selectors import jobs_of
+from jobs.routing import FALLBACK_TEXTS, gpu_wish, refuse_impossible, route_for
+from jobs.selectors import devices_used, jobs_of
 from jobs.transitions import JOB_ENDS
 from transcoding import records
 from transcoding.explanation import estimate, explain, planned_steps
@@ -32,8 +33,11 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
         raise not_found("video")
     facts = _facts(video)
     wanted = job_request(request)
-    plan = plan_for(facts=facts, request=wanted, policy=policy)
-    return {"video_id": video.id, "job_id": None, "generation": None, **_document(plan, wanted, policy)}
+    refuse_impossible(request, wanted, policy.gpu)
+    route = route_for(wanted, gpu_wish(request, wanted, policy.gpu), policy)
+    plan = plan_for(facts=facts, request=wanted, policy=policy, route=route)
+    document = _document(plan, wanted, policy, fallback_reason=route.fallback_reason)
+    return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], **document}
 
 
 def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mapping[str, object]:
@@ -44,8 +48,10 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mappi
     if job.generation is None:
         raise _unplanned(job)
     plan = EncodePlan.from_json(job.generation.plan)
-    document = _document(plan, job_request(job.request), policy)
-    return {"video_id": job.video_id, "job_id": job.id, "generation": job.generation.number, **document}
+    reason = job.metadata.get("fallback_reason", "")
+    document = _document(plan, job_request(job.request), policy, fallback_reason=reason)
+    number, devices = job.generation.number, devices_used(job.generation)
+    return {"video_id": job.video_id, "job_id": job.id, "generation": number, "devices": devices, **document}
 
 
 def _facts(video: Video) -> SourceFacts:
@@ -64,8 +70,18 @@ def _unplanned(job: Job) -> Problem:
     return Problem(status=409, code="job_not_planned", detail=detail, retryable=not over)
 
 
-def _document(plan: EncodePlan, request: JobRequest, policy: JobPolicy) -> dict[str, object]:
-    slots = slots_alive(queue=QUEUE, silence_seconds=policy.silence_seconds)
+def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Iterator[Mapping[str, object]]:
+    """Why each choice was made; that a GPU was preferred and there is none is known here only."""
+    for reason in explain(plan, request):
+        fell_back = reason.choice == "device" and fallback_reason
+        why = FALLBACK_TEXTS.get(fallback_reason, f"the GPU failed: {fallback_reason}")
+        yield {**asdict(reason), "because": f"a GPU was preferred, but {why}"} if fell_back else asdict(reason)
+
+
+def _document(
+    plan: EncodePlan, request: JobRequest, policy: JobPolicy, *, fallback_reason: str = ""
+) -> dict[str, object]:
+    slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
     expected = estimate(plan, slots=slots)
     return {
         "codec": plan.encoder.codec,
@@ -78,7 +94,7 @@ def _document(plan: EncodePlan, request: JobRequest, policy: JobPolicy) -> dict[
         "renditions": [asdict(rendition) for rendition in plan.renditions],
         "audio": asdict(plan.audio) if plan.audio else None,
         "warnings": list(plan.source.warnings),
-        "reasons": [asdict(reason) for reason in explain(plan, request)],
+        "reasons": list(_reasons(plan, request, fallback_reason)),
         "steps": [
             asdict(step) for step in planned_steps(plan, threads=policy.ffmpeg_threads, max_pixels=policy.max_pixels)
         ],

@@ -1,9 +1,10 @@
 """Who goes first, as arithmetic over the moments at which steps became ready and at which their lanes were served.
 
 A step's lead is what its priority is worth in seconds, and `rank_at = ready time - lead`. Ready steps of one owner with
-one lead wait in one lane, the lowest rank first. A lane's turn is its first step's rank, but no earlier than the moment
-at which the lane last got a worker, less the lead: a long backlog ages only while nothing of it is begun. The statement
-in `jobs.claim` does this in SQL; `next_lane` is the same rule for people and for its tests.
+one lead, and with the same need of a GPU, wait in one lane, the lowest rank first. A lane's turn is its first step's
+rank, but no earlier than the moment at which the lane last got a worker, less the lead: a long backlog ages only while
+nothing of it is begun. The statement in `jobs.claim` does this in SQL; `next_lane` is the same rule for people and for
+its tests.
 """
 
 from collections.abc import Iterable

@@ -87,6 +87,9 @@ class PlanDocument(serializers.Serializer[Any]):
     codec = serializers.CharField()
     encoder = serializers.CharField()
     preset = serializers.CharField()
+    devices = serializers.ListField(
+        child=serializers.CharField(), help_text="UUIDs of the GPUs that worked on it so far; chosen chunk by chunk."
+    )
     frame_rate = serializers.FloatField()
     duration = serializers.FloatField(help_text="Seconds.")
     total_frames = serializers.IntegerField()

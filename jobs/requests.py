@@ -1,5 +1,6 @@
 """What clients may send, field by field."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -7,8 +8,10 @@ from rest_framework import serializers
 
 from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo, whole
 from api.pagination import LabelledQuery
+from gpu.selection import ANY_DEVICE
 from jobs.formats import HLS, OUTPUT_FORMATS
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
+from jobs.routing import GpuPolicy
 from jobs.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.ladder import parse_size
@@ -17,6 +20,7 @@ SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
+HIGHEST_DEVICE = 255
 _MOST_NAMED = 10
 PROCESSING = frozenset(
     {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
@@ -118,13 +122,39 @@ class TranscodeRequest(StrictSerializer):
         required=False,
         help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
     )
+    gpu = OneOf(
+        choices=[policy.value for policy in GpuPolicy],
+        required=False,
+        help_text="prefer: a GPU if one can, else the CPU; require: no CPU; never: no GPU. Default: a setting.",
+    )
+    gpu_device = WholeNumber(
+        min_value=ANY_DEVICE,
+        max_value=HIGHEST_DEVICE,
+        required=False,
+        help_text="The only GPU that may encode it, by its index in the GPU status. -1, the default: any.",
+    )
     dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         single = [name for name in ("resolution", "bitrate") if name in attrs]
         if "ladder" in attrs and single:
             raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
+        _refuse_gpu_on_cpu(attrs)
         return attrs
+
+
+def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:
+    """Nobody can have a GPU and what is only done on the CPU, or none and a certain one."""
+    cpu = {
+        f"codec {attrs['codec']}": CODEC_NAMES[attrs["codec"]].cpu_only,
+        f"preset {CPU_PRESET}": attrs.get("preset") == CPU_PRESET,
+        "two_pass": attrs.get("two_pass", False),
+    }
+    reasons = [name for name, chosen in cpu.items() if chosen]
+    if attrs.get("gpu") == GpuPolicy.REQUIRE and reasons:
+        raise serializers.ValidationError({"gpu": [f"require cannot be combined with {' and '.join(reasons)}"]})
+    if attrs.get("gpu") == GpuPolicy.NEVER and attrs.get("gpu_device", ANY_DEVICE) != ANY_DEVICE:
+        raise serializers.ValidationError({"gpu_device": ["cannot be combined with gpu never"]})
 
 
 class ReprioritizeRequest(StrictSerializer):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import DurationField, ExpressionWrapper, F, Sum, Value
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Sum, Value
 from django.db.models.functions import Now
 
 from jobs.endings import purge_request, purge_withdraw
@@ -42,7 +42,7 @@ def generation_take_up(*, job: Job) -> Resumed | None:
         return None
     if not purge_withdraw(video=job.video, prefix=prefix):
         return None
-    generation_resume(generation=generation, playable=job.playable_at is not None)
+    generation_resume(generation=generation, playable=generation.playable_at is not None)
     return Resumed(
         generation=generation, open_steps=_steps_reopen(generation), segments_kept=_segments_published(generation)
     )
@@ -83,9 +83,16 @@ def _steps_reopen(generation: Generation) -> int:
     for stage in STAGES:
         undone = steps.filter(kind__in=stage).exclude(state=StepState.DONE)
         if count := undone.count():
+            _wait_for_slots(undone)
             undone.filter(state=StepState.WAITING).update(state=StepState.READY)
             return count if stage != STAGES[-1] else 0
     return 0
+
+
+def _wait_for_slots(undone: QuerySet[Step]) -> None:
+    """A cancelled attempt holds its slots on a device until its lease ends, which another claim would overwrite."""
+    held = undone.filter(state=StepState.WAITING, sessions__gt=0, lease_expires_at__gt=Now())
+    held.update(state=StepState.DELAYED, not_before=F("lease_expires_at"))
 
 
 def _segments_published(generation: Generation) -> int:

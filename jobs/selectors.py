@@ -15,7 +15,7 @@ from access.models import Owner
 from jobs.models import Job, Step
 from jobs.progress import Units, encoding_speed, progress_percent, seconds_left
 from jobs.transitions import JobState, StepKind, StepState
-from videos.models import Rendition
+from videos.models import Generation, Rendition
 from videos.states import GenerationState, VideoState
 
 
@@ -39,6 +39,12 @@ def job_renditions(jobs: Iterable[Job]) -> Mapping[UUID | None, list[Rendition]]
     for rendition in found:
         made[rendition.generation_id].append(rendition)
     return made
+
+
+def devices_used(generation: Generation) -> list[str]:
+    """The GPUs that steps of a generation ran on so far, by UUID."""
+    steps = Step.objects.filter(generation=generation).exclude(device="")
+    return list(steps.order_by("device").values_list("device", flat=True).distinct())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,17 +13,21 @@ from configuration import RankConfig
 from events.types import EventType
 from jobs.endings import job_stop, open_jobs_lock, purge_request, steps_cancel
 from jobs.events import event_append
+from jobs.fallback import job_fall_back, job_on_gpu
 from jobs.inspection import inspect_hurry, inspect_request
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
 from jobs.outcomes import retried_metadata
-from jobs.planning import job_plan
+from jobs.planning import job_plan, job_request
 from jobs.policy import JobPolicy
 from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
+from jobs.routing import FallbackReason, refuse_impossible
+from jobs.showing import video_jobs_changed
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
+from observability import metrics
 from storage.keys import video_prefix
 from videos.models import Video
 from videos.selectors import videos_of
@@ -44,10 +48,12 @@ def job_create(  # noqa: PLR0913 - one row's facts
 ) -> Job:
     """Accept a request to transcode a video and plan it, now or when the video has been inspected.
 
-    Raises Problem when the owner has no such video or it was rejected, InputRejected when it is beyond the limits.
+    Raises Problem when the owner has no such video, it was rejected, or no GPU can be as the request wants it;
+    InputRejected when it is beyond the limits.
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
+    refuse_impossible(request, job_request(request), policy.gpu)
     job = Job.objects.create(
         owner=owner,
         video=video,
@@ -57,6 +63,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
         client_metadata=client_metadata or {},
     )
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+    transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
     _plan_or_inspect(job, video, policy)
     return job
 
@@ -130,12 +137,28 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
 
 
 @transaction.atomic
+def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
+    """Have an unfinished job that was planned for a GPU done on the CPU, from its first chunk.
+
+    Raises Problem: 404 not the owner's, 409 already over or not planned for a GPU; InputRejected where the CPU's plan
+    is beyond the limits.
+    """
+    video = video_lock(_owned_job(owner, job_id).video_id)
+    job = job_lock(job_id)
+    _refuse_over(job)
+    if not job_on_gpu(job):
+        raise Problem(status=409, code="job_not_on_gpu", detail="The job is not planned for a GPU.")
+    job_fall_back(job=job, video=video, reason=FallbackReason.ORDERED, policy=policy)
+
+
+@transaction.atomic
 def video_delete(*, owner: Owner, video_id: UUID) -> None:
     """Cancel all work on a video, hide it, and have its objects removed. Raises Problem when there is no such video."""
     video = _owned_video_lock(owner, video_id)
     for job in open_jobs_lock(video):
         job_stop(job=job)
     steps_cancel(video=video, kind=StepKind.INSPECT)
+    video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id))
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
 from django.db.models import OuterRef
-from django.db.models.functions import JSONObject, Now
+from django.db.models.functions import Coalesce, JSONObject, Now
 
 from events.types import EventType
 from jobs.claim import Claim
+from jobs.endings import generations_retire
 from jobs.events import event_append
 from jobs.leases import LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.moves import job_move
+from jobs.showing import job_changed, progress_changed
 from jobs.transitions import AFTER_ENCODING, JobPhase, JobState, StepKind, StepState
 from jobs.wake import dispatcher_wake
 from videos.models import Generation, Rendition, Video
@@ -85,6 +87,7 @@ def _job_show_progress(job: Job, phase: JobPhase) -> None:
         event_append(job_id=job.id, type=EventType.JOB_STARTED)
     elif job.phase != phase:
         Job.objects.filter(id=job.id).update(phase=phase)
+        job_changed(job.id, job.owner_id)
 
 
 @transaction.atomic
@@ -95,6 +98,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
     published. What an earlier call did publish stays so, even if the lease was lost since.
     """
     if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, barren_attempts=0):
+        progress_changed(claim.job_id)
         run_publish(step_id=claim.step_id, attempt=claim.attempt, runs=runs)
     elif not runs_published(step_id=claim.step_id, attempt=claim.attempt, runs=runs):
         raise LeaseLost(claim)
@@ -102,7 +106,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
 
 @transaction.atomic
 def job_note_playable(*, claim: Claim) -> bool:
-    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or the job is over.
+    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or nobody waits.
 
     Called after publishing one of the first segments. Whoever publishes the last of them sees the others' rows, as the
     job's lock keeps the callers apart.
@@ -111,13 +115,15 @@ def job_note_playable(*, claim: Claim) -> bool:
         raise ValueError(f"a {claim.kind} step makes nothing playable")
     video_lock(claim.video_id)
     job = job_lock(claim.job_id)
-    if job.state != JobState.PROCESSING or job.playable_at is not None:
-        return True
     generation = Generation.objects.get(id=claim.generation_id)
+    over = job.state != JobState.PROCESSING or job.generation_id != generation.id
+    if over or generation.playable_at is not None:
+        return True
     if not generation_can_start(generation):
         return False
     generation_mark_playable(generation=generation)
-    Job.objects.filter(id=job.id).update(playable_at=Now())
+    generations_retire(job_id=job.id, but=generation.id)
+    Job.objects.filter(id=job.id).update(playable_at=Coalesce("playable_at", Now()))
     event_append(job_id=job.id, type=EventType.JOB_PLAYABLE, data={"generation": generation.number})
     return True
 

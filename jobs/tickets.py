@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from threading import Condition, Thread
 
 from celery import current_app
+from kombu import Exchange, Queue
 
 WORK_TASK = "workers.work"
 """Sent by name: whoever carries tickets out is above this package."""
@@ -20,6 +21,20 @@ def ticket_send(queue: str) -> None:
     A ticket does not expire: the moment would be of our clock, and a worker whose clock is ahead would drop them all.
     """
     current_app.send_task(WORK_TASK, args=[queue], queue=queue, retry=False, ignore_result=True)
+
+
+def node_queue(name: str) -> str:
+    """A queue that one node alone takes tickets from, so that it can find out whether it still takes any."""
+    return f"node.{name}"
+
+
+def node_queue_forget(name: str) -> None:
+    """Remove what a node that is gone did not take. Raises what the broker's client raises."""
+    with current_app.connection_for_write() as broker:
+        own = node_queue(name)
+        queue = Queue(own, Exchange(own, "direct"), routing_key=own, channel=broker.default_channel)
+        queue.declare()  # a channel deletes only what it knows
+        queue.delete()
 
 
 class TicketSender:

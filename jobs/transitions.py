@@ -16,6 +16,8 @@ class JobPhase(StrEnum):
     """What an unfinished job is doing, for people."""
 
     INSPECTING = "inspecting"
+    WAITING = "waiting"
+    """It needs a GPU, and none is there that can encode it."""
     PLANNED = "planned"
     ENCODING = "encoding"
     FINISHING = "finishing"
@@ -70,9 +72,9 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     ),
     StepState.DONE: frozenset(),
     StepState.FAILED: frozenset({StepState.READY, StepState.WAITING}),
-    StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING}),
+    StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING, StepState.DELAYED}),
 }
-"""What a job's retry wants done again is ready, or waits for the others as it did before."""
+"""What a job's retry wants done again is ready, or waits: for the others, as it did before, or for a slot it holds."""
 
 JOB_ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 """States in which nothing happens to a job by itself."""

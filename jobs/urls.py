@@ -14,8 +14,14 @@ from jobs.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
+from jobs.slots import sessions_used
+from jobs.system_apis import QueueStatsApi, SystemHealthApi, SystemStatsApi, WorkersHealthApi
 
 urlpatterns = [
+    path("api/v1/system/stats", SystemStatsApi.as_view(), name="system-stats"),
+    path("api/v1/system/health", SystemHealthApi.as_view(), name="system-health"),
+    path("api/v1/queue/stats", QueueStatsApi.as_view(), name="queue-stats"),
+    path("api/v1/workers/health", WorkersHealthApi.as_view(), name="workers-health"),
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
     path("api/v1/videos/<uuid:video_id>/transcode", VideoTranscodeApi.as_view(), name="video-transcode"),
     path("api/v1/videos/<uuid:video_id>/jobs", VideoJobsApi.as_view(), name="video-jobs"),
@@ -27,5 +33,5 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>/cancel", JobCancelApi.as_view(), name="job-cancel"),
     path("api/v1/jobs/<uuid:job_id>/retry", JobRetryApi.as_view(), name="job-retry"),
     path("api/v1/jobs/<uuid:job_id>/reprioritize", JobReprioritizeApi.as_view(), name="job-reprioritize"),
-    path("api/v1/system/gpu/status", GpuStatusApi.as_view(), name="gpu-status"),
+    path("api/v1/system/gpu/status", GpuStatusApi.as_view(slots_used=sessions_used), name="gpu-status"),
 ]

@@ -7,11 +7,13 @@ from django.conf import settings
 from configuration import Config
 from events.log import video_event_append
 from events.types import EventType
+from execution.scratch import life_folder
 from jobs.dispatcher import Dispatcher
 from jobs.inspection import inspect_request
 from jobs.janitor import Janitor
 from jobs.policy import JobPolicy
 from jobs.tickets import TicketSender, ticket_send
+from observability.life import LifeSign
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
 from transcoding.plan import PlanPolicy
@@ -37,6 +39,7 @@ def job_policy() -> JobPolicy:
             hardware_path=HardwarePath(config.encode.hardware_path),
         ),
         silence_seconds=config.lease.node_silence_seconds,
+        gpu=config.gpu,
         max_pixels=config.limits.max_pixels,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )
@@ -47,7 +50,8 @@ def dispatcher() -> Dispatcher:
     config: Config = settings.TRANSCODER
     sender = TicketSender(ticket_send)
     sender.start()
-    return Dispatcher(lease=config.lease, retry=config.retry, sender=sender)
+    sign = LifeSign(life_folder(config.execution), "dispatcher")
+    return Dispatcher(lease=config.lease, policy=job_policy(), sender=sender, sign=sign)
 
 
 def janitor() -> Janitor:

@@ -23,6 +23,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
+from storage.counting import count_requests
 from storage.errors import (
     ObjectChanged,
     ObjectNotFound,
@@ -405,4 +406,6 @@ def _client(address: S3Address, endpoint_url: str) -> "S3Client":
         aws_secret_access_key=address.secret_key or None,
         region_name=address.region,
     )
-    return session.client("s3", endpoint_url=endpoint_url or None, config=config)
+    client = session.client("s3", endpoint_url=endpoint_url or None, config=config)
+    count_requests(client.meta.events)
+    return client

@@ -17,6 +17,10 @@ TIERS = ("unit", "contract", "integration", "ffmpeg", "acceptance", "faults")
 """In the order in which they run: what fails fast is seen early."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", action="store_true", help="take the pictures of docs/images anew")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the folder it lies in, and put the quick tiers first."""

@@ -15,9 +15,10 @@ _SCRIPT = """#!/bin/sh
 here=${0%%/*}
 pace=0 burst=0
 for word in "$@"; do
-    [ "$word" = libx264 ] && read -r pace burst < "$here/pace"
+    [ "$word" = libx264 ] && read -r pace burst < "$here/pace" && encodes=yes
     case $word in file:*) [ -n "$source" ] || source=${word#file:} ;; esac
 done
+if [ -n "$encodes" ] && [ -e "$here/broken" ]; then cat "$here/broken" >&2; exit 1; fi
 if grep -qa %(poison)s "$source"; then kill -9 $PPID; fi
 if [ "$pace" != 0 ]; then
     for word in "$@"; do
@@ -50,3 +51,15 @@ class PacedFfmpeg:
         fresh = self.path.with_name("pace.new")
         fresh.write_text(f"{times_real_time} {burst_seconds}\n")
         fresh.rename(self.path.with_name("pace"))
+
+    def break_down(self, complaint: str) -> None:
+        """Have encodes of pictures that begin from now on fail, saying this."""
+        self._broken.write_text(f"{complaint}\n")
+
+    def mend(self) -> None:
+        """Have them work again."""
+        self._broken.unlink(missing_ok=True)
+
+    @property
+    def _broken(self) -> Path:
+        return self.path.with_name("broken")

@@ -47,6 +47,12 @@ class ServersOfThisRun:
             "TRANSCODER_ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
             "TRANSCODER_DATABASE_URL": self.postgresql.url,
             "TRANSCODER_BROKER_URL": self.redis.url,
+            "TRANSCODER_CACHE_URL": self.redis.cache_url,
+            "TRANSCODER_ENABLECACHE": "false",  # most tests roll back what they write, which no cache can know
+            "TRANSCODER_RATE_READ_PER_MINUTE": "0",
+            "TRANSCODER_RATE_WRITE_PER_MINUTE": "0",
+            "TRANSCODER_RATE_UPLOAD_PER_MINUTE": "0",
+            "TRANSCODER_RATE_ADDRESS_PER_MINUTE": "0",
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
             "TRANSCODER_S3_ACCESS_KEY": self.seaweedfs.access_key,
             "TRANSCODER_S3_SECRET_KEY": self.seaweedfs.secret_key,

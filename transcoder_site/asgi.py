@@ -13,6 +13,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from api.asgi import App, BodyLimit  # noqa: E402
+from coordination.wiring import answer_cache  # noqa: E402
 from events.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from videos.wiring import upload_route  # noqa: E402
@@ -24,6 +25,9 @@ MOST_BODY_BYTES = 1 << 20
 # do not survive that.
 _pool = {"min_size": 0, "max_size": settings.TRANSCODER.database.database_pool_size, "timeout": 10}
 connections.settings["default"]["OPTIONS"]["pool"] = _pool
+
+if kept := answer_cache():
+    kept.keep()
 
 _limited = BodyLimit(cast("App", _django), max_bytes=MOST_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

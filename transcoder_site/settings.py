@@ -1,6 +1,7 @@
 """Django's settings, all derived from the one Config that is read here."""
 
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -17,9 +18,13 @@ LOGGING = logging_settings(_site.log_level)
 ALLOWED_HOSTS = list(_site.allowed_hosts)
 
 INSTALLED_APPS = [
+    "unfold",  # before the admin, whose site and templates it replaces
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.sessions",
+    "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
     "access",
@@ -34,14 +39,41 @@ ROOT_URLCONF = "transcoder_site.urls"
 ASGI_APPLICATION = "transcoder_site.asgi.application"
 APPEND_SLASH = False
 MIDDLEWARE = [
+    "transcoder_site.probes.Probes",
+    "api.counting.CountRequests",
+    "access.rates.RateHeaders",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "api.conditional.ApiEtags",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "transcoder_site.policies.AdminContentPolicy",
 ]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"  # answered by transcoder_site.files
+UNFOLD = {
+    "SITE_TITLE": "vodmill",
+    "SITE_HEADER": "vodmill",
+    "SITE_SYMBOL": "movie",
+    "SITE_URL": None,
+    "SIDEBAR": {"show_search": False, "show_all_applications": False},
+}
 
 SECURE_SSL_REDIRECT = _site.https
 SECURE_HSTS_SECONDS = _site.hsts_seconds if _site.https else 0
@@ -99,6 +131,7 @@ REST_FRAMEWORK = {
         "access.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # closed unless a view names a scope
+    "DEFAULT_THROTTLE_CLASSES": ["access.rates.RateLimit"],
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -113,8 +146,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
-    "ENUM_NAME_OVERRIDES": {  # several documents have a `state`
+    "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
         "JobState": "jobs.representations.JOB_STATES",
+        "HealthState": "jobs.system_apis.HEALTH_STATES",
         "EndpointState": "events.representations.ENDPOINT_STATES",
         "DeliveryState": "events.representations.DELIVERY_STATES",
         "EventType": "events.types.EVENT_TYPES",

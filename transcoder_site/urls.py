@@ -1,10 +1,17 @@
 """All addresses of the site."""
 
+from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
+
+from transcoder_site.files import static_file
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("static/<path:path>", static_file),
     path("", include("access.urls")),
     path("", include("jobs.urls")),  # before the videos': it adds DELETE to the address of a video
     path("", include("videos.urls")),

@@ -15,6 +15,7 @@ from transcoding.errors import (
 )
 
 _LONGEST = 200
+_LONGEST_TAIL = 4000
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:'\"]+")
 _MACHINE_AT_FAULT = (
     "No such file or directory",
@@ -134,6 +135,11 @@ def last_words(text: str) -> str:
     """The last line of what a program said: short, and without where files lie on our machines."""
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
     return _PATH.sub("the file", last)[:_LONGEST]
+
+
+def output_tail(text: str) -> str:
+    """The last lines of what a program said, without where files lie on our machines."""
+    return _PATH.sub("the file", text.strip())[-_LONGEST_TAIL:]
 
 
 def _says(stderr: str, phrases: Iterable[str]) -> bool:

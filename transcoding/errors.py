@@ -18,6 +18,8 @@ class TranscodeError(Exception):
 
     code = "transcode_error"
     retryable = False
+    output_tail = ""
+    """The end of what the program said that failed, for people."""
 
 
 class InputRejected(TranscodeError):

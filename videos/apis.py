@@ -1,7 +1,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from access.authentication import owner_of
 from access.models import Owner
 from access.scopes import Scope
+from api.cached import cached_answer, variant_for
 from api.fields import LONGEST_EXTERNAL_ID, METADATA_HELP
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
@@ -23,6 +24,8 @@ from videos.representations import PlaybackDocument, VideoDocument, video_docume
 from videos.selectors import video_find, videos_of
 from videos.states import GenerationState
 
+KEPT_SECONDS = 300.0
+
 
 class VideoListApi(APIView):
     scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
@@ -30,19 +33,29 @@ class VideoListApi(APIView):
     @extend_schema(
         operation_id="video_list", parameters=[VideoQuery, *PAGE_PARAMETERS], responses=page_of(VideoDocument)
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """List videos, newest first."""
-        pages, page = VideoQuery.page(videos_of(owner_of(request)), request)
-        return pages.get_paginated_response([video_document(video, request) for video in page])
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            pages, page = VideoQuery.page(videos_of(owner), request)
+            return pages.get_paginated_response([video_document(video, request) for video in page]).data, KEPT_SECONDS
+
+        return cached_answer("videos", owner.pk, variant=variant_for(request, owner.pk, whole=True), make=make)
 
 
 class VideoDetailApi(APIView):
     scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
 
     @extend_schema(operation_id="video_detail", responses=VideoDocument, examples=[examples.VIDEO])
-    def get(self, request: Request, video_id: UUID) -> Response:
+    def get(self, request: Request, video_id: UUID) -> HttpResponse:
         """Show one video; what inspection finds appears once it has run."""
-        return Response(video_document(video_of(owner_of(request), video_id), request))
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            return video_document(video_of(owner, video_id), request), KEPT_SECONDS
+
+        return cached_answer("video", video_id, variant=variant_for(request, owner.pk), make=make)
 
 
 class VideoOriginalApi(APIView):

@@ -43,6 +43,7 @@ class Video(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest"),
+            models.Index(fields=["-created_at", "-id"], name="videos_video_newest_of_all"),
             models.Index(fields=["owner", "external_id"], name="videos_video_external", condition=~Q(external_id="")),
         ]
         constraints = [

@@ -33,6 +33,7 @@ from access.idempotency import (
     fingerprint_of,
     key_checked,
 )
+from access.rates import upload_take
 from access.scopes import Scope as AccessScope
 from api.asgi import (
     App,
@@ -48,6 +49,7 @@ from api.asgi import (
     send_json,
 )
 from api.problems import Problem, internal_error, problem_of, too_large, unavailable, wrong_field
+from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
 from storage.stream import IncomingObject, Lanes
@@ -65,6 +67,7 @@ FORM_BYTES = 64 * 1024
 """How much longer than its file a form may be."""
 
 TIDY_SECONDS = 20.0
+INTERNAL_ERROR = 500
 
 log = logging.getLogger(__name__)
 
@@ -178,6 +181,7 @@ class UploadRoute:
             with self._place():
                 answer = await self._take(scope, body)
         except _ClientGoneError:
+            metrics.UPLOADS.add(outcome="broken off")
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
         except _DoneBeforeError as done:
             before = done.answer
@@ -185,8 +189,11 @@ class UploadRoute:
                 scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
-            await refuse(scope, body, send, _problem(error))
+            problem = _problem(error)
+            metrics.UPLOADS.add(outcome="failed" if problem.status >= INTERNAL_ERROR else "refused")
+            await refuse(scope, body, send, problem)
         else:
+            metrics.UPLOADS.add(outcome="accepted")
             await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
     @contextmanager
@@ -204,6 +211,7 @@ class UploadRoute:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
         caller = await in_thread(caller_in, scope, AccessScope.VIDEOS_WRITE)
+        await in_thread(upload_take, caller)
         form = VideoForm(header(scope, b"content-type"))
         once = _Once(scope, caller)
         try:
@@ -293,6 +301,7 @@ class UploadRoute:
             client_metadata=fields.get("metadata"),
             then=recorded,
         )
+        metrics.UPLOAD_BYTES.add(received.stored.size)
         return _answer(video, request)
 
 

@@ -5,24 +5,35 @@ import os
 import shutil
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from celery import signals
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
-from execution.process import children
+from execution.process import children, is_running
+from execution.scratch import life_folder, scratch_folder
 from gpu.reporting import ReporterProcess
 from jobs.failures import leases_hand_back
 from jobs.models import NodeState
-from jobs.nodes import node_heartbeat, node_register, node_remove
+from jobs.nodes import node_busy, node_heartbeat, node_register, node_remove
+from jobs.tickets import node_queue, node_queue_forget
+from jobs.wiring import job_policy
+from observability.life import LifeSign
+from observability.metrics import share
+from observability.scraping import scraping_port
 from workers import wiring
+from workers.hearing import Hearing, ticket_sender
 
 log = logging.getLogger(__name__)
 
 
 _LOOK_SECONDS = 0.5
+_ASKED_TIMES = 6
+"""How often a node asks itself before it counts as deaf."""
 _told_to_end = threading.Event()
 
 
@@ -33,10 +44,15 @@ class NodeKeeper:
         self._config = config
         self._name = name
         self._over = threading.Event()
-        self._children: set[int] = set()
-        self._dead: set[int] = set()
+        self._children: dict[int, list[int]] = {}
+        self._dead: dict[int, list[int]] = {}
         self._known = False
         self._tell_at = 0.0
+        self._sign = LifeSign(life_folder(config.execution), "worker")
+        deaf_seconds = config.worker.worker_deaf_seconds
+        self._hearing = Hearing(wiring.pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
+        self._to_itself = ticket_sender(self._hearing)
+        self._port = scraping_port(config.metrics, fault=self._fault)
         on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enablegpu
         self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
@@ -44,6 +60,9 @@ class NodeKeeper:
     def start(self) -> None:
         """Clear away what killed workers left, announce the node and begin to say that it lives."""
         self._clear_scratch()
+        self._to_itself.start()
+        if self._port:
+            self._port.start()
         self._thread.start()
 
     def _clear_scratch(self) -> None:
@@ -55,6 +74,8 @@ class NodeKeeper:
         """Take the node out of the list and stop."""
         self._over.set()
         self._thread.join()
+        if self._port:
+            self._port.close()
 
     def _keep(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
@@ -62,23 +83,41 @@ class NodeKeeper:
                 self._hand_back()
                 if time.monotonic() >= self._tell_at:
                     self._known = self._tell(known=self._known)
+                    self._listen()
                     self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
                     if self._reporter:
                         self._reporter.look()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
+                self._hearing.excuse()
+            self._sign.give(self._fault())
         self._leave()
 
+    def _fault(self) -> str:
+        return "takes no tickets any more" if self._hearing.deaf else ""
+
+    def _listen(self) -> None:
+        """Have a ticket sent to this node when it has heard nothing for a while and could have."""
+        if _told_to_end.is_set() or node_busy(name=self._name) >= self._config.worker.worker_slots:
+            self._hearing.excuse()
+        elif self._hearing.ask():
+            self._to_itself.want({node_queue(self._name): 1})
+
     def _hand_back(self) -> None:
-        """A child that is gone will not renew its lease: others need not wait until that has run out."""
-        living = set(children())
-        self._dead |= self._children - living
+        """A child that is gone will not renew its lease: others need not wait until that has run out.
+
+        But what it had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
+        """
+        living = {pid: children(pid) for pid in children()}
+        self._dead |= {pid: started for pid, started in self._children.items() if pid not in living}
         self._children = living
         for pid in sorted(self._dead):
-            taken = leases_hand_back(node=self._name, pid=pid, retry=self._config.retry)
+            if any(is_running(started) for started in self._dead[pid]):
+                continue
+            taken = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
             shutil.rmtree(wiring.scratch_of(self._config, pid), ignore_errors=True)
-            self._dead.discard(pid)
+            del self._dead[pid]
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})
 
     def _tell(self, *, known: bool) -> bool:
@@ -110,9 +149,20 @@ class NodeKeeper:
             log.warning("node not removed", extra={"event": "node_not_removed"})
         finally:
             connection.close()
+        with suppress(Exception):  # whatever the broker's client raises: what stays behind is one short message
+            node_queue_forget(self._name)
+        self._sign.withdraw()
 
 
 _keepers: list[NodeKeeper] = []
+
+
+@signals.celeryd_after_setup.connect
+def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker has no types
+    """The worker is about to consume: from a queue of its own too."""
+    instance.app.amqp.queues.select_add(node_queue(wiring.NODE))
+    if settings.TRANSCODER.metrics.metrics_port:
+        share(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
 
 
 @signals.worker_ready.connect

@@ -3,8 +3,11 @@
 import errno
 import logging
 import os
+import random
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,13 +16,16 @@ from execution.ffmpeg import Stopped
 from execution.process import kill_children
 from jobs.claim import Claim, step_claim
 from jobs.failures import step_fail
-from jobs.leases import LeaseLost, step_release
+from jobs.leases import LeaseLost, step_postpone, step_release
+from jobs.planning import GPU_QUEUE
 from jobs.retry import Failure, failure_of
 from jobs.steps import StepWork, step_begin
 from jobs.transitions import StepKind
 from observability.logs import bound
-from transcoding.errors import TranscodeError
+from transcoding.errors import DeviceBusy, TranscodeError
 from workers.control import StepControl, StopReason
+from workers.counting import attempt_count
+from workers.devices import device_offers, note_failure, note_success
 from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
 from workers.settling import settle
 from workers.severing import sever
@@ -29,6 +35,9 @@ from workers.tools import Tools
 log = logging.getLogger(__name__)
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_BUSY_PAUSE_SECONDS = 2.0
+"""Pause of a step whose device had no session left, although our books said so: somebody else encodes there."""
 
 StepFunction = Callable[[StepWork, Tools, StepControl], None]
 
@@ -58,24 +67,40 @@ class StepRunner:
 
     def _claim(self, queue: str) -> Claim | None:
         close_old_connections()
-        config = self._tools.config
-        return step_claim(
-            queue=queue,
-            node=self._tools.node,
-            pid=os.getpid(),
-            lease_seconds=config.lease.lease_seconds,
-            rank=config.rank,
-        )
+        config, node = self._tools.config, self._tools.node
+        offers = device_offers(node=node, config=config) if queue == GPU_QUEUE else iter(())
+        for offer in chain(offers, [None]):
+            claim = step_claim(
+                queue=queue,
+                node=node,
+                pid=os.getpid(),
+                lease_seconds=config.lease.lease_seconds,
+                rank=config.rank,
+                offer=offer,
+            )
+            if claim:
+                return claim
+        return None
 
     def carry_out(self, claim: Claim) -> None:
         """Run one claimed step to whatever end. Nothing that a step raises ends the worker."""
         with bound(step=str(claim.step_id), attempt=claim.attempt, kind=claim.kind, job=str(claim.job_id or "")):
             log.info("step begins", extra={"event": "step_begins"})
             grace_seconds = self._tools.config.worker.drain_grace_seconds
-            self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
+            began = time.monotonic()
+            work, outcome = self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
+            attempt_count(
+                queue=self._tools.config.worker.worker_queue,
+                claim=claim,
+                work=work,
+                outcome=outcome,
+                seconds=time.monotonic() - began,
+            )
 
-    def _run(self, claim: Claim, control: StepControl) -> None:
+    def _run(self, claim: Claim, control: StepControl) -> tuple[StepWork | None, str]:
+        """Run it and settle how it ended; what it was about, as far as that was read, and the end in a word."""
         config = self._tools.config.lease
+        work, outcome = None, "failed"
         try:
             enforce = partial(_enforce, connections["default"])
             renewal = DatabaseRenewal(claim, config)
@@ -84,10 +109,12 @@ class StepRunner:
                 STEPS[claim.kind](work, self._tools, control)
         except LeaseLost:
             log.warning("step lost", extra={"event": "step_lost"})
+            outcome = "lost"
         except Stopped:
+            outcome = "stopped"
             self._settle_stop(claim, control)
         except TranscodeError as error:
-            self._settle_failure(claim, failure_of(error), control)
+            self._settle_failure(claim, failure_of(error), control, output_tail=error.output_tail)
         except (DatabaseError, InterfaceError):
             # The lease runs out by itself; saying so through a database that is away could only hang.
             log.exception("database failed", extra={"event": "step_database_failed"})
@@ -96,6 +123,9 @@ class StepRunner:
             self._settle_failure(claim, _unforeseen(error), control)
         else:
             log.info("step done", extra={"event": "step_done"})
+            outcome = "done"
+            self._tell(lambda: note_success(claim, node=self._tools.node))
+        return work, outcome
 
     def _settle_stop(self, claim: Claim, control: StepControl) -> None:
         """A draining node hands its step back; one that lost its lease, or cannot prove it, has nothing to hand."""
@@ -103,13 +133,20 @@ class StepRunner:
         if control.reason is StopReason.DRAINING:
             self._tell(lambda: step_release(claim=claim))
 
-    def _settle_failure(self, claim: Claim, failure: Failure, control: StepControl) -> None:
+    def _settle_failure(self, claim: Claim, failure: Failure, control: StepControl, *, output_tail: str = "") -> None:
         """Say what went wrong, unless the step was to stop: what is killed under way fails in all sorts of ways."""
         if control.is_set():
             self._settle_stop(claim, control)
             return
         log.warning("step failed", extra={"event": "step_failed", "code": failure.code, "detail": failure.detail})
-        self._tell(lambda: step_fail(claim=claim, failure=failure, retry=self._tools.config.retry))
+        tools = self._tools
+        if failure.code == DeviceBusy.code:
+            seconds = _BUSY_PAUSE_SECONDS * (1 + random.random())  # noqa: S311 - keeps those apart who were refused
+            self._tell(lambda: step_postpone(claim=claim, seconds=seconds, code=failure.code, detail=failure.detail))
+            return
+        self._tell(lambda: note_failure(claim, failure, node=tools.node, config=tools.config))
+        result = {"log": output_tail} if output_tail else None
+        self._tell(lambda: step_fail(claim=claim, failure=failure, policy=tools.policy, result=result))
 
     def _tell(self, write: Callable[[], object]) -> None:
         """Say once how a step ended. Where that does not arrive, the lease runs out and says it."""

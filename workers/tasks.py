@@ -10,4 +10,8 @@ __all__ = ["node", "work"]  # importing `node` connects it to the worker's life
 @shared_task(name="workers.work", ignore_result=True)
 def work(queue: str) -> None:
     """Claim and run the best ready steps of a queue until nothing fits."""
-    wiring.runner().work(queue)
+    wiring.pulse.beat()
+    try:
+        wiring.runner().work(queue)
+    finally:
+        wiring.pulse.beat()

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import stat
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +10,11 @@ from django.conf import settings
 from configuration import Config
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
+from execution.scratch import scratch_folder
 from jobs.wiring import job_policy
 from storage.wiring import store_from
 from workers.flags import SharedFlag
+from workers.hearing import Pulse
 from workers.runner import StepRunner
 from workers.sources import SourceCache
 from workers.tools import Tools
@@ -25,6 +25,9 @@ NODE = settings.TRANSCODER.worker.node_name or f"{socket.gethostname()}-{os.getp
 draining = SharedFlag()
 """Up when this node takes no more steps. Made when the parent imports this, so that all its children share it."""
 
+pulse = Pulse()
+"""When a child of this node last took a ticket; shared for the same reason."""
+
 
 @cache
 def runner() -> StepRunner:
@@ -34,9 +37,7 @@ def runner() -> StepRunner:
 
 def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
     """Build the tools that a configuration describes."""
-    folder = _folder(config)
-    if not config.execution.scratch_path:  # a named one is the operator's: volumes have owners of their own
-        own_folder(folder)
+    folder = scratch_folder(config.execution)
     scratch = scratch_of(config, os.getpid())
     scratch.mkdir(parents=True, exist_ok=True)
     store = store_from(config.storage)
@@ -53,23 +54,6 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
     )
 
 
-def own_folder(path: Path) -> Path:
-    """Make a folder that nobody else can look into. Raises PermissionError for one that is not ours alone.
-
-    Its usual place is the system's temporary folder, where anybody can put a folder, or a link to one, there first.
-    """
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(f"{path} is a link or belongs to somebody else; TRANSCODER_SCRATCH_PATH can name another")
-    path.chmod(0o700)
-    return path
-
-
 def scratch_of(config: Config, pid: int) -> Path:
     """The folder for files in work of one worker process; it is of no use to anybody else when that is gone."""
-    return _folder(config) / "steps" / str(pid)
-
-
-def _folder(config: Config) -> Path:
-    return Path(config.execution.scratch_path or Path(tempfile.gettempdir(), "vodmill"))
+    return scratch_folder(config.execution) / "steps" / str(pid)

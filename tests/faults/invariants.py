@@ -126,21 +126,25 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
     """I7: numbered from 1 without gaps, in the order in which a job lives, with times that never go back."""
     histories: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for job, *event in rig.all(
-        "SELECT job_id::text, seq, type, created_at FROM events_event WHERE job_id = ANY(%s) ORDER BY job_id, seq", jobs
+        "SELECT job_id::text, seq, type, created_at, (data->>'progress')::int FROM events_event"
+        " WHERE job_id = ANY(%s) ORDER BY job_id, seq",
+        jobs,
     ):
         histories[job].append(tuple(event))
     states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
     counted: dict[str, int] = dict(rig.all("SELECT id::text, last_event FROM jobs_job WHERE id = ANY(%s)", jobs))
     for job in jobs:
         history = histories[job]
-        assert [seq for seq, _, _ in history] == list(range(1, counted[job] + 1))
-        types = [kind for _, kind, _ in history]
+        assert [seq for seq, *_ in history] == list(range(1, counted[job] + 1))
+        told = [progress for *_, progress in history if progress is not None]
+        assert told == sorted(set(told)), f"progress goes back or repeats itself: {told}"
+        types = [kind for _, kind, *_ in history if kind != "job.progress"]
         assert types[0] == "job.queued"
         assert types[-1] == f"job.{states[job]}", "the last event is not how the job ended"
         assert all(count == 1 for count in Counter(types).values()), f"something happened twice: {types}"
         places = [_EVENT_ORDER.get(kind, _LAST) for kind in types]
         assert places == sorted(places), f"out of order: {types}"
-        assert all(earlier <= later for (_, _, earlier), (_, _, later) in pairwise(history))
+        assert all(earlier <= later for (_, _, earlier, _), (_, _, later, _) in pairwise(history))
 
 
 def no_secret_in_logs(rig: Rig) -> None:

@@ -95,7 +95,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
             connection.ensure_connection()
             together.wait()
             try:
-                return leases_take_back(retry=job_policy().retry)
+                return leases_take_back(policy=job_policy())
             finally:
                 connection.close()
 

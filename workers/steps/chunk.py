@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from execution.ffmpeg import RunReport, Sink
+from gpu.devices import Device
+from gpu.trials import hardware_device
 from jobs.steps import StepWork, step_complete
 from transcoding.commands import analysis_command, chunk_command, decode_command, read_until, seek_time
+from transcoding.diagnosis import gpu_failure
 from transcoding.errors import VerificationFailed
 from transcoding.mp4_index import Mp4Index, Span
 from transcoding.plan import Chunk, EncodePlan
 from transcoding.segments import Segment, VideoSegmenter
+from transcoding.sizing import frame_work
 from workers.control import StepControl
+from workers.devices import device_of
 from workers.publisher import Publisher
 from workers.settling import settle
 from workers.steps.encoding import plan_of, publisher_for
@@ -25,12 +30,20 @@ LATER_NICENESS = 5
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Encode from the first unpublished segment on. Raises InputRejected when the source ends before it should."""
     _, plan = plan_of(work)
-    names = [rendition.name for rendition in plan.renditions]
-    chunk = Chunk(ordinal=work.claim.ordinal, **work.claim.payload)
+    part, place = divmod(work.claim.ordinal, len(plan.groups))
+    chunk = Chunk(ordinal=part, **work.claim.payload)
+    names = plan.groups[place]
+    device = device_of(work.claim, node=tools.node)
     reader = SourceReader(work.video, tools, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
         encoding = _ChunkEncoding(
-            plan, chunk, publisher, control, first_unpublished=chunk.first_segment + work.claim.units_done
+            plan,
+            chunk,
+            names,
+            publisher,
+            control,
+            device=device,
+            first_unpublished=chunk.first_segment + work.claim.units_done,
         )
         if work.claim.units_done < chunk.segments:
             reader.read(plan.source, encoding.need, lambda copy: encoding.encode(copy, tools))
@@ -56,21 +69,25 @@ class _ChunkEncoding:
     A second run goes on where the first one was broken off: what that had handed on by then is good.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one chunk's work, put together in one place
         self,
         plan: EncodePlan,
         chunk: Chunk,
+        names: Sequence[str],
         publisher: Publisher,
         control: StepControl,
         *,
+        device: Device | None,
         first_unpublished: int,
     ) -> None:
         self._plan = plan
         self._chunk = chunk
         self._publisher = publisher
         self._control = control
-        self._next = {rendition.name: first_unpublished for rendition in plan.renditions}
-        self._sampled = sampled_renditions(plan, chunk)
+        self._renditions = [rendition for rendition in plan.renditions if rendition.name in names]
+        self._device = device
+        self._next = dict.fromkeys(names, first_unpublished)
+        self._sampled = sampled_renditions(names, chunk)
         self.samples: dict[str, _Sample] = {}
         self.measured: Mapping[str, object] = {"seconds": 0.0}
 
@@ -129,12 +146,14 @@ class _ChunkEncoding:
             str(copy.path),
             first_segment=first,
             segments=segments,
+            renditions=[rendition.name for rendition in self._renditions],
+            device=hardware_device(self._device) if self._device else None,
             threads=tools.config.execution.ffmpeg_threads,
             statistics=statistics,
         )
         segmenters = {
             rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)
-            for rendition in self._plan.renditions
+            for rendition in self._renditions
         }
         report = tools.ffmpeg.run(
             command,
@@ -155,18 +174,25 @@ class _ChunkEncoding:
         return 0 if self._chunk.ordinal == 0 else LATER_NICENESS
 
     def _hear(self, copy: WorkingCopy, line: str) -> None:
-        """Once everything was handed on, complaints are about frames that ffmpeg read ahead for nobody."""
+        """Once everything was handed on, complaints are about frames that ffmpeg read ahead for nobody.
+
+        What is about the device is said first of all, and would be the same with all of the source.
+        """
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
+            if failure := gpu_failure(line, self._plan.encoder):
+                raise failure.error(line)
             copy.complaint(line)
 
     def _measure(self, seconds: float, frames: int) -> dict[str, object]:
         """What later plans learn from: how much work of which kind took how long."""
-        return {
+        work = frame_work(self._plan.source.video.display, self._renditions) * (1 + self._plan.two_pass)
+        measured = {
             "seconds": round(seconds, 3),
-            "pixels": frames * self._plan.frame_pixels,
+            "pixels": frames * work,
             "encoder": self._plan.encoder.ffmpeg_name,
             "preset": self._plan.preset,
         }
+        return measured | ({"device_index": self._device.index} if self._device else {})
 
     def _left(self) -> tuple[int, int]:
         """With which segment the next run begins, and how many are left."""
@@ -195,12 +221,11 @@ class _ChunkEncoding:
             raise copy.refusal(f"the video cannot be decoded past frame {last} of {self._plan.total_frames}")
 
 
-def sampled_renditions(plan: EncodePlan, chunk: Chunk) -> set[str]:
-    """Which rungs of a chunk are decoded: all of the first chunk, one in turn of the others.
+def sampled_renditions(names: Sequence[str], chunk: Chunk) -> set[str]:
+    """Which of these rungs of a chunk are decoded: all of the first chunk, one in turn of the others.
 
     Decoding everything costs a fifth of its encoding.
     """
-    names = [rendition.name for rendition in plan.renditions]
     return set(names) if chunk.ordinal == 0 else {names[chunk.ordinal % len(names)]}
 
 

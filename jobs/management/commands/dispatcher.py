@@ -1,10 +1,12 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from events.wiring import webhook_sender
 from jobs.dispatcher import StopSignal
 from jobs.wiring import dispatcher, janitor
+from observability.scraping import scraping_port
 
 
 class Command(BaseCommand):
@@ -17,6 +19,9 @@ class Command(BaseCommand):
         telling = webhook_sender()
         for thread in (sweeping, telling):
             thread.start()
+        port = scraping_port(settings.TRANSCODER.metrics, fault=str)  # as long as it answers, it goes on
+        if port:
+            port.start()
         dispatcher().run(stop)
         for thread in (telling, sweeping):
             thread.close()

@@ -21,8 +21,10 @@ from drf_spectacular.generators import SchemaGenerator
 
 from access.models import ApiKey, Owner
 from access.scopes import Scope
+from coordination.cache import AnswerCache
 from events.models import Delivery, Event
 from events.services import endpoint_create
+from jobs.models import Job
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_key, a_video, an_owner
@@ -118,6 +120,23 @@ def test_42_what_is_anothers_is_not_there(operation: Operation, theirs: dict[str
         assert answer.status_code == 200
     assert not [text for text in theirs.values() if text in answer.content.decode().replace(path, "")]
     assert rows() == before
+
+
+def test_42_answers_that_are_kept_are_kept_for_one_owner(
+    transactional_db: None, caching: AnswerCache, theirs: dict[str, str]
+) -> None:
+    """The owner asks first, so that whatever is kept of an answer is there when the other one asks."""
+    owner = Client(headers={"X-API-Key": a_key(Owner.objects.get(name="other"))})
+    mine = Client(headers={"X-API-Key": a_key()})
+    reading = [each for each in OPERATIONS if each.method == "get" and each.id not in STREAMED]
+    for operation in reading:
+        path = address(operation, theirs)
+        ask(owner, operation, path)
+        answer = ask(mine, operation, path)
+        assert answer.status_code == (200 if path == operation.path else 404), operation.id
+        assert not [text for text in theirs.values() if text in answer.content.decode().replace(path, "")]
+    Job.objects.update(priority=1)  # past the services: nothing forgets the answer
+    assert owner.get(f"/api/v1/jobs/{theirs['job_id']}").json()["priority"] == 50, "nothing was kept"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)

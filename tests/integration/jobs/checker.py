@@ -30,7 +30,7 @@ from jobs.models import Job  # noqa: E402
 from jobs.outcomes import job_complete  # noqa: E402
 from jobs.steps import StepWork, step_begin, step_complete, step_publish  # noqa: E402
 from jobs.transitions import JOB_ENDS, StepKind  # noqa: E402
-from tests.rows import a_run  # noqa: E402
+from tests.rows import a_policy, a_run  # noqa: E402
 
 WORKERS = 8
 LEASE_SECONDS = 0.8
@@ -86,7 +86,7 @@ def _all_over() -> bool:
 
 def _take_back_for_ever() -> None:
     while True:
-        leases_take_back(retry=RETRY)
+        leases_take_back(policy=a_policy(retry=RETRY))
         steps_promote()
         time.sleep(0.05)
 

@@ -17,7 +17,7 @@ from jobs.models import Job, Step
 from jobs.retry import Failure
 from jobs.steps import step_begin, step_publish
 from jobs.transitions import JobState, StepKind
-from tests.rows import a_job, a_run, a_video, an_owner, an_uploaded_video, claimed
+from tests.rows import a_job, a_policy, a_run, a_video, an_owner, an_uploaded_video, claimed
 from videos.models import Rendition, Video
 from videos.services import video_reject
 
@@ -138,7 +138,11 @@ def test_progress_speed_and_time_left_are_told(client: Client) -> None:
 
 def test_a_failed_job_says_why(client: Client) -> None:
     job = a_job()
-    step_fail(claim=claimed(), failure=Failure(code="encoder_failed", detail="exit code 1"), retry=RetryConfig())
+    step_fail(
+        claim=claimed(),
+        failure=Failure(code="encoder_failed", detail="exit code 1"),
+        policy=a_policy(retry=RetryConfig()),
+    )
     document = _read(client.get(f"/api/v1/jobs/{job.id}"))
     assert document["state"] == "failed"
     assert document["error"] == {"code": "encoder_failed", "detail": "exit code 1", "retryable": False}
@@ -214,7 +218,8 @@ def test_cancelling_and_retrying(client: Client) -> None:
     assert _problem(_post(client, f"{path}/cancel"), 409)["code"] == "job_over"
     retried = _post(client, f"{path}/retry")
     assert (retried.status_code, _read(retried)["state"]) == (202, "queued")
-    assert _read(retried)["metadata"] == {"retries": 1, "segments_kept": 0}
+    fallback = {"gpu_fallback": True, "fallback_reason": "no_gpu"}
+    assert _read(retried)["metadata"] == {"retries": 1, "segments_kept": 0, **fallback}
 
 
 def test_a_job_is_made_more_urgent(client: Client) -> None:

@@ -12,12 +12,15 @@ from datetime import timedelta
 from threading import Event, Thread
 
 import pytest
+from amqp.exceptions import ChannelError
 from celery import current_app
+from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
 from configuration import LeaseConfig, RetryConfig
 from embedded.servers import Redis
+from execution.scratch import life_folder
 from jobs.demand import tickets_wanted
 from jobs.dispatcher import Dispatcher, StopSignal
 from jobs.failures import leases_take_back
@@ -26,8 +29,10 @@ from jobs.models import Node, Step
 from jobs.nodes import node_heartbeat, node_register, node_remove
 from jobs.tickets import TicketSender, ticket_send
 from jobs.transitions import StepState
-from tests.rows import a_bare_job, a_job, a_step, a_video, claimed, expire, state_of
+from observability.life import LifeSign
+from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claimed, expire, state_of
 
+_SIGN = LifeSign(life_folder(settings.TRANSCODER.execution), "dispatcher")
 SELDOM = LeaseConfig(dispatcher_tick_seconds=60)
 OFTEN = LeaseConfig(dispatcher_tick_seconds=0.1)
 
@@ -131,7 +136,7 @@ def _dispatching(broker: Broker, lease: LeaseConfig, retry: RetryConfig | None =
     sender = TicketSender(broker.send)
     sender.start()
     stop = StopSignal()
-    dispatcher = Dispatcher(lease=lease, retry=retry or RetryConfig(), sender=sender)
+    dispatcher = Dispatcher(lease=lease, policy=a_policy(retry=retry), sender=sender, sign=_SIGN)
     thread = Thread(target=dispatcher.run, args=[stop])
     thread.start()
     try:
@@ -141,6 +146,14 @@ def _dispatching(broker: Broker, lease: LeaseConfig, retry: RetryConfig | None =
         thread.join(timeout=120)
         stop.close()
     assert not thread.is_alive()
+
+
+def _tickets_waiting() -> int:
+    with current_app.connection_for_read() as broker:
+        try:
+            return broker.SimpleQueue("cpu").qsize()
+        except ChannelError:  # what holds nothing is not there
+            return 0
 
 
 def _until(true: Callable[[], object], seconds: float = 120) -> float:
@@ -228,7 +241,7 @@ def test_two_that_take_back_at_once_do_nothing_twice() -> None:
 
 def _take_back_and_close(retry: RetryConfig) -> None:
     try:
-        leases_take_back(retry=retry)
+        leases_take_back(policy=a_policy(retry=retry))
     finally:
         connection.close()
 
@@ -279,8 +292,7 @@ def test_the_command_ends_at_once_on_sigterm(redis: Redis) -> None:
     try:
         _until(_leading)
         a_job()
-        with current_app.connection_for_read() as broker:
-            _until(lambda: broker.SimpleQueue("cpu").qsize() >= 2)
+        _until(lambda: _tickets_waiting() >= 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     finally:

@@ -33,7 +33,9 @@ def _purged_prefixes() -> list[str]:
 def test_a_failure_of_ours_is_tried_again_after_a_pause() -> None:
     a_job()
     claim = claimed()
-    assert step_fail(claim=claim, failure=BROKEN, retry=RETRY, result={"log": "x"}) is StepState.DELAYED
+    assert (
+        step_fail(claim=claim, failure=BROKEN, policy=a_policy(retry=RETRY), result={"log": "x"}) is StepState.DELAYED
+    )
     step = Step.objects.annotate(now=Now()).get(id=claim.step_id)
     assert step.not_before is not None
     assert 0 < (step.not_before - step.now).total_seconds() <= RETRY.retry_base_seconds
@@ -45,7 +47,7 @@ def test_a_delayed_step_is_ready_when_its_time_has_come_and_keeps_its_rank() -> 
     a_job()
     claim = claimed()
     rank = Step.objects.get(id=claim.step_id).rank_at
-    step_fail(claim=claim, failure=BROKEN, retry=RETRY)
+    step_fail(claim=claim, failure=BROKEN, policy=a_policy(retry=RETRY))
     assert steps_promote() == 0
     Step.objects.filter(id=claim.step_id).update(not_before=Now())
     assert steps_promote() == 1
@@ -57,7 +59,7 @@ def test_the_last_allowed_failure_fails_the_job_and_stops_its_other_steps() -> N
     job = a_job()
     first, other = claimed(), claimed(pid=2)
     Step.objects.filter(id=first.step_id).update(failures=RETRY.max_failures - 1)
-    assert step_fail(claim=first, failure=BROKEN, retry=RETRY) is StepState.FAILED
+    assert step_fail(claim=first, failure=BROKEN, policy=a_policy(retry=RETRY)) is StepState.FAILED
     job.refresh_from_db()
     assert (job.state, job.error_code, job.error_detail) == (JobState.FAILED, "encoder_failed", "exit code 1")
     assert job.error_retryable
@@ -73,7 +75,10 @@ def test_the_last_allowed_failure_fails_the_job_and_stops_its_other_steps() -> N
 def test_a_fault_that_no_retry_can_cure_fails_at_once_and_removes_what_was_made() -> None:
     job = a_job()
     claim = claimed()
-    assert step_fail(claim=claim, failure=failure_of(InputChanged("gone")), retry=RETRY) is StepState.FAILED
+    assert (
+        step_fail(claim=claim, failure=failure_of(InputChanged("gone")), policy=a_policy(retry=RETRY))
+        is StepState.FAILED
+    )
     job.refresh_from_db()
     assert (job.state, job.error_code, job.error_retryable) == (JobState.FAILED, "input_changed", False)
     assert _purged_prefixes() == [generation_prefix(job.video_id, 1)]
@@ -82,7 +87,7 @@ def test_a_fault_that_no_retry_can_cure_fails_at_once_and_removes_what_was_made(
 def test_a_removal_waits_for_the_leases_of_cancelled_steps() -> None:
     a_job()
     first, other = claimed(), claimed(pid=2)
-    step_fail(claim=first, failure=failure_of(InputChanged("gone")), retry=RETRY)
+    step_fail(claim=first, failure=failure_of(InputChanged("gone")), policy=a_policy(retry=RETRY))
     purge = Step.objects.get(kind=StepKind.PURGE)
     assert purge.state == StepState.DELAYED
     assert purge.not_before == Step.objects.get(id=other.step_id).lease_expires_at
@@ -91,7 +96,7 @@ def test_a_removal_waits_for_the_leases_of_cancelled_steps() -> None:
 def test_input_that_turns_out_bad_later_rejects_the_video_with_all_its_jobs() -> None:
     video = a_video()
     jobs = [a_job(video), a_job(video)]
-    step_fail(claim=claimed(), failure=BAD_INPUT, retry=RETRY)
+    step_fail(claim=claimed(), failure=BAD_INPUT, policy=a_policy(retry=RETRY))
     video.refresh_from_db()
     assert (video.state, video.error_code) == (VideoState.REJECTED, "input_rejected")
     for job in jobs:
@@ -103,7 +108,7 @@ def test_input_that_turns_out_bad_later_rejects_the_video_with_all_its_jobs() ->
 def test_a_video_that_already_plays_is_not_rejected() -> None:
     job = a_job()
     Video.objects.update(current_generation=Generation.objects.get())
-    step_fail(claim=claimed(), failure=BAD_INPUT, retry=RETRY)
+    step_fail(claim=claimed(), failure=BAD_INPUT, policy=a_policy(retry=RETRY))
     assert Video.objects.get().state == VideoState.READY
     assert _purged_prefixes() == [generation_prefix(job.video_id, 1)]
 
@@ -111,7 +116,7 @@ def test_a_video_that_already_plays_is_not_rejected() -> None:
 def test_an_inspection_that_finds_no_video_rejects_it() -> None:
     video = an_uploaded_video()
     job = a_job(video)
-    step_fail(claim=claimed(), failure=BAD_INPUT, retry=RETRY)
+    step_fail(claim=claimed(), failure=BAD_INPUT, policy=a_policy(retry=RETRY))
     video.refresh_from_db()
     job.refresh_from_db()
     assert (video.state, video.error_code, video.error_detail) == (
@@ -128,7 +133,7 @@ def test_an_inspection_that_fails_through_us_can_be_asked_for_again() -> None:
     job = a_job(video)
     claim = claimed()
     Step.objects.filter(id=claim.step_id).update(failures=RETRY.max_failures - 1)
-    step_fail(claim=claim, failure=failure_of(StorageUnavailable("k")), retry=RETRY)
+    step_fail(claim=claim, failure=failure_of(StorageUnavailable("k")), policy=a_policy(retry=RETRY))
     video.refresh_from_db()
     job.refresh_from_db()
     assert (video.state, video.error_code) == (VideoState.UPLOADED, "storage_unavailable")
@@ -144,7 +149,7 @@ def test_an_inspection_that_kills_its_workers_rejects_the_video() -> None:
     claim = claimed()
     lost = Failure(code="worker_lost", retryable=True, lost=True)
     Step.objects.filter(id=claim.step_id).update(barren_attempts=RETRY.poison_attempts)
-    assert step_fail(claim=claim, failure=lost, retry=RETRY) is StepState.FAILED
+    assert step_fail(claim=claim, failure=lost, policy=a_policy(retry=RETRY)) is StepState.FAILED
     video.refresh_from_db()
     assert (video.state, video.error_code) == (VideoState.REJECTED, "poison")
 
@@ -153,7 +158,10 @@ def test_a_removal_is_never_given_up() -> None:
     video = a_video()
     Step.objects.create(owner=video.owner, video=video, kind=StepKind.PURGE, rank_at=Now(), failures=1000)
     claim = claimed()
-    assert step_fail(claim=claim, failure=failure_of(StorageUnavailable("k")), retry=RETRY) is StepState.DELAYED
+    assert (
+        step_fail(claim=claim, failure=failure_of(StorageUnavailable("k")), policy=a_policy(retry=RETRY))
+        is StepState.DELAYED
+    )
 
 
 def test_failing_after_the_lease_is_lost_says_so() -> None:
@@ -161,7 +169,7 @@ def test_failing_after_the_lease_is_lost_says_so() -> None:
     claim = claimed()
     Step.objects.filter(id=claim.step_id).update(attempt=2)
     with pytest.raises(LeaseLost):
-        step_fail(claim=claim, failure=BROKEN, retry=RETRY)
+        step_fail(claim=claim, failure=BROKEN, policy=a_policy(retry=RETRY))
     job.refresh_from_db()
     assert job.state == JobState.QUEUED
 
@@ -171,7 +179,7 @@ def test_a_retry_goes_on_from_the_first_unpublished_segment() -> None:
     claim = claimed()
     rendition = Rendition.objects.get(kind="video")
     step_publish(claim=claim, runs=[a_run(rendition, claim.payload["first_segment"])], units_done=1)
-    step_fail(claim=claim, failure=BROKEN, retry=RETRY)
+    step_fail(claim=claim, failure=BROKEN, policy=a_policy(retry=RETRY))
     Step.objects.filter(id=claim.step_id).update(state=StepState.READY, not_before=None)
     again = claimed()
     assert (again.step_id, again.attempt, again.units_done, again.units_total) == (claim.step_id, 2, 1, 2)
@@ -181,7 +189,7 @@ def test_events_are_numbered_without_gaps() -> None:
     job = a_job()
     claim = claimed()
     step_begin(claim=claim)
-    step_fail(claim=claim, failure=failure_of(InputChanged("gone")), retry=RETRY)
+    step_fail(claim=claim, failure=failure_of(InputChanged("gone")), policy=a_policy(retry=RETRY))
     events = list(Event.objects.filter(job_id=job.id).order_by("seq").values_list("seq", "type"))
     assert events == [(1, "job.queued"), (2, "job.planned"), (3, "job.started"), (4, "job.failed")]
     failed = Event.objects.get(job_id=job.id, type="job.failed")

@@ -3,12 +3,14 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from celery import current_app
 from django.db.models.functions import Now
 
 from jobs.janitor import generations_expire, nodes_forget, sources_abandon, uploads_abandon
 from jobs.models import Job, Node, Step
 from jobs.nodes import node_register
 from jobs.services import job_cancel
+from jobs.tickets import node_queue, ticket_send
 from storage.keys import generation_prefix, source_key, video_prefix
 from storage.local import LocalStore
 from tests.rows import a_job
@@ -68,9 +70,13 @@ def test_a_source_whose_row_was_never_written_is_removed_after_a_while(tmp_path:
     assert set(unknown) == {forgotten}
 
 
-def test_a_node_that_never_came_back_is_forgotten() -> None:
+def test_a_node_that_never_came_back_is_forgotten(redis: object) -> None:
+    ticket_send(node_queue("gone"))
     for name in ("here", "gone"):
         node_register(name=name, queues=["cpu"], slots=2, pid=1, info={})
     Node.objects.filter(name="gone").update(last_seen=Now() - timedelta(days=2))
     assert nodes_forget(silent_seconds=86_400) == 1
     assert Node.objects.get().name == "here"
+    with current_app.connection_for_write() as broker:
+        left = broker.default_channel.client.exists(node_queue("gone"))  # type: ignore[attr-defined]
+    assert not left, "what was sent to it is gone too"

@@ -47,7 +47,7 @@ def _job_of(claim: Claim) -> Job:
 
 
 def _fail(claim: Claim, *, retryable: bool, retry: RetryConfig) -> None:
-    step_fail(claim=claim, failure=Failure(code="broken", retryable=retryable), retry=retry)
+    step_fail(claim=claim, failure=Failure(code="broken", retryable=retryable), policy=a_policy(retry=retry))
 
 
 def _finish_the_others(claim: Claim) -> None:
@@ -59,6 +59,13 @@ def _finish_the_others(claim: Claim) -> None:
     step_complete(claim=replace(claim, step_id=other.id, attempt=1), result={})
 
 
+def _retry_with_slot(claim: Claim) -> None:
+    """The same for a step whose last attempt may still use a GPU."""
+    held = {"encoder": "h264_nvenc", "sessions": 1, "device": "GPU-0", "lease_expires_at": "2099-01-01T00:00:00Z"}
+    Step.objects.filter(id=claim.step_id, state=StepState.CANCELLED).update(**held)
+    _retry(claim, others_open=False)
+
+
 STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "claim": lambda _: claim_or_none(),
     "release": lambda claim: step_release(claim=claim),
@@ -67,11 +74,12 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "fail for good": lambda claim: _fail(claim, retryable=False, retry=RetryConfig()),
     "fail and pause": lambda claim: _fail(claim, retryable=True, retry=RetryConfig()),
     "fail and go on": lambda claim: _fail(claim, retryable=True, retry=NO_PAUSE),
-    "take back": lambda _: leases_take_back(retry=RetryConfig()),
+    "take back": lambda _: leases_take_back(policy=a_policy(retry=RetryConfig())),
     "promote": lambda _: steps_promote(),
     "stop the job": lambda claim: job_stop(job=_job_of(claim)),
     "retry the job, others open": lambda claim: _retry(claim, others_open=True),
     "retry the job, others done": lambda claim: _retry(claim, others_open=False),
+    "retry the job, a slot held": _retry_with_slot,
 }
 
 

@@ -11,7 +11,7 @@ from jobs.failures import leases_take_back
 from jobs.leases import LeaseLost
 from jobs.models import Step
 from jobs.steps import step_publish
-from tests.rows import a_bare_job, a_generation, a_run, a_step, a_video, claimed, expire
+from tests.rows import a_bare_job, a_generation, a_policy, a_run, a_step, a_video, claimed, expire
 from videos.models import Rendition, SegmentRun
 from videos.selectors import published_prefix, segment_find
 from videos.services import InitMismatch, run_publish
@@ -49,7 +49,7 @@ def test_what_an_unknown_commit_did_publish_is_told_even_after_the_lease_was_los
     rendition = Rendition.objects.get()
     step_publish(claim=claim, runs=[a_run(rendition, 0, 3)], units_done=3)
     expire(step.id)
-    leases_take_back(retry=RetryConfig())
+    leases_take_back(policy=a_policy(retry=RetryConfig()))
     step_publish(claim=claim, runs=[a_run(rendition, 0, 3)], units_done=3)
     with pytest.raises(LeaseLost):
         step_publish(claim=claim, runs=[a_run(rendition, 3)], units_done=4)

@@ -14,7 +14,7 @@ from jobs.retry import Failure
 from jobs.services import job_cancel, job_reprioritize
 from jobs.steps import step_begin
 from jobs.transitions import StepKind, StepState
-from tests.rows import a_job, a_video, an_owner, an_uploaded_video, claimed
+from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +55,7 @@ def test_a_running_jobs_other_steps_and_its_retries_follow() -> None:
     _reprioritize(job, 100)
     leads = dict(Step.objects.filter(kind=StepKind.CHUNK).values_list("ordinal", "lead_seconds"))
     assert leads == {0: 6030, 1: 3000, 2: 6000, 3: 6000, 4: 6000}  # what is done stays as it was
-    step_fail(claim=claim, failure=Failure(code="broken", retryable=True), retry=RetryConfig())
+    step_fail(claim=claim, failure=Failure(code="broken", retryable=True), policy=a_policy(retry=RetryConfig()))
     assert Step.objects.get(id=claim.step_id).lead_seconds == 6030
 
 

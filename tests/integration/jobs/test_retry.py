@@ -94,7 +94,7 @@ def _failed_half_way(failure: Failure = BROKEN) -> Job:
     job = a_job(a_video(sound=False))
     claim = _chunk(1)
     _publish(claim, to=1)
-    step_fail(claim=claim, failure=failure, retry=ONCE)
+    step_fail(claim=claim, failure=failure, policy=a_policy(retry=ONCE))
     return Job.objects.get(id=job.id)
 
 
@@ -105,7 +105,7 @@ def test_a_retry_keeps_what_was_published_and_does_the_rest() -> None:
     again = _retry(job)
     assert (again.state, again.phase, again.open_steps) == (JobState.QUEUED, JobPhase.PLANNED, 4)
     assert (again.error_code, again.error_detail, again.finished_at, again.started_at) == ("", "", None, None)
-    assert again.metadata == {"retries": 1, "segments_kept": 3}
+    assert again.metadata == {"retries": 1, "segments_kept": 3, "gpu_fallback": True, "fallback_reason": "no_gpu"}
     assert Generation.objects.get().state == GenerationState.BUILDING
     states = dict(Step.objects.filter(kind=StepKind.CHUNK).values_list("ordinal", "state"))
     assert states == {0: StepState.DONE, **dict.fromkeys((1, 2, 3, 4), StepState.READY)}
@@ -157,6 +157,7 @@ def test_a_cancelled_job_goes_on_from_wherever_it_was(done: int) -> None:
 def test_a_video_whose_beginning_people_could_watch_can_be_watched_again() -> None:
     job = _failed_half_way()
     Job.objects.filter(id=job.id).update(playable_at="2026-01-01T00:00:00Z")
+    Generation.objects.filter(job_id=job.id).update(playable_at="2026-01-01T00:00:00Z")
     assert _retry(job).playable_at is not None
     assert Video.objects.get().current_generation == job.generation
 
@@ -186,7 +187,7 @@ def test_a_retry_of_anothers_job_is_not_found() -> None:
 @pytest.mark.django_db
 def test_a_rejected_source_is_not_tried_again() -> None:
     job = a_job()
-    step_fail(claim=claimed(), failure=failure_of(InputRejected("the sound is broken")), retry=ONCE)
+    step_fail(claim=claimed(), failure=failure_of(InputRejected("the sound is broken")), policy=a_policy(retry=ONCE))
     problem = _refused(job)
     assert (problem.status, problem.code) == (422, "input_rejected")
     assert "the sound is broken" in problem.detail
@@ -225,7 +226,7 @@ def test_a_plan_that_was_beyond_the_limits_is_made_once_the_limits_allow_it() ->
 def test_a_job_whose_inspection_failed_has_it_done_again() -> None:
     video = an_uploaded_video()
     job = a_job(video)
-    step_fail(claim=claimed(), failure=BROKEN, retry=ONCE)
+    step_fail(claim=claimed(), failure=BROKEN, policy=a_policy(retry=ONCE))
     again = _retry(job)
     assert (again.state, again.phase, again.open_steps) == (JobState.QUEUED, JobPhase.INSPECTING, 0)
     assert claimed().kind is StepKind.INSPECT
@@ -249,7 +250,7 @@ def test_poison_is_released_with_what_it_published_and_others_never_noticed() ->
         claim = claimed()
     for _ in range(3):
         expire(claim.step_id)
-        leases_take_back(retry=RetryConfig(poison_attempts=3, retry_base_seconds=0))
+        leases_take_back(policy=a_policy(retry=RetryConfig(poison_attempts=3, retry_base_seconds=0)))
         if state_of(claim.step_id) is StepState.READY:
             claim = _claim_again(claim)
     job.refresh_from_db()
@@ -270,7 +271,9 @@ def test_a_generation_whose_proof_failed_is_made_anew_and_removed() -> None:
     job = a_job()
     for _ in range(6):
         _carry_out(claimed())
-    step_fail(claim=claimed(), failure=failure_of(VerificationFailed("a frame is missing")), retry=ONCE)
+    step_fail(
+        claim=claimed(), failure=failure_of(VerificationFailed("a frame is missing")), policy=a_policy(retry=ONCE)
+    )
     again = _retry(job)
     assert again.generation is not None
     assert (again.generation.number, again.open_steps, again.metadata["segments_kept"]) == (2, 6, 0)
@@ -309,7 +312,7 @@ def test_a_removal_that_has_not_begun_is_called_off() -> None:
     "end",
     [
         lambda _: None,
-        lambda claim: step_fail(claim=claim, failure=BROKEN, retry=RetryConfig()),
+        lambda claim: step_fail(claim=claim, failure=BROKEN, policy=a_policy(retry=RetryConfig())),
         lambda claim: Step.objects.filter(id=claim.step_id).update(state=StepState.DONE),
     ],
     ids=["running", "to be tried again", "done"],

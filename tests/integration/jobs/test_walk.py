@@ -83,7 +83,7 @@ class _Walk:
             step_complete(claim=claim, result={})
 
     def fail(self) -> None:
-        step_fail(claim=self._claim(), failure=self._dice.choice(FAILURES), retry=RETRY)
+        step_fail(claim=self._claim(), failure=self._dice.choice(FAILURES), policy=a_policy(retry=RETRY))
 
     def release(self) -> None:
         step_release(claim=self._claim())
@@ -92,7 +92,7 @@ class _Walk:
         claim = self._claim()
         if Step.objects.filter(id=claim.step_id, state=StepState.RUNNING).exists():
             expire(claim.step_id)
-            leases_take_back(retry=RETRY)
+            leases_take_back(policy=a_policy(retry=RETRY))
 
     def promote(self) -> None:
         Step.objects.filter(state=StepState.DELAYED).update(not_before="2026-01-01T00:00:00Z")

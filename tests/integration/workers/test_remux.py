@@ -116,7 +116,7 @@ def test_another_attempt_makes_another_object(tools: Tools, runner: StepRunner, 
     tools.draining.clear()
     assert movies(tools, encoded) == []
     expire(claim.step_id)
-    leases_take_back(retry=tools.config.retry)
+    leases_take_back(policy=tools.policy)
     runner.work("cpu")
     encoded.refresh_from_db()
     assert encoded.state == "completed"

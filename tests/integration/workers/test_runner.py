@@ -92,7 +92,7 @@ def test_a_retry_goes_on_from_the_first_unpublished_segment(
     assert published == 1
     tools.draining.clear()
     expire(claim.step_id)
-    leases_take_back(retry=tools.config.retry)
+    leases_take_back(policy=tools.policy)
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_detail) == ("completed", "")

@@ -32,6 +32,8 @@ def _faults(body: object) -> dict[str, list[str]]:
         ({"priority": 0}, {"priority": 0}),
         ({"priority": "high"}, {"priority": 80}),
         ({"output_format": "hls"}, {}),
+        ({"gpu": "require", "gpu_device": 1}, {"gpu": "require", "gpu_device": 1}),
+        ({"gpu": "never", "gpu_device": -1}, {"gpu": "never", "gpu_device": -1}),
     ],
 )
 def test_what_is_accepted(body: dict[str, object], read: dict[str, object]) -> None:
@@ -51,6 +53,13 @@ def test_what_is_accepted(body: dict[str, object], read: dict[str, object]) -> N
         ({"resolution": None}, "resolution", "null"),
         ({"codec": "vp9"}, "codec", "must be one of: h264, h265, hevc, av1, libx264, libx265, libsvtav1"),
         ({"codec": ["h264"]}, "codec", "must be one of"),
+        ({"gpu": "always"}, "gpu", "must be one of: prefer, require, never"),
+        ({"gpu_device": -2}, "gpu_device", "-1"),
+        ({"gpu_device": "0"}, "gpu_device", "integer"),
+        ({"gpu": "never", "gpu_device": 0}, "gpu_device", "cannot be combined with gpu never"),
+        ({"gpu": "require", "codec": "libx264"}, "gpu", "require cannot be combined with codec libx264"),
+        ({"gpu": "require", "preset": "cpu"}, "gpu", "require cannot be combined with preset cpu"),
+        ({"gpu": "require", "two_pass": True}, "gpu", "require cannot be combined with two_pass"),
         ({"preset": "placebo"}, "preset", "ultrafast, superfast"),
         ({"bitrate": 1}, "bitrate", "50000"),
         ({"bitrate": 10**12}, "bitrate", "200000000"),

@@ -17,7 +17,7 @@ def test_only_a_retry_leaves_an_end() -> None:
     assert {end: STEP_MOVES[end] for end in STEP_ENDS} == {
         StepState.DONE: frozenset(),
         StepState.FAILED: {StepState.READY, StepState.WAITING},
-        StepState.CANCELLED: {StepState.READY, StepState.WAITING},
+        StepState.CANCELLED: {StepState.READY, StepState.WAITING, StepState.DELAYED},
     }
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.wiring import own_folder
+from execution.scratch import own_folder
 
 
 def test_nobody_else_looks_into_the_scratch_folder(tmp_path: Path) -> None:

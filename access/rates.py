@@ -1,0 +1,121 @@
+"""How fast a key may ask, and an address that has none that works."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from access.callers import Caller
+from api.problems import Problem
+from configuration import Config
+from coordination.rates import Rate, Verdict
+from coordination.wiring import rate_limiter
+from observability import metrics
+
+if TYPE_CHECKING:  # what defines views asks the settings for these classes
+    from rest_framework.views import APIView
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_IPV6_SITE = 64
+
+
+class RateClass(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    UPLOAD = "upload"
+    ADDRESS = "address"
+
+
+class RateLimit(BaseThrottle):
+    """REST framework's view of it: reads and writes of one key, or of one person, each have a bucket."""
+
+    _verdict: Verdict | None = None
+
+    def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - its signature
+        rate_class = RateClass.READ if request.method in _READS else RateClass.WRITE
+        caller = cast("Caller | None", request.auth)
+        self._verdict = _take(caller, rate_class) if caller else _take_address(request._request)  # noqa: SLF001 - Django's
+        if self._verdict:
+            request._request.rate = self._verdict  # type: ignore[attr-defined]  # noqa: SLF001 - for RateHeaders
+        return self._verdict is None or self._verdict.allowed
+
+    def wait(self) -> float | None:
+        return self._verdict.retry_after_seconds if self._verdict else None
+
+
+class RateHeaders:
+    """Middleware that tells every client of its bucket."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        verdict: Verdict | None = getattr(request, "rate", None)
+        if verdict:
+            for name, value in rate_headers(verdict).items():
+                response.headers[name] = value
+        return response
+
+
+def rate_headers(verdict: Verdict) -> dict[str, str]:
+    """The fields of the IETF's draft, and when to come back."""
+    headers = {
+        "RateLimit-Limit": str(verdict.limit),
+        "RateLimit-Remaining": str(verdict.remaining),
+        "RateLimit-Reset": str(verdict.reset_seconds),
+    }
+    return headers if verdict.allowed else {**headers, "Retry-After": str(verdict.retry_after_seconds)}
+
+
+def upload_take(caller: Caller) -> None:
+    """Let a caller upload. Raises Problem (429) when that comes too fast."""
+    _refuse(_take(caller, RateClass.UPLOAD))
+
+
+def stranger_take(request: HttpRequest) -> None:
+    """Let an address ask that showed no key that works. Raises Problem (429) when that comes too fast."""
+    _refuse(_take_address(request))
+
+
+def _refuse(verdict: Verdict | None) -> None:
+    if verdict and not verdict.allowed:
+        detail = f"Too many requests; the next one is answered in {verdict.retry_after_seconds} s."
+        raise Problem(status=429, code="throttled", detail=detail, retryable=True, headers=rate_headers(verdict))
+
+
+def _take(caller: Caller, rate_class: RateClass) -> Verdict | None:
+    who = f"key:{caller.key_id}" if caller.key_id else f"owner:{caller.owner.pk}"
+    return _taken(who, rate_class)
+
+
+def _take_address(request: HttpRequest) -> Verdict | None:
+    return _taken(f"address:{_site_of(request.META.get('REMOTE_ADDR', ''))}", RateClass.ADDRESS)
+
+
+def _taken(who: str, rate_class: RateClass) -> Verdict | None:
+    """Take one from the bucket; None: there is no limit."""
+    config: Config = settings.TRANSCODER
+    per_minute: int = getattr(config.rate, f"rate_{rate_class}_per_minute")
+    if not per_minute:
+        return None
+    verdict = rate_limiter().take(f"{rate_class}:{who}", Rate(per_minute))
+    if not verdict.allowed:
+        metrics.RATE_LIMITED.add(rate=rate_class.value, by=who.partition(":")[0])
+    return verdict
+
+
+def _site_of(address: str) -> str:
+    """One client: an IPv4 address, or the network that a site with IPv6 has."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((parsed, _IPV6_SITE), strict=False)) if parsed.version == 6 else address  # noqa: PLR2004

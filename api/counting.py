@@ -1,0 +1,25 @@
+"""Middleware that counts requests and how long they took, by the route and never by the address."""
+
+import time
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from observability import metrics
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class CountRequests:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        response = self._get_response(request)
+        method = request.method if request.method in _METHODS else "other"
+        route = request.resolver_match.route if request.resolver_match else "none"
+        metrics.HTTP_REQUESTS.add(method=method, route=route, status=response.status_code)
+        metrics.HTTP_SECONDS.note(time.perf_counter() - began, method=method, route=route)
+        return response

@@ -1,0 +1,204 @@
+"""A cache of rendered answers that never shows a reader less than what was written before it asked.
+
+All answers about one thing (`job:ID`) are fields of one hash, by variant: for whom and under which address.
+
+- **Leases.** Who finds nothing is given a lease, makes the answer and may leave it only while that lease is there. So
+  an answer that was made from rows read before a write never outlives that write, and others that ask meanwhile wait a
+  moment for the one that is being made.
+- **Fences.** Before a write is committed, its transaction forgets the thing and puts up a fence: nothing is kept while
+  it stands. It is taken down after the commit; a process that dies in between leaves it to run out. Fences of several
+  writers are counted.
+- **Epochs.** Answers are good for one epoch only. The processes that read keep it alive while they reach Redis, so it
+  ends in every silence longer than EPOCH_SECONDS. A process that could not put up a fence reads nothing from here until
+  it has begun a new epoch. So a Redis that comes back after a pause has nothing old to say.
+
+Where Redis is away, everything is made anew each time.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from coordination.server import Away, Script, Server
+from observability import metrics
+
+log = logging.getLogger(__name__)
+
+EPOCH_SECONDS = 5.0
+KEEP_EPOCH_EVERY = 1.0
+FENCE_SECONDS = 10
+"""Longer than any transaction that changes what is shown; a fence that ran out too early costs no correctness alone."""
+LEASE_SECONDS = 2.0
+WAIT_SECONDS = 0.25
+"""How long to wait for an answer that somebody else makes."""
+_LOOK_SECONDS = 0.01
+
+_EPOCH = "cache:epoch"
+
+# Answers {"hit", body}; {"lease", token}: make it and fill; {"busy"}: somebody makes it; {"off"}: nothing is kept now.
+_READ = Script("""
+local epoch = redis.call('GET', KEYS[2])
+if not epoch then return {'off'} end
+local body, kept_in, fence = unpack(redis.call('HMGET', KEYS[1], ARGV[1], '#epoch', '#fence'))
+if fence then return {'off'} end
+if kept_in and kept_in ~= epoch then
+    redis.call('DEL', KEYS[1])
+    body, kept_in = false, false
+end
+if body then return {'hit', body} end
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local lease = '#lease:' .. ARGV[1]
+local until_ms = redis.call('HGET', KEYS[1], lease .. ':until')
+if until_ms and tonumber(until_ms) > ms then return {'busy'} end
+redis.call('HSET', KEYS[1], lease, ARGV[2], lease .. ':until', string.format('%.0f', ms + ARGV[3]), '#epoch', epoch)
+if not kept_in then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return {'lease', ARGV[2]}
+""")
+
+_FILL = Script("""
+local lease = '#lease:' .. ARGV[1]
+if redis.call('HGET', KEYS[1], lease) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], lease, lease .. ':until')
+if ARGV[3] ~= '' then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+    local left = redis.call('PTTL', KEYS[1])
+    if left > tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+end
+return 1
+""")
+
+# Everything kept about these things goes, and so many fences (1: another one, -1: one less) stay.
+_FENCES = Script("""
+for _, key in ipairs(KEYS) do
+    local fences = tonumber(redis.call('HGET', key, '#fence') or '0') + ARGV[1]
+    redis.call('DEL', key)
+    if fences > 0 then
+        redis.call('HSET', key, '#fence', fences)
+        redis.call('PEXPIRE', key, ARGV[2])
+    end
+end
+return 1
+""")
+
+_KEEP_EPOCH = Script("""
+if ARGV[3] == '1' then redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+""")
+
+
+class _Found(StrEnum):
+    HIT = "hit"
+    LEASE = "lease"
+    BUSY = "busy"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A rendered answer and for how many seconds it may be kept; 0: not at all."""
+
+    body: bytes
+    seconds: float
+
+
+class AnswerCache:
+    """One process's way to the cache. `keep` once in a process that reads; writers need not."""
+
+    def __init__(self, server: Server, *, seconds: float) -> None:
+        self._server = server
+        self._most_ms = max(1, int(seconds * 1000))
+        self._owes_epoch = False
+
+    def answer(self, kind: str, name: str, variant: str, make: Callable[[], Made]) -> bytes:
+        """The answer about `kind:name` for this variant: the kept one, or the one that `make` makes."""
+        found, token = self._look(kind, name, variant)
+        if found is _Found.HIT:
+            metrics.CACHE_HITS.add(kind=kind)
+            return token
+        metrics.CACHE_MISSES.add(kind=kind, reason="absent" if found is _Found.LEASE else found.value)
+        if found is not _Found.LEASE:
+            return make().body
+        try:
+            made = make()
+        except BaseException:
+            self._fill(kind, name, variant, token, Made(b"", 0))
+            raise
+        self._fill(kind, name, variant, token, made)
+        return made.body
+
+    def fence(self, *things: str) -> None:
+        """Forget things (`kind:name`) and keep nothing about them for now, before the commit that changes them."""
+        self._fences(things, 1)
+
+    def clear(self, *things: str) -> None:
+        """The change is committed: answers may be kept again."""
+        self._fences(things, -1)
+
+    def _fences(self, things: Sequence[str], more: int) -> None:
+        try:
+            if self._owes_epoch:
+                self.keep_epoch()
+            self._server.run(_FENCES, [_key(thing) for thing in things], [more, FENCE_SECONDS * 1000])
+        except Away:
+            self._owes_epoch = True
+
+    def keep_epoch(self) -> None:
+        """Say that readers reach Redis; begin a new epoch where a fence failed. Raises Away."""
+        owed, self._owes_epoch = self._owes_epoch, False
+        try:
+            arguments: list[str | int | bytes] = [secrets.token_hex(8), int(EPOCH_SECONDS * 1000), int(owed)]
+            self._server.run(_KEEP_EPOCH, [_EPOCH], arguments)
+        except Away:
+            self._owes_epoch = self._owes_epoch or owed
+            raise
+
+    def keep(self) -> None:
+        """Keep the epoch alive from a thread, for the rest of this process's life."""
+        threading.Thread(target=self._keep, name="cache-epoch", daemon=True).start()
+
+    def _keep(self) -> None:
+        while True:
+            try:
+                self.keep_epoch()
+            except Away:
+                log.debug("cache out of reach")
+            time.sleep(KEEP_EPOCH_EVERY)
+
+    def _look(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
+        """What is kept; waits a moment for what somebody else makes."""
+        until = time.monotonic() + WAIT_SECONDS
+        while True:
+            found, token = self._read(kind, name, variant)
+            if found is not _Found.BUSY or time.monotonic() >= until:
+                return found, token
+            time.sleep(_LOOK_SECONDS)
+
+    def _read(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
+        if self._owes_epoch:
+            return _Found.OFF, b""
+        token = secrets.token_hex(8)
+        arguments: list[str | int | bytes] = [variant, token, int(LEASE_SECONDS * 1000), self._most_ms]
+        try:
+            answer: list[Any] = self._server.run(_READ, [_key(f"{kind}:{name}"), _EPOCH], arguments)
+        except Away:
+            return _Found.OFF, b""
+        return _Found(answer[0].decode()), answer[1] if len(answer) > 1 else b""
+
+    def _fill(self, kind: str, name: str, variant: str, token: bytes, made: Made) -> None:
+        kept = made.body if made.seconds > 0 else b""
+        milliseconds = min(self._most_ms, max(1, int(made.seconds * 1000)))
+        try:
+            self._server.run(_FILL, [_key(f"{kind}:{name}")], [variant, token, kept, milliseconds])
+        except Away:  # the lease runs out by itself
+            return
+
+
+def _key(thing: str) -> str:
+    return f"cache:{thing}"

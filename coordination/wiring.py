@@ -1,0 +1,39 @@
+"""The only place of this package that reads settings, and where transactions and the cache meet."""
+
+from functools import cache, partial
+
+from django.conf import settings
+from django.db import transaction
+
+from configuration import Config
+from coordination.cache import AnswerCache
+from coordination.rates import RateLimiter
+from coordination.server import Server
+
+
+@cache
+def server() -> Server | None:
+    """The Redis of this process for caches and rates; None where there is to be none."""
+    config: Config = settings.TRANSCODER
+    url = config.cache.cache_url
+    return Server(url, timeout_seconds=config.cache.cache_timeout_seconds) if url else None
+
+
+@cache
+def answer_cache() -> AnswerCache | None:
+    """The cache of this process; None where there is to be none."""
+    config: Config = settings.TRANSCODER
+    redis = server()
+    return AnswerCache(redis, seconds=config.cache.cachettl) if redis and config.cache.enablecache else None
+
+
+@cache
+def rate_limiter() -> RateLimiter:
+    return RateLimiter(server())
+
+
+def changed(*things: str) -> None:
+    """Say inside a transaction that what is shown of these things (`kind:name`) changes with it."""
+    if cache := answer_cache():
+        cache.fence(*things)
+        transaction.on_commit(partial(cache.clear, *things))

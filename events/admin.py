@@ -1,0 +1,129 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from api.administration import Operation, ReadOnlyAdmin, as_json, badge, choice_filter, link_to, panel, uuid_of
+from events.deliveries import delivery_repeat
+from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
+from events.services import endpoint_update
+
+MOST_ATTEMPTS = 100
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(ReadOnlyAdmin):
+    """Where owners want to be told; the secrets that sign are not shown."""
+
+    list_display = ("url", "shown_state", "owner_name", "shown_types", "disabled_reason", "delivered_at", "created_at")
+    list_filter = (choice_filter("state", EndpointState),)
+    list_select_related = ("owner",)
+    ordering = ("-created_at", "-id")
+    readonly_fields = (
+        "url", "shown_state", "disabled_reason", "owner_name", "description", "shown_types", "deliveries",
+        "fresh_from", "delivered_at", "old_secret_expires_at", "created_at",
+    )  # fmt: skip
+    operations = (
+        Operation(
+            name="enable",
+            label="Enable",
+            run=lambda endpoint, _: endpoint_update(endpoint=endpoint, state=EndpointState.ENABLED),
+            offered=lambda endpoint: endpoint.state == EndpointState.DISABLED,
+        ),
+        Operation(
+            name="disable",
+            label="Disable",
+            run=lambda endpoint, _: endpoint_update(endpoint=endpoint, state=EndpointState.DISABLED),
+            offered=lambda endpoint: endpoint.state == EndpointState.ENABLED,
+        ),
+    )
+
+    @admin.display(description="state")
+    def shown_state(self, endpoint: WebhookEndpoint) -> SafeString:
+        return badge(endpoint.state)
+
+    @admin.display(description="owner")
+    def owner_name(self, endpoint: WebhookEndpoint) -> str:
+        return endpoint.owner.name
+
+    @admin.display(description="events")
+    def shown_types(self, endpoint: WebhookEndpoint) -> str:
+        return ", ".join(endpoint.types) or "all but progress"
+
+    @admin.display(description="deliveries")
+    def deliveries(self, endpoint: WebhookEndpoint) -> SafeString:
+        address = f"{reverse('admin:events_delivery_changelist')}?endpoint={endpoint.id}"
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">What was sent</a>', address)
+
+
+class DeliveryEndpointFilter(admin.SimpleListFilter):
+    """The endpoint that links lead from; it is offered nowhere else."""
+
+    title = "endpoint"
+    parameter_name = "endpoint"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        asked = request.GET.get(self.parameter_name, "")
+        return [(asked, asked)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = uuid_of(self.value() or "")
+        return queryset.filter(endpoint=chosen) if chosen else queryset
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """Events on their way to an endpoint, newest first; of all endpoints in no order, as there may be millions."""
+
+    list_display = ("id", "shown_state", "event_type", "url", "attempts", "next_attempt_at", "created_at")
+    list_filter = (choice_filter("state", DeliveryState), DeliveryEndpointFilter)
+    list_select_related = ("endpoint", "event")
+    change_form_outer_after_template = "administration/tables.html"
+    readonly_fields = (
+        "shown_state", "event_type", "url_link", "attempts", "next_attempt_at", "created_at", "finished_at",
+        "event_data",
+    )  # fmt: skip
+    operations = (
+        Operation(
+            name="redeliver",
+            label="Send again",
+            run=lambda delivery, _: delivery_repeat(delivery=delivery),
+            offered=lambda delivery: delivery.state in (DeliveryState.DELIVERED, DeliveryState.FAILED),
+        ),
+    )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("-created_at", "-id") if uuid_of(request.GET.get("endpoint", "")) else ("-id",)
+
+    def panels(self, request: HttpRequest, row: Delivery) -> dict[str, object]:
+        log = DeliveryAttempt.objects.filter(delivery=row).order_by("-id")[:MOST_ATTEMPTS]
+        headers = ["attempt", "at", "status", "took", "error", "response"]
+        rows = [
+            [each.number, each.created_at, each.status or "", f"{each.milliseconds} ms", each.error, each.response]
+            for each in log
+        ]
+        return {"tables": [panel("Attempts", headers, rows)]}
+
+    @admin.display(description="state")
+    def shown_state(self, delivery: Delivery) -> SafeString:
+        return badge(delivery.state)
+
+    @admin.display(description="event")
+    def event_type(self, delivery: Delivery) -> str:
+        return delivery.event.type
+
+    @admin.display(description="endpoint")
+    def url(self, delivery: Delivery) -> str:
+        return delivery.endpoint.url
+
+    @admin.display(description="endpoint")
+    def url_link(self, delivery: Delivery) -> str:
+        return link_to("events_webhookendpoint", delivery.endpoint_id, delivery.endpoint.url)
+
+    @admin.display(description="data")
+    def event_data(self, delivery: Delivery) -> SafeString:
+        return as_json(delivery.event.data)

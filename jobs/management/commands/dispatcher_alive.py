@@ -1,0 +1,15 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from execution.scratch import life_folder
+from observability.life import life_faults
+
+
+class Command(BaseCommand):
+    help = "For probes: fail unless the dispatcher on this host goes on with its work."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if faults := life_faults(life_folder(settings.TRANSCODER.execution), "dispatcher"):
+            raise CommandError("; ".join(faults))

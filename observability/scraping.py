@@ -1,0 +1,79 @@
+"""A port at which a process without a web server shows its metrics and says whether it is well."""
+
+import hmac
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from configuration import MetricsConfig
+from observability.metrics import MEDIA_TYPE, exposition
+
+LOOPBACK = "127.0.0.1"
+
+
+def token_fits(header: str | None, token: str) -> bool:
+    """Whether a request's Authorization shows the token, in a time that tells nothing of it."""
+    return bool(token) and hmac.compare_digest((header or "").encode(), f"Bearer {token}".encode())
+
+
+class ScrapingPort:
+    """Serves GET /metrics, to who shows the token, and GET /healthz until `close`. Raises OSError: the port is taken.
+
+    Without a token it listens on the loopback address only, and asks for none.
+    """
+
+    def __init__(self, port: int, *, token: str, fault: Callable[[], str]) -> None:
+        handler = type("Handler", (_Handler,), {"token": token, "fault": staticmethod(fault)})
+        self._server = ThreadingHTTPServer(("" if token else LOOPBACK, port), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="scraping-port", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def scraping_port(config: MetricsConfig, *, fault: Callable[[], str]) -> ScrapingPort | None:
+    """The port that a process is configured to have."""
+    if not config.metrics_port:
+        return None
+    return ScrapingPort(config.metrics_port, token=config.metrics_token, fault=fault)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    token: str
+    fault: Callable[[], str]
+    timeout = 10
+
+    def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self._metrics()
+        elif self.path == "/healthz":
+            fault = self.fault()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
+            self._answer(status, "text/plain", f"{fault or 'ok'}\n".encode())
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"")
+
+    def _metrics(self) -> None:
+        if self.token and not token_fits(self.headers.get("Authorization"), self.token):
+            self._answer(HTTPStatus.UNAUTHORIZED, "text/plain", b"")
+        else:
+            self._answer(HTTPStatus.OK, MEDIA_TYPE, exposition())
+
+    def _answer(self, status: HTTPStatus, media_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its signature
+        """Say nothing: somebody asks every few seconds."""

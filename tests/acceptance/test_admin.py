@@ -1,0 +1,104 @@
+"""An operator's way: find the job that failed, read why, have it done after all, and see it end well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from embedded.client import Client, Json
+from embedded.home import REPOSITORY
+from embedded.stack import Stack
+from tests.acceptance.playing import finished
+from tests.pacing import PacedFfmpeg
+
+SAID = "Cannot allocate memory: this machine is out of luck"
+WAIT_MS = 60_000
+IMAGES = REPOSITORY / "docs" / "images"
+
+
+@pytest.fixture
+def failed(client: Client, clip: Path, ffmpeg: PacedFfmpeg) -> Json:
+    """A job that failed because of a machine which has been mended since."""
+    with ExitStack() as mended:
+        mended.callback(ffmpeg.mend)
+        ffmpeg.break_down(SAID)
+        video = client.upload(clip, lambda _: None)
+        job = finished(client, client.transcode(video["id"], {"output_format": ["hls", "mp4"], "preset": "ultrafast"}))
+        assert job["state"] == "failed", job
+    return job
+
+
+@pytest.fixture
+def page(stack: Stack, browser: Browser) -> Iterator[Page]:
+    """The admin's first page, after a login; nothing that a page runs or loads is refused by its own policy."""
+    name, password = stack.admin_login()
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        page = context.new_page()
+        refused: list[str] = []
+        page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+        page.goto(f"{stack.api.url}/admin/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("link", name="Jobs").first).to_be_visible()
+        yield page
+        assert refused == []
+
+
+@pytest.fixture
+def photograph(request: pytest.FixtureRequest, page: Page) -> Callable[[str], None]:
+    """Keep what a page looks like for docs/, if pytest was told to (--screenshots)."""
+
+    def keep(name: str) -> None:
+        if request.config.getoption("--screenshots"):
+            IMAGES.mkdir(exist_ok=True)
+            page.screenshot(path=IMAGES / f"admin-{name}.png")
+
+    return keep
+
+
+def test_a_failed_job_is_found_read_retried_and_completes(
+    failed: Json, page: Page, stack: Stack, photograph: Callable[[str], None]
+) -> None:
+    page.goto(f"{stack.api.url}/admin/jobs/job/")
+    page.locator("#errors-by-code").get_by_text("encoder_failed").click()
+    found = page.get_by_role("link", name=failed["id"])
+    expect(found).to_be_visible()
+    photograph("jobs")
+    found.click()
+    expect(page.get_by_text(SAID).first).to_be_visible()
+    photograph("job")
+    page.get_by_role("link", name="chunk 0").click()
+    expect(page.get_by_text(SAID).first).to_be_visible()
+    expect(page.get_by_text("libx264").first).to_be_visible()
+    photograph("step")
+    page.goto(f"{stack.api.url}/admin/jobs/job/{failed['id']}/change/")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("Retry: done.")).to_be_visible()
+    _watch(page)
+    page.goto(f"{stack.api.url}/admin/videos/video/{UUID(failed['video_id'])}/change/")
+    _plays(page)
+    photograph("video")
+
+
+def _watch(page: Page) -> None:
+    """Look again until the job says that it is completed, as people do."""
+    state = page.get_by_text("completed", exact=True).first
+    for _ in range(120):
+        if state.count():
+            return
+        page.wait_for_timeout(500)
+        page.reload()
+    expect(state).to_be_visible()
+
+
+def _plays(page: Page) -> None:
+    video = page.locator("#player video")
+    video.evaluate("(video) => { video.muted = true; return video.play(); }")
+    page.wait_for_function("() => document.querySelector('#player video').currentTime > 1", timeout=WAIT_MS)
+    video.evaluate("(video) => video.pause()")

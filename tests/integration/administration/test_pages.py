@@ -1,0 +1,227 @@
+"""What operators see of a job that failed, and what they can have done about it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from access.models import ApiKey
+from access.scopes import Scope
+from access.services import default_owner, key_create
+from events.models import Delivery, DeliveryAttempt, DeliveryState, Event
+from events.services import endpoint_create
+from gpu.models import DeviceReport
+from jobs.failures import step_fail
+from jobs.models import Job, Node, Step
+from jobs.nodes import node_register
+from jobs.retry import POISON, Failure
+from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claimed
+
+pytestmark = pytest.mark.django_db
+LOG = "[libx264] malloc of size 4096 failed\nConversion failed!"
+
+
+@pytest.fixture
+def failed(db: None) -> Job:
+    """A job whose first step failed for good, of an owner that is not the operator's."""
+    job = a_job(a_video(an_owner("acme")))
+    failure = Failure(code="encoder_failed", detail="ffmpeg ended with 1: Conversion failed!", retryable=False)
+    step_fail(claim=claimed(node="mill-7"), failure=failure, policy=a_policy(), result={"log": LOG})
+    job.refresh_from_db()
+    return job
+
+
+def page_of(job: Job) -> str:
+    return f"/admin/jobs/job/{job.id}/change/"
+
+
+def order(browser: Client, page: str, operation: str, **entered: object) -> str:
+    """Give an order on a row's page; the page afterwards."""
+    path = page.replace("/change/", f"/operate/{operation}/")
+    answer = browser.post(path, entered, follow=True)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_a_failed_job_is_found_by_its_state_and_its_error(operator: Client, failed: Job) -> None:
+    a_job()
+    for query in ("state=failed", "error_code=encoder_failed", f"owner={failed.owner_id}", f"q={failed.id}"):
+        page = operator.get(f"/admin/jobs/job/?{query}").content.decode()
+        assert set(re.findall(r"/admin/jobs/job/([0-9a-f-]{36})/change/", page)) == {str(failed.id)}, query
+
+
+def test_errors_are_counted_by_code(operator: Client, failed: Job) -> None:
+    page = operator.get("/admin/jobs/job/").content.decode()
+    assert "encoder_failed <b>1</b>" in page
+
+
+def test_its_page_says_why(operator: Client, failed: Job) -> None:
+    page = operator.get(page_of(failed)).content.decode()
+    for said in ("ffmpeg ended with 1: Conversion failed!", "mill-7", "acme", "Plan: why", "nothing is enlarged"):
+        assert said in page
+
+
+def test_the_page_of_a_step_has_its_command_and_the_end_of_its_log(operator: Client, failed: Job) -> None:
+    step = Step.objects.get(job=failed, state="failed")
+    page = operator.get(f"/admin/jobs/step/{step.id}/change/").content.decode()
+    assert "malloc of size 4096 failed\nConversion failed!" in page
+    assert "ffmpeg" in page
+    assert "{source}" in page
+
+
+def test_a_retry_is_ordered_and_remembered(operator: Client, failed: Job) -> None:
+    page = order(operator, page_of(failed), "retry")
+    failed.refresh_from_db()
+    assert failed.state == "queued"
+    assert "Retry: done." in page
+    assert LogEntry.objects.get().object_id == str(failed.id)
+
+
+def test_several_jobs_are_cancelled_at_once(operator: Client, failed: Job) -> None:
+    jobs = [a_job(), a_job(), failed]
+    chosen = {"action": "cancel", "_selected_action": [str(job.id) for job in jobs]}
+    page = operator.post("/admin/jobs/job/", chosen, follow=True).content.decode()
+    assert sorted(Job.objects.values_list("state", flat=True)) == ["cancelled", "cancelled", "failed"]
+    assert "The job is already failed." in page
+    assert "Cancel: done (2)." in page
+
+
+@pytest.mark.parametrize(("priority", "then"), [("90", 90), ("101", 50), ("soon", 50), ("", 50)])
+def test_a_priority_is_set_within_bounds(priority: str, then: int, operator: Client) -> None:
+    job = a_job()
+    order(operator, page_of(job), "reprioritise", priority=priority)
+    job.refresh_from_db()
+    assert job.priority == then
+
+
+def test_quarantine_is_left_by_an_order_of_its_own(operator: Client) -> None:
+    job = a_job()
+    step_fail(claim=claimed(), failure=Failure(code=POISON, detail="kept losing its workers"), policy=a_policy())
+    page = operator.get(page_of(job)).content.decode()
+    assert "Release from quarantine" in page
+    order(operator, page_of(job), "release")
+    assert Job.objects.get().state == "queued"
+
+
+def test_what_is_not_in_quarantine_is_not_released(operator: Client, failed: Job) -> None:
+    assert "is not in quarantine" in order(operator, page_of(failed), "release")
+    assert Job.objects.get().state == "failed"
+
+
+def test_a_node_is_drained_and_takes_steps_again(operator: Client) -> None:
+    node_register(name="mill-7", queues=["cpu"], slots=2, pid=1, info={})
+    for operation, state in (("drain", "draining"), ("activate", "active")):
+        order(operator, "/admin/jobs/node/mill-7/change/", operation)
+        assert Node.objects.get().state == state
+
+
+def test_a_key_is_revoked_and_shows_no_hash(operator: Client) -> None:
+    key, made = key_create(owner=default_owner(), name="ci", scopes=[Scope.ADMIN])
+    page = operator.get(f"/admin/access/apikey/{key.id}/change/").content.decode()
+    assert made.digest not in page
+    order(operator, f"/admin/access/apikey/{key.id}/change/", "revoke")
+    assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_a_page_of_a_long_job_is_as_short_as_that_of_any_other(operator: Client) -> None:
+    job = a_bare_job(a_video())
+    a_step(job)
+    page_queries = _queries(operator, page_of(job))
+    for ordinal in range(1, 300):
+        a_step(job, ordinal=ordinal)
+    assert _queries(operator, page_of(job)) == page_queries
+    assert operator.get(page_of(job)).content.decode().count("/admin/jobs/step/") < 50
+
+
+def _queries(browser: Client, path: str) -> int:
+    browser.get(path)
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.get(path).status_code == 200
+    return len(queries)
+
+
+@pytest.mark.parametrize("model", ["jobs/job", "jobs/step", "jobs/node", "videos/video", "access/apikey"])
+def test_nothing_is_added_edited_or_deleted_by_hand(model: str, operator: Client) -> None:
+    assert operator.get(f"/admin/{model}/add/").status_code == 403
+    job = a_job()
+    ids = {"jobs/job": job.id, "jobs/step": Step.objects.first(), "videos/video": job.video_id}
+    if row := ids.get(model):
+        row_id = getattr(row, "pk", row)
+        assert operator.post(f"/admin/{model}/{row_id}/change/", {"priority": 1}).status_code == 403
+        assert operator.post(f"/admin/{model}/{row_id}/delete/", {"post": "yes"}).status_code == 403
+
+
+def _somebody(*permissions: str, staff: bool = True) -> Client:
+    user = User.objects.create_user("somebody", is_staff=staff)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def test_who_may_only_look_gives_no_orders(failed: Job) -> None:
+    viewer = _somebody("view_job")
+    page = viewer.get(page_of(failed)).content.decode()
+    assert "Conversion failed!" in page
+    assert 'id="operations"' not in page
+    answer = viewer.post(page_of(failed).replace("/change/", "/operate/retry/"))
+    assert answer.status_code == 403
+    assert Job.objects.get().state == "failed"
+
+
+def test_who_may_order_needs_not_be_allowed_everything(failed: Job) -> None:
+    order(_somebody("change_job"), page_of(failed), "retry")
+    assert Job.objects.get().state == "queued"
+
+
+def test_who_is_no_operator_stays_outside(failed: Job) -> None:
+    for browser in (Client(), _somebody("view_job", staff=False)):
+        answer = browser.get(page_of(failed))
+        assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/admin/login/")
+
+
+def test_an_order_is_no_link(operator: Client, failed: Job) -> None:
+    """And comes from a page of ours."""
+    path = page_of(failed).replace("/change/", "/operate/retry/")
+    assert operator.get(path).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = operator.cookies
+    assert strict.post(path).status_code == 403
+    assert Job.objects.get().state == "failed"
+
+
+def test_a_delivery_shows_every_attempt_and_is_sent_again(operator: Client) -> None:
+    endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
+    a_job()
+    event = Event.objects.filter(owner=default_owner()).latest("id")
+    delivery = Delivery.objects.create(endpoint=endpoint, event=event, state=DeliveryState.FAILED, attempts=1)
+    DeliveryAttempt.objects.create(delivery=delivery, number=1, status=503, response="try later", milliseconds=12)
+    address = f"/admin/events/delivery/{delivery.id}/change/"
+    page = operator.get(address).content.decode()
+    assert "try later" in page
+    order(operator, address, "redeliver")
+    delivery.refresh_from_db()
+    assert delivery.state == "pending"
+
+
+def test_an_endpoint_is_disabled_and_shows_no_secret(operator: Client) -> None:
+    endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
+    address = f"/admin/events/webhookendpoint/{endpoint.id}/change/"
+    assert endpoint.secret not in operator.get(address).content.decode()
+    order(operator, address, "disable")
+    endpoint.refresh_from_db()
+    assert endpoint.state == "disabled"
+
+
+def test_a_device_is_shown_with_what_its_encoders_proved(operator: Client) -> None:
+    device = DeviceReport.objects.create(
+        node="mill-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia", verdicts={"h264_nvenc": {}}
+    )
+    assert "A GPU" in operator.get("/admin/gpu/devicereport/").content.decode()
+    assert "h264_nvenc" in operator.get(f"/admin/gpu/devicereport/{device.id}/change/").content.decode()

@@ -1,0 +1,84 @@
+"""Rates on a real Redis: exact under a crowd, stricter and never open without Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from coordination.rates import Rate, RateLimiter
+from coordination.server import Server
+from embedded.servers import Redis
+from tests.rows import a_key
+
+Freeze = Callable[[], AbstractContextManager[None]]
+
+
+def test_45_a_thousand_at_once_get_exactly_what_one_after_the_other_would(redis: Redis) -> None:
+    limiters = [RateLimiter(Server(redis.cache_url, timeout_seconds=5)) for _ in range(4)]
+    who, rate = uuid4().hex, Rate(300)
+    began = time.monotonic()
+    with ThreadPoolExecutor(64) as pool:
+        verdicts = list(pool.map(lambda number: limiters[number % 4].take(who, rate), range(1000)))
+    allowed = [verdict for verdict in verdicts if verdict.allowed]
+    drained = (time.monotonic() - began) * rate.per_minute / 60
+    assert 300 <= len(allowed) <= 300 + drained + 1, "what drained meanwhile is allowed again"
+    assert min(verdict.remaining for verdict in allowed) == 0
+
+
+def test_without_redis_a_tenth_is_let_through_and_nobody_waits(redis: Redis, frozen: Freeze) -> None:
+    limiter = RateLimiter(Server(redis.cache_url, timeout_seconds=0.05))
+    who, rate = uuid4().hex, Rate(300)
+    assert limiter.take(who, rate).limit == 300
+    with frozen():
+        verdicts = [limiter.take(who, rate) for _ in range(100)]
+    assert sum(verdict.allowed for verdict in verdicts) == pytest.approx(30, abs=1)
+    assert verdicts[0].limit == 30
+
+
+@pytest.fixture
+def limited(caching: object, settings: Settings) -> None:
+    rates = replace(
+        settings.TRANSCODER.rate, rate_read_per_minute=5, rate_write_per_minute=3, rate_address_per_minute=4
+    )
+    settings.TRANSCODER = replace(settings.TRANSCODER, rate=rates)
+
+
+@pytest.mark.django_db
+def test_a_client_is_told_of_its_bucket_and_when_to_come_back(client: Client, limited: None) -> None:
+    answers = [client.get("/api/v1/jobs") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["4", "3", "2", "1", "0", "0"]
+    assert answers[0].headers["RateLimit-Limit"] == "5"
+    refused = answers[5]
+    assert 1 <= int(refused.headers["Retry-After"]) <= 12
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    problem = json.loads(refused.content)
+    assert (problem["code"], problem["retryable"]) == ("throttled", True)
+
+
+@pytest.mark.django_db
+def test_reads_and_writes_have_buckets_of_their_own(client: Client, limited: None) -> None:
+    for _ in range(6):
+        client.get("/api/v1/jobs")
+    missing = f"/api/v1/jobs/{uuid4()}/cancel"
+    assert [client.post(missing).status_code for _ in range(4)] == [404, 404, 404, 429]
+    other = Client(headers={"Authorization": f"Bearer {a_key()}"})
+    assert other.get("/api/v1/jobs").status_code == 200, "another key has its own"
+
+
+@pytest.mark.django_db
+def test_an_address_without_a_working_key_is_kept_to_its_rate(limited: None) -> None:
+    address = {"REMOTE_ADDR": f"2001:db8:{uuid4().hex[:4]}::1"}
+    wrong = Client(headers={"Authorization": f"Bearer vm_{'0' * 12}_{'0' * 64}"})
+    answers = [wrong.get("/api/v1/jobs", **address) for _ in range(3)]  # type: ignore[arg-type]
+    answers += [Client().get("/api/v1/jobs", **address) for _ in range(2)]  # type: ignore[arg-type]
+    assert [answer.status_code for answer in answers] == [401] * 4 + [429]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from access.scopes import Scope
+from jobs.models import Job, Node
+from jobs.nodes import node_register
+from jobs.services import job_cancel
+from jobs.steps import step_begin
+from tests.rows import a_bare_job, a_job, a_key, a_step, a_video, claimed
+from videos.models import Generation, Rendition
+
+pytestmark = pytest.mark.django_db
+
+
+def _read(client: Client, path: str) -> dict[str, Any]:
+    answer = client.get(f"/api/v1{path}")
+    assert answer.status_code == 200, answer.content
+    document: dict[str, Any] = json.loads(answer.content)
+    return document
+
+
+def _ended(state: str, *, hours_ago: float = 0.5, **metadata: object) -> Job:
+    job = a_bare_job(a_video())
+    Job.objects.filter(id=job.id).update(
+        state=state,
+        phase="",
+        finished_at=Now() - timedelta(hours=hours_ago),
+        metadata=metadata,
+        error_code="bad" if state == "failed" else "",
+    )
+    return job
+
+
+def test_what_waits_and_runs_is_told_by_queue(client: Client) -> None:
+    job = a_bare_job(a_video())
+    for ordinal in range(3):
+        a_step(job, ordinal=ordinal, waited_seconds=100 - ordinal)
+    a_step(job, ordinal=3, queue="gpu", waited_seconds=50)
+    claimed(node="n1")
+    stats = _read(client, "/queue/stats")
+    by_queue = {each["queue"]: each for each in stats["queues"]}
+    assert (by_queue["cpu"]["ready"], by_queue["cpu"]["running"], by_queue["gpu"]["ready"]) == (2, 1, 1)
+    assert stats["queue_depth"] == 3
+    assert 98 <= stats["oldest_ready_step_seconds"] < 160
+    assert 50 <= by_queue["gpu"]["oldest_ready_seconds"] < 90
+
+
+def test_the_last_hour_is_summed_up(client: Client) -> None:
+    for speed in (1.0, 3.0):
+        _ended("completed", processing_speed=speed, processing_time_seconds=10)
+    _ended("failed")
+    _ended("failed", hours_ago=2)
+    done = _ended("completed", processing_speed=2.0, processing_time_seconds=10)
+    job_cancel(owner=done.owner, job_id=a_job().id)
+    assert done.generation_id is not None
+    Generation.objects.filter(id=done.generation_id).update(state="complete", completed_at=Now(), playable_at=Now())
+    Rendition.objects.filter(generation=done.generation_id).update(
+        size_bytes=700, mp4_key="k", mp4_size=50, mp4_sha256="s"
+    )
+    stats = _read(client, "/system/stats")
+    told = stats["throughput"]
+    assert (told["completed"], told["failed"], told["cancelled"]) == (3, 1, 1)
+    assert (told["jobs_per_hour"], told["success_rate"], told["mean_speed"]) == (3, 0.75, 2.0)
+    assert told["mean_processing_seconds"] == 10
+    assert stats["storage"]["outputs_bytes"] == 750
+    assert stats["storage"]["sources_bytes"] == 1_000_000 * 6
+    assert stats["jobs"] == {"queued": 0, "processing": 0}
+
+
+def test_an_empty_house_has_no_rates(client: Client) -> None:
+    stats = _read(client, "/system/stats")
+    assert stats["throughput"]["success_rate"] is None
+    assert (stats["queue_depth"], stats["oldest_ready_step_seconds"]) == (0, 0)
+
+
+def test_workers_are_told_alive_and_silent(client: Client) -> None:
+    for name in ("here", "gone"):
+        node_register(name=name, queues=["cpu"], slots=2, pid=1, info={})
+    Node.objects.filter(name="gone").update(last_seen=Now() - timedelta(seconds=300))
+    a_job()
+    step_begin(claim=claimed(node="here"))
+    told = _read(client, "/workers/health")
+    assert (told["status"], told["total"], told["alive"], told["slots"], told["busy"]) == ("degraded", 2, 1, 2, 1)
+    assert {each["name"]: each["alive"] for each in told["workers"]} == {"gone": False, "here": True}
+    health = _read(client, "/system/health")
+    assert [alert["code"] for alert in health["alerts"]] == ["worker_silent"]
+    assert health["checks"]["database"] == "ok"
+    assert (health["workers_alive"], health["status"]) == (1, "degraded")
+
+
+@pytest.mark.parametrize("path", ["/system/stats", "/system/health", "/queue/stats", "/workers/health"])
+def test_who_may_not_know_the_system_is_not_told(path: str) -> None:
+    key = a_key(None, Scope.JOBS_READ)
+    assert Client(headers={"Authorization": f"Bearer {key}"}).get(f"/api/v1{path}").status_code == 403
+    assert Client().get(f"/api/v1{path}").status_code == 401
+
+
+def test_statistics_take_few_queries_however_much_there_is(client: Client) -> None:
+    for _ in range(3):
+        a_job()
+    with CaptureQueriesContext(connection) as queries:
+        _read(client, "/system/stats")
+    assert len(queries) <= 6

@@ -1,0 +1,72 @@
+"""What load balancers and orchestrators ask: without a key, over plain HTTP, with an address as the host's name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from jobs import health
+
+HOST = "10.1.2.3:8000"
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Verdicts are kept for a moment."""
+    yield
+    health.watches.cache_clear()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Client:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.ALLOWED_HOSTS = ["video.example"]
+    return Client(headers={"host": HOST})
+
+
+def test_a_process_that_answers_is_alive_whatever_its_database_does(client: Client) -> None:
+    assert client.get("/healthz").content == b"ok\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: object, redis: object) -> None:
+    health.store().prepare()
+    answer = client.get("/readyz")
+    assert (answer.status_code, json.loads(answer.content)["status"]) == (200, "ok")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_not_ready_before_its_tables_are_as_the_code_wants_them(client: Client) -> None:
+    applied = MigrationRecorder.Migration.objects.filter(app="jobs").latest("id")
+    applied.delete()
+    try:
+        answer = client.get("/readyz")
+        found = json.loads(answer.content)
+        assert (answer.status_code, found["checks"]["migrations"]) == (503, "failed")
+        assert found["checks"]["database"] == "ok"
+    finally:
+        applied.save(force_insert=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> None:
+    """Jobs are accepted and shown; the check of a store that refuses to be reached must not take that away."""
+    health.store.cache_clear()
+    storage = settings.TRANSCODER.storage
+    settings.TRANSCODER = replace(settings.TRANSCODER, storage=replace(storage, s3_endpoint_url="http://127.0.0.1:9"))
+    try:
+        answer = client.get("/readyz")
+        assert (answer.status_code, json.loads(answer.content)["checks"]["store"]) == (200, "degraded")
+    finally:
+        health.store.cache_clear()
+
+
+def test_others_go_on_to_the_site(client: Client) -> None:
+    assert client.post("/healthz").status_code != 200
+    assert client.get("/healthz/").status_code != 200

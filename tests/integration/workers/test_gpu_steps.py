@@ -1,0 +1,60 @@
+"""A GPU worker's way with devices, up to a device that turns out not to be there when ffmpeg asks for it."""
+
+from pathlib import Path
+
+import pytest
+
+from gpu.devices import Device, DeviceKind, Reading, Seen, SlotLimits, Verdict
+from gpu.models import DeviceReport
+from gpu.services import Described, device_report
+from jobs.models import Job, Step
+from jobs.transitions import StepKind
+from tests.mill import Mill
+from workers.devices import device_offers
+from workers.runner import StepRunner
+from workers.tools import Tools
+
+H264 = "h264_nvenc"
+
+
+def describe(index: int, *, free_mb: int = 8000, slots: int = 8, encoder: str = H264) -> Described:
+    device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
+    verdict = Verdict(encoder=encoder, available=True, reason="", driver="570.1", ffmpeg_version="9")
+    seen = Seen(device=device, reading=Reading(memory_free_mb=free_mb, utilization_percent=0))
+    return Described(seen=seen, limits=SlotLimits(device=slots), verdicts={encoder: verdict})
+
+
+def test_a_worker_offers_its_own_devices_the_best_first(tools: Tools) -> None:
+    device_report(
+        node=tools.node, machine="m", described=[describe(0, free_mb=400), describe(1), describe(2, free_mb=9000)]
+    )
+    device_report(node="other", machine="x", described=[describe(7)])
+    offers = list(device_offers(node=tools.node, config=tools.config))
+    assert [offer.uuid for offer in offers] == ["GPU-2", "GPU-1"]
+    assert offers[0].encoders == {H264, f"{H264}@2"}
+
+
+@pytest.mark.parametrize("gpu", ["prefer", "require"])
+def test_a_driver_that_is_not_there_after_all(
+    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, gpu: str
+) -> None:
+    """The report says that the device has proven its encoder; ffmpeg finds no driver for it on this machine."""
+    video = mill.upload(clip)
+    runner.work("cpu")
+    device_report(node=tools.node, machine="m", described=[describe(0)])
+    job = mill.transcode(video, chunk_seconds=8, gpu=gpu)
+    assert Step.objects.filter(job=job, queue="gpu", kind=StepKind.CHUNK).count() == 2
+    runner.work("gpu")
+    runner.work("cpu")
+    job = Job.objects.get(id=job.id)
+    breakers = DeviceReport.objects.get().breakers
+    assert breakers[H264]["failures"] >= 1
+    if gpu == "prefer":
+        assert job.state == "completed"
+        assert job.metadata["cpu_codec"] == "libx264"
+        assert (job.metadata["gpu_enabled"], job.metadata["gpu_fallback"]) == (False, True)
+        assert job.metadata["fallback_reason"] in {"device_lost", "encoder_refused"}
+        assert video.generations.count() == 2
+    else:
+        assert job.state == "processing"
+        assert not Step.objects.filter(job=job, queue="cpu", kind=StepKind.CHUNK).exists()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from jobs.health import alerts, system_state
+from jobs.statistics import NodeHealth, QueueLoad, RecentJobs
+from observability.health import Health
+
+IDLE = QueueLoad(queue="cpu", ready=0, delayed=0, running=0, oldest_ready_seconds=0)
+NODE = NodeHealth(name="n1", state="active", queues=("cpu",), slots=2, busy=0, silent_seconds=1, alive=True)
+QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean_speed=None, mean_seconds=None)
+
+
+@pytest.mark.parametrize(
+    ("load", "node", "recent", "codes"),
+    [
+        ({}, {}, {}, []),
+        ({"ready": 1000}, {}, {}, []),
+        ({"ready": 1001}, {}, {}, ["queue_long"]),
+        ({"ready": 1, "queue": "gpu"}, {}, {}, ["no_worker"]),
+        ({"ready": 1}, {"alive": False, "silent_seconds": 30}, {}, ["no_worker"]),
+        ({}, {"alive": False, "silent_seconds": 121}, {}, ["worker_silent"]),
+        ({}, {}, {"completed": 1, "failed": 8}, []),  # too few to say anything
+        ({}, {}, {"completed": 90, "failed": 10}, []),  # 10 % is allowed
+        ({}, {}, {"completed": 89, "failed": 11}, ["jobs_fail"]),
+        ({}, {}, {"completed": 10, "cancelled": 90}, []),
+    ],
+)
+def test_what_is_out_of_the_ordinary_is_told(
+    load: dict[str, object], node: dict[str, object], recent: dict[str, object], codes: list[str]
+) -> None:
+    found = alerts([replace(IDLE, **load)], [replace(NODE, **node)], replace(QUIET, **recent))  # type: ignore[arg-type]
+    assert [alert.code for alert in found] == codes
+
+
+def test_alerts_make_what_is_well_degraded() -> None:
+    (alert,) = alerts([replace(IDLE, ready=1, queue="gpu")], [NODE], QUIET)
+    assert system_state({"database": Health.OK}, [alert]) is Health.DEGRADED
+    assert system_state({"database": Health.FAILED}, [alert]) is Health.FAILED
+    assert system_state({"database": Health.OK}, []) is Health.OK

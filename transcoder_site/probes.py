@@ -1,0 +1,65 @@
+"""/healthz and /readyz, open to everybody as they tell nothing but yes or no, and /metrics, for who has its token.
+
+In front of everything else, since who asks speaks plain HTTP, names an address as the host and has no API key.
+"""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+
+from configuration import Config
+from jobs.exposition import DatabaseMetrics
+from jobs.health import WAIT_SECONDS, watches
+from observability.health import Health, overall, verdicts
+from observability.metrics import MEDIA_TYPE, exposition
+from observability.scraping import token_fits
+
+ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
+
+log = logging.getLogger(__name__)
+
+
+class Probes:
+    """Middleware that answers probes and passes everything else on."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method in ("GET", "HEAD"):
+            if request.path == ALIVE:
+                return HttpResponse("ok\n", content_type="text/plain")
+            if request.path == READY:
+                return _readiness()
+            if request.path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
+                return _metrics() if token_fits(request.headers.get("Authorization"), token) else _no_token()
+        return self._get_response(request)
+
+
+def _readiness() -> HttpResponse:
+    """Whether requests can be answered: by the database. Without the others the API works, if less well."""
+    found = verdicts(watches(), wait_seconds=WAIT_SECONDS)
+    worst = overall(found)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if worst is Health.FAILED else HTTPStatus.OK
+    return JsonResponse({"status": worst, "checks": found}, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _metrics() -> HttpResponse:
+    """What this service has counted, and what the database knows, as long as it answers."""
+    config: Config = settings.TRANSCODER
+    known = DatabaseMetrics(silence_seconds=config.lease.node_silence_seconds)
+    try:
+        shown = exposition(known)
+    except (DatabaseError, InterfaceError):
+        log.warning("metrics without the database", extra={"event": "metrics_without_database"})
+        shown = exposition()
+    return HttpResponse(shown, content_type=MEDIA_TYPE)
+
+
+def _no_token() -> HttpResponse:
+    return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})

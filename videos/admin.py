@@ -1,0 +1,132 @@
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, panel, uuid_of
+from videos.addresses import PlayAddresses, play_addresses
+from videos.models import Generation, Rendition, Video
+from videos.states import GenerationState, VideoState
+
+MIB = 1024 * 1024
+HLS = "application/vnd.apple.mpegurl"
+
+
+@admin.register(Video)
+class VideoAdmin(ReadOnlyAdmin):
+    """All uploads, newest first, and what became of them."""
+
+    list_display = ("id", "shown_state", "filename", "owner_name", "size", "duration", "error_code", "created_at")
+    list_filter = (choice_filter("state", VideoState), ("created_at", admin.DateFieldListFilter))
+    list_select_related = ("owner",)
+    ordering = ("-created_at", "-id")
+    search_fields = ("id",)
+    search_help_text = "A video's id, or your own name for it"
+    change_form_outer_before_template = "administration/player.html"
+    change_form_outer_after_template = "administration/tables.html"
+    readonly_fields = (
+        "shown_state", "filename", "owner_name", "jobs", "size", "duration", "container", "error_code", "error_detail",
+        "shown_warnings", "external_id", "shown_metadata", "shown_media", "sha256", "source_key",
+        "created_at", "inspected_at",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
+        videos: QuerySet[Video] = super().get_queryset(request)
+        return videos.select_related("owner", "current_generation")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
+    ) -> tuple[QuerySet[Video], bool]:
+        """By what has an index."""
+        if not search_term:
+            return queryset, False
+        wanted = uuid_of(search_term)
+        return queryset.filter(Q(id=wanted) if wanted else Q(external_id=search_term) & ~Q(external_id="")), False
+
+    def panels(self, request: HttpRequest, row: Video) -> dict[str, object]:
+        generation = row.current_generation
+        if generation is None or row.state != VideoState.READY:
+            return {}
+        renditions = list(Rendition.objects.filter(generation=generation).order_by("position"))
+        addresses = play_addresses(request, row, generation)
+        return {
+            "player": _player(addresses, generation, renditions),
+            "tables": [_renditions(generation, renditions)],
+        }
+
+    @admin.display(description="state")
+    def shown_state(self, video: Video) -> SafeString:
+        return badge(video.state)
+
+    @admin.display(description="owner")
+    def owner_name(self, video: Video) -> str:
+        return video.owner.name
+
+    @admin.display(description="size")
+    def size(self, video: Video) -> str:
+        return f"{video.size_bytes / MIB:,.1f} MiB"
+
+    @admin.display(description="duration")
+    def duration(self, video: Video) -> str:
+        seconds = (video.media or {}).get("duration")
+        return f"{float(seconds):.1f} s" if seconds else ""
+
+    @admin.display(description="jobs")
+    def jobs(self, video: Video) -> SafeString:
+        address = f"{reverse('admin:jobs_job_changelist')}?q={video.id}"
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">Jobs of this video</a>', address
+        )
+
+    @admin.display(description="warnings")
+    def shown_warnings(self, video: Video) -> SafeString:
+        return as_json(video.warnings)
+
+    @admin.display(description="metadata")
+    def shown_metadata(self, video: Video) -> SafeString:
+        return as_json(video.client_metadata)
+
+    @admin.display(description="media")
+    def shown_media(self, video: Video) -> SafeString:
+        return as_json(video.media)
+
+
+def _player(addresses: PlayAddresses, generation: Generation, renditions: list[Rendition]) -> dict[str, object]:
+    """What a browser is given to play, the progressive file first: not every browser plays HLS by itself."""
+    complete = generation.state == GenerationState.COMPLETE
+    movies = [
+        {"name": f"MP4 {rendition.name}", "url": addresses.movie(rendition.name), "type": "video/mp4"}
+        for rendition in renditions
+        if complete and rendition.mp4_key
+    ]
+    hls = {"name": "HLS", "url": addresses.hls(), "type": HLS}
+    dash = [{"name": "DASH", "url": addresses.dash(), "type": "application/dash+xml"}] if complete else []
+    sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*movies[:1], hls]]
+    return {"sources": sources, "links": [hls, *dash, *movies], "expires_at": addresses.expires_at}
+
+
+def _renditions(generation: Generation, renditions: list[Rendition]) -> Panel:
+    headers = ["name", "kind", "size", "average", "peak", "codecs", "segments", "bytes", "state"]
+    return panel(f"Generation {generation.number}", headers, map(list, map(_row, renditions)))
+
+
+def _row(rendition: Rendition) -> Iterator[Any]:
+    yield rendition.name
+    yield rendition.kind
+    yield f"{rendition.width}x{rendition.height}" if rendition.width else ""
+    yield _kbps(rendition.avg_bitrate)
+    yield _kbps(rendition.peak_bitrate)
+    yield rendition.codecs
+    yield rendition.total_segments
+    yield f"{rendition.size_bytes:,}" if rendition.size_bytes else ""
+    yield rendition.state
+
+
+def _kbps(bits: int | None) -> str:
+    return f"{bits // 1000} kbit/s" if bits else ""

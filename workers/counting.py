@@ -1,0 +1,15 @@
+"""What a worker counts of the attempts it made."""
+
+from jobs.claim import Claim
+from jobs.steps import StepWork
+from jobs.transitions import StepKind
+from observability import metrics
+from workers.steps.encoding import plan_of
+
+
+def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: str, seconds: float) -> None:
+    """Count one attempt that has ended; `work` is None where it ended before it was known."""
+    metrics.STEPS_RUN.add(queue=queue, kind=claim.kind.value, outcome=outcome)
+    metrics.STEP_SECONDS.note(seconds, queue=queue, kind=claim.kind.value)
+    if claim.kind is StepKind.CHUNK and work:
+        metrics.ENCODES.add(encoder=plan_of(work)[1].encoder.ffmpeg_name, outcome=outcome)

@@ -1,0 +1,62 @@
+"""A GPU worker's devices: what it can claim for now, which one a claim is for, and what becomes of them."""
+
+from collections.abc import Iterator
+
+from configuration import Config
+from gpu.devices import Device, FailureKind
+from gpu.selection import ranked
+from gpu.selectors import NodeDevice, candidates, devices_known, devices_live, sharing
+from gpu.services import device_note_failure, device_note_success
+from jobs.claim import Claim
+from jobs.retry import Failure
+from jobs.routing import blames_device, encoder_of, needs_met
+from jobs.slots import DeviceOffer, sessions_used
+from transcoding.errors import DeviceLost
+
+
+def device_offers(*, node: str, config: Config) -> Iterator[DeviceOffer]:
+    """The node's devices that may take work, the best first; on the next one other steps may fit."""
+    live = devices_live(silence_seconds=config.lease.node_silence_seconds)
+    own = {each.device.uuid: each for each in live if each.node == node}
+    found = candidates(live, node=node, used=sessions_used())
+    fit = ranked(found, pinned=config.gpu.gpudeviceindex, min_free_mb=config.gpu.gpu_min_free_mb)
+    return (_offer(own[each.uuid], live) for each in fit)
+
+
+def _offer(device: NodeDevice, live: list[NodeDevice]) -> DeviceOffer:
+    return DeviceOffer(
+        uuid=device.device.uuid,
+        slots=device.slots,
+        encoders=needs_met(device.proven, device.device.index),
+        machine=device.machine,
+        system_slots=device.system_slots,
+        sharing=sharing(device, live),
+    )
+
+
+def device_of(claim: Claim, *, node: str) -> Device | None:
+    """The device that a claim is for; None: it needs none. Raises DeviceLost when its node knows it no more."""
+    if not claim.device:
+        return None
+    for each in devices_known():
+        if (each.node, each.device.uuid) == (node, claim.device):
+            return each.device
+    raise DeviceLost(f"{claim.device} is not there any more")
+
+
+def note_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -> None:
+    """Count against the device of a claim what it is to blame for."""
+    if claim.device and blames_device(failure):
+        device_note_failure(
+            node=node,
+            uuid=claim.device,
+            encoder=encoder_of(claim.encoder),
+            kind=FailureKind(failure.code),
+            pause_seconds=config.gpu.gpu_set_aside_seconds,
+        )
+
+
+def note_success(claim: Claim, *, node: str) -> None:
+    """The device of a claim did what it was to do."""
+    if claim.device:
+        device_note_success(node=node, uuid=claim.device, encoder=encoder_of(claim.encoder))
