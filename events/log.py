@@ -143,4 +143,4 @@ def events_expire(*, older_than_days: int) -> int:
     """Forget what happened so long ago, and its deliveries: so many events at a time. Returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(_EXPIRE, {"days": older_than_days, "batch": EXPIRED_AT_A_TIME})
-        return cursor.rowcount
+        return int(cursor.rowcount)

@@ -38,6 +38,7 @@ def _beside(act: Callable[[], object]) -> threading.Thread:
 def _has_delivery() -> WebhookEndpoint:
     owner = an_owner(f"o-{uuid4()}")
     endpoint = endpoint_create(owner=owner, url=ADDRESS)
+    events_fan_out()  # begins with what happens from here on
     video_event_append(owner_id=owner.id, video_id=uuid4(), type=EventType.VIDEO_READY)
     events_fan_out()
     return endpoint
