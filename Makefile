@@ -40,7 +40,7 @@ status: setup ## Say what of it runs
 
 .PHONY: test
 test: testsetup check ## Set up, check and run every test (ARGS="…" goes to pytest)
-	@$(python) -m pytest $(ARGS)
+	@$(if $(ARGS),$(python) -m pytest $(ARGS),scripts/test)
 
 .PHONY: check
 check: testsetup ## Check style, types, import direction, migrations, deployment and the API's schema

@@ -7,7 +7,7 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, latency, overhead, workers
+from benchmarks import cache, film, latency, overhead, streams, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, say
 
@@ -16,9 +16,10 @@ MEASUREMENTS = {
     "overhead": overhead.measure,
     "workers": workers.measure,
     "cache": cache.measure,
+    "streams": streams.measure,
     "film": film.measure,
 }
-USUAL = ("latency", "overhead", "workers", "cache")
+USUAL = ("latency", "overhead", "workers", "cache", "streams")
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ WITH busy AS (
 ), chosen AS (
     SELECT delivery.id FROM events_delivery delivery JOIN due ON due.id = delivery.id
     WHERE due.place <= %(per_endpoint)s AND delivery.next_attempt_at <= now()
+      AND delivery.state IN ('pending', 'sending')
     ORDER BY due.next_attempt_at LIMIT %(limit)s FOR UPDATE OF delivery SKIP LOCKED
 ), taken AS (
     UPDATE events_delivery delivery
@@ -89,6 +90,7 @@ def deliveries_claim(*, limit: int, lease_seconds: float) -> list[Sending]:
 @transaction.atomic
 def delivery_settle(*, sending: Sending, answer: Answer) -> None:
     """Keep what came of an attempt and decide what follows; nothing if somebody else has taken it since."""
+    endpoint_lock(sending.endpoint_id)
     held = Delivery.objects.filter(id=sending.delivery_id, state=DeliveryState.SENDING, attempts=sending.attempt)
     delivery = held.select_for_update().first()
     if delivery is None:
@@ -104,6 +106,11 @@ def delivery_settle(*, sending: Sending, answer: Answer) -> None:
         case GiveUp(gone):
             held.update(state=DeliveryState.FAILED, finished_at=Now())
             _disable(sending.endpoint_id, delivery.created_at, gone=gone)
+
+
+def endpoint_lock(endpoint_id: UUID) -> None:
+    """Lock an endpoint, always before its deliveries, until the transaction ends."""
+    WebhookEndpoint.objects.select_for_update().filter(id=endpoint_id).first()
 
 
 def _log(sending: Sending, answer: Answer) -> None:

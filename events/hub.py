@@ -179,7 +179,9 @@ class EventHub:
                     await self._read_on(session)
             except psycopg.Error as error:
                 log.warning("events wait for the database: %s", error, extra={"event": "event_hub_waits"})
-                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception:  # every stream of the process depends on this task, and nothing else would notice its end
+                log.exception("events are not followed", extra={"event": "event_hub_failed"})
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _read_on(self, session: Connection) -> None:
         if self._position is None:

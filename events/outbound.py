@@ -29,9 +29,12 @@ _RESPONSE_BYTES = 4096
 """As much of an answer as is read and kept; what comes after it is nobody's business."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NEVER = tuple(
-    ipaddress.ip_network(text) for text in ("100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "64:ff9b:1::/48")
-)
-"""Shared, special and test networks that Python does not call private everywhere."""
+    ipaddress.ip_network(text)
+    for text in (
+        "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "64:ff9b:1::/48", "3fff::/20", "fec0::/10",
+    )
+)  # fmt: skip
+"""Shared, special, test and site-local networks that Python does not call private everywhere."""
 
 
 class AddressRefused(Exception):

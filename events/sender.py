@@ -10,6 +10,7 @@ from events.deliveries import Sending, deliveries_claim, delivery_settle
 from events.fanout import BATCH, events_fan_out
 from events.log import log_rebase
 from events.outbound import OutboundClient
+from events.retrying import Answer
 from events.signing import signature_headers
 
 log = logging.getLogger(__name__)
@@ -84,4 +85,9 @@ def deliver(client: OutboundClient, sending: Sending) -> None:
         "User-Agent": USER_AGENT,
         **signed,
     }
-    delivery_settle(sending=sending, answer=client.post(sending.url, body, headers))
+    try:
+        answer = client.post(sending.url, body, headers)
+    except Exception:  # a bug of ours must not have it sent again for ever
+        log.exception("request broke", extra={"event": "delivery_broke", "delivery": str(sending.delivery_id)})
+        answer = Answer(error="it could not be sent")
+    delivery_settle(sending=sending, answer=answer)

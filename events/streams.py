@@ -6,7 +6,8 @@ its beginning. Both go on after `Last-Event-ID`.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -49,6 +50,7 @@ class EventStreams:
         self._most = most
         self._seconds = seconds
         self._heartbeat_seconds = heartbeat_seconds
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = _ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
@@ -60,13 +62,24 @@ class EventStreams:
                 await self._authorize(scope), UUID(found["job"]) if found["job"] else None, _types_asked(scope)
             )
             after = _last_seen(scope)
-            if len(self._hub) >= self._most:
-                raise unavailable("too_many_streams", "Too many event streams are open.")
-            nothing_left = wanted.job_id is not None and await self._is_over(wanted, after)
-        except Problem as problem:
+            with self._place():
+                await self._answer(wanted, after, receive, send)
+        except Problem as problem:  # none is raised after an answer began
             await refuse(scope, Body(receive), send, problem)
-            return
-        if nothing_left:  # what tells browsers not to come back
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the streams of this process, from before its first query on. Raises Problem when there are enough."""
+        if self._open >= self._most:
+            raise unavailable("too_many_streams", "Too many event streams are open.")
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+    async def _answer(self, wanted: Wanted, after: Position | None, receive: Receive, send: Send) -> None:
+        if wanted.job_id is not None and await self._is_over(wanted, after):  # what tells browsers not to come back
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
@@ -119,7 +132,10 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _query(scope: Scope, name: str) -> str | None:
-    pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20)
+    try:
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20)
+    except ValueError as error:
+        raise Problem(status=400, code="invalid_query", detail="The query has too many fields.") from error
     return next((value for key, value in pairs if key == name), None)
 
 

@@ -22,13 +22,14 @@ from api.administration import (
     uuid_of,
 )
 from api.problems import wrong_field
+from jobs.fallback import job_on_gpu
 from jobs.models import QUEUES, Job, Node, NodeState, Step
 from jobs.nodes import node_order
 from jobs.panels import errors_by_code, job_panels, log_of, step_command, step_runs, took, worker_of
 from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from jobs.retry import POISON
 from jobs.selectors import job_views
-from jobs.services import job_cancel, job_reprioritize, job_retry
+from jobs.services import job_cancel, job_force_cpu, job_reprioritize, job_retry
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources
 from jobs.wiring import job_policy
 
@@ -54,6 +55,10 @@ def _reprioritize(job: Job, entered: Mapping[str, str]) -> None:
     if not text.isdecimal() or not LOWEST_PRIORITY <= int(text) <= HIGHEST_PRIORITY:
         raise wrong_field("priority", f"give a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}")
     job_reprioritize(owner=job.owner, job_id=job.id, priority=int(text), rank=job_policy().rank)
+
+
+def _force_cpu(job: Job, _entered: Mapping[str, str]) -> None:
+    job_force_cpu(owner=job.owner, job_id=job.id, policy=job_policy())
 
 
 def _poisoned(job: Job) -> bool:
@@ -160,6 +165,7 @@ class JobAdmin(ReadOnlyAdmin):
         Operation(name="retry", label="Retry", run=_retry, offered=_ended_early),
         Operation(name="release", label="Release from quarantine", run=_release, offered=_poisoned),
         Operation(name="cancel", label="Cancel", run=_cancel, offered=_open),
+        Operation(name="cpu", label="Force CPU", run=_force_cpu, offered=lambda job: _open(job) and job_on_gpu(job)),
         Operation(name="reprioritise", label="Set priority", run=_reprioritize, offered=_open, asks="priority"),
     )
 

@@ -9,7 +9,7 @@ import logging
 from events.types import EventType
 from jobs.endings import generation_discard, steps_cancel
 from jobs.events import event_append
-from jobs.models import Job
+from jobs.models import Job, Step
 from jobs.planning import job_plan, job_request
 from jobs.policy import JobPolicy
 from jobs.routing import GpuPolicy, cpu_route, gpu_wish
@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 def may_fall_back(job: Job, policy: JobPolicy) -> bool:
     """Whether the job would rather have the CPU than fail."""
     return gpu_wish(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
+
+
+def job_on_gpu(job: Job) -> bool:
+    """Whether the job's newest plan is for a GPU."""
+    return bool(job.generation_id) and Step.objects.filter(generation=job.generation_id).exclude(encoder="").exists()
 
 
 def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> None:

@@ -33,12 +33,14 @@ class FallbackReason(StrEnum):
     NO_GPU_ENCODER = "no_gpu_encoder"
     NO_GPU = "no_gpu"
     GPU_UNAVAILABLE = "gpu_unavailable"
+    ORDERED = "ordered"
 
 
 FALLBACK_TEXTS: Mapping[str, str] = {
     FallbackReason.NO_GPU_ENCODER: "no GPU encodes this codec",
     FallbackReason.NO_GPU: "no GPU is there",
     FallbackReason.GPU_UNAVAILABLE: "no GPU that is there has proven that it can encode this",
+    FallbackReason.ORDERED: "an operator ordered it",
 }
 
 

@@ -13,6 +13,7 @@ from configuration import RankConfig
 from events.types import EventType
 from jobs.endings import job_stop, open_jobs_lock, purge_request, steps_cancel
 from jobs.events import event_append
+from jobs.fallback import job_fall_back, job_on_gpu
 from jobs.inspection import inspect_hurry, inspect_request
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
@@ -22,7 +23,7 @@ from jobs.planning import job_plan, job_request
 from jobs.policy import JobPolicy
 from jobs.resuming import generation_take_up
 from jobs.retry import INCURABLE
-from jobs.routing import refuse_impossible
+from jobs.routing import FallbackReason, refuse_impossible
 from jobs.showing import video_jobs_changed
 from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
 from jobs.wake import dispatcher_wake
@@ -133,6 +134,21 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
         inspect_hurry(video_id=job.video_id, since=job.created_at, priority=priority, rank=rank)
     if priority != job.priority:
         event_append(job_id=job.id, type=EventType.JOB_REPRIORITIZED, data={"from": job.priority, "to": priority})
+
+
+@transaction.atomic
+def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
+    """Have an unfinished job that was planned for a GPU done on the CPU, from its first chunk.
+
+    Raises Problem: 404 not the owner's, 409 already over or not planned for a GPU; InputRejected where the CPU's plan
+    is beyond the limits.
+    """
+    video = video_lock(_owned_job(owner, job_id).video_id)
+    job = job_lock(job_id)
+    _refuse_over(job)
+    if not job_on_gpu(job):
+        raise Problem(status=409, code="job_not_on_gpu", detail="The job is not planned for a GPU.")
+    job_fall_back(job=job, video=video, reason=FallbackReason.ORDERED, policy=policy)
 
 
 @transaction.atomic

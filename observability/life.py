@@ -5,12 +5,15 @@ again and again while nothing is wrong with it.
 """
 
 import json
+import logging
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 60.0
 """Longer than any single wait for a database that hangs."""
@@ -24,11 +27,17 @@ class LifeSign:
         self._made_by = os.getpid()
 
     def give(self, fault: str = "") -> None:
-        """Say that the process goes on, or what about it is so wrong that it should be started anew."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Say that the process goes on, or what about it is so wrong that it should be started anew.
+
+        A disk that is full keeps no process from its work; the probe finds out about the silence.
+        """
         written = self._path.with_suffix(".new")
-        written.write_text(json.dumps({"pid": self._made_by, "at": time.monotonic(), "fault": fault}))
-        written.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(json.dumps({"pid": self._made_by, "at": time.monotonic(), "fault": fault}))
+            written.replace(self._path)
+        except OSError as error:
+            log.warning("no sign of life: %s", error, extra={"event": "life_sign_not_given"})
 
     def withdraw(self) -> None:
         """Say nothing more: the process ends."""

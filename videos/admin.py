@@ -28,7 +28,8 @@ class VideoAdmin(ReadOnlyAdmin):
     ordering = ("-created_at", "-id")
     search_fields = ("id",)
     search_help_text = "A video's id, or your own name for it"
-    change_form_outer_after_template = "administration/player.html"
+    change_form_outer_before_template = "administration/player.html"
+    change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
         "shown_state", "filename", "owner_name", "jobs", "size", "duration", "container", "error_code", "error_detail",
         "shown_warnings", "external_id", "shown_metadata", "shown_media", "sha256", "source_key",

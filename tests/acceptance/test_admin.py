@@ -88,7 +88,7 @@ def test_a_failed_job_is_found_read_retried_and_completes(
 
 def _watch(page: Page) -> None:
     """Look again until the job says that it is completed, as people do."""
-    state = page.locator(".field-shown_state").get_by_text("completed")
+    state = page.get_by_text("completed", exact=True).first
     for _ in range(120):
         if state.count():
             return

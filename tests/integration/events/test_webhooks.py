@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,7 +22,7 @@ from events.fanout import events_fan_out
 from events.log import video_event_append
 from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
 from events.outbound import REFUSED, OutboundClient, Reach, networks_read
-from events.retrying import PAUSES
+from events.retrying import PAUSES, Answer
 from events.sender import WebhookSender, deliver
 from events.services import endpoint_create, endpoint_rotate_secret, endpoint_update
 from events.types import EventType
@@ -230,6 +230,22 @@ def test_a_sender_that_died_is_followed_by_another_and_overruled(receiver: Recei
     deliver(a_client(), died)  # it was not dead after all: what it says no longer counts
     assert list(DeliveryAttempt.objects.values_list("number", flat=True)) == [2]
     assert Delivery.objects.get().state == DeliveryState.DELIVERED
+
+
+class _Broken(OutboundClient):
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        raise RuntimeError(f"{url}: {len(body)} {len(headers)}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_that_breaks_counts_as_an_attempt() -> None:
+    owner = an_owner("o")
+    endpoint_create(owner=owner, url="https://receiver.example/")
+    events_fan_out()
+    _happens(owner)
+    _send_all(_Broken(LOOPBACK, seconds=1))
+    assert DeliveryAttempt.objects.get().error == "it could not be sent"
+    assert Delivery.objects.get().state == DeliveryState.PENDING
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,7 +27,7 @@ from jobs.policy import JobPolicy
 from jobs.previews import job_plan_document, job_preview
 from jobs.retry import Failure, failure_of
 from jobs.routing import needs_met
-from jobs.services import job_cancel, job_retry
+from jobs.services import job_cancel, job_force_cpu, job_retry
 from jobs.slots import DeviceOffer, sessions_used
 from jobs.steps import job_note_playable, step_complete, step_publish
 from jobs.transitions import JobPhase, StepKind, StepState
@@ -470,3 +470,13 @@ def test_a_plan_says_where_and_why() -> None:
     (device,) = [reason for reason in reasons if reason["choice"] == "device"]
     assert device["value"] == "cpu"
     assert device["because"] == "a GPU was preferred, but no GPU is there"
+
+
+def test_an_operator_has_a_job_done_on_the_cpu() -> None:
+    job = a_gpu_job(gpu="require")
+    gpu_claim()
+    job_force_cpu(owner=job.owner, job_id=job.id, policy=POLICY)
+    assert {step.encoder for step in chunks(job)} == {""}
+    assert "job.fell_back" in events(job)
+    with pytest.raises(Problem, match="not planned for a GPU"):
+        job_force_cpu(owner=job.owner, job_id=job.id, policy=POLICY)

@@ -49,3 +49,9 @@ def test_other_hosts_that_share_the_folder_are_not_looked_at(sign: LifeSign, tmp
     sign.give()
     (tmp_path / "worker-other-1.json").write_text(json.dumps({"pid": 1, "at": 0.0, "fault": "broken"}))
     assert life_faults(tmp_path, "worker") == []
+
+
+def test_a_place_that_takes_no_files_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    LifeSign(tmp_path / "taken", "dispatcher").give()
+    assert life_faults(tmp_path, "dispatcher") == ["no dispatcher runs here"]
