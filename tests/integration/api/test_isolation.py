@@ -31,7 +31,7 @@ from tests.rows import a_job, a_key, a_video, an_owner
 from videos.models import Video
 from videos.uploads import PATH as UPLOAD
 
-OPEN = {"api/schema"}
+OPEN = {"api/schema", "admin", "static/{path}"}
 """Addresses that answer without a key, besides those of players, whose token is their key."""
 
 STREAMED = {"video_upload", "event_stream", "job_event_stream"}
@@ -158,8 +158,22 @@ def _addresses(patterns: list[URLPattern | URLResolver], before: str = "") -> It
 
 def test_every_address_is_walked_over_or_known_to_be_open() -> None:
     walked = {operation.path.removeprefix("/") for operation in OPERATIONS}
-    others = {path for path in _addresses(get_resolver().url_patterns) if not path.startswith("play/")}
+    others = {path for path in _addresses(get_resolver().url_patterns) if not path.startswith(("play/", "admin/"))}
     assert others - walked == OPEN
+
+
+@pytest.mark.django_db
+def test_the_admin_opens_to_nobody_without_a_session() -> None:
+    """Neither to a stranger nor to somebody with a key, however mighty."""
+    pages = [path for path in _addresses(get_resolver().url_patterns) if path.startswith("admin/")]
+    clients = [Client(), Client(headers={"X-API-Key": a_key()})]
+    for path in pages:
+        address = "/" + re.sub(r"\{\w+\}|\(\?P<\w+>[^)]*\)|\$", "1", path)
+        for client in clients:
+            answers = [client.get(address), client.post(address)]
+            opened = [answer.status_code for answer in answers if answer.status_code == 200]
+            assert not opened or "login" in path, f"{address} answers {opened}"
+    assert len(pages) > 20
 
 
 def test_uploads_are_for_those_with_a_key(api: httpx.Client, store: ObjectStore) -> None:
