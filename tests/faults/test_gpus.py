@@ -217,11 +217,12 @@ def test_27_a_killed_worker_s_slots_are_shown_until_its_ffmpeg_is_gone_and_free_
     rig: Rig, gpus: Gpus, film: Path
 ) -> None:
     chunk = in_mid_encode(rig, gpus, film, gpu="require", gpu_device=0)
+    gpus.drivers(microseconds=300_000)  # so that none of them ends by itself
     rig.until(lambda: gpus.slots_used() == {"GPU-0": 2, "GPU-1": 0}, 60, lambda: str(gpus.slots_used()))
     (ffmpeg,) = rig.ffmpegs_of(chunk.pid)
     node = next(node for node in gpus.nodes if chunk.pid in rig.session(node))
-    gpus.drivers()  # what begins after the fault need not wait
     rig.kill(node)
+    gpus.drivers()  # what begins after the fault need not wait
 
     def freed() -> bool:
         if holds(rig, chunk):
