@@ -94,9 +94,10 @@ async def _heard(task: asyncio.Task[list[str]]) -> list[str]:
 
 
 def _agreed(heard: Sequence[Sequence[str]], logged: Sequence[str]) -> list[str]:
-    """What all were told, which must be how the log begins: the last events may still be on their way to some."""
+    """What all were told: the log from where they came in, but for the last events, which may be on their way to some."""
     fewest = min(heard, key=len)
-    wrong = sum(list(ids) != list(logged[: len(ids)]) for ids in heard)
+    begun = logged.index(fewest[0]) if fewest else 0
+    wrong = sum(list(ids) != list(logged[begun : begun + len(ids)]) for ids in heard)
     if wrong or not fewest:
         raise RuntimeError(f"{wrong} of {len(heard)} clients saw something else than the log; fewest {len(fewest)}")
     return list(fewest)
