@@ -94,7 +94,7 @@ async def _heard(task: asyncio.Task[list[str]]) -> list[str]:
 
 
 def _agreed(heard: Sequence[Sequence[str]], logged: Sequence[str]) -> list[str]:
-    """What all were told: the log from where they came in, but for the last events, which may be on their way to some."""
+    """What all were told: the log from where they came in, but for the last events that may be on their way to some."""
     fewest = min(heard, key=len)
     begun = logged.index(fewest[0]) if fewest else 0
     wrong = sum(list(ids) != list(logged[begun : begun + len(ids)]) for ids in heard)
