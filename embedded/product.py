@@ -17,6 +17,7 @@ from embedded.ports import LOOPBACK
 from embedded.service import Service
 
 API_PORT = 8000  # tried first
+CODE = {".py", ".html", ".css", ".js"}
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
 
@@ -101,7 +102,7 @@ def _code() -> Iterator[tuple[str, int, int]]:
     """Path, size and time of every file of the product and its locked dependencies."""
     files = [
         *(REPOSITORY / "requirements").glob("*.txt"),
-        *(path for package in _packages() for path in package.rglob("*.py")),
+        *(path for package in _packages() for path in package.rglob("*") if path.suffix in CODE),
     ]
     for path in sorted(files):
         stat = path.stat()
