@@ -37,7 +37,7 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 class ByRoot:
-    """Whoever changes users and groups can become anybody, so superusers do; others may be permitted to look."""
+    """Whoever changes users, groups and members can become anybody: superusers do. Others may be permitted to look."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
@@ -64,7 +64,7 @@ class GroupAdmin(ByRoot, DjangoGroupAdmin, ModelAdmin):
 
 
 @admin.register(Member)
-class MemberAdmin(ModelAdmin):
+class MemberAdmin(ByRoot, ModelAdmin):
     """For whom a person acts in the API. Nothing depends on these rows, so they are edited here."""
 
     list_display = ("user", "owner_name")

@@ -374,6 +374,7 @@ class NodeAdmin(ReadOnlyAdmin):
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the admin's first page says to who may see jobs: what to look at, what waits, what failed."""
+    context["title"] = "Overview"
     if request.user.has_perm("jobs.view_job"):
         context |= {"tables": overview_panels(), "errors_by_code": recent_errors(request)}
     return context

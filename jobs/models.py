@@ -64,7 +64,7 @@ class Job(models.Model):
             models.Index(
                 fields=["error_code", "-created_at", "-id"], name="jobs_job_newest_error", condition=~Q(error_code="")
             ),
-            models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
+            models.Index(fields=["external_id", "owner"], name="jobs_job_external", condition=~Q(external_id="")),
             models.Index(fields=["waiting_since"], name="jobs_job_waiting", condition=Q(waiting_since__isnull=False)),
         ]
         constraints = [

@@ -18,7 +18,17 @@ from jobs.health import alerts
 from jobs.models import QUEUES, Job, Node, Step
 from jobs.planning import job_request
 from jobs.policy import JobPolicy
-from jobs.statistics import NodeHealth, QueueLoad, RecentJobs, node_healths, open_jobs, queue_loads, recent_jobs
+from jobs.retry import POISON
+from jobs.statistics import (
+    NodeHealth,
+    QueueLoad,
+    RecentJobs,
+    jobs_in_quarantine,
+    node_healths,
+    open_jobs,
+    queue_loads,
+    recent_jobs,
+)
 from jobs.transitions import JobState, StepState
 from transcoding.explanation import PlannedStep, explain, planned_steps
 from transcoding.plan import EncodePlan
@@ -182,14 +192,16 @@ def overview_panels() -> list[Panel]:
     config: Config = settings.TRANSCODER
     loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=config.lease.node_silence_seconds)
     recent = recent_jobs(window_seconds=_RECENT_SECONDS)
-    look_at = [[badge("failed", alert.code), alert.detail] for alert in alerts(loads, nodes, recent)]
+    quarantined = jobs_in_quarantine()
+    found = alerts(loads, nodes, recent, quarantined=quarantined)
+    look_at = [[badge("failed", alert.code), alert.detail] for alert in found]
     return [
         panel("To look at", ["what", "why"], look_at or [["nothing", ""]]),
         panel("Steps by queue", ["queue", "ready", "delayed", "running", "longest wait"], map(_load_row, loads)),
         panel(
             "Jobs",
-            ["queued", "processing", "completed in an hour", "failed", "cancelled", "mean speed"],
-            [_jobs(recent)],
+            ["queued", "processing", "in quarantine", "completed in an hour", "failed", "cancelled", "mean speed"],
+            [_jobs(recent, quarantined)],
         ),
         panel("Nodes", ["node", "state", "busy", "slots", "heard of"], map(_node_row, nodes[:MOST_NODES])),
     ]
@@ -205,12 +217,13 @@ def _load_row(load: QueueLoad) -> list[object]:
     ]
 
 
-def _jobs(recent: RecentJobs) -> list[object]:
+def _jobs(recent: RecentJobs, quarantined: int) -> list[object]:
     address, unfinished = reverse("admin:jobs_job_changelist"), open_jobs()
     states = ("queued", "processing")
     pace = f"{recent.mean_speed:.2f} s of video per second" if recent.mean_speed else ""
     return [
         *(link(f"{address}?state={state}", unfinished[state]) for state in states),
+        link(f"{address}?error_code={POISON}", quarantined),
         recent.completed,
         recent.failed,
         recent.cancelled,

@@ -45,7 +45,7 @@ class Video(models.Model):
             models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest"),
             models.Index(fields=["-created_at", "-id"], name="videos_video_newest_of_all"),
             models.Index(fields=["state", "-created_at", "-id"], name="videos_video_newest_in_state"),
-            models.Index(fields=["owner", "external_id"], name="videos_video_external", condition=~Q(external_id="")),
+            models.Index(fields=["external_id", "owner"], name="videos_video_external", condition=~Q(external_id="")),
         ]
         constraints = [
             models.CheckConstraint(name="videos_video_state", condition=_one_of("state", VideoState)),
