@@ -66,7 +66,9 @@ def photograph(request: pytest.FixtureRequest, page: Page) -> Callable[[str], No
 def test_a_failed_job_is_found_read_retried_and_completes(
     failed: Json, page: Page, stack: Stack, photograph: Callable[[str], None]
 ) -> None:
-    page.goto(f"{stack.api.url}/admin/jobs/job/")
+    page.goto(f"{stack.api.url}/admin/")
+    expect(page.get_by_text("Steps by queue")).to_be_visible()
+    photograph("overview")
     page.locator("#errors-by-code").get_by_text("encoder_failed").click()
     found = page.get_by_role("link", name=failed["id"])
     expect(found).to_be_visible()
@@ -86,9 +88,6 @@ def test_a_failed_job_is_found_read_retried_and_completes(
     _plays(page)
     _is_pictured(page)
     photograph("video")
-    page.goto(f"{stack.api.url}/admin/")
-    expect(page.get_by_text("Steps by queue")).to_be_visible()
-    photograph("overview")
 
 
 def _watch(page: Page) -> None:
