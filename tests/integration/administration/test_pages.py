@@ -18,10 +18,10 @@ from access.services import default_owner, key_create, member_add
 from events.models import Delivery, DeliveryAttempt, DeliveryState, Event
 from events.services import endpoint_create
 from gpu.models import DeviceReport
-from jobs.failures import step_fail
+from jobs.leasing.nodes import node_register
+from jobs.lifecycle.failures import step_fail
 from jobs.models import Job, Node, Step
-from jobs.nodes import node_register
-from jobs.retry import POISON, Failure
+from jobs.rules.retry import POISON, Failure
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claimed
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +100,16 @@ def test_a_priority_is_set_within_bounds(priority: str, then: int, operator: Cli
     order(operator, page_of(job), "reprioritise", priority=priority)
     job.refresh_from_db()
     assert job.priority == then
+
+
+def test_the_cpu_is_forced_where_a_gpu_is_planned(operator: Client) -> None:
+    job = a_job()
+    assert "Force CPU" not in operator.get(page_of(job)).content.decode()
+    Step.objects.filter(job=job, kind="chunk").update(queue="gpu", encoder="h264_nvenc", sessions=1)
+    assert "Force CPU" in operator.get(page_of(job)).content.decode()
+    assert "Force CPU: done." in order(operator, page_of(job), "cpu")
+    assert not Step.objects.filter(job=job, queue="gpu", state="ready").exists()
+    assert Step.objects.filter(job=job, queue="cpu", kind="chunk", state="ready").exists()
 
 
 def test_quarantine_is_left_by_an_order_of_its_own(operator: Client) -> None:

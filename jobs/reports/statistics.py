@@ -1,0 +1,159 @@
+"""How the platform does as a whole, from the rows; in the database's own time and by queries that indexes serve."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+
+from jobs.rules.retry import POISON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLoad:
+    """Unfinished steps of a queue by state, and for how many seconds the one has waited that has waited longest."""
+
+    queue: str
+    ready: int
+    delayed: int
+    running: int
+    oldest_ready_seconds: float
+
+
+_QUEUES = """
+WITH load AS (
+    SELECT queue, count(*) AS ready, 0 AS delayed, 0 AS running,
+           extract(epoch FROM clock_timestamp() - min(rank_at + lead_seconds * interval '1 second')) AS oldest
+    FROM jobs_step WHERE state = 'ready' GROUP BY queue
+    UNION ALL SELECT queue, 0, count(*), 0, 0 FROM jobs_step WHERE state = 'delayed' GROUP BY queue
+    UNION ALL SELECT queue, 0, 0, count(*), 0 FROM jobs_step WHERE state = 'running' GROUP BY queue
+    UNION ALL SELECT unnest(%(queues)s::text[]), 0, 0, 0, 0
+)
+SELECT queue, sum(ready)::int, sum(delayed)::int, sum(running)::int, greatest(max(oldest), 0)::float8
+FROM load GROUP BY queue ORDER BY queue
+"""
+
+
+def queue_loads(queues: Sequence[str]) -> list[QueueLoad]:
+    """The load of every queue, of these even where it is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUES, {"queues": list(queues)})
+        return [
+            QueueLoad(queue=queue, ready=ready, delayed=delayed, running=running, oldest_ready_seconds=oldest)
+            for queue, ready, delayed, running, oldest in cursor.fetchall()
+        ]
+
+
+def open_jobs() -> dict[str, int]:
+    """How many jobs are queued and processing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT state, count(*) FROM jobs_job WHERE finished_at IS NULL GROUP BY state")
+        return {"queued": 0, "processing": 0, **dict(cursor.fetchall())}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeHealth:
+    """A worker node: `silent_seconds` since it was heard of; it is alive when that is not too long."""
+
+    name: str
+    state: str
+    queues: tuple[str, ...]
+    slots: int
+    busy: int
+    silent_seconds: float
+    alive: bool
+
+
+_NODES = """
+SELECT node.name, node.state, node.queues, node.slots, coalesce(held.steps, 0)::int,
+       extract(epoch FROM clock_timestamp() - node.last_seen)::float8
+FROM jobs_node node
+LEFT JOIN (SELECT node, count(*) AS steps FROM jobs_step WHERE state = 'running' GROUP BY node) held
+       ON held.node = node.name
+ORDER BY node.name
+"""
+
+
+def node_healths(*, silence_seconds: float) -> list[NodeHealth]:
+    """Every node that is known, those that fell silent too."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NODES)
+        return [
+            NodeHealth(
+                name=name,
+                state=state,
+                queues=tuple(queues),
+                slots=slots,
+                busy=busy,
+                silent_seconds=max(silent, 0.0),
+                alive=silent <= silence_seconds,
+            )
+            for name, state, queues, slots, busy, silent in cursor.fetchall()
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentJobs:
+    """Jobs that ended in the last so many seconds; speed in seconds of video per second, None without any."""
+
+    window_seconds: int
+    completed: int
+    failed: int
+    cancelled: int
+    mean_speed: float | None
+    mean_seconds: float | None
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the jobs that succeeded among those that were not cancelled; None where there were none."""
+        ended = self.completed + self.failed
+        return self.completed / ended if ended else None
+
+
+_RECENT = """
+SELECT count(*) FILTER (WHERE state = 'completed'), count(*) FILTER (WHERE state = 'failed'),
+       count(*) FILTER (WHERE state = 'cancelled'),
+       avg((metadata->>'processing_speed')::float8) FILTER (WHERE state = 'completed'),
+       avg((metadata->>'processing_time_seconds')::float8) FILTER (WHERE state = 'completed')
+FROM jobs_job WHERE finished_at > clock_timestamp() - %(seconds)s * interval '1 second'
+"""
+
+
+def recent_jobs(*, window_seconds: int) -> RecentJobs:
+    """How the jobs that ended lately did."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECENT, {"seconds": window_seconds})
+        completed, failed, cancelled, speed, seconds = cursor.fetchone()
+    return RecentJobs(
+        window_seconds=window_seconds,
+        completed=completed,
+        failed=failed,
+        cancelled=cancelled,
+        mean_speed=speed,
+        mean_seconds=seconds,
+    )
+
+
+def jobs_in_quarantine() -> int:
+    """How many jobs wait for somebody to find out why their steps kept losing their workers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM jobs_job WHERE error_code = %s AND error_code <> ''", [POISON])
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+_STORED = """
+SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video WHERE state <> 'deleted'),
+       (SELECT coalesce(sum(coalesce(rendition.size_bytes, 0) + coalesce(rendition.mp4_size, 0)), 0)::bigint
+        FROM videos_rendition rendition
+        JOIN videos_generation generation ON generation.id = rendition.generation_id
+        JOIN videos_video video ON video.id = generation.video_id
+        WHERE generation.state = 'complete' AND video.state <> 'deleted')
+"""
+
+
+def stored_bytes() -> Mapping[str, int]:
+    """Bytes of all sources, and of what was made of them and proven; what is under way is not counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STORED)
+        sources, outputs = cursor.fetchone()
+    return {"sources_bytes": sources, "outputs_bytes": outputs, "total_bytes": sources + outputs}
