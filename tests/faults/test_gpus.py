@@ -238,8 +238,8 @@ def test_27_a_killed_worker_s_slots_are_shown_until_its_ffmpeg_is_gone_and_free_
 
 
 def in_mid_encode(rig: Rig, gpus: Gpus, film: Path, **request: object) -> RunningStep:
-    """A chunk of which a GPU has encoded the first segment and not the second."""
-    gpus.drivers(microseconds=30_000)
+    """A chunk of which a GPU has encoded the first segment and not the second, on which it has some 20 s to go."""
+    gpus.drivers(microseconds=5_000, slow_after=130, slow_microseconds=300_000)
     return rig.chunk_in_the_middle(rig.submit(film, **request))
 
 
