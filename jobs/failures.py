@@ -18,7 +18,7 @@ from jobs.leases import UNHELD, LeaseLost, fenced
 from jobs.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.policy import JobPolicy
-from jobs.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of
+from jobs.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of, source_at_fault
 from jobs.routing import blames_device, sessions_for
 from jobs.transitions import StepKind, StepState
 from jobs.wake import dispatcher_wake
@@ -127,7 +127,7 @@ def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> N
 
 def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
     """Whether the CPU may do what this step cannot: what the source is to blame for would fail there, too."""
-    return bool(step.encoder and failure.retryable and above.job and may_fall_back(above.job, policy))
+    return bool(step.encoder and not source_at_fault(failure) and above.job and may_fall_back(above.job, policy))
 
 
 def _device_left(step: Step, policy: JobPolicy) -> bool:

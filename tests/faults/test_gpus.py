@@ -183,6 +183,28 @@ def test_27_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
     assert not gpus.status()["available"]
 
 
+def test_27_devices_without_nvenc_are_shown_with_the_reason_and_their_jobs_go_to_the_cpu(
+    rig: Rig, gpus: Gpus, glimpse: Path
+) -> None:
+    gpus.drivers(codecs="none")
+    gpus.try_again()
+    rig.until(lambda: all(map(without_nvenc, gpus.status()["devices"])), 120, lambda: str(gpus.status()))
+    status = gpus.status()
+    assert (status["available"], status["nvenc_supported"], status["device_count"]) == (False, False, 2)
+    job = rig.submit(glimpse, resolution="360p")
+    rig.completed(job)
+    metadata = metadata_of(rig, job)
+    assert (metadata["gpu_enabled"], metadata["gpu_fallback"]) == (False, True)
+    assert (metadata["fallback_reason"], metadata["cpu_codec"]) == ("gpu_unavailable", "libx264")
+
+
+def without_nvenc(device: dict[str, Any]) -> bool:
+    """Whether a device is shown as being there, with no slot and the reason for it."""
+    (h264,) = (each for each in device["encoders"] if each["name"] == "h264_nvenc")
+    reasoned = "No capable devices found" in h264["reason"] and not h264["available"]
+    return reasoned and device["slots"]["total"] == 0 and not device["error"]
+
+
 def test_27_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_the_reason(
     rig: Rig, gpus: Gpus, film: Path, glimpse: Path
 ) -> None:
