@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
 from gpu.services import Described, device_report
-from jobs.device_watch import devices_watch
+from jobs.dispatching.device_watch import devices_watch
 from jobs.models import Job, Step
 from tests.rows import a_bare_job, a_policy, a_step, a_video
 
