@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import connection
 
@@ -39,7 +40,7 @@ SELECT queue, (steps + useless)::int FROM wanted WHERE steps > 0
 def tickets_wanted(*, silence_seconds: float) -> Mapping[str, int]:
     """How many workers of each queue are to be woken, as they have nothing to do although there is something."""
     with_room = nodes_with_room(silence_seconds=silence_seconds, used=sessions_used())
-    values = {"silence_seconds": silence_seconds, "gpu_queue": GPU_QUEUE, "with_room": list(with_room)}
+    values: dict[str, Any] = {"silence_seconds": silence_seconds, "gpu_queue": GPU_QUEUE, "with_room": list(with_room)}
     with connection.cursor() as cursor:
         cursor.execute(_DEMAND, values)
         return dict(cursor.fetchall())

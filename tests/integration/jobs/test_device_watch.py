@@ -48,7 +48,7 @@ def fill() -> None:
 
 def rows_read(plan: dict[str, Any]) -> int:
     """The most rows that any part of a plan has read, those that it threw away included."""
-    read = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    read: int = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
     return max([read, *(rows_read(child) for child in plan.get("Plans", []))])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from amqp.exceptions import ChannelError
@@ -89,7 +90,7 @@ def test_who_has_a_device_with_room_gets_a_ticket_although_those_without_take_so
         _node(name, slots=slots, queues=("gpu",))
     _device("full", index=0)
     _device("free", index=1)
-    gpu_steps = {"queue": "gpu", "encoder": "h264_nvenc", "sessions": 8, "units_total": 0}
+    gpu_steps: dict[str, Any] = {"queue": "gpu", "encoder": "h264_nvenc", "sessions": 8, "units_total": 0}
     job = a_bare_job(a_video())
     a_step(job, ordinal=0, **gpu_steps)
     offer = DeviceOffer(uuid="GPU-0", slots=8, encoders=frozenset({"h264_nvenc"}))

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 import jobs.endpoints.apis
+import jobs.planning.routing
 from configuration import GpuConfig
 from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
 from gpu.services import Described, device_report
@@ -98,3 +99,19 @@ def test_where_gpus_are_switched_off_none_can_be_required(
     status, problem = ask(client, gpu="require", dry_run=dry_run)
     assert (status, problem["errors"][0]["field"]) == (422, "gpu")
     assert problem["errors"][0]["detail"].startswith("must be one of: prefer, never")
+
+
+def test_a_codec_that_no_gpu_encodes_goes_to_the_cpu_at_once_or_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every codec of today has encoders on devices; the next one may have none."""
+    monkeypatch.setattr(jobs.planning.routing, "hardware_encoders", lambda _: ())
+    a_gpu(0, H264)
+    status, plan = ask(client, gpu="prefer", dry_run=True)
+    assert (status, plan["encoder"]) == (200, "libx264")
+    assert "a GPU was preferred, but no GPU encodes this codec" in [reason["because"] for reason in plan["reasons"]]
+    _, job = ask(client, gpu="prefer")
+    assert Job.objects.get(id=job["id"]).metadata == {"gpu_fallback": True, "fallback_reason": "no_gpu_encoder"}
+    status, problem = ask(client, gpu="require")
+    assert (status, problem["errors"][0]["field"]) == (422, "gpu")
+    assert problem["errors"][0]["detail"] == "must be one of: prefer, never; no GPU encodes h264"

@@ -276,8 +276,8 @@ def test_a_generation_whose_proof_failed_is_made_anew_and_removed(error: Verific
     again = _retry(job)
     assert again.generation is not None
     assert (again.generation.number, again.open_steps, again.metadata["segments_kept"]) == (2, 6, 0)
-    (purge,) = Step.objects.filter(kind=StepKind.PURGE)
-    assert purge.payload == {"prefix": generation_prefix(job.video_id, 1)}
+    purged = Step.objects.filter(kind=StepKind.PURGE).values_list("payload__prefix", flat=True)
+    assert set(purged) == {generation_prefix(job.video_id, 1)}
 
 
 @pytest.mark.django_db
