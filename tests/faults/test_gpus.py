@@ -67,6 +67,13 @@ def glimpse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("glimpse") / "glimpse.mp4", card, *FAST, *SILENT)
 
 
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds that no encoder makes small by itself."""
+    card = Card(rate=Fraction(25), frames=50, width=480, height=480, video_filter="noise=alls=80:allf=t")
+    return make(tmp_path_factory.mktemp("noise") / "noise.mp4", card, *FAST, *SILENT)
+
+
 def picture_of(rig: Rig, job: str, folder: Path) -> Path:
     """What a player has of a job's only rendition, played to its end."""
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", job)
@@ -181,6 +188,18 @@ def test_27_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
     assert not [chunk for chunk in chunks_of(rig, chunk.job) if chunk[:2] == ("gpu", "done")]
     assert shown_numbers(picture_of(rig, chunk.job, tmp_path)) == list(range(FRAMES))
     assert not gpus.status()["available"]
+
+
+def test_27_a_driver_that_spends_more_bits_than_playlists_promise_publishes_nothing_and_is_not_set_aside(
+    rig: Rig, gpus: Gpus, noise: Path
+) -> None:
+    gpus.drivers(unbounded=1)
+    kept, broken = (rig.submit(noise, resolution="360p", gpu=policy) for policy in ("prefer", "require"))
+    assert rig.finished(kept, broken) == [("completed", ""), ("failed", "rate_exceeded")]
+    metadata = metadata_of(rig, kept)
+    assert (metadata["gpu_enabled"], metadata["fallback_reason"]) == (False, "rate_exceeded")
+    assert [chunk[:4] for chunk in chunks_of(rig, kept)] == [("gpu", "failed", 1, 0), ("cpu", "done", 1, 0)]
+    assert gpus.status()["available"], "it does as well with the next video"
 
 
 def test_27_devices_without_nvenc_are_shown_with_the_reason_and_their_jobs_go_to_the_cpu(
