@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0004_names"),
-        ("jobs", "0008_newest_of_all"),
+        ("jobs", "0009_device_needs"),
         ("videos", "0006_newest_in_state"),
     ]
 
