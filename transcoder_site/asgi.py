@@ -12,7 +12,7 @@ _django = get_asgi_application()  # before the models are imported
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from api.asgi import App, BodyLimit  # noqa: E402
+from api.asgi import App, BodyLimit, OwnContext  # noqa: E402
 from coordination.wiring import answer_cache  # noqa: E402
 from events.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
@@ -29,5 +29,5 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 if kept := answer_cache():
     kept.keep()
 
-_limited = BodyLimit(cast("App", _django), max_bytes=MOST_BODY_BYTES)
+_limited = BodyLimit(OwnContext(cast("App", _django)), max_bytes=MOST_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)
