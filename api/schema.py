@@ -59,6 +59,7 @@ _WRONG = {
     "401": "The key is missing or does not work.",
     "403": "The key lacks the scope.",
     "404": "There is no such thing, or it belongs to another owner.",
+    "408": "The client stopped sending, or sent too slowly. Nothing was kept.",
     "409": "It is not in a state for this, or a request with this Idempotency-Key is under way.",
     "413": "The body is too large.",
     "415": "The body is of another media type.",
@@ -114,6 +115,8 @@ def _expected(address: str, method: str, operation: Mapping[str, Any]) -> Iterat
         yield "409"
     if "requestBody" in operation:
         yield from ("400", "413", "415")
+        if "multipart/form-data" in operation["requestBody"]["content"]:
+            yield "408"
     if once or "requestBody" in operation or any(place == "query" for place, _ in parameters):
         yield "422"
 

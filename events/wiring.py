@@ -6,7 +6,8 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from access.callers import KeyProof, caller_in, key_proof_in, proofs_that_work
+from access.callers import KeyProof, key_proof_in, proofs_that_work
+from access.rates import caller_admitted
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Scope, in_thread
 from configuration import EventConfig
@@ -50,7 +51,7 @@ def event_streams(app: App) -> EventStreams:
 
 
 async def _listener(scope: Scope) -> Listener:
-    caller = await in_thread(caller_in, scope, AccessScope.JOBS_READ)
+    caller = await in_thread(caller_admitted, scope, AccessScope.JOBS_READ)
     return Listener(caller.owner.id, key_proof_in(scope))
 
 
