@@ -96,7 +96,7 @@ def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
             responses: dict[str, Any] = path[method]["responses"]
             for status in _expected(address, method, path[method]):
                 responses.setdefault(status, {"$ref": f"#/components/responses/{_component(status)}"})
-            if method == "get" and "security" in path[method]:
+            if method == "get" and "security" in path[method] and "application/json" in responses["200"]["content"]:
                 responses.setdefault("304", {"description": "Nothing changed since the `ETag` in `If-None-Match`."})
             path[method]["responses"] = dict(sorted(responses.items()))
     return result

@@ -12,13 +12,13 @@ from rest_framework.views import APIView
 from access.authentication import owner_of
 from access.idempotency import idempotent
 from access.scopes import Scope
-from api.pagination import CursorPages
+from api.pagination import ListQuery
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.representations import DeliveryDocument, WebhookDocument, WebhookSecretDocument
-from events.requests import WebhookChange, WebhookRequest
+from events.requests import DeliveryQuery, WebhookChange, WebhookRequest
 from events.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
 
 _LAST_SEEN = [
@@ -33,6 +33,7 @@ class EventStreamApi(APIView):
     """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
+    http_method_names: ClassVar = ["get", "options"]  # a stream has no HEAD
 
     @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -44,6 +45,7 @@ class JobEventStreamApi(APIView):
     """As `EventStreamApi`, for one job."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
+    http_method_names: ClassVar = ["get", "options"]
 
     @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -58,12 +60,13 @@ def _not_served() -> Problem:
 class WebhookListApi(APIView):
     scopes: ClassVar = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
 
-    @extend_schema(operation_id="webhook_list", parameters=PAGE_PARAMETERS, responses=page_of(WebhookDocument))
+    @extend_schema(
+        operation_id="webhook_list", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(WebhookDocument)
+    )
     def get(self, request: Request) -> Response:
         """List webhook endpoints, newest first."""
-        pages = CursorPages()
-        page = pages.paginate_queryset(_endpoints(request), request, view=self)
-        return pages.get_paginated_response(WebhookDocument(page or [], many=True).data)
+        pages, page = ListQuery.page(_endpoints(request), request)
+        return pages.get_paginated_response(WebhookDocument(page, many=True).data)
 
     @extend_schema(
         operation_id="webhook_create",
@@ -124,13 +127,13 @@ class WebhookRotateApi(APIView):
 class DeliveryListApi(APIView):
     scopes: ClassVar = {"GET": Scope.ADMIN}
 
-    @extend_schema(operation_id="delivery_list", parameters=PAGE_PARAMETERS, responses=page_of(DeliveryDocument))
+    @extend_schema(
+        operation_id="delivery_list", parameters=[DeliveryQuery, *PAGE_PARAMETERS], responses=page_of(DeliveryDocument)
+    )
     def get(self, request: Request, webhook_id: UUID) -> Response:
         """List what was sent to an endpoint, newest first, with every attempt."""
-        pages = CursorPages()
-        deliveries = _deliveries(_endpoint(request, webhook_id))
-        page = pages.paginate_queryset(deliveries, request, view=self)
-        return pages.get_paginated_response(DeliveryDocument(page or [], many=True).data)
+        pages, page = DeliveryQuery.page(_deliveries(_endpoint(request, webhook_id)), request)
+        return pages.get_paginated_response(DeliveryDocument(page, many=True).data)
 
 
 class DeliveryRepeatApi(APIView):

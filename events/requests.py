@@ -1,11 +1,12 @@
 """What clients may send about webhooks, field by field."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
-from events.models import EndpointState
+from api.fields import OneOf, StrictSerializer
+from api.pagination import ListQuery
+from events.models import DeliveryState, EndpointState
 from events.types import EVENT_TYPES
 from events.wiring import plain_http_allowed
 
@@ -37,7 +38,7 @@ def _schemes() -> tuple[str, ...]:
     return ("https", "http") if plain_http_allowed() else ("https",)
 
 
-class WebhookRequest(serializers.Serializer[Any]):
+class WebhookRequest(StrictSerializer):
     """Where to deliver which events."""
 
     url = WebhookUrlField(max_length=MOST_URL)
@@ -56,3 +57,9 @@ class WebhookChange(WebhookRequest):
     state = serializers.ChoiceField(
         [state.value for state in EndpointState], required=False, help_text="Enabled again, it gets what it has missed."
     )
+
+
+class DeliveryQuery(ListQuery):
+    """How a list of deliveries may be narrowed down."""
+
+    state = OneOf(choices=[state.value for state in DeliveryState], required=False)

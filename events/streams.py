@@ -7,15 +7,15 @@ its beginning. Both go on after `Last-Event-ID`.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 from access.callers import KeyProof
-from api.asgi import App, Body, Receive, Scope, Send, header, refuse
-from api.problems import Problem, not_found, unavailable, wrong_field
+from api.asgi import App, Body, Message, Receive, Scope, Send, header, refuse
+from api.problems import Problem, any_problem_of, not_found, unavailable, wrong_field
 from events.hub import EventHub, Wanted
 from events.log import BEGINNING, Position
 from events.types import EVENT_TYPES, JOB_ENDED
@@ -27,6 +27,8 @@ RECHECK_SECONDS = 60.0
 SEND_SECONDS = 30.0
 """A client that has taken nothing for so long is not reading any more."""
 _RETRY_MILLISECONDS = 2000
+_FIELDS = ("types", "last_event_id")
+_MOST_FIELDS = 20
 _ADDRESS = re.compile(r"/api/v1/(?:jobs/(?P<job>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?events", re.ASCII)
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -92,14 +94,27 @@ class EventStreams:
         if found is None:
             await self._app(scope, receive, send)
             return
+        begun = False
+
+        async def begin(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            listener = await self._authorize(scope)
-            wanted = Wanted(listener.owner_id, UUID(found["job"]) if found["job"] else None, _types_asked(scope))
-            after = _last_seen(scope)
-            with self._place(listener.key) as place:
-                await self._answer(place, wanted, after, receive, send)
-        except Problem as problem:  # none is raised after an answer began
-            await refuse(scope, Body(receive), send, problem)
+            await self._listen(scope, found["job"], receive, begin)
+        except Exception as error:
+            if begun:
+                raise
+            await refuse(scope, Body(receive), send, any_problem_of(error))
+
+    async def _listen(self, scope: Scope, job: str | None, receive: Receive, send: Send) -> None:
+        listener = await self._authorize(scope)
+        query = _query(scope)
+        wanted = Wanted(listener.owner_id, UUID(job) if job else None, _types_asked(query))
+        after = _last_seen(scope, query)
+        with self._place(listener.key) as place:
+            await self._answer(place, wanted, after, receive, send)
 
     @contextmanager
     def _place(self, key: KeyProof) -> Iterator[_Open]:
@@ -184,24 +199,27 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _query(scope: Scope, name: str) -> str | None:
+def _query(scope: Scope) -> dict[str, str]:
     try:
-        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=20)
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=_MOST_FIELDS)
     except ValueError as error:
         raise Problem(status=400, code="invalid_query", detail="The query has too many fields.") from error
-    return next((value for key, value in pairs if key == name), None)
+    for name, _ in pairs:
+        if name not in _FIELDS:
+            raise wrong_field(name, f"unknown field; known are: {', '.join(_FIELDS)}")
+    return dict(pairs)
 
 
-def _types_asked(scope: Scope) -> frozenset[str]:
-    types = frozenset(filter(None, (_query(scope, "types") or "").split(",")))
+def _types_asked(query: Mapping[str, str]) -> frozenset[str]:
+    types = frozenset(filter(None, query.get("types", "").split(",")))
     if not types <= frozenset(EVENT_TYPES):
         raise wrong_field("types", f"must be some of: {', '.join(EVENT_TYPES)}")
     return types
 
 
-def _last_seen(scope: Scope) -> Position | None:
+def _last_seen(scope: Scope, query: Mapping[str, str]) -> Position | None:
     """Where the client was: the header that browsers send when they come back, or the parameter for other clients."""
-    text = header(scope, b"last-event-id") or _query(scope, "last_event_id")
+    text = header(scope, b"last-event-id") or query.get("last_event_id")
     try:
         return Position.parse(text) if text else None
     except ValueError as error:

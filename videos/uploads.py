@@ -49,7 +49,7 @@ from api.asgi import (
     refuse,
     send_json,
 )
-from api.problems import Problem, internal_error, problem_of, too_large, unavailable, wrong_field
+from api.problems import Problem, any_problem_of, too_large, unavailable, wrong_field
 from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
@@ -191,7 +191,7 @@ class UploadRoute:
                 scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
-            problem = _problem(error)
+            problem = any_problem_of(error)
             metrics.UPLOADS.add(outcome="failed" if problem.status >= INTERNAL_ERROR else "refused")
             await refuse(scope, body, send, problem)
         else:
@@ -403,10 +403,3 @@ async def _abort(incoming: IncomingObject) -> None:
         await incoming.abort()
     except Exception:
         log.exception("the remains of an upload stay in the store", extra={"event": "upload_remains"})
-
-
-def _problem(error: Exception) -> Problem:
-    problem = problem_of(error)
-    if problem is None:
-        log.error("upload failed", exc_info=error)
-    return problem or internal_error()

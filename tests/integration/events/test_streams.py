@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from pytest_django import DjangoAssertNumQueries
@@ -281,10 +282,39 @@ def test_what_cannot_be_streamed_is_a_problem() -> None:
         assert await status(f"/api/v1/jobs/{uuid4()}/events") == 404
         assert await status("/api/v1/events", last_seen="yesterday") == 422
         assert await status("/api/v1/events", query="types=job.exploded") == 422
-        assert await status("/api/v1/events", query="&".join(["a=1"] * 21)) == 400
+        assert await status("/api/v1/events", query="type=job.completed") == 422
+        assert await status("/api/v1/events", query="&".join(["types=job.failed"] * 21)) == 400
         assert await status("/api/v1/videos") == 299
 
     _run(owner.id, test)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (OperationalError("gone"), 503, "database_unavailable"),
+        (psycopg.OperationalError("gone"), 503, "database_unavailable"),
+        (KeyError("a bug"), 500, "internal_error"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/events", f"/api/v1/jobs/{uuid4()}/events"])
+def test_what_fails_before_the_beginning_is_a_problem(path: str, error: Exception, status: int, code: str) -> None:
+    async def fail(*_: object) -> Any:  # noqa: ANN401 - raises
+        raise error
+
+    async def let_in(_scope: Scope) -> Listener:
+        return Listener(uuid4(), KeyProof("", ""))
+
+    async def main() -> None:
+        limits = StreamLimits(most=1, seconds=SECONDS)
+        authorize = let_in if "jobs" in path else fail
+        client = StreamClient(
+            EventStreams(fail, EventHub(fail), authorize=authorize, recheck=fail, limits=limits), path
+        )
+        await client.until(lambda c: c.ended)
+        assert (client.status, json.loads(client.text)["code"]) == (status, code)
+
+    asyncio.run(main())
 
 
 @pytest.mark.django_db(transaction=True)

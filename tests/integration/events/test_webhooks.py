@@ -364,6 +364,7 @@ class TestApi:
             ({"url": "https://a.example/ b"}, "url"),
             ({"url": "https://a.example/", "types": ["job.exploded"]}, "types"),
             ({"url": "https://a.example/" + "a" * 2000}, "url"),
+            ({"url": "https://a.example/", "events": ["job.completed"]}, "events"),
         ],
     )
     def test_a_bad_endpoint_is_refused_by_field(self, client: Client, body: dict[str, Any], field: str) -> None:
@@ -381,6 +382,8 @@ class TestApi:
         (shown,) = client.get(address).json()["results"]
         assert (shown["state"], shown["event_type"], shown["next_attempt_at"]) == ("delivered", "video.ready", None)
         assert [(attempt["status"], attempt["response"]) for attempt in shown["attempts"]] == [(200, "")]
+        assert client.get(f"{address}?state=failed").json()["results"] == []
+        assert client.get(f"{address}?state=delivered&order=created_at").json()["results"] == [shown]
         assert client.post(f"{address}/{shown['id']}/redeliver").status_code == 202
         _send_all()
         first, second = (headers["webhook-id"] for _, headers, _ in receiver.requests)
