@@ -14,7 +14,7 @@ from django.test import Client
 from access.services import default_owner
 from events.services import endpoint_create
 from jobs.models import Job
-from jobs.transitions import JobState
+from jobs.rules.transitions import JobState
 from tests.rows import a_job, a_key, a_video, an_uploaded_video
 from videos.models import Video
 from videos.services import video_reject

@@ -29,7 +29,7 @@ from events.hub import EventHub
 from events.log import video_event_append
 from events.streams import EventStreams, Listener, StreamLimits
 from events.types import EventType
-from jobs.events import event_append
+from jobs.changes.events import event_append
 from jobs.models import Job
 from tests.rows import a_bare_job, a_key, a_video, an_owner
 
