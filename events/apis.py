@@ -33,7 +33,7 @@ class EventStreamApi(APIView):
     """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
-    http_method_names: ClassVar = ["get", "options"]  # a stream has no HEAD
+    http_method_names = ["get", "options"]  # noqa: RUF012 - Django's attribute; a stream has no HEAD
 
     @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -45,7 +45,7 @@ class JobEventStreamApi(APIView):
     """As `EventStreamApi`, for one job."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
-    http_method_names: ClassVar = ["get", "options"]
+    http_method_names = ["get", "options"]  # noqa: RUF012 - as above
 
     @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
