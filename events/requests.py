@@ -43,7 +43,7 @@ class WebhookRequest(StrictSerializer):
 
     url = WebhookUrlField(max_length=MOST_URL)
     types = serializers.ListField(
-        child=serializers.ChoiceField(list(EVENT_TYPES)),
+        child=OneOf(choices=list(EVENT_TYPES)),
         required=False,
         max_length=len(EVENT_TYPES),
         help_text="Empty: everything but job.progress.",
@@ -54,8 +54,10 @@ class WebhookRequest(StrictSerializer):
 class WebhookChange(WebhookRequest):
     """What of an endpoint is to be different."""
 
-    state = serializers.ChoiceField(
-        [state.value for state in EndpointState], required=False, help_text="Enabled again, it gets what it has missed."
+    state = OneOf(
+        choices=[state.value for state in EndpointState],
+        required=False,
+        help_text="Enabled again, it gets what it has missed.",
     )
 
 
