@@ -2,14 +2,15 @@
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
+from typing import Any, cast
 from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db.models import Case, Q, TextField, Value, When
+from django.db.models import Case, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Now
 
 from access.keys import key_digest, key_prefix
@@ -52,6 +53,27 @@ def caller_in(scope: AsgiScope, wanted: Scope) -> Caller:
     caller = caller_of_key(text)
     caller.require(wanted)
     return caller
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProof:
+    """The key that a request brought, without its text."""
+
+    prefix: str
+    digest: str
+
+
+def key_proof_in(scope: AsgiScope) -> KeyProof:
+    """What `caller_in` accepted, to be looked at again while the request goes on."""
+    text = key_sent(ASGIRequest(scope, BytesIO()).headers) or ""
+    return KeyProof(key_prefix(text) or "", key_digest(text))
+
+
+def proofs_that_work(proofs: Collection[KeyProof]) -> set[KeyProof]:
+    """Which of these keys still work, in one query."""
+    found = _working().filter(prefix__in={proof.prefix for proof in proofs})
+    accepted = {(key.prefix, digest) for key in found for digest in (key.sha256, key.also_accepted)}
+    return {proof for proof in proofs if (proof.prefix, proof.digest) in accepted}
 
 
 def key_sent(headers: Mapping[str, str]) -> str | None:
@@ -111,18 +133,22 @@ _WORKING = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=Now()))
 _USED_LATELY = Q(last_used_at__gt=Now() - timedelta(seconds=NOTE_USE_SECONDS))
 
 
+def _working() -> QuerySet[Any]:
+    """Keys that are neither revoked nor expired, `also_accepted`: the secret before, while it works."""
+    accepted = Case(When(previous_until__gt=Now(), then="previous_sha256"), default=Value(""), output_field=TextField())
+    return ApiKey.objects.filter(_WORKING).annotate(also_accepted=accepted)
+
+
 def _find(text: str) -> ApiKey | None:
     """The working key with this text. Only the database's clock says what has expired."""
     prefix = key_prefix(text)
     if prefix is None:
         return None
-    accepted = Case(When(previous_until__gt=Now(), then="previous_sha256"), default=Value(""), output_field=TextField())
     lately = Case(When(_USED_LATELY, then=True), default=False)
-    found = ApiKey.objects.filter(_WORKING, prefix=prefix).select_related("owner")
-    key = found.annotate(also_accepted=accepted, used_lately=lately).first()
+    key: Any = _working().filter(prefix=prefix).select_related("owner").annotate(used_lately=lately).first()
     digest = key_digest(text)
     if key is None or not any(hmac.compare_digest(digest, known) for known in (key.sha256, key.also_accepted)):
         return None
     if not key.used_lately:
         ApiKey.objects.filter(id=key.id).exclude(_USED_LATELY).update(last_used_at=Now())
-    return key
+    return cast("ApiKey", key)

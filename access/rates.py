@@ -7,14 +7,18 @@ import ipaddress
 from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
+from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from access.callers import Caller
+from access.callers import Caller, caller_in
+from access.scopes import Scope
+from api.asgi import Scope as AsgiScope
 from api.problems import Problem
 from configuration import Config
 from coordination.rates import Rate, Verdict
@@ -78,6 +82,16 @@ def rate_headers(verdict: Verdict) -> dict[str, str]:
         "RateLimit-Reset": str(verdict.reset_seconds),
     }
     return headers if verdict.allowed else {**headers, "Retry-After": str(verdict.retry_after_seconds)}
+
+
+def caller_admitted(scope: AsgiScope, wanted: Scope) -> Caller:
+    """As `caller_in`; an address that shows no key that works may ask only so fast. Raises Problem (401, 403, 429)."""
+    try:
+        return caller_in(scope, wanted)
+    except Problem as problem:
+        if problem.status == HTTPStatus.UNAUTHORIZED:
+            stranger_take(ASGIRequest(scope, BytesIO()))
+        raise
 
 
 def upload_take(caller: Caller) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -101,6 +102,24 @@ async def _start(send: Send, status: int, media_type: str, body: bytes, headers:
     fields = {"Content-Type": media_type, "Content-Length": str(len(body)), **headers}
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+class OwnContext:
+    """Runs every request in a context of its own, in front of Django.
+
+    asyncio hands the context of one request on to the next one of the same connection when that came before the first
+    was over (python/cpython#140947), as players' requests do. Django finds a request's thread by the context, so both
+    would share it, the first to end would end it, and the second one's database connection would never be given back.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def run() -> None:
+            await self._app(scope, receive, send)
+
+        await asyncio.create_task(run(), context=contextvars.Context())
 
 
 class BodyLimit:

@@ -6,6 +6,8 @@ from typing import IO, Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from api.problems import Problem
+
 
 class ShallowJson(JSONParser):
     """JSON; what nests too deeply to be read is as malformed as what is none."""
@@ -13,6 +15,8 @@ class ShallowJson(JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        if parser_context and parser_context["request"].headers.get("Content-Encoding", "identity") != "identity":
+            raise Problem(status=415, code="unsupported_media_type", detail="The body must not be compressed.")
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError:

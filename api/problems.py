@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -95,6 +96,14 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 def problem_of(error: Exception) -> Problem | None:
     """Translate an error into the problem that it means, or None: a bug of ours."""
     return next((translate(error) for kind, translate in _MEANINGS if isinstance(error, kind)), None)
+
+
+def any_problem_of(error: Exception) -> Problem:
+    """As `problem_of`; a bug of ours is logged, and told as one."""
+    problem = problem_of(error)
+    if problem is None:
+        log.error("request failed", exc_info=error)
+    return problem or internal_error()
 
 
 def too_large(detail: str, *, field: str = "") -> Problem:
@@ -224,6 +233,7 @@ _MEANINGS: Sequence[tuple[type[Exception], Callable[[Any], Problem]]] = (
     (SuspiciousOperation, _malformed),
     (OperationalError, _no_database),
     (InterfaceError, _no_database),
+    (psycopg.OperationalError, _no_database),
     (TranscodeError, _transcode),
 )
 """The first match counts, so the narrower kind comes first."""

@@ -59,6 +59,7 @@ _WRONG = {
     "401": "The key is missing or does not work.",
     "403": "The key lacks the scope.",
     "404": "There is no such thing, or it belongs to another owner.",
+    "408": "The client stopped sending, or sent too slowly. Nothing was kept.",
     "409": "It is not in a state for this, or a request with this Idempotency-Key is under way.",
     "413": "The body is too large.",
     "415": "The body is of another media type.",
@@ -90,12 +91,12 @@ def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
     components["responses"] = {_component(status): _answer(about) for status, about in _WRONG.items()}
     for address, path in result.get("paths", {}).items():
         for method in _METHODS & path.keys():
-            if "multipart/form-data" in path[method].get("requestBody", {}).get("content", ()):
+            if _takes_a_form(path[method]):
                 path[method]["requestBody"]["required"] = True  # drf-spectacular cannot know
             responses: dict[str, Any] = path[method]["responses"]
             for status in _expected(address, method, path[method]):
                 responses.setdefault(status, {"$ref": f"#/components/responses/{_component(status)}"})
-            if method == "get" and "security" in path[method]:
+            if method == "get" and "security" in path[method] and _is_document(responses.get("200", {})):
                 responses.setdefault("304", {"description": "Nothing changed since the `ETag` in `If-None-Match`."})
             path[method]["responses"] = dict(sorted(responses.items()))
     return result
@@ -114,8 +115,19 @@ def _expected(address: str, method: str, operation: Mapping[str, Any]) -> Iterat
         yield "409"
     if "requestBody" in operation:
         yield from ("400", "413", "415")
+    if _takes_a_form(operation):
+        yield "408"
     if once or "requestBody" in operation or any(place == "query" for place, _ in parameters):
         yield "422"
+
+
+def _takes_a_form(operation: Mapping[str, Any]) -> bool:
+    return "multipart/form-data" in operation.get("requestBody", {}).get("content", ())
+
+
+def _is_document(answer: Mapping[str, Any]) -> bool:
+    """Whether it is a document, which has an ETag, and not a stream or a file."""
+    return "application/json" in answer.get("content", {"application/json": None})
 
 
 def _component(status: str) -> str:

@@ -18,7 +18,7 @@ from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.representations import DeliveryDocument, WebhookDocument, WebhookSecretDocument
-from events.requests import WebhookChange, WebhookRequest
+from events.requests import DeliveryQuery, WebhookChange, WebhookRequest
 from events.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
 
 _LAST_SEEN = [
@@ -33,6 +33,7 @@ class EventStreamApi(APIView):
     """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
+    http_method_names = ["get", "options"]  # noqa: RUF012 - Django's attribute; a stream has no HEAD
 
     @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -44,6 +45,7 @@ class JobEventStreamApi(APIView):
     """As `EventStreamApi`, for one job."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
+    http_method_names = ["get", "options"]  # noqa: RUF012 - as above
 
     @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -126,11 +128,11 @@ class DeliveryListApi(APIView):
     scopes: ClassVar = {"GET": Scope.ADMIN}
 
     @extend_schema(
-        operation_id="delivery_list", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(DeliveryDocument)
+        operation_id="delivery_list", parameters=[DeliveryQuery, *PAGE_PARAMETERS], responses=page_of(DeliveryDocument)
     )
     def get(self, request: Request, webhook_id: UUID) -> Response:
         """List what was sent to an endpoint, newest first, with every attempt."""
-        pages, page = ListQuery.page(_deliveries(_endpoint(request, webhook_id)), request)
+        pages, page = DeliveryQuery.page(_deliveries(_endpoint(request, webhook_id)), request)
         return pages.get_paginated_response(DeliveryDocument(page, many=True).data)
 
 

@@ -19,20 +19,26 @@ PER_ENDPOINT = 3
 
 _CLAIM = f"""
 WITH busy AS (
-    SELECT endpoint_id, count(*) AS sending FROM events_delivery
-    WHERE state = 'sending' AND next_attempt_at > now() GROUP BY endpoint_id
-), due AS (
-    SELECT delivery.id,
+    SELECT endpoint_id, owner_id, count(*) AS sending
+    FROM events_delivery delivery JOIN events_webhookendpoint endpoint ON endpoint.id = endpoint_id
+    WHERE delivery.state = 'sending' AND next_attempt_at > now() GROUP BY endpoint_id, owner_id
+), of_endpoint AS (
+    SELECT delivery.id, endpoint.owner_id, next_attempt_at,
            row_number() OVER (PARTITION BY delivery.endpoint_id ORDER BY next_attempt_at, delivery.event_id)
-           + coalesce(busy.sending, 0) AS place, next_attempt_at
+           + coalesce(busy.sending, 0) AS place
     FROM events_delivery delivery JOIN events_webhookendpoint endpoint ON endpoint.id = delivery.endpoint_id
     LEFT JOIN busy ON busy.endpoint_id = delivery.endpoint_id
     WHERE delivery.state IN ('pending', 'sending') AND next_attempt_at <= now() AND endpoint.state = 'enabled'
+), due AS (
+    SELECT id, next_attempt_at,
+           row_number() OVER (PARTITION BY owner_id ORDER BY next_attempt_at, id)
+           + coalesce((SELECT sum(sending) FROM busy WHERE busy.owner_id = of_endpoint.owner_id), 0) AS place
+    FROM of_endpoint WHERE place <= %(per_endpoint)s
 ), chosen AS (
     SELECT delivery.id FROM events_delivery delivery JOIN due ON due.id = delivery.id
-    WHERE due.place <= %(per_endpoint)s AND delivery.next_attempt_at <= now()
+    WHERE due.place <= %(per_owner)s AND delivery.next_attempt_at <= now()
       AND delivery.state IN ('pending', 'sending')
-    ORDER BY due.next_attempt_at LIMIT %(limit)s FOR UPDATE OF delivery SKIP LOCKED
+    ORDER BY due.place, due.next_attempt_at LIMIT %(limit)s FOR UPDATE OF delivery SKIP LOCKED
 ), taken AS (
     UPDATE events_delivery delivery
     SET state = 'sending', attempts = attempts + 1, next_attempt_at = now() + %(lease)s * interval '1 second'
@@ -69,10 +75,15 @@ class Sending:
         return json.dumps(self.event.document(), separators=(",", ":")).encode()
 
 
-def deliveries_claim(*, limit: int, lease_seconds: float) -> list[Sending]:
-    """Take due deliveries; who does not say within the lease what came of one leaves it to others."""
+def deliveries_claim(*, limit: int, per_owner: int, lease_seconds: float) -> list[Sending]:
+    """Take due deliveries; who does not say within the lease what came of one leaves it to others.
+
+    `per_owner`: how many of one owner may be on their way, all endpoints and all processes together. Who has fewer on
+    their way comes first.
+    """
+    caps = {"limit": limit, "per_endpoint": PER_ENDPOINT, "per_owner": per_owner}
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"limit": limit, "lease": lease_seconds, "per_endpoint": PER_ENDPOINT})
+        cursor.execute(_CLAIM, {"lease": lease_seconds, **caps})
         return [
             Sending(
                 delivery_id=delivery,

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import certifi
 import httpcore
 
+from events.lookups import look_up
 from events.retrying import Answer
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -71,13 +72,13 @@ class Reach:
 
     networks: tuple[Network, ...] = ()
 
-    def addresses(self, host: str, port: int, *, plain: bool) -> list[Address]:
-        """What a name stands for. Raises AddressRefused unless all of it may be reached."""
+    def addresses(self, host: str, port: int, *, plain: bool, ends_at: float) -> list[Address]:
+        """What a name stands for. Raises AddressRefused unless all of it may be reached; TimeoutError."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+            found = look_up(host, port, ends_at)
+        except (socket.gaierror, UnicodeError) as error:
             raise AddressRefused(REFUSED) from error
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
         if not addresses or not all(self._allows(address, plain=plain) for address in addresses):
             raise AddressRefused(REFUSED)
         return list(dict.fromkeys(addresses))
@@ -123,13 +124,14 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Network(httpcore.NetworkBackend):
-    """Connects to the checked address of a name, not to the name."""
+    """Connects to the checked address of a name, not to the name. `inner`: to one that strangers cannot reach."""
 
     def __init__(self, reach: Reach, *, plain: bool, ends_at: float) -> None:
+        self.inner = False
         self._reach = reach
         self._plain = plain
         self._ends_at = ends_at
-        self._inner = httpcore.SyncBackend()
+        self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
         self,
@@ -139,9 +141,10 @@ class _Network(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        first = self._reach.addresses(host, port, plain=self._plain)[0]
+        first = self._reach.addresses(host, port, plain=self._plain, ends_at=self._ends_at)[0]
+        self.inner = not is_public(first)
         patience = min(_CONNECT_SECONDS, max(0.001, self._ends_at - time.monotonic()))
-        stream = self._inner.connect_tcp(str(first), port, patience, local_address, socket_options)
+        stream = self._sockets.connect_tcp(str(first), port, patience, local_address, socket_options)
         return _Stream(stream, self._ends_at)
 
 
@@ -168,13 +171,15 @@ class OutboundClient:
                 httpcore.ConnectionPool(ssl_context=self._tls, network_backend=network) as pool,
                 pool.stream("POST", url, headers=fields, content=body) as response,
             ):
-                return _Timed(response.status, "", _beginning(response), _retry_after(response.headers))
+                shown = "" if network.inner else _beginning(response)
+                return _Timed(response.status, "", shown, _retry_after(response.headers))
         except AddressRefused as error:
             return _Timed(None, str(error), "", None)
         except (httpcore.TimeoutException, TimeoutError):
             return _Timed(None, f"no answer within {self._seconds:g} s", "", None)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as error:
-            return _Timed(None, f"{type(error).__name__}: {error}"[:200], "", None)
+            reason = "" if network.inner else f": {error}"  # it can quote what was answered
+            return _Timed(None, f"{type(error).__name__}{reason}"[:200], "", None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class AttemptDocument(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     status = serializers.IntegerField(allow_null=True, help_text="HTTP status, if there was an answer.")
     error = serializers.CharField(help_text="Why there was none.")
-    response = serializers.CharField(help_text="How the answer's body begins.")
+    response = serializers.CharField(help_text="How the answer's body begins, if it came from a public address.")
     milliseconds = serializers.IntegerField()
 
 

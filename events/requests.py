@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 
 from api.fields import OneOf, StrictSerializer
-from events.models import EndpointState
+from api.pagination import ListQuery
+from events.models import DeliveryState, EndpointState
 from events.types import EVENT_TYPES
 from events.wiring import plain_http_allowed
 
@@ -58,3 +59,9 @@ class WebhookChange(WebhookRequest):
         required=False,
         help_text="Enabled again, it gets what it has missed.",
     )
+
+
+class DeliveryQuery(ListQuery):
+    """How a list of deliveries may be narrowed down."""
+
+    state = OneOf(choices=[state.value for state in DeliveryState], required=False)

@@ -27,6 +27,7 @@ class WebhookSender:
     def __init__(self, client: OutboundClient, *, threads: int, seconds: float) -> None:
         self._client = client
         self._threads = threads
+        self._per_owner = max(1, threads // 2)  # one whose endpoints all hang must not keep the others' senders
         self._lease_seconds = seconds + _LEASE_SECONDS_BEYOND
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
@@ -60,9 +61,13 @@ class WebhookSender:
         more = events_fan_out() == BATCH
         self._under_way = {future for future in self._under_way if not future.done()}
         idle = self._threads - len(self._under_way)
-        claimed = deliveries_claim(limit=idle, lease_seconds=self._lease_seconds) if idle else []
-        self._under_way |= {self._pool.submit(self._send, sending) for sending in claimed}
+        self._under_way |= {self._pool.submit(self._send, sending) for sending in self._claim(idle)}
         return more
+
+    def _claim(self, idle: int) -> list[Sending]:
+        if not idle:
+            return []
+        return deliveries_claim(limit=idle, per_owner=self._per_owner, lease_seconds=self._lease_seconds)
 
     def _send(self, sending: Sending) -> None:
         try:

@@ -1,19 +1,20 @@
 """The only place of this package that reads settings."""
 
-from uuid import UUID
+from collections.abc import Collection
 
 import psycopg
 from django.conf import settings
 from django.db import connection
 
-from access.callers import caller_in
+from access.callers import KeyProof, key_proof_in, proofs_that_work
+from access.rates import caller_admitted
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Scope, in_thread
 from configuration import EventConfig
 from events.hub import Connection, EventHub
 from events.outbound import OutboundClient, Reach, networks_read
 from events.sender import WebhookSender
-from events.streams import EventStreams
+from events.streams import EventStreams, Listener, StreamLimits
 
 _PYTHON_SIDE = frozenset({"context", "cursor_factory", "prepare_threshold"})
 """Connection parameters that Django adds for its own, synchronous, cursors."""
@@ -45,9 +46,14 @@ async def connect() -> Connection:
 def event_streams(app: App) -> EventStreams:
     """Streams in front of an application."""
     config = _config()
-    hub = EventHub(connect)
-    return EventStreams(app, hub, authorize=_owner, most=config.max_event_streams, seconds=config.event_stream_seconds)
+    limits = StreamLimits(most=config.max_event_streams, seconds=config.event_stream_seconds)
+    return EventStreams(app, EventHub(connect), authorize=_listener, recheck=_recheck, limits=limits)
 
 
-async def _owner(scope: Scope) -> UUID:
-    return (await in_thread(caller_in, scope, AccessScope.JOBS_READ)).owner.id
+async def _listener(scope: Scope) -> Listener:
+    caller = await in_thread(caller_admitted, scope, AccessScope.JOBS_READ)
+    return Listener(caller.owner.id, key_proof_in(scope))
+
+
+async def _recheck(keys: Collection[KeyProof]) -> set[KeyProof]:
+    return await in_thread(proofs_that_work, keys)

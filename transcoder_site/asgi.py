@@ -16,7 +16,7 @@ django.setup(set_prefix=False)  # before the models are imported
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from api.asgi import App, BodyLimit  # noqa: E402
+from api.asgi import App, BodyLimit, OwnContext  # noqa: E402
 from coordination.wiring import answer_cache  # noqa: E402
 from events.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
@@ -48,5 +48,5 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 if kept := answer_cache():
     kept.keep()
 
-_limited = BodyLimit(cast("App", _InOneThread()), max_bytes=MOST_BODY_BYTES)
+_limited = BodyLimit(OwnContext(cast("App", _InOneThread())), max_bytes=MOST_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

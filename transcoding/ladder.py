@@ -80,7 +80,8 @@ def single_rung(source: Resolution, *, wanted: str | None, bitrate: int | None) 
 
 
 def parse_size(text: str) -> Resolution | int:
-    """Read "720p" as a short side and "1280x720" as a box. Raises ValueError for anything else."""
+    """Read "720p" as a short side and "1280x720" as a box; "4k" is 2160p. Raises ValueError for anything else."""
+    text = "2160p" if text == "4k" else text
     if text.endswith("p") and text[:-1].isdigit() and any(rung.name == text for rung in RUNGS):
         return int(text[:-1])
     width, cross, height = text.partition("x")

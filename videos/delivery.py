@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 
 from api.problems import Problem
@@ -40,6 +41,7 @@ class Delivery:
         if request.method == "HEAD":
             return HttpResponse(status=status, content_type=content_type, headers=headers)
         blocks = self.store.open(key, start, end)
+        close_old_connections()  # a player that takes minutes must not hold one
         return StreamingHttpResponse(_stream(blocks), status=status, content_type=content_type, headers=headers)
 
 

@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from django.urls import reverse
 from rest_framework.renderers import JSONRenderer
 
-from access.callers import Caller, caller_in
+from access.callers import Caller
 from access.idempotency import (
     HEADER,
     RENEW_SECONDS,
@@ -33,11 +33,12 @@ from access.idempotency import (
     fingerprint_of,
     key_checked,
 )
-from access.rates import upload_take
+from access.rates import caller_admitted, upload_take
 from access.scopes import Scope as AccessScope
 from api.asgi import (
     App,
     Body,
+    Message,
     Receive,
     Scope,
     Send,
@@ -48,7 +49,7 @@ from api.asgi import (
     refuse,
     send_json,
 )
-from api.problems import Problem, internal_error, problem_of, too_large, unavailable, wrong_field
+from api.problems import Problem, any_problem_of, too_large, unavailable, wrong_field
 from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
@@ -76,7 +77,8 @@ log = logging.getLogger(__name__)
 class UploadLimits:
     """What one process takes. `parts_in_memory` is the bound for all uploads together.
 
-    Each upload under way has another part that is being filled.
+    Each upload under way has another part that is being filled. A client may keep us waiting for `idle_seconds`; bytes
+    earn it that time back, at `least_bytes_per_second`: far less than any line that videos are uploaded over.
     """
 
     max_bytes: int
@@ -84,6 +86,7 @@ class UploadLimits:
     parallel_parts: int = 4
     parts_in_memory: int = 16
     idle_seconds: float = 60.0
+    least_bytes_per_second: int = 8 * 1024
     https_only: bool = False
 
 
@@ -178,8 +181,7 @@ class UploadRoute:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive)
         try:
-            with self._place():
-                answer = await self._take(scope, body)
+            answer = await self._take(scope, body)
         except _ClientGoneError:
             metrics.UPLOADS.add(outcome="broken off")
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
@@ -189,7 +191,7 @@ class UploadRoute:
                 scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
-            problem = _problem(error)
+            problem = any_problem_of(error)
             metrics.UPLOADS.add(outcome="failed" if problem.status >= INTERNAL_ERROR else "refused")
             await refuse(scope, body, send, problem)
         else:
@@ -210,15 +212,16 @@ class UploadRoute:
     async def _take(self, scope: Scope, body: Body) -> Answer:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
-        caller = await in_thread(caller_in, scope, AccessScope.VIDEOS_WRITE)
-        await in_thread(upload_take, caller)
-        form = VideoForm(header(scope, b"content-type"))
-        once = _Once(scope, caller)
-        try:
-            return await self._take_file(request, body, form, caller, once)
-        except BaseException:
-            await once.release()
-            raise
+        caller = await in_thread(caller_admitted, scope, AccessScope.VIDEOS_WRITE)
+        with self._place():
+            await in_thread(upload_take, caller)
+            form = VideoForm(header(scope, b"content-type"))
+            once = _Once(scope, caller)
+            try:
+                return await self._take_file(request, body, form, caller, once)
+            except BaseException:
+                await once.release()
+                raise
 
     async def _take_file(
         self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, once: _Once
@@ -271,11 +274,9 @@ class UploadRoute:
         return await file.finish(video_id, form)
 
     async def _chunks(self, body: Body) -> AsyncIterator[bytes]:
+        patience = _Patience(self._limits)
         while not body.ended:
-            try:
-                message = await asyncio.wait_for(body(), self._limits.idle_seconds)
-            except TimeoutError:
-                raise _stalled() from None
+            message = await patience.wait(body)
             if message["type"] == "http.disconnect":
                 raise _ClientGoneError
             if body.size > self._limits.max_bytes + FORM_BYTES:
@@ -338,6 +339,26 @@ class _File:
         )
 
 
+class _Patience:
+    """How long a client may still keep us waiting. Waiting for the store costs it nothing."""
+
+    def __init__(self, limits: UploadLimits) -> None:
+        self._most = self._left = limits.idle_seconds
+        self._earned_per_byte = 1 / limits.least_bytes_per_second
+
+    async def wait(self, body: Body) -> Message:
+        """The next piece of the body. Raises Problem (408) when that takes too long, or all the pieces before did."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, self._left)):
+                message = await body()
+        except TimeoutError:
+            raise _stalled() from None
+        earned = len(message.get("body", b"")) * self._earned_per_byte
+        self._left = min(self._most, self._left - (time.monotonic() - began) + earned)
+        return message
+
+
 class _ClientGoneError(Exception):
     pass
 
@@ -364,7 +385,9 @@ def _is_unknown(video_id: UUID) -> bool:
 
 
 def _stalled() -> Problem:
-    return Problem(status=408, code="upload_stalled", detail="The client stopped sending.", retryable=True)
+    return Problem(
+        status=408, code="upload_stalled", detail="The client stopped sending, or sent too slowly.", retryable=True
+    )
 
 
 def _container(head: bytes) -> str:
@@ -380,10 +403,3 @@ async def _abort(incoming: IncomingObject) -> None:
         await incoming.abort()
     except Exception:
         log.exception("the remains of an upload stay in the store", extra={"event": "upload_remains"})
-
-
-def _problem(error: Exception) -> Problem:
-    problem = problem_of(error)
-    if problem is None:
-        log.error("upload failed", exc_info=error)
-    return problem or internal_error()

@@ -63,6 +63,7 @@ def test_what_is_wrong_with_a_form_is_named(
          "priority": 5},
         {"resolution": "360p", "output_format": "hls", "codec": "libx264", "priority": 10},
         {"resolution": "144p", "priority": 0},
+        {"resolution": "4k", "codec": "h265", "preset": "cpu"},
     ],
 )  # fmt: skip
 def test_a_transcode_is_asked_for(api: httpx.Client, asked: dict[str, Any]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 from django.db.models.functions import Now
+from drf_spectacular.generators import SchemaGenerator
 
 from access.idempotency import claim_or_answer, claim_release, claim_renew, requests_forget
 from access.models import ApiKey, IdempotentRequest
@@ -192,3 +194,20 @@ def test_answers_are_kept_for_a_day() -> None:
     IdempotentRequest.objects.filter(key="old").update(created_at=Now() - timedelta(hours=24, minutes=1))
     assert requests_forget() == 1
     assert IdempotentRequest.objects.get().key == "new"
+
+
+def test_every_operation_that_creates_something_takes_a_key() -> None:
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    posts = [path["post"] for path in schema["paths"].values() if "post" in path]
+    creating = {post["operationId"]: post for post in posts if "201" in post["responses"]}
+    assert creating.keys() == {"key_create", "video_upload", "webhook_create"}  # a transcode may also be a dry run: 202
+    for post in (*creating.values(), *(post for post in posts if post["operationId"] == "video_transcode")):
+        assert "Idempotency-Key" in {parameter["name"] for parameter in post["parameters"]}, post["operationId"]
+
+
+def test_a_webhook_is_made_once(api: httpx.Client) -> None:
+    first, again = (api.post("/api/v1/webhooks", json={"url": "https://a.example/"}, headers=ONCE) for _ in range(2))
+    assert (first.status_code, again.content) == (201, first.content)
+    assert len(api.get("/api/v1/webhooks").json()["results"]) == 1
+    other = api.post("/api/v1/webhooks", json={"url": "https://b.example/"}, headers=ONCE)
+    assert code_of(other) == (422, "idempotency_key_reused")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
 
+from access.services import default_owner
+from events.services import endpoint_create
 from jobs.models import Job
 from jobs.rules.transitions import JobState
-from tests.rows import a_job, a_video, an_uploaded_video
+from tests.rows import a_job, a_key, a_video, an_uploaded_video
 from videos.models import Video
 from videos.services import video_reject
 
@@ -173,3 +176,25 @@ def test_what_did_not_change_is_not_sent_again(client: Client, path: str) -> Non
 def test_a_problem_is_always_told(client: Client) -> None:
     path = "/api/v1/jobs/00000000-0000-0000-0000-000000000000"
     assert client.get(path, headers={"If-None-Match": "*"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/webhooks", "/api/v1/keys"])
+def test_lists_of_what_is_set_up_are_ordered_and_narrowed_down_too(client: Client, path: str) -> None:
+    for number in range(2):
+        endpoint_create(owner=default_owner(), url=f"https://{number}.example/")
+        a_key()
+    newest = ids(client, path)
+    assert ids(client, f"{path}?order=created_at") == newest[::-1]
+    assert ids(client, f"{path}?created_before=2020-01-01T00:00:00Z") == []
+    assert fields(client, f"{path}?state=x") == ["state"]
+
+
+def test_a_compressed_document_is_refused(client: Client) -> None:
+    answer = client.post("/api/v1/keys", "{}", content_type="application/json", headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", f"/api/v1/jobs/{uuid4()}/events"])
+def test_a_stream_has_no_head(client: Client, path: str) -> None:
+    answer = client.head(path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, OPTIONS")

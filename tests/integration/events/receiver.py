@@ -36,7 +36,13 @@ class _Handler(BaseHTTPRequestHandler):
         receiver = self.server.receiver
         body = self.rfile.read(int(self.headers["Content-Length"]))
         receiver.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
-        misbehaviour = {"/hangs": self._hang, "/drips": self._drip, "/endless": self._endless}.get(self.path)
+        misbehaviours = {
+            "/hangs": self._hang,
+            "/drips": self._drip,
+            "/endless": self._endless,
+            "/other-protocol": self._other_protocol,
+        }
+        misbehaviour = misbehaviours.get(self.path)
         with suppress(OSError):
             misbehaviour() if misbehaviour else self._answer(int(self.path.rpartition("/")[2]))
 
@@ -62,6 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         while not self.server.receiver.over.is_set():
             self.wfile.write(b"x" * 65536)
+
+    def _other_protocol(self) -> None:
+        self.wfile.write(b"SSH-2.0-secret banner\r\n\r\n")
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

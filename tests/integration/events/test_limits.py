@@ -71,7 +71,7 @@ def test_endpoints_made_at_the_same_time_are_counted_too() -> None:
 def test_what_is_delivered_while_another_looks_is_not_claimed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The claim is held up between its look at what is due and its locks."""
     _has_delivery()
-    [sending] = deliveries_claim(limit=1, lease_seconds=0)
+    [sending] = deliveries_claim(limit=1, per_owner=1, lease_seconds=0)
     held_up = deliveries_module._CLAIM.replace(
         "), chosen AS (",
         "), pause AS MATERIALIZED (SELECT count(*), pg_advisory_xact_lock(4711) FROM due), chosen AS (",
@@ -80,7 +80,7 @@ def test_what_is_delivered_while_another_looks_is_not_claimed_again(monkeypatch:
     claimed: list[object] = []
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(4711)")
-        claiming = _beside(lambda: claimed.extend(deliveries_claim(limit=5, lease_seconds=60)))
+        claiming = _beside(lambda: claimed.extend(deliveries_claim(limit=5, per_owner=5, lease_seconds=60)))
         _until_one_waits()
         delivery_settle(sending=sending, answer=Answer(status=200))
         cursor.execute("SELECT pg_advisory_unlock(4711)")
@@ -114,7 +114,7 @@ def test_an_endpoint_ends_although_events_go_on_and_deliveries_are_settled() -> 
                 events_fan_out()
             except Exception as error:  # noqa: BLE001 - an endpoint went meanwhile; it is done again
                 assert "foreign key" in str(error)  # noqa: PT017
-            for sending in deliveries_claim(limit=5, lease_seconds=60):
+            for sending in deliveries_claim(limit=5, per_owner=5, lease_seconds=60):
                 try:
                     delivery_settle(sending=sending, answer=Answer(status=200))
                 except Exception as error:  # noqa: BLE001
@@ -139,7 +139,7 @@ def test_old_events_go_with_their_deliveries_so_many_at_a_time(monkeypatch: pyte
     monkeypatch.setattr("events.log.EXPIRED_AT_A_TIME", 2)
     for _ in range(3):
         _has_delivery()
-    for sending in deliveries_claim(limit=3, lease_seconds=60):
+    for sending in deliveries_claim(limit=3, per_owner=3, lease_seconds=60):
         delivery_settle(sending=sending, answer=Answer(status=500))
     with connection.cursor() as cursor:
         cursor.execute("UPDATE events_event SET created_at = created_at - interval '31 days'")

@@ -9,20 +9,29 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from pytest_django import DjangoAssertNumQueries
 
+from access.callers import KeyProof, key_proof_in, proofs_that_work
+from access.keys import key_digest, key_prefix
+from access.models import ApiKey
+from access.scopes import Scope as AccessScope
+from access.services import key_rotate
 from api.asgi import Message, Receive, Scope, Send
 from events import hub as hub_module
+from events import wiring
 from events.hub import EventHub
 from events.log import video_event_append
-from events.streams import EventStreams
+from events.streams import EventStreams, Listener, StreamLimits
 from events.types import EventType
-from events.wiring import connect
 from jobs.changes.events import event_append
 from jobs.models import Job
-from tests.rows import a_bare_job, a_video, an_owner
+from tests.rows import a_bare_job, a_key, a_video, an_owner
 
 SECONDS = 60.0
 
@@ -30,8 +39,11 @@ SECONDS = 60.0
 class StreamClient:
     """One client of a stream, speaking ASGI."""
 
-    def __init__(self, streams: EventStreams, path: str, *, query: str = "", last_seen: str = "") -> None:
+    def __init__(
+        self, streams: EventStreams, path: str, *, query: str = "", last_seen: str = "", key: str = ""
+    ) -> None:
         headers = [(b"last-event-id", last_seen.encode())] if last_seen else []
+        headers += [(b"x-api-key", key.encode())] if key else []
         self._scope: Scope = {
             "type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": headers,
         }  # fmt: skip
@@ -39,6 +51,8 @@ class StreamClient:
         self._news = asyncio.Condition()
         self._leave = asyncio.Event()
         self._asked = False
+        self.reads = asyncio.Event()
+        self.reads.set()
         self.status = 0
         self.text = ""
         self.ended = False
@@ -55,6 +69,7 @@ class StreamClient:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
+        await self.reads.wait()
         async with self._news:
             self.status = message.get("status", self.status)
             self.text += message.get("body", b"").decode()
@@ -75,6 +90,10 @@ class StreamClient:
         async with self._news:
             await asyncio.wait_for(self._news.wait_for(lambda: true(self)), SECONDS)
 
+    async def given_up(self) -> None:
+        """Wait until the server has no more to do with it, without having taken anything."""
+        await asyncio.wait_for(self._task, SECONDS)
+
     async def leave(self) -> None:
         self._leave.set()
         with suppress(asyncio.CancelledError):
@@ -84,17 +103,18 @@ class StreamClient:
 Test = Callable[[EventStreams, EventHub], Awaitable[None]]
 
 
-def _run(owner_id: UUID, test: Test, **named: Any) -> None:  # noqa: ANN401 - what a stream is made with
-    async def owner(_scope: Scope) -> UUID:
-        return owner_id
+def _run(owner_id: UUID, test: Test, **named: Any) -> None:  # noqa: ANN401 - of limits
+    async def authorize(scope: Scope) -> Listener:
+        return Listener(owner_id, key_proof_in(scope))
 
     async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 299, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
     async def main() -> None:
-        hub = EventHub(connect)
-        streams = EventStreams(elsewhere, hub, **{"authorize": owner, "most": 100, "seconds": SECONDS, **named})
+        hub = EventHub(wiring.connect)
+        limits = StreamLimits(**{"most": 100, "seconds": SECONDS, **named})
+        streams = EventStreams(elsewhere, hub, authorize=authorize, recheck=wiring._recheck, limits=limits)
         try:
             await test(streams, hub)
         finally:
@@ -218,7 +238,7 @@ def test_the_stream_goes_on_after_the_database_was_away() -> None:
     async def test(streams: EventStreams, _hub: EventHub) -> None:
         client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
         await client.until(lambda c: len(c.events) == 1)
-        async with await connect() as session:
+        async with await wiring.connect() as session:
             await session.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND query LIKE %s",
@@ -262,10 +282,39 @@ def test_what_cannot_be_streamed_is_a_problem() -> None:
         assert await status(f"/api/v1/jobs/{uuid4()}/events") == 404
         assert await status("/api/v1/events", last_seen="yesterday") == 422
         assert await status("/api/v1/events", query="types=job.exploded") == 422
-        assert await status("/api/v1/events", query="&".join(["a=1"] * 21)) == 400
+        assert await status("/api/v1/events", query="type=job.completed") == 422
+        assert await status("/api/v1/events", query="&".join(["types=job.failed"] * 21)) == 400
         assert await status("/api/v1/videos") == 299
 
     _run(owner.id, test)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (OperationalError("gone"), 503, "database_unavailable"),
+        (psycopg.OperationalError("gone"), 503, "database_unavailable"),
+        (KeyError("a bug"), 500, "internal_error"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/events", f"/api/v1/jobs/{uuid4()}/events"])
+def test_what_fails_before_the_beginning_is_a_problem(path: str, error: Exception, status: int, code: str) -> None:
+    async def fail(*_: object) -> Any:  # noqa: ANN401 - raises
+        raise error
+
+    async def let_in(_scope: Scope) -> Listener:
+        return Listener(uuid4(), KeyProof("", ""))
+
+    async def main() -> None:
+        limits = StreamLimits(most=1, seconds=SECONDS)
+        authorize = let_in if "jobs" in path else fail
+        client = StreamClient(
+            EventStreams(fail, EventHub(fail), authorize=authorize, recheck=fail, limits=limits), path
+        )
+        await client.until(lambda c: c.ended)
+        assert (client.status, json.loads(client.text)["code"]) == (status, code)
+
+    asyncio.run(main())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -304,3 +353,70 @@ def test_who_reads_too_slowly_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> N
         assert 1 < len(seen) < 31
 
     _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_does_not_read_at_all_loses_his_place() -> None:
+    job = a_bare_job(a_video(an_owner("o")))
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await client.until(lambda c: len(c.events) == 1)
+        client.reads.clear()
+        await client.given_up()
+        assert len(hub) == 0
+        after = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
+        await after.until(lambda c: len(c.events) == 1)
+        await after.leave()
+
+    _run(job.owner_id, test, most=1, heartbeat_seconds=0.1, send_seconds=0.5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_end_of_a_stream_is_not_waited_for_for_ever() -> None:
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        client = StreamClient(streams, "/api/v1/events")
+        await client.until(lambda c: "retry" in c.text and len(hub) == 1)
+        client.reads.clear()
+        await client.given_up()
+
+    _run(an_owner("o").id, test, seconds=1.0, send_seconds=0.5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_streams_end_with_their_keys_and_no_others_do() -> None:
+    owner = an_owner("o")
+    keys = {name: a_key(owner, AccessScope.JOBS_READ) for name in ("good", "revoked", "expired", "old")}
+
+    def row(name: str) -> QuerySet[ApiKey]:
+        return ApiKey.objects.filter(prefix=key_prefix(keys[name]))
+
+    def change() -> None:
+        row("revoked").update(revoked_at=Now())
+        row("expired").update(expires_at=Now())
+        row("old").update(previous_sha256=F("sha256"), previous_until=Now(), sha256="another")
+        close_old_connections()
+
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        clients = {name: StreamClient(streams, "/api/v1/events", key=key) for name, key in keys.items()}
+        await clients["good"].until(lambda _: len(hub) == len(clients))
+        await sync_to_async(change)()
+        for name in ("revoked", "expired", "old"):
+            await clients[name].until(lambda c: c.ended)
+        await asyncio.sleep(0.3)  # looked at once more
+        assert not clients["good"].ended
+        await clients["good"].leave()
+
+    _run(owner.id, test, recheck_seconds=0.1)
+
+
+@pytest.mark.django_db
+def test_keys_are_looked_at_in_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    owner = an_owner("o")
+    before, other = a_key(owner), a_key(owner)
+    rotated = ApiKey.objects.get(prefix=key_prefix(before))
+    _, made = key_rotate(owner=owner, key_id=rotated.id)
+    proofs = {KeyProof(key_prefix(text) or "", key_digest(text)) for text in (before, made.text, other)}
+    with django_assert_num_queries(1):
+        assert proofs_that_work([*proofs, KeyProof(made.prefix, "guessed")]) == proofs

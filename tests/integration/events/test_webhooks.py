@@ -50,7 +50,7 @@ def _happens(owner: Owner, type: EventType = EventType.VIDEO_READY, video_id: UU
 
 def _claim(limit: int = 10) -> list[Sending]:
     events_fan_out()
-    return deliveries_claim(limit=limit, lease_seconds=60)
+    return deliveries_claim(limit=limit, per_owner=limit, lease_seconds=60)
 
 
 def _send_all(client: OutboundClient | None = None) -> None:
@@ -174,7 +174,10 @@ def test_one_lost_delivery_among_good_ones_disables_nothing(receiver: Receiver) 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("path", "accepted"), [("/hangs", False), ("/drips", False), ("/endless", True)])
-def test_slow_and_endless_answers_are_cut_off(receiver: Receiver, path: str, *, accepted: bool) -> None:
+def test_slow_and_endless_answers_are_cut_off(
+    receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch, *, accepted: bool
+) -> None:
+    monkeypatch.setattr("events.outbound.is_public", lambda _address: True)  # so that the answer is kept
     owner = an_owner("o")
     endpoint_create(owner=owner, url=receiver.url(path))
     events_fan_out()
@@ -185,7 +188,7 @@ def test_slow_and_endless_answers_are_cut_off(receiver: Receiver, path: str, *, 
     attempt = DeliveryAttempt.objects.get()
     assert (attempt.status == 200) == accepted
     assert attempt.error == ("" if accepted else "no answer within 1.5 s")
-    assert len(attempt.response) <= 4096
+    assert len(attempt.response) == (4096 if accepted else 0)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -194,6 +197,24 @@ def test_our_own_network_is_never_asked(receiver: Receiver, host: str) -> None:
     answer = OutboundClient(Reach(), seconds=5).post(f"https://{host}:{receiver.port}/status/200", b"{}", {})
     assert (answer.status, answer.error) == (None, REFUSED)
     assert receiver.requests == []
+
+
+def _post(client: OutboundClient, url: str) -> Answer:
+    return client.post(url, b"{}", {"Content-Length": "2"})
+
+
+def test_the_answer_of_a_public_address_is_shown(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.outbound.is_public", lambda _address: True)
+    assert _post(a_client(), receiver.url("/status/500")).response == "ok"
+    assert "secret banner" in _post(a_client(), receiver.url("/other-protocol")).error
+
+
+def test_of_addresses_in_networks_of_the_operators_only_the_status_is_shown(receiver: Receiver) -> None:
+    answered = _post(a_client(), receiver.url("/status/500"))
+    assert (answered.status, answered.error, answered.response) == (500, "", "")
+    spoke_something_else = _post(a_client(), receiver.url("/other-protocol"))
+    assert (spoke_something_else.status, spoke_something_else.error) == (None, "RemoteProtocolError")
+    assert _post(a_client(), "http://127.0.0.1:9/").error == "ConnectError"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -213,6 +234,44 @@ def test_a_receiver_that_hangs_leaves_senders_for_others(receiver: Receiver) -> 
     receiver.over.set()
     _wait_for(lambda: not Delivery.objects.filter(state=DeliveryState.SENDING).exists())
     sender.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_owner_whose_endpoints_all_hang_leaves_senders_for_others(receiver: Receiver) -> None:
+    hanging, quick = an_owner("hanging"), an_owner("quick")
+    for _ in range(4):
+        endpoint_create(owner=hanging, url=receiver.url("/hangs"))
+    endpoint_create(owner=quick, url=receiver.url("/status/200"))
+    events_fan_out()
+    for _ in range(3):
+        _happens(hanging)
+    sender = WebhookSender(a_client(seconds=60), threads=4, seconds=60)
+    for _ in range(2):
+        sender.look()
+    _wait_for(lambda: len(receiver.bodies("/hangs")) == 2)
+    for _ in range(10):
+        _happens(quick)
+    _wait_for(lambda: sender.look() or len(receiver.bodies("/status/200")) == 10)
+    assert len(receiver.bodies("/hangs")) == 2
+    receiver.over.set()
+    _wait_for(lambda: not Delivery.objects.filter(state=DeliveryState.SENDING).exists())
+    sender.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_has_fewest_on_their_way_comes_first() -> None:
+    many, few = an_owner("many"), an_owner("few")
+    for owner in (many, many, many, few):
+        endpoint_create(owner=owner, url="https://receiver.example/")
+    events_fan_out()
+    _happens(many)
+    _happens(few)
+    events_fan_out()
+    first = deliveries_claim(limit=2, per_owner=2, lease_seconds=60)
+    second = deliveries_claim(limit=2, per_owner=2, lease_seconds=60)
+    assert {sending.event.owner_id for sending in first} == {many.id, few.id}
+    assert [sending.event.owner_id for sending in second] == [many.id]
+    assert deliveries_claim(limit=2, per_owner=2, lease_seconds=60) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -306,6 +365,7 @@ class TestApi:
             ({"url": "https://a.example/", "types": ["job.exploded"]}, "types"),
             ({"url": "https://a.example/", "type": ["job.failed"]}, "type"),
             ({"url": "https://a.example/" + "a" * 2000}, "url"),
+            ({"url": "https://a.example/", "events": ["job.completed"]}, "events"),
         ],
     )
     def test_a_bad_endpoint_is_refused_by_field(self, client: Client, body: dict[str, Any], field: str) -> None:
@@ -322,7 +382,9 @@ class TestApi:
         address = f"/api/v1/webhooks/{endpoint.id}/deliveries"
         (shown,) = client.get(address).json()["results"]
         assert (shown["state"], shown["event_type"], shown["next_attempt_at"]) == ("delivered", "video.ready", None)
-        assert [(attempt["status"], attempt["response"]) for attempt in shown["attempts"]] == [(200, "ok")]
+        assert [(attempt["status"], attempt["response"]) for attempt in shown["attempts"]] == [(200, "")]
+        assert client.get(f"{address}?state=failed").json()["results"] == []
+        assert client.get(f"{address}?state=delivered&order=created_at").json()["results"] == [shown]
         assert client.post(f"{address}/{shown['id']}/redeliver").status_code == 202
         _send_all()
         first, second = (headers["webhook-id"] for _, headers, _ in receiver.requests)

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from django.core.asgi import get_asgi_application
 
-from api.asgi import App, BodyLimit
+from api.asgi import App, BodyLimit, OwnContext
 from embedded.servers import SeaweedFS
 from events.wiring import event_streams
 from jobs.wiring import on_uploaded
@@ -55,7 +55,7 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
-    limited = BodyLimit(django_app(), max_bytes=MOST_BODY_BYTES)
+    limited = BodyLimit(OwnContext(django_app()), max_bytes=MOST_BODY_BYTES)
     return wiring.upload_route(event_streams(limited), on_uploaded=on_uploaded)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -10,10 +13,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from asgiref.sync import SyncToAsync
+from django.db import connection
 
 from storage.keys import init_key, run_prefix, segment_key
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
+from tests.integration.videos.test_upload import wait_for
 from tests.rows import a_job, a_video
 from videos import wiring
 from videos.delivery import Delivery
@@ -353,6 +359,59 @@ def test_a_part_of_a_movie_is_served(api: httpx.Client, proxied: Played) -> None
     assert answer.headers["content-range"] == "bytes 2-6/7"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["access-control-allow-origin"] == "*"
+
+
+class HeldUp:
+    """A store that has given everything and does not say so."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.go_on = threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def open(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        yield from self._store.open(key, start, end)
+        assert self.go_on.wait(60)
+
+
+def _body(player: socket.socket, buffer: bytes) -> tuple[bytes, bytes]:
+    """The body of the next answer, and what came after it."""
+    while b"\r\n\r\n" not in buffer:
+        buffer += player.recv(65536)
+    head, _, rest = buffer.partition(b"\r\n\r\n")
+    size = int(head.lower().partition(b"content-length:")[2].split()[0])
+    while len(rest) < size:
+        rest += player.recv(65536)
+    return rest[:size], rest[size:]
+
+
+def test_a_stream_holds_no_database_connection_and_the_next_request_has_a_thread_of_its_own(
+    api: httpx.Client, played: Played, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_up = HeldUp(store)
+    delivery = Delivery(store=held_up, redirects=False, presign_seconds=60)  # type: ignore[arg-type]
+    monkeypatch.setattr("videos.wiring.delivery", lambda: delivery)
+    request = f"GET {played.address('360p/7.m4s')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", api.base_url.port or 0), timeout=60) as player:
+        player.sendall(request)
+        first, rest = _body(player, b"")
+        wait_for(lambda: not _other_sessions())
+        player.sendall(request)  # before the first is over: that is when asyncio mixes contexts up
+        held_up.go_on.set()
+        second, _ = _body(player, rest)
+        wait_for(lambda: not SyncToAsync.context_to_thread_executor)
+    assert first == second == segment_bytes("360p", 7)
+
+
+def _other_sessions() -> int:
+    """How many connections to the database there are besides this thread's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def test_a_range_that_is_not_there_is_refused(api: httpx.Client, proxied: Played) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import socket
 import threading
 import time
@@ -259,6 +260,26 @@ def test_a_client_that_stops_sending_is_given_up(small: httpx.Client, store: Obj
     assert_nothing_left(store)
 
 
+def test_a_client_that_sends_a_trickle_is_given_up(small: httpx.Client, store: ObjectStore) -> None:
+    with raw(small, "Content-Length: 15000000\r\n", a_form(a_video(12 * MIB), end=b"")) as connection:
+        deadline = time.monotonic() + 60
+        while not select.select([connection], [], [], 0.1)[0]:
+            assert time.monotonic() < deadline, "it is still waited for"
+            connection.sendall(b"x" * 10)
+        assert status_of(connection) == 408
+    assert_nothing_left(store)
+
+
+def test_a_client_that_sends_slowly_but_surely_is_not(store: ObjectStore, transactional_db: None) -> None:
+    with serving(a_route(store, idle_seconds=3.0, least_bytes_per_second=1000)) as client:
+        body = a_form(a_video(40 * 1000))
+        with raw(client, f"Content-Length: {len(body)}\r\n") as connection:
+            for start in range(0, len(body), 1000):
+                connection.sendall(body[start : start + 1000])
+                time.sleep(0.1)
+            assert status_of(connection) == 201
+
+
 def test_a_client_that_hangs_up_leaves_nothing(small: httpx.Client, store: ObjectStore) -> None:
     with raw(small, "Content-Length: 20000000\r\n", a_form(a_video(12 * MIB), end=b"")):
         wait_for(lambda: list(store.list_multiparts("videos/")))
@@ -274,6 +295,7 @@ def test_one_upload_too_many_is_sent_away_for_a_while(store: ObjectStore, transa
             assert_problem(response, 503, "too_many_uploads")
             assert response.json()["retryable"]
             assert int(response.headers["retry-after"]) > 0
+            assert_problem(client.post(PATH, headers={"X-API-Key": "none that works"}), 401, "invalid_key")
         wait_for(lambda: send(client, a_video()).status_code == 201)
 
 

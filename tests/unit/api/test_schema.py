@@ -34,6 +34,10 @@ def test_an_operation_is_ready_for_what_it_can_meet() -> None:
     assert list(responses("/a", get=filtered)) == ["422", "503", "default"]
     created = {"responses": {}, "requestBody": {}, "parameters": [{"in": "header", "name": "Idempotency-Key"}]}
     assert list(responses("/a", post=created)) == ["400", "409", "413", "415", "422", "503", "default"]
+    form: dict[str, object] = {"responses": {}, "requestBody": {"content": {"multipart/form-data": {}}}}
+    assert list(responses("/a", post=form)) == ["400", "408", "413", "415", "422", "503", "default"]
+    stream = {"responses": {"200": {"content": {"text/event-stream": {}}}}, "security": [{"bearer": []}]}
+    assert "304" not in responses("/a", get=stream)
     assert list(responses("/a/{id}", delete={"responses": {}})) == ["404", "409", "503", "default"]
 
 

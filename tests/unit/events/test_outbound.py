@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from events import lookups
+from events.lookups import look_up
 from events.outbound import REFUSED, AddressRefused, Reach, is_public, networks_read
 
 OURS = [
@@ -27,6 +31,10 @@ def test_the_open_internet_is_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
+def _later(seconds: float = 60) -> float:
+    return time.monotonic() + seconds
+
+
 def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     def look_up(_host: str, port: int, **_: object) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
@@ -37,20 +45,20 @@ def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 def test_one_inner_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolves_to(monkeypatch, "1.1.1.1", "127.0.0.1")
     with pytest.raises(AddressRefused, match=REFUSED):
-        Reach().addresses("mixed.example", 443, plain=False)
+        Reach().addresses("mixed.example", 443, plain=False, ends_at=_later())
 
 
 def test_plain_http_is_for_named_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
     reach = Reach(networks_read(["10.1.0.0/16"]))
     _resolves_to(monkeypatch, "1.1.1.1")
-    assert reach.addresses("public.example", 443, plain=False)
+    assert reach.addresses("public.example", 443, plain=False, ends_at=_later())
     with pytest.raises(AddressRefused):
-        reach.addresses("public.example", 80, plain=True)
+        reach.addresses("public.example", 80, plain=True, ends_at=_later())
     _resolves_to(monkeypatch, "10.1.2.3")
-    assert reach.addresses("named.example", 80, plain=True)
+    assert reach.addresses("named.example", 80, plain=True, ends_at=_later())
     _resolves_to(monkeypatch, "10.2.2.3")
     with pytest.raises(AddressRefused):
-        reach.addresses("beside.example", 443, plain=False)
+        reach.addresses("beside.example", 443, plain=False, ends_at=_later())
 
 
 def test_a_name_that_does_not_exist_is_refused_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,4 +67,23 @@ def test_a_name_that_does_not_exist_is_refused_in_the_same_words(monkeypatch: py
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(AddressRefused, match=REFUSED):
-        Reach().addresses("nowhere.example", 443, plain=False)
+        Reach().addresses("nowhere.example", 443, plain=False, ends_at=_later())
+
+
+def test_a_lookup_that_hangs_is_left_behind_and_only_so_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    over = threading.Event()
+
+    def hang(host: str, _port: int, **_: object) -> list[Any]:
+        asked.append(host)
+        over.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 443))]
+
+    monkeypatch.setattr(lookups, "_places", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    for number in range(4):
+        with pytest.raises(TimeoutError):
+            look_up(f"{number}.example", 443, _later(0.05))
+    assert asked == ["0.example", "1.example"]
+    over.set()
+    assert look_up("late.example", 443, _later()) == ["1.1.1.1"]

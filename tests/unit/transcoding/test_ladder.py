@@ -119,6 +119,10 @@ def test_one_rung_never_upscales_and_has_even_sides(source: Resolution, wanted: 
     assert rung.height <= max(2, source.height)
 
 
+def test_4k_is_a_name_of_the_largest_rung() -> None:
+    assert parse_size("4k") == parse_size("2160p") == RUNGS[0].short_side
+
+
 @pytest.mark.parametrize(
     "text", ["", "p", "721p", "huge", "1280", "1280x", "x720", "1280x-720", "0x0", "1280x720p", "²x²"]
 )
