@@ -97,18 +97,25 @@ def frozen(redis: Redis) -> Callable[[], AbstractContextManager[None]]:
     return freeze
 
 
-@pytest.fixture
-def caching(redis: Redis, settings: Settings) -> Iterator[AnswerCache]:
-    """The site with its cache and rates on the running Redis."""
+@contextmanager
+def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> Iterator[AnswerCache]:
+    """This process with its cache and rates on a running Redis."""
     config = settings.TRANSCODER
-    kept = replace(config.cache, enablecache=True, cache_timeout_seconds=PATIENT_SECONDS)
+    kept = replace(config.cache, cache_url=redis.cache_url, enablecache=True, cache_timeout_seconds=timeout_seconds)
     settings.TRANSCODER = replace(config, cache=kept)
     parts = (wiring.server, wiring.answer_cache, wiring.rate_limiter)
     for part in parts:
         part.cache_clear()
     cache = wiring.answer_cache()
     assert cache is not None
-    cache.keep_epoch()
     yield cache
     for part in parts:
         part.cache_clear()
+
+
+@pytest.fixture
+def caching(redis: Redis, settings: Settings) -> Iterator[AnswerCache]:
+    """The site with its cache and rates on the running Redis."""
+    with caching_on(redis, settings, timeout_seconds=PATIENT_SECONDS) as cache:
+        cache.keep_epoch()
+        yield cache
