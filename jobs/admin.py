@@ -22,15 +22,15 @@ from api.administration import (
     uuid_of,
 )
 from api.problems import wrong_field
-from jobs.fallback import job_on_gpu
+from jobs.leasing.nodes import node_order
+from jobs.lifecycle.services import job_cancel, job_force_cpu, job_reprioritize, job_retry
 from jobs.models import QUEUES, Job, Node, NodeState, Step
-from jobs.nodes import node_order
-from jobs.panels import errors_by_code, job_panels, log_of, step_command, step_runs, took, worker_of
-from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from jobs.retry import POISON
-from jobs.selectors import job_views
-from jobs.services import job_cancel, job_force_cpu, job_reprioritize, job_retry
-from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources
+from jobs.planning.fallback import job_on_gpu
+from jobs.reports.panels import errors_by_code, job_panels, log_of, step_command, step_runs, took, worker_of
+from jobs.reports.selectors import job_views
+from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from jobs.rules.retry import POISON
+from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources
 from jobs.wiring import job_policy
 
 _MOST_OWNERS = 200

@@ -7,8 +7,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from access.models import Owner
-from jobs.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from jobs.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState
+from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState
 from videos.models import Generation, Video
 
 QUEUES = ("cpu", "gpu")
@@ -86,10 +86,10 @@ class Step(models.Model):
     `attempt` is the fencing token. `failures` are those it was charged with; `barren_attempts` counts the attempts in
     a row, a running one included, that published nothing new. Units are segment numbers, published in all renditions
     the step makes. `payload` says what to do, `result` what came of it. `rank_at` is the moment it became ready less
-    its lead; ready steps that wait in one lane are alike in owner, lead, encoder and sessions (see jobs.rank).
+    its lead; ready steps that wait in one lane are alike in owner, lead, encoder and sessions (see jobs.rules.rank).
 
-    `encoder` is what a GPU must have proven to run the step (see `jobs.routing`), and `sessions` how many of its slots
-    that takes; empty and 0: any worker. `device` is the GPU that it runs on, or ran on last.
+    `encoder` is what a GPU must have proven to run the step (see `jobs.planning.routing`), and `sessions` how many of
+    its slots that takes; empty and 0: any worker. `device` is the GPU that it runs on, or ran on last.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)

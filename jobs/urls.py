@@ -1,7 +1,7 @@
 from django.urls import path
 
 from gpu.apis import GpuStatusApi
-from jobs.apis import (
+from jobs.endpoints.apis import (
     JobCancelApi,
     JobDetailApi,
     JobListApi,
@@ -14,8 +14,8 @@ from jobs.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
-from jobs.slots import sessions_used
-from jobs.system_apis import QueueStatsApi, SystemHealthApi, SystemStatsApi, WorkersHealthApi
+from jobs.endpoints.system_apis import QueueStatsApi, SystemHealthApi, SystemStatsApi, WorkersHealthApi
+from jobs.leasing.slots import sessions_used
 
 urlpatterns = [
     path("api/v1/system/stats", SystemStatsApi.as_view(), name="system-stats"),

@@ -8,11 +8,11 @@ from configuration import Config
 from events.log import video_event_append
 from events.types import EventType
 from execution.scratch import life_folder
-from jobs.dispatcher import Dispatcher
-from jobs.inspection import inspect_request
-from jobs.janitor import Janitor
-from jobs.policy import JobPolicy
-from jobs.tickets import TicketSender, ticket_send
+from jobs.dispatching.dispatcher import Dispatcher
+from jobs.dispatching.janitor import Janitor
+from jobs.dispatching.tickets import TicketSender, ticket_send
+from jobs.lifecycle.inspection import inspect_request
+from jobs.rules.policy import JobPolicy
 from observability.life import LifeSign
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath

@@ -5,9 +5,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from access.services import default_owner
-from jobs.inspection import inspect_request
+from jobs.lifecycle.inspection import inspect_request
+from jobs.lifecycle.services import job_create
 from jobs.models import Job
-from jobs.services import job_create
 from storage.keys import source_key
 from transcoding.plan import PlanPolicy
 from transcoding.sniff import HEAD_BYTES, sniff

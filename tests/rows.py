@@ -13,11 +13,11 @@ from access.models import Owner
 from access.scopes import Scope
 from access.services import default_owner, key_create
 from configuration import RankConfig, RetryConfig
-from jobs.claim import Claim, step_claim
+from jobs.leasing.claim import Claim, step_claim
+from jobs.lifecycle.services import job_create
 from jobs.models import Job, Step
-from jobs.policy import JobPolicy
-from jobs.services import job_create
-from jobs.transitions import StepKind, StepState
+from jobs.rules.policy import JobPolicy
+from jobs.rules.transitions import StepKind, StepState
 from transcoding import records
 from transcoding.media import AudioStream, Resolution, SourceFacts, VideoStream
 from transcoding.plan import PlanPolicy

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from configuration import Config
-from jobs.exposition import DatabaseMetrics
-from jobs.health import WAIT_SECONDS, watches
+from jobs.reports.exposition import DatabaseMetrics
+from jobs.reports.health import WAIT_SECONDS, watches
 from observability.health import Health, overall, verdicts
 from observability.metrics import MEDIA_TYPE, exposition
 from observability.scraping import token_fits

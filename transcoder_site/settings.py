@@ -147,8 +147,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
-        "JobState": "jobs.representations.JOB_STATES",
-        "HealthState": "jobs.system_apis.HEALTH_STATES",
+        "JobState": "jobs.endpoints.representations.JOB_STATES",
+        "HealthState": "jobs.endpoints.system_apis.HEALTH_STATES",
         "EndpointState": "events.representations.ENDPOINT_STATES",
         "DeliveryState": "events.representations.DELIVERY_STATES",
         "EventType": "events.types.EVENT_TYPES",

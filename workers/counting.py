@@ -1,8 +1,8 @@
 """What a worker counts of the attempts it made."""
 
-from jobs.claim import Claim
-from jobs.steps import StepWork
-from jobs.transitions import StepKind
+from jobs.leasing.claim import Claim
+from jobs.leasing.steps import StepWork
+from jobs.rules.transitions import StepKind
 from observability import metrics
 from workers.steps.encoding import plan_of
 

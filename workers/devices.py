@@ -7,10 +7,10 @@ from gpu.devices import Device, FailureKind
 from gpu.selection import ranked
 from gpu.selectors import NodeDevice, candidates, devices_known, devices_live, sharing
 from gpu.services import device_note_failure, device_note_success
-from jobs.claim import Claim
-from jobs.retry import Failure
-from jobs.routing import blames_device, encoder_of, needs_met
-from jobs.slots import DeviceOffer, sessions_used
+from jobs.leasing.claim import Claim
+from jobs.leasing.slots import DeviceOffer, sessions_used
+from jobs.planning.routing import blames_device, encoder_of, needs_met
+from jobs.rules.retry import Failure
 from transcoding.errors import DeviceLost
 
 

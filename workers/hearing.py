@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from jobs.tickets import TicketSender, ticket_send
+from jobs.dispatching.tickets import TicketSender, ticket_send
 
 _TIME = struct.Struct("d")
 

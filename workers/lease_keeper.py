@@ -14,8 +14,8 @@ from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from configuration import LeaseConfig
-from jobs.claim import Claim
-from jobs.leases import step_renew
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import step_renew
 from workers.control import StepControl, StopReason
 from workers.severing import sever
 

@@ -17,10 +17,10 @@ from configuration import Config
 from execution.process import children, is_running
 from execution.scratch import life_folder, scratch_folder
 from gpu.reporting import ReporterProcess
-from jobs.failures import leases_hand_back
+from jobs.dispatching.tickets import node_queue, node_queue_forget
+from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
+from jobs.lifecycle.failures import leases_hand_back
 from jobs.models import NodeState
-from jobs.nodes import node_busy, node_heartbeat, node_register, node_remove
-from jobs.tickets import node_queue, node_queue_forget
 from jobs.wiring import job_policy
 from observability.life import LifeSign
 from observability.metrics import share

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from jobs.leases import LeaseLost
+from jobs.leasing.leases import LeaseLost
 from storage.keys import init_key, segment_key
 from storage.protocol import ObjectStore
 from transcoding.segments import Segment

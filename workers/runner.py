@@ -14,13 +14,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from execution.ffmpeg import Stopped
 from execution.process import kill_children
-from jobs.claim import Claim, step_claim
-from jobs.failures import step_fail
-from jobs.leases import LeaseLost, step_postpone, step_release
-from jobs.planning import GPU_QUEUE
-from jobs.retry import Failure, failure_of
-from jobs.steps import StepWork, step_begin
-from jobs.transitions import StepKind
+from jobs.leasing.claim import Claim, step_claim
+from jobs.leasing.leases import LeaseLost, step_postpone, step_release
+from jobs.leasing.steps import StepWork, step_begin
+from jobs.lifecycle.failures import step_fail
+from jobs.planning.plans import GPU_QUEUE
+from jobs.rules.retry import Failure, failure_of
+from jobs.rules.transitions import StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
 from workers.control import StepControl, StopReason

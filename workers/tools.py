@@ -6,7 +6,7 @@ from pathlib import Path
 from configuration import Config
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
-from jobs.policy import JobPolicy
+from jobs.rules.policy import JobPolicy
 from storage.protocol import ObjectStore
 from workers.flags import SharedFlag
 from workers.sources import SourceCache

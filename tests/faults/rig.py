@@ -216,7 +216,7 @@ class Rig(Stack):
         script = (
             "from access.services import default_owner\n"
             "from api.problems import Problem\n"
-            "from jobs.services import job_cancel\n"
+            "from jobs.lifecycle.services import job_cancel\n"
             "try:\n"
             f"    job_cancel(owner=default_owner(), job_id='{job_id}')\n"
             "    print('cancelled')\n"

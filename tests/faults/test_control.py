@@ -86,7 +86,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
         from concurrent.futures import ThreadPoolExecutor
         from threading import Barrier
         from django.db import connection
-        from jobs.failures import leases_take_back
+        from jobs.lifecycle.failures import leases_take_back
         from jobs.wiring import job_policy
 
         together = Barrier(9)

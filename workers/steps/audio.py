@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from execution.ffmpeg import StopSignal
 from execution.ffprobe import Ffprobe
-from jobs.steps import StepWork, step_complete
+from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands import audio_command, sound_needed_until
 from transcoding.media import parse_packets
 from transcoding.mp4_index import Mp4Index, Span

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from execution.ffmpeg import RunReport, Sink
 from gpu.devices import Device
 from gpu.trials import hardware_device
-from jobs.steps import StepWork, step_complete
+from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands import analysis_command, chunk_command, decode_command, read_until, seek_time
 from transcoding.diagnosis import gpu_failure
 from transcoding.errors import VerificationFailed

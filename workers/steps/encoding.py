@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jobs.steps import StepWork, job_note_playable, step_publish
+from jobs.leasing.steps import StepWork, job_note_playable, step_publish
 from storage.keys import run_prefix
 from transcoding.plan import EncodePlan
 from videos.models import Generation

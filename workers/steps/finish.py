@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from hashlib import sha256
 
-from jobs.outcomes import job_complete
-from jobs.steps import StepWork
+from jobs.leasing.steps import StepWork
+from jobs.lifecycle.outcomes import job_complete
 from storage.keys import MOVIE_NAME, generation_prefix
 from transcoding.boxes import read_init
 from transcoding.errors import VerificationFailed

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobs.outcomes import video_inspected
-from jobs.steps import StepWork
+from jobs.leasing.steps import StepWork
+from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
 from transcoding.boxes import top_level_kinds
 from transcoding.commands import index_command

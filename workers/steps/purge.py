@@ -1,7 +1,7 @@
 """Remove every object under a prefix that nothing points to any more."""
 
-from jobs.outcomes import video_purged
-from jobs.steps import StepWork
+from jobs.leasing.steps import StepWork
+from jobs.lifecycle.outcomes import video_purged
 from workers.control import StepControl
 from workers.settling import settle
 from workers.tools import Tools

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from execution.ffmpeg import Feed
-from jobs.leases import LeaseLost
-from jobs.outcomes import rendition_remuxed
-from jobs.steps import StepWork
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import StepWork
+from jobs.lifecycle.outcomes import rendition_remuxed
 from storage.keys import movie_key, run_prefix
 from transcoding.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
 from transcoding.commands import MOVIE, PICTURES, SOUND, movie_command

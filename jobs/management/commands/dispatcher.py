@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from events.wiring import webhook_sender
-from jobs.dispatcher import StopSignal
+from jobs.dispatching.dispatcher import StopSignal
 from jobs.wiring import dispatcher, janitor
 from observability.scraping import scraping_port
 

@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from jobs.leasing.nodes import node_order
 from jobs.models import NodeState
-from jobs.nodes import node_order
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from jobs.workload import Workload, workload
+from jobs.reports.workload import Workload, workload
 
 
 class Command(BaseCommand):

@@ -15,8 +15,8 @@ from access.scopes import Scope
 from access.services import key_create
 from events.models import Delivery, Event
 from events.services import endpoint_create
+from jobs.leasing.nodes import node_register
 from jobs.models import Job
-from jobs.nodes import node_register
 from tests.rows import a_bare_job, a_job, a_step, a_video, an_owner, an_uploaded_video
 
 pytestmark = pytest.mark.django_db

@@ -17,10 +17,10 @@ from access.services import default_owner, key_create
 from events.models import Delivery, DeliveryAttempt, DeliveryState, Event
 from events.services import endpoint_create
 from gpu.models import DeviceReport
-from jobs.failures import step_fail
+from jobs.leasing.nodes import node_register
+from jobs.lifecycle.failures import step_fail
 from jobs.models import Job, Node, Step
-from jobs.nodes import node_register
-from jobs.retry import POISON, Failure
+from jobs.rules.retry import POISON, Failure
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claimed
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from jobs.models import Job
-from jobs.transitions import JobState
+from jobs.rules.transitions import JobState
 from tests.rows import a_job, a_video, an_uploaded_video
 from videos.models import Video
 from videos.services import video_reject

@@ -16,10 +16,10 @@ from access.services import default_owner, key_revoke, keys_of
 from coordination.cache import AnswerCache
 from coordination.server import Server
 from embedded.servers import Redis
-from jobs.failures import step_fail
+from jobs.leasing.steps import step_begin, step_publish
+from jobs.lifecycle.failures import step_fail
 from jobs.models import Job
-from jobs.retry import Failure
-from jobs.steps import step_begin, step_publish
+from jobs.rules.retry import Failure
 from tests.rows import a_job, a_key, a_policy, a_run, a_video, an_owner, claimed
 from videos.models import Rendition
 

@@ -23,7 +23,7 @@ from coordination.cache import AnswerCache
 from embedded.home import Home
 from embedded.product import Api
 from embedded.servers import Redis
-from jobs.services import job_reprioritize
+from jobs.lifecycle.services import job_reprioritize
 from tests.integration.coordination.conftest import caching_on, kill, patient, pid
 from tests.rows import a_job, a_key, a_video
 from tests.servers import ServersOfThisRun

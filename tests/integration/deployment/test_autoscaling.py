@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from jobs.transitions import StepState
+from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_step, a_video, claimed
 from tests.unit.deployment.reading import manifests
 

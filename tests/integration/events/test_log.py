@@ -14,8 +14,8 @@ from events.log import log_rebase, video_event_append
 from events.models import Delivery, Event, FanOut
 from events.services import endpoint_create
 from events.types import EventType
-from jobs.events import event_append
-from jobs.locks import job_lock
+from jobs.changes.events import event_append
+from jobs.changes.locks import job_lock
 from tests.rows import a_bare_job, a_video, an_owner
 
 

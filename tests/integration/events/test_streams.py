@@ -20,7 +20,7 @@ from events.log import video_event_append
 from events.streams import EventStreams
 from events.types import EventType
 from events.wiring import connect
-from jobs.events import event_append
+from jobs.changes.events import event_append
 from jobs.models import Job
 from tests.rows import a_bare_job, a_video, an_owner
 

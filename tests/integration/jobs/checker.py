@@ -23,13 +23,13 @@ from django.db import connection
 django.setup()
 
 from configuration import RankConfig, RetryConfig  # noqa: E402
-from jobs.claim import Claim, step_claim  # noqa: E402
-from jobs.failures import leases_take_back, steps_promote  # noqa: E402
-from jobs.leases import LeaseLost  # noqa: E402
+from jobs.leasing.claim import Claim, step_claim  # noqa: E402
+from jobs.leasing.leases import LeaseLost  # noqa: E402
+from jobs.leasing.steps import StepWork, step_begin, step_complete, step_publish  # noqa: E402
+from jobs.lifecycle.failures import leases_take_back, steps_promote  # noqa: E402
+from jobs.lifecycle.outcomes import job_complete  # noqa: E402
 from jobs.models import Job  # noqa: E402
-from jobs.outcomes import job_complete  # noqa: E402
-from jobs.steps import StepWork, step_begin, step_complete, step_publish  # noqa: E402
-from jobs.transitions import JOB_ENDS, StepKind  # noqa: E402
+from jobs.rules.transitions import JOB_ENDS, StepKind  # noqa: E402
 from tests.rows import a_policy, a_run  # noqa: E402
 
 WORKERS = 8

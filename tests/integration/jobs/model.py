@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from jobs.retry import INCURABLE, POISON, Failure
-from jobs.transitions import JOB_ENDS, STEP_ENDS, JobState, StepKind, StepState
+from jobs.rules.retry import INCURABLE, POISON, Failure
+from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepKind, StepState
 from storage.keys import generation_prefix, video_prefix
 from transcoding.errors import VerificationFailed
 

@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from configuration import RetryConfig
-from jobs.failures import step_fail
+from jobs.leasing.steps import step_begin, step_publish
+from jobs.lifecycle.failures import step_fail
 from jobs.models import Job, Step
-from jobs.retry import Failure
-from jobs.steps import step_begin, step_publish
-from jobs.transitions import JobState, StepKind
+from jobs.rules.retry import Failure
+from jobs.rules.transitions import JobState, StepKind
 from tests.rows import a_job, a_policy, a_run, a_video, an_owner, an_uploaded_video, claimed
 from videos.models import Rendition, Video
 from videos.services import video_reject

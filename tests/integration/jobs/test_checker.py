@@ -14,7 +14,7 @@ from django.db import connection
 
 from events.models import Event
 from jobs.models import Job, Step
-from jobs.transitions import JobState, StepState
+from jobs.rules.transitions import JobState, StepState
 from tests.rows import a_job, a_video, an_owner
 from videos.models import Rendition, SegmentRun, Video
 from videos.selectors import published_prefix

@@ -16,12 +16,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from jobs.claim import Claim
+from jobs.leasing.claim import Claim
+from jobs.leasing.nodes import node_register
+from jobs.leasing.steps import step_begin
 from jobs.models import Node, Step
-from jobs.nodes import node_register
-from jobs.rank import PRIORITY_NAMES, Lane, next_lane
-from jobs.steps import step_begin
-from jobs.transitions import StepKind, StepState
+from jobs.rules.rank import PRIORITY_NAMES, Lane, next_lane
+from jobs.rules.transitions import StepKind, StepState
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claim_or_none, claimed
 
 MINUTE = 60

@@ -21,14 +21,14 @@ from django.db.models.functions import Now
 from configuration import LeaseConfig, RetryConfig
 from embedded.servers import Redis
 from execution.scratch import life_folder
-from jobs.demand import tickets_wanted
-from jobs.dispatcher import Dispatcher, StopSignal
-from jobs.failures import leases_take_back
-from jobs.listener import Listener
+from jobs.dispatching.demand import tickets_wanted
+from jobs.dispatching.dispatcher import Dispatcher, StopSignal
+from jobs.dispatching.listener import Listener
+from jobs.dispatching.tickets import TicketSender, ticket_send
+from jobs.leasing.nodes import node_heartbeat, node_register, node_remove
+from jobs.lifecycle.failures import leases_take_back
 from jobs.models import Node, Step
-from jobs.nodes import node_heartbeat, node_register, node_remove
-from jobs.tickets import TicketSender, ticket_send
-from jobs.transitions import StepState
+from jobs.rules.transitions import StepState
 from observability.life import LifeSign
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claimed, expire, state_of
 

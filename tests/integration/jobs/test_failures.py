@@ -5,13 +5,13 @@ from django.db.models.functions import Now
 
 from configuration import RetryConfig
 from events.models import Event
-from jobs.failures import step_fail, steps_promote
-from jobs.inspection import inspect_request
-from jobs.leases import LeaseLost
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import step_begin, step_complete, step_publish
+from jobs.lifecycle.failures import step_fail, steps_promote
+from jobs.lifecycle.inspection import inspect_request
 from jobs.models import Job, Step
-from jobs.retry import Failure, failure_of
-from jobs.steps import step_begin, step_complete, step_publish
-from jobs.transitions import JobState, StepKind, StepState
+from jobs.rules.retry import Failure, failure_of
+from jobs.rules.transitions import JobState, StepKind, StepState
 from storage.errors import StorageUnavailable
 from storage.keys import generation_prefix, video_prefix
 from tests.rows import a_job, a_policy, a_run, a_video, an_uploaded_video, claim_or_none, claimed, state_of

@@ -9,13 +9,13 @@ from django.db import connection
 from django.db.models import F
 
 from events.models import Event
-from jobs.claim import Claim
-from jobs.leases import LeaseLost
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import step_begin, step_complete, step_publish
+from jobs.lifecycle.outcomes import job_complete, rendition_remuxed
+from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.outcomes import job_complete, rendition_remuxed
-from jobs.services import job_cancel
-from jobs.steps import step_begin, step_complete, step_publish
-from jobs.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
 from tests.rows import a_job, a_run, a_video, claim_or_none, claimed, state_of
 from videos.models import Generation, Rendition, Video
 from videos.services import MovieFacts, RenditionProof

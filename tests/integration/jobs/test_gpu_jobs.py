@@ -17,20 +17,20 @@ from events.models import Event
 from gpu.devices import Device, DeviceKind, FailureKind, Reading, Seen, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.services import Described, device_note_failure, device_report
-from jobs.claim import Claim
-from jobs.device_watch import devices_watch
-from jobs.failures import leases_take_back, step_fail
-from jobs.leases import step_postpone
+from jobs.dispatching.device_watch import devices_watch
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import step_postpone
+from jobs.leasing.slots import DeviceOffer, sessions_used
+from jobs.leasing.steps import job_note_playable, step_complete, step_publish
+from jobs.lifecycle.failures import leases_take_back, step_fail
+from jobs.lifecycle.outcomes import job_complete
+from jobs.lifecycle.services import job_cancel, job_force_cpu, job_retry
 from jobs.models import Job, Step
-from jobs.outcomes import job_complete
-from jobs.policy import JobPolicy
-from jobs.previews import job_plan_document, job_preview
-from jobs.retry import Failure, failure_of
-from jobs.routing import needs_met
-from jobs.services import job_cancel, job_force_cpu, job_retry
-from jobs.slots import DeviceOffer, sessions_used
-from jobs.steps import job_note_playable, step_complete, step_publish
-from jobs.transitions import JobPhase, StepKind, StepState
+from jobs.planning.routing import needs_met
+from jobs.reports.previews import job_plan_document, job_preview
+from jobs.rules.policy import JobPolicy
+from jobs.rules.retry import Failure, failure_of
+from jobs.rules.transitions import JobPhase, StepKind, StepState
 from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire
 from transcoding.errors import DeviceLost, EncoderRefused, InputRejected, VerificationFailed
 from videos.models import Generation, Rendition, Video
@@ -111,7 +111,7 @@ def carry_out(claim: Claim) -> None:
 
 def carry_out_all(job: Job) -> None:
     """Do everything that is ready, on the CPU and on the GPU, up to the job's end."""
-    from jobs.steps import step_begin
+    from jobs.leasing.steps import step_begin
 
     def claims() -> Iterator[Claim]:
         while claim := claim_or_none() or claim_or_none(queue="gpu", offer=offer()):

@@ -6,11 +6,11 @@ import pytest
 from celery import current_app
 from django.db.models.functions import Now
 
-from jobs.janitor import generations_expire, nodes_forget, sources_abandon, uploads_abandon
+from jobs.dispatching.janitor import generations_expire, nodes_forget, sources_abandon, uploads_abandon
+from jobs.dispatching.tickets import node_queue, ticket_send
+from jobs.leasing.nodes import node_register
+from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Node, Step
-from jobs.nodes import node_register
-from jobs.services import job_cancel
-from jobs.tickets import node_queue, ticket_send
 from storage.keys import generation_prefix, source_key, video_prefix
 from storage.local import LocalStore
 from tests.rows import a_job

@@ -4,11 +4,11 @@ import pytest
 from django.utils import timezone
 
 from configuration import RetryConfig
-from jobs.failures import leases_hand_back, leases_take_back
-from jobs.leases import LeaseLost, step_release, step_renew
+from jobs.leasing.leases import LeaseLost, step_release, step_renew
+from jobs.leasing.steps import step_begin, step_complete, step_publish
+from jobs.lifecycle.failures import leases_hand_back, leases_take_back
 from jobs.models import Step
-from jobs.steps import step_begin, step_complete, step_publish
-from jobs.transitions import StepState
+from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_policy, a_run, a_step, a_video, claimed, expire, state_of
 from videos.models import Rendition, SegmentRun
 

@@ -1,4 +1,4 @@
-"""The tables of jobs.transitions against what the statements really do: every operation, from every state."""
+"""The tables of jobs.rules.transitions against what the statements really do: every operation, from every state."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from django.db import IntegrityError, transaction
 
 from api.problems import Problem
 from configuration import RetryConfig
-from jobs.claim import Claim, claim_of
-from jobs.endings import job_fail, job_stop
-from jobs.failures import leases_take_back, step_fail, steps_promote
-from jobs.leases import LeaseLost, step_release
+from jobs.changes.endings import job_fail, job_stop
+from jobs.changes.moves import IllegalMove, job_move
+from jobs.leasing.claim import Claim, claim_of
+from jobs.leasing.leases import LeaseLost, step_release
+from jobs.leasing.steps import step_begin, step_complete
+from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
+from jobs.lifecycle.outcomes import job_complete
+from jobs.lifecycle.resuming import _steps_reopen
+from jobs.lifecycle.services import job_retry
 from jobs.models import Job, Step
-from jobs.moves import IllegalMove, job_move
-from jobs.outcomes import job_complete
-from jobs.resuming import _steps_reopen
-from jobs.retry import Failure
-from jobs.services import job_retry
-from jobs.steps import step_begin, step_complete
-from jobs.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepKind, StepState
+from jobs.rules.retry import Failure
+from jobs.rules.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepKind, StepState
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none
 
 pytestmark = pytest.mark.django_db

@@ -33,16 +33,16 @@ from pytest_django.fixtures import Settings
 
 from configuration import RetryConfig
 from events.models import Event
-from jobs.claim import Claim
-from jobs.failures import leases_take_back, step_fail, steps_promote
-from jobs.janitor import generations_expire
-from jobs.leases import LeaseLost, step_postpone, step_release, step_renew
+from jobs.dispatching.janitor import generations_expire
+from jobs.dispatching.telling import progress_tell
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost, step_postpone, step_release, step_renew
+from jobs.leasing.steps import step_begin, step_complete, step_publish
+from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
+from jobs.lifecycle.outcomes import job_complete, video_inspected, video_purged
 from jobs.models import Job, Step
-from jobs.outcomes import job_complete, video_inspected, video_purged
-from jobs.retry import Failure, failure_of
-from jobs.steps import step_begin, step_complete, step_publish
-from jobs.telling import progress_tell
-from jobs.transitions import JOB_ENDS, StepKind, StepState
+from jobs.rules.retry import Failure, failure_of
+from jobs.rules.transitions import JOB_ENDS, StepKind, StepState
 from jobs.wiring import job_policy
 from tests.integration.jobs import model as of
 from tests.integration.jobs.model import Fenced, Model, Refused

@@ -10,10 +10,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.demand import tickets_wanted
+from jobs.dispatching.demand import tickets_wanted
+from jobs.leasing.nodes import node_heartbeat, node_register
+from jobs.leasing.steps import step_begin
 from jobs.models import Node, NodeState, Step
-from jobs.nodes import node_heartbeat, node_register
-from jobs.steps import step_begin
 from tests.rows import a_job, a_video, an_uploaded_video, claim_or_none, claimed
 from workers import wiring
 from workers.node import NodeKeeper, _told_to_end, drain

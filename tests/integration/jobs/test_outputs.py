@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
-from jobs.transitions import JobPhase, JobState
+from jobs.rules.transitions import JobPhase, JobState
 from tests.rows import a_job, a_video, an_owner
 from videos.models import Rendition
 from videos.services import MovieFacts, RenditionProof, generation_complete, movie_publish, video_mark_deleting

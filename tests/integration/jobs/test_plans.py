@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 
 from events.models import Event
+from jobs.leasing.nodes import node_register
+from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.nodes import node_register
-from jobs.services import job_cancel
 from tests.rows import a_job, a_video, an_owner, an_uploaded_video
 from videos.models import Generation
 from videos.services import video_reject

@@ -7,10 +7,10 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from configuration import RetryConfig
-from jobs.failures import leases_take_back
-from jobs.leases import LeaseLost
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import step_publish
+from jobs.lifecycle.failures import leases_take_back
 from jobs.models import Step
-from jobs.steps import step_publish
 from tests.rows import a_bare_job, a_generation, a_policy, a_run, a_step, a_video, claimed, expire
 from videos.models import Rendition, SegmentRun
 from videos.selectors import published_prefix, segment_find

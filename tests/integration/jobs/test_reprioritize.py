@@ -8,12 +8,12 @@ from django.db.models import F
 from api.problems import Problem
 from configuration import RankConfig, RetryConfig
 from events.models import Event
-from jobs.failures import step_fail
+from jobs.leasing.steps import step_begin
+from jobs.lifecycle.failures import step_fail
+from jobs.lifecycle.services import job_cancel, job_reprioritize
 from jobs.models import Job, Step
-from jobs.retry import Failure
-from jobs.services import job_cancel, job_reprioritize
-from jobs.steps import step_begin
-from jobs.transitions import StepKind, StepState
+from jobs.rules.retry import Failure
+from jobs.rules.transitions import StepKind, StepState
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed
 
 pytestmark = pytest.mark.django_db

@@ -14,17 +14,17 @@ from django.db import connection
 from api.problems import Problem
 from configuration import RetryConfig
 from events.models import Event
-from jobs.claim import Claim
-from jobs.endings import purge_request
-from jobs.failures import leases_take_back, step_fail
-from jobs.leases import LeaseLost
+from jobs.changes.endings import purge_request
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import step_begin, step_complete, step_publish
+from jobs.lifecycle.failures import leases_take_back, step_fail
+from jobs.lifecycle.outcomes import job_complete, video_inspected
+from jobs.lifecycle.services import job_cancel, job_retry, video_delete
 from jobs.models import Job, Step
-from jobs.outcomes import job_complete, video_inspected
-from jobs.retry import POISON, Failure, failure_of
-from jobs.selectors import job_views, jobs_of
-from jobs.services import job_cancel, job_retry, video_delete
-from jobs.steps import step_begin, step_complete, step_publish
-from jobs.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.reports.selectors import job_views, jobs_of
+from jobs.rules.retry import POISON, Failure, failure_of
+from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
 from storage.keys import generation_prefix
 from tests.rows import (
     a_job,

@@ -10,12 +10,12 @@ from django.test.utils import CaptureQueriesContext
 
 from access.services import default_owner
 from api.problems import Problem
-from jobs.leases import LeaseLost
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import step_begin
+from jobs.lifecycle.outcomes import video_inspected, video_purged
+from jobs.lifecycle.services import job_cancel, job_create, video_delete
 from jobs.models import Job, Step
-from jobs.outcomes import video_inspected, video_purged
-from jobs.services import job_cancel, job_create, video_delete
-from jobs.steps import step_begin
-from jobs.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
 from storage.keys import video_prefix
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed, some_facts
 from transcoding.errors import InputRejected, PlanTooLarge

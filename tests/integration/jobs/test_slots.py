@@ -14,14 +14,14 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from configuration import RetryConfig
-from jobs.claim import Claim
-from jobs.failures import leases_hand_back, leases_take_back
-from jobs.leases import step_release
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import step_release
+from jobs.leasing.slots import DeviceOffer, sessions_used
+from jobs.leasing.steps import step_complete
+from jobs.lifecycle.failures import leases_hand_back, leases_take_back
+from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.services import job_cancel
-from jobs.slots import DeviceOffer, sessions_used
-from jobs.steps import step_complete
-from jobs.transitions import StepState
+from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_policy, a_step, a_video, an_owner, claim_or_none, expire
 
 H264, HEVC = "h264_nvenc", "hevc_nvenc"

@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Step
-from jobs.speeds import throughput_measured
-from jobs.transitions import StepState
+from jobs.planning.speeds import throughput_measured
+from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video
 from transcoding.plan import EncodePlan
 from transcoding.sizing import Throughput

@@ -11,10 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from access.scopes import Scope
+from jobs.leasing.nodes import node_register
+from jobs.leasing.steps import step_begin
+from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Node
-from jobs.nodes import node_register
-from jobs.services import job_cancel
-from jobs.steps import step_begin
 from tests.rows import a_bare_job, a_job, a_key, a_step, a_video, claimed
 from videos.models import Generation, Rendition
 

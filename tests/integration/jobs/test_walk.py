@@ -13,16 +13,16 @@ from django.db.models import Count, F, Q
 from api.problems import Problem
 from configuration import RankConfig, RetryConfig
 from events.models import Event
-from jobs.claim import Claim
-from jobs.endings import purge_request
-from jobs.failures import leases_take_back, step_fail, steps_promote
-from jobs.leases import LeaseLost, step_release
+from jobs.changes.endings import purge_request
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost, step_release
+from jobs.leasing.steps import step_begin, step_complete, step_publish
+from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
+from jobs.lifecycle.outcomes import job_complete, video_purged
+from jobs.lifecycle.services import job_cancel, job_reprioritize, job_retry
 from jobs.models import Job, Step
-from jobs.outcomes import job_complete, video_purged
-from jobs.retry import Failure, failure_of
-from jobs.services import job_cancel, job_reprioritize, job_retry
-from jobs.steps import step_begin, step_complete, step_publish
-from jobs.transitions import JOB_ENDS, STEP_ENDS, JobState, StepKind, StepState
+from jobs.rules.retry import Failure, failure_of
+from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepKind, StepState
 from storage.keys import generation_prefix
 from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire
 from transcoding.errors import VerificationFailed

@@ -15,10 +15,10 @@ from pytest_django.fixtures import Settings
 from embedded.home import REPOSITORY
 from gpu.devices import Device, DeviceKind, Reading, Seen, SlotLimits
 from gpu.services import Described, device_report
-from jobs.exposition import DatabaseMetrics
-from jobs.nodes import node_register
-from jobs.services import job_cancel
-from jobs.steps import step_begin
+from jobs.leasing.nodes import node_register
+from jobs.leasing.steps import step_begin
+from jobs.lifecycle.services import job_cancel
+from jobs.reports.exposition import DatabaseMetrics
 from observability.metrics import declared
 from storage.wiring import store_from
 from tests.rows import a_job, a_video, claimed

@@ -1,8 +1,8 @@
 """Claims of the steps that a test is about."""
 
-from jobs.claim import Claim, step_claim
-from jobs.leases import step_release
-from jobs.transitions import StepKind
+from jobs.leasing.claim import Claim, step_claim
+from jobs.leasing.leases import step_release
+from jobs.rules.transitions import StepKind
 from workers.tools import Tools
 
 

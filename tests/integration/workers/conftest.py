@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from configuration import EncodeConfig, LeaseConfig, RetryConfig
-from jobs.policy import JobPolicy
+from jobs.rules.policy import JobPolicy
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.mill import Mill
 from tests.rows import a_plan_policy

@@ -23,8 +23,8 @@ from pytest_django.fixtures import Settings
 from configuration import RankConfig
 from embedded.home import REPOSITORY
 from embedded.servers import Redis
-from jobs.inspection import inspect_request
-from jobs.tickets import ticket_send
+from jobs.dispatching.tickets import ticket_send
+from jobs.lifecycle.inspection import inspect_request
 from tests.rows import an_uploaded_video
 
 DEAF_SECONDS = 2

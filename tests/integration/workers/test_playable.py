@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from events.models import Event
+from jobs.leasing.steps import step_begin
 from jobs.models import Job
-from jobs.steps import step_begin
-from jobs.transitions import StepKind
+from jobs.rules.transitions import StepKind
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from videos.models import Generation, Video

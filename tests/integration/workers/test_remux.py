@@ -11,13 +11,13 @@ import pytest
 from django.db import connection
 
 from execution.ffmpeg import Stopped
-from jobs.claim import Claim, step_claim
-from jobs.failures import leases_take_back
-from jobs.leases import LeaseLost
+from jobs.leasing.claim import Claim, step_claim
+from jobs.leasing.leases import LeaseLost
+from jobs.leasing.steps import step_begin
+from jobs.lifecycle.failures import leases_take_back
+from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.services import job_cancel
-from jobs.steps import step_begin
-from jobs.transitions import StepKind
+from jobs.rules.transitions import StepKind
 from storage.keys import movie_key, run_prefix, video_prefix
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 from tests.mill import Mill

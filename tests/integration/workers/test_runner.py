@@ -10,11 +10,11 @@ from django.db import connection
 
 from events.models import Event
 from execution.ffmpeg import Stopped
-from jobs.failures import leases_take_back
+from jobs.leasing.steps import step_begin
+from jobs.lifecycle.failures import leases_take_back
+from jobs.lifecycle.services import job_cancel, video_delete
 from jobs.models import Step
-from jobs.services import job_cancel, video_delete
-from jobs.steps import step_begin
-from jobs.transitions import StepKind
+from jobs.rules.transitions import StepKind
 from storage.keys import generation_prefix, video_prefix
 from storage.protocol import Stored
 from tests.ffmpeg.sources import remade, run

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from jobs.leasing.steps import step_begin
 from jobs.models import Step
-from jobs.steps import step_begin
-from jobs.transitions import StepKind
+from jobs.rules.transitions import StepKind
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from transcoding.plan import EncodePlan

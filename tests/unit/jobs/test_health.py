@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.health import alerts, system_state
-from jobs.statistics import NodeHealth, QueueLoad, RecentJobs
+from jobs.reports.health import alerts, system_state
+from jobs.reports.statistics import NodeHealth, QueueLoad, RecentJobs
 from observability.health import Health
 
 IDLE = QueueLoad(queue="cpu", ready=0, delayed=0, running=0, oldest_ready_seconds=0)

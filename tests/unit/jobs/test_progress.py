@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from jobs.progress import Units, encoding_speed, progress_percent, seconds_left
-from jobs.transitions import JobState
+from jobs.rules.progress import Units, encoding_speed, progress_percent, seconds_left
+from jobs.rules.transitions import JobState
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from configuration import RankConfig
-from jobs.rank import PRIORITY_NAMES, rank_bucket_seconds, rank_lead_seconds
-from jobs.transitions import StepKind
+from jobs.rules.rank import PRIORITY_NAMES, rank_bucket_seconds, rank_lead_seconds
+from jobs.rules.transitions import StepKind
 
 POLICY = RankConfig(priority_seconds=60, head_start_seconds=30)
 

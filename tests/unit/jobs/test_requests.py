@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobs.requests import TranscodeRequest
+from jobs.endpoints.requests import TranscodeRequest
 
 DEFAULTS = {"codec": "h264", "output_format": "hls"}
 

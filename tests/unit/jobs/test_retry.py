@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from configuration import RetryConfig
-from jobs.retry import WORKER_LOST, Failure, Retry, decide_retry, failure_of, pause_seconds
+from jobs.rules.retry import WORKER_LOST, Failure, Retry, decide_retry, failure_of, pause_seconds
 from transcoding.errors import EncoderFailed, InputRejected
 
 POLICY = RetryConfig(max_failures=3, poison_attempts=5, retry_base_seconds=10, retry_max_seconds=60)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from jobs.tickets import TicketSender
+from jobs.dispatching.tickets import TicketSender
 
 
 def _until_sent(sent: Counter[str], count: int) -> None:

@@ -1,6 +1,15 @@
 from __future__ import annotations
 
-from jobs.transitions import JOB_ENDS, JOB_MOVES, STEP_ENDS, STEP_MOVES, JobState, StepState, job_sources, step_sources
+from jobs.rules.transitions import (
+    JOB_ENDS,
+    JOB_MOVES,
+    STEP_ENDS,
+    STEP_MOVES,
+    JobState,
+    StepState,
+    job_sources,
+    step_sources,
+)
 
 
 def test_every_state_has_a_line_in_its_table() -> None:

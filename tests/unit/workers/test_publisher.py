@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.claim import Claim
-from jobs.leases import LeaseLost
-from jobs.transitions import StepKind
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost
+from jobs.rules.transitions import StepKind
 from storage.errors import StorageUnavailable
 from storage.local import LocalStore
 from transcoding.segments import Segment

@@ -1,0 +1,20 @@
+from datetime import datetime
+
+from django.db.models import Expression
+
+from jobs.models import Job
+from jobs.rules.transitions import JobPhase, JobState, job_sources
+
+
+class IllegalMove(Exception):
+    """A job was about to enter a state that the table does not allow from where it is: a bug."""
+
+
+def job_move(
+    *, job: Job, to: JobState, phase: JobPhase, **changes: Expression | str | int | datetime | dict[str, object] | None
+) -> None:
+    """Move a locked job to its next state, with what changes along; the only way a job's state ever changes."""
+    if job.state not in job_sources(to):
+        raise IllegalMove(f"a {job.state} job cannot become {to}")
+    Job.objects.filter(id=job.id).update(state=to, phase=phase, **changes)
+    job.state, job.phase = to, phase

@@ -1,0 +1,126 @@
+"""The dispatcher: hands out tickets, takes back expired leases, lets go on what is delayed or lost its devices.
+
+Every action is safe to do twice at once; that only one dispatcher acts saves work, nothing else.
+"""
+
+import logging
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import psycopg
+from django.db import InterfaceError, OperationalError, connection
+
+from configuration import LeaseConfig
+from jobs.dispatching.demand import tickets_wanted
+from jobs.dispatching.device_watch import devices_watch
+from jobs.dispatching.listener import Listener
+from jobs.dispatching.telling import progress_tell
+from jobs.dispatching.tickets import TicketSender
+from jobs.lifecycle.failures import leases_take_back, steps_promote
+from jobs.rules.policy import JobPolicy
+from observability.life import LifeSign
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 0.05
+"""Shortest pause between two looks: a ticket that was just sent has become a claim by then."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+
+_DATABASE_GONE = (OperationalError, InterfaceError, psycopg.Error)
+
+
+class StopSignal:
+    """Set by SIGTERM or SIGINT, or by `request`; readable from then on, so that it also ends a wait."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._reader, self._writer = socket.socketpair()
+
+    def install(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def request(self) -> None:
+        if not self.requested:
+            self.requested = True
+            self._writer.send(b"!")
+
+    def wait(self, seconds: float) -> None:
+        select.select([self], [], [], seconds)
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self.request()
+
+
+class Dispatcher:
+    def __init__(self, *, lease: LeaseConfig, policy: JobPolicy, sender: TicketSender, sign: LifeSign) -> None:
+        self._sign = sign
+        self._lease = lease
+        self._policy = policy
+        self._sender = sender
+        self._listener = Listener()
+        self._next_tick = 0.0
+
+    def run(self, stop: StopSignal) -> None:
+        """Act until told to stop, through restarts of the database."""
+        pause = FIRST_PAUSE_SECONDS
+        while not stop.requested:
+            self._sign.give()
+            try:
+                self._look()
+                self._rest(stop)
+                pause = FIRST_PAUSE_SECONDS
+            except _DATABASE_GONE as error:
+                log.warning("database away: %s", error, extra={"event": "database_away"})
+                self.close()
+                stop.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        self.close()
+        self._sign.withdraw()
+
+    def close(self) -> None:
+        self._listener.close()
+        connection.close()
+
+    def _look(self) -> None:
+        """Do what there is to do, if this is the dispatcher that acts; the others try to become it once per tick."""
+        due = time.monotonic() >= self._next_tick
+        if due:
+            self._next_tick = time.monotonic() + self._lease.dispatcher_tick_seconds
+        if not self._listener.lead():
+            return
+        if due:
+            _attempt(lambda: leases_take_back(policy=self._policy))
+            _attempt(steps_promote)
+            _attempt(lambda: devices_watch(policy=self._policy))
+            _attempt(progress_tell)
+        wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)
+        if wanted:
+            self._sender.want(wanted)
+
+    def _rest(self, stop: StopSignal) -> None:
+        """Sleep until something is new or the next tick is due, but long enough for tickets to be used."""
+        stop.wait(SETTLE_SECONDS)
+        self._listener.wait(max(0.0, self._next_tick - time.monotonic()), stop)
+
+
+def _attempt(part: Callable[[], object]) -> None:
+    """A bug in one part must not keep the others from being done."""
+    try:
+        part()
+    except _DATABASE_GONE:
+        raise
+    except Exception:
+        log.exception("dispatcher part failed", extra={"event": "dispatcher_part_failed"})

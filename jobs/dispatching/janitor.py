@@ -1,0 +1,152 @@
+"""Clearing away what nobody will use any more: uploads, what lost jobs made, nodes that are gone, old answers.
+
+Everything here may be done twice at once, and every part is bounded: what is left is found the next time.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from access.idempotency import requests_forget
+from configuration import JanitorConfig
+from events.log import events_expire
+from jobs.changes.endings import purge_request
+from jobs.changes.locks import video_lock
+from jobs.dispatching.tickets import node_queue_forget
+from jobs.models import Job, Node, Step
+from jobs.rules.transitions import JOB_ENDS, StepKind, StepState
+from storage.keys import EVERY_VIDEO, generation_prefix, source_key, video_prefix
+from storage.protocol import ObjectStore
+from storage.transfer import batches
+from videos.models import Generation, Video
+from videos.states import GenerationState
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_LISTED_AT_A_TIME = 1000
+
+
+class Janitor:
+    """A thread of the dispatcher that looks again and again; nothing waits for it and its failures harm nobody."""
+
+    def __init__(self, *, store: ObjectStore, config: JanitorConfig, event_days: int) -> None:
+        self._store = store
+        self._config = config
+        self._event_days = event_days
+        self._over = threading.Event()
+        self._unknown: dict[UUID, float] = {}
+        self._thread = threading.Thread(target=self._keep_looking, name="janitor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look, the first time after a pause."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._over.set()
+
+    def _keep_looking(self) -> None:
+        while not self._over.wait(self._config.janitor_seconds):
+            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events, requests_forget):
+                try:
+                    part()
+                except Exception:
+                    log.exception("janitor failed", extra={"event": "janitor_failed", "part": part.__name__})
+            connection.close()
+
+    def _uploads(self) -> None:
+        uploads_abandon(store=self._store, older_than_seconds=self._config.abandoned_upload_seconds)
+
+    def _sources(self) -> None:
+        age = self._config.abandoned_upload_seconds
+        sources_abandon(store=self._store, unknown=self._unknown, older_than_seconds=age)
+
+    def _generations(self) -> None:
+        generations_expire(older_than_seconds=self._config.lost_generation_seconds)
+
+    def _nodes(self) -> None:
+        nodes_forget(silent_seconds=self._config.forgotten_node_seconds)
+
+    def _events(self) -> None:
+        events_expire(older_than_days=self._event_days)
+
+
+def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
+    """Throw away multipart uploads that were begun so long ago and never completed. Returns how many."""
+    latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+    abandoned = [upload for upload in store.list_multiparts(EVERY_VIDEO) if upload.started_at < latest]
+    for upload in abandoned:
+        store.abort_multipart(upload.key, upload.upload_id)
+    if abandoned:
+        log.info("uploads abandoned", extra={"event": "uploads_abandoned", "count": len(abandoned)})
+    return len(abandoned)
+
+
+def sources_abandon(*, store: ObjectStore, unknown: MutableMapping[UUID, float], older_than_seconds: float) -> int:
+    """Remove sources whose row was never written, as their process was killed before that. Returns how many.
+
+    `unknown` remembers from one look to the next since when a source has been without a row. Only a source that lies
+    alone is removed: where something was made of one, it is the database that has forgotten it.
+    """
+    now = time.monotonic()
+    orphans = {video_id: unknown.get(video_id, now) for video_id in _videos_without_row(store)}
+    unknown.clear()
+    unknown.update(orphans)
+    removed = 0
+    for video_id, since in orphans.items():
+        if now - since >= older_than_seconds and _lies_alone(store, video_id):
+            store.delete([source_key(video_id)])
+            removed += 1
+    if removed:
+        log.info("sources abandoned", extra={"event": "sources_abandoned", "count": removed})
+    return removed
+
+
+def _videos_without_row(store: ObjectStore) -> Iterator[UUID]:
+    for prefixes in batches(store.list_folders(EVERY_VIDEO), _LISTED_AT_A_TIME):
+        ids = {found for prefix in prefixes if (found := _video_id(prefix))}
+        yield from ids.difference(Video.objects.filter(id__in=ids).values_list("id", flat=True))
+
+
+def _video_id(prefix: str) -> UUID | None:
+    try:
+        return UUID(prefix.removeprefix(EVERY_VIDEO).rstrip("/"))
+    except ValueError:
+        return None
+
+
+def _lies_alone(store: ObjectStore, video_id: UUID) -> bool:
+    return [stored.key for stored in islice(store.list(video_prefix(video_id)), 2)] == [source_key(video_id)]
+
+
+def generations_expire(*, older_than_seconds: float) -> int:
+    """Have the objects of generations removed whose jobs were lost so long ago. Returns how many generations."""
+    ended = Job.objects.filter(state__in=JOB_ENDS, finished_at__lt=Now() - timedelta(seconds=older_than_seconds))
+    lost = Generation.objects.filter(state=GenerationState.LOST, job_id__in=ended.values("id"))
+    purges = Step.objects.filter(kind=StepKind.PURGE).exclude(state=StepState.CANCELLED)  # called off by a retry
+    expired = 0
+    for generation in lost.select_related("video").order_by("created_at"):
+        prefix = generation_prefix(generation.video_id, generation.number)
+        if expired == _BATCH:
+            break
+        if not purges.filter(video=generation.video_id, payload__prefix=prefix).exists():
+            with transaction.atomic():
+                purge_request(video=video_lock(generation.video_id), prefix=prefix)
+            expired += 1
+    return expired
+
+
+def nodes_forget(*, silent_seconds: float) -> int:
+    """Take nodes out of the list that have been silent for so long, and their queues away. Returns how many."""
+    silent = Node.objects.filter(last_seen__lt=Now() - timedelta(seconds=silent_seconds))
+    for name in silent.values_list("name", flat=True):
+        node_queue_forget(name)
+    return silent.delete()[0]

@@ -1,0 +1,32 @@
+"""Telling how far running jobs are, as events: at most one per job and tick, and none that goes back."""
+
+from django.db import transaction
+
+from events.types import EventType
+from jobs.changes.events import event_append
+from jobs.changes.locks import job_lock
+from jobs.models import Job
+from jobs.reports.selectors import JobView, job_views
+from jobs.rules.transitions import JobState
+
+_BATCH = 500
+
+
+def progress_tell() -> int:
+    """Record the progress of every running job that has come further since it was last told. Returns how many have."""
+    running = Job.objects.filter(state=JobState.PROCESSING).select_related("video").order_by("started_at")[:_BATCH]
+    told = {job.id: job.progress_told for job in running}
+    further = [view for view in job_views(list(running)) if view.progress > told[view.id]]
+    for view in further:
+        _tell(view)
+    return len(further)
+
+
+@transaction.atomic
+def _tell(view: JobView) -> None:
+    job = job_lock(view.id)
+    if job.state != JobState.PROCESSING or job.progress_told >= view.progress:
+        return
+    Job.objects.filter(id=job.id).update(progress_told=view.progress)
+    data = {"progress": view.progress, "speed": view.speed, "eta_seconds": view.eta_seconds}
+    event_append(job_id=job.id, type=EventType.JOB_PROGRESS, data=data)

@@ -1,0 +1,212 @@
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from access.authentication import owner_of
+from access.idempotency import idempotent
+from access.models import Owner
+from access.scopes import Scope
+from api.cached import cached_answer, variant_for
+from api.pagination import ListQuery
+from api.problems import not_found
+from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from jobs.changes.showing import LIST_SECONDS, job_seconds
+from jobs.endpoints import examples
+from jobs.endpoints.representations import JobDocument, OutputsDocument, PlanDocument, outputs_document
+from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
+from jobs.lifecycle.services import job_cancel, job_create, job_reprioritize, job_retry, video_delete
+from jobs.models import Job
+from jobs.reports.previews import job_plan_document, job_preview
+from jobs.reports.selectors import job_renditions, job_views, jobs_of
+from jobs.rules.transitions import JobState
+from jobs.wiring import job_policy
+from videos.apis import VideoDetailApi, video_of
+
+
+class VideoTranscodeApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(
+        operation_id="video_transcode",
+        parameters=[IDEMPOTENCY_KEY],
+        request=TranscodeRequest,
+        responses={
+            200: OpenApiResponse(PlanDocument, description="A dry run: what would be done. Nothing was queued."),
+            202: OpenApiResponse(JobDocument, description="The job, whose address is in `Location`."),
+        },
+        examples=examples.TRANSCODE,
+    )
+    @idempotent(kept=lambda document: document if "links" in document else None)  # a plan is no job
+    def post(self, request: Request, video_id: UUID) -> Response:
+        """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made.
+
+        A dry run answers with the plan instead, and needs a video that has been inspected.
+        """
+        asked = TranscodeRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        wanted = dict(asked.validated_data)
+        policy = job_policy()
+        priority = wanted.pop("priority", policy.rank.default_priority)
+        labels = {"external_id": wanted.pop("external_id", ""), "client_metadata": wanted.pop("metadata", None)}
+        owner = owner_of(request)
+        if wanted.pop("dry_run", False):
+            return Response(job_preview(owner=owner, video_id=video_id, request=wanted, policy=policy))
+        job = job_create(owner=owner, video_id=video_id, request=wanted, priority=priority, policy=policy, **labels)
+        answer = _shown(owner, job.id, status=202)
+        answer.headers["Location"] = reverse("job-detail", args=[job.id])
+        return answer
+
+
+class JobListApi(APIView):
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(operation_id="job_list", parameters=[JobQuery, *PAGE_PARAMETERS], responses=page_of(JobDocument))
+    def get(self, request: Request) -> HttpResponse:
+        """List jobs, newest first."""
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            pages, page = JobQuery.page(jobs_of(owner), request)
+            return pages.get_paginated_response(JobDocument(job_views(page), many=True).data).data, LIST_SECONDS
+
+        return cached_answer("jobs", owner.pk, variant=variant_for(request, owner.pk, whole=True), make=make)
+
+
+class VideoJobsApi(APIView):
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(
+        operation_id="video_jobs", parameters=[VideoJobQuery, *PAGE_PARAMETERS], responses=page_of(JobDocument)
+    )
+    def get(self, request: Request, video_id: UUID) -> Response:
+        """List the jobs of a video, newest first."""
+        video = video_of(owner_of(request), video_id)
+        pages, page = VideoJobQuery.page(jobs_of(owner_of(request)).filter(video=video), request)
+        return pages.get_paginated_response(JobDocument(job_views(page), many=True).data)
+
+
+class VideoOutputsApi(APIView):
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(
+        operation_id="video_outputs", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(OutputsDocument)
+    )
+    def get(self, request: Request, video_id: UUID) -> Response:
+        """List what the completed jobs of a video made, the newest job first."""
+        video = video_of(owner_of(request), video_id)
+        completed = jobs_of(owner_of(request)).filter(video=video, state=JobState.COMPLETED)
+        pages, page = ListQuery.page(completed, request)
+        made = job_renditions(page)
+        return pages.get_paginated_response(
+            [outputs_document(job, made.get(job.generation_id, []), request) for job in page]
+        )
+
+
+class JobDetailApi(APIView):
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(operation_id="job_detail", responses=JobDocument, examples=[examples.JOB])
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
+        """Show one job and how far it is."""
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            job = _job(owner, job_id)
+            (view,) = job_views([job])
+            return JobDocument(view).data, job_seconds(job)
+
+        return cached_answer("job", job_id, variant=str(owner.pk), make=make)
+
+
+class JobOutputsApi(APIView):
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(operation_id="job_outputs", responses=OutputsDocument)
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
+        """List what a job made, with addresses that work without credentials until they expire; none before the end."""
+        owner = owner_of(request)
+
+        def make() -> tuple[Any, float]:
+            job = _job(owner, job_id)
+            made = job_renditions([job]).get(job.generation_id, [])
+            return outputs_document(job, made, request), job_seconds(job)
+
+        return cached_answer("outputs", job_id, variant=variant_for(request, owner.pk), make=make)
+
+
+class JobPlanApi(APIView):
+    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+
+    @extend_schema(operation_id="job_plan", responses=PlanDocument)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """Show what a job does in full: renditions, chunks, commands, why each choice was made, and how long it takes.
+
+        In commands, names in braces stand for the source, the outputs and the progress pipe.
+        """
+        return Response(job_plan_document(owner=owner_of(request), job_id=job_id, policy=job_policy()))
+
+
+class JobCancelApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_cancel", request=None, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """End a job that is not over yet, whatever it is doing. What it published is kept for a retry."""
+        owner = owner_of(request)
+        job_cancel(owner=owner, job_id=job_id)
+        return _shown(owner, job_id)
+
+
+class JobRetryApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_retry", request=None, responses={202: JobDocument})
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Do a failed or cancelled job after all, going on with what it published while that is still there."""
+        owner = owner_of(request)
+        job_retry(owner=owner, job_id=job_id, policy=job_policy())
+        return _shown(owner, job_id, status=202)
+
+
+class JobReprioritizeApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_reprioritize", request=ReprioritizeRequest, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Change how urgent a queued or running job is. How long it has waited still counts."""
+        asked = ReprioritizeRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        owner = owner_of(request)
+        priority = asked.validated_data["priority"]
+        job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=job_policy().rank)
+        return _shown(owner, job_id)
+
+
+def _job(owner: Owner, job_id: UUID) -> Job:
+    job = jobs_of(owner).filter(id=job_id).first()
+    if job is None:
+        raise not_found("job")
+    return job
+
+
+def _shown(owner: Owner, job_id: UUID, *, status: int = 200) -> Response:
+    (view,) = job_views([_job(owner, job_id)])
+    return Response(JobDocument(view).data, status)
+
+
+class VideoApi(VideoDetailApi):
+    """A video's address: showing it needs no jobs, deleting it does."""
+
+    scopes: ClassVar = {**VideoDetailApi.scopes, "DELETE": Scope.VIDEOS_WRITE}
+
+    @extend_schema(operation_id="video_delete", responses={204: None})
+    def delete(self, request: Request, video_id: UUID) -> Response:
+        """Cancel a video's jobs, hide it, and remove every object of it."""
+        video_delete(owner=owner_of(request), video_id=video_id)
+        return Response(status=204)

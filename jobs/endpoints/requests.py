@@ -1,0 +1,175 @@
+"""What clients may send, field by field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo, whole
+from api.pagination import LabelledQuery
+from gpu.selection import ANY_DEVICE
+from jobs.planning.formats import HLS, OUTPUT_FORMATS
+from jobs.planning.routing import GpuPolicy
+from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
+from jobs.rules.transitions import JobState
+from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
+from transcoding.ladder import parse_size
+
+SMALLEST_SIDE = 16
+LARGEST_SIDE = 8192
+LOWEST_BITRATE = 50_000
+HIGHEST_BITRATE = 200_000_000
+HIGHEST_DEVICE = 255
+_MOST_NAMED = 10
+PROCESSING = frozenset(
+    {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
+    | {"processing_time_seconds", "processing_speed", "retries", "segments_kept"}
+)
+"""Names of a job's metadata that say how it was processed."""
+
+
+class ResolutionField(serializers.CharField):
+    """A rung's name ("720p") or WIDTHxHEIGHT."""
+
+    def to_internal_value(self, data: str) -> str:
+        text = super().to_internal_value(data)
+        try:
+            size = parse_size(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+        sides = (size,) if isinstance(size, int) else (size.width, size.height)
+        if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
+            raise serializers.ValidationError(f"both sides must be from {SMALLEST_SIDE} to {LARGEST_SIDE}")
+        return text
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "integer", "minimum": LOWEST_PRIORITY, "maximum": HIGHEST_PRIORITY},
+            {"type": "string", "enum": list(PRIORITY_NAMES)},
+        ]
+    }
+)
+class PriorityField(serializers.Field[int, Any, int, Any]):
+    """0 to 100, higher first, or low, medium, high."""
+
+    def to_internal_value(self, data: object) -> int:
+        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else whole(data)
+        if number is not None and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
+            return number
+        names = ", ".join(PRIORITY_NAMES)
+        raise serializers.ValidationError(
+            f"must be a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, or one of: {names}"
+        )
+
+    def to_representation(self, value: int) -> int:
+        return value
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "enum": list(OUTPUT_FORMATS)},
+            {
+                "type": "array",
+                "items": {"type": "string", "enum": list(OUTPUT_FORMATS)},
+                "minItems": 1,
+                "maxItems": _MOST_NAMED,
+            },
+        ]
+    }
+)
+class OutputFormatField(serializers.Field[Any, Any, Any, Any]):
+    """One format or a list of them."""
+
+    def to_internal_value(self, data: object) -> object:
+        names = [data] if isinstance(data, str) else data
+        if isinstance(names, list) and 0 < len(names) <= _MOST_NAMED and all(name in OUTPUT_FORMATS for name in names):
+            return data if isinstance(data, str) else sorted(set(names))
+        raise serializers.ValidationError(f"must be one of: {', '.join(OUTPUT_FORMATS)}, or a list of them")
+
+    def to_representation(self, value: object) -> object:
+        return value
+
+
+class TranscodeRequest(StrictSerializer):
+    """One rendition (resolution, bitrate), or with neither of them the whole ladder."""
+
+    resolution = ResolutionField(
+        required=False, help_text='"1080p" … "240p", or "1920x1080". Never larger than the source.'
+    )
+    codec = OneOf(
+        choices=list(CODEC_NAMES), default="h264", help_text="The name of an encoder, such as libx264, forces the CPU."
+    )
+    preset = OneOf(
+        choices=[*PRESETS, CPU_PRESET],
+        required=False,
+        help_text='Speed against size; the names of x264. "cpu" is the usual one, on the CPU.',
+    )
+    bitrate = WholeNumber(
+        min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
+    )
+    ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
+    output_format = OutputFormatField(
+        default=HLS, help_text="HLS and DASH are always made; mp4 adds a progressive file for each rendition."
+    )
+    priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+    external_id = ExternalId(help_text="Your own name for the job.")
+    metadata = Metadata(reserved=PROCESSING)
+    two_pass = YesOrNo(
+        required=False,
+        help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
+    )
+    gpu = OneOf(
+        choices=[policy.value for policy in GpuPolicy],
+        required=False,
+        help_text="prefer: a GPU if one can, else the CPU; require: no CPU; never: no GPU. Default: a setting.",
+    )
+    gpu_device = WholeNumber(
+        min_value=ANY_DEVICE,
+        max_value=HIGHEST_DEVICE,
+        required=False,
+        help_text="The only GPU that may encode it, by its index in the GPU status. -1, the default: any.",
+    )
+    dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        single = [name for name in ("resolution", "bitrate") if name in attrs]
+        if "ladder" in attrs and single:
+            raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
+        _refuse_gpu_on_cpu(attrs)
+        return attrs
+
+
+def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:
+    """Nobody can have a GPU and what is only done on the CPU, or none and a certain one."""
+    cpu = {
+        f"codec {attrs['codec']}": CODEC_NAMES[attrs["codec"]].cpu_only,
+        f"preset {CPU_PRESET}": attrs.get("preset") == CPU_PRESET,
+        "two_pass": attrs.get("two_pass", False),
+    }
+    reasons = [name for name, chosen in cpu.items() if chosen]
+    if attrs.get("gpu") == GpuPolicy.REQUIRE and reasons:
+        raise serializers.ValidationError({"gpu": [f"require cannot be combined with {' and '.join(reasons)}"]})
+    if attrs.get("gpu") == GpuPolicy.NEVER and attrs.get("gpu_device", ANY_DEVICE) != ANY_DEVICE:
+        raise serializers.ValidationError({"gpu_device": ["cannot be combined with gpu never"]})
+
+
+class ReprioritizeRequest(StrictSerializer):
+    """How urgent a job is from now on."""
+
+    priority = PriorityField(help_text="0 to 100, higher first, or low, medium, high.")
+
+
+class VideoJobQuery(LabelledQuery):
+    """How a list of one video's jobs may be narrowed down."""
+
+    state = OneOf(choices=[state.value for state in JobState], required=False)
+
+
+class JobQuery(VideoJobQuery):
+    """How a list of jobs may be narrowed down."""
+
+    video_id = serializers.UUIDField(required=False)

@@ -1,0 +1,60 @@
+"""Holding a step: every write of its worker shows the claim, and one that matches no row means the lease is lost."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest, Now
+
+from jobs.changes.wake import dispatcher_wake
+from jobs.leasing.claim import Claim
+from jobs.models import Step
+from jobs.rules.transitions import StepState
+
+
+class LeaseLost(Exception):
+    """The step was cancelled or given to somebody else: stop, delete what this attempt did not publish, say nothing."""
+
+    def __init__(self, claim: Claim) -> None:
+        super().__init__(f"{claim.kind} step {claim.step_id} is no longer held by attempt {claim.attempt}")
+
+
+UNHELD: Mapping[str, Any] = {"lease_expires_at": None, "node": "", "worker_pid": None}
+"""What a step that nobody runs has in the columns of its holder."""
+
+
+def fenced(claim: Claim) -> QuerySet[Step]:
+    """The claimed step's row, as long as the claim holds; otherwise nothing."""
+    return Step.objects.filter(id=claim.step_id, attempt=claim.attempt, state=StepState.RUNNING)
+
+
+def step_renew(*, claim: Claim, lease_seconds: float) -> bool:
+    """Prolong the lease from now on. False: it is lost."""
+    return bool(fenced(claim).update(lease_expires_at=Now() + timedelta(seconds=lease_seconds)))
+
+
+def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bool:
+    """Hand the step back uncharged, for any worker after a pause. False: the lease was lost already."""
+    return bool(
+        fenced(claim).update(
+            state=StepState.DELAYED,
+            not_before=Now() + timedelta(seconds=seconds),
+            barren_attempts=Greatest(F("barren_attempts") - 1, 0),
+            error_code=code,
+            error_detail=detail,
+            **UNHELD,
+        )
+    )
+
+
+@transaction.atomic
+def step_release(*, claim: Claim) -> bool:
+    """Hand the step back uncharged, for the next worker at once. False: the lease was lost already."""
+    released = fenced(claim).update(
+        state=StepState.READY, barren_attempts=Greatest(F("barren_attempts") - 1, 0), **UNHELD
+    )
+    if released:
+        dispatcher_wake()
+    return bool(released)

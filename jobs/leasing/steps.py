@@ -1,0 +1,173 @@
+"""A worker's way through a step: begin, publish as often as there is something, complete.
+
+All of it may be called again when the connection broke and nobody knows whether the commit arrived: the same attempt's
+second call finds what the first one did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection, transaction
+from django.db.models import OuterRef
+from django.db.models.functions import Coalesce, JSONObject, Now
+
+from events.types import EventType
+from jobs.changes.endings import generations_retire
+from jobs.changes.events import event_append
+from jobs.changes.locks import job_lock, video_lock
+from jobs.changes.moves import job_move
+from jobs.changes.showing import job_changed, progress_changed
+from jobs.changes.wake import dispatcher_wake
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost, fenced
+from jobs.models import Job, Step
+from jobs.rules.transitions import AFTER_ENCODING, JobPhase, JobState, StepKind, StepState
+from videos.models import Generation, Rendition, Video
+from videos.selectors import generation_can_start
+from videos.services import RunFacts, generation_mark_playable, run_publish, runs_published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """What there is to do, read under the claim. Steps of a video have no job, generation or renditions."""
+
+    claim: Claim
+    video: Video
+    job: Job | None
+    generation: Generation | None
+    renditions: tuple[Rendition, ...]
+
+
+def step_begin(*, claim: Claim) -> StepWork:
+    """Read what the claimed step is about, in one query, and show its job as processing. Raises LeaseLost."""
+    related = ("video", "job", "generation")
+    step = fenced(claim).select_related(*related).annotate(rendition_rows=_RENDITION_ROWS).first()
+    if step is None:
+        raise LeaseLost(claim)
+    job = _job_shown(step.job, claim) if step.job else None
+    renditions = tuple(_rendition(row) for row in step.rendition_rows)
+    return StepWork(claim=claim, video=step.video, job=job, generation=step.generation, renditions=renditions)
+
+
+_RENDITION_FIELDS = Rendition._meta.concrete_fields  # noqa: SLF001 - the documented way to a model's fields
+_RENDITION_COLUMNS = [field.attname for field in _RENDITION_FIELDS]
+_RENDITION_ROWS = ArraySubquery(
+    Rendition.objects.filter(generation=OuterRef("generation"))
+    .order_by("position")
+    .values(row=JSONObject(**{name: name for name in _RENDITION_COLUMNS}))
+)
+
+
+def _rendition(row: Mapping[str, object]) -> Rendition:
+    values = [field.to_python(row[field.attname]) for field in _RENDITION_FIELDS]
+    return Rendition.from_db(None, _RENDITION_COLUMNS, values)
+
+
+def _job_shown(job: Job, claim: Claim) -> Job:
+    """Bring what people see of the job up to date; only the first step of a phase finds anything to write."""
+    if job.state == JobState.PROCESSING and job.phase == _phase(claim.kind):
+        return job
+    with transaction.atomic():
+        job = job_lock(job.id)
+        if not fenced(claim).exists():
+            raise LeaseLost(claim)
+        _job_show_progress(job, _phase(claim.kind))
+    return job
+
+
+def _phase(kind: StepKind) -> JobPhase:
+    return JobPhase.FINISHING if kind in AFTER_ENCODING else JobPhase.ENCODING
+
+
+def _job_show_progress(job: Job, phase: JobPhase) -> None:
+    """Move a locked job on as its steps begin: the first one starts it, what follows encoding is its last phase."""
+    if job.state == JobState.QUEUED:
+        job_move(job=job, to=JobState.PROCESSING, phase=phase, started_at=Now())
+        event_append(job_id=job.id, type=EventType.JOB_STARTED)
+    elif job.phase != phase:
+        Job.objects.filter(id=job.id).update(phase=phase)
+        job_changed(job.id, job.owner_id)
+
+
+@transaction.atomic
+def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> None:
+    """Let players have these runs. `units_done` counts the segments of the step published so far, these included.
+
+    Raises InitMismatch, IntegrityError where a segment was published before, and LeaseLost: then none of these runs is
+    published. What an earlier call did publish stays so, even if the lease was lost since.
+    """
+    if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, barren_attempts=0):
+        progress_changed(claim.job_id)
+        run_publish(step_id=claim.step_id, attempt=claim.attempt, runs=runs)
+    elif not runs_published(step_id=claim.step_id, attempt=claim.attempt, runs=runs):
+        raise LeaseLost(claim)
+
+
+@transaction.atomic
+def job_note_playable(*, claim: Claim) -> bool:
+    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or nobody waits.
+
+    Called after publishing one of the first segments. Whoever publishes the last of them sees the others' rows, as the
+    job's lock keeps the callers apart.
+    """
+    if claim.job_id is None or claim.generation_id is None:
+        raise ValueError(f"a {claim.kind} step makes nothing playable")
+    video_lock(claim.video_id)
+    job = job_lock(claim.job_id)
+    generation = Generation.objects.get(id=claim.generation_id)
+    over = job.state != JobState.PROCESSING or job.generation_id != generation.id
+    if over or generation.playable_at is not None:
+        return True
+    if not generation_can_start(generation):
+        return False
+    generation_mark_playable(generation=generation)
+    generations_retire(job_id=job.id, but=generation.id)
+    Job.objects.filter(id=job.id).update(playable_at=Coalesce("playable_at", Now()))
+    event_append(job_id=job.id, type=EventType.JOB_PLAYABLE, data={"generation": generation.number})
+    return True
+
+
+@transaction.atomic
+def step_complete(*, claim: Claim, result: Mapping[str, object]) -> None:
+    """Close a step all of whose units are published; the last one opens the job's next stage. Raises LeaseLost."""
+    if claim.job_id is None:
+        raise ValueError(f"a {claim.kind} step is completed by a service of its own")
+    job = job_lock(claim.job_id)
+    if step_close(claim=claim, result=result):
+        job_advance(job=job)
+
+
+def step_close(*, claim: Claim, result: Mapping[str, object]) -> bool:
+    """Move the claimed step to done. False: this very attempt did that before. Raises LeaseLost."""
+    closed = fenced(claim).update(
+        state=StepState.DONE,
+        finished_at=Now(),
+        lease_expires_at=None,
+        result=dict(result),
+        error_code="",
+        error_detail="",
+    )
+    if not closed and not Step.objects.filter(id=claim.step_id, attempt=claim.attempt, state=StepState.DONE).exists():
+        raise LeaseLost(claim)
+    return bool(closed)
+
+
+def job_advance(*, job: Job) -> None:
+    """Count a step of a locked job as done. The last open one makes ready what waits: remuxes, after them `finish`."""
+    if _open_steps_left(job):
+        return
+    waiting = Step.objects.filter(generation=job.generation_id, state=StepState.WAITING)
+    remuxes = waiting.filter(kind=StepKind.REMUX).update(state=StepState.READY)
+    if remuxes:
+        Job.objects.filter(id=job.id).update(open_steps=remuxes)
+    else:
+        waiting.filter(kind=StepKind.FINISH).update(state=StepState.READY)
+    dispatcher_wake()
+
+
+def _open_steps_left(job: Job) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET open_steps = open_steps - 1 WHERE id = %s RETURNING open_steps", [job.id])
+        (left,) = cursor.fetchone()
+    return int(left)

@@ -1,0 +1,198 @@
+"""What becomes of a step whose attempt ended early: told by its worker, or found out by others."""
+
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from configuration import RetryConfig
+from jobs.changes.endings import job_fail, open_jobs_lock, video_refuse
+from jobs.changes.locks import job_lock, video_lock
+from jobs.changes.wake import dispatcher_wake
+from jobs.leasing.claim import Claim, claim_of
+from jobs.leasing.leases import UNHELD, LeaseLost, fenced
+from jobs.models import Job, Step
+from jobs.planning.fallback import job_fall_back, may_fall_back
+from jobs.planning.routing import blames_device, sessions_for
+from jobs.rules.policy import JobPolicy
+from jobs.rules.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of
+from jobs.rules.transitions import StepKind, StepState
+from transcoding.errors import TranscodeError
+from videos.models import Video
+from videos.services import video_note_error
+from videos.states import VideoState
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_FOR_EVER = 2**31
+
+
+@transaction.atomic
+def step_fail(
+    *, claim: Claim, failure: Failure, policy: JobPolicy, result: Mapping[str, object] | None = None
+) -> StepState:
+    """End an attempt that went wrong: try again, have it done on the CPU, or give up. Raises LeaseLost.
+
+    Returns the step's new state. `result` is kept for people: the end of a log, timings.
+    """
+    state = _end_attempt(fenced(claim), claim, failure, policy)
+    if state is None:
+        raise LeaseLost(claim)
+    if result is not None:
+        Step.objects.filter(id=claim.step_id).update(result=dict(result))
+    return state
+
+
+def leases_take_back(*, policy: JobPolicy) -> int:
+    """Take back steps whose worker let the lease run out. Returns how many; any number of callers may do it at once."""
+    return _take_back(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), policy)
+
+
+def leases_hand_back(*, node: str, pid: int, policy: JobPolicy) -> int:
+    """Give back at once what a worker process held that is known to be dead. Returns how many steps that were."""
+    return _take_back(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), policy)
+
+
+def steps_promote() -> int:
+    """Make delayed steps ready whose time has come. Returns how many."""
+    due = Step.objects.filter(state=StepState.DELAYED, not_before__lte=Now())
+    with transaction.atomic():
+        ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:_BATCH])
+        promoted = due.filter(id__in=ids).update(state=StepState.READY, not_before=None) if ids else 0
+        if promoted:
+            dispatcher_wake()
+    return promoted
+
+
+def _take_back(lost: QuerySet[Step], policy: JobPolicy) -> int:
+    taken = 0
+    for step in lost.order_by("lease_expires_at")[:_BATCH]:
+        claim = claim_of(step)
+        try:
+            with transaction.atomic():
+                state = _end_attempt(lost.filter(id=step.id, attempt=step.attempt), claim, WORKER_LOST, policy)
+        except IntegrityError:  # one broken row must not keep the others from being taken back
+            log.exception("lease not taken back", extra={"event": "take_back_failed", "step": str(step.id)})
+            continue
+        if state is not None:
+            taken += 1
+            log.warning("lease taken back", extra={"event": "lease_taken_back", "step": str(step.id), "state": state})
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The rows above a step that its end may change, locked before it."""
+
+    video: Video | None
+    job: Job | None
+
+
+def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: JobPolicy) -> StepState | None:
+    """End a running attempt, unless `held` finds no row any more (None): then somebody else was first."""
+    above = _lock_above(claim, failure)
+    step = held.select_for_update(no_key=True).first()
+    if step is None:
+        return None
+    decision = decide_retry(
+        failure,
+        failures=step.failures,
+        barren_attempts=step.barren_attempts,
+        policy=_patience(claim.kind, policy.retry),
+        spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+    falls_back = _may_leave_the_gpu(step, above, failure, policy)
+    if decision and not (falls_back and blames_device(failure) and not _device_left(step, policy)):
+        return _put_back(step, failure, decision)
+    verdict = replace(failure, code=POISON, retryable=False) if failure.lost else failure
+    if falls_back and above.job and above.video:
+        _end(step, verdict)
+        _fall_back(above.job, above.video, verdict, policy)
+        return StepState.FAILED
+    return _give_up(step, above, verdict)
+
+
+def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> None:
+    try:
+        job_fall_back(job=job, video=video, reason=failure.code, policy=policy)
+    except TranscodeError as error:  # it is too much for the CPU
+        job_fail(job=job, failure=failure_of(error))
+
+
+def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
+    """Whether the CPU may do what this step cannot: what the source is to blame for would fail there, too."""
+    return bool(step.encoder and failure.retryable and above.job and may_fall_back(above.job, policy))
+
+
+def _device_left(step: Step, policy: JobPolicy) -> bool:
+    """Whether some device can still do it: another one, or this one, which may fail now and then."""
+    sessions = sessions_for(step.encoder, silence_seconds=policy.silence_seconds)
+    return sessions is not None and sessions >= step.sessions
+
+
+def _lock_above(claim: Claim, failure: Failure) -> _Held:
+    refuses = claim.kind is StepKind.INSPECT or failure.input_at_fault
+    return _Held(
+        video=video_lock(claim.video_id) if refuses or claim.device else None,
+        job=job_lock(claim.job_id) if claim.job_id else None,
+    )
+
+
+def _patience(kind: StepKind, retry: RetryConfig) -> RetryConfig:
+    """Objects of a deleted video must go, however long the store is away."""
+    return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER) if kind is StepKind.PURGE else retry
+
+
+def _put_back(step: Step, failure: Failure, decision: Retry) -> StepState:
+    delayed = decision.delay_seconds > 0
+    state = StepState.DELAYED if delayed else StepState.READY
+    Step.objects.filter(id=step.id).update(
+        state=state,
+        not_before=Now() + timedelta(seconds=decision.delay_seconds) if delayed else None,
+        failures=decision.failures,
+        error_code=failure.code,
+        error_detail=failure.detail,
+        **UNHELD,
+    )
+    dispatcher_wake()
+    return state
+
+
+def _end(step: Step, failure: Failure) -> None:
+    Step.objects.filter(id=step.id).update(
+        state=StepState.FAILED,
+        finished_at=Now(),
+        lease_expires_at=None,
+        error_code=failure.code,
+        error_detail=failure.detail,
+    )
+
+
+def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
+    _end(step, failure)
+    if above.video and _refuses(step, above.video, failure):
+        video_refuse(video=above.video, failure=failure)
+    elif above.job:
+        job_fail(job=above.job, failure=failure)
+    elif above.video:
+        _inspection_give_up(above.video, failure)
+    return StepState.FAILED
+
+
+def _refuses(step: Step, video: Video, failure: Failure) -> bool:
+    """Whether the source is to blame, and nothing that plays was ever made of it."""
+    blamed = failure.input_at_fault or (failure.code == POISON and step.kind == StepKind.INSPECT)
+    return blamed and video.current_generation_id is None and video.state in (VideoState.UPLOADED, VideoState.READY)
+
+
+def _inspection_give_up(video: Video, failure: Failure) -> None:
+    """The source is not to blame: fail the jobs that wait, and let the next job ask for another inspection."""
+    video_note_error(video=video, code=failure.code, detail=failure.detail)
+    for job in open_jobs_lock(video):
+        job_fail(job=job, failure=failure)

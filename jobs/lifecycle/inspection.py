@@ -1,0 +1,43 @@
+"""Looking at a video once, after upload and before anything is planned for it."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest, Least, Now
+
+from configuration import RankConfig
+from jobs.changes.wake import dispatcher_wake
+from jobs.models import Step
+from jobs.rules.rank import rank_lead_seconds
+from jobs.rules.transitions import StepKind, StepState, step_sources
+from videos.models import Video
+
+
+def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
+    """Have a new or locked video looked at, once and as soon as the most urgent of all who ask."""
+    lead = _lead(priority, rank)
+    rank_at = Now() - timedelta(seconds=lead)
+    if not _asked(video.id).update(
+        rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
+    ):
+        Step.objects.create(
+            owner_id=video.owner_id, video=video, kind=StepKind.INSPECT, lead_seconds=lead, rank_at=rank_at
+        )
+        dispatcher_wake()
+
+
+def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankConfig) -> None:
+    """Let an inspection go as soon as somebody needs it who has waited since then; others may need it sooner."""
+    lead = _lead(priority, rank)
+    rank_at = since - timedelta(seconds=lead)
+    _asked(video_id).update(rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead))
+
+
+def _lead(priority: int, rank: RankConfig) -> int:
+    return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, ordinal=0, policy=rank)
+
+
+def _asked(video_id: UUID) -> QuerySet[Step]:
+    """The inspection that was asked for and has not ended."""
+    return Step.objects.filter(video=video_id, kind=StepKind.INSPECT, state__in=step_sources(StepState.CANCELLED))

@@ -1,0 +1,144 @@
+"""What a step brings about when it is done, besides being done. One service per kind that has such a thing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+
+from django.db import transaction
+from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models.functions import Coalesce, Now
+
+from events.log import video_event_append
+from events.types import EventType
+from jobs.changes.endings import generations_retire, job_fail, open_jobs_lock
+from jobs.changes.events import event_append
+from jobs.changes.locks import job_lock, video_lock
+from jobs.changes.moves import job_move
+from jobs.leasing.claim import Claim
+from jobs.leasing.steps import job_advance, step_close
+from jobs.models import Job, Step
+from jobs.planning.plans import FALLBACK_FIELDS, job_plan
+from jobs.rules.policy import JobPolicy
+from jobs.rules.retry import failure_of
+from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
+from observability import metrics
+from storage.keys import video_prefix
+from transcoding.errors import TranscodeError
+from transcoding.plan import EncodePlan
+from videos.models import Generation, Video
+from videos.services import (
+    MovieFacts,
+    RenditionProof,
+    generation_complete,
+    movie_publish,
+    video_mark_deleted,
+    video_mark_inspected,
+)
+from videos.states import VideoState
+
+
+@transaction.atomic
+def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
+    *,
+    claim: Claim,
+    facts: Mapping[str, object],
+    media: Mapping[str, object],
+    warnings: Sequence[object],
+    policy: JobPolicy,
+    result: Mapping[str, object],
+) -> None:
+    """Close an `inspect` step: keep what it found and plan the jobs that wait for it. Raises LeaseLost."""
+    video = video_lock(claim.video_id)
+    if not step_close(claim=claim, result=result):
+        return
+    video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY)
+    for job in open_jobs_lock(video):
+        _plan_or_fail(job, video, policy)
+
+
+def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
+    try:
+        job_plan(job=job, video=video, policy=policy)
+    except TranscodeError as error:
+        job_fail(job=job, failure=failure_of(error))
+
+
+@transaction.atomic
+def rendition_remuxed(*, claim: Claim, movie: MovieFacts, result: Mapping[str, object]) -> None:
+    """Close a `remux` step: its progressive file is in the store. Raises LeaseLost."""
+    if claim.job_id is None:
+        raise ValueError(f"a {claim.kind} step has no rendition")
+    job = job_lock(claim.job_id)
+    if step_close(claim=claim, result=result):
+        movie_publish(movie=movie)
+        job_advance(job=job)
+
+
+@transaction.atomic
+def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapping[str, object]) -> None:
+    """Close a `finish` step: its job is completed and players get its generation. Raises LeaseLost."""
+    if claim.job_id is None or claim.generation_id is None:
+        raise ValueError(f"a {claim.kind} step finishes no job")
+    video_lock(claim.video_id)
+    job = job_lock(claim.job_id)
+    if not step_close(claim=claim, result=result):
+        return
+    generation = Generation.objects.get(id=claim.generation_id)
+    generation_complete(generation=generation, proofs=proofs)
+    generations_retire(job_id=job.id, but=generation.id)
+    metadata = _job_metadata(job, EncodePlan.from_json(generation.plan))
+    job_move(
+        job=job,
+        to=JobState.COMPLETED,
+        phase=JobPhase.ENDED,
+        finished_at=Now(),
+        playable_at=Coalesce("playable_at", Now()),
+        waiting_since=None,
+        metadata=metadata,
+    )
+    event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
+    transaction.on_commit(lambda: metrics.JOB_SPEED.note(metadata["processing_speed"]))
+
+
+def retried_metadata(job: Job, segments_kept: int) -> dict[str, object]:
+    """What is remembered of a job's tries: how many retries there were, what the last one found, why it has no GPU."""
+    fallback = {name: job.metadata[name] for name in FALLBACK_FIELDS if name in job.metadata}
+    return {**fallback, "retries": int(job.metadata.get("retries", 0)) + 1, "segments_kept": segments_kept}
+
+
+def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
+    """How a job was processed; its speed is seconds of video per second since it was started or retried."""
+    taken = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
+    elapsed: timedelta = Job.objects.annotate(taken=taken).values_list("taken", flat=True).get(id=job.id)
+    seconds = max(elapsed.total_seconds(), 0.001)
+    units = plan.total_segments * len(plan.groups)
+    encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), units))
+    return {
+        **_device_metadata(job, plan),
+        **job.metadata,
+        "processing_time_seconds": round(seconds, 3),
+        "processing_speed": round(float(encoded) / seconds, 3),
+    }
+
+
+def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
+    """What encoded it; several devices may have, the one with most chunks is named."""
+    if not plan.encoder.hardware:
+        return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": plan.encoder.ffmpeg_name}
+    chunks = Step.objects.filter(generation=job.generation_id, kind=StepKind.CHUNK, state=StepState.DONE)
+    indexes = Counter(chunks.values_list("result__device_index", flat=True))
+    (index, _) = indexes.most_common(1)[0]
+    return {"gpu_enabled": True, "gpu_device": index, "gpu_codec": plan.encoder.ffmpeg_name}
+
+
+@transaction.atomic
+def video_purged(*, claim: Claim, objects: int) -> None:
+    """Close a `purge` step: everything under its prefix is gone. Raises LeaseLost."""
+    video = video_lock(claim.video_id)
+    closed = step_close(claim=claim, result={"objects": objects})
+    whole = claim.payload["prefix"] == video_prefix(claim.video_id)
+    if closed and whole and video.state == VideoState.DELETING:
+        video_mark_deleted(video=video)

@@ -1,0 +1,101 @@
+"""Taking up again what a failed or cancelled job began. Callers hold the video's lock and then the job's."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Sum, Value
+from django.db.models.functions import Now
+
+from jobs.changes.endings import purge_request, purge_withdraw
+from jobs.models import Job, Step
+from jobs.rules.transitions import STAGES, StepKind, StepState, step_sources
+from storage.keys import generation_prefix
+from transcoding.errors import VerificationFailed
+from transcoding.plan import EncodePlan
+from videos.models import Generation
+from videos.services import generation_resume
+
+_LEAD = ExpressionWrapper(F("lead_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """What a job goes on with: the steps `finish` waits for, and the segments of video that need no encoding."""
+
+    generation: Generation
+    open_steps: int
+    segments_kept: int
+
+
+def generation_take_up(*, job: Job) -> Resumed | None:
+    """Let a job's generation grow again from the first unpublished segment of every step. None: it cannot be used.
+
+    It cannot when its objects were removed or are being removed, when it was complete and proved wrong, or when this
+    version does not understand its plan.
+    """
+    generation = job.generation
+    if generation is None:
+        return None
+    prefix = generation_prefix(job.video_id, generation.number)
+    if not _plan_is_read(generation) or _proved_wrong(generation):
+        purge_request(video=job.video, prefix=prefix)
+        return None
+    if not purge_withdraw(video=job.video, prefix=prefix):
+        return None
+    generation_resume(generation=generation, playable=generation.playable_at is not None)
+    return Resumed(
+        generation=generation, open_steps=_steps_reopen(generation), segments_kept=_segments_published(generation)
+    )
+
+
+def _plan_is_read(generation: Generation) -> bool:
+    try:
+        EncodePlan.from_json(generation.plan)
+    except ValueError:
+        return False
+    return True
+
+
+def _proved_wrong(generation: Generation) -> bool:
+    """Whether `finish` gave up on what was published: the same segments would fail again."""
+    failed = Step.objects.filter(generation=generation, kind=StepKind.FINISH, state=StepState.FAILED)
+    return failed.filter(error_code=VerificationFailed.code).exists()
+
+
+def _steps_reopen(generation: Generation) -> int:
+    """Have everything that is not done be done, uncharged, as if it had become ready now. Returns how many are open.
+
+    Until when a cancelled attempt may still write stays known: the purge of a deleted video waits for that.
+    """
+    steps = Step.objects.filter(generation=generation)
+    again = steps.filter(state__in=step_sources(StepState.WAITING))
+    fresh = {
+        "failures": 0,
+        "barren_attempts": 0,
+        "error_code": "",
+        "error_detail": "",
+        "finished_at": None,
+        "node": "",
+        "worker_pid": None,
+        "rank_at": Now() - _LEAD,
+    }
+    again.update(state=StepState.WAITING, **fresh)
+    for stage in STAGES:
+        undone = steps.filter(kind__in=stage).exclude(state=StepState.DONE)
+        if count := undone.count():
+            _wait_for_slots(undone)
+            undone.filter(state=StepState.WAITING).update(state=StepState.READY)
+            return count if stage != STAGES[-1] else 0
+    return 0
+
+
+def _wait_for_slots(undone: QuerySet[Step]) -> None:
+    """A cancelled attempt holds its slots on a device until its lease ends, which another claim would overwrite."""
+    held = undone.filter(state=StepState.WAITING, sessions__gt=0, lease_expires_at__gt=Now())
+    held.update(state=StepState.DELAYED, not_before=F("lease_expires_at"))
+
+
+def _segments_published(generation: Generation) -> int:
+    chunks = Step.objects.filter(generation=generation, kind=StepKind.CHUNK)
+    published: int = chunks.aggregate(published=Sum("units_done", default=0))["published"]
+    return published

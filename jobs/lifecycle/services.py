@@ -1,0 +1,198 @@
+"""What people can ask for. Locks go video, job, step (see jobs.changes.locks)."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from access.models import Owner
+from api.problems import Problem, not_found
+from configuration import RankConfig
+from events.types import EventType
+from jobs.changes.endings import job_stop, open_jobs_lock, purge_request, steps_cancel
+from jobs.changes.events import event_append
+from jobs.changes.locks import job_lock, video_lock
+from jobs.changes.moves import job_move
+from jobs.changes.showing import video_jobs_changed
+from jobs.changes.wake import dispatcher_wake
+from jobs.lifecycle.inspection import inspect_hurry, inspect_request
+from jobs.lifecycle.outcomes import retried_metadata
+from jobs.lifecycle.resuming import generation_take_up
+from jobs.models import Job, Step
+from jobs.planning.fallback import job_fall_back, job_on_gpu
+from jobs.planning.plans import job_plan, job_request
+from jobs.planning.routing import FallbackReason, refuse_impossible
+from jobs.rules.policy import JobPolicy
+from jobs.rules.retry import INCURABLE
+from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
+from observability import metrics
+from storage.keys import video_prefix
+from videos.models import Video
+from videos.selectors import videos_of
+from videos.services import video_mark_deleting
+from videos.states import VideoState
+
+
+@transaction.atomic
+def job_create(  # noqa: PLR0913 - one row's facts
+    *,
+    owner: Owner,
+    video_id: UUID,
+    request: dict[str, Any],
+    priority: int,
+    policy: JobPolicy,
+    external_id: str = "",
+    client_metadata: dict[str, Any] | None = None,
+) -> Job:
+    """Accept a request to transcode a video and plan it, now or when the video has been inspected.
+
+    Raises Problem when the owner has no such video, it was rejected, or no GPU can be as the request wants it;
+    InputRejected when it is beyond the limits.
+    """
+    video = _owned_video_lock(owner, video_id)
+    _refuse_rejected(video)
+    refuse_impossible(request, job_request(request), policy.gpu)
+    job = Job.objects.create(
+        owner=owner,
+        video=video,
+        request=request,
+        priority=priority,
+        external_id=external_id,
+        client_metadata=client_metadata or {},
+    )
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+    transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
+    _plan_or_inspect(job, video, policy)
+    return job
+
+
+def _plan_or_inspect(job: Job, video: Video, policy: JobPolicy) -> None:
+    if video.state == VideoState.READY:
+        job_plan(job=job, video=video, policy=policy)
+    else:
+        inspect_request(video=video, priority=job.priority, rank=policy.rank)
+
+
+@transaction.atomic
+def job_cancel(*, owner: Owner, job_id: UUID) -> None:
+    """End a job that nobody wants any more. Raises Problem: 404 not the owner's, 409 already over."""
+    _owned_job(owner, job_id)
+    job = job_lock(job_id)
+    _refuse_over(job)
+    job_stop(job=job)
+
+
+@transaction.atomic
+def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
+    """Have a failed or cancelled job done after all, going on with what it published while that is still there.
+
+    Raises Problem: 404 not the owner's, 409 not failed or cancelled or its video deleted, 422 the source is at fault;
+    InputRejected where it has to be planned again and is beyond the limits.
+    """
+    video = video_lock(_owned_job(owner, job_id).video_id)
+    job = job_lock(job_id)
+    _refuse_retry(job, video)
+    resumed = generation_take_up(job=job)
+    job_move(
+        job=job,
+        to=JobState.QUEUED,
+        phase=JobPhase.PLANNED if resumed else JobPhase.INSPECTING,
+        error_code="",
+        error_detail="",
+        error_retryable=False,
+        started_at=None,
+        finished_at=None,
+        playable_at=job.playable_at if resumed else None,
+        open_steps=resumed.open_steps if resumed else 0,
+        metadata=retried_metadata(job, resumed.segments_kept if resumed else 0),
+    )
+    generation = resumed.generation.number if resumed else None
+    event_append(job_id=job.id, type=EventType.JOB_RETRIED, data={"continues_generation": generation})
+    if resumed:
+        dispatcher_wake()
+    else:
+        _plan_or_inspect(job, video, policy)
+
+
+@transaction.atomic
+def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankConfig) -> None:
+    """Change how urgent an unfinished job is; how long its steps have waited still counts.
+
+    Raises Problem: 404 not the owner's, 409 already over.
+    """
+    _owned_job(owner, job_id)
+    job = job_lock(job_id)
+    _refuse_over(job)
+    gained = (priority - job.priority) * rank.priority_seconds
+    Job.objects.filter(id=job.id).update(priority=priority)
+    Step.objects.filter(job=job, state__in=step_sources(StepState.CANCELLED)).update(
+        lead_seconds=F("lead_seconds") + gained, rank_at=F("rank_at") - timedelta(seconds=gained)
+    )
+    if job.phase == JobPhase.INSPECTING:
+        inspect_hurry(video_id=job.video_id, since=job.created_at, priority=priority, rank=rank)
+    if priority != job.priority:
+        event_append(job_id=job.id, type=EventType.JOB_REPRIORITIZED, data={"from": job.priority, "to": priority})
+
+
+@transaction.atomic
+def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
+    """Have an unfinished job that was planned for a GPU done on the CPU, from its first chunk.
+
+    Raises Problem: 404 not the owner's, 409 already over or not planned for a GPU; InputRejected where the CPU's plan
+    is beyond the limits.
+    """
+    video = video_lock(_owned_job(owner, job_id).video_id)
+    job = job_lock(job_id)
+    _refuse_over(job)
+    if not job_on_gpu(job):
+        raise Problem(status=409, code="job_not_on_gpu", detail="The job is not planned for a GPU.")
+    job_fall_back(job=job, video=video, reason=FallbackReason.ORDERED, policy=policy)
+
+
+@transaction.atomic
+def video_delete(*, owner: Owner, video_id: UUID) -> None:
+    """Cancel all work on a video, hide it, and have its objects removed. Raises Problem when there is no such video."""
+    video = _owned_video_lock(owner, video_id)
+    for job in open_jobs_lock(video):
+        job_stop(job=job)
+    steps_cancel(video=video, kind=StepKind.INSPECT)
+    video_jobs_changed(video)
+    video_mark_deleting(video=video)
+    purge_request(video=video, prefix=video_prefix(video.id))
+
+
+def _owned_video_lock(owner: Owner, video_id: UUID) -> Video:
+    """Lock a video the owner can see; whose it is never changes, its state may until the lock is held."""
+    video = videos_of(owner).filter(id=video_id).select_for_update(no_key=True).first()
+    if video is None:
+        raise not_found("video")
+    return video
+
+
+def _owned_job(owner: Owner, job_id: UUID) -> Job:
+    job = Job.objects.filter(id=job_id, owner=owner).first()
+    if job is None:
+        raise not_found("job")
+    return job
+
+
+def _refuse_over(job: Job) -> None:
+    if job.state in JOB_ENDS:
+        raise Problem(status=409, code="job_over", detail=f"The job is already {job.state}.")
+
+
+def _refuse_rejected(video: Video) -> None:
+    if video.state == VideoState.REJECTED:
+        raise Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
+
+
+def _refuse_retry(job: Job, video: Video) -> None:
+    if job.state not in job_sources(JobState.QUEUED):
+        raise Problem(status=409, code="job_not_retryable", detail=f"The job is {job.state}, not failed or cancelled.")
+    if video.state in (VideoState.DELETING, VideoState.DELETED):
+        raise Problem(status=409, code="video_deleted", detail="The job's video was deleted.")
+    _refuse_rejected(video)
+    if job.generation_id and job.error_code in INCURABLE:
+        raise Problem(status=422, code=job.error_code, detail=f"The source is at fault: {job.error_detail}")

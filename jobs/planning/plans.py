@@ -1,0 +1,164 @@
+"""Turning a video's facts and a job's request into a generation and its steps."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from events.types import EventType
+from jobs.changes.events import event_append
+from jobs.changes.wake import dispatcher_wake
+from jobs.models import Job, Step
+from jobs.planning.formats import HLS, MP4, output_formats
+from jobs.planning.routing import GpuUnavailable, Route, gpu_wish, route_for
+from jobs.planning.speeds import throughput_measured
+from jobs.rules.policy import JobPolicy
+from jobs.rules.rank import rank_lead_seconds
+from jobs.rules.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
+from observability import metrics
+from transcoding import records
+from transcoding.encoders import VideoEncoder
+from transcoding.media import SourceFacts
+from transcoding.plan import EncodePlan, JobRequest, plan_job, preset_of
+from videos.models import Generation, Video
+from videos.services import RenditionPlan, generation_create
+from videos.states import RenditionKind
+
+AUDIO_TIMESCALE = 48_000
+CPU_QUEUE = "cpu"
+GPU_QUEUE = "gpu"
+"""Where chunks are encoded on devices; whatever needs none is done by the others meanwhile."""
+FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
+"""What a job's metadata says of why it is not encoded on a GPU."""
+
+
+def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None = None) -> None:
+    """Plan a locked job of a locked, inspected video, where `route` says or where it finds one.
+
+    A job that requires a GPU waits while there is none. Raises what `plan_job` raises, and then nothing is written.
+    """
+    wanted = job_request(job.request)
+    try:
+        route = route or route_for(wanted, gpu_wish(job.request, wanted, policy.gpu), policy)
+    except GpuUnavailable:
+        _wait(job)
+        return
+    plan = plan_for(facts=records.from_json(SourceFacts, video.facts), request=wanted, policy=policy, route=route)
+    _carry_out(job, video, plan, route, policy)
+
+
+def _wait(job: Job) -> None:
+    if job.waiting_since is None:
+        Job.objects.filter(id=job.id).update(phase=JobPhase.WAITING, waiting_since=Now())
+        event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": "gpu"})
+
+
+def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:
+    """Write a plan down as a generation and its steps, in place of those that the job had."""
+    generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
+    steps = Step.objects.bulk_create(_steps(job, generation, plan, route.need, policy))
+    open_steps = sum(step.kind not in AFTER_ENCODING for step in steps)
+    Job.objects.filter(id=job.id).update(
+        generation=generation,
+        phase=JobPhase.PLANNED,
+        open_steps=open_steps,
+        waiting_since=None,
+        metadata=_routed_metadata(job, route),
+    )
+    if route.fallback_reason:
+        transaction.on_commit(partial(metrics.FALLBACKS.add, reason=route.fallback_reason))
+    event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
+    dispatcher_wake()
+
+
+def _routed_metadata(job: Job, route: Route) -> dict[str, object]:
+    """Why a job that would rather have a GPU has none; nothing else is known before the end."""
+    metadata = Job.objects.values_list("metadata", flat=True).get(id=job.id)  # a retry has just changed it
+    kept = {name: value for name, value in metadata.items() if name not in FALLBACK_FIELDS}
+    if not route.fallback_reason:
+        return kept
+    return {**kept, "gpu_fallback": True, "fallback_reason": route.fallback_reason}
+
+
+def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route) -> EncodePlan:
+    """Plan with chunks for the speed of the workers that will encode them. Raises what `plan_job` raises."""
+    encoder, preset = route.encoder, preset_of(request, policy.plan)
+    measured = throughput_measured(queue=queue_of(encoder), encoder=encoder.ffmpeg_name, preset=preset)
+    return plan_job(facts, request, policy.plan, encoder=encoder, sessions=route.sessions, measured=measured)
+
+
+def queue_of(encoder: VideoEncoder) -> str:
+    """Which workers encode with it."""
+    return GPU_QUEUE if encoder.hardware else CPU_QUEUE
+
+
+def job_request(stored: dict[str, Any]) -> JobRequest:
+    """What a stored request means to planning."""
+    fields = {name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored}
+    return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
+
+
+def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
+    for video in plan.renditions:
+        yield RenditionPlan(
+            name=video.name,
+            kind=RenditionKind.VIDEO,
+            bitrate=video.bitrate,
+            codecs=video.codecs,
+            timescale=plan.grid.timescale,
+            total_segments=plan.total_segments,
+            width=video.width,
+            height=video.height,
+            frame_rate=str(plan.grid.rate),
+        )
+    if plan.audio:
+        yield RenditionPlan(
+            name=plan.audio.name,
+            kind=RenditionKind.AUDIO,
+            bitrate=plan.audio.bitrate,
+            codecs=plan.audio.codecs,
+            timescale=AUDIO_TIMESCALE,
+            total_segments=plan.total_segments,
+        )
+
+
+def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy: JobPolicy) -> Iterator[Step]:
+    """A chunk has a step for each group of renditions; their ordinals follow each other, chunk by chunk.
+
+    What follows encoding has its rank from the beginning: a nearly done job goes before those planned after it.
+    """
+
+    def step(kind: StepKind, units: int, ordinal: int = 0, sessions: int = 0, **payload: int | str) -> Step:
+        part = ordinal // len(plan.groups) if kind is StepKind.CHUNK else ordinal
+        lead = rank_lead_seconds(priority=job.priority, kind=kind, ordinal=part, policy=policy.rank)
+        return Step(
+            owner_id=job.owner_id,
+            video_id=job.video_id,
+            job=job,
+            generation=generation,
+            kind=kind,
+            ordinal=ordinal,
+            queue=GPU_QUEUE if sessions else CPU_QUEUE,
+            encoder=need if sessions else "",
+            sessions=sessions,
+            state=StepState.WAITING if kind in AFTER_ENCODING else StepState.READY,
+            lead_seconds=lead,
+            rank_at=Now() - timedelta(seconds=lead),
+            units_total=units,
+            payload=payload,
+        )
+
+    if plan.audio:
+        yield step(StepKind.AUDIO, plan.total_segments)
+    for chunk in plan.chunks:
+        span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
+        for place, group in enumerate(plan.groups):
+            ordinal = chunk.ordinal * len(plan.groups) + place
+            yield step(StepKind.CHUNK, chunk.segments, ordinal, len(group) if need else 0, **span)
+    if plan.mp4:
+        for place, rung in enumerate(plan.renditions):
+            yield step(StepKind.REMUX, 0, place, rendition=rung.name)
+    yield step(StepKind.FINISH, 0)

@@ -1,0 +1,102 @@
+"""What a job will do, or would do, in full: its plan, the commands, the reasons, and how long that takes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from access.models import Owner
+from api.problems import Problem, not_found
+from jobs.leasing.nodes import slots_alive
+from jobs.models import Job
+from jobs.planning.plans import job_request, plan_for, queue_of
+from jobs.planning.routing import FALLBACK_TEXTS, gpu_wish, refuse_impossible, route_for
+from jobs.reports.selectors import devices_used, jobs_of
+from jobs.rules.policy import JobPolicy
+from jobs.rules.transitions import JOB_ENDS
+from transcoding import records
+from transcoding.explanation import estimate, explain, planned_steps
+from transcoding.media import SourceFacts
+from transcoding.plan import EncodePlan, JobRequest
+from videos.models import Video
+from videos.selectors import video_find
+from videos.states import VideoState
+
+
+def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy: JobPolicy) -> Mapping[str, object]:
+    """The plan that a job would have. Nothing is written.
+
+    Raises Problem: 404 not the owner's, 409 not inspected yet, 422 rejected; InputRejected when beyond the limits.
+    """
+    video = video_find(owner=owner, video_id=video_id)
+    if video is None:
+        raise not_found("video")
+    facts = _facts(video)
+    wanted = job_request(request)
+    refuse_impossible(request, wanted, policy.gpu)
+    route = route_for(wanted, gpu_wish(request, wanted, policy.gpu), policy)
+    plan = plan_for(facts=facts, request=wanted, policy=policy, route=route)
+    document = _document(plan, wanted, policy, fallback_reason=route.fallback_reason)
+    return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], **document}
+
+
+def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mapping[str, object]:
+    """The plan of a job's newest generation. Raises Problem: 404 not the owner's, 409 not planned."""
+    job = jobs_of(owner).select_related("generation").filter(id=job_id).first()
+    if job is None:
+        raise not_found("job")
+    if job.generation is None:
+        raise _unplanned(job)
+    plan = EncodePlan.from_json(job.generation.plan)
+    reason = job.metadata.get("fallback_reason", "")
+    document = _document(plan, job_request(job.request), policy, fallback_reason=reason)
+    number, devices = job.generation.number, devices_used(job.generation)
+    return {"video_id": job.video_id, "job_id": job.id, "generation": number, "devices": devices, **document}
+
+
+def _facts(video: Video) -> SourceFacts:
+    if video.state == VideoState.REJECTED:
+        raise Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
+    if video.state != VideoState.READY:
+        raise Problem(
+            status=409, code="video_not_inspected", detail="The video has not been inspected yet.", retryable=True
+        )
+    return records.from_json(SourceFacts, video.facts)
+
+
+def _unplanned(job: Job) -> Problem:
+    over = job.state in JOB_ENDS
+    detail = f"The job {'was never' if over else 'has not been'} planned{'' if over else ' yet'}."
+    return Problem(status=409, code="job_not_planned", detail=detail, retryable=not over)
+
+
+def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Iterator[Mapping[str, object]]:
+    """Why each choice was made; that a GPU was preferred and there is none is known here only."""
+    for reason in explain(plan, request):
+        fell_back = reason.choice == "device" and fallback_reason
+        why = FALLBACK_TEXTS.get(fallback_reason, f"the GPU failed: {fallback_reason}")
+        yield {**asdict(reason), "because": f"a GPU was preferred, but {why}"} if fell_back else asdict(reason)
+
+
+def _document(
+    plan: EncodePlan, request: JobRequest, policy: JobPolicy, *, fallback_reason: str = ""
+) -> dict[str, object]:
+    slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
+    expected = estimate(plan, slots=slots)
+    return {
+        "codec": plan.encoder.codec,
+        "encoder": plan.encoder.ffmpeg_name,
+        "preset": plan.preset,
+        "frame_rate": float(plan.grid.rate),
+        "duration": float(plan.grid.duration),
+        "total_frames": plan.total_frames,
+        "total_segments": plan.total_segments,
+        "renditions": [asdict(rendition) for rendition in plan.renditions],
+        "audio": asdict(plan.audio) if plan.audio else None,
+        "warnings": list(plan.source.warnings),
+        "reasons": list(_reasons(plan, request, fallback_reason)),
+        "steps": [
+            asdict(step) for step in planned_steps(plan, threads=policy.ffmpeg_threads, max_pixels=policy.max_pixels)
+        ],
+        "estimate": asdict(expected) if expected else None,
+    }

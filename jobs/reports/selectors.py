@@ -1,0 +1,146 @@
+"""Reads of jobs, in a number of queries that does not depend on how many jobs or steps there are."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Aggregate, Count, Max, Q, QuerySet, Sum
+from django.db.models.functions import Now
+
+from access.models import Owner
+from jobs.models import Job, Step
+from jobs.rules.progress import Units, encoding_speed, progress_percent, seconds_left
+from jobs.rules.transitions import JobState, StepKind, StepState
+from videos.models import Generation, Rendition
+from videos.states import GenerationState, VideoState
+
+
+def jobs_of(owner: Owner) -> QuerySet[Job]:
+    """Every job of an owner, unordered, with what telling its progress needs."""
+    return Job.objects.filter(owner=owner).select_related("video")
+
+
+def job_renditions(jobs: Iterable[Job]) -> Mapping[UUID | None, list[Rendition]]:
+    """The renditions that completed jobs made, by generation, as long as players can have them; one query."""
+    found = (
+        Rendition.objects.filter(
+            generation__in=[job.generation_id for job in jobs if job.generation_id],
+            generation__state=GenerationState.COMPLETE,
+            generation__video__state=VideoState.READY,
+        )
+        .select_related("generation")
+        .order_by("position")
+    )
+    made: dict[UUID | None, list[Rendition]] = defaultdict(list)
+    for rendition in found:
+        made[rendition.generation_id].append(rendition)
+    return made
+
+
+def devices_used(generation: Generation) -> list[str]:
+    """The GPUs that steps of a generation ran on so far, by UUID."""
+    steps = Step.objects.filter(generation=generation).exclude(device="")
+    return list(steps.order_by("device").values_list("device", flat=True).distinct())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as clients see it. Speed in seconds of video per second."""
+
+    id: UUID
+    video_id: UUID
+    state: str
+    phase: str
+    priority: int
+    progress: int
+    speed: float | None
+    eta_seconds: int | None
+    created_at: datetime
+    started_at: datetime | None
+    playable_at: datetime | None
+    finished_at: datetime | None
+    error: Mapping[str, object] | None
+    request: Mapping[str, object]
+    external_id: str | None
+    metadata: Mapping[str, object]
+
+
+def job_views(jobs: Sequence[Job]) -> list[JobView]:
+    """What clients see of jobs that came from `jobs_of`; one query for all of them."""
+    counts = _counts(job.generation_id for job in jobs)
+    return [_view(job, counts.get(job.generation_id, _NOTHING)) for job in jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """The units of a generation, and when the database counted them."""
+
+    units: Units
+    counted_at: datetime | None
+
+
+_NOTHING = _Count(Units(), None)
+
+
+def _counts(generations: Iterable[UUID | None]) -> dict[UUID | None, _Count]:
+    """Sum up the steps that belong to these generations."""
+    columns: dict[str, Aggregate] = {
+        f"{kind}_{column}": Sum(column, filter=Q(kind=kind), default=0)
+        for kind in (StepKind.CHUNK, StepKind.AUDIO)
+        for column in ("units_done", "units_total")
+    }
+    movies = Q(kind=StepKind.REMUX)
+    columns["movies_done"] = Count("id", filter=movies & Q(state=StepState.DONE))
+    columns["movies_total"] = Count("id", filter=movies)
+    steps = Step.objects.filter(generation__in=[generation for generation in generations if generation])
+    sums = steps.values("generation_id").annotate(**columns, read_at=Max(Now()))
+    return {
+        generation: _Count(Units(*units), counted_at)
+        for generation, counted_at, *units in sums.values_list("generation_id", "read_at", *columns)
+    }
+
+
+def _view(job: Job, count: _Count) -> JobView:
+    return JobView(
+        id=job.id,
+        video_id=job.video_id,
+        state=job.state,
+        phase=job.phase,
+        priority=job.priority,
+        progress=progress_percent(JobState(job.state), count.units),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        playable_at=job.playable_at,
+        finished_at=job.finished_at,
+        error=_error(job),
+        request=job.request,
+        external_id=job.external_id or None,
+        metadata=job.client_metadata | job.metadata,
+        **_pace(job, count),
+    )
+
+
+def _error(job: Job) -> Mapping[str, object] | None:
+    if not job.error_code:
+        return None
+    return {"code": job.error_code, "detail": job.error_detail, "retryable": job.error_retryable}
+
+
+def _pace(job: Job, count: _Count) -> dict[str, Any]:
+    """Speed and time left of a running job, the speed alone of a completed one."""
+    if job.state == JobState.COMPLETED:
+        return {"speed": job.metadata.get("processing_speed"), "eta_seconds": None}
+    facts = job.video.facts
+    if job.state != JobState.PROCESSING or not (job.started_at and count.counted_at and facts):
+        return {"speed": None, "eta_seconds": None}
+    elapsed = count.counted_at - job.started_at
+    units = replace(count.units, chunks_kept=job.metadata.get("segments_kept", 0))
+    duration = facts["total_frames"] / Fraction(facts["rate"])
+    return {
+        "speed": encoding_speed(units, duration, elapsed),
+        "eta_seconds": seconds_left(units, elapsed),
+    }
