@@ -234,11 +234,14 @@ class Model:
 
     def expire_generations(self) -> None:
         """The janitor's: what ended jobs lost goes, once."""
-        for generation in self.generations:
-            if generation.state == "lost" and generation.job.over and not self._is_purged(generation.prefix):
-                self._purge(generation.video, generation.prefix)
+        for generation in self.collectable():
+            self._purge(generation.video, generation.prefix)
 
     # What follows from what.
+
+    def collectable(self) -> list[Generation]:
+        lost = [generation for generation in self.generations if generation.state == "lost" and generation.job.over]
+        return [generation for generation in lost if not self._is_purged(generation.prefix)]
 
     def open_steps(self, generation: Generation) -> int:
         """How many `finish` waits for."""
