@@ -12,11 +12,13 @@ static := DJANGO_SETTINGS_MODULE=tests.settings $(python)
 unexport VIDEO
 export VIDEO_NAME := $(value VIDEO)
 export GIVEN_IN := $(value PWD)
-video = $(if $(value VIDEO),--video "$$(cd "$$GIVEN_IN" && realpath -- "$$VIDEO_NAME")")
+video = $(if $(value VIDEO),--video "$$(cd "$$GIVEN_IN" && realpath -m -- "$$VIDEO_NAME")")
+# What makes sense only where `make run` was before.
+started = if [ -x $(python) ]; then $(python) -m embedded $(1); else echo 'nothing runs here: `make run` starts it'; exit 1; fi
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: setup
 setup: ## Install what `make run` needs (root only where Debian packages are missing)
@@ -28,15 +30,19 @@ run: setup ## Start everything, transcode a video (VIDEO=path), print where to w
 
 .PHONY: admin
 admin: ## Say how to log in to the admin of what `make run` started
-	@if [ -x $(python) ]; then $(python) -m embedded admin; fi
+	@$(call started,admin)
 
 .PHONY: stop
 stop: ## End exactly what `make run` started
-	@if [ -x $(python) ]; then $(python) -m embedded stop; fi
+	@if [ -x $(python) ]; then $(python) -m embedded stop; else echo 'nothing was ever started here'; fi
 
 .PHONY: status
-status: setup ## Say what of it runs
-	@$(python) -m embedded status
+status: ## Say what of it runs
+	@$(call started,status)
+
+.PHONY: manage
+manage: ## Run a command of manage.py on what `make run` started (ARGS="work_status")
+	@$(call started,manage $(ARGS))
 
 .PHONY: test
 test: testsetup check ## Set up, check and run every test (ARGS="…" goes to pytest)
@@ -60,7 +66,7 @@ chaos: testsetup ## Put 500 small jobs through in 30 minutes while every part is
 	@$(python) -m tests.faults.chaos $(ARGS)
 
 .PHONY: model
-model: testsetup ## Hold jobs to their model in 1,000 random histories, about ten minutes (ARGS="--examples 100")
+model: testsetup ## Hold jobs to their model in 1,000 random histories, about a quarter of an hour (ARGS="--examples 100")
 	@$(python) -m pytest -q --show-capture=no --examples 1000 $(ARGS) tests/integration/jobs/test_model.py
 
 .PHONY: schema

@@ -19,18 +19,17 @@ from access.representations import (
 )
 from access.scopes import Scope
 from access.services import key_create, key_find, key_revoke, key_rotate, keys_of
-from api.pagination import CursorPages
+from api.pagination import ListQuery
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 
 
 class KeyListApi(APIView):
     scopes: ClassVar = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
 
-    @extend_schema(operation_id="key_list", parameters=PAGE_PARAMETERS, responses=page_of(KeyDocument))
+    @extend_schema(operation_id="key_list", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(KeyDocument))
     def get(self, request: Request) -> Response:
         """List the keys of your owner, newest first."""
-        pages = CursorPages()
-        page = pages.paginate_queryset(keys_of(owner_of(request)), request, view=self)
+        pages, page = ListQuery.page(keys_of(owner_of(request)), request)
         return pages.get_paginated_response(KeyDocument(page, many=True).data)
 
     @extend_schema(

@@ -76,3 +76,9 @@ def key_find(*, owner: Owner, key_id: UUID) -> ApiKey:
     if key is None:
         raise not_found("key")
     return key
+
+
+def key_with_prefix(prefix: str) -> ApiKey | None:
+    """Find a key that was not revoked, whoever's, by the part of it that is no secret, with or without its `vm_`."""
+    wanted = prefix.removeprefix("vm_")
+    return ApiKey.objects.filter(prefix=wanted, revoked_at=None).select_related("owner").first()

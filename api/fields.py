@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -29,11 +29,14 @@ class OneOf(serializers.ChoiceField):
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know: a typing error must not silently become a default."""
 
+    ALSO_KNOWN: ClassVar[tuple[str, ...]] = ()
+    """What is read elsewhere and named in the error, too."""
+
     def to_internal_value(self, data: object) -> object:
         strange = (name for name in data if name not in self.fields) if isinstance(data, Mapping) else ()
         unknown = list(islice(strange, _MOST_NAMED))  # an answer must not be longer than what was asked
         if unknown:
-            known = ", ".join(self.fields)
+            known = ", ".join((*self.fields, *self.ALSO_KNOWN))
             raise serializers.ValidationError(
                 {str(name)[:_LONGEST_NAME]: [f"unknown field; known are: {known}"] for name in unknown}
             )
@@ -50,6 +53,12 @@ def whole(data: object) -> int | None:
 class WholeNumber(serializers.IntegerField):
     """A JSON number without a fraction; text that looks like one is refused, as the schema says."""
 
+    default_error_messages: ClassVar = {
+        "invalid": "must be a whole number",
+        "min_value": "must be at least {min_value}",
+        "max_value": "must be at most {max_value}",
+    }
+
     def to_internal_value(self, data: float | str) -> int:
         number = whole(data)
         if number is None:
@@ -59,6 +68,8 @@ class WholeNumber(serializers.IntegerField):
 
 class YesOrNo(serializers.BooleanField):
     """A JSON boolean; text and numbers that look like one are refused, as the schema says."""
+
+    default_error_messages: ClassVar = {"invalid": "must be true or false"}
 
     def to_internal_value(self, data: object) -> bool:
         if not isinstance(data, bool):

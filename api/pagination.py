@@ -73,7 +73,8 @@ class ListQuery(StrictSerializer):
     created_before = serializers.DateTimeField(required=False, help_text="Made before this time.")
     order = OneOf(choices=[NEWEST_FIRST, OLDEST_FIRST], required=False, help_text="Newest first by default.")
 
-    PAGES = ("cursor", "limit", "offset", "format")
+    ALSO_KNOWN = ("limit", "cursor", "offset")
+    PAGES: ClassVar = (*ALSO_KNOWN, "format")
     LOOKUPS: ClassVar = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
 
     @classmethod

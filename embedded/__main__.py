@@ -1,14 +1,16 @@
-"""`python -m embedded run [--video PATH] [--port N]`, `admin`, `stop` and `status`."""
+"""`python -m embedded run [--video PATH] [--port N]`, `admin`, `manage COMMAND …`, `stop` and `status`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
+from django.core.management import execute_from_command_line
 
 from configuration import ConfigurationError
 from embedded.client import ApiError
@@ -29,9 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     terminal = Terminal()
     try:
-        with Home(HOME).locked():
-            command: Callable[[argparse.Namespace, Terminal], None] = options.command
-            command(options, terminal)
+        command: Callable[[argparse.Namespace, Terminal], None] = options.command
+        command(options, terminal)
     except (DaemonError, PortTaken, ConfigurationError, ApiError, JobFailed, FileNotFoundError) as error:
         return _fail(terminal, str(error))
     except httpx.HTTPError as error:
@@ -48,12 +49,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
     video: Path = options.video.resolve()
     if not video.is_file():
         raise FileNotFoundError(f"there is no file {video}" + ("; run `make setup`" if video == CLIP else ""))
-    home = Home(HOME)
-    if options.port:
-        home.remember_port("api", options.port)
-    stack = Stack(home)
-    stack.start(terminal.line)
-    with closing(stack.client()) as client:
+    with _stack() as stack:
+        if options.port:
+            stack.api.move_to(options.port)
+        stack.start(terminal.line)
+        client = stack.client()
+    with closing(client):
         result = mill(video, client=client, terminal=terminal, check=lambda: _require_running(stack))
     error = result.pop("error")
     write_json(HOME / "last-run.json", {"api_url": stack.api.url, "api_key": client.api_key, **result})
@@ -64,34 +65,55 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
         f"done: {names}; playable after {result['seconds_to_playable']} s, all of it after {result['seconds_total']} s"
     )
     terminal.line(f"  watch  {result['hls_url']}\n  API    {stack.api.url}/api/v1/videos/{result['video_id']}")
-    terminal.line(f"  key    in {(HOME / 'last-run.json').relative_to(REPOSITORY)}, as api_key")
+    terminal.line(f"  key    in {HOME / 'last-run.json'}, as api_key")
     terminal.line(f"  admin  {stack.api.url}/admin/ (`make admin` makes a login)")
     terminal.line("everything runs on; `make stop` ends it")
 
 
 def admin(_options: argparse.Namespace, terminal: Terminal) -> None:
     """Say how to log in to the admin of what runs; the login is made when first asked for."""
-    stack = Stack(Home(HOME))
-    if not stack.api.running():
-        raise FileNotFoundError("nothing runs here: `make run` starts it")
-    name, password = stack.admin_login()
-    terminal.line(f"{stack.api.url}/admin/  name {name}  password {password}")
+    with _stack() as stack:
+        _require_started(stack)
+        name, password = stack.admin_login()
+        terminal.line(f"{stack.api.url}/admin/  name {name}  password {password}")
+
+
+def manage(options: argparse.Namespace, _terminal: Terminal) -> None:
+    """Run a command of `manage.py`, with the settings of what runs."""
+    with _stack() as stack:
+        _require_started(stack)
+        os.environ.update(stack.worker.environ())
+    os.environ["DJANGO_SETTINGS_MODULE"] = "transcoder_site.settings"
+    execute_from_command_line(["manage.py", *options.arguments])
 
 
 def stop(_options: argparse.Namespace, terminal: Terminal) -> None:
     """End exactly what was started."""
-    Stack(Home(HOME)).close(terminal.line)
+    with _stack() as stack:
+        stack.close(terminal.line)
     terminal.line("nothing of it runs any more; what it made stays in .vodmill/")
 
 
 def status(_options: argparse.Namespace, terminal: Terminal) -> None:
     """Say what runs."""
-    stack = Stack(Home(HOME))
-    for service in (*stack.servers, *stack.product):
-        identity = service.identity
-        terminal.line(
-            f"{service.name:12}" + (f"runs, process {identity.pid}" if identity and service.running() else "-")
-        )
+    with _stack() as stack:
+        for service in (*stack.servers, *stack.product):
+            identity = service.identity
+            terminal.line(
+                f"{service.name:12}" + (f"runs, process {identity.pid}" if identity and service.running() else "-")
+            )
+
+
+@contextmanager
+def _stack() -> Iterator[Stack]:
+    """What is started here, while nobody else starts or stops it. Raises BlockingIOError."""
+    with Home(HOME).locked():
+        yield Stack(Home(HOME))
+
+
+def _require_started(stack: Stack) -> None:
+    if not stack.api.running():
+        raise FileNotFoundError("nothing runs here: `make run` starts it")
 
 
 def _require_running(stack: Stack) -> None:
@@ -105,11 +127,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     run_parser = commands.add_parser("run", help=run.__doc__)
     run_parser.add_argument("--video", type=Path, default=CLIP, help="the video; the clip taken at set-up by default")
-    run_parser.add_argument("--port", type=int, help="the API's port from now on")
+    run_parser.add_argument("--port", type=_port, help="the API's port from now on")
     run_parser.set_defaults(command=run)
+    manage_parser = commands.add_parser("manage", help=manage.__doc__)
+    manage_parser.add_argument("arguments", nargs=argparse.REMAINDER, help="as after `manage.py`")
+    manage_parser.set_defaults(command=manage)
     for command in (admin, stop, status):
         commands.add_parser(command.__name__, help=command.__doc__).set_defaults(command=command)
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 1 to 65535")
+    return int(text)
 
 
 def _fail(terminal: Terminal, text: str) -> int:

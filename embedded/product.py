@@ -13,8 +13,8 @@ from pathlib import Path
 
 from configuration.declaration import PREFIX
 from embedded.home import REPOSITORY, Home
-from embedded.ports import LOOPBACK
-from embedded.service import Service
+from embedded.ports import LOOPBACK, port_is_free, port_owner
+from embedded.service import PortTaken, Service
 
 API_PORT = 8000  # tried first
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
@@ -45,6 +45,12 @@ class Api(Product):
     def url(self) -> str:
         """Where clients and players reach it."""
         return f"http://{LOOPBACK}:{self._port}"
+
+    def move_to(self, port: int) -> None:
+        """Listen on this port from the next start on. Raises PortTaken, and then stays where it is."""
+        if port != self._port and not port_is_free(port):
+            raise PortTaken(f"port {port} is taken by {port_owner(port)}; ask for another")
+        self.home.remember_port(self.name, port)
 
     def argv(self) -> list[str]:
         serve = ["-m", "uvicorn", "transcoder_site.asgi:application", "--host", LOOPBACK, "--port", str(self._port)]

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from access.authentication import owner_of
 from access.idempotency import idempotent
 from access.scopes import Scope
-from api.pagination import CursorPages
+from api.pagination import ListQuery
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from events.deliveries import delivery_repeat
@@ -58,12 +58,13 @@ def _not_served() -> Problem:
 class WebhookListApi(APIView):
     scopes: ClassVar = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
 
-    @extend_schema(operation_id="webhook_list", parameters=PAGE_PARAMETERS, responses=page_of(WebhookDocument))
+    @extend_schema(
+        operation_id="webhook_list", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(WebhookDocument)
+    )
     def get(self, request: Request) -> Response:
         """List webhook endpoints, newest first."""
-        pages = CursorPages()
-        page = pages.paginate_queryset(_endpoints(request), request, view=self)
-        return pages.get_paginated_response(WebhookDocument(page or [], many=True).data)
+        pages, page = ListQuery.page(_endpoints(request), request)
+        return pages.get_paginated_response(WebhookDocument(page, many=True).data)
 
     @extend_schema(
         operation_id="webhook_create",
@@ -124,13 +125,13 @@ class WebhookRotateApi(APIView):
 class DeliveryListApi(APIView):
     scopes: ClassVar = {"GET": Scope.ADMIN}
 
-    @extend_schema(operation_id="delivery_list", parameters=PAGE_PARAMETERS, responses=page_of(DeliveryDocument))
+    @extend_schema(
+        operation_id="delivery_list", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(DeliveryDocument)
+    )
     def get(self, request: Request, webhook_id: UUID) -> Response:
         """List what was sent to an endpoint, newest first, with every attempt."""
-        pages = CursorPages()
-        deliveries = _deliveries(_endpoint(request, webhook_id))
-        page = pages.paginate_queryset(deliveries, request, view=self)
-        return pages.get_paginated_response(DeliveryDocument(page or [], many=True).data)
+        pages, page = ListQuery.page(_deliveries(_endpoint(request, webhook_id)), request)
+        return pages.get_paginated_response(DeliveryDocument(page, many=True).data)
 
 
 class DeliveryRepeatApi(APIView):

@@ -1,10 +1,10 @@
 """What clients may send about webhooks, field by field."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
+from api.fields import OneOf, StrictSerializer
 from events.models import EndpointState
 from events.types import EVENT_TYPES
 from events.wiring import plain_http_allowed
@@ -37,12 +37,12 @@ def _schemes() -> tuple[str, ...]:
     return ("https", "http") if plain_http_allowed() else ("https",)
 
 
-class WebhookRequest(serializers.Serializer[Any]):
+class WebhookRequest(StrictSerializer):
     """Where to deliver which events."""
 
     url = WebhookUrlField(max_length=MOST_URL)
     types = serializers.ListField(
-        child=serializers.ChoiceField(list(EVENT_TYPES)),
+        child=OneOf(choices=list(EVENT_TYPES)),
         required=False,
         max_length=len(EVENT_TYPES),
         help_text="Empty: everything but job.progress.",
@@ -53,6 +53,8 @@ class WebhookRequest(serializers.Serializer[Any]):
 class WebhookChange(WebhookRequest):
     """What of an endpoint is to be different."""
 
-    state = serializers.ChoiceField(
-        [state.value for state in EndpointState], required=False, help_text="Enabled again, it gets what it has missed."
+    state = OneOf(
+        choices=[state.value for state in EndpointState],
+        required=False,
+        help_text="Enabled again, it gets what it has missed.",
     )

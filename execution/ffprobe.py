@@ -42,7 +42,7 @@ class Ffprobe:
             for line in said.splitlines():
                 on_complaint(line)
             if _ended(process):
-                raise InputRejected(f"the file cannot be read: {last_words(said)}")
+                raise InputRejected(f"the file cannot be read: {last_words(said).removeprefix('the file: ')}")
         return out.decode("utf-8", "replace")
 
     def packets(self, path: Path, *, demuxer: str, stream: int, stop: StopSignal, parsed: bool = True) -> Iterator[str]:

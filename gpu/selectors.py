@@ -117,6 +117,16 @@ def candidates(devices: Iterable[NodeDevice], *, node: str, used: Mapping[str, i
     return [_candidate(each, live, used) for each in live if each.node == node]
 
 
+def nodes_with_room(*, silence_seconds: float, used: Mapping[str, int]) -> frozenset[str]:
+    """Nodes that have a device which works and has a free slot; what steps need is not looked at."""
+    live = devices_live(silence_seconds=silence_seconds)
+    return frozenset(
+        node
+        for node in {each.node for each in live}
+        if any(each.encoders and each.free_slots for each in candidates(live, node=node, used=used))
+    )
+
+
 def _candidate(device: NodeDevice, live: Iterable[NodeDevice], used: Mapping[str, int]) -> Candidate:
     uuid = device.device.uuid
     free = device.slots - used.get(uuid, 0)

@@ -146,6 +146,11 @@ class Step(models.Model):
                 name="jobs_step_slots",
                 condition=Q(sessions__gt=0, lease_expires_at__isnull=False),
             ),
+            models.Index(
+                fields=["encoder", "sessions", "error_code", "job"],
+                name="jobs_step_needs",
+                condition=Q(sessions__gt=0) & _in_state(StepState.READY, StepState.DELAYED),
+            ),
             models.Index(fields=["not_before"], name="jobs_step_delayed", condition=_in_state(StepState.DELAYED)),
         ]
         constraints = [

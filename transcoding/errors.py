@@ -10,6 +10,7 @@ TranscodeError
 │   └── EncoderRefused   the GPU is there, but its encoder does not do this
 ├── ProcessStalled       nothing moved for too long; retried
 └── VerificationFailed   what came out is not what was planned; retried, since a broken worker can do that
+    └── RateExceeded     the encoder spent more bits than the playlist promises; it would do so again
 """
 
 
@@ -77,3 +78,10 @@ class VerificationFailed(TranscodeError):
 
     code = "verification_failed"
     retryable = True
+
+
+class RateExceeded(VerificationFailed):
+    """A segment has more bits per second than its playlist promises, which no later playlist may take back."""
+
+    code = "rate_exceeded"
+    retryable = False

@@ -11,11 +11,13 @@ from fractions import Fraction
 
 from transcoding.boxes import Fragment, FragmentReader, InitSegment, MalformedBoxes, join_fragments, read_init
 from transcoding.encoders import AAC
-from transcoding.errors import VerificationFailed
+from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.grid import FrameGrid
 from transcoding.plan import EncodePlan, VideoRendition
 
 AUDIO_TIMESCALE = 48_000
+_RATE_TOLERANCE = Fraction(11, 10)
+"""How far over its promised rate a segment may be: x264's buffer model does not count every bit that it writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +98,20 @@ class VideoSegmenter:
     def _segment(self) -> Segment:
         fragments, self._fragments = self._fragments, []
         number, self._next = self._next, self._next + 1
-        return Segment(
+        segment = Segment(
             number=number,
             duration=sum(fragment.duration for fragment in fragments),
             frames=sum(len(fragment.samples) for fragment in fragments),
             data=b"".join(fragment.data for fragment in fragments),
         )
+        self._check_rate(segment)
+        return segment
+
+    def _check_rate(self, segment: Segment) -> None:
+        """Before anybody gets it; a last segment that is shorter than the others counts for no peak."""
+        if segment.frames >= min(self._grid.segment_frames, self._grid.total_frames):
+            rate = len(segment.data) * 8 * self._grid.timescale // segment.duration
+            check_rate(self._rendition, rate, segment=segment.number)
 
 
 class AudioSegmenter:
@@ -183,6 +193,15 @@ def _without_constraints(codecs: str) -> str:
     if kind == "avc1":
         return f"{kind}.{rest[:2]}..{rest[4:]}"
     return ".".join(codecs.split(".")[:4]) if kind == "hvc1" else codecs
+
+
+def check_rate(rendition: VideoRendition, rate: int, *, segment: int | None = None) -> None:
+    """Hold a segment's bits per second, or those of the largest one, against the promise. Raises RateExceeded."""
+    if rate > rendition.peak_bandwidth * _RATE_TOLERANCE:
+        which = "a segment" if segment is None else f"segment {segment}"
+        raise RateExceeded(
+            f"{rendition.name}: {which} has {rate} b/s, the playlist promises {rendition.peak_bandwidth}"
+        )
 
 
 def check_audio_init(init: InitSegment) -> None:

@@ -22,6 +22,12 @@ DEMUXERS = {
 }
 """ffmpeg's demuxer for each container family that is accepted; it is always forced."""
 
+NOT_A_VIDEO = (
+    "the file is not a video in a container that is accepted: MP4, QuickTime, Matroska, WebM, MPEG-TS, MPEG-PS, AVI,"
+    " FLV, Ogg, ASF, MXF"
+)
+"""What to tell whoever sent something else."""
+
 
 def sniff(head: bytes) -> str | None:
     """Name the container family (a key of `DEMUXERS`) that these first bytes belong to, or None: not a video."""

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from hashlib import sha256
 
 from transcoding.boxes import Track
 from transcoding.errors import VerificationFailed
 from transcoding.plan import AUDIO, EncodePlan
-from transcoding.segments import AUDIO_TIMESCALE
+from transcoding.segments import AUDIO_TIMESCALE, check_rate
 
 _AUDIO_SLACK_SAMPLES = 2048
 """Sound may be a frame of padding longer than priming and picture together."""
-_PEAK_TOLERANCE = Fraction(11, 10)
-"""How far over its promised rate a segment may be: x264's buffer model does not count every bit that it writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +70,10 @@ def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> 
     grid = plan.grid
     full = grid.segment_frames * grid.frame_ticks
     totals = join_runs(name, runs, timescale=grid.timescale, full_segment_ticks=full)
-    promised = next(rendition.peak_bandwidth for rendition in plan.renditions if rendition.name == name)
     _hold(name, "segments", totals.segments, grid.total_segments)
     _hold(name, "frames", totals.frames, grid.total_frames)
     _hold(name, "ticks", totals.ticks, grid.total_frames * grid.frame_ticks)
-    if totals.peak_bandwidth > promised * _PEAK_TOLERANCE:
-        raise VerificationFailed(f"{name}: a segment has {totals.peak_bandwidth} b/s, the playlist promises {promised}")
+    check_rate(next(rendition for rendition in plan.renditions if rendition.name == name), totals.peak_bandwidth)
     return totals
 
 

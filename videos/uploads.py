@@ -53,7 +53,7 @@ from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore, Stored
 from storage.stream import IncomingObject, Lanes
-from transcoding.sniff import HEAD_BYTES, sniff
+from transcoding.sniff import HEAD_BYTES, NOT_A_VIDEO, sniff
 from videos.forms import FIELD, VideoForm
 from videos.models import Video
 from videos.representations import video_document
@@ -370,7 +370,7 @@ def _stalled() -> Problem:
 def _container(head: bytes) -> str:
     family = sniff(head)
     if family is None:
-        raise wrong_field(FIELD, "the file is not a video in a container that is accepted", code="not_a_video")
+        raise wrong_field(FIELD, NOT_A_VIDEO, code="not_a_video")
     return family
 
 

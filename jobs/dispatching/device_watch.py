@@ -5,7 +5,7 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
@@ -15,13 +15,28 @@ from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, may_fall_back
-from jobs.planning.plans import GPU_QUEUE, job_plan
+from jobs.planning.plans import job_plan
 from jobs.planning.routing import FallbackReason, GpuUnavailable, sessions_for
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JOB_ENDS, StepState
 from transcoding.errors import DeviceBusy, TranscodeError
 
+# From one kind of need to the next on the index of steps that wait for devices, however many have it.
+_LANES = """
+WITH RECURSIVE lanes AS (
+    (SELECT encoder, sessions, error_code FROM jobs_step WHERE state IN ('delayed', 'ready') AND sessions > 0
+     ORDER BY encoder, sessions, error_code LIMIT 1)
+  UNION ALL
+    SELECT further.* FROM lanes CROSS JOIN LATERAL (
+        SELECT step.encoder, step.sessions, step.error_code FROM jobs_step step
+        WHERE step.state IN ('delayed', 'ready') AND step.sessions > 0
+          AND (step.encoder, step.sessions, step.error_code) > (lanes.encoder, lanes.sessions, lanes.error_code)
+        ORDER BY step.encoder, step.sessions, step.error_code LIMIT 1
+    ) further
+)
+SELECT encoder, sessions, error_code FROM lanes
+"""
 _BATCH = 100
 _BUSY = Q(error_code=DeviceBusy.code)
 _RUNS_WELL = Q(state=StepState.RUNNING) & (~_BUSY | Q(barren_attempts=0))
@@ -33,21 +48,27 @@ def devices_watch(*, policy: JobPolicy) -> None:
     Devices that are there but always busy with the work of others count as none.
     """
     stuck = _stuck_steps(policy)
-    jobs = Job.objects.exclude(state__in=JOB_ENDS)
-    for job_id, video_id in jobs.filter(waiting_since=None, id__in=stuck.values("job")).values_list("id", "video")[
-        :_BATCH
-    ]:
-        _locked(job_id, video_id, stuck, policy)
-    for job_id, video_id in jobs.filter(waiting_since__isnull=False).values_list("id", "video")[:_BATCH]:
-        _locked(job_id, video_id, stuck, policy)
+    jobs = Job.objects.filter(finished_at=None)
+    unnoticed = jobs.filter(waiting_since=None, id__in=stuck.values("job"))
+    waiting = jobs.filter(waiting_since__isnull=False).order_by("?")  # nobody is behind a batch that waits on
+    for which in (unnoticed, waiting):
+        for job_id, video_id in which.values_list("id", "video")[:_BATCH]:
+            _locked(job_id, video_id, stuck, policy)
 
 
 def _stuck_steps(policy: JobPolicy) -> QuerySet[Step]:
     """Steps that wait for what no device offers, or found none that was not busy."""
-    waiting = Step.objects.filter(queue=GPU_QUEUE, state__in=(StepState.READY, StepState.DELAYED)).exclude(encoder="")
-    needs = waiting.order_by().values_list("encoder", "sessions").distinct()
-    missing = (Q(encoder=need, sessions=count) for need, count in needs if not _offered(need, count, policy))
-    return waiting.filter(reduce(or_, missing, _BUSY))
+    with connection.cursor() as cursor:
+        cursor.execute(_LANES)
+        lanes = cursor.fetchall()
+    offered = {(need, count): _offered(need, count, policy) for need, count, _ in lanes}
+    stuck = [
+        Q(encoder=need, sessions=count, error_code=code)
+        for need, count, code in lanes
+        if code == DeviceBusy.code or not offered[need, count]
+    ]
+    waiting = Step.objects.filter(state__in=(StepState.READY, StepState.DELAYED), sessions__gt=0)
+    return waiting.filter(reduce(or_, stuck)) if stuck else Step.objects.none()
 
 
 def _offered(need: str, sessions: int, policy: JobPolicy) -> bool:

@@ -46,7 +46,8 @@ class VideoTranscodeApi(APIView):
     def post(self, request: Request, video_id: UUID) -> Response:
         """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made.
 
-        A dry run answers with the plan instead, and needs a video that has been inspected.
+        A dry run answers with the plan instead. It needs a video that has been inspected and, where a GPU is required,
+        one that can encode it now: 409 otherwise. A job that is not a dry run waits for both.
         """
         asked = TranscodeRequest(data=request.data)
         asked.is_valid(raise_exception=True)

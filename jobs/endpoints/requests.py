@@ -20,7 +20,6 @@ SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
-HIGHEST_DEVICE = 255
 _MOST_NAMED = 10
 PROCESSING = frozenset(
     {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
@@ -128,8 +127,6 @@ class TranscodeRequest(StrictSerializer):
         help_text="prefer: a GPU if one can, else the CPU; require: no CPU; never: no GPU. Default: a setting.",
     )
     gpu_device = WholeNumber(
-        min_value=ANY_DEVICE,
-        max_value=HIGHEST_DEVICE,
         required=False,
         help_text="The only GPU that may encode it, by its index in the GPU status. -1, the default: any.",
     )

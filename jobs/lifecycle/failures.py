@@ -20,7 +20,7 @@ from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, may_fall_back
 from jobs.planning.routing import blames_device, sessions_for
 from jobs.rules.policy import JobPolicy
-from jobs.rules.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of
+from jobs.rules.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of, source_at_fault
 from jobs.rules.transitions import StepKind, StepState
 from transcoding.errors import TranscodeError
 from videos.models import Video
@@ -127,7 +127,7 @@ def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> N
 
 def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
     """Whether the CPU may do what this step cannot: what the source is to blame for would fail there, too."""
-    return bool(step.encoder and failure.retryable and above.job and may_fall_back(above.job, policy))
+    return bool(step.encoder and not source_at_fault(failure) and above.job and may_fall_back(above.job, policy))
 
 
 def _device_left(step: Step, policy: JobPolicy) -> bool:

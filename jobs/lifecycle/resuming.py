@@ -10,7 +10,7 @@ from jobs.changes.endings import purge_request, purge_withdraw
 from jobs.models import Job, Step
 from jobs.rules.transitions import STAGES, StepKind, StepState, step_sources
 from storage.keys import generation_prefix
-from transcoding.errors import VerificationFailed
+from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.plan import EncodePlan
 from videos.models import Generation
 from videos.services import generation_resume
@@ -59,7 +59,7 @@ def _plan_is_read(generation: Generation) -> bool:
 def _proved_wrong(generation: Generation) -> bool:
     """Whether `finish` gave up on what was published: the same segments would fail again."""
     failed = Step.objects.filter(generation=generation, kind=StepKind.FINISH, state=StepState.FAILED)
-    return failed.filter(error_code=VerificationFailed.code).exists()
+    return failed.filter(error_code__in=(VerificationFailed.code, RateExceeded.code)).exists()
 
 
 def _steps_reopen(generation: Generation) -> int:

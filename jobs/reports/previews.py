@@ -10,7 +10,7 @@ from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
 from jobs.planning.plans import job_request, plan_for, queue_of
-from jobs.planning.routing import FALLBACK_TEXTS, gpu_wish, refuse_impossible, route_for
+from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, gpu_wish, refuse_impossible, route_for
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
@@ -26,7 +26,8 @@ from videos.states import VideoState
 def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy: JobPolicy) -> Mapping[str, object]:
     """The plan that a job would have. Nothing is written.
 
-    Raises Problem: 404 not the owner's, 409 not inspected yet, 422 rejected; InputRejected when beyond the limits.
+    Raises Problem: 404 not the owner's, 409 not inspected yet or without the GPU that it requires, 422 rejected;
+    InputRejected when beyond the limits.
     """
     video = video_find(owner=owner, video_id=video_id)
     if video is None:
@@ -34,7 +35,7 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
     facts = _facts(video)
     wanted = job_request(request)
     refuse_impossible(request, wanted, policy.gpu)
-    route = route_for(wanted, gpu_wish(request, wanted, policy.gpu), policy)
+    route = _route(request, wanted, policy)
     plan = plan_for(facts=facts, request=wanted, policy=policy, route=route)
     document = _document(plan, wanted, policy, fallback_reason=route.fallback_reason)
     return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], **document}
@@ -52,6 +53,14 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mappi
     document = _document(plan, job_request(job.request), policy, fallback_reason=reason)
     number, devices = job.generation.number, devices_used(job.generation)
     return {"video_id": job.video_id, "job_id": job.id, "generation": number, "devices": devices, **document}
+
+
+def _route(request: Mapping[str, Any], wanted: JobRequest, policy: JobPolicy) -> Route:
+    try:
+        return route_for(wanted, gpu_wish(request, wanted, policy.gpu), policy)
+    except GpuUnavailable as error:
+        detail = f"No GPU that can encode {wanted.video_codec} is there now; a job would wait for one."
+        raise Problem(status=409, code=error.code, detail=detail, retryable=True) from error
 
 
 def _facts(video: Video) -> SourceFacts:

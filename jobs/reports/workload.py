@@ -19,7 +19,10 @@ class NodeLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStep:
-    """A step under a lease; seconds since it was claimed and until the lease ends."""
+    """A step under a lease; seconds since it was claimed and until the lease ends.
+
+    `device` is the GPU on which it has so many `sessions`, by its uuid; empty and 0: it needs none.
+    """
 
     node: str
     pid: int
@@ -33,6 +36,8 @@ class RunningStep:
     lease_seconds: float
     units_done: int
     units_total: int
+    device: str
+    sessions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,8 @@ GROUP BY node.name ORDER BY node.name
 _RUNNING = """
 SELECT step.node, step.worker_pid, coalesce(step.job_id::text, ''), step.video_id::text, step.kind, step.ordinal,
        step.attempt, job.priority, extract(epoch FROM clock_timestamp() - step.claimed_at)::float8,
-       extract(epoch FROM step.lease_expires_at - clock_timestamp())::float8, step.units_done, step.units_total
+       extract(epoch FROM step.lease_expires_at - clock_timestamp())::float8, step.units_done, step.units_total,
+       step.device, step.sessions
 FROM jobs_step step LEFT JOIN jobs_job job ON job.id = step.job_id
 WHERE step.state = 'running' ORDER BY step.node, step.claimed_at
 """

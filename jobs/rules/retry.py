@@ -32,6 +32,11 @@ class Failure:
 WORKER_LOST = Failure(code="worker_lost", detail="The worker stopped renewing its lease.", retryable=True, lost=True)
 
 
+def source_at_fault(failure: Failure) -> bool:
+    """Whether the source is bad or gone, so that nothing else could do it either."""
+    return failure.input_at_fault or failure.code in INCURABLE
+
+
 def keeps_output(failure: Failure) -> bool:
     """Whether what a failed job published is kept, so that a retry goes on with it.
 

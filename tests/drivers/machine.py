@@ -40,7 +40,9 @@ class GpuMachine:
 
     `nvml` says how its devices are; they are named GPU-0 and so on. Settings: system_sessions and device_sessions (most
     at once, 0: any number); codecs; lost (devices that are gone); die_after frames of a session, on die_devices, and
-    die_how (device_not_exist, generic, abort, hang); microseconds that a frame takes at least.
+    die_how (device_not_exist, generic, abort, hang); microseconds that a frame takes at least, and slow_microseconds
+    those after the first slow_after frames of a session; unbounded, 1 for drivers that do not keep to the most bits per
+    second that they are given.
     """
 
     def __init__(self, folder: Path, *, devices: int = 1, **settings: object) -> None:

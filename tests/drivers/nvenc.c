@@ -194,7 +194,7 @@ static void note_parameters(Session *session, const NV_ENC_INITIALIZE_PARAMS *as
 }
 
 static void set_rate(x264_param_t *param, const NV_ENC_RC_PARAMS *rate) {
-    param->rc.i_vbv_max_bitrate = rate->maxBitRate / 1000;
+    param->rc.i_vbv_max_bitrate = number_setting("unbounded", 0) ? 0 : rate->maxBitRate / 1000;
     param->rc.i_vbv_buffer_size = rate->vbvBufferSize / 1000;
     if (rate->rateControlMode == NV_ENC_PARAMS_RC_CONSTQP) {
         param->rc.i_rc_method = X264_RC_CQP;
@@ -396,7 +396,8 @@ static NVENCSTATUS encode_picture(void *encoder, NV_ENC_PIC_PARAMS *asked) {
         while (!status && x264_encoder_delayed_frames(session->x264)) status = coded(session, NULL);
         return status;
     }
-    usleep(number_setting("microseconds", 0));
+    int slow_after = number_setting("slow_after", 0);
+    usleep(number_setting(slow_after && session->frames >= slow_after ? "slow_microseconds" : "microseconds", 0));
     x264_picture_init(&picture);
     if (!fill(asked->inputBuffer, &picture)) return refused(session, NV_ENC_ERR_UNSUPPORTED_PARAM, "pixel format");
     session->memory = ((Surface *)asked->inputBuffer)->ours ? "system" : "device";

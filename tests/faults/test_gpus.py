@@ -67,6 +67,13 @@ def glimpse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("glimpse") / "glimpse.mp4", card, *FAST, *SILENT)
 
 
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds that no encoder makes small by itself."""
+    card = Card(rate=Fraction(25), frames=50, width=480, height=480, video_filter="noise=alls=80:allf=t")
+    return make(tmp_path_factory.mktemp("noise") / "noise.mp4", card, *FAST, *SILENT)
+
+
 def picture_of(rig: Rig, job: str, folder: Path) -> Path:
     """What a player has of a job's only rendition, played to its end."""
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", job)
@@ -183,6 +190,40 @@ def test_27_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
     assert not gpus.status()["available"]
 
 
+def test_27_a_driver_that_spends_more_bits_than_playlists_promise_publishes_nothing_and_is_not_set_aside(
+    rig: Rig, gpus: Gpus, noise: Path
+) -> None:
+    gpus.drivers(unbounded=1)
+    kept, broken = (rig.submit(noise, resolution="360p", gpu=policy) for policy in ("prefer", "require"))
+    assert rig.finished(kept, broken) == [("completed", ""), ("failed", "rate_exceeded")]
+    metadata = metadata_of(rig, kept)
+    assert (metadata["gpu_enabled"], metadata["fallback_reason"]) == (False, "rate_exceeded")
+    assert [chunk[:4] for chunk in chunks_of(rig, kept)] == [("gpu", "failed", 1, 0), ("cpu", "done", 1, 0)]
+    assert gpus.status()["available"], "it does as well with the next video"
+
+
+def test_27_devices_without_nvenc_are_shown_with_the_reason_and_their_jobs_go_to_the_cpu(
+    rig: Rig, gpus: Gpus, glimpse: Path
+) -> None:
+    gpus.drivers(codecs="none")
+    gpus.try_again()
+    rig.until(lambda: all(map(without_nvenc, gpus.status()["devices"])), 120, lambda: str(gpus.status()))
+    status = gpus.status()
+    assert (status["available"], status["nvenc_supported"], status["device_count"]) == (False, False, 2)
+    job = rig.submit(glimpse, resolution="360p")
+    rig.completed(job)
+    metadata = metadata_of(rig, job)
+    assert (metadata["gpu_enabled"], metadata["gpu_fallback"]) == (False, True)
+    assert (metadata["fallback_reason"], metadata["cpu_codec"]) == ("gpu_unavailable", "libx264")
+
+
+def without_nvenc(device: dict[str, Any]) -> bool:
+    """Whether a device is shown as being there, with no slot and the reason for it."""
+    (h264,) = (each for each in device["encoders"] if each["name"] == "h264_nvenc")
+    reasoned = "No capable devices found" in h264["reason"] and not h264["available"]
+    return reasoned and device["slots"]["total"] == 0 and not device["error"]
+
+
 def test_27_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_the_reason(
     rig: Rig, gpus: Gpus, film: Path, glimpse: Path
 ) -> None:
@@ -238,8 +279,8 @@ def test_27_a_killed_worker_s_slots_are_shown_until_its_ffmpeg_is_gone_and_free_
 
 
 def in_mid_encode(rig: Rig, gpus: Gpus, film: Path, **request: object) -> RunningStep:
-    """A chunk of which a GPU has encoded the first segment and not the second."""
-    gpus.drivers(microseconds=30_000)
+    """A chunk of which a GPU has encoded the first segment and not the second, on which it has some 20 s to go."""
+    gpus.drivers(microseconds=5_000, slow_after=130, slow_microseconds=300_000)
     return rig.chunk_in_the_middle(rig.submit(film, **request))
 
 

@@ -17,6 +17,7 @@ from tests.ffmpeg.sources import H264, SILENT, Card, make
 from transcoding.boxes import read_init
 from transcoding.commands import chunk_command
 from transcoding.encoders import ENCODERS, HardwareDevice
+from transcoding.errors import RateExceeded
 from transcoding.plan import EncodePlan, JobRequest, plan_job
 from transcoding.segments import VideoSegmenter, check_video_init
 
@@ -66,6 +67,19 @@ def test_chunks_from_a_gpu_are_what_was_planned_and_join_without_a_gap(
     assert shown_numbers(encoded.path) == list(range(FRAMES))
     assert probe(encoded.path).start == 0
     check_asked(machine, plan)
+
+
+def test_a_driver_that_does_not_keep_to_the_most_is_found_out_at_its_first_segment(
+    machine: GpuMachine, tmp_path: Path
+) -> None:
+    """With a quality there is no buffer in the command: what holds the rate is up to the driver."""
+    noise = Card(rate=Fraction(25), frames=200, video_filter="noise=alls=60:allf=t")
+    source, facts = inspect(make(tmp_path / "source.mp4", noise, *H264, *SILENT), tmp_path)
+    plan = plan_job(facts, JobRequest(resolution="320x180"), POLICY, encoder=ENCODERS["h264_nvenc"])
+    encode(plan, source, tmp_path)
+    machine.set(unbounded=1)
+    with pytest.raises(RateExceeded, match=f"segment 0 has .* promises {plan.renditions[0].peak_bandwidth}"):
+        encode(plan, source, tmp_path)
 
 
 def check_asked(machine: GpuMachine, plan: EncodePlan) -> None:

@@ -25,7 +25,7 @@ from transcoding.media import (
     source_facts,
 )
 from transcoding.mp4_index import READABLE_CODECS, Mp4Index, covers
-from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
+from transcoding.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
 from videos.models import Video
 from workers.control import StepControl
 from workers.settling import settle
@@ -97,7 +97,7 @@ def _family(source: Path) -> str:
     with source.open("rb") as file:
         family = sniff(file.read(HEAD_BYTES))
     if family is None:
-        raise InputRejected("the file is not a video in a container that is accepted")
+        raise InputRejected(NOT_A_VIDEO)
     return family
 
 

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from access.scopes import SCOPES, Scope
 from access.services import DEFAULT_OWNER, key_create, owner_named
@@ -20,10 +20,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = options["days"]
+        if days is not None and days < 1:
+            raise CommandError("--days must be at least 1")
         _, made = key_create(
             owner=owner_named(options["owner"]),
             name=options["name"],
             scopes=options["scope"] or [Scope.ADMIN],
-            expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+            expires_at=datetime.now(UTC) + timedelta(days=days) if days is not None else None,
         )
         self.stdout.write(made.text)

@@ -1,9 +1,8 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models.functions import Now
 
-from access.models import ApiKey
+from access.services import key_revoke, key_with_prefix
 
 
 class Command(BaseCommand):
@@ -13,6 +12,8 @@ class Command(BaseCommand):
         parser.add_argument("prefix", help="as apikey_list shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not ApiKey.objects.filter(prefix=options["prefix"], revoked_at=None).update(revoked_at=Now()):
-            raise CommandError(f"no working key has the prefix {options['prefix']}")
-        self.stdout.write(f"{options['prefix']} is revoked")
+        key = key_with_prefix(options["prefix"])
+        if key is None:
+            raise CommandError(f"no working key has the prefix {options['prefix']}; apikey_list shows them")
+        key_revoke(owner=key.owner, key_id=key.id)
+        self.stdout.write(f"{key.prefix} is revoked")

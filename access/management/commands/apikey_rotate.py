@@ -2,8 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from access.models import ApiKey
-from access.services import DEFAULT_GRACE_SECONDS, key_rotate
+from access.services import DEFAULT_GRACE_SECONDS, key_rotate, key_with_prefix
 
 
 class Command(BaseCommand):
@@ -16,8 +15,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        key = ApiKey.objects.filter(prefix=options["prefix"], revoked_at=None).select_related("owner").first()
+        key = key_with_prefix(options["prefix"])
         if key is None:
-            raise CommandError(f"no working key has the prefix {options['prefix']}")
+            raise CommandError(f"no working key has the prefix {options['prefix']}; apikey_list shows them")
         _, made = key_rotate(owner=key.owner, key_id=key.id, grace_seconds=options["grace_seconds"])
         self.stdout.write(made.text)

@@ -36,7 +36,7 @@ def _tables(load: Workload) -> Iterator[str]:
     )
     yield ""
     yield from _table(
-        ("NODE", "PID", "JOB OR VIDEO", "STEP", "TRY", "PRIO", "AGE", "LEASE", "DONE"),
+        ("NODE", "PID", "JOB OR VIDEO", "STEP", "TRY", "PRIO", "AGE", "LEASE", "DONE", "DEVICE"),
         (
             (
                 step.node,
@@ -48,6 +48,7 @@ def _tables(load: Workload) -> Iterator[str]:
                 f"{step.age_seconds:.0f}s",
                 f"{step.lease_seconds:.0f}s",
                 f"{step.units_done}/{step.units_total}",
+                f"{step.device} ({step.sessions})" if step.device else "",
             )
             for step in load.running
         ),

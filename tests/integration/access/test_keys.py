@@ -189,13 +189,20 @@ def test_keys_are_made_and_ended_on_the_command_line() -> None:
     assert run("apikey_list", "--owner", "nobody") == ""
     following = run("apikey_rotate", prefix, "--grace-seconds", "0").strip()
     assert (status_of(key), status_of(following)) == (401, 200)
-    run("apikey_revoke", prefix)
+    run("apikey_revoke", f"vm_{prefix}")
     assert status_of(following) == 401
     assert "revoked" in run("apikey_list")
     assert following not in run("apikey_list")
     for command in ("apikey_revoke", "apikey_rotate"):
         with pytest.raises(CommandError, match=prefix):
             run(command, prefix)
+
+
+@pytest.mark.parametrize("days", ["0", "-1"])
+def test_a_key_is_not_made_for_no_time(days: str) -> None:
+    with pytest.raises(CommandError, match="--days must be at least 1"):
+        run("apikey_create", "ci", f"--days={days}")
+    assert not ApiKey.objects.exists()
 
 
 def test_a_key_made_without_more_words_does_everything_for_the_default_owner() -> None:

@@ -19,6 +19,7 @@ from videos.services import video_reject
 pytestmark = pytest.mark.django_db
 
 LISTS = ("/api/v1/videos", "/api/v1/jobs")
+PLAIN_LISTS = ("/api/v1/keys", "/api/v1/webhooks")
 
 
 def ids(client: Client, path: str) -> list[str]:
@@ -71,6 +72,21 @@ def test_a_time_narrows_a_list_down(client: Client, path: str) -> None:
 )  # fmt: skip
 def test_what_a_list_does_not_know_is_refused(client: Client, path: str, query: str, field: str) -> None:
     assert fields(client, f"{path}?{query}") == [field]
+
+
+@pytest.mark.parametrize("path", PLAIN_LISTS)
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("order=id", "order"), ("page=2", "page"), ("external_id=x", "external_id"), ("limit=0", "limit")],
+)
+def test_lists_of_what_has_no_name_refuse_it_too(client: Client, path: str, query: str, field: str) -> None:
+    assert fields(client, f"{path}?{query}") == [field]
+    assert client.get(f"{path}?order=created_at&created_after=2026-01-01T00:00:00Z").status_code == 200
+
+
+def test_what_a_list_does_know_is_said(client: Client) -> None:
+    error = client.get("/api/v1/webhooks?page=2").json()["detail"]
+    assert error == "page: unknown field; known are: created_after, created_before, order, limit, cursor, offset"
 
 
 def test_a_list_may_be_counted_through(client: Client) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -109,6 +110,12 @@ def test_a_revoked_key_works_no_more(client: Client) -> None:
     assert client.get("/api/v1/jobs").status_code == 200
     for key in keys_of(default_owner()):
         key_revoke(owner=default_owner(), key_id=key.id)
+    assert client.get("/api/v1/jobs").status_code == 401
+
+
+def test_nor_does_one_that_was_revoked_on_the_command_line(client: Client) -> None:
+    assert client.get("/api/v1/jobs").status_code == 200
+    call_command("apikey_revoke", keys_of(default_owner()).get().prefix)
     assert client.get("/api/v1/jobs").status_code == 401
 
 

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 
 from embedded.home import Home
+from embedded.product import Api
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import PortTaken
 from execution import daemons
@@ -137,6 +138,17 @@ def test_a_port_taken_by_a_stranger_is_explained(own_redis: Redis) -> None:
         own_redis.start()
     assert f"port {own_redis.port}, which redis used before, is taken by process {os.getpid()} (" in str(caught.value)
     assert f"delete the port in {own_redis.home.folder / 'state.json'}" in str(caught.value)
+
+
+def test_the_api_moves_to_no_port_that_somebody_has(home: Home) -> None:
+    api, before = Api(home, {}), home.port("api")
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"port {port} is taken by process {os.getpid()} "):
+            api.move_to(port)
+    assert Home(home.folder).port("api") == before
+    api.move_to(port)
+    assert Home(home.folder).port("api") == port
 
 
 def test_ports_and_secrets_are_remembered_for_their_owner_only(home: Home) -> None:

@@ -304,6 +304,7 @@ class TestApi:
             ({"url": "https:///x"}, "url"),
             ({"url": "https://a.example/ b"}, "url"),
             ({"url": "https://a.example/", "types": ["job.exploded"]}, "types"),
+            ({"url": "https://a.example/", "type": ["job.failed"]}, "type"),
             ({"url": "https://a.example/" + "a" * 2000}, "url"),
         ],
     )

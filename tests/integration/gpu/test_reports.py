@@ -16,6 +16,7 @@ from gpu.selectors import (
     devices_known,
     devices_live,
     encoder_sessions,
+    nodes_with_room,
 )
 from gpu.services import (
     Described,
@@ -219,3 +220,15 @@ def test_consumer_cards_of_a_machine_share_one_cap() -> None:
         for each in candidates(live(), node=node, used={"GPU-0": 2, "GPU-3": 5, "GPU-2": 1})
     }
     assert free == {"GPU-0": 1, "GPU-1": 1, "GPU-2": 15, "GPU-4": 8}
+
+
+def test_a_node_has_room_while_one_of_its_devices_works_and_has_a_slot() -> None:
+    report(described(0, slots=4), described(1, slots=4))
+    report(described(1, slots=4), node="n2")
+    report(described(2, slots=4, available=False), described(3, error="GPU is lost"), node="n3")
+    used = {"GPU-1": 4, "GPU-0": 3}
+    assert nodes_with_room(silence_seconds=SILENCE, used={}) == {"n1", "n2"}
+    assert nodes_with_room(silence_seconds=SILENCE, used=used) == {"n1"}
+    assert nodes_with_room(silence_seconds=SILENCE, used={**used, "GPU-0": 4}) == frozenset()
+    age(SILENCE + 1)
+    assert nodes_with_room(silence_seconds=SILENCE, used={}) == frozenset()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from amqp.exceptions import ChannelError
@@ -21,16 +22,20 @@ from django.db.models.functions import Now
 from configuration import LeaseConfig, RetryConfig
 from embedded.servers import Redis
 from execution.scratch import life_folder
+from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
+from gpu.models import DeviceReport
+from gpu.services import Described, device_report
 from jobs.dispatching.demand import tickets_wanted
 from jobs.dispatching.dispatcher import Dispatcher, StopSignal
 from jobs.dispatching.listener import Listener
 from jobs.dispatching.tickets import TicketSender, ticket_send
 from jobs.leasing.nodes import node_heartbeat, node_register, node_remove
+from jobs.leasing.slots import DeviceOffer
 from jobs.lifecycle.failures import leases_take_back
 from jobs.models import Node, Step
 from jobs.rules.transitions import StepState
 from observability.life import LifeSign
-from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claimed, expire, state_of
+from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none, claimed, expire, state_of
 
 _SIGN = LifeSign(life_folder(settings.TRANSCODER.execution), "dispatcher")
 SELDOM = LeaseConfig(dispatcher_tick_seconds=60)
@@ -74,8 +79,36 @@ def test_each_queue_is_counted_by_itself() -> None:
     _node("n2", slots=1, queues=("gpu",))
     _ready(2, "cpu")
     assert _wanted() == {"cpu": 1}
+    _device("n2")
     _ready(2, "gpu")
     assert _wanted() == {"cpu": 1, "gpu": 1}
+
+
+@pytest.mark.django_db
+def test_who_has_a_device_with_room_gets_a_ticket_although_those_without_take_some() -> None:
+    for name, slots in (("full", 4), ("free", 2), ("none", 3)):
+        _node(name, slots=slots, queues=("gpu",))
+    _device("full", index=0)
+    _device("free", index=1)
+    gpu_steps: dict[str, Any] = {"queue": "gpu", "encoder": "h264_nvenc", "sessions": 8, "units_total": 0}
+    job = a_bare_job(a_video())
+    a_step(job, ordinal=0, **gpu_steps)
+    offer = DeviceOffer(uuid="GPU-0", slots=8, encoders=frozenset({"h264_nvenc"}))
+    assert claim_or_none(queue="gpu", node="full", offer=offer)
+    assert _wanted() == {}, "nothing is ready"
+    a_step(job, ordinal=1, **gpu_steps)
+    assert _wanted() == {"gpu": 1 + 3 + 3}, "one for the step, and one for each who would take it in vain"
+    DeviceReport.objects.filter(node="free").update(error="GPU is lost")
+    assert _wanted() == {}, "nobody could do anything"
+
+
+def _device(node: str, *, index: int = 0) -> None:
+    """A device that works and has eight sessions."""
+    said = Verdict(encoder="h264_nvenc", available=True, reason="", driver="570.1", ffmpeg_version="9")
+    device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
+    verdicts = {said.encoder: said}
+    described = Described(seen=Seen(device=device), limits=SlotLimits(device=8), verdicts=verdicts)
+    device_report(node=node, machine="m", described=[described])
 
 
 @pytest.mark.django_db

@@ -26,15 +26,15 @@ from jobs.lifecycle.failures import leases_take_back, step_fail
 from jobs.lifecycle.outcomes import job_complete
 from jobs.lifecycle.services import job_cancel, job_force_cpu, job_retry
 from jobs.models import Job, Step
-from jobs.planning.routing import needs_met
+from jobs.planning.routing import blames_device, needs_met
 from jobs.reports.previews import job_plan_document, job_preview
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure, failure_of
 from jobs.rules.transitions import JobPhase, StepKind, StepState
 from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire
-from transcoding.errors import DeviceLost, EncoderRefused, InputRejected, VerificationFailed
+from transcoding.errors import DeviceLost, EncoderRefused, InputRejected, RateExceeded, VerificationFailed
 from videos.models import Generation, Rendition, Video
-from videos.states import GenerationState
+from videos.states import GenerationState, VideoState
 
 pytestmark = pytest.mark.django_db
 
@@ -323,6 +323,24 @@ def test_what_fails_again_and_again_on_a_gpu_is_done_on_the_cpu(failure: Failure
     step_fail(claim=gpu_claim(), failure=failure, policy=POLICY)
     assert {step.queue for step in chunks(job)} == {"cpu"}
     assert job.metadata["fallback_reason"] == "verification_failed"
+
+
+@pytest.mark.parametrize("gpu", ["prefer", "require"])
+def test_a_device_that_breaks_the_promised_rate_is_not_asked_again_and_not_set_aside(gpu: str) -> None:
+    job = a_gpu_job(gpu=gpu)
+    claim = gpu_claim()
+    failure = failure_of(RateExceeded("720p: segment 3 has 9000000 b/s, the playlist promises 5150000"))
+    assert not blames_device(failure)
+    assert step_fail(claim=claim, failure=failure, policy=POLICY) is StepState.FAILED
+    job.refresh_from_db()
+    if gpu == "prefer":
+        assert {step.queue for step in chunks(job)} == {"cpu"}
+        carry_out_all(job)
+        assert (job.state, job.metadata["fallback_reason"]) == ("completed", "rate_exceeded")
+    else:
+        assert (job.state, job.error_code, job.error_retryable) == ("failed", "rate_exceeded", False)
+        assert job.error_detail == failure.detail
+    assert Video.objects.get(id=job.video_id).state == VideoState.READY, "the source is not to blame"
 
 
 def test_a_step_that_keeps_killing_gpu_workers_is_done_on_the_cpu() -> None:

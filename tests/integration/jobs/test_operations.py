@@ -12,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.dispatching.demand import tickets_wanted
 from jobs.leasing.nodes import node_heartbeat, node_register
+from jobs.leasing.slots import DeviceOffer
 from jobs.leasing.steps import step_begin
 from jobs.models import Node, NodeState, Step
-from tests.rows import a_job, a_video, an_uploaded_video, claim_or_none, claimed
+from tests.rows import a_bare_job, a_job, a_step, a_video, an_uploaded_video, claim_or_none, claimed
 from workers import wiring
 from workers.node import NodeKeeper, _told_to_end, drain
 
@@ -73,6 +74,13 @@ def test_what_runs_where_is_shown(node: str) -> None:
     assert ["n1", "active", "cpu", "1/2", "0s", "ago"] in lines
     assert ["n1", "4711", str(job.id), "chunk", "0", "1", "70", "0s", "60s", "1/2"] in lines
     assert ["cpu", "4", "0", "0s"] in lines
+
+
+def test_a_step_on_a_device_is_shown_with_it_and_its_sessions(node: str) -> None:
+    a_step(a_bare_job(a_video()), queue="gpu", encoder="h264_nvenc", sessions=3, units_total=0)
+    offer = DeviceOffer(uuid="GPU-7", slots=8, encoders=frozenset({"h264_nvenc"}))
+    assert claim_or_none(queue="gpu", node=node, offer=offer)
+    assert [line.split()[-2:] for line in _command("work_status").splitlines() if "chunk" in line] == [["GPU-7", "(3)"]]
 
 
 def test_what_runs_where_can_be_read_by_programs(node: str) -> None:

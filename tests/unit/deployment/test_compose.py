@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from configuration import EncodeConfig
 from embedded.home import REPOSITORY
 from tests.unit.deployment.reading import SETTINGS, compose, seconds, stages
 
@@ -27,7 +28,9 @@ def test_any_number_of_workers_fit_on_one_machine(name: str) -> None:
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_that_is_stopped_has_time_to_finish_or_hand_back(name: str) -> None:
     worker = SERVICES[name]
-    assert seconds(worker["stop_grace_period"]) >= worker["environment"]["TRANSCODER_DRAIN_GRACE_SECONDS"] + 15
+    grace = worker["environment"]["TRANSCODER_DRAIN_GRACE_SECONDS"]
+    assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just begun is finished, too"
+    assert seconds(worker["stop_grace_period"]) >= grace + 15
 
 
 @pytest.mark.parametrize("name", WORKERS)

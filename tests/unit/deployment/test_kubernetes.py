@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from configuration import EncodeConfig
 from embedded.home import REPOSITORY
 from tests.unit.deployment.reading import SETTINGS, Manifest, manifests, stages
 
@@ -70,6 +71,19 @@ def test_settings_are_ones_and_none_is_secret() -> None:
     assert not any(name.endswith(("_KEY", "_TOKEN", "DATABASE_URL", "BROKER_URL", "CACHE_URL")) for name in names)
 
 
+def setting(name: str) -> str:
+    lines = (K8S / "base" / "settings.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)[name]
+
+
+@pytest.mark.parametrize("name", ["dispatcher", *WORKERS])
+def test_what_was_counted_can_be_read(name: str) -> None:
+    assert {"name": "metrics", "containerPort": int(setting("TRANSCODER_METRICS_PORT"))} in container(name)["ports"]
+    policy = of_kind("NetworkPolicy")["metrics"]["spec"]
+    assert name in policy["podSelector"]["matchExpressions"][0]["values"]
+    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": "metrics"}]}]
+
+
 def test_probes_prove_that_work_is_consumed() -> None:
     for name in WORKERS:
         assert container(name)["livenessProbe"]["exec"]["command"] == ["python", "manage.py", "worker_alive"]
@@ -86,8 +100,8 @@ def test_new_code_waits_for_its_tables(deployment: str) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_that_is_ended_has_time_to_finish_or_hand_back(name: str) -> None:
-    lines = (K8S / "base" / "settings.env").read_text().splitlines()
-    grace = float(dict(line.split("=", 1) for line in lines)["TRANSCODER_DRAIN_GRACE_SECONDS"])
+    grace = float(setting("TRANSCODER_DRAIN_GRACE_SECONDS"))
+    assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just begun is finished, too"
     assert pods()[name]["terminationGracePeriodSeconds"] >= grace + 15
 
 

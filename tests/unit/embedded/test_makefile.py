@@ -1,4 +1,4 @@
-"""What `make run VIDEO=…` hands to the program, whatever a file is called."""
+"""What make hands to the program, whatever a file is called, and what it says where there is no program yet."""
 
 import shutil
 import subprocess
@@ -15,9 +15,9 @@ NAMES = [
     "a'b\"c.mp4",
     '"; touch bad; ".mp4',
 ]
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_name_is_a_file_name_and_no_command(name: str, tmp_path: Path) -> None:
     project, here = tmp_path / "project", tmp_path / "he re"
@@ -31,6 +31,26 @@ def test_a_file_name_is_a_file_name_and_no_command(name: str, tmp_path: Path) ->
     done = subprocess.run(command, check=True, cwd=here, env=env, capture_output=True)
     assert done.stdout.decode().splitlines() == ["-m", "embedded", "run", "--video", str(here / name)]
     assert not list(tmp_path.rglob("bad"))
+
+
+def test_what_is_no_file_is_named_as_it_was_given(tmp_path: Path) -> None:
+    _program(tmp_path / "scripts" / "setup", "")
+    _program(tmp_path / ".venv" / "bin" / "python", 'printf "%s\\n" "$@"')
+    shutil.copy(MAKEFILE, tmp_path)
+    command = ["make", "-s", "run", "VIDEO=http://127.0.0.1/film.mp4"]
+    env = {"PATH": "/usr/bin:/bin", "PWD": str(tmp_path)}
+    done = subprocess.run(command, check=True, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "http:/127.0.0.1/film.mp4")
+
+
+@pytest.mark.parametrize(("target", "code"), [("admin", 2), ("manage", 2), ("status", 2), ("stop", 0)])
+def test_where_nothing_was_set_up_nothing_is_set_up_to_say_so(target: str, code: int, tmp_path: Path) -> None:
+    shutil.copy(MAKEFILE, tmp_path)
+    command = ["make", "-s", target]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stdout.startswith("nothing ")
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
 
 
 def _program(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from tests.unit.transcoding.builders import (
     an_init,
 )
 from transcoding.boxes import read_init
-from transcoding.errors import VerificationFailed
+from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.plan import EncodePlan
 from transcoding.segments import AudioSegmenter, Segment, VideoSegmenter, check_audio_init, check_video_init
 
@@ -102,6 +102,28 @@ def test_a_deviation_from_the_plan_is_told(stream: bytes, complaint: str) -> Non
 def test_more_than_the_chunk_is_told() -> None:
     with pytest.raises(VerificationFailed, match="the stream ends at frame 200 of 100"):
         cut(a_video_stream(PLAN, segments=2), segments=1)
+
+
+def with_bits(bits_per_second: int, *, first: int, frames: int) -> bytes:
+    """A GOP of so many bits per second, boxes left out of account; all but a byte of each frame in the first one."""
+    size = bits_per_second * frames // 25 // 8
+    samples = [(1000, b"x" * (size - frames + 1) if number == 0 else b"x", number == 0) for number in range(frames)]
+    return a_fragment(first * 1000, samples)
+
+
+def test_a_segment_that_breaks_the_promised_rate_is_told_before_anybody_gets_it() -> None:
+    promised = PLAN.renditions[0].peak_bandwidth
+    segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
+    kept = INIT + with_bits(promised * 2, first=0, frames=50) + a_gop(PLAN, 50)
+    assert [segment.number for segment in segmenter.feed(kept)] == [0], "what counts is a segment, not a GOP"
+    with pytest.raises(RateExceeded, match=f"360p: segment 1 has .* b/s, the playlist promises {promised}"):
+        list(segmenter.feed(with_bits(promised * 2, first=100, frames=50) + with_bits(promised, first=150, frames=50)))
+
+
+def test_a_short_last_segment_may_have_any_rate() -> None:
+    promised = PLAN.renditions[0].peak_bandwidth
+    last = INIT + with_bits(promised * 3, first=300, frames=30)
+    assert [segment.number for segment in cut(last, first_segment=3, segments=1)] == [3]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.transcoding.builders import a_plan, a_source
-from transcoding.errors import VerificationFailed
+from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.verification import PublishedRun, RenditionTotals, join_runs, verify_rendition
 
 PLAN = a_plan(a_source(640, 360, frames=330))
@@ -67,7 +67,7 @@ def test_a_segment_may_exceed_its_promise_by_a_tenth() -> None:
     promised = PLAN.renditions[0].peak_bandwidth
     most = promised * 11 // 10 * 4 // 8
     assert verified(a_run(0, 100, 100, size=most), WHOLE[1]).peak_bandwidth > promised
-    with pytest.raises(VerificationFailed, match=f"the playlist promises {promised}"):
+    with pytest.raises(RateExceeded, match=f"the playlist promises {promised}"):
         verified(a_run(0, 100, 100, size=most + 10), WHOLE[1])
 
 
