@@ -224,8 +224,23 @@ class Machine(RuleBasedStateMachine):
     def fail(self, n: int, failure: Failure, later: bool) -> None:  # noqa: FBT001
         """`later`: the pause before the next attempt is over."""
         worker = _pick(self._holding() or self.workers, n)
-        if worker.told or (worker.claim.kind is StepKind.PURGE and not failure.retryable):
-            return
+        if not worker.told and (failure.retryable or worker.claim.kind is not StepKind.PURGE):
+            self._fail(worker, failure, later=later)
+
+    @precondition(lambda self: self.model.claimable())
+    @rule(times=st.integers(min_value=2, max_value=3), failure=st.sampled_from([None, FAILURES[0], FAILURES[2]]))
+    def go_wrong_again(self, times: int, failure: Failure | None) -> None:
+        """What goes first is claimed and fails, or loses its worker (None), as soon as it may be claimed again."""
+        for _ in range(times):
+            if self.model.claimable():
+                self.claim()
+                if failure:
+                    self._fail(self.workers[-1], failure, later=True)
+                else:
+                    self._lease_runs_out(self.workers[-1], noticed=True)
+                self._adopt()
+
+    def _fail(self, worker: Worker, failure: Failure, *, later: bool) -> None:
         self._as_worker(
             lambda: step_fail(claim=worker.claim, failure=failure, policy=a_policy(retry=RETRY)),
             lambda: self.model.fail(worker.step, worker.claim.attempt, failure),
@@ -261,7 +276,9 @@ class Machine(RuleBasedStateMachine):
     @rule(n=which, noticed=st.booleans())
     def lease_runs_out(self, n: int, noticed: bool) -> None:  # noqa: FBT001
         """Until somebody takes it back, the worker may still write."""
-        worker: Worker = _pick(self._holding(), n)
+        self._lease_runs_out(_pick(self._holding(), n), noticed=noticed)
+
+    def _lease_runs_out(self, worker: Worker, *, noticed: bool) -> None:
         expire(worker.claim.step_id)
         worker.step.leased = False
         self.expired = [*(each for each in self.expired if each is not worker.step), worker.step]
@@ -492,6 +509,6 @@ def two_chunks(settings: Settings) -> Iterator[None]:
 def test_47_the_rows_are_what_the_model_says_whatever_happens(request: pytest.FixtureRequest) -> None:
     wanted: int | None = request.config.getoption("--examples")
     quiet = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    short = settings(quiet, max_examples=24, stateful_step_count=40, derandomize=True, phases=[Phase.generate])
+    short = settings(quiet, max_examples=18, stateful_step_count=40, derandomize=True, phases=[Phase.generate])
     long = settings(quiet, max_examples=wanted or 1, stateful_step_count=50)
     run_state_machine_as_test(Machine, settings=long if wanted else short)
