@@ -1,7 +1,11 @@
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -9,14 +13,44 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from access.models import ApiKey, Member, Owner
 from access.services import key_revoke
-from api.administration import Operation, ReadOnlyAdmin, badge
+from api.administration import Operation, ReadOnlyAdmin, badge, uuid_of
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
+_MOST_OWNERS = 200
+
+
+class OwnerFilter(admin.SimpleListFilter):
+    """By owner: the first of them by name, and the one that was asked for; which of them have jobs is not counted."""
+
+    title = "owner"
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        owners = Owner.objects.order_by("name")[:_MOST_OWNERS]
+        return [(str(owner.id), owner.name) for owner in owners]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = uuid_of(self.value() or "")
+        return queryset.filter(owner=chosen) if chosen else queryset
+
+
+class ByRoot:
+    """Whoever changes users, groups and members can become anybody: superusers do. Others may be permitted to look."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser
+
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(ByRoot, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """People who log in; those with `staff` come in here and see what their permissions say."""
 
     form = UserChangeForm
@@ -25,12 +59,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(ByRoot, DjangoGroupAdmin, ModelAdmin):
     """Permissions that several people have."""
 
 
 @admin.register(Member)
-class MemberAdmin(ModelAdmin):
+class MemberAdmin(ByRoot, ModelAdmin):
     """For whom a person acts in the API. Nothing depends on these rows, so they are edited here."""
 
     list_display = ("user", "owner_name")
@@ -60,6 +94,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = (
         "name", "prefix", "shown_state", "owner_name", "shown_scopes", "created_at", "expires_at", "last_used_at",
     )  # fmt: skip
+    list_filter = (OwnerFilter,)
     list_select_related = ("owner",)
     ordering = ("-created_at", "-id")
     search_fields = ("prefix", "name")

@@ -62,7 +62,7 @@ class HasScope(BasePermission):
         return not hasattr(view, (request.method or "").lower()) or request.method == "OPTIONS"
 
 
-def scope_needed(view: APIView, method: str) -> Scope | None:
+def scope_needed(view: APIView | type[APIView], method: str) -> Scope | None:
     """What a view says that this method needs; HEAD needs what GET does."""
     scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
     return scopes.get("GET" if method == "HEAD" else method)

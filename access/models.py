@@ -14,12 +14,18 @@ class Owner(models.Model):
     name = models.TextField(unique=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class Member(models.Model):
     """A person who logs in and acts for an owner."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="members")
+
+    def __str__(self) -> str:
+        return str(self.user)
 
 
 class ApiKey(models.Model):
@@ -39,6 +45,7 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "API key"
         indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="access_apikey_newest")]
         constraints = [
             models.CheckConstraint(
@@ -47,6 +54,9 @@ class ApiKey(models.Model):
                 | (~Q(previous_sha256="") & Q(previous_until__isnull=False)),
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"
 
 
 class IdempotentRequest(models.Model):

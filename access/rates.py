@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Callable
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
@@ -31,6 +33,7 @@ class RateClass(StrEnum):
     WRITE = "write"
     UPLOAD = "upload"
     ADDRESS = "address"
+    LOGIN = "login"
 
 
 class RateLimit(BaseThrottle):
@@ -51,7 +54,7 @@ class RateLimit(BaseThrottle):
 
 
 class RateHeaders:
-    """Middleware that tells every client of its bucket."""
+    """Middleware that tells every client of its bucket. Whoever was refused gets a 429, whatever page says so."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -62,6 +65,8 @@ class RateHeaders:
         if verdict:
             for name, value in rate_headers(verdict).items():
                 response.headers[name] = value
+            if not verdict.allowed:
+                response.status_code = HTTPStatus.TOO_MANY_REQUESTS
         return response
 
 
@@ -85,6 +90,20 @@ def stranger_take(request: HttpRequest) -> None:
     _refuse(_take_address(request))
 
 
+def login_take(request: HttpRequest, name: str) -> Verdict | None:
+    """Let somebody try a password: so many times from one address, and so many with one name from wherever.
+
+    The address counts first: one alone can neither use up the tries of many names nor push them out of memory.
+    None: there is no limit.
+    """
+    verdict = _take_address(request, RateClass.LOGIN)
+    if verdict and verdict.allowed:
+        digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
+        verdict = _taken(f"name:{digest}", RateClass.LOGIN)
+    request.rate = verdict  # type: ignore[attr-defined]  # for RateHeaders
+    return verdict
+
+
 def _refuse(verdict: Verdict | None) -> None:
     if verdict and not verdict.allowed:
         detail = f"Too many requests; the next one is answered in {verdict.retry_after_seconds} s."
@@ -96,8 +115,8 @@ def _take(caller: Caller, rate_class: RateClass) -> Verdict | None:
     return _taken(who, rate_class)
 
 
-def _take_address(request: HttpRequest) -> Verdict | None:
-    return _taken(f"address:{_site_of(request.META.get('REMOTE_ADDR', ''))}", RateClass.ADDRESS)
+def _take_address(request: HttpRequest, rate_class: RateClass = RateClass.ADDRESS) -> Verdict | None:
+    return _taken(f"address:{_site_of(request.META.get('REMOTE_ADDR', ''))}", rate_class)
 
 
 def _taken(who: str, rate_class: RateClass) -> Verdict | None:

@@ -1,19 +1,22 @@
+import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from access.keys import NewKey, key_make
-from access.models import ApiKey, Owner
+from access.models import ApiKey, Member, Owner
 from access.scopes import Scope
-from api.problems import not_found
+from api.problems import Problem, not_found
 from coordination.wiring import changed
 
 DEFAULT_OWNER = "default"
 DEFAULT_GRACE_SECONDS = 24 * 3600
 """How long the secret before works beside the one that replaced it."""
+_PASSWORD_BYTES = 18
 
 
 def default_owner() -> Owner:
@@ -24,6 +27,24 @@ def default_owner() -> Owner:
 def owner_named(name: str) -> Owner:
     """Get or make an owner."""
     return Owner.objects.get_or_create(name=name)[0]
+
+
+@transaction.atomic
+def member_add(*, owner: Owner, name: str) -> str | None:
+    """Let a person act for an owner. Who did not exist gets a password, which is returned and kept nowhere.
+
+    Raises Problem (409) for somebody who acts for another owner.
+    """
+    user, made = User.objects.get_or_create(username=name)
+    member, _ = Member.objects.get_or_create(user=user, defaults={"owner": owner})
+    if member.owner_id != owner.id:
+        raise Problem(status=409, code="other_owner", detail=f"{name} acts for another owner already.")
+    if not made:
+        return None
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password
 
 
 def keys_of(owner: Owner) -> QuerySet[ApiKey]:

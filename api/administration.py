@@ -166,12 +166,14 @@ def choice_filter(field: str, values: Iterable[str], *, title: str = "") -> type
     return ChoiceFilter
 
 
+def link(address: str, text: object) -> SafeString:
+    """A link as the theme shows them."""
+    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, text)
+
+
 def link_to(model: str, row_id: object, text: object = None) -> str:
     """A link to a row's page; `model` is "jobs_job". Nothing where there is no row."""
-    if row_id is None:
-        return ""
-    address = reverse(f"admin:{model}_change", args=[row_id])
-    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, text or row_id)
+    return "" if row_id is None else link(reverse(f"admin:{model}_change", args=[row_id]), text or row_id)
 
 
 def preformatted(text: str) -> SafeString:
@@ -186,14 +188,15 @@ def panel(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 _COLOURS = {
-    "completed": "#15803d", "done": "#15803d", "active": "#15803d", "failed": "#b91c1c", "processing": "#1d4ed8",
-    "running": "#1d4ed8", "delayed": "#b45309", "draining": "#b45309",
+    "completed": "#15803d", "done": "#15803d", "active": "#15803d", "ready": "#15803d", "delivered": "#15803d",
+    "enabled": "#15803d", "failed": "#b91c1c", "rejected": "#b91c1c", "silent": "#b91c1c", "processing": "#1d4ed8",
+    "running": "#1d4ed8", "delayed": "#b45309", "draining": "#b45309", "disabled": "#b45309",
 }  # fmt: skip
 
 
-def badge(state: str) -> SafeString:
-    """A state in its colour."""
-    return format_html('<b style="color: {}">{}</b>', _COLOURS.get(state, "#6b7280"), state)
+def badge(state: str, text: str = "") -> SafeString:
+    """A state, or what is said of it, in the state's colour."""
+    return format_html('<b style="color: {}">{}</b>', _COLOURS.get(state, "#6b7280"), text or state)
 
 
 def as_json(value: object) -> SafeString:

@@ -17,6 +17,7 @@ from embedded.ports import LOOPBACK, port_is_free, port_owner
 from embedded.service import PortTaken, Service
 
 API_PORT = 8000  # tried first
+CODE = {".py", ".html", ".css", ".js"}
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
 
@@ -32,7 +33,7 @@ class Product(Service):
 
     def version(self) -> str:
         settings = {name: value for name, value in self.environ().items() if name.startswith(PREFIX)}
-        what = json.dumps([self.argv(), settings, list(_code())], sort_keys=True)
+        what = json.dumps([self.argv(), settings, list(code_files())], sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()
 
 
@@ -103,11 +104,11 @@ class Worker(Product):
         return "ready." in self.log.read_text(encoding="utf-8", errors="replace")
 
 
-def _code() -> Iterator[tuple[str, int, int]]:
+def code_files() -> Iterator[tuple[str, int, int]]:
     """Path, size and time of every file of the product and its locked dependencies."""
     files = [
         *(REPOSITORY / "requirements").glob("*.txt"),
-        *(path for package in _packages() for path in package.rglob("*.py")),
+        *(path for package in _packages() for path in package.rglob("*") if path.suffix in CODE),
     ]
     for path in sorted(files):
         stat = path.stat()

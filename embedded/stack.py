@@ -87,13 +87,18 @@ class Stack:
         return Client(self.api.url, self._new_key())
 
     def admin_login(self) -> tuple[str, str]:
-        """Name and password of somebody who may do everything in the admin; made when first asked for."""
+        """Name and password of somebody who may do everything in the admin, and acts for the default owner in the API.
+
+        Made when first asked for.
+        """
         password = self.home.known_secret(ADMIN)
         if password is None:
             password = secrets.token_urlsafe(18)
             made = {"DJANGO_SUPERUSER_PASSWORD": password}
             command = [sys.executable, "manage.py", "createsuperuser", "--no-input", "--username", ADMIN, "--email", ""]
-            daemons.run(command, environ={**self.dispatcher.environ(), **made}, folder=REPOSITORY)
+            environ = {**self.dispatcher.environ(), **made}
+            daemons.run(command, environ=environ, folder=REPOSITORY)
+            daemons.run([sys.executable, "manage.py", "member_add", ADMIN], environ=environ, folder=REPOSITORY)
             self.home.remember_secret(ADMIN, password)
         return ADMIN, password
 

@@ -4,15 +4,18 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from api.administration import Operation, ReadOnlyAdmin, as_json, badge, choice_filter, link_to, panel, uuid_of
+from access.admin import OwnerFilter
+from api.administration import Operation, ReadOnlyAdmin, as_json, badge, choice_filter, link, link_to, panel, uuid_of
 from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
 from events.services import endpoint_update
 
 MOST_ATTEMPTS = 100
+MOST_DELIVERIES = 20
+"""Of an endpoint, on its own page."""
+_INDEXED_STATES = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.FAILED)
 
 
 @admin.register(WebhookEndpoint)
@@ -20,7 +23,8 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     """Where owners want to be told; the secrets that sign are not shown."""
 
     list_display = ("url", "shown_state", "owner_name", "shown_types", "disabled_reason", "delivered_at", "created_at")
-    list_filter = (choice_filter("state", EndpointState),)
+    list_filter = (choice_filter("state", EndpointState), OwnerFilter)
+    change_form_outer_after_template = "administration/tables.html"
     list_select_related = ("owner",)
     ordering = ("-created_at", "-id")
     readonly_fields = (
@@ -42,6 +46,15 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         ),
     )
 
+    def panels(self, request: HttpRequest, row: WebhookEndpoint) -> dict[str, object]:
+        latest = Delivery.objects.filter(endpoint=row).select_related("event").order_by("-created_at", "-id")
+        headers = ["delivery", "state", "event", "attempts", "at"]
+        rows = [
+            [link_to("events_delivery", each.id), badge(each.state), each.event.type, each.attempts, each.created_at]
+            for each in latest[:MOST_DELIVERIES]
+        ]
+        return {"tables": [panel("Latest deliveries", headers, rows)]}
+
     @admin.display(description="state")
     def shown_state(self, endpoint: WebhookEndpoint) -> SafeString:
         return badge(endpoint.state)
@@ -57,7 +70,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     @admin.display(description="deliveries")
     def deliveries(self, endpoint: WebhookEndpoint) -> SafeString:
         address = f"{reverse('admin:events_delivery_changelist')}?endpoint={endpoint.id}"
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">What was sent</a>', address)
+        return link(address, "What was sent")
 
 
 class DeliveryEndpointFilter(admin.SimpleListFilter):
@@ -75,12 +88,15 @@ class DeliveryEndpointFilter(admin.SimpleListFilter):
         return queryset.filter(endpoint=chosen) if chosen else queryset
 
 
+def _endpoint_asked(request: HttpRequest) -> bool:
+    return uuid_of(request.GET.get(DeliveryEndpointFilter.parameter_name, "")) is not None
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """Events on their way to an endpoint, newest first; of all endpoints in no order, as there may be millions."""
+    """Events on their way: of one endpoint and those that failed newest first, of all in no order, being millions."""
 
     list_display = ("id", "shown_state", "event_type", "url", "attempts", "next_attempt_at", "created_at")
-    list_filter = (choice_filter("state", DeliveryState), DeliveryEndpointFilter)
     list_select_related = ("endpoint", "event")
     change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
@@ -96,8 +112,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
         ),
     )
 
+    def get_list_filter(self, request: HttpRequest) -> tuple[type[admin.SimpleListFilter], ...]:
+        """Of all endpoints by what has an index."""
+        states = DeliveryState if _endpoint_asked(request) else _INDEXED_STATES
+        return (choice_filter("state", states), DeliveryEndpointFilter)
+
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        return ("-created_at", "-id") if uuid_of(request.GET.get("endpoint", "")) else ("-id",)
+        newest = _endpoint_asked(request) or request.GET.get("state") == DeliveryState.FAILED
+        return ("-created_at", "-id") if newest else ("-id",)
 
     def panels(self, request: HttpRequest, row: Delivery) -> dict[str, object]:
         log = DeliveryAttempt.objects.filter(delivery=row).order_by("-id")[:MOST_ATTEMPTS]

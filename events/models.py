@@ -86,6 +86,9 @@ class WebhookEndpoint(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.url
+
 
 class DeliveryState(StrEnum):
     """`sending` is a lease that ends at `next_attempt_at`: whoever died while sending is followed by another."""
@@ -109,6 +112,7 @@ class Delivery(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name_plural = "deliveries"
         indexes = [
             models.Index(
                 fields=["next_attempt_at"],
@@ -116,6 +120,11 @@ class Delivery(models.Model):
                 condition=Q(state__in=[DeliveryState.PENDING.value, DeliveryState.SENDING.value]),
             ),
             models.Index(F("endpoint"), F("created_at").desc(), F("id").desc(), name="events_delivery_newest"),
+            models.Index(
+                fields=["-created_at", "-id"],
+                name="events_delivery_newest_failed",
+                condition=Q(state=DeliveryState.FAILED.value),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["endpoint", "event"], name="events_delivery_once"),
@@ -123,6 +132,9 @@ class Delivery(models.Model):
                 name="events_delivery_state", condition=Q(state__in=[state.value for state in DeliveryState])
             ),
         ]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class DeliveryAttempt(models.Model):

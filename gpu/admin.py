@@ -14,6 +14,7 @@ class DeviceReportAdmin(ReadOnlyAdmin):
 
     list_display = ("node", "index", "name", "kind", "slots", "load", "memory", "temperature", "error", "reported_at")
     list_filter = (choice_filter("kind", DeviceKind),)
+    list_display_links = ("name",)
     ordering = ("node", "index", "id")
     readonly_fields = (
         "node", "index", "name", "uuid", "machine", "kind", "driver", "render_node", "slots", "system_slots", "error",

@@ -32,7 +32,11 @@ class DeviceReport(models.Model):
     reported_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name = "GPU"
         constraints = [
             models.UniqueConstraint(fields=["node", "uuid"], name="gpu_device_once"),
             models.CheckConstraint(name="gpu_device_kind", condition=Q(kind__in=[kind.value for kind in DeviceKind])),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.node}"

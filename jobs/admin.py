@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.forms import ActionForm
 from unfold.views import ChangeList
 
-from access.models import Owner
+from access.admin import OwnerFilter
 from api.administration import (
     Operation,
     ReadOnlyAdmin,
@@ -26,14 +26,22 @@ from jobs.leasing.nodes import node_order
 from jobs.lifecycle.services import job_cancel, job_force_cpu, job_reprioritize, job_retry
 from jobs.models import QUEUES, Job, Node, NodeState, Step
 from jobs.planning.fallback import job_on_gpu
-from jobs.reports.panels import errors_by_code, job_panels, log_of, step_command, step_runs, took, worker_of
+from jobs.reports.panels import (
+    errors_by_code,
+    job_panels,
+    log_of,
+    node_panels,
+    overview_panels,
+    step_command,
+    step_runs,
+    took,
+    worker_of,
+)
 from jobs.reports.selectors import job_views
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from jobs.rules.retry import POISON
 from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources
 from jobs.wiring import job_policy
-
-_MOST_OWNERS = 200
 
 
 def _cancel(job: Job, _entered: Mapping[str, str]) -> None:
@@ -85,21 +93,6 @@ class JobActionForm(ActionForm):
     )
 
 
-class OwnerFilter(admin.SimpleListFilter):
-    """By owner: the first of them by name, and the one that was asked for; which of them have jobs is not counted."""
-
-    title = "owner"
-    parameter_name = "owner"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        owners = Owner.objects.order_by("name")[:_MOST_OWNERS]
-        return [(str(owner.id), owner.name) for owner in owners]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = uuid_of(self.value() or "")
-        return queryset.filter(owner=chosen) if chosen else queryset
-
-
 class ErrorCodeFilter(admin.SimpleListFilter):
     """By error code: those that jobs failed with lately, and the one that was asked for."""
 
@@ -113,6 +106,14 @@ class ErrorCodeFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(error_code=self.value()) if self.value() else queryset
+
+
+class PhaseFilter(choice_filter("phase", [phase for phase in JobPhase if phase])):  # type: ignore[misc]
+    """By phase. Jobs that have one are unfinished, and for those there is an index."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().queryset(request, queryset)
+        return found.filter(finished_at=None) if self.value() else found
 
 
 def recent_errors(request: HttpRequest) -> list[dict[str, object]]:
@@ -144,7 +145,7 @@ class JobAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = (
         choice_filter("state", JobState),
-        choice_filter("phase", [phase for phase in JobPhase if phase]),
+        PhaseFilter,
         ErrorCodeFilter,
         ("created_at", admin.DateFieldListFilter),
         OwnerFilter,
@@ -248,27 +249,44 @@ class StepJobFilter(admin.SimpleListFilter):
         return queryset.filter(job=chosen) if chosen else queryset
 
 
+_INDEXED_STATES = (StepState.FAILED, StepState.RUNNING, StepState.DELAYED, StepState.READY)
+
+
+def _job_asked(request: HttpRequest) -> bool:
+    return uuid_of(request.GET.get(StepJobFilter.parameter_name, "")) is not None
+
+
 @admin.register(Step)
 class StepAdmin(ReadOnlyAdmin):
-    """Steps of a job in their order, or of all jobs in none: there may be millions."""
+    """Steps of a job in their order, those that failed newest first, or of all jobs in none: there may be millions."""
 
-    list_display = ("name", "shown_state", "job_link", "units", "attempt", "failures", "worker", "error_code", "took")
-    list_filter = (
-        choice_filter("state", StepState),
-        choice_filter("kind", StepKind),
-        choice_filter("queue", QUEUES),
-        StepJobFilter,
-    )
+    list_display = (
+        "name", "shown_state", "job_link", "units", "attempt", "failures", "worker", "device", "error_code",
+        "claimed_at", "took",
+    )  # fmt: skip
     list_display_links = ("name",)
     readonly_fields = (
-        "name", "shown_state", "job_link", "queue", "units", "attempt", "failures", "barren_attempts", "worker",
-        "error_code", "error_detail", "log_tail", "command", "shown_result", "shown_payload",
+        "name", "shown_state", "job_link", "queue", "encoder", "units", "attempt", "failures", "barren_attempts",
+        "worker", "device", "error_code", "error_detail", "log_tail", "command", "shown_result", "shown_payload",
         "created_at", "claimed_at", "lease_expires_at", "not_before", "finished_at", "took",
     )  # fmt: skip
     change_form_outer_after_template = "administration/tables.html"
 
+    def get_list_filter(self, request: HttpRequest) -> Sequence[type[admin.SimpleListFilter]]:
+        """Within a job by anything, otherwise by what has an index."""
+        if _job_asked(request):
+            return (
+                choice_filter("state", StepState),
+                choice_filter("kind", StepKind),
+                choice_filter("queue", QUEUES),
+                StepJobFilter,
+            )
+        return (choice_filter("state", _INDEXED_STATES), StepJobFilter)
+
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
-        return ("kind", "ordinal", "id") if uuid_of(request.GET.get("job", "")) else ("-id",)
+        if _job_asked(request):
+            return ("kind", "ordinal", "id")
+        return ("-finished_at", "-id") if request.GET.get("state") == StepState.FAILED else ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:
         steps: QuerySet[Step] = super().get_queryset(request)
@@ -326,6 +344,7 @@ class NodeAdmin(ReadOnlyAdmin):
     list_filter = (choice_filter("state", NodeState.values),)
     readonly_fields = ("name", "shown_state", "queues", "slots", "pid", "shown_info", "started_at", "last_seen")
     ordering = ("name",)
+    change_form_outer_after_template = "administration/tables.html"
     operations = (
         Operation(
             name="drain",
@@ -341,6 +360,9 @@ class NodeAdmin(ReadOnlyAdmin):
         ),
     )
 
+    def panels(self, request: HttpRequest, row: Node) -> dict[str, object]:
+        return {"tables": node_panels(row)}
+
     @admin.display(description="state")
     def shown_state(self, node: Node) -> SafeString:
         return badge(node.state)
@@ -348,6 +370,14 @@ class NodeAdmin(ReadOnlyAdmin):
     @admin.display(description="info")
     def shown_info(self, node: Node) -> SafeString:
         return as_json(node.info)
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the admin's first page says to who may see jobs: what to look at, what waits, what failed."""
+    context["title"] = "Overview"
+    if request.user.has_perm("jobs.view_job"):
+        context |= {"tables": overview_panels(), "errors_by_code": recent_errors(request)}
+    return context
 
 
 def _view(job: Any) -> Any:

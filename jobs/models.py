@@ -61,7 +61,10 @@ class Job(models.Model):
             models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
             models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
-            models.Index(fields=["owner", "external_id"], name="jobs_job_external", condition=~Q(external_id="")),
+            models.Index(
+                fields=["error_code", "-created_at", "-id"], name="jobs_job_newest_error", condition=~Q(error_code="")
+            ),
+            models.Index(fields=["external_id", "owner"], name="jobs_job_external", condition=~Q(external_id="")),
             models.Index(fields=["waiting_since"], name="jobs_job_waiting", condition=Q(waiting_since__isnull=False)),
         ]
         constraints = [
@@ -78,6 +81,9 @@ class Job(models.Model):
                 name="jobs_job_failed_says_why", condition=~_in_state(JobState.FAILED) | ~Q(error_code="")
             ),
         ]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class Step(models.Model):
@@ -152,6 +158,9 @@ class Step(models.Model):
                 condition=Q(sessions__gt=0) & _in_state(StepState.READY, StepState.DELAYED),
             ),
             models.Index(fields=["not_before"], name="jobs_step_delayed", condition=_in_state(StepState.DELAYED)),
+            models.Index(
+                fields=["-finished_at", "-id"], name="jobs_step_newest_failed", condition=_in_state(StepState.FAILED)
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="jobs_step_state", condition=_one_of("state", StepState)),
@@ -193,6 +202,9 @@ class Step(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.ordinal}"
+
 
 class NodeState(models.TextChoices):
     """Whether a node takes new steps."""
@@ -217,3 +229,6 @@ class Node(models.Model):
         constraints = [
             models.CheckConstraint(name="jobs_node_state", condition=Q(state__in=NodeState.values)),
         ]
+
+    def __str__(self) -> str:
+        return self.name

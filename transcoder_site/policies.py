@@ -1,6 +1,6 @@
-"""What browsers may load and run on the admin's pages."""
+"""What browsers may load and run on the pages of the admin and of the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -13,10 +13,10 @@ _ADMIN = "/admin"
 _AWS = "https://*.amazonaws.com"
 
 
-class AdminContentPolicy:
-    """The admin's pages run no script but their own files, and load media from where players get them.
+class ContentPolicy:
+    """Pages run no script but their own files. The admin's load media from where players get them besides.
 
-    The theme's framework reads expressions from attributes, which takes 'unsafe-eval'; inline scripts stay forbidden.
+    The admin's theme reads expressions from attributes, which takes 'unsafe-eval'; inline scripts stay forbidden.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -25,25 +25,37 @@ class AdminContentPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
         if request.path.startswith(_ADMIN):
-            response.headers["Content-Security-Policy"] = _policy()
+            response.headers["Content-Security-Policy"] = _admin_policy()
+        elif response.headers.get("Content-Type", "").startswith("text/html"):
+            response.headers["Content-Security-Policy"] = _written(_PAGE)
         return response
 
 
+_PAGE = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
 @cache
-def _policy() -> str:
+def _admin_policy() -> str:
     media = " ".join(["'self'", *_media_origins()])
-    rules = {
-        "default-src": "'none'",
+    own = {
         "script-src": "'self' 'unsafe-eval'",
         "style-src": "'self' 'unsafe-inline'",
         "font-src": "'self'",
         "img-src": f"{media} data:",
         "media-src": f"{media} blob:",
-        "connect-src": "'self'",
-        "form-action": "'self'",
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
     }
+    return _written(_PAGE | own)
+
+
+def _written(rules: Mapping[str, str]) -> str:
     return "; ".join(f"{rule} {value}" for rule, value in rules.items())
 
 

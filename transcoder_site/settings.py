@@ -50,7 +50,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "transcoder_site.policies.AdminContentPolicy",
+    "transcoder_site.policies.ContentPolicy",
+    "transcoder_site.pages.BrowsablePages",
 ]
 TEMPLATES = [
     {
@@ -67,12 +68,17 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"  # answered by transcoder_site.files
+STATICFILES_DIRS = [Path(__file__).parent / "static"]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "api-index"
 UNFOLD = {
     "SITE_TITLE": "vodmill",
     "SITE_HEADER": "vodmill",
     "SITE_SYMBOL": "movie",
     "SITE_URL": None,
-    "SIDEBAR": {"show_search": False, "show_all_applications": False},
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "transcoder_site.menu.menu"},
+    "LOGIN": {"form": "access.login.OperatorLogin"},
+    "DASHBOARD_CALLBACK": "jobs.admin.overview",
 }
 
 SECURE_SSL_REDIRECT = _site.https
@@ -122,6 +128,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "transcoder_site.formats"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

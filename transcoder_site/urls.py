@@ -1,13 +1,19 @@
 """All addresses of the site."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from access.login import PersonLogin
 from transcoder_site.files import static_file
+from transcoder_site.pages import index
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/", index, name="api-index"),
+    path("api/login", LoginView.as_view(template_name="pages/login.html", form_class=PersonLogin), name="login"),
+    path("api/logout", LogoutView.as_view(next_page="login"), name="logout"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, panel, uuid_of
+from access.admin import OwnerFilter
+from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
 from videos.addresses import PlayAddresses, play_addresses
 from videos.models import Generation, Rendition, Video
 from videos.states import GenerationState, VideoState
@@ -23,7 +23,7 @@ class VideoAdmin(ReadOnlyAdmin):
     """All uploads, newest first, and what became of them."""
 
     list_display = ("id", "shown_state", "filename", "owner_name", "size", "duration", "error_code", "created_at")
-    list_filter = (choice_filter("state", VideoState), ("created_at", admin.DateFieldListFilter))
+    list_filter = (choice_filter("state", VideoState), ("created_at", admin.DateFieldListFilter), OwnerFilter)
     list_select_related = ("owner",)
     ordering = ("-created_at", "-id")
     search_fields = ("id",)
@@ -80,9 +80,7 @@ class VideoAdmin(ReadOnlyAdmin):
     @admin.display(description="jobs")
     def jobs(self, video: Video) -> SafeString:
         address = f"{reverse('admin:jobs_job_changelist')}?q={video.id}"
-        return format_html(
-            '<a class="text-primary-600 dark:text-primary-500" href="{}">Jobs of this video</a>', address
-        )
+        return link(address, "Jobs of this video")
 
     @admin.display(description="warnings")
     def shown_warnings(self, video: Video) -> SafeString:

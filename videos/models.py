@@ -44,7 +44,8 @@ class Video(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest"),
             models.Index(fields=["-created_at", "-id"], name="videos_video_newest_of_all"),
-            models.Index(fields=["owner", "external_id"], name="videos_video_external", condition=~Q(external_id="")),
+            models.Index(fields=["state", "-created_at", "-id"], name="videos_video_newest_in_state"),
+            models.Index(fields=["external_id", "owner"], name="videos_video_external", condition=~Q(external_id="")),
         ]
         constraints = [
             models.CheckConstraint(name="videos_video_state", condition=_one_of("state", VideoState)),
@@ -58,6 +59,9 @@ class Video(models.Model):
                 condition=~Q(state=VideoState.REJECTED.value) | ~Q(error_code=""),
             ),
         ]
+
+    def __str__(self) -> str:
+        return self.filename or str(self.id)
 
 
 class Generation(models.Model):

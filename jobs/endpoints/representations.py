@@ -157,7 +157,9 @@ class OutputDocument(serializers.Serializer[Any]):
     height = serializers.IntegerField(allow_null=True)
     frame_rate = serializers.CharField(allow_null=True)
     bitrate = serializers.IntegerField(allow_null=True, help_text="Bits per second, as measured over the whole.")
-    peak_bitrate = serializers.IntegerField(allow_null=True, help_text="The same of the largest segment.")
+    peak_bitrate = serializers.IntegerField(
+        allow_null=True, help_text="The same of the largest segment; a last one that is shorter does not count."
+    )
 
 
 class OutputsDocument(serializers.Serializer[Any]):

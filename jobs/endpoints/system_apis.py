@@ -16,7 +16,15 @@ from api.cached import cached_answer
 from configuration import Config
 from jobs.models import QUEUES
 from jobs.reports.health import WAIT_SECONDS, alerts, system_state, watches
-from jobs.reports.statistics import NodeHealth, node_healths, open_jobs, queue_loads, recent_jobs, stored_bytes
+from jobs.reports.statistics import (
+    NodeHealth,
+    jobs_in_quarantine,
+    node_healths,
+    open_jobs,
+    queue_loads,
+    recent_jobs,
+    stored_bytes,
+)
 from observability.health import Health, verdicts
 
 WINDOW_SECONDS = 3600
@@ -86,7 +94,7 @@ class SystemStatsDocument(QueueStatsDocument):
 
 
 class AlertDocument(serializers.Serializer[Any]):
-    code = serializers.ChoiceField(["queue_long", "no_worker", "jobs_fail", "worker_silent"])
+    code = serializers.ChoiceField(["queue_long", "no_worker", "jobs_fail", "quarantine_full", "worker_silent"])
     detail = serializers.CharField()
 
 
@@ -175,7 +183,8 @@ def _workers_health() -> dict[str, Any]:
 def _system_health() -> dict[str, Any]:
     nodes = _nodes()
     checks = verdicts(watches(), wait_seconds=WAIT_SECONDS)
-    found = list(alerts(queue_loads(QUEUES), nodes, recent_jobs(window_seconds=WINDOW_SECONDS)))
+    recent = recent_jobs(window_seconds=WINDOW_SECONDS)
+    found = list(alerts(queue_loads(QUEUES), nodes, recent, quarantined=jobs_in_quarantine()))
     return {
         "status": system_state(checks, found).value,
         "checks": {name: state.value for name, state in checks.items()},

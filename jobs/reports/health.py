@@ -20,6 +20,7 @@ MOST_FAILURES = 0.1
 FEWEST_ENDED = 10
 """Below this, a share of failures says nothing."""
 MOST_SILENT_SECONDS = 120.0
+MOST_QUARANTINED = 100
 _NO_OBJECT = "health/none"
 
 
@@ -59,7 +60,9 @@ class Alert:
     detail: str
 
 
-def alerts(loads: Sequence[QueueLoad], nodes: Sequence[NodeHealth], recent: RecentJobs) -> Iterator[Alert]:
+def alerts(
+    loads: Sequence[QueueLoad], nodes: Sequence[NodeHealth], recent: RecentJobs, *, quarantined: int
+) -> Iterator[Alert]:
     """What the numbers say that is out of the ordinary."""
     for load in loads:
         if load.ready > MOST_WAITING:
@@ -71,6 +74,8 @@ def alerts(loads: Sequence[QueueLoad], nodes: Sequence[NodeHealth], recent: Rece
     rate = recent.success_rate
     if rate is not None and recent.completed + recent.failed >= FEWEST_ENDED and 1 - rate > MOST_FAILURES:
         yield Alert(code="jobs_fail", detail=f"{recent.failed} jobs failed in the last {recent.window_seconds} s.")
+    if quarantined > MOST_QUARANTINED:
+        yield Alert(code="quarantine_full", detail=f"{quarantined} jobs are in quarantine.")
     for node in nodes:
         if node.silent_seconds > MOST_SILENT_SECONDS:
             yield Alert(code="worker_silent", detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago.")

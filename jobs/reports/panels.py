@@ -6,15 +6,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Case, Count, IntegerField, Sum, Value, When
 from django.db.models.functions import Now
 from django.urls import reverse
-from django.utils.html import format_html
 
-from api.administration import Panel, link_to, panel
-from jobs.models import Job, Step
+from api.administration import Panel, badge, link, link_to, panel
+from configuration import Config
+from gpu.models import DeviceReport
+from jobs.models import QUEUES, Job, Node, Step
 from jobs.planning.plans import job_request
+from jobs.reports.health import alerts
+from jobs.reports.statistics import (
+    NodeHealth,
+    QueueLoad,
+    RecentJobs,
+    jobs_in_quarantine,
+    node_healths,
+    open_jobs,
+    queue_loads,
+    recent_jobs,
+)
 from jobs.rules.policy import JobPolicy
+from jobs.rules.retry import POISON
 from jobs.rules.transitions import JobState, StepState
 from transcoding.explanation import PlannedStep, explain, planned_steps
 from transcoding.plan import EncodePlan
@@ -25,6 +39,8 @@ MOST_STEPS = 40
 MOST_CHUNKS = 20
 _FIRST = (StepState.FAILED, StepState.RUNNING, StepState.DELAYED, StepState.READY, StepState.WAITING)
 _ERROR_DAYS = 7
+_RECENT_SECONDS = 3600
+MOST_NODES = 40
 _MOST_ERRORS = 1000
 
 
@@ -47,7 +63,7 @@ def _step_counts(job: Job) -> Panel:
     counted = Step.objects.filter(job=job).values("kind", "state").annotate(**totals).order_by("kind", "state")
     rows = counted.values_list("kind", "state", *totals)
     address = f"{reverse('admin:jobs_step_changelist')}?job={job.id}"
-    note = format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">All steps of this job</a>', address)
+    note = link(address, "All steps of this job")
     return panel("Steps by state", ["kind", "state", "steps", "attempts", "failures"], rows, note=note)
 
 
@@ -58,7 +74,7 @@ def _steps(job: Job) -> Panel:
         output_field=IntegerField(),
     )
     steps = Step.objects.filter(job=job).defer("payload", "result").order_by(order, "kind", "ordinal")
-    headers = ["step", "state", "segments", "attempts", "worker", "took", "error"]
+    headers = ["step", "state", "segments", "attempts", "worker", "began", "took", "error"]
     note = f"What is wrong or under way first; {MOST_STEPS} at most."
     return panel("Steps", headers, map(_step_row, steps[:MOST_STEPS]), note=note)
 
@@ -66,10 +82,11 @@ def _steps(job: Job) -> Panel:
 def _step_row(step: Step) -> list[object]:
     return [
         link_to("jobs_step", step.id, f"{step.kind} {step.ordinal}"),
-        step.state,
+        badge(step.state),
         f"{step.units_done} of {step.units_total}" if step.units_total else "",
         step.attempt,
         worker_of(step),
+        step.claimed_at or "",
         took(step.claimed_at, step.finished_at),
         f"{step.error_code}: {step.error_detail}" if step.error_code else "",
     ]
@@ -138,6 +155,86 @@ def step_runs(step: Step) -> Panel:
         kept.segments.append(f"{first}" if count == 1 else f"{first} to {first + count - 1}")
     rows = [[each.attempt, each.rendition, ", ".join(each.segments), each.last] for each in found.values()]
     return panel("What its attempts published", ["attempt", "rendition", "segments", "first at"], rows)
+
+
+def node_panels(node: Node) -> list[Panel]:
+    """What a worker node does now, and its devices."""
+    return [_held(node), _devices(node)]
+
+
+def _held(node: Node) -> Panel:
+    held = Step.objects.filter(state=StepState.RUNNING, node=node.name).defer("payload", "result")
+    rows = [
+        [
+            link_to("jobs_step", step.id, f"{step.kind} {step.ordinal}"),
+            link_to("jobs_job", step.job_id),
+            f"{step.units_done} of {step.units_total}" if step.units_total else "",
+            step.worker_pid,
+            step.device,
+            step.claimed_at,
+            step.lease_expires_at,
+        ]
+        for step in held.order_by("claimed_at")[:MOST_STEPS]
+    ]
+    return panel("Running steps", ["step", "job", "segments", "process", "GPU", "began", "lease ends"], rows)
+
+
+def _devices(node: Node) -> Panel:
+    found = DeviceReport.objects.filter(node=node.name).order_by("index", "id")
+    rows = [
+        [link_to("gpu_devicereport", each.id, each.name), each.slots, each.error, each.reported_at] for each in found
+    ]
+    return panel("GPUs", ["name", "slots", "error", "reported at"], rows)
+
+
+def overview_panels() -> list[Panel]:
+    """How the platform does as a whole: what the API's statistics say, for people."""
+    config: Config = settings.TRANSCODER
+    loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=config.lease.node_silence_seconds)
+    recent = recent_jobs(window_seconds=_RECENT_SECONDS)
+    quarantined = jobs_in_quarantine()
+    found = alerts(loads, nodes, recent, quarantined=quarantined)
+    look_at = [[badge("failed", alert.code), alert.detail] for alert in found]
+    return [
+        panel("To look at", ["what", "why"], look_at or [["nothing", ""]]),
+        panel("Steps by queue", ["queue", "ready", "delayed", "running", "longest wait"], map(_load_row, loads)),
+        panel(
+            "Jobs",
+            ["queued", "processing", "in quarantine", "completed in an hour", "failed", "cancelled", "mean speed"],
+            [_jobs(recent, quarantined)],
+        ),
+        panel("Nodes", ["node", "state", "busy", "slots", "heard of"], map(_node_row, nodes[:MOST_NODES])),
+    ]
+
+
+def _load_row(load: QueueLoad) -> list[object]:
+    address = reverse("admin:jobs_step_changelist")
+    states = (("ready", load.ready), ("delayed", load.delayed), ("running", load.running))
+    return [
+        load.queue,
+        *(link(f"{address}?state={state}", steps) for state, steps in states),
+        f"{load.oldest_ready_seconds:.0f} s",
+    ]
+
+
+def _jobs(recent: RecentJobs, quarantined: int) -> list[object]:
+    address, unfinished = reverse("admin:jobs_job_changelist"), open_jobs()
+    states = ("queued", "processing")
+    pace = f"{recent.mean_speed:.2f} s of video per second" if recent.mean_speed else ""
+    return [
+        *(link(f"{address}?state={state}", unfinished[state]) for state in states),
+        link(f"{address}?error_code={POISON}", quarantined),
+        recent.completed,
+        recent.failed,
+        recent.cancelled,
+        pace,
+    ]
+
+
+def _node_row(node: NodeHealth) -> list[object]:
+    state = node.state if node.alive else "silent"
+    heard = f"{node.silent_seconds:.0f} s ago"
+    return [link_to("jobs_node", node.name), badge(state), node.busy, node.slots, heard]
 
 
 def log_of(result: Mapping[str, Any] | None) -> str:

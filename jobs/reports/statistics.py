@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from jobs.rules.retry import POISON
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLoad:
@@ -129,6 +131,14 @@ def recent_jobs(*, window_seconds: int) -> RecentJobs:
         mean_speed=speed,
         mean_seconds=seconds,
     )
+
+
+def jobs_in_quarantine() -> int:
+    """How many jobs wait for somebody to find out why their steps kept losing their workers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM jobs_job WHERE error_code = %s AND error_code <> ''", [POISON])
+        (count,) = cursor.fetchone()
+    return int(count)
 
 
 _STORED = """

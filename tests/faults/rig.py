@@ -94,6 +94,7 @@ class Rig(Stack):
     """A stack whose workers reach all servers through proxies, and whose API reaches PostgreSQL so."""
 
     def __init__(self, home: Home) -> None:
+        home.port("api")  # any free one: the usual one may be somebody's `make run`, or another stack's of these tests
         self.ffmpeg = PacedFfmpeg(home.folder / "bin")
         super().__init__(home, durable=False, environ={"PATH": os.environ["PATH"], **SETTINGS})
         self.worker_database = TcpProxy(self.postgresql.port)

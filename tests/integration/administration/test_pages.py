@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,9 +12,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from access.models import ApiKey
+from access.models import ApiKey, Member
 from access.scopes import Scope
-from access.services import default_owner, key_create
+from access.services import default_owner, key_create, member_add
 from events.models import Delivery, DeliveryAttempt, DeliveryState, Event
 from events.services import endpoint_create
 from gpu.models import DeviceReport
@@ -24,6 +25,7 @@ from jobs.rules.retry import POISON, Failure
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claimed
 
 pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery staple"
 LOG = "[libx264] malloc of size 4096 failed\nConversion failed!"
 
 
@@ -100,9 +102,20 @@ def test_a_priority_is_set_within_bounds(priority: str, then: int, operator: Cli
     assert job.priority == then
 
 
+def test_the_cpu_is_forced_where_a_gpu_is_planned(operator: Client) -> None:
+    job = a_job()
+    assert "Force CPU" not in operator.get(page_of(job)).content.decode()
+    Step.objects.filter(job=job, kind="chunk").update(queue="gpu", encoder="h264_nvenc", sessions=1)
+    assert "Force CPU" in operator.get(page_of(job)).content.decode()
+    assert "Force CPU: done." in order(operator, page_of(job), "cpu")
+    assert not Step.objects.filter(job=job, queue="gpu", state="ready").exists()
+    assert Step.objects.filter(job=job, queue="cpu", kind="chunk", state="ready").exists()
+
+
 def test_quarantine_is_left_by_an_order_of_its_own(operator: Client) -> None:
     job = a_job()
     step_fail(claim=claimed(), failure=Failure(code=POISON, detail="kept losing its workers"), policy=a_policy())
+    assert 'error_code=poison">1</a>' in operator.get("/admin/").content.decode()
     page = operator.get(page_of(job)).content.decode()
     assert "Release from quarantine" in page
     order(operator, page_of(job), "release")
@@ -225,3 +238,90 @@ def test_a_device_is_shown_with_what_its_encoders_proved(operator: Client) -> No
     )
     assert "A GPU" in operator.get("/admin/gpu/devicereport/").content.decode()
     assert "h264_nvenc" in operator.get(f"/admin/gpu/devicereport/{device.id}/change/").content.decode()
+
+
+def test_the_menu_and_the_titles_are_words_for_people(operator: Client, failed: Job) -> None:
+    page = operator.get("/admin/").content.decode()
+    menu = re.findall(r'href="/admin/\w+/\w+/"[^>]*>.*?<span>([^<]+)</span>', page, re.DOTALL)
+    assert menu == [
+        "Jobs", "Steps", "Videos", "Nodes", "GPUs", "Webhook endpoints", "Deliveries",
+        "API keys", "Owners", "Members", "Users", "Groups",
+    ]  # fmt: skip
+    rows = [failed, failed.video, failed.owner, Step.objects.latest("id"), *_everything_else()]
+    for row in rows:
+        title = str(row)
+        assert " object (" not in title
+        address = f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
+        assert title.casefold() in operator.get(address).content.decode().casefold(), address
+
+
+def _everything_else() -> list[Any]:
+    node_register(name="mill-7", queues=["cpu"], slots=2, pid=1, info={})
+    member_add(owner=default_owner(), name="ada")
+    endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
+    key, _ = key_create(owner=default_owner(), name="ci", scopes=[Scope.ADMIN])
+    delivery = Delivery.objects.create(endpoint=endpoint, event=Event.objects.latest("id"))
+    return [Node.objects.get(), Member.objects.get(), endpoint, key, delivery]
+
+
+def test_whoever_may_see_one_kind_of_rows_is_offered_no_other() -> None:
+    page = _somebody("view_node").get("/admin/").content.decode()
+    assert set(re.findall(r'href="/admin/(\w+/\w+)/"', page)) == {"jobs/node"}
+    assert "Steps by queue" not in page
+
+
+def test_the_first_page_says_what_to_look_at(operator: Client, failed: Job) -> None:
+    a_job()
+    page = operator.get("/admin/").content.decode()
+    for said in ("no_worker", "steps wait in queue cpu, which no worker serves", "encoder_failed <b>1</b>"):
+        assert said in page
+
+
+def test_a_node_shows_what_it_does_and_what_it_has(operator: Client) -> None:
+    node_register(name="mill-7", queues=["cpu"], slots=2, pid=1, info={})
+    DeviceReport.objects.create(node="mill-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia")
+    job = a_job()
+    claimed(node="mill-7")
+    page = operator.get("/admin/jobs/node/mill-7/change/").content.decode()
+    assert "A GPU" in page
+    assert str(job.id) in page
+
+
+def test_an_endpoint_shows_its_latest_deliveries(operator: Client) -> None:
+    endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
+    a_job()
+    delivery = Delivery.objects.create(endpoint=endpoint, event=Event.objects.latest("id"))
+    page = operator.get(f"/admin/events/webhookendpoint/{endpoint.id}/change/").content.decode()
+    assert f"/admin/events/delivery/{delivery.id}/change/" in page
+
+
+def test_steps_that_failed_are_found_among_those_of_all_jobs(operator: Client, failed: Job) -> None:
+    a_job()
+    page = operator.get("/admin/jobs/step/?state=failed").content.decode()
+    found = set(re.findall(r"/admin/jobs/step/([0-9a-f-]{36})/change/", page))
+    assert found == {str(Step.objects.get(state="failed").id)}
+
+
+def test_nobody_makes_themselves_a_superuser() -> None:
+    """Django lets whoever may change users change what they may do."""
+    may = ("view_user", "add_user", "change_user", "delete_user", "change_group", "add_group", "add_member")
+    clerk = _somebody(*may)
+    user = User.objects.get()
+    user.set_password(PASSWORD)
+    user.save()
+    clerk.force_login(user)
+    page = f"/admin/auth/user/{user.pk}/change/"
+    shown = clerk.get(page)
+    assert shown.status_code == 200, "to look is permitted"
+    assert user.password.rpartition("$")[2] not in shown.content.decode(), "but not at the hash"
+    entered = {"username": "somebody", "is_superuser": "on", "is_staff": "on", "is_active": "on"}
+    for path in (
+        page,
+        f"/admin/auth/user/{user.pk}/password/",
+        "/admin/auth/user/add/",
+        "/admin/auth/group/add/",
+        "/admin/access/member/add/",
+    ):
+        assert clerk.post(path, entered).status_code == 403, path
+    user.refresh_from_db()
+    assert not user.is_superuser

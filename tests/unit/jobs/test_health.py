@@ -31,12 +31,17 @@ QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean
 def test_what_is_out_of_the_ordinary_is_told(
     load: dict[str, object], node: dict[str, object], recent: dict[str, object], codes: list[str]
 ) -> None:
-    found = alerts([replace(IDLE, **load)], [replace(NODE, **node)], replace(QUIET, **recent))  # type: ignore[arg-type]
+    found = alerts([replace(IDLE, **load)], [replace(NODE, **node)], replace(QUIET, **recent), quarantined=0)  # type: ignore[arg-type]
     assert [alert.code for alert in found] == codes
 
 
 def test_alerts_make_what_is_well_degraded() -> None:
-    (alert,) = alerts([replace(IDLE, ready=1, queue="gpu")], [NODE], QUIET)
+    (alert,) = alerts([replace(IDLE, ready=1, queue="gpu")], [NODE], QUIET, quarantined=0)
     assert system_state({"database": Health.OK}, [alert]) is Health.DEGRADED
     assert system_state({"database": Health.FAILED}, [alert]) is Health.FAILED
     assert system_state({"database": Health.OK}, []) is Health.OK
+
+
+@pytest.mark.parametrize(("quarantined", "codes"), [(100, []), (101, ["quarantine_full"])])
+def test_a_full_quarantine_is_told(quarantined: int, codes: list[str]) -> None:
+    assert [alert.code for alert in alerts([IDLE], [NODE], QUIET, quarantined=quarantined)] == codes

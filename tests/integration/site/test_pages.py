@@ -1,0 +1,118 @@
+"""The API in a browser: its documents as pages, in the name of the owner of whoever logged in."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from access.models import Member
+from jobs.models import Job
+from tests.rows import a_job, a_key, a_video, an_owner
+from transcoder_site.pages import operations
+
+pytestmark = pytest.mark.django_db
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.fixture
+def person() -> Client:
+    user = User.objects.create_user("ada")
+    Member.objects.create(user=user, owner=an_owner("acme"))
+    browser = Client(enforce_csrf_checks=True, headers={"Accept": BROWSER})
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def job() -> Job:
+    return a_job(a_video(an_owner("acme")), priority=42)
+
+
+def test_a_stranger_is_led_to_the_login_and_back() -> None:
+    stranger = Client(headers={"Accept": BROWSER})
+    for path in ("/api/", "/api/v1/jobs?state=failed"):
+        answer = stranger.get(path)
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/api/login?next=/api/")
+    page = stranger.get("/api/login?next=/api/v1/jobs").content.decode()
+    assert 'name="next" value="/api/v1/jobs"' in page
+
+
+def test_the_first_page_names_every_operation_and_links_those_that_need_no_id(person: Client) -> None:
+    page = person.get("/api/").content.decode()
+    assert '<a href="/api/v1/jobs">' in page
+    assert "/api/v1/jobs/&lt;uuid:job_id&gt;/cancel" in page
+    assert len(operations()) > 30
+
+
+def test_a_document_is_a_page_with_links(person: Client, job: Job) -> None:
+    answer = person.get(f"/api/v1/jobs/{job.id}")
+    page = answer.content.decode()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "&quot;priority&quot;: 42" in page
+    assert f'href="/api/v1/jobs/{job.id}/plan"' in page
+    assert f'<form action="/api/v1/jobs/{job.id}/cancel" data-method="POST">' in page
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page), "none of it inline"
+
+
+def test_programs_get_documents(person: Client, job: Job) -> None:
+    path = f"/api/v1/jobs/{job.id}"
+    for accept in ("application/json", "*/*", None):
+        program = Client(headers={"X-API-Key": a_key(an_owner("acme")), **({"Accept": accept} if accept else {})})
+        assert program.get(path).headers["Content-Type"] == "application/json"
+    with_key = Client(headers={"X-API-Key": a_key(an_owner("acme")), "Accept": BROWSER})
+    assert with_key.get(path).headers["Content-Type"] == "application/json"
+    assert person.get(f"{path}?format=json").headers["Content-Type"] == "application/json"
+
+
+def test_errors_are_pages_too(person: Client) -> None:
+    for path, status in (
+        (f"/api/v1/jobs/{a_job(a_video(an_owner('other'))).id}", 404),
+        ("/api/v1/nothing", 404),
+        ("/api/v1/jobs?limit=0", 422),
+    ):
+        answer = person.get(path)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8"), path
+
+
+def test_what_clients_say_is_text(person: Client, job: Job) -> None:
+    said = {"a": "</pre><script>alert(1)</script>", "b": "javascript:alert(1)", "c": 'https://x.example/"onclick="x'}
+    Job.objects.filter(id=job.id).update(client_metadata=said)
+    page = person.get(f"/api/v1/jobs/{job.id}").content.decode()
+    assert "<script>alert" not in page
+    assert 'href="javascript' not in page
+    assert 'onclick="x' not in page
+
+
+def test_a_form_is_sent_with_the_token_of_its_page(person: Client, job: Job) -> None:
+    page = person.get(f"/api/v1/jobs/{job.id}").content.decode()
+    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert found
+    path, body = f"/api/v1/jobs/{job.id}/cancel", {"content_type": "application/json", "data": "{}"}
+    assert person.post(path, **body).status_code == 403  # type: ignore[arg-type]
+    answer = person.post(path, headers={"X-CSRFToken": found[1]}, **body)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+
+
+def test_who_acts_for_nobody_is_told_so() -> None:
+    browser = Client(headers={"Accept": BROWSER})
+    browser.force_login(User.objects.create_superuser("root"))
+    answer = browser.get("/api/v1/jobs")
+    assert answer.status_code == 403
+    assert "no_owner" in answer.content.decode()
+
+
+def test_a_logout_is_an_order(person: Client) -> None:
+    assert person.get("/api/logout").status_code == 405
+    assert person.post("/api/logout").status_code == 403
+    page = person.get("/api/").content.decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    assert person.post("/api/logout", {"csrfmiddlewaretoken": token[1]}).status_code == 302
+    assert person.get("/api/").status_code == 302
