@@ -65,6 +65,10 @@ check: testsetup ## Check style, types, import direction, migrations, deployment
 chaos: testsetup ## Put 500 small jobs through in 30 minutes while every part is killed at random (ARGS="--seed 1")
 	@$(python) -m tests.faults.chaos $(ARGS)
 
+.PHONY: model
+model: testsetup ## Hold jobs to their model in 1,000 random histories, about a quarter of an hour (ARGS="--examples 100")
+	@$(python) -m pytest -q --show-capture=no --examples 1000 $(ARGS) tests/integration/jobs/test_model.py
+
 .PHONY: schema
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -7,7 +7,7 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, latency, overhead, streams, workers
+from benchmarks import cache, film, latency, outage, overhead, streams, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, say
 
@@ -16,10 +16,11 @@ MEASUREMENTS = {
     "overhead": overhead.measure,
     "workers": workers.measure,
     "cache": cache.measure,
+    "outage": outage.measure,
     "streams": streams.measure,
     "film": film.measure,
 }
-USUAL = ("latency", "overhead", "workers", "cache", "streams")
+USUAL = ("latency", "overhead", "workers", "cache", "outage", "streams")
 
 
 def main() -> int:

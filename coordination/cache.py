@@ -9,8 +9,9 @@ All answers about one thing (`job:ID`) are fields of one hash, by variant: for w
   it stands. It is taken down after the commit; a process that dies in between leaves it to run out. Fences of several
   writers are counted.
 - **Epochs.** Answers are good for one epoch only. The processes that read keep it alive while they reach Redis, so it
-  ends in every silence longer than EPOCH_SECONDS. A process that could not put up a fence reads nothing from here until
-  it has begun a new epoch. So a Redis that comes back after a pause has nothing old to say.
+  ends in every silence longer than EPOCH_SECONDS; a Redis that was started again is in none. A process that could not
+  put up a fence leaves word, before it commits, to begin a new epoch, and reads nothing from here until that is done.
+  A Redis that hangs does it first of all when it goes on. So it has nothing old to say to anybody.
 
 Where Redis is away, everything is made anew each time.
 """
@@ -41,7 +42,9 @@ _LOOK_SECONDS = 0.01
 _EPOCH = "cache:epoch"
 
 # Answers {"hit", body}; {"lease", token}: make it and fill; {"busy"}: somebody makes it; {"off"}: nothing is kept now.
-_READ = Script("""
+# A server that has to be told how to read was started anew, and others may have changed what it kept meanwhile.
+_READ = Script(
+    """
 local epoch = redis.call('GET', KEYS[2])
 if not epoch then return {'off'} end
 local body, kept_in, fence = unpack(redis.call('HMGET', KEYS[1], ARGV[1], '#epoch', '#fence'))
@@ -59,7 +62,12 @@ if until_ms and tonumber(until_ms) > ms then return {'busy'} end
 redis.call('HSET', KEYS[1], lease, ARGV[2], lease .. ':until', string.format('%.0f', ms + ARGV[3]), '#epoch', epoch)
 if not kept_in then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return {'lease', ARGV[2]}
-""")
+""",
+    first=f"""
+local now = redis.call('TIME')
+return redis.call('SET', KEYS[2], now[1] .. '.' .. now[2], 'PX', {int(EPOCH_SECONDS * 1000)})
+""",
+)
 
 _FILL = Script("""
 local lease = '#lease:' .. ARGV[1]
@@ -87,10 +95,10 @@ return 1
 """)
 
 _KEEP_EPOCH = Script("""
-if ARGV[3] == '1' then redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """)
+_NEW_EPOCH = Script("return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])")
 
 
 class _Found(StrEnum):
@@ -114,7 +122,11 @@ class AnswerCache:
     def __init__(self, server: Server, *, seconds: float) -> None:
         self._server = server
         self._most_ms = max(1, int(seconds * 1000))
+        self._lock = threading.Lock()
         self._owes_epoch = False
+        self._messenger = server.messenger()
+        self._left_word = False
+        self._keeping = False
 
     def answer(self, kind: str, name: str, variant: str, make: Callable[[], Made]) -> bytes:
         """The answer about `kind:name` for this variant: the kept one, or the one that `make` makes."""
@@ -133,34 +145,43 @@ class AnswerCache:
         self._fill(kind, name, variant, token, made)
         return made.body
 
-    def fence(self, *things: str) -> None:
-        """Forget things (`kind:name`) and keep nothing about them for now, before the commit that changes them."""
-        self._fences(things, 1)
+    def fence(self, *things: str) -> bool:
+        """Forget things (`kind:name`) and keep nothing about them for now, before the commit that changes them.
 
-    def clear(self, *things: str) -> None:
-        """The change is committed: answers may be kept again."""
-        self._fences(things, -1)
+        False where nobody heard of it: until a new epoch has begun, this process believes nothing that is kept.
+        """
+        return self._fences(things, 1)
 
-    def _fences(self, things: Sequence[str], more: int) -> None:
+    def clear(self, *things: str, fenced: bool) -> None:
+        """The change is committed: answers may be kept again. What was kept without a fence is forgotten."""
+        self._fences(things, -1 if fenced else 0)
+
+    def _fences(self, things: Sequence[str], more: int) -> bool:
+        if not self._in_epoch():
+            return False
         try:
-            if self._owes_epoch:
-                self.keep_epoch()
+            self._get_ready()
             self._server.run(_FENCES, [_key(thing) for thing in things], [more, FENCE_SECONDS * 1000])
         except Away:
-            self._owes_epoch = True
+            self._end_epoch()
+            return False
+        return True
+
+    def _get_ready(self) -> None:
+        """Connect the messenger while Redis answers. Raises Away."""
+        with self._lock:
+            self._messenger.get_ready()
 
     def keep_epoch(self) -> None:
-        """Say that readers reach Redis; begin a new epoch where a fence failed. Raises Away."""
-        owed, self._owes_epoch = self._owes_epoch, False
-        try:
-            arguments: list[str | int | bytes] = [secrets.token_hex(8), int(EPOCH_SECONDS * 1000), int(owed)]
-            self._server.run(_KEEP_EPOCH, [_EPOCH], arguments)
-        except Away:
-            self._owes_epoch = self._owes_epoch or owed
-            raise
+        """Say that readers reach Redis. Raises Away."""
+        if not self._in_epoch():
+            raise Away
+        self._get_ready()
+        self._server.run(_KEEP_EPOCH, [_EPOCH], _new_epoch())
 
     def keep(self) -> None:
         """Keep the epoch alive from a thread, for the rest of this process's life."""
+        self._keeping = True
         threading.Thread(target=self._keep, name="cache-epoch", daemon=True).start()
 
     def _keep(self) -> None:
@@ -170,6 +191,40 @@ class AnswerCache:
             except Away:
                 log.debug("cache out of reach")
             time.sleep(KEEP_EPOCH_EVERY)
+
+    def _in_epoch(self) -> bool:
+        """Whether this process has nothing to make good; tries to, without waiting."""
+        if not self._owes_epoch:
+            return True
+        with self._lock:
+            self._owes_epoch = self._owes_epoch and not self._begun()
+            return not self._owes_epoch
+
+    def _end_epoch(self) -> None:
+        """Leave word to begin a new one: nothing that is kept now will be shown once that is heard."""
+        with self._lock:
+            follow = not (self._owes_epoch or self._keeping)
+            self._owes_epoch = True
+            if self._begun() or not self._left_word:  # what was on its way was for an earlier change, or got lost
+                self._begun()
+        if follow:
+            threading.Thread(target=self._make_good, name="cache-errand", daemon=True).start()
+
+    def _make_good(self) -> None:
+        """What `keep` does in a process that reads: not wait for the next change to try again."""
+        while not self._in_epoch():
+            time.sleep(KEEP_EPOCH_EVERY)
+
+    def _begun(self) -> bool:
+        """Whether the word that was left has been heard; leaves it where it is not on its way."""
+        try:
+            if not self._left_word:
+                self._messenger.leave(_NEW_EPOCH, [_EPOCH], _new_epoch())
+            self._left_word = True
+            self._left_word = not (heard := self._messenger.heard())
+        except Away:
+            heard = self._left_word = False
+        return heard
 
     def _look(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
         """What is kept; waits a moment for what somebody else makes."""
@@ -181,7 +236,7 @@ class AnswerCache:
             time.sleep(_LOOK_SECONDS)
 
     def _read(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
-        if self._owes_epoch:
+        if not self._in_epoch():
             return _Found.OFF, b""
         token = secrets.token_hex(8)
         arguments: list[str | int | bytes] = [variant, token, int(LEASE_SECONDS * 1000), self._most_ms]
@@ -202,3 +257,7 @@ class AnswerCache:
 
 def _key(thing: str) -> str:
     return f"cache:{thing}"
+
+
+def _new_epoch() -> list[str | int | bytes]:
+    return [secrets.token_hex(8), int(EPOCH_SECONDS * 1000)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,9 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -23,11 +26,86 @@ class Away(Exception):
 
 
 class Script:
-    """A Lua script, sent once and named by its digest from then on."""
+    """A Lua script, sent once and named by its digest from then on.
 
-    def __init__(self, text: str) -> None:
+    `first` is run, with the same keys, before a server is told the script. A server that was started again or took
+    over from another one knows no script, so that happens before anything can be read from what it kept.
+    """
+
+    def __init__(self, text: str, *, first: str = "") -> None:
         self.text = text
+        self.first = first
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Messenger:
+    """A connection held ready to leave one script at a time with a server, without waiting for it.
+
+    A process that hangs has a kernel that keeps what its open connections bring, in order: whatever is left there is
+    run before what anybody sends afterwards. Not for several threads at once.
+    """
+
+    def __init__(self, pool: ConnectionPool, clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._next_try = 0.0
+
+    def get_ready(self) -> None:
+        """Connect where that has not been done, or was undone. Raises Away, at once where it took long a moment ago."""
+        if self._is_ready():
+            return
+        self._drop()
+        if self._clock() < self._next_try:
+            raise Away
+        try:
+            self._connection = self._pool.get_connection()
+        except (RedisError, OSError) as error:
+            if isinstance(error, RedisTimeoutError):  # to be refused costs nothing
+                self._next_try = self._clock() + REST_SECONDS
+            raise Away from error
+
+    def leave(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> None:
+        """Send it. Raises Away."""
+        self.get_ready()
+        command = ("EVAL", script.text, len(keys), *keys, *args)
+        self._use(lambda connection: connection.send_command(*command))  # type: ignore[no-untyped-call]
+
+    def heard(self) -> bool:
+        """Whether what was left has been run, as far as is known by now. Raises Away when it got lost or refused."""
+        if not self._use(_says_something):
+            return False
+        self._use(lambda connection: connection.read_response())
+        return True
+
+    def _is_ready(self) -> bool:
+        """Whether there is a connection of this very process, and the server has not ended it."""
+        try:
+            return (
+                self._connection is not None and self._connection.pid == os.getpid() and not self._use(_says_something)
+            )
+        except Away:
+            return False
+
+    def _use(self, step: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - whatever the step answers
+        if self._connection is None:
+            raise Away
+        try:
+            return step(self._connection)
+        except (RedisError, OSError) as error:
+            self._drop()
+            raise Away from error
+
+    def _drop(self) -> None:
+        if self._connection:
+            self._connection.disconnect()  # type: ignore[no-untyped-call]
+            self._pool.release(self._connection)
+        self._connection = None
+
+
+def _says_something(connection: Connection) -> bool:
+    """Whether there is an answer to read, or an end."""
+    return bool(connection.can_read())
 
 
 class Server:
@@ -52,6 +130,10 @@ class Server:
     def ping(self) -> None:
         """Raise Away when nobody answers."""
         self._ask(self._redis.ping)
+
+    def messenger(self) -> Messenger:
+        """Who leaves scripts, whatever the circuit says."""
+        return Messenger(self._redis.connection_pool, self._clock)
 
     @property
     def resting(self) -> bool:
@@ -91,4 +173,6 @@ class Server:
         try:
             return self._redis.evalsha(script.digest, len(keys), *keys, *args)
         except NoScriptError:  # the first time, or a server that was started anew
+            if script.first:
+                self._redis.eval(script.first, len(keys), *keys)
             return self._redis.eval(script.text, len(keys), *keys, *args)

@@ -35,5 +35,5 @@ def rate_limiter() -> RateLimiter:
 def changed(*things: str) -> None:
     """Say inside a transaction that what is shown of these things (`kind:name`) changes with it."""
     if cache := answer_cache():
-        cache.fence(*things)
-        transaction.on_commit(partial(cache.clear, *things))
+        fenced = cache.fence(*things)
+        transaction.on_commit(partial(cache.clear, *things, fenced=fenced))

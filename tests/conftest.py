@@ -19,6 +19,7 @@ TIERS = ("unit", "contract", "integration", "ffmpeg", "acceptance", "faults")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="take the pictures of docs/images anew")
+    parser.addoption("--examples", type=int, help="how often the model of jobs is compared, at random (FAULTS 47)")
 
 
 @pytest.hookimpl(trylast=True)

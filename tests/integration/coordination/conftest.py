@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -12,7 +13,9 @@ from pytest_django.fixtures import Settings
 from coordination import wiring
 from coordination.cache import AnswerCache
 from coordination.server import Server
+from embedded.home import Home
 from embedded.servers import Redis
+from tests.servers import RUNS, ServersOfThisRun
 
 PATIENT_SECONDS = 5.0
 
@@ -34,10 +37,49 @@ def cache(server: Server) -> AnswerCache:
     return cache
 
 
-def _pid(redis: Redis) -> int:
+def pid(redis: Redis) -> int:
     identity = redis.identity
     assert identity is not None
     return identity.pid
+
+
+@pytest.fixture(scope="session")
+def own_home(servers: ServersOfThisRun) -> Iterator[Home]:
+    """A place for processes that no other test needs."""
+    home = Home(RUNS / f"{servers.home.folder.name}-outage")
+    with home.locked():
+        yield home
+
+
+@pytest.fixture(scope="session")
+def own_redis(own_home: Home) -> Iterator[Redis]:
+    """A Redis to be killed."""
+    redis = Redis(own_home)
+    try:
+        redis.start()
+        redis.wait_ready()
+        yield redis
+    finally:
+        redis.close()
+
+
+def kill(redis: Redis) -> None:
+    """kill -9, and wait until it is gone."""
+    os.kill(pid(redis), signal.SIGKILL)
+    while redis.running():
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def restarted(own_redis: Redis) -> Callable[[], None]:
+    """Kill it and start it again, with what it saved."""
+
+    def restart() -> None:
+        kill(own_redis)
+        own_redis.start()
+        own_redis.wait_ready()
+
+    return restart
 
 
 @pytest.fixture
@@ -46,27 +88,34 @@ def frozen(redis: Redis) -> Callable[[], AbstractContextManager[None]]:
 
     @contextmanager
     def freeze() -> Iterator[None]:
-        os.kill(_pid(redis), signal.SIGSTOP)
+        os.kill(pid(redis), signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(_pid(redis), signal.SIGCONT)
+            os.kill(pid(redis), signal.SIGCONT)
 
     return freeze
 
 
-@pytest.fixture
-def caching(redis: Redis, settings: Settings) -> Iterator[AnswerCache]:
-    """The site with its cache and rates on the running Redis."""
+@contextmanager
+def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> Iterator[AnswerCache]:
+    """This process with its cache and rates on a running Redis."""
     config = settings.TRANSCODER
-    kept = replace(config.cache, enablecache=True, cache_timeout_seconds=PATIENT_SECONDS)
+    kept = replace(config.cache, cache_url=redis.cache_url, enablecache=True, cache_timeout_seconds=timeout_seconds)
     settings.TRANSCODER = replace(config, cache=kept)
     parts = (wiring.server, wiring.answer_cache, wiring.rate_limiter)
     for part in parts:
         part.cache_clear()
     cache = wiring.answer_cache()
     assert cache is not None
-    cache.keep_epoch()
     yield cache
     for part in parts:
         part.cache_clear()
+
+
+@pytest.fixture
+def caching(redis: Redis, settings: Settings) -> Iterator[AnswerCache]:
+    """The site with its cache and rates on the running Redis."""
+    with caching_on(redis, settings, timeout_seconds=PATIENT_SECONDS) as cache:
+        cache.keep_epoch()
+        yield cache

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from coordination import cache as module
 from coordination.cache import AnswerCache, Made
 from coordination.server import Away, Server
 from embedded.servers import Redis
+from tests.integration.coordination.conftest import patient
 
 Freeze = Callable[[], AbstractContextManager[None]]
 
@@ -100,8 +102,7 @@ def test_a_crowd_does_not_wait_for_one_who_is_slow(
 
 def test_an_answer_made_before_a_change_is_not_kept_after_it(cache: AnswerCache, name: str) -> None:
     def overtaken() -> Made:
-        cache.fence(f"thing:{name}")
-        cache.clear(f"thing:{name}")
+        _change(cache, name)
         return Made(b"old", 60)
 
     assert cache.answer("thing", name, "v", overtaken) == b"old"
@@ -113,35 +114,60 @@ def test_nothing_is_kept_behind_a_fence(cache: AnswerCache, name: str) -> None:
     cache.fence(f"thing:{name}")
     cache.fence(f"thing:{name}")
     assert _ask(cache, name, b"between") == b"between"
-    cache.clear(f"thing:{name}")
+    cache.clear(f"thing:{name}", fenced=True)
     assert _ask(cache, name, b"behind the other") == b"behind the other"
-    cache.clear(f"thing:{name}")
+    cache.clear(f"thing:{name}", fenced=True)
     assert _ask(cache, name, b"new") == b"new"
     assert cache.answer("thing", name, "v", _never) == b"new"
 
 
-def test_a_new_epoch_forgets_everything(cache: AnswerCache, name: str, server: Server) -> None:
+def test_an_epoch_that_nobody_keeps_ends_with_all_that_was_kept(cache: AnswerCache, name: str, server: Server) -> None:
     _ask(cache, name, b"old")
-    cache._owes_epoch = True
-    cache.keep_epoch()
-    assert _ask(cache, name, b"new") == b"new"
-    server._redis.delete(module._EPOCH)  # nobody has kept it for a while
+    server._redis.delete(module._EPOCH)
     assert _ask(cache, name, b"newer") == b"newer"
     assert _ask(cache, name, b"newest") == b"newest", "nothing is kept until somebody does"
+    cache.keep_epoch()
+    assert _ask(cache, name, b"last") == b"last"
+    assert cache.answer("thing", name, "v", _never) == b"last"
 
 
-def test_who_could_not_say_what_changed_reads_nothing_until_all_is_forgotten(
-    cache: AnswerCache, name: str, redis: Redis, frozen: Freeze
+def test_a_change_that_redis_did_not_hear_of_ends_the_epoch_first_of_all_when_it_goes_on(
+    cache: AnswerCache, redis: Redis, frozen: Freeze
 ) -> None:
     writer = AnswerCache(Server(redis.cache_url, timeout_seconds=0.05), seconds=300)
-    _ask(cache, name, b"old")
-    with frozen():
-        writer.fence(f"thing:{name}")
-        writer.clear(f"thing:{name}")
-        assert _ask(writer, name, b"new") == b"new"
-    assert _ask(writer, name, b"new") == b"new", "what it left in Redis is not believed"
+    names = [uuid4().hex for _ in range(20)]
+    _change(writer, uuid4().hex)
+    for name in names:
+        _ask(cache, name, b"old")
+    with ThreadPoolExecutor(len(names)) as readers:
+        with frozen():
+            for name in names:
+                began = time.monotonic()
+                _change(writer, name)
+                assert time.monotonic() - began < 2, "only the first one waits for Redis, and not long"
+                assert _ask(writer, name, b"new") == b"new"
+            shown = [readers.submit(_ask, cache, name, b"new") for name in names]
+            time.sleep(0.2)
+        assert [each.result() for each in shown] == [b"new"] * len(names)
     _until(lambda: _kept_epoch(writer))
-    assert _ask(cache, name, b"new") == b"new", "nor by anybody else from now on"
+    other = uuid4().hex
+    _ask(writer, other, b"kept")
+    assert writer.answer("thing", other, "v", _never) == b"kept", "and believes what is kept again"
+
+
+def test_a_redis_that_comes_back_with_what_it_had_has_nothing_old_to_say(
+    own_redis: Redis, restarted: Callable[[], None], name: str
+) -> None:
+    cache = AnswerCache(patient(own_redis), seconds=300)
+    cache.keep_epoch()
+    _ask(cache, name, b"old")
+    assert cache.answer("thing", name, "v", _never) == b"old"
+    patient(own_redis)._redis.save()
+    restarted()
+    keeper = AnswerCache(patient(own_redis), seconds=300)
+    keeper.keep_epoch()
+    assert keeper._server._redis.exists(f"cache:thing:{name}"), "it has it still"
+    assert _ask(cache, name, b"new") == b"new"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -149,12 +175,14 @@ def test_who_could_not_say_what_changed_reads_nothing_until_all_is_forgotten(
 def test_no_reader_is_shown_less_than_what_was_written_before_it_asked(
     redis: Redis, name: str, frozen: Freeze, *, shaken: bool
 ) -> None:
-    cache = AnswerCache(Server(redis.cache_url, timeout_seconds=0.05 if shaken else 5), seconds=300)
-    _until(lambda: _kept_epoch(cache))
+    cache, writer = (
+        AnswerCache(Server(redis.cache_url, timeout_seconds=0.05 if shaken else 5), seconds=300) for _ in range(2)
+    )
+    _until(lambda: _kept_epoch(cache) and _kept_epoch(writer))
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE told (n int)")
         cursor.execute("INSERT INTO told VALUES (0)")
-    world = _World(cache, name)
+    world = _World(cache, writer, name)
     try:
         with ThreadPoolExecutor(8) as pool:
             readers = [pool.submit(world.read) for _ in range(4)]
@@ -177,12 +205,13 @@ def test_no_reader_is_shown_less_than_what_was_written_before_it_asked(
 
 
 class _World:
-    """A number in the database that only grows, shown through the cache."""
+    """A number in the database that only grows, written by one process and shown by another one."""
 
-    def __init__(self, cache: AnswerCache, name: str) -> None:
+    def __init__(self, cache: AnswerCache, writer: AnswerCache, name: str) -> None:
         self.over = threading.Event()
         self.writes = self.reads = self.made = 0
         self._cache = cache
+        self._writer = writer
         self._name = name
         self._told = 0
         self._lock = threading.Lock()
@@ -190,10 +219,10 @@ class _World:
     def write(self) -> None:
         while not self.over.is_set():
             with transaction.atomic(), connection.cursor() as cursor:
-                self._cache.fence(f"told:{self._name}")
+                fenced = self._writer.fence(f"told:{self._name}")
                 cursor.execute("UPDATE told SET n = n + 1 RETURNING n")
                 (number,) = cursor.fetchone()
-                transaction.on_commit(lambda: self._cache.clear(f"told:{self._name}"))
+                transaction.on_commit(partial(self._writer.clear, f"told:{self._name}", fenced=fenced))
             with self._lock:
                 self._told = max(self._told, number)
                 self.writes += 1
@@ -218,6 +247,11 @@ class _World:
             (number,) = cursor.fetchone()
         self.made += 1
         return Made(str(number).encode(), 60)
+
+
+def _change(cache: AnswerCache, name: str) -> None:
+    fenced = cache.fence(f"thing:{name}")
+    cache.clear(f"thing:{name}", fenced=fenced)
 
 
 def _kept_epoch(cache: AnswerCache) -> bool:

@@ -1,0 +1,211 @@
+"""Redis hangs and dies under load, beside an API that is served and a process that changes what it shows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from django.db import connection
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django.fixtures import Settings
+
+from access.services import default_owner
+from configuration import RankConfig
+from coordination.cache import AnswerCache
+from embedded.home import Home
+from embedded.product import Api
+from embedded.servers import Redis
+from jobs.lifecycle.services import job_reprioritize
+from tests.integration.coordination.conftest import caching_on, kill, patient, pid
+from tests.rows import a_job, a_key, a_video
+from tests.servers import ServersOfThisRun
+
+RATE = 60_000
+SLACK_SECONDS = 4
+"""What a busy machine may add to the second within which a job is accepted."""
+TOKEN = "t0ken"
+DEADLINE_SECONDS = 120
+KINDS = ("job", "outputs", "list", "transcode", "reprioritize", "elsewhere")
+
+
+@pytest.fixture
+def writer(own_redis: Redis, settings: Settings, transactional_db: None) -> Iterator[AnswerCache]:
+    """This process changes jobs as a worker does."""
+    with caching_on(own_redis, settings, timeout_seconds=0.1) as cache:
+        yield cache
+
+
+@pytest.fixture
+def api(own_home: Home, own_redis: Redis, servers: ServersOfThisRun, transactional_db: None) -> Iterator[Api]:
+    """The API as it is served, with caches and rates, on this test's rows."""
+    address, _, _ = servers.postgresql.url.rpartition("/")
+    own_home.port("api")  # any free one
+    environ = {
+        **servers.environment(),
+        "PATH": os.environ["PATH"],
+        "TRANSCODER_DATABASE_URL": f"{address}/{connection.settings_dict['NAME']}",
+        "TRANSCODER_BROKER_URL": own_redis.url,
+        "TRANSCODER_CACHE_URL": own_redis.cache_url,
+        "TRANSCODER_ENABLECACHE": "true",
+        "TRANSCODER_RATE_READ_PER_MINUTE": str(RATE),
+        "TRANSCODER_RATE_WRITE_PER_MINUTE": str(RATE),
+        "TRANSCODER_METRICS_TOKEN": TOKEN,
+    }
+    api = Api(own_home, environ)
+    try:
+        api.start()
+        api.wait_ready()
+        yield api
+    finally:
+        api.close()
+
+
+class _Load:
+    """Clients that notice every answer but the right one, and how much they have asked."""
+
+    def __init__(self, api: Api) -> None:
+        self.asked: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self.limits: set[int] = set()
+        self.slowest_transcode = 0.0
+        self._over = threading.Event()
+        self._url = api.url
+        self._headers = {"Authorization": f"Bearer {a_key()}"}
+        self._video = a_video().id
+        self._own, *self._elsewhere = (a_job(a_video(seconds=16, sound=False)).id for _ in range(8))
+        self._told = dict.fromkeys((self._own, *self._elsewhere), 0)
+        self._newest = self._own
+        self._watched = self._elsewhere[0]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        steps = (self._read, self._read, self._write)
+        threads = [threading.Thread(target=self._until_over, args=(step,)) for step in steps]
+        threads.append(threading.Thread(target=self._write_elsewhere))
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+
+    def goes_on(self, times: int) -> None:
+        """Wait until everything has been asked so many times more."""
+        wanted = {kind: self.asked[kind] + times for kind in KINDS}
+        _until(lambda: self.failures or all(self.asked[kind] >= count for kind, count in wanted.items()))
+        assert not self.failures
+
+    def hits(self) -> float:
+        """Answers of the API that were kept."""
+        text = httpx.get(f"{self._url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+        families = text_string_to_metric_families(text)
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "vodmill_cache_hits_total" and sample.labels["kind"] in {"job", "jobs", "outputs"}
+        )
+
+    def _until_over(self, step: Callable[[httpx.Client], None]) -> None:
+        with httpx.Client(base_url=f"{self._url}/api/v1", headers=self._headers, timeout=60) as client:
+            while not self._over.is_set():
+                try:
+                    step(client)
+                except (AssertionError, httpx.HTTPError) as error:
+                    self.failures.append(repr(error))
+                    return
+
+    def _right(self, answer: httpx.Response, kind: str, status: int = 200) -> httpx.Response:
+        assert answer.status_code == status, f"{kind} answered {answer.status_code}: {answer.text}"
+        self.limits.add(int(answer.headers["RateLimit-Limit"]))
+        self.asked[kind] += 1
+        return answer
+
+    def _read(self, client: httpx.Client) -> None:
+        for job in (self._own, self._watched):
+            told = self._told[job]
+            shown = self._right(client.get(f"/jobs/{job}"), "job").json()["priority"]
+            assert shown >= told, f"was shown {shown} after {told} had been written"
+        self._right(client.get(f"/jobs/{self._watched}/outputs"), "outputs")
+        newest = self._newest
+        listed = self._right(client.get("/jobs"), "list").json()["results"]
+        assert str(newest) in {job["id"] for job in listed}, "the list lacks a job that had been made"
+
+    def _write(self, client: httpx.Client) -> None:
+        """Ask for a job, and again, and change another one; each is seen at once."""
+        once = {"Idempotency-Key": str(uuid4())}
+        made = set()
+        for _ in range(2):
+            began = time.monotonic()
+            answer = client.post(f"/videos/{self._video}/transcode", json={"preset": "fast"}, headers=once)
+            self.slowest_transcode = max(self.slowest_transcode, time.monotonic() - began)
+            made.add(self._right(answer, "transcode", 202).json()["id"])
+        (job,) = made
+        self._right(client.get(f"/jobs/{job}"), "job")
+        self._newest = UUID(job)
+        priority = self._told[self._own] % 100 + 1
+        self._told[self._own] = 0  # until it goes up again
+        self._right(client.post(f"/jobs/{self._own}/reprioritize", json={"priority": priority}), "reprioritize")
+        assert self._right(client.get(f"/jobs/{self._own}"), "job").json()["priority"] == priority
+        self._told[self._own] = priority
+        time.sleep(0.05)
+
+    def _write_elsewhere(self) -> None:
+        """What a worker does: change jobs past the API."""
+        for job in self._elsewhere:
+            self._watched = job
+            for priority in range(51, 101):
+                if self._over.wait(0.1):
+                    connection.close()
+                    return
+                job_reprioritize(owner=default_owner(), job_id=job, priority=priority, rank=RankConfig())
+                self._told[job] = priority
+                self.asked["elsewhere"] += 1
+        connection.close()
+
+
+def test_redis_hangs_and_dies_under_load_and_no_client_notices(api: Api, own_redis: Redis, writer: AnswerCache) -> None:
+    writer.keep_epoch()
+    load = _Load(api)
+    with load.running():
+        _kept_again(load)
+        load.goes_on(5)
+        os.kill(pid(own_redis), signal.SIGSTOP)
+        load.goes_on(4)  # jobs are accepted while nobody answers: with a wait for Redis this would never end
+        os.kill(pid(own_redis), signal.SIGCONT)
+        _kept_again(load)
+        load.goes_on(5)
+        patient(own_redis)._redis.save()  # it will come back with what is kept now
+        kill(own_redis)
+        load.goes_on(4)
+        own_redis.start()
+        own_redis.wait_ready()
+        _kept_again(load)
+        load.goes_on(5)
+    assert not load.failures
+    assert load.slowest_transcode < 1 + SLACK_SECONDS
+    assert load.limits == {RATE, RATE // 10}, "while it was away, clients were kept to a stricter rate"
+
+
+def _kept_again(load: _Load) -> None:
+    """Wait until the API answers from the cache."""
+    hits = load.hits()
+    _until(lambda: bool(load.failures) or load.hits() > hits)
+    assert not load.failures
+
+
+def _until(done: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not done():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
