@@ -13,6 +13,8 @@ class EventType(StrEnum):
     JOB_STARTED = "job.started"
     JOB_PLAYABLE = "job.playable"
     JOB_PROGRESS = "job.progress"
+    JOB_PAUSED = "job.paused"
+    JOB_RESUMED = "job.resumed"
     JOB_REPRIORITIZED = "job.reprioritized"
     JOB_FELL_BACK = "job.fell_back"
     JOB_RETRIED = "job.retried"

@@ -23,7 +23,7 @@ from api.administration import (
 )
 from api.problems import wrong_field
 from jobs.leasing.nodes import node_order
-from jobs.lifecycle.services import job_cancel, job_force_cpu, job_reprioritize, job_retry
+from jobs.lifecycle.services import job_cancel, job_force_cpu, job_pause, job_reprioritize, job_resume, job_retry
 from jobs.models import QUEUES, Job, Node, NodeState, Step
 from jobs.planning.fallback import job_on_gpu
 from jobs.reports.panels import (
@@ -40,12 +40,20 @@ from jobs.reports.panels import (
 from jobs.reports.selectors import job_views
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from jobs.rules.retry import POISON
-from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources
+from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepKind, StepState
 from jobs.wiring import job_policy
 
 
 def _cancel(job: Job, _entered: Mapping[str, str]) -> None:
     job_cancel(owner=job.owner, job_id=job.id)
+
+
+def _pause(job: Job, _entered: Mapping[str, str]) -> None:
+    job_pause(owner=job.owner, job_id=job.id)
+
+
+def _resume(job: Job, _entered: Mapping[str, str]) -> None:
+    job_resume(owner=job.owner, job_id=job.id, policy=job_policy())
 
 
 def _retry(job: Job, _entered: Mapping[str, str]) -> None:
@@ -74,7 +82,15 @@ def _poisoned(job: Job) -> bool:
 
 
 def _ended_early(job: Job) -> bool:
-    return job.state in job_sources(JobState.QUEUED) and not _poisoned(job)
+    return job.state in JOB_RETRIED and not _poisoned(job)
+
+
+def _paused(job: Job) -> bool:
+    return job.state == JobState.PAUSED
+
+
+def _at_work(job: Job) -> bool:
+    return not _paused(job) and _open(job)
 
 
 def _open(job: Job) -> bool:
@@ -165,8 +181,10 @@ class JobAdmin(ReadOnlyAdmin):
     operations = (
         Operation(name="retry", label="Retry", run=_retry, offered=_ended_early),
         Operation(name="release", label="Release from quarantine", run=_release, offered=_poisoned),
+        Operation(name="pause", label="Pause", run=_pause, offered=_at_work),
+        Operation(name="resume", label="Resume", run=_resume, offered=_paused),
         Operation(name="cancel", label="Cancel", run=_cancel, offered=_open),
-        Operation(name="cpu", label="Force CPU", run=_force_cpu, offered=lambda job: _open(job) and job_on_gpu(job)),
+        Operation(name="cpu", label="Force CPU", run=_force_cpu, offered=lambda job: _at_work(job) and job_on_gpu(job)),
         Operation(name="reprioritise", label="Set priority", run=_reprioritize, offered=_open, asks="priority"),
     )
 

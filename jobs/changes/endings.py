@@ -34,6 +34,13 @@ def job_stop(*, job: Job) -> None:
     _job_end(job, JobState.CANCELLED, None)
 
 
+def job_halt(*, job: Job) -> None:
+    """Let a locked job rest until somebody resumes it. Its running steps lose their fence; what is published stays."""
+    job_move(job=job, to=JobState.PAUSED, phase=JobPhase.PAUSED, waiting_since=None)
+    steps_cancel(job=job)
+    event_append(job_id=job.id, type=EventType.JOB_PAUSED)
+
+
 def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
     """Close a locked job. Its running steps lose their fence, but keep the time until which they may still write."""
     job_move(

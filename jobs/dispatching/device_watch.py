@@ -19,7 +19,7 @@ from jobs.planning.plans import job_plan
 from jobs.planning.routing import FallbackReason, GpuUnavailable, sessions_for
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
-from jobs.rules.transitions import JOB_ENDS, StepState
+from jobs.rules.transitions import JOB_ENDS, JobState, StepState
 from transcoding.errors import DeviceBusy, TranscodeError
 
 # From one kind of need to the next on the index of steps that wait for devices, however many have it.
@@ -80,7 +80,7 @@ def _offered(need: str, sessions: int, policy: JobPolicy) -> bool:
 def _locked(job_id: UUID, video_id: UUID, stuck: QuerySet[Step], policy: JobPolicy) -> None:
     """Look again under the locks, and act."""
     video, job = video_lock(video_id), job_lock(job_id)
-    if job.state in JOB_ENDS:
+    if job.state in JOB_ENDS or job.state == JobState.PAUSED:
         return
     steps = Step.objects.filter(generation=job.generation_id)
     try:

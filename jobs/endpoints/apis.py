@@ -20,7 +20,15 @@ from jobs.changes.showing import LIST_SECONDS, job_seconds
 from jobs.endpoints import examples
 from jobs.endpoints.representations import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
-from jobs.lifecycle.services import job_cancel, job_create, job_reprioritize, job_retry, video_delete
+from jobs.lifecycle.services import (
+    job_cancel,
+    job_create,
+    job_pause,
+    job_reprioritize,
+    job_resume,
+    job_retry,
+    video_delete,
+)
 from jobs.models import Job
 from jobs.reports.previews import job_plan_document, job_preview
 from jobs.reports.selectors import job_renditions, job_views, jobs_of
@@ -162,6 +170,28 @@ class JobCancelApi(APIView):
         owner = owner_of(request)
         job_cancel(owner=owner, job_id=job_id)
         return _shown(owner, job_id)
+
+
+class JobPauseApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_pause", request=None, responses=JobDocument)
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Let a job rest until it is resumed. What it published stays, and is played on."""
+        owner = owner_of(request)
+        job_pause(owner=owner, job_id=job_id)
+        return _shown(owner, job_id)
+
+
+class JobResumeApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_resume", request=None, responses={202: JobDocument})
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Have a paused job go on after the last segment that it published."""
+        owner = owner_of(request)
+        job_resume(owner=owner, job_id=job_id, policy=job_policy())
+        return _shown(owner, job_id, status=202)
 
 
 class JobRetryApi(APIView):

@@ -56,7 +56,8 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY)
     for job in open_jobs_lock(video):
-        _plan_or_fail(job, video, policy)
+        if job.state != JobState.PAUSED:  # it is planned when it goes on
+            _plan_or_fail(job, video, policy)
 
 
 def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
@@ -103,10 +104,11 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
     transaction.on_commit(lambda: metrics.JOB_SPEED.note(metadata["processing_speed"]))
 
 
-def retried_metadata(job: Job, segments_kept: int) -> dict[str, object]:
-    """What is remembered of a job's tries: how many retries there were, what the last one found, why it has no GPU."""
+def continued_metadata(job: Job, segments_kept: int, *, retried: bool) -> dict[str, object]:
+    """What is remembered of a job that goes on: its retries, how much is there already, why it has no GPU."""
     fallback = {name: job.metadata[name] for name in FALLBACK_FIELDS if name in job.metadata}
-    return {**fallback, "retries": int(job.metadata.get("retries", 0)) + 1, "segments_kept": segments_kept}
+    retries = int(job.metadata.get("retries", 0)) + retried
+    return {**fallback, **({"retries": retries} if retries else {}), "segments_kept": segments_kept}
 
 
 def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from access.models import Owner
 from api.problems import Problem, not_found
 from configuration import RankConfig
 from events.types import EventType
-from jobs.changes.endings import job_stop, open_jobs_lock, purge_request, steps_cancel
+from jobs.changes.endings import job_halt, job_stop, open_jobs_lock, purge_request, steps_cancel
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
 from jobs.changes.showing import video_jobs_changed
 from jobs.changes.wake import dispatcher_wake
 from jobs.lifecycle.inspection import inspect_hurry, inspect_request
-from jobs.lifecycle.outcomes import retried_metadata
+from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_take_up
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, job_on_gpu
@@ -26,7 +26,7 @@ from jobs.planning.plans import job_plan, job_request
 from jobs.planning.routing import FallbackReason, refuse_impossible
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import INCURABLE
-from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState, job_sources, step_sources
+from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepKind, StepState
 from observability import metrics
 from storage.keys import video_prefix
 from videos.models import Video
@@ -94,6 +94,38 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     video = video_lock(_owned_job(owner, job_id).video_id)
     job = job_lock(job_id)
     _refuse_retry(job, video)
+    _go_on(job, video, policy, told=EventType.JOB_RETRIED)
+
+
+@transaction.atomic
+def job_pause(*, owner: Owner, job_id: UUID) -> None:
+    """Let a job rest; its steps that run are handed back with what they published.
+
+    Raises Problem: 404 not the owner's, 409 already over or paused.
+    """
+    _owned_job(owner, job_id)
+    job = job_lock(job_id)
+    _refuse_over(job)
+    _refuse_paused(job)
+    job_halt(job=job)
+
+
+@transaction.atomic
+def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
+    """Have a paused job go on where it was.
+
+    Raises Problem: 404 not the owner's, 409 not paused; InputRejected where it has to be planned again and is beyond
+    the limits.
+    """
+    video = video_lock(_owned_job(owner, job_id).video_id)
+    job = job_lock(job_id)
+    if job.state != JobState.PAUSED:
+        raise Problem(status=409, code="job_not_paused", detail=f"The job is {job.state}, not paused.")
+    _go_on(job, video, policy, told=EventType.JOB_RESUMED)
+
+
+def _go_on(job: Job, video: Video, policy: JobPolicy, *, told: EventType) -> None:
+    """Queue a locked job again that ended early or rested, from the first segment that is not published."""
     resumed = generation_take_up(job=job)
     job_move(
         job=job,
@@ -106,10 +138,12 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
         finished_at=None,
         playable_at=job.playable_at if resumed else None,
         open_steps=resumed.open_steps if resumed else 0,
-        metadata=retried_metadata(job, resumed.segments_kept if resumed else 0),
+        metadata=continued_metadata(
+            job, resumed.segments_kept if resumed else 0, retried=told == EventType.JOB_RETRIED
+        ),
     )
     generation = resumed.generation.number if resumed else None
-    event_append(job_id=job.id, type=EventType.JOB_RETRIED, data={"continues_generation": generation})
+    event_append(job_id=job.id, type=told, data={"continues_generation": generation})
     if resumed:
         dispatcher_wake()
     else:
@@ -127,7 +161,7 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
     _refuse_over(job)
     gained = (priority - job.priority) * rank.priority_seconds
     Job.objects.filter(id=job.id).update(priority=priority)
-    Step.objects.filter(job=job, state__in=step_sources(StepState.CANCELLED)).update(
+    Step.objects.filter(job=job).exclude(state=StepState.DONE).update(
         lead_seconds=F("lead_seconds") + gained, rank_at=F("rank_at") - timedelta(seconds=gained)
     )
     if job.phase == JobPhase.INSPECTING:
@@ -140,12 +174,13 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
 def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     """Have an unfinished job that was planned for a GPU done on the CPU, from its first chunk.
 
-    Raises Problem: 404 not the owner's, 409 already over or not planned for a GPU; InputRejected where the CPU's plan
-    is beyond the limits.
+    Raises Problem: 404 not the owner's, 409 already over, paused, or not planned for a GPU; InputRejected where
+    the CPU's plan is beyond the limits.
     """
     video = video_lock(_owned_job(owner, job_id).video_id)
     job = job_lock(job_id)
     _refuse_over(job)
+    _refuse_paused(job)
     if not job_on_gpu(job):
         raise Problem(status=409, code="job_not_on_gpu", detail="The job is not planned for a GPU.")
     job_fall_back(job=job, video=video, reason=FallbackReason.ORDERED, policy=policy)
@@ -183,13 +218,18 @@ def _refuse_over(job: Job) -> None:
         raise Problem(status=409, code="job_over", detail=f"The job is already {job.state}.")
 
 
+def _refuse_paused(job: Job) -> None:
+    if job.state == JobState.PAUSED:
+        raise Problem(status=409, code="job_paused", detail="The job is paused; resume it first.")
+
+
 def _refuse_rejected(video: Video) -> None:
     if video.state == VideoState.REJECTED:
         raise Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
 
 
 def _refuse_retry(job: Job, video: Video) -> None:
-    if job.state not in job_sources(JobState.QUEUED):
+    if job.state not in JOB_RETRIED:
         raise Problem(status=409, code="job_not_retryable", detail=f"The job is {job.state}, not failed or cancelled.")
     if video.state in (VideoState.DELETING, VideoState.DELETED):
         raise Problem(status=409, code="video_deleted", detail="The job's video was deleted.")

@@ -7,6 +7,8 @@ from enum import StrEnum
 class JobState(StrEnum):
     QUEUED = "queued"
     PROCESSING = "processing"
+    PAUSED = "paused"
+    """Until somebody resumes it, none of its steps is done; players keep what is published."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -21,6 +23,7 @@ class JobPhase(StrEnum):
     PLANNED = "planned"
     ENCODING = "encoding"
     FINISHING = "finishing"
+    PAUSED = "paused"
     ENDED = ""
 
 
@@ -55,8 +58,9 @@ class StepState(StrEnum):
 
 
 JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.PROCESSING, JobState.FAILED, JobState.CANCELLED}),
-    JobState.PROCESSING: frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.PROCESSING, JobState.PAUSED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.PROCESSING: frozenset({JobState.COMPLETED, JobState.PAUSED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
     JobState.COMPLETED: frozenset(),
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.CANCELLED: frozenset({JobState.QUEUED}),
@@ -74,10 +78,12 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     StepState.FAILED: frozenset({StepState.READY, StepState.WAITING}),
     StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING, StepState.DELAYED}),
 }
-"""What a job's retry wants done again is ready, or waits: for the others, as it did before, or for a slot it holds."""
+"""What a retried or resumed job wants done again is ready, or waits: for others, as before, or for a slot it holds."""
 
 JOB_ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
-"""States in which nothing happens to a job by itself."""
+"""States in which nothing happens to a job by itself, and its work is over."""
+JOB_RETRIED = frozenset({JobState.FAILED, JobState.CANCELLED})
+"""States that a retry brings a job back from."""
 STEP_ENDS = frozenset({StepState.DONE, StepState.FAILED, StepState.CANCELLED})
 """States in which nothing happens to a step by itself."""
 

@@ -148,12 +148,16 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
 
 
 def _without_detours(types: list[str]) -> list[str]:
-    """A history without the ways of a job that needs a GPU: it may wait for one, and be planned anew for the CPU."""
-    first_plan = types.index("job.planned") if "job.fell_back" in types else len(types)
+    """A history without what a job may do twice.
+
+    One that needs a GPU may wait for it, and be planned anew for the CPU; one that rested starts again.
+    """
+    again = {"job.planned": "job.fell_back", "job.started": "job.resumed"}
+    detours = {"job.waiting", "job.fell_back", "job.paused", "job.resumed"}
     return [
         kind
         for place, kind in enumerate(types)
-        if kind not in {"job.waiting", "job.fell_back"} and not (kind == "job.planned" and place > first_plan)
+        if kind not in detours and not (again.get(kind) in types and kind in types[:place])
     ]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 
 from configuration import load
@@ -225,6 +226,14 @@ class Rig(Stack):
             "    print(problem.status)\n"
         )
         return self.manage(script).strip().splitlines()[-1]
+
+    def order(self, job_id: str, order: str) -> str:
+        """Ask the API for `pause` or `resume`; the state that the job is in then."""
+        with closing(self.client()) as client:
+            path = f"{self.api.url}/api/v1/jobs/{job_id}/{order}"
+            key = {"Authorization": f"Bearer {client.api_key}"}
+            answer = httpx.post(path, headers=key, timeout=30, trust_env=False)
+        return str(answer.raise_for_status().json()["state"])
 
     def manage(self, script: str) -> str:
         """Run Python in the product's own environment."""

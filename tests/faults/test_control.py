@@ -37,6 +37,25 @@ def test_24_a_running_job_that_is_cancelled_loses_its_ffmpeg(rig: Rig, clip: Pat
     assert rig.cancel(job) == "409", "over is over"
 
 
+def test_a_running_job_that_is_paused_loses_its_ffmpeg_and_goes_on_after_its_last_segment(rig: Rig, clip: Path) -> None:
+    rig.pace_second_segment()
+    job = rig.submit(clip)
+    published = (
+        "SELECT coalesce(sum(segment_count), 0) FROM videos_segmentrun run JOIN jobs_step step ON step.id = run.step_id"
+        " WHERE step.kind = 'chunk' AND step.job_id = %s"
+    )
+    rig.until(lambda: rig.one(published, job) > (0,) and len(rig.ffmpegs()) == 2, 60)
+    ffmpeg = rig.ffmpegs()
+    assert rig.order(job, "pause") == "paused"
+    rig.until(lambda: not any(alive(pid) for pid in ffmpeg), CANCEL_SECONDS)
+    before = rig.one(published, job)
+    rig.pace(0)
+    rig.completed(rig.submit(clip))  # there is room, and it is not taken
+    assert (rig.state(job), rig.one(published, job)) == ("paused", before)
+    assert rig.order(job, "resume") == "queued"
+    rig.completed(job)
+
+
 def test_24_a_job_that_is_cancelled_while_it_uploads_leaves_what_was_published_and_nothing_else(
     rig: Rig, clip: Path
 ) -> None:

@@ -127,14 +127,29 @@ class Model:
             raise Refused(409)
         self._end(job, JobState.CANCELLED, "")
 
+    def pause(self, job: Job) -> None:
+        if job.over or job.state == JobState.PAUSED:
+            raise Refused(409)
+        job.state = JobState.PAUSED
+        job.events.append("job.paused")
+        self._cancel(step for step in self.steps if step.job is job)
+
+    def resume(self, job: Job) -> None:
+        if job.state != JobState.PAUSED:
+            raise Refused(409)
+        self._go_on(job, "job.resumed")
+
     def retry(self, job: Job) -> None:
         if job.state not in (JobState.FAILED, JobState.CANCELLED) or job.video.state == "deleted":
             raise Refused(409)
         if job.video.state == "rejected" or (job.generation and job.error in INCURABLE):
             raise Refused(422)
+        self._go_on(job, "job.retried")
+
+    def _go_on(self, job: Job, event: str) -> None:
         resumed = job.generation is not None and self._resumes(job.generation)
         job.state, job.error = JobState.QUEUED, ""
-        job.events.append("job.retried")
+        job.events.append(event)
         if resumed and job.generation:
             job.generation.state = "building"
             self._reopen(job.generation)
@@ -194,7 +209,8 @@ class Model:
             case StepKind.INSPECT:
                 step.video.state = "ready"
                 for job in self._open_jobs(step.video):
-                    self._plan(job)
+                    if job.state != JobState.PAUSED:
+                        self._plan(job)
             case StepKind.CHUNK if step.generation and not self.open_steps(step.generation):
                 self._finish_of(step.generation).state = StepState.READY
             case StepKind.FINISH if step.job and step.generation:

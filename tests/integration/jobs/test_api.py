@@ -222,6 +222,16 @@ def test_cancelling_and_retrying(client: Client) -> None:
     assert _read(retried)["metadata"] == {"retries": 1, "segments_kept": 0, **fallback}
 
 
+def test_pausing_and_resuming(client: Client) -> None:
+    path = f"/api/v1/jobs/{a_job().id}"
+    assert _problem(_post(client, f"{path}/resume"), 409)["code"] == "job_not_paused"
+    paused = _post(client, f"{path}/pause")
+    assert (paused.status_code, _read(paused)["state"], _read(paused)["phase"]) == (200, "paused", "paused")
+    assert [job["state"] for job in _read(client.get("/api/v1/jobs?state=paused"))["results"]] == ["paused"]
+    resumed = _post(client, f"{path}/resume")
+    assert (resumed.status_code, _read(resumed)["state"]) == (202, "queued")
+
+
 def test_a_job_is_made_more_urgent(client: Client) -> None:
     path = f"/api/v1/jobs/{a_job().id}/reprioritize"
     assert _read(_post(client, path, {"priority": "high"}))["priority"] == 80

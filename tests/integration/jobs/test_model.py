@@ -42,7 +42,7 @@ from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
 from jobs.lifecycle.outcomes import job_complete, video_inspected, video_purged
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.transitions import JOB_ENDS, StepKind, StepState
+from jobs.rules.transitions import JOB_ENDS, JobState, StepKind, StepState
 from jobs.wiring import job_policy
 from tests.integration.jobs import model as of
 from tests.integration.jobs.model import Fenced, Model, Refused
@@ -145,6 +145,27 @@ class Machine(RuleBasedStateMachine):
     def cancel(self, n: int) -> None:
         job = _pick(self.model.jobs, n)
         self._asked(self._post(f"/jobs/{job.id}/cancel"), lambda: self.model.cancel(job), 200)
+        self._look(job)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(n=which, at_once=st.booleans())
+    def pause(self, n: int, at_once: bool) -> None:  # noqa: FBT001
+        """`at_once`: and resume it."""
+        job = _pick(self.model.jobs, n)
+        self._asked(self._post(f"/jobs/{job.id}/pause"), lambda: self.model.pause(job), 200)
+        self._look(job)
+        if at_once:
+            self._adopt()
+            self._resume(job)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(n=which)
+    def resume(self, n: int) -> None:
+        resting = [job for job in self.model.jobs if job.state == JobState.PAUSED]
+        self._resume(_pick(resting or self.model.jobs, n))
+
+    def _resume(self, job: of.Job) -> None:
+        self._asked(self._post(f"/jobs/{job.id}/resume"), lambda: self.model.resume(job), 202)
         self._look(job)
 
     @precondition(lambda self: self.model.jobs)
@@ -444,7 +465,11 @@ class Machine(RuleBasedStateMachine):
         return rows
 
     def _settle(self) -> None:
-        """From here on nothing goes wrong."""
+        """From here on nothing goes wrong, and what rests goes on."""
+        self._adopt()
+        for job in self.model.jobs:
+            if job.state == JobState.PAUSED:
+                self._resume(job)
         for _ in range(100):
             self._adopt()
             self._time_passes()
