@@ -1,5 +1,6 @@
 """What clients send and get to see of keys."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -19,6 +20,11 @@ class KeyRequest(StrictSerializer):
     name = serializers.CharField(min_length=1, max_length=_LONGEST_NAME, help_text="What the key is for.")
     scopes = serializers.ListField(child=OneOf(choices=SCOPES), min_length=1, max_length=len(SCOPES))
     expires_at = serializers.DateTimeField(required=False, help_text="When it stops working; never by default.")
+
+    def validate_expires_at(self, expires_at: datetime) -> datetime:
+        if expires_at <= datetime.now(UTC):
+            raise serializers.ValidationError("must be in the future")
+        return expires_at
 
 
 class RotateRequest(StrictSerializer):

@@ -19,6 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=int, help="after how many days it expires; never by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["name"].strip():
+            raise CommandError("the name must not be empty")
         days = options["days"]
         if days is not None and days < 1:
             raise CommandError("--days must be at least 1")

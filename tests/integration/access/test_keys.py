@@ -144,7 +144,8 @@ def test_a_key_is_made_shown_once_used_and_revoked(client: Client) -> None:
     ("body", "field"),
     [({"scopes": ["admin"]}, "name"), ({"name": "x", "scopes": []}, "scopes"), ({"name": "x"}, "scopes"),
      ({"name": "x", "scopes": ["root"]}, "scopes.0"), ({"name": "x", "scopes": ["admin"], "a": 1}, "a"),
-     ({"name": "x", "scopes": ["admin"], "expires_at": "soon"}, "expires_at")],
+     ({"name": "x", "scopes": ["admin"], "expires_at": "soon"}, "expires_at"),
+     ({"name": "x", "scopes": ["admin"], "expires_at": "2001-01-01T00:00:00Z"}, "expires_at")],
 )  # fmt: skip
 def test_a_wrong_wish_for_a_key_names_the_field(client: Client, body: object, field: str) -> None:
     status, problem = post(client, KEYS, body)
@@ -202,6 +203,12 @@ def test_keys_are_made_and_ended_on_the_command_line() -> None:
 def test_a_key_is_not_made_for_no_time(days: str) -> None:
     with pytest.raises(CommandError, match="--days must be at least 1"):
         run("apikey_create", "ci", f"--days={days}")
+    assert not ApiKey.objects.exists()
+
+
+def test_a_key_has_a_name() -> None:
+    with pytest.raises(CommandError, match="must not be empty"):
+        run("apikey_create", " ")
     assert not ApiKey.objects.exists()
 
 

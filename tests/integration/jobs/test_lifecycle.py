@@ -19,7 +19,7 @@ from jobs.leasing.steps import step_begin, step_complete
 from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
 from jobs.lifecycle.outcomes import job_complete
 from jobs.lifecycle.resuming import _steps_reopen
-from jobs.lifecycle.services import job_retry
+from jobs.lifecycle.services import job_pause, job_resume, job_retry
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure
 from jobs.rules.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepKind, StepState
@@ -121,6 +121,8 @@ JOB_OPERATIONS: dict[str, Callable[[Job, Claim], object]] = {
     "complete": lambda _, claim: job_complete(claim=claim, proofs=[], result={}),
     "fail": lambda job, _: job_fail(job=job, failure=Failure(code="broken")),
     "stop": lambda job, _: job_stop(job=job),
+    "pause": lambda job, _: job_pause(owner=job.owner, job_id=job.id),
+    "resume": lambda job, _: job_resume(owner=job.owner, job_id=job.id, policy=a_policy()),
     "retry": lambda job, _: job_retry(owner=job.owner, job_id=job.id, policy=a_policy()),
 }
 
