@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what defines views asks the settings for these classes
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _IPV6_SITE = 64
+_ADDRESSES_PER_NAME = 10
 
 
 class RateClass(StrEnum):
@@ -105,15 +106,16 @@ def stranger_take(request: HttpRequest) -> None:
 
 
 def login_take(request: HttpRequest, name: str) -> Verdict | None:
-    """Let somebody try a password: so many times from one address, and so many with one name from wherever.
+    """Let somebody try a password: so many times from one address, and ten times as many with one name from wherever.
 
-    The address counts first: one alone can neither use up the tries of many names nor push them out of memory.
+    The address counts first: one alone can neither use up the tries of a name, which would keep its owner out, nor push
+    those of many names out of memory.
     None: there is no limit.
     """
     verdict = _take_address(request, RateClass.LOGIN)
     if verdict and verdict.allowed:
         digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
-        verdict = _taken(f"name:{digest}", RateClass.LOGIN)
+        verdict = _taken(f"name:{digest}", RateClass.LOGIN, times=_ADDRESSES_PER_NAME)
     request.rate = verdict  # type: ignore[attr-defined]  # for RateHeaders
     return verdict
 
@@ -133,13 +135,13 @@ def _take_address(request: HttpRequest, rate_class: RateClass = RateClass.ADDRES
     return _taken(f"address:{_site_of(request.META.get('REMOTE_ADDR', ''))}", rate_class)
 
 
-def _taken(who: str, rate_class: RateClass) -> Verdict | None:
-    """Take one from the bucket; None: there is no limit."""
+def _taken(who: str, rate_class: RateClass, *, times: int = 1) -> Verdict | None:
+    """Take one from a bucket of so many times the rate; None: there is no limit."""
     config: Config = settings.TRANSCODER
     per_minute: int = getattr(config.rate, f"rate_{rate_class}_per_minute")
     if not per_minute:
         return None
-    verdict = rate_limiter().take(f"{rate_class}:{who}", Rate(per_minute))
+    verdict = rate_limiter().take(f"{rate_class}:{who}", Rate(per_minute * times))
     if not verdict.allowed:
         metrics.RATE_LIMITED.add(rate=rate_class.value, by=who.partition(":")[0])
     return verdict

@@ -366,7 +366,9 @@ class RateConfig:
     rate_write_per_minute: int = setting(600, minimum=0, help="Requests of one API key that change something.")
     rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one API key.")
     rate_address_per_minute: int = setting(300, minimum=0, help="Requests from one address without a working API key.")
-    rate_login_per_minute: int = setting(10, minimum=0, help="Tries to log in from one address, and with one name.")
+    rate_login_per_minute: int = setting(
+        10, minimum=0, help="Tries to log in from one address; ten times as many with one name."
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()

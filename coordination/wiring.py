@@ -1,5 +1,6 @@
 """The only place of this package that reads settings, and where transactions and the cache meet."""
 
+import os
 from functools import cache, partial
 
 from django.conf import settings
@@ -30,6 +31,21 @@ def answer_cache() -> AnswerCache | None:
 @cache
 def rate_limiter() -> RateLimiter:
     return RateLimiter(server())
+
+
+_MADE = (server, answer_cache, rate_limiter)
+
+
+def _forget() -> None:
+    """Have a forked child make its own: it must not read answers meant for its parent, nor wait for its parent's locks.
+
+    What the parent still has to make good stays with the parent.
+    """
+    for made in _MADE:
+        made.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def changed(*things: str) -> None:

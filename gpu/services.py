@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from gpu.breaker import Breaker, after_failure, after_trial
@@ -31,12 +32,19 @@ def device_report(*, node: str, machine: str, described: Collection[Described]) 
     Breakers are kept: the node's children count failures in them.
     """
     with transaction.atomic():
-        gone = DeviceReport.objects.filter(node=node).exclude(uuid__in=[each.seen.device.uuid for each in described])
-        gone.delete()
-        DeviceReport.objects.filter(reported_at__lt=Now() - FORGOTTEN_AFTER).delete()
+        silent = Q(reported_at__lt=Now() - FORGOTTEN_AFTER)
+        known = _locked(DeviceReport.objects.filter(Q(node=node) | silent))
+        known.filter(node=node).exclude(uuid__in=[each.seen.device.uuid for each in described]).delete()
+        known.filter(silent).delete()
         for each in described:
             row = {"machine": machine, **_row(each), "reported_at": Now()}
             DeviceReport.objects.update_or_create(node=node, uuid=each.seen.device.uuid, defaults=row)
+
+
+def _locked(rows: QuerySet[DeviceReport]) -> QuerySet[DeviceReport]:
+    """Lock rows, in the one order in which everybody locks more than one of them."""
+    ids = rows.select_for_update().order_by("node", "uuid").values_list("id", flat=True)
+    return DeviceReport.objects.filter(id__in=list(ids))
 
 
 def _row(described: Described) -> dict[str, object]:
@@ -56,9 +64,10 @@ def _row(described: Described) -> dict[str, object]:
     }
 
 
+@transaction.atomic
 def device_forget(*, node: str) -> None:
     """Forget the devices of a node that ends in an orderly way."""
-    DeviceReport.objects.filter(node=node).delete()
+    _locked(DeviceReport.objects.filter(node=node)).delete()
 
 
 def device_note_failure(*, node: str, uuid: str, encoder: str, kind: FailureKind, pause_seconds: float) -> None:
@@ -88,15 +97,17 @@ def device_note_trial(*, node: str, uuid: str, encoder: str, passed: bool, pause
     _change_breakers(node, uuid, encoder, judge)
 
 
+@transaction.atomic
 def device_order_trials(*, node: str = "") -> int:
     """Have a node, or all of them, try every encoder again. Returns on how many devices."""
     rows = DeviceReport.objects.filter(node=node) if node else DeviceReport.objects.all()
-    return rows.update(trial_wanted=True)
+    return _locked(rows).update(trial_wanted=True)
 
 
+@transaction.atomic
 def device_take_order(*, node: str) -> bool:
     """Whether trials were ordered on this node since it last asked."""
-    return bool(DeviceReport.objects.filter(node=node, trial_wanted=True).update(trial_wanted=False))
+    return bool(_locked(DeviceReport.objects.filter(node=node, trial_wanted=True)).update(trial_wanted=False))
 
 
 @transaction.atomic

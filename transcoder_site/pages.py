@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
+from typing import TypeGuard
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
@@ -24,6 +25,7 @@ from access.authentication import scope_needed
 from access.callers import key_sent
 
 _API = "/api/v1/"
+_DOCUMENTS = {"application/json", "application/problem+json"}
 _PRIVATE = "private, no-store"
 _ADDRESS = re.compile(r'"((?:https?://|/api/)[^"\\\s]*)"')
 
@@ -87,7 +89,7 @@ class BrowsablePages:
         answer = self._get_response(request)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             return redirect_to_login(request.get_full_path())
-        return _page(request, answer) if isinstance(answer, HttpResponse) else answer
+        return _page(request, answer) if _is_document(answer) else answer
 
 
 def _wants_page(request: HttpRequest) -> bool:
@@ -95,6 +97,12 @@ def _wants_page(request: HttpRequest) -> bool:
         return False
     preferred = request.get_preferred_type(["application/json", "text/html"])
     return preferred == "text/html" and key_sent(request.headers) is None
+
+
+def _is_document(answer: HttpResponseBase) -> TypeGuard[HttpResponse]:
+    """Whether it can be shown; redirects, files and streams are what they are."""
+    kind = answer.headers.get("Content-Type", "").partition(";")[0]
+    return isinstance(answer, HttpResponse) and kind in _DOCUMENTS and bool(answer.content)
 
 
 def _page(request: HttpRequest, answer: HttpResponse) -> HttpResponse:

@@ -139,7 +139,9 @@ def generations_expire(*, older_than_seconds: float) -> int:
             break
         if not purges.filter(video=generation.video_id, payload__prefix=prefix).exists():
             with transaction.atomic():
-                purge_request(video=video_lock(generation.video_id), prefix=prefix)
+                video = video_lock(generation.video_id)
+                if Generation.objects.filter(id=generation.id, state=GenerationState.LOST).exists():  # not taken up
+                    purge_request(video=video, prefix=prefix)
             expired += 1
     return expired
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db.models import DurationField, ExpressionWrapper, F, QuerySet, Sum, Value
 from django.db.models.functions import Now
 
-from jobs.changes.endings import purge_request, purge_withdraw
+from jobs.changes.endings import generation_discard, purge_withdraw
 from jobs.models import Job, Step
 from jobs.rules.transitions import STAGES, StepKind, StepState, step_sources
 from storage.keys import generation_prefix
@@ -38,7 +38,7 @@ def generation_take_up(*, job: Job) -> Resumed | None:
         return None
     prefix = generation_prefix(job.video_id, generation.number)
     if not _plan_is_read(generation) or _proved_wrong(generation):
-        purge_request(video=job.video, prefix=prefix)
+        generation_discard(generation=generation)
         return None
     if not purge_withdraw(video=job.video, prefix=prefix):
         return None

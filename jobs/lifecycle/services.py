@@ -127,6 +127,9 @@ def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 def _go_on(job: Job, video: Video, policy: JobPolicy, *, told: EventType) -> None:
     """Queue a locked job again that ended early or rested, from the first segment that is not published."""
     resumed = generation_take_up(job=job)
+    if not resumed:  # what waits for a device must not point to a plan that nobody carries out
+        Job.objects.filter(id=job.id).update(generation=None)
+        job.generation = None
     job_move(
         job=job,
         to=JobState.QUEUED,

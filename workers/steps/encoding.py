@@ -29,6 +29,9 @@ def publisher_for(
     done = claim.units_done
     told = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
 
+    if done and not told:  # an attempt before this one may have ended between publishing and telling
+        told = settle(lambda: job_note_playable(claim=claim), control)
+
     def publish(runs: Sequence[RunFacts], count: int) -> None:
         nonlocal done, told
         done += count

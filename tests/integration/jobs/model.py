@@ -154,6 +154,7 @@ class Model:
             job.generation.state = "building"
             self._reopen(job.generation)
         else:
+            job.generation = None
             self._plan_or_inspect(job)
 
     def reprioritize(self, job: Job, priority: int) -> None:

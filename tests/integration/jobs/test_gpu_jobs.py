@@ -463,6 +463,22 @@ def test_a_job_that_ends_after_it_fell_back_leaves_nothing_behind() -> None:
     assert (job.state, job.metadata["gpu_fallback"]) == ("completed", True)
 
 
+def test_a_job_that_begins_anew_while_no_device_is_there_is_planned_when_one_comes() -> None:
+    job = a_gpu_job(gpu="require")
+    job_cancel(owner=job.owner, job_id=job.id)
+    Generation.objects.update(plan={"version": 0})
+    DeviceReport.objects.all().delete()
+    job_retry(owner=job.owner, job_id=job.id, policy=POLICY)
+    job.refresh_from_db()
+    assert (job.phase, job.generation_id) == (JobPhase.WAITING, None)
+    devices_watch(policy=POLICY)
+    devices_watch(policy=POLICY)
+    a_gpu()
+    devices_watch(policy=POLICY)
+    job.refresh_from_db()
+    assert (job.phase, job.waiting_since) == (JobPhase.PLANNED, None)
+
+
 def test_a_retried_step_waits_for_the_slots_that_its_cancelled_attempt_may_still_use() -> None:
     job = a_gpu_job()
     held = gpu_claim()
