@@ -4,10 +4,6 @@ import os
 from typing import cast
 
 import django
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcoder_site.settings")
 
@@ -16,26 +12,11 @@ django.setup(set_prefix=False)  # before the models are imported
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from api.asgi import App, BodyLimit, OwnContext  # noqa: E402
+from api.asgi import App, BodyLimit, InOneThread, OwnContext  # noqa: E402
 from coordination.wiring import answer_cache  # noqa: E402
 from events.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from videos.wiring import upload_route  # noqa: E402
-
-
-class _InOneThread(ASGIHandler):
-    """Django's handler for a site whose views and middleware are all synchronous, as REST framework's are.
-
-    A request crosses into its thread once. Django's own handler would cross back to the event loop between the
-    middleware and the view, and into the thread again, for a sixth of the processor time of a short answer.
-    """
-
-    def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - Django's signature
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
-
 
 MOST_BODY_BYTES = 1 << 20
 """The largest body of any other request: they are JSON documents, and Django spools bodies to disk."""
@@ -48,5 +29,5 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 if kept := answer_cache():
     kept.keep()
 
-_limited = BodyLimit(OwnContext(cast("App", _InOneThread())), max_bytes=MOST_BODY_BYTES)
+_limited = BodyLimit(OwnContext(cast("App", InOneThread())), max_bytes=MOST_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

@@ -4,6 +4,7 @@ from django.db.models import Expression
 
 from jobs.models import Job
 from jobs.rules.transitions import JobPhase, JobState, job_sources
+from videos.models import Generation
 
 
 class IllegalMove(Exception):
@@ -11,7 +12,11 @@ class IllegalMove(Exception):
 
 
 def job_move(
-    *, job: Job, to: JobState, phase: JobPhase, **changes: Expression | str | int | datetime | dict[str, object] | None
+    *,
+    job: Job,
+    to: JobState,
+    phase: JobPhase,
+    **changes: Expression | Generation | str | int | datetime | dict[str, object] | None,
 ) -> None:
     """Move a locked job to its next state, with what changes along; the only way a job's state ever changes."""
     if job.state not in job_sources(to):

@@ -127,13 +127,13 @@ def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 def _go_on(job: Job, video: Video, policy: JobPolicy, *, told: EventType) -> None:
     """Queue a locked job again that ended early or rested, from the first segment that is not published."""
     resumed = generation_take_up(job=job)
-    if not resumed:  # what waits for a device must not point to a plan that nobody carries out
-        Job.objects.filter(id=job.id).update(generation=None)
-        job.generation = None
+    # What waits for a device must not point to a plan that nobody carries out.
+    job.generation = resumed.generation if resumed else None
     job_move(
         job=job,
         to=JobState.QUEUED,
         phase=JobPhase.PLANNED if resumed else JobPhase.INSPECTING,
+        generation=job.generation,
         error_code="",
         error_detail="",
         error_retryable=False,
@@ -145,8 +145,8 @@ def _go_on(job: Job, video: Video, policy: JobPolicy, *, told: EventType) -> Non
             job, resumed.segments_kept if resumed else 0, retried=told == EventType.JOB_RETRIED
         ),
     )
-    generation = resumed.generation.number if resumed else None
-    event_append(job_id=job.id, type=told, data={"continues_generation": generation})
+    number = job.generation.number if job.generation else None
+    event_append(job_id=job.id, type=told, data={"continues_generation": number})
     if resumed:
         dispatcher_wake()
     else:

@@ -11,9 +11,8 @@ from typing import cast
 import httpx
 import pytest
 import uvicorn
-from django.core.asgi import get_asgi_application
 
-from api.asgi import App, BodyLimit, OwnContext
+from api.asgi import App, BodyLimit, InOneThread, OwnContext
 from embedded.servers import SeaweedFS
 from events.wiring import event_streams
 from jobs.wiring import on_uploaded
@@ -60,7 +59,7 @@ def a_site() -> App:
 
 
 def django_app() -> App:
-    return cast("App", get_asgi_application())
+    return cast("App", InOneThread())
 
 
 @pytest.fixture
