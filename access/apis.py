@@ -9,15 +9,8 @@ from rest_framework.views import APIView
 
 from access.authentication import owner_of
 from access.idempotency import idempotent
-from access.representations import (
-    KeyDocument,
-    KeyRequest,
-    NewKeyDocument,
-    RotateRequest,
-    new_key_document,
-    without_key,
-)
 from access.scopes import Scope
+from access.serializers import KeyDocument, KeyRequest, NewKeyDocument, RotateRequest, new_key_document, without_key
 from access.services import key_create, key_find, key_revoke, key_rotate, keys_of
 from api.pagination import ListQuery
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of

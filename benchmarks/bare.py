@@ -6,8 +6,8 @@ from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner
-from transcoding.commands import FfmpegCommand, Input, Output
-from transcoding.ladder import RUNGS, Rung
+from transcoding.commands.command import FfmpegCommand, Input, Output
+from transcoding.planning.ladder import RUNGS, Rung
 
 GOP_FRAMES = "50"
 """Two seconds of the benchmark clip, which has 25 frames per second."""

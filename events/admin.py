@@ -8,9 +8,9 @@ from django.utils.safestring import SafeString
 
 from access.admin import OwnerFilter
 from api.administration import Operation, ReadOnlyAdmin, as_json, badge, choice_filter, link, link_to, panel, uuid_of
-from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
-from events.services import endpoint_update
+from events.webhooks.deliveries import delivery_repeat
+from events.webhooks.services import endpoint_update
 
 MOST_ATTEMPTS = 100
 MOST_DELIVERIES = 20

@@ -15,11 +15,11 @@ from access.scopes import Scope
 from api.pagination import ListQuery
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
-from events.deliveries import delivery_repeat
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
-from events.representations import DeliveryDocument, WebhookDocument, WebhookSecretDocument
-from events.requests import DeliveryQuery, WebhookChange, WebhookRequest
-from events.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
+from events.webhooks.deliveries import delivery_repeat
+from events.webhooks.requests import DeliveryQuery, WebhookChange, WebhookRequest
+from events.webhooks.serializers import DeliveryDocument, WebhookDocument, WebhookSecretDocument
+from events.webhooks.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
 
 _LAST_SEEN = [
     OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen."),
@@ -30,7 +30,7 @@ _STREAM = {(200, "text/event-stream"): OpenApiTypes.STR, 204: OpenApiResponse(de
 
 
 class EventStreamApi(APIView):
-    """What the schema says of streams, and the answer to every method but GET, which `events.streams` answers."""
+    """What the schema says of streams, and the answer to every method but GET, which `events.streams.route` answers."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
     http_method_names = ["get", "options"]  # noqa: RUF012 - Django's attribute; a stream has no HEAD

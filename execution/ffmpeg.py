@@ -16,10 +16,10 @@ import imageio_ffmpeg
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.process import Bounds, end, spawn
-from transcoding.commands import FfmpegCommand
-from transcoding.diagnosis import diagnose, output_tail
+from transcoding.commands.command import FfmpegCommand
+from transcoding.commands.diagnosis import diagnose, output_tail
+from transcoding.commands.progress import parse_progress
 from transcoding.errors import ProcessStalled
-from transcoding.progress import parse_progress
 
 Sink = Callable[[bytes], None]
 """Takes the next bytes of an output; it may block, and then ffmpeg waits."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import Stopped, StopSignal
 from execution.process import Bounds, end, spawn
-from transcoding.commands import packets_command, streams_command
-from transcoding.diagnosis import last_words
+from transcoding.commands.diagnosis import last_words
+from transcoding.commands.probe import packets_command, streams_command
 from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 
 _FACTS_SECONDS = 60

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gpu.representations import GpuStatusDocument, gpu_status_document
 from gpu.selectors import devices_known
+from gpu.serializers import GpuStatusDocument, gpu_status_document
 
 
 def _nothing_used() -> Mapping[str, int]:

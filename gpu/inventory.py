@@ -8,7 +8,7 @@ from gpu.devices import Device, SlotLimits, Survey, Verdict
 from gpu.limits import slot_limits
 from gpu.selection import ANY_DEVICE
 from gpu.services import Described
-from gpu.telemetry import Telemetry
+from gpu.telemetry.readings import Telemetry
 from gpu.trials import Outcome, Trials, encoders_for
 from transcoding.encoders import VideoEncoder
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from execution.ffmpeg import FfmpegRunner
 from gpu.devices import Device, DeviceKind, Verdict
-from transcoding.commands import trial_command
-from transcoding.diagnosis import GpuFailure, gpu_failure
+from transcoding.commands.diagnosis import GpuFailure, gpu_failure
+from transcoding.commands.trial import trial_command
 from transcoding.encoders import ENCODERS, Family, HardwareDevice, VideoEncoder
 
 log = logging.getLogger(__name__)

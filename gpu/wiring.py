@@ -5,11 +5,11 @@ from django.conf import settings
 from configuration import Config
 from execution.ffmpeg import FfmpegRunner
 from gpu.inventory import Inventory
-from gpu.machine import machine_id
-from gpu.nvml import Nvml
-from gpu.render_nodes import RenderNodes
 from gpu.reporting import Reporter
-from gpu.telemetry import Patient, Together
+from gpu.telemetry.machine import machine_id
+from gpu.telemetry.nvml import Nvml
+from gpu.telemetry.readings import Patient, Together
+from gpu.telemetry.render_nodes import RenderNodes
 from gpu.trials import Trials
 
 

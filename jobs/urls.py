@@ -1,6 +1,5 @@
 from django.urls import path
 
-from gpu.apis import GpuStatusApi
 from jobs.endpoints.apis import (
     JobCancelApi,
     JobDetailApi,
@@ -16,14 +15,8 @@ from jobs.endpoints.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
-from jobs.endpoints.system_apis import QueueStatsApi, SystemHealthApi, SystemStatsApi, WorkersHealthApi
-from jobs.leasing.slots import sessions_used
 
 urlpatterns = [
-    path("api/v1/system/stats", SystemStatsApi.as_view(), name="system-stats"),
-    path("api/v1/system/health", SystemHealthApi.as_view(), name="system-health"),
-    path("api/v1/queue/stats", QueueStatsApi.as_view(), name="queue-stats"),
-    path("api/v1/workers/health", WorkersHealthApi.as_view(), name="workers-health"),
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
     path("api/v1/videos/<uuid:video_id>/transcode", VideoTranscodeApi.as_view(), name="video-transcode"),
     path("api/v1/videos/<uuid:video_id>/jobs", VideoJobsApi.as_view(), name="video-jobs"),
@@ -37,5 +30,4 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>/resume", JobResumeApi.as_view(), name="job-resume"),
     path("api/v1/jobs/<uuid:job_id>/retry", JobRetryApi.as_view(), name="job-retry"),
     path("api/v1/jobs/<uuid:job_id>/reprioritize", JobReprioritizeApi.as_view(), name="job-reprioritize"),
-    path("api/v1/system/gpu/status", GpuStatusApi.as_view(slots_used=sessions_used), name="gpu-status"),
 ]

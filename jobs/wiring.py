@@ -16,7 +16,7 @@ from jobs.rules.policy import JobPolicy
 from observability.life import LifeSign
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
-from transcoding.plan import PlanPolicy
+from transcoding.planning.plan import PlanPolicy
 from videos.models import Video
 
 

@@ -1,7 +1,7 @@
 """What is counted, where it happens. Every metric of the platform that a process counts itself is declared here.
 
 The processes of one service (a worker's pool, several API workers) add up in files of a folder that they share; see
-`share`. What the database knows better is not counted but asked for when somebody looks: `jobs.reports.exposition`.
+`share`. What the database knows better is not counted but asked for when somebody looks: `operations.metrics_export`.
 """
 
 import os

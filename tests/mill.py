@@ -9,8 +9,8 @@ from jobs.lifecycle.inspection import inspect_request
 from jobs.lifecycle.services import job_create
 from jobs.models import Job
 from storage.keys import source_key
-from transcoding.plan import PlanPolicy
-from transcoding.sniff import HEAD_BYTES, sniff
+from transcoding.planning.plan import PlanPolicy
+from transcoding.probing.sniff import HEAD_BYTES, sniff
 from videos.models import Video
 from videos.services import video_create
 from workers.tools import Tools

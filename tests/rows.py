@@ -19,8 +19,8 @@ from jobs.models import Job, Step
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import StepKind, StepState
 from transcoding import records
-from transcoding.media import AudioStream, Resolution, SourceFacts, VideoStream
-from transcoding.plan import PlanPolicy
+from transcoding.planning.plan import PlanPolicy
+from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
 from videos.models import Generation, Rendition, Video
 from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected
 

@@ -14,9 +14,9 @@ from django.db import connections  # noqa: E402
 
 from api.asgi import App, BodyLimit, InOneThread, OwnContext  # noqa: E402
 from coordination.wiring import answer_cache  # noqa: E402
-from events.wiring import event_streams  # noqa: E402
+from events.streams.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
-from videos.wiring import upload_route  # noqa: E402
+from videos.uploads.wiring import upload_route  # noqa: E402
 
 MOST_BODY_BYTES = 1 << 20
 """The largest body of any other request: they are JSON documents, and Django spools bodies to disk."""

@@ -13,11 +13,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from configuration import Config
-from jobs.reports.exposition import DatabaseMetrics
-from jobs.reports.health import WAIT_SECONDS, watches
 from observability.health import Health, overall, verdicts
 from observability.metrics import MEDIA_TYPE, exposition
 from observability.scraping import token_fits
+from operations.health import WAIT_SECONDS, watches
+from operations.metrics_export import DatabaseMetrics
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 

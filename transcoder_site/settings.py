@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "events",
     "videos",
     "jobs",
+    "operations",
     "workers",
 ]
 
@@ -78,7 +79,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "transcoder_site.menu.menu"},
     "LOGIN": {"form": "access.login.OperatorLogin"},
-    "DASHBOARD_CALLBACK": "jobs.admin.overview",
+    "DASHBOARD_CALLBACK": "operations.overview.overview",
 }
 
 SECURE_SSL_REDIRECT = _site.https
@@ -154,10 +155,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
-        "JobState": "jobs.endpoints.representations.JOB_STATES",
-        "HealthState": "jobs.endpoints.system_apis.HEALTH_STATES",
-        "EndpointState": "events.representations.ENDPOINT_STATES",
-        "DeliveryState": "events.representations.DELIVERY_STATES",
+        "JobState": "jobs.endpoints.serializers.JOB_STATES",
+        "HealthState": "operations.apis.HEALTH_STATES",
+        "EndpointState": "events.webhooks.serializers.ENDPOINT_STATES",
+        "DeliveryState": "events.webhooks.serializers.DELIVERY_STATES",
         "EventType": "events.types.EVENT_TYPES",
     },
 }

@@ -19,9 +19,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("static/<path:path>", static_file),
     path("", include("access.urls")),
-    path("", include("jobs.urls")),  # before the videos': it adds DELETE to the address of a video
+    path("", include("jobs.urls")),
     path("", include("videos.urls")),
     path("", include("events.urls")),
+    path("", include("operations.urls")),
 ]
 
 handler400 = "api.problems.handler400"

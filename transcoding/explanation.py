@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from transcoding.commands import FfmpegCommand, analysis_command, audio_command, chunk_command
+from transcoding.commands.audio import audio_command
+from transcoding.commands.chunk import analysis_command, chunk_command
+from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
-from transcoding.plan import AUDIO, Chunk, EncodePlan, JobRequest
-from transcoding.sizing import ChunkSizing, SizedBy
+from transcoding.planning.plan import AUDIO, Chunk, EncodePlan, JobRequest
+from transcoding.planning.sizing import ChunkSizing, SizedBy
 
 SOURCE = "{source}"
 """Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""

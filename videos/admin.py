@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 
 from access.admin import OwnerFilter
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
-from videos.addresses import PlayAddresses, play_addresses
 from videos.models import Generation, Rendition, Video
+from videos.playback.urls import PlayAddresses, play_addresses
 from videos.states import GenerationState, VideoState
 
 MIB = 1024 * 1024

@@ -16,12 +16,13 @@ from api.cached import cached_answer, variant_for
 from api.fields import LONGEST_EXTERNAL_ID, METADATA_HELP
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
-from videos import examples, wiring
-from videos.addresses import play_addresses
+from videos import examples
 from videos.models import Video
+from videos.playback import wiring
+from videos.playback.urls import play_addresses
 from videos.queries import VideoQuery
-from videos.representations import PlaybackDocument, VideoDocument, video_document
 from videos.selectors import video_find, videos_of
+from videos.serializers import PlaybackDocument, VideoDocument, video_document
 from videos.states import GenerationState
 
 KEPT_SECONDS = 300.0
@@ -94,7 +95,7 @@ class VideoPlaybackApi(APIView):
 class VideoUploadApi(APIView):
     """What the schema says of the upload route, and the answer to every method but POST.
 
-    POST is answered by `videos.uploads` in front of Django and gets here only when that is missing.
+    POST is answered by `videos.uploads.route` in front of Django and gets here only when that is missing.
     """
 
     scopes: ClassVar = {"POST": Scope.VIDEOS_WRITE}

@@ -4,7 +4,7 @@ from jobs.leasing.claim import Claim
 from jobs.leasing.steps import StepWork
 from jobs.rules.transitions import StepKind
 from observability import metrics
-from workers.steps.encoding import plan_of
+from workers.steps.publishing import plan_of
 
 
 def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: str, seconds: float) -> None:

@@ -23,12 +23,12 @@ from jobs.rules.retry import Failure, failure_of
 from jobs.rules.transitions import StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
-from workers.control import StepControl, StopReason
 from workers.counting import attempt_count
-from workers.devices import device_offers, note_failure, note_success
-from workers.lease_keeper import DatabaseRenewal, LeaseKeeper
-from workers.settling import settle
-from workers.severing import sever
+from workers.lease.connections import sever
+from workers.lease.control import StepControl, StopReason
+from workers.lease.fenced_writes import settle
+from workers.lease.keeper import DatabaseRenewal, LeaseKeeper
+from workers.node.devices import device_offers, note_failure, note_success
 from workers.steps import audio, chunk, finish, inspect, purge, remux
 from workers.tools import Tools
 

@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from workers import node, wiring
+from workers import celery_signals, wiring
 
-__all__ = ["node", "work"]  # importing `node` connects it to the worker's life
+__all__ = ["celery_signals", "work"]  # importing `celery_signals` connects its receivers
 
 
 @shared_task(name="workers.work", ignore_result=True)

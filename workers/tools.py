@@ -8,8 +8,11 @@ from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from jobs.rules.policy import JobPolicy
 from storage.protocol import ObjectStore
-from workers.flags import SharedFlag
-from workers.sources import SourceCache
+from videos.models import Video
+from workers.lease.control import StepControl
+from workers.node.flags import SharedFlag
+from workers.source.cache import SourceCache
+from workers.source.working_copy import SourceReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +31,7 @@ class Tools:
     scratch: Path
     policy: JobPolicy
     draining: SharedFlag
+
+    def source_reader(self, video: Video, control: StepControl) -> SourceReader:
+        """Return one step's way to its source."""
+        return SourceReader(video, cache=self.sources, store=self.store, scratch=self.scratch, control=control)

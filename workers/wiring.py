@@ -2,8 +2,8 @@
 
 import os
 import socket
+import threading
 from functools import cache
-from pathlib import Path
 
 from django.conf import settings
 
@@ -13,10 +13,11 @@ from execution.ffprobe import Ffprobe
 from execution.scratch import scratch_folder
 from jobs.wiring import job_policy
 from storage.wiring import store_from
-from workers.flags import SharedFlag
-from workers.hearing import Pulse
+from workers.node.consumer_probe import Pulse
+from workers.node.flags import SharedFlag
+from workers.node.scratch import scratch_of
 from workers.runner import StepRunner
-from workers.sources import SourceCache
+from workers.source.cache import SourceCache
 from workers.tools import Tools
 
 NODE = settings.TRANSCODER.worker.node_name or f"{socket.gethostname()}-{os.getpid()}"
@@ -27,6 +28,9 @@ draining = SharedFlag()
 
 pulse = Pulse()
 """When a child of this node last took a ticket; shared for the same reason."""
+
+ending = threading.Event()
+"""Set in the parent once the worker was told to end."""
 
 
 @cache
@@ -52,8 +56,3 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         policy=job_policy(),
         draining=draining,
     )
-
-
-def scratch_of(config: Config, pid: int) -> Path:
-    """The folder for files in work of one worker process; it is of no use to anybody else when that is gone."""
-    return scratch_folder(config.execution) / "steps" / str(pid)

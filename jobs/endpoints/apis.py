@@ -18,8 +18,8 @@ from api.problems import not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from jobs.changes.showing import LIST_SECONDS, job_seconds
 from jobs.endpoints import examples
-from jobs.endpoints.representations import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
+from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.lifecycle.services import (
     job_cancel,
     job_create,

@@ -14,7 +14,7 @@ from jobs.planning.routing import GpuPolicy
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
-from transcoding.ladder import parse_size
+from transcoding.planning.ladder import parse_size
 
 SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192

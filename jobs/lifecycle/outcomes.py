@@ -26,7 +26,7 @@ from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
 from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
-from transcoding.plan import EncodePlan
+from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Video
 from videos.services import (
     MovieFacts,

@@ -11,7 +11,7 @@ from jobs.models import Job, Step
 from jobs.rules.transitions import STAGES, StepKind, StepState, step_sources
 from storage.keys import generation_prefix
 from transcoding.errors import RateExceeded, VerificationFailed
-from transcoding.plan import EncodePlan
+from transcoding.planning.plan import EncodePlan
 from videos.models import Generation
 from videos.services import generation_resume
 

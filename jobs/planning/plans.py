@@ -21,8 +21,8 @@ from jobs.rules.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from observability import metrics
 from transcoding import records
 from transcoding.encoders import VideoEncoder
-from transcoding.media import SourceFacts
-from transcoding.plan import EncodePlan, JobRequest, plan_job, preset_of
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job, preset_of
+from transcoding.probing.media import SourceFacts
 from videos.models import Generation, Video
 from videos.services import RenditionPlan, generation_create
 from videos.states import RenditionKind

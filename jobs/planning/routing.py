@@ -13,7 +13,7 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure
 from transcoding.encoders import VideoEncoder, cpu_encoder, hardware_encoders
 from transcoding.errors import DeviceLost, EncoderRefused, TranscodeError
-from transcoding.plan import JobRequest
+from transcoding.planning.plan import JobRequest
 
 DEVICE_FAILURES = frozenset({DeviceLost.code, EncoderRefused.code})
 """Codes of failures after which the same device is not the one to ask."""

@@ -2,7 +2,7 @@
 
 from django.db import connection
 
-from transcoding.sizing import Throughput
+from transcoding.planning.sizing import Throughput
 
 _FEWEST_SAMPLES = 3
 """One chunk may have shared its machine with anything; the median of three says something."""

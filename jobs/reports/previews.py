@@ -16,8 +16,8 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
 from transcoding import records
 from transcoding.explanation import estimate, explain, planned_steps
-from transcoding.media import SourceFacts
-from transcoding.plan import EncodePlan, JobRequest
+from transcoding.planning.plan import EncodePlan, JobRequest
+from transcoding.probing.media import SourceFacts
 from videos.models import Video
 from videos.selectors import video_find
 from videos.states import VideoState

@@ -13,9 +13,13 @@ from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Sink
 from execution.ffprobe import Ffprobe
 from tests.ffmpeg import sources
-from transcoding.boxes import read_init
-from transcoding.commands import analysis_command, audio_command, chunk_command, index_command
-from transcoding.manifests import (
+from transcoding.commands.audio import audio_command
+from transcoding.commands.chunk import analysis_command, chunk_command
+from transcoding.commands.remux import index_command
+from transcoding.containers.boxes import read_init
+from transcoding.containers.segments import AudioSegmenter, Segment, VideoSegmenter
+from transcoding.containers.verification import PublishedRun
+from transcoding.manifests.hls import (
     INIT_NAME,
     AudioVariant,
     VideoVariant,
@@ -24,11 +28,9 @@ from transcoding.manifests import (
     segment_name,
     target_seconds,
 )
-from transcoding.media import Packet, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
-from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
-from transcoding.segments import AudioSegmenter, Segment, VideoSegmenter
-from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
-from transcoding.verification import PublishedRun
+from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.probing.media import Packet, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
 
 NEVER = threading.Event()
 INDEXED = frozenset({"mov", "matroska"})

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.ffmpeg.cases import CASES
 from tests.ffmpeg.conftest import Goldens
 from tests.ffmpeg.golden import Golden, publish
-from transcoding.manifests import INIT_NAME, segment_name
-from transcoding.plan import AUDIO
+from transcoding.manifests.hls import INIT_NAME, segment_name
+from transcoding.planning.plan import AUDIO
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (

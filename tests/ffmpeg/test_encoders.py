@@ -10,12 +10,12 @@ import pytest
 from execution.ffmpeg import Sink
 from tests.ffmpeg.golden import NEVER, POLICY, inspect, runner
 from tests.ffmpeg.sources import H264, SILENT, Card, make
-from transcoding.boxes import FragmentReader, read_init
-from transcoding.commands import chunk_command
+from transcoding.commands.chunk import chunk_command
+from transcoding.containers.boxes import FragmentReader, read_init
+from transcoding.containers.segments import check_video_init
 from transcoding.encoders import PRESETS
-from transcoding.media import Resolution, SourceFacts
-from transcoding.plan import EncodePlan, JobRequest, plan_job
-from transcoding.segments import check_video_init
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.probing.media import Resolution, SourceFacts
 
 CODECS = ("h264", "hevc", "av1")
 

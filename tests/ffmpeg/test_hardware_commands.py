@@ -14,10 +14,12 @@ import imageio_ffmpeg
 import pytest
 
 from tests.unit.transcoding.builders import a_policy, a_source
-from transcoding.commands import FfmpegCommand, Input, Output, chunk_command, trial_command
-from transcoding.diagnosis import GpuFailure, gpu_failure
+from transcoding.commands.chunk import chunk_command
+from transcoding.commands.command import FfmpegCommand, Input, Output
+from transcoding.commands.diagnosis import GpuFailure, gpu_failure
+from transcoding.commands.trial import trial_command
 from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
-from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
 
 NEW = imageio_ffmpeg.get_ffmpeg_exe()
 OLD = "/usr/bin/ffmpeg"

@@ -12,10 +12,11 @@ from execution.ffprobe import Ffprobe
 from tests.ffmpeg.cases import MPEG2
 from tests.ffmpeg.golden import NEVER, inspect, prober, runner
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run
-from transcoding.commands import FfmpegCommand, Input, Output, index_command
+from transcoding.commands.command import FfmpegCommand, Input, Output
+from transcoding.commands.remux import index_command
 from transcoding.errors import InputRejected, ProcessStalled, TranscodeError
-from transcoding.media import Resolution, SourceWarning, parse_ffprobe
-from transcoding.sniff import HEAD_BYTES, sniff
+from transcoding.probing.media import Resolution, SourceWarning, parse_ffprobe
+from transcoding.probing.sniff import HEAD_BYTES, sniff
 
 SHORT = Card(rate=Fraction(25), frames=25)
 LONG = Card(rate=Fraction(25), frames=300)

@@ -21,13 +21,14 @@ from tests.ffmpeg.golden import (
     start_and_duration,
     transcode,
 )
-from transcoding.boxes import read_init
-from transcoding.commands import AUDIO_RATE, decode_command
+from transcoding.commands.audio import AUDIO_RATE
+from transcoding.commands.remux import decode_command
+from transcoding.containers.boxes import read_init
+from transcoding.containers.segments import check_audio_init, check_video_init
+from transcoding.containers.verification import verify_rendition
 from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
-from transcoding.plan import AUDIO
-from transcoding.segments import check_audio_init, check_video_init
-from transcoding.verification import verify_rendition
+from transcoding.planning.plan import AUDIO
 
 every_case = pytest.mark.parametrize("name", CASES)
 HALF = Fraction(1, 2)

@@ -16,10 +16,18 @@ import pytest
 from execution.ffmpeg import Feed, Stopped
 from tests.ffmpeg.golden import FFPROBE, NEVER, Golden, beep_seconds, runner, shown_numbers, transcode
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make
-from transcoding.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks, top_level_kinds
-from transcoding.commands import MOVIE, PICTURES, SOUND, movie_command
+from transcoding.commands.remux import MOVIE, PICTURES, SOUND, movie_command
+from transcoding.containers.boxes import (
+    MalformedBoxes,
+    Track,
+    front_index,
+    media_bytes,
+    read_init,
+    read_tracks,
+    top_level_kinds,
+)
+from transcoding.containers.verification import verify_movie
 from transcoding.errors import VerificationFailed
-from transcoding.verification import verify_movie
 
 CARD = Card(rate=Fraction(30000, 1001), frames=500)
 """16.7 s: four segments and a tail, several chunks, B-frames, and a rate that is no whole number."""

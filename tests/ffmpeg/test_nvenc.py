@@ -14,12 +14,12 @@ from execution.ffmpeg import FfmpegRunner, Sink
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.ffmpeg.golden import NEVER, POLICY, Encoded, inspect, probe, shown_numbers
 from tests.ffmpeg.sources import H264, SILENT, Card, make
-from transcoding.boxes import read_init
-from transcoding.commands import chunk_command
+from transcoding.commands.chunk import chunk_command
+from transcoding.containers.boxes import read_init
+from transcoding.containers.segments import VideoSegmenter, check_video_init
 from transcoding.encoders import ENCODERS, HardwareDevice
 from transcoding.errors import RateExceeded
-from transcoding.plan import EncodePlan, JobRequest, plan_job
-from transcoding.segments import VideoSegmenter, check_video_init
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
 
 FRAMES = 300
 DEVICE = HardwareDevice(family_index=2)

@@ -21,7 +21,8 @@ from execution.process import Bounds, spawn
 from tests.ffmpeg.golden import NEVER, runner
 from tests.ffmpeg.sources import AAC, run
 from tests.unit.transcoding.builders import a_plan, a_source, some_audio
-from transcoding.commands import FfmpegCommand, Input, Output, audio_command
+from transcoding.commands.audio import audio_command
+from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 
 ENDLESS = FfmpegCommand(

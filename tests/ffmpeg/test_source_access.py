@@ -27,17 +27,19 @@ from tests.ffmpeg.cases import (
 )
 from tests.ffmpeg.golden import NEVER, POLICY, prober, runner
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, remade
-from transcoding.boxes import find
-from transcoding.commands import FfmpegCommand, audio_command, chunk_command, read_until, seek_time
-from transcoding.diagnosis import is_of_a_seek
+from transcoding.commands.audio import audio_command
+from transcoding.commands.chunk import chunk_command, read_until, seek_time
+from transcoding.commands.command import FfmpegCommand
+from transcoding.commands.diagnosis import is_of_a_seek
+from transcoding.containers.boxes import find
+from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
+from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.errors import TranscodeError
-from transcoding.media import SourceFacts, measure_timing, parse_packets
-from transcoding.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
-from transcoding.plan import AUDIO, EncodePlan, JobRequest, plan_job
-from transcoding.segments import AudioSegmenter, Segment
-from workers.sparse import SparseSource
+from transcoding.planning.plan import AUDIO, EncodePlan, JobRequest, plan_job
+from transcoding.probing.media import SourceFacts, measure_timing, parse_packets
+from workers.source.sparse import SparseSource
+from workers.source.working_copy import WorkingCopy
 from workers.steps.audio import beginning_of_sound
-from workers.steps.working_copy import WorkingCopy
 
 FILLS = (0x00, 0xFF)
 MANY_FRAMES = 250

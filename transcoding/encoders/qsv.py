@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
 
-from transcoding.decoders import WHITELIST
 from transcoding.encoders.levels import (
     av1_codecs,
     av1_level,
@@ -27,6 +26,7 @@ from transcoding.encoders.traits import (
     Preset,
     VideoEncoder,
 )
+from transcoding.probing.decoders import WHITELIST
 
 _PRESETS = {
     "ultrafast": ("veryfast", 8.0),

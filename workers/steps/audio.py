@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from execution.ffmpeg import StopSignal
 from execution.ffprobe import Ffprobe
 from jobs.leasing.steps import StepWork, step_complete
-from transcoding.commands import audio_command, sound_needed_until
-from transcoding.media import parse_packets
-from transcoding.mp4_index import Mp4Index, Span
-from transcoding.plan import AUDIO, EncodePlan
-from transcoding.segments import AudioSegmenter, Segment
-from workers.control import StepControl
-from workers.publisher import Publisher
-from workers.settling import settle
-from workers.steps.encoding import plan_of, publisher_for
-from workers.steps.working_copy import SourceReader, WorkingCopy
+from transcoding.commands.audio import audio_command, sound_needed_until
+from transcoding.containers.mp4_index import Mp4Index, Span
+from transcoding.containers.segments import AudioSegmenter, Segment
+from transcoding.planning.plan import AUDIO, EncodePlan
+from transcoding.probing.media import parse_packets
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
+from workers.source.working_copy import WorkingCopy
+from workers.steps.publisher import Publisher
+from workers.steps.publishing import plan_of, publisher_for
 from workers.tools import Tools
 
 BEGINNINGS = (4, 16, 64)
@@ -31,7 +31,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     The encoder gives the same frames for the same sound every time, and is too fast for a seam in it to be worth it.
     """
     _, plan = plan_of(work)
-    reader = SourceReader(work.video, tools, control)
+    reader = tools.source_reader(work.video, control)
     with publisher_for(work, [AUDIO], tools, control, first_segment=0) as publisher:
         encoding = _SoundEncoding(plan, publisher, tools, control, first_unpublished=work.claim.units_done)
         reader.read(plan.source, Mp4Index.opening, encoding.encode)

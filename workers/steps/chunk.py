@@ -8,19 +8,20 @@ from execution.ffmpeg import RunReport, Sink
 from gpu.devices import Device
 from gpu.trials import hardware_device
 from jobs.leasing.steps import StepWork, step_complete
-from transcoding.commands import analysis_command, chunk_command, decode_command, read_until, seek_time
-from transcoding.diagnosis import gpu_failure
+from transcoding.commands.chunk import analysis_command, chunk_command, read_until, seek_time
+from transcoding.commands.diagnosis import gpu_failure
+from transcoding.commands.remux import decode_command
+from transcoding.containers.mp4_index import Mp4Index, Span
+from transcoding.containers.segments import Segment, VideoSegmenter
 from transcoding.errors import VerificationFailed
-from transcoding.mp4_index import Mp4Index, Span
-from transcoding.plan import Chunk, EncodePlan
-from transcoding.segments import Segment, VideoSegmenter
-from transcoding.sizing import frame_work
-from workers.control import StepControl
-from workers.devices import device_of
-from workers.publisher import Publisher
-from workers.settling import settle
-from workers.steps.encoding import plan_of, publisher_for
-from workers.steps.working_copy import SourceReader, WorkingCopy
+from transcoding.planning.plan import Chunk, EncodePlan
+from transcoding.planning.sizing import frame_work
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
+from workers.node.devices import device_of
+from workers.source.working_copy import WorkingCopy
+from workers.steps.publisher import Publisher
+from workers.steps.publishing import plan_of, publisher_for
 from workers.tools import Tools
 
 LATER_NICENESS = 5
@@ -34,7 +35,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     chunk = Chunk(ordinal=part, **work.claim.payload)
     names = plan.groups[place]
     device = device_of(work.claim, node=tools.node)
-    reader = SourceReader(work.video, tools, control)
+    reader = tools.source_reader(work.video, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
         encoding = _ChunkEncoding(
             plan,

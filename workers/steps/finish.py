@@ -6,19 +6,19 @@ from hashlib import sha256
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import job_complete
 from storage.keys import MOVIE_NAME, generation_prefix
-from transcoding.boxes import read_init
+from transcoding.containers.boxes import read_init
+from transcoding.containers.segments import check_audio_init, check_video_init
+from transcoding.containers.verification import PublishedRun, digest_of, verify_rendition
 from transcoding.errors import VerificationFailed
-from transcoding.manifests import INIT_NAME
-from transcoding.plan import AUDIO, EncodePlan
-from transcoding.segments import check_audio_init, check_video_init
-from transcoding.verification import PublishedRun, digest_of, verify_rendition
+from transcoding.manifests.hls import INIT_NAME
+from transcoding.planning.plan import AUDIO, EncodePlan
 from videos.models import Generation, Rendition, SegmentRun
 from videos.selectors import generation_runs, run_segments
 from videos.services import RenditionProof
 from videos.states import RenditionKind
-from workers.control import StepControl
-from workers.settling import settle
-from workers.steps.encoding import plan_of
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
+from workers.steps.publishing import plan_of
 from workers.tools import Tools
 
 SEGMENT_SUFFIX = ".m4s"

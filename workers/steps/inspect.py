@@ -10,11 +10,12 @@ from pathlib import Path
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
-from transcoding.boxes import top_level_kinds
-from transcoding.commands import index_command
-from transcoding.decoders import DECODERS
+from transcoding.commands.remux import index_command
+from transcoding.containers.boxes import top_level_kinds
+from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, covers
 from transcoding.errors import InputRejected
-from transcoding.media import (
+from transcoding.probing.decoders import DECODERS
+from transcoding.probing.media import (
     MediaInfo,
     Packet,
     SourceFacts,
@@ -24,12 +25,11 @@ from transcoding.media import (
     parse_packets,
     source_facts,
 )
-from transcoding.mp4_index import READABLE_CODECS, Mp4Index, covers
-from transcoding.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
+from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
 from videos.models import Video
-from workers.control import StepControl
-from workers.settling import settle
-from workers.steps.working_copy import SourceReader, WholeNeeded, WorkingCopy
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
+from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.tools import Tools
 
 INDEXED_CONTENT_TYPE = "video/x-matroska"
@@ -41,7 +41,7 @@ _GROWTH_SLACK_BYTES = 64 << 20
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Measure the source, remux it first where its container has no index, and let the waiting jobs be planned."""
-    reader = SourceReader(work.video, tools, control)
+    reader = tools.source_reader(work.video, control)
     found = reader.read(None, Mp4Index.opening, lambda copy: _inspect(copy, work.video, tools, control))
 
     def complete() -> None:
@@ -117,7 +117,7 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
 
 
 def _refuse_other_codecs(media: MediaInfo) -> None:
-    """No step has a decoder for them: see transcoding.decoders."""
+    """No step has a decoder for them: see transcoding.probing.decoders."""
     codecs = [media.video.codec, *([media.audio.codec] if media.audio else [])]
     if refused := [codec for codec in codecs if codec not in DECODERS]:
         raise InputRejected(f"{refused[0]} is not among the codecs that are accepted")

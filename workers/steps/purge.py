@@ -2,8 +2,8 @@
 
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_purged
-from workers.control import StepControl
-from workers.settling import settle
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
 from workers.tools import Tools
 
 

@@ -12,17 +12,17 @@ from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import rendition_remuxed
 from storage.keys import movie_key, run_prefix
-from transcoding.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
-from transcoding.commands import MOVIE, PICTURES, SOUND, movie_command
+from transcoding.commands.remux import MOVIE, PICTURES, SOUND, movie_command
+from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
+from transcoding.containers.verification import verify_movie
 from transcoding.errors import VerificationFailed
-from transcoding.plan import AUDIO
-from transcoding.verification import verify_movie
+from transcoding.planning.plan import AUDIO
 from videos.models import Rendition
 from videos.selectors import published_prefix
 from videos.services import MovieFacts
-from workers.control import StepControl
-from workers.settling import settle
-from workers.steps.encoding import plan_of
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
+from workers.steps.publishing import plan_of
 from workers.tools import Tools
 
 MOVIE_CONTENT_TYPE = "video/mp4"

@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from events.wiring import webhook_sender
+from events.webhooks.wiring import webhook_sender
 from jobs.dispatching.dispatcher import StopSignal
 from jobs.wiring import dispatcher, janitor
 from observability.scraping import scraping_port

@@ -18,7 +18,7 @@ from access.models import Member
 from access.scopes import Scope
 from access.services import key_create
 from events.models import Delivery, Event
-from events.services import endpoint_create
+from events.webhooks.services import endpoint_create
 from gpu.models import DeviceReport
 from jobs.leasing.nodes import node_register
 from jobs.models import Job

@@ -16,7 +16,7 @@ from access.models import ApiKey, Member
 from access.scopes import Scope
 from access.services import default_owner, key_create, member_add
 from events.models import Delivery, DeliveryAttempt, DeliveryState, Event
-from events.services import endpoint_create
+from events.webhooks.services import endpoint_create
 from gpu.models import DeviceReport
 from jobs.leasing.nodes import node_register
 from jobs.lifecycle.failures import step_fail

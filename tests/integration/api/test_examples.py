@@ -11,7 +11,7 @@ import pytest
 from jobs.models import Job
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_video
-from videos.uploads import PATH as UPLOAD
+from videos.uploads.idempotency import PATH as UPLOAD
 
 FILE = bytes.fromhex("0000001c") + b"ftypisom" + bytes(1000)
 SHOWN = {

@@ -21,7 +21,7 @@ from jobs.models import Job
 from storage.protocol import ObjectStore
 from tests.rows import a_key, a_video, an_owner
 from videos.models import Video
-from videos.uploads import PATH as UPLOAD
+from videos.uploads.idempotency import PATH as UPLOAD
 
 FILE = bytes.fromhex("0000001c") + b"ftypisom" + bytes(1000)
 ONCE = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}

@@ -23,13 +23,13 @@ from access.models import ApiKey, Owner
 from access.scopes import Scope
 from coordination.cache import AnswerCache
 from events.models import Delivery, Event
-from events.services import endpoint_create
+from events.webhooks.services import endpoint_create
 from jobs.models import Job
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_key, a_video, an_owner
 from videos.models import Video
-from videos.uploads import PATH as UPLOAD
+from videos.uploads.idempotency import PATH as UPLOAD
 
 OPEN = {"api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
 """Addresses that answer without a key, besides those of players, whose token is their key."""

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from access.services import default_owner
-from events.services import endpoint_create
+from events.webhooks.services import endpoint_create
 from jobs.models import Job
 from jobs.rules.transitions import JobState
 from tests.rows import a_job, a_key, a_video, an_uploaded_video

@@ -16,7 +16,7 @@ from embedded.product import Api
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import PortTaken
 from execution import daemons
-from videos import wiring
+from videos.playback import wiring
 
 
 @pytest.fixture

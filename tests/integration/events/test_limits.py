@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 from django.db import connection, connections
 
-from events import deliveries as deliveries_module
-from events.deliveries import deliveries_claim, delivery_settle
-from events.fanout import events_fan_out
 from events.log import events_expire, video_event_append
 from events.models import Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint
-from events.retrying import Answer
-from events.services import MOST_ENDPOINTS, endpoint_create, endpoint_delete
 from events.types import EventType
+from events.webhooks import deliveries as deliveries_module
+from events.webhooks.deliveries import deliveries_claim, delivery_settle
+from events.webhooks.fanout import events_fan_out
+from events.webhooks.retry import Answer
+from events.webhooks.services import MOST_ENDPOINTS, endpoint_create, endpoint_delete
 from tests.rows import an_owner
 
 ADDRESS = "https://receiver.example/"

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from events.fanout import events_fan_out
 from events.log import log_rebase, video_event_append
 from events.models import Delivery, Event, FanOut
-from events.services import endpoint_create
 from events.types import EventType
+from events.webhooks.fanout import events_fan_out
+from events.webhooks.services import endpoint_create
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock
 from tests.rows import a_bare_job, a_video, an_owner

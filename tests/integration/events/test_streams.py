@@ -23,11 +23,11 @@ from access.models import ApiKey
 from access.scopes import Scope as AccessScope
 from access.services import key_rotate
 from api.asgi import Message, Receive, Scope, Send
-from events import hub as hub_module
-from events import wiring
-from events.hub import EventHub
 from events.log import video_event_append
-from events.streams import EventStreams, Listener, StreamLimits
+from events.streams import hub as hub_module
+from events.streams import wiring
+from events.streams.hub import EventHub
+from events.streams.route import EventStreams, Listener, StreamLimits
 from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.models import Job

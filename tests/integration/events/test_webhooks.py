@@ -17,15 +17,15 @@ from standardwebhooks.webhooks import Webhook
 
 from access.models import Owner
 from access.services import default_owner
-from events.deliveries import PER_ENDPOINT, Sending, deliveries_claim
-from events.fanout import events_fan_out
 from events.log import video_event_append
 from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
-from events.outbound import REFUSED, OutboundClient, Reach, networks_read
-from events.retrying import PAUSES, Answer
-from events.sender import WebhookSender, deliver
-from events.services import endpoint_create, endpoint_rotate_secret, endpoint_update
 from events.types import EventType
+from events.webhooks.deliveries import PER_ENDPOINT, Sending, deliveries_claim
+from events.webhooks.fanout import events_fan_out
+from events.webhooks.outbound import REFUSED, OutboundClient, Reach, networks_read
+from events.webhooks.retry import PAUSES, Answer
+from events.webhooks.sender import WebhookSender, deliver
+from events.webhooks.services import endpoint_create, endpoint_rotate_secret, endpoint_update
 from tests.integration.events.receiver import Receiver, a_receiver
 from tests.rows import a_job, a_video, an_owner
 
@@ -177,7 +177,7 @@ def test_one_lost_delivery_among_good_ones_disables_nothing(receiver: Receiver) 
 def test_slow_and_endless_answers_are_cut_off(
     receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch, *, accepted: bool
 ) -> None:
-    monkeypatch.setattr("events.outbound.is_public", lambda _address: True)  # so that the answer is kept
+    monkeypatch.setattr("events.webhooks.outbound.is_public", lambda _address: True)  # so that the answer is kept
     owner = an_owner("o")
     endpoint_create(owner=owner, url=receiver.url(path))
     events_fan_out()
@@ -204,7 +204,7 @@ def _post(client: OutboundClient, url: str) -> Answer:
 
 
 def test_the_answer_of_a_public_address_is_shown(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.outbound.is_public", lambda _address: True)
+    monkeypatch.setattr("events.webhooks.outbound.is_public", lambda _address: True)
     assert _post(a_client(), receiver.url("/status/500")).response == "ok"
     assert "secret banner" in _post(a_client(), receiver.url("/other-protocol")).error
 

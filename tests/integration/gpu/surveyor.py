@@ -4,8 +4,8 @@ import json
 import sys
 from dataclasses import asdict
 
-from gpu.nvml import Nvml
-from gpu.telemetry import Patient
+from gpu.telemetry.nvml import Nvml
+from gpu.telemetry.readings import Patient
 
 telemetry = Patient(Nvml())
 for line in sys.stdin:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -15,14 +16,21 @@ from django.conf import settings
 from django.db import connection
 
 from configuration import Config
-from gpu.machine import machine_id
 from gpu.models import DeviceReport
 from gpu.reporting import ReporterProcess
 from gpu.selectors import NodeDevice, devices_live
 from gpu.services import device_order_trials
+from gpu.telemetry.machine import machine_id
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.drivers.nvml import Card, Driver
-from workers.node import NodeKeeper
+from workers.node.consumer_probe import Pulse
+from workers.node.flags import SharedFlag
+from workers.node.heartbeat import NodeKeeper
+
+
+def _keeper(config: Config, name: str) -> NodeKeeper:
+    return NodeKeeper(config, name, draining=SharedFlag(), pulse=Pulse(), ending=Event())
+
 
 CARDS = [Card(uuid=f"GPU-{number}", name="NVIDIA H200") for number in range(4)]
 ENCODERS = {"h264_nvenc", "hevc_nvenc", "av1_nvenc"}
@@ -118,12 +126,12 @@ def test_a_gpu_worker_s_parent_has_its_devices_reported_until_it_ends(driver: Dr
     driver.show(CARDS[0])
     config: Config = settings.TRANSCODER
     on_gpu = replace(config, worker=replace(config.worker, worker_queue="gpu"))
-    keeper = NodeKeeper(on_gpu, "n1")
+    keeper = _keeper(on_gpu, "n1")
     keeper.start()
     try:
         wait_for(lambda devices: [(each.node, each.device.uuid) for each in devices] == [("n1", "GPU-0")])
     finally:
         keeper.close()
     assert devices_live(silence_seconds=60) == []
-    assert NodeKeeper(config, "n2")._reporter is None
-    assert NodeKeeper(replace(on_gpu, gpu=replace(config.gpu, enablegpu=False)), "n3")._reporter is None
+    assert _keeper(config, "n2")._reporter is None
+    assert _keeper(replace(on_gpu, gpu=replace(config.gpu, enablegpu=False)), "n3")._reporter is None

@@ -17,7 +17,8 @@ from jobs.leasing.steps import step_begin
 from jobs.models import Node, NodeState, Step
 from tests.rows import a_bare_job, a_job, a_step, a_video, an_uploaded_video, claim_or_none, claimed
 from workers import wiring
-from workers.node import NodeKeeper, _told_to_end, drain
+from workers.celery_signals import drain
+from workers.node.heartbeat import NodeKeeper
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,9 @@ def test_a_node_that_is_not_there_cannot_be_drained() -> None:
 
 
 def test_the_worker_obeys_until_it_ends(node: str) -> None:
-    keeper = NodeKeeper(replace(settings.TRANSCODER), node)
+    keeper = NodeKeeper(
+        replace(settings.TRANSCODER), node, draining=wiring.draining, pulse=wiring.pulse, ending=wiring.ending
+    )
     try:
         for state, draining in ((NodeState.DRAINING, True), (NodeState.ACTIVE, False)):
             Node.objects.update(state=state)
@@ -62,7 +65,7 @@ def test_the_worker_obeys_until_it_ends(node: str) -> None:
         assert wiring.draining.is_set(), "an active row does not keep a worker from ending"
     finally:
         wiring.draining.clear()
-        _told_to_end.clear()
+        wiring.ending.clear()
 
 
 def test_what_runs_where_is_shown(node: str) -> None:

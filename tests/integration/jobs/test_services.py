@@ -19,7 +19,7 @@ from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
 from storage.keys import video_prefix
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed, some_facts
 from transcoding.errors import InputRejected, PlanTooLarge
-from transcoding.plan import EncodePlan
+from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.services import video_reject
 from videos.states import VideoState

@@ -11,8 +11,8 @@ from jobs.models import Step
 from jobs.planning.speeds import throughput_measured
 from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video
-from transcoding.plan import EncodePlan
-from transcoding.sizing import Throughput
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.sizing import Throughput
 from videos.models import Generation
 
 pytestmark = pytest.mark.django_db

@@ -18,8 +18,8 @@ from gpu.services import Described, device_report
 from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
-from jobs.reports.exposition import DatabaseMetrics
 from observability.metrics import declared
+from operations.metrics_export import DatabaseMetrics
 from storage.wiring import store_from
 from tests.rows import a_job, a_video, claimed
 

@@ -12,8 +12,8 @@ from access.models import Member
 from jobs.models import Job
 from tests.rows import a_job, a_key, a_video, an_owner
 from transcoder_site.pages import operations
-from videos import wiring
-from videos.delivery import Delivery
+from videos.playback import wiring
+from videos.playback.delivery import Delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,7 @@ def job() -> Job:
 def test_what_is_no_document_is_what_it_is(person: Client, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """A redirect to the store, which has no body to show."""
     delivery = Delivery(store=wiring.store(), redirects=True, presign_seconds=60)
-    monkeypatch.setattr("videos.wiring.delivery", lambda: delivery)
+    monkeypatch.setattr("videos.playback.wiring.delivery", lambda: delivery)
     answer = person.get(f"/api/v1/videos/{job.video_id}/original")
     assert answer.status_code in (302, 307)
     assert answer.headers["Location"].startswith("http")

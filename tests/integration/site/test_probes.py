@@ -11,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from jobs.reports import health
+from operations import health
 
 HOST = "10.1.2.3:8000"
 

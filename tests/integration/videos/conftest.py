@@ -14,11 +14,12 @@ import uvicorn
 
 from api.asgi import App, BodyLimit, InOneThread, OwnContext
 from embedded.servers import SeaweedFS
-from events.wiring import event_streams
+from events.streams.wiring import event_streams
 from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
 from tests.rows import a_key
-from videos import wiring
+from videos.playback import wiring
+from videos.uploads.wiring import upload_route
 
 MOST_BODY_BYTES = 1 << 20
 
@@ -55,7 +56,7 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
     limited = BodyLimit(OwnContext(django_app()), max_bytes=MOST_BODY_BYTES)
-    return wiring.upload_route(event_streams(limited), on_uploaded=on_uploaded)
+    return upload_route(event_streams(limited), on_uploaded=on_uploaded)
 
 
 def django_app() -> App:

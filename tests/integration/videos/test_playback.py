@@ -21,9 +21,10 @@ from storage.local import LocalStore
 from storage.protocol import ObjectStore
 from tests.integration.videos.test_upload import wait_for
 from tests.rows import a_job, a_video
-from videos import wiring
-from videos.delivery import Delivery
 from videos.models import Generation, Rendition, Video
+from videos.playback import wiring
+from videos.playback.delivery import Delivery
+from videos.playback.tokens import token_make
 from videos.services import (
     MovieFacts,
     RenditionProof,
@@ -33,7 +34,6 @@ from videos.services import (
     run_publish,
     video_mark_deleting,
 )
-from videos.tokens import token_make
 
 SEGMENTS = 10
 """A video of 40 s in segments of 4 s."""
@@ -319,7 +319,7 @@ def proxied(
         for stored in list(store.list("videos/")):
             local.put(stored.key, store.get(stored.key), "")
         delivery = Delivery(store=local, redirects=True, presign_seconds=60)
-    monkeypatch.setattr("videos.wiring.delivery", lambda: delivery)
+    monkeypatch.setattr("videos.playback.wiring.delivery", lambda: delivery)
     return played
 
 
@@ -392,7 +392,7 @@ def test_a_stream_holds_no_database_connection_and_the_next_request_has_a_thread
 ) -> None:
     held_up = HeldUp(store)
     delivery = Delivery(store=held_up, redirects=False, presign_seconds=60)  # type: ignore[arg-type]
-    monkeypatch.setattr("videos.wiring.delivery", lambda: delivery)
+    monkeypatch.setattr("videos.playback.wiring.delivery", lambda: delivery)
     request = f"GET {played.address('360p/7.m4s')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", api.base_url.port or 0), timeout=60) as player:
         player.sendall(request)

@@ -24,7 +24,9 @@ from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.integration.videos.conftest import django_app, serving
 from videos.models import Video
-from videos.uploads import PATH, UploadLimits, UploadRoute
+from videos.uploads.idempotency import PATH
+from videos.uploads.limits import UploadLimits
+from videos.uploads.route import UploadRoute
 
 MIB = 1024 * 1024
 MP4_HEAD = bytes.fromhex("0000001c") + b"ftypisom" + bytes(16)
@@ -369,7 +371,7 @@ def test_an_object_whose_row_was_written_after_all_is_kept(
         made.append(video.id)
         raise OperationalError("the connection broke")
 
-    monkeypatch.setattr("videos.uploads.video_create", written_but_not_told)
+    monkeypatch.setattr("videos.uploads.route.video_create", written_but_not_told)
     with serving(a_route(store)) as client:
         assert send(client, a_video()).status_code == 503
     assert store.head(source_key(made[0])).size == 1000

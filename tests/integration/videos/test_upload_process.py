@@ -18,7 +18,7 @@ from django.db import connection
 from embedded.home import REPOSITORY
 from storage.protocol import ObjectStore
 from tests.rows import a_key
-from videos.uploads import PATH
+from videos.uploads.idempotency import PATH
 
 MIB = 1024 * 1024
 SIZE = 1024 * MIB

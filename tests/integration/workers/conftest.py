@@ -14,7 +14,7 @@ from jobs.rules.policy import JobPolicy
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.mill import Mill
 from tests.rows import a_plan_policy
-from workers.flags import SharedFlag
+from workers.node.flags import SharedFlag
 from workers.runner import StepRunner
 from workers.tools import Tools
 from workers.wiring import tools_from

@@ -10,7 +10,7 @@ from gpu.services import Described, device_report
 from jobs.models import Job, Step
 from jobs.rules.transitions import StepKind
 from tests.mill import Mill
-from workers.devices import device_offers
+from workers.node.devices import device_offers
 from workers.runner import StepRunner
 from workers.tools import Tools
 

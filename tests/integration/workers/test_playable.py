@@ -11,9 +11,9 @@ from jobs.rules.transitions import StepKind
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from videos.models import Generation, Video
-from videos.playlists import rendition_playlist
+from videos.playback.playlists import rendition_playlist
 from videos.services import generation_lose
-from workers.control import StepControl
+from workers.lease.control import StepControl
 from workers.runner import STEPS, StepRunner
 from workers.tools import Tools
 

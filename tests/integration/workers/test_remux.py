@@ -25,7 +25,7 @@ from tests.rows import expire
 from transcoding.errors import VerificationFailed
 from videos.models import Rendition, SegmentRun
 from videos.selectors import published_prefix
-from workers.control import StepControl
+from workers.lease.control import StepControl
 from workers.runner import StepRunner
 from workers.steps import remux
 from workers.tools import Tools

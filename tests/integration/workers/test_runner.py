@@ -23,7 +23,7 @@ from tests.mill import Mill
 from tests.rows import expire
 from videos.models import Rendition, SegmentRun, Video
 from videos.selectors import run_segments
-from workers.control import StepControl
+from workers.lease.control import StepControl
 from workers.runner import StepRunner
 from workers.steps import chunk
 from workers.tools import Tools

@@ -14,7 +14,7 @@ from storage.protocol import ObjectStore, Stored
 from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
 from tests.mill import Mill
-from transcoding.plan import AUDIO
+from transcoding.planning.plan import AUDIO
 from videos.models import SegmentRun, Video
 from videos.selectors import run_segments
 from workers.runner import StepRunner

@@ -9,13 +9,13 @@ from jobs.models import Step
 from jobs.rules.transitions import StepKind
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
-from transcoding.plan import EncodePlan
-from transcoding.segments import Segment
+from transcoding.containers.segments import Segment
+from transcoding.planning.plan import EncodePlan
 from videos.models import Rendition
-from workers.control import StepControl
-from workers.publisher import Publisher
+from workers.lease.control import StepControl
 from workers.runner import StepRunner
 from workers.steps import chunk
+from workers.steps.publisher import Publisher
 from workers.tools import Tools
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from events.retrying import PAUSES, Answer, Delivered, GiveUp, TryAgain, judge
+from events.webhooks.retry import PAUSES, Answer, Delivered, GiveUp, TryAgain, judge
 
 DAY = 24 * 3600
 

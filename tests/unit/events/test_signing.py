@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from events.signing import secret_make, signature_headers
+from events.webhooks.signing import secret_make, signature_headers
 
 BODY = b'{"type":"job.completed"}'
 

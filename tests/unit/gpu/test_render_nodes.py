@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gpu.devices import DeviceKind, Reading, Seen, Survey
-from gpu.render_nodes import RenderNodes
-from gpu.telemetry import Together
+from gpu.telemetry.readings import Together
+from gpu.telemetry.render_nodes import RenderNodes
 
 AMD = {
     "vendor": "0x1002",
@@ -71,7 +71,7 @@ def test_a_node_that_the_container_was_not_given_is_a_reason(tmp_path: Path) -> 
 
 def test_a_node_that_may_not_be_used_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = a_machine(tmp_path, {"renderD128": INTEL})
-    monkeypatch.setattr("gpu.render_nodes.os.access", lambda *_: False)  # root may use everything
+    monkeypatch.setattr("gpu.telemetry.render_nodes.os.access", lambda *_: False)  # root may use everything
     (seen,) = machine.survey().seen
     assert seen.error.startswith("no permission to use ")
 

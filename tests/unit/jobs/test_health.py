@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.reports.health import alerts, system_state
-from jobs.reports.statistics import NodeHealth, QueueLoad, RecentJobs
 from observability.health import Health
+from operations.health import alerts, system_state
+from operations.statistics import NodeHealth, QueueLoad, RecentJobs
 
 IDLE = QueueLoad(queue="cpu", ready=0, delayed=0, running=0, oldest_ready_seconds=0)
 NODE = NodeHealth(name="n1", state="active", queues=("cpu",), slots=2, busy=0, silent_seconds=1, alive=True)

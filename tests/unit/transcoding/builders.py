@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from transcoding.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
-from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
-from transcoding.sizing import ChunkSizing, SizedBy
+from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.planning.sizing import ChunkSizing, SizedBy
+from transcoding.probing.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import a_fragment, a_picture_entry, an_audio_stream, an_init, box
-from transcoding.boxes import (
+from transcoding.containers.boxes import (
     Fragment,
     FragmentReader,
     InitSegment,

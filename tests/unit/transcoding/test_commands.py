@@ -6,22 +6,15 @@ from fractions import Fraction
 import pytest
 
 from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source, some_audio
-from transcoding.commands import (
-    FfmpegCommand,
-    Input,
-    Output,
-    analysis_command,
-    audio_command,
-    chunk_command,
-    decode_command,
-    index_command,
-    packets_command,
-    streams_command,
-    trial_command,
-)
-from transcoding.decoders import WHITELIST
+from transcoding.commands.audio import audio_command
+from transcoding.commands.chunk import analysis_command, chunk_command
+from transcoding.commands.command import FfmpegCommand, Input, Output
+from transcoding.commands.probe import packets_command, streams_command
+from transcoding.commands.remux import decode_command, index_command
+from transcoding.commands.trial import trial_command
 from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
-from transcoding.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.probing.decoders import WHITELIST
 
 BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)
 GLOBALS = [

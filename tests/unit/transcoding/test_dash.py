@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from transcoding.dash import Timeline, dash_manifest
-from transcoding.manifests import AudioVariant, VideoVariant
+from transcoding.manifests.dash import Timeline, dash_manifest
+from transcoding.manifests.hls import AudioVariant, VideoVariant
 
 NTSC = Fraction(30000, 1001)
 GOLDEN = """\

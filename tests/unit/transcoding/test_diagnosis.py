@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.diagnosis import GpuFailure, diagnose, gpu_failure, is_of_a_seek, last_words
+from transcoding.commands.diagnosis import GpuFailure, diagnose, gpu_failure, is_of_a_seek, last_words
 from transcoding.encoders import ENCODERS
 from transcoding.errors import (
     DeviceBusy,

@@ -9,9 +9,9 @@ from tests.rows import a_plan_policy, some_facts
 from transcoding import records
 from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.explanation import Reason, estimate, explain, planned_steps
-from transcoding.media import SourceFacts
-from transcoding.plan import EncodePlan, JobRequest, plan_job
-from transcoding.sizing import SizedBy, Throughput
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.sizing import SizedBy, Throughput
+from transcoding.probing.media import SourceFacts
 
 FACTS = records.from_json(SourceFacts, some_facts(seconds=40))
 SILENT = records.from_json(SourceFacts, some_facts(seconds=40, sound=False))

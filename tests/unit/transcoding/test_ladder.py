@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcoding.ladder import RUNGS, Ladder, RenditionSize, fit, parse_size, plan_ladder, single_rung
-from transcoding.media import Resolution
+from transcoding.planning.ladder import RUNGS, Ladder, RenditionSize, fit, parse_size, plan_ladder, single_rung
+from transcoding.probing.media import Resolution
 
 sources = st.builds(Resolution, width=st.integers(1, 8192), height=st.integers(1, 8192))
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.transcoding.builders import NTSC
-from transcoding.manifests import (
+from transcoding.manifests.hls import (
     AudioVariant,
     VideoVariant,
     master_playlist,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import PAL, a_picture, a_sound, ffprobe_json
 from transcoding.errors import InputRejected
-from transcoding.media import (
+from transcoding.probing.media import (
     FrameTiming,
     MediaInfo,
     Packet,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from transcoding.boxes import MalformedBoxes, Track, front_index, media_bytes
+from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes
+from transcoding.containers.verification import digest_of, verify_movie
 from transcoding.errors import VerificationFailed
-from transcoding.verification import digest_of, verify_movie
 
 PICTURES = Track(timescale=25_000, codecs="avc1.64001e", samples=100, ticks=100_000, size=5_000, edit_start=2_000)
 SOUND = Track(timescale=48_000, codecs="mp4a.40.2", samples=189, ticks=193_024, size=900, edit_start=1_024)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcoding.media import Packet
-from transcoding.mp4_index import (
+from transcoding.containers.mp4_index import (
     Mp4Index,
     UnusableIndex,
     covers,
@@ -21,6 +20,7 @@ from transcoding.mp4_index import (
     total,
     union,
 )
+from transcoding.probing.media import Packet
 
 FILE_SIZE = 10_000_000
 FRAME = 1000

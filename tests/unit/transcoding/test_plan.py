@@ -10,8 +10,8 @@ from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_sizin
 from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
-from transcoding.media import SourceFacts, SourceWarning
-from transcoding.plan import AudioRendition, EncodePlan, JobRequest, plan_chunks, plan_job
+from transcoding.planning.plan import AudioRendition, EncodePlan, JobRequest, plan_chunks, plan_job
+from transcoding.probing.media import SourceFacts, SourceWarning
 
 sources = st.builds(
     a_source,

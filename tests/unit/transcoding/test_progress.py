@@ -1,4 +1,4 @@
-from transcoding.progress import Progress, parse_progress
+from transcoding.commands.progress import Progress, parse_progress
 
 REPORT = """\
 frame=N/A

@@ -15,10 +15,10 @@ from tests.unit.transcoding.builders import (
     an_audio_stream,
     an_init,
 )
-from transcoding.boxes import read_init
+from transcoding.containers.boxes import read_init
+from transcoding.containers.segments import AudioSegmenter, Segment, VideoSegmenter, check_audio_init, check_video_init
 from transcoding.errors import RateExceeded, VerificationFailed
-from transcoding.plan import EncodePlan
-from transcoding.segments import AudioSegmenter, Segment, VideoSegmenter, check_audio_init, check_video_init
+from transcoding.planning.plan import EncodePlan
 
 PLAN = a_plan(a_source(640, 360, frames=330))
 """13.2 s: three segments of 100 frames and one of 30, in GOPs of 50."""

@@ -9,9 +9,9 @@ from tests.rows import a_plan_policy, some_facts
 from transcoding import records
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
-from transcoding.media import Resolution, SourceFacts
-from transcoding.plan import EncodePlan, JobRequest, PlanPolicy, plan_chunks, plan_job
-from transcoding.sizing import ChunkLimits, SizedBy, Throughput, frame_work, size_chunks
+from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_chunks, plan_job
+from transcoding.planning.sizing import ChunkLimits, SizedBy, Throughput, frame_work, size_chunks
+from transcoding.probing.media import Resolution, SourceFacts
 
 LIMITS = ChunkLimits(work_seconds=60, min_seconds=4, max_seconds=300, max_chunks=2000)
 FRAME = 1_000_000  # pixels of work; at 25 fps a second of video is 25 million

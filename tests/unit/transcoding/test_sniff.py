@@ -3,7 +3,7 @@ import random
 import pytest
 
 from tests.unit.transcoding.builders import box
-from transcoding.sniff import DEMUXERS, HEAD_BYTES, sniff
+from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
 
 HOSTILE = {
     "empty": b"",

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.transcoding.builders import a_plan, a_source
+from transcoding.containers.verification import PublishedRun, RenditionTotals, join_runs, verify_rendition
 from transcoding.errors import RateExceeded, VerificationFailed
-from transcoding.verification import PublishedRun, RenditionTotals, join_runs, verify_rendition
 
 PLAN = a_plan(a_source(640, 360, frames=330))
 SIZE = 100_000

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 
 from storage.protocol import ObjectStore
-from videos.delivery import Delivery
+from videos.playback.delivery import Delivery
 
 
 def answer(cache: str, *, redirects: bool, **headers: str) -> tuple[int, str]:

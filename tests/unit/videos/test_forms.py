@@ -2,7 +2,7 @@ import pytest
 from rest_framework.exceptions import ValidationError
 
 from api.problems import Problem
-from videos.forms import MAX_FILENAME, VideoForm, clean_filename
+from videos.uploads.form import MAX_FILENAME, VideoForm, clean_filename
 
 TYPE = "multipart/form-data; boundary=b0undary"
 

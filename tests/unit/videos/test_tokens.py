@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from videos.tokens import token_make, token_read
+from videos.playback.tokens import token_make, token_read
 
 VIDEO = uuid4()
 EXPIRES = 1_800_000_000

@@ -4,8 +4,8 @@ import time
 import pytest
 
 from execution.ffmpeg import Stopped
-from workers.control import StepControl, StopReason
-from workers.flags import SharedFlag
+from workers.lease.control import StepControl, StopReason
+from workers.node.flags import SharedFlag
 
 
 def test_a_step_is_not_to_stop_at_first() -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from workers.hearing import Hearing, Pulse
+from workers.node.consumer_probe import Hearing, Pulse
 
 
 class Clock:

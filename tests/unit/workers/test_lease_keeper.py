@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from configuration import LeaseConfig
-from workers.control import StepControl, StopReason
-from workers.flags import SharedFlag
-from workers.lease_keeper import LeaseKeeper, RenewalFailed
+from workers.lease.control import StepControl, StopReason
+from workers.lease.keeper import LeaseKeeper, RenewalFailed
+from workers.node.flags import SharedFlag
 
 SHORT = LeaseConfig(lease_seconds=6, lease_renew_seconds=0.1, lease_stop_fraction=0.2)
 """What must end after 1.2 s of silence has almost 5 s more before its lease ends, however busy the machine is."""

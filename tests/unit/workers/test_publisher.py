@@ -9,9 +9,9 @@ from jobs.leasing.leases import LeaseLost
 from jobs.rules.transitions import StepKind
 from storage.errors import StorageUnavailable
 from storage.local import LocalStore
-from transcoding.segments import Segment
+from transcoding.containers.segments import Segment
 from videos.services import RunFacts
-from workers.publisher import Destination, Publisher
+from workers.steps.publisher import Destination, Publisher
 
 PREFIXES = {"720p": "videos/v/g1/720p/s-a1/", "360p": "videos/v/g1/360p/s-a1/"}
 

@@ -9,7 +9,7 @@ import pytest
 from storage.local import LocalStore
 from storage.protocol import Stored
 from transcoding.errors import InputChanged
-from workers.sources import SourceCache
+from workers.source.cache import SourceCache
 
 
 def nothing(_amount: int) -> None:
@@ -100,7 +100,7 @@ def test_a_full_disk_makes_room_within_the_bounds(
     with cache.open(first, etag=first_etag, moved=nothing):
         pass
     usage = shutil.disk_usage(cache._folder)
-    monkeypatch.setattr("workers.sources.shutil.disk_usage", lambda _: usage._replace(free=99))
+    monkeypatch.setattr("workers.source.cache.shutil.disk_usage", lambda _: usage._replace(free=99))
     with cache.open(second, etag=second_etag, moved=nothing):
         assert len(copies(cache)) == 1
 

@@ -1,0 +1,45 @@
+"""Builds event streams from the settings."""
+
+from collections.abc import Collection
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+
+from access.callers import KeyProof, key_proof_in, proofs_that_work
+from access.rates import caller_admitted
+from access.scopes import Scope as AccessScope
+from api.asgi import App, Scope, in_thread
+from configuration import EventConfig
+from events.streams.hub import Connection, EventHub
+from events.streams.route import EventStreams, Listener, StreamLimits
+
+_PYTHON_SIDE = frozenset({"context", "cursor_factory", "prepare_threshold"})
+"""Connection parameters that Django adds for its own, synchronous, cursors."""
+
+
+def _config() -> EventConfig:
+    config: EventConfig = settings.TRANSCODER.events
+    return config
+
+
+async def connect() -> Connection:
+    """Open a database connection for the event loop."""
+    parameters = {key: value for key, value in connection.get_connection_params().items() if key not in _PYTHON_SIDE}
+    return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+
+
+def event_streams(app: App) -> EventStreams:
+    """Streams in front of an application."""
+    config = _config()
+    limits = StreamLimits(most=config.max_event_streams, seconds=config.event_stream_seconds)
+    return EventStreams(app, EventHub(connect), authorize=_listener, recheck=_recheck, limits=limits)
+
+
+async def _listener(scope: Scope) -> Listener:
+    caller = await in_thread(caller_admitted, scope, AccessScope.JOBS_READ)
+    return Listener(caller.owner.id, key_proof_in(scope))
+
+
+async def _recheck(keys: Collection[KeyProof]) -> set[KeyProof]:
+    return await in_thread(proofs_that_work, keys)

@@ -1,0 +1,67 @@
+"""What clients may send about webhooks, field by field."""
+
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+
+from api.fields import OneOf, StrictSerializer
+from api.pagination import ListQuery
+from events.models import DeliveryState, EndpointState
+from events.types import EVENT_TYPES
+from events.webhooks.wiring import plain_http_allowed
+
+MOST_URL = 2000
+MOST_DESCRIPTION = 200
+
+
+class WebhookUrlField(serializers.CharField):
+    """An absolute HTTPS address without credentials; whether it can be reached shows when something is sent."""
+
+    def to_internal_value(self, data: str) -> str:
+        text = super().to_internal_value(data)
+        try:
+            url = urlsplit(text)
+            port_given = url.port is None or url.port > 0
+        except ValueError:
+            raise serializers.ValidationError("must be an absolute address") from None
+        if url.scheme not in _schemes() or not url.hostname or not port_given or not text.isascii():
+            raise serializers.ValidationError(
+                f"must be an absolute address that begins with {' or '.join(_schemes())}://"
+            )
+        if url.username or url.password or any(ord(character) <= ord(" ") for character in text):
+            raise serializers.ValidationError("must not contain credentials or white space")
+        return text
+
+
+def _schemes() -> tuple[str, ...]:
+    """Plain HTTP is for receivers in networks that the operator named; elsewhere anybody could read along."""
+    return ("https", "http") if plain_http_allowed() else ("https",)
+
+
+class WebhookRequest(StrictSerializer):
+    """Where to deliver which events."""
+
+    url = WebhookUrlField(max_length=MOST_URL)
+    types = serializers.ListField(
+        child=OneOf(choices=list(EVENT_TYPES)),
+        required=False,
+        max_length=len(EVENT_TYPES),
+        help_text="Empty: everything but job.progress.",
+    )
+    description = serializers.CharField(required=False, allow_blank=True, max_length=MOST_DESCRIPTION)
+
+
+class WebhookChange(WebhookRequest):
+    """What of an endpoint is to be different."""
+
+    state = OneOf(
+        choices=[state.value for state in EndpointState],
+        required=False,
+        help_text="Enabled again, it gets what it has missed.",
+    )
+
+
+class DeliveryQuery(ListQuery):
+    """How a list of deliveries may be narrowed down."""
+
+    state = OneOf(choices=[state.value for state in DeliveryState], required=False)

@@ -1,0 +1,98 @@
+"""Sending deliveries from threads of a long-lived process (the dispatcher's)."""
+
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from django.db import connection
+
+from events.log import log_rebase
+from events.webhooks.deliveries import Sending, deliveries_claim, delivery_settle
+from events.webhooks.fanout import BATCH, events_fan_out
+from events.webhooks.outbound import OutboundClient
+from events.webhooks.retry import Answer
+from events.webhooks.signing import signature_headers
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+_LEASE_SECONDS_BEYOND = 30.0
+"""How much longer than a request may take a delivery is kept from others: time to write down what came of it."""
+USER_AGENT = "vodmill-webhooks/1"
+
+
+class WebhookSender:
+    """Makes deliveries of events and sends what is due. Any number of processes may: rows say who has what."""
+
+    def __init__(self, client: OutboundClient, *, threads: int, seconds: float) -> None:
+        self._client = client
+        self._threads = threads
+        self._per_owner = max(1, threads // 2)  # one whose endpoints all hang must not keep the others' senders
+        self._lease_seconds = seconds + _LEASE_SECONDS_BEYOND
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
+        self._under_way: set[Future[None]] = set()
+        self._thread = threading.Thread(target=self._keep_looking, name="webhooks", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for what is due."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take nothing new. What is on its way is finished, or sent again by another process."""
+        self._over.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _keep_looking(self) -> None:
+        rebased = False
+        while not self._over.wait(LOOK_SECONDS):
+            try:
+                if not rebased:
+                    log_rebase()
+                    rebased = True
+                while not self._over.is_set() and self.look():
+                    pass
+            except Exception:
+                log.exception("webhooks failed", extra={"event": "webhooks_failed"})
+            connection.close()
+
+    def look(self) -> bool:
+        """Do once what there is to do. True: there may be more at once."""
+        more = events_fan_out() == BATCH
+        self._under_way = {future for future in self._under_way if not future.done()}
+        idle = self._threads - len(self._under_way)
+        self._under_way |= {self._pool.submit(self._send, sending) for sending in self._claim(idle)}
+        return more
+
+    def _claim(self, idle: int) -> list[Sending]:
+        if not idle:
+            return []
+        return deliveries_claim(limit=idle, per_owner=self._per_owner, lease_seconds=self._lease_seconds)
+
+    def _send(self, sending: Sending) -> None:
+        try:
+            deliver(self._client, sending)
+        except Exception:
+            log.exception("delivery failed", extra={"event": "delivery_failed", "delivery": str(sending.delivery_id)})
+        finally:
+            connection.close()
+
+
+def deliver(client: OutboundClient, sending: Sending) -> None:
+    """Send one delivery once and keep what came of it."""
+    body = sending.body
+    signed = signature_headers(
+        message_id=sending.message_id, timestamp=sending.timestamp, body=body, secret_list=sending.secrets
+    )
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "User-Agent": USER_AGENT,
+        **signed,
+    }
+    try:
+        answer = client.post(sending.url, body, headers)
+    except Exception:  # a bug of ours must not have it sent again for ever
+        log.exception("request broke", extra={"event": "delivery_broke", "delivery": str(sending.delivery_id)})
+        answer = Answer(error="it could not be sent")
+    delivery_settle(sending=sending, answer=answer)

@@ -1,0 +1,65 @@
+"""Writes to webhook endpoints."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from access.models import Owner
+from api.problems import Problem
+from events.models import EndpointState, WebhookEndpoint
+from events.webhooks.deliveries import endpoint_lock
+from events.webhooks.signing import secret_make
+
+MOST_ENDPOINTS = 50
+"""Of one owner: every event is sent to each of them."""
+OLD_SECRET_SECONDS = 24 * 3600
+"""How long the secret before the current one still signs, so that receivers can be changed one after another."""
+
+_FORGET_DELIVERIES = """
+WITH forgotten AS (DELETE FROM events_delivery WHERE endpoint_id = %(endpoint)s RETURNING id)
+DELETE FROM events_deliveryattempt WHERE delivery_id IN (SELECT id FROM forgotten)
+"""
+"""In the database: a month of deliveries does not fit in memory."""
+
+
+@transaction.atomic
+def endpoint_create(*, owner: Owner, url: str, types: Sequence[str] = (), description: str = "") -> WebhookEndpoint:
+    """Begin to deliver an owner's events to an address. Raises Problem when there are too many."""
+    Owner.objects.select_for_update(no_key=True).get(id=owner.id)  # two at once would both count the same
+    if WebhookEndpoint.objects.filter(owner=owner).count() >= MOST_ENDPOINTS:
+        detail = f"There are {MOST_ENDPOINTS} webhook endpoints already, which is the most."
+        raise Problem(status=409, code="too_many_endpoints", detail=detail)
+    return WebhookEndpoint.objects.create(
+        owner=owner, url=url, types=sorted(set(types)), description=description, secret=secret_make()
+    )
+
+
+def endpoint_update(*, endpoint: WebhookEndpoint, **changes: object) -> None:
+    """Change address, types, description or state. Enabled again, it gets what was not sent to it meanwhile."""
+    if changes.get("state") == EndpointState.ENABLED:
+        changes["disabled_reason"] = ""
+    if changes.get("state") == EndpointState.DISABLED and endpoint.state != EndpointState.DISABLED:
+        changes["disabled_reason"] = "disabled by its owner"
+    WebhookEndpoint.objects.filter(id=endpoint.id).update(**changes)
+
+
+def endpoint_rotate_secret(*, endpoint: WebhookEndpoint) -> str:
+    """Give an endpoint a new secret and return it; the old one signs beside it for a day."""
+    secret = secret_make()
+    WebhookEndpoint.objects.filter(id=endpoint.id, secret=endpoint.secret).update(
+        secret=secret,
+        old_secret=endpoint.secret,
+        old_secret_expires_at=Now() + timedelta(seconds=OLD_SECRET_SECONDS),
+    )
+    return secret
+
+
+@transaction.atomic
+def endpoint_delete(*, endpoint: WebhookEndpoint) -> None:
+    """Forget an endpoint and everything about its deliveries. While it is locked, no new ones are committed."""
+    endpoint_lock(endpoint.id)
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET_DELIVERIES, {"endpoint": endpoint.id})
+    endpoint.delete()

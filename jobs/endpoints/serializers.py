@@ -1,0 +1,178 @@
+"""What clients get to see, as serializers for the schema's sake; they only read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from jobs.models import Job
+from jobs.reports.selectors import JobView
+from jobs.rules.transitions import JobPhase, JobState, StepKind
+from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
+from videos.models import Rendition
+from videos.playback.urls import play_addresses
+
+JOB_STATES = [state.value for state in JobState]
+
+
+class JobError(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    retryable = serializers.BooleanField()
+
+
+class JobLinks(serializers.Serializer[Any]):
+    self = serializers.CharField()
+    outputs = serializers.CharField()
+    video = serializers.CharField()
+    playback = serializers.CharField()
+    plan = serializers.CharField()
+
+
+class PlannedRendition(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    bitrate = serializers.IntegerField(help_text="Bits per second, on average.")
+    max_rate = serializers.IntegerField(help_text="Bits per second, at peaks.")
+    buffer_size = serializers.IntegerField(help_text="Bits.")
+    profile = serializers.CharField()
+    level = serializers.CharField()
+    codecs = serializers.CharField()
+    peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
+
+
+class PlannedSound(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    bitrate = serializers.IntegerField()
+    codecs = serializers.CharField()
+    peak_bandwidth = serializers.IntegerField()
+
+
+class PlannedStepDocument(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(
+        [StepKind.AUDIO.value, "analysis", StepKind.CHUNK.value],
+        help_text="analysis: the first of two passes over a chunk, by the same step.",
+    )
+    ordinal = serializers.IntegerField()
+    first_segment = serializers.IntegerField()
+    segments = serializers.IntegerField()
+    start = serializers.FloatField(help_text="Seconds from the start of the video.")
+    duration = serializers.FloatField(help_text="Seconds.")
+    command = serializers.ListField(child=serializers.CharField(), help_text="Arguments of one run of ffmpeg.")
+
+
+class PlanReason(serializers.Serializer[Any]):
+    choice = serializers.CharField()
+    value = serializers.CharField()
+    because = serializers.CharField()
+
+
+class PlanEstimate(serializers.Serializer[Any]):
+    speed = serializers.FloatField(help_text="Seconds of video per second of one worker slot.")
+    work_seconds = serializers.FloatField(help_text="Seconds of one slot's work.")
+    slots = serializers.IntegerField(help_text="Worker slots that are there now.")
+    seconds = serializers.FloatField(allow_null=True, help_text="Seconds until the end if all of them were idle.")
+
+
+class PlanDocument(serializers.Serializer[Any]):
+    """What a job does or would do, and why."""
+
+    video_id = serializers.UUIDField()
+    job_id = serializers.UUIDField(allow_null=True, help_text="Null in a dry run.")
+    generation = serializers.IntegerField(allow_null=True, help_text="Null in a dry run.")
+    codec = serializers.CharField()
+    encoder = serializers.CharField()
+    preset = serializers.CharField()
+    devices = serializers.ListField(
+        child=serializers.CharField(), help_text="UUIDs of the GPUs that worked on it so far; chosen chunk by chunk."
+    )
+    frame_rate = serializers.FloatField()
+    duration = serializers.FloatField(help_text="Seconds.")
+    total_frames = serializers.IntegerField()
+    total_segments = serializers.IntegerField()
+    renditions = PlannedRendition(many=True)
+    audio = PlannedSound(allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    reasons = PlanReason(many=True)
+    steps = PlannedStepDocument(many=True)
+    estimate = PlanEstimate(allow_null=True)
+
+
+class JobDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    video_id = serializers.UUIDField()
+    state = serializers.ChoiceField(JOB_STATES)
+    status = serializers.ChoiceField(JOB_STATES, source="state", help_text="The same as `state`.")
+    phase = serializers.ChoiceField(
+        [phase.value for phase in JobPhase], help_text="What an unfinished job is doing; empty when it is over."
+    )
+    priority = serializers.IntegerField()
+    progress = serializers.IntegerField(help_text="0 to 100. Goes back only where a retry has to begin anew.")
+    speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second.")
+    eta_seconds = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    playable_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    error = JobError(allow_null=True)
+    request = serializers.DictField(help_text="What was asked for, with the defaults filled in.")
+    external_id = serializers.CharField(allow_null=True, help_text="Your own name for it.")
+    metadata = serializers.DictField(help_text="What it was asked for with, and how it was processed.")
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(JobLinks)
+    def get_links(self, job: JobView) -> dict[str, str]:
+        video = reverse("video-detail", args=[job.video_id])
+        address = reverse("job-detail", args=[job.id])
+        return {
+            "self": address,
+            "outputs": f"{address}/outputs",
+            "plan": f"{address}/plan",
+            "video": video,
+            "playback": f"{video}/playback",
+        }
+
+
+class ChecksumDocument(serializers.Serializer[Any]):
+    algorithm = serializers.ChoiceField(
+        [kind.value for kind in ChecksumKind],
+        help_text="sha256: of the bytes at the address. sha256-list: of the lines of SHA-256s (hexadecimal) of what it"
+        " consists of: of a rendition's init segment and its segments, or of all renditions' checksums.",
+    )
+    value = serializers.CharField(help_text="Hexadecimal.")
+
+
+class OutputDocument(serializers.Serializer[Any]):
+    type = serializers.ChoiceField([kind.value for kind in OutputType])
+    rendition = serializers.CharField(allow_null=True, help_text="Null: all of them.")
+    url = serializers.URLField()
+    size = serializers.IntegerField(help_text="Bytes, playlists and manifests not counted.")
+    checksum = ChecksumDocument()
+    codecs = serializers.CharField(help_text="As RFC 6381 names them.")
+    width = serializers.IntegerField(allow_null=True, help_text="This and what follows: of one rendition.")
+    height = serializers.IntegerField(allow_null=True)
+    frame_rate = serializers.CharField(allow_null=True)
+    bitrate = serializers.IntegerField(allow_null=True, help_text="Bits per second, as measured over the whole.")
+    peak_bitrate = serializers.IntegerField(
+        allow_null=True, help_text="The same of the largest segment; a last one that is shorter does not count."
+    )
+
+
+class OutputsDocument(serializers.Serializer[Any]):
+    job_id = serializers.UUIDField()
+    state = serializers.ChoiceField(JOB_STATES)
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
+    outputs = OutputDocument(many=True, help_text="Empty until the job is completed.")
+
+
+def outputs_document(job: Job, renditions: Sequence[Rendition], request: HttpRequest) -> dict[str, Any]:
+    """Show what a job made of these renditions; without any there is nothing to show."""
+    shown: dict[str, Any] = {"job_id": job.id, "state": job.state, "expires_at": None, "outputs": []}
+    if renditions:
+        addresses = play_addresses(request, job.video, renditions[0].generation)
+        shown |= {"expires_at": addresses.expires_at, "outputs": list(outputs_of(renditions, addresses))}
+    return OutputsDocument(shown).data

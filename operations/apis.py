@@ -1,0 +1,193 @@
+"""How the platform does, for those who run it. What is shown is kept for a few seconds, whoever asks."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from access.scopes import Scope
+from api.cached import cached_answer
+from configuration import Config
+from jobs.models import QUEUES
+from observability.health import Health, verdicts
+from operations.health import WAIT_SECONDS, alerts, system_state, watches
+from operations.statistics import (
+    NodeHealth,
+    jobs_in_quarantine,
+    node_healths,
+    open_jobs,
+    queue_loads,
+    recent_jobs,
+    stored_bytes,
+)
+
+WINDOW_SECONDS = 3600
+KEPT_SECONDS = 5.0
+HEALTH_STATES = [state.value for state in Health]
+
+
+class QueueDocument(serializers.Serializer[Any]):
+    queue = serializers.ChoiceField(QUEUES)
+    ready = serializers.IntegerField(help_text="Steps that a worker could take now.")
+    delayed = serializers.IntegerField(help_text="Steps that pause before they are tried again.")
+    running = serializers.IntegerField()
+    oldest_ready_seconds = serializers.FloatField(help_text="The longest wait.")
+
+
+class QueueStatsDocument(serializers.Serializer[Any]):
+    queue_depth = serializers.IntegerField(help_text="Steps that a worker could take now, of all queues.")
+    oldest_ready_step_seconds = serializers.FloatField()
+    queues = QueueDocument(many=True)
+
+
+class WorkerDocument(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    state = serializers.ChoiceField(["active", "draining"])
+    queues = serializers.ListField(child=serializers.CharField())
+    slots = serializers.IntegerField()
+    busy = serializers.IntegerField()
+    silent_seconds = serializers.FloatField(help_text="Since it was heard of.")
+    alive = serializers.BooleanField()
+
+
+class WorkersHealthDocument(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(HEALTH_STATES, help_text="failed: none is alive.")
+    total = serializers.IntegerField()
+    alive = serializers.IntegerField()
+    slots = serializers.IntegerField(help_text="Of those that are alive and take work.")
+    busy = serializers.IntegerField()
+    workers = WorkerDocument(many=True)
+
+
+class RecentDocument(serializers.Serializer[Any]):
+    window_seconds = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    jobs_per_hour = serializers.FloatField(help_text="Completed jobs.")
+    success_rate = serializers.FloatField(allow_null=True, help_text="0 to 1, cancelled jobs aside; null without any.")
+    mean_speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second, of completed jobs.")
+    mean_processing_seconds = serializers.FloatField(allow_null=True)
+
+
+class OpenJobsDocument(serializers.Serializer[Any]):
+    queued = serializers.IntegerField()
+    processing = serializers.IntegerField()
+
+
+class StoredDocument(serializers.Serializer[Any]):
+    sources_bytes = serializers.IntegerField()
+    outputs_bytes = serializers.IntegerField(help_text="What was made and proven.")
+    total_bytes = serializers.IntegerField()
+
+
+class SystemStatsDocument(QueueStatsDocument):
+    jobs = OpenJobsDocument()
+    throughput = RecentDocument()
+    storage = StoredDocument()
+
+
+class AlertDocument(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(["queue_long", "no_worker", "jobs_fail", "quarantine_full", "worker_silent"])
+    detail = serializers.CharField()
+
+
+class SystemHealthDocument(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(HEALTH_STATES)
+    checks = serializers.DictField(child=serializers.ChoiceField(HEALTH_STATES))
+    workers_alive = serializers.IntegerField()
+    alerts = AlertDocument(many=True)
+
+
+class _SystemApi(APIView):
+    scopes: ClassVar = {"GET": Scope.SYSTEM_READ}
+
+
+class SystemStatsApi(_SystemApi):
+    @extend_schema(operation_id="system_stats", responses=SystemStatsDocument)
+    def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
+        """Show what waits, how much was done in the last hour and how well, and what is stored."""
+        return _kept("system", lambda: SystemStatsDocument(_system_stats()).data)
+
+
+class QueueStatsApi(_SystemApi):
+    @extend_schema(operation_id="queue_stats", responses=QueueStatsDocument)
+    def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
+        """Show what waits and what runs, by queue."""
+        return _kept("queues", lambda: QueueStatsDocument(_queue_stats()).data)
+
+
+class WorkersHealthApi(_SystemApi):
+    @extend_schema(operation_id="workers_health", responses=WorkersHealthDocument)
+    def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
+        """Show the worker nodes, those that fell silent too."""
+        return _kept("workers", lambda: WorkersHealthDocument(_workers_health()).data)
+
+
+class SystemHealthApi(_SystemApi):
+    @extend_schema(operation_id="system_health", responses=SystemHealthDocument)
+    def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
+        """Show what is well and what is not, and what a person should look at."""
+        return _kept("health", lambda: SystemHealthDocument(_system_health()).data)
+
+
+def _kept(name: str, make: Callable[[], Any]) -> HttpResponse:
+    return cached_answer("stats", name, variant="", make=lambda: (make(), KEPT_SECONDS))
+
+
+def _nodes() -> list[NodeHealth]:
+    config: Config = settings.TRANSCODER
+    return node_healths(silence_seconds=config.lease.node_silence_seconds)
+
+
+def _queue_stats() -> dict[str, Any]:
+    loads = queue_loads(QUEUES)
+    return {
+        "queue_depth": sum(load.ready for load in loads),
+        "oldest_ready_step_seconds": max(load.oldest_ready_seconds for load in loads),
+        "queues": loads,
+    }
+
+
+def _system_stats() -> dict[str, Any]:
+    recent = recent_jobs(window_seconds=WINDOW_SECONDS)
+    throughput = {
+        **asdict(recent),
+        "jobs_per_hour": recent.completed * 3600 / WINDOW_SECONDS,
+        "success_rate": recent.success_rate,
+        "mean_processing_seconds": recent.mean_seconds,
+    }
+    return {**_queue_stats(), "jobs": open_jobs(), "throughput": throughput, "storage": stored_bytes()}
+
+
+def _workers_health() -> dict[str, Any]:
+    nodes = _nodes()
+    alive = [node for node in nodes if node.alive]
+    status = Health.FAILED if not alive else Health.OK if len(alive) == len(nodes) else Health.DEGRADED
+    return {
+        "status": status.value,
+        "total": len(nodes),
+        "alive": len(alive),
+        "slots": sum(node.slots for node in alive if node.state == "active"),
+        "busy": sum(node.busy for node in alive),
+        "workers": nodes,
+    }
+
+
+def _system_health() -> dict[str, Any]:
+    nodes = _nodes()
+    checks = verdicts(watches(), wait_seconds=WAIT_SECONDS)
+    recent = recent_jobs(window_seconds=WINDOW_SECONDS)
+    found = list(alerts(queue_loads(QUEUES), nodes, recent, quarantined=jobs_in_quarantine()))
+    return {
+        "status": system_state(checks, found).value,
+        "checks": {name: state.value for name, state in checks.items()},
+        "workers_alive": sum(node.alive for node in nodes),
+        "alerts": found,
+    }

@@ -1,0 +1,87 @@
+"""What is well and what is not, of what a process depends on and of the platform as a whole."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+
+from configuration import Config
+from coordination.wiring import server
+from observability.health import Check, Health, MigrationsApplied, Watch, database_answers, overall
+from operations.statistics import NodeHealth, QueueLoad, RecentJobs
+from storage.errors import ObjectNotFound
+from storage.protocol import ObjectStore
+from storage.wiring import store_from
+
+WAIT_SECONDS = 2.0
+MOST_WAITING = 1000
+MOST_FAILURES = 0.1
+FEWEST_ENDED = 10
+"""Below this, a share of failures says nothing."""
+MOST_SILENT_SECONDS = 120.0
+MOST_QUARANTINED = 100
+_NO_OBJECT = "health/none"
+
+
+@cache
+def watches() -> Sequence[Watch]:
+    """What this process depends on: without the database nothing works, without the others less well."""
+    checks = [
+        Check(name="database", look=database_answers, vital=True),
+        Check(name="migrations", look=MigrationsApplied(), vital=True),
+        Check(name="store", look=_store_answers, vital=False),
+    ]
+    if redis := server():
+        checks.append(Check(name="redis", look=redis.ping, vital=False))
+    return [Watch(check) for check in checks]
+
+
+def _store_answers() -> None:
+    """Raise when the store does not answer, or does not know us."""
+    try:
+        store().get(_NO_OBJECT)
+    except ObjectNotFound:
+        return
+
+
+@cache
+def store() -> ObjectStore:
+    """The store as this process reaches it."""
+    config: Config = settings.TRANSCODER
+    return store_from(config.storage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something a person should look at."""
+
+    code: str
+    detail: str
+
+
+def alerts(
+    loads: Sequence[QueueLoad], nodes: Sequence[NodeHealth], recent: RecentJobs, *, quarantined: int
+) -> Iterator[Alert]:
+    """What the numbers say that is out of the ordinary."""
+    for load in loads:
+        if load.ready > MOST_WAITING:
+            yield Alert(code="queue_long", detail=f"{load.ready} steps wait in queue {load.queue}.")
+        if load.ready and not any(load.queue in node.queues for node in nodes if node.alive):
+            yield Alert(
+                code="no_worker", detail=f"{load.ready} steps wait in queue {load.queue}, which no worker serves."
+            )
+    rate = recent.success_rate
+    if rate is not None and recent.completed + recent.failed >= FEWEST_ENDED and 1 - rate > MOST_FAILURES:
+        yield Alert(code="jobs_fail", detail=f"{recent.failed} jobs failed in the last {recent.window_seconds} s.")
+    if quarantined > MOST_QUARANTINED:
+        yield Alert(code="quarantine_full", detail=f"{quarantined} jobs are in quarantine.")
+    for node in nodes:
+        if node.silent_seconds > MOST_SILENT_SECONDS:
+            yield Alert(code="worker_silent", detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago.")
+
+
+def system_state(checks: Mapping[str, Health], found: Sequence[Alert]) -> Health:
+    """The worst of the checks; alerts make it degraded at least."""
+    worst = overall(checks)
+    return Health.DEGRADED if worst is Health.OK and found else worst

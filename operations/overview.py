@@ -1,0 +1,92 @@
+"""The admin's overview: what needs attention, what waits, and what failed lately."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from api.administration import (
+    Panel,
+    badge,
+    link,
+    link_to,
+    panel,
+)
+from configuration import Config
+from jobs.admin.filters import recent_errors
+from jobs.models import QUEUES
+from jobs.rules.retry import POISON
+from operations.health import alerts
+from operations.statistics import (
+    NodeHealth,
+    QueueLoad,
+    RecentJobs,
+    jobs_in_quarantine,
+    node_healths,
+    open_jobs,
+    queue_loads,
+    recent_jobs,
+)
+
+_RECENT_SECONDS = 3600
+
+MOST_NODES = 40
+
+
+def overview_panels() -> list[Panel]:
+    """How the platform does as a whole: what the API's statistics say, for people."""
+    config: Config = settings.TRANSCODER
+    loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=config.lease.node_silence_seconds)
+    recent = recent_jobs(window_seconds=_RECENT_SECONDS)
+    quarantined = jobs_in_quarantine()
+    found = alerts(loads, nodes, recent, quarantined=quarantined)
+    look_at = [[badge("failed", alert.code), alert.detail] for alert in found]
+    return [
+        panel("To look at", ["what", "why"], look_at or [["nothing", ""]]),
+        panel("Steps by queue", ["queue", "ready", "delayed", "running", "longest wait"], map(_load_row, loads)),
+        panel(
+            "Jobs",
+            ["queued", "processing", "in quarantine", "completed in an hour", "failed", "cancelled", "mean speed"],
+            [_jobs(recent, quarantined)],
+        ),
+        panel("Nodes", ["node", "state", "busy", "slots", "heard of"], map(_node_row, nodes[:MOST_NODES])),
+    ]
+
+
+def _load_row(load: QueueLoad) -> list[object]:
+    address = reverse("admin:jobs_step_changelist")
+    states = (("ready", load.ready), ("delayed", load.delayed), ("running", load.running))
+    return [
+        load.queue,
+        *(link(f"{address}?state={state}", steps) for state, steps in states),
+        f"{load.oldest_ready_seconds:.0f} s",
+    ]
+
+
+def _jobs(recent: RecentJobs, quarantined: int) -> list[object]:
+    address, unfinished = reverse("admin:jobs_job_changelist"), open_jobs()
+    states = ("queued", "processing")
+    pace = f"{recent.mean_speed:.2f} s of video per second" if recent.mean_speed else ""
+    return [
+        *(link(f"{address}?state={state}", unfinished[state]) for state in states),
+        link(f"{address}?error_code={POISON}", quarantined),
+        recent.completed,
+        recent.failed,
+        recent.cancelled,
+        pace,
+    ]
+
+
+def _node_row(node: NodeHealth) -> list[object]:
+    state = node.state if node.alive else "silent"
+    heard = f"{node.silent_seconds:.0f} s ago"
+    return [link_to("jobs_node", node.name), badge(state), node.busy, node.slots, heard]
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the admin's first page says to who may see jobs: what to look at, what waits, what failed."""
+    context["title"] = "Overview"
+    if request.user.has_perm("jobs.view_job"):
+        context |= {"tables": overview_panels(), "errors_by_code": recent_errors(request)}
+    return context

@@ -1,0 +1,184 @@
+"""Commands that encode a chunk of the video, or analyse it for the second of two passes."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transcoding.commands.command import (
+    ANONYMOUS,
+    QUIET,
+    FfmpegCommand,
+    Output,
+    fragment_options,
+    on_own_clock,
+    ratio_text,
+    seconds_text,
+    source_input,
+)
+from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
+from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath
+from transcoding.planning.plan import EncodePlan, VideoRendition
+
+_SEEK_MARGIN = Fraction(1)
+"""Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
+
+
+def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
+    plan: EncodePlan,
+    source: str,
+    *,
+    first_segment: int,
+    segments: int,
+    renditions: Sequence[str] | None = None,
+    device: HardwareDevice | None = None,
+    threads: int = 0,
+    statistics: str = "",
+) -> FfmpegCommand:
+    """Decode a stretch once and encode it into rungs, as CMAF fragments that continue exactly where others end.
+
+    All rungs unless `renditions` names some. An encoder for hardware needs to know its `device`. `statistics`: where
+    the analysis of this very stretch lies, for the second of two passes. Raises ValueError without a device.
+    """
+    chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
+    outputs = tuple(
+        Output(
+            target=rendition.name,
+            maps=(f"[{rendition.name}]",),
+            options={
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads), device
+                ),
+                **_fragment_options(plan, first_segment, segments),
+            },
+        )
+        for rendition in chosen
+    )
+    return _encoding(plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments)
+
+
+def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
+    plan: EncodePlan,
+    source: str,
+    *,
+    first_segment: int,
+    segments: int,
+    renditions: Sequence[str] | None = None,
+    threads: int = 0,
+    statistics: str,
+) -> FfmpegCommand:
+    """The first of two passes over a stretch: what it finds goes to files whose names begin with `statistics`."""
+    chosen = _chosen(plan, renditions)
+    outputs = tuple(
+        Output(
+            target=rendition.name,
+            maps=(f"[{rendition.name}]",),
+            options={
+                **_video_options(
+                    plan, plan.target(rendition, pass_number=1, statistics=statistics, threads=threads), None
+                ),
+                **_cut(plan, first_segment, segments),
+                "f": "null",
+            },
+        )
+        for rendition in chosen
+    )
+    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments)
+
+
+def _chosen(plan: EncodePlan, names: Sequence[str] | None) -> list[VideoRendition]:
+    return [rendition for rendition in plan.renditions if names is None or rendition.name in names]
+
+
+def _encoding(  # noqa: PLR0913 - what a run depends on, by name
+    plan: EncodePlan,
+    source: str,
+    chosen: Sequence[VideoRendition],
+    outputs: tuple[Output, ...],
+    device: HardwareDevice | None,
+    *,
+    first_segment: int,
+    segments: int,
+) -> FfmpegCommand:
+    opening = {**device_decoding(plan), **_steady_graph(plan), **_seek(plan, first_segment)}
+    return FfmpegCommand(
+        inputs=(source_input(plan, source, opening),),
+        filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
+        outputs=outputs,
+        global_options={**QUIET, **device_opening(plan.encoder, device, plan.hardware_path)},
+    )
+
+
+def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
+    """Let pictures that change size or format in mid-stream through to the scaler: a new graph would begin at 0 again.
+
+    The deinterlacer, unlike the scaler, expects all pictures to be alike, and so do all filters on a device.
+    """
+    alike = plan.source.video.interlaced or plan.hardware_path == HardwarePath.DEVICE
+    return {} if alike else {"reinit_filter": "0"}
+
+
+def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
+    """Where a run that begins with this segment seeks to, in seconds on the source's clock; None: it does not."""
+    if not first_segment:
+        return None
+    return max(Fraction(0), plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN)
+
+
+def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
+    """Up to which time such a run needs frames, in seconds on the source's clock: a frame beyond the end settles it."""
+    return plan.source.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
+
+
+def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
+    """To a key frame some time before a segment, on the source's own clock, keeping everything from there on."""
+    time = seek_time(plan, first_segment)
+    return {} if time is None else {"noaccurate_seek": None, "seek_timestamp": "1", "ss": seconds_text(time)}
+
+
+def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segment: int, segments: int) -> str:
+    """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
+    grid = plan.grid
+    chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.source.first)]
+    if plan.source.video.interlaced:
+        chain.append(_deinterlacer(plan))
+    chain.append(f"fps={ratio_text(grid.rate)}:start_time={seconds_text(grid.start(first_segment))}")
+    if not plan.source.constant and first_segment + segments == grid.total_segments:
+        # The length of a varying source's last frame is a matter of rounding; a copy or two of it settle that.
+        chain.append("tpad=stop=2:stop_mode=clone")
+    chain += ["setpts=PTS-STARTPTS", f"split={len(chosen)}"]
+    heads = "".join(f"[in{number}]" for number in range(len(chosen)))
+    scaled = (f"[in{number}]{_scaling(plan, rung)}[{rung.name}]" for number, rung in enumerate(chosen))
+    return ";".join([",".join(chain) + heads, *scaled])
+
+
+def _deinterlacer(plan: EncodePlan) -> str:
+    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
+        return plan.encoder.device.deinterlacer
+    return "bwdif=mode=send_frame:deint=interlaced"
+
+
+def _scaling(plan: EncodePlan, rendition: VideoRendition) -> str:
+    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
+        return f"{plan.encoder.device.scaling(rendition.width, rendition.height)},setsar=1"
+    return f"scale={rendition.width}:{rendition.height}:flags=bicubic,setsar=1,{upload_filters(plan.encoder)}"
+
+
+def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:
+    return encoder_options(plan.encoder, target, device, plan.hardware_path)
+
+
+def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
+    grid = plan.grid
+    return {
+        **_cut(plan, first_segment, segments),
+        **ANONYMOUS,
+        "video_track_timescale": str(grid.timescale),
+        "output_ts_offset": seconds_text(grid.start(first_segment)),
+        **fragment_options("frag_keyframe+frag_discont"),
+        "flush_packets": "1",
+        "f": "mp4",
+    }
+
+
+def _cut(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
+    """By number of frames; nothing is dropped or doubled behind the filters."""
+    return {"frames:v": str(plan.grid.frames_in(first_segment, segments)), "fps_mode": "passthrough"}

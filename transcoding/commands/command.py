@@ -1,0 +1,135 @@
+"""ffmpeg commands as data. Text is made in one place, in the one order that ffmpeg accepts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+
+from transcoding.planning.plan import EncodePlan
+from transcoding.probing.decoders import WHITELIST
+
+Options = Mapping[str, str | None]
+"""Option names without the dash; None for options that take no value."""
+
+PROTOCOLS = "file,pipe"
+
+_NO_PIPES: Mapping[str, str] = MappingProxyType({})
+
+QUIET = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
+"""Without `y`, ffmpeg 9 leaves an output file that is there as it was, and ends with 0."""
+
+ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
+"""Leaves out where and with what a video was taken, and the muxer's version, which would differ between workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input file, or the name of what the runner feeds through a pipe, and the options in front of its `-i`.
+
+    `made_up`: not a file but the description of a picture that ffmpeg draws itself.
+    """
+
+    path: str
+    options: Options = field(default_factory=dict)
+    made_up: bool = False
+
+    @property
+    def address(self) -> str:
+        """What follows `-i`; no name of a file is taken for an option or a protocol."""
+        return self.path if self.made_up else f"file:{self.path}"
+
+    def bounded(self, max_pixels: int) -> Options:
+        """Its options and the bounds of decoders, which some options narrow or widen; what we draw needs none."""
+        bounds = {} if self.made_up else decoder_bounds(max_pixels)
+        return {**self.options, **bounds, **self.options}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One output: its maps, its options, and the name that the runner replaces by a pipe or a path."""
+
+    target: str
+    maps: tuple[str, ...]
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FfmpegCommand:
+    """A whole ffmpeg command."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    filter_graph: str | None = None
+    global_options: Options = field(default_factory=lambda: QUIET)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return tuple(output.target for output in self.outputs)
+
+    def argv(
+        self,
+        binary: str,
+        targets: Mapping[str, str],
+        *,
+        progress: str,
+        max_pixels: int,
+        pipes: Mapping[str, str] = _NO_PIPES,
+    ) -> list[str]:
+        """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
+
+        `pipes` are the addresses of the inputs that are fed. Of files, no picture larger than `max_pixels` is decoded.
+        """
+        words = [binary, *option_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
+        for source in self.inputs:
+            words += [*option_words(source.bounded(max_pixels)), "-i", pipes.get(source.path, source.address)]
+        if self.filter_graph:
+            words += ["-filter_complex", self.filter_graph]
+        for output in self.outputs:
+            for chosen in output.maps:
+                words += ["-map", chosen]
+            words += [*option_words(output.options), targets[output.target]]
+        return words
+
+
+def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
+    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger picture than allowed.
+
+    A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
+    1080 lines are coded as 1088.
+    """
+    return {"max_pixels": str(max_pixels + max_pixels // 4), "codec_whitelist": WHITELIST}
+
+
+def option_words(options: Options) -> list[str]:
+    return [
+        word for name, value in options.items() for word in ((f"-{name}",) if value is None else (f"-{name}", value))
+    ]
+
+
+def source_input(plan: EncodePlan, path: str, options: Options = MappingProxyType({})) -> Input:
+    """Open the source with its demuxer forced and its own clock kept."""
+    opening = {"f": plan.source.demuxer, "protocol_whitelist": PROTOCOLS, "copyts": None}
+    return Input(path=path, options={**opening, **options})
+
+
+def on_own_clock(filter_name: str, first: Fraction) -> str:
+    """Shift times so that the first video frame is at 0; whole ticks, or a coarse time base would lose a frame."""
+    return f"{filter_name}=round(PTS-({ratio_text(first)})/TB)"
+
+
+def fragment_options(cut: str) -> dict[str, str]:
+    """CMAF fragments; that pictures are reordered and sound is primed is said by an edit list in the init segment.
+
+    ffmpeg 9 writes one by itself, 5.1 leaves it out of CMAF unless told so.
+    """
+    return {"movflags": f"+cmaf+delay_moov+default_base_moof+skip_trailer+{cut}", "use_editlist": "1"}
+
+
+def seconds_text(time: Fraction) -> str:
+    """Seconds to the microsecond, which is all that ffmpeg reads; grid times are whole microseconds anyway."""
+    return f"{float(max(time, Fraction(0))):.6f}"
+
+
+def ratio_text(number: Fraction) -> str:
+    return f"{number.numerator}/{number.denominator}"

@@ -1,0 +1,35 @@
+"""Options that a hardware encoder needs around those of the encode itself."""
+
+from transcoding.commands.command import Options
+from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, VideoEncoder
+from transcoding.planning.plan import EncodePlan
+
+
+def device_opening(encoder: VideoEncoder, device: HardwareDevice | None, path: HardwarePath) -> Options:
+    return encoder.device.opening(_needed(encoder, device), path) if encoder.device else {}
+
+
+def _needed(encoder: VideoEncoder, device: HardwareDevice | None) -> HardwareDevice:
+    if device is None:
+        raise ValueError(f"{encoder.ffmpeg_name} needs a device")
+    return device
+
+
+def device_decoding(plan: EncodePlan) -> Options:
+    """Options that have the device decode, so that frames never leave it."""
+    on_device = plan.hardware_path == HardwarePath.DEVICE
+    return plan.encoder.device.decoding if plan.encoder.device and on_device else {}
+
+
+def upload_filters(encoder: VideoEncoder) -> str:
+    """Filters that give an encoder frames from memory."""
+    return ",".join([f"format={encoder.pixel_format}", *(encoder.device.upload if encoder.device else ())])
+
+
+def encoder_options(
+    encoder: VideoEncoder, target: EncodeTarget, device: HardwareDevice | None, path: HardwarePath
+) -> dict[str, str | None]:
+    options: dict[str, str | None] = {"c:v": encoder.ffmpeg_name, **encoder.options(target)}
+    if encoder.device and path == HardwarePath.UPLOAD:
+        options.update(encoder.device.chosen(_needed(encoder, device)))
+    return options

@@ -1,0 +1,30 @@
+"""ffprobe commands."""
+
+from transcoding.commands.command import PROTOCOLS, decoder_bounds, option_words
+
+_FACTS = (
+    "format=format_name"
+    ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,color_transfer,sample_aspect_ratio"
+    ",time_base,duration,bit_rate,channels,sample_rate"
+    ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+)
+"""Exactly what is read: tags and chapters can be as long as the file."""
+
+
+def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int) -> list[str]:
+    """The ffprobe command whose output `parse_ffprobe` reads."""
+    return [*_probe(binary, demuxer, max_pixels), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
+
+
+def packets_command(  # noqa: PLR0913 - a whole command, by name
+    binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, parsed: bool = True
+) -> list[str]:
+    """The ffprobe command whose output `parse_packets` reads. Not `parsed`: the packets as the container has them."""
+    wanted = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
+    raw = [] if parsed else ["-fflags", "noparse"]
+    return [*_probe(binary, demuxer, max_pixels), *raw, *wanted, f"file:{path}"]
+
+
+def _probe(binary: str, demuxer: str, max_pixels: int) -> list[str]:
+    bounds = option_words(decoder_bounds(max_pixels))
+    return [binary, "-v", "error", "-f", demuxer, "-protocol_whitelist", PROTOCOLS, *bounds]

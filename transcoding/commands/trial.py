@@ -1,0 +1,39 @@
+"""The trial encode that shows whether a device can really encode."""
+
+from fractions import Fraction
+
+from transcoding.commands.command import QUIET, FfmpegCommand, Input, Output
+from transcoding.commands.hardware import device_opening, encoder_options, upload_filters
+from transcoding.encoders import EncodeTarget, HardwareDevice, RateControl, VideoEncoder
+
+TRIAL = "trial"
+"""Label of the pictures that a trial encodes."""
+
+
+def trial_command(encoder: VideoEncoder, device: HardwareDevice | None, *, frames: int = 30) -> FfmpegCommand:
+    """Encode a few frames that ffmpeg draws, with the options of a real job; what comes out goes to `nothing`.
+
+    That a device is there, or listed, proves nothing, and NVENC refuses pictures below 145 pixels.
+    """
+    width, height, rate = 640, 360, Fraction(25)
+    control = RateControl.for_bitrate(1_000_000)
+    target = EncodeTarget(
+        preset="medium",
+        profile=encoder.presets["medium"].profile,
+        level=encoder.level(width, height, rate, control),
+        control=control,
+        gop=frames,
+    )
+    path = encoder.paths[0]
+    return FfmpegCommand(
+        inputs=(Input(path=f"testsrc2=size={width}x{height}:rate={rate}", options={"f": "lavfi"}, made_up=True),),
+        filter_graph=f"[0:0]{upload_filters(encoder)}[{TRIAL}]",
+        outputs=(
+            Output(
+                target="nothing",
+                maps=(f"[{TRIAL}]",),
+                options={**encoder_options(encoder, target, device, path), "frames:v": str(frames), "f": "null"},
+            ),
+        ),
+        global_options={**QUIET, **device_opening(encoder, device, path)},
+    )

@@ -1,0 +1,442 @@
+"""Where the samples of an MP4 or QuickTime file lie (ISO/IEC 14496-12), so that a step can fetch only what it needs.
+
+This decides which bytes are fetched, never when a frame is shown: times that count are ffmpeg's, and these tables are
+trusted only after they were held against them. Every count is checked against the bytes that are there before anything
+is built from it; whatever is odd is an UnusableIndex, and the whole file is fetched instead.
+"""
+
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice, pairwise, repeat, takewhile
+
+from transcoding.containers.boxes import Box, MalformedBoxes, box_header, find, iterate_boxes
+from transcoding.probing.media import Packet
+
+Span = tuple[int, int]
+"""A range of bytes: the first, and one past the last."""
+
+LARGEST_HEAD_BYTES = 16
+LARGEST_INDEX_BYTES = 64 << 20
+"""Everything but the media itself, in bytes: twelve hours of 60 frames per second with sound need about 40 MB."""
+MOST_TOP_BOXES = 64
+MERGED_GAP_BYTES = 4096
+"""Gaps up to this are fetched along: the headers of another request and its answer are not much shorter."""
+MOST_SPANS = 4096
+"""Requests for one step; about four seconds of them, 16 at a time, from a store 15 ms away."""
+
+READABLE_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "prores", "mjpeg"})
+"""What ffmpeg calls the codecs of which a file may be read in parts.
+
+Their packets' times and flags come from the index alone, and their decoders complain of a packet of zeros, so that a
+hole that is read is heard of.
+"""
+
+_MOST_FRAMES = 3_000_000
+_MOST_CHUNKS = 1_000_000
+_MOST_CHILDREN = 1024
+_FRAGMENTED = frozenset({"moof", "mvex", "sidx", "styp", "mfra"})
+_OPENING_FRAMES = 40
+"""First frames that ffmpeg may decode on opening a file, to learn its pixel format and how far frames are reordered.
+
+It stops when 20 have come out; when picture and sound lie far apart it reads on, but only looks at times that the index
+holds.
+"""
+_OPENING_SOUND_CHUNKS = 8
+_OPENING_SOUND_BYTES = 1 << 14
+"""The same for a sound track, whichever is less: a chunk has one packet or more, the largest kinds have 8 kB."""
+_OPENING_BYTES = 1 << 16
+"""The same for any other track: chapters and time codes are read whole on opening, and are that short."""
+_READ_AHEAD_FRAMES = 64
+"""Frames read beyond the last needed one: ffmpeg's queues hold 16, up to 16 threads one each, reordering another 16."""
+_SEEK_SLACK = Fraction(1, 1000)
+"""Seconds by which a key frame must lie before the wanted time to be surely the one that ffmpeg starts at."""
+
+
+class UnusableIndex(ValueError):
+    """The file cannot be read in parts: no index, a damaged one, or one of a kind that is not understood here."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopBox:
+    """One box of the file itself: its type, where it starts, where its payload does, and where it ends."""
+
+    kind: str
+    start: int
+    payload: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track: what it holds ("vide", "soun", …), ticks per second, and where its chunks of samples lie."""
+
+    handler: str
+    timescale: int
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    @property
+    def chunks(self) -> Iterator[Span]:
+        """The chunks in their order."""
+        return zip(self.starts, self.ends, strict=True)
+
+    def opening(self) -> list[Span]:
+        """What ffmpeg reads of a track that is not the picture to get to know it."""
+        if self.handler == "soun":
+            return _first_bytes(islice(self.chunks, _OPENING_SOUND_CHUNKS), _OPENING_SOUND_BYTES)
+        return _first_bytes(self.chunks, _OPENING_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The video track's samples in decoding order.
+
+    `times` are composition times in ticks, before any edit list; `sync` has a 1 where decoding can start.
+    """
+
+    offsets: Sequence[int]
+    sizes: Sequence[int]
+    times: Sequence[int]
+    sync: bytes
+
+    def span(self, first: int, end: int) -> list[Span]:
+        """Where these samples lie."""
+        return [
+            (offset, offset + size) for offset, size in zip(self.offsets[first:end], self.sizes[first:end], strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Mp4Index:
+    """What is known of a file's tracks; exactly one of them is the picture."""
+
+    tracks: tuple[Track, ...]
+    frames: Frames
+
+    @property
+    def timescale(self) -> int:
+        """Ticks per second of the video track."""
+        return next(track.timescale for track in self.tracks if track.handler == "vide")
+
+    def opening(self) -> list[Span]:
+        """What ffmpeg reads to get to know a file, whatever it is then asked to do with it."""
+        spans = self.frames.span(0, _OPENING_FRAMES)
+        for track in self.tracks:
+            if track.handler != "vide":
+                spans += track.opening()
+        return merge(spans)
+
+    def picture(self, *, seek: Fraction | None, until: Fraction, shift: int) -> list[Span]:
+        """What it takes to decode from a seek to `seek` on until the frame shown at `until` is followed by another.
+
+        Times are seconds on ffmpeg's clock, `shift` what `shift_to` found. No `seek`: from the first frame on.
+        """
+        first = 0 if seek is None else self._start_of(self._ticks(seek - _SEEK_SLACK, shift))
+        return merge(self.opening() + self.frames.span(first, self._end_of(self._ticks(until, shift))))
+
+    def sound(self) -> list[Span]:
+        """What it takes to decode all of the first sound track."""
+        track = self._sound_track
+        return merge([*self.opening(), *(track.chunks if track else ())])
+
+    def sound_until(self, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
+        """The same up to a time on ffmpeg's clock, in seconds; `packets` are ffmpeg's of that track, in order."""
+        track = self._sound_track
+        early = takewhile(lambda packet: track is not None and packet.pts < end * track.timescale, packets)
+        return merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
+
+    @property
+    def _sound_track(self) -> Track | None:
+        return next((track for track in self.tracks if track.handler == "soun"), None)
+
+    def shift_to(self, packets: Iterable[Packet]) -> int | None:
+        """What to add to this index's times to get those of ffmpeg's packets of the video track, in ticks.
+
+        None: the packets are not these samples. Each must be one of them, in order, of the same size, with all times
+        apart by the same amount, and a sync sample must be a key frame to ffmpeg too, or it would start before it.
+        """
+        frames, shifts, number = self.frames, set(), -1
+        for packet in packets:
+            later = range(number + 1, len(frames.offsets))
+            number = next((each for each in later if frames.offsets[each] == packet.position), -1)
+            if number < 0 or frames.sizes[number] != packet.size or (frames.sync[number] and not packet.key):
+                return None
+            shifts.add(packet.pts - frames.times[number])
+        return shifts.pop() if len(shifts) == 1 else None
+
+    def _ticks(self, time: Fraction, shift: int) -> Fraction:
+        return time * self.timescale - shift
+
+    def _start_of(self, time: Fraction) -> int:
+        """The last sync sample shown at or before a time: ffmpeg starts there, or at a later one."""
+        number = self.frames.sync.rfind(1)
+        while number > 0 and self.frames.times[number] > time:
+            number = self.frames.sync.rfind(1, 0, number)
+        return max(number, 0)
+
+    def _end_of(self, time: Fraction) -> int:
+        """One past the last sample, in decoding order, that is read for the frame after this time to come out."""
+        times = self.frames.times
+        following = min((shown for shown in times if shown > time), default=None)
+        if following is None:
+            return len(times)
+        last = next(number for number in range(len(times) - 1, -1, -1) if times[number] <= following)
+        return last + 1 + _READ_AHEAD_FRAMES
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """The same bytes as spans that neither overlap nor touch, in order."""
+    return _join(sorted(spans), 0)
+
+
+def missing(wanted: Iterable[Span], there: Sequence[Span]) -> list[Span]:
+    """What of these spans is not in those that `union` made."""
+    starts = [start for start, _ in there]
+    found: list[Span] = []
+    for start, end in union(wanted):
+        position = start
+        for held_start, held_end in there[max(0, bisect_right(starts, start) - 1) :]:
+            if held_start >= end:
+                break
+            if held_start > position:
+                found.append((position, held_start))
+            position = max(position, held_end)
+        if position < end:
+            found.append((position, end))
+    return found
+
+
+def merge(spans: Iterable[Span], *, gap: int = MERGED_GAP_BYTES, most: int = MOST_SPANS) -> list[Span]:
+    """Join spans that overlap or lie close to each other, and if there are too many, the closest ones of them."""
+    joined = _join(sorted(spans), gap)
+    if len(joined) > most:
+        gaps = sorted(later[0] - earlier[1] for earlier, later in pairwise(joined))
+        joined = _join(joined, gaps[len(joined) - most - 1])
+    return joined
+
+
+def covers(spans: Sequence[Span], packets: Iterable[Packet]) -> bool:
+    """Whether every packet lies in these merged spans."""
+    starts = [start for start, _ in spans]
+    places = ((packet, bisect_right(starts, packet.position) - 1) for packet in packets)
+    return all(place >= 0 and packet.position + packet.size <= spans[place][1] for packet, place in places)
+
+
+def total(spans: Iterable[Span]) -> int:
+    """How many bytes merged spans hold."""
+    return sum(end - start for start, end in spans)
+
+
+def read_top_box(head: bytes, start: int, file_size: int) -> TopBox:
+    """Read the header of the box at `start`; `head` is its first 16 bytes, or what there is of them."""
+    with _usable():
+        size, kind, header = box_header(memoryview(head))
+    end = start + size if size else file_size
+    if not start + header <= end <= file_size:
+        raise UnusableIndex(f"the box {kind} at {start} ends at {end} of {file_size}")
+    if kind in _FRAGMENTED:
+        raise UnusableIndex("the file is fragmented")
+    return TopBox(kind, start, start + header, end)
+
+
+def read_index(moov: bytes | memoryview, file_size: int) -> Mp4Index:
+    """Read the payload of a `moov` box. Raises UnusableIndex."""
+    with _usable():
+        boxes = list(_children(memoryview(moov)))
+        if any(box.kind in _FRAGMENTED for box in boxes):
+            raise UnusableIndex("the file is fragmented")
+        tables = [_Tables.of(box.payload) for box in boxes if box.kind == "trak"]
+        pictures = [table for table in tables if table.handler == "vide"]
+        if len(pictures) != 1:
+            raise UnusableIndex(f"{len(pictures)} video tracks")
+        if sum(len(table.chunk_offsets) for table in tables) > _MOST_CHUNKS:
+            raise UnusableIndex("too many chunks")
+        starts = array("Q", sorted(offset for table in tables for offset in table.chunk_offsets))
+        tracks = tuple(table.track(starts, file_size) for table in tables)
+        return Mp4Index(tracks, pictures[0].frames(file_size))
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Whatever does not fit the format makes an index unusable."""
+    try:
+        yield
+    except (MalformedBoxes, struct.error, IndexError) as error:
+        raise UnusableIndex(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """A track's boxes by type, and what every use of them needs."""
+
+    handler: str
+    timescale: int
+    boxes: Mapping[str, memoryview]
+    chunk_offsets: Sequence[int]
+
+    @classmethod
+    def of(cls, trak: memoryview) -> "_Tables":
+        media = find(trak, "mdia")
+        header = find(media, "mdhd")
+        (timescale,) = struct.unpack_from(">I", header, 20 if header[0] else 12)
+        if not timescale:
+            raise UnusableIndex("a track without a time scale")
+        boxes = {box.kind: box.payload for box in _children(find(media, "minf", "stbl"))}
+        large = "co64" in boxes
+        offsets = _numbers(_table(boxes, "co64" if large else "stco", 8 if large else 4), 8 if large else 4)
+        handler = bytes(find(media, "hdlr")[8:12]).decode("latin-1")
+        return cls(handler, timescale, boxes, offsets)
+
+    def track(self, starts: Sequence[int], file_size: int) -> Track:
+        """The track with its chunks; `starts` are those of all tracks' chunks, in order."""
+        size, count = self._sample_sizes()
+        ends = self._next_starts(starts, file_size) if size else self._sums_of_sizes(count)
+        if any(end > file_size for end in ends):
+            raise UnusableIndex("a chunk ends behind the file")
+        return Track(self.handler, self.timescale, self.chunk_offsets, ends)
+
+    def _next_starts(self, starts: Sequence[int], file_size: int) -> Sequence[int]:
+        """Of samples of one size, as plain sound has, QuickTime means what it likes: a chunk goes on to the next."""
+        following = (bisect_right(starts, offset) for offset in self.chunk_offsets)
+        return [starts[number] if number < len(starts) else max(file_size, starts[-1]) for number in following]
+
+    def _sums_of_sizes(self, count: int) -> Sequence[int]:
+        sizes = iter(_numbers(self._size_table(count), 4))
+        chunks = zip(self.chunk_offsets, self._samples_per_chunk(), strict=True)
+        return [offset + sum(islice(sizes, samples)) for offset, samples in chunks]
+
+    def frames(self, file_size: int) -> Frames:
+        """All samples, one by one. Raises UnusableIndex when there are more than a video has."""
+        size, count = self._sample_sizes()
+        if not 0 < count <= _MOST_FRAMES:
+            raise UnusableIndex(f"{count} frames")
+        sizes = array("I", [size]) * count if size else _numbers(self._size_table(count), 4)
+        offsets = array("Q")
+        for offset, samples in zip(self.chunk_offsets, self._samples_per_chunk(), strict=True):
+            if offset > file_size or samples > count - len(offsets):
+                raise UnusableIndex("a chunk behind the file, or of more frames than there are")
+            position = offset
+            for sample_size in sizes[len(offsets) : len(offsets) + samples]:
+                offsets.append(position)
+                position += sample_size
+            if position > file_size:
+                raise UnusableIndex("a frame ends behind the file")
+        if len(offsets) != count:
+            raise UnusableIndex(f"{len(offsets)} of {count} frames have a place")
+        return Frames(offsets, sizes, self._times(count), self._sync(count))
+
+    def _sample_sizes(self) -> tuple[int, int]:
+        """The size of all samples, 0 when they differ, and how many there are."""
+        size, count = struct.unpack_from(">II", _box(self.boxes, "stsz"), 4)
+        return size, count
+
+    def _size_table(self, count: int) -> memoryview:
+        sizes = _box(self.boxes, "stsz")[12:]
+        if len(sizes) < 4 * count:
+            raise UnusableIndex(f"{count} samples announced, sizes of {len(sizes) // 4} given")
+        return sizes[: 4 * count]
+
+    def _samples_per_chunk(self) -> Iterator[int]:
+        """How many samples each chunk has."""
+        runs = list(struct.iter_unpack(">III", _table(self.boxes, "stsc", 12)))
+        firsts = [run[0] for run in runs] + [len(self.chunk_offsets) + 1]
+        if firsts[0] != 1 or any(later < earlier for earlier, later in pairwise(firsts)):
+            raise UnusableIndex("the chunks of a track are out of order")
+        for (first, samples, _), following in zip(runs, firsts[1:], strict=True):
+            yield from repeat(samples, following - first)
+
+    def _times(self, count: int) -> Sequence[int]:
+        """When each sample is shown, on the media's own clock."""
+        times, decoded = array("q"), 0
+        for samples, duration in struct.iter_unpack(">II", _table(self.boxes, "stts", 8)):
+            if len(times) + samples > count:
+                raise UnusableIndex("more durations than frames")
+            end = decoded + samples * duration
+            times.extend(range(decoded, end, duration) if duration else repeat(decoded, samples))
+            decoded = end
+        if len(times) != count:
+            raise UnusableIndex(f"{len(times)} durations for {count} frames")
+        self._add_offsets(times)
+        return times
+
+    def _add_offsets(self, times: "array[int]") -> None:
+        """Add what `ctts` says; its offsets are signed, whatever the version: QuickTime does not care."""
+        if "ctts" not in self.boxes:
+            return
+        number = 0
+        for samples, offset in struct.iter_unpack(">Ii", _table(self.boxes, "ctts", 8)):
+            end = number + samples
+            if end > len(times):
+                raise UnusableIndex("more composition offsets than frames")
+            for at in range(number, end):
+                times[at] += offset
+            number = end
+
+    def _sync(self, count: int) -> bytes:
+        """Which samples decoding can start at; without the table it is every one."""
+        if "stss" not in self.boxes:
+            return b"\1" * count
+        flags = bytearray(count)
+        for number in _numbers(_table(self.boxes, "stss", 4), 4):
+            if not 0 < number <= count:
+                raise UnusableIndex(f"key frame {number} of {count}")
+            flags[number - 1] = 1
+        return bytes(flags)
+
+
+def _children(payload: memoryview) -> Iterator[Box]:
+    boxes = list(islice(iterate_boxes(payload), _MOST_CHILDREN + 1))
+    if len(boxes) > _MOST_CHILDREN:
+        raise UnusableIndex(f"more than {_MOST_CHILDREN} boxes in one")
+    return iter(boxes)
+
+
+def _box(boxes: Mapping[str, memoryview], kind: str) -> memoryview:
+    if kind not in boxes:
+        raise UnusableIndex(f"a track without {kind}")
+    return boxes[kind]
+
+
+def _table(boxes: Mapping[str, memoryview], kind: str, row_bytes: int) -> memoryview:
+    """The rows of a table box. Raises UnusableIndex when there are fewer than it announces."""
+    box = _box(boxes, kind)
+    (rows,) = struct.unpack_from(">I", box, 4)
+    if len(box) - 8 < rows * row_bytes:
+        raise UnusableIndex(f"{kind} announces {rows} rows and has {(len(box) - 8) // row_bytes}")
+    return box[8 : 8 + rows * row_bytes]
+
+
+def _numbers(rows: memoryview, width: int) -> "array[int]":
+    """Big-endian unsigned numbers of 4 or 8 bytes."""
+    numbers = array("I" if width == array("I").itemsize else "Q")
+    numbers.frombytes(rows)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
+
+
+def _first_bytes(spans: Iterable[Span], wanted: int) -> list[Span]:
+    """The first so many bytes of these spans, in their order."""
+    found: list[Span] = []
+    for start, end in spans:
+        if wanted <= 0:
+            break
+        found.append((start, min(end, start + wanted)))
+        wanted -= end - start
+    return found
+
+
+def _join(spans: Iterable[Span], gap: int) -> list[Span]:
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1] + gap:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined

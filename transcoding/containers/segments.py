@@ -1,0 +1,231 @@
+"""Fragments become segments, checked against the plan as they arrive.
+
+What ffmpeg wrote is believed only for the frames, decode times and key frames that the boxes themselves show: its exit
+code says nothing about them.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from transcoding.containers.boxes import (
+    Fragment,
+    FragmentReader,
+    InitSegment,
+    MalformedBoxes,
+    join_fragments,
+    read_init,
+)
+from transcoding.encoders import AAC
+from transcoding.errors import RateExceeded, VerificationFailed
+from transcoding.grid import FrameGrid
+from transcoding.planning.plan import EncodePlan, VideoRendition
+
+AUDIO_TIMESCALE = 48_000
+_RATE_TOLERANCE = Fraction(11, 10)
+"""How far over its promised rate a segment may be: x264's buffer model does not count every bit that it writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One finished media segment: its number, its length in ticks and in frames, its bytes."""
+
+    number: int
+    duration: int
+    frames: int
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class VideoSegmenter:
+    """Cuts one rung's output of one chunk run into segments. Raises VerificationFailed at the first deviation."""
+
+    def __init__(self, plan: EncodePlan, rendition: VideoRendition, *, first_segment: int, segments: int) -> None:
+        self._grid = plan.grid
+        self._rendition = rendition
+        self._next = first_segment
+        self._end = first_segment + segments
+        self._reader = FragmentReader()
+        self._fragments: list[Fragment] = []
+        self._frame = self._grid.first_frame(first_segment)
+        self._init_checked = False
+
+    @property
+    def init(self) -> bytes | None:
+        """The init segment, once it is there; it was checked against the plan."""
+        return self._reader.init
+
+    def feed(self, data: bytes) -> Iterator[Segment]:
+        """Take the next bytes of the stream, give the segments that they complete."""
+        for fragment in _checked(self._reader, data):
+            self._check_init()
+            self._check(fragment)
+            self._fragments.append(fragment)
+            self._frame += len(fragment.samples)
+            if self._frame == self._grid.first_frame(self._next + 1):
+                yield self._segment()
+
+    def finish(self) -> None:
+        """Say that the stream has ended. Raises VerificationFailed when something of the chunk is missing."""
+        if self._next != self._end or self._fragments or self._reader.leftover:
+            raise VerificationFailed(
+                f"{self._rendition.name}: the stream ends at frame {self._frame} of {self._grid.first_frame(self._end)}"
+            )
+
+    def _check_init(self) -> None:
+        """Look at the init segment before the first fragment counts."""
+        if self._init_checked:
+            return
+        if self._reader.init is None:
+            raise VerificationFailed(f"{self._rendition.name}: a fragment came before the init segment")
+        check_video_init(read_init(self._reader.init), self._rendition, self._grid)
+        self._init_checked = True
+
+    def _check(self, fragment: Fragment) -> None:
+        ticks = self._frame * self._grid.frame_ticks
+        problems = {
+            "starts at another time than the frame before it ends": fragment.decode_time != ticks,
+            "does not begin with a key frame": not fragment.samples[0].sync,
+            "has a second key frame": any(sample.sync for sample in fragment.samples[1:]),
+            "has another length than its GOP": len(fragment.samples) != self._gop_frames(),
+            "has frames of another length": any(s.duration != self._grid.frame_ticks for s in fragment.samples),
+        }
+        for problem, found in problems.items():
+            if found:
+                raise VerificationFailed(f"{self._rendition.name}: the GOP at frame {self._frame} {problem}")
+
+    def _gop_frames(self) -> int:
+        return min(self._grid.gop_frames, self._grid.total_frames - self._frame)
+
+    def _segment(self) -> Segment:
+        fragments, self._fragments = self._fragments, []
+        number, self._next = self._next, self._next + 1
+        segment = Segment(
+            number=number,
+            duration=sum(fragment.duration for fragment in fragments),
+            frames=sum(len(fragment.samples) for fragment in fragments),
+            data=b"".join(fragment.data for fragment in fragments),
+        )
+        self._check_rate(segment)
+        return segment
+
+    def _check_rate(self, segment: Segment) -> None:
+        """Before anybody gets it; a last segment that is shorter than the others counts for no peak."""
+        if segment.frames >= min(self._grid.segment_frames, self._grid.total_frames):
+            rate = len(segment.data) * 8 * self._grid.timescale // segment.duration
+            check_rate(self._rendition, rate, segment=segment.number)
+
+
+class AudioSegmenter:
+    """Joins AAC frames to segments that end at the video's boundaries, to the nearest frame."""
+
+    def __init__(self, plan: EncodePlan) -> None:
+        self._grid = plan.grid
+        self._reader = FragmentReader()
+        self._fragments: list[Fragment] = []
+        self._next = 0
+        self._tick = 0
+
+    @property
+    def init(self) -> bytes | None:
+        """The init segment, once it is there; it was checked against the encoder's traits."""
+        return self._reader.init
+
+    def feed(self, data: bytes) -> Iterator[Segment]:
+        """Take the next bytes of the stream, give the segments that they complete; the last one comes by `finish`."""
+        for fragment in _checked(self._reader, data):
+            if self._tick == 0:
+                check_audio_init(read_init(self._reader.init or b""))
+            self._check(fragment)
+            if self._tick >= self._boundary(self._next + 1) and self._next + 1 < self._grid.total_segments:
+                yield self._segment()
+            self._fragments.append(fragment)
+            self._tick += fragment.duration
+
+    def _check(self, fragment: Fragment) -> None:
+        """Every frame but the last is whole: ffmpeg shortens frames where sound comes twice, as on a restart."""
+        if fragment.decode_time != self._tick:
+            raise VerificationFailed(f"audio: a frame starts at {fragment.decode_time} instead of {self._tick}")
+        if self._tick % AAC.frame_samples:
+            raise VerificationFailed(
+                f"audio: the frame before {self._tick} is shorter than {AAC.frame_samples} samples"
+            )
+
+    def finish(self) -> Segment:
+        """Give the last segment. Raises VerificationFailed when the sound is not as long as the picture."""
+        planned = self._presentation(self._grid.duration)
+        if self._reader.leftover or not self._fragments or self._next + 1 != self._grid.total_segments:
+            raise VerificationFailed(f"audio: the stream ends in segment {self._next} of {self._grid.total_segments}")
+        if abs(self._tick - planned) > AAC.frame_samples:
+            raise VerificationFailed(f"audio: {self._tick} samples instead of {planned}")
+        return self._segment()
+
+    def _presentation(self, time: Fraction) -> int:
+        """The decode tick of what is heard at this time, in seconds: priming comes first."""
+        return round(time * AUDIO_TIMESCALE) + AAC.priming_samples
+
+    def _boundary(self, segment: int) -> int:
+        """The decode tick at which a segment starts: the frame nearest to the video's boundary."""
+        ticks = self._presentation(self._grid.start(segment))
+        return round(Fraction(ticks, AAC.frame_samples)) * AAC.frame_samples
+
+    def _segment(self) -> Segment:
+        fragments, self._fragments = self._fragments, []
+        number, self._next = self._next, self._next + 1
+        return Segment(
+            number=number,
+            duration=sum(fragment.duration for fragment in fragments),
+            frames=len(fragments),
+            data=join_fragments(fragments, sequence=number + 1),
+        )
+
+
+def check_video_init(init: InitSegment, rendition: VideoRendition, grid: FrameGrid) -> None:
+    """Hold an init segment against what the playlist promises. Raises VerificationFailed where they differ."""
+    if _without_constraints(init.codecs) != _without_constraints(rendition.codecs):
+        _compare(rendition.name, "codecs", init.codecs, rendition.codecs)
+    _compare(rendition.name, "timescale", init.timescale, grid.timescale)
+    _compare(rendition.name, "width", init.width, rendition.width)
+    _compare(rendition.name, "height", init.height, rendition.height)
+
+
+def _without_constraints(codecs: str) -> str:
+    """Profile, tier and level: every encoder has its own mind about flags that say what a stream does without."""
+    kind, _, rest = codecs.partition(".")
+    if kind == "avc1":
+        return f"{kind}.{rest[:2]}..{rest[4:]}"
+    return ".".join(codecs.split(".")[:4]) if kind == "hvc1" else codecs
+
+
+def check_rate(rendition: VideoRendition, rate: int, *, segment: int | None = None) -> None:
+    """Hold a segment's bits per second, or those of the largest one, against the promise. Raises RateExceeded."""
+    if rate > rendition.peak_bandwidth * _RATE_TOLERANCE:
+        which = "a segment" if segment is None else f"segment {segment}"
+        raise RateExceeded(
+            f"{rendition.name}: {which} has {rate} b/s, the playlist promises {rendition.peak_bandwidth}"
+        )
+
+
+def check_audio_init(init: InitSegment) -> None:
+    """Hold the sound's init segment against the encoder's traits: its priming must be cut off exactly."""
+    _compare("audio", "codecs", init.codecs, AAC.codecs)
+    _compare("audio", "timescale", init.timescale, AUDIO_TIMESCALE)
+    _compare("audio", "start of presentation", init.edit_start, AAC.priming_samples)
+
+
+def _compare(name: str, what: str, found: object, planned: object) -> None:
+    if found != planned:
+        raise VerificationFailed(f"{name}: {what} is {found}, the plan says {planned}")
+
+
+def _checked(reader: FragmentReader, data: bytes) -> Iterator[Fragment]:
+    """The fragments of a stream; whatever cannot be read in it is a failed verification."""
+    try:
+        yield from reader.feed(data)
+    except MalformedBoxes as error:
+        raise VerificationFailed(f"ffmpeg wrote boxes that cannot be read: {error}") from error

@@ -1,0 +1,107 @@
+"""The last look at a finished job: its runs of segments must join to exactly what was planned."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from transcoding.containers.boxes import Track
+from transcoding.containers.segments import AUDIO_TIMESCALE, check_rate
+from transcoding.errors import VerificationFailed
+from transcoding.planning.plan import AUDIO, EncodePlan
+
+_AUDIO_SLACK_SAMPLES = 2048
+"""Sound may be a frame of padding longer than priming and picture together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRun:
+    """One published run of segments: first segment, then per segment ticks, frames and bytes."""
+
+    first_segment: int
+    durations: Sequence[int]
+    frames: Sequence[int]
+    sizes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenditionTotals:
+    """What a finished rendition came to: segments, frames, ticks, bytes; bits per second at the peak and overall."""
+
+    segments: int
+    frames: int
+    ticks: int
+    size: int
+    peak_bandwidth: int
+    average_bandwidth: int
+
+
+def join_runs(name: str, runs: Sequence[PublishedRun], *, timescale: int, full_segment_ticks: int) -> RenditionTotals:
+    """Add up runs in order of their first segment. Raises VerificationFailed at a gap, an overlap or a ragged row."""
+    expected = 0
+    for run in runs:
+        if run.first_segment != expected:
+            raise VerificationFailed(f"{name}: segment {expected} is missing or doubled, next is {run.first_segment}")
+        if not len(run.durations) == len(run.frames) == len(run.sizes) > 0:
+            raise VerificationFailed(f"{name}: the run at segment {run.first_segment} is ragged")
+        expected += len(run.durations)
+    durations = [ticks for run in runs for ticks in run.durations]
+    sizes = [size for run in runs for size in run.sizes]
+    rates = [
+        size * 8 * timescale // ticks
+        for size, ticks in zip(sizes, durations, strict=True)
+        if ticks >= min(full_segment_ticks, max(durations))
+    ]
+    return RenditionTotals(
+        segments=expected,
+        frames=sum(frames for run in runs for frames in run.frames),
+        ticks=sum(durations),
+        size=sum(sizes),
+        peak_bandwidth=max(rates, default=0),
+        average_bandwidth=sum(sizes) * 8 * timescale // max(1, sum(durations)),
+    )
+
+
+def verify_rendition(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
+    """Prove that a rendition is whole: each segment once, each frame there, as long as planned, within its promise."""
+    return _verify_audio(plan, runs) if name == AUDIO else _verify_video(plan, name, runs)
+
+
+def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
+    grid = plan.grid
+    full = grid.segment_frames * grid.frame_ticks
+    totals = join_runs(name, runs, timescale=grid.timescale, full_segment_ticks=full)
+    _hold(name, "segments", totals.segments, grid.total_segments)
+    _hold(name, "frames", totals.frames, grid.total_frames)
+    _hold(name, "ticks", totals.ticks, grid.total_frames * grid.frame_ticks)
+    check_rate(next(rendition for rendition in plan.renditions if rendition.name == name), totals.peak_bandwidth)
+    return totals
+
+
+def _verify_audio(plan: EncodePlan, runs: Sequence[PublishedRun]) -> RenditionTotals:
+    grid = plan.grid
+    full = int(grid.segment_frames / grid.rate * AUDIO_TIMESCALE)
+    totals = join_runs(AUDIO, runs, timescale=AUDIO_TIMESCALE, full_segment_ticks=full)
+    _hold(AUDIO, "segments", totals.segments, grid.total_segments)
+    excess = totals.ticks - round(grid.duration * AUDIO_TIMESCALE)
+    if not 0 <= excess <= _AUDIO_SLACK_SAMPLES:
+        raise VerificationFailed(f"{AUDIO}: {totals.ticks} samples for {float(grid.duration):.3f} s")
+    return totals
+
+
+def verify_movie(name: str, found: Sequence[Track], coded: Sequence[Track]) -> None:
+    """Prove that a progressive file holds exactly what was coded, and starts with it. Raises VerificationFailed."""
+    if len(found) != len(coded):
+        raise VerificationFailed(f"{name}: {len(found)} tracks in the file, {len(coded)} were coded")
+    for track, expected in zip(found, coded, strict=True):
+        if track != expected:
+            raise VerificationFailed(f"{name}: the file has {track}, coded was {expected}")
+
+
+def digest_of(digests: Iterable[str]) -> str:
+    """One SHA-256 for several objects: of their SHA-256s in hexadecimal, in order, each on a line of its own."""
+    return sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def _hold(name: str, what: str, found: int, planned: int) -> None:
+    if found != planned:
+        raise VerificationFailed(f"{name}: {found} {what} instead of {planned}")

@@ -1,0 +1,129 @@
+"""The DASH manifest (ISO/IEC 23009-1) of a whole video: pure text, over the very segments that HLS lists.
+
+A SegmentTimeline tells when segments are presented, which is after the edit lists of their init segments. The pictures'
+edit list takes off the delay of B-frames, so segment 0 starts at 0 although its first frame is composed later. The
+sound's takes off the encoder's priming, so segment 0 is shorter here than its samples. Both timelines start at 0 and
+need no presentationTimeOffset; with one, players would shift what the browser has already shifted.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from xml.etree import ElementTree as ET
+
+from transcoding.manifests.hls import INIT_NAME, AudioVariant, VideoVariant, segment_name
+
+DASH_CONTENT_TYPE = "application/dash+xml"
+_NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
+_PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
+_CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
+
+Attributes = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The segments of an adaptation set, all of them: their lengths in ticks, as they are presented."""
+
+    timescale: int
+    durations: tuple[int, ...]
+
+    @classmethod
+    def of_samples(cls, durations: Sequence[int], *, timescale: int, skipped: int = 0) -> "Timeline":
+        """The timeline of coded segments, of whose first one an edit list skips so many ticks."""
+        first, *others = durations
+        return cls(timescale=timescale, durations=(first - skipped, *others))
+
+    @property
+    def longest(self) -> Fraction:
+        """Length of the longest segment, in seconds."""
+        return Fraction(max(self.durations), self.timescale)
+
+
+def dash_manifest(
+    videos: Sequence[VideoVariant],
+    pictures: Timeline,
+    sound: tuple[AudioVariant, Timeline] | None,
+    *,
+    duration: Fraction,
+) -> str:
+    """The static MPD of a video of so many seconds; addresses are relative to its own, as in the HLS playlists.
+
+    Filling a buffer of the longest segment's length at the announced bandwidth is enough to play on without a stop.
+    """
+    root = ET.Element(
+        "MPD",
+        {
+            "xmlns": _NAMESPACE,
+            "profiles": _PROFILE,
+            "type": "static",
+            "mediaPresentationDuration": _period(duration),
+            "minBufferTime": _period(pictures.longest),
+        },
+    )
+    period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
+    _pictures(period, videos, pictures)
+    if sound is not None:
+        _sound(period, *sound)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _pictures(period: ET.Element, videos: Sequence[VideoVariant], timeline: Timeline) -> None:
+    largest = {
+        "maxWidth": str(max(video.width for video in videos)),
+        "maxHeight": str(max(video.height for video in videos)),
+    }
+    adaptation = _adaptation_set(period, "video", largest)
+    _template(adaptation, timeline)
+    for video in videos:
+        size = {"width": str(video.width), "height": str(video.height), "sar": "1:1"}
+        rate = {"frameRate": str(video.frame_rate)}
+        _representation(adaptation, video.name, video.codecs, video.peak_bandwidth, size | rate)
+
+
+def _sound(period: ET.Element, audio: AudioVariant, timeline: Timeline) -> None:
+    adaptation = _adaptation_set(period, "audio", {})
+    ET.SubElement(adaptation, "AudioChannelConfiguration", {"schemeIdUri": _CHANNELS, "value": str(audio.channels)})
+    _template(adaptation, timeline)
+    rate = {"audioSamplingRate": str(timeline.timescale)}
+    _representation(adaptation, audio.name, audio.codecs, audio.peak_bandwidth, rate)
+
+
+def _adaptation_set(period: ET.Element, kind: str, more: Attributes) -> ET.Element:
+    """Segments of all its representations start together, each with a frame at which decoding can start."""
+    common = {"contentType": kind, "mimeType": f"{kind}/mp4", "segmentAlignment": "true", "startWithSAP": "1"}
+    return ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **common, **more})
+
+
+def _template(adaptation: ET.Element, timeline: Timeline) -> None:
+    template = ET.SubElement(
+        adaptation,
+        "SegmentTemplate",
+        {
+            "timescale": str(timeline.timescale),
+            "startNumber": "0",
+            "initialization": f"$RepresentationID$/{INIT_NAME}",
+            "media": f"$RepresentationID$/{segment_name('$Number$')}",
+        },
+    )
+    rows = ET.SubElement(template, "SegmentTimeline")
+    for number, row in enumerate(_runs(timeline.durations)):
+        ET.SubElement(rows, "S", ({"t": "0"} if number == 0 else {}) | row)
+
+
+def _runs(durations: Iterable[int]) -> Iterable[Attributes]:
+    """Equal neighbours in one row: `r` says how often the first is repeated."""
+    for ticks, equal in groupby(durations):
+        repeated = len(list(equal)) - 1
+        yield {"d": str(ticks)} | ({"r": str(repeated)} if repeated else {})
+
+
+def _representation(adaptation: ET.Element, name: str, codecs: str, bandwidth: int, more: Attributes) -> None:
+    ET.SubElement(adaptation, "Representation", {"id": name, "codecs": codecs, "bandwidth": str(bandwidth), **more})
+
+
+def _period(seconds: Fraction) -> str:
+    """A length of time as XML Schema writes it, to the microsecond."""
+    return f"PT{float(seconds):.6f}".rstrip("0").rstrip(".") + "S"

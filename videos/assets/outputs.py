@@ -1,0 +1,104 @@
+"""What a complete generation consists of, as clients download, compare and keep it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from transcoding.containers.verification import digest_of
+from videos.models import Rendition
+from videos.playback.urls import PlayAddresses
+from videos.states import RenditionKind
+
+
+class OutputType(StrEnum):
+    HLS = "hls"
+    DASH = "dash"
+    MP4 = "mp4"
+
+
+class ChecksumKind(StrEnum):
+    """`sha256` is that of the one object at the address, `sha256-list` the `digest_of` several."""
+
+    OBJECT = "sha256"
+    LIST = "sha256-list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checksum:
+    """A SHA-256 in hexadecimal, and of what it is."""
+
+    algorithm: ChecksumKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One address to play or fetch. Without a rendition it is all of them. Bytes, and bits per second as measured."""
+
+    type: OutputType
+    rendition: str | None
+    url: str
+    size: int
+    checksum: Checksum
+    codecs: str
+    width: int | None = None
+    height: int | None = None
+    frame_rate: str | None = None
+    bitrate: int | None = None
+    peak_bitrate: int | None = None
+
+
+def outputs_of(renditions: Sequence[Rendition], addresses: PlayAddresses) -> Iterator[Output]:
+    """Every output of a complete generation: whole presentations, then each rendition, then the files made of it."""
+    yield _whole(OutputType.HLS, renditions, addresses.hls())
+    yield _whole(OutputType.DASH, renditions, addresses.dash())
+    for rendition in renditions:
+        yield _stream(rendition, addresses.playlist(rendition.name))
+    sound = next((rendition for rendition in renditions if rendition.kind == RenditionKind.AUDIO), None)
+    for rendition in renditions:
+        if rendition.mp4_key:
+            yield _movie(rendition, sound, addresses.movie(rendition.name))
+
+
+def _whole(type_: OutputType, renditions: Sequence[Rendition], url: str) -> Output:
+    return Output(
+        type=type_,
+        rendition=None,
+        url=url,
+        size=sum(rendition.size_bytes or 0 for rendition in renditions),
+        checksum=Checksum(algorithm=ChecksumKind.LIST, value=digest_of(rendition.sha256 for rendition in renditions)),
+        codecs=",".join(dict.fromkeys(rendition.codecs for rendition in renditions)),
+    )
+
+
+def _stream(rendition: Rendition, url: str) -> Output:
+    return Output(
+        type=OutputType.HLS,
+        rendition=rendition.name,
+        url=url,
+        size=rendition.size_bytes or 0,
+        checksum=Checksum(algorithm=ChecksumKind.LIST, value=rendition.sha256),
+        codecs=rendition.codecs,
+        width=rendition.width,
+        height=rendition.height,
+        frame_rate=rendition.frame_rate or None,
+        bitrate=rendition.avg_bitrate,
+        peak_bitrate=rendition.peak_bitrate,
+    )
+
+
+def _movie(rendition: Rendition, sound: Rendition | None, url: str) -> Output:
+    tracks = [rendition, sound] if sound else [rendition]
+    return Output(
+        type=OutputType.MP4,
+        rendition=rendition.name,
+        url=url,
+        size=rendition.mp4_size or 0,
+        checksum=Checksum(algorithm=ChecksumKind.OBJECT, value=rendition.mp4_sha256),
+        codecs=",".join(track.codecs for track in tracks),
+        width=rendition.width,
+        height=rendition.height,
+        frame_rate=rendition.frame_rate,
+        bitrate=sum(track.avg_bitrate or 0 for track in tracks),
+        peak_bitrate=sum(track.peak_bitrate or 0 for track in tracks),
+    )

@@ -1,0 +1,31 @@
+"""The DASH manifest of a complete generation, from its rows and its plan."""
+
+from transcoding.encoders import AAC
+from transcoding.manifests.dash import Timeline, dash_manifest
+from transcoding.manifests.hls import AudioVariant
+from transcoding.planning.plan import EncodePlan
+from videos.models import Generation, Rendition
+from videos.playback.playlists import generation_sound, generation_videos
+from videos.selectors import rendition_durations
+from videos.states import RenditionKind
+
+
+def generation_dash(generation: Generation) -> str:
+    """The MPD. All rungs have the segments of the first one: `finish` held each against the same plan."""
+    plan = EncodePlan.from_json(generation.plan)
+    rows = {row.name: row for row in generation.renditions.order_by("position")}
+    first_rung = next(row for row in rows.values() if row.kind == RenditionKind.VIDEO)
+    return dash_manifest(
+        generation_videos(plan, rows),
+        Timeline.of_samples(rendition_durations(first_rung), timescale=first_rung.timescale),
+        _heard(generation_sound(plan, rows), rows),
+        duration=plan.grid.duration,
+    )
+
+
+def _heard(audio: AudioVariant | None, rows: dict[str, Rendition]) -> tuple[AudioVariant, Timeline] | None:
+    if audio is None:
+        return None
+    row = rows[audio.name]
+    durations = rendition_durations(row)
+    return audio, Timeline.of_samples(durations, timescale=row.timescale, skipped=AAC.priming_samples)

@@ -1,0 +1,175 @@
+"""The addresses that players use. The token in them is the credential; every answer may be read by any page."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from api.problems import Problem, internal_error, not_found, problem_of, problem_response
+from transcoding.manifests.dash import DASH_CONTENT_TYPE
+from transcoding.manifests.hls import HLS_CONTENT_TYPE
+from videos.models import Generation, Rendition
+from videos.playback import wiring
+from videos.playback.dash import generation_dash
+from videos.playback.playlists import content_type, generation_master, rendition_playlist
+from videos.playback.tokens import token_read
+from videos.selectors import segment_find
+from videos.states import GenerationState, VideoState
+
+Params = ParamSpec("Params")
+View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
+
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Content-Length, Content-Range"}
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+METHODS = "GET, HEAD, OPTIONS"
+COMPLETE = "public, max-age=3600"
+GROWING = "public, max-age=1"
+FOR_EVER = "public, max-age=31536000, immutable"
+
+log = logging.getLogger(__name__)
+
+
+def for_players(view: View[Params]) -> View[Params]:
+    """Let pages of any origin read the answer, errors included, and answer what asks for permission to."""
+
+    @functools.wraps(view)
+    def answered(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
+        try:
+            response = _without_content(request) or view(request, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - without these headers a player cannot even see that it failed
+            response = problem_response(_problem(error), request.path)
+            response.headers["Cache-Control"] = "no-store"
+        for name, value in CORS.items():
+            response.headers[name] = value
+        return response
+
+    return csrf_exempt(answered)  # no cookie is ever looked at here
+
+
+def _without_content(request: HttpRequest) -> HttpResponse | None:
+    if request.method == "OPTIONS":
+        return HttpResponse(status=204, headers={"Allow": METHODS, **PREFLIGHT})
+    if request.method not in ("GET", "HEAD"):
+        detail = f'Method "{request.method}" not allowed.'
+        raise Problem(status=405, code="method_not_allowed", detail=detail, headers={"Allow": METHODS})
+    return None
+
+
+def _problem(error: Exception) -> Problem:
+    problem = problem_of(error)
+    if problem is None:
+        log.error("playback failed", exc_info=error)
+    return problem or internal_error()
+
+
+@for_players
+def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """The DASH manifest of a generation; it is a static one, so there is none before the end."""
+    found = _complete_generation(token, generation)
+    headers = {"Cache-Control": COMPLETE}
+    return HttpResponse(generation_dash(found), content_type=DASH_CONTENT_TYPE, headers=headers)
+
+
+@for_players
+def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """The master playlist of a generation that can be watched, or at least its beginning."""
+    found = (
+        Generation.objects.filter(
+            video=_video_id(token), number=generation, video__state=VideoState.READY, playable_at__isnull=False
+        )
+        .exclude(state=GenerationState.LOST)
+        .first()
+    )
+    if found is None:
+        raise not_found("generation")
+    return _playlist(generation_master(found), found)
+
+
+@for_players
+def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """The playlist of one of its renditions."""
+    found = _rendition(token, generation, rendition)
+    if found.generation.playable_at is None:
+        raise not_found("generation")
+    return _playlist(rendition_playlist(found), found.generation)
+
+
+@for_players
+def init(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
+    """The init segment of a rendition, the same for all of its segments."""
+    found = _rendition(token, generation, rendition)
+    if not found.init_key:
+        raise not_found("segment")
+    return wiring.delivery().answer(request, found.init_key, content_type=content_type(found), cache=FOR_EVER)
+
+
+@for_players
+def segment(request: HttpRequest, token: str, generation: int, rendition: str, number: int) -> HttpResponseBase:
+    """One published segment. It is never another one at the same address."""
+    found = _rendition(token, generation, rendition)
+    published = segment_find(rendition=found, number=number)
+    if published is None:
+        raise not_found("segment")
+    return wiring.delivery().answer(request, published.key, content_type=content_type(found), cache=FOR_EVER)
+
+
+@for_players
+def movie(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
+    """A rendition as one progressive file with the sound, where one was made."""
+    found = _rendition(token, generation, rendition)
+    if not found.mp4_key or found.generation.state != GenerationState.COMPLETE:
+        raise not_found("rendition")
+    return wiring.delivery().answer(request, found.mp4_key, content_type=content_type(found), cache=FOR_EVER)
+
+
+@for_players
+def nothing(request: HttpRequest, rest: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+    raise Http404
+
+
+def _video_id(token: str) -> UUID:
+    """A token that expired or is not ours looks like an address that never was."""
+    video_id = token_read(token, now=time.time())
+    if video_id is None:
+        raise not_found("video")
+    return video_id
+
+
+def _complete_generation(token: str, number: int) -> Generation:
+    found = Generation.objects.filter(
+        video=_video_id(token), number=number, video__state=VideoState.READY, state=GenerationState.COMPLETE
+    ).first()
+    if found is None:
+        raise not_found("generation")
+    return found
+
+
+def _rendition(token: str, generation: int, name: str) -> Rendition:
+    rendition = (
+        Rendition.objects.select_related("generation")
+        .filter(
+            name=name,
+            generation__number=generation,
+            generation__video=_video_id(token),
+            generation__video__state=VideoState.READY,
+        )
+        .exclude(generation__state=GenerationState.LOST)
+        .first()
+    )
+    if rendition is None:
+        raise not_found("rendition")
+    return rendition
+
+
+def _playlist(text: str, generation: Generation) -> HttpResponse:
+    cache = COMPLETE if generation.state == GenerationState.COMPLETE else GROWING
+    return HttpResponse(text, content_type=HLS_CONTENT_TYPE, headers={"Cache-Control": cache})

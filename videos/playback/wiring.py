@@ -1,0 +1,35 @@
+"""Builds what playback needs from the settings."""
+
+from functools import cache
+
+from django.conf import settings
+
+from configuration import Config
+from storage.protocol import ObjectStore
+from storage.wiring import store_from
+from videos.playback.delivery import Delivery
+
+
+@cache
+def store() -> ObjectStore:
+    return store_from(_config().storage)
+
+
+@cache
+def delivery() -> Delivery:
+    config = _config()
+    return Delivery(
+        store=store(),
+        redirects=config.playback.playback_delivery == "redirect",
+        presign_seconds=config.storage.presign_seconds,
+    )
+
+
+def token_seconds() -> int:
+    """How long a playback address works at least."""
+    return _config().playback.playback_token_seconds
+
+
+def _config() -> Config:
+    config: Config = settings.TRANSCODER
+    return config

@@ -1,0 +1,79 @@
+"""The Idempotency-Key of an upload."""
+
+import logging
+import math
+import time
+
+from django.db import DatabaseError
+
+from access.callers import Caller
+from access.idempotency import (
+    HEADER,
+    RENEW_SECONDS,
+    Answer,
+    Claim,
+    claim_or_answer,
+    claim_release,
+    claim_renew,
+    fingerprint_of,
+    key_checked,
+)
+from api.asgi import (
+    Scope,
+    declared_length,
+    header,
+    in_thread,
+)
+from videos.uploads.form import VideoForm
+
+log = logging.getLogger(__name__)
+
+PATH = "/api/v1/videos/upload"
+
+
+class UploadIdempotency:
+    """The Idempotency-Key of one upload, if it has one, claimed as soon as the file's name has arrived.
+
+    Two uploads are the same request when their names and declared lengths are: the rest of a body can be compared only
+    after all of it was sent again.
+    """
+
+    def __init__(self, scope: Scope, caller: Caller) -> None:
+        self._scope = scope
+        self._caller = caller
+        self._key = key_checked(header(scope, HEADER.lower().encode()))
+        self._renewed_at = -math.inf
+        self.claim: Claim | None = None
+
+    async def keep(self, form: VideoForm) -> None:
+        """Claim the key when it can be, and renew the claim now and then. Raises Problem, or AnsweredBeforeError."""
+        if self._key is None or form.filename is None or time.monotonic() - self._renewed_at < RENEW_SECONDS:
+            return
+        self._renewed_at = time.monotonic()
+        await in_thread(self._claim_or_renew, form.filename)
+
+    def _claim_or_renew(self, filename: str) -> None:
+        if self.claim:
+            claim_renew(self.claim)
+            return
+        fingerprint = fingerprint_of(["POST", PATH, filename, str(declared_length(self._scope))])
+        found = claim_or_answer(owner=self._caller.owner, key=self._key or "", fingerprint=fingerprint)
+        if isinstance(found, Answer):
+            raise AnsweredBeforeError(found)
+        self.claim = found
+
+    async def release(self) -> None:
+        """Let the key be used again: the upload failed. A claim that cannot be given back runs out."""
+        if self.claim:
+            try:
+                await in_thread(claim_release, self.claim)
+            except DatabaseError as error:
+                log.warning("claim not released: %s", error, extra={"event": "claim_not_released"})
+
+
+class AnsweredBeforeError(Exception):
+    """The same request was answered before."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer

@@ -1,0 +1,109 @@
+"""The file of an upload on its way into the store, and how long its client may keep us waiting for it."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.asgi import (
+    Body,
+    Message,
+)
+from api.problems import Problem, wrong_field
+from storage.protocol import Stored
+from storage.stream import IncomingObject
+from transcoding.probing.sniff import HEAD_BYTES, NOT_A_VIDEO, sniff
+from videos.uploads.form import FIELD, VideoForm
+from videos.uploads.limits import UploadLimits
+
+log = logging.getLogger(__name__)
+
+STORED_TYPE = "application/octet-stream"
+"""Never the client's: a browser that opens the store's address must not run what somebody uploaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A file that lies in the store and has no row yet."""
+
+    video_id: UUID
+    form: VideoForm
+    container: str
+    sha256: str
+    stored: Stored
+
+
+class IncomingFile:
+    """The file as it passes by: its first bytes are looked at before any is stored, all are counted and hashed."""
+
+    def __init__(self, incoming: IncomingObject) -> None:
+        self.size = 0
+        self._incoming = incoming
+        self._head = b""
+        self._container: str | None = None
+        self._sha256 = hashlib.sha256()
+
+    async def write(self, data: memoryview) -> None:
+        self.size += len(data)
+        if len(self._head) < HEAD_BYTES:
+            self._head += data[: HEAD_BYTES - len(self._head)]
+            if len(self._head) == HEAD_BYTES:
+                self._container = _container(self._head)
+        self._sha256.update(data)
+        await self._incoming.write(data)  # keeps the first part, far more than the head, until it is full
+
+    async def finish(self, video_id: UUID, form: VideoForm) -> Received:
+        if not self.size:
+            raise wrong_field(FIELD, "the file is empty", code="empty_file")
+        container = self._container or _container(self._head)
+        stored = await self._incoming.finish()
+        return Received(
+            video_id=video_id,
+            form=form,
+            container=container,
+            sha256=self._sha256.hexdigest(),
+            stored=stored,
+        )
+
+
+class StallTimeout:
+    """How long a client may still keep us waiting. Waiting for the store costs it nothing."""
+
+    def __init__(self, limits: UploadLimits) -> None:
+        self._most = self._left = limits.idle_seconds
+        self._earned_per_byte = 1 / limits.least_bytes_per_second
+
+    async def wait(self, body: Body) -> Message:
+        """The next piece of the body. Raises Problem (408) when that takes too long, or all the pieces before did."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, self._left)):
+                message = await body()
+        except TimeoutError:
+            raise _stalled() from None
+        earned = len(message.get("body", b"")) * self._earned_per_byte
+        self._left = min(self._most, self._left - (time.monotonic() - began) + earned)
+        return message
+
+
+def _stalled() -> Problem:
+    return Problem(
+        status=408, code="upload_stalled", detail="The client stopped sending, or sent too slowly.", retryable=True
+    )
+
+
+def _container(head: bytes) -> str:
+    family = sniff(head)
+    if family is None:
+        raise wrong_field(FIELD, NOT_A_VIDEO, code="not_a_video")
+    return family
+
+
+async def abort_upload(incoming: IncomingObject) -> None:
+    """Leave nothing behind. A store that fails now too must not hide why the upload failed."""
+    try:
+        await incoming.abort()
+    except Exception:
+        log.exception("the remains of an upload stay in the store", extra={"event": "upload_remains"})

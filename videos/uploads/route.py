@@ -1,0 +1,239 @@
+"""POST /api/v1/videos/upload, as an ASGI application in front of Django.
+
+Django's own handler spools a whole body to disk before any view runs. Here the file goes straight into the store while
+it arrives, in constant memory: the client is read no faster than the store takes parts.
+"""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db import DatabaseError
+from django.urls import reverse
+from rest_framework.renderers import JSONRenderer
+
+from access.callers import Caller
+from access.idempotency import (
+    Answer,
+    Claim,
+    claim_answer,
+)
+from access.rates import caller_admitted, upload_take
+from access.scopes import Scope as AccessScope
+from api.asgi import (
+    App,
+    Body,
+    Receive,
+    Scope,
+    Send,
+    answer_early,
+    declared_length,
+    header,
+    in_thread,
+    refuse,
+    send_json,
+)
+from api.problems import Problem, any_problem_of, too_large, unavailable
+from observability import metrics
+from storage.keys import source_key
+from storage.protocol import ObjectStore
+from storage.stream import IncomingObject, Lanes
+from videos.models import Video
+from videos.serializers import video_document
+from videos.services import video_create
+from videos.uploads.form import FIELD, VideoForm
+from videos.uploads.idempotency import PATH, AnsweredBeforeError, UploadIdempotency
+from videos.uploads.incoming import STORED_TYPE, IncomingFile, Received, StallTimeout, abort_upload
+from videos.uploads.limits import FORM_BYTES, UploadLimits
+
+TIDY_SECONDS = 20.0
+
+INTERNAL_ERROR = 500
+
+log = logging.getLogger(__name__)
+
+
+class UploadRoute:
+    """Takes uploads and passes everything else on. `on_uploaded` runs in the transaction that records the video."""
+
+    def __init__(
+        self, app: App, *, store: ObjectStore, limits: UploadLimits, on_uploaded: Callable[[Video], object]
+    ) -> None:
+        self._app = app
+        self._store = store
+        self._limits = limits
+        self._on_uploaded = on_uploaded
+        self._lanes = Lanes(limits.parts_in_memory)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._taken = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+            upload = asyncio.ensure_future(self._answer(scope, receive, send))
+            self._under_way.add(upload)
+            upload.add_done_callback(self._under_way.discard)
+            await upload
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Have the server wait, when it ends, for the uploads it broke off: they have to tidy up.
+
+        Django knows nothing of an application's life, so this is not passed on.
+        """
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=TIDY_SECONDS)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = Body(receive)
+        try:
+            answer = await self._take(scope, body)
+        except _ClientGoneError:
+            metrics.UPLOADS.add(outcome="broken off")
+            log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
+        except AnsweredBeforeError as done:
+            before = done.answer
+            await answer_early(
+                scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
+            )
+        except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
+            problem = any_problem_of(error)
+            metrics.UPLOADS.add(outcome="failed" if problem.status >= INTERNAL_ERROR else "refused")
+            await refuse(scope, body, send, problem)
+        else:
+            metrics.UPLOADS.add(outcome="accepted")
+            await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the uploads that this process takes at a time. Raises Problem when there are enough."""
+        if self._taken >= self._limits.max_uploads:
+            raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    async def _take(self, scope: Scope, body: Body) -> Answer:
+        request = ASGIRequest(scope, io.BytesIO())
+        self._check(scope, request)
+        caller = await in_thread(caller_admitted, scope, AccessScope.VIDEOS_WRITE)
+        with self._place():
+            await in_thread(upload_take, caller)
+            form = VideoForm(header(scope, b"content-type"))
+            once = UploadIdempotency(scope, caller)
+            try:
+                return await self._take_file(request, body, form, caller, once)
+            except BaseException:
+                await once.release()
+                raise
+
+    async def _take_file(
+        self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, once: UploadIdempotency
+    ) -> Answer:
+        video_id = uuid4()
+        incoming = IncomingObject(
+            self._store,
+            source_key(video_id),
+            STORED_TYPE,
+            lanes=self._lanes,
+            parallel_parts=self._limits.parallel_parts,
+        )
+        try:
+            received = await self._receive_file(body, form, incoming, video_id, once)
+        except BaseException:
+            await abort_upload(incoming)
+            raise
+        try:
+            return await in_thread(self._record, request, received, caller, once.claim)
+        except BaseException:
+            if await in_thread(_is_unknown, video_id):
+                await abort_upload(incoming)
+            raise
+
+    def _check(self, scope: Scope, request: ASGIRequest) -> None:
+        """Refuse before the first byte of the body what can be refused then."""
+        request.get_host()  # raises for a host that is not ours
+        if self._limits.https_only and not request.is_secure():
+            raise Problem(status=403, code="https_required", detail="Uploads are accepted over HTTPS only.")
+        if header(scope, b"content-encoding") not in (None, "identity"):
+            raise Problem(status=415, code="unsupported_media_type", detail="The body must not be compressed.")
+        if (declared_length(scope) or 0) > self._limits.max_bytes + FORM_BYTES:
+            raise self._too_large()
+
+    def _too_large(self) -> Problem:
+        return too_large(f"A video may have {self._limits.max_bytes} bytes.", field=FIELD)
+
+    async def _receive_file(
+        self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID, once: UploadIdempotency
+    ) -> Received:
+        file = IncomingFile(incoming)
+        async for chunk in self._chunks(body):
+            arrived = form.feed(chunk)
+            await once.keep(form)
+            for data in arrived:
+                await file.write(data)
+                if file.size > self._limits.max_bytes:
+                    raise self._too_large()
+        form.close()
+        return await file.finish(video_id, form)
+
+    async def _chunks(self, body: Body) -> AsyncIterator[bytes]:
+        patience = StallTimeout(self._limits)
+        while not body.ended:
+            message = await patience.wait(body)
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            if body.size > self._limits.max_bytes + FORM_BYTES:
+                raise self._too_large()
+            yield message.get("body", b"")
+
+    def _record(self, request: ASGIRequest, received: Received, caller: Caller, claim: Claim | None) -> Answer:
+        def recorded(video: Video) -> None:
+            self._on_uploaded(video)
+            if claim:
+                claim_answer(claim, _answer(video, request))
+
+        fields = received.form.fields
+        video = video_create(
+            video_id=received.video_id,
+            owner=caller.owner,
+            filename=received.form.filename or "",
+            size_bytes=received.stored.size,
+            etag=received.stored.etag,
+            container=received.container,
+            sha256=received.sha256,
+            external_id=fields.get("external_id", ""),
+            client_metadata=fields.get("metadata"),
+            then=recorded,
+        )
+        metrics.UPLOAD_BYTES.add(received.stored.size)
+        return _answer(video, request)
+
+
+class _ClientGoneError(Exception):
+    pass
+
+
+def _answer(video: Video, request: ASGIRequest) -> Answer:
+    body = JSONRenderer().render(video_document(video, request)).decode()
+    return Answer(status=201, body=body, location=reverse("video-detail", args=[video.id]))
+
+
+def _is_unknown(video_id: UUID) -> bool:
+    """Whether a row that failed to be written is really not there: the answer to a COMMIT can get lost."""
+    try:
+        return not Video.objects.filter(id=video_id).exists()
+    except DatabaseError:
+        return False

@@ -1,0 +1,30 @@
+"""Builds the upload route from the settings."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from api.asgi import App
+from configuration import Config
+from videos.models import Video
+from videos.playback.wiring import store
+from videos.uploads.limits import UploadLimits
+from videos.uploads.route import UploadRoute
+
+
+def upload_route(app: App, *, on_uploaded: Callable[[Video], object]) -> UploadRoute:
+    """Put the upload route in front of an application."""
+    config = _config()
+    limits = UploadLimits(
+        max_bytes=config.upload.max_upload_bytes,
+        max_uploads=config.upload.max_concurrent_uploads,
+        parallel_parts=config.storage.parallel_parts,
+        parts_in_memory=config.storage.parallel_parts * 4,
+        https_only=config.site.https,
+    )
+    return UploadRoute(app, store=store(), limits=limits, on_uploaded=on_uploaded)
+
+
+def _config() -> Config:
+    config: Config = settings.TRANSCODER
+    return config

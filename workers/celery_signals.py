@@ -1,0 +1,46 @@
+"""Celery signals of a worker's parent process: what the node does when it starts, is told to end, and ends."""
+
+from typing import Any
+
+from celery import signals
+from django.conf import settings
+
+from execution.scratch import scratch_folder
+from jobs.dispatching.tickets import node_queue
+from observability.metrics import share
+from workers import wiring
+from workers.node.heartbeat import NodeKeeper
+
+_keepers: list[NodeKeeper] = []
+
+
+@signals.celeryd_after_setup.connect
+def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker has no types
+    """The worker is about to consume: from a queue of its own too."""
+    instance.app.amqp.queues.select_add(node_queue(wiring.NODE))
+    if settings.TRANSCODER.metrics.metrics_port:
+        share(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
+
+
+@signals.worker_ready.connect
+def begin(**_: object) -> None:
+    """The worker consumes: tickets may come."""
+    keeper = NodeKeeper(
+        settings.TRANSCODER, wiring.NODE, draining=wiring.draining, pulse=wiring.pulse, ending=wiring.ending
+    )
+    _keepers.append(keeper)
+    keeper.start()
+
+
+@signals.worker_shutting_down.connect
+def drain(**_: object) -> None:
+    """The worker was told to end: its children finish what fits, and hand back the rest. Told twice: all of it."""
+    wiring.draining.set(urgent=wiring.ending.is_set())
+    wiring.ending.set()
+
+
+@signals.worker_shutdown.connect
+def leave(**_: object) -> None:
+    """The worker ends in an orderly way."""
+    while _keepers:
+        _keepers.pop().close()

@@ -1,0 +1,74 @@
+"""What a running step and the thread that keeps its lease tell each other: it moves, and it must stop."""
+
+import threading
+import time
+from enum import StrEnum
+
+from execution.ffmpeg import Stopped
+from workers.node.flags import SharedFlag
+
+
+class StopReason(StrEnum):
+    """Why a step must end before it is done."""
+
+    LEASE_LOST = "lease_lost"
+    """The step was cancelled, or another worker has it: everything unpublished is garbage."""
+    UNPROVABLE = "unprovable"
+    """The database did not answer for most of the lease, so nobody knows whose the step is."""
+    DRAINING = "draining"
+    """The node is being stopped and the rest does not fit the grace period: the step goes back uncharged."""
+
+
+class StepControl:
+    """Movement in one direction, orders to stop in the other. A `StopSignal` for everything that runs."""
+
+    def __init__(self, draining: SharedFlag, *, grace_seconds: float = 0.0) -> None:
+        self._draining = draining
+        self._grace_seconds = grace_seconds
+        self._lock = threading.Lock()
+        self._movements = 0
+        self._reason: StopReason | None = None
+        self._began_at = time.monotonic()
+        self._drained_at: float | None = None
+        self._share_done = 0.0
+
+    def moved(self, _amount: int = 0) -> None:
+        """Something advanced: bytes came in or went out, or frames were encoded. Raises Stopped when that is over."""
+        self._movements += 1
+        if self.is_set():
+            raise Stopped
+
+    def advanced(self, done: int, total: int) -> None:
+        """So much of the step is done: what tells whether the rest fits into a grace period."""
+        self._share_done = done / total
+        self.moved()
+
+    @property
+    def movements(self) -> int:
+        """A number that grows while the step advances; the lease is renewed only then."""
+        return self._movements
+
+    def stop(self, reason: StopReason) -> None:
+        """Order the step to stop; the first reason stays."""
+        with self._lock:
+            self._reason = self._reason or reason
+
+    def is_set(self) -> bool:
+        """Whether the step is to stop."""
+        if self._reason is None and self._draining.is_set() and not self._rest_fits():
+            self.stop(StopReason.DRAINING)
+        return self._reason is not None
+
+    def _rest_fits(self) -> bool:
+        """Whether the step will be done before the grace period is over, at the speed it had so far."""
+        now = time.monotonic()
+        self._drained_at = self._drained_at or now
+        if not self._share_done or self._draining.is_urgent():
+            return False
+        rest = (now - self._began_at) * (1 - self._share_done) / self._share_done
+        return now + rest <= self._drained_at + self._grace_seconds
+
+    @property
+    def reason(self) -> StopReason | None:
+        """Why the step is to stop, once it is."""
+        return self._reason if self.is_set() else None

@@ -1,0 +1,158 @@
+"""Keeping a lease while a step runs: a thread of its own with a database connection of its own.
+
+A second thread, which talks to nobody, sees to it that the step ends in time when the first one gets no answer.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from configuration import LeaseConfig
+from jobs.leasing.claim import Claim
+from jobs.leasing.leases import step_renew
+from workers.lease.connections import sever
+from workers.lease.control import StepControl, StopReason
+
+log = logging.getLogger(__name__)
+
+_RETRIES_PER_RENEWAL = 4
+_STATEMENT_TIMEOUT_SHARE = 0.25
+
+
+class RenewalFailed(Exception):
+    """The lease's keeper of books did not answer; the lease may or may not hold."""
+
+
+class Renewal(Protocol):
+    """How a lease is renewed. Used by one thread, but for `sever`."""
+
+    def renew(self) -> bool:
+        """Prolong the lease from now on. False: it is lost. Raises RenewalFailed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what renewing needed."""
+        ...
+
+    def sever(self) -> None:
+        """End a `renew` that waits for an answer, from another thread."""
+        ...
+
+
+class DatabaseRenewal:
+    """Renews a step's lease through this thread's own connection; a statement that hangs costs a fraction of it."""
+
+    def __init__(self, claim: Claim, config: LeaseConfig) -> None:
+        self._claim = claim
+        self._lease_seconds = config.lease_seconds
+        self._bounded = False
+        self._database: BaseDatabaseWrapper | None = None
+
+    def renew(self) -> bool:
+        """See `Renewal`."""
+        self._database = connections["default"]
+        try:
+            self._bound_waiting()
+            return step_renew(claim=self._claim, lease_seconds=self._lease_seconds)
+        except (DatabaseError, InterfaceError) as error:
+            self.close()
+            raise RenewalFailed(str(error)) from error
+
+    def close(self) -> None:
+        """See `Renewal`."""
+        connection.close()
+        self._bounded = False
+
+    def sever(self) -> None:
+        """See `Renewal`."""
+        if self._database:
+            sever(self._database)
+
+    def _bound_waiting(self) -> None:
+        if not self._bounded:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SET statement_timeout = %s", [int(self._lease_seconds * _STATEMENT_TIMEOUT_SHARE * 1000)]
+                )
+            self._bounded = True
+
+
+class LeaseKeeper:
+    """Renews a lease as long as its step moves, and orders the step to stop when it is lost or cannot be proven.
+
+    Used as a context manager around the step. `enforce` sees to what cannot wait until the step looks at its orders.
+    """
+
+    def __init__(
+        self, *, renewal: Renewal, control: StepControl, config: LeaseConfig, enforce: Callable[[StopReason], None]
+    ) -> None:
+        self._renewal = renewal
+        self._enforce = enforce
+        self._control = control
+        self._config = config
+        self._over = threading.Event()
+        self._threads = (
+            threading.Thread(target=self._keep, name="lease-keeper", daemon=True),
+            threading.Thread(target=self._guard, name="lease-guard", daemon=True),
+        )
+        self._proven_at = time.monotonic()
+        self._seen_movements = control.movements
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _keep(self) -> None:
+        """Renew in time, and more often while that fails."""
+        pause = self._config.lease_renew_seconds
+        while not self._over.wait(pause) and not self._control.is_set():
+            renewed = self._renew_if_moving()
+            pause = self._config.lease_renew_seconds / (1 if renewed else _RETRIES_PER_RENEWAL)
+        self._renewal.close()
+
+    def _guard(self) -> None:
+        """Order the step to stop when the lease was not proven for too long, and end every wait for the database."""
+        while not self._over.wait(max(0.0, self._provable_seconds())):
+            if self._provable_seconds() <= 0:
+                self._stop(StopReason.UNPROVABLE)
+                self._renewal.sever()
+                return
+
+    def _stop(self, reason: StopReason) -> None:
+        self._control.stop(reason)
+        self._enforce(reason)
+
+    def _renew_if_moving(self) -> bool:
+        """Renew once. False: no answer. A step that stands still keeps what is left of its lease, and no more."""
+        movements = self._control.movements
+        if movements == self._seen_movements:
+            return True
+        started = time.monotonic()
+        try:
+            kept = self._renewal.renew()
+        except RenewalFailed as error:
+            log.warning("lease not renewed", extra={"event": "lease_not_renewed", "error": str(error)})
+            return False
+        self._seen_movements = movements
+        self._proven_at = started
+        if not kept:
+            self._stop(StopReason.LEASE_LOST)
+        return True
+
+    def _provable_seconds(self) -> float:
+        """How long the step may still go on by what is known."""
+        return self._proven_at + self._config.lease_seconds * self._config.lease_stop_fraction - time.monotonic()

@@ -1,0 +1,157 @@
+"""What a worker's parent process does: it announces the node, says that it lives, and passes on the order to drain."""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from configuration import Config
+from execution.process import children, is_running
+from execution.scratch import life_folder
+from gpu.reporting import ReporterProcess
+from jobs.dispatching.tickets import node_queue, node_queue_forget
+from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
+from jobs.lifecycle.failures import leases_hand_back
+from jobs.models import NodeState
+from jobs.wiring import job_policy
+from observability.life import LifeSign
+from observability.scraping import scraping_port
+from workers.node.consumer_probe import Hearing, Pulse, ticket_sender
+from workers.node.flags import SharedFlag
+from workers.node.scratch import scratch_of
+
+log = logging.getLogger(__name__)
+
+
+_LOOK_SECONDS = 0.5
+_ASKED_TIMES = 6
+"""How often a node asks itself before it counts as deaf."""
+
+
+class NodeKeeper:
+    """A thread of the parent that keeps the node's row true, and hands back what dead children held, until `close`.
+
+    `draining` and `pulse` are shared with the children; `ending` is set once the worker was told to end.
+    """
+
+    def __init__(
+        self, config: Config, name: str, *, draining: SharedFlag, pulse: Pulse, ending: threading.Event
+    ) -> None:
+        self._config = config
+        self._name = name
+        self._draining = draining
+        self._ending = ending
+        self._over = threading.Event()
+        self._children: dict[int, list[int]] = {}
+        self._dead: dict[int, list[int]] = {}
+        self._known = False
+        self._tell_at = 0.0
+        self._sign = LifeSign(life_folder(config.execution), "worker")
+        deaf_seconds = config.worker.worker_deaf_seconds
+        self._hearing = Hearing(pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
+        self._to_itself = ticket_sender(self._hearing)
+        self._port = scraping_port(config.metrics, fault=self._fault)
+        on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enablegpu
+        self._reporter = ReporterProcess(name) if on_gpu else None
+        self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Clear away what killed workers left, announce the node and begin to say that it lives."""
+        self._clear_scratch()
+        self._to_itself.start()
+        if self._port:
+            self._port.start()
+        self._thread.start()
+
+    def _clear_scratch(self) -> None:
+        for folder in scratch_of(self._config, 0).parent.glob("*"):
+            if folder.name.isdigit() and not Path("/proc", folder.name).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Take the node out of the list and stop."""
+        self._over.set()
+        self._thread.join()
+        if self._port:
+            self._port.close()
+
+    def _keep(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            try:
+                self._hand_back()
+                if time.monotonic() >= self._tell_at:
+                    self._known = self._tell(known=self._known)
+                    self._listen()
+                    self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
+                    if self._reporter:
+                        self._reporter.look()
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
+                connection.close()
+                self._hearing.excuse()
+            self._sign.give(self._fault())
+        self._leave()
+
+    def _fault(self) -> str:
+        return "takes no tickets any more" if self._hearing.deaf else ""
+
+    def _listen(self) -> None:
+        """Have a ticket sent to this node when it has heard nothing for a while and could have."""
+        if self._ending.is_set() or node_busy(name=self._name) >= self._config.worker.worker_slots:
+            self._hearing.excuse()
+        elif self._hearing.ask():
+            self._to_itself.want({node_queue(self._name): 1})
+
+    def _hand_back(self) -> None:
+        """A child that is gone will not renew its lease: others need not wait until that has run out.
+
+        But what it had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
+        """
+        living = {pid: children(pid) for pid in children()}
+        self._dead |= {pid: started for pid, started in self._children.items() if pid not in living}
+        self._children = living
+        for pid in sorted(self._dead):
+            if any(is_running(started) for started in self._dead[pid]):
+                continue
+            taken = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
+            shutil.rmtree(scratch_of(self._config, pid), ignore_errors=True)
+            del self._dead[pid]
+            log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})
+
+    def _tell(self, *, known: bool) -> bool:
+        """Register, or say that the node lives; draining is an order to this node's children."""
+        if not known:
+            worker = self._config.worker
+            node_register(
+                name=self._name, queues=[worker.worker_queue], slots=worker.worker_slots, pid=os.getpid(), info={}
+            )
+            return True
+        state = node_heartbeat(name=self._name)
+        if state is not None:
+            self._obey(state)
+        return state is not None
+
+    def _obey(self, state: NodeState) -> None:
+        """Drain, or take steps again; a worker that ends goes on ending whatever its row says."""
+        if state is NodeState.DRAINING:
+            self._draining.set()
+        elif not self._ending.is_set():
+            self._draining.clear()
+
+    def _leave(self) -> None:
+        try:
+            if self._reporter:
+                self._reporter.close()
+            node_remove(name=self._name)
+        except (DatabaseError, InterfaceError):
+            log.warning("node not removed", extra={"event": "node_not_removed"})
+        finally:
+            connection.close()
+        with suppress(Exception):  # whatever the broker's client raises: what stays behind is one short message
+            node_queue_forget(self._name)
+        self._sign.withdraw()

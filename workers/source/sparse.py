@@ -1,0 +1,115 @@
+"""A source in a local file of its full size that holds only the parts somebody needs; the rest of it are holes."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from storage.errors import ObjectChanged, ObjectNotFound, RangeNotAvailable
+from storage.protocol import ObjectStore
+from storage.transfer import Tally, run_parallel
+from transcoding.containers.mp4_index import (
+    LARGEST_HEAD_BYTES,
+    LARGEST_INDEX_BYTES,
+    MOST_TOP_BOXES,
+    Mp4Index,
+    Span,
+    TopBox,
+    UnusableIndex,
+    missing,
+    read_index,
+    read_top_box,
+    total,
+    union,
+)
+from transcoding.errors import InputChanged
+from transcoding.probing.sniff import sniff
+
+_THREADS = 16
+"""Ranges under way at a time: most are short, and wait for the store rather than for bytes."""
+_BLOCK_BYTES = 4096
+_MEDIA = "mdat"
+
+
+@dataclass
+class SparseSource:
+    """Fills `file` with ranges of one object, each byte fetched once. `moved` hears of every block that comes in.
+
+    Raises InputChanged when the object is gone or another one.
+    """
+
+    store: ObjectStore
+    key: str
+    etag: str
+    size: int
+    file: IO[bytes]
+    moved: Callable[[int], None]
+    _there: list[Span] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.file.truncate(self.size)
+
+    def index(self) -> Mp4Index:
+        """Fetch every box but the media itself and read where that lies. Raises UnusableIndex."""
+        boxes = list(self._boxes())
+        movie = next((box for box in boxes if box.kind == "moov"), None)
+        if movie is None:
+            raise UnusableIndex("the file has no index")
+        spans = [
+            (box.start, min(box.start + LARGEST_HEAD_BYTES, box.end) if box.kind == _MEDIA else box.end)
+            for box in boxes
+        ]
+        if total(spans) > LARGEST_INDEX_BYTES:
+            raise UnusableIndex(f"the index has {total(spans)} bytes")
+        self.fetch(spans)
+        return read_index(self._read(movie.payload, movie.end), self.size)
+
+    def lacks(self, spans: Iterable[Span]) -> int:
+        """How many bytes of these spans are still to be fetched."""
+        return total(missing(spans, self._there))
+
+    def fetch(self, spans: Iterable[Span]) -> None:
+        """Get what is missing of these spans, many ranges at a time."""
+        wanted = missing(spans, self._there)
+        length = self.store.part_bytes
+        pieces = [
+            (position, min(position + length, end)) for start, end in wanted for position in range(start, end, length)
+        ]
+        tally = Tally(self.moved)
+        try:
+            run_parallel(lambda piece: self._fetch_piece(piece, tally), pieces, threads=_THREADS, tally=tally)
+        except (ObjectChanged, ObjectNotFound, RangeNotAvailable) as error:
+            raise InputChanged(str(error)) from error
+        self._there = union([*self._there, *wanted])
+
+    def _fetch_piece(self, piece: Span, tally: Tally) -> None:
+        position, end = piece
+        for block in self.store.open(self.key, position, end, etag=self.etag):
+            os.pwrite(self.file.fileno(), block, position)
+            position += len(block)
+            tally.add(len(block))
+        if position < end:
+            raise RangeNotAvailable(self.key)
+
+    def _boxes(self) -> Iterator[TopBox]:
+        """Walk the boxes of the file itself."""
+        if sniff(self._head(0)) != "mov":
+            raise UnusableIndex("the file is no MP4")
+        position = 0
+        for _ in range(MOST_TOP_BOXES):
+            if position == self.size:
+                return
+            box = read_top_box(self._head(position), position, self.size)
+            position = box.end
+            yield box
+        raise UnusableIndex(f"the file has more than {MOST_TOP_BOXES} boxes")
+
+    def _head(self, start: int) -> bytes:
+        """The first bytes of a box; a block is fetched at once, as some boxes are short."""
+        end = min(start + LARGEST_HEAD_BYTES, self.size)
+        if self.lacks([(start, end)]):
+            self.fetch([(start, min(start + _BLOCK_BYTES, self.size))])
+        return self._read(start, end)
+
+    def _read(self, start: int, end: int) -> bytes:
+        return os.pread(self.file.fileno(), end - start, start)

@@ -1,0 +1,144 @@
+"""The local copy of a video that ffmpeg reads: what a step needs of the source where its index allows, else all of it.
+
+For a source without a reliable index, all of it is its remux.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from storage.keys import indexed_key
+from storage.protocol import ObjectStore
+from transcoding.commands.diagnosis import is_of_a_seek
+from transcoding.containers.mp4_index import Mp4Index, Span, UnusableIndex, total
+from transcoding.errors import InputRejected
+from transcoding.probing.media import SourceFacts
+from videos.models import Video
+from workers.lease.control import StepControl
+from workers.source.cache import SourceCache
+from workers.source.sparse import SparseSource
+
+Answer = TypeVar("Answer")
+Need = Callable[[Mp4Index], Sequence[Span]]
+"""Which bytes of a source a step needs."""
+
+_SMALL_BYTES = 4 << 20
+"""Sources up to this size are fetched whole: reading parts of them saves less than its round trips cost."""
+_MOST_PARTS = 0.75
+"""Share of a source above which all of it is fetched: it costs little more, and serves the machine's other steps."""
+
+
+class WholeNeeded(Exception):
+    """Parts of the source will not do; the text says why. The step begins again with all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingCopy:
+    """A file that ffmpeg can read. `index` is None where all of the source is there, rather than parts.
+
+    `fetch` gets more parts of the source. It raises WholeNeeded when they are most of it.
+    """
+
+    path: Path
+    index: Mp4Index | None = None
+    fetch: Callable[[Sequence[Span]], None] = lambda _: None
+
+    def complaint(self, line: str) -> None:
+        """Take a line of ffmpeg's errors. Raises WholeNeeded when it may mean that a hole was read."""
+        if self.index and not is_of_a_seek(line):
+            raise WholeNeeded(f"ffmpeg says: {line.strip()[-200:]}")
+
+    def refusal(self, text: str) -> Exception:
+        """What to raise when the content of the source seems to be wrong."""
+        return WholeNeeded(text) if self.index else InputRejected(text)
+
+
+class SourceReader:
+    """One step's way to its source. `report` says how it was read, for the step's result."""
+
+    def __init__(
+        self, video: Video, *, cache: SourceCache, store: ObjectStore, scratch: Path, control: StepControl
+    ) -> None:
+        self._video = video
+        self._cache = cache
+        self._store = store
+        self._scratch = scratch
+        self._control = control
+        self._bytes = 0
+        self._seconds = 0.0
+        self._whole_because = ""
+
+    @property
+    def report(self) -> Mapping[str, object]:
+        """How many bytes came from the store, in how many seconds, and why all of the source was opened, if it was."""
+        return {
+            "source_bytes": self._bytes,
+            "source_seconds": round(self._seconds, 3),
+            "source_whole": self._whole_because,
+        }
+
+    def read(self, facts: SourceFacts | None, need: Need, use: Callable[[WorkingCopy], Answer]) -> Answer:
+        """Do something with the source, with parts of it if possible, and again with all of it if not.
+
+        `facts` are None until the source was inspected. Raises InputChanged when the source is gone or another one.
+        """
+        try:
+            with self._parts(facts, need) as copy:
+                return use(copy)
+        except (WholeNeeded, UnusableIndex) as reason:
+            self._whole_because = str(reason)
+        with self._whole(facts) as copy:
+            return use(copy)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += time.monotonic() - started
+
+    @contextmanager
+    def _parts(self, facts: SourceFacts | None, need: Need) -> Iterator[WorkingCopy]:
+        video = self._video
+        self._refuse_parts(facts)
+        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="source-") as file:
+            source = SparseSource(self._store, video.source_key, video.etag, video.size_bytes, file, self._moved)
+            with self._timed():
+                index = source.index()
+            copy = WorkingCopy(Path(file.name), index, lambda spans: self._fetch(source, spans))
+            copy.fetch(need(index))
+            yield copy
+
+    def _fetch(self, source: SparseSource, spans: Sequence[Span]) -> None:
+        if total(spans) > _MOST_PARTS * source.size:
+            raise WholeNeeded("most of it is needed")
+        with self._timed():
+            source.fetch(spans)
+
+    def _refuse_parts(self, facts: SourceFacts | None) -> None:
+        video = self._video
+        if video.size_bytes <= _SMALL_BYTES:
+            raise WholeNeeded("it is small")
+        if facts and facts.sample_shift is None:
+            raise WholeNeeded("its index is not relied on")
+        if self._cache.holds(video.source_key, etag=video.etag):
+            raise WholeNeeded("it is on this machine")
+
+    @contextmanager
+    def _whole(self, facts: SourceFacts | None) -> Iterator[WorkingCopy]:
+        video = self._video
+        remuxed = facts is not None and facts.remuxed
+        key, etag = (indexed_key(video.id), "") if remuxed else (video.source_key, video.etag)
+        with ExitStack() as stack:
+            with self._timed():
+                path = stack.enter_context(self._cache.open(key, etag=etag, moved=self._moved))
+            yield WorkingCopy(path)
+
+    def _moved(self, count: int) -> None:
+        self._bytes += count
+        self._control.moved(count)

@@ -1,0 +1,59 @@
+"""What the audio and chunk steps share: where their segments go and how they are published."""
+
+from collections.abc import Sequence
+
+from jobs.leasing.steps import StepWork, job_note_playable, step_publish
+from storage.keys import run_prefix
+from transcoding.planning.plan import EncodePlan
+from videos.models import Generation
+from videos.selectors import PLAYABLE_SEGMENTS
+from videos.services import RunFacts
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import settle
+from workers.steps.publisher import Destination, Publisher
+from workers.tools import Tools
+
+
+def plan_of(work: StepWork) -> tuple[Generation, EncodePlan]:
+    """The generation that a step of a job works on, and its plan."""
+    if work.generation is None:
+        raise ValueError(f"a {work.claim.kind} step belongs to a generation")
+    return work.generation, EncodePlan.from_json(work.generation.plan)
+
+
+def publisher_for(
+    work: StepWork, names: Sequence[str], tools: Tools, control: StepControl, *, first_segment: int
+) -> Publisher:
+    """A publisher for these renditions of the step. `first_segment` is the first unit of the whole step."""
+    generation, claim = plan_of(work)[0], work.claim
+    done = claim.units_done
+    told = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
+
+    if done and not told:  # an attempt before this one may have ended between publishing and telling
+        told = settle(lambda: job_note_playable(claim=claim), control)
+
+    def publish(runs: Sequence[RunFacts], count: int) -> None:
+        nonlocal done, told
+        done += count
+        settle(lambda: step_publish(claim=claim, runs=runs, units_done=done), control)
+        if not told:
+            told = settle(lambda: job_note_playable(claim=claim), control)
+
+    return Publisher(
+        store=tools.store,
+        destinations={
+            rendition.name: Destination(
+                rendition_id=rendition.id,
+                prefix=run_prefix(work.video.id, generation.number, rendition.name, claim.step_id, claim.attempt),
+                init_key=rendition.init_key,
+                init_sha256=rendition.init_sha256,
+            )
+            for rendition in work.renditions
+            if rendition.name in names
+        },
+        first_segment=first_segment + claim.units_done,
+        publish=publish,
+        every_seconds=tools.config.encode.publish_seconds,
+        moved=control.moved,
+        parallel=tools.config.storage.parallel_parts,
+    )
