@@ -177,6 +177,12 @@ class RankConfig:
         30, minimum=0, help="Head start of the steps that make a video playable: inspect, audio, the first chunk."
     )
     default_priority: int = setting(50, minimum=0, maximum=100, help="Priority of a job that names none.")
+    priority_scale: int = setting(
+        100,
+        minimum=1,
+        maximum=100,
+        help="Highest priority in requests; numbers are scaled to 100. 10: 0, 5 and 10 mean 0, 50 and 100.",
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()

@@ -1,4 +1,4 @@
-"""/healthz and /readyz, open to everybody as they tell nothing but yes or no, and /metrics, for who has its token.
+"""/healthz, /readyz and /health, open to everybody since they tell states only, and /metrics, for who has its token.
 
 In front of everything else, since who asks speaks plain HTTP, names an address as the host and has no API key.
 """
@@ -19,7 +19,7 @@ from observability.scraping import token_fits
 from operations.health import WAIT_SECONDS, watches
 from operations.metrics_export import DatabaseMetrics
 
-ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
+ALIVE, READY, HEALTH, METRICS = "/healthz", "/readyz", "/health", "/metrics"
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ class Probes:
                 return HttpResponse("ok\n", content_type="text/plain")
             if request.path == READY:
                 return _readiness()
+            if request.path == HEALTH:
+                return _health()
             if request.path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
                 return _metrics() if token_fits(request.headers.get("Authorization"), token) else _no_token()
         return self._get_response(request)
@@ -47,6 +49,16 @@ def _readiness() -> HttpResponse:
     worst = overall(found)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst is Health.FAILED else HTTPStatus.OK
     return JsonResponse({"status": worst, "checks": found}, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _health() -> HttpResponse:
+    """Answer as /readyz does, in one word and without the single checks."""
+    failed = overall(verdicts(watches(), wait_seconds=WAIT_SECONDS)) is Health.FAILED
+    return JsonResponse(
+        {"status": "unhealthy" if failed else "healthy"},
+        status=HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK,
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 def _metrics() -> HttpResponse:

@@ -57,10 +57,10 @@ class VideoTranscodeApi(APIView):
         A dry run answers with the plan instead. It needs a video that has been inspected and, where a GPU is required,
         one that can encode it now: 409 otherwise. A job that is not a dry run waits for both.
         """
-        asked = TranscodeRequest(data=request.data)
+        policy = job_policy()
+        asked = TranscodeRequest(data=request.data, context={"priority_scale": policy.rank.priority_scale})
         asked.is_valid(raise_exception=True)
         wanted = dict(asked.validated_data)
-        policy = job_policy()
         priority = wanted.pop("priority", policy.rank.default_priority)
         labels = {"external_id": wanted.pop("external_id", ""), "client_metadata": wanted.pop("metadata", None)}
         owner = owner_of(request)
@@ -211,11 +211,11 @@ class JobReprioritizeApi(APIView):
     @extend_schema(operation_id="job_reprioritize", request=ReprioritizeRequest, responses=JobDocument)
     def post(self, request: Request, job_id: UUID) -> Response:
         """Change how urgent a queued or running job is. How long it has waited still counts."""
-        asked = ReprioritizeRequest(data=request.data)
+        rank = job_policy().rank
+        asked = ReprioritizeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
         asked.is_valid(raise_exception=True)
         owner = owner_of(request)
-        priority = asked.validated_data["priority"]
-        job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=job_policy().rank)
+        job_reprioritize(owner=owner, job_id=job_id, priority=asked.validated_data["priority"], rank=rank)
         return _shown(owner, job_id)
 
 

@@ -21,6 +21,7 @@ LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _MOST_NAMED = 10
+_PRIORITY_HELP = "0 to 100, higher first, or low, medium, high. TRANSCODER_PRIORITY_SCALE can lower the highest number."
 PROCESSING = frozenset(
     {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
     | {"processing_time_seconds", "processing_speed", "retries", "segments_kept"}
@@ -52,15 +53,21 @@ class ResolutionField(serializers.CharField):
     }
 )
 class PriorityField(serializers.Field[int, Any, int, Any]):
-    """0 to 100, higher first, or low, medium, high."""
+    """0 to 100, higher first, or low, medium, high.
+
+    A `priority_scale` in the serializer's context is the highest number instead; numbers are scaled up to 100.
+    """
 
     def to_internal_value(self, data: object) -> int:
-        number = PRIORITY_NAMES.get(data) if isinstance(data, str) else whole(data)
-        if number is not None and LOWEST_PRIORITY <= number <= HIGHEST_PRIORITY:
-            return number
+        if isinstance(data, str) and data in PRIORITY_NAMES:
+            return PRIORITY_NAMES[data]
+        highest: int = self.context.get("priority_scale", HIGHEST_PRIORITY)
+        number = whole(data)
+        if number is not None and LOWEST_PRIORITY <= number <= highest:
+            return round(number * HIGHEST_PRIORITY / highest)
         names = ", ".join(PRIORITY_NAMES)
         raise serializers.ValidationError(
-            f"must be a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, or one of: {names}"
+            f"must be a whole number from {LOWEST_PRIORITY} to {highest}, or one of: {names}"
         )
 
     def to_representation(self, value: int) -> int:
@@ -112,9 +119,11 @@ class TranscodeRequest(StrictSerializer):
     )
     ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
     output_format = OutputFormatField(
-        default=HLS, help_text="HLS and DASH are always made; mp4 adds a progressive file for each rendition."
+        default=HLS,
+        help_text="hls and dash: both are made by every job, whichever is named. mp4 adds a progressive file for each "
+        "rendition.",
     )
-    priority = PriorityField(required=False, help_text="0 to 100, higher first, or low, medium, high.")
+    priority = PriorityField(required=False, help_text=_PRIORITY_HELP)
     external_id = ExternalId(help_text="Your own name for the job.")
     metadata = Metadata(reserved=PROCESSING)
     two_pass = YesOrNo(
@@ -157,7 +166,7 @@ def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:
 class ReprioritizeRequest(StrictSerializer):
     """How urgent a job is from now on."""
 
-    priority = PriorityField(help_text="0 to 100, higher first, or low, medium, high.")
+    priority = PriorityField(help_text=_PRIORITY_HELP)
 
 
 class VideoJobQuery(LabelledQuery):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-HLS, MP4 = "hls", "mp4"
-OUTPUT_FORMATS = (HLS, MP4)
-"""HLS, and with it DASH, is made by every job."""
+HLS, DASH, MP4 = "hls", "dash", "mp4"
+OUTPUT_FORMATS = (HLS, DASH, MP4)
+"""HLS and DASH are made by every job, over the same segments: only MP4 asks for something more."""
 
 
 def output_formats(asked: str | Sequence[str]) -> Sequence[str]:

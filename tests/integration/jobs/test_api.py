@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -11,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from configuration import RetryConfig
+import jobs.endpoints.apis
+from configuration import RankConfig, RetryConfig
 from jobs.leasing.steps import step_begin, step_publish
 from jobs.lifecycle.failures import step_fail
 from jobs.models import Job, Step
@@ -236,6 +238,16 @@ def test_a_job_is_made_more_urgent(client: Client) -> None:
     path = f"/api/v1/jobs/{a_job().id}/reprioritize"
     assert _read(_post(client, path, {"priority": "high"}))["priority"] == 80
     assert _read(_post(client, path, {"priority": 7}))["priority"] == 7
+
+
+def test_priorities_of_another_scale_are_translated(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = replace(a_policy(), rank=RankConfig(priority_scale=10))
+    monkeypatch.setattr(jobs.endpoints.apis, "job_policy", lambda: policy)
+    document = _read(_transcode(client, a_video().id, {"priority": 5}))
+    assert document["priority"] == 50
+    path = f"/api/v1/jobs/{document['id']}/reprioritize"
+    assert _read(_post(client, path, {"priority": 10}))["priority"] == 100
+    _problem(_post(client, path, {"priority": 11}), 422)
 
 
 @pytest.mark.parametrize("body", [{}, {"priority": 101}, {"priority": -1}, {"priority": "urgent"}, {"priority": 5.5}])

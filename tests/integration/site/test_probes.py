@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -19,6 +20,7 @@ HOST = "10.1.2.3:8000"
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
     """Verdicts are kept for a moment."""
+    health.watches.cache_clear()
     yield
     health.watches.cache_clear()
 
@@ -39,6 +41,8 @@ def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: o
     health.store().prepare()
     answer = client.get("/readyz")
     assert (answer.status_code, json.loads(answer.content)["status"]) == (200, "ok")
+    answer = client.get("/health")
+    assert (answer.status_code, json.loads(answer.content)) == (200, {"status": "healthy"})
 
 
 @pytest.mark.django_db(transaction=True)
@@ -50,6 +54,8 @@ def test_it_is_not_ready_before_its_tables_are_as_the_code_wants_them(client: Cl
         found = json.loads(answer.content)
         assert (answer.status_code, found["checks"]["migrations"]) == (503, "failed")
         assert found["checks"]["database"] == "ok"
+        answer = client.get("/health")
+        assert (answer.status_code, json.loads(answer.content)) == (503, {"status": "unhealthy"})
     finally:
         applied.save(force_insert=True)
 
@@ -63,8 +69,17 @@ def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> N
     try:
         answer = client.get("/readyz")
         assert (answer.status_code, json.loads(answer.content)["checks"]["store"]) == (200, "degraded")
+        assert client.get("/health").status_code == 200
     finally:
         health.store.cache_clear()
+
+
+def test_a_database_that_nobody_reaches_is_not_healthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(health, "database_answers", refused)
+    assert client.get("/health").status_code == 503
 
 
 def test_others_go_on_to_the_site(client: Client) -> None:

@@ -32,6 +32,7 @@ def _faults(body: object) -> dict[str, list[str]]:
         ({"priority": 0}, {"priority": 0}),
         ({"priority": "high"}, {"priority": 80}),
         ({"output_format": "hls"}, {}),
+        ({"output_format": "dash"}, {"output_format": "dash"}),
         ({"gpu": "require", "gpu_device": 1}, {"gpu": "require", "gpu_device": 1}),
         ({"gpu": "never", "gpu_device": -1}, {"gpu": "never", "gpu_device": -1}),
     ],
@@ -75,8 +76,8 @@ def test_what_is_accepted(body: dict[str, object], read: dict[str, object]) -> N
         ({"ladder": "all"}, "ladder", "must be one of: auto"),
         ({"ladder": "auto", "bitrate": 800_000}, "ladder", "bitrate"),
         ({"ladder": "auto", "resolution": "720p", "bitrate": 800_000}, "ladder", "resolution and bitrate"),
-        ({"output_format": "dash"}, "output_format", "must be one of: hls"),
-        ({"output_format": []}, "output_format", "must be one of: hls, mp4, or a list of them"),
+        ({"output_format": "webm"}, "output_format", "must be one of: hls"),
+        ({"output_format": []}, "output_format", "must be one of: hls, dash, mp4, or a list of them"),
         ({"output_format": ["mp4", 5]}, "output_format", "must be one of"),
         ({"output_format": {"mp4": True}}, "output_format", "must be one of"),
         ({"output_format": None}, "output_format", "null"),
@@ -88,6 +89,19 @@ def test_what_is_refused_names_the_field(body: object, field: str, part: str) ->
     faults = _faults(body)
     assert list(faults) == [field]
     assert part in " ".join(faults[field])
+
+
+@pytest.mark.parametrize(("sent", "priority"), [(0, 0), (1, 10), (5, 50), (10, 100), ("low", 20), ("high", 80)])
+def test_a_scale_of_ten_translates_numbers_and_no_names(sent: object, priority: int) -> None:
+    asked = TranscodeRequest(data={"priority": sent}, context={"priority_scale": 10})
+    asked.is_valid(raise_exception=True)
+    assert asked.validated_data["priority"] == priority
+
+
+def test_a_number_beyond_the_scale_is_refused_and_the_scale_named() -> None:
+    asked = TranscodeRequest(data={"priority": 50}, context={"priority_scale": 10})
+    assert not asked.is_valid()
+    assert "from 0 to 10, or one of: low, medium, high" in str(asked.errors["priority"])
 
 
 def test_a_long_list_of_formats_is_not_kept() -> None:
