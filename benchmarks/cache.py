@@ -93,7 +93,7 @@ def _measured(api: Api, name: str, path: str, *, key: str) -> Load:
 
 def _uncached(stack: Stack) -> UncachedApi:
     """The other API process, started."""
-    api = UncachedApi(stack.home, {**stack.api.environ(), "TRANSCODER_ENABLECACHE": "false"})
+    api = UncachedApi(stack.home, {**stack.api.environ(), "TRANSCODER_ENABLE_CACHE": "false"})
     api.start()
     api.wait_ready()
     return api

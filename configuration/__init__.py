@@ -1,6 +1,6 @@
 """Settings: declared once as frozen dataclasses, read once from TRANSCODER_* variables."""
 
-from configuration.loading import ConfigurationError, load
+from configuration.loading import ConfigurationError, load, remarks
 from configuration.sections import (
     BrokerConfig,
     CacheConfig,
@@ -47,4 +47,5 @@ __all__ = [
     "UploadConfig",
     "WorkerConfig",
     "load",
+    "remarks",
 ]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configuration.declaration import Setting, section_settings
-from configuration.loading import config_sections
+from configuration.loading import all_settings, config_sections
+from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
 
 INTRODUCTION = """\
 # Configuration
@@ -17,7 +18,20 @@ Written by `python -m configuration.document` from the declarations in `configur
 Every process reads these environment variables once, when it starts. All mistakes are reported together and stop it;
 a name that begins with `TRANSCODER_` and is not listed here is a mistake too. An empty variable counts as not set.
 A *secret* can also be read from a file: put the file's path into the variable's name with `_FILE` at the end.
-Sizes are bytes and times are seconds unless a name says otherwise.
+
+A plain number counts in the unit at the end of the setting's name: seconds, days, bytes, `MB` (MiB, as GPU drivers
+write it). Durations may also be written `500ms`, `90s`, `5m`, `1h30m` or `2d`, and sizes `10MiB` (10,485,760),
+`10MB` (10,000,000), `1.5GiB` and so on. Where only whole numbers are taken, what comes to a fraction is rounded up.
+"""
+
+OTHER_NAMES_INTRODUCTION = """\
+## Other names
+
+Variables of the Phase 4 pipeline, each the name in its YAML in upper case. They take the same values and units as the
+settings that they stand for. Where both are given and differ, the start fails.
+
+| variable | setting | note |
+|---|---|---|
 """
 
 EXAMPLE_INTRODUCTION = """\
@@ -35,7 +49,7 @@ def configuration_page() -> str:
             f"## {name}\n\n{inspect.getdoc(section)}\n\n"
             f"| variable | default | allowed | what it is |\n|---|---|---|---|\n{rows}\n"
         )
-    return "\n".join(parts)
+    return "\n".join([*parts, OTHER_NAMES_INTRODUCTION + "".join(f"{row}\n" for row in _other_names())])
 
 
 def example_environment() -> str:
@@ -50,6 +64,14 @@ def example_environment() -> str:
 def documents(root: Path) -> dict[Path, str]:
     """What each generated file must contain."""
     return {root / "docs" / "configuration.md": configuration_page(), root / ".env.example": example_environment()}
+
+
+def _other_names() -> Iterator[str]:
+    variables = {setting.name: setting.variable for setting in all_settings()}
+    for other in OTHER_NAMES:
+        yield f"| `{other.variable}` | `{variables[other.setting]}` | {other.note} |"
+    for variable, reason in WITHOUT_EFFECT.items():
+        yield f"| `{variable}` | none | Accepted without effect, with a warning at the start: {reason}. |"
 
 
 def _row(setting: Setting) -> str:

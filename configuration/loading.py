@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from configuration.declaration import PREFIX, Section, Setting, section_settings
+from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
+from configuration.parsing import parse_setting
 from configuration.sections import Config
 
-WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_NEAR = 0.8
+"""Least similarity of a suggestion: one letter of five may differ, so that CACHE_SECONDS suggests no LEASE_SECONDS."""
 
 
 class ConfigurationError(Exception):
@@ -44,13 +47,29 @@ def all_settings() -> Iterator[Setting]:
         yield from section_settings(section)
 
 
+def remarks(environ: Mapping[str, str]) -> Iterator[str]:
+    """Name the variables that are set and change nothing, with the reason."""
+    for variable, reason in WITHOUT_EFFECT.items():
+        if environ.get(variable):
+            yield f"{variable} has no effect: {reason}"
+
+
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
-    known = {setting.variable for setting in all_settings()}
-    known |= {setting.file_variable for setting in all_settings() if setting.secret}
+    settings = {setting.variable: setting for setting in all_settings()}
+    known = {*settings, *WITHOUT_EFFECT, *(other.variable for other in OTHER_NAMES)}
+    known |= {setting.file_variable for setting in settings.values() if setting.secret}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            close = get_close_matches(name, known, n=1)
-            yield f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else "")
+            yield f"{name} is not a setting{_hint(name, settings)}"
+
+
+def _hint(name: str, settings: Mapping[str, Setting]) -> str:
+    """Say what was probably meant; nothing where no name is near, since a wrong hint costs more than none."""
+    if (plain := name.removesuffix("_FILE")) in settings and plain != name:
+        return f"; only secrets are read from files, and {plain} is none"
+    words = {variable.removeprefix(PREFIX): variable for variable in settings}
+    close = get_close_matches(name.removeprefix(PREFIX), words, n=1, cutoff=_NEAR)
+    return f"; did you mean {words[close[0]]}?" if close else ""
 
 
 def _load_section(kind: type[Section], environ: Mapping[str, str], problems: list[str]) -> Any:  # noqa: ANN401 - which section it is is known at run time only
@@ -58,14 +77,35 @@ def _load_section(kind: type[Section], environ: Mapping[str, str], problems: lis
     mistakes: list[str] = []
     for setting in section_settings(kind):
         try:
-            text = _read(setting, environ)
-            if text:
-                values[setting.name] = _parse(setting, text)
+            if (value := _value(setting, environ)) is not None:
+                values[setting.name] = value
         except ValueError as error:
             mistakes.append(str(error))
     section = kind(**values)
     problems += mistakes or section.problems()  # what is wrong between values shows once each value is right
     return section
+
+
+def _value(setting: Setting, environ: Mapping[str, str]) -> Any | None:  # noqa: ANN401 - the declaration says the type
+    """Read a setting by whichever of its names was used; None where none was. Raises ValueError."""
+    text = _read(setting, environ)
+    own = parse_setting(setting, setting.variable, text) if text else None
+    others = {
+        other.variable: parse_setting(setting, other.variable, translated)
+        for other in OTHER_NAMES
+        if other.setting == setting.name
+        and (given := environ.get(other.variable, ""))
+        and (translated := other.translate(other.variable, given))
+    }
+    if not others:
+        return own
+    variable = min(others, key=others.__getitem__)
+    if own is not None and own != others[variable]:
+        raise ValueError(
+            f"{variable} is another name of {setting.variable}, and they differ:"
+            f" {environ[variable]!r} and {text!r}; keep one of them"
+        )
+    return others[variable]
 
 
 def _read(setting: Setting, environ: Mapping[str, str]) -> str:
@@ -80,34 +120,3 @@ def _read(setting: Setting, environ: Mapping[str, str]) -> str:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ValueError(f"{setting.file_variable}: cannot read {path}: {reason}") from error
-
-
-def _parse(setting: Setting, text: str) -> Any:  # noqa: ANN401 - the declaration says the type
-    if setting.kind is bool:
-        return _parse_bool(setting, text)
-    if setting.kind in (int, float):
-        return _parse_number(setting, text)
-    if setting.kind == tuple[str, ...]:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if setting.choices and text not in setting.choices:
-        raise ValueError(f"{setting.variable} must be one of {', '.join(setting.choices)}, got {text!r}")
-    return text
-
-
-def _parse_bool(setting: Setting, text: str) -> bool:
-    if text.lower() not in WORDS:
-        raise ValueError(f"{setting.variable} must be true or false, got {text!r}")
-    return WORDS[text.lower()]
-
-
-def _parse_number(setting: Setting, text: str) -> float:
-    try:
-        value: float = setting.kind(text)
-    except ValueError:
-        noun = "a whole number" if setting.kind is int else "a number"
-        raise ValueError(f"{setting.variable} must be {noun}, got {text!r}") from None
-    if setting.minimum is not None and not value >= setting.minimum:  # so that nan is refused too
-        raise ValueError(f"{setting.variable} must be at least {setting.minimum}, got {text}")
-    if setting.maximum is not None and not value <= setting.maximum:
-        raise ValueError(f"{setting.variable} must be at most {setting.maximum}, got {text}")
-    return value

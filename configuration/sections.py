@@ -318,13 +318,13 @@ class WorkerConfig:
 class GpuConfig:
     """Encoding on GPUs: whether, on which, and how much at a time."""
 
-    enablegpu: bool = setting(default=True, help="Encode on GPUs at all. false: the policy of every job is never.")
+    enable_gpu: bool = setting(default=True, help="Encode on GPUs at all. false: the policy of every job is never.")
     gpu_policy: str = setting(
         "prefer",
         choices=("prefer", "require", "never"),
         help="Policy of jobs that name none: a GPU if one can, the CPU if not; a GPU or failure; the CPU.",
     )
-    gpudeviceindex: int = setting(
+    gpu_device_index: int = setting(
         -1, minimum=-1, help="The only device that GPU workers use, by its index in the GPU status. -1: the best one."
     )
     gpu_slots_per_device: int = setting(
@@ -353,8 +353,8 @@ class CacheConfig:
     cache_url: str = setting(
         "redis://127.0.0.1:6379/1", secret=True, help="redis://:password@host:port/number. Empty: do without."
     )
-    enablecache: bool = setting(default=True, help="Keep answers; rates are kept in any case.")
-    cachettl: int = setting(300, minimum=1, help="How long an answer is kept at most, in seconds.")
+    enable_cache: bool = setting(default=True, help="Keep answers; rates are kept in any case.")
+    cache_ttl_seconds: int = setting(300, minimum=1, help="How long an answer is kept at most.")
     cache_timeout_seconds: float = setting(
         0.1, minimum=0.01, maximum=5, help="After how long a Redis that does not answer is left alone for a second."
     )

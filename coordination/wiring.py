@@ -25,7 +25,7 @@ def answer_cache() -> AnswerCache | None:
     """The cache of this process; None where there is to be none."""
     config: Config = settings.TRANSCODER
     redis = server()
-    return AnswerCache(redis, seconds=config.cache.cachettl) if redis and config.cache.enablecache else None
+    return AnswerCache(redis, seconds=config.cache.cache_ttl_seconds) if redis and config.cache.enable_cache else None
 
 
 @cache

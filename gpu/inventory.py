@@ -85,4 +85,4 @@ class Inventory:
         return limits if self._allowed(device) else SlotLimits(device=0, system=limits.system)
 
     def _allowed(self, device: Device) -> bool:
-        return self._config.gpudeviceindex in {ANY_DEVICE, device.index}
+        return self._config.gpu_device_index in {ANY_DEVICE, device.index}

@@ -48,7 +48,7 @@ class ServersOfThisRun:
             "TRANSCODER_DATABASE_URL": self.postgresql.url,
             "TRANSCODER_BROKER_URL": self.redis.url,
             "TRANSCODER_CACHE_URL": self.redis.cache_url,
-            "TRANSCODER_ENABLECACHE": "false",  # most tests roll back what they write, which no cache can know
+            "TRANSCODER_ENABLE_CACHE": "false",  # most tests roll back what they write, which no cache can know
             "TRANSCODER_RATE_READ_PER_MINUTE": "0",
             "TRANSCODER_RATE_WRITE_PER_MINUTE": "0",
             "TRANSCODER_RATE_UPLOAD_PER_MINUTE": "0",

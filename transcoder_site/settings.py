@@ -1,14 +1,17 @@
 """Django's settings, all derived from the one Config that is read here."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from configuration import Config, DatabaseConfig, load
+from configuration import Config, DatabaseConfig, load, remarks
 from observability.logs import logging_settings
 
 TRANSCODER: Config = load(os.environ)
+for _remark in remarks(os.environ):
+    logging.getLogger("configuration").warning(_remark)
 
 _site = TRANSCODER.site
 

@@ -74,7 +74,7 @@ class Route:
 
 def gpu_wish(request: Mapping[str, Any], wanted: JobRequest, config: GpuConfig) -> GpuWish:
     """What a stored request means; what is only done on the CPU wants no GPU, whatever the installation prefers."""
-    if not config.enablegpu or wanted.cpu_only:
+    if not config.enable_gpu or wanted.cpu_only:
         return GpuWish(policy=GpuPolicy.NEVER)
     policy = GpuPolicy(request.get("gpu") or config.gpu_policy)
     return GpuWish(policy=policy, index=request.get("gpu_device", ANY_DEVICE))
@@ -129,7 +129,7 @@ def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> Fallback
 
 def refuse_impossible(request: Mapping[str, Any], wanted: JobRequest, config: GpuConfig) -> None:
     """Refuse a request that no GPU can ever fulfil. Raises Problem: 422 naming the choices."""
-    if request.get("gpu") == GpuPolicy.REQUIRE and not config.enablegpu:
+    if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
         raise wrong_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
     if gpu_wish(request, wanted, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(wanted.video_codec):
         raise wrong_field("gpu", f"must be one of: prefer, never; no GPU encodes {wanted.video_codec}")

@@ -19,7 +19,7 @@ def device_offers(*, node: str, config: Config) -> Iterator[DeviceOffer]:
     live = devices_live(silence_seconds=config.lease.node_silence_seconds)
     own = {each.device.uuid: each for each in live if each.node == node}
     found = candidates(live, node=node, used=sessions_used())
-    fit = ranked(found, pinned=config.gpu.gpudeviceindex, min_free_mb=config.gpu.gpu_min_free_mb)
+    fit = ranked(found, pinned=config.gpu.gpu_device_index, min_free_mb=config.gpu.gpu_min_free_mb)
     return (_offer(own[each.uuid], live) for each in fit)
 
 

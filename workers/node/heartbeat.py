@@ -56,7 +56,7 @@ class NodeKeeper:
         self._hearing = Hearing(pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
         self._to_itself = ticket_sender(self._hearing)
         self._port = scraping_port(config.metrics, fault=self._fault)
-        on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enablegpu
+        on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enable_gpu
         self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 

@@ -101,7 +101,7 @@ def frozen(redis: Redis) -> Callable[[], AbstractContextManager[None]]:
 def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> Iterator[AnswerCache]:
     """This process with its cache and rates on a running Redis."""
     config = settings.TRANSCODER
-    kept = replace(config.cache, cache_url=redis.cache_url, enablecache=True, cache_timeout_seconds=timeout_seconds)
+    kept = replace(config.cache, cache_url=redis.cache_url, enable_cache=True, cache_timeout_seconds=timeout_seconds)
     settings.TRANSCODER = replace(config, cache=kept)
     parts = (wiring.server, wiring.answer_cache, wiring.rate_limiter)
     for part in parts:

@@ -54,7 +54,7 @@ def api(own_home: Home, own_redis: Redis, servers: ServersOfThisRun, transaction
         "TRANSCODER_DATABASE_URL": f"{address}/{connection.settings_dict['NAME']}",
         "TRANSCODER_BROKER_URL": own_redis.url,
         "TRANSCODER_CACHE_URL": own_redis.cache_url,
-        "TRANSCODER_ENABLECACHE": "true",
+        "TRANSCODER_ENABLE_CACHE": "true",
         "TRANSCODER_RATE_READ_PER_MINUTE": str(RATE),
         "TRANSCODER_RATE_WRITE_PER_MINUTE": str(RATE),
         "TRANSCODER_METRICS_TOKEN": TOKEN,

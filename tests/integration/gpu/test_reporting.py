@@ -134,4 +134,4 @@ def test_a_gpu_worker_s_parent_has_its_devices_reported_until_it_ends(driver: Dr
         keeper.close()
     assert devices_live(silence_seconds=60) == []
     assert _keeper(config, "n2")._reporter is None
-    assert _keeper(replace(on_gpu, gpu=replace(config.gpu, enablegpu=False)), "n3")._reporter is None
+    assert _keeper(replace(on_gpu, gpu=replace(config.gpu, enable_gpu=False)), "n3")._reporter is None

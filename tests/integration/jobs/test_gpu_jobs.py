@@ -197,7 +197,7 @@ def test_an_installation_can_prefer_the_cpu() -> None:
     never = replace(POLICY, gpu=GpuConfig(gpu_policy="never"))
     assert {step.queue for step in chunks(a_gpu_job(policy=never))} == {"cpu"}
     assert {step.queue for step in chunks(a_gpu_job(policy=never, gpu="prefer"))} == {"gpu"}
-    off = replace(POLICY, gpu=GpuConfig(enablegpu=False))
+    off = replace(POLICY, gpu=GpuConfig(enable_gpu=False))
     assert {step.queue for step in chunks(a_gpu_job(policy=off, gpu="prefer"))} == {"cpu"}
 
 

@@ -95,7 +95,7 @@ def test_an_unknown_policy_or_encoder_is_refused_and_the_known_ones_are_named(
 def test_where_gpus_are_switched_off_none_can_be_required(
     client: Client, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool
 ) -> None:
-    monkeypatch.setattr(jobs.endpoints.apis, "job_policy", lambda: replace(a_policy(), gpu=GpuConfig(enablegpu=False)))
+    monkeypatch.setattr(jobs.endpoints.apis, "job_policy", lambda: replace(a_policy(), gpu=GpuConfig(enable_gpu=False)))
     status, problem = ask(client, gpu="require", dry_run=dry_run)
     assert (status, problem["errors"][0]["field"]) == (422, "gpu")
     assert problem["errors"][0]["detail"].startswith("must be one of: prefer, never")

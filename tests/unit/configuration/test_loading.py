@@ -52,7 +52,7 @@ def test_all_mistakes_are_reported_together() -> None:
         "TRANSCODER_LEASE_SECOND is not a setting; did you mean TRANSCODER_LEASE_SECONDS?",
         "TRANSCODER_STORAGE must be one of s3, local, got 'tape'",
         "TRANSCODER_PRESIGN_SECONDS must be at least 60, got 1",
-        "TRANSCODER_LEASE_SECONDS must be a whole number, got 'soon'",
+        "TRANSCODER_LEASE_SECONDS must be a whole number or a duration such as 90s or 5m, got 'soon'",
     ]
 
 
@@ -85,7 +85,10 @@ def test_all_mistakes_are_reported_together() -> None:
             {"TRANSCODER_PUBLIC_URL": "video.example"},
             "TRANSCODER_PUBLIC_URL must begin with http:// or https://, got 'video.example'",
         ),
-        ({"TRANSCODER_S3_BUCKET_FILE": "/x"}, "TRANSCODER_S3_BUCKET_FILE is not a setting; did you mean"),
+        (
+            {"TRANSCODER_S3_BUCKET_FILE": "/x"},
+            "TRANSCODER_S3_BUCKET_FILE is not a setting; only secrets are read from files, and",
+        ),
     ],
 )
 def test_a_mistake_is_named(environ: dict[str, str], problem: str) -> None:

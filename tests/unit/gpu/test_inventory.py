@@ -139,6 +139,6 @@ def test_a_device_that_was_always_busy_has_proven_nothing() -> None:
 
 
 def test_only_the_pinned_device_is_tried_and_has_slots() -> None:
-    inventory = an_inventory(Machine(GPU, OTHER), GpuConfig(gpudeviceindex=1, gpu_slots_per_device=3))
+    inventory = an_inventory(Machine(GPU, OTHER), GpuConfig(gpu_device_index=1, gpu_slots_per_device=3))
     assert waiting(inventory) == [(1, name) for name in NVENC]
     assert [each.limits for each in inventory.described()] == [SlotLimits(device=0), SlotLimits(device=3)]
