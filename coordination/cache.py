@@ -63,9 +63,9 @@ redis.call('HSET', KEYS[1], lease, ARGV[2], lease .. ':until', string.format('%.
 if not kept_in then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return {'lease', ARGV[2]}
 """,
-    first=f"""
+    first="""
 local now = redis.call('TIME')
-return redis.call('SET', KEYS[2], now[1] .. '.' .. now[2], 'PX', {int(EPOCH_SECONDS * 1000)})
+return redis.call('SET', KEYS[2], now[1] .. '.' .. now[2], 'PX', ARGV[5])
 """,
 )
 
@@ -119,9 +119,20 @@ class Made:
 class AnswerCache:
     """One process's way to the cache. `keep` once in a process that reads; writers need not."""
 
-    def __init__(self, server: Server, *, seconds: float) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        seconds: float,
+        wait_seconds: float = WAIT_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
+        epoch_seconds: float = EPOCH_SECONDS,
+    ) -> None:
         self._server = server
         self._most_ms = max(1, int(seconds * 1000))
+        self._wait_seconds = wait_seconds
+        self._lease_ms = int(lease_seconds * 1000)
+        self._epoch_ms = int(epoch_seconds * 1000)
         self._lock = threading.Lock()
         self._owes_epoch = False
         self._messenger = server.messenger()
@@ -177,7 +188,7 @@ class AnswerCache:
         if not self._in_epoch():
             raise Away
         self._get_ready()
-        self._server.run(_KEEP_EPOCH, [_EPOCH], _new_epoch())
+        self._server.run(_KEEP_EPOCH, [_EPOCH], self._new_epoch())
 
     def keep(self) -> None:
         """Keep the epoch alive from a thread, for the rest of this process's life."""
@@ -219,7 +230,7 @@ class AnswerCache:
         """Whether the word that was left has been heard; leaves it where it is not on its way."""
         try:
             if not self._left_word:
-                self._messenger.leave(_NEW_EPOCH, [_EPOCH], _new_epoch())
+                self._messenger.leave(_NEW_EPOCH, [_EPOCH], self._new_epoch())
             self._left_word = True
             self._left_word = not (heard := self._messenger.heard())
         except Away:
@@ -228,7 +239,7 @@ class AnswerCache:
 
     def _look(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
         """What is kept; waits a moment for what somebody else makes."""
-        until = time.monotonic() + WAIT_SECONDS
+        until = time.monotonic() + self._wait_seconds
         while True:
             found, token = self._read(kind, name, variant)
             if found is not _Found.BUSY or time.monotonic() >= until:
@@ -239,7 +250,7 @@ class AnswerCache:
         if not self._in_epoch():
             return _Found.OFF, b""
         token = secrets.token_hex(8)
-        arguments: list[str | int | bytes] = [variant, token, int(LEASE_SECONDS * 1000), self._most_ms]
+        arguments: list[str | int | bytes] = [variant, token, self._lease_ms, self._most_ms, self._epoch_ms]
         try:
             answer: list[Any] = self._server.run(_READ, [_key(f"{kind}:{name}"), _EPOCH], arguments)
         except Away:
@@ -254,10 +265,9 @@ class AnswerCache:
         except Away:  # the lease runs out by itself
             return
 
+    def _new_epoch(self) -> list[str | int | bytes]:
+        return [secrets.token_hex(8), self._epoch_ms]
+
 
 def _key(thing: str) -> str:
     return f"cache:{thing}"
-
-
-def _new_epoch() -> list[str | int | bytes]:
-    return [secrets.token_hex(8), int(EPOCH_SECONDS * 1000)]

@@ -28,8 +28,8 @@ class Away(Exception):
 class Script:
     """A Lua script, sent once and named by its digest from then on.
 
-    `first` is run, with the same keys, before a server is told the script. A server that was started again or took
-    over from another one knows no script, so that happens before anything can be read from what it kept.
+    `first` is run, with the same keys and arguments, before a server is told the script. A server that was started
+    again or took over from another one knows no script, so that happens before anything can be read from what it kept.
     """
 
     def __init__(self, text: str, *, first: str = "") -> None:
@@ -174,5 +174,5 @@ class Server:
             return self._redis.evalsha(script.digest, len(keys), *keys, *args)
         except NoScriptError:  # the first time, or a server that was started anew
             if script.first:
-                self._redis.eval(script.first, len(keys), *keys)
+                self._redis.eval(script.first, len(keys), *keys, *args)
             return self._redis.eval(script.text, len(keys), *keys, *args)

@@ -12,15 +12,16 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
 from access.services import default_owner, key_revoke, keys_of
 from coordination.cache import AnswerCache
-from coordination.server import Server
 from embedded.servers import Redis
 from jobs.leasing.steps import step_begin, step_publish
 from jobs.lifecycle.failures import step_fail
 from jobs.models import Job
 from jobs.rules.retry import Failure
+from tests.integration.coordination.conftest import caching_on
 from tests.rows import a_job, a_key, a_policy, a_run, a_video, an_owner, claimed
 from videos.models import Rendition
 
@@ -46,7 +47,8 @@ def test_what_is_kept_costs_no_query(client: Client, caching: AnswerCache, kind:
     job = a_job()
     path = kind.format(job=job.id, video=job.video_id)
     first = _read(client, path)
-    caching.keep_epoch()
+    caching.keep_epoch()  # the first request of a process can take as long as an epoch
+    _read(client, path)
     with CaptureQueriesContext(connection) as queries:
         again = client.get(path)
     assert not queries.captured_queries, "not even for the key"
@@ -128,14 +130,14 @@ def test_addresses_are_those_of_the_host_that_was_asked(client: Client) -> None:
 
 
 def test_everything_works_while_redis_says_nothing(
-    client: Client, caching: AnswerCache, redis: Redis, frozen: Callable[[], AbstractContextManager[None]]
+    client: Client, redis: Redis, settings: Settings, frozen: Callable[[], AbstractContextManager[None]]
 ) -> None:
     job = a_job()
     path = f"/api/v1/jobs/{job.id}"
     _read(client, path)
-    caching._server = Server(redis.cache_url, timeout_seconds=0.05)
-    with frozen():
-        assert client.post(f"{path}/cancel").status_code == 200
+    with caching_on(redis, settings, timeout_seconds=0.1):
+        with frozen():
+            assert client.post(f"{path}/cancel").status_code == 200
+            assert _read(client, path)["state"] == "cancelled"
         assert _read(client, path)["state"] == "cancelled"
-    assert _read(client, path)["state"] == "cancelled"
     assert Job.objects.get(id=job.id).state == "cancelled"

@@ -65,6 +65,7 @@ def test_somebody_is_always_let_through() -> None:
 
 
 def test_memory_is_bounded(limiter: RateLimiter) -> None:
-    for number in range(10_100):
+    for number in range(10_001):
         limiter.take(str(number), SIX)
-    assert len(limiter._buckets) == 10_000
+    assert limiter.take("1", SIX).remaining == 4, "as long as there is room"
+    assert limiter.take("0", SIX).remaining == 5, "whoever has not been seen for longest is forgotten"
