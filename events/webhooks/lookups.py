@@ -3,40 +3,46 @@
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
-MOST = 64
-"""Lookups of one process at a time, those included for which nobody waits any more."""
-
-_places = threading.BoundedSemaphore(MOST)
+MAX_LOOKUPS = 64
 
 
-def look_up(host: str, port: int, ends_at: float) -> list[str]:
-    """The addresses of a name, as text. Raises TimeoutError at `ends_at` (monotonic); gaierror, UnicodeError.
+class Lookups:
+    """The system's lookups of names. At most `limit` run at a time, those included for which nobody waits any more."""
 
-    The system's lookup has no time limit and cannot be called off: one whose name server is silent is left behind in
-    its thread for as long as the system tries, about half a minute. When too many were, others wait, and can time out.
-    """
-    if not _places.acquire(timeout=_left(ends_at)):
-        raise TimeoutError
-    found: Future[list[str]] = Future()
-    try:
-        # A daemon, so that the process can end meanwhile.
-        threading.Thread(target=_find, args=(host, port, found), name="lookup", daemon=True).start()
-    except BaseException:
-        _places.release()
-        raise
-    return found.result(_left(ends_at))
+    def __init__(self, limit: int = MAX_LOOKUPS, *, getaddrinfo: Callable[..., list[Any]] = socket.getaddrinfo) -> None:
+        self._slots = threading.BoundedSemaphore(limit)
+        self._getaddrinfo = getaddrinfo
 
+    def find(self, host: str, port: int, ends_at: float) -> list[str]:
+        """Find the addresses of a name, as text. Raises TimeoutError at `ends_at` (monotonic); gaierror, UnicodeError.
 
-def _find(host: str, port: int, found: Future[list[str]]) -> None:
-    try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        found.set_result([str(entry[4][0]) for entry in entries])
-    except Exception as error:  # noqa: BLE001 - raised where it is waited for
-        found.set_exception(error)
-    finally:
-        _places.release()
+        The system's lookup has no time limit and cannot be cancelled: one whose name server is silent is left behind
+        in its thread for as long as the system tries, about half a minute. When `limit` of them are, others wait, and
+        can time out.
+        """
+        if not self._slots.acquire(timeout=_left(ends_at)):
+            raise TimeoutError
+        found: Future[list[str]] = Future()
+        try:
+            # A daemon, so that the process can end meanwhile.
+            threading.Thread(target=self._run, args=(host, port, found), name="lookup", daemon=True).start()
+        except BaseException:
+            self._slots.release()
+            raise
+        return found.result(_left(ends_at))
+
+    def _run(self, host: str, port: int, found: Future[list[str]]) -> None:
+        try:
+            entries = self._getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.set_result([str(entry[4][0]) for entry in entries])
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            found.set_exception(error)
+        finally:
+            self._slots.release()
 
 
 def _left(ends_at: float) -> float:

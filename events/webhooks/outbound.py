@@ -9,14 +9,14 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
 import httpcore
 
-from events.webhooks.lookups import look_up
+from events.webhooks.lookups import Lookups
 from events.webhooks.retry import Answer
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -71,11 +71,12 @@ class Reach:
     """Where requests may go: anywhere public by HTTPS, and into these networks also by plain HTTP."""
 
     networks: tuple[Network, ...] = ()
+    lookups: Lookups = field(default_factory=Lookups, compare=False)
 
     def addresses(self, host: str, port: int, *, plain: bool, ends_at: float) -> list[Address]:
         """What a name stands for. Raises AddressRefused unless all of it may be reached; TimeoutError."""
         try:
-            found = look_up(host, port, ends_at)
+            found = self.lookups.find(host, port, ends_at)
         except (socket.gaierror, UnicodeError) as error:
             raise AddressRefused(REFUSED) from error
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]

@@ -4,12 +4,12 @@ import socket
 import threading
 import time
 from ipaddress import ip_address
+from queue import Queue
 from typing import Any
 
 import pytest
 
-from events.webhooks import lookups
-from events.webhooks.lookups import look_up
+from events.webhooks.lookups import Lookups
 from events.webhooks.outbound import REFUSED, AddressRefused, Reach, is_public, networks_read
 
 OURS = [
@@ -35,55 +35,55 @@ def _later(seconds: float = 60) -> float:
     return time.monotonic() + seconds
 
 
-def _resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    def look_up(_host: str, port: int, **_: object) -> list[Any]:
+def _lookups(*addresses: str) -> Lookups:
+    """Every name stands for these; for none, no name exists."""
+
+    def getaddrinfo(_host: str, port: int, **_: object) -> list[Any]:
+        if not addresses:
+            raise socket.gaierror
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return Lookups(getaddrinfo=getaddrinfo)
 
 
-def test_one_inner_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolves_to(monkeypatch, "1.1.1.1", "127.0.0.1")
+def test_one_inner_address_among_public_ones_is_enough_to_refuse() -> None:
+    reach = Reach(lookups=_lookups("1.1.1.1", "127.0.0.1"))
     with pytest.raises(AddressRefused, match=REFUSED):
-        Reach().addresses("mixed.example", 443, plain=False, ends_at=_later())
+        reach.addresses("mixed.example", 443, plain=False, ends_at=_later())
 
 
-def test_plain_http_is_for_named_networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    reach = Reach(networks_read(["10.1.0.0/16"]))
-    _resolves_to(monkeypatch, "1.1.1.1")
-    assert reach.addresses("public.example", 443, plain=False, ends_at=_later())
+def test_plain_http_is_for_named_networks_only() -> None:
+    def reach(address: str, *, plain: bool) -> list[Any]:
+        reach = Reach(networks_read(["10.1.0.0/16"]), _lookups(address))
+        return list(reach.addresses("name.example", 443, plain=plain, ends_at=_later()))
+
+    assert reach("1.1.1.1", plain=False)
     with pytest.raises(AddressRefused):
-        reach.addresses("public.example", 80, plain=True, ends_at=_later())
-    _resolves_to(monkeypatch, "10.1.2.3")
-    assert reach.addresses("named.example", 80, plain=True, ends_at=_later())
-    _resolves_to(monkeypatch, "10.2.2.3")
+        reach("1.1.1.1", plain=True)
+    assert reach("10.1.2.3", plain=True)
     with pytest.raises(AddressRefused):
-        reach.addresses("beside.example", 443, plain=False, ends_at=_later())
+        reach("10.2.2.3", plain=False)
 
 
-def test_a_name_that_does_not_exist_is_refused_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> list[Any]:
-        raise socket.gaierror
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
+def test_a_name_that_does_not_exist_is_refused_in_the_same_words() -> None:
     with pytest.raises(AddressRefused, match=REFUSED):
-        Reach().addresses("nowhere.example", 443, plain=False, ends_at=_later())
+        Reach(lookups=_lookups()).addresses("nowhere.example", 443, plain=False, ends_at=_later())
 
 
-def test_a_lookup_that_hangs_is_left_behind_and_only_so_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_a_lookup_that_hangs_is_left_behind_and_only_so_many_are() -> None:
+    started: Queue[str] = Queue()
     over = threading.Event()
 
     def hang(host: str, _port: int, **_: object) -> list[Any]:
-        asked.append(host)
+        started.put(host)
         over.wait(60)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 443))]
 
-    monkeypatch.setattr(lookups, "_places", threading.BoundedSemaphore(2))
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    lookups = Lookups(2, getaddrinfo=hang)
     for number in range(4):
         with pytest.raises(TimeoutError):
-            look_up(f"{number}.example", 443, _later(0.05))
-    assert asked == ["0.example", "1.example"]
+            lookups.find(f"{number}.example", 443, _later(0.05))
+    assert {started.get(timeout=60), started.get(timeout=60)} == {"0.example", "1.example"}
     over.set()
-    assert look_up("late.example", 443, _later()) == ["1.1.1.1"]
+    assert lookups.find("late.example", 443, _later()) == ["1.1.1.1"]
+    assert started.get(timeout=60) == "late.example", "those for which there was no slot were never begun"
