@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 from django.core.management import execute_from_command_line
 
 from configuration import ConfigurationError
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         command(options, terminal)
     except (DaemonError, PortTaken, ConfigurationError, ApiError, JobFailed, FileNotFoundError) as error:
         return _fail(terminal, str(error))
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         return _fail(terminal, f"the API does not answer: {error}")
     except BlockingIOError:
         return _fail(terminal, "another `make run` or `make stop` is at work here; wait for it")

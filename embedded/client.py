@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 Json = dict[str, Any]
-TIMEOUT = httpx.Timeout(30.0, read=600.0)  # the answer to an upload comes when the store has all of it
+TIMEOUT = httpx2.Timeout(30.0, read=600.0)  # the answer to an upload comes when the store has all of it
 ERRORS = 400
 
 
@@ -24,7 +24,7 @@ class Client:
     def __init__(self, api_url: str, api_key: str) -> None:
         self.api_key = api_key
         headers = {"Authorization": f"Bearer {api_key}"}
-        self._http = httpx.Client(base_url=api_url, headers=headers, timeout=TIMEOUT, trust_env=False)  # no proxy
+        self._http = httpx2.Client(base_url=api_url, headers=headers, timeout=TIMEOUT, trust_env=False)  # no proxy
 
     def close(self) -> None:
         self._http.close()
@@ -51,7 +51,7 @@ class Client:
 
     def key_refused(self) -> bool:
         """Whether the API does not know the key, or knows it no more."""
-        return self._http.get("/api/v1/jobs", params={"limit": 1}).status_code == httpx.codes.UNAUTHORIZED
+        return self._http.get("/api/v1/jobs", params={"limit": 1}).status_code == httpx2.codes.UNAUTHORIZED
 
 
 class _CountedFile(io.FileIO):
@@ -65,14 +65,14 @@ class _CountedFile(io.FileIO):
         return data
 
 
-def _json(response: httpx.Response) -> Json:
+def _json(response: httpx2.Response) -> Json:
     if response.status_code >= ERRORS:
         raise ApiError(f"{response.request.method} {response.request.url.path}: {_problem(response)}")
     body: Json = response.json()
     return body
 
 
-def _problem(response: httpx.Response) -> str:
+def _problem(response: httpx2.Response) -> str:
     """What went wrong, as the problem document says it."""
     try:
         document: Json = response.json()

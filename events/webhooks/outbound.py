@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
-import httpcore
+import httpcore2
 
 from events.webhooks.lookups import Lookups
 from events.webhooks.retry import Answer
@@ -89,18 +89,18 @@ class Reach:
         return named or (is_public(address) and not plain)
 
 
-class _Stream(httpcore.NetworkStream):
+class _Stream(httpcore2.NetworkStream):
     """A connection that is over when its time is over, however slowly the other side talks."""
 
-    def __init__(self, inner: httpcore.NetworkStream, ends_at: float) -> None:
+    def __init__(self, inner: httpcore2.NetworkStream, ends_at: float) -> None:
         self._inner = inner
         self._ends_at = ends_at
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore's signature
-        return self._inner.read(max_bytes, self._left(httpcore.ReadTimeout))
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore2's signature
+        return self._inner.read(max_bytes, self._left(httpcore2.ReadTimeout))
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's signature
-        self._inner.write(buffer, self._left(httpcore.WriteTimeout))
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore2's signature
+        self._inner.write(buffer, self._left(httpcore2.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -110,11 +110,11 @@ class _Stream(httpcore.NetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
-    ) -> httpcore.NetworkStream:
-        left = self._left(httpcore.ConnectTimeout)
+    ) -> httpcore2.NetworkStream:
+        left = self._left(httpcore2.ConnectTimeout)
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._ends_at)
 
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore2's signature
         return self._inner.get_extra_info(info)
 
     def _left(self, expired: type[Exception]) -> float:
@@ -124,7 +124,7 @@ class _Stream(httpcore.NetworkStream):
         return left
 
 
-class _Network(httpcore.NetworkBackend):
+class _Network(httpcore2.NetworkBackend):
     """Connects to the checked address of a name, not to the name. `inner`: to one that strangers cannot reach."""
 
     def __init__(self, reach: Reach, *, plain: bool, ends_at: float) -> None:
@@ -132,16 +132,16 @@ class _Network(httpcore.NetworkBackend):
         self._reach = reach
         self._plain = plain
         self._ends_at = ends_at
-        self._sockets = httpcore.SyncBackend()
+        self._sockets = httpcore2.SyncBackend()
 
     def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 - httpcore's signature
+        timeout: float | None = None,  # noqa: ARG002 - httpcore2's signature
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         first = self._reach.addresses(host, port, plain=self._plain, ends_at=self._ends_at)[0]
         self.inner = not is_public(first)
         patience = min(_CONNECT_SECONDS, max(0.001, self._ends_at - time.monotonic()))
@@ -169,16 +169,16 @@ class OutboundClient:
         fields = [("Host", urlsplit(url).netloc), ("Connection", "close"), *headers.items()]
         try:
             with (
-                httpcore.ConnectionPool(ssl_context=self._tls, network_backend=network) as pool,
+                httpcore2.ConnectionPool(ssl_context=self._tls, network_backend=network) as pool,
                 pool.stream("POST", url, headers=fields, content=body) as response,
             ):
                 shown = "" if network.inner else _beginning(response)
                 return _Timed(response.status, "", shown, _retry_after(response.headers))
         except AddressRefused as error:
             return _Timed(None, str(error), "", None)
-        except (httpcore.TimeoutException, TimeoutError):
+        except (httpcore2.TimeoutException, TimeoutError):
             return _Timed(None, f"no answer within {self._seconds:g} s", "", None)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as error:
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, OSError) as error:
             reason = "" if network.inner else f": {error}"  # it can quote what was answered
             return _Timed(None, f"{type(error).__name__}{reason}"[:200], "", None)
 
@@ -202,7 +202,7 @@ class _Timed:
         )
 
 
-def _beginning(response: httpcore.Response) -> str:
+def _beginning(response: httpcore2.Response) -> str:
     """The first bytes of a body. That it never ends, or ends badly, changes nothing about the status."""
     read = b""
     try:
@@ -210,7 +210,7 @@ def _beginning(response: httpcore.Response) -> str:
             read += block
             if len(read) >= _RESPONSE_BYTES:
                 break
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+    except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
         pass
     return read[:_RESPONSE_BYTES].decode("utf-8", "replace").replace("\x00", "")
 

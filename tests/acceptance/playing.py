@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
 
-import httpx
+import httpx2
 
 from embedded.client import Client, Json
 
@@ -46,12 +46,12 @@ class Player:
     """Reads playlists and fetches what they name, following redirects as players do."""
 
     def __init__(self) -> None:
-        self._http = httpx.Client(follow_redirects=True, trust_env=False, timeout=30)
+        self._http = httpx2.Client(follow_redirects=True, trust_env=False, timeout=30)
 
     def close(self) -> None:
         self._http.close()
 
-    def get(self, url: str) -> httpx.Response:
+    def get(self, url: str) -> httpx2.Response:
         response = self._http.get(url)
         response.raise_for_status()
         return response

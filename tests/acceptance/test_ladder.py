@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from embedded.client import ApiError, Client
@@ -43,14 +43,14 @@ def test_sound_is_in_step_with_the_picture(files: dict[str, Path]) -> None:
 
 
 def test_segments_come_by_redirect_from_a_private_bucket(hls_url: str) -> None:
-    with closing(Player()) as player, httpx.Client(trust_env=False) as plain:
+    with closing(Player()) as player, httpx2.Client(trust_env=False) as plain:
         segment = player.playlist(player.renditions(hls_url)["360p"]).segments[0]
         answer = plain.get(segment)
-        assert answer.status_code == httpx.codes.FOUND
+        assert answer.status_code == httpx2.codes.FOUND
         assert answer.headers["access-control-allow-origin"] == "*"
         stored = answer.headers["location"]
-        assert plain.get(stored).status_code == httpx.codes.OK
-        assert plain.get(stored.partition("?")[0]).status_code == httpx.codes.FORBIDDEN
+        assert plain.get(stored).status_code == httpx2.codes.OK
+        assert plain.get(stored.partition("?")[0]).status_code == httpx2.codes.FORBIDDEN
 
 
 def test_one_rendition_of_the_wanted_size_and_bitrate(client: Client, clip: Path) -> None:

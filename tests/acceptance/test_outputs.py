@@ -6,7 +6,7 @@ import hashlib
 from contextlib import closing
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Browser
 
@@ -71,7 +71,7 @@ def test_the_progressive_file_is_the_whole_video(movie: Json, tmp_path: Path) ->
 
 
 def test_a_part_of_it_can_be_had(movie: Json) -> None:
-    ranged = httpx.get(movie["url"], headers={"Range": "bytes=4-7"}, follow_redirects=True, trust_env=False)
+    ranged = httpx2.get(movie["url"], headers={"Range": "bytes=4-7"}, follow_redirects=True, trust_env=False)
     assert (ranged.status_code, ranged.content) == (206, b"ftyp")
 
 

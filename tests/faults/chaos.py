@@ -20,7 +20,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
-import httpx
+import httpx2
 import psycopg
 
 from embedded.client import ApiError
@@ -34,7 +34,7 @@ from tests.servers import RUNS
 
 _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 240
-_AWAY = (httpx.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
+_AWAY = (httpx2.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
 
 
 class Chaos:

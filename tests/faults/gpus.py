@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 
 from embedded.product import Worker
 from embedded.stack import API_KEY
@@ -98,7 +98,7 @@ class Gpus:
     def status(self) -> dict[str, Any]:
         """The answer of `GET /api/v1/system/gpu/status`."""
         key = {"Authorization": f"Bearer {self.rig.home.known_secret(API_KEY)}"}
-        answer = httpx.get(f"{self.rig.api.url}/api/v1/system/gpu/status", headers=key, trust_env=False, timeout=30)
+        answer = httpx2.get(f"{self.rig.api.url}/api/v1/system/gpu/status", headers=key, trust_env=False, timeout=30)
         answer.raise_for_status()
         document: dict[str, Any] = answer.json()
         return document

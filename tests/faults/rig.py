@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 
 from configuration import load
@@ -232,7 +232,7 @@ class Rig(Stack):
         with closing(self.client()) as client:
             path = f"{self.api.url}/api/v1/jobs/{job_id}/{order}"
             key = {"Authorization": f"Bearer {client.api_key}"}
-            answer = httpx.post(path, headers=key, timeout=30, trust_env=False)
+            answer = httpx2.post(path, headers=key, timeout=30, trust_env=False)
         return str(answer.raise_for_status().json()["state"])
 
     def manage(self, script: str) -> str:

@@ -6,7 +6,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.faults.rig import LEASE_SECONDS, SLACK_SECONDS, Rig, alive
 
@@ -25,7 +25,7 @@ def test_13_an_api_killed_right_after_the_commit_has_accepted_the_job(rig: Rig, 
     try:
         with closing(rig.client()) as client:
             client.transcode(video, {"preset": "ultrafast"})
-    except httpx.TransportError:
+    except httpx2.TransportError:
         rig.api_database.heal()
     else:
         raise AssertionError("the API outlived its commit")

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import botocore.exceptions
-import httpx
+import httpx2
 import pytest
 from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -41,37 +41,37 @@ def address_of(store: S3Store, key: str, content_type: str | None = None) -> str
 
 
 def test_a_presigned_address_needs_no_credentials(s3_store: S3Store, key: str) -> None:
-    answer = httpx.get(address_of(s3_store, key, "video/iso.segment"))
+    answer = httpx2.get(address_of(s3_store, key, "video/iso.segment"))
     assert (answer.status_code, answer.content) == (200, b"0123456789")
     assert answer.headers["content-type"] == "video/iso.segment"
 
 
 def test_a_presigned_address_takes_ranges(s3_store: S3Store, key: str) -> None:
-    answer = httpx.get(address_of(s3_store, key), headers={"Range": "bytes=2-4"})
+    answer = httpx2.get(address_of(s3_store, key), headers={"Range": "bytes=2-4"})
     assert (answer.status_code, answer.content) == (206, b"234")
 
 
 def test_the_bucket_is_private(s3_store: S3Store, key: str) -> None:
-    assert httpx.get(address_of(s3_store, key).partition("?")[0]).status_code == 403
+    assert httpx2.get(address_of(s3_store, key).partition("?")[0]).status_code == 403
 
 
 def test_a_presigned_address_is_for_one_object(s3_store: S3Store, key: str) -> None:
-    assert httpx.get(address_of(s3_store, key).replace("segment.m4s", "other.m4s")).status_code == 403
+    assert httpx2.get(address_of(s3_store, key).replace("segment.m4s", "other.m4s")).status_code == 403
 
 
 def test_a_presigned_address_expires(s3_store: S3Store, key: str) -> None:
-    assert httpx.get(address_of(s3_store, key).replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status_code == 403
+    assert httpx2.get(address_of(s3_store, key).replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["null", "https://player.example"])
 def test_pages_of_any_origin_may_play(s3_store: S3Store, key: str, origin: str) -> None:
-    answer = httpx.get(address_of(s3_store, key), headers={"Origin": origin})
+    answer = httpx2.get(address_of(s3_store, key), headers={"Origin": origin})
     assert answer.headers["access-control-allow-origin"] in ("*", origin)
 
 
 def test_a_preflight_for_ranges_is_allowed(s3_store: S3Store, key: str) -> None:
     asked = {"Origin": "null", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
-    answer = httpx.options(address_of(s3_store, key), headers=asked)
+    answer = httpx2.options(address_of(s3_store, key), headers=asked)
     assert answer.status_code == 200
     assert "access-control-allow-origin" in answer.headers
 

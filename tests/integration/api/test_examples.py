@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from jobs.models import Job
@@ -20,7 +20,7 @@ SHOWN = {
 }  # fmt: skip
 
 
-def test_a_video_is_uploaded(api: httpx.Client, store: ObjectStore, tmp_path: Path) -> None:
+def test_a_video_is_uploaded(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
     """curl -X POST …/api/v1/videos/upload -F "video=@test.mp4" """
     path = tmp_path / "test.mp4"
     path.write_bytes(FILE)
@@ -31,7 +31,7 @@ def test_a_video_is_uploaded(api: httpx.Client, store: ObjectStore, tmp_path: Pa
     assert (answer.json()["filename"], answer.json()["size"]) == ("test.mp4", len(FILE))
 
 
-def test_a_video_says_what_its_client_said_of_it(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_video_says_what_its_client_said_of_it(api: httpx2.Client, store: ObjectStore) -> None:
     said = {"external_id": "asset 17", "metadata": '{"project": "summer", "audio_codec_wanted": null}'}
     shown = api.post(UPLOAD, files={"video": ("a.mp4", FILE)}, data=said).json()
     assert shown["external_id"] == "asset 17"
@@ -47,7 +47,7 @@ def test_a_video_says_what_its_client_said_of_it(api: httpx.Client, store: Objec
      ({"title": "x"}, "title")],
 )  # fmt: skip
 def test_what_is_wrong_with_a_form_is_named(
-    api: httpx.Client, store: ObjectStore, fields: dict[str, str], field: str
+    api: httpx2.Client, store: ObjectStore, fields: dict[str, str], field: str
 ) -> None:
     answer = api.post(UPLOAD, files={"video": ("a.mp4", FILE)}, data=fields)
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
@@ -66,7 +66,7 @@ def test_what_is_wrong_with_a_form_is_named(
         {"resolution": "4k", "codec": "h265", "preset": "cpu"},
     ],
 )  # fmt: skip
-def test_a_transcode_is_asked_for(api: httpx.Client, asked: dict[str, Any]) -> None:
+def test_a_transcode_is_asked_for(api: httpx2.Client, asked: dict[str, Any]) -> None:
     video = a_video(width=1920, height=1080)
     answer = api.post(f"/api/v1/videos/{video.id}/transcode", json=asked)
     assert answer.status_code == 202, answer.text
@@ -76,7 +76,7 @@ def test_a_transcode_is_asked_for(api: httpx.Client, asked: dict[str, Any]) -> N
     assert job["request"].items() >= asked.items()
 
 
-def test_jobs_and_outputs_are_looked_up(api: httpx.Client) -> None:
+def test_jobs_and_outputs_are_looked_up(api: httpx2.Client) -> None:
     job = a_job()
     assert [each["id"] for each in api.get(f"/api/v1/videos/{job.video_id}/jobs").json()["results"]] == [str(job.id)]
     assert api.get(f"/api/v1/videos/{job.video_id}/outputs").json()["results"] == []

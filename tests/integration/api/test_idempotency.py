@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from django.db.models.functions import Now
 from drf_spectacular.generators import SchemaGenerator
@@ -27,21 +27,21 @@ FILE = bytes.fromhex("0000001c") + b"ftypisom" + bytes(1000)
 ONCE = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 
 
-def upload(api: httpx.Client, *, data: bytes = FILE, name: str = "a.mp4", headers: dict[str, str]) -> httpx.Response:
+def upload(api: httpx2.Client, *, data: bytes = FILE, name: str = "a.mp4", headers: dict[str, str]) -> httpx2.Response:
     return api.post(UPLOAD, files={"video": (name, data, "video/mp4")}, headers=headers)
 
 
-def code_of(answer: httpx.Response) -> tuple[int, str]:
+def code_of(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
 # --- requests in JSON -------------------------------------------------------------------------------------------------
 
 
-def test_44_twenty_at_once_make_one_job(api: httpx.Client) -> None:
+def test_44_twenty_at_once_make_one_job(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
 
-    def create(_: int) -> httpx.Response:
+    def create(_: int) -> httpx2.Response:
         return api.post(path, json={"preset": "fast"}, headers=ONCE)
 
     with ThreadPoolExecutor(20) as threads:
@@ -56,7 +56,7 @@ def test_44_twenty_at_once_make_one_job(api: httpx.Client) -> None:
     assert in_flight <= {"idempotent_request_in_flight"}
 
 
-def test_the_same_request_gets_the_same_answer(api: httpx.Client) -> None:
+def test_the_same_request_gets_the_same_answer(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
     first = api.post(path, json={"preset": "fast"}, headers=ONCE)
     Job.objects.update(priority=1)  # what has happened since does not change it
@@ -68,7 +68,7 @@ def test_the_same_request_gets_the_same_answer(api: httpx.Client) -> None:
     assert "idempotent-replayed" not in first.headers
 
 
-def test_another_request_is_refused(api: httpx.Client) -> None:
+def test_another_request_is_refused(api: httpx2.Client) -> None:
     one, other = (f"/api/v1/videos/{a_video().id}/transcode" for _ in range(2))
     assert api.post(one, json={"preset": "fast"}, headers=ONCE).status_code == 202
     assert code_of(api.post(one, json={"preset": "slow"}, headers=ONCE)) == (422, "idempotency_key_reused")
@@ -78,7 +78,7 @@ def test_another_request_is_refused(api: httpx.Client) -> None:
     assert Video.objects.count() == 2
 
 
-def test_a_request_that_failed_may_be_corrected(api: httpx.Client) -> None:
+def test_a_request_that_failed_may_be_corrected(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
     assert api.post(path, json={"preset": "no"}, headers=ONCE).status_code == 422
     assert api.post(f"/api/v1/videos/{uuid4()}/transcode", json={}, headers=ONCE).status_code == 404
@@ -86,14 +86,14 @@ def test_a_request_that_failed_may_be_corrected(api: httpx.Client) -> None:
     assert api.post(path, json={"preset": "fast"}, headers=ONCE).status_code == 202
 
 
-def test_a_dry_run_does_nothing_and_leaves_nothing(api: httpx.Client) -> None:
+def test_a_dry_run_does_nothing_and_leaves_nothing(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
     assert api.post(path, json={"dry_run": True}, headers=ONCE).status_code == 200
     assert not IdempotentRequest.objects.exists()
     assert api.post(path, json={}, headers=ONCE).status_code == 202
 
 
-def test_a_key_is_its_owners(api: httpx.Client) -> None:
+def test_a_key_is_its_owners(api: httpx2.Client) -> None:
     mine, other = a_video(), a_video(an_owner("other"))
     first = api.post(f"/api/v1/videos/{mine.id}/transcode", json={}, headers=ONCE)
     headers = ONCE | {"X-API-Key": a_key(other.owner)}
@@ -102,7 +102,7 @@ def test_a_key_is_its_owners(api: httpx.Client) -> None:
     assert Job.objects.count() == 2
 
 
-def test_a_secret_is_not_kept_for_a_second_answer(api: httpx.Client) -> None:
+def test_a_secret_is_not_kept_for_a_second_answer(api: httpx2.Client) -> None:
     before = ApiKey.objects.count()
     asked = {"name": "ci", "scopes": ["jobs:read"]}
     first, again = (api.post("/api/v1/keys", json=asked, headers=ONCE) for _ in range(2))
@@ -113,7 +113,7 @@ def test_a_secret_is_not_kept_for_a_second_answer(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "ü"])
-def test_a_key_that_is_none_is_refused(api: httpx.Client, key: str) -> None:
+def test_a_key_that_is_none_is_refused(api: httpx2.Client, key: str) -> None:
     headers = [(b"Idempotency-Key", key.encode())]
     answer = api.post(f"/api/v1/videos/{a_video().id}/transcode", json={}, headers=headers)
     assert code_of(answer) == (400, "invalid_idempotency_key")
@@ -123,7 +123,7 @@ def test_a_key_that_is_none_is_refused(api: httpx.Client, key: str) -> None:
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_upload_that_is_sent_again_makes_no_second_video(api: httpx.Client, store: ObjectStore) -> None:
+def test_an_upload_that_is_sent_again_makes_no_second_video(api: httpx2.Client, store: ObjectStore) -> None:
     first, again = (upload(api, headers=ONCE) for _ in range(2))
     assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
     assert again.headers["location"] == first.headers["location"]
@@ -131,7 +131,7 @@ def test_an_upload_that_is_sent_again_makes_no_second_video(api: httpx.Client, s
     assert Video.objects.count() == len(list(store.list("videos/"))) == 1
 
 
-def test_a_large_one_is_answered_before_it_is_read(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_large_one_is_answered_before_it_is_read(api: httpx2.Client, store: ObjectStore) -> None:
     data = FILE + bytes(30 << 20)
     first = upload(api, data=data, headers=ONCE)
     again = upload(api, data=data, headers=ONCE)
@@ -140,13 +140,13 @@ def test_a_large_one_is_answered_before_it_is_read(api: httpx.Client, store: Obj
 
 
 @pytest.mark.parametrize("changed", [{"name": "b.mp4"}, {"data": FILE + b"x"}])
-def test_another_upload_is_refused(api: httpx.Client, store: ObjectStore, changed: dict[str, object]) -> None:
+def test_another_upload_is_refused(api: httpx2.Client, store: ObjectStore, changed: dict[str, object]) -> None:
     assert upload(api, headers=ONCE).status_code == 201
     assert code_of(upload(api, headers=ONCE, **changed)) == (422, "idempotency_key_reused")  # type: ignore[arg-type]
     assert Video.objects.count() == len(list(store.list("videos/"))) == 1
 
 
-def test_an_upload_under_way_is_not_begun_again(api: httpx.Client, store: ObjectStore) -> None:
+def test_an_upload_under_way_is_not_begun_again(api: httpx2.Client, store: ObjectStore) -> None:
     claim_or_answer(owner=default_owner(), key=ONCE["Idempotency-Key"], fingerprint=_fingerprint_of_the_file(api))
     answer = upload(api, headers=ONCE)
     assert code_of(answer) == (409, "idempotent_request_in_flight")
@@ -157,14 +157,14 @@ def test_an_upload_under_way_is_not_begun_again(api: httpx.Client, store: Object
     assert Video.objects.count() == 2
 
 
-def _fingerprint_of_the_file(api: httpx.Client) -> str:
+def _fingerprint_of_the_file(api: httpx2.Client) -> str:
     """The fingerprint that an upload of the file leaves."""
     upload(api, headers={"Idempotency-Key": "first"})
     found: str = IdempotentRequest.objects.get(key="first").fingerprint
     return found
 
 
-def test_an_upload_that_failed_may_be_corrected(api: httpx.Client, store: ObjectStore) -> None:
+def test_an_upload_that_failed_may_be_corrected(api: httpx2.Client, store: ObjectStore) -> None:
     assert code_of(upload(api, data=b"no video at all" * 10, headers=ONCE)) == (422, "not_a_video")
     assert not IdempotentRequest.objects.exists()
     assert upload(api, headers=ONCE).status_code == 201
@@ -205,7 +205,7 @@ def test_every_operation_that_creates_something_takes_a_key() -> None:
         assert "Idempotency-Key" in {parameter["name"] for parameter in post["parameters"]}, post["operationId"]
 
 
-def test_a_webhook_is_made_once(api: httpx.Client) -> None:
+def test_a_webhook_is_made_once(api: httpx2.Client) -> None:
     first, again = (api.post("/api/v1/webhooks", json={"url": "https://a.example/"}, headers=ONCE) for _ in range(2))
     assert (first.status_code, again.content) == (201, first.content)
     assert len(api.get("/api/v1/webhooks").json()["results"]) == 1

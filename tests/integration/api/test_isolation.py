@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 from django.apps import apps
 from django.db.models import Model
@@ -176,14 +176,14 @@ def test_the_admin_opens_to_nobody_without_a_session() -> None:
     assert len(pages) > 20
 
 
-def test_uploads_are_for_those_with_a_key(api: httpx.Client, store: ObjectStore) -> None:
+def test_uploads_are_for_those_with_a_key(api: httpx2.Client, store: ObjectStore) -> None:
     form = {"video": ("clip.mp4", b"never read", "video/mp4")}
     for headers, status, code in (
         ({}, 401, "not_authenticated"),
         ({"X-API-Key": "vm_000000000000_" + "0" * 64}, 401, "invalid_key"),
         ({"X-API-Key": a_key(None, Scope.JOBS_WRITE, Scope.VIDEOS_READ)}, 403, "scope_missing"),
     ):
-        answer = httpx.post(f"{api.base_url}{UPLOAD}", files=form, headers=headers)
+        answer = httpx2.post(f"{api.base_url}{UPLOAD}", files=form, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert answer.headers["content-type"] == "application/problem+json"
     assert not Video.objects.exists()
@@ -191,20 +191,20 @@ def test_uploads_are_for_those_with_a_key(api: httpx.Client, store: ObjectStore)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/jobs/{job_id}/events"])
-def test_streams_are_for_those_with_a_key(api: httpx.Client, theirs: dict[str, str], path: str) -> None:
+def test_streams_are_for_those_with_a_key(api: httpx2.Client, theirs: dict[str, str], path: str) -> None:
     address = f"{api.base_url}{path.format(**theirs)}"
-    answer = httpx.get(address)
+    answer = httpx2.get(address)
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
-    answer = httpx.get(address, headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ)})
+    answer = httpx2.get(address, headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ)})
     assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
 
 
-def test_42_the_events_of_anothers_job_are_not_there(api: httpx.Client, theirs: dict[str, str]) -> None:
+def test_42_the_events_of_anothers_job_are_not_there(api: httpx2.Client, theirs: dict[str, str]) -> None:
     answer = api.get(f"/api/v1/jobs/{theirs['job_id']}/events")
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
 
 
-def test_an_upload_belongs_to_the_owner_of_its_key(api: httpx.Client, store: ObjectStore) -> None:
+def test_an_upload_belongs_to_the_owner_of_its_key(api: httpx2.Client, store: ObjectStore) -> None:
     data = bytes.fromhex("0000001c") + b"ftypisom" + bytes(100)
     answer = api.post(UPLOAD, files={"video": ("a.mp4", data)}, headers={"X-API-Key": a_key(an_owner("other"))})
     assert answer.status_code == 201

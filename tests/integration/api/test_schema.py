@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from access.models import ApiKey
@@ -40,7 +40,7 @@ phases.coverage.enabled = false  # the parameters of the list of jobs again
 """What addresses are about is there, so that requests get beyond "not found"."""
 
 
-def schemathesis(api: httpx.Client, folder: Path, *options: str) -> None:
+def schemathesis(api: httpx2.Client, folder: Path, *options: str) -> None:
     job, spare = a_job(), an_uploaded_video()
     a_key(an_owner("default"))
     key = ApiKey.objects.latest("created_at")
@@ -59,12 +59,12 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "django.request")
 
 
-def test_46_nothing_undocumented_happens(api: httpx.Client, store: ObjectStore, tmp_path: Path) -> None:
+def test_46_nothing_undocumented_happens(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
     key = api.headers["X-API-Key"]
     headers = ["--header", f"X-API-Key: {key}", "--header", f"Authorization: Bearer {key}"]
     streams = ["--exclude-path-regex", "/events$"]  # they do not end
     schemathesis(api, tmp_path, *headers, *streams, "--phases", "examples,coverage,fuzzing")
 
 
-def test_46_nothing_happens_without_a_key(api: httpx.Client, store: ObjectStore, tmp_path: Path) -> None:
+def test_46_nothing_happens_without_a_key(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
     schemathesis(api, tmp_path, "--phases", "examples,fuzzing")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
-import httpx
+import httpx2
 import pytest
 from django.db import connection
 from prometheus_client.parser import text_string_to_metric_families
@@ -107,7 +107,7 @@ class _Load:
 
     def hits(self) -> float:
         """Answers of the API that were kept."""
-        text = httpx.get(f"{self._url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+        text = httpx2.get(f"{self._url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
         families = text_string_to_metric_families(text)
         return sum(
             sample.value
@@ -121,22 +121,22 @@ class _Load:
         self._told[job] = 0
         return job
 
-    def _until_over(self, step: Callable[[httpx.Client], None]) -> None:
-        with httpx.Client(base_url=f"{self._url}/api/v1", headers=self._headers, timeout=60) as client:
+    def _until_over(self, step: Callable[[httpx2.Client], None]) -> None:
+        with httpx2.Client(base_url=f"{self._url}/api/v1", headers=self._headers, timeout=60) as client:
             while not self._over.is_set():
                 try:
                     step(client)
-                except (AssertionError, httpx.HTTPError) as error:
+                except (AssertionError, httpx2.HTTPError) as error:
                     self.failures.append(repr(error))
                     return
 
-    def _right(self, answer: httpx.Response, kind: str, status: int = 200) -> httpx.Response:
+    def _right(self, answer: httpx2.Response, kind: str, status: int = 200) -> httpx2.Response:
         assert answer.status_code == status, f"{kind} answered {answer.status_code}: {answer.text}"
         self.limits.add(int(answer.headers["RateLimit-Limit"]))
         self.asked[kind] += 1
         return answer
 
-    def _read(self, client: httpx.Client) -> None:
+    def _read(self, client: httpx2.Client) -> None:
         for job in (self._own, self._watched):
             told = self._told[job]
             shown = self._right(client.get(f"/jobs/{job}"), "job").json()["priority"]
@@ -146,7 +146,7 @@ class _Load:
         listed = self._right(client.get("/jobs"), "list").json()["results"]
         assert str(newest) in {job["id"] for job in listed}, "the list lacks a job that had been made"
 
-    def _write(self, client: httpx.Client) -> None:
+    def _write(self, client: httpx2.Client) -> None:
         """Ask for a job, and again, and change another one; each is seen at once."""
         once = {"Idempotency-Key": str(uuid4())}
         made = set()

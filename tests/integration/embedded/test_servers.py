@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from django.db import connection
@@ -69,7 +69,7 @@ def test_the_store_takes_no_requests_around_s3(s3_server: SeaweedFS) -> None:
     ]
     for part, method, path, expected in requests:
         address = f"http://127.0.0.1:{s3_server.home.port(f'seaweedfs-{part}')}{path}"
-        assert httpx.request(method, address, trust_env=False).status_code == expected, (part, method, path)
+        assert httpx2.request(method, address, trust_env=False).status_code == expected, (part, method, path)
     assert store.get("videos/a/kept") == bytes(100_000)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 
@@ -25,7 +25,7 @@ MOST_BODY_BYTES = 1 << 20
 
 
 @contextmanager
-def serving(app: App) -> Iterator[httpx.Client]:
+def serving(app: App) -> Iterator[httpx2.Client]:
     """Serve an application from a thread; the client's base address is the server's, and it has a key."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so for sockets that it made
@@ -35,7 +35,7 @@ def serving(app: App) -> Iterator[httpx.Client]:
         try:
             base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             headers = {"X-API-Key": a_key()}
-            with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as client:
+            with httpx2.Client(base_url=base_url, headers=headers, trust_env=False) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -64,7 +64,7 @@ def django_app() -> App:
 
 
 @pytest.fixture
-def api(store: ObjectStore, transactional_db: None) -> Iterator[httpx.Client]:
+def api(store: ObjectStore, transactional_db: None) -> Iterator[httpx2.Client]:
     """The whole site, served."""
     with serving(a_site()) as client:
         yield client

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connection
@@ -109,7 +109,7 @@ def played(store: ObjectStore, transactional_db: None) -> Played:
     return played
 
 
-def test_a_player_finds_everything_from_the_playback_address(api: httpx.Client, played: Played) -> None:
+def test_a_player_finds_everything_from_the_playback_address(api: httpx2.Client, played: Played) -> None:
     """Walk the way of a player, by relative addresses alone and without credentials."""
     shown = api.get(f"/api/v1/videos/{played.video.id}/playback").json()
     assert shown["state"] == "complete"
@@ -118,8 +118,8 @@ def test_a_player_finds_everything_from_the_playback_address(api: httpx.Client, 
     for playlist_url in uris(api.get(shown["hls_url"]).text, shown["hls_url"]):
         name = urlsplit(playlist_url).path.split("/")[-2]
         init, *segments = uris(api.get(playlist_url).text, playlist_url)
-        assert httpx.get(init, follow_redirects=True).content == f"{name} init".encode()
-        got = [httpx.get(segment, follow_redirects=True).content for segment in segments]
+        assert httpx2.get(init, follow_redirects=True).content == f"{name} init".encode()
+        got = [httpx2.get(segment, follow_redirects=True).content for segment in segments]
         assert got == [segment_bytes(name, number) for number in range(SEGMENTS)]
 
 
@@ -131,7 +131,7 @@ def uris(playlist: str, base: str) -> list[str]:
     ]
 
 
-def test_playlists_say_what_they_are(api: httpx.Client, played: Played) -> None:
+def test_playlists_say_what_they_are(api: httpx2.Client, played: Played) -> None:
     for name in ("master.m3u8", "360p/index.m3u8"):
         answer = api.get(played.address(name))
         assert answer.headers["content-type"] == "application/vnd.apple.mpegurl"
@@ -140,7 +140,7 @@ def test_playlists_say_what_they_are(api: httpx.Client, played: Played) -> None:
     assert "EXT-X-ENDLIST" in answer.text
 
 
-def test_dash_lists_the_segments_that_hls_lists(api: httpx.Client, played: Played) -> None:
+def test_dash_lists_the_segments_that_hls_lists(api: httpx2.Client, played: Played) -> None:
     shown = api.get(f"/api/v1/videos/{played.video.id}/playback").json()
     assert shown["dash_url"] == shown["hls_url"].replace("master.m3u8", "manifest.mpd")
     answer = api.get(shown["dash_url"])
@@ -152,26 +152,26 @@ def test_dash_lists_the_segments_that_hls_lists(api: httpx.Client, played: Playe
     assert '<S d="192000" r="8" />' in answer.text
 
 
-def test_a_segment_is_in_the_store(api: httpx.Client, played: Played) -> None:
+def test_a_segment_is_in_the_store(api: httpx2.Client, played: Played) -> None:
     answer = api.get(played.address("360p/7.m4s"))
     assert answer.status_code == 302
     assert answer.headers["cache-control"] == "public, max-age=600"
-    answer = httpx.get(answer.headers["location"], headers={"Origin": "null"})
+    answer = httpx2.get(answer.headers["location"], headers={"Origin": "null"})
     assert answer.content == segment_bytes("360p", 7)
     assert answer.headers["content-type"] == "video/mp4"
     assert answer.headers["access-control-allow-origin"] in ("*", "null")
 
 
-def test_sound_says_that_it_is_sound(api: httpx.Client, played: Played) -> None:
-    answer = httpx.get(str(api.base_url) + played.address("audio/init.mp4"), follow_redirects=True)
+def test_sound_says_that_it_is_sound(api: httpx2.Client, played: Played) -> None:
+    answer = httpx2.get(str(api.base_url) + played.address("audio/init.mp4"), follow_redirects=True)
     assert answer.headers["content-type"] == "audio/mp4"
 
 
-def test_a_movie_is_in_the_store(api: httpx.Client, played: Played, store: ObjectStore) -> None:
+def test_a_movie_is_in_the_store(api: httpx2.Client, played: Played, store: ObjectStore) -> None:
     put_movie(store, played)
     answer = api.get(played.address("360p.mp4"))
     assert answer.status_code == 302
-    stored = httpx.get(answer.headers["location"], headers={"Range": "bytes=2-4"})
+    stored = httpx2.get(answer.headers["location"], headers={"Range": "bytes=2-4"})
     assert (stored.status_code, stored.content) == (206, b"mov")
     assert stored.headers["content-type"] == "video/mp4"
     assert_not_found(api.get(played.address("audio.mp4")))
@@ -183,14 +183,14 @@ def put_movie(store: ObjectStore, played: Played) -> None:
     movie_publish(movie=MovieFacts(rendition_id=pictures.id, key="videos/movie.mp4", size=7, sha256="c"))
 
 
-def test_a_movie_comes_with_the_complete_generation(api: httpx.Client, building: Played, store: ObjectStore) -> None:
+def test_a_movie_comes_with_the_complete_generation(api: httpx2.Client, building: Played, store: ObjectStore) -> None:
     put_movie(store, building)
     assert_not_found(api.get(building.address("360p.mp4")))
     building.complete()
     assert api.get(building.address("360p.mp4")).status_code == 302
 
 
-def test_head_is_answered_here_because_a_signature_is_for_one_method(api: httpx.Client, played: Played) -> None:
+def test_head_is_answered_here_because_a_signature_is_for_one_method(api: httpx2.Client, played: Played) -> None:
     answer = api.head(played.address("360p/7.m4s"))
     assert answer.status_code == 200
     assert answer.headers["content-length"] == str(len(segment_bytes("360p", 7)))
@@ -212,7 +212,7 @@ NOT_THERE = [
 ]
 
 
-def test_what_is_not_there_is_a_problem_that_pages_can_read(api: httpx.Client, played: Played) -> None:
+def test_what_is_not_there_is_a_problem_that_pages_can_read(api: httpx2.Client, played: Played) -> None:
     for rest in NOT_THERE:
         assert_not_found(api.get(played.address(rest)))
 
@@ -220,33 +220,33 @@ def test_what_is_not_there_is_a_problem_that_pages_can_read(api: httpx.Client, p
 EVERYTHING = ["master.m3u8", "manifest.mpd", "360p/index.m3u8", "360p/init.mp4", "360p/0.m4s"]
 
 
-def test_an_expired_token_is_no_token(api: httpx.Client, played: Played) -> None:
+def test_an_expired_token_is_no_token(api: httpx2.Client, played: Played) -> None:
     for rest in EVERYTHING:
         assert api.get(played.address(rest)).status_code in (200, 302)
         assert_not_found(api.get(played.address(rest, expires_in=-1)))
 
 
-def test_a_token_is_for_one_video(api: httpx.Client, played: Played) -> None:
+def test_a_token_is_for_one_video(api: httpx2.Client, played: Played) -> None:
     other = token_make(uuid4(), expires_at=int(time.time()) + 60)
     for rest in EVERYTHING:
         assert_not_found(api.get(f"/play/{other}/{played.generation.number}/{rest}"))
         assert_not_found(api.get(f"/play/forged/{played.generation.number}/{rest}"))
 
 
-def test_another_generation_is_not_there(api: httpx.Client, played: Played) -> None:
+def test_another_generation_is_not_there(api: httpx2.Client, played: Played) -> None:
     token = token_make(played.video.id, expires_at=int(time.time()) + 60)
     for number in (0, 2, 2**31, 2**70):
         for rest in EVERYTHING:
             assert_not_found(api.get(f"/play/{token}/{number}/{rest}"))
 
 
-def test_a_video_on_its_way_out_is_not_there(api: httpx.Client, played: Played) -> None:
+def test_a_video_on_its_way_out_is_not_there(api: httpx2.Client, played: Played) -> None:
     video_mark_deleting(video=played.video)
     for rest in EVERYTHING:
         assert_not_found(api.get(played.address(rest)))
 
 
-def assert_not_found(answer: httpx.Response) -> None:
+def assert_not_found(answer: httpx2.Response) -> None:
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -257,21 +257,21 @@ def assert_not_found(answer: httpx.Response) -> None:
 # --- before it is complete --------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_complete_has_no_dash_manifest(api: httpx.Client, building: Played) -> None:
+def test_what_is_not_complete_has_no_dash_manifest(api: httpx2.Client, building: Played) -> None:
     assert_not_found(api.get(building.address("manifest.mpd")))
 
 
-def test_what_is_not_complete_has_no_playlist(api: httpx.Client, building: Played) -> None:
+def test_what_is_not_complete_has_no_playlist(api: httpx2.Client, building: Played) -> None:
     assert_not_found(api.get(building.address("master.m3u8")))
     assert_not_found(api.get(building.address("360p/index.m3u8")))
 
 
-def test_what_is_published_counts(api: httpx.Client, building: Played) -> None:
+def test_what_is_published_counts(api: httpx2.Client, building: Played) -> None:
     assert api.get(building.address("360p/2.m4s")).status_code == 302
     assert_not_found(api.get(building.address("360p/3.m4s")))
 
 
-def test_a_video_without_a_generation_says_so(api: httpx.Client, building: Played) -> None:
+def test_a_video_without_a_generation_says_so(api: httpx2.Client, building: Played) -> None:
     shown = api.get(f"/api/v1/videos/{building.video.id}/playback").json()
     assert (shown["state"], shown["hls_url"], shown["renditions"]) == ("unavailable", None, [])
     assert shown["dash_url"] is None
@@ -280,7 +280,7 @@ def test_a_video_without_a_generation_says_so(api: httpx.Client, building: Playe
 # --- pages of other origins -------------------------------------------------------------------------------------------
 
 
-def test_a_page_may_ask_whether_it_may(api: httpx.Client, played: Played) -> None:
+def test_a_page_may_ask_whether_it_may(api: httpx2.Client, played: Played) -> None:
     asked = {"Origin": "https://player.example", "Access-Control-Request-Method": "GET"}
     for rest in [*EVERYTHING, "nothing/at/all"]:
         answer = api.options(played.address(rest), headers=asked)
@@ -289,13 +289,13 @@ def test_a_page_may_ask_whether_it_may(api: httpx.Client, played: Played) -> Non
         assert "GET" in answer.headers["access-control-allow-methods"]
 
 
-def test_every_answer_may_be_read_by_any_page(api: httpx.Client, played: Played) -> None:
+def test_every_answer_may_be_read_by_any_page(api: httpx2.Client, played: Played) -> None:
     for rest in EVERYTHING:
         answer = api.get(played.address(rest), headers={"Origin": "https://player.example"})
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-def test_nothing_can_be_written_here(api: httpx.Client, played: Played) -> None:
+def test_nothing_can_be_written_here(api: httpx2.Client, played: Played) -> None:
     answer = api.put(played.address("master.m3u8"))
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
@@ -323,7 +323,7 @@ def proxied(
     return played
 
 
-def test_bytes_are_served_where_there_is_no_address(api: httpx.Client, proxied: Played) -> None:
+def test_bytes_are_served_where_there_is_no_address(api: httpx2.Client, proxied: Played) -> None:
     answer = api.get(proxied.address("360p/7.m4s"))
     assert (answer.status_code, answer.content) == (200, segment_bytes("360p", 7))
     assert answer.headers["content-type"] == "video/mp4"
@@ -343,7 +343,7 @@ RANGES = [
 ]
 
 
-def test_ranges_are_served(api: httpx.Client, proxied: Played) -> None:
+def test_ranges_are_served(api: httpx2.Client, proxied: Played) -> None:
     for asked, status, expected in RANGES:
         answer = api.get(proxied.address("360p/7.m4s"), headers={"Range": asked})
         assert (answer.status_code, answer.content) == (status, expected)
@@ -351,7 +351,7 @@ def test_ranges_are_served(api: httpx.Client, proxied: Played) -> None:
         assert ("content-range" in answer.headers) == (status == 206)
 
 
-def test_a_part_of_a_movie_is_served(api: httpx.Client, proxied: Played) -> None:
+def test_a_part_of_a_movie_is_served(api: httpx2.Client, proxied: Played) -> None:
     store = wiring.delivery().store
     put_movie(store, proxied)
     answer = api.get(proxied.address("360p.mp4"), headers={"Range": "bytes=2-"})
@@ -388,7 +388,7 @@ def _body(player: socket.socket, buffer: bytes) -> tuple[bytes, bytes]:
 
 
 def test_a_stream_holds_no_database_connection_and_the_next_request_has_a_thread_of_its_own(
-    api: httpx.Client, played: Played, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    api: httpx2.Client, played: Played, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_up = HeldUp(store)
     delivery = Delivery(store=held_up, redirects=False, presign_seconds=60)  # type: ignore[arg-type]
@@ -414,7 +414,7 @@ def _other_sessions() -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_a_range_that_is_not_there_is_refused(api: httpx.Client, proxied: Played) -> None:
+def test_a_range_that_is_not_there_is_refused(api: httpx2.Client, proxied: Played) -> None:
     for asked in ("bytes=14-", "bytes=99-100", "bytes=5-4", "bytes=-0"):
         answer = api.get(proxied.address("360p/7.m4s"), headers={"Range": asked})
         assert (answer.status_code, answer.json()["code"]) == (416, "range_not_available")

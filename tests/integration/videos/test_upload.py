@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 from django.db import OperationalError
 
@@ -37,7 +37,7 @@ def a_video(size: int = 1000) -> bytes:
     return MP4_HEAD + os.urandom(size - len(MP4_HEAD))
 
 
-def send(client: httpx.Client, data: bytes, *, name: str = "clip.mp4", field: str = "video") -> httpx.Response:
+def send(client: httpx2.Client, data: bytes, *, name: str = "clip.mp4", field: str = "video") -> httpx2.Response:
     return client.post(PATH, files={field: (name, data, "video/mp4")})
 
 
@@ -47,7 +47,7 @@ def assert_nothing_left(store: ObjectStore) -> None:
     assert not Video.objects.exists()
 
 
-def assert_problem(response: httpx.Response, status: int, code: str, field: str | None = None) -> None:
+def assert_problem(response: httpx2.Response, status: int, code: str, field: str | None = None) -> None:
     assert response.headers["content-type"] == "application/problem+json"
     document = response.json()
     assert (response.status_code, document["status"], document["code"]) == (status, status, code)
@@ -58,7 +58,7 @@ def assert_problem(response: httpx.Response, status: int, code: str, field: str 
 
 
 @pytest.mark.parametrize("size", [1000, 10 * MIB, 25 * MIB + 1])
-def test_an_uploaded_video_is_stored_and_recorded(api: httpx.Client, store: ObjectStore, size: int) -> None:
+def test_an_uploaded_video_is_stored_and_recorded(api: httpx2.Client, store: ObjectStore, size: int) -> None:
     data = a_video(size)
     response = send(api, data)
     assert response.status_code == 201, response.text
@@ -72,7 +72,7 @@ def test_an_uploaded_video_is_stored_and_recorded(api: httpx.Client, store: Obje
     assert list(store.list_multiparts("videos/")) == []
 
 
-def test_the_answer_is_the_video_as_the_api_shows_it(api: httpx.Client, store: ObjectStore) -> None:
+def test_the_answer_is_the_video_as_the_api_shows_it(api: httpx2.Client, store: ObjectStore) -> None:
     response = send(api, a_video())
     shown = response.json()
     assert api.get(response.headers["location"]).json() == shown
@@ -82,12 +82,12 @@ def test_the_answer_is_the_video_as_the_api_shows_it(api: httpx.Client, store: O
     assert shown["created_at"] is not None
 
 
-def test_an_uploaded_video_waits_for_inspection(api: httpx.Client, store: ObjectStore) -> None:
+def test_an_uploaded_video_waits_for_inspection(api: httpx2.Client, store: ObjectStore) -> None:
     video_id = send(api, a_video()).json()["id"]
     assert Step.objects.get(video_id=video_id).kind == "inspect"
 
 
-def test_a_body_of_unknown_length_is_taken(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_body_of_unknown_length_is_taken(api: httpx2.Client, store: ObjectStore) -> None:
     body = a_form(a_video(6 * MIB))
     pieces = (body[start : start + 100_000] for start in range(0, len(body), 100_000))
     response = api.post(PATH, content=pieces, headers={"Content-Type": FORM})
@@ -98,18 +98,18 @@ def test_a_body_of_unknown_length_is_taken(api: httpx.Client, store: ObjectStore
     ("name", "kept"),
     [("-y.mp4", "-y.mp4"), ("a:b%03d$(id).mp4", "a:b%03d$(id).mp4"), ("שלום.mp4", "שלום.mp4"), ("x" * 300, "x" * 255)],
 )
-def test_a_name_is_only_text(api: httpx.Client, store: ObjectStore, name: str, kept: str) -> None:
+def test_a_name_is_only_text(api: httpx2.Client, store: ObjectStore, name: str, kept: str) -> None:
     assert send(api, a_video(), name=name).json()["filename"] == kept
 
 
-def test_a_nul_in_a_name_is_dropped(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_nul_in_a_name_is_dropped(api: httpx2.Client, store: ObjectStore) -> None:
     body = a_form(a_video()).replace(b"clip.mp4", b"a\0b.mp4")
     assert api.post(PATH, content=body, headers={"Content-Type": FORM}).json()["filename"] == "ab.mp4"
 
 
-def test_several_uploads_at_once(api: httpx.Client, store: ObjectStore) -> None:
+def test_several_uploads_at_once(api: httpx2.Client, store: ObjectStore) -> None:
     datas = [a_video(11 * MIB) for _ in range(4)]
-    answers: dict[int, httpx.Response] = {}
+    answers: dict[int, httpx2.Response] = {}
 
     def upload(number: int) -> None:
         answers[number] = send(api, datas[number])
@@ -139,36 +139,36 @@ def a_form(data: bytes, *, end: bytes = b"\r\n--b0undary--\r\n") -> bytes:
      b"ffconcat version 1.0\nfile a", b"<svg/>", b"<MPD/>", bytes(30 * MIB)],
     ids=["byte", "text", "random", "zip", "pdf", "m3u8", "ffconcat", "svg", "mpd", "zeros"],
 )  # fmt: skip
-def test_what_is_no_video_is_refused(api: httpx.Client, store: ObjectStore, data: bytes) -> None:
+def test_what_is_no_video_is_refused(api: httpx2.Client, store: ObjectStore, data: bytes) -> None:
     assert_problem(send(api, data), 422, "not_a_video", "video")
     assert_nothing_left(store)
 
 
-def test_an_empty_file_is_refused(api: httpx.Client, store: ObjectStore) -> None:
+def test_an_empty_file_is_refused(api: httpx2.Client, store: ObjectStore) -> None:
     assert_problem(send(api, b""), 422, "empty_file", "video")
     assert_nothing_left(store)
 
 
-def test_a_wrong_field_is_named(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_wrong_field_is_named(api: httpx2.Client, store: ObjectStore) -> None:
     assert_problem(send(api, a_video(), field="file"), 422, "unknown_field", "file")
     assert_nothing_left(store)
 
 
-def test_a_field_after_a_large_file_leaves_nothing(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_field_after_a_large_file_leaves_nothing(api: httpx2.Client, store: ObjectStore) -> None:
     more = b'\r\n--b0undary\r\nContent-Disposition: form-data; name="title"\r\n\r\nx\r\n--b0undary--\r\n'
     response = api.post(PATH, content=a_form(a_video(25 * MIB), end=more), headers={"Content-Type": FORM})
     assert_problem(response, 422, "unknown_field", "title")
     assert_nothing_left(store)
 
 
-def test_two_files_are_refused(api: httpx.Client, store: ObjectStore) -> None:
+def test_two_files_are_refused(api: httpx2.Client, store: ObjectStore) -> None:
     files = [("video", ("a.mp4", a_video(11 * MIB))), ("video", ("b.mp4", a_video()))]
     assert_problem(api.post(PATH, files=files), 422, "invalid", "video")
     assert_nothing_left(store)
 
 
 @pytest.mark.parametrize("size", [1000, 25 * MIB])
-def test_a_form_that_breaks_off_is_refused(api: httpx.Client, store: ObjectStore, size: int) -> None:
+def test_a_form_that_breaks_off_is_refused(api: httpx2.Client, store: ObjectStore, size: int) -> None:
     response = api.post(PATH, content=a_form(a_video(size), end=b""), headers={"Content-Type": FORM})
     assert_problem(response, 400, "malformed_form")
     assert_nothing_left(store)
@@ -179,19 +179,19 @@ def test_a_form_that_breaks_off_is_refused(api: httpx.Client, store: ObjectStore
     [({"Content-Type": "application/json"}, 415), ({}, 415), ({"Content-Type": FORM, "Content-Encoding": "gzip"}, 415)],
 )
 def test_another_kind_of_body_is_refused(
-    api: httpx.Client, store: ObjectStore, headers: dict[str, str], status: int
+    api: httpx2.Client, store: ObjectStore, headers: dict[str, str], status: int
 ) -> None:
     assert_problem(api.post(PATH, content=b"{}", headers=headers), status, "unsupported_media_type")
 
 
-def test_a_host_that_is_not_ours_is_refused(api: httpx.Client, store: ObjectStore) -> None:
+def test_a_host_that_is_not_ours_is_refused(api: httpx2.Client, store: ObjectStore) -> None:
     response = api.post(PATH, content=a_form(a_video()), headers={"Content-Type": FORM, "Host": "evil.example"})
     assert_problem(response, 400, "bad_request")
     assert_nothing_left(store)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_another_method_is_refused(api: httpx.Client, method: str) -> None:
+def test_another_method_is_refused(api: httpx2.Client, method: str) -> None:
     response = api.request(method, PATH)
     assert_problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST, OPTIONS"
@@ -206,29 +206,29 @@ def a_route(store: ObjectStore, **limits: float) -> UploadRoute:
 
 
 @pytest.fixture
-def small(store: ObjectStore, transactional_db: None) -> Iterator[httpx.Client]:
+def small(store: ObjectStore, transactional_db: None) -> Iterator[httpx2.Client]:
     """A site that takes 20 MiB and waits one second."""
     with serving(a_route(store)) as client:
         yield client
 
 
-def test_the_largest_video_is_taken(small: httpx.Client) -> None:
+def test_the_largest_video_is_taken(small: httpx2.Client) -> None:
     assert send(small, a_video(20 * MIB)).status_code == 201
 
 
-def test_one_byte_more_is_not(small: httpx.Client, store: ObjectStore) -> None:
+def test_one_byte_more_is_not(small: httpx2.Client, store: ObjectStore) -> None:
     assert_problem(send(small, a_video(20 * MIB + 1)), 413, "too_large", "video")
     assert_nothing_left(store)
 
 
-def test_a_client_that_declares_less_and_sends_more_is_cut_off(small: httpx.Client, store: ObjectStore) -> None:
+def test_a_client_that_declares_less_and_sends_more_is_cut_off(small: httpx2.Client, store: ObjectStore) -> None:
     pieces = (a_form(a_video(MIB), end=b"") if first else os.urandom(MIB) for first in [True] + [False] * 200)
     response = small.post(PATH, content=pieces, headers={"Content-Type": FORM})
     assert_problem(response, 413, "too_large", "video")
     assert_nothing_left(store)
 
 
-def raw(client: httpx.Client, head: str, body: bytes = b"") -> socket.socket:
+def raw(client: httpx2.Client, head: str, body: bytes = b"") -> socket.socket:
     """Begin a request byte by byte."""
     connection = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=60)
     key = client.headers["X-API-Key"]
@@ -241,12 +241,12 @@ def status_of(connection: socket.socket) -> int:
     return int(connection.recv(1000).split()[1])
 
 
-def test_too_large_a_declared_length_is_refused_before_the_body(small: httpx.Client) -> None:
+def test_too_large_a_declared_length_is_refused_before_the_body(small: httpx2.Client) -> None:
     with raw(small, "Content-Length: 10000000000\r\n") as connection:
         assert status_of(connection) == 413
 
 
-def test_a_client_that_asks_first_sends_nothing_in_vain(small: httpx.Client) -> None:
+def test_a_client_that_asks_first_sends_nothing_in_vain(small: httpx2.Client) -> None:
     with raw(small, "Content-Length: 10000000000\r\nExpect: 100-continue\r\n") as connection:
         assert status_of(connection) == 413
     body = a_form(a_video())
@@ -256,13 +256,13 @@ def test_a_client_that_asks_first_sends_nothing_in_vain(small: httpx.Client) -> 
         assert status_of(connection) == 201
 
 
-def test_a_client_that_stops_sending_is_given_up(small: httpx.Client, store: ObjectStore) -> None:
+def test_a_client_that_stops_sending_is_given_up(small: httpx2.Client, store: ObjectStore) -> None:
     with raw(small, "Content-Length: 15000000\r\n", a_form(a_video(12 * MIB), end=b"")) as connection:
         assert status_of(connection) == 408
     assert_nothing_left(store)
 
 
-def test_a_client_that_sends_a_trickle_is_given_up(small: httpx.Client, store: ObjectStore) -> None:
+def test_a_client_that_sends_a_trickle_is_given_up(small: httpx2.Client, store: ObjectStore) -> None:
     with raw(small, "Content-Length: 15000000\r\n", a_form(a_video(12 * MIB), end=b"")) as connection:
         deadline = time.monotonic() + 60
         while not select.select([connection], [], [], 0.1)[0]:
@@ -282,7 +282,7 @@ def test_a_client_that_sends_slowly_but_surely_is_not(store: ObjectStore, transa
             assert status_of(connection) == 201
 
 
-def test_a_client_that_hangs_up_leaves_nothing(small: httpx.Client, store: ObjectStore) -> None:
+def test_a_client_that_hangs_up_leaves_nothing(small: httpx2.Client, store: ObjectStore) -> None:
     with raw(small, "Content-Length: 20000000\r\n", a_form(a_video(12 * MIB), end=b"")):
         wait_for(lambda: list(store.list_multiparts("videos/")))
     wait_for(lambda: not list(store.list_multiparts("videos/")))
@@ -382,18 +382,18 @@ def test_uploads_over_plain_http_can_be_forbidden(store: ObjectStore, transactio
         assert_problem(send(client, a_video()), 403, "https_required")
 
 
-def test_other_requests_have_a_smaller_limit(api: httpx.Client) -> None:
+def test_other_requests_have_a_smaller_limit(api: httpx2.Client) -> None:
     response = api.post("/api/v1/videos", content=b"x" * (2 * MIB))
     assert_problem(response, 413, "too_large")
 
 
-def test_the_schema_has_the_upload(api: httpx.Client) -> None:
+def test_the_schema_has_the_upload(api: httpx2.Client) -> None:
     schema = api.get("/api/schema", params={"format": "json"}).text
     assert "multipart/form-data" in schema
     assert PATH in schema
 
 
-def test_json_is_what_is_sent(api: httpx.Client, store: ObjectStore) -> None:
+def test_json_is_what_is_sent(api: httpx2.Client, store: ObjectStore) -> None:
     response = send(api, a_video())
     assert response.headers["content-type"] == "application/json"
     assert json.loads(response.content)["links"]["self"] == response.headers["location"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from django.conf import settings
 
@@ -18,11 +18,11 @@ from videos.services import video_mark_deleting, video_mark_inspected, video_not
 MEDIA = {"duration": 4.0, "width": 1280, "height": 720, "codec": "h264", "bitrate": 500_000, "frame_rate": 25.0}
 
 
-def ids(answer: httpx.Response) -> list[str]:
+def ids(answer: httpx2.Response) -> list[str]:
     return [video["id"] for video in answer.json()["results"]]
 
 
-def test_the_list_is_walked_by_cursors_newest_first(api: httpx.Client) -> None:
+def test_the_list_is_walked_by_cursors_newest_first(api: httpx2.Client) -> None:
     made = [str(an_uploaded_video().id) for _ in range(5)]
     page = api.get("/api/v1/videos", params={"limit": 2})
     seen = ids(page)
@@ -34,7 +34,7 @@ def test_the_list_is_walked_by_cursors_newest_first(api: httpx.Client) -> None:
     assert ids(api.get(page.json()["previous"])) == made[::-1][2:4]
 
 
-def test_what_arrives_meanwhile_neither_repeats_nor_hides(api: httpx.Client) -> None:
+def test_what_arrives_meanwhile_neither_repeats_nor_hides(api: httpx2.Client) -> None:
     made = [str(an_uploaded_video().id) for _ in range(4)]
     page = api.get("/api/v1/videos", params={"limit": 2})
     an_uploaded_video()
@@ -46,13 +46,13 @@ def test_what_arrives_meanwhile_neither_repeats_nor_hides(api: httpx.Client) -> 
     [("limit", "0"), ("limit", "101"), ("limit", "-1"), ("limit", "x"), ("limit", ""), ("limit", "²"), ("cursor", "x"),
      ("cursor", "cD1ub3doZXJl"), ("cursor", "ä"), ("cursor", "bz0tMQ=="), ("cursor", "cj14")],
 )  # fmt: skip
-def test_a_page_that_makes_no_sense_names_the_field(api: httpx.Client, field: str, value: str) -> None:
+def test_a_page_that_makes_no_sense_names_the_field(api: httpx2.Client, field: str, value: str) -> None:
     answer = api.get("/api/v1/videos", params={field: value})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-def test_others_videos_and_those_on_their_way_out_are_not_there(api: httpx.Client) -> None:
+def test_others_videos_and_those_on_their_way_out_are_not_there(api: httpx2.Client) -> None:
     others = an_uploaded_video(an_owner("other"))
     leaving = an_uploaded_video()
     video_mark_deleting(video=leaving)
@@ -63,27 +63,27 @@ def test_others_videos_and_those_on_their_way_out_are_not_there(api: httpx.Clien
             assert (answer.status_code, answer.json()["code"]) == (404, "video_not_found")
 
 
-def test_an_unknown_video_is_a_problem(api: httpx.Client) -> None:
+def test_an_unknown_video_is_a_problem(api: httpx2.Client) -> None:
     address = f"/api/v1/videos/{uuid4()}"
     answer = api.get(address)
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, answer.json()["code"], answer.json()["instance"]) == (404, "video_not_found", address)
 
 
-def test_an_id_that_is_none_is_a_problem_too(api: httpx.Client) -> None:
+def test_an_id_that_is_none_is_a_problem_too(api: httpx2.Client) -> None:
     answer = api.get("/api/v1/videos/1")
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_method_that_makes_no_sense_is_a_problem(api: httpx.Client, method: str) -> None:
+def test_a_method_that_makes_no_sense_is_a_problem(api: httpx2.Client, method: str) -> None:
     video = an_uploaded_video()
     answer = api.request(method, f"/api/v1/videos/{video.id}", json={})
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
 
 
-def test_an_inspected_video_shows_what_it_is(api: httpx.Client) -> None:
+def test_an_inspected_video_shows_what_it_is(api: httpx2.Client) -> None:
     video = a_video()
     media = MEDIA | {"audio_codec": "aac"}
     video_mark_inspected(video=video, facts=video.facts or {}, media=media, warnings=["rotated"])
@@ -93,13 +93,13 @@ def test_an_inspected_video_shows_what_it_is(api: httpx.Client) -> None:
     assert shown["inspected_at"] is not None
 
 
-def test_a_bitrate_that_the_container_does_not_tell_is_the_file_s(api: httpx.Client) -> None:
+def test_a_bitrate_that_the_container_does_not_tell_is_the_file_s(api: httpx2.Client) -> None:
     video = a_video()
     video_mark_inspected(video=video, facts=video.facts or {}, media=MEDIA | {"bitrate": None}, warnings=[])
     assert api.get(f"/api/v1/videos/{video.id}").json()["bitrate"] == 2_000_000  # 1,000,000 bytes in 4 s
 
 
-def test_a_rejected_video_says_why(api: httpx.Client) -> None:
+def test_a_rejected_video_says_why(api: httpx2.Client) -> None:
     video = an_uploaded_video()
     video_reject(video=video, code="input_rejected", detail="the file has no video track")
     shown = api.get(f"/api/v1/videos/{video.id}").json()
@@ -107,13 +107,13 @@ def test_a_rejected_video_says_why(api: httpx.Client) -> None:
     assert (shown["status"], shown["error"]) == ("rejected", wanted)
 
 
-def test_a_failed_inspection_may_work_later(api: httpx.Client) -> None:
+def test_a_failed_inspection_may_work_later(api: httpx2.Client) -> None:
     video = an_uploaded_video()
     video_note_error(video=video, code="storage_unavailable", detail="the store was away")
     assert api.get(f"/api/v1/videos/{video.id}").json()["error"]["retryable"] is True
 
 
-def test_the_original_can_be_had(api: httpx.Client, store: ObjectStore) -> None:
+def test_the_original_can_be_had(api: httpx2.Client, store: ObjectStore) -> None:
     video = an_uploaded_video()
     store.put(source_key(video.id), b"the original", "application/octet-stream")
     url = api.get(f"/api/v1/videos/{video.id}").json()["original_url"]
@@ -122,7 +122,7 @@ def test_the_original_can_be_had(api: httpx.Client, store: ObjectStore) -> None:
     assert (answer.content, answer.headers["content-type"]) == (b"the original", "application/octet-stream")
 
 
-def test_addresses_are_public_ones_where_there_are(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_are_public_ones_where_there_are(api: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     site = replace(settings.TRANSCODER.site, public_url="https://media.example/")
     monkeypatch.setattr(settings, "TRANSCODER", replace(settings.TRANSCODER, site=site))
     links._public_url.cache_clear()
