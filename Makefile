@@ -60,6 +60,8 @@ check: testsetup ## Check style, types, import direction, migrations, deployment
 		$(python) manage.py check --deploy --fail-level WARNING
 	@$(static) manage.py spectacular --validate --fail-on-warn --file .vodmill/openapi.yaml
 	@diff -u docs/openapi.yaml .vodmill/openapi.yaml || { echo "docs/openapi.yaml is out of step: make schema"; exit 1; }
+	@tests/openapi/node_modules/.bin/spectral lint --quiet --fail-severity hint --ruleset tests/openapi/spectral.yaml \
+		docs/openapi.yaml
 
 .PHONY: chaos
 chaos: testsetup ## Put 500 small jobs through in 30 minutes while every part is killed at random (ARGS="--seed 1")

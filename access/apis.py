@@ -21,7 +21,7 @@ class KeyListApi(APIView):
 
     @extend_schema(operation_id="key_list", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(KeyDocument))
     def get(self, request: Request) -> Response:
-        """List the keys of your owner, newest first."""
+        """List the API keys of your owner, newest first."""
         pages, page = ListQuery.page(keys_of(owner_of(request)), request)
         return pages.get_paginated_response(KeyDocument(page, many=True).data)
 
@@ -30,7 +30,10 @@ class KeyListApi(APIView):
     )
     @idempotent(kept=without_key)
     def post(self, request: Request) -> Response:
-        """Make a key for your owner. It is shown once."""
+        """Create an API key.
+
+        It is shown only in this response.
+        """
         asked = KeyRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         key, made = key_create(owner=owner_of(request), **asked.validated_data)
@@ -43,12 +46,15 @@ class KeyDetailApi(APIView):
 
     @extend_schema(operation_id="key_detail", responses=KeyDocument)
     def get(self, request: Request, key_id: UUID) -> Response:
-        """Show one key, without its secret."""
+        """Show an API key, without its secret."""
         return Response(KeyDocument(key_find(owner=owner_of(request), key_id=key_id)).data)
 
     @extend_schema(operation_id="key_revoke", responses={204: None})
     def delete(self, request: Request, key_id: UUID) -> Response:
-        """Have a key not work from now on."""
+        """Revoke an API key.
+
+        It stops working at once.
+        """
         key_revoke(owner=owner_of(request), key_id=key_id)
         return Response(status=204)
 
@@ -64,7 +70,10 @@ class KeyRotateApi(APIView):
     )
     @idempotent(kept=without_key)
     def post(self, request: Request, key_id: UUID) -> Response:
-        """Give a key a new secret, shown once; the one before works for a while, so that it can be replaced in use."""
+        """Rotate the secret of an API key.
+
+        The new one is shown only in this response. The one before works for a while, so that it can be replaced in use.
+        """
         asked = RotateRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         key, made = key_rotate(owner=owner_of(request), key_id=key_id, **asked.validated_data)

@@ -69,6 +69,16 @@ _WRONG = {
     "default": "Something else is wrong.",
 }
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
+_STREAM_TYPE = "text/event-stream"
+_SUCCESS = {
+    "200": "The document as it is now.",
+    "201": "Created; `Location` has its URL, and the body shows it.",
+    "202": "Accepted; the document shows it as it is now.",
+    "204": "Done; there is no body.",
+}
+_PAGE = "A page of the list."
+_STREAM = "A stream of server-sent events that stays open."
+_FILE = "The bytes of the file."
 
 
 @cache
@@ -100,6 +110,44 @@ def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
                 responses.setdefault("304", {"description": "Nothing changed since the `ETag` in `If-None-Match`."})
             path[method]["responses"] = dict(sorted(responses.items()))
     return result
+
+
+def describe_operations(result: dict[str, Any], **_context: object) -> dict[str, Any]:
+    """Complete the texts of every operation: a summary, the scope, path parameters, successful responses.
+
+    The first paragraph of a view's docstring is the summary and the rest the description. A drf-spectacular
+    postprocessing hook.
+    """
+    for path in result.get("paths", {}).values():
+        for method in _METHODS & path.keys():
+            operation = path[method]
+            summary, _, more = operation["description"].partition("\n\n")
+            operation["description"] = "\n\n".join(filter(None, (more, _scopes(operation))))
+            path[method] = {"summary": " ".join(summary.split()).removesuffix("."), **operation}
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path":
+                    noun = parameter["name"].removesuffix("_id")
+                    parameter.setdefault("description", f"The `id` of the {noun}.")
+            for status, response in operation["responses"].items():
+                if "$ref" not in response:
+                    response["description"] = response.get("description") or _success(status, response)
+    return result
+
+
+def _scopes(operation: Mapping[str, Any]) -> str:
+    """Move the scopes from the security requirements, where only OAuth has them, into words."""
+    needed = {scope: None for each in operation["security"] for scopes in each.values() for scope in scopes}
+    operation["security"][:] = [{name: [] for name in each} for each in operation["security"]]
+    return f"Needs the scope {' and '.join(f'`{scope}`' for scope in needed)}."
+
+
+def _success(status: str, response: Mapping[str, Any]) -> str:
+    (kind, content), *_ = response.get("content", {"": {}}).items()
+    if kind == _STREAM_TYPE:
+        return _STREAM
+    if kind == "application/octet-stream":
+        return _FILE
+    return _PAGE if content.get("schema", {}).get("$ref", "").endswith("Page") else _SUCCESS[status]
 
 
 def _expected(address: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:

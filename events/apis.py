@@ -37,7 +37,10 @@ class EventStreamApi(APIView):
 
     @extend_schema(operation_id="event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
-        """Follow everything that happens from now on, or after the last event seen."""
+        """Follow the events of all videos and jobs.
+
+        Server-sent events from now on, or after the last event that the client has seen.
+        """
         raise _not_served()
 
 
@@ -49,7 +52,10 @@ class JobEventStreamApi(APIView):
 
     @extend_schema(operation_id="job_event_stream", parameters=_LAST_SEEN, responses=_STREAM)
     def get(self, request: Request, job_id: UUID) -> Response:  # noqa: ARG002 - REST framework's signature
-        """Follow a job from its beginning, or after the last event seen, to its end."""
+        """Follow the events of a job.
+
+        Server-sent events from its first one, or after the last one that the client has seen, until the job has ended.
+        """
         raise _not_served()
 
 
@@ -76,7 +82,10 @@ class WebhookListApi(APIView):
     )
     @idempotent()
     def post(self, request: Request) -> Response:
-        """Have events delivered to an address. Only this answer shows the secret that signs them."""
+        """Create a webhook endpoint.
+
+        Events are posted to its URL. The secret that signs them is shown here and when it is rotated, and nowhere else.
+        """
         asked = WebhookRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         endpoint = endpoint_create(owner=owner_of(request), **asked.validated_data)
@@ -90,12 +99,15 @@ class WebhookDetailApi(APIView):
 
     @extend_schema(operation_id="webhook_detail", responses=WebhookDocument)
     def get(self, request: Request, webhook_id: UUID) -> Response:
-        """Show one endpoint."""
+        """Show a webhook endpoint."""
         return Response(WebhookDocument(_endpoint(request, webhook_id)).data)
 
     @extend_schema(operation_id="webhook_update", request=WebhookChange, responses=WebhookDocument)
     def patch(self, request: Request, webhook_id: UUID) -> Response:
-        """Change an endpoint. Enabled again, it gets what was not delivered meanwhile."""
+        """Change a webhook endpoint.
+
+        One that is enabled again receives what was not delivered meanwhile.
+        """
         asked = WebhookChange(data=request.data, partial=True)
         asked.is_valid(raise_exception=True)
         endpoint_update(endpoint=_endpoint(request, webhook_id), **asked.validated_data)
@@ -103,7 +115,7 @@ class WebhookDetailApi(APIView):
 
     @extend_schema(operation_id="webhook_delete", responses={204: None})
     def delete(self, request: Request, webhook_id: UUID) -> Response:
-        """Forget an endpoint with all its deliveries."""
+        """Delete a webhook endpoint and its deliveries."""
         endpoint_delete(endpoint=_endpoint(request, webhook_id))
         return Response(status=204)
 
@@ -119,7 +131,10 @@ class WebhookRotateApi(APIView):
     )
     @idempotent()
     def post(self, request: Request, webhook_id: UUID) -> Response:
-        """Make a new secret. For a day deliveries are signed with both."""
+        """Rotate the secret of a webhook endpoint.
+
+        Deliveries are signed with both secrets for a day.
+        """
         endpoint_rotate_secret(endpoint=_endpoint(request, webhook_id))
         return Response(WebhookSecretDocument(_endpoint(request, webhook_id)).data)
 
@@ -131,7 +146,10 @@ class DeliveryListApi(APIView):
         operation_id="delivery_list", parameters=[DeliveryQuery, *PAGE_PARAMETERS], responses=page_of(DeliveryDocument)
     )
     def get(self, request: Request, webhook_id: UUID) -> Response:
-        """List what was sent to an endpoint, newest first, with every attempt."""
+        """List the deliveries to a webhook endpoint, newest first.
+
+        Each shows all of its attempts.
+        """
         pages, page = DeliveryQuery.page(_deliveries(_endpoint(request, webhook_id)), request)
         return pages.get_paginated_response(DeliveryDocument(page, many=True).data)
 
@@ -141,7 +159,10 @@ class DeliveryRepeatApi(APIView):
 
     @extend_schema(operation_id="delivery_redeliver", request=None, responses={202: DeliveryDocument})
     def post(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:
-        """Send an event once more, under the same id; one that is still on its way goes on as it is."""
+        """Deliver an event again.
+
+        It is sent under the same id. A delivery that is still pending goes on as it is.
+        """
         deliveries = _deliveries(_endpoint(request, webhook_id))
         delivery = deliveries.filter(id=delivery_id).first()
         if delivery is None:

@@ -23,7 +23,10 @@ class GpuStatusApi(APIView):
 
     @extend_schema(operation_id="gpu_status", responses=GpuStatusDocument)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
-        """Show the GPUs of all worker nodes, how they are, and which encoders have proven to work on them."""
+        """Show the GPUs of all worker nodes.
+
+        Their load, and the encoders that work on them.
+        """
         document = gpu_status_document(
             devices_known(),
             silence_seconds=settings.TRANSCODER.lease.node_silence_seconds,

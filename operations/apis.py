@@ -112,28 +112,34 @@ class _SystemApi(APIView):
 class SystemStatsApi(_SystemApi):
     @extend_schema(operation_id="system_stats", responses=SystemStatsDocument)
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
-        """Show what waits, how much was done in the last hour and how well, and what is stored."""
+        """Show statistics of the platform.
+
+        Queues, open jobs, throughput of the last hour, and stored bytes.
+        """
         return _kept("system", lambda: SystemStatsDocument(_system_stats()).data)
 
 
 class QueueStatsApi(_SystemApi):
     @extend_schema(operation_id="queue_stats", responses=QueueStatsDocument)
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
-        """Show what waits and what runs, by queue."""
+        """Show the queues of steps."""
         return _kept("queues", lambda: QueueStatsDocument(_queue_stats()).data)
 
 
 class WorkersHealthApi(_SystemApi):
     @extend_schema(operation_id="workers_health", responses=WorkersHealthDocument)
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
-        """Show the worker nodes, those that fell silent too."""
+        """Show the worker nodes, also those that fell silent."""
         return _kept("workers", lambda: WorkersHealthDocument(_workers_health()).data)
 
 
 class SystemHealthApi(_SystemApi):
     @extend_schema(operation_id="system_health", responses=SystemHealthDocument)
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
-        """Show what is well and what is not, and what a person should look at."""
+        """Show the health of the platform.
+
+        Its alerts are for a person to look at.
+        """
         return _kept("health", lambda: SystemHealthDocument(_system_health()).data)
 
 

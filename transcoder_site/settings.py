@@ -151,12 +151,32 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "vodmill",
     "DESCRIPTION": "A video goes in, a ladder that every player can play comes out.",
     "VERSION": "1",
+    "CONTACT": {"name": "The operators of this installation"},
+    "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+    "SERVERS": [{"url": "/", "description": "This installation."}],
+    "TAGS": [
+        {"name": "events", "description": "Streams of what happens to videos and jobs."},
+        {
+            "name": "jobs",
+            "description": "Transcoding jobs: state, plan, outputs, and commands such as cancel and retry.",
+        },
+        {"name": "keys", "description": "API keys of your owner."},
+        {"name": "queue", "description": "The queues of steps."},
+        {"name": "system", "description": "Statistics and health of the platform and its GPUs."},
+        {"name": "videos", "description": "Uploading, transcoding, playback and deletion of videos."},
+        {"name": "webhooks", "description": "Endpoints that events are posted to, and their deliveries."},
+        {"name": "workers", "description": "The worker nodes."},
+    ],
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",  # what follows it is an operation's tag
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.schema.add_problems"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "api.schema.add_problems",
+        "api.schema.describe_operations",
+    ],
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
         "JobState": "jobs.endpoints.serializers.JOB_STATES",
         "HealthState": "operations.apis.HEALTH_STATES",

@@ -50,7 +50,10 @@ class VideoDetailApi(APIView):
 
     @extend_schema(operation_id="video_detail", responses=VideoDocument, examples=[examples.VIDEO])
     def get(self, request: Request, video_id: UUID) -> HttpResponse:
-        """Show one video; what inspection finds appears once it has run."""
+        """Show a video.
+
+        What its inspection finds, such as the duration, is null before that.
+        """
         owner = owner_of(request)
 
         def make() -> tuple[Any, float]:
@@ -70,7 +73,10 @@ class VideoOriginalApi(APIView):
         },
     )
     def get(self, request: Request, video_id: UUID) -> HttpResponseBase:
-        """Give the uploaded file back, by a redirect to the store where clients can reach it."""
+        """Download the original file.
+
+        The response is a redirect to the object store where clients can reach it, and the file otherwise.
+        """
         video = video_of(owner_of(request), video_id)
         answer = wiring.delivery().answer(
             request._request,  # noqa: SLF001 - REST framework's way to Django's request
@@ -87,7 +93,10 @@ class VideoPlaybackApi(APIView):
 
     @extend_schema(operation_id="video_playback", responses=PlaybackDocument, examples=[examples.PLAYBACK])
     def get(self, request: Request, video_id: UUID) -> Response:
-        """Tell where the video can be played. Addresses work without credentials until they expire."""
+        """Show where a video can be played.
+
+        The URLs work without credentials until they expire.
+        """
         video = video_of(owner_of(request), video_id)
         return Response(PlaybackDocument(_playback(video, request)).data)
 
@@ -124,7 +133,10 @@ class VideoUploadApi(APIView):
         examples=[examples.VIDEO],
     )
     def post(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
-        """Upload a video as the file `video` of a form. It is inspected at once and can be transcoded right away."""
+        """Upload a video.
+
+        It is sent as the file `video` of a form, is inspected at once, and can be transcoded right away.
+        """
         raise Problem(status=501, code="not_served", detail="Uploads need the ASGI application of this site.")
 
 

@@ -52,9 +52,11 @@ class VideoTranscodeApi(APIView):
     )
     @idempotent(kept=lambda document: document if "links" in document else None)  # a plan is no job
     def post(self, request: Request, video_id: UUID) -> Response:
-        """Ask for a video to be transcoded. Without a resolution or bitrate the whole ladder is made.
+        """Transcode a video.
 
-        A dry run answers with the plan instead. It needs a video that has been inspected and, where a GPU is required,
+        Without a resolution or bitrate the job encodes the whole ladder.
+
+        A dry run responds with the plan instead. It needs a video that has been inspected and, where a GPU is required,
         one that can encode it now: 409 otherwise. A job that is not a dry run waits for both.
         """
         policy = job_policy()
@@ -107,7 +109,7 @@ class VideoOutputsApi(APIView):
         operation_id="video_outputs", parameters=[ListQuery, *PAGE_PARAMETERS], responses=page_of(OutputsDocument)
     )
     def get(self, request: Request, video_id: UUID) -> Response:
-        """List what the completed jobs of a video made, the newest job first."""
+        """List the outputs of a video's completed jobs, newest job first."""
         video = video_of(owner_of(request), video_id)
         completed = jobs_of(owner_of(request)).filter(video=video, state=JobState.COMPLETED)
         pages, page = ListQuery.page(completed, request)
@@ -122,7 +124,7 @@ class JobDetailApi(APIView):
 
     @extend_schema(operation_id="job_detail", responses=JobDocument, examples=[examples.JOB])
     def get(self, request: Request, job_id: UUID) -> HttpResponse:
-        """Show one job and how far it is."""
+        """Show a job and its progress."""
         owner = owner_of(request)
 
         def make() -> tuple[Any, float]:
@@ -138,7 +140,10 @@ class JobOutputsApi(APIView):
 
     @extend_schema(operation_id="job_outputs", responses=OutputsDocument)
     def get(self, request: Request, job_id: UUID) -> HttpResponse:
-        """List what a job made, with addresses that work without credentials until they expire; none before the end."""
+        """List the outputs of a job.
+
+        There are none before it is completed. Their URLs work without credentials until they expire.
+        """
         owner = owner_of(request)
 
         def make() -> tuple[Any, float]:
@@ -154,7 +159,9 @@ class JobPlanApi(APIView):
 
     @extend_schema(operation_id="job_plan", responses=PlanDocument)
     def get(self, request: Request, job_id: UUID) -> Response:
-        """Show what a job does in full: renditions, chunks, commands, why each choice was made, and how long it takes.
+        """Show the plan of a job.
+
+        Renditions, chunks and commands, the reason for each choice, and an estimate of the time.
 
         In commands, names in braces stand for the source, the outputs and the progress pipe.
         """
@@ -166,7 +173,10 @@ class JobCancelApi(APIView):
 
     @extend_schema(operation_id="job_cancel", request=None, responses=JobDocument)
     def post(self, request: Request, job_id: UUID) -> Response:
-        """End a job that is not over yet, whatever it is doing. What it published is kept for a retry."""
+        """Cancel a job.
+
+        It ends, whatever it is doing. A retry uses the segments that it has published.
+        """
         owner = owner_of(request)
         job_cancel(owner=owner, job_id=job_id)
         return _shown(owner, job_id)
@@ -177,7 +187,10 @@ class JobPauseApi(APIView):
 
     @extend_schema(operation_id="job_pause", request=None, responses=JobDocument)
     def post(self, request: Request, job_id: UUID) -> Response:
-        """Let a job rest until it is resumed. What it published stays, and is played on."""
+        """Pause a job.
+
+        No step of it runs until it is resumed. Its published segments stay and can be played.
+        """
         owner = owner_of(request)
         job_pause(owner=owner, job_id=job_id)
         return _shown(owner, job_id)
@@ -188,7 +201,10 @@ class JobResumeApi(APIView):
 
     @extend_schema(operation_id="job_resume", request=None, responses={202: JobDocument})
     def post(self, request: Request, job_id: UUID) -> Response:
-        """Have a paused job go on after the last segment that it published."""
+        """Resume a paused job.
+
+        It continues after the last segment that it has published.
+        """
         owner = owner_of(request)
         job_resume(owner=owner, job_id=job_id, policy=job_policy())
         return _shown(owner, job_id, status=202)
@@ -199,7 +215,10 @@ class JobRetryApi(APIView):
 
     @extend_schema(operation_id="job_retry", request=None, responses={202: JobDocument})
     def post(self, request: Request, job_id: UUID) -> Response:
-        """Do a failed or cancelled job after all, going on with what it published while that is still there."""
+        """Retry a failed or cancelled job.
+
+        It continues with the segments that it has published, while these are still stored.
+        """
         owner = owner_of(request)
         job_retry(owner=owner, job_id=job_id, policy=job_policy())
         return _shown(owner, job_id, status=202)
@@ -210,7 +229,10 @@ class JobReprioritizeApi(APIView):
 
     @extend_schema(operation_id="job_reprioritize", request=ReprioritizeRequest, responses=JobDocument)
     def post(self, request: Request, job_id: UUID) -> Response:
-        """Change how urgent a queued or running job is. How long it has waited still counts."""
+        """Change the priority of a queued or running job.
+
+        The time that it has waited still counts.
+        """
         rank = job_policy().rank
         asked = ReprioritizeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
         asked.is_valid(raise_exception=True)
@@ -238,6 +260,9 @@ class VideoApi(VideoDetailApi):
 
     @extend_schema(operation_id="video_delete", responses={204: None})
     def delete(self, request: Request, video_id: UUID) -> Response:
-        """Cancel a video's jobs, hide it, and remove every object of it."""
+        """Delete a video.
+
+        Its jobs are cancelled, it is no longer shown, and its objects are removed from the store.
+        """
         video_delete(owner=owner_of(request), video_id=video_id)
         return Response(status=204)

@@ -11,7 +11,6 @@ _REQUEST = {"resolution": "1080p", "codec": "h264", "preset": "medium", "bitrate
 JOB = OpenApiExample(
     "a job in the middle",
     response_only=True,
-    status_codes=["200", "202"],
     value={
         "id": _ID,
         "video_id": _VIDEO,
@@ -47,5 +46,5 @@ TRANSCODE = [
         value={**_REQUEST, "priority": "high", "external_id": "order-4711", "metadata": {"customer": 17}},
     ),
     OpenApiExample("only tell the plan", request_only=True, value={"ladder": "auto", "dry_run": True}),
-    JOB,
+    OpenApiExample("the job", response_only=True, status_codes=["202"], value=JOB.value),
 ]

@@ -178,4 +178,4 @@ class VideoJobQuery(LabelledQuery):
 class JobQuery(VideoJobQuery):
     """How a list of jobs may be narrowed down."""
 
-    video_id = serializers.UUIDField(required=False)
+    video_id = serializers.UUIDField(required=False, help_text="Only the jobs of this video.")

@@ -1,7 +1,9 @@
+from typing import Any
+
 from rest_framework import serializers
 
 from api.problems import Problem
-from api.schema import add_problems, page_of
+from api.schema import add_problems, describe_operations, page_of
 
 
 class Item(serializers.Serializer[object]):
@@ -50,3 +52,39 @@ def test_the_schema_of_a_problem_is_the_problem() -> None:
 
 def test_a_page_has_results_and_ways_on() -> None:
     assert list(page_of(Item).fields) == ["next", "previous", "results"]
+
+
+def described(description: str = "Show it.", **more: object) -> dict[str, Any]:
+    """Return the only operation after the texts of it are completed."""
+    operation = {"description": description, "security": [{"bearer": ["a:read"]}, {"header": ["a:read"]}]}
+    schema = {"paths": {"/a": {"get": {"responses": {}, **operation, **more}}}}
+    found: dict[str, Any] = describe_operations(schema, generator=None)["paths"]["/a"]["get"]
+    return found
+
+
+def test_the_first_paragraph_of_a_docstring_is_the_summary() -> None:
+    operation = described("Show it,\nall of it.\n\nIt is long.\n\nAnd wide.")
+    assert operation["summary"] == "Show it, all of it"
+    assert operation["description"] == "It is long.\n\nAnd wide.\n\nNeeds the scope `a:read`."
+    assert operation["security"] == [{"bearer": []}, {"header": []}]
+
+
+def test_parameters_in_paths_and_successful_responses_are_described() -> None:
+    given = [{"in": "path", "name": "video_id"}, {"in": "path", "name": "n", "description": "own"}]
+    assert [each["description"] for each in described(parameters=given)["parameters"]] == [
+        "The `id` of the video.",
+        "own",
+    ]
+    page = {"application/json": {"schema": {"$ref": "#/components/schemas/APage"}}}
+    answers = {
+        "200": {"description": "", "content": page},
+        "201": {"description": "own"},
+        "204": {"description": ""},
+        "404": {"$ref": "#/components/responses/Problem404"},
+    }
+    assert described(responses=answers)["responses"] == {
+        "200": {"description": "A page of the list.", "content": page},
+        "201": {"description": "own"},
+        "204": {"description": "Done; there is no body."},
+        "404": {"$ref": "#/components/responses/Problem404"},
+    }
