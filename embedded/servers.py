@@ -73,7 +73,7 @@ class PostgreSQL(Service):
         if not self._data.exists():
             self._initialise()
         # After a crash its children need a moment to notice; while one lives a new server must not start.
-        daemons.until(lambda: not any(_works_in(self._data)), CHILDREN_SECONDS)
+        daemons.poll_until(lambda: not any(_works_in(self._data)), CHILDREN_SECONDS)
         self._forget_reused_pid()
 
     def ready(self) -> bool:

@@ -1,9 +1,9 @@
-"""Long-lived local processes that outlive whoever starts them and are found again by their identity.
+"""Long-lived local processes that outlive their starter and are found again by their identity.
 
-    start(argv, …) → Identity        kept by the caller, in a file for instance
-    alive(identity), stop(identity)  later, from any other process
+    start(argv, …) → Identity        stored by the caller, for instance in a file
+    alive(identity), stop(identity)  later, from any process
 
-A pid alone is no identity, since the kernel gives it away again: the kernel's start time makes it one.
+The kernel reuses pids, so an identity is a pid and the process's start time.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from pathlib import Path
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES = 16 * 1024
 POLL_SECONDS = 0.05
-KILL_SECONDS = 10.0  # how long the kernel may take to bury what was killed
+KILL_SECONDS = 10.0
+"""Time that killed processes get to end: an uninterruptible system call may delay it."""
 
-_children: dict[Identity, subprocess.Popen[bytes]] = {}  # ours to reap while we live; nobody else can
+_children: dict[Identity, subprocess.Popen[bytes]] = {}  # kept to reap them
 
 
 class DaemonError(Exception):
-    """A long-lived process did not start, did not become ready or did not end; the text quotes its log."""
+    """A process did not start, become ready or end; the message quotes its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One process, and no other that may get its pid later. `started` is in kernel ticks since boot."""
+    """Identity of a process that survives reuse of its pid."""
 
     pid: int
     started: int
+    """Start time in kernel ticks since boot."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stat:
-    """What /proc/PID/stat says, as far as we need it."""
+    """Fields of /proc/PID/stat."""
 
     pid: int
     state: str
@@ -48,7 +50,7 @@ class _Stat:
 
 
 def start(argv: Sequence[str], *, log: Path, environ: Mapping[str, str], folder: Path) -> Identity:
-    """Start a process in a session of its own; its output is appended to `log`. Raises DaemonError."""
+    """Start a process in a session of its own and append its output to `log`. Raises DaemonError."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -64,7 +66,7 @@ def start(argv: Sequence[str], *, log: Path, environ: Mapping[str, str], folder:
         except OSError as error:
             raise DaemonError(f"cannot start {argv[0]}: {error.strerror}") from error
     stat = _stat(process.pid)
-    if stat is None:  # cannot be: nobody but us reaps it
+    if stat is None:  # impossible: only this process can reap it
         raise DaemonError(f"{argv[0]} vanished")
     identity = Identity(process.pid, stat.started)
     _children[identity] = process
@@ -72,22 +74,22 @@ def start(argv: Sequence[str], *, log: Path, environ: Mapping[str, str], folder:
 
 
 def alive(identity: Identity) -> bool:
-    """Whether this very process still runs. A zombie does not."""
+    """Return True while the process runs. Zombies do not count."""
     stat = _stat(identity.pid)
     return stat is not None and stat.started == identity.started and stat.state not in "ZX"
 
 
 def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
-    """End a process: politely, after the grace by force, and whatever it leaves behind in its session by force.
+    """Send `polite`, kill the process after `grace_seconds`, then kill the rest of its session.
 
-    Ending one that is gone already is no error. Raises DaemonError when something survives.
+    Stopping an ended process does nothing. Raises DaemonError when something survives SIGKILL.
     """
     if alive(identity):
         with suppress(ProcessLookupError):
             os.kill(identity.pid, polite)
-        until(lambda: not alive(identity), grace_seconds)
-    if not until(lambda: not _kill_session(identity), KILL_SECONDS):
-        raise DaemonError(f"process {identity.pid} does not end, not even by force")
+        poll_until(lambda: not alive(identity), grace_seconds)
+    if not poll_until(lambda: not _kill_session(identity), KILL_SECONDS):
+        raise DaemonError(f"process {identity.pid} survived SIGKILL")
     if identity in _children:
         _children.pop(identity).wait()
 
@@ -95,15 +97,15 @@ def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_s
 def wait_until(
     ready: Callable[[], bool], *, what: str, identity: Identity, log: Path, timeout_seconds: float = 30.0
 ) -> None:
-    """Wait for `ready`. Raises DaemonError, with the end of the log, when the process dies or the time is over."""
-    if until(lambda: not alive(identity) or ready(), timeout_seconds) and alive(identity):
+    """Wait for `ready`. Raises DaemonError with the tail of the log when the process dies or the time is over."""
+    if poll_until(lambda: not alive(identity) or ready(), timeout_seconds) and alive(identity):
         return
-    fate = f"was not ready after {timeout_seconds:g} s" if alive(identity) else "ended at once"
-    raise DaemonError(f"{what} {fate}; the end of {log}:\n{log_tail(log)}")
+    outcome = f"was not ready after {timeout_seconds:g} s" if alive(identity) else "ended at once"
+    raise DaemonError(f"{what} {outcome}; the end of {log}:\n{log_tail(log)}")
 
 
-def until(done: Callable[[], bool], seconds: float) -> bool:
-    """Ask again and again; False when the answer is still no after that time."""
+def poll_until(done: Callable[[], bool], seconds: float) -> bool:
+    """Poll `done` every 50 ms. Returns False when it is still false after `seconds`."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() >= deadline:
@@ -113,7 +115,7 @@ def until(done: Callable[[], bool], seconds: float) -> bool:
 
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], folder: Path, timeout_seconds: float = 120.0) -> str:
-    """Run a short-lived tool to its end and return what it printed. Raises DaemonError with that when it fails."""
+    """Run a short-lived tool and return its output. Raises DaemonError with the output when it fails."""
     try:
         done = subprocess.run(  # noqa: S603 - an argument list, made by our own code
             argv,
@@ -134,30 +136,30 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], folder: Path, timeou
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a log, indented; never more than a few kilobytes are read."""
+    """Return the last `LOG_TAIL_LINES` lines of a log, indented, from at most its last `LOG_TAIL_BYTES`."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError as error:
         return f"  ({error.strerror})"
-    return "\n".join(f"  {line}" for line in lines[-LOG_TAIL_LINES:]) or "  (nothing)"
+    return "\n".join(f"  {line}" for line in lines[-LOG_TAIL_LINES:]) or "  (empty)"
 
 
 def _kill_session(identity: Identity) -> bool:
-    """Kill what still lives of the session that this process leads; False when nothing does.
+    """Kill the remaining processes of the session that the process leads. Returns False when there are none.
 
-    The kernel does not reuse a pid while a session has that number, so once the leader is gone its number on a
-    living process can only mean its own children.
+    The kernel does not reuse a pid while a session has that number, so after the leader's end only its own
+    descendants carry it.
     """
     leader = _stat(identity.pid)
     if leader is not None and leader.started != identity.started:
         return False
-    left = [each.pid for each in _all_stats() if each.session == identity.pid and each.state not in "ZX"]
-    for pid in left:
+    remaining = [each.pid for each in _all_stats() if each.session == identity.pid and each.state not in "ZX"]
+    for pid in remaining:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return bool(left)
+    return bool(remaining)
 
 
 def _all_stats() -> Iterator[_Stat]:
@@ -171,6 +173,6 @@ def _stat(pid: int) -> _Stat | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command's name may hold spaces and brackets; what follows its last bracket starts with field 3 of proc(5).
+    # The command's name may contain spaces and brackets; field 3 of proc(5) follows its last bracket.
     fields = text.rpartition(")")[2].split()
     return _Stat(pid=pid, state=fields[0], session=int(fields[3]), started=int(fields[19]))

@@ -1,4 +1,4 @@
-"""Running ffmpeg: outputs read from pipes as they are made, progress watched, stalls and stops ended by force."""
+"""Running ffmpeg: reads outputs from pipes while they are encoded, watches progress, kills stalled or stopped runs."""
 
 import os
 import selectors
@@ -15,119 +15,123 @@ from typing import IO, Protocol
 import imageio_ffmpeg
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.process import Bounds, end, spawn
+from execution.process import ResourceLimits, kill_and_wait, spawn
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import diagnose, output_tail
 from transcoding.commands.progress import parse_progress
 from transcoding.errors import ProcessStalled
 
 Sink = Callable[[bytes], None]
-"""Takes the next bytes of an output; it may block, and then ffmpeg waits."""
+"""Consumer of the next bytes of an output. It may block; ffmpeg waits meanwhile."""
 
 Feed = Generator[bytes, None, None]
-"""Gives the next bytes of an input; it is asked by a thread of its own, and what it raises ends the run."""
+"""Generator of the next bytes of an input. It runs in a thread of its own, and an exception in it ends the run."""
 
 _NO_FEEDS: Mapping[str, Feed] = MappingProxyType({})
 _READ_BYTES = 1 << 18
-_STDERR_KEPT = 1 << 14
-_LOOK_SECONDS = 0.2
-_ANSWER_SECONDS = 10
+_STDERR_TAIL_BYTES = 1 << 14
+_POLL_SECONDS = 0.2
+_QUERY_TIMEOUT_SECONDS = 10
 
 
 class Stopped(Exception):
-    """The run was ended because its owner said so."""
+    """The stop signal ended the run."""
 
 
 class StopSignal(Protocol):
-    """What a run asks again and again: shall I stop? A `threading.Event` is one."""
+    """Stop flag that a run polls every `_POLL_SECONDS`, for example a `threading.Event`."""
 
     def is_set(self) -> bool:
-        """Whether the run is to end at once."""
+        """Return True once the run must end."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """How a successful run went: frames written, wall seconds, and the end of what ffmpeg said."""
+    """Result of a successful run."""
 
     frames: int
+    """Frames written."""
     seconds: float
+    """Wall time."""
     stderr: str
+    """The last 16 KiB of stderr."""
 
 
 @dataclass
-class _Watched:
-    """One run under way, and when something in it last moved."""
+class _Run:
+    """State of a run in progress."""
 
     process: subprocess.Popen[bytes]
     on_frames: Callable[[int], None]
-    on_complaint: Callable[[str], None]
+    on_stderr_line: Callable[[str], None]
     files: tuple[Path, ...] = ()
-    moved_at: float = field(default_factory=time.monotonic)
+    active_at: float = field(default_factory=time.monotonic)
+    """Monotonic time of the last activity: a new frame, bytes of an output or input, a change of an output file."""
     frames: int = 0
     stderr: bytes = b""
-    complaint: bytes = b""
+    partial_line: bytes = b""
     progress_text: str = ""
     written: tuple[tuple[int, int], ...] = ()
 
-    def moved(self) -> None:
-        self.moved_at = time.monotonic()
+    def mark_active(self) -> None:
+        self.active_at = time.monotonic()
 
     def take_stderr(self, data: bytes) -> None:
-        """Keep only the end: a broken file can make ffmpeg complain without bound."""
-        self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
-        *lines, self.complaint = (self.complaint + data)[-_STDERR_KEPT:].split(b"\n")
+        """Report complete lines and keep the tail: stderr of a broken file is unbounded."""
+        self.stderr = (self.stderr + data)[-_STDERR_TAIL_BYTES:]
+        *lines, self.partial_line = (self.partial_line + data)[-_STDERR_TAIL_BYTES:].split(b"\n")
         for line in lines:
-            self.on_complaint(line.decode("utf-8", "replace"))
+            self.on_stderr_line(line.decode("utf-8", "replace"))
 
-    def look_at_files(self) -> None:
-        """Count what is written to files as movement: frames say nothing while an index is moved to the front."""
+    def check_files(self) -> None:
+        """Count growth of output files as activity: no frames are reported while `+faststart` moves the index."""
         stats = [path.stat() for path in self.files if path.exists()]
         written = tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
         if written != self.written:
             self.written = written
-            self.moved()
+            self.mark_active()
             self.on_frames(self.frames)
 
     def take_progress(self, data: bytes) -> None:
-        """Count as movement only what advances: ffmpeg reports every half second even when it hangs."""
+        """Count only new frames as activity: ffmpeg reports every half second even when it hangs."""
         *lines, self.progress_text = (self.progress_text + data.decode("ascii", "replace")).split("\n")
         for report in parse_progress(lines):
             if report.frame > self.frames:
                 self.frames = report.frame
-                self.moved()
+                self.mark_active()
                 self.on_frames(report.frame)
 
 
 class FfmpegRunner:
-    """Runs ffmpeg commands. The only line that starts ffmpeg is in here."""
+    """Runs ffmpeg commands; nothing else starts ffmpeg."""
 
     def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
         self._max_pixels = limits.max_pixels
-        self._bounds = Bounds(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
+        self._resource_limits = ResourceLimits(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
         self._stall_seconds = config.stall_seconds
 
     def version(self) -> str:
-        """What ffmpeg calls its version, e.g. 9.0.2-static; empty when it does not start."""
-        words = self._told("-version").split(maxsplit=3)
+        """Return ffmpeg's version, e.g. 9.0.2-static; empty when it does not start."""
+        words = self._query("-version").split(maxsplit=3)
         return words[2] if words[:2] == ["ffmpeg", "version"] else ""
 
     def encoders(self) -> frozenset[str]:
-        """Names of the encoders that ffmpeg was built with, which says nothing of whether they work here."""
-        lines = (line.split() for line in self._told("-encoders").splitlines())
+        """List the encoders that ffmpeg was built with. They may still fail on this machine."""
+        lines = (line.split() for line in self._query("-encoders").splitlines())
         return frozenset(words[1] for words in lines if len(words) > 1)
 
-    def _told(self, question: str) -> str:
-        process = spawn([self.binary, "-v", "error", question], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    def _query(self, option: str) -> str:
+        process = spawn([self.binary, "-v", "error", option], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
-            return process.communicate(timeout=_ANSWER_SECONDS)[0].decode("utf-8", "replace")
+            return process.communicate(timeout=_QUERY_TIMEOUT_SECONDS)[0].decode("utf-8", "replace")
         except subprocess.TimeoutExpired:
             return ""
         finally:
-            end(process)
+            kill_and_wait(process)
 
-    def run(  # noqa: PLR0913 - what goes in and out of one process, by name
+    def run(  # noqa: PLR0913 - inputs, outputs and callbacks of one process, by name
         self,
         command: FfmpegCommand,
         outputs: Mapping[str, Sink | Path | None],
@@ -135,17 +139,27 @@ class FfmpegRunner:
         inputs: Mapping[str, Feed] = _NO_FEEDS,
         stop: StopSignal,
         on_frames: Callable[[int], None] = lambda _: None,
-        on_look: Callable[[], None] = lambda: None,
+        on_poll: Callable[[], None] = lambda: None,
         niceness: int = 0,
-        on_complaint: Callable[[str], None] = lambda _: None,
+        on_stderr_line: Callable[[str], None] = lambda _: None,
     ) -> RunReport:
-        """Run a command to its end. Every target goes to a sink (through a pipe), a path, or nowhere (None).
+        """Run a command to its end. The process is gone when this returns or raises.
 
-        `inputs` are fed through pipes. `on_frames` hears how many frames were written, again and again as long as
-        something is written; `on_look` is called several times a second, both in between. `on_complaint` hears each
-        line of ffmpeg's errors, before a sink gets what was encoded after it was said. `niceness` lets others on this
-        machine go first.
-        Raises Stopped, ProcessStalled, or what `diagnose` makes of the failure. However it ends, no process is left.
+        Args:
+            command: the command; its targets and inputs are named.
+            outputs: per target a sink (fed through a pipe), a path, or None to discard the output.
+            inputs: per input a feed, written into a pipe by a thread.
+            stop: ends the run when it is set.
+            on_frames: gets the number of frames written so far; also called while only files grow.
+            on_poll: called after every read, at least every 0.2 s; time spent in it does not count as a stall.
+            on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
+            niceness: added to the process's nice value.
+
+        Raises:
+            Stopped: the stop signal was set.
+            ProcessStalled: no activity for `stall_seconds`.
+            TranscodeError: ffmpeg failed; `diagnose` chooses the class.
+
         """
         started = time.monotonic()
         with ExitStack() as stack:
@@ -162,60 +176,60 @@ class FfmpegRunner:
             )
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
-            process = spawn(argv, pass_fds=inherited, niceness=niceness, bounds=self._bounds)
-            stack.callback(end, process)
+            process = spawn(argv, pass_fds=inherited, niceness=niceness, limits=self._resource_limits)
+            stack.callback(kill_and_wait, process)
             for pipe in ends:
                 pipe.close_write()
             files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
-            watched = _Watched(process, on_frames, on_complaint, files)
+            run = _Run(process, on_frames, on_stderr_line, files)
             for feeder in feeders.values():
-                feeder.start(watched.moved)
-            with _selector(watched, outputs, pipes, progress) as selector:
-                self._watch(selector, watched, stop, on_look)
-            watched.take_stderr(b"\n" if watched.complaint else b"")
+                feeder.start(run.mark_active)
+            with _selector(run, outputs, pipes, progress) as selector:
+                self._watch(selector, run, stop, on_poll)
+            run.take_stderr(b"\n" if run.partial_line else b"")
             for feeder in feeders.values():
                 feeder.check()
-            return _report(watched, end_code=process.wait(), seconds=time.monotonic() - started)
+            return _report(run, end_code=process.wait(), seconds=time.monotonic() - started)
 
     def _watch(
-        self, selector: selectors.BaseSelector, watched: _Watched, stop: StopSignal, on_look: Callable[[], None]
+        self, selector: selectors.BaseSelector, run: _Run, stop: StopSignal, on_poll: Callable[[], None]
     ) -> None:
-        """Serve the pipes until all are closed, which is when ffmpeg has ended."""
+        """Serve the pipes until all are closed: ffmpeg has ended then."""
         while selector.get_map():
-            ready = selector.select(_LOOK_SECONDS)
-            for key, _ in sorted(ready, key=lambda event: event[0].data != watched.take_stderr):
+            ready = selector.select(_POLL_SECONDS)
+            for key, _ in sorted(ready, key=lambda event: event[0].data != run.take_stderr):
                 data = os.read(key.fd, _READ_BYTES)
                 if data:
                     key.data(data)
                 else:
                     selector.unregister(key.fd)
-            looked_at = time.monotonic()
-            on_look()
-            watched.moved_at += time.monotonic() - looked_at  # while others were waited for, ffmpeg could not move
-            watched.look_at_files()
+            polled_at = time.monotonic()
+            on_poll()
+            run.active_at += time.monotonic() - polled_at  # ffmpeg may have waited for this callback
+            run.check_files()
             if stop.is_set():
                 raise Stopped
-            if time.monotonic() - watched.moved_at > self._stall_seconds:
-                raise ProcessStalled(f"ffmpeg did nothing for {self._stall_seconds} s after frame {watched.frames}")
+            if time.monotonic() - run.active_at > self._stall_seconds:
+                raise ProcessStalled(f"ffmpeg did nothing for {self._stall_seconds} s after frame {run.frames}")
 
 
 class _Pipe:
-    """Both ends of a pipe, closed once each."""
+    """Both ends of a pipe; each is closed once."""
 
     def __init__(self) -> None:
         self.read, self.write = os.pipe()
         self._open = {self.read, self.write}
 
     def close_write(self) -> None:
-        """Close our copy of the writing end, so that the reader sees the end of the stream."""
+        """Close our copy of the writing end: the reader sees the end of the stream when no copy is open."""
         self._close(self.write)
 
     def close_read(self) -> None:
-        """Close our copy of the reading end, so that the writer hears when the other reader is gone."""
+        """Close our copy of the reading end: the writer gets a broken pipe when no copy is open."""
         self._close(self.read)
 
     def close(self) -> None:
-        """Close what is still open."""
+        """Close the ends that are still open."""
         for descriptor in list(self._open):
             self._close(descriptor)
 
@@ -235,28 +249,28 @@ def _pipe() -> Iterator[_Pipe]:
 
 
 class _Feeder:
-    """A thread that writes a feed into a pipe; the program that inherited the other end reads it."""
+    """Thread that writes a feed into a pipe. The program inherits the reading end."""
 
     def __init__(self, pipe: _Pipe, feed: Feed) -> None:
         self.pipe = pipe
         self._feed = feed
-        self._moved: Callable[[], None] = lambda: None
+        self._mark_active: Callable[[], None] = lambda: None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._write, name="feeder", daemon=True)
 
-    def start(self, moved: Callable[[], None]) -> None:
-        """Begin, once the program has its end; `moved` hears of every block that it took."""
+    def start(self, mark_active: Callable[[], None]) -> None:
+        """Start the thread, after the program was spawned. `mark_active` is called after each write."""
         self.pipe.close_read()
-        self._moved = moved
+        self._mark_active = mark_active
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for the thread; it ends with its feed, or with the program."""
+        """Wait for the thread; it ends with its feed or with the program."""
         if self._thread.ident is not None:
             self._thread.join()
 
     def check(self) -> None:
-        """Raise what the feed raised."""
+        """Raise the feed's exception, if there was one."""
         if self._error is not None:
             raise self._error
 
@@ -266,8 +280,8 @@ class _Feeder:
                 for block in blocks:
                     self._write_all(block)
         except BrokenPipeError:
-            pass  # the program has ended; its exit code and its output say why
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            pass  # the program has ended; its exit code and stderr say why
+        except BaseException as error:  # noqa: BLE001 - `check` raises it in the main thread
             self._error = error
         finally:
             self.pipe.close_write()
@@ -276,7 +290,7 @@ class _Feeder:
         rest = memoryview(block)
         while rest:
             rest = rest[os.write(self.pipe.write, rest) :]
-            self._moved()
+            self._mark_active()
 
 
 @contextmanager
@@ -297,36 +311,36 @@ def _target(sink: Sink | Path | None, pipe: _Pipe | None) -> str:
 
 @contextmanager
 def _selector(
-    watched: _Watched, outputs: Mapping[str, Sink | Path | None], pipes: Mapping[str, _Pipe], progress: _Pipe
+    run: _Run, outputs: Mapping[str, Sink | Path | None], pipes: Mapping[str, _Pipe], progress: _Pipe
 ) -> Iterator[selectors.BaseSelector]:
-    """Everything to read from, each with what takes its bytes."""
-    stderr: IO[bytes] | None = watched.process.stderr
+    """Register every descriptor to read with the function that takes its bytes."""
+    stderr: IO[bytes] | None = run.process.stderr
     if stderr is None:
         raise RuntimeError("the process was started without a pipe for its errors")
     with selectors.DefaultSelector() as selector, stderr:
-        selector.register(stderr, selectors.EVENT_READ, watched.take_stderr)
-        selector.register(progress.read, selectors.EVENT_READ, watched.take_progress)
+        selector.register(stderr, selectors.EVENT_READ, run.take_stderr)
+        selector.register(progress.read, selectors.EVENT_READ, run.take_progress)
         for name, pipe in pipes.items():
             sink = outputs[name]
             if callable(sink):
-                selector.register(pipe.read, selectors.EVENT_READ, _moving(watched, sink))
+                selector.register(pipe.read, selectors.EVENT_READ, _marking_active(run, sink))
         yield selector
 
 
-def _moving(watched: _Watched, sink: Sink) -> Sink:
-    """A sink whose bytes count as movement, also while it blocks."""
+def _marking_active(run: _Run, sink: Sink) -> Sink:
+    """Wrap a sink: mark the run active after each write, so that a slow sink is no stall."""
 
     def take(data: bytes) -> None:
         sink(data)
-        watched.moved()
+        run.mark_active()
 
     return take
 
 
-def _report(watched: _Watched, *, end_code: int, seconds: float) -> RunReport:
-    stderr = watched.stderr.decode("utf-8", "replace")
+def _report(run: _Run, *, end_code: int, seconds: float) -> RunReport:
+    stderr = run.stderr.decode("utf-8", "replace")
     if end_code:
         error = diagnose(end_code, stderr)
         error.output_tail = output_tail(stderr)
         raise error
-    return RunReport(frames=watched.frames, seconds=seconds, stderr=stderr)
+    return RunReport(frames=run.frames, seconds=seconds, stderr=stderr)

@@ -1,4 +1,4 @@
-"""The folder for files in work, and for what a process tells probes on its own machine."""
+"""The scratch folder: temporary files, and the liveness files that local probes read."""
 
 import os
 import stat
@@ -9,25 +9,30 @@ from configuration import ExecutionConfig
 
 
 def scratch_folder(config: ExecutionConfig) -> Path:
-    """The configured folder, or ours in the system's temporary one, made if need be. Raises PermissionError."""
-    if config.scratch_path:  # the operator's: volumes have owners of their own
+    """Return the configured folder, or create a private one in the system's temporary folder.
+
+    Raises PermissionError when that name is taken by somebody else.
+    """
+    if config.scratch_path:  # not checked: volumes have owners of their own
         return Path(config.scratch_path)
-    return own_folder(Path(tempfile.gettempdir(), "vodmill"))
+    return private_folder(Path(tempfile.gettempdir(), "vodmill"))
 
 
-def life_folder(config: ExecutionConfig) -> Path:
-    """Where the processes of this machine say that they do their work."""
+def liveness_folder(config: ExecutionConfig) -> Path:
+    """Return the folder of the liveness files of this machine's processes."""
     return scratch_folder(config) / "alive"
 
 
-def own_folder(path: Path) -> Path:
-    """Make a folder that nobody else can look into. Raises PermissionError for one that is not ours alone.
+def private_folder(path: Path) -> Path:
+    """Create a folder with mode 0700. Raises PermissionError when it is a link or belongs to another user.
 
-    Its usual place is the system's temporary folder, where anybody can put a folder, or a link to one, there first.
+    In the system's temporary folder anybody can create a folder, or a link to one, of that name first.
     """
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(f"{path} is a link or belongs to somebody else; TRANSCODER_SCRATCH_PATH can name another")
+        raise PermissionError(
+            f"{path} is a link or belongs to somebody else; set TRANSCODER_SCRATCH_PATH to another folder"
+        )
     path.chmod(0o700)
     return path

@@ -69,11 +69,11 @@ class Inventory:
             (device, name) for device, name in self._tried if (uuid or device, encoder or name) != (device, name)
         }
 
-    def attempt(self, trial: Trial, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
+    def attempt(self, trial: Trial, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
         """Do one trial encode. One that finds the device busy disproves nothing that has worked."""
         device, name = trial.device, trial.encoder.ffmpeg_name
         self._tried.add((device.uuid, name))
-        outcome = self._trials.attempt(trial.encoder, device, on_look=on_look)
+        outcome = self._trials.attempt(trial.encoder, device, on_poll=on_poll)
         known = self._verdicts.setdefault(device.uuid, {})
         if not outcome.busy or name not in known:
             known[name] = outcome.verdict

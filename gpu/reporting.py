@@ -14,7 +14,7 @@ from threading import Event
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
-from execution.process import Companion
+from execution.process import Sidecar
 from gpu.inventory import Inventory, Trial
 from gpu.selectors import devices_known
 from gpu.services import device_forget, device_note_trial, device_report, device_take_order
@@ -73,7 +73,7 @@ class Reporter:
 
     def _attempt(self, trial: Trial) -> None:
         """Do a trial. One that finds the device busy changes nothing; if it was due, it stays due."""
-        outcome = self._inventory.attempt(trial, on_look=self._report_if_due)
+        outcome = self._inventory.attempt(trial, on_poll=self._report_if_due)
 
         def note() -> None:
             device_note_trial(
@@ -101,12 +101,12 @@ class ReporterProcess:
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._companion = Companion([sys.executable, str(_MANAGE), "gpu_report", node])
+        self._sidecar = Sidecar([sys.executable, str(_MANAGE), "gpu_report", node])
 
-    def look(self) -> None:
+    def ensure_running(self) -> None:
         """Start it, if it does not run; a machine that cannot start it now may be able to later."""
         try:
-            started = self._companion.look()
+            started = self._sidecar.ensure_running()
         except OSError as error:
             log.warning("device reporter not started", extra={"event": "gpu_reporter_missing", "error": str(error)})
         else:
@@ -115,5 +115,5 @@ class ReporterProcess:
 
     def close(self) -> None:
         """End it, and forget the node's devices should it have been killed before it did."""
-        self._companion.close(grace_seconds=_END_SECONDS)
+        self._sidecar.close(grace_seconds=_END_SECONDS)
         device_forget(node=self._node)

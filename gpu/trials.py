@@ -68,11 +68,11 @@ class Trials:
         self._version = ffmpeg.version()
         self._built_with = ffmpeg.encoders()
 
-    def attempt(self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
-        """Encode a few frames. Whatever goes wrong is the verdict's reason; `on_look` is called while it runs."""
+    def attempt(self, encoder: VideoEncoder, device: Device, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
+        """Encode a few frames. Whatever goes wrong is the verdict's reason; `on_poll` is called while it runs."""
         complaints: list[str] = []
         if encoder.ffmpeg_name in self._built_with:
-            reason = self._try(encoder, device, on_look, complaints)
+            reason = self._try(encoder, device, on_poll, complaints)
         else:
             reason = "this ffmpeg was built without it"
         verdict = Verdict(
@@ -87,7 +87,7 @@ class Trials:
         busy = bool(reason) and gpu_failure("\n".join(complaints), encoder) is GpuFailure.BUSY
         return Outcome(verdict=verdict, busy=busy)
 
-    def _try(self, encoder: VideoEncoder, device: Device, on_look: Callable[[], None], complaints: list[str]) -> str:
+    def _try(self, encoder: VideoEncoder, device: Device, on_poll: Callable[[], None], complaints: list[str]) -> str:
         """Why it did not work; empty when it did."""
         deadline = _Deadline(self._seconds)
         try:
@@ -95,8 +95,8 @@ class Trials:
                 trial_command(encoder, hardware_device(device)),
                 {"nothing": None},
                 stop=deadline,
-                on_look=on_look,
-                on_complaint=complaints.append,
+                on_poll=on_poll,
+                on_stderr_line=complaints.append,
             )
         except Exception as error:  # noqa: BLE001 - drivers fail in every way, an ffmpeg that cannot be killed included
             return self._reason(error, complaints, timed_out=deadline.is_set())

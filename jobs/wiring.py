@@ -7,7 +7,7 @@ from django.conf import settings
 from configuration import Config
 from events.log import video_event_append
 from events.types import EventType
-from execution.scratch import life_folder
+from execution.scratch import liveness_folder
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.dispatching.janitor import Janitor
 from jobs.dispatching.tickets import TicketSender, ticket_send
@@ -50,7 +50,7 @@ def dispatcher() -> Dispatcher:
     config: Config = settings.TRANSCODER
     sender = TicketSender(ticket_send)
     sender.start()
-    sign = LifeSign(life_folder(config.execution), "dispatcher")
+    sign = LifeSign(liveness_folder(config.execution), "dispatcher")
     return Dispatcher(lease=config.lease, policy=job_policy(), sender=sender, sign=sign)
 
 

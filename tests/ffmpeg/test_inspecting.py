@@ -165,7 +165,7 @@ def _program(path: Path, text: str) -> Ffprobe:
 
 
 def test_a_long_answer_is_cut_off(tmp_path: Path) -> None:
-    with pytest.raises(InputRejected, match="says too much"):
+    with pytest.raises(InputRejected, match="too large"):
         _program(tmp_path / "ffprobe", "exec yes").streams(tmp_path, demuxer="mov")
 
 
@@ -190,9 +190,9 @@ def test_no_decoder_but_the_listed_is_opened(tmp_path: Path) -> None:
     )
     said: list[str] = []
     with pytest.raises(TranscodeError):
-        runner().run(command, {"nothing": None}, stop=NEVER, on_complaint=said.append)
+        runner().run(command, {"nothing": None}, stop=NEVER, on_stderr_line=said.append)
     with pytest.raises(InputRejected):
-        prober().streams(source, demuxer="mov", on_complaint=said.append)
+        prober().streams(source, demuxer="mov", on_stderr_line=said.append)
     assert sum("whitelist" in line for line in said) >= 2, "each of them says why"
 
 
@@ -207,5 +207,5 @@ def test_subtitles_and_a_cover_do_not_stand_in_the_way(extension: str, subtitles
     picture = cover if extension == "mp4" else []
     run([*opening, "-map", "0:v", *picture, "-map", "1:s", "-c:v:0", "copy", "-c:s", subtitles, f"file:{source}"])
     said: list[str] = []
-    media = parse_ffprobe(prober().streams(source, demuxer=FAMILIES[extension][0], on_complaint=said.append))
+    media = parse_ffprobe(prober().streams(source, demuxer=FAMILIES[extension][0], on_stderr_line=said.append))
     assert (media.video.codec, media.streams, said) == ("h264", 2 + bool(picture), [])

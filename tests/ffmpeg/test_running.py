@@ -1,4 +1,4 @@
-"""Running ffmpeg: what a run reports, how it ends, and that nothing is left of it."""
+"""Running ffmpeg: reports, ends of runs, and no process left behind."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ import pytest
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
 from execution.ffprobe import Ffprobe
-from execution.process import Bounds, spawn
+from execution.process import ResourceLimits, spawn
 from tests.ffmpeg.golden import NEVER, runner
 from tests.ffmpeg.sources import AAC, run
 from tests.unit.transcoding.builders import a_plan, a_source, some_audio
@@ -29,7 +29,7 @@ ENDLESS = FfmpegCommand(
     inputs=(Input(path="/dev/zero", options={"re": None, "f": "rawvideo", "video_size": "16x16", "framerate": "25"}),),
     outputs=(Output(target="out", maps=("0:v",), options={"f": "rawvideo"}),),
 )
-"""Goes on for ever, at 25 frames a second."""
+"""An endless encode at 25 frames per second."""
 WORKER = """
 from tests.ffmpeg.golden import NEVER, runner
 from tests.ffmpeg.test_running import ENDLESS
@@ -38,7 +38,7 @@ runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=lambda _: p
 
 
 OTHERS: set[int] = set()
-"""Processes that were there before the test: servers that other tests use."""
+"""Children from before the test: servers that other tests use."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,26 +55,26 @@ def _of(seconds: Fraction, *, path: str = "/dev/zero") -> FfmpegCommand:
     )
 
 
-def test_bytes_frames_and_looks_are_reported() -> None:
+def test_bytes_frames_and_polls_are_reported() -> None:
     taken = bytearray()
     frames: list[int] = []
-    looks: list[None] = []
+    polls: list[None] = []
     report = runner().run(
-        _of(Fraction(2)), {"out": taken.extend}, stop=NEVER, on_frames=frames.append, on_look=lambda: looks.append(None)
+        _of(Fraction(2)), {"out": taken.extend}, stop=NEVER, on_frames=frames.append, on_poll=lambda: polls.append(None)
     )
     assert len(taken) == 50 * 16 * 16 * 3 // 2
-    assert (report.frames, frames[-1], bool(looks)) == (50, 50, True)
+    assert (report.frames, frames[-1], bool(polls)) == (50, 50, True)
 
 
-def test_a_file_that_is_there_is_written_anew(tmp_path: Path) -> None:
-    """Left to itself, ffmpeg keeps it and ends with 0."""
+def test_an_existing_output_file_is_overwritten(tmp_path: Path) -> None:
+    """Without `-y`, ffmpeg keeps it and exits with 0."""
     target = tmp_path / "out"
     target.write_text("old")
     runner().run(_of(Fraction(1, 25)), {"out": target}, stop=NEVER)
     assert target.stat().st_size == 16 * 16 * 3 // 2
 
 
-def test_a_run_that_is_told_to_stop_leaves_no_process() -> None:
+def test_a_stopped_run_leaves_no_process() -> None:
     stop = threading.Event()
     started = time.monotonic()
     with pytest.raises(Stopped):
@@ -92,14 +92,14 @@ def test_a_failing_sink_ends_the_run_and_leaves_no_process() -> None:
     assert _children() == []
 
 
-def test_a_run_that_stands_still_is_ended(tmp_path: Path) -> None:
+def test_a_stalled_run_is_killed(tmp_path: Path) -> None:
     silent = _program(tmp_path, "sleep 60")
     with pytest.raises(ProcessStalled):
         silent.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
     assert _children() == []
 
 
-def test_a_run_that_reports_but_does_not_advance_stands_still(tmp_path: Path) -> None:
+def test_progress_reports_without_new_frames_are_a_stall(tmp_path: Path) -> None:
     find_progress = "for word; do case $word in pipe:*) fd=${word#pipe:}; break;; esac; done"
     report = 'printf "frame=0\\nprogress=continue\\n" > /dev/fd/$fd'
     hanging = _program(tmp_path, f"{find_progress}; while sleep 0.2; do {report}; done")
@@ -107,7 +107,7 @@ def test_a_run_that_reports_but_does_not_advance_stands_still(tmp_path: Path) ->
         hanging.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
 
 
-def test_only_the_end_of_what_is_said_is_kept(tmp_path: Path) -> None:
+def test_only_the_tail_of_stderr_is_kept(tmp_path: Path) -> None:
     wordy = _program(tmp_path, "yes warning | head -c 1000000 >&2; echo last >&2")
     report = wordy.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
     assert report.stderr.endswith("last\n")
@@ -122,14 +122,14 @@ def test_secrets_of_the_worker_do_not_reach_the_process(tmp_path: Path, monkeypa
 
 
 def _program(folder: Path, script: str) -> FfmpegRunner:
-    """A runner that starts a shell script in place of ffmpeg, and waits for a second only."""
+    """Build a runner with a shell script as ffmpeg and a stall timeout of 1 s."""
     program = folder / "ffmpeg"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=1), LimitConfig())
 
 
-def test_a_killed_ffmpeg_is_no_fault_of_the_file() -> None:
+def test_a_killed_ffmpeg_does_not_reject_the_file() -> None:
     def kill(_: int) -> None:
         for process in _children():
             os.kill(process, signal.SIGKILL)
@@ -138,32 +138,32 @@ def test_a_killed_ffmpeg_is_no_fault_of_the_file() -> None:
         runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=kill)
 
 
-def test_a_killed_ffprobe_is_no_fault_of_the_file(tmp_path: Path) -> None:
-    shot = tmp_path / "ffprobe"
-    shot.write_text("#!/bin/sh\nkill -9 $$\n")
-    shot.chmod(0o755)
-    prober = Ffprobe(ExecutionConfig(ffprobe_path=str(shot)), LimitConfig())
+def test_a_killed_ffprobe_does_not_reject_the_file(tmp_path: Path) -> None:
+    killed = tmp_path / "ffprobe"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    prober = Ffprobe(ExecutionConfig(ffprobe_path=str(killed)), LimitConfig())
     with pytest.raises(EncoderFailed, match="signal 9"):
         prober.streams(tmp_path / "any.mp4", demuxer="mov")
     with pytest.raises(EncoderFailed, match="signal 9"):
         list(prober.packets(tmp_path / "any.mp4", demuxer="mov", stream=0, stop=NEVER))
 
 
-def test_time_in_which_others_were_waited_for_is_no_stall(tmp_path: Path) -> None:
+def test_time_spent_in_on_poll_is_no_stall(tmp_path: Path) -> None:
     waits = iter([2.5])
     hasty = FfmpegRunner(ExecutionConfig(stall_seconds=1), LimitConfig())
     report = hasty.run(
-        _of(Fraction(2)), {"out": lambda _: None}, stop=NEVER, on_look=lambda: time.sleep(next(waits, 0.0))
+        _of(Fraction(2)), {"out": lambda _: None}, stop=NEVER, on_poll=lambda: time.sleep(next(waits, 0.0))
     )
     assert report.frames == 50
 
 
-def test_a_missing_file_is_no_fault_of_the_file() -> None:
+def test_a_missing_file_is_not_rejected() -> None:
     with pytest.raises(EncoderFailed, match="No such file"):
         runner().run(_of(Fraction(1), path="/nowhere"), {"out": lambda _: None}, stop=NEVER)
 
 
-def test_a_file_that_ffmpeg_cannot_read_is_at_fault(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "source.mp4"
     path.write_bytes(bytes(1000))
     broken = FfmpegCommand(
@@ -200,13 +200,13 @@ def test_ffmpeg_dies_with_its_worker() -> None:
 
 
 def _children(parent: int | None = None) -> list[int]:
-    """Processes started by one, by the test itself if none is named."""
+    """List the children of a process, of the test itself by default, except those from before the test."""
     path = Path(f"/proc/{parent or os.getpid()}/task/{parent or os.getpid()}/children")
     return [int(word) for word in path.read_text().split() if int(word) not in OTHERS]
 
 
 def _alive(process: int) -> bool:
-    """Whether a process is there and no mere entry that nobody has reaped."""
+    """Return True unless the process has ended or is a zombie."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -221,8 +221,8 @@ def _within(seconds: float, holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def test_sound_far_behind_the_end_of_the_video_costs_nothing(tmp_path: Path) -> None:
-    """Silence up to it would be 3 GB and 8 s of work, for an output of a second."""
+def test_audio_far_beyond_the_end_of_the_video_is_not_padded(tmp_path: Path) -> None:
+    """Silence up to it would take 3 GB and 8 s, for an output of 1 s."""
     source = tmp_path / "source.mkv"
     late = r"sine=duration=1,asetpts='PTS+gt(T\,0.5)*20000/TB'"
     run(["-f", "lavfi", "-i", late, *AAC, f"file:{source}"])
@@ -234,12 +234,12 @@ def test_sound_far_behind_the_end_of_the_video_costs_nothing(tmp_path: Path) -> 
 
 
 def _seconds_of_children() -> float:
-    """Processor time, which a busy machine does not change much."""
+    """CPU time, which load on the machine hardly changes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def test_no_file_grows_beyond_what_a_process_may_write(tmp_path: Path) -> None:
+def test_output_files_are_limited_in_size(tmp_path: Path) -> None:
     bounded = FfmpegRunner(ExecutionConfig(max_output_bytes=1 << 20), LimitConfig())
     out = tmp_path / "out.raw"
     with pytest.raises(EncoderFailed):
@@ -247,8 +247,8 @@ def test_no_file_grows_beyond_what_a_process_may_write(tmp_path: Path) -> None:
     assert out.stat().st_size <= 1 << 20
 
 
-def test_a_process_has_no_processor_time_for_ever() -> None:
-    process = spawn(["sh", "-c", "while :; do :; done"], bounds=Bounds(file_bytes=1, cpu_seconds=1))
+def test_processes_are_limited_in_cpu_time() -> None:
+    process = spawn(["sh", "-c", "while :; do :; done"], limits=ResourceLimits(file_bytes=1, cpu_seconds=1))
     assert process.wait(timeout=120) == -signal.SIGKILL or process.returncode == -signal.SIGXCPU
     assert process.stderr
     process.stderr.close()

@@ -186,7 +186,7 @@ def test_inspecting_needs_no_media(parts: Parts) -> None:
     for fill in FILLS:
         path, index = parts.copy(Mp4Index.opening, fill)
         complaints: list[str] = []
-        streams = prober().streams(path, demuxer="mov", on_complaint=complaints.append)
+        streams = prober().streams(path, demuxer="mov", on_stderr_line=complaints.append)
         assert streams.replace(str(path), str(parts.whole)) == said
         assert complaints == []
         lines = _packets(path, facts.video.index)
@@ -267,7 +267,7 @@ def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:
             command,
             dict.fromkeys(command.targets),
             stop=NEVER,
-            on_complaint=heard.append,
+            on_stderr_line=heard.append,
         )
     assert [line for line in heard if not is_of_a_seek(line)] != []
 
@@ -283,6 +283,6 @@ def _encode(command: FfmpegCommand) -> tuple[dict[str, bytes], list[str]]:
         command,
         {target: data.extend for target, data in taken.items()},
         stop=NEVER,
-        on_complaint=complaints.append,
+        on_stderr_line=complaints.append,
     )
     return {target: bytes(data) for target, data in taken.items()}, complaints

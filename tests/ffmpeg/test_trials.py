@@ -90,7 +90,7 @@ def test_a_driver_that_does_not_answer_is_waited_for_so_long(tmp_path: Path) -> 
     device = DEVICES[DeviceKind.NVIDIA]
     looks: list[int] = []
     outcome = trials(a_program(tmp_path, "sleep 600"), seconds=0.5).attempt(
-        ENCODERS["h264_nvenc"], device, on_look=lambda: looks.append(1)
+        ENCODERS["h264_nvenc"], device, on_poll=lambda: looks.append(1)
     )
     assert outcome.verdict.reason == "no answer within 0.5 s"
     assert outcome.verdict.ffmpeg_version == "1.2.3"

@@ -11,8 +11,8 @@ from pathlib import Path
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
-from execution.process import children, is_running
-from execution.scratch import life_folder
+from execution.process import child_pids, is_running
+from execution.scratch import liveness_folder
 from gpu.reporting import ReporterProcess
 from jobs.dispatching.tickets import node_queue, node_queue_forget
 from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
@@ -51,7 +51,7 @@ class NodeKeeper:
         self._dead: dict[int, list[int]] = {}
         self._known = False
         self._tell_at = 0.0
-        self._sign = LifeSign(life_folder(config.execution), "worker")
+        self._sign = LifeSign(liveness_folder(config.execution), "worker")
         deaf_seconds = config.worker.worker_deaf_seconds
         self._hearing = Hearing(pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
         self._to_itself = ticket_sender(self._hearing)
@@ -89,7 +89,7 @@ class NodeKeeper:
                     self._listen()
                     self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
                     if self._reporter:
-                        self._reporter.look()
+                        self._reporter.ensure_running()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
@@ -112,7 +112,7 @@ class NodeKeeper:
 
         But what it had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
         """
-        living = {pid: children(pid) for pid in children()}
+        living = {pid: child_pids(pid) for pid in child_pids()}
         self._dead |= {pid: started for pid, started in self._children.items() if pid not in living}
         self._children = living
         for pid in sorted(self._dead):

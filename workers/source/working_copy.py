@@ -47,7 +47,7 @@ class WorkingCopy:
     index: Mp4Index | None = None
     fetch: Callable[[Sequence[Span]], None] = lambda _: None
 
-    def complaint(self, line: str) -> None:
+    def stderr_line(self, line: str) -> None:
         """Take a line of ffmpeg's errors. Raises WholeNeeded when it may mean that a hole was read."""
         if self.index and not is_of_a_seek(line):
             raise WholeNeeded(f"ffmpeg says: {line.strip()[-200:]}")

@@ -82,8 +82,8 @@ class _SoundEncoding:
             audio_command(self._plan, str(copy.path), segments=segments),
             {AUDIO: take},
             stop=self._control,
-            on_look=self._publisher.poll,
-            on_complaint=copy.complaint,
+            on_poll=self._publisher.poll,
+            on_stderr_line=copy.stderr_line,
         )
         self.seconds += report.seconds
         return segmenter

@@ -128,9 +128,9 @@ class _ChunkEncoding:
             dict.fromkeys(command.targets),
             stop=self._control,
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
-            on_look=self._publisher.poll,
+            on_poll=self._publisher.poll,
             niceness=self._niceness,
-            on_complaint=lambda line: self._hear(copy, line),
+            on_stderr_line=lambda line: self._hear(copy, line),
         )
         self._refuse_short_source(copy, report.frames, first, segments)
         return report
@@ -161,9 +161,9 @@ class _ChunkEncoding:
             {name: self._sink(name, segmenter) for name, segmenter in segmenters.items()},
             stop=self._control,
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
-            on_look=self._publisher.poll,
+            on_poll=self._publisher.poll,
             niceness=self._niceness,
-            on_complaint=lambda line: self._hear(copy, line),
+            on_stderr_line=lambda line: self._hear(copy, line),
         )
         self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)
         self._refuse_short_source(copy, report.frames, first, segments)
@@ -182,7 +182,7 @@ class _ChunkEncoding:
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
             if failure := gpu_failure(line, self._plan.encoder):
                 raise failure.error(line)
-            copy.complaint(line)
+            copy.stderr_line(line)
 
     def _measure(self, seconds: float, frames: int) -> dict[str, object]:
         """What later plans learn from: how much work of which kind took how long."""

@@ -102,7 +102,7 @@ def _family(source: Path) -> str:
 
 
 def _media(copy: WorkingCopy, demuxer: str, tools: Tools) -> MediaInfo:
-    return parse_ffprobe(tools.ffprobe.streams(copy.path, demuxer=demuxer, on_complaint=copy.complaint))
+    return parse_ffprobe(tools.ffprobe.streams(copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line))
 
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:

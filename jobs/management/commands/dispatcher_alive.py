@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from execution.scratch import life_folder
+from execution.scratch import liveness_folder
 from observability.life import life_faults
 
 
@@ -11,5 +11,5 @@ class Command(BaseCommand):
     help = "For probes: fail unless the dispatcher on this host goes on with its work."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if faults := life_faults(life_folder(settings.TRANSCODER.execution), "dispatcher"):
+        if faults := life_faults(liveness_folder(settings.TRANSCODER.execution), "dispatcher"):
             raise CommandError("; ".join(faults))

@@ -68,12 +68,12 @@ def everything_tried(devices: list[NodeDevice]) -> bool:
 
 def looked_after(reporter: ReporterProcess) -> bool:
     """Again and again, as with each heartbeat: what was killed may not be buried yet."""
-    reporter.look()
+    reporter.ensure_running()
     return True
 
 
 def pid_of(reporter: ReporterProcess) -> int:
-    process = reporter._companion._process
+    process = reporter._sidecar._process
     assert process is not None
     return process.pid
 
@@ -81,7 +81,7 @@ def pid_of(reporter: ReporterProcess) -> int:
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has an NVIDIA driver")
 def test_devices_are_reported_tried_lost_and_forgotten(driver: Driver, reporter: ReporterProcess) -> None:
     driver.show(*CARDS)
-    reporter.look()
+    reporter.ensure_running()
     for number, each in enumerate(wait_for(everything_tried)):
         assert (each.node, each.machine, each.device.uuid) == ("n1", machine_id(), f"GPU-{number}")
         assert each.slots == 0
@@ -115,7 +115,7 @@ def test_what_encodes_is_available(
     monkeypatch.setenv("LD_LIBRARY_PATH", ":".join(each["LD_LIBRARY_PATH"] for each in libraries))
     monkeypatch.setenv("TRANSCODER_FFMPEG_PATH", FFMPEG)
     driver.show(Card(uuid="GPU-0"))
-    reporter.look()
+    reporter.ensure_running()
     (device,) = wait_for(lambda devices: len(devices) == 1 and set(devices[0].verdicts) == ENCODERS)
     assert device.proven == {"h264_nvenc"}
     assert device.slots == 16

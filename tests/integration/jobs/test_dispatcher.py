@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from configuration import LeaseConfig, RetryConfig
 from embedded.servers import Redis
-from execution.scratch import life_folder
+from execution.scratch import liveness_folder
 from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.services import Described, device_report
@@ -37,7 +37,7 @@ from jobs.rules.transitions import StepState
 from observability.life import LifeSign
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none, claimed, expire, state_of
 
-_SIGN = LifeSign(life_folder(settings.TRANSCODER.execution), "dispatcher")
+_SIGN = LifeSign(liveness_folder(settings.TRANSCODER.execution), "dispatcher")
 SELDOM = LeaseConfig(dispatcher_tick_seconds=60)
 OFTEN = LeaseConfig(dispatcher_tick_seconds=0.1)
 

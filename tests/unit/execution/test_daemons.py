@@ -61,7 +61,7 @@ def test_a_stopped_process_is_not_alive(start: Starter) -> None:
     assert not Path(f"/proc/{identity.pid}").exists()
 
 
-def test_another_process_with_the_same_pid_is_left_alone(start: Starter) -> None:
+def test_another_process_with_the_same_pid_is_not_stopped(start: Starter) -> None:
     identity = start("import time; time.sleep(60)")
     stranger = Identity(identity.pid, identity.started - 1)
     assert not daemons.alive(stranger)
@@ -77,21 +77,21 @@ def test_a_process_that_ends_by_itself_is_not_alive(start: Starter) -> None:
         time.sleep(0.02)
 
 
-def test_a_process_that_ignores_the_polite_signal_is_killed(start: Starter) -> None:
+def test_a_process_that_ignores_sigterm_is_killed(start: Starter) -> None:
     identity = start(STUBBORN)
     start.wait_for(identity, "up")
     daemons.stop(identity, grace_seconds=0.2)
     assert not daemons.alive(identity)
 
 
-def test_children_left_behind_are_killed_too(start: Starter) -> None:
+def test_remaining_children_are_killed_too(start: Starter) -> None:
     identity = start(PARENT)
     start.wait_for(identity, "up")
     daemons.stop(identity)
     assert sessions_with(identity.pid) == []
 
 
-def test_children_of_a_dead_leader_are_still_found(start: Starter) -> None:
+def test_children_of_a_dead_leader_are_killed(start: Starter) -> None:
     identity = start(PARENT)
     start.wait_for(identity, "up")
     os.kill(identity.pid, signal.SIGKILL)
@@ -112,12 +112,12 @@ def test_a_process_that_never_gets_ready_is_reported_with_its_log(start: Starter
         daemons.wait_until(lambda: False, what="the server", identity=identity, log=start.log, timeout_seconds=0.1)
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(DaemonError, match="cannot start /no/such/program: No such file"):
         daemons.start(["/no/such/program"], log=tmp_path / "log", environ={}, folder=tmp_path)
 
 
-def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
+def test_the_output_of_a_failed_tool_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(DaemonError, match="failed with code 3:\ntoo bad"):
         daemons.run([sys.executable, "-c", "print('too bad'); exit(3)"], environ={}, folder=tmp_path)
 

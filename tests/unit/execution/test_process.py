@@ -2,19 +2,19 @@ import os
 import subprocess
 import sys
 
-from execution.process import children, is_running
+from execution.process import child_pids, is_running
 
 
-def test_the_children_of_a_child_are_found_and_seen_to_end() -> None:
-    """A parent waits for what a dead child had started: it is killed with the child, but not at the same instant."""
+def test_grandchildren_are_listed_until_they_end() -> None:
+    """A worker waits for the processes of a dead child: the kernel kills them, but not at the same instant."""
     script = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         grandchild = int(child.stdout.readline())
-        assert child.pid in children()
-        assert children(child.pid) == [grandchild]
+        assert child.pid in child_pids()
+        assert child_pids(child.pid) == [grandchild]
         assert is_running(grandchild)
         os.kill(grandchild, 9)
         child.wait(timeout=30)
     assert not is_running(grandchild)
-    assert children(child.pid) == []
+    assert child_pids(child.pid) == []

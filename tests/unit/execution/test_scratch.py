@@ -3,21 +3,21 @@ from pathlib import Path
 
 import pytest
 
-from execution.scratch import own_folder
+from execution.scratch import private_folder
 
 
-def test_nobody_else_looks_into_the_scratch_folder(tmp_path: Path) -> None:
+def test_the_scratch_folder_is_private(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "vodmill"
-    assert own_folder(folder).stat().st_mode & 0o777 == 0o700
+    assert private_folder(folder).stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
-    assert own_folder(folder).stat().st_mode & 0o777 == 0o700
+    assert private_folder(folder).stat().st_mode & 0o777 == 0o700
 
 
-def test_a_link_is_no_scratch_folder(tmp_path: Path) -> None:
+def test_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(PermissionError, match="a link"):
-        own_folder(tmp_path / "link")
+        private_folder(tmp_path / "link")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -25,4 +25,4 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     os.chown(tmp_path / "theirs", 12345, 12345)
     with pytest.raises(PermissionError, match="somebody else"):
-        own_folder(tmp_path / "theirs")
+        private_folder(tmp_path / "theirs")

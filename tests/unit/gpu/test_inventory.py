@@ -33,8 +33,8 @@ class ScriptedTrials(Trials):
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def attempt(self, encoder: VideoEncoder, device: Device, *, on_look: Callable[[], None] = lambda: None) -> Outcome:
-        on_look()
+    def attempt(self, encoder: VideoEncoder, device: Device, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
+        on_poll()
         name = encoder.ffmpeg_name
         reason = self._machine.reasons.get(name, "")
         said = Verdict(encoder=name, available=not reason, reason=reason, driver=device.driver, ffmpeg_version="9")
