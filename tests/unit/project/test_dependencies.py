@@ -27,16 +27,16 @@ NOT_IMPORTED = {
 
 
 @cache
-def imported(*places: str) -> frozenset[str]:
+def imported(*folders: str) -> frozenset[str]:
     """Distributions that these packages import when they run."""
     provided = packages_distributions()
-    names = {name for place in places for path in sources(place) for name in imports(ast.parse(path.read_text()))}
+    names = {name for folder in folders for path in sources(folder) for name in imports(ast.parse(path.read_text()))}
     foreign = names - sys.stdlib_module_names - OURS
     return frozenset(normalized(provided[name][0]) for name in foreign)
 
 
-def sources(place: str) -> list[Path]:
-    path = ROOT / place
+def sources(folder: str) -> list[Path]:
+    path = ROOT / folder
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
@@ -65,7 +65,7 @@ def normalized(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("places", "files"),
+    ("folders", "files"),
     [
         (PLATFORM, ("runtime",)),
         (("embedded",), ("runtime", "embedded")),
@@ -73,13 +73,13 @@ def normalized(name: str) -> str:
     ],
     ids=["platform", "embedded", "tests"],
 )
-def test_what_is_imported_is_declared(places: tuple[str, ...], files: tuple[str, ...]) -> None:
-    assert imported(*places) - declared(*files) == set()
+def test_what_is_imported_is_declared(folders: tuple[str, ...], files: tuple[str, ...]) -> None:
+    assert imported(*folders) - declared(*files) == set()
 
 
-@pytest.mark.parametrize(("places", "file"), [(PLATFORM, "runtime"), (("embedded",), "embedded")])
-def test_what_is_declared_is_used(places: tuple[str, ...], file: str) -> None:
-    assert declared(file) - imported(*places) - NOT_IMPORTED.keys() == set()
+@pytest.mark.parametrize(("folders", "file"), [(PLATFORM, "runtime"), (("embedded",), "embedded")])
+def test_what_is_declared_is_used(folders: tuple[str, ...], file: str) -> None:
+    assert declared(file) - imported(*folders) - NOT_IMPORTED.keys() == set()
 
 
 def test_imports_for_type_checkers_are_left_out() -> None:
