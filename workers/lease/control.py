@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
 
 from execution.ffmpeg import Stopped
@@ -22,13 +23,20 @@ class StopReason(StrEnum):
 class StepControl:
     """Movement in one direction, orders to stop in the other. A `StopSignal` for everything that runs."""
 
-    def __init__(self, draining: SharedFlag, *, grace_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        draining: SharedFlag,
+        *,
+        grace_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._draining = draining
         self._grace_seconds = grace_seconds
         self._lock = threading.Lock()
         self._movements = 0
         self._reason: StopReason | None = None
-        self._began_at = time.monotonic()
+        self._began_at = clock()
         self._drained_at: float | None = None
         self._share_done = 0.0
 
@@ -61,7 +69,7 @@ class StepControl:
 
     def _rest_fits(self) -> bool:
         """Whether the step will be done before the grace period is over, at the speed it had so far."""
-        now = time.monotonic()
+        now = self._clock()
         self._drained_at = self._drained_at or now
         if not self._share_done or self._draining.is_urgent():
             return False

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -83,6 +84,14 @@ class DatabaseRenewal:
             self._bounded = True
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time in seconds, and waiting for an event for so many of them."""
+
+    now: Callable[[], float] = time.monotonic
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+
+
 class LeaseKeeper:
     """Renews a lease as long as its step moves, and orders the step to stop when it is lost or cannot be proven.
 
@@ -90,18 +99,25 @@ class LeaseKeeper:
     """
 
     def __init__(
-        self, *, renewal: Renewal, control: StepControl, config: LeaseConfig, enforce: Callable[[StopReason], None]
+        self,
+        *,
+        renewal: Renewal,
+        control: StepControl,
+        config: LeaseConfig,
+        enforce: Callable[[StopReason], None],
+        clock: Clock = Clock(),
     ) -> None:
         self._renewal = renewal
         self._enforce = enforce
         self._control = control
         self._config = config
+        self._clock = clock
         self._over = threading.Event()
         self._threads = (
             threading.Thread(target=self._keep, name="lease-keeper", daemon=True),
             threading.Thread(target=self._guard, name="lease-guard", daemon=True),
         )
-        self._proven_at = time.monotonic()
+        self._proven_at = clock.now()
         self._seen_movements = control.movements
 
     def __enter__(self) -> Self:
@@ -119,14 +135,14 @@ class LeaseKeeper:
     def _keep(self) -> None:
         """Renew in time, and more often while that fails."""
         pause = self._config.lease_renew_seconds
-        while not self._over.wait(pause) and not self._control.is_set():
+        while not self._clock.wait(self._over, pause) and not self._control.is_set():
             renewed = self._renew_if_moving()
             pause = self._config.lease_renew_seconds / (1 if renewed else _RETRIES_PER_RENEWAL)
         self._renewal.close()
 
     def _guard(self) -> None:
         """Order the step to stop when the lease was not proven for too long, and end every wait for the database."""
-        while not self._over.wait(max(0.0, self._provable_seconds())):
+        while not self._clock.wait(self._over, max(0.0, self._provable_seconds())):
             if self._provable_seconds() <= 0:
                 self._stop(StopReason.UNPROVABLE)
                 self._renewal.sever()
@@ -141,7 +157,7 @@ class LeaseKeeper:
         movements = self._control.movements
         if movements == self._seen_movements:
             return True
-        started = time.monotonic()
+        started = self._clock.now()
         try:
             kept = self._renewal.renew()
         except RenewalFailed as error:
@@ -155,4 +171,4 @@ class LeaseKeeper:
 
     def _provable_seconds(self) -> float:
         """How long the step may still go on by what is known."""
-        return self._proven_at + self._config.lease_seconds * self._config.lease_stop_fraction - time.monotonic()
+        return self._proven_at + self._config.lease_seconds * self._config.lease_stop_fraction - self._clock.now()

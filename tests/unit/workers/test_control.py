@@ -1,11 +1,17 @@
 import os
-import time
 
 import pytest
 
 from execution.ffmpeg import Stopped
 from workers.lease.control import StepControl, StopReason
 from workers.node.flags import SharedFlag
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def test_a_step_is_not_to_stop_at_first() -> None:
@@ -57,7 +63,9 @@ def test_a_forked_child_sees_a_flag_that_its_parent_raises_later() -> None:
 
 def test_a_step_whose_rest_fits_the_grace_period_goes_on_while_the_node_drains() -> None:
     draining = SharedFlag()
-    control = StepControl(draining, grace_seconds=10)
+    clock = Clock()
+    control = StepControl(draining, grace_seconds=10, clock=clock)
+    clock.now += 60
     control.advanced(99, 100)
     draining.set()
     assert not control.is_set()
@@ -65,8 +73,9 @@ def test_a_step_whose_rest_fits_the_grace_period_goes_on_while_the_node_drains()
 
 def test_a_step_whose_rest_does_not_fit_stops_at_once() -> None:
     draining = SharedFlag()
-    control = StepControl(draining, grace_seconds=10)
-    control._began_at -= 60
+    clock = Clock()
+    control = StepControl(draining, grace_seconds=10, clock=clock)
+    clock.now += 60
     control.advanced(10, 100)
     draining.set()
     assert control.reason is StopReason.DRAINING
@@ -74,11 +83,15 @@ def test_a_step_whose_rest_does_not_fit_stops_at_once() -> None:
 
 def test_a_step_that_breaks_its_promise_stops_when_the_grace_period_is_over() -> None:
     draining = SharedFlag()
-    control = StepControl(draining, grace_seconds=0.2)
-    control.advanced(999_999, 1_000_000)
+    clock = Clock()
+    control = StepControl(draining, grace_seconds=10, clock=clock)
+    clock.now += 1
+    control.advanced(999, 1000)
     draining.set()
     assert not control.is_set()
-    time.sleep(0.25)
+    clock.now += 9.9
+    assert not control.is_set()
+    clock.now += 0.2
     assert control.is_set()
 
 
