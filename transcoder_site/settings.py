@@ -186,7 +186,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# A message is only a wake-up: acknowledged early, never waited for, never retried, no result. docs/adr/0005 says why.
+# A message is only a wake-up: acknowledged early, never waited for, never retried, no result. The reasons are in
+# docs/adr/0005-message-acknowledgement.md.
 CELERY_BROKER_URL = TRANSCODER.broker.broker_url
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
