@@ -1,4 +1,4 @@
-"""Where everything lies in the store, and which keys are keys at all."""
+"""Keys of all objects in the store, and the check of keys and prefixes."""
 
 from uuid import UUID
 
@@ -6,34 +6,35 @@ from storage.errors import InvalidKey
 
 MOVIE_NAME = "movie.mp4"
 _MAX_KEY_BYTES = 1024
+"""Limit of S3."""
 _MAX_NAME_BYTES = 255
+"""Limit of a file name on Linux, for `storage.local`."""
 
-
-EVERY_VIDEO = "videos/"
+VIDEOS_PREFIX = "videos/"
 
 
 def source_key(video_id: UUID) -> str:
-    """The file as it was uploaded."""
+    """Key of the uploaded file."""
     return f"{video_prefix(video_id)}source"
 
 
 def indexed_key(video_id: UUID) -> str:
-    """The source remuxed into a container with an index, when its own has none."""
+    """Key of the source remuxed into a container with an index, for a source without one."""
     return f"{video_prefix(video_id)}indexed.mkv"
 
 
 def video_prefix(video_id: UUID) -> str:
-    """Everything that belongs to a video."""
-    return f"{EVERY_VIDEO}{video_id}/"
+    """Prefix of all objects of a video."""
+    return f"{VIDEOS_PREFIX}{video_id}/"
 
 
 def generation_prefix(video_id: UUID, generation: int) -> str:
-    """Everything that one generation made."""
+    """Prefix of all objects of a generation."""
     return f"{video_prefix(video_id)}g{generation}/"
 
 
 def run_prefix(video_id: UUID, generation: int, rendition: str, step_id: UUID, attempt: int) -> str:
-    """What one attempt of a step made for one rendition; never used twice."""
+    """Prefix of the objects that one attempt of a step stores for one rendition. It is never reused."""
     return f"{generation_prefix(video_id, generation)}{rendition}/{step_id}-a{attempt}/"
 
 
@@ -50,10 +51,10 @@ def movie_key(prefix: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """Refuse what could leave a folder or what a store may not take: `..`, empty names, control characters, length."""
+    """Return the key. Raises InvalidKey for `.`, `..`, empty names, unprintable characters, backslashes, and length."""
     names = key.split("/")
     if (
-        not key.isprintable()  # no lone surrogates either, so it can be encoded
+        not key.isprintable()  # excludes lone surrogates, which cannot be encoded
         or "\\" in key
         or len(key.encode()) > _MAX_KEY_BYTES
         or any(name in ("", ".", "..") or len(name.encode()) > _MAX_NAME_BYTES for name in names)
@@ -63,6 +64,6 @@ def check_key(key: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Refuse what `check_key` refuses, and the empty prefix, which would mean everything."""
+    """Return the prefix. Raises InvalidKey like `check_key`, and for the empty prefix, which would match everything."""
     check_key(prefix.removesuffix("/"))
     return prefix

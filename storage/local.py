@@ -1,4 +1,4 @@
-"""A folder as object store, for a single machine without an S3 server."""
+"""Object store in a folder, for a single machine without an S3 server."""
 
 import contextlib
 import os
@@ -12,20 +12,20 @@ from uuid import uuid4
 
 from storage.errors import ObjectChanged, ObjectNotFound, RangeNotAvailable, StorageUnavailable, UploadNotFound
 from storage.keys import check_key, check_prefix
-from storage.protocol import Multipart, Progress, Stored
-from storage.transfer import Tally
+from storage.protocol import MultipartUpload, Progress, StoredObject
+from storage.transfer import TransferProgress
 
 BLOCK_BYTES = 1024 * 1024
-_MOVES = 5
-"""How often a rename is tried: a delete of the folder's last object may take the folder away in between."""
+_RENAME_ATTEMPTS = 5
+"""Attempts of a rename: a concurrent delete of the folder's last object removes the folder."""
 
 
 class LocalStore:
-    """ObjectStore on a folder.
+    """ObjectStore in a folder.
 
-    `objects/` holds each object under its key, `incoming/` what is being written, `uploads/` the open multipart
-    uploads. All three share a file system, so that a rename makes an object appear whole or not at all. Content types
-    are not kept: nobody reads from here but the platform, which knows them.
+    `objects/` contains each object under its key, `incoming/` the files being written, `uploads/` the open multipart
+    uploads. All three share a file system: a rename publishes an object atomically. Content types are not stored; only
+    the API reads the objects, and it knows them.
     """
 
     def __init__(self, root: Path, *, part_bytes: int) -> None:
@@ -34,15 +34,15 @@ class LocalStore:
         self._incoming = root / "incoming"
         self._uploads = root / "uploads"
 
-    def put(self, key: str, data: bytes | bytearray, content_type: str) -> Stored:  # noqa: ARG002 - see the class
-        with _meaning(check_key(key)), self._new_file() as file:
+    def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:  # noqa: ARG002 - see the class
+        with _file_errors(check_key(key)), self._new_file() as file:
             file.write(data)
             return self._publish(file, key)
 
-    def put_file(self, key: str, path: Path, content_type: str, on_bytes: Progress | None = None) -> Stored:  # noqa: ARG002
+    def put_file(self, key: str, path: Path, content_type: str, on_bytes: Progress | None = None) -> StoredObject:  # noqa: ARG002
         check_key(key)
-        with path.open("rb") as source, _meaning(key), self._new_file() as file:
-            _copy(source, file, Tally(on_bytes))
+        with path.open("rb") as source, _file_errors(key), self._new_file() as file:
+            _copy(source, file, TransferProgress(on_bytes))
             return self._publish(file, key)
 
     def get(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> bytes:
@@ -61,15 +61,15 @@ class LocalStore:
             raise RangeNotAvailable(key)
         return _blocks(key, file, start, stored.size if end is None else min(end, stored.size))
 
-    def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> Stored:
+    def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> StoredObject:
         with self._open(key) as source, _removed_on_failure(path):
             stored = _stored(key, os.fstat(source.fileno()))
-            with _meaning(key), path.open("wb") as file:
-                _copy(source, file, Tally(on_bytes))
+            with _file_errors(key), path.open("wb") as file:
+                _copy(source, file, TransferProgress(on_bytes))
             self._check_unchanged(stored)
         return stored
 
-    def _check_unchanged(self, stored: Stored) -> None:
+    def _check_unchanged(self, stored: StoredObject) -> None:
         try:
             now = self.head(stored.key)
         except ObjectNotFound as error:
@@ -77,14 +77,14 @@ class LocalStore:
         if now.etag != stored.etag:
             raise ObjectChanged(stored.key)
 
-    def head(self, key: str) -> Stored:
-        with _meaning(key):
+    def head(self, key: str) -> StoredObject:
+        with _file_errors(key):
             return _stored(key, self._path(key).stat())
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
             path = self._path(key)
-            with _meaning(key):
+            with _file_errors(key):
                 path.unlink(missing_ok=True)
                 self._remove_empty_folders(path)
 
@@ -93,13 +93,13 @@ class LocalStore:
         self.delete(keys)
         return len(keys)
 
-    def list(self, prefix: str) -> Iterator[Stored]:
+    def list(self, prefix: str) -> Iterator[StoredObject]:
         check_prefix(prefix)
         top = self._objects / prefix.rpartition("/")[0]
         found = (Path(folder, name) for folder, _, names in os.walk(top) for name in names)
         keys = (path.relative_to(self._objects).as_posix() for path in found)
         for key in sorted((key for key in keys if key.startswith(prefix)), key=str.encode):
-            with contextlib.suppress(ObjectNotFound):  # deleted since the walk
+            with contextlib.suppress(ObjectNotFound):  # deleted in the meantime
                 yield self.head(key)
 
     def list_folders(self, prefix: str) -> Iterator[str]:
@@ -108,9 +108,9 @@ class LocalStore:
         for head, _ in groupby(heads):
             yield f"{head}/"
 
-    def begin_multipart(self, key: str, content_type: str) -> str:  # noqa: ARG002 - see the class
+    def create_multipart(self, key: str, content_type: str) -> str:  # noqa: ARG002 - see the class
         upload_id = uuid4().hex
-        with _meaning(check_key(key)):
+        with _file_errors(check_key(key)):
             folder = self._uploads / upload_id
             folder.mkdir(parents=True)
             (folder / "data").touch()
@@ -118,27 +118,27 @@ class LocalStore:
         return upload_id
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
-        """Write the part where it belongs in the whole, so that completing moves a name and no bytes."""
+        """Write the part at its offset in the object's file, so that completing it is a rename."""
         folder = self._upload(key, upload_id)
         etag = uuid4().hex
         try:
-            with _meaning(key), (folder / "data").open("r+b") as file:
+            with _file_errors(key), (folder / "data").open("r+b") as file:
                 file.seek((number - 1) * self.part_bytes)
                 file.write(data)
                 (folder / str(number)).write_text(f"{etag} {len(data)}")
-        except ObjectNotFound as error:  # aborted by somebody else in this moment
+        except ObjectNotFound as error:  # aborted concurrently
             raise UploadNotFound(key) from error
         return etag
 
-    def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> Stored:
+    def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:
         try:
             folder = self._upload(key, upload_id)
         except UploadNotFound as error:
-            return self._completed_before(key, error)
+            return self._already_completed(key, error)
         lengths = [self._part_length(key, folder, number, etag) for number, etag in enumerate(etags, start=1)]
         if any(length != self.part_bytes for length in lengths[:-1]):
-            raise UploadNotFound(key, "a part that is not the last has another length")
-        with _meaning(key), (folder / "data").open("r+b") as file:
+            raise UploadNotFound(key, f"a part before the last is not {self.part_bytes} bytes long")
+        with _file_errors(key), (folder / "data").open("r+b") as file:
             file.truncate(sum(lengths))
             stored = self._publish(file, key)
         shutil.rmtree(folder, ignore_errors=True)
@@ -148,20 +148,20 @@ class LocalStore:
         with contextlib.suppress(UploadNotFound):
             shutil.rmtree(self._upload(key, upload_id), ignore_errors=True)
 
-    def list_multiparts(self, prefix: str) -> Iterator[Multipart]:
+    def list_multiparts(self, prefix: str) -> Iterator[MultipartUpload]:
         check_prefix(prefix)
         for marker in self._uploads.glob("*/key"):
-            with contextlib.suppress(FileNotFoundError):  # completed or aborted since
+            with contextlib.suppress(FileNotFoundError):  # completed or aborted in the meantime
                 key = marker.read_text()
                 if key.startswith(prefix):
-                    yield Multipart(key, marker.parent.name, datetime.fromtimestamp(marker.stat().st_mtime, UTC))
+                    yield MultipartUpload(key, marker.parent.name, datetime.fromtimestamp(marker.stat().st_mtime, UTC))
 
     def url(self, key: str, expires_seconds: int, content_type: str | None = None) -> str | None:  # noqa: ARG002
         check_key(key)
         return None
 
     def prepare(self) -> None:
-        with _meaning(""):
+        with _file_errors(""):
             for folder in (self._objects, self._incoming, self._uploads):
                 folder.mkdir(parents=True, exist_ok=True)
 
@@ -170,7 +170,7 @@ class LocalStore:
 
     def _open(self, key: str) -> IO[bytes]:
         path = self._path(key)
-        with _meaning(key):
+        with _file_errors(key):
             return path.open("rb")
 
     @contextlib.contextmanager
@@ -180,30 +180,30 @@ class LocalStore:
         with _removed_on_failure(path), path.open("xb") as file:
             yield file
 
-    def _publish(self, file: IO[bytes], key: str) -> Stored:
-        """Give a written file its key. It reaches the disk first: a row must not name bytes that a crash took."""
+    def _publish(self, file: IO[bytes], key: str) -> StoredObject:
+        """Sync a written file to disk and rename it to its key: rows must not name bytes that a crash lost."""
         file.flush()
         os.fsync(file.fileno())
         target = self._path(key)
-        for left in reversed(range(_MOVES)):
+        for retries_left in reversed(range(_RENAME_ATTEMPTS)):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 Path(file.name).rename(target)
                 break
             except FileNotFoundError:
-                if not left:
+                if not retries_left:
                     raise
         return _stored(key, os.fstat(file.fileno()))
 
     def _remove_empty_folders(self, path: Path) -> None:
-        with contextlib.suppress(OSError):  # not empty, or another delete was first
+        with contextlib.suppress(OSError):  # not empty, or removed concurrently
             for folder in path.parents:
                 if folder == self._objects:
                     return
                 folder.rmdir()
 
-    def _completed_before(self, key: str, error: UploadNotFound) -> Stored:
-        """Keys are never used twice, so an object there is what this upload became."""
+    def _already_completed(self, key: str, error: UploadNotFound) -> StoredObject:
+        """Return the object of an upload that was completed before. Keys are never reused."""
         try:
             return self.head(key)
         except ObjectNotFound:
@@ -220,17 +220,17 @@ class LocalStore:
 
     def _part_length(self, key: str, folder: Path, number: int, etag: str) -> int:
         try:
-            kept, length = (folder / str(number)).read_text().split()
+            stored_etag, length = (folder / str(number)).read_text().split()
         except FileNotFoundError as error:
             raise UploadNotFound(key, f"no part {number}") from error
-        if kept != etag:
-            raise UploadNotFound(key, f"another part {number}")
+        if stored_etag != etag:
+            raise UploadNotFound(key, f"part {number} has another etag")
         return int(length)
 
 
 @contextlib.contextmanager
-def _meaning(key: str) -> Iterator[None]:
-    """Say what an error of the file system means for the object it was about."""
+def _file_errors(key: str) -> Iterator[None]:
+    """Translate errors of the file system."""
     try:
         yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
@@ -248,19 +248,19 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
         raise
 
 
-def _stored(key: str, stat: os.stat_result) -> Stored:
-    """Every write makes a new file, so these three name the bytes."""
-    return Stored(key, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_ino:x}-{stat.st_size:x}")
+def _stored(key: str, stat: os.stat_result) -> StoredObject:
+    """Build the etag of mtime, inode and size: every write creates a new file."""
+    return StoredObject(key, stat.st_size, f"{stat.st_mtime_ns:x}-{stat.st_ino:x}-{stat.st_size:x}")
 
 
-def _copy(source: IO[bytes], target: IO[bytes], tally: Tally) -> None:
+def _copy(source: IO[bytes], target: IO[bytes], progress: TransferProgress) -> None:
     while block := source.read(BLOCK_BYTES):
         target.write(block)
-        tally.add(len(block))
+        progress.add(len(block))
 
 
 def _blocks(key: str, file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
-    with file, _meaning(key):
+    with file, _file_errors(key):
         file.seek(start)
         while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
             start += len(block)

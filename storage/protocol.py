@@ -1,4 +1,4 @@
-"""What the platform needs of an object store, whatever keeps the bytes."""
+"""The interface of object stores."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Protocol
 
 Progress = Callable[[int], None]
-"""Told how many more bytes went over, from a transfer thread, one call at a time; what it raises ends the transfer."""
+"""Callback with the number of bytes transferred since its last call.
+
+Transfer threads call it, one at a time. An exception in it aborts the transfer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An object in the store. Another `etag` means other bytes."""
+class StoredObject:
+    """An object in the store."""
 
     key: str
     size: int
+    """In bytes."""
     etag: str
+    """Identifies the content; without the quotes of the header."""
 
 
 @dataclass(frozen=True, slots=True)
-class Multipart:
-    """A multipart upload that was begun and neither completed nor aborted."""
+class MultipartUpload:
+    """An open multipart upload: neither completed nor aborted."""
 
     key: str
     upload_id: str
@@ -29,7 +34,7 @@ class Multipart:
 
 
 class ObjectStore(Protocol):
-    """Bytes under keys. Every method may be called from any thread.
+    """Store of bytes under keys. All methods are thread-safe.
 
     Ranges are like slices: `start` is the first byte, `end` one past the last. All methods raise InvalidKey for a key
     that `storage.keys.check_key` refuses, and StorageUnavailable or StorageRefused when the store itself fails.
@@ -37,85 +42,87 @@ class ObjectStore(Protocol):
 
     @property
     def part_bytes(self) -> int:
-        """Length of every part of a multipart upload except the last."""
+        """Size in bytes of every part of a multipart upload except the last."""
         ...
 
-    def put(self, key: str, data: bytes | bytearray, content_type: str) -> Stored:
-        """Store a small object whole; an object of that key is replaced."""
+    def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
+        """Store a small object in one request. Replaces an object of that key."""
         ...
 
-    def put_file(self, key: str, path: Path, content_type: str, on_bytes: Progress | None = None) -> Stored:
-        """Store a file, in parallel parts when it is large. The file is never held in memory."""
+    def put_file(self, key: str, path: Path, content_type: str, on_bytes: Progress | None = None) -> StoredObject:
+        """Store a file, in parallel parts when it is larger than `part_bytes`."""
         ...
 
     def get(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> bytes:
-        """Read a small object, or a range of one. With an `etag`, of the object that has it and no other.
+        """Read a small object, or a range of one.
 
-        Raises ObjectNotFound, RangeNotAvailable when `start` is not 0 and not in the object, and ObjectChanged when
-        the object has another etag.
+        Raises:
+            ObjectNotFound: no object has that key.
+            RangeNotAvailable: `start` is not 0 and past the end of the object.
+            ObjectChanged: `etag` was passed, and the object has another one.
+
         """
         ...
 
     def open(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> Iterator[bytes]:
-        """Read in blocks. A missing object is reported by this call, not by the first block. Raises like `get`."""
+        """Read in blocks. Raises like `get`, in this call and not at the first block."""
         ...
 
-    def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> Stored:
-        """Copy an object to a file, in parallel ranges when it is large.
+    def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> StoredObject:
+        """Copy an object to a file, in parallel ranges when it is larger than `part_bytes`.
 
-        Leaves no file behind when it fails. Raises ObjectNotFound, and ObjectChanged when the object was replaced or
-        deleted on the way.
+        Removes the file on failure. Raises ObjectNotFound, and ObjectChanged when the object was replaced or deleted
+        during the transfer.
         """
         ...
 
-    def head(self, key: str) -> Stored:
-        """Look up size and etag. Raises ObjectNotFound."""
+    def head(self, key: str) -> StoredObject:
+        """Return size and etag. Raises ObjectNotFound."""
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects, any number; those that are gone already count as removed."""
+        """Delete any number of objects. Missing ones are ignored."""
         ...
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every object whose key begins with `prefix`, and say how many there were."""
+        """Delete all objects whose keys begin with `prefix` and return their number."""
         ...
 
-    def list(self, prefix: str) -> Iterator[Stored]:
-        """Walk the objects whose keys begin with `prefix`, in order of their keys' UTF-8 bytes."""
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """List the objects whose keys begin with `prefix`, in order of their keys' UTF-8 bytes."""
         ...
 
     def list_folders(self, prefix: str) -> Iterator[str]:
-        """Walk what keys have up to the next slash after `prefix`, the slash included, in order and each once."""
+        """List the common prefixes of keys up to and including the next slash after `prefix`, in order."""
         ...
 
-    def begin_multipart(self, key: str, content_type: str) -> str:
-        """Begin to store an object in parts; the answer is the upload's id."""
+    def create_multipart(self, key: str, content_type: str) -> str:
+        """Start a multipart upload and return its id."""
         ...
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
-        """Store part `number`, from 1 on, in any order, and return its etag. Raises UploadNotFound."""
+        """Store part `number` (from 1, in any order) and return its etag. Raises UploadNotFound."""
         ...
 
-    def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> Stored:
-        """Make one object of parts 1 to len(etags). Raises UploadNotFound."""
+    def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:
+        """Join the parts 1 to len(etags) into the object. May be repeated. Raises UploadNotFound."""
         ...
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
-        """Throw a multipart upload and its parts away; one that is gone already is fine."""
+        """Delete a multipart upload and its parts. A missing upload is ignored."""
         ...
 
-    def list_multiparts(self, prefix: str) -> Iterator[Multipart]:
-        """Walk the open multipart uploads to keys that begin with `prefix`."""
+    def list_multiparts(self, prefix: str) -> Iterator[MultipartUpload]:
+        """List the open multipart uploads whose keys begin with `prefix`."""
         ...
 
     def url(self, key: str, expires_seconds: int, content_type: str | None = None) -> str | None:
-        """Make an address that players can read the object from without credentials.
+        """Return a presigned URL for reading the object, or None when the store has none and the API serves the bytes.
 
-        None: this store has no such addresses, the platform has to serve the bytes itself. `content_type` overrides
-        the stored one.
+        `content_type` overrides the stored one.
         """
         ...
 
     def prepare(self) -> None:
-        """Create what the store needs before its first use (a private bucket, CORS rules); safe to repeat."""
+        """Set up the store (a private bucket, CORS rules). May be repeated."""
         ...

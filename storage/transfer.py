@@ -1,4 +1,4 @@
-"""Moving large objects: spans of bytes, several threads at once, progress, and one failure that ends all of it."""
+"""Parallel transfers of large objects: byte ranges, threads, progress, and abort on the first failure."""
 
 import os
 import threading
@@ -14,12 +14,12 @@ Result = TypeVar("Result")
 Span = tuple[int, int]
 
 
-class TransferStoppedError(Exception):
-    """Another thread of the same transfer failed; its error is the one to tell."""
+class TransferStopped(Exception):
+    """Another thread of the same transfer failed; its exception is the one that is raised."""
 
 
-class Tally:
-    """Tells on what went over, one call at a time, from whichever thread moved it."""
+class TransferProgress:
+    """Thread-safe progress of one transfer, and its stop flag."""
 
     def __init__(self, on_bytes: Progress | None) -> None:
         self._on_bytes = on_bytes
@@ -27,10 +27,10 @@ class Tally:
         self._stopped = False
 
     def add(self, count: int) -> None:
-        """Report `count` more bytes. Raises TransferStoppedError when the transfer has failed elsewhere."""
+        """Report `count` transferred bytes. Raises TransferStopped after `stop`."""
         with self._lock:
             if self._stopped:
-                raise TransferStoppedError
+                raise TransferStopped
             if self._on_bytes is not None:
                 self._on_bytes(count)
 
@@ -39,7 +39,7 @@ class Tally:
 
 
 def write_at(file: int, data: bytes, position: int) -> None:
-    """Write all of it. Raises OSError where that is not possible: a nearly full disk takes a part and is silent."""
+    """Write all of `data`. Raises OSError: `pwrite` itself writes less on a nearly full disk and reports nothing."""
     rest = memoryview(data)
     while rest:
         written = os.pwrite(file, rest, position)
@@ -47,7 +47,7 @@ def write_at(file: int, data: bytes, position: int) -> None:
 
 
 def spans(size: int, length: int) -> Iterator[Span]:
-    """Cut `size` bytes into (start, end) of `length`, the last one shorter."""
+    """Split `size` bytes into (start, end) ranges of `length` bytes; the last may be shorter."""
     return ((start, min(start + length, size)) for start in range(0, size, length))
 
 
@@ -56,15 +56,17 @@ def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
     return iter(lambda: list(islice(iterator, length)), [])
 
 
-def run_parallel(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, tally: Tally) -> list[Result]:
-    """Do all items, `threads` at a time, and return the results in order. The first failure stops the others."""
+def run_parallel(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, progress: TransferProgress
+) -> list[Result]:
+    """Process all items on `threads` threads and return the results in order. The first failure aborts the others."""
     with ThreadPoolExecutor(threads, thread_name_prefix="transfer") as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in as_completed(futures):
                 future.result()
         except BaseException:
-            tally.stop()
+            progress.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]

@@ -1,18 +1,18 @@
-"""Which store the configuration means."""
+"""Builds the object store from the settings."""
 
 from pathlib import Path
 
 from configuration import StorageConfig
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
-from storage.s3 import S3Address, S3Store
+from storage.s3 import S3Config, S3Store
 
 
 def store_from(config: StorageConfig) -> ObjectStore:
-    """Build the store of this process. One is enough for all of its threads."""
+    """Build the store. Its methods are thread-safe, so a process needs one."""
     if config.storage == "local":
         return LocalStore(Path(config.local_storage_path), part_bytes=config.upload_part_bytes)
-    address = S3Address(
+    s3_config = S3Config(
         bucket=config.s3_bucket,
         region=config.s3_region,
         endpoint_url=config.s3_endpoint_url,
@@ -20,4 +20,4 @@ def store_from(config: StorageConfig) -> ObjectStore:
         access_key=config.s3_access_key,
         secret_key=config.s3_secret_key,
     )
-    return S3Store(address, part_bytes=config.upload_part_bytes, parallel_parts=config.parallel_parts)
+    return S3Store(s3_config, part_bytes=config.upload_part_bytes, parallel_parts=config.parallel_parts)

@@ -22,7 +22,7 @@ from jobs.changes.locks import video_lock
 from jobs.dispatching.tickets import node_queue_forget
 from jobs.models import Job, Node, Step
 from jobs.rules.transitions import JOB_ENDS, StepKind, StepState
-from storage.keys import EVERY_VIDEO, generation_prefix, source_key, video_prefix
+from storage.keys import VIDEOS_PREFIX, generation_prefix, source_key, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
 from videos.models import Generation, Video
@@ -82,7 +82,7 @@ class Janitor:
 def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
     """Throw away multipart uploads that were begun so long ago and never completed. Returns how many."""
     latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
-    abandoned = [upload for upload in store.list_multiparts(EVERY_VIDEO) if upload.started_at < latest]
+    abandoned = [upload for upload in store.list_multiparts(VIDEOS_PREFIX) if upload.started_at < latest]
     for upload in abandoned:
         store.abort_multipart(upload.key, upload.upload_id)
     if abandoned:
@@ -111,14 +111,14 @@ def sources_abandon(*, store: ObjectStore, unknown: MutableMapping[UUID, float],
 
 
 def _videos_without_row(store: ObjectStore) -> Iterator[UUID]:
-    for prefixes in batches(store.list_folders(EVERY_VIDEO), _LISTED_AT_A_TIME):
+    for prefixes in batches(store.list_folders(VIDEOS_PREFIX), _LISTED_AT_A_TIME):
         ids = {found for prefix in prefixes if (found := _video_id(prefix))}
         yield from ids.difference(Video.objects.filter(id__in=ids).values_list("id", flat=True))
 
 
 def _video_id(prefix: str) -> UUID | None:
     try:
-        return UUID(prefix.removeprefix(EVERY_VIDEO).rstrip("/"))
+        return UUID(prefix.removeprefix(VIDEOS_PREFIX).rstrip("/"))
     except ValueError:
         return None
 

@@ -12,7 +12,7 @@ from api.asgi import (
     Message,
 )
 from api.problems import Problem, wrong_field
-from storage.protocol import Stored
+from storage.protocol import StoredObject
 from storage.stream import IncomingObject
 from transcoding.probing.sniff import HEAD_BYTES, NOT_A_VIDEO, sniff
 from videos.uploads.form import FIELD, VideoForm
@@ -32,7 +32,7 @@ class Received:
     form: VideoForm
     container: str
     sha256: str
-    stored: Stored
+    stored: StoredObject
 
 
 class IncomingFile:

@@ -41,7 +41,7 @@ from api.problems import Problem, any_problem_of, too_large, unavailable
 from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore
-from storage.stream import IncomingObject, Lanes
+from storage.stream import IncomingObject, UploadPool
 from videos.models import Video
 from videos.serializers import video_document
 from videos.services import video_create
@@ -67,7 +67,7 @@ class UploadRoute:
         self._store = store
         self._limits = limits
         self._on_uploaded = on_uploaded
-        self._lanes = Lanes(limits.parts_in_memory)
+        self._upload_pool = UploadPool(limits.parts_in_memory)
         self._under_way: set[asyncio.Task[None]] = set()
         self._taken = 0
 
@@ -147,7 +147,7 @@ class UploadRoute:
             self._store,
             source_key(video_id),
             STORED_TYPE,
-            lanes=self._lanes,
+            pool=self._upload_pool,
             parallel_parts=self._limits.parallel_parts,
         )
         try:

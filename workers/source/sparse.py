@@ -7,7 +7,7 @@ from typing import IO
 
 from storage.errors import ObjectChanged, ObjectNotFound, RangeNotAvailable
 from storage.protocol import ObjectStore
-from storage.transfer import Tally, run_parallel
+from storage.transfer import TransferProgress, run_parallel
 from transcoding.containers.mp4_index import (
     LARGEST_HEAD_BYTES,
     LARGEST_INDEX_BYTES,
@@ -75,19 +75,19 @@ class SparseSource:
         pieces = [
             (position, min(position + length, end)) for start, end in wanted for position in range(start, end, length)
         ]
-        tally = Tally(self.moved)
+        progress = TransferProgress(self.moved)
         try:
-            run_parallel(lambda piece: self._fetch_piece(piece, tally), pieces, threads=_THREADS, tally=tally)
+            run_parallel(lambda piece: self._fetch_piece(piece, progress), pieces, threads=_THREADS, progress=progress)
         except (ObjectChanged, ObjectNotFound, RangeNotAvailable) as error:
             raise InputChanged(str(error)) from error
         self._there = union([*self._there, *wanted])
 
-    def _fetch_piece(self, piece: Span, tally: Tally) -> None:
+    def _fetch_piece(self, piece: Span, progress: TransferProgress) -> None:
         position, end = piece
         for block in self.store.open(self.key, position, end, etag=self.etag):
             os.pwrite(self.file.fileno(), block, position)
             position += len(block)
-            tally.add(len(block))
+            progress.add(len(block))
         if position < end:
             raise RangeNotAvailable(self.key)
 

@@ -4,7 +4,7 @@ import pytest
 
 from embedded.servers import SeaweedFS
 from storage.local import LocalStore
-from storage.s3 import S3Address, S3Store
+from storage.s3 import S3Config, S3Store
 
 PART = 5 * 1024 * 1024
 
@@ -17,8 +17,8 @@ def local_store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture(scope="session")
-def s3_address(s3_server: SeaweedFS) -> S3Address:
-    return S3Address(
+def s3_config(s3_server: SeaweedFS) -> S3Config:
+    return S3Config(
         bucket="contract",
         region="us-east-1",
         endpoint_url=s3_server.endpoint_url,
@@ -28,7 +28,7 @@ def s3_address(s3_server: SeaweedFS) -> S3Address:
 
 
 @pytest.fixture(scope="session")
-def s3_store(s3_address: S3Address) -> S3Store:
-    store = S3Store(s3_address, part_bytes=PART, parallel_parts=2)
+def s3_store(s3_config: S3Config) -> S3Store:
+    store = S3Store(s3_config, part_bytes=PART, parallel_parts=2)
     store.prepare()
     return store

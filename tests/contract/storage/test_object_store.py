@@ -1,4 +1,4 @@
-"""What every ObjectStore does, whatever keeps the bytes."""
+"""The contract of ObjectStore, run against every implementation."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 
 @pytest.fixture
 def folder() -> str:
-    """Where this test's objects lie."""
+    """Prefix of this test's objects."""
     return f"tests/{uuid4()}/"
 
 
@@ -43,21 +43,21 @@ def large_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_put_can_be_got(store: ObjectStore, folder: str) -> None:
+def test_a_stored_object_can_be_read(store: ObjectStore, folder: str) -> None:
     stored = store.put(f"{folder}a", b"hello", BYTES)
     assert (stored.key, stored.size) == (f"{folder}a", 5)
     assert store.get(f"{folder}a") == b"hello"
     assert store.head(f"{folder}a") == stored
 
 
-def test_an_object_may_be_empty(store: ObjectStore, folder: str) -> None:
+def test_objects_may_be_empty(store: ObjectStore, folder: str) -> None:
     store.put(f"{folder}empty", b"", BYTES)
     assert store.get(f"{folder}empty") == b""
     assert store.get(f"{folder}empty", 0, 10) == b""
     assert store.head(f"{folder}empty").size == 0
 
 
-def test_putting_again_replaces_and_changes_the_etag(store: ObjectStore, folder: str) -> None:
+def test_overwriting_changes_the_etag(store: ObjectStore, folder: str) -> None:
     first = store.put(f"{folder}a", b"one", BYTES)
     second = store.put(f"{folder}a", b"two", BYTES)
     assert store.get(f"{folder}a") == b"two"
@@ -74,7 +74,7 @@ def test_ranges_are_like_slices(store: ObjectStore, folder: str, start: int, end
     assert b"".join(store.open(f"{folder}a", start, end)) == expected
 
 
-def test_a_range_can_be_held_to_one_object(store: ObjectStore, folder: str) -> None:
+def test_a_read_with_an_etag_fails_after_a_change(store: ObjectStore, folder: str) -> None:
     first = store.put(f"{folder}a", b"0123456789", BYTES)
     assert store.get(f"{folder}a", 3, 5, etag=first.etag) == b"34"
     store.put(f"{folder}a", b"9876543210", BYTES)
@@ -100,28 +100,28 @@ def test_a_missing_object_is_reported_by_key(store: ObjectStore, folder: str, re
 @pytest.mark.parametrize(
     "key", ["", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", "a\0b", "a\nb", "a\\b", "a" * 256, "ab/" * 400 + "a"]
 )
-def test_no_store_takes_a_key_that_is_none(store: ObjectStore, key: str) -> None:
+def test_invalid_keys_are_refused(store: ObjectStore, key: str) -> None:
     for attempt in (
         lambda: store.put(key, b"", BYTES),
         lambda: store.get(key),
         lambda: store.head(key),
         lambda: store.delete([key]),
         lambda: store.url(key, 60),
-        lambda: store.begin_multipart(key, BYTES),
+        lambda: store.create_multipart(key, BYTES),
     ):
         with pytest.raises(InvalidKey):
             attempt()
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "../", "a/../"])
-def test_no_store_walks_a_prefix_that_means_everything_or_leaves(store: ObjectStore, prefix: str) -> None:
+def test_invalid_prefixes_are_refused(store: ObjectStore, prefix: str) -> None:
     with pytest.raises(InvalidKey):
         list(store.list(prefix))
     with pytest.raises(InvalidKey):
         store.delete_prefix(prefix)
 
 
-def test_a_large_file_goes_in_and_out_in_parts(
+def test_large_files_are_transferred_in_parts(
     store: ObjectStore, folder: str, large_file: Path, tmp_path: Path
 ) -> None:
     sent: list[int] = []
@@ -133,7 +133,7 @@ def test_a_large_file_goes_in_and_out_in_parts(
     assert list(store.list_multiparts(folder)) == []
 
 
-def test_a_small_file_goes_in_and_out(store: ObjectStore, folder: str, tmp_path: Path) -> None:
+def test_small_files_are_transferred(store: ObjectStore, folder: str, tmp_path: Path) -> None:
     (tmp_path / "small").write_bytes(b"small")
     store.put_file(f"{folder}small", tmp_path / "small", BYTES)
     store.fetch(f"{folder}small", tmp_path / "back")
@@ -147,7 +147,7 @@ def test_fetching_a_missing_object_leaves_no_file(store: ObjectStore, folder: st
 
 
 @pytest.mark.parametrize("change", ["replaced", "deleted"])
-def test_an_object_that_changes_while_it_is_fetched_is_noticed(
+def test_a_change_of_the_object_during_fetch_is_detected(
     store: ObjectStore, folder: str, large_file: Path, tmp_path: Path, change: str
 ) -> None:
     key = f"{folder}large"
@@ -179,7 +179,7 @@ def _stop(count: int) -> None:
     raise _StopError
 
 
-def test_a_transfer_is_ended_by_what_its_listener_raises(
+def test_an_exception_of_the_progress_callback_aborts_the_transfer(
     store: ObjectStore, folder: str, large_file: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(_StopError):
@@ -192,9 +192,9 @@ def test_a_transfer_is_ended_by_what_its_listener_raises(
     assert not (tmp_path / "back").exists()
 
 
-def test_parts_in_any_order_make_one_object(store: ObjectStore, folder: str) -> None:
+def test_parts_may_arrive_in_any_order(store: ObjectStore, folder: str) -> None:
     key = f"{folder}parts"
-    upload_id = store.begin_multipart(key, BYTES)
+    upload_id = store.create_multipart(key, BYTES)
     last = store.put_part(key, upload_id, 2, b"tail")
     first = store.put_part(key, upload_id, 1, bytearray(b"x" * store.part_bytes))
     with pytest.raises(ObjectNotFound):
@@ -205,26 +205,26 @@ def test_parts_in_any_order_make_one_object(store: ObjectStore, folder: str) -> 
     assert list(store.list_multiparts(folder)) == []
 
 
-def test_a_part_may_be_sent_again(store: ObjectStore, folder: str) -> None:
+def test_a_part_may_be_sent_twice(store: ObjectStore, folder: str) -> None:
     key = f"{folder}parts"
-    upload_id = store.begin_multipart(key, BYTES)
+    upload_id = store.create_multipart(key, BYTES)
     store.put_part(key, upload_id, 1, b"first try, and longer")
     etag = store.put_part(key, upload_id, 1, b"second try")
     store.complete_multipart(key, upload_id, [etag])
     assert store.get(key) == b"second try"
 
 
-def test_completing_twice_is_completing_once(store: ObjectStore, folder: str) -> None:
+def test_complete_is_idempotent(store: ObjectStore, folder: str) -> None:
     key = f"{folder}parts"
-    upload_id = store.begin_multipart(key, BYTES)
+    upload_id = store.create_multipart(key, BYTES)
     etag = store.put_part(key, upload_id, 1, b"part")
     first = store.complete_multipart(key, upload_id, [etag])
     assert store.complete_multipart(key, upload_id, [etag]) == first
 
 
-def test_a_missing_part_is_noticed(store: ObjectStore, folder: str) -> None:
+def test_complete_fails_without_a_part(store: ObjectStore, folder: str) -> None:
     key = f"{folder}parts"
-    upload_id = store.begin_multipart(key, BYTES)
+    upload_id = store.create_multipart(key, BYTES)
     etag = store.put_part(key, upload_id, 1, b"x" * store.part_bytes)
     with pytest.raises(UploadNotFound):
         store.complete_multipart(key, upload_id, [etag, etag])
@@ -232,9 +232,9 @@ def test_a_missing_part_is_noticed(store: ObjectStore, folder: str) -> None:
         store.head(key)
 
 
-def test_an_aborted_upload_leaves_nothing_and_takes_nothing(store: ObjectStore, folder: str) -> None:
+def test_an_aborted_upload_stores_nothing_and_refuses_parts(store: ObjectStore, folder: str) -> None:
     key = f"{folder}parts"
-    upload_id = store.begin_multipart(key, BYTES)
+    upload_id = store.create_multipart(key, BYTES)
     store.put_part(key, upload_id, 1, b"part")
     store.abort_multipart(key, upload_id)
     store.abort_multipart(key, upload_id)
@@ -245,21 +245,21 @@ def test_an_aborted_upload_leaves_nothing_and_takes_nothing(store: ObjectStore, 
 
 
 def test_open_uploads_are_listed_with_their_age(store: ObjectStore, folder: str) -> None:
-    upload_id = store.begin_multipart(f"{folder}mine", BYTES)
-    other = store.begin_multipart(f"tests/{uuid4()}/other", BYTES)
+    upload_id = store.create_multipart(f"{folder}mine", BYTES)
+    other = store.create_multipart(f"tests/{uuid4()}/other", BYTES)
     (found,) = store.list_multiparts(folder)
     assert (found.key, found.upload_id) == (f"{folder}mine", upload_id)
     assert abs(datetime.now(UTC) - found.started_at) < timedelta(minutes=1)
     assert other != upload_id
 
 
-def test_folders_are_listed_once_and_without_what_is_in_them(store: ObjectStore, folder: str) -> None:
+def test_common_prefixes_are_listed_once(store: ObjectStore, folder: str) -> None:
     for name in ("a/source", "a/g1/x", "b/source", "c"):
         store.put(folder + name, b"", BYTES)
     assert list(store.list_folders(folder)) == [f"{folder}a/", f"{folder}b/"]
 
 
-def test_a_prefix_is_text_and_not_a_folder(store: ObjectStore, folder: str) -> None:
+def test_a_prefix_may_end_within_a_name(store: ObjectStore, folder: str) -> None:
     for name in ("g1/a", "g1/b", "g10/a", "h"):
         store.put(folder + name, b"", BYTES)
     assert [stored.key for stored in store.list(f"{folder}g1/")] == [f"{folder}g1/a", f"{folder}g1/b"]
@@ -267,7 +267,7 @@ def test_a_prefix_is_text_and_not_a_folder(store: ObjectStore, folder: str) -> N
     assert list(store.list(f"{folder}x")) == []
 
 
-def test_deleting_takes_what_is_there(store: ObjectStore, folder: str) -> None:
+def test_deleting_missing_objects_is_no_error(store: ObjectStore, folder: str) -> None:
     store.put(f"{folder}a", b"", BYTES)
     store.put(f"{folder}b", b"", BYTES)
     store.delete([f"{folder}a", f"{folder}never-was"])
@@ -275,7 +275,7 @@ def test_deleting_takes_what_is_there(store: ObjectStore, folder: str) -> None:
     assert [stored.key for stored in store.list(folder)] == [f"{folder}b"]
 
 
-def test_a_prefix_with_more_objects_than_one_page_is_deleted_whole(store: ObjectStore, folder: str) -> None:
+def test_delete_prefix_deletes_more_than_one_page(store: ObjectStore, folder: str) -> None:
     for number in range(1_003):
         store.put(f"{folder}gone/{number}", b"", BYTES)
     store.put(f"{folder}gone.txt", b"", BYTES)
@@ -284,19 +284,19 @@ def test_a_prefix_with_more_objects_than_one_page_is_deleted_whole(store: Object
     assert store.delete_prefix(f"{folder}gone/") == 0
 
 
-def test_preparing_again_changes_nothing(store: ObjectStore, folder: str) -> None:
+def test_prepare_is_idempotent(store: ObjectStore, folder: str) -> None:
     store.put(f"{folder}a", b"kept", BYTES)
     store.prepare()
     assert store.get(f"{folder}a") == b"kept"
 
 
-def test_both_are_object_stores(local_store: LocalStore, s3_store: S3Store) -> None:
+def test_both_classes_implement_the_protocol(local_store: LocalStore, s3_store: S3Store) -> None:
     stores: list[ObjectStore] = [local_store, s3_store]
     assert {store.part_bytes for store in stores} == {PART}
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left(store: ObjectStore, folder: str) -> Iterator[None]:
+def _clean_up(store: ObjectStore, folder: str) -> Iterator[None]:
     yield
     store.delete_prefix(folder)
     for upload in list(store.list_multiparts("tests/")):

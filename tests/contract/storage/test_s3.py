@@ -1,4 +1,4 @@
-"""What only an S3 store does: addresses for players, retries, and a vendor's errors in our words."""
+"""Behaviour of the S3 store beyond the contract: presigned URLs, retries, translation of boto3's errors."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,8 @@ from storage.errors import (
     StorageRefused,
     StorageUnavailable,
 )
-from storage.s3 import CODE_MEANINGS, S3Address, S3Store, s3_errors
+from storage.s3 import S3Config, S3Store
+from storage.s3_errors import ERRORS_BY_CODE, s3_errors
 
 BYTES = "application/octet-stream"
 PART = 5 * 1024 * 1024
@@ -34,50 +35,50 @@ def key(s3_store: S3Store) -> Iterator[str]:
     s3_store.delete([key])
 
 
-def address_of(store: S3Store, key: str, content_type: str | None = None) -> str:
+def presigned(store: S3Store, key: str, content_type: str | None = None) -> str:
     url = store.url(key, 60, content_type)
     assert url is not None
     return url
 
 
-def test_a_presigned_address_needs_no_credentials(s3_store: S3Store, key: str) -> None:
-    answer = httpx2.get(address_of(s3_store, key, "video/iso.segment"))
-    assert (answer.status_code, answer.content) == (200, b"0123456789")
-    assert answer.headers["content-type"] == "video/iso.segment"
+def test_a_presigned_url_needs_no_credentials(s3_store: S3Store, key: str) -> None:
+    response = httpx2.get(presigned(s3_store, key, "video/iso.segment"))
+    assert (response.status_code, response.content) == (200, b"0123456789")
+    assert response.headers["content-type"] == "video/iso.segment"
 
 
-def test_a_presigned_address_takes_ranges(s3_store: S3Store, key: str) -> None:
-    answer = httpx2.get(address_of(s3_store, key), headers={"Range": "bytes=2-4"})
-    assert (answer.status_code, answer.content) == (206, b"234")
+def test_a_presigned_url_supports_ranges(s3_store: S3Store, key: str) -> None:
+    response = httpx2.get(presigned(s3_store, key), headers={"Range": "bytes=2-4"})
+    assert (response.status_code, response.content) == (206, b"234")
 
 
 def test_the_bucket_is_private(s3_store: S3Store, key: str) -> None:
-    assert httpx2.get(address_of(s3_store, key).partition("?")[0]).status_code == 403
+    assert httpx2.get(presigned(s3_store, key).partition("?")[0]).status_code == 403
 
 
-def test_a_presigned_address_is_for_one_object(s3_store: S3Store, key: str) -> None:
-    assert httpx2.get(address_of(s3_store, key).replace("segment.m4s", "other.m4s")).status_code == 403
+def test_a_presigned_url_grants_one_object(s3_store: S3Store, key: str) -> None:
+    assert httpx2.get(presigned(s3_store, key).replace("segment.m4s", "other.m4s")).status_code == 403
 
 
-def test_a_presigned_address_expires(s3_store: S3Store, key: str) -> None:
-    assert httpx2.get(address_of(s3_store, key).replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status_code == 403
+def test_a_presigned_url_expires(s3_store: S3Store, key: str) -> None:
+    assert httpx2.get(presigned(s3_store, key).replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["null", "https://player.example"])
 def test_pages_of_any_origin_may_play(s3_store: S3Store, key: str, origin: str) -> None:
-    answer = httpx2.get(address_of(s3_store, key), headers={"Origin": origin})
-    assert answer.headers["access-control-allow-origin"] in ("*", origin)
+    response = httpx2.get(presigned(s3_store, key), headers={"Origin": origin})
+    assert response.headers["access-control-allow-origin"] in ("*", origin)
 
 
 def test_a_preflight_for_ranges_is_allowed(s3_store: S3Store, key: str) -> None:
-    asked = {"Origin": "null", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
-    answer = httpx2.options(address_of(s3_store, key), headers=asked)
-    assert answer.status_code == 200
-    assert "access-control-allow-origin" in answer.headers
+    headers = {"Origin": "null", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+    response = httpx2.options(presigned(s3_store, key), headers=headers)
+    assert response.status_code == 200
+    assert "access-control-allow-origin" in response.headers
 
 
-def test_players_get_the_public_address(s3_address: S3Address) -> None:
-    public = S3Address(
+def test_presigned_urls_have_the_public_endpoint(s3_config: S3Config) -> None:
+    public = S3Config(
         bucket="b", region="us-east-1", endpoint_url="http://10.0.0.1:1", public_endpoint_url="https://media.example",
         access_key="a", secret_key="s",
     )  # fmt: skip
@@ -85,47 +86,47 @@ def test_players_get_the_public_address(s3_address: S3Address) -> None:
     assert str(url).startswith("https://media.example/b/k?")
 
 
-def test_wrong_credentials_are_for_a_person_to_mend(s3_address: S3Address) -> None:
-    stranger = S3Address(
-        bucket=s3_address.bucket, region="us-east-1", endpoint_url=s3_address.endpoint_url,
-        access_key=s3_address.access_key, secret_key="wrong",
+def test_wrong_credentials_are_not_retryable(s3_config: S3Config) -> None:
+    stranger = S3Config(
+        bucket=s3_config.bucket, region="us-east-1", endpoint_url=s3_config.endpoint_url,
+        access_key=s3_config.access_key, secret_key="wrong",
     )  # fmt: skip
     with pytest.raises(StorageRefused) as caught:
         S3Store(stranger, part_bytes=PART, parallel_parts=1).put("a", b"", BYTES)
     assert not caught.value.retryable
 
 
-def test_a_missing_bucket_is_not_a_missing_object(s3_address: S3Address) -> None:
-    elsewhere = S3Address(
-        bucket="never-made", region="us-east-1", endpoint_url=s3_address.endpoint_url,
-        access_key=s3_address.access_key, secret_key=s3_address.secret_key,
+def test_a_missing_bucket_is_not_a_missing_object(s3_config: S3Config) -> None:
+    elsewhere = S3Config(
+        bucket="missing", region="us-east-1", endpoint_url=s3_config.endpoint_url,
+        access_key=s3_config.access_key, secret_key=s3_config.secret_key,
     )  # fmt: skip
     with pytest.raises(StorageRefused):
         S3Store(elsewhere, part_bytes=PART, parallel_parts=1).get("a")
 
 
-def test_an_address_hides_its_secrets(s3_address: S3Address) -> None:
-    assert s3_address.secret_key not in repr(s3_address)
+def test_the_repr_hides_secrets(s3_config: S3Config) -> None:
+    assert s3_config.secret_key not in repr(s3_config)
 
 
-# --- a store that misbehaves on purpose -------------------------------------------------------------------------------
+# --- a scripted server that misbehaves -------------------------------------------------------------------------------
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Respond = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def scripted_store(*answers: Answer) -> Iterator[S3Store]:
-    """A store at a server that answers each request with the next of `answers`."""
-    script = iter(answers)
+def scripted_store(*responses: Respond) -> Iterator[S3Store]:
+    """Yield a store at a server that answers each request with the next of `responses`."""
+    script = iter(responses)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
+        def response(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             next(script)(self)
 
-        do_GET = do_PUT = do_HEAD = do_POST = answer  # noqa: N815 - http.server's names
+        do_GET = do_PUT = do_HEAD = do_POST = response  # noqa: N815 - http.server's names
 
         def log_message(self, *args: object) -> None:
             pass
@@ -134,19 +135,19 @@ def scripted_store(*answers: Answer) -> Iterator[S3Store]:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        address = S3Address(
+        config = S3Config(
             bucket="b", region="us-east-1", endpoint_url=f"http://127.0.0.1:{server.server_port}",
             access_key="a", secret_key="s",
         )  # fmt: skip
         try:
-            yield S3Store(address, part_bytes=PART, parallel_parts=1)
+            yield S3Store(config, part_bytes=PART, parallel_parts=1)
         finally:
             server.shutdown()
             thread.join()
 
 
-def status(code: int, error: str = "") -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
+def status(code: int, error: str = "") -> Respond:
+    def response(request: BaseHTTPRequestHandler) -> None:
         body = f"<Error><Code>{error}</Code></Error>".encode() if error else b""
         request.send_response(code)
         request.send_header("ETag", '"e1"')
@@ -154,13 +155,13 @@ def status(code: int, error: str = "") -> Answer:
         request.end_headers()
         request.wfile.write(body)
 
-    return answer
+    return response
 
 
-def body(data: bytes, *, announced: int, etag: str = "e1", expect_range: str | None = None) -> Answer:
-    """Send `data` of `announced` bytes and hang up when that is less."""
+def body(data: bytes, *, announced: int, etag: str = "e1", expect_range: str | None = None) -> Respond:
+    """Respond with `data` under a Content-Length of `announced` bytes, and close the connection."""
 
-    def answer(request: BaseHTTPRequestHandler) -> None:
+    def response(request: BaseHTTPRequestHandler) -> None:
         assert request.headers.get("Range") == expect_range
         request.send_response(206 if expect_range else 200)
         request.send_header("ETag", f'"{etag}"')
@@ -169,7 +170,7 @@ def body(data: bytes, *, announced: int, etag: str = "e1", expect_range: str | N
         request.wfile.write(data)
         request.close_connection = True
 
-    return answer
+    return response
 
 
 @pytest.fixture
@@ -180,47 +181,45 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 pytestmark = pytest.mark.usefixtures("_no_pauses")
 
 
-def test_a_store_that_is_busy_is_asked_again() -> None:
+def test_a_busy_store_is_retried() -> None:
     busy = status(503, "SlowDown")
     with scripted_store(busy, status(500, "InternalError"), status(200)) as store:
         assert store.put("a", b"x", BYTES).etag == "e1"
 
 
-def test_a_store_that_stays_busy_is_not_asked_for_ever() -> None:
+def test_retries_of_a_busy_store_are_limited() -> None:
     with scripted_store(*[status(503, "SlowDown")] * 9) as store, pytest.raises(StorageUnavailable) as caught:
         store.put("a", b"x", BYTES)
     assert caught.value.retryable
 
 
-def test_a_store_that_is_away_is_unavailable() -> None:
-    address = S3Address(
-        bucket="b", region="us-east-1", endpoint_url="http://127.0.0.1:9", access_key="a", secret_key="s"
-    )
+def test_an_unreachable_store_is_unavailable() -> None:
+    config = S3Config(bucket="b", region="us-east-1", endpoint_url="http://127.0.0.1:9", access_key="a", secret_key="s")
     with pytest.raises(StorageUnavailable):
-        S3Store(address, part_bytes=PART, parallel_parts=1).get("a")
+        S3Store(config, part_bytes=PART, parallel_parts=1).get("a")
 
 
-def test_a_broken_download_is_taken_up_where_it_stopped() -> None:
+def test_a_broken_download_is_resumed() -> None:
     first = body(b"0123", announced=10)
     rest = body(b"456789", announced=6, expect_range="bytes=4-9")
     with scripted_store(first, rest) as store:
         assert store.get("a") == b"0123456789"
 
 
-def test_a_broken_download_is_not_continued_with_other_bytes() -> None:
+def test_a_broken_download_is_not_resumed_with_other_bytes() -> None:
     first = body(b"0123", announced=10)
     other = body(b"456789", announced=6, etag="e2", expect_range="bytes=4-9")
     with scripted_store(first, other) as store, pytest.raises(ObjectChanged):
         store.get("a")
 
 
-def test_a_download_that_never_advances_ends() -> None:
-    answers = [body(b"01", announced=10)] + [body(b"", announced=8, expect_range="bytes=2-9")] * 9
-    with scripted_store(*answers) as store, pytest.raises(StorageUnavailable):
+def test_resumes_without_progress_are_limited() -> None:
+    responses = [body(b"01", announced=10)] + [body(b"", announced=8, expect_range="bytes=2-9")] * 9
+    with scripted_store(*responses) as store, pytest.raises(StorageUnavailable):
         store.get("a")
 
 
-def test_a_completion_whose_answer_was_lost_counts(tmp_path: Path) -> None:
+def test_complete_succeeds_when_an_earlier_response_was_lost(tmp_path: Path) -> None:
     with scripted_store(status(404, "NoSuchUpload"), status(200)) as store:
         assert store.complete_multipart("a", "u", ["e"]).etag == "e1"
     with scripted_store(status(404, "NoSuchUpload"), status(404)) as store, pytest.raises(StorageError):
@@ -246,17 +245,17 @@ def an(kind: type[BotoCoreError]) -> BotoCoreError:
 
 
 @pytest.mark.parametrize("kind", every_client_exception(), ids=lambda kind: kind.__name__)
-def test_no_exception_of_the_client_leaves_the_adapter(kind: type[BotoCoreError]) -> None:
+def test_all_exceptions_of_the_client_are_translated(kind: type[BotoCoreError]) -> None:
     with pytest.raises(StorageError) as caught, s3_errors("a"):
         raise an(kind)
-    assert caught.value.retryable is issubclass(kind, CAN_PASS)
+    assert caught.value.retryable is issubclass(kind, RETRYABLE)
 
 
-CAN_PASS = (HTTPClientError, botocore.exceptions.ConnectionError, botocore.exceptions.IncompleteReadError)
+RETRYABLE = (HTTPClientError, botocore.exceptions.ConnectionError, botocore.exceptions.IncompleteReadError)
 
 
 @pytest.mark.parametrize(
-    ("code", "http_status", "meaning"),
+    ("code", "http_status", "error"),
     [
         ("NoSuchKey", 404, ObjectNotFound),
         ("NoSuchBucket", 404, StorageRefused),
@@ -273,8 +272,8 @@ CAN_PASS = (HTTPClientError, botocore.exceptions.ConnectionError, botocore.excep
         ("PreconditionFailed", 412, ObjectChanged),
     ],
 )
-def test_what_the_store_answers_has_one_meaning(code: str, http_status: int, meaning: type[StorageError]) -> None:
-    with pytest.raises(meaning), s3_errors("a"):
+def test_error_codes_are_translated(code: str, http_status: int, error: type[StorageError]) -> None:
+    with pytest.raises(error), s3_errors("a"):
         raise a_client_error(code, http_status)
 
 
@@ -282,11 +281,11 @@ OPERATIONS = [
     "PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2", "CreateMultipartUpload", "UploadPart",
     "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads",
 ]  # fmt: skip
-FOR_A_PERSON_TO_MEND = {"NoSuchBucket", "InvalidObjectState", "EncryptionTypeMismatch", "InvalidRequest", "InvalidWriteOffset", "TooManyParts"}  # fmt: skip  # noqa: E501
+NOT_RETRYABLE = {"NoSuchBucket", "InvalidObjectState", "EncryptionTypeMismatch", "InvalidRequest", "InvalidWriteOffset", "TooManyParts"}  # fmt: skip  # noqa: E501
 
 
-def test_every_error_that_s3_declares_for_what_we_do_was_thought_of() -> None:
+def test_all_declared_errors_of_our_operations_are_covered() -> None:
     service = Session().client("s3", region_name="us-east-1").meta.service_model
     declared = {shape.name for name in OPERATIONS for shape in service.operation_model(name).error_shapes}
     assert declared
-    assert declared <= CODE_MEANINGS.keys() | FOR_A_PERSON_TO_MEND
+    assert declared <= ERRORS_BY_CODE.keys() | NOT_RETRYABLE

@@ -45,7 +45,7 @@ def test_what_a_living_job_made_stays() -> None:
 def test_an_upload_that_was_never_finished_is_thrown_away(tmp_path: Path) -> None:
     store = LocalStore(tmp_path, part_bytes=5 << 20)
     store.prepare()
-    upload = store.begin_multipart("videos/a/source", "video/mp4")
+    upload = store.create_multipart("videos/a/source", "video/mp4")
     store.put_part("videos/a/source", upload, 1, b"part")
     assert uploads_abandon(store=store, older_than_seconds=3600) == 0
     assert uploads_abandon(store=store, older_than_seconds=-1) == 1

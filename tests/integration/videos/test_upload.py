@@ -325,7 +325,7 @@ class Failing:
         raise StorageUnavailable(key, "on purpose")
 
 
-@pytest.mark.parametrize("method", ["begin_multipart", "put_part", "complete_multipart"])
+@pytest.mark.parametrize("method", ["create_multipart", "put_part", "complete_multipart"])
 def test_a_store_that_fails_is_told_and_nothing_is_left(
     store: ObjectStore, transactional_db: None, method: str
 ) -> None:

@@ -16,7 +16,7 @@ from jobs.lifecycle.services import job_cancel, video_delete
 from jobs.models import Step
 from jobs.rules.transitions import StepKind
 from storage.keys import generation_prefix, video_prefix
-from storage.protocol import Stored
+from storage.protocol import StoredObject
 from tests.ffmpeg.sources import remade, run
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
@@ -65,7 +65,7 @@ def drain_after_first_publish(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> 
     """Let uploads of later segments wait until the first one of the picture is published, and then drain the node."""
     put = tools.store.put
 
-    def waiting_put(key: str, data: bytes | bytearray, content_type: str) -> Stored:
+    def waiting_put(key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
         if key.endswith(".m4s") and not key.endswith("/0.m4s"):
             deadline = time.monotonic() + 120
             while not SegmentRun.objects.filter(rendition__kind="video").exists() and time.monotonic() < deadline:

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.models import Job, Step
 from storage.keys import init_key
-from storage.protocol import ObjectStore, Stored
+from storage.protocol import ObjectStore, StoredObject
 from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
 from tests.mill import Mill
@@ -85,7 +85,7 @@ class WatchedStore:
         self.requests += 1
         return self._store.open(key, start, end, etag=etag)
 
-    def put(self, key: str, data: bytes, content_type: str) -> Stored:
+    def put(self, key: str, data: bytes, content_type: str) -> StoredObject:
         if f"/{AUDIO}/" in key and not self.requests_until_sound:
             self.requests_until_sound = self.requests
         return self._store.put(key, data, content_type)

@@ -9,34 +9,34 @@ VIDEO = UUID("00000000-0000-4000-8000-000000000001")
 STEP = UUID("00000000-0000-4000-8000-000000000002")
 
 
-def test_all_that_belongs_to_a_video_lies_under_its_prefix() -> None:
+def test_all_keys_of_a_video_begin_with_its_prefix() -> None:
     run = keys.run_prefix(VIDEO, 3, "720p", STEP, 2)
     assert run == f"videos/{VIDEO}/g3/720p/{STEP}-a2/"
     assert keys.segment_key(run, 17) == f"{run}17.m4s"
     assert keys.init_key(run) == f"{run}init.mp4"
-    made = [keys.source_key(VIDEO), keys.indexed_key(VIDEO), keys.generation_prefix(VIDEO, 3), run]
-    assert all(key.startswith(keys.video_prefix(VIDEO)) for key in made)
+    prefixes = [keys.source_key(VIDEO), keys.indexed_key(VIDEO), keys.generation_prefix(VIDEO, 3), run]
+    assert all(key.startswith(keys.video_prefix(VIDEO)) for key in prefixes)
 
 
-def test_a_generation_is_no_prefix_of_another() -> None:
+def test_no_generation_prefix_matches_another_generation() -> None:
     assert not keys.generation_prefix(VIDEO, 10).startswith(keys.generation_prefix(VIDEO, 1))
 
 
-def test_every_key_we_make_is_a_key() -> None:
+def test_all_our_keys_are_valid() -> None:
     run = keys.run_prefix(VIDEO, 1, "audio", STEP, 1)
     for key in (keys.source_key(VIDEO), keys.indexed_key(VIDEO), keys.segment_key(run, 0), keys.init_key(run)):
         assert keys.check_key(key) == key
 
 
 @pytest.mark.parametrize("key", ["a", "a/b.m4s", "..a/b..", "a b", "ä/日本", "a" * 255])
-def test_ordinary_names_are_keys(key: str) -> None:
+def test_ordinary_names_are_valid(key: str) -> None:
     assert keys.check_key(key) == key
 
 
 @pytest.mark.parametrize(
     "key", ["", "/", "a/", "/a", "a//b", ".", "a/..", "../a", "a\\b", "a\0", "a\x7f", "\ud800", "ä" * 128, "ab/" * 400]
 )
-def test_what_could_leave_the_folder_or_break_a_store_is_no_key(key: str) -> None:
+def test_path_traversal_and_unstorable_keys_are_refused(key: str) -> None:
     with pytest.raises(InvalidKey):
         keys.check_key(key)
 
@@ -47,6 +47,6 @@ def test_a_prefix_may_end_anywhere(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "//", "../", "a//"])
-def test_no_prefix_means_everything(prefix: str) -> None:
+def test_prefixes_that_match_everything_are_refused(prefix: str) -> None:
     with pytest.raises(InvalidKey):
         keys.check_prefix(prefix)

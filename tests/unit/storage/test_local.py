@@ -1,4 +1,4 @@
-"""What only the folder store does."""
+"""Behaviour of the local store beyond the contract of all stores."""
 
 import errno
 from pathlib import Path
@@ -18,20 +18,18 @@ def files(tmp_path: Path) -> list[str]:
     return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_it_has_no_address_for_players(store: LocalStore) -> None:
+def test_it_has_no_presigned_urls(store: LocalStore) -> None:
     assert store.url("a", 60) is None
 
 
-def test_deleting_the_last_object_takes_its_folders_away(store: LocalStore, tmp_path: Path) -> None:
+def test_deleting_the_last_object_removes_its_folders(store: LocalStore, tmp_path: Path) -> None:
     store.put("videos/1/g1/a", b"", "")
     store.put("videos/2/a", b"", "")
     store.delete_prefix("videos/1/")
     assert [path.name for path in (tmp_path / "objects/videos").iterdir()] == ["2"]
 
 
-def test_an_object_appears_whole_or_not_at_all(
-    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_objects_are_published_atomically(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def disk_full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 

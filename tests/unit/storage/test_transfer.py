@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.transfer import Tally, TransferStoppedError, batches, run_parallel, spans, write_at
+from storage.transfer import TransferProgress, TransferStopped, batches, run_parallel, spans, write_at
 
 
 @pytest.mark.parametrize(
@@ -26,64 +26,64 @@ def test_results_come_in_the_order_of_the_items() -> None:
         time.sleep(0.01 * (3 - item))
         return item * 10
 
-    assert run_parallel(work, range(3), threads=3, tally=Tally(None)) == [0, 10, 20]
+    assert run_parallel(work, range(3), threads=3, progress=TransferProgress(None)) == [0, 10, 20]
 
 
-def test_no_more_threads_than_asked_for() -> None:
-    at_once, most, lock = 0, 0, threading.Lock()
+def test_the_number_of_threads_is_limited() -> None:
+    at_once, peak, lock = 0, 0, threading.Lock()
 
     def work(_item: int) -> None:
-        nonlocal at_once, most
+        nonlocal at_once, peak
         with lock:
             at_once += 1
-            most = max(most, at_once)
+            peak = max(peak, at_once)
         time.sleep(0.005)
         with lock:
             at_once -= 1
 
-    run_parallel(work, range(12), threads=3, tally=Tally(None))
-    assert most == 3
+    run_parallel(work, range(12), threads=3, progress=TransferProgress(None))
+    assert peak == 3
 
 
-def test_one_failure_stops_the_others_and_is_the_one_told() -> None:
-    tally = Tally(None)
+def test_the_first_failure_stops_the_others_and_is_raised() -> None:
+    progress = TransferProgress(None)
     done: list[int] = []
 
     def work(item: int) -> None:
         if item == 0:
             raise ValueError("first")
         time.sleep(0.05)
-        tally.add(1)
+        progress.add(1)
         done.append(item)
 
     with pytest.raises(ValueError, match="first"):
-        run_parallel(work, range(50), threads=2, tally=tally)
+        run_parallel(work, range(50), threads=2, progress=progress)
     assert done == []
 
 
-def test_progress_is_told_one_call_at_a_time() -> None:
+def test_progress_callbacks_do_not_overlap() -> None:
     inside = threading.Lock()
-    told: list[int] = []
+    reported: list[int] = []
 
     def on_bytes(count: int) -> None:
         assert inside.acquire(blocking=False)
         time.sleep(0.001)
-        told.append(count)
+        reported.append(count)
         inside.release()
 
-    tally = Tally(on_bytes)
-    run_parallel(tally.add, range(20), threads=4, tally=tally)
-    assert sorted(told) == list(range(20))
+    progress = TransferProgress(on_bytes)
+    run_parallel(progress.add, range(20), threads=4, progress=progress)
+    assert sorted(reported) == list(range(20))
 
 
-def test_a_stopped_tally_takes_nothing_more() -> None:
-    tally = Tally(None)
-    tally.stop()
-    with pytest.raises(TransferStoppedError):
-        tally.add(1)
+def test_add_raises_after_stop() -> None:
+    progress = TransferProgress(None)
+    progress.stop()
+    with pytest.raises(TransferStopped):
+        progress.add(1)
 
 
-def test_a_write_that_was_cut_short_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, position: whole(file, data[:3], position))
     path = tmp_path / "file"

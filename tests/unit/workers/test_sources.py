@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.local import LocalStore
-from storage.protocol import Stored
+from storage.protocol import StoredObject
 from transcoding.errors import InputChanged
 from workers.source.cache import SourceCache
 
@@ -21,7 +21,7 @@ class CountingStore(LocalStore):
 
     fetched = 0
 
-    def fetch(self, key: str, path: Path, on_bytes: Callable[[int], None] | None = None) -> Stored:
+    def fetch(self, key: str, path: Path, on_bytes: Callable[[int], None] | None = None) -> StoredObject:
         self.fetched += 1
         return super().fetch(key, path, on_bytes)
 

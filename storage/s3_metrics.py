@@ -1,4 +1,4 @@
-"""Counts what boto3's clients do, from the events they send."""
+"""Request metrics of boto3 clients, taken from the events that they emit."""
 
 import time
 from io import BytesIO
@@ -10,13 +10,13 @@ _WITH_BODY = {"PutObject": "up", "UploadPart": "up", "GetObject": "down"}
 
 
 class Events(Protocol):
-    """What is needed of a client's `meta.events`."""
+    """The part of a client's `meta.events` that is used."""
 
     def register(self, event_name: str, handler: Any) -> None: ...  # noqa: ANN401 - botocore's
 
 
-def count_requests(events: Events) -> None:
-    """Count operations, how long their answers took to begin, and bytes."""
+def register_request_metrics(events: Events) -> None:
+    """Count operations by outcome, seconds to the first byte of the response, and bytes sent and received."""
     events.register("before-call.s3", _begin)
     events.register("after-call.s3", _end)
     events.register("after-call-error.s3", _fail)
@@ -27,10 +27,10 @@ def _begin(*, model: Any, params: Any, context: Any, **_: object) -> None:  # no
 
 
 def _end(*, http_response: Any, model: Any, context: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
-    began, sent, _name = context["vodmill"]
+    started, sent, _name = context["vodmill"]
     status = http_response.status_code
     metrics.STORAGE_OPERATIONS.add(operation=model.name, outcome=f"{status // 100}xx")
-    metrics.STORAGE_SECONDS.note(time.perf_counter() - began, operation=model.name)
+    metrics.STORAGE_SECONDS.note(time.perf_counter() - started, operation=model.name)
     direction = _WITH_BODY.get(model.name)
     if direction == "up":
         metrics.STORAGE_BYTES.add(sent, direction=direction)
@@ -44,7 +44,7 @@ def _fail(*, context: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
 
 
 def _sent(body: object) -> int:
-    """Ours are bytes in memory, which botocore may have put into a file-like object."""
+    """Return the size of a request body. botocore may have wrapped our bytes into a BytesIO."""
     if isinstance(body, BytesIO):
         return body.getbuffer().nbytes
     return len(body) if isinstance(body, bytes | bytearray) else 0
