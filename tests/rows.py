@@ -18,7 +18,6 @@ from jobs.lifecycle.services import job_create
 from jobs.models import Job, Step
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import StepKind, StepState
-from transcoding import records
 from transcoding.planning.plan import PlanPolicy
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
 from videos.models import Generation, Rendition, Video
@@ -72,7 +71,7 @@ def some_facts(*, seconds: int = 40, sound: bool = True, width: int = 640, heigh
         total_frames=25 * seconds,
         warnings=(),
     )
-    return {name: records.to_json(getattr(facts, name)) for name in SourceFacts.__dataclass_fields__}
+    return facts.to_json()
 
 
 def an_owner(name: str) -> Owner:

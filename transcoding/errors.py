@@ -8,6 +8,7 @@ TranscodeError
 │   ├── DeviceBusy       the GPU has no session left; elsewhere or later
 │   ├── DeviceLost       the GPU, its driver or its runtime is gone or broken
 │   └── EncoderRefused   the GPU is there, but its encoder does not do this
+├── UnknownVersion       a stored plan or facts of another version of the program; retried, elsewhere it may be known
 ├── ProcessStalled       nothing moved for too long; retried
 └── VerificationFailed   what came out is not what was planned; retried, since a broken worker can do that
     └── RateExceeded     the encoder spent more bits than the playlist promises; it would do so again
@@ -64,6 +65,13 @@ class EncoderRefused(EncoderFailed):
     """A device is there, but its encoder does not take what it was asked for."""
 
     code = "encoder_refused"
+
+
+class UnknownVersion(TranscodeError, ValueError):
+    """A stored plan, or stored facts, in a version that this program does not read."""
+
+    code = "unknown_version"
+    retryable = True
 
 
 class ProcessStalled(TranscodeError):

@@ -94,7 +94,7 @@ def plan_read(generation: Generation | None) -> EncodePlan | None:
     """A generation's plan, unless there is none or another version of this program made it."""
     try:
         return EncodePlan.from_json(generation.plan) if generation else None
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return None
 
 

@@ -56,7 +56,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY)
     for job in open_jobs_lock(video):
-        if job.state != JobState.PAUSED:  # it is planned when it goes on
+        if job.phase == JobPhase.INSPECTING:  # others are planned already, or will be when they resume
             _plan_or_fail(job, video, policy)
 
 

@@ -1,5 +1,6 @@
 """What people can ask for. Locks go video, job, step (see jobs.changes.locks)."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ from jobs.rules.retry import INCURABLE
 from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepKind, StepState
 from observability import metrics
 from storage.keys import video_prefix
+from transcoding.errors import UnknownVersion
 from videos.models import Video
 from videos.selectors import videos_of
 from videos.services import video_mark_deleting
@@ -69,10 +71,12 @@ def job_create(  # noqa: PLR0913 - one row's facts
 
 
 def _plan_or_inspect(job: Job, video: Video, policy: JobPolicy) -> None:
+    """Plan a job now, or once its video is inspected: for the first time, or by this version of the program."""
     if video.state == VideoState.READY:
-        job_plan(job=job, video=video, policy=policy)
-    else:
-        inspect_request(video=video, priority=job.priority, rank=policy.rank)
+        with suppress(UnknownVersion):
+            job_plan(job=job, video=video, policy=policy)
+            return
+    inspect_request(video=video, priority=job.priority, rank=policy.rank)
 
 
 @transaction.atomic

@@ -19,7 +19,6 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.rank import rank_lead_seconds
 from jobs.rules.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
 from observability import metrics
-from transcoding import records
 from transcoding.encoders import VideoEncoder
 from transcoding.planning.plan import EncodePlan, JobRequest, plan_job, preset_of
 from transcoding.probing.media import SourceFacts
@@ -38,7 +37,8 @@ FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
 def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None = None) -> None:
     """Plan a locked job of a locked, inspected video, where `route` says or where it finds one.
 
-    A job that requires a GPU waits while there is none. Raises what `plan_job` raises, and then nothing is written.
+    A job that requires a GPU waits while there is none. Raises what `plan_job` raises, and UnknownVersion where
+    another version of the program inspected the video; then nothing is written.
     """
     wanted = job_request(job.request)
     try:
@@ -46,7 +46,7 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None =
     except GpuUnavailable:
         _wait(job)
         return
-    plan = plan_for(facts=records.from_json(SourceFacts, video.facts), request=wanted, policy=policy, route=route)
+    plan = plan_for(facts=SourceFacts.from_json(video.facts), request=wanted, policy=policy, route=route)
     _carry_out(job, video, plan, route, policy)
 
 

@@ -14,7 +14,7 @@ from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, gpu_wis
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
-from transcoding import records
+from transcoding.errors import UnknownVersion
 from transcoding.explanation import estimate, explain, planned_steps
 from transcoding.planning.plan import EncodePlan, JobRequest
 from transcoding.probing.media import SourceFacts
@@ -70,7 +70,11 @@ def _facts(video: Video) -> SourceFacts:
         raise Problem(
             status=409, code="video_not_inspected", detail="The video has not been inspected yet.", retryable=True
         )
-    return records.from_json(SourceFacts, video.facts)
+    try:
+        return SourceFacts.from_json(video.facts)
+    except UnknownVersion as error:
+        detail = "Another version of the program inspected the video; a job will have it inspected again."
+        raise Problem(status=409, code="video_not_inspected", detail=detail, retryable=True) from error
 
 
 def _unplanned(job: Job) -> Problem:

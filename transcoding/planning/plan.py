@@ -27,6 +27,7 @@ from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.planning.sizing import ChunkLimits, ChunkSizing, Throughput, frame_work, size_chunks
 from transcoding.probing.media import SourceFacts
+from transcoding.upgrades import PLAN_UPGRADES
 
 AUDIO = "audio"
 """Name of the one sound rendition that serves every rung."""
@@ -145,7 +146,7 @@ class EncodePlan:
     """Everything that the steps of a job need to know. `mp4`: each rung is made a progressive file of, too.
 
     `encoder_name` is a key of `ENCODERS`. `groups` are the names of renditions that one run of ffmpeg encodes together;
-    none given means all of them. Fields with defaults are younger than plans that may still be stored.
+    none given means all of them.
     """
 
     source: SourceFacts
@@ -212,13 +213,13 @@ class EncodePlan:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The plan as JSON-ready values."""
-        return {field: records.to_json(getattr(self, field)) for field in self.__dataclass_fields__}
+        """Return the plan as JSON-ready values, with its version."""
+        return records.to_versioned(self, PLAN_UPGRADES)
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """Read a stored plan. Raises ValueError when it is not one."""
-        return records.from_json(cls, data)
+        """Read a stored plan. Raises UnknownVersion for one of a later program, ValueError for anything else."""
+        return records.from_versioned(cls, data, PLAN_UPGRADES)
 
 
 def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 from transcoding import records
 from transcoding.errors import InputRejected
 from transcoding.grid import FrameGrid, constant_rate, usual_gap, varying_rate
+from transcoding.upgrades import FACTS_UPGRADES
 
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
@@ -130,8 +131,13 @@ class SourceFacts:
     sample_shift: int | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The facts as JSON-ready values; `records.from_json` reads them back."""
-        return {name: records.to_json(getattr(self, name)) for name in self.__dataclass_fields__}
+        """Return the facts as JSON-ready values, with their version."""
+        return records.to_versioned(self, FACTS_UPGRADES)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read stored facts. Raises UnknownVersion for those of a later program, ValueError for anything else."""
+        return records.from_versioned(cls, data, FACTS_UPGRADES)
 
     @property
     def grid(self) -> FrameGrid:

@@ -13,8 +13,8 @@ from events.models import Event
 from jobs.leasing.nodes import node_register
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from tests.rows import a_job, a_video, an_owner, an_uploaded_video
-from videos.models import Generation
+from tests.rows import a_job, a_video, an_owner, an_uploaded_video, some_facts
+from videos.models import Generation, Video
 from videos.services import video_reject
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +63,13 @@ def test_a_dry_run_needs_an_inspected_video(client: Client) -> None:
     status, problem = _dry_run(client, an_uploaded_video().id)
     assert (status, problem["code"], problem["retryable"]) == (409, "video_not_inspected", True)
     assert not Job.objects.exists()
+
+
+def test_a_dry_run_needs_facts_of_this_version(client: Client) -> None:
+    video = a_video()
+    Video.objects.update(facts={**some_facts(), "version": 99})
+    status, problem = _dry_run(client, video.id)
+    assert (status, problem["code"], problem["retryable"]) == (409, "video_not_inspected", True)
 
 
 def test_a_dry_run_of_what_is_not_there_or_not_allowed(client: Client) -> None:

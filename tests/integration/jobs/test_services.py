@@ -83,6 +83,19 @@ def test_an_inspection_that_finds_too_much_fails_the_jobs_and_keeps_the_video() 
     assert video.state == VideoState.READY
 
 
+def test_a_video_with_facts_of_another_version_is_inspected_again() -> None:
+    video = a_video()
+    planned = a_job(video)
+    Video.objects.filter(id=video.id).update(facts={**some_facts(), "version": 99})
+    waiting = a_job(Video.objects.get(), priority=100)
+    assert (waiting.phase, waiting.generation) == (JobPhase.INSPECTING, None)
+    _inspect(video)
+    waiting.refresh_from_db()
+    assert waiting.phase == JobPhase.PLANNED
+    assert Generation.objects.filter(job_id=planned.id).count() == 1, "a job that was planned stays as it is"
+    assert Video.objects.get().facts == some_facts()
+
+
 def test_a_second_report_of_the_same_inspection_is_recognised() -> None:
     video = an_uploaded_video()
     a_job(video)

@@ -6,15 +6,14 @@ from fractions import Fraction
 import pytest
 
 from tests.rows import a_plan_policy, some_facts
-from transcoding import records
 from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.explanation import Reason, estimate, explain, planned_steps
 from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
 from transcoding.planning.sizing import SizedBy, Throughput
 from transcoding.probing.media import SourceFacts
 
-FACTS = records.from_json(SourceFacts, some_facts(seconds=40))
-SILENT = records.from_json(SourceFacts, some_facts(seconds=40, sound=False))
+FACTS = SourceFacts.from_json(some_facts(seconds=40))
+SILENT = SourceFacts.from_json(some_facts(seconds=40, sound=False))
 POLICY = a_plan_policy(chunk_seconds=8)
 
 

@@ -290,11 +290,3 @@ def test_two_passes_are_twice_the_work() -> None:
     assert once.sizing is not None
     assert twice.sizing is not None
     assert twice.sizing.speed == pytest.approx(once.sizing.speed / 2, abs=0.001)
-
-
-def test_a_plan_from_before_there_were_other_encoders_is_x264_s() -> None:
-    data = a_plan().to_json()
-    for younger in ("encoder_name", "hardware_path", "two_pass", "groups"):
-        del data[younger]
-    old = EncodePlan.from_json({**data, "codec": "h264"})
-    assert (old.encoder.ffmpeg_name, old.groups, old.two_pass) == ("libx264", (("360p",),), False)

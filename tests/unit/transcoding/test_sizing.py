@@ -6,7 +6,6 @@ from fractions import Fraction
 import pytest
 
 from tests.rows import a_plan_policy, some_facts
-from transcoding import records
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
 from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_chunks, plan_job
@@ -90,7 +89,7 @@ def test_throughput_is_never_nothing() -> None:
 
 
 def _plan(policy: PlanPolicy, measured: Throughput | None = None, *, preset: str | None = None) -> EncodePlan:
-    facts = records.from_json(SourceFacts, some_facts(seconds=3600))
+    facts = SourceFacts.from_json(some_facts(seconds=3600))
     return plan_job(facts, JobRequest(preset=preset), policy, measured=measured)
 
 
@@ -117,13 +116,3 @@ def test_more_renditions_than_allowed_are_refused() -> None:
     with pytest.raises(PlanTooLarge, match="1 renditions; at most 0"):
         _plan(replace(FREE, max_renditions=0))
     assert issubclass(PlanTooLarge, InputRejected)
-
-
-def test_a_plan_that_was_stored_before_it_said_why_can_still_be_read() -> None:
-    stored = _plan(FREE).to_json()
-    assert EncodePlan.from_json(stored).sizing is not None
-    del stored["sizing"]
-    assert EncodePlan.from_json(stored).sizing is None
-    del stored["chunks"]
-    with pytest.raises(ValueError, match="chunks"):
-        EncodePlan.from_json(stored)

@@ -1,0 +1,66 @@
+"""Stored plans and facts of earlier versions, as files of what those versions wrote."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source
+from transcoding.errors import TranscodeError, UnknownVersion
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.probing.media import SourceFacts, SourceWarning
+
+STORED = Path(__file__).with_name("stored")
+
+
+def stored(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((STORED / f"{name}.json").read_text())
+    return read
+
+
+def a_rotated_source() -> SourceFacts:
+    """The source that the stored files of version 1 are about."""
+    facts = a_source(1920, 1080, rate=NTSC, frames=1000, first=Fraction(1, 15), warnings=(SourceWarning.ROTATED,))
+    return replace(facts, sample_shift=-1024)
+
+
+def test_facts_of_version_1_are_read() -> None:
+    assert SourceFacts.from_json(stored("facts-1")) == a_rotated_source()
+
+
+def test_a_plan_of_version_1_is_read() -> None:
+    request = JobRequest(resolution="720p", mp4=True, two_pass=True)
+    assert EncodePlan.from_json(stored("plan-1")) == plan_job(a_rotated_source(), request, a_policy())
+
+
+def test_the_first_plans_are_read_as_x264_s() -> None:
+    read = EncodePlan.from_json(stored("plan-1-first"))
+    assert (read.encoder.ffmpeg_name, read.groups, read.two_pass, read.sizing) == ("libx264", (("360p",),), False, None)
+    assert read == replace(plan_job(a_source(frames=300), JobRequest(resolution="360p"), a_policy()), sizing=None)
+
+
+@pytest.mark.parametrize("version", [0, 3, -1, "2", None, [], 1.5], ids=str)
+def test_another_version_is_refused_by_type(version: object) -> None:
+    for read, data in ((EncodePlan.from_json, a_plan().to_json()), (SourceFacts.from_json, a_source().to_json())):
+        assert data["version"] == 2
+        with pytest.raises(UnknownVersion, match="versions 1 to 2 are read") as caught:
+            read({**data, "version": version})
+        assert isinstance(caught.value, TranscodeError), "steps end by it with a code of its own"
+
+
+@pytest.mark.parametrize("missing", ["sizing", "encoder_name", "groups", "mp4", "source"])
+def test_a_plan_of_the_current_version_has_every_field(missing: str) -> None:
+    data = a_plan().to_json()
+    del data[missing]
+    with pytest.raises(ValueError, match=f"EncodePlan lacks '{missing}'"):
+        EncodePlan.from_json(data)
+
+
+@pytest.mark.parametrize("broken", [{"renditions": None}, {"renditions": [3]}, {"source": None}, {}], ids=str)
+def test_what_cannot_be_upgraded_is_no_plan(broken: dict[str, object]) -> None:
+    data = {**stored("plan-1"), **broken} if broken else {}
+    with pytest.raises(ValueError, match="EncodePlan of version 1 cannot be upgraded"):
+        EncodePlan.from_json(data)

@@ -1,0 +1,27 @@
+"""Upgrades of stored plans and facts, one per version (see `transcoding.records`).
+
+Whoever changes the shape of a stored record appends a function here and a file of the old shape to the tests.
+"""
+
+from typing import Any
+
+from transcoding.records import Upgrade
+
+Stored = dict[str, Any]
+
+
+def _facts_to_2(facts: Stored) -> Stored:
+    """Fill in what the first facts lack."""
+    return {"sample_shift": None, **facts}
+
+
+def _plan_to_2(plan: Stored) -> Stored:
+    """Fill in what the first plans lack: they were all for x264, in one pass and one run of ffmpeg per chunk."""
+    names = [rendition["name"] for rendition in plan["renditions"]]
+    first = {"sizing": None, "encoder_name": "libx264", "hardware_path": "cpu", "two_pass": False, "groups": [names]}
+    renditions = [{"tier": "", "constant_quality": False, **rendition} for rendition in plan["renditions"]]
+    return {**first, **plan, "renditions": renditions, "source": _facts_to_2(plan["source"])}
+
+
+FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2,)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2,)
