@@ -60,8 +60,12 @@ async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, 
 class Body:
     """A `receive` that counts the body and knows when it is over."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(
+        self, receive: Receive, *, drain_bytes: int = DRAIN_BYTES, drain_seconds: float = DRAIN_SECONDS
+    ) -> None:
         self._receive = receive
+        self._drain_bytes = drain_bytes
+        self._drain_seconds = drain_seconds
         self.size = 0
         self.ended = False
 
@@ -73,9 +77,9 @@ class Body:
 
     async def drain(self) -> None:
         """Throw a bounded part of the rest away, for a bounded time."""
-        enough = self.size + DRAIN_BYTES
+        enough = self.size + self._drain_bytes
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(self._drain_seconds):
                 while not self.ended and self.size < enough:
                     await self()
 

@@ -18,13 +18,20 @@ class JobFailed(Exception):
     """The job ended, but not as completed; the text is the job's own error."""
 
 
-def mill(path: Path, *, client: Client, terminal: Terminal, check: Callable[[], None]) -> Json:
+def mill(
+    path: Path,
+    *,
+    client: Client,
+    terminal: Terminal,
+    check: Callable[[], None],
+    poll_seconds: float = POLL_SECONDS,
+) -> Json:
     """Upload a file, transcode it, follow the job. Returns what last-run.json says about it, failed jobs included.
 
     `check` is called now and then and raises when it makes no sense to go on waiting.
     """
     video = _upload(path, client, terminal)
-    job = _follow(client.transcode(video["id"])["id"], client, terminal, check)
+    job = _follow(client.transcode(video["id"])["id"], client, terminal, check, poll_seconds)
     playback = client.playback(video["id"]) if job["state"] == "completed" else {}
     return {
         "video_id": video["id"],
@@ -45,7 +52,7 @@ def _upload(path: Path, client: Client, terminal: Terminal) -> Json:
     return video
 
 
-def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[], None]) -> Json:
+def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[], None], poll_seconds: float) -> Json:
     playable = False
     while True:
         job = client.job(job_id)
@@ -56,7 +63,7 @@ def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[],
             terminal.line(f"the beginning can be watched: {client.playback(job['video_id'])['hls_url']}")
         terminal.bar("transcode", job["progress"], job["phase"])
         check()
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
 
 
 def _rendition(rendition: Json) -> Json:

@@ -78,6 +78,11 @@ class Sidecar:
         self._argv = argv
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id, also after it has ended; None before the first start."""
+        return self._process.pid if self._process else None
+
     def ensure_running(self) -> bool:
         """Start the process unless it runs. Returns True when it was started."""
         if self._process is not None and self._process.poll() is None:

@@ -35,20 +35,21 @@ class Check:
 class Watch:
     """A check in a thread of its own, one run at a time."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.check = check
+        self._clock = clock
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._begun_at = -FRESH_SECONDS
+        self._begun_at = clock() - FRESH_SECONDS
         self._well = False
         self._busy = False
 
     def begin(self) -> None:
         """Look, unless that is under way or was done a moment ago."""
         with self._lock:
-            if self._busy or time.monotonic() - self._begun_at < FRESH_SECONDS:
+            if self._busy or self._clock() - self._begun_at < FRESH_SECONDS:
                 return
-            self._busy, self._begun_at = True, time.monotonic()
+            self._busy, self._begun_at = True, self._clock()
             self._done.clear()
         threading.Thread(target=self._run, name=f"check-{self.check.name}", daemon=True).start()
 

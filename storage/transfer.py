@@ -38,11 +38,13 @@ class TransferProgress:
         self._stopped = True
 
 
-def write_at(file: int, data: bytes, position: int) -> None:
+def write_at(
+    file: int, data: bytes, position: int, *, pwrite: Callable[[int, memoryview, int], int] = os.pwrite
+) -> None:
     """Write all of `data`. Raises OSError: `pwrite` itself writes less on a nearly full disk and reports nothing."""
     rest = memoryview(data)
     while rest:
-        written = os.pwrite(file, rest, position)
+        written = pwrite(file, rest, position)
         rest, position = rest[written:], position + written
 
 

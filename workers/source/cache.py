@@ -19,10 +19,17 @@ _PARTIAL_SUFFIX = ".partial"
 _POLL_SECONDS = 0.05
 
 
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
 class SourceCache:
     """A folder of whole source files, the least recently used of which go first."""
 
-    def __init__(self, store: ObjectStore, folder: Path, *, max_bytes: int) -> None:
+    def __init__(
+        self, store: ObjectStore, folder: Path, *, max_bytes: int, free_bytes: Callable[[Path], int] = _free_bytes
+    ) -> None:
+        self._free_bytes = free_bytes
         self._store = store
         self._folder = folder
         self._max_bytes = max_bytes
@@ -82,7 +89,7 @@ class SourceCache:
         held = {path: path.stat() for path in copies}
         total = size + sum(entry.st_size for entry in held.values())
         for path in sorted(held, key=lambda copy: held[copy].st_mtime):
-            if total <= self._max_bytes and size <= shutil.disk_usage(self._folder).free:
+            if total <= self._max_bytes and size <= self._free_bytes(self._folder):
                 return
             if _remove_unused(path):
                 total -= held[path].st_size

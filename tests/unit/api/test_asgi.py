@@ -5,8 +5,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
 from api.asgi import Body, BodyLimit, Message, Receive, Scope, Send, refuse
 from api.problems import Problem
 
@@ -91,9 +89,15 @@ def test_other_protocols_pass_by() -> None:
 PROBLEM = Problem(status=422, code="no", detail="No.", headers={"X-Y": "z"})
 
 
-def refusing(server: Server, *headers: tuple[bytes, bytes], read_first: int = 0) -> Server:
+def refusing(
+    server: Server,
+    *headers: tuple[bytes, bytes],
+    read_first: int = 0,
+    drain_bytes: int = 100,
+    drain_seconds: float = 60,
+) -> Server:
     async def run() -> None:
-        body = Body(server.receive)
+        body = Body(server.receive, drain_bytes=drain_bytes, drain_seconds=drain_seconds)
         for _ in range(read_first):
             await body()
         await refuse({**SCOPE, "headers": headers}, body, server.send, PROBLEM)
@@ -119,16 +123,9 @@ def test_a_connection_whose_body_is_over_can_be_kept() -> None:
     assert b"connection" not in refusing(Server([b"x"]), read_first=1).headers
 
 
-@pytest.fixture
-def _short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.asgi.DRAIN_SECONDS", 0.05)
-    monkeypatch.setattr("api.asgi.DRAIN_BYTES", 10)
-
-
-@pytest.mark.usefixtures("_short_drain")
 def test_throwing_away_has_an_end() -> None:
-    assert refusing(Server([b"x" * 6] * 5)).left == 3
-    assert refusing(Server([b"x"], ends=False)).status == 422
+    assert refusing(Server([b"x" * 6] * 5), drain_bytes=10).left == 3
+    assert refusing(Server([b"x"], ends=False), drain_seconds=0.05).status == 422
 
 
 def test_a_client_that_waits_for_a_go_has_nothing_to_throw_away() -> None:

@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import pytest
 
-from embedded import mill as mill_module
 from embedded.client import Client
 from embedded.mill import mill
 from embedded.terminal import Terminal
@@ -51,15 +50,14 @@ class FakeClient:
 
 
 @pytest.fixture
-def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict[str, Any], str]]:
-    monkeypatch.setattr(mill_module, "POLL_SECONDS", 0)
+def follow(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], str]]:
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"video")
 
     def run(*jobs: dict[str, Any], check: Callable[[], None] = lambda: None) -> tuple[dict[str, Any], str]:
         screen = io.StringIO()
         client = cast("Client", FakeClient(*jobs))
-        return mill(path, client=client, terminal=Terminal(screen), check=check), screen.getvalue()
+        return mill(path, client=client, terminal=Terminal(screen), check=check, poll_seconds=0), screen.getvalue()
 
     return run
 

@@ -9,6 +9,7 @@ import pytest
 
 from execution import daemons
 from execution.daemons import DaemonError, Identity
+from execution.process import is_running
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PARENT = "import subprocess, sys, time; subprocess.Popen(['sleep', '61']); print('up', flush=True); time.sleep(60)"
@@ -29,7 +30,7 @@ class Starter:
         return text in self.log.read_text()
 
     def wait_for(self, identity: Identity, text: str) -> None:
-        daemons.wait_until(lambda: self.says(text), what="it", identity=identity, log=self.log, timeout_seconds=20)
+        daemons.wait_until(lambda: self.says(text), what="it", identity=identity, log=self.log, timeout_seconds=60)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_another_process_with_the_same_pid_is_not_stopped(start: Starter) -> Non
 
 def test_a_process_that_ends_by_itself_is_not_alive(start: Starter) -> None:
     identity = start("")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while daemons.alive(identity):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -87,8 +88,9 @@ def test_a_process_that_ignores_sigterm_is_killed(start: Starter) -> None:
 def test_remaining_children_are_killed_too(start: Starter) -> None:
     identity = start(PARENT)
     start.wait_for(identity, "up")
+    assert len(session_of(identity.pid)) == 2
     daemons.stop(identity)
-    assert sessions_with(identity.pid) == []
+    assert session_of(identity.pid) == []
 
 
 def test_children_of_a_dead_leader_are_killed(start: Starter) -> None:
@@ -96,7 +98,7 @@ def test_children_of_a_dead_leader_are_killed(start: Starter) -> None:
     start.wait_for(identity, "up")
     os.kill(identity.pid, signal.SIGKILL)
     daemons.stop(identity)
-    assert sessions_with(identity.pid) == []
+    assert session_of(identity.pid) == []
 
 
 def test_a_process_that_dies_while_starting_is_reported_with_its_log(start: Starter) -> None:
@@ -130,5 +132,14 @@ def test_only_the_end_of_a_long_log_is_quoted(tmp_path: Path) -> None:
     assert tail[-1] == "  99999"
 
 
-def sessions_with(leader: int) -> list[int]:
-    return [stat.pid for stat in daemons._all_stats() if stat.session == leader and stat.state != "Z"]
+def session_of(leader: int) -> list[int]:
+    """Processes of a session that have not ended."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if session_id(pid) == leader and is_running(pid)]
+
+
+def session_id(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None

@@ -15,6 +15,6 @@ def test_grandchildren_are_listed_until_they_end() -> None:
         assert child_pids(child.pid) == [grandchild]
         assert is_running(grandchild)
         os.kill(grandchild, 9)
-        child.wait(timeout=30)
+        child.wait(timeout=60)
     assert not is_running(grandchild)
     assert child_pids(child.pid) == []

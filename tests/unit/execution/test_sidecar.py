@@ -16,15 +16,15 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def pid_of(sidecar: Sidecar) -> int:
-    assert sidecar._process is not None
-    return sidecar._process.pid
+    assert sidecar.pid is not None
+    return sidecar.pid
 
 
 def gone(pid: int) -> bool:
@@ -51,7 +51,7 @@ def test_it_is_started_once_and_again_when_it_was_killed(sidecar: Sidecar) -> No
 
 def test_close_terminates_it(sidecar: Sidecar) -> None:
     sidecar.ensure_running()
-    sidecar.close(grace_seconds=30)
+    sidecar.close(grace_seconds=60)
     assert gone(pid_of(sidecar))
 
 
@@ -72,11 +72,11 @@ def test_it_dies_with_the_thread_that_started_it(sidecar: Sidecar) -> None:
 
     def supervise() -> None:
         sidecar.ensure_running()
-        done.wait(30)
+        done.wait(60)
 
     supervisor = threading.Thread(target=supervise)
     supervisor.start()
-    wait_for(lambda: sidecar._process is not None and b"sleep" in cmdline(sidecar))
+    wait_for(lambda: sidecar.pid is not None and b"sleep" in cmdline(sidecar))
     assert not gone(pid_of(sidecar))
     done.set()
     supervisor.join()

@@ -9,14 +9,16 @@ import pytest_socket
 
 from observability.scraping import ScrapingPort, token_fits
 
+ANOTHER_ADDRESS = "127.0.0.2"
+
 
 @pytest.fixture(autouse=True)
 def _loopback(_no_sockets_in_pure_tests: None) -> None:
     pytest_socket.enable_socket()
 
 
-def _ask(port: int, path: str, **headers: str) -> tuple[int, str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+def _ask(port: int, path: str, *, host: str = "127.0.0.1", **headers: str) -> tuple[int, str]:
+    with closing(http.client.HTTPConnection(host, port, timeout=60)) as connection:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
@@ -38,7 +40,7 @@ def guarded(faults: list[str]) -> Iterator[int]:
 def test_the_token_is_asked_for(guarded: int) -> None:
     assert _ask(guarded, "/metrics")[0] == 401
     assert _ask(guarded, "/metrics", Authorization="Bearer wrong")[0] == 401
-    status, text = _ask(guarded, "/metrics", Authorization="Bearer t0ken")
+    status, text = _ask(guarded, "/metrics", host=ANOTHER_ADDRESS, Authorization="Bearer t0ken")
     assert status == 200
     assert "process_cpu_seconds_total" in text
 
@@ -54,8 +56,9 @@ def test_without_a_token_only_this_machine_may_ask() -> None:
     port = ScrapingPort(0, token="", fault=str)
     port.start()
     try:
-        assert port._server.server_address[0] == "127.0.0.1"
         assert _ask(port.port, "/metrics")[0] == 200
+        with pytest.raises(ConnectionRefusedError):
+            _ask(port.port, "/metrics", host=ANOTHER_ADDRESS)
     finally:
         port.close()
 

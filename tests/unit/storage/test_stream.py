@@ -25,6 +25,7 @@ class InstrumentedStore(LocalStore):
         self.fail_at: int | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.started = threading.Semaphore(0)
         self.parts_in_flight = self.peak_parts = 0
         self.parts: list[int] = []
         self._lock = threading.Lock()
@@ -33,6 +34,7 @@ class InstrumentedStore(LocalStore):
         with self._lock:
             self.parts_in_flight += 1
             self.peak_parts = max(self.peak_parts, self.parts_in_flight)
+        self.started.release()
         try:
             assert self.gate.wait(60)
             if number == self.fail_at:
@@ -117,10 +119,13 @@ def test_write_waits_while_all_slots_are_taken(store: InstrumentedStore) -> None
     store.gate.clear()
 
     async def scenario(incoming: IncomingObject) -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await incoming.write(b"x" * 20 * PART)
+        writing = asyncio.create_task(incoming.write(b"x" * 20 * PART))
+        for _ in range(3):
+            assert await asyncio.to_thread(store.started.acquire, timeout=60)
+        await asyncio.sleep(0.2)  # for one too many to begin
         assert store.peak_parts == 3
+        assert not writing.done()
+        writing.cancel()
         store.gate.set()
         await incoming.abort()
 

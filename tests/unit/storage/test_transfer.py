@@ -31,13 +31,14 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
 def test_the_number_of_threads_is_limited() -> None:
     at_once, peak, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(3)
 
     def work(_item: int) -> None:
         nonlocal at_once, peak
         with lock:
             at_once += 1
             peak = max(peak, at_once)
-        time.sleep(0.005)
+        together.wait(60)
         with lock:
             at_once -= 1
 
@@ -52,8 +53,10 @@ def test_the_first_failure_stops_the_others_and_is_raised() -> None:
     def work(item: int) -> None:
         if item == 0:
             raise ValueError("first")
-        time.sleep(0.05)
-        progress.add(1)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            progress.add(1)
+            time.sleep(0.001)
         done.append(item)
 
     with pytest.raises(ValueError, match="first"):
@@ -83,10 +86,11 @@ def test_add_raises_after_stop() -> None:
         progress.add(1)
 
 
-def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda file, data, position: whole(file, data[:3], position))
+def test_a_short_write_is_continued(tmp_path: Path) -> None:
+    def three_bytes_at_a_time(file: int, data: memoryview, position: int) -> int:
+        return os.pwrite(file, data[:3], position)
+
     path = tmp_path / "file"
     with path.open("wb") as file:
-        write_at(file.fileno(), b"0123456789", 2)
+        write_at(file.fileno(), b"0123456789", 2, pwrite=three_bytes_at_a_time)
     assert path.read_bytes() == b"\0\x000123456789"

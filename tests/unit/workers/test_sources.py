@@ -1,5 +1,4 @@
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +33,13 @@ def store(tmp_path: Path) -> CountingStore:
 
 
 @pytest.fixture
-def cache(store: CountingStore, tmp_path: Path) -> SourceCache:
-    return SourceCache(store, tmp_path / "cache", max_bytes=250)
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cache(store: CountingStore, folder: Path) -> SourceCache:
+    return SourceCache(store, folder, max_bytes=250)
 
 
 def a_source(store: CountingStore, name: str, size: int = 100) -> tuple[str, str]:
@@ -43,8 +47,8 @@ def a_source(store: CountingStore, name: str, size: int = 100) -> tuple[str, str
     return key, store.put(key, name.encode().ljust(size, b"."), "video/mp4").etag
 
 
-def copies(cache: SourceCache) -> list[Path]:
-    return [path for path in cache._folder.iterdir() if not path.suffix]
+def copies(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.suffix]
 
 
 def test_a_source_is_fetched_once(store: CountingStore, cache: SourceCache) -> None:
@@ -56,13 +60,13 @@ def test_a_source_is_fetched_once(store: CountingStore, cache: SourceCache) -> N
 
 
 def test_another_object_of_the_same_key_is_not_the_source_that_was_inspected(
-    store: CountingStore, cache: SourceCache
+    store: CountingStore, cache: SourceCache, folder: Path
 ) -> None:
     key, etag = a_source(store, "a")
     store.put(key, b"something else", "video/mp4")
     with pytest.raises(InputChanged), cache.open(key, etag=etag, moved=nothing):
         pass
-    assert copies(cache) == []
+    assert copies(folder) == []
 
 
 def test_a_source_that_is_gone_is_a_change_of_the_input(cache: SourceCache) -> None:
@@ -85,24 +89,21 @@ def test_the_least_recently_used_copy_goes_first(store: CountingStore, cache: So
     assert store.fetched == 3, "a was used later than b, so b made room for c"
 
 
-def test_the_size_of_what_comes_counts(store: CountingStore, cache: SourceCache) -> None:
+def test_the_size_of_what_comes_counts(store: CountingStore, cache: SourceCache, folder: Path) -> None:
     for name, size in (("a", 100), ("b", 100), ("c", 200)):
         key, etag = a_source(store, name, size)
         with cache.open(key, etag=etag, moved=nothing):
-            held = sum(path.stat().st_size for path in copies(cache))
+            held = sum(path.stat().st_size for path in copies(folder))
     assert held == 200, "both made room for the third"
 
 
-def test_a_full_disk_makes_room_within_the_bounds(
-    store: CountingStore, cache: SourceCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_makes_room_within_the_bounds(store: CountingStore, folder: Path) -> None:
+    cache = SourceCache(store, folder, max_bytes=250, free_bytes=lambda _: 99)
     (first, first_etag), (second, second_etag) = a_source(store, "a"), a_source(store, "b")
     with cache.open(first, etag=first_etag, moved=nothing):
         pass
-    usage = shutil.disk_usage(cache._folder)
-    monkeypatch.setattr("workers.source.cache.shutil.disk_usage", lambda _: usage._replace(free=99))
     with cache.open(second, etag=second_etag, moved=nothing):
-        assert len(copies(cache)) == 1
+        assert len(copies(folder)) == 1
 
 
 def test_a_copy_in_use_is_never_dropped(store: CountingStore, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_two_processes_that_want_the_same_source_fetch_it_once(store: CountingSt
 
     def use() -> None:
         with cache.open(key, etag=etag, moved=nothing):
-            opened.wait(10)
+            opened.wait(60)
 
     others = [threading.Thread(target=use) for _ in range(2)]
     for other in others:
@@ -130,7 +131,9 @@ def test_two_processes_that_want_the_same_source_fetch_it_once(store: CountingSt
     assert store.fetched == 1
 
 
-def test_what_moved_raises_ends_the_fetch_and_leaves_nothing(store: CountingStore, cache: SourceCache) -> None:
+def test_what_moved_raises_ends_the_fetch_and_leaves_nothing(
+    store: CountingStore, cache: SourceCache, folder: Path
+) -> None:
     key, etag = a_source(store, "a")
 
     def stop(_amount: int) -> None:
@@ -138,4 +141,4 @@ def test_what_moved_raises_ends_the_fetch_and_leaves_nothing(store: CountingStor
 
     with pytest.raises(RuntimeError), cache.open(key, etag=etag, moved=stop):
         pass
-    assert copies(cache) == []
+    assert copies(folder) == []
