@@ -5,7 +5,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 SHELL := /bin/bash
 
 python := .venv/bin/python
-# An environment that is complete but names no server: for what only looks at the code.
+# A complete environment without servers, for commands that only read the code.
 static := DJANGO_SETTINGS_MODULE=tests.settings $(python)
 # A file named on the command line is looked for where the command was given, -C or not. The shell reads both from the
 # environment, to which neither make nor it has done anything: written into the command, a name could be one itself.
@@ -13,7 +13,7 @@ unexport VIDEO
 export VIDEO_NAME := $(value VIDEO)
 export GIVEN_IN := $(value PWD)
 video = $(if $(value VIDEO),--video "$$(cd "$$GIVEN_IN" && realpath -m -- "$$VIDEO_NAME")")
-# What makes sense only where `make run` was before.
+# Only for where `make run` was before.
 started = if [ -x $(python) ]; then $(python) -m embedded $(1); else echo 'nothing runs here: `make run` starts it'; exit 1; fi
 
 .PHONY: help
@@ -76,7 +76,7 @@ schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 .PHONY: screenshots
-screenshots: testsetup ## Take the pictures of docs/images anew
+screenshots: testsetup ## Take the screenshots of docs/images again
 	@$(python) -m pytest -q tests/acceptance/test_admin.py --screenshots
 
 .PHONY: bench

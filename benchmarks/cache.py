@@ -66,7 +66,7 @@ def _loads(stack: Stack, job: str, key: str) -> Iterator[Load]:
     uncached = _uncached(stack)
     try:
         for what, path in {"job": address, "outputs": f"{address}/outputs", "jobs": "/api/v1/jobs"}.items():
-            for api, how in ((uncached, "made anew"), (stack.api, "kept")) * 2:
+            for api, how in ((uncached, "not cached"), (stack.api, "cached")) * 2:
                 yield _measured(api, f"{what}, {how}", path, key=key)
                 say(f"{what} {how}: measured")
     finally:

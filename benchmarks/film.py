@@ -24,15 +24,15 @@ def measure(options: argparse.Namespace) -> str:
         raise RuntimeError(f"the job {film['state']}: {film['error']}")
     rungs = ", ".join(rendition["name"] for rendition in film["renditions"])
     return f"""\
-{options.film_seconds} s of 1920x1080 at 25 frames per second with sound, {_gib(source.stat().st_size)}, into {rungs}.
+{options.film_seconds} s of 1920x1080 at 25 frames per second with audio, {_gib(source.stat().st_size)}, into {rungs}.
 Seconds count from the end of the upload.
 
 | | |
 |---|---|
 | playable after | {film["seconds_to_playable"]:.1f} s |
 | done after | {film["seconds_total"]:.1f} s |
-| most memory of the worker and its children and the API (sum of RSS) | {_gib(peaks.memory)} |
-| most disk of the scratch folder and the source cache | {_gib(peaks.disk)} |"""
+| peak memory of the worker, its children and the API (sum of RSS) | {_gib(peaks.memory)} |
+| peak disk usage of the scratch folder and the source cache | {_gib(peaks.disk)} |"""
 
 
 def _gib(size: int) -> str:

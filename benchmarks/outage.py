@@ -21,7 +21,7 @@ from embedded.stack import Stack
 
 SECONDS = 5
 HEADER = """\
-| Redis | requests per second | p50 | p99 | slowest | other answers than 200 | connections lost |
+| Redis | requests per second | p50 | p99 | slowest | other responses than 200 | connections lost |
 |---|---|---|---|---|---|---|"""
 
 
@@ -43,9 +43,9 @@ def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - what every me
         paths = (job, f"{job}/outputs", "/api/v1/jobs")
         load = _Load(stack.api.url, paths, client.api_key)
         rows = [
-            load.row("there", lambda: None),
+            load.row("running", lambda: None),
             load.row("killed (-9)", lambda: _kill(stack.redis)),
-            load.row("there again", lambda: _start(stack.redis)),
+            load.row("running again", lambda: _start(stack.redis)),
         ]
         load.end()
     return "\n".join((f"{CONNECTIONS} connections for {SECONDS} s each.\n", HEADER, *rows))

@@ -41,7 +41,7 @@ def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - what every me
         (
             f"{CLIENTS} clients of one process for {SECONDS} s, {JOBS} jobs.\n",
             "| | |\n|---|---|",
-            f"| events that every client was told, each once and in order | {told} |",
+            f"| events that every client received, each once and in order | {told} |",
             f"| resident memory of the API, before and with all of them | {_mib(memory[0])}, {_mib(memory[1])} |",
             f"| per client | {grown:.0f} KiB |",
         )

@@ -73,7 +73,7 @@ class Word:
 
 
 WORDS = (
-    Word("cached", names=r"\bkept\b", text=r"\bkept (answers?|responses?)\b|\banswers? (are|is) kept\b"),
+    Word("cached", names=r"(?<!segments\s)\bkept\b", text=r"\bkept (answers?|responses?)\b|\banswers? (are|is) kept\b"),
     Word("again, render again, plan again, restart", text=r"\banew\b"),
     Word("rendered, created, entry", names=r"^made$|\bremade\b"),
     Word("reported, distinguished (for told apart)", text=r"\btold\b"),
