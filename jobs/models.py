@@ -1,4 +1,7 @@
+from collections.abc import Iterable
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
@@ -8,12 +11,9 @@ from django.db.models.functions import Now
 
 from access.models import Owner
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import CPU_QUEUE, MEASURED_KINDS, QUEUES, VIDEO_KINDS, StepKind, kinds_where
+from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepState
 from videos.models import Generation, Video
-
-QUEUES = ("cpu", "gpu")
-VIDEO_STEPS = (StepKind.INSPECT, StepKind.PURGE)
-"""Kinds of steps that serve a video and no job."""
 
 
 def _one_of(field: str, values: type[StrEnum]) -> Q:
@@ -22,6 +22,10 @@ def _one_of(field: str, values: type[StrEnum]) -> Q:
 
 def _in_state(*states: StrEnum) -> Q:
     return Q(state__in=sorted(state.value for state in states))
+
+
+def _of_kind(kinds: Iterable[StepKind]) -> Q:
+    return reduce(or_, (Q(kind=kind.value) for kind in kinds))
 
 
 class Job(models.Model):
@@ -105,7 +109,7 @@ class Step(models.Model):
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     kind = models.TextField()
     ordinal = models.PositiveIntegerField(default=0)
-    queue = models.TextField(default="cpu")
+    queue = models.TextField(default=CPU_QUEUE)
     encoder = models.TextField(default="", blank=True)
     sessions = models.PositiveSmallIntegerField(default=0)
     device = models.TextField(default="", blank=True)
@@ -144,7 +148,7 @@ class Step(models.Model):
             models.Index(
                 fields=["queue", "finished_at"],
                 name="jobs_step_measured",
-                condition=Q(kind=StepKind.CHUNK.value) & _in_state(StepState.DONE),
+                condition=_of_kind(MEASURED_KINDS) & _in_state(StepState.DONE),
             ),
             models.Index(fields=["lease_expires_at"], name="jobs_step_lease", condition=_in_state(StepState.RUNNING)),
             models.Index(
@@ -168,7 +172,7 @@ class Step(models.Model):
             models.CheckConstraint(name="jobs_step_queue", condition=Q(queue__in=QUEUES)),
             models.CheckConstraint(
                 name="jobs_step_belongs",
-                condition=Q(kind__in=[kind.value for kind in VIDEO_STEPS], job__isnull=True, generation__isnull=True)
+                condition=Q(kind__in=[kind.value for kind in VIDEO_KINDS], job__isnull=True, generation__isnull=True)
                 | Q(job__isnull=False, generation__isnull=False),
             ),
             models.CheckConstraint(
@@ -197,7 +201,7 @@ class Step(models.Model):
             models.UniqueConstraint(
                 fields=["video"],
                 name="jobs_step_one_inspection",
-                condition=Q(kind=StepKind.INSPECT.value)
+                condition=_of_kind(kinds_where(lambda spec: spec.once_per_video))
                 & _in_state(StepState.READY, StepState.DELAYED, StepState.RUNNING),
             ),
         ]

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from access.scopes import Scope
 from api.cached import cached_answer
 from configuration import Config
-from jobs.models import QUEUES
+from jobs.rules.steps import QUEUES
 from observability.health import Health, verdicts
 from operations.health import WAIT_SECONDS, alerts, system_state, watches
 from operations.statistics import (

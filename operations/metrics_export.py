@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from gpu.selectors import NodeDevice, devices_live
 from jobs.leasing.slots import sessions_used
-from jobs.models import QUEUES
+from jobs.rules.steps import QUEUES
 from observability.metrics import PREFIX
 from operations.statistics import node_healths, open_jobs, queue_loads
 

@@ -15,8 +15,8 @@ from api.administration import (
 )
 from configuration import Config
 from jobs.admin.filters import recent_errors
-from jobs.models import QUEUES
 from jobs.rules.retry import POISON
+from jobs.rules.steps import QUEUES
 from operations.health import alerts
 from operations.statistics import (
     NodeHealth,

@@ -4,6 +4,8 @@ from uuid import UUID
 
 from storage.errors import InvalidKey
 
+SEGMENT_SUFFIX = ".m4s"
+INIT_NAME = "init.mp4"
 MOVIE_NAME = "movie.mp4"
 _MAX_KEY_BYTES = 1024
 """Limit of S3."""
@@ -39,11 +41,11 @@ def run_prefix(video_id: UUID, generation: int, rendition: str, step_id: UUID, a
 
 
 def segment_key(prefix: str, number: int) -> str:
-    return f"{prefix}{number}.m4s"
+    return f"{prefix}{number}{SEGMENT_SUFFIX}"
 
 
 def init_key(prefix: str) -> str:
-    return f"{prefix}init.mp4"
+    return f"{prefix}{INIT_NAME}"
 
 
 def movie_key(prefix: str) -> str:

@@ -17,7 +17,8 @@ from jobs.leasing.claim import Claim, step_claim
 from jobs.lifecycle.services import job_create
 from jobs.models import Job, Step
 from jobs.rules.policy import JobPolicy
-from jobs.rules.transitions import StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import StepState
 from transcoding.planning.plan import PlanPolicy
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
 from videos.models import Generation, Rendition, Video

@@ -2,7 +2,7 @@
 
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import StepWork
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import STEPS
 from observability import metrics
 from workers.steps.publishing import plan_of
 
@@ -11,5 +11,5 @@ def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: s
     """Count one attempt that has ended; `work` is None where it ended before it was known."""
     metrics.STEPS_RUN.add(queue=queue, kind=claim.kind.value, outcome=outcome)
     metrics.STEP_SECONDS.note(seconds, queue=queue, kind=claim.kind.value)
-    if claim.kind is StepKind.CHUNK and work:
+    if STEPS[claim.kind].measured and work:
         metrics.ENCODES.add(encoder=plan_of(work)[1].encoder.ffmpeg_name, outcome=outcome)

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from itertools import chain
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
@@ -18,9 +19,8 @@ from jobs.leasing.claim import Claim, step_claim
 from jobs.leasing.leases import LeaseLost, step_postpone, step_release
 from jobs.leasing.steps import StepWork, step_begin
 from jobs.lifecycle.failures import step_fail
-from jobs.planning.plans import GPU_QUEUE
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import GPU_QUEUE, StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
 from workers.counting import attempt_count
@@ -29,7 +29,6 @@ from workers.lease.control import StepControl, StopReason
 from workers.lease.fenced_writes import settle
 from workers.lease.keeper import DatabaseRenewal, LeaseKeeper
 from workers.node.devices import device_offers, note_failure, note_success
-from workers.steps import audio, chunk, finish, inspect, purge, remux
 from workers.tools import Tools
 
 log = logging.getLogger(__name__)
@@ -41,14 +40,8 @@ _BUSY_PAUSE_SECONDS = 2.0
 
 StepFunction = Callable[[StepWork, Tools, StepControl], None]
 
-STEPS: Mapping[StepKind, StepFunction] = {
-    StepKind.INSPECT: inspect.run,
-    StepKind.AUDIO: audio.run,
-    StepKind.CHUNK: chunk.run,
-    StepKind.REMUX: remux.run,
-    StepKind.FINISH: finish.run,
-    StepKind.PURGE: purge.run,
-}
+RUN: Mapping[StepKind, StepFunction] = {kind: import_module(f"workers.steps.{kind}").run for kind in StepKind}
+"""What carries out each kind: `run` of the module that is named like it."""
 
 
 class StepRunner:
@@ -106,7 +99,7 @@ class StepRunner:
             renewal = DatabaseRenewal(claim, config)
             with LeaseKeeper(renewal=renewal, control=control, config=config, enforce=enforce):
                 work = settle(lambda: step_begin(claim=claim), control)
-                STEPS[claim.kind](work, self._tools, control)
+                RUN[claim.kind](work, self._tools, control)
         except LeaseLost:
             log.warning("step lost", extra={"event": "step_lost"})
             outcome = "lost"

@@ -19,8 +19,9 @@ from api.administration import (
     uuid_of,
 )
 from jobs.admin.panels import log_of, step_command, step_runs, took, worker_of
-from jobs.models import QUEUES, Step
-from jobs.rules.transitions import StepKind, StepState
+from jobs.models import Step
+from jobs.rules.steps import QUEUES, StepKind
+from jobs.rules.transitions import StepState
 from jobs.wiring import job_policy
 
 

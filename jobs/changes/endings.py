@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from events.log import video_event_append
@@ -14,7 +14,8 @@ from jobs.changes.showing import video_jobs_changed
 from jobs.changes.wake import dispatcher_wake
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, keeps_output
-from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState, job_sources, step_sources
+from jobs.rules.steps import STEPS, StepKind
+from jobs.rules.transitions import JobPhase, JobState, StepState, job_sources, step_sources
 from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
 from videos.services import generation_lose, video_reject
@@ -108,6 +109,7 @@ def purge_request(*, video: Video, prefix: str) -> None:
         owner_id=video.owner_id,
         video=video,
         kind=StepKind.PURGE,
+        queue=STEPS[StepKind.PURGE].queue,
         state=StepState.DELAYED if until else StepState.READY,
         not_before=until,
         rank_at=Now(),
@@ -121,10 +123,19 @@ def purge_withdraw(*, video: Video, prefix: str) -> bool:
 
     A claim that is made at this moment is waited for: then the purge has begun.
     """
-    purges = Step.objects.filter(video=video, kind=StepKind.PURGE, payload__prefix=prefix)
+    purges = _purges(video, prefix)
     not_begun = purges.filter(state__in=(StepState.READY, StepState.DELAYED), attempt=0)
     not_begun.update(state=StepState.CANCELLED, finished_at=Now(), not_before=None)
-    return not purges.exclude(state=StepState.CANCELLED).exists()
+    return not purge_requested(video=video, prefix=prefix)
+
+
+def purge_requested(*, video: Video, prefix: str) -> bool:
+    """Tell whether a prefix is being removed, or was. One that was withdrawn does not count."""
+    return _purges(video, prefix).exclude(state=StepState.CANCELLED).exists()
+
+
+def _purges(video: Video, prefix: str) -> QuerySet[Step]:
+    return Step.objects.filter(video=video, kind=StepKind.PURGE, payload__prefix=prefix)
 
 
 def _leases_end(video: Video) -> datetime | None:

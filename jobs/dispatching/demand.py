@@ -5,7 +5,7 @@ from django.db import connection
 
 from gpu.selectors import nodes_with_room
 from jobs.leasing.slots import sessions_used
-from jobs.planning.plans import GPU_QUEUE
+from jobs.rules.steps import GPU_QUEUE
 
 # Idle slots of the nodes that are alive and take work, per queue; then no more tickets than there are steps for them.
 #

@@ -17,11 +17,11 @@ from django.db.models.functions import Now
 from access.idempotency import requests_forget
 from configuration import JanitorConfig
 from events.log import events_expire
-from jobs.changes.endings import purge_request
+from jobs.changes.endings import purge_request, purge_requested
 from jobs.changes.locks import video_lock
 from jobs.dispatching.tickets import node_queue_forget
-from jobs.models import Job, Node, Step
-from jobs.rules.transitions import JOB_ENDS, StepKind, StepState
+from jobs.models import Job, Node
+from jobs.rules.transitions import JOB_ENDS
 from storage.keys import VIDEOS_PREFIX, generation_prefix, source_key, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
@@ -131,13 +131,12 @@ def generations_expire(*, older_than_seconds: float) -> int:
     """Have the objects of generations removed whose jobs were lost so long ago. Returns how many generations."""
     ended = Job.objects.filter(state__in=JOB_ENDS, finished_at__lt=Now() - timedelta(seconds=older_than_seconds))
     lost = Generation.objects.filter(state=GenerationState.LOST, job_id__in=ended.values("id"))
-    purges = Step.objects.filter(kind=StepKind.PURGE).exclude(state=StepState.CANCELLED)  # called off by a retry
     expired = 0
     for generation in lost.select_related("video").order_by("created_at"):
         prefix = generation_prefix(generation.video_id, generation.number)
         if expired == _BATCH:
             break
-        if not purges.filter(video=generation.video_id, payload__prefix=prefix).exists():
+        if not purge_requested(video=generation.video, prefix=prefix):
             with transaction.atomic():
                 video = video_lock(generation.video_id)
                 if Generation.objects.filter(id=generation.id, state=GenerationState.LOST).exists():  # not taken up

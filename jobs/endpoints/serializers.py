@@ -10,7 +10,8 @@ from rest_framework import serializers
 
 from jobs.models import Job
 from jobs.reports.selectors import JobView
-from jobs.rules.transitions import JobPhase, JobState, StepKind
+from jobs.rules.steps import COMMANDS
+from jobs.rules.transitions import JobPhase, JobState
 from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
 from videos.models import Rendition
 from videos.playback.urls import play_addresses
@@ -54,7 +55,7 @@ class PlannedSound(serializers.Serializer[Any]):
 
 class PlannedStepDocument(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(
-        [StepKind.AUDIO.value, "analysis", StepKind.CHUNK.value],
+        COMMANDS,
         help_text="analysis: the first of two passes over a chunk, by the same step.",
     )
     ordinal = serializers.IntegerField()

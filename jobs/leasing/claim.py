@@ -12,7 +12,7 @@ from configuration import RankConfig
 from jobs.leasing.slots import DeviceOffer, slots_lock
 from jobs.models import Step
 from jobs.rules.rank import rank_bucket_seconds
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 
 CANDIDATES = 64
 """Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""

@@ -22,7 +22,8 @@ from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
 from jobs.models import Job, Step
-from jobs.rules.transitions import AFTER_ENCODING, JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import LAST_STAGE, STAGES, STEPS
+from jobs.rules.transitions import JobPhase, JobState, StepState
 from videos.models import Generation, Rendition, Video
 from videos.selectors import generation_can_start
 from videos.services import RunFacts, generation_mark_playable, run_publish, runs_published
@@ -66,18 +67,15 @@ def _rendition(row: Mapping[str, object]) -> Rendition:
 
 def _job_shown(job: Job, claim: Claim) -> Job:
     """Bring what people see of the job up to date; only the first step of a phase finds anything to write."""
-    if job.state == JobState.PROCESSING and job.phase == _phase(claim.kind):
+    phase = STEPS[claim.kind].phase
+    if job.state == JobState.PROCESSING and job.phase == phase:
         return job
     with transaction.atomic():
         job = job_lock(job.id)
         if not fenced(claim).exists():
             raise LeaseLost(claim)
-        _job_show_progress(job, _phase(claim.kind))
+        _job_show_progress(job, phase)
     return job
-
-
-def _phase(kind: StepKind) -> JobPhase:
-    return JobPhase.FINISHING if kind in AFTER_ENCODING else JobPhase.ENCODING
 
 
 def _job_show_progress(job: Job, phase: JobPhase) -> None:
@@ -154,15 +152,15 @@ def step_close(*, claim: Claim, result: Mapping[str, object]) -> bool:
 
 
 def job_advance(*, job: Job) -> None:
-    """Count a step of a locked job as done. The last open one makes ready what waits: remuxes, after them `finish`."""
+    """Count a step of a locked job as done. The last open one of a stage makes the next stage's steps ready."""
     if _open_steps_left(job):
         return
     waiting = Step.objects.filter(generation=job.generation_id, state=StepState.WAITING)
-    remuxes = waiting.filter(kind=StepKind.REMUX).update(state=StepState.READY)
-    if remuxes:
-        Job.objects.filter(id=job.id).update(open_steps=remuxes)
-    else:
-        waiting.filter(kind=StepKind.FINISH).update(state=StepState.READY)
+    for kinds in STAGES:
+        if opened := waiting.filter(kind__in=kinds).update(state=StepState.READY):
+            if kinds != LAST_STAGE:  # nothing waits for the last one: what it does completes the job
+                Job.objects.filter(id=job.id).update(open_steps=opened)
+            break
     dispatcher_wake()
 
 

@@ -21,7 +21,8 @@ from jobs.planning.fallback import job_fall_back, may_fall_back
 from jobs.planning.routing import blames_device, sessions_for
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of, source_at_fault
-from jobs.rules.transitions import StepKind, StepState
+from jobs.rules.steps import STEPS, StepKind
+from jobs.rules.transitions import StepState
 from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_note_error
@@ -137,7 +138,7 @@ def _device_left(step: Step, policy: JobPolicy) -> bool:
 
 
 def _lock_above(claim: Claim, failure: Failure) -> _Held:
-    refuses = claim.kind is StepKind.INSPECT or failure.input_at_fault
+    refuses = STEPS[claim.kind].rejects_video or failure.input_at_fault
     return _Held(
         video=video_lock(claim.video_id) if refuses or claim.device else None,
         job=job_lock(claim.job_id) if claim.job_id else None,
@@ -145,8 +146,8 @@ def _lock_above(claim: Claim, failure: Failure) -> _Held:
 
 
 def _patience(kind: StepKind, retry: RetryConfig) -> RetryConfig:
-    """Objects of a deleted video must go, however long the store is away."""
-    return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER) if kind is StepKind.PURGE else retry
+    forever = STEPS[kind].retries_forever
+    return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER) if forever else retry
 
 
 def _put_back(step: Step, failure: Failure, decision: Retry) -> StepState:
@@ -187,7 +188,7 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
 
 def _refuses(step: Step, video: Video, failure: Failure) -> bool:
     """Whether the source is to blame, and nothing that plays was ever made of it."""
-    blamed = failure.input_at_fault or (failure.code == POISON and step.kind == StepKind.INSPECT)
+    blamed = failure.input_at_fault or (failure.code == POISON and STEPS[StepKind(step.kind)].rejects_video)
     return blamed and video.current_generation_id is None and video.state in (VideoState.UPLOADED, VideoState.READY)
 
 

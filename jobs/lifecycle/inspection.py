@@ -7,10 +7,12 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Least, Now
 
 from configuration import RankConfig
+from jobs.changes.endings import steps_cancel
 from jobs.changes.wake import dispatcher_wake
 from jobs.models import Step
 from jobs.rules.rank import rank_lead_seconds
-from jobs.rules.transitions import StepKind, StepState, step_sources
+from jobs.rules.steps import STEPS, StepKind
+from jobs.rules.transitions import StepState, step_sources
 from videos.models import Video
 
 
@@ -22,7 +24,12 @@ def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
         rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
     ):
         Step.objects.create(
-            owner_id=video.owner_id, video=video, kind=StepKind.INSPECT, lead_seconds=lead, rank_at=rank_at
+            owner_id=video.owner_id,
+            video=video,
+            kind=StepKind.INSPECT,
+            queue=STEPS[StepKind.INSPECT].queue,
+            lead_seconds=lead,
+            rank_at=rank_at,
         )
         dispatcher_wake()
 
@@ -34,8 +41,13 @@ def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankC
     _asked(video_id).update(rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead))
 
 
+def inspect_cancel(*, video: Video) -> None:
+    """Cancel the inspection of a locked video that nobody needs any more."""
+    steps_cancel(video=video, kind=StepKind.INSPECT)
+
+
 def _lead(priority: int, rank: RankConfig) -> int:
-    return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, ordinal=0, policy=rank)
+    return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, part=0, policy=rank)
 
 
 def _asked(video_id: UUID) -> QuerySet[Step]:

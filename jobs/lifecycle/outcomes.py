@@ -22,7 +22,7 @@ from jobs.models import Job, Step
 from jobs.planning.plans import FALLBACK_FIELDS, job_plan
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
-from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
@@ -127,11 +127,11 @@ def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
 
 
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
-    """What encoded it; several devices may have, the one with most chunks is named."""
+    """Name what encoded it: of several devices the one that did most steps."""
     if not plan.encoder.hardware:
         return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": plan.encoder.ffmpeg_name}
-    chunks = Step.objects.filter(generation=job.generation_id, kind=StepKind.CHUNK, state=StepState.DONE)
-    indexes = Counter(chunks.values_list("result__device_index", flat=True))
+    on_devices = Step.objects.filter(generation=job.generation_id, state=StepState.DONE).exclude(device="")
+    indexes = Counter(on_devices.values_list("result__device_index", flat=True))
     (index, _) = indexes.most_common(1)[0]
     return {"gpu_enabled": True, "gpu_device": index, "gpu_codec": plan.encoder.ffmpeg_name}
 

@@ -8,7 +8,8 @@ from django.db.models.functions import Now
 
 from jobs.changes.endings import generation_discard, purge_withdraw
 from jobs.models import Job, Step
-from jobs.rules.transitions import STAGES, StepKind, StepState, step_sources
+from jobs.rules.steps import LAST_STAGE, MEASURED_KINDS, STAGES
+from jobs.rules.transitions import StepState, step_sources
 from storage.keys import generation_prefix
 from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.planning.plan import EncodePlan
@@ -58,7 +59,7 @@ def _plan_is_read(generation: Generation) -> bool:
 
 def _proved_wrong(generation: Generation) -> bool:
     """Whether `finish` gave up on what was published: the same segments would fail again."""
-    failed = Step.objects.filter(generation=generation, kind=StepKind.FINISH, state=StepState.FAILED)
+    failed = Step.objects.filter(generation=generation, kind__in=LAST_STAGE, state=StepState.FAILED)
     return failed.filter(error_code__in=(VerificationFailed.code, RateExceeded.code)).exists()
 
 
@@ -80,12 +81,12 @@ def _steps_reopen(generation: Generation) -> int:
         "rank_at": Now() - _LEAD,
     }
     again.update(state=StepState.WAITING, **fresh)
-    for stage in STAGES:
-        undone = steps.filter(kind__in=stage).exclude(state=StepState.DONE)
+    for kinds in STAGES:
+        undone = steps.filter(kind__in=kinds).exclude(state=StepState.DONE)
         if count := undone.count():
             _wait_for_slots(undone)
             undone.filter(state=StepState.WAITING).update(state=StepState.READY)
-            return count if stage != STAGES[-1] else 0
+            return count if kinds != LAST_STAGE else 0
     return 0
 
 
@@ -96,6 +97,6 @@ def _wait_for_slots(undone: QuerySet[Step]) -> None:
 
 
 def _segments_published(generation: Generation) -> int:
-    chunks = Step.objects.filter(generation=generation, kind=StepKind.CHUNK)
-    published: int = chunks.aggregate(published=Sum("units_done", default=0))["published"]
+    encoding = Step.objects.filter(generation=generation, kind__in=MEASURED_KINDS)
+    published: int = encoding.aggregate(published=Sum("units_done", default=0))["published"]
     return published

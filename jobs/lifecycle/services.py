@@ -12,13 +12,13 @@ from access.models import Owner
 from api.problems import Problem, not_found
 from configuration import RankConfig
 from events.types import EventType
-from jobs.changes.endings import job_halt, job_stop, open_jobs_lock, purge_request, steps_cancel
+from jobs.changes.endings import job_halt, job_stop, open_jobs_lock, purge_request
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
 from jobs.changes.showing import video_jobs_changed
 from jobs.changes.wake import dispatcher_wake
-from jobs.lifecycle.inspection import inspect_hurry, inspect_request
+from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_request
 from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_take_up
 from jobs.models import Job, Step
@@ -27,7 +27,7 @@ from jobs.planning.plans import job_plan, job_request
 from jobs.planning.routing import FallbackReason, refuse_impossible
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import INCURABLE
-from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepKind, StepState
+from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import UnknownVersion
@@ -199,7 +199,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     video = _owned_video_lock(owner, video_id)
     for job in open_jobs_lock(video):
         job_stop(job=job)
-    steps_cancel(video=video, kind=StepKind.INSPECT)
+    inspect_cancel(video=video)
     video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id))

@@ -17,7 +17,8 @@ from jobs.planning.routing import GpuUnavailable, Route, gpu_wish, route_for
 from jobs.planning.speeds import throughput_measured
 from jobs.rules.policy import JobPolicy
 from jobs.rules.rank import rank_lead_seconds
-from jobs.rules.transitions import AFTER_ENCODING, JobPhase, StepKind, StepState
+from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, STEPS, Stage, StepKind
+from jobs.rules.transitions import JobPhase, StepState
 from observability import metrics
 from transcoding.encoders import VideoEncoder
 from transcoding.planning.plan import EncodePlan, JobRequest, plan_job, preset_of
@@ -27,9 +28,6 @@ from videos.services import RenditionPlan, generation_create
 from videos.states import RenditionKind
 
 AUDIO_TIMESCALE = 48_000
-CPU_QUEUE = "cpu"
-GPU_QUEUE = "gpu"
-"""Where chunks are encoded on devices; whatever needs none is done by the others meanwhile."""
 FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
 """What a job's metadata says of why it is not encoded on a GPU."""
 
@@ -60,7 +58,7 @@ def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: J
     """Write a plan down as a generation and its steps, in place of those that the job had."""
     generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
     steps = Step.objects.bulk_create(_steps(job, generation, plan, route.need, policy))
-    open_steps = sum(step.kind not in AFTER_ENCODING for step in steps)
+    open_steps = sum(step.state == StepState.READY for step in steps)
     Job.objects.filter(id=job.id).update(
         generation=generation,
         phase=JobPhase.PLANNED,
@@ -131,9 +129,11 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy
     What follows encoding has its rank from the beginning: a nearly done job goes before those planned after it.
     """
 
-    def step(kind: StepKind, units: int, ordinal: int = 0, sessions: int = 0, **payload: int | str) -> Step:
-        part = ordinal // len(plan.groups) if kind is StepKind.CHUNK else ordinal
-        lead = rank_lead_seconds(priority=job.priority, kind=kind, ordinal=part, policy=policy.rank)
+    def step(
+        kind: StepKind, units: int = 0, ordinal: int = 0, *, part: int = 0, sessions: int = 0, **payload: int | str
+    ) -> Step:
+        spec = STEPS[kind]
+        lead = rank_lead_seconds(priority=job.priority, kind=kind, part=part, policy=policy.rank)
         return Step(
             owner_id=job.owner_id,
             video_id=job.video_id,
@@ -141,10 +141,10 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy
             generation=generation,
             kind=kind,
             ordinal=ordinal,
-            queue=GPU_QUEUE if sessions else CPU_QUEUE,
+            queue=GPU_QUEUE if sessions else spec.queue,
             encoder=need if sessions else "",
             sessions=sessions,
-            state=StepState.WAITING if kind in AFTER_ENCODING else StepState.READY,
+            state=StepState.READY if spec.stage is Stage.ENCODE else StepState.WAITING,
             lead_seconds=lead,
             rank_at=Now() - timedelta(seconds=lead),
             units_total=units,
@@ -156,9 +156,9 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy
     for chunk in plan.chunks:
         span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
         for place, group in enumerate(plan.groups):
-            ordinal = chunk.ordinal * len(plan.groups) + place
-            yield step(StepKind.CHUNK, chunk.segments, ordinal, len(group) if need else 0, **span)
+            ordinal, sessions = chunk.ordinal * len(plan.groups) + place, len(group) if need else 0
+            yield step(StepKind.CHUNK, chunk.segments, ordinal, part=chunk.ordinal, sessions=sessions, **span)
     if plan.mp4:
         for place, rung in enumerate(plan.renditions):
-            yield step(StepKind.REMUX, 0, place, rendition=rung.name)
-    yield step(StepKind.FINISH, 0)
+            yield step(StepKind.REMUX, ordinal=place, rendition=rung.name)
+    yield step(StepKind.FINISH)

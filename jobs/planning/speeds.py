@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from jobs.rules.steps import MEASURED_KINDS
 from transcoding.planning.sizing import Throughput
 
 _FEWEST_SAMPLES = 3
@@ -13,7 +14,7 @@ _MEASURED = """
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pixels / seconds), count(*) FROM (
     SELECT (result->>'pixels')::float8 AS pixels, (result->>'seconds')::float8 AS seconds FROM (
         SELECT result FROM jobs_step
-        WHERE kind = 'chunk' AND state = 'done' AND queue = %(queue)s
+        WHERE kind = ANY(%(kinds)s) AND state = 'done' AND queue = %(queue)s
         ORDER BY finished_at DESC LIMIT 200
     ) newest
     WHERE result->>'encoder' = %(encoder)s AND result->>'preset' = %(preset)s AND (result->>'seconds')::float8 >= 1
@@ -25,7 +26,7 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pixels / seconds), count(*) F
 def throughput_measured(*, queue: str, encoder: str, preset: str) -> Throughput | None:
     """What a slot of this queue encodes with this encoder and preset: the median of recent chunks. None: too few."""
     with connection.cursor() as cursor:
-        cursor.execute(_MEASURED, {"queue": queue, "encoder": encoder, "preset": preset})
+        cursor.execute(_MEASURED, {"kinds": list(MEASURED_KINDS), "queue": queue, "encoder": encoder, "preset": preset})
         pixels_per_second, samples = cursor.fetchone()
     if samples < _FEWEST_SAMPLES:
         return None

@@ -1,8 +1,8 @@
 """Reads of jobs, in a number of queries that does not depend on how many jobs or steps there are."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -13,8 +13,9 @@ from django.db.models.functions import Now
 
 from access.models import Owner
 from jobs.models import Job, Step
-from jobs.rules.progress import Units, encoding_speed, progress_percent, seconds_left
-from jobs.rules.transitions import JobState, StepKind, StepState
+from jobs.rules.progress import UnitCount, Units, encoded_fraction, encoding_speed, progress_percent, seconds_left
+from jobs.rules.steps import STEPS, Unit, kinds_where
+from jobs.rules.transitions import JobState, StepState
 from videos.models import Generation, Rendition
 from videos.states import GenerationState, VideoState
 
@@ -83,25 +84,40 @@ class _Count:
     counted_at: datetime | None
 
 
-_NOTHING = _Count(Units(), None)
+_NOTHING = _Count({}, None)
 
 
 def _counts(generations: Iterable[UUID | None]) -> dict[UUID | None, _Count]:
-    """Sum up the steps that belong to these generations."""
-    columns: dict[str, Aggregate] = {
-        f"{kind}_{column}": Sum(column, filter=Q(kind=kind), default=0)
-        for kind in (StepKind.CHUNK, StepKind.AUDIO)
-        for column in ("units_done", "units_total")
-    }
-    movies = Q(kind=StepKind.REMUX)
-    columns["movies_done"] = Count("id", filter=movies & Q(state=StepState.DONE))
-    columns["movies_total"] = Count("id", filter=movies)
+    """Sum up the steps that belong to these generations; one query."""
     steps = Step.objects.filter(generation__in=[generation for generation in generations if generation])
-    sums = steps.values("generation_id").annotate(**columns, read_at=Max(Now()))
+    sums = steps.values("generation_id").annotate(**_UNIT_COLUMNS, read_at=Max(Now()))
     return {
-        generation: _Count(Units(*units), counted_at)
-        for generation, counted_at, *units in sums.values_list("generation_id", "read_at", *columns)
+        generation: _Count(_units(sums_of_kinds), counted_at)
+        for generation, counted_at, *sums_of_kinds in sums.values_list("generation_id", "read_at", *_UNIT_COLUMNS)
     }
+
+
+_WEIGHTED = kinds_where(lambda spec: spec.weight)
+
+
+def _unit_columns() -> Iterator[tuple[str, Aggregate]]:
+    """Yield two sums of each kind that has a weight in progress: its units done and planned."""
+    for kind in _WEIGHTED:
+        own = Q(kind=kind)
+        if STEPS[kind].unit is Unit.SEGMENT:
+            yield f"{kind}_done", Sum("units_done", filter=own, default=0)
+            yield f"{kind}_total", Sum("units_total", filter=own, default=0)
+        else:
+            yield f"{kind}_done", Count("id", filter=own & Q(state=StepState.DONE))
+            yield f"{kind}_total", Count("id", filter=own)
+
+
+_UNIT_COLUMNS = dict(_unit_columns())
+
+
+def _units(sums: Sequence[int]) -> Units:
+    counts = zip(_WEIGHTED, sums[::2], sums[1::2], strict=True)
+    return {kind: UnitCount(done, total) for kind, done, total in counts if total}
 
 
 def _view(job: Job, count: _Count) -> JobView:
@@ -138,9 +154,9 @@ def _pace(job: Job, count: _Count) -> dict[str, Any]:
     if job.state != JobState.PROCESSING or not (job.started_at and count.counted_at and facts):
         return {"speed": None, "eta_seconds": None}
     elapsed = count.counted_at - job.started_at
-    units = replace(count.units, chunks_kept=job.metadata.get("segments_kept", 0))
+    encoded = encoded_fraction(count.units, kept=job.metadata.get("segments_kept", 0))
     duration = facts["total_frames"] / Fraction(facts["rate"])
     return {
-        "speed": encoding_speed(units, duration, elapsed),
-        "eta_seconds": seconds_left(units, elapsed),
+        "speed": encoding_speed(encoded, duration, elapsed),
+        "eta_seconds": seconds_left(count.units, encoded, elapsed),
     }

@@ -1,74 +1,64 @@
-"""How far a job is, as arithmetic over published segments."""
+"""Progress, speed and time left of a job, from the units that its steps have done and the weights of their kinds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
+from jobs.rules.steps import STEPS, Stage, StepKind
 from jobs.rules.transitions import JobState
 
-PICTURE_SHARE = 90
-SOUND_SHARE = 10
-"""Sound encodes some forty times faster than pictures, so its segments say little about the time that is left."""
-MOVIE_SHARE = 5
-"""Progressive files are copied, not encoded."""
 _BEFORE_THE_END = 99
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
-    """Published and planned segments of a job's chunks and of its sound, and its progressive files made and planned.
+class UnitCount:
+    """Units done and planned, of all steps of one kind together."""
 
-    `chunks_kept` were there before it started.
-    """
-
-    chunks_done: int = 0
-    chunks_total: int = 0
-    audio_done: int = 0
-    audio_total: int = 0
-    movies_done: int = 0
-    movies_total: int = 0
-    chunks_kept: int = 0
+    done: int
+    total: int
 
     @property
-    def picture_fraction(self) -> Fraction:
-        """Share of the video whose pictures are encoded."""
-        return Fraction(self.chunks_done, self.chunks_total) if self.chunks_total else Fraction(0)
+    def fraction(self) -> Fraction:
+        """The share that is done, from 0 to 1."""
+        return Fraction(self.done, self.total)
 
-    @property
-    def encoded_fraction(self) -> Fraction:
-        """Share of the video whose pictures were encoded since the job started, or was retried."""
-        new = max(0, self.chunks_done - self.chunks_kept)
-        return Fraction(new, self.chunks_total) if self.chunks_total else Fraction(0)
+
+Units = Mapping[StepKind, UnitCount]
+"""The counts of a job's steps; a kind without units is left out."""
 
 
 def progress_percent(state: JobState, units: Units) -> int:
-    """Whole per cent, 100 only for a completed job; goes back only where a retry has to begin anew."""
+    """Return whole per cent, 100 only for a completed job; it falls only where a retry has to start again."""
     if state is JobState.COMPLETED:
         return 100
-    if not units.chunks_total:
-        return 0
-    shares = [(PICTURE_SHARE, units.picture_fraction), (SOUND_SHARE, _part(units.audio_done, units.audio_total))]
-    if units.movies_total:
-        shares.append((MOVIE_SHARE, _part(units.movies_done, units.movies_total)))
-    done = sum(share * part for share, part in shares) / sum(share for share, _ in shares)
-    return int(done * _BEFORE_THE_END) if units.chunks_done or units.audio_done else 0
+    weights = sum(STEPS[kind].weight for kind in units)
+    done = sum(STEPS[kind].weight * count.fraction for kind, count in units.items())
+    return int(done / weights * _BEFORE_THE_END) if weights else 0
 
 
-def _part(done: int, total: int) -> Fraction:
-    """How much of something is done; of nothing, all."""
-    return Fraction(done, total) if total else Fraction(1)
+def encoded_fraction(units: Units, *, kept: int) -> Fraction:
+    """Return the share of the video that was encoded since the job started or was retried: `kept` were there before."""
+    counts = [count for kind, count in units.items() if STEPS[kind].measured]
+    new, total = sum(count.done for count in counts) - kept, sum(count.total for count in counts)
+    return Fraction(max(0, new), total) if total else Fraction(0)
 
 
-def encoding_speed(units: Units, duration_seconds: Fraction, elapsed: timedelta) -> float | None:
-    """Seconds of video encoded per second since the job started, or None as long as there is nothing to tell."""
-    if not units.encoded_fraction or elapsed <= timedelta(0):
+def encoding_speed(encoded: Fraction, duration_seconds: Fraction, elapsed: timedelta) -> float | None:
+    """Return seconds of video encoded per second, from the share encoded so far; None before anything was."""
+    if not encoded or elapsed <= timedelta(0):
         return None
-    return round(float(units.encoded_fraction * duration_seconds) / elapsed.total_seconds(), 3)
+    return round(float(encoded * duration_seconds) / elapsed.total_seconds(), 3)
 
 
-def seconds_left(units: Units, elapsed: timedelta) -> int | None:
-    """How long it takes if it goes on as so far, or None as long as there is nothing to tell."""
-    left, encoded = PICTURE_SHARE * (1 - units.picture_fraction), PICTURE_SHARE * units.encoded_fraction
-    if units.movies_total:
-        left += MOVIE_SHARE * (1 - _part(units.movies_done, units.movies_total))
-    return round(elapsed.total_seconds() * float(left / encoded)) if encoded else None
+def seconds_left(units: Units, encoded: Fraction, elapsed: timedelta) -> int | None:
+    """Return how long the rest takes at the pace so far, None before anything was encoded.
+
+    What is encoded beside the video, like audio, is done before it and does not count.
+    """
+    counted = {
+        kind: count for kind, count in units.items() if STEPS[kind].measured or STEPS[kind].stage is not Stage.ENCODE
+    }
+    left = sum(STEPS[kind].weight * (1 - count.fraction) for kind, count in counted.items())
+    paced = encoded * sum(STEPS[kind].weight for kind in counted if STEPS[kind].measured)
+    return round(elapsed.total_seconds() * float(left / paced)) if paced else None

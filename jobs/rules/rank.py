@@ -11,22 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from configuration import RankConfig
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import STEPS, StepKind
 
 PRIORITY_NAMES = {"low": 20, "medium": 50, "high": 80}
 LOWEST_PRIORITY = 0
 HIGHEST_PRIORITY = 100
 
 
-def rank_lead_seconds(*, priority: int, kind: StepKind, ordinal: int, policy: RankConfig) -> int:
-    """By how many seconds a step ranks before the moment it became ready."""
+def rank_lead_seconds(*, priority: int, kind: StepKind, part: int, policy: RankConfig) -> int:
+    """Return by how many seconds a step ranks before the moment it became ready.
+
+    `part` counts the parts of the video that steps of the kind are for, from 0.
+    """
     lead = priority * policy.priority_seconds
-    return lead + policy.head_start_seconds if has_head_start(kind, ordinal) else lead
-
-
-def has_head_start(kind: StepKind, ordinal: int) -> bool:
-    """Whether somebody waits for this step to see the first picture, or for the last one to be told."""
-    return kind is not StepKind.CHUNK or ordinal == 0
+    return lead + policy.head_start_seconds if STEPS[kind].has_head_start(part) else lead
 
 
 def rank_bucket_seconds(policy: RankConfig) -> int:

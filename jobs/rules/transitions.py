@@ -27,24 +27,6 @@ class JobPhase(StrEnum):
     ENDED = ""
 
 
-class StepKind(StrEnum):
-    """What a step does. `inspect` and `purge` belong to a video, the others to a job."""
-
-    INSPECT = "inspect"
-    AUDIO = "audio"
-    CHUNK = "chunk"
-    REMUX = "remux"
-    FINISH = "finish"
-    PURGE = "purge"
-
-
-STAGES = ((StepKind.AUDIO, StepKind.CHUNK), (StepKind.REMUX,), (StepKind.FINISH,))
-"""The steps of a job in the order they are done: each stage waits until all of the one before it is done."""
-
-AFTER_ENCODING = (StepKind.REMUX, StepKind.FINISH)
-"""The kinds of all stages but the first."""
-
-
 class StepState(StrEnum):
     """`waiting` for other steps, `delayed` until a time, `ready` to be claimed, `running` under a lease."""
 

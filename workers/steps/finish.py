@@ -5,12 +5,12 @@ from hashlib import sha256
 
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import job_complete
-from storage.keys import MOVIE_NAME, generation_prefix
+from jobs.rules.steps import LEFT_OBJECTS
+from storage.keys import generation_prefix
 from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import PublishedRun, digest_of, verify_rendition
 from transcoding.errors import VerificationFailed
-from transcoding.manifests.hls import INIT_NAME
 from transcoding.planning.plan import AUDIO, EncodePlan
 from videos.models import Generation, Rendition, SegmentRun
 from videos.selectors import generation_runs, run_segments
@@ -20,8 +20,6 @@ from workers.lease.control import StepControl
 from workers.lease.fenced_writes import settle
 from workers.steps.publishing import plan_of
 from workers.tools import Tools
-
-SEGMENT_SUFFIX = ".m4s"
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -47,7 +45,7 @@ def _tidy(work: StepWork, generation: Generation, runs: Sequence[SegmentRun], to
     garbage = [
         stored.key
         for stored in tools.store.list(prefix)
-        if stored.key.endswith((SEGMENT_SUFFIX, INIT_NAME, MOVIE_NAME)) and stored.key not in wanted
+        if stored.key.endswith(LEFT_OBJECTS) and stored.key not in wanted
     ]
     tools.store.delete(garbage)
     return len(garbage)

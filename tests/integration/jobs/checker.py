@@ -29,7 +29,8 @@ from jobs.leasing.steps import StepWork, step_begin, step_complete, step_publish
 from jobs.lifecycle.failures import leases_take_back, steps_promote  # noqa: E402
 from jobs.lifecycle.outcomes import job_complete  # noqa: E402
 from jobs.models import Job  # noqa: E402
-from jobs.rules.transitions import JOB_ENDS, StepKind  # noqa: E402
+from jobs.rules.steps import StepKind  # noqa: E402
+from jobs.rules.transitions import JOB_ENDS  # noqa: E402
 from tests.rows import a_policy, a_run  # noqa: E402
 
 WORKERS = 8

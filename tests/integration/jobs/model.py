@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from jobs.rules.retry import INCURABLE, POISON, Failure
-from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepState
 from storage.keys import generation_prefix, video_prefix
 from transcoding.errors import VerificationFailed
 

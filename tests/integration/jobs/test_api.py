@@ -18,7 +18,8 @@ from jobs.leasing.steps import step_begin, step_publish
 from jobs.lifecycle.failures import step_fail
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure
-from jobs.rules.transitions import JobState, StepKind
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobState
 from tests.rows import a_job, a_policy, a_run, a_video, an_owner, an_uploaded_video, claimed
 from videos.models import Rendition, Video
 from videos.services import video_reject
@@ -131,8 +132,8 @@ def test_progress_speed_and_time_left_are_told(client: Client) -> None:
     step_begin(claim=claim)
     step_publish(claim=claim, runs=[a_run(Rendition.objects.get(kind="video"), 0, 2)], units_done=2)
     document = _read(client.get(f"/api/v1/jobs/{job.id}"))
-    # 2 of 10 segments: (20 % x 90 + 100 % x 10) x 0.99
-    assert (document["state"], document["phase"], document["progress"]) == ("processing", "encoding", 27)
+    # 2 of 10 segments: 20 % of 99
+    assert (document["state"], document["phase"], document["progress"]) == ("processing", "encoding", 19)
     assert document["speed"] > 0
     assert document["eta_seconds"] >= 0
     assert document["started_at"] is not None

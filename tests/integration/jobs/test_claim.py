@@ -21,7 +21,8 @@ from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.models import Node, Step
 from jobs.rules.rank import PRIORITY_NAMES, Lane, next_lane
-from jobs.rules.transitions import StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claim_or_none, claimed
 
 MINUTE = 60

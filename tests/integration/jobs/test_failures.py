@@ -11,7 +11,8 @@ from jobs.lifecycle.failures import step_fail, steps_promote
 from jobs.lifecycle.inspection import inspect_request
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.transitions import JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobState, StepState
 from storage.errors import StorageUnavailable
 from storage.keys import generation_prefix, video_prefix
 from tests.rows import a_job, a_policy, a_run, a_video, an_uploaded_video, claim_or_none, claimed, state_of

@@ -15,7 +15,8 @@ from jobs.leasing.steps import step_begin, step_complete, step_publish
 from jobs.lifecycle.outcomes import job_complete, rendition_remuxed
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobPhase, JobState, StepState
 from tests.rows import a_job, a_run, a_video, claim_or_none, claimed, state_of
 from videos.models import Generation, Rendition, Video
 from videos.services import MovieFacts, RenditionProof

@@ -30,7 +30,8 @@ from jobs.planning.routing import blames_device, needs_met
 from jobs.reports.previews import job_plan_document, job_preview
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.transitions import JobPhase, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobPhase, StepState
 from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire
 from transcoding.errors import DeviceLost, EncoderRefused, InputRejected, RateExceeded, VerificationFailed
 from videos.models import Generation, Rendition, Video

@@ -22,7 +22,8 @@ from jobs.lifecycle.resuming import _steps_reopen
 from jobs.lifecycle.services import job_pause, job_resume, job_retry
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure
-from jobs.rules.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JOB_ENDS, JOB_MOVES, STEP_MOVES, JobPhase, JobState, StepState
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none
 
 pytestmark = pytest.mark.django_db

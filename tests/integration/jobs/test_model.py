@@ -42,7 +42,8 @@ from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
 from jobs.lifecycle.outcomes import job_complete, video_inspected, video_purged
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.transitions import JOB_ENDS, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JOB_ENDS, JobState, StepState
 from jobs.wiring import job_policy
 from tests.integration.jobs import model as of
 from tests.integration.jobs.model import Fenced, Model, Refused

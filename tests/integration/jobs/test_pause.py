@@ -15,7 +15,8 @@ from jobs.lifecycle.failures import steps_promote
 from jobs.lifecycle.outcomes import video_inspected
 from jobs.lifecycle.services import job_cancel, job_force_cpu, job_pause, job_reprioritize, job_resume, job_retry
 from jobs.models import Job, Step
-from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobPhase, JobState, StepState
 from tests.rows import a_job, a_policy, a_run, a_video, an_owner, an_uploaded_video, claim_or_none, claimed, some_facts
 from videos.models import Generation, SegmentRun, Video
 from videos.states import GenerationState

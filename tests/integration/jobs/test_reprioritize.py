@@ -13,7 +13,8 @@ from jobs.lifecycle.failures import step_fail
 from jobs.lifecycle.services import job_cancel, job_reprioritize
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure
-from jobs.rules.transitions import StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import StepState
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed
 
 pytestmark = pytest.mark.django_db

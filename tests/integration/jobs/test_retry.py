@@ -24,7 +24,8 @@ from jobs.lifecycle.services import job_cancel, job_retry, video_delete
 from jobs.models import Job, Step
 from jobs.reports.selectors import job_views, jobs_of
 from jobs.rules.retry import POISON, Failure, failure_of
-from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobPhase, JobState, StepState
 from storage.keys import generation_prefix
 from tests.rows import (
     a_job,

@@ -15,7 +15,8 @@ from jobs.leasing.steps import step_begin
 from jobs.lifecycle.outcomes import video_inspected, video_purged
 from jobs.lifecycle.services import job_cancel, job_create, video_delete
 from jobs.models import Job, Step
-from jobs.rules.transitions import JobPhase, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JobPhase, JobState, StepState
 from storage.keys import video_prefix
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed, some_facts
 from transcoding.errors import InputRejected, PlanTooLarge

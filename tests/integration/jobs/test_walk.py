@@ -22,7 +22,8 @@ from jobs.lifecycle.outcomes import job_complete, video_purged
 from jobs.lifecycle.services import job_cancel, job_reprioritize, job_retry
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepKind, StepState
+from jobs.rules.steps import StepKind
+from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepState
 from storage.keys import generation_prefix
 from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire
 from transcoding.errors import VerificationFailed

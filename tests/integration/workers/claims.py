@@ -2,7 +2,7 @@
 
 from jobs.leasing.claim import Claim, step_claim
 from jobs.leasing.leases import step_release
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from workers.tools import Tools
 
 

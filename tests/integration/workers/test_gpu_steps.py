@@ -8,7 +8,7 @@ from gpu.devices import Device, DeviceKind, Reading, Seen, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.services import Described, device_report
 from jobs.models import Job, Step
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from tests.mill import Mill
 from workers.node.devices import device_offers
 from workers.runner import StepRunner

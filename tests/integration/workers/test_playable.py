@@ -7,20 +7,20 @@ import pytest
 from events.models import Event
 from jobs.leasing.steps import step_begin
 from jobs.models import Job
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from videos.models import Generation, Video
 from videos.playback.playlists import rendition_playlist
 from videos.services import generation_lose
 from workers.lease.control import StepControl
-from workers.runner import STEPS, StepRunner
+from workers.runner import RUN, StepRunner
 from workers.tools import Tools
 
 
 def carry_out(tools: Tools, kind: StepKind) -> None:
     claim = claim_of_kind(tools, kind)
-    STEPS[kind](step_begin(claim=claim), tools, StepControl(tools.draining))
+    RUN[kind](step_begin(claim=claim), tools, StepControl(tools.draining))
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def test_a_playlist_grows_as_an_event_and_ends_as_video_on_demand(tools: Tools, 
 def test_a_gap_in_what_is_published_ends_the_playlist(tools: Tools, job: Job) -> None:
     first, second = claim_of_kind(tools, StepKind.CHUNK), claim_of_kind(tools, StepKind.CHUNK)
     assert (first.ordinal, second.ordinal) == (0, 1)
-    STEPS[StepKind.CHUNK](step_begin(claim=second), tools, StepControl(tools.draining))
+    RUN[StepKind.CHUNK](step_begin(claim=second), tools, StepControl(tools.draining))
     assert ".m4s" not in playlist(job, "180p")
-    STEPS[StepKind.CHUNK](step_begin(claim=first), tools, StepControl(tools.draining))
+    RUN[StepKind.CHUNK](step_begin(claim=first), tools, StepControl(tools.draining))
     assert playlist(job, "180p").count(".m4s") == 4
 
 

@@ -17,7 +17,7 @@ from jobs.leasing.steps import step_begin
 from jobs.lifecycle.failures import leases_take_back
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from storage.keys import movie_key, run_prefix, video_prefix
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 from tests.mill import Mill

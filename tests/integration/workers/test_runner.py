@@ -14,7 +14,7 @@ from jobs.leasing.steps import step_begin
 from jobs.lifecycle.failures import leases_take_back
 from jobs.lifecycle.services import job_cancel, video_delete
 from jobs.models import Step
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from storage.keys import generation_prefix, video_prefix
 from storage.protocol import StoredObject
 from tests.ffmpeg.sources import remade, run

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.leasing.steps import step_begin
 from jobs.models import Step
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from tests.integration.workers.claims import claim_of_kind
 from tests.mill import Mill
 from transcoding.containers.segments import Segment

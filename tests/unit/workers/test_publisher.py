@@ -6,7 +6,7 @@ import pytest
 
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost
-from jobs.rules.transitions import StepKind
+from jobs.rules.steps import StepKind
 from storage.errors import StorageUnavailable
 from storage.local import LocalStore
 from transcoding.containers.segments import Segment

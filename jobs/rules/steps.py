@@ -1,0 +1,152 @@
+"""The registry of step kinds: one record a kind, read by everything that treats kinds of steps differently.
+
+To add a kind: a member of `StepKind` with its `StepSpec`, a module `workers/steps/<kind>.py` with a function `run`, a
+test, and the place that creates the step (see docs/extending.md).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum, auto
+
+from jobs.rules.transitions import JobPhase
+from storage.keys import INIT_NAME, MOVIE_NAME, SEGMENT_SUFFIX
+
+CPU_QUEUE = "cpu"
+GPU_QUEUE = "gpu"
+"""Where steps that hold encoder sessions of a GPU run; the workers of this queue offer devices."""
+QUEUES = (CPU_QUEUE, GPU_QUEUE)
+
+
+class StepKind(StrEnum):
+    INSPECT = "inspect"
+    AUDIO = "audio"
+    CHUNK = "chunk"
+    REMUX = "remux"
+    FINISH = "finish"
+    PURGE = "purge"
+
+
+class Stage(IntEnum):
+    """The stages of a job, in order: a stage becomes ready when every step of the one before it is done."""
+
+    ENCODE = 0
+    PACKAGE = 1
+    FINISH = 2
+
+
+class HeadStart(Enum):
+    """Which steps of a kind rank before others of their priority."""
+
+    ALL = auto()
+    """Somebody waits for each of them: to see the first frame, or to be told of the end."""
+    FIRST = auto()
+    """Only the one that makes the beginning of the video; the others would only push other jobs back."""
+
+
+class Unit(Enum):
+    """What the progress of a kind counts."""
+
+    SEGMENT = auto()
+    """`units_done` of `units_total`: segments that the step has published in all of its renditions."""
+    STEP = auto()
+    """Steps that are done: nothing of one counts before its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSpec:
+    """All that distinguishes one kind of step from another, but for what its worker does."""
+
+    kind: StepKind
+    queue: str = CPU_QUEUE
+    """The workers that run it; a step with encoder sessions goes to `GPU_QUEUE` instead."""
+    stage: Stage | None
+    """When its job needs it. None: it belongs to a video and has no job, generation or renditions."""
+    phase: JobPhase
+    """What its job is shown as doing from the step's beginning on."""
+    head_start: HeadStart = HeadStart.ALL
+    unit: Unit = Unit.STEP
+    weight: int = 0
+    """Its share of a job's progress, beside the weights of the other kinds that the job has; 0: none."""
+    measured: bool = False
+    """Its units are segments of video, and its `result` says how many pixels it encoded in how many seconds.
+
+    Throughput, a job's speed, the time left and the count of encodes come from these kinds alone. Not for what is paced
+    by its source: that says nothing about what a worker could do.
+    """
+    leaves: tuple[str, ...] = ()
+    """How the names of the objects end that its attempts store; `finish` deletes those of them that no row names."""
+    commands: tuple[str, ...] = ()
+    """Names under which the plan document shows its runs of ffmpeg, in their order."""
+    retries_forever: bool = False
+    """Tried again until it is done. Others give up by the retry policy: their job fails, and people may retry that."""
+    rejects_video: bool = False
+    """Nothing can be made of the video before it is done. Where the source is to blame, or it killed its workers again
+    and again, its failure rejects the video; otherwise it fails the jobs that wait for it."""
+    once_per_video: bool = False
+    """At most one step of the kind is unfinished for a video."""
+
+    def __post_init__(self) -> None:
+        if self.queue not in QUEUES:
+            raise ValueError(f"there is no queue {self.queue}")
+        if self.measured and self.unit is not Unit.SEGMENT:
+            raise ValueError(f"{self.kind}: only published segments can be measured")
+
+    def has_head_start(self, part: int) -> bool:
+        """Tell whether the step for this part of the video, counted from 0, ranks before others of its priority."""
+        return self.head_start is HeadStart.ALL or part == 0
+
+
+_SEGMENT_OBJECTS = (SEGMENT_SUFFIX, INIT_NAME)
+
+_SPECS = (
+    StepSpec(kind=StepKind.INSPECT, stage=None, phase=JobPhase.INSPECTING, rejects_video=True, once_per_video=True),
+    StepSpec(
+        kind=StepKind.AUDIO,
+        stage=Stage.ENCODE,
+        phase=JobPhase.ENCODING,
+        unit=Unit.SEGMENT,
+        weight=10,  # audio encodes some forty times faster than video: its segments say little about the time left
+        leaves=_SEGMENT_OBJECTS,
+        commands=("audio",),
+    ),
+    StepSpec(
+        kind=StepKind.CHUNK,
+        stage=Stage.ENCODE,
+        phase=JobPhase.ENCODING,
+        head_start=HeadStart.FIRST,
+        unit=Unit.SEGMENT,
+        weight=90,
+        measured=True,
+        leaves=_SEGMENT_OBJECTS,
+        commands=("analysis", "chunk"),
+    ),
+    StepSpec(
+        kind=StepKind.REMUX,
+        stage=Stage.PACKAGE,
+        phase=JobPhase.FINISHING,
+        weight=5,  # copied, not encoded
+        leaves=(MOVIE_NAME,),
+    ),
+    StepSpec(kind=StepKind.FINISH, stage=Stage.FINISH, phase=JobPhase.FINISHING),
+    # Objects of a deleted video must go, however long the store is unavailable.
+    StepSpec(kind=StepKind.PURGE, stage=None, phase=JobPhase.ENDED, retries_forever=True),
+)
+
+STEPS: Mapping[StepKind, StepSpec] = {spec.kind: spec for spec in _SPECS}
+
+
+def kinds_where(holds: Callable[[StepSpec], object]) -> tuple[StepKind, ...]:
+    """Name the kinds whose record has a property, in the registry's order."""
+    return tuple(spec.kind for spec in _SPECS if holds(spec))
+
+
+STAGES = tuple(tuple(spec.kind for spec in _SPECS if spec.stage is stage) for stage in Stage)
+"""The kinds of each stage, in the order of the stages."""
+LAST_STAGE = STAGES[-1]
+VIDEO_KINDS = kinds_where(lambda spec: spec.stage is None)
+"""Kinds of steps that serve a video and no job."""
+MEASURED_KINDS = kinds_where(lambda spec: spec.measured)
+COMMANDS = tuple(name for spec in _SPECS for name in spec.commands)
+"""Every name that a plan document shows a run of ffmpeg under."""
+LEFT_OBJECTS = tuple(sorted({name for spec in _SPECS for name in spec.leaves}))
+"""How the names of all objects end that steps store under a generation."""
