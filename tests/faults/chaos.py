@@ -1,4 +1,6 @@
-"""Random kills of every part while small jobs go through; afterwards every job has ended once, and nothing is doubled.
+"""Random kills of every part, and workers that freeze past their lease, while small jobs go through.
+
+Afterwards every job has ended once, and nothing is doubled.
 
     python -m tests.faults.chaos --jobs 500 --minutes 30 [--seed N]
 
@@ -28,12 +30,14 @@ from embedded.home import Home
 from embedded.service import Service
 from execution.daemons import DaemonError
 from tests.faults import invariants
-from tests.faults.rig import Rig, children
+from tests.faults.rig import LEASE_SECONDS, Rig, children
 from tests.ffmpeg.sources import AAC, Card, make
 from tests.servers import RUNS
 
 _LOOK_SECONDS = 0.2
-_DRAIN_SECONDS = 240
+_DRAIN_SECONDS = 600
+_MIN_KILLS = 12
+"""A busy machine gets on more slowly with killing, too."""
 _AWAY = (httpx2.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
 
 
@@ -48,13 +52,16 @@ class Chaos:
         self._dice = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
         self._videos: list[str] = []
         self._dead: list[tuple[float, Service]] = []
+        self._frozen: list[tuple[float, int]] = []
         self.kills: Counter[str] = Counter()
         self.refused = 0
 
     def run(self) -> None:
         started = time.monotonic()
         next_kill = 2.0
-        while (passed := time.monotonic() - started) < self._seconds and not self._all_over():
+        while (passed := time.monotonic() - started) < self._seconds or self.kills.total() < _MIN_KILLS:
+            if self.kills.total() >= _MIN_KILLS and self._all_over():
+                break
             if len(self._rig.jobs) < min(self._wanted, 1 + self._wanted * 2 * passed / self._seconds):
                 self._submit()
             if passed >= next_kill:
@@ -88,6 +95,7 @@ class Chaos:
         services = (*rig.servers, rig.api, rig.dispatcher, rig.second_dispatcher)
         workers = [*[("worker", self._killing(node)) for node in rig.nodes]] * 2
         inside = [("worker child", self._kill_child), ("ffmpeg", self._kill_ffmpeg)] * 4
+        inside += [("frozen child", self._freeze_child)] * 2
         return [*[(service.name, self._killing(service)) for service in services], *workers, *inside]
 
     def _killing(self, service: Service) -> Callable[[], bool]:
@@ -105,11 +113,26 @@ class Chaos:
         found = children(self._rig.pid(node)) if node.running() else []
         return _kill_one(self._dice, found)
 
+    def _freeze_child(self) -> bool:
+        """Let it sleep until somebody else has its step, and go on as if nothing had happened."""
+        node = self._dice.choice(self._rig.nodes)
+        found = children(self._rig.pid(node)) if node.running() else []
+        if not found:
+            return False
+        pid = self._dice.choice(found)
+        os.kill(pid, signal.SIGSTOP)
+        self._frozen.append((time.monotonic() + LEASE_SECONDS * self._dice.uniform(1.2, 1.6), pid))
+        return True
+
     def _kill_ffmpeg(self) -> bool:
         return _kill_one(self._dice, self._rig.ffmpegs())
 
     def _revive(self) -> None:
-        """Start what has been dead for long enough, without waiting for it."""
+        """Start what has been dead for long enough, without waiting for it, and let go on what has been frozen."""
+        for _, pid in (each for each in self._frozen if each[0] <= time.monotonic()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._frozen = [(at, pid) for at, pid in self._frozen if at > time.monotonic()]
         due = [service for at, service in self._dead if at <= time.monotonic()]
         self._dead = [(at, service) for at, service in self._dead if at > time.monotonic()]
         for service in due:
@@ -141,7 +164,7 @@ class Chaos:
         )
         return (
             f"{len(self._rig.jobs)} jobs: {dict(ends)}; {steps} steps in {attempts} attempts, {charged} failures;"
-            f" killed {sum(self.kills.values())}: {dict(self.kills)}; {self.refused} requests had to be repeated"
+            f" killed {self.kills.total()}: {dict(self.kills)}; {self.refused} requests had to be repeated"
         )
 
 
