@@ -1,6 +1,6 @@
-"""Settings: declared once as frozen dataclasses, read once from TRANSCODER_* variables."""
+"""Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
-from configuration.loading import ConfigurationError, load, remarks
+from configuration.loading import ConfigurationError, load, startup_warnings
 from configuration.sections import (
     BrokerConfig,
     CacheConfig,
@@ -47,5 +47,5 @@ __all__ = [
     "UploadConfig",
     "WorkerConfig",
     "load",
-    "remarks",
+    "startup_warnings",
 ]

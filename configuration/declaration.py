@@ -1,4 +1,4 @@
-"""How a setting is declared: an ordinary dataclass field that knows its limits and what it is for."""
+"""Declaration of settings: dataclass fields with limits and a help text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Section(Protocol):
-    """A frozen dataclass of settings that can say what is wrong between its own values."""
+    """A frozen dataclass of settings. `problems` yields one sentence for each contradiction between its values."""
 
     def problems(self) -> Iterator[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One declared setting, as the loader and the documentation see it."""
+    """One declared setting, for the loader and the documentation."""
 
     name: str
     kind: type
@@ -37,27 +37,27 @@ class Setting:
 
     @property
     def file_variable(self) -> str:
-        """Name of the variable that holds the path of a file with the value; for secrets only."""
+        """Name of the variable with the path of a file that contains the value; for secrets only."""
         return self.variable + "_FILE"
 
 
-def setting(  # noqa: PLR0913 - each argument is one thing a declaration may say
+def setting(  # noqa: PLR0913 - each argument is one property of a setting
     default: T,
     *,
-    help: str,  # noqa: A002 - the word argparse and everybody else uses
+    help: str,  # noqa: A002 - argparse and other libraries use this word
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     secret: bool = False,
 ) -> T:
-    """Declare a field of a section: its default, what is allowed, and one sentence for the documentation."""
+    """Declare a field of a section: its default, its limits, and one sentence for the documentation."""
     metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "secret": secret}
     declared: T = field(default=default, repr=not secret, metadata=metadata)
     return declared
 
 
 def section_settings(section: type) -> tuple[Setting, ...]:
-    """All settings of one section, in the order of their declaration."""
+    """Return the settings of one section, in the order of their declaration."""
     kinds = get_type_hints(section)
     return tuple(
         Setting(name=each.name, kind=kinds[each.name], default=each.default, **each.metadata)

@@ -1,4 +1,4 @@
-"""From environment variables to a Config, with every mistake reported at once."""
+"""Parsing of environment variables into a Config. All mistakes are reported together."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from configuration.parsing import parse_setting
 from configuration.sections import Config
 
 _NEAR = 0.8
-"""Least similarity of a suggestion: one letter of five may differ, so that CACHE_SECONDS suggests no LEASE_SECONDS."""
+"""Minimum similarity of a hint, from 0 to 1. One letter in five may differ: CACHE_SECONDS suggests no LEASE_SECONDS."""
 
 
 class ConfigurationError(Exception):
-    """The environment does not make a configuration; `problems` has one sentence for each mistake."""
+    """The environment has mistakes. `problems` has one sentence for each of them."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("the configuration is not usable:\n" + "\n".join(f"  - {problem}" for problem in problems))
@@ -36,19 +36,19 @@ def load(environ: Mapping[str, str]) -> Config:
 
 
 def config_sections() -> dict[str, type[Section]]:
-    """The sections of Config by name, in their order."""
+    """Return the sections of Config by name, in their order."""
     kinds = get_type_hints(Config)
     return {each.name: kinds[each.name] for each in fields(Config)}
 
 
 def all_settings() -> Iterator[Setting]:
-    """Every declared setting, in the order of declaration."""
+    """Yield every declared setting, in the order of declaration."""
     for section in config_sections().values():
         yield from section_settings(section)
 
 
-def remarks(environ: Mapping[str, str]) -> Iterator[str]:
-    """Name the variables that are set and change nothing, with the reason."""
+def startup_warnings(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield one sentence for each variable that is set and has no effect."""
     for variable, reason in WITHOUT_EFFECT.items():
         if environ.get(variable):
             yield f"{variable} has no effect: {reason}"
@@ -64,7 +64,7 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _hint(name: str, settings: Mapping[str, Setting]) -> str:
-    """Say what was probably meant; nothing where no name is near, since a wrong hint costs more than none."""
+    """Suggest the most similar setting. Empty if none is similar enough: a wrong hint is worse than none."""
     if (plain := name.removesuffix("_FILE")) in settings and plain != name:
         return f"; only secrets are read from files, and {plain} is none"
     words = {variable.removeprefix(PREFIX): variable for variable in settings}
@@ -72,7 +72,7 @@ def _hint(name: str, settings: Mapping[str, Setting]) -> str:
     return f"; did you mean {words[close[0]]}?" if close else ""
 
 
-def _load_section(kind: type[Section], environ: Mapping[str, str], problems: list[str]) -> Any:  # noqa: ANN401 - which section it is is known at run time only
+def _load_section(kind: type[Section], environ: Mapping[str, str], problems: list[str]) -> Any:  # noqa: ANN401 - the section is known at run time only
     values: dict[str, Any] = {}
     mistakes: list[str] = []
     for setting in section_settings(kind):
@@ -82,12 +82,14 @@ def _load_section(kind: type[Section], environ: Mapping[str, str], problems: lis
         except ValueError as error:
             mistakes.append(str(error))
     section = kind(**values)
-    problems += mistakes or section.problems()  # what is wrong between values shows once each value is right
+    problems += (
+        mistakes or section.problems()
+    )  # contradictions between values are only checked once each value is valid
     return section
 
 
 def _value(setting: Setting, environ: Mapping[str, str]) -> Any | None:  # noqa: ANN401 - the declaration says the type
-    """Read a setting by whichever of its names was used; None where none was. Raises ValueError."""
+    """Parse a setting from the variable that is set, its own or another name. None if none is. Raises ValueError."""
     text = _read(setting, environ)
     own = parse_setting(setting, setting.variable, text) if text else None
     others = {

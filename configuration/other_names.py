@@ -1,4 +1,4 @@
-"""Other names of settings: variables of the transcoder that this platform replaces, and what they stand for here."""
+"""Other names of settings: variables of the transcoder that this platform replaces, and their settings here."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def _unchanged(_variable: str, text: str) -> str:
 
 
 def _one_part_unless_parallel(variable: str, text: str) -> str:
-    """Translate whether parts are moved in parallel: false means one at a time, true says no number."""
+    """Translate a boolean into a number of parallel parts: false means one, true leaves the setting as it is."""
     return "" if parse_boolean(variable, text) else "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherName:
-    """One foreign variable and the setting that it stands for.
+    """One foreign variable and its setting.
 
-    `translate` takes the variable's name and text and gives the setting's text, empty for "no opinion"; it raises
-    ValueError. Several other names of one setting are limits that hold together: the smallest counts.
+    `translate` takes the variable's name and text. It returns the setting's text, or an empty one to leave the setting
+    as it is, and raises ValueError. If several other names of one setting are used, the smallest value counts.
     """
 
     name: str
     setting: str
-    note: str = ""
+    remark: str = ""
     translate: Callable[[str, str], str] = _unchanged
 
     @property
@@ -39,8 +39,8 @@ class OtherName:
 
 
 OTHER_NAMES = (
-    OtherName(name="WORKERCOUNT", setting="worker_slots", note="Of both, the smaller counts."),
-    OtherName(name="MAXCONCURRENT", setting="worker_slots", note="Of both, the smaller counts."),
+    OtherName(name="WORKERCOUNT", setting="worker_slots", remark="If both are set, the smaller counts."),
+    OtherName(name="MAXCONCURRENT", setting="worker_slots", remark="If both are set, the smaller counts."),
     OtherName(name="TEMPDIR", setting="scratch_path"),
     OtherName(name="FFMPEGPATH", setting="ffmpeg_path"),
     OtherName(name="FFPROBEPATH", setting="ffprobe_path"),
@@ -54,7 +54,7 @@ OTHER_NAMES = (
     OtherName(
         name="PARALLELUPLOAD",
         setting="parallel_parts",
-        note="`false`: one part at a time. `true`: as many as the setting says.",
+        remark="`false`: one part at a time. `true`: as many as the setting says.",
         translate=_one_part_unless_parallel,
     ),
 )
@@ -62,4 +62,4 @@ OTHER_NAMES = (
 WITHOUT_EFFECT: Mapping[str, str] = MappingProxyType(
     {PREFIX + "CHUNKSIZE": "clients send a video in one request and not in parts"}
 )
-"""Variables that are accepted and change nothing, with the reason."""
+"""Variables that are accepted without effect, with the reason."""

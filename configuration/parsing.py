@@ -1,4 +1,4 @@
-"""From the text of a variable to the value of a setting."""
+"""Parsing of a variable's text into the value of a setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOOLEANS = MappingProxyType(
 
 
 def parse_setting(setting: Setting, variable: str, text: str) -> Any:  # noqa: ANN401 - the declaration says the type
-    """Read the text that a variable has for this setting. Raises ValueError, whose message names the variable."""
+    """Parse the text of a variable for this setting. Raises ValueError; its message names the variable."""
     if setting.kind is bool:
         return parse_boolean(variable, text)
     if setting.kind in (int, float):
@@ -29,7 +29,7 @@ def parse_setting(setting: Setting, variable: str, text: str) -> Any:  # noqa: A
 
 
 def parse_boolean(variable: str, text: str) -> bool:
-    """Read true or false, or another word for them. Raises ValueError."""
+    """Parse true or false, or one of their synonyms. Raises ValueError."""
     if text.lower() not in BOOLEANS:
         raise ValueError(f"{variable} must be true or false, got {text!r}")
     return BOOLEANS[text.lower()]
@@ -45,7 +45,7 @@ def _parse_number(setting: Setting, variable: str, text: str) -> float:
 
 
 def _number(setting: Setting, variable: str, text: str) -> float:
-    """Read a plain number, which counts in the setting's unit, or one with a unit; whole numbers are rounded up."""
+    """Parse a plain number in the setting's unit, or one with a unit. Fractions of whole numbers are rounded up."""
     with suppress(ValueError):
         plain: float = setting.kind(text)
         return plain

@@ -24,9 +24,9 @@ _BYTES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """The unit in which a setting counts, and those in which it may be written.
+    """The unit of a setting, and the units in which its value may be written.
 
-    `written` maps each spelling, in lower case, to seconds or bytes; `size` is this unit in the same measure.
+    `written` maps each unit in lower case to seconds or bytes. `size` is the setting's unit in seconds or bytes.
     """
 
     size: Fraction
@@ -34,7 +34,7 @@ class Unit:
     example: str
 
     def parse(self, text: str) -> Fraction:
-        """Read `1h30m` or `10 MiB` as a number of this unit. Raises ValueError."""
+        """Parse `1h30m` or `10 MiB` into a number of this unit. Raises ValueError."""
         lowered = text.strip().lower()
         if not _TERMS.fullmatch(lowered):
             raise ValueError(text)
@@ -50,7 +50,7 @@ _UNITS = {
     "seconds": Unit(size=_SECONDS["s"], written=_SECONDS, example=_DURATION),
     "days": Unit(size=_SECONDS["d"], written=_SECONDS, example=_DURATION),
     "bytes": Unit(size=_BYTES["b"], written=_BYTES, example=_SIZE),
-    "mb": Unit(size=_BYTES["mib"], written=_BYTES, example=_SIZE),  # MiB: the letters as GPU drivers use them
+    "mb": Unit(size=_BYTES["mib"], written=_BYTES, example=_SIZE),  # MiB: GPU drivers write MB for it
 }
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from configuration import Config, DatabaseConfig, load, remarks
+from configuration import Config, DatabaseConfig, load, startup_warnings
 from observability.logs import logging_settings
 
 TRANSCODER: Config = load(os.environ)
-for _remark in remarks(os.environ):
-    logging.getLogger("configuration").warning(_remark)
+for _warning in startup_warnings(os.environ):
+    logging.getLogger("configuration").warning(_warning)
 
 _site = TRANSCODER.site
 

@@ -70,7 +70,7 @@ class Janitor:
         sources_abandon(store=self._store, unknown=self._unknown, older_than_seconds=age)
 
     def _generations(self) -> None:
-        generations_expire(older_than_seconds=self._config.lost_generation_seconds)
+        generations_expire(older_than_seconds=self._config.abandoned_generation_seconds)
 
     def _nodes(self) -> None:
         nodes_forget(silent_seconds=self._config.forgotten_node_seconds)

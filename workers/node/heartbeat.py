@@ -52,7 +52,7 @@ class NodeKeeper:
         self._known = False
         self._tell_at = 0.0
         self._sign = LifeSign(liveness_folder(config.execution), "worker")
-        deaf_seconds = config.worker.worker_deaf_seconds
+        deaf_seconds = config.worker.consumer_timeout_seconds
         self._hearing = Hearing(pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
         self._to_itself = ticket_sender(self._hearing)
         self._port = scraping_port(config.metrics, fault=self._fault)

@@ -17,7 +17,7 @@ def test_an_empty_environment_with_a_key_gives_the_defaults() -> None:
     assert load(KEY).lease == LeaseConfig()
 
 
-def test_variables_of_others_are_none_of_our_business() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     assert load(KEY | {"PATH": "/bin", "TRANSCODE": "1"}).lease == LeaseConfig()
 
 
@@ -131,7 +131,7 @@ def test_secrets_do_not_show_in_logs() -> None:
     assert "kkkk" not in repr(config)
 
 
-def test_a_config_for_tests_is_made_from_values() -> None:
+def test_a_config_is_built_from_values() -> None:
     assert Config(lease=LeaseConfig(lease_seconds=6, lease_renew_seconds=1.5)).lease.lease_seconds == 6
 
 

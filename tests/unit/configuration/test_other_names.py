@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from configuration import Config, ConfigurationError, load, remarks
+from configuration import Config, ConfigurationError, load, startup_warnings
 from configuration.loading import all_settings, config_sections
 from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
 
@@ -56,7 +56,7 @@ def test_another_name_sets_the_setting_and_nothing_else(name: str, text: str, se
     assert settings(loaded(**{name: text})) == {**defaults, setting: value}
 
 
-def test_their_complete_configuration_is_accepted() -> None:
+def test_the_complete_configuration_of_the_phase_4_pipeline_is_accepted() -> None:
     config = loaded(
         WORKERCOUNT="2",
         TEMPDIR="/tmp/transcode",  # noqa: S108 - their document's own
@@ -81,7 +81,7 @@ def test_of_two_limits_under_other_names_the_smaller_counts() -> None:
     assert loaded(PARALLELUPLOAD="false", MAXCONCURRENTPARTS="10").storage.parallel_parts == 1
 
 
-def test_both_names_may_say_the_same() -> None:
+def test_both_names_may_have_the_same_value() -> None:
     assert loaded(CACHETTL="5m", CACHE_TTL_SECONDS="300").cache.cache_ttl_seconds == 300
     assert loaded(PARALLELUPLOAD="true", PARALLEL_PARTS="8").storage.parallel_parts == 8
 
@@ -93,18 +93,18 @@ def test_two_names_that_differ_stop_the_start_and_are_both_named() -> None:
     assert found.endswith(" TRANSCODER_PARALLEL_PARTS, and they differ: 'no' and '8'; keep one of them")
 
 
-def test_a_mistake_is_named_as_it_was_written() -> None:
+def test_a_mistake_names_the_variable_that_was_set() -> None:
     assert problems(CACHETTL="soon", PARALLELUPLOAD="2") == [
         "TRANSCODER_PARALLELUPLOAD must be true or false, got '2'",
         "TRANSCODER_CACHETTL must be a whole number or a duration such as 90s or 5m, got 'soon'",
     ]
 
 
-def test_what_has_no_effect_is_accepted_and_remarked_on() -> None:
+def test_a_variable_without_effect_is_accepted_with_a_warning() -> None:
     assert settings(loaded(CHUNKSIZE="5MiB")) == settings(loaded())
-    (remark,) = remarks({"TRANSCODER_CHUNKSIZE": "5MiB"})
-    assert remark.startswith("TRANSCODER_CHUNKSIZE has no effect: ")
-    assert list(remarks({"TRANSCODER_CHUNKSIZE": "", "TRANSCODER_CACHETTL": "5m"})) == []
+    (warning,) = startup_warnings({"TRANSCODER_CHUNKSIZE": "5MiB"})
+    assert warning.startswith("TRANSCODER_CHUNKSIZE has no effect: ")
+    assert list(startup_warnings({"TRANSCODER_CHUNKSIZE": "", "TRANSCODER_CACHETTL": "5m"})) == []
 
 
 def test_other_names_stand_for_settings_and_are_none_themselves() -> None:
@@ -115,7 +115,7 @@ def test_other_names_stand_for_settings_and_are_none_themselves() -> None:
 
 
 @pytest.mark.parametrize("name", ["TEMPFOLDER", "QUEUE_SECONDS", "QUEUE_HOST", "PORT", "WORKER", "REDIS_URL", "X"])
-def test_what_is_near_to_nothing_gets_no_hint(name: str) -> None:
+def test_a_name_without_a_similar_setting_gets_no_hint(name: str) -> None:
     assert problems(**{name: "1"}) == [f"TRANSCODER_{name} is not a setting"]
 
 
@@ -129,5 +129,5 @@ def test_what_is_near_to_nothing_gets_no_hint(name: str) -> None:
         ("WORKER_SLOT", "WORKER_SLOTS"),
     ],
 )
-def test_what_is_near_gets_a_hint(name: str, meant: str) -> None:
+def test_a_name_similar_to_a_setting_gets_a_hint(name: str, meant: str) -> None:
     assert problems(**{name: "1"}) == [f"TRANSCODER_{name} is not a setting; did you mean TRANSCODER_{meant}?"]

@@ -49,11 +49,11 @@ def test_a_size_may_be_written_with_units(text: str, count: int) -> None:
     assert loaded("UPLOAD_PART_BYTES", text).storage.upload_part_bytes == count
 
 
-def test_a_fraction_of_a_second_stays_one_where_fractions_are_taken() -> None:
+def test_a_fraction_of_a_second_is_kept_if_the_setting_takes_fractions() -> None:
     assert loaded("CACHE_TIMEOUT_SECONDS", "250ms").cache.cache_timeout_seconds == 0.25
 
 
-def test_every_unit_counts_in_the_setting_s_own() -> None:
+def test_every_unit_is_converted_to_that_of_the_setting() -> None:
     assert loaded("EVENT_DAYS", "36h").events.event_days == 2
     assert loaded("GPU_MIN_FREE_MB", "1GiB").gpu.gpu_min_free_mb == 1024
 
@@ -61,7 +61,7 @@ def test_every_unit_counts_in_the_setting_s_own() -> None:
 @pytest.mark.parametrize(
     "text", ["5x", "m5", "5mm", "5 minutes", "-5m", "5m,", "1e3s", "5MiB", "m", "5m 3", "1.s", "٣m", "5m\n6m6"]
 )
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"CACHE_TTL_SECONDS must be a whole number or a duration such as"):
         loaded("CACHE_TTL_SECONDS", text)
 
