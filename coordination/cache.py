@@ -4,7 +4,9 @@ All answers about one thing (`job:ID`) are fields of one hash, by variant: for w
 
 - **Leases.** Who finds nothing is given a lease, makes the answer and may leave it only while that lease is there. So
   an answer that was made from rows read before a write never outlives that write, and others that ask meanwhile wait a
-  moment for the one that is being made.
+  moment for the one that is being made. A lease is a lock: it has its owner's token, expires, is extended while its
+  owner is at work, and is given back by nobody else. It is taken by the very script that looks for the answer, so it
+  costs no round trip; a Redis lock (`coordination.locks`) would, and no write would take it away.
 - **Fences.** Before a write is committed, its transaction forgets the thing and puts up a fence: nothing is kept while
   it stands. It is taken down after the commit; a process that dies in between leaves it to run out. Fences of several
   writers are counted.
@@ -34,10 +36,12 @@ EPOCH_SECONDS = 5.0
 KEEP_EPOCH_EVERY = 1.0
 FENCE_SECONDS = 10
 """Longer than any transaction that changes what is shown; a fence that ran out too early costs no correctness alone."""
-LEASE_SECONDS = 2.0
-WAIT_SECONDS = 0.25
-"""How long to wait for an answer that somebody else makes."""
+LEASE_SECONDS = 3.0
+"""How long a lease outlives an owner that died; a living one extends it with every KEEP_EPOCH_EVERY."""
+WAIT_SECONDS = 2.0
+"""How long to wait for an answer that somebody else makes: longer than one takes that is made at all in good time."""
 _LOOK_SECONDS = 0.01
+_MOST_LOOK_SECONDS = 0.1
 
 _EPOCH = "cache:epoch"
 
@@ -68,6 +72,15 @@ local now = redis.call('TIME')
 return redis.call('SET', KEYS[2], now[1] .. '.' .. now[2], 'PX', ARGV[5])
 """,
 )
+
+_EXTEND = Script("""
+local lease = '#lease:' .. ARGV[1]
+if redis.call('HGET', KEYS[1], lease) ~= ARGV[2] then return 0 end
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+redis.call('HSET', KEYS[1], lease .. ':until', string.format('%.0f', ms + ARGV[3]))
+return 1
+""")
 
 _FILL = Script("""
 local lease = '#lease:' .. ARGV[1]
@@ -138,6 +151,8 @@ class AnswerCache:
         self._messenger = server.messenger()
         self._left_word = False
         self._keeping = False
+        self._making: dict[bytes, tuple[str, str]] = {}
+        """Leases of this process by token: the key and the variant of the answer that is being made."""
 
     def answer(self, kind: str, name: str, variant: str, make: Callable[[], Made]) -> bytes:
         """The answer about `kind:name` for this variant: the kept one, or the one that `make` makes."""
@@ -148,12 +163,13 @@ class AnswerCache:
         metrics.CACHE_MISSES.add(kind=kind, reason="absent" if found is _Found.LEASE else found.value)
         if found is not _Found.LEASE:
             return make().body
+        made = Made(b"", 0)  # gives the lease back where nothing can be made
+        self._making[token] = _key(f"{kind}:{name}"), variant
         try:
             made = make()
-        except BaseException:
-            self._fill(kind, name, variant, token, Made(b"", 0))
-            raise
-        self._fill(kind, name, variant, token, made)
+        finally:
+            del self._making[token]
+            self._fill(kind, name, variant, token, made)
         return made.body
 
     def fence(self, *things: str) -> bool:
@@ -190,8 +206,13 @@ class AnswerCache:
         self._get_ready()
         self._server.run(_KEEP_EPOCH, [_EPOCH], self._new_epoch())
 
+    def extend_leases(self) -> None:
+        """Extend the leases of what this process is making, so that slow answers are made once, too. Raises Away."""
+        for token, (key, variant) in list(self._making.items()):
+            self._server.run(_EXTEND, [key], [variant, token, self._lease_ms])
+
     def keep(self) -> None:
-        """Keep the epoch alive from a thread, for the rest of this process's life."""
+        """Keep the epoch and this process's leases alive from a thread, for the rest of this process's life."""
         self._keeping = True
         threading.Thread(target=self._keep, name="cache-epoch", daemon=True).start()
 
@@ -199,6 +220,7 @@ class AnswerCache:
         while True:
             try:
                 self.keep_epoch()
+                self.extend_leases()
             except Away:
                 log.debug("cache out of reach")
             time.sleep(KEEP_EPOCH_EVERY)
@@ -240,11 +262,13 @@ class AnswerCache:
     def _look(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
         """What is kept; waits a moment for what somebody else makes."""
         until = time.monotonic() + self._wait_seconds
+        pause = _LOOK_SECONDS
         while True:
             found, token = self._read(kind, name, variant)
             if found is not _Found.BUSY or time.monotonic() >= until:
                 return found, token
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _MOST_LOOK_SECONDS)
 
     def _read(self, kind: str, name: str, variant: str) -> tuple[_Found, bytes]:
         if not self._in_epoch():

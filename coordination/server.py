@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.lock import Lock
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -125,11 +126,15 @@ class Server:
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:  # noqa: ANN401 - any
         """Run a script as one atomic step. Raises Away."""
-        return self._ask(lambda: self._evaluate(script, keys, args))
+        return self.ask(lambda: self._evaluate(script, keys, args))
 
     def ping(self) -> None:
         """Raise Away when nobody answers."""
-        self._ask(self._redis.ping)
+        self.ask(self._redis.ping)
+
+    def lock(self, name: str, *, expiry_seconds: float) -> Lock:
+        """Return redis-py's lock of this name, not taken yet; its methods are to be called by `ask`."""
+        return Lock(self._redis, name, timeout=expiry_seconds, blocking=False, thread_local=False)
 
     def messenger(self) -> Messenger:
         """Who leaves scripts, whatever the circuit says."""
@@ -140,7 +145,8 @@ class Server:
         """Whether it is left alone at the moment."""
         return self._clock() < self._rests_until
 
-    def _ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is asked
+    def ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is asked
+        """Ask something of the client that `lock` or another method of this class gave. Raises Away."""
         self._enter()
         try:
             answer = question()

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from configuration import Config
 from coordination.cache import AnswerCache
+from coordination.locks import Locks
 from coordination.rates import RateLimiter
 from coordination.server import Server
 
@@ -33,7 +34,13 @@ def rate_limiter() -> RateLimiter:
     return RateLimiter(server())
 
 
-_MADE = (server, answer_cache, rate_limiter)
+@cache
+def locks() -> Locks:
+    """The locks of this process; open where there is no Redis."""
+    return Locks(server())
+
+
+_MADE = (server, answer_cache, rate_limiter, locks)
 
 
 def _forget() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from configuration import GpuConfig
+from coordination.locks import Locks
 from gpu.devices import Device, SlotLimits, Survey, Verdict
 from gpu.limits import slot_limits
 from gpu.selection import ANY_DEVICE
@@ -24,9 +25,10 @@ class Trial:
 class Inventory:
     """Devices, readings and verdicts of this node. Verdicts are kept until a device was away, or its driver changed."""
 
-    def __init__(self, *, telemetry: Telemetry, trials: Trials, config: GpuConfig) -> None:
+    def __init__(self, *, telemetry: Telemetry, trials: Trials, locks: Locks, config: GpuConfig) -> None:
         self._telemetry = telemetry
         self._trials = trials
+        self._locks = locks
         self._config = config
         self._survey = Survey()
         self._verdicts: dict[str, dict[str, Verdict]] = {}
@@ -70,10 +72,16 @@ class Inventory:
         }
 
     def attempt(self, trial: Trial, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
-        """Do one trial encode. One that finds the device busy disproves nothing that has worked."""
+        """Do one trial encode. One that finds the device busy disproves nothing that has worked.
+
+        Other containers of this machine try the same devices when they start. They take turns for each device, so that
+        they do not use up each other's sessions; a turn that does not come within a trial's time is not waited for.
+        Each tries for itself: what a container can use depends on its libraries.
+        """
         device, name = trial.device, trial.encoder.ffmpeg_name
         self._tried.add((device.uuid, name))
-        outcome = self._trials.attempt(trial.encoder, device, on_poll=on_poll)
+        with self._locks.held(f"gpu-trial:{device.uuid}", wait_seconds=self._config.gpu_trial_seconds, on_wait=on_poll):
+            outcome = self._trials.attempt(trial.encoder, device, on_poll=on_poll)
         known = self._verdicts.setdefault(device.uuid, {})
         if not outcome.busy or name not in known:
             known[name] = outcome.verdict

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from configuration import Config
+from coordination.wiring import locks
 from execution.ffmpeg import FfmpegRunner
 from gpu.inventory import Inventory
 from gpu.reporting import Reporter
@@ -18,7 +19,7 @@ def inventory() -> Inventory:
     config: Config = settings.TRANSCODER
     telemetry = Together([Patient(Nvml()), RenderNodes(machine=machine_id())])
     trials = Trials(FfmpegRunner(config.execution, config.limits), seconds=config.gpu.gpu_trial_seconds)
-    return Inventory(telemetry=telemetry, trials=trials, config=config.gpu)
+    return Inventory(telemetry=telemetry, trials=trials, locks=locks(), config=config.gpu)
 
 
 def reporter(node: str) -> Reporter:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from multiprocessing.synchronize import Barrier
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -79,6 +82,85 @@ def test_a_crowd_has_an_answer_made_once(cache: AnswerCache, name: str) -> None:
         answers = [future.result() for future in [pool.submit(ask) for _ in range(20)]]
     assert set(answers) == {b"body"}
     assert len(made) == 1
+
+
+def test_a_crowd_in_several_processes_has_an_answer_made_once(redis: Redis, name: str) -> None:
+    forks = multiprocessing.get_context("fork")
+    start = forks.Barrier(4)
+    patient_cache(patient(redis))
+    crowd = [forks.Process(target=_crowd, args=(redis, name, start)) for _ in range(4)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+    assert [process.exitcode for process in crowd] == [0] * 4
+    assert raw(redis).get(f"made:{name}") == b"1"
+
+
+def _crowd(redis: Redis, name: str, start: Barrier) -> None:
+    cache = patient_cache(patient(redis))
+
+    def make() -> Made:
+        raw(redis).incr(f"made:{name}")
+        time.sleep(0.5)  # for longer than anybody looks only once
+        return Made(b"body", 60)
+
+    start.wait(60)
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: cache.answer("thing", name, "v", make), range(5)))
+    assert answers == [b"body"] * 5
+
+
+def test_an_answer_that_takes_longer_than_a_lease_is_made_once_and_kept(server: Server, name: str) -> None:
+    cache = AnswerCache(server, seconds=300, wait_seconds=60, lease_seconds=4, epoch_seconds=60)
+    cache.keep_epoch()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Made:
+        begun.set()
+        go_on.wait(60)
+        return Made(b"slow", 60)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.answer, "thing", name, "v", slow)
+        assert begun.wait(60)
+        other = pool.submit(cache.answer, "thing", name, "v", _never)
+        until = time.monotonic() + 6
+        while time.monotonic() < until:
+            cache.extend_leases()
+            time.sleep(0.1)
+        assert not other.done()
+        go_on.set()
+        assert (first.result(), other.result()) == (b"slow", b"slow")
+    assert cache.answer("thing", name, "v", _never) == b"slow"
+
+
+def test_what_is_made_in_vain_gives_its_lease_back_and_no_other(cache: AnswerCache, name: str, redis: Redis) -> None:
+    def overtaken() -> Made:
+        raw(redis).hset(f"cache:thing:{name}", "#lease:v", "another owner's")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        cache.answer("thing", name, "v", overtaken)
+    assert raw(redis).hget(f"cache:thing:{name}", "#lease:v") == b"another owner's"
+
+
+def test_a_kept_answer_costs_one_round_trip(redis: Redis, name: str) -> None:
+    server = _Counting(redis.cache_url, timeout_seconds=60)
+    cache = patient_cache(server)
+    _ask(cache, name, b"kept")
+    server.asked = 0
+    for _ in range(10):
+        assert cache.answer("thing", name, "v", _never) == b"kept"
+    assert server.asked == 10
+
+
+class _Counting(Server):
+    asked = 0
+
+    def ask(self, question: Callable[[], object]) -> Any:  # noqa: ANN401 - as the server's own
+        self.asked += 1
+        return super().ask(question)
 
 
 def test_a_crowd_does_not_wait_for_one_who_is_slow(server: Server, name: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from configuration import GpuConfig
+from coordination.locks import Locks
 from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Survey, Verdict
 from gpu.inventory import Inventory
 from gpu.trials import Outcome, Trials
@@ -42,7 +43,9 @@ class ScriptedTrials(Trials):
 
 
 def an_inventory(machine: Machine, config: GpuConfig | None = None) -> Inventory:
-    inventory = Inventory(telemetry=machine, trials=ScriptedTrials(machine), config=config or GpuConfig())
+    inventory = Inventory(
+        telemetry=machine, trials=ScriptedTrials(machine), locks=Locks(None), config=config or GpuConfig()
+    )
     inventory.refresh()
     return inventory
 
