@@ -1,1 +1,1 @@
-"""Which GPUs there are, what they have proven, and which one is to work next."""
+"""GPUs: telemetry, trial encodes, session slots, circuit breakers, and the choice of a device."""

@@ -10,7 +10,7 @@ from gpu.models import DeviceReport
 
 @admin.register(DeviceReport)
 class DeviceReportAdmin(ReadOnlyAdmin):
-    """Devices as the nodes that use them last described them, with what came of trying their encoders."""
+    """Reported devices, with the results of their trial encodes."""
 
     list_display = ("node", "index", "name", "kind", "slots", "load", "memory", "temperature", "error", "reported_at")
     list_filter = (choice_filter("kind", DeviceKind),)
@@ -18,7 +18,7 @@ class DeviceReportAdmin(ReadOnlyAdmin):
     ordering = ("node", "index", "id")
     readonly_fields = (
         "node", "index", "name", "uuid", "machine", "kind", "driver", "render_node", "slots", "system_slots", "error",
-        "shown_reading", "shown_verdicts", "shown_breakers", "trial_wanted", "reported_at",
+        "shown_reading", "shown_verdicts", "shown_breakers", "trial_requested", "reported_at",
     )  # fmt: skip
 
     @admin.display(description="encoder load")

@@ -1,7 +1,6 @@
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,10 +15,13 @@ def _nothing_used() -> Mapping[str, int]:
 
 
 class GpuStatusApi(APIView):
-    """`slots_used` tells our sessions by device; whoever mounts this view and knows the steps gives it."""
+    """The GPU status of all worker nodes. `operations` mounts it and passes what this package does not know."""
 
-    scopes: ClassVar = {"GET": "system:read"}  # by its name: access lies beside this package
+    scopes: ClassVar = {"GET": "system:read"}  # a string, since this package may not import `access`
     slots_used: Callable[[], Mapping[str, int]] = staticmethod(_nothing_used)
+    """Returns our sessions by device UUID."""
+    silence_seconds: float = 0.0
+    """Age of a report from which on its node counts as silent."""
 
     @extend_schema(operation_id="gpu_status", responses=GpuStatusDocument)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - REST framework's signature
@@ -29,7 +31,7 @@ class GpuStatusApi(APIView):
         """
         document = gpu_status_document(
             devices_known(),
-            silence_seconds=settings.TRANSCODER.lease.node_silence_seconds,
+            silence_seconds=self.silence_seconds,
             slots_used=self.slots_used(),
         )
         return Response(GpuStatusDocument(document).data)

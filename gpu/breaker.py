@@ -1,41 +1,46 @@
-"""When an encoder of a device is set aside, and for how long. Pure.
+"""Circuit breaker of an encoder on a device. Pure.
 
-Closed: it may work. Open: it is set aside until a moment, after which a trial encode decides. Failures are counted
-until an encode of real work succeeds: a trial that passes closes the breaker, but the next failure opens it at once,
-and for twice as long.
+Closed: the encoder gets work. Open: it is set aside until a time, after which a trial encode decides. A passed trial
+closes the breaker but keeps the count of failures, so that the next failure opens it again, for twice as long. Only a
+successful encode of a job resets the count.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 FAILURES_ALLOWED = 2
-"""So many in a row can be anybody's fault."""
-LONGEST_PAUSE = timedelta(hours=1)
-_MOST_DOUBLINGS = 20
+"""Failures in a row that do not open the breaker: the job or another program may be the cause."""
+MAX_PAUSE = timedelta(hours=1)
+_MAX_DOUBLINGS = 20  # keeps the exponent small; `MAX_PAUSE` applies long before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """Failures in a row, and until when the encoder is set aside; None: it is not."""
+    """State of a circuit breaker."""
 
     failures: int = 0
+    """In a row."""
     until: datetime | None = None
+    """End of the pause; None: closed."""
 
     @property
     def closed(self) -> bool:
-        """Whether the encoder may work. It may not before its trial either, however long the pause is over."""
+        """Return True if the encoder may work. After the pause it stays open until a trial encode."""
         return self.until is None
 
 
 def after_failure(breaker: Breaker, *, now: datetime, pause: timedelta, at_once: bool = False) -> Breaker:
-    """Count a failure; `at_once`: one is enough, as when the device is gone or a trial encode failed."""
+    """Count a failure, and open the breaker after `FAILURES_ALLOWED` or, `at_once`, after this one.
+
+    `pause` is doubled with each further failure, up to `MAX_PAUSE`.
+    """
     failures = breaker.failures + 1
     if not at_once and failures <= FAILURES_ALLOWED:
         return replace(breaker, failures=failures)
     doublings = failures - 1 if at_once else failures - 1 - FAILURES_ALLOWED
-    return Breaker(failures=failures, until=now + min(pause * 2 ** min(doublings, _MOST_DOUBLINGS), LONGEST_PAUSE))
+    return Breaker(failures=failures, until=now + min(pause * 2 ** min(doublings, _MAX_DOUBLINGS), MAX_PAUSE))
 
 
 def after_trial(breaker: Breaker) -> Breaker:
-    """A trial encode passed: the encoder may work again, watched."""
+    """Close the breaker after a passed trial encode. The count of failures stays."""
     return replace(breaker, until=None)

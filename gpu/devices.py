@@ -1,14 +1,11 @@
-"""What is known of a device that may encode: who it is, how it is, what it has proven. Values only.
-
-None in a reading means that the device or its driver does not say: that is no error and no zero.
-"""
+"""Values about devices: identity, readings, trial results, limits, failures."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class DeviceKind(StrEnum):
-    """Whose device it is, which decides what can talk to it."""
+    """Maker of a device."""
 
     NVIDIA = "nvidia"
     AMD = "amd"
@@ -17,72 +14,77 @@ class DeviceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One device of a machine.
-
-    `index` counts the machine's devices: NVIDIA's first, in the order of their PCI addresses, which is CUDA's too as
-    we start it; then the others. `render_node` is the path of a DRM render node, empty where none is used.
-    """
+    """Identity of a device of a machine."""
 
     index: int
+    """Counts the machine's devices: NVIDIA's first, by PCI address (as CUDA with `CUDA_DEVICE_ORDER`), then others."""
     uuid: str
     name: str
     kind: DeviceKind
     driver: str = ""
     render_node: str = ""
+    """Path of its DRM render node; empty for NVIDIA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How a device is at this moment: megabytes of 2^20 bytes, percent of the last second or so, degrees, watts."""
+    """Momentary values of a device. None: the device or its driver does not report the value."""
 
     memory_total_mb: int | None = None
+    """In MiB, as the other memory values."""
     memory_used_mb: int | None = None
     memory_free_mb: int | None = None
     utilization_percent: int | None = None
+    """Of about the last second, as `encoder_percent`."""
     encoder_percent: int | None = None
     sessions: int | None = None
+    """Encoder sessions of all programs."""
     temperature_c: int | None = None
     power_watts: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A device and its reading; `error` says why nothing can be asked of it at present, e.g. that it is lost."""
+class DeviceState:
+    """A device with its reading, or the reason why it has none."""
 
     device: Device
     reading: Reading = field(default_factory=Reading)
     error: str = ""
+    """Reason why the device cannot be queried, for example that it is lost; empty when it can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """All devices that a machine shows; `reasons` say why there are not more, such as a missing library."""
+    """All devices of a machine."""
 
-    seen: tuple[Seen, ...] = ()
+    devices: tuple[DeviceState, ...] = ()
     reasons: tuple[str, ...] = ()
+    """Reasons why devices may be missing, such as a library that is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a trial encode on a device said of an encoder; the reason is empty when it is available."""
+    """Result of a trial encode of an encoder on a device."""
 
     encoder: str
     available: bool
     reason: str
+    """Reason why it is not available; empty when it is."""
     driver: str
     ffmpeg_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotLimits:
-    """How many sessions a device may have, and all of its kind in one machine together; None: as many as they may."""
+    """Limits of concurrent encoder sessions."""
 
     device: int
     system: int | None = None
+    """Limit of all consumer cards of the machine together; None: there is none."""
 
 
 class FailureKind(StrEnum):
-    """What a device did wrong: it vanished, or it would not encode."""
+    """Failure of a device: it is gone, or its encoder refused."""
 
     DEVICE_LOST = "device_lost"
     ENCODER_REFUSED = "encoder_refused"

@@ -1,4 +1,4 @@
-"""What one node knows of its devices: who they are, how they are, and what their trial encodes said."""
+"""A node's devices, with readings and the verdicts of trial encodes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from coordination.locks import Locks
 from gpu.devices import Device, SlotLimits, Survey, Verdict
 from gpu.limits import slot_limits
 from gpu.selection import ANY_DEVICE
-from gpu.services import Described
+from gpu.services import DeviceDescription
 from gpu.telemetry.readings import Telemetry
 from gpu.trials import Outcome, Trials, encoders_for
 from transcoding.encoders import VideoEncoder
@@ -16,14 +16,14 @@ from transcoding.encoders import VideoEncoder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A trial encode that is to be done."""
+    """A pending trial encode."""
 
     device: Device
     encoder: VideoEncoder
 
 
 class Inventory:
-    """Devices, readings and verdicts of this node. Verdicts are kept until a device was away, or its driver changed."""
+    """Devices, readings and verdicts of this node."""
 
     def __init__(self, *, telemetry: Telemetry, trials: Trials, locks: Locks, config: GpuConfig) -> None:
         self._telemetry = telemetry
@@ -36,47 +36,50 @@ class Inventory:
 
     @property
     def survey(self) -> Survey:
-        """What the devices showed last."""
+        """The last survey."""
         return self._survey
 
     def refresh(self) -> None:
-        """Look at the devices again; what was said of one that is away now, or has another driver, counts no more."""
+        """Read the devices again, and drop the verdicts of one that is unavailable or has another driver."""
         self._survey = self._telemetry.survey()
-        for each in self._survey.seen:
-            said = self._verdicts.get(each.device.uuid, {}).values()
-            if each.error or any(verdict.driver != each.device.driver for verdict in said):
+        for each in self._survey.devices:
+            verdicts = self._verdicts.get(each.device.uuid, {}).values()
+            if each.error or any(verdict.driver != each.device.driver for verdict in verdicts):
                 self._verdicts.pop(each.device.uuid, None)
                 self.retry(each.device.uuid)
 
-    def described(self) -> list[Described]:
-        """Every device, for the node's report."""
+    def descriptions(self) -> list[DeviceDescription]:
+        """Describe every device for the node's report."""
         return [
-            Described(
-                seen=each, limits=self._limits(each.device), verdicts=dict(self._verdicts.get(each.device.uuid, {}))
+            DeviceDescription(
+                state=each, limits=self._limits(each.device), verdicts=dict(self._verdicts.get(each.device.uuid, {}))
             )
-            for each in self._survey.seen
+            for each in self._survey.devices
         ]
 
     def untried(self) -> Iterator[Trial]:
-        """Trials that nobody has done yet, of devices that may be used and can be asked."""
-        for each in self._survey.seen:
+        """Yield the pending trials of devices that the settings allow and that can be queried."""
+        for each in self._survey.devices:
             for encoder in encoders_for(each.device):
                 known = (each.device.uuid, encoder.ffmpeg_name) in self._tried
                 if not known and not each.error and self._allowed(each.device):
                     yield Trial(device=each.device, encoder=encoder)
 
     def retry(self, uuid: str | None = None, encoder: str | None = None) -> None:
-        """Have encoders tried again: one of one device, all of one, or all; until then, what was said counts."""
+        """Make trials pending again: of one encoder of a device, of all its encoders, or of all devices.
+
+        Verdicts stay until then.
+        """
         self._tried = {
             (device, name) for device, name in self._tried if (uuid or device, encoder or name) != (device, name)
         }
 
     def attempt(self, trial: Trial, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
-        """Do one trial encode. One that finds the device busy disproves nothing that has worked.
+        """Run one trial encode. A busy device does not overrule an earlier verdict.
 
-        Other containers of this machine try the same devices when they start. They take turns for each device, so that
-        they do not use up each other's sessions; a turn that does not come within a trial's time is not waited for.
-        Each tries for itself: what a container can use depends on its libraries.
+        Containers of one machine try the same devices at their start. A lock per device keeps them from using up each
+        other's sessions; after `gpu_trial_seconds` the trial runs without it. Each container needs trials of its own,
+        since the usable encoders depend on its libraries.
         """
         device, name = trial.device, trial.encoder.ffmpeg_name
         self._tried.add((device.uuid, name))

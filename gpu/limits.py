@@ -1,20 +1,20 @@
-"""How many encoder sessions a device may have at a time. No driver tells: NVML has no question for it. Pure."""
+"""Limits of concurrent encoder sessions per device. Constants, since NVML has no query for them. Pure."""
 
 from gpu.devices import Device, DeviceKind, SlotLimits
 
 GEFORCE_SYSTEM_SLOTS = 8
-"""Sessions that NVIDIA's driver grants to all consumer cards of one machine together, since January 2024."""
+"""Sessions of all consumer cards of a machine together, as in NVIDIA's drivers since January 2024."""
 PROFESSIONAL_SLOTS = 16
-"""Sessions of a card that the driver does not limit: enough to keep its encoders busy, few enough for its memory."""
+"""Sessions of a card without a driver limit: an estimate that keeps its encoders busy and fits its memory."""
 RENDER_NODE_SLOTS = 8
+"""Sessions of an AMD or Intel device: an estimate, their drivers have no limit."""
 _CONSUMER = ("geforce", "titan")
 
 
 def slot_limits(device: Device, *, device_slots: int = 0, system_slots: int = 0) -> SlotLimits:
-    """The caps of a device; settings other than 0 override what is known of its kind.
+    """Return the session limits of a device. Arguments other than 0 override the defaults of its kind.
 
-    A consumer card is under the machine's cap, and one alone may use all of it. `system_slots` caps them only: the
-    driver counts no others.
+    Consumer cards share the machine's limit, and one of them may use all of it. `system_slots` applies to them only.
     """
     if not is_consumer(device):
         usual = PROFESSIONAL_SLOTS if device.kind is DeviceKind.NVIDIA else RENDER_NODE_SLOTS
@@ -24,5 +24,5 @@ def slot_limits(device: Device, *, device_slots: int = 0, system_slots: int = 0)
 
 
 def is_consumer(device: Device) -> bool:
-    """Whether the driver limits the sessions of such cards for the whole machine."""
+    """Return True for cards whose sessions the driver limits per machine."""
     return device.kind is DeviceKind.NVIDIA and any(word in device.name.lower() for word in _CONSUMER)

@@ -6,29 +6,31 @@ from gpu.devices import DeviceKind
 
 
 class DeviceReport(models.Model):
-    """A device as the worker node that uses it last described it; several nodes may describe the same device.
-
-    `machine` is the same for all nodes of one machine, whatever containers they are in. `reading` and `verdicts` are
-    the values of `gpu.devices`, verdicts by encoder; `slots` is how many sessions the node's settings give the device,
-    0 where nothing works, `system_slots` how many all consumer cards of the machine have together. `breakers` has
-    failures and the end of the pause by encoder. `error`: why nothing can be asked of the device.
-    """
+    """The last report of a worker node about one of its devices. Several nodes may report the same device."""
 
     node = models.TextField()
     uuid = models.TextField()
     machine = models.TextField()
+    """Boot id of the machine's kernel, the same in all of its containers."""
     index = models.PositiveSmallIntegerField()
     name = models.TextField()
     kind = models.TextField()
     driver = models.TextField(blank=True)
     render_node = models.TextField(blank=True)
     error = models.TextField(blank=True)
+    """Reason why the device cannot be queried; empty when it can."""
     reading = models.JSONField(default=dict)
+    """`gpu.devices.Reading` as JSON."""
     verdicts = models.JSONField(default=dict)
+    """`gpu.devices.Verdict` as JSON, by encoder."""
     breakers = models.JSONField(default=dict)
+    """`gpu.breaker.Breaker` as JSON, by encoder; closed ones without failures are left out."""
     slots = models.PositiveIntegerField(default=0)
+    """Limit of sessions on the device; 0 when no encoder works."""
     system_slots = models.PositiveIntegerField(null=True)
-    trial_wanted = models.BooleanField(default=False)
+    """Limit of sessions on all consumer cards of the machine together; null: none."""
+    trial_requested = models.BooleanField(default=False)
+    """An operator requested new trial encodes."""
     reported_at = models.DateTimeField(db_default=Now())
 
     class Meta:

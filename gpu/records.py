@@ -1,4 +1,4 @@
-"""Values as JSON in rows, and back. What an older or newer node left out or added does no harm."""
+"""Conversion of values to JSON columns and back. Missing and unknown keys are tolerated: nodes differ in version."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -33,7 +33,7 @@ def verdicts_from(record: Mapping[str, Any]) -> dict[str, Verdict]:
 
 
 def breakers_to(breakers: Mapping[str, Breaker]) -> dict[str, Any]:
-    """Only those that have something to say."""
+    """Convert the breakers that are open or have counted failures."""
     return {
         name: {"failures": breaker.failures, "until": breaker.until.isoformat() if breaker.until else None}
         for name, breaker in breakers.items()

@@ -1,8 +1,7 @@
-"""Which device works next. Pure: values in, a choice out, and none is a choice too.
+"""Choice of the device for the next step. Pure.
 
-What a device does not say is read like this: unknown free memory passes the gate, and counts as just enough; unknown
-utilisation counts as a half; an encoder that does not say how busy it is is not saturated; unknown sessions are those
-that we have there ourselves.
+Unknown values: free memory counts as exactly `min_free_mb`, utilisation as 50 %, encoder load as not saturated, and
+sessions as our own.
 """
 
 from collections.abc import Iterable
@@ -13,43 +12,44 @@ from gpu.devices import Reading
 ANY_DEVICE = -1
 MIN_FREE_MB = 500
 SATURATED_PERCENT = 95
-"""An encoder this busy gets slower with every further session, not more done."""
+"""Encoder load from which on a further session only slows the others down."""
 _UNKNOWN_UTILIZATION = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A device that could work: its reading, our sessions there, and those that it may still have.
-
-    `encoders` are those that it has proven and that are not set aside; `healthy`: it can be asked at present.
-    """
+    """A device that the choice is made from."""
 
     uuid: str
     index: int
     reading: Reading
     encoders: frozenset[str]
+    """Encoders that passed their trial and are not set aside."""
     used_slots: int = 0
+    """Our own sessions."""
     free_slots: int = 0
+    """Further sessions within the limits."""
     healthy: bool = True
+    """The driver can query it."""
 
 
 def choose(
     candidates: Iterable[Candidate], *, pinned: int = ANY_DEVICE, min_free_mb: int = MIN_FREE_MB
 ) -> Candidate | None:
-    """The device to use; `pinned` allows one index only. None: no device may take work now."""
+    """Return the best eligible device, or None. `pinned` allows one index only."""
     return next(iter(ranked(candidates, pinned=pinned, min_free_mb=min_free_mb)), None)
 
 
 def ranked(
     candidates: Iterable[Candidate], *, pinned: int = ANY_DEVICE, min_free_mb: int = MIN_FREE_MB
 ) -> list[Candidate]:
-    """All devices that may take work, best first: most free memory times idleness, then fewest sessions, then index."""
-    fit = [each for each in candidates if pinned in {ANY_DEVICE, each.index} and may_work(each, min_free_mb)]
+    """Sort the eligible devices, best first: by score, then fewer sessions, then lower index."""
+    fit = [each for each in candidates if pinned in {ANY_DEVICE, each.index} and is_eligible(each, min_free_mb)]
     return sorted(fit, key=lambda each: (-score(each.reading, min_free_mb), sessions(each), each.index, each.uuid))
 
 
-def may_work(candidate: Candidate, min_free_mb: int = MIN_FREE_MB) -> bool:
-    """The gates: it answers, something works there, a slot and memory are free, its encoder is not saturated."""
+def is_eligible(candidate: Candidate, min_free_mb: int = MIN_FREE_MB) -> bool:
+    """Return True if the device is healthy and has a usable encoder, a free slot, memory, and spare encoder load."""
     reading = candidate.reading
     return (
         candidate.healthy
@@ -61,14 +61,14 @@ def may_work(candidate: Candidate, min_free_mb: int = MIN_FREE_MB) -> bool:
 
 
 def score(reading: Reading, min_free_mb: int = MIN_FREE_MB) -> int:
-    """Free megabytes times idle percent. A device at 100 % scores 0, and still may be the best there is."""
+    """Return free MiB times idle percent. A device at 100 % utilisation scores 0 and stays eligible."""
     utilization = reading.utilization_percent
     busy = _UNKNOWN_UTILIZATION if utilization is None else utilization
     return _free_mb(reading, min_free_mb) * (100 - busy)
 
 
 def sessions(candidate: Candidate) -> int:
-    """Sessions there: the driver's count is some seconds old, ours is not but knows only our own."""
+    """Return the larger of two counts: the driver's is some seconds old, ours lacks other programs' sessions."""
     return max(candidate.reading.sessions or 0, candidate.used_slots)
 
 

@@ -1,4 +1,4 @@
-"""What the nodes' reports say of devices."""
+"""Reads of the nodes' reports about devices."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from gpu.services import FORGOTTEN_AFTER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDevice:
-    """A device as one node reported it, `silent_seconds` ago; `due` are encoders that are to be tried again."""
+    """A device as one node reported it."""
 
     node: str
     machine: str
@@ -27,13 +27,15 @@ class NodeDevice:
     verdicts: Mapping[str, Verdict]
     breakers: Mapping[str, Breaker]
     due: frozenset[str]
+    """Encoders that need a new trial encode."""
     slots: int
     system_slots: int | None
     silent_seconds: float
+    """Age of the report."""
 
     @property
-    def proven(self) -> frozenset[str]:
-        """Encoders that may be used: available by their trial, and not set aside."""
+    def usable_encoders(self) -> frozenset[str]:
+        """Encoders that passed their trial encode and are not set aside."""
         if self.error:
             return frozenset()
         return frozenset(
@@ -44,12 +46,12 @@ class NodeDevice:
 
 
 def devices_live(*, silence_seconds: float) -> list[NodeDevice]:
-    """Every device as each node reported it lately."""
+    """List the devices of nodes that are not silent, once per node."""
     return [each for each in devices_known() if each.silent_seconds <= silence_seconds]
 
 
 def devices_known() -> list[NodeDevice]:
-    """Those of nodes that fell silent too, until they are forgotten; by index."""
+    """List the devices of all nodes, silent ones included, once per node, by index."""
     rows = DeviceReport.objects.filter(reported_at__gte=Now() - FORGOTTEN_AFTER)
     rows = rows.annotate(silence=Now() - F("reported_at"), now=Now()).order_by("index", "uuid", "node")
     return [_node_device(row) for row in rows]
@@ -81,29 +83,29 @@ def _node_device(row: DeviceReport) -> NodeDevice:
 
 
 def _due(verdicts: Mapping[str, Verdict], breakers: Mapping[str, Breaker], now: datetime) -> frozenset[str]:
-    """Encoders whose pause is over, and those that are not available and have none, as when the device was busy."""
+    """Choose the encoders whose pause is over, and unavailable ones without a pause, as after a busy device."""
     over = {name for name, breaker in breakers.items() if breaker.until and breaker.until <= now}
-    unproven = {name for name, verdict in verdicts.items() if not verdict.available}
-    return frozenset(over | {name for name in unproven if breakers.get(name, Breaker()).closed})
+    unavailable = {name for name, verdict in verdicts.items() if not verdict.available}
+    return frozenset(over | {name for name in unavailable if breakers.get(name, Breaker()).closed})
 
 
-def encoder_sessions(encoder: str, *, silence_seconds: float, index: int = ANY_DEVICE) -> int | None:
-    """The most sessions that one device offers, of those that have proven this encoder. None: there is none."""
-    able = [
+def max_encoder_sessions(encoder: str, *, silence_seconds: float, index: int = ANY_DEVICE) -> int | None:
+    """Return the largest session limit of a device on which the encoder is usable, or None."""
+    limits = [
         each.slots if each.system_slots is None else min(each.slots, each.system_slots)
         for each in devices_live(silence_seconds=silence_seconds)
-        if encoder in each.proven and each.slots and index in {ANY_DEVICE, each.device.index}
+        if encoder in each.usable_encoders and each.slots and index in {ANY_DEVICE, each.device.index}
     ]
-    return max(able, default=None)
+    return max(limits, default=None)
 
 
 def device_indexes_known() -> frozenset[int]:
-    """Indexes that some node has a device at."""
+    """Return the device indexes of all nodes."""
     return frozenset(each.device.index for each in devices_known())
 
 
-def sharing(device: NodeDevice, devices: Iterable[NodeDevice]) -> frozenset[str]:
-    """The devices, itself included, whose sessions count against one cap of their machine; empty: it is under none."""
+def devices_sharing_limit(device: NodeDevice, devices: Iterable[NodeDevice]) -> frozenset[str]:
+    """Return the UUIDs of the devices, itself included, that share its machine's session limit; empty: no limit."""
     if device.system_slots is None:
         return frozenset()
     return frozenset(
@@ -112,13 +114,13 @@ def sharing(device: NodeDevice, devices: Iterable[NodeDevice]) -> frozenset[str]
 
 
 def candidates(devices: Iterable[NodeDevice], *, node: str, used: Mapping[str, int]) -> list[Candidate]:
-    """A node's devices, ready for the choice. `used`: our sessions on each device by uuid, whoever's they are."""
+    """List a node's devices as candidates. `used`: sessions of running steps by device UUID, of all nodes."""
     live = list(devices)
     return [_candidate(each, live, used) for each in live if each.node == node]
 
 
-def nodes_with_room(*, silence_seconds: float, used: Mapping[str, int]) -> frozenset[str]:
-    """Nodes that have a device which works and has a free slot; what steps need is not looked at."""
+def nodes_with_free_slots(*, silence_seconds: float, used: Mapping[str, int]) -> frozenset[str]:
+    """Return the nodes with a usable encoder on a device with a free slot, whatever encoder steps require."""
     live = devices_live(silence_seconds=silence_seconds)
     return frozenset(
         node
@@ -131,12 +133,12 @@ def _candidate(device: NodeDevice, live: Iterable[NodeDevice], used: Mapping[str
     uuid = device.device.uuid
     free = device.slots - used.get(uuid, 0)
     if device.system_slots is not None:
-        free = min(free, device.system_slots - sum(used.get(each, 0) for each in sharing(device, live)))
+        free = min(free, device.system_slots - sum(used.get(each, 0) for each in devices_sharing_limit(device, live)))
     return Candidate(
         uuid=uuid,
         index=device.device.index,
         reading=device.reading,
-        encoders=device.proven,
+        encoders=device.usable_encoders,
         used_slots=used.get(uuid, 0),
         free_slots=max(free, 0),
         healthy=not device.error,

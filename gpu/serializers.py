@@ -1,4 +1,4 @@
-"""The GPU status as a document; names and `_mb` are those of the systems that it takes the place of."""
+"""The GPU status document. Field names, `_mb` included, are those of the systems that vodmill replaces."""
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -14,45 +14,45 @@ from transcoding.encoders import ENCODERS, Family
 class EncoderDocument(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="As ffmpeg calls it.")
     available = serializers.BooleanField(help_text="A trial encode worked, and it is not set aside.")
-    reason = serializers.CharField(help_text="Why it is not available; empty when it is.")
+    reason = serializers.CharField(help_text="Reason why it is not available; empty when it is.")
     driver = serializers.CharField()
     ffmpeg_version = serializers.CharField()
-    retry_at = serializers.DateTimeField(allow_null=True, help_text="When it is tried again; null: it works.")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="Time of the next trial encode; null: it works.")
 
 
 class SlotsDocument(serializers.Serializer[Any]):
-    used = serializers.IntegerField(help_text="Sessions of steps that run there.")
-    total = serializers.IntegerField(help_text="Sessions that the device may have; 0 where nothing works.")
+    used = serializers.IntegerField(help_text="Sessions of running steps.")
+    total = serializers.IntegerField(help_text="Limit of sessions on the device; 0 when no encoder works.")
     system_total = serializers.IntegerField(
-        allow_null=True, help_text="Sessions of all consumer cards of the machine together; null: not limited."
+        allow_null=True, help_text="Limit of sessions on all consumer cards of the machine together; null: none."
     )
 
 
 class DeviceDocument(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     name = serializers.CharField()
-    memory_total_mb = serializers.IntegerField(allow_null=True, help_text="MiB; null, here and below: not told.")
+    memory_total_mb = serializers.IntegerField(allow_null=True, help_text="In MiB. Null, here and below: not reported.")
     memory_used_mb = serializers.IntegerField(allow_null=True)
     memory_free_mb = serializers.IntegerField(allow_null=True)
     utilization_percent = serializers.IntegerField(allow_null=True)
     encoder_utilization_percent = serializers.IntegerField(allow_null=True)
     temperature_c = serializers.IntegerField(allow_null=True)
     power_watts = serializers.FloatField(allow_null=True)
-    sessions = serializers.IntegerField(allow_null=True, help_text="Encoder sessions of anybody, as the driver counts.")
+    sessions = serializers.IntegerField(allow_null=True, help_text="Encoder sessions of all programs.")
     uuid = serializers.CharField()
     kind = serializers.ChoiceField(["nvidia", "amd", "intel"])
     driver = serializers.CharField()
-    node = serializers.CharField(help_text="The worker node that described it so.")
+    node = serializers.CharField(help_text="The worker node that reported this.")
     nodes = serializers.ListField(child=serializers.CharField(), help_text="All worker nodes that can use it.")
-    stale = serializers.BooleanField(help_text="Its nodes fell silent; it is dropped from this list soon.")
-    error = serializers.CharField(help_text="Why nothing can be asked of it; empty when it answers.")
+    stale = serializers.BooleanField(help_text="Its nodes stopped reporting; it is removed from this list soon.")
+    error = serializers.CharField(help_text="Reason why it cannot be queried; empty when it can.")
     slots = SlotsDocument()
     encoders = EncoderDocument(many=True)
 
 
 class GpuStatusDocument(serializers.Serializer[Any]):
-    available = serializers.BooleanField(help_text="A device that answers has an encoder that works.")
-    nvenc_supported = serializers.BooleanField(help_text="One of those encoders is NVENC.")
+    available = serializers.BooleanField(help_text="Some device has a working encoder.")
+    nvenc_supported = serializers.BooleanField(help_text="Some device has a working NVENC encoder.")
     device_count = serializers.IntegerField()
     devices = DeviceDocument(many=True)
 
@@ -60,15 +60,15 @@ class GpuStatusDocument(serializers.Serializer[Any]):
 def gpu_status_document(
     known: Iterable[NodeDevice], *, silence_seconds: float, slots_used: Mapping[str, int]
 ) -> dict[str, Any]:
-    """One entry a device, however many nodes describe it: as the first of those that are not silent does."""
+    """Build the document with one entry per device: the report of its first node that is not silent."""
     by_device = sorted(known, key=lambda each: (each.device.uuid, each.silent_seconds > silence_seconds, each.node))
     devices, working = [], set()
     for uuid, group in groupby(by_device, key=lambda each: each.device.uuid):
-        described = list(group)
-        stale = described[0].silent_seconds > silence_seconds
+        reports = list(group)
+        stale = reports[0].silent_seconds > silence_seconds
         used = slots_used.get(uuid, 0)
-        devices.append(_device(described[0], [each.node for each in described], stale=stale, used=used))
-        working |= set() if stale else set(described[0].proven)
+        devices.append(_device(reports[0], [each.node for each in reports], stale=stale, used=used))
+        working |= set() if stale else set(reports[0].usable_encoders)
     return {
         "available": bool(working),
         "nvenc_supported": any(ENCODERS[name].family is Family.NVENC for name in working if name in ENCODERS),
@@ -107,7 +107,7 @@ def _encoder(found: NodeDevice, name: str) -> dict[str, Any]:
     set_aside = f"set aside after {breaker.failures} failures" if not breaker.closed else ""
     return {
         "name": name,
-        "available": name in found.proven,
+        "available": name in found.usable_encoders,
         "reason": verdict.reason or set_aside or found.error,
         "driver": verdict.driver,
         "ffmpeg_version": verdict.ffmpeg_version,

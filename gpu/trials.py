@@ -1,4 +1,4 @@
-"""Trial encodes: an encoder is available on a device when it has encoded something there, and for no other reason."""
+"""Trial encodes. Only an encoder that has encoded something on a device counts as available there."""
 
 import logging
 import re
@@ -19,48 +19,49 @@ _FAMILIES = {
     DeviceKind.AMD: frozenset({Family.AMF, Family.VAAPI}),
     DeviceKind.INTEL: frozenset({Family.QSV, Family.VAAPI}),
 }
-_SPEAKER = re.compile(r"^(?:\[[^\]]*\]\s*)+")
-"""Which part of ffmpeg says it, with an address in memory."""
+_LOG_PREFIX = re.compile(r"^(?:\[[^\]]*\]\s*)+")
+"""Prefix of a line of ffmpeg: the component and its address in memory."""
 _GIVING_UP = re.compile(
     "Error while opening encoder|Could not open encoder|Error initializing output stream|Conversion failed"
     "|Task finished with error|Terminating thread|Nothing was written|Error while filtering|Error opening output"
 )
-"""What ffmpeg says of every failure."""
-_LINES = 2
-_LONGEST = 300
+"""Lines that ffmpeg prints for every failure."""
+_MAX_REASON_LINES = 2
+_MAX_REASON_CHARS = 300
 
 
 def encoders_for(device: Device) -> tuple[VideoEncoder, ...]:
-    """Encoders that may exist on devices of this kind."""
+    """List the encoders that exist for devices of this maker."""
     return tuple(encoder for encoder in ENCODERS.values() if encoder.family in _FAMILIES[device.kind])
 
 
 def hardware_device(device: Device) -> HardwareDevice:
-    """What a command needs to know of a device."""
+    """Return the device as ffmpeg commands address it."""
     return HardwareDevice(family_index=device.index, render_node=device.render_node)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a trial encode said; `busy`: that the device has no session left, which says nothing of the encoder."""
+    """Result of a trial encode."""
 
     verdict: Verdict
     busy: bool = False
+    """The device had no free session, so the verdict does not mean that the encoder fails."""
 
 
 @dataclass
 class _Deadline:
-    """Stops a run when its time is up."""
+    """Stop signal that is set after a time."""
 
     seconds: float
-    began: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def is_set(self) -> bool:
-        return time.monotonic() - self.began > self.seconds
+        return time.monotonic() - self.started_at > self.seconds
 
 
 class Trials:
-    """Does trial encodes, each for so many seconds at most. Of the main thread only, as it starts ffmpeg."""
+    """Runs trial encodes, each for at most `seconds`. For the main thread only, since it starts ffmpeg."""
 
     def __init__(self, ffmpeg: FfmpegRunner, *, seconds: float) -> None:
         self._ffmpeg = ffmpeg
@@ -69,10 +70,10 @@ class Trials:
         self._built_with = ffmpeg.encoders()
 
     def attempt(self, encoder: VideoEncoder, device: Device, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
-        """Encode a few frames. Whatever goes wrong is the verdict's reason; `on_poll` is called while it runs."""
-        complaints: list[str] = []
+        """Encode a few frames. Any failure becomes the verdict's reason. `on_poll` is called during the run."""
+        stderr_lines: list[str] = []
         if encoder.ffmpeg_name in self._built_with:
-            reason = self._try(encoder, device, on_poll, complaints)
+            reason = self._try(encoder, device, on_poll, stderr_lines)
         else:
             reason = "this ffmpeg was built without it"
         verdict = Verdict(
@@ -84,11 +85,11 @@ class Trials:
         )
         fields = {"event": "gpu_trial", "device": device.uuid, "encoder": encoder.ffmpeg_name, "reason": reason}
         log.info("trial encode", extra=fields)
-        busy = bool(reason) and gpu_failure("\n".join(complaints), encoder) is GpuFailure.BUSY
+        busy = bool(reason) and gpu_failure("\n".join(stderr_lines), encoder) is GpuFailure.BUSY
         return Outcome(verdict=verdict, busy=busy)
 
-    def _try(self, encoder: VideoEncoder, device: Device, on_poll: Callable[[], None], complaints: list[str]) -> str:
-        """Why it did not work; empty when it did."""
+    def _try(self, encoder: VideoEncoder, device: Device, on_poll: Callable[[], None], stderr_lines: list[str]) -> str:
+        """Run the trial. Returns the reason of its failure; empty on success."""
         deadline = _Deadline(self._seconds)
         try:
             report = self._ffmpeg.run(
@@ -96,16 +97,16 @@ class Trials:
                 {"nothing": None},
                 stop=deadline,
                 on_poll=on_poll,
-                on_stderr_line=complaints.append,
+                on_stderr_line=stderr_lines.append,
             )
-        except Exception as error:  # noqa: BLE001 - drivers fail in every way, an ffmpeg that cannot be killed included
-            return self._reason(error, complaints, timed_out=deadline.is_set())
-        return "" if report.frames else "it encoded nothing and did not say why"
+        except Exception as error:  # noqa: BLE001 - drivers fail in every way, even with an ffmpeg that cannot be killed
+            return self._reason(error, stderr_lines, timed_out=deadline.is_set())
+        return "" if report.frames else "it encoded nothing and printed no error"
 
-    def _reason(self, error: Exception, complaints: list[str], *, timed_out: bool) -> str:
-        """What ffmpeg complained of first: what follows only says that it gives up."""
+    def _reason(self, error: Exception, stderr_lines: list[str], *, timed_out: bool) -> str:
+        """Choose the first lines of stderr: later ones only report the consequences."""
         if timed_out:
-            return f"no answer within {self._seconds:g} s"
-        lines = [_SPEAKER.sub("", line).strip() for line in complaints]
-        said = list(dict.fromkeys(line for line in lines if line and not _GIVING_UP.search(line)))[:_LINES]
-        return ("; ".join(said) or str(error) or type(error).__name__)[:_LONGEST]
+            return f"no response within {self._seconds:g} s"
+        lines = [_LOG_PREFIX.sub("", line).strip() for line in stderr_lines]
+        causes = list(dict.fromkeys(line for line in lines if line and not _GIVING_UP.search(line)))
+        return ("; ".join(causes[:_MAX_REASON_LINES]) or str(error) or type(error).__name__)[:_MAX_REASON_CHARS]

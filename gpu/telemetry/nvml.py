@@ -1,4 +1,4 @@
-"""NVIDIA's devices, by NVML."""
+"""NVIDIA's devices, read with NVML."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import pynvml
 
-from gpu.devices import Device, DeviceKind, Reading, Seen, Survey
+from gpu.devices import Device, DeviceKind, DeviceState, Reading, Survey
 
-_GONE = frozenset(
+_DEVICE_GONE = frozenset(
     {
         pynvml.NVML_ERROR_UNINITIALIZED,
         pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
@@ -19,73 +19,73 @@ _GONE = frozenset(
         pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
     }
 )
-"""What says that a device or the driver is gone. Any other error only says that one question has no answer."""
+"""Errors that mean that the device or the driver is gone. Any other error means that one value is unknown."""
 _MIB = 1 << 20
-_MOST_MB = 1 << 30
-"""Anything above is one of the numbers by which drivers say that they do not know."""
+_MAX_MB = 1 << 30
+"""Larger numbers are drivers' codes for an unknown value."""
 _PERCENT = 100
 
 T = TypeVar("T")
 
 
 class Nvml:
-    """Devices and readings from the driver. It is begun anew after every error, as a driver may be loaded again."""
+    """Devices and readings of NVIDIA's driver. NVML is shut down after an error, since the driver may be reloaded."""
 
     def __init__(self) -> None:
-        self._begun = False
+        self._initialized = False
         self._known: dict[str, Device] = {}
 
     def survey(self) -> Survey:
-        """Every device that the driver shows, and with an error those that it showed before."""
+        """Read the devices that the driver lists, and add those that it listed before with an error."""
         try:
-            seen, reasons = self._look()
+            states, reasons = self._read_all()
         except pynvml.NVMLError as error:
-            seen, reasons = [], [f"NVML: {error}"]
-        if reasons or any(each.error for each in seen):
-            self._end()
-        self._known.update({each.device.uuid: each.device for each in seen})
-        present = {each.device.uuid for each in seen}
-        why = reasons[0] if reasons else "the driver shows it no more"
-        lost = [Seen(device=each, error=why) for uuid, each in self._known.items() if uuid not in present]
-        return Survey(seen=(*seen, *lost), reasons=tuple(reasons))
+            states, reasons = [], [f"NVML: {error}"]
+        if reasons or any(each.error for each in states):
+            self._shut_down()
+        self._known.update({each.device.uuid: each.device for each in states})
+        present = {each.device.uuid for each in states}
+        reason = reasons[0] if reasons else "no longer listed by the driver"
+        lost = [DeviceState(device=each, error=reason) for uuid, each in self._known.items() if uuid not in present]
+        return Survey(devices=(*states, *lost), reasons=tuple(reasons))
 
-    def _look(self) -> tuple[list[Seen], list[str]]:
-        if not self._begun:
+    def _read_all(self) -> tuple[list[DeviceState], list[str]]:
+        if not self._initialized:
             pynvml.nvmlInit()
-            self._begun = True
+            self._initialized = True
         driver = pynvml.nvmlSystemGetDriverVersion()
-        seen, reasons = [], []
+        states, reasons = [], []
         for index in range(pynvml.nvmlDeviceGetCount()):
             try:
-                seen.append(_seen(index, driver))
-            except pynvml.NVMLError as error:  # it does not even say who it is
+                states.append(_state(index, driver))
+            except pynvml.NVMLError as error:  # not even its UUID is known
                 reasons.append(f"NVIDIA device {index}: {error}")
-        return seen, reasons
+        return states, reasons
 
-    def _end(self) -> None:
-        if self._begun:
+    def _shut_down(self) -> None:
+        if self._initialized:
             with suppress(pynvml.NVMLError):
                 pynvml.nvmlShutdown()
-        self._begun = False
+        self._initialized = False
 
 
-def _seen(index: int, driver: str) -> Seen:
+def _state(index: int, driver: str) -> DeviceState:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     uuid = pynvml.nvmlDeviceGetUUID(handle)
-    name = _answer(lambda: pynvml.nvmlDeviceGetName(handle)) or "NVIDIA device"
+    name = _query(lambda: pynvml.nvmlDeviceGetName(handle)) or "NVIDIA device"
     device = Device(index=index, uuid=uuid, name=name, kind=DeviceKind.NVIDIA, driver=driver)
     try:
-        return Seen(device=device, reading=_reading(handle))
+        return DeviceState(device=device, reading=_reading(handle))
     except pynvml.NVMLError as error:
-        return Seen(device=device, error=str(error))
+        return DeviceState(device=device, error=str(error))
 
 
 def _reading(handle: object) -> Reading:
-    memory = _answer(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
-    rates = _answer(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
-    encoder = _answer(lambda: pynvml.nvmlDeviceGetEncoderUtilization(handle))
-    stats = _answer(lambda: pynvml.nvmlDeviceGetEncoderStats(handle))
-    milliwatts = _answer(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
+    memory = _query(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+    rates = _query(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
+    encoder = _query(lambda: pynvml.nvmlDeviceGetEncoderUtilization(handle))
+    stats = _query(lambda: pynvml.nvmlDeviceGetEncoderStats(handle))
+    milliwatts = _query(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
     return Reading(
         memory_total_mb=_megabytes(memory.total) if memory else None,
         memory_used_mb=_megabytes(memory.used) if memory else None,
@@ -93,27 +93,27 @@ def _reading(handle: object) -> Reading:
         utilization_percent=_percent(rates.gpu) if rates else None,
         encoder_percent=_percent(encoder[0]) if encoder else None,
         sessions=stats[0] if stats else None,
-        temperature_c=_answer(lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
+        temperature_c=_query(lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
         power_watts=None if milliwatts is None else milliwatts / 1000,
     )
 
 
-def _answer(ask: Callable[[], T]) -> T | None:
-    """What NVML says, None when it cannot: MIG, virtual and integrated devices leave out much.
+def _query(query: Callable[[], T]) -> T | None:
+    """Return a value of NVML, or None when it is unknown, as many are for MIG, virtual and integrated devices.
 
     Raises NVMLError when the device is gone.
     """
     try:
-        return ask()
+        return query()
     except pynvml.NVMLError as error:
-        if error.value in _GONE:
+        if error.value in _DEVICE_GONE:
             raise
         return None
 
 
 def _megabytes(size: int) -> int | None:
     megabytes = size // _MIB
-    return megabytes if megabytes < _MOST_MB else None
+    return megabytes if megabytes < _MAX_MB else None
 
 
 def _percent(value: int) -> int | None:

@@ -1,60 +1,60 @@
-"""Asking what devices there are and how they are, whatever is asked."""
+"""The interface of telemetry sources, and their combination and time limit."""
 
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gpu.devices import Reading, Seen, Survey
+from gpu.devices import DeviceState, Reading, Survey
 
-_PATIENCE_SECONDS = 5.0
-NO_ANSWER = "the driver does not answer"
+_TIMEOUT_SECONDS = 5.0
+NO_RESPONSE = "the driver does not respond"
 
 
 class Telemetry(Protocol):
-    """A source of devices and readings. Whatever goes wrong is a value: an error of a device, or a reason."""
+    """A source of devices and readings. Failures are values: the error of a device, or a reason of the survey."""
 
     def survey(self) -> Survey:
-        """All devices, as they are now."""
+        """Read all devices."""
         ...
 
 
-class Together:
-    """Several sources as one, the devices numbered through in their order."""
+class CombinedTelemetry:
+    """Several sources as one. Devices are numbered consecutively, in the order of the sources."""
 
     def __init__(self, sources: Sequence[Telemetry]) -> None:
         self._sources = sources
 
     def survey(self) -> Survey:
-        seen: list[Seen] = []
+        found: list[DeviceState] = []
         reasons: list[str] = []
         for source in self._sources:
-            survey, offset = source.survey(), len(seen)
-            seen += [
-                replace(each, device=replace(each.device, index=offset + each.device.index)) for each in survey.seen
+            survey, offset = source.survey(), len(found)
+            found += [
+                replace(each, device=replace(each.device, index=offset + each.device.index)) for each in survey.devices
             ]
             reasons += survey.reasons
-        return Survey(seen=tuple(seen), reasons=tuple(reasons))
+        return Survey(devices=tuple(found), reasons=tuple(reasons))
 
 
 class _Call(threading.Thread):
     def __init__(self, telemetry: Telemetry) -> None:
         super().__init__(name="telemetry", daemon=True)
-        self.answer: Survey | None = None
+        self.survey: Survey | None = None
         self._telemetry = telemetry
         self.start()
 
     def run(self) -> None:
-        self.answer = self._telemetry.survey()
+        self.survey = self._telemetry.survey()
 
 
-class Patient:
-    """A source that is waited for so long and no longer: a driver that hangs cannot be interrupted, only left alone.
+class TelemetryWithTimeout:
+    """A source with a time limit, queried in a thread: a call into a hung driver cannot be interrupted.
 
-    While it hangs, the devices that it showed last are shown with an error, and nothing more is asked.
+    While a call hangs, `survey` returns the last known devices with an error and starts no other call.
     """
 
-    def __init__(self, telemetry: Telemetry, *, seconds: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, telemetry: Telemetry, *, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._telemetry = telemetry
         self._seconds = seconds
         self._last = Survey()
@@ -62,15 +62,15 @@ class Patient:
 
     def survey(self) -> Survey:
         if self._hung is not None and self._hung.is_alive():
-            return self._without_answer()
+            return self._not_responding()
         call = _Call(self._telemetry)
         call.join(self._seconds)
         self._hung = call if call.is_alive() else None
-        if call.answer is None:
-            return self._without_answer()
-        self._last = call.answer
-        return call.answer
+        if call.survey is None:
+            return self._not_responding()
+        self._last = call.survey
+        return call.survey
 
-    def _without_answer(self) -> Survey:
-        seen = tuple(replace(each, reading=Reading(), error=NO_ANSWER) for each in self._last.seen)
-        return Survey(seen=seen, reasons=(NO_ANSWER,))
+    def _not_responding(self) -> Survey:
+        devices = tuple(replace(each, reading=Reading(), error=NO_RESPONSE) for each in self._last.devices)
+        return Survey(devices=devices, reasons=(NO_RESPONSE,))

@@ -1,19 +1,25 @@
-"""AMD's and Intel's devices: the kernel's DRM render nodes, described by files. NVIDIA's are left to NVML."""
+"""Devices of AMD and Intel: DRM render nodes in the kernel's sysfs. NVIDIA's are read by `gpu.telemetry.nvml`."""
 
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpu.devices import Device, DeviceKind, Reading, Seen, Survey
+from gpu.devices import Device, DeviceKind, DeviceState, Reading, Survey
 
 _VENDORS = {"0x1002": DeviceKind.AMD, "0x8086": DeviceKind.INTEL}
 _NAMES = {DeviceKind.AMD: "AMD GPU", DeviceKind.INTEL: "Intel GPU"}
 _MIB = 1 << 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def machine_id() -> str:
+    """Return the kernel's boot id: the same for all processes and containers of one machine, until it restarts."""
+    return _BOOT_ID.read_text().strip()
 
 
 class RenderNodes:
-    """Devices from /sys/class/drm whose node in /dev/dri this process may use. Only AMD's driver says how they are."""
+    """Devices in /sys/class/drm with a node in /dev/dri. Only AMD's driver has readings."""
 
     def __init__(self, *, machine: str, sys: Path = Path("/sys"), dev: Path = Path("/dev")) -> None:
         self._machine = machine
@@ -21,16 +27,16 @@ class RenderNodes:
         self._dri = dev / "dri"
 
     def survey(self) -> Survey:
-        """All render nodes of these makers; one that was not given to this container is a reason, no device."""
-        seen: list[Seen] = []
+        """Read all render nodes of AMD and Intel. One without a node in /dev/dri is a reason and not a device."""
+        devices: list[DeviceState] = []
         reasons: list[str] = []
         for folder, kind in self._folders():
             node = self._dri / folder.name
             if node.exists():
-                seen.append(self._seen(len(seen), folder, kind, node))
+                devices.append(self._state(len(devices), folder, kind, node))
             else:
-                reasons.append(f"{_NAMES[kind]}: {node} is not there, though the kernel knows it")
-        return Survey(seen=tuple(seen), reasons=tuple(reasons))
+                reasons.append(f"{_NAMES[kind]}: the kernel lists it, but {node} is missing")
+        return Survey(devices=tuple(devices), reasons=tuple(reasons))
 
     def _folders(self) -> Iterator[tuple[Path, DeviceKind]]:
         for folder in sorted(self._nodes.glob("renderD*"), key=lambda path: (len(path.name), path.name)):
@@ -38,7 +44,7 @@ class RenderNodes:
             if kind:
                 yield folder, kind
 
-    def _seen(self, index: int, folder: Path, kind: DeviceKind, node: Path) -> Seen:
+    def _state(self, index: int, folder: Path, kind: DeviceKind, node: Path) -> DeviceState:
         facts = dict(line.split("=", 1) for line in _text(folder / "device/uevent").splitlines() if "=" in line)
         slot = facts.get("PCI_SLOT_NAME", folder.name)
         product = _text(folder / "device/product_name") or _text(folder / "device/device")
@@ -51,10 +57,10 @@ class RenderNodes:
             render_node=str(node),
         )
         allowed = os.access(node, os.R_OK | os.W_OK)
-        return Seen(
+        return DeviceState(
             device=device,
             reading=_reading(folder / "device"),
-            error="" if allowed else f"no permission to use {node}; is its group among this process's?",
+            error="" if allowed else f"no permission to use {node}; add its group to this process",
         )
 
 
@@ -78,7 +84,7 @@ def _number(path: Path) -> int | None:
 
 
 def _text(path: Path) -> str:
-    """A file's content, empty where there is none: a device may vanish, and drivers refuse single values."""
+    """Return a file's content; empty when it cannot be read: devices vanish, and drivers refuse single values."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:

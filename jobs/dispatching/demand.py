@@ -3,7 +3,7 @@ from typing import Any
 
 from django.db import connection
 
-from gpu.selectors import nodes_with_room
+from gpu.selectors import nodes_with_free_slots
 from jobs.leasing.slots import sessions_used
 from jobs.rules.steps import GPU_QUEUE
 
@@ -39,7 +39,7 @@ SELECT queue, (steps + useless)::int FROM wanted WHERE steps > 0
 
 def tickets_wanted(*, silence_seconds: float) -> Mapping[str, int]:
     """How many workers of each queue are to be woken, as they have nothing to do although there is something."""
-    with_room = nodes_with_room(silence_seconds=silence_seconds, used=sessions_used())
+    with_room = nodes_with_free_slots(silence_seconds=silence_seconds, used=sessions_used())
     values: dict[str, Any] = {"silence_seconds": silence_seconds, "gpu_queue": GPU_QUEUE, "with_room": list(with_room)}
     with connection.cursor() as cursor:
         cursor.execute(_DEMAND, values)

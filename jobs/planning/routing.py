@@ -8,7 +8,7 @@ from typing import Any
 from api.problems import wrong_field
 from configuration import GpuConfig
 from gpu.selection import ANY_DEVICE
-from gpu.selectors import device_indexes_known, devices_live, encoder_sessions
+from gpu.selectors import device_indexes_known, devices_live, max_encoder_sessions
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure
 from transcoding.encoders import VideoEncoder, cpu_encoder, hardware_encoders
@@ -98,7 +98,7 @@ def needs_met(encoders: frozenset[str], index: int) -> frozenset[str]:
 def sessions_for(need: str, *, silence_seconds: float) -> int | None:
     """The most sessions of a device that meets a need now; None: there is none."""
     encoder, _, index = need.partition("@")
-    return encoder_sessions(encoder, silence_seconds=silence_seconds, index=int(index or ANY_DEVICE))
+    return max_encoder_sessions(encoder, silence_seconds=silence_seconds, index=int(index or ANY_DEVICE))
 
 
 def route_for(wanted: JobRequest, wish: GpuWish, policy: JobPolicy) -> Route:

@@ -1,7 +1,7 @@
-"""A machine with NVIDIA GPUs that encode H.264, for tests: drivers of our own, loaded by Debian's ffmpeg 5.1.9.
+"""A simulated machine with NVIDIA GPUs that encode H.264: stub drivers, loaded by Debian's ffmpeg 5.1.9.
 
-The drivers are built from Debian's NVENC headers and x264 when a run first asks for them. ffmpeg 9.0.2 refuses them:
-they speak the version of the NVENC interface that ffmpeg 5.1.9 was built with.
+The drivers are built from Debian's NVENC headers and x264 on first use in a test run. ffmpeg 9.0.2 refuses them, since
+they implement the version of the NVENC interface that ffmpeg 5.1.9 was built with.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Event = dict[str, Any]
 
 @cache
 def drivers() -> Path:
-    """The folder with all libraries of a driver, NVML's too, built once per run."""
+    """Build all libraries of the driver, once per run, and return their folder."""
     folder = servers_of_this_run().home.folder / "drivers"
     folder.mkdir(parents=True, exist_ok=True)
     nvml.build(folder)
@@ -36,13 +36,15 @@ def drivers() -> Path:
 
 
 class GpuMachine:
-    """A folder that is a machine: what its drivers are told, and what they logged.
+    """A simulated machine in a folder: the settings of its drivers, and their log.
 
-    `nvml` says how its devices are; they are named GPU-0 and so on. Settings: system_sessions and device_sessions (most
-    at once, 0: any number); codecs; lost (devices that are gone); die_after frames of a session, on die_devices, and
-    die_how (device_not_exist, generic, abort, hang); microseconds that a frame takes at least, and slow_microseconds
-    those after the first slow_after frames of a session; unbounded, 1 for drivers that do not keep to the most bits per
-    second that they are given.
+    `nvml` sets the readings of its devices, which are named GPU-0 and so on. Settings of the encoder:
+
+    - `system_sessions`, `device_sessions`: limits of concurrent sessions, 0 for none;
+    - `codecs`; `lost`: devices that are gone;
+    - `die_after` frames of a session, on `die_devices`, `die_how`: device_not_exist, generic, abort, hang;
+    - `microseconds`: least time per frame; `slow_microseconds`: the same after the first `slow_after` frames;
+    - `unbounded`: 1 for a driver that exceeds the maximum bit rate.
     """
 
     def __init__(self, folder: Path, *, devices: int = 1, **settings: object) -> None:
@@ -57,22 +59,22 @@ class GpuMachine:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a process needs in its environment to be on this machine; ffmpeg needs no more than the worker's."""
+        """Environment of a process on this machine. ffmpeg inherits it from the worker."""
         return {"LD_LIBRARY_PATH": str(self._libraries), "NVML_STUB": str(self.nvml.script)}
 
     def set(self, **settings: object) -> None:
-        """Have exactly these settings from now on, in processes that run already too."""
+        """Replace the settings, for running processes too."""
         lines = [f"{name} {value}\n" for name, value in {"devices": self._devices, **settings}.items()]
         fresh = self.folder / "settings.new"
         fresh.write_text("".join(lines))
         fresh.rename(self.folder / "settings")
 
     def events(self, kind: str | None = None) -> list[Event]:
-        """What the drivers of all processes logged: open, refused, encode, died, close."""
+        """Read the events that the drivers of all processes logged: open, refused, encode, died, close."""
         log = self.folder / "log"
         lines = log.read_text().splitlines() if log.exists() else []
         return [event for event in map(json.loads, lines) if kind in {None, event["event"]}]
 
-    def most_sessions(self) -> int:
-        """The most sessions that were ever open at once."""
+    def max_sessions(self) -> int:
+        """Return the peak number of open sessions."""
         return max((event["on_system"] for event in self.events("open")), default=0)

@@ -1,4 +1,4 @@
-"""A driver for tests: a libnvidia-ml.so.1 of our own that the real pynvml loads, whose answers a file scripts."""
+"""Stub driver: a libnvidia-ml.so.1 of our own for the real pynvml, whose results a file scripts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def build(folder: Path) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One device of the stub; None: not supported. Status: ok, mig, lost, gone or hang."""
+    """A device of the stub. None: not supported. Status: ok, mig, lost, gone or hang."""
 
     uuid: str
     name: str = "Tesla T4"
@@ -48,7 +48,7 @@ class Card:
 
 
 class Driver:
-    """A built library and the script of what it says."""
+    """The built library and the script of its results."""
 
     def __init__(self, library: Path, script: Path) -> None:
         self._library = library
@@ -56,13 +56,13 @@ class Driver:
         self.show()
 
     def show(self, *cards: Card, init: int = 0, version: str = "570.86.10") -> None:
-        """Have these devices from now on. A file is replaced as a whole, while somebody may read it."""
+        """Replace the devices. The file is replaced atomically, since a process may be reading it."""
         text = "\n".join([f"{init}|{version}", *(card.line() for card in cards)]) + "\n"
         new = self.script.with_suffix(".new")
         new.write_text(text)
         new.replace(self.script)
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to have this driver."""
+        """Environment of a process that loads this driver."""
         paths = [str(self._library), os.environ.get("LD_LIBRARY_PATH", "")]
         return {"LD_LIBRARY_PATH": ":".join(filter(None, paths)), "NVML_STUB": str(self.script)}

@@ -74,7 +74,7 @@ class Gpus:
 
     def try_again(self) -> None:
         """Have every node try its devices, as `manage.py gpu_trial` orders it."""
-        self.rig.all("UPDATE gpu_devicereport SET trial_wanted = true RETURNING id")
+        self.rig.all("UPDATE gpu_devicereport SET trial_requested = true RETURNING id")
 
     def _proven(self) -> bool:
         ((count,),) = self.rig.all(

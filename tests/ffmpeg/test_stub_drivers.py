@@ -107,7 +107,7 @@ def test_counts_the_sessions_of_all_processes(machine: GpuMachine, tmp_path: Pat
         other.wait()
     machine.set(system_sessions=2)
     assert encode(machine, "-f", "null", "-", "-c:v", "h264_nvenc", "-f", "null", "-").returncode == 0
-    assert machine.most_sessions() == 2
+    assert machine.max_sessions() == 2
     assert len(machine.events("refused")) == 1
 
 

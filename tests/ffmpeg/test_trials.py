@@ -28,11 +28,11 @@ REASONS = {
 }
 DEBIAN_LACKS = {"av1_nvenc", "av1_vaapi", "av1_qsv", "h264_amf", "hevc_amf", "av1_amf"}
 BINARIES = {"packaged": "", "Debian's": shutil.which("ffmpeg") or ""}
-ANSWERS = """case $3 in
+RESPONSES = """case $3 in
 -version) echo ffmpeg version 1.2.3; exit;;
 -encoders) echo ' V....D h264_nvenc'; exit;;
 esac"""
-COMPLAINING = """cat >&2 <<END
+FAILING = """cat >&2 <<END
 [h264_nvenc @ 0x5] OpenEncodeSessionEx failed: unsupported device (2): (no details)
 [h264_nvenc @ 0x5] No capable devices found
 [h264_nvenc @ 0x5] No capable devices found
@@ -52,16 +52,16 @@ def real(request: pytest.FixtureRequest) -> Trials:
 
 
 def a_program(folder: Path, text: str) -> str:
-    """Something in the place of ffmpeg that behaves as drivers do."""
+    """Write a script that stands for ffmpeg with a given driver."""
     path = folder / "ffmpeg"
-    path.write_text(f"#!/bin/bash\n{ANSWERS}\n{text}\n")
+    path.write_text(f"#!/bin/bash\n{RESPONSES}\n{text}\n")
     path.chmod(0o755)
     return str(path)
 
 
 @has_driver
 @pytest.mark.parametrize("name", [encoder.ffmpeg_name for encoder in ENCODERS.values() if encoder.hardware])
-def test_without_a_driver_nothing_is_available_and_the_reason_says_so(real: Trials, name: str) -> None:
+def test_without_a_driver_nothing_is_available_for_that_reason(real: Trials, name: str) -> None:
     encoder = ENCODERS[name]
     devices = [each for each in DEVICES.values() if encoder in encoders_for(each)]
     assert devices
@@ -79,22 +79,22 @@ def test_without_a_driver_nothing_is_available_and_the_reason_says_so(real: Tria
         assert verdict.ffmpeg_version.lstrip("n").startswith(("5.", "9."))
 
 
-def test_what_encodes_is_available(real: Trials) -> None:
-    """An encoder that every machine has goes the same way."""
+def test_an_encoder_that_encodes_is_available(real: Trials) -> None:
+    """Software encoders, which every machine has, pass the same trial."""
     outcome = real.attempt(ENCODERS["libx264"], DEVICES[DeviceKind.NVIDIA])
     assert outcome.verdict.available
     assert outcome.verdict.reason == ""
 
 
-def test_a_driver_that_does_not_answer_is_waited_for_so_long(tmp_path: Path) -> None:
+def test_a_trial_of_a_hung_driver_times_out(tmp_path: Path) -> None:
     device = DEVICES[DeviceKind.NVIDIA]
-    looks: list[int] = []
+    polls: list[int] = []
     outcome = trials(a_program(tmp_path, "sleep 600"), seconds=0.5).attempt(
-        ENCODERS["h264_nvenc"], device, on_poll=lambda: looks.append(1)
+        ENCODERS["h264_nvenc"], device, on_poll=lambda: polls.append(1)
     )
-    assert outcome.verdict.reason == "no answer within 0.5 s"
+    assert outcome.verdict.reason == "no response within 0.5 s"
     assert outcome.verdict.ffmpeg_version == "1.2.3"
-    assert looks
+    assert polls
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_a_driver_that_does_not_answer_is_waited_for_so_long(tmp_path: Path) -> 
             True,
         ),
         (
-            COMPLAINING,
+            FAILING,
             "OpenEncodeSessionEx failed: unsupported device (2): (no details); No capable devices found",
             False,
         ),
-        ("exit 0", "it encoded nothing and did not say why", False),
+        ("exit 0", "it encoded nothing and printed no error", False),
         ("kill -SEGV $$", "signal 11", False),
     ],
 )
-def test_the_reason_is_what_was_complained_of_first(tmp_path: Path, program: str, reason: str, *, busy: bool) -> None:
+def test_the_reason_is_the_first_error_of_ffmpeg(tmp_path: Path, program: str, reason: str, *, busy: bool) -> None:
     device = DEVICES[DeviceKind.NVIDIA]
     outcome = trials(a_program(tmp_path, program)).attempt(ENCODERS["h264_nvenc"], device)
     assert not outcome.verdict.available

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from configuration import Config
 from gpu.devices import Device, FailureKind
 from gpu.selection import ranked
-from gpu.selectors import NodeDevice, candidates, devices_known, devices_live, sharing
-from gpu.services import device_note_failure, device_note_success
+from gpu.selectors import NodeDevice, candidates, devices_known, devices_live, devices_sharing_limit
+from gpu.services import device_record_failure, device_record_success
 from jobs.leasing.claim import Claim
 from jobs.leasing.slots import DeviceOffer, sessions_used
 from jobs.planning.routing import blames_device, encoder_of, needs_met
@@ -27,10 +27,10 @@ def _offer(device: NodeDevice, live: list[NodeDevice]) -> DeviceOffer:
     return DeviceOffer(
         uuid=device.device.uuid,
         slots=device.slots,
-        encoders=needs_met(device.proven, device.device.index),
+        encoders=needs_met(device.usable_encoders, device.device.index),
         machine=device.machine,
         system_slots=device.system_slots,
-        sharing=sharing(device, live),
+        sharing=devices_sharing_limit(device, live),
     )
 
 
@@ -47,7 +47,7 @@ def device_of(claim: Claim, *, node: str) -> Device | None:
 def note_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -> None:
     """Count against the device of a claim what it is to blame for."""
     if claim.device and blames_device(failure):
-        device_note_failure(
+        device_record_failure(
             node=node,
             uuid=claim.device,
             encoder=encoder_of(claim.encoder),
@@ -59,4 +59,4 @@ def note_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -
 def note_success(claim: Claim, *, node: str) -> None:
     """The device of a claim did what it was to do."""
     if claim.device:
-        device_note_success(node=node, uuid=claim.device, encoder=encoder_of(claim.encoder))
+        device_record_success(node=node, uuid=claim.device, encoder=encoder_of(claim.encoder))

@@ -8,7 +8,7 @@ from gpu.wiring import reporter
 
 
 class Command(BaseCommand):
-    help = "Report this machine's GPUs as those of a worker node, until SIGTERM. GPU workers start it themselves."
+    help = "Report this machine's GPUs for a worker node, until SIGTERM. GPU workers start this process themselves."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("node", help="the worker node's name")

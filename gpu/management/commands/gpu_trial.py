@@ -2,19 +2,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from gpu.services import device_order_trials
+from gpu.services import device_request_trials
 
 
 class Command(BaseCommand):
-    help = "Have running GPU workers try every encoder on their devices again, as after a change to a driver."
+    help = "Request new trial encodes of every encoder on the devices of running GPU workers, as after a driver update."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("node", nargs="?", default="", help="one worker node only")
+        parser.add_argument("node", nargs="?", default="", help="only this worker node")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        devices = device_order_trials(node=options["node"])
+        devices = device_request_trials(node=options["node"])
         if not devices:
             raise CommandError(
                 "no worker node" + (f" {options['node']!r}" if options["node"] else "") + " has a device"
             )
-        self.stdout.write(f"ordered on {devices} device{'s' if devices != 1 else ''}")
+        self.stdout.write(f"requested on {devices} device{'s' if devices != 1 else ''}")

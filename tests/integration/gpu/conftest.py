@@ -9,11 +9,11 @@ from tests.drivers.nvml import Driver, build
 
 @pytest.fixture(scope="session")
 def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a libnvidia-ml.so.1 of ours."""
+    """Folder of the stub libnvidia-ml.so.1."""
     return build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture
 def driver(nvml_library: Path, tmp_path: Path) -> Driver:
-    """A driver of NVIDIA's that shows no device yet."""
+    """Stub of NVIDIA's driver, without devices."""
     return Driver(nvml_library, tmp_path / "script")

@@ -1,13 +1,13 @@
-"""Surveys with the real pynvml, one for each line that it reads: the patience in seconds."""
+"""Survey with the real pynvml, once for each line of stdin, which has the timeout in seconds."""
 
 import json
 import sys
 from dataclasses import asdict
 
 from gpu.telemetry.nvml import Nvml
-from gpu.telemetry.readings import Patient
+from gpu.telemetry.readings import TelemetryWithTimeout
 
-telemetry = Patient(Nvml())
+telemetry = TelemetryWithTimeout(Nvml())
 for line in sys.stdin:
     telemetry._seconds = float(line)
-    print(json.dumps(asdict(telemetry.survey())), flush=True)  # noqa: T201 - its answer
+    print(json.dumps(asdict(telemetry.survey())), flush=True)  # noqa: T201 - read by the test

@@ -1,4 +1,4 @@
-"""The process that a GPU worker has beside it, with a driver of ours and real trial encodes."""
+"""The reporter's process of a GPU worker, with a stub driver and real trial encodes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from configuration import Config
 from gpu.models import DeviceReport
 from gpu.reporting import ReporterProcess
 from gpu.selectors import NodeDevice, devices_live
-from gpu.services import device_order_trials
-from gpu.telemetry.machine import machine_id
+from gpu.services import device_request_trials
+from gpu.telemetry.render_nodes import machine_id
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.drivers.nvml import Card, Driver
 from workers.node.consumer_probe import Pulse
@@ -38,7 +38,7 @@ ENCODERS = {"h264_nvenc", "hevc_nvenc", "av1_nvenc"}
 
 @pytest.fixture
 def machine(driver: Driver, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a worker's process has in its environment: this driver, and the database of this test."""
+    """Set the environment of a worker's process: the stub driver, and this test's database."""
     url = urlsplit(os.environ["TRANSCODER_DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
     monkeypatch.setenv("TRANSCODER_DATABASE_URL", urlunsplit(url))
     monkeypatch.setenv("TRANSCODER_NODE_HEARTBEAT_SECONDS", "0.2")
@@ -66,8 +66,8 @@ def everything_tried(devices: list[NodeDevice]) -> bool:
     return len(devices) == len(CARDS) and all(set(each.verdicts) == set(each.breakers) == ENCODERS for each in devices)
 
 
-def looked_after(reporter: ReporterProcess) -> bool:
-    """Again and again, as with each heartbeat: what was killed may not be buried yet."""
+def restarted(reporter: ReporterProcess) -> bool:
+    """Call this repeatedly, as each heartbeat does: a killed process may take a while to end."""
     reporter.ensure_running()
     return True
 
@@ -79,13 +79,13 @@ def pid_of(reporter: ReporterProcess) -> int:
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has an NVIDIA driver")
-def test_devices_are_reported_tried_lost_and_forgotten(driver: Driver, reporter: ReporterProcess) -> None:
+def test_devices_are_reported_tried_lost_and_deleted(driver: Driver, reporter: ReporterProcess) -> None:
     driver.show(*CARDS)
     reporter.ensure_running()
     for number, each in enumerate(wait_for(everything_tried)):
         assert (each.node, each.machine, each.device.uuid) == ("n1", machine_id(), f"GPU-{number}")
         assert each.slots == 0
-        assert each.proven == frozenset()
+        assert each.usable_encoders == frozenset()
         for verdict in each.verdicts.values():
             assert "Cannot load libcuda.so.1" in verdict.reason
 
@@ -95,10 +95,10 @@ def test_devices_are_reported_tried_lost_and_forgotten(driver: Driver, reporter:
     os.kill(pid_of(reporter), signal.SIGKILL)
     driver.show(*CARDS[:2])
     DeviceReport.objects.update(verdicts={})
-    wait_for(lambda devices: looked_after(reporter) and len(devices) == 2 and bool(devices[0].verdicts))
+    wait_for(lambda devices: restarted(reporter) and len(devices) == 2 and bool(devices[0].verdicts))
 
     before = wait_for(lambda devices: all(len(each.breakers) == 3 for each in devices))[0].breakers
-    assert device_order_trials() == 2
+    assert device_request_trials() == 2
     wait_for(lambda devices: all(each.failures > before[name].failures for name, each in devices[0].breakers.items()))
 
     driver.show(*CARDS[:1], Card(uuid="GPU-1", status="hang"))
@@ -107,7 +107,7 @@ def test_devices_are_reported_tried_lost_and_forgotten(driver: Driver, reporter:
     assert not Path(f"/proc/{pid_of(reporter)}").exists()
 
 
-def test_what_encodes_is_available(
+def test_an_encoder_that_passes_its_trial_is_available(
     driver: Driver, reporter: ReporterProcess, monkeypatch: pytest.MonkeyPatch, servers: object, tmp_path: Path
 ) -> None:
     gpus = GpuMachine(tmp_path / "gpus", devices=1)
@@ -117,12 +117,12 @@ def test_what_encodes_is_available(
     driver.show(Card(uuid="GPU-0"))
     reporter.ensure_running()
     (device,) = wait_for(lambda devices: len(devices) == 1 and set(devices[0].verdicts) == ENCODERS)
-    assert device.proven == {"h264_nvenc"}
+    assert device.usable_encoders == {"h264_nvenc"}
     assert device.slots == 16
     assert device.verdicts["av1_nvenc"].reason == "this ffmpeg was built without it"
 
 
-def test_a_gpu_worker_s_parent_has_its_devices_reported_until_it_ends(driver: Driver, machine: None) -> None:
+def test_a_gpu_worker_has_its_devices_reported_until_it_ends(driver: Driver, machine: None) -> None:
     driver.show(CARDS[0])
     config: Config = settings.TRANSCODER
     on_gpu = replace(config, worker=replace(config.worker, worker_queue="gpu"))

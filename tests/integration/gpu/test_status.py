@@ -1,4 +1,4 @@
-"""GET /api/v1/system/gpu/status, and the commands beside it."""
+"""GET /api/v1/system/gpu/status, and the command that requests trials."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from django.db.models import F
 from rest_framework.test import APIClient, APIRequestFactory
 
 from gpu.apis import GpuStatusApi
-from gpu.devices import Device, DeviceKind, FailureKind, Reading, Seen, SlotLimits, Verdict
+from gpu.devices import Device, DeviceKind, DeviceState, FailureKind, Reading, SlotLimits, Verdict
 from gpu.models import DeviceReport
-from gpu.services import Described, device_note_failure, device_report, device_take_order
+from gpu.services import DeviceDescription, device_pop_trial_request, device_record_failure, device_report
 from tests.rows import a_key
 
 pytestmark = pytest.mark.django_db
-ADDRESS = "/api/v1/system/gpu/status"
+URL = "/api/v1/system/gpu/status"
 
 
-def described(index: int = 0, *, reason: str = "", name: str = "Tesla T4") -> Described:
+def described(index: int = 0, *, reason: str = "", name: str = "Tesla T4") -> DeviceDescription:
     encoder = "h264_nvenc"
-    said = Verdict(encoder=encoder, available=not reason, reason=reason, driver="570.86", ffmpeg_version="9.0.2")
+    verdict = Verdict(encoder=encoder, available=not reason, reason=reason, driver="570.86", ffmpeg_version="9.0.2")
     reading = Reading(
         memory_total_mb=16_000, memory_used_mb=1_000, memory_free_mb=15_000, utilization_percent=12, sessions=3
     )
     device = Device(index=index, uuid=f"GPU-{index}", name=name, kind=DeviceKind.NVIDIA, driver="570.86")
-    return Described(seen=Seen(device=device, reading=reading), limits=SlotLimits(device=16), verdicts={encoder: said})
+    return DeviceDescription(
+        state=DeviceState(device=device, reading=reading), limits=SlotLimits(device=16), verdicts={encoder: verdict}
+    )
 
 
-def report(*devices: Described, node: str = "n1") -> None:
-    device_report(node=node, machine="m1", described=devices)
+def report(*devices: DeviceDescription, node: str = "n1") -> None:
+    device_report(node=node, machine="m1", descriptions=devices)
 
 
 def status() -> dict[str, Any]:
-    answer = APIClient().get(ADDRESS, headers={"X-API-Key": a_key()})
-    assert answer.status_code == 200
-    document: dict[str, Any] = answer.json()
+    response = APIClient().get(URL, headers={"X-API-Key": a_key()})
+    assert response.status_code == 200
+    document: dict[str, Any] = response.json()
     return document
 
 
@@ -46,7 +48,7 @@ def test_without_devices_nothing_is_available() -> None:
     assert status() == {"available": False, "nvenc_supported": False, "device_count": 0, "devices": []}
 
 
-def test_the_seed_s_shape_and_what_we_add() -> None:
+def test_the_document_has_the_seed_s_shape_and_our_additions() -> None:
     report(described())
     assert status() == {
         "available": True,
@@ -96,22 +98,22 @@ def test_a_device_without_nvenc_is_shown_with_its_reason() -> None:
     assert (device["encoders"][0]["available"], device["encoders"][0]["reason"]) == (False, "unsupported device (2)")
 
 
-def test_a_device_of_several_nodes_is_one_device_as_a_living_node_says() -> None:
+def test_a_device_of_several_nodes_is_one_entry_as_a_live_node_reports_it() -> None:
     report(described(), node="n1")
     DeviceReport.objects.update(reported_at=F("reported_at") - timedelta(seconds=60))
-    report(described(name="T4 seen by n2"), node="n2")
+    report(described(name="T4 of n2"), node="n2")
     document = status()
     assert document["device_count"] == 1
     (device,) = document["devices"]
     assert (device["name"], device["node"], device["nodes"], device["stale"]) == (
-        "T4 seen by n2",
+        "T4 of n2",
         "n2",
         ["n1", "n2"],
         False,
     )
 
 
-def test_a_silent_node_s_device_is_stale_then_dropped() -> None:
+def test_devices_of_a_silent_node_are_stale_then_removed() -> None:
     report(described())
     DeviceReport.objects.update(reported_at=F("reported_at") - timedelta(seconds=60))
     document = status()
@@ -121,10 +123,10 @@ def test_a_silent_node_s_device_is_stale_then_dropped() -> None:
     assert status()["devices"] == []
 
 
-def test_an_encoder_that_is_set_aside_says_until_when() -> None:
+def test_an_encoder_that_is_set_aside_has_a_retry_time() -> None:
     report(described())
     for _ in range(3):
-        device_note_failure(
+        device_record_failure(
             node="n1", uuid="GPU-0", encoder="h264_nvenc", kind=FailureKind.ENCODER_REFUSED, pause_seconds=60
         )
     (encoder,) = status()["devices"][0]["encoders"]
@@ -132,11 +134,11 @@ def test_an_encoder_that_is_set_aside_says_until_when() -> None:
     assert encoder["retry_at"] is not None
 
 
-def test_used_slots_are_what_the_steps_say() -> None:
+def test_used_slots_come_from_the_mounting_package() -> None:
     report(described())
     view = GpuStatusApi.as_view(slots_used=lambda: {"GPU-0": 5})
-    answer = view(APIRequestFactory().get(ADDRESS, headers={"X-API-Key": a_key()}))
-    assert answer.data["devices"][0]["slots"]["used"] == 5
+    response = view(APIRequestFactory().get(URL, headers={"X-API-Key": a_key()}))
+    assert response.data["devices"][0]["slots"]["used"] == 5
 
 
 def _command(name: str, *args: str) -> str:
@@ -145,11 +147,11 @@ def _command(name: str, *args: str) -> str:
     return out.getvalue()
 
 
-def test_trials_are_ordered_by_a_command() -> None:
+def test_the_command_requests_trials() -> None:
     with pytest.raises(CommandError, match="no worker node has a device"):
         _command("gpu_trial")
     report(described(0), described(1))
-    assert _command("gpu_trial", "n1") == "ordered on 2 devices\n"
-    assert device_take_order(node="n1")
+    assert _command("gpu_trial", "n1") == "requested on 2 devices\n"
+    assert device_pop_trial_request(node="n1")
     with pytest.raises(CommandError, match="no worker node 'n9' has a device"):
         _command("gpu_trial", "n9")

@@ -14,7 +14,7 @@ from configuration import GpuConfig
 from coordination.locks import Locks
 from coordination.server import Server
 from embedded.servers import Redis
-from gpu.devices import Device, DeviceKind, Seen, Survey, Verdict
+from gpu.devices import Device, DeviceKind, DeviceState, Survey, Verdict
 from gpu.inventory import Inventory
 from gpu.trials import Outcome, Trials
 from transcoding.encoders import VideoEncoder
@@ -49,7 +49,7 @@ class _Telemetry:
         self._devices = devices
 
     def survey(self) -> Survey:
-        return Survey(seen=tuple(Seen(device=each) for each in self._devices))
+        return Survey(devices=tuple(DeviceState(device=each) for each in self._devices))
 
 
 def _containers(driver: _Driver, locks: Callable[[], Locks], *devices: Device, config: GpuConfig) -> None:

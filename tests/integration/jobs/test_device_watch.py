@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
-from gpu.services import Described, device_report
+from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Verdict
+from gpu.services import DeviceDescription, device_report
 from jobs.dispatching.device_watch import devices_watch
 from jobs.models import Job, Step
 from tests.rows import a_bare_job, a_policy, a_step, a_video
@@ -24,8 +24,8 @@ POLICY = a_policy()
 def a_gpu() -> None:
     device = Device(index=0, uuid="GPU-0", name="T4", kind=DeviceKind.NVIDIA, driver="570.1")
     said = Verdict(encoder=H264, available=True, reason="", driver="570.1", ffmpeg_version="9")
-    described = Described(seen=Seen(device=device), limits=SlotLimits(device=8), verdicts={H264: said})
-    device_report(node="n1", machine="m", described=[described])
+    described = DeviceDescription(state=DeviceState(device=device), limits=SlotLimits(device=8), verdicts={H264: said})
+    device_report(node="n1", machine="m", descriptions=[described])
 
 
 def fill() -> None:

@@ -22,9 +22,9 @@ from django.db.models.functions import Now
 from configuration import LeaseConfig, RetryConfig
 from embedded.servers import Redis
 from execution.scratch import liveness_folder
-from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
+from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Verdict
 from gpu.models import DeviceReport
-from gpu.services import Described, device_report
+from gpu.services import DeviceDescription, device_report
 from jobs.dispatching.demand import tickets_wanted
 from jobs.dispatching.dispatcher import Dispatcher, StopSignal
 from jobs.dispatching.listener import Listener
@@ -107,8 +107,8 @@ def _device(node: str, *, index: int = 0) -> None:
     said = Verdict(encoder="h264_nvenc", available=True, reason="", driver="570.1", ffmpeg_version="9")
     device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
     verdicts = {said.encoder: said}
-    described = Described(seen=Seen(device=device), limits=SlotLimits(device=8), verdicts=verdicts)
-    device_report(node=node, machine="m", described=[described])
+    described = DeviceDescription(state=DeviceState(device=device), limits=SlotLimits(device=8), verdicts=verdicts)
+    device_report(node=node, machine="m", descriptions=[described])
 
 
 @pytest.mark.django_db

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from api.problems import Problem
 from configuration import GpuConfig, RetryConfig
 from events.models import Event
-from gpu.devices import Device, DeviceKind, FailureKind, Reading, Seen, SlotLimits, Verdict
+from gpu.devices import Device, DeviceKind, DeviceState, FailureKind, Reading, SlotLimits, Verdict
 from gpu.models import DeviceReport
-from gpu.services import Described, device_note_failure, device_report
+from gpu.services import DeviceDescription, device_record_failure, device_report
 from jobs.dispatching.device_watch import devices_watch
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import step_postpone
@@ -53,9 +53,9 @@ def a_gpu(
     verdicts = {
         name: Verdict(encoder=name, available=True, reason="", driver="570.1", ffmpeg_version="9") for name in encoders
     }
-    seen = Seen(device=device, reading=Reading(memory_free_mb=8000))
-    described = Described(seen=seen, limits=SlotLimits(device=slots), verdicts=verdicts)
-    device_report(node=f"{node}-{index}", machine="m", described=[described])
+    state = DeviceState(device=device, reading=Reading(memory_free_mb=8000))
+    described = DeviceDescription(state=state, limits=SlotLimits(device=slots), verdicts=verdicts)
+    device_report(node=f"{node}-{index}", machine="m", descriptions=[described])
 
 
 def a_gpu_job(
@@ -263,7 +263,7 @@ def test_a_job_that_names_a_device_is_encoded_on_that_one_only() -> None:
 
 
 def set_aside(index: int = 0) -> None:
-    device_note_failure(
+    device_record_failure(
         node=f"gpu-node-{index}", uuid=f"GPU-{index}", encoder=H264, kind=FailureKind.DEVICE_LOST, pause_seconds=60
     )
 

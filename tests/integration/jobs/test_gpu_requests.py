@@ -12,8 +12,8 @@ from django.test import Client
 import jobs.endpoints.apis
 import jobs.planning.routing
 from configuration import GpuConfig
-from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Verdict
-from gpu.services import Described, device_report
+from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Verdict
+from gpu.services import DeviceDescription, device_report
 from jobs.models import Job
 from tests.rows import a_policy, a_video
 
@@ -26,8 +26,8 @@ def a_gpu(index: int, *encoders: str) -> None:
     verdicts = {
         name: Verdict(encoder=name, available=True, reason="", driver="570.1", ffmpeg_version="9") for name in encoders
     }
-    described = Described(seen=Seen(device=device), limits=SlotLimits(device=8), verdicts=verdicts)
-    device_report(node=f"node-{index}", machine="m", described=[described])
+    described = DeviceDescription(state=DeviceState(device=device), limits=SlotLimits(device=8), verdicts=verdicts)
+    device_report(node=f"node-{index}", machine="m", descriptions=[described])
 
 
 def ask(client: Client, **body: object) -> tuple[int, dict[str, Any]]:

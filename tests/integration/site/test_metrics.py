@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
 from embedded.home import REPOSITORY
-from gpu.devices import Device, DeviceKind, Reading, Seen, SlotLimits
-from gpu.services import Described, device_report
+from gpu.devices import Device, DeviceKind, DeviceState, Reading, SlotLimits
+from gpu.services import DeviceDescription, device_report
 from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
@@ -98,9 +98,9 @@ def test_requests_are_counted_by_route(client: Client) -> None:
 @pytest.mark.django_db
 def test_devices_are_shown_without_what_they_do_not_tell(client: Client) -> None:
     device = Device(index=0, uuid="GPU-1", name="A card", kind=DeviceKind.NVIDIA)
-    seen = Seen(device=device, reading=Reading(memory_used_mb=512, utilization_percent=0))
+    state = DeviceState(device=device, reading=Reading(memory_used_mb=512, utilization_percent=0))
     limits = SlotLimits(device=3, system=None)
-    device_report(node="n1", machine="m1", described=[Described(seen=seen, limits=limits)])
+    device_report(node="n1", machine="m1", descriptions=[DeviceDescription(state=state, limits=limits)])
     values = _values(client)
     labels = ",gpu=0,node=n1,uuid=GPU-1"
     assert values[f"vodmill_gpu_memory_used_bytes{labels}"] == 512 * 2**20

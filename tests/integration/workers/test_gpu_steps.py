@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gpu.devices import Device, DeviceKind, Reading, Seen, SlotLimits, Verdict
+from gpu.devices import Device, DeviceKind, DeviceState, Reading, SlotLimits, Verdict
 from gpu.models import DeviceReport
-from gpu.services import Described, device_report
+from gpu.services import DeviceDescription, device_report
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
 from tests.mill import Mill
@@ -17,18 +17,18 @@ from workers.tools import Tools
 H264 = "h264_nvenc"
 
 
-def describe(index: int, *, free_mb: int = 8000, slots: int = 8, encoder: str = H264) -> Described:
+def describe(index: int, *, free_mb: int = 8000, slots: int = 8, encoder: str = H264) -> DeviceDescription:
     device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
     verdict = Verdict(encoder=encoder, available=True, reason="", driver="570.1", ffmpeg_version="9")
-    seen = Seen(device=device, reading=Reading(memory_free_mb=free_mb, utilization_percent=0))
-    return Described(seen=seen, limits=SlotLimits(device=slots), verdicts={encoder: verdict})
+    state = DeviceState(device=device, reading=Reading(memory_free_mb=free_mb, utilization_percent=0))
+    return DeviceDescription(state=state, limits=SlotLimits(device=slots), verdicts={encoder: verdict})
 
 
 def test_a_worker_offers_its_own_devices_the_best_first(tools: Tools) -> None:
     device_report(
-        node=tools.node, machine="m", described=[describe(0, free_mb=400), describe(1), describe(2, free_mb=9000)]
+        node=tools.node, machine="m", descriptions=[describe(0, free_mb=400), describe(1), describe(2, free_mb=9000)]
     )
-    device_report(node="other", machine="x", described=[describe(7)])
+    device_report(node="other", machine="x", descriptions=[describe(7)])
     offers = list(device_offers(node=tools.node, config=tools.config))
     assert [offer.uuid for offer in offers] == ["GPU-2", "GPU-1"]
     assert offers[0].encoders == {H264, f"{H264}@2"}
@@ -41,7 +41,7 @@ def test_a_driver_that_is_not_there_after_all(
     """The report says that the device has proven its encoder; ffmpeg finds no driver for it on this machine."""
     video = mill.upload(clip)
     runner.work("cpu")
-    device_report(node=tools.node, machine="m", described=[describe(0)])
+    device_report(node=tools.node, machine="m", descriptions=[describe(0)])
     job = mill.transcode(video, chunk_seconds=8, gpu=gpu)
     assert Step.objects.filter(job=job, queue="gpu", kind=StepKind.CHUNK).count() == 2
     runner.work("gpu")

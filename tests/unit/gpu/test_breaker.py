@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from gpu.breaker import LONGEST_PAUSE, Breaker, after_failure, after_trial
+from gpu.breaker import MAX_PAUSE, Breaker, after_failure, after_trial
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 PAUSE = timedelta(minutes=1)
@@ -21,11 +21,11 @@ def test_two_failures_are_allowed() -> None:
     assert failed(Breaker(), 3) == Breaker(failures=3, until=NOW + PAUSE)
 
 
-def test_a_grave_failure_is_not() -> None:
+def test_at_once_opens_it_after_one_failure() -> None:
     assert failed(Breaker(), at_once=True) == Breaker(failures=1, until=NOW + PAUSE)
 
 
-def test_each_further_pause_is_twice_as_long_up_to_a_limit() -> None:
+def test_pauses_double_up_to_a_limit() -> None:
     pauses = []
     breaker = failed(Breaker(), 2)
     for _ in range(9):
@@ -35,11 +35,11 @@ def test_each_further_pause_is_twice_as_long_up_to_a_limit() -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_trials_that_fail_for_ever_pause_for_the_longest() -> None:
-    assert failed(Breaker(), 500, at_once=True).until == NOW + LONGEST_PAUSE
+def test_many_failures_give_the_longest_pause() -> None:
+    assert failed(Breaker(), 500, at_once=True).until == NOW + MAX_PAUSE
 
 
-def test_a_trial_closes_it_but_the_next_failure_opens_it_for_longer() -> None:
-    watched = after_trial(failed(Breaker(), 3))
-    assert watched.closed
-    assert failed(watched).until == NOW + 2 * PAUSE
+def test_a_trial_closes_it_but_keeps_the_count_of_failures() -> None:
+    breaker = after_trial(failed(Breaker(), 3))
+    assert breaker.closed
+    assert failed(breaker).until == NOW + 2 * PAUSE

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from configuration import GpuConfig
 from coordination.locks import Locks
-from gpu.devices import Device, DeviceKind, Seen, SlotLimits, Survey, Verdict
+from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Survey, Verdict
 from gpu.inventory import Inventory
 from gpu.trials import Outcome, Trials
 from transcoding.encoders import VideoEncoder
@@ -16,10 +16,10 @@ NVENC = ["h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
 
 class Machine:
-    """What there is, and what trial encodes say: reasons by encoder."""
+    """Fake machine: its devices, and the reason why each encoder's trial fails."""
 
     def __init__(self, *devices: Device) -> None:
-        self.shown = Survey(seen=tuple(Seen(device=each) for each in devices))
+        self.shown = Survey(devices=tuple(DeviceState(device=each) for each in devices))
         self.reasons: dict[str, str] = {}
         self.busy = False
 
@@ -27,7 +27,7 @@ class Machine:
         return self.shown
 
     def show(self, *devices: Device, error: str = "") -> None:
-        self.shown = Survey(seen=tuple(Seen(device=each, error=error) for each in devices))
+        self.shown = Survey(devices=tuple(DeviceState(device=each, error=error) for each in devices))
 
 
 class ScriptedTrials(Trials):
@@ -61,14 +61,14 @@ def try_all(inventory: Inventory) -> None:
 
 def working(inventory: Inventory) -> set[tuple[str, str]]:
     return {
-        (each.seen.device.uuid, name)
-        for each in inventory.described()
+        (each.state.device.uuid, name)
+        for each in inventory.descriptions()
         for name, verdict in each.verdicts.items()
         if verdict.available
     }
 
 
-def test_every_encoder_of_its_maker_is_tried_once_on_every_device() -> None:
+def test_every_encoder_is_tried_once_on_every_device() -> None:
     inventory = an_inventory(Machine(GPU, OTHER))
     assert waiting(inventory) == [(index, name) for index in (0, 1) for name in NVENC]
     try_all(inventory)
@@ -77,12 +77,12 @@ def test_every_encoder_of_its_maker_is_tried_once_on_every_device() -> None:
     assert working(inventory) == {(uuid, name) for uuid in ("GPU-0", "GPU-1") for name in NVENC}
 
 
-def test_what_failed_is_tried_again_when_asked() -> None:
+def test_retry_of_one_encoder() -> None:
     machine = Machine(GPU)
     machine.reasons["h264_nvenc"] = "No capable devices found"
     inventory = an_inventory(machine)
     try_all(inventory)
-    (described,) = inventory.described()
+    (described,) = inventory.descriptions()
     assert described.verdicts["h264_nvenc"].reason == "No capable devices found"
     machine.reasons.clear()
     inventory.retry("GPU-0", "h264_nvenc")
@@ -91,7 +91,7 @@ def test_what_failed_is_tried_again_when_asked() -> None:
     assert ("GPU-0", "h264_nvenc") in working(inventory)
 
 
-def test_all_are_tried_again_when_ordered_and_count_until_then() -> None:
+def test_retry_of_all_encoders_keeps_their_verdicts_until_then() -> None:
     inventory = an_inventory(Machine(GPU, OTHER))
     try_all(inventory)
     inventory.retry("GPU-1")
@@ -101,7 +101,7 @@ def test_all_are_tried_again_when_ordered_and_count_until_then() -> None:
     assert len(working(inventory)) == 6
 
 
-def test_a_device_that_was_away_must_prove_itself_anew() -> None:
+def test_encoders_are_tried_again_after_the_device_was_unavailable() -> None:
     machine = Machine(GPU, OTHER)
     inventory = an_inventory(machine)
     try_all(inventory)
@@ -114,7 +114,7 @@ def test_a_device_that_was_away_must_prove_itself_anew() -> None:
     assert waiting(inventory) == [(0, name) for name in NVENC]
 
 
-def test_a_new_driver_must_prove_itself() -> None:
+def test_encoders_are_tried_again_with_a_new_driver() -> None:
     machine = Machine(GPU)
     inventory = an_inventory(machine)
     try_all(inventory)
@@ -123,7 +123,7 @@ def test_a_new_driver_must_prove_itself() -> None:
     assert waiting(inventory) == [(0, name) for name in NVENC]
 
 
-def test_a_busy_device_disproves_nothing() -> None:
+def test_a_busy_device_does_not_overrule_a_verdict() -> None:
     machine = Machine(GPU)
     inventory = an_inventory(machine)
     try_all(inventory)
@@ -133,7 +133,7 @@ def test_a_busy_device_disproves_nothing() -> None:
     assert working(inventory) == {("GPU-0", name) for name in NVENC}
 
 
-def test_a_device_that_was_always_busy_has_proven_nothing() -> None:
+def test_a_device_that_was_always_busy_has_no_usable_encoder() -> None:
     machine = Machine(GPU)
     machine.reasons, machine.busy = dict.fromkeys(NVENC, "out of memory (10)"), True
     inventory = an_inventory(machine)
@@ -144,4 +144,4 @@ def test_a_device_that_was_always_busy_has_proven_nothing() -> None:
 def test_only_the_pinned_device_is_tried_and_has_slots() -> None:
     inventory = an_inventory(Machine(GPU, OTHER), GpuConfig(gpu_device_index=1, gpu_slots_per_device=3))
     assert waiting(inventory) == [(1, name) for name in NVENC]
-    assert [each.limits for each in inventory.described()] == [SlotLimits(device=0), SlotLimits(device=3)]
+    assert [each.limits for each in inventory.descriptions()] == [SlotLimits(device=0), SlotLimits(device=3)]

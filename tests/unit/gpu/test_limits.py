@@ -19,11 +19,11 @@ def a_device(name: str, kind: DeviceKind = DeviceKind.NVIDIA) -> Device:
         ("NVIDIA RTX 6000 Ada Generation", SlotLimits(device=16)),
     ],
 )
-def test_consumer_cards_share_the_cap_of_their_machine(name: str, expected: SlotLimits) -> None:
+def test_consumer_cards_share_the_limit_of_their_machine(name: str, expected: SlotLimits) -> None:
     assert slot_limits(a_device(name)) == expected
 
 
-def test_settings_override_what_is_known() -> None:
+def test_settings_override_the_defaults() -> None:
     consumer, professional = a_device("GeForce RTX 3060"), a_device("Tesla T4")
     assert slot_limits(consumer, system_slots=12) == SlotLimits(device=12, system=12)
     assert slot_limits(consumer, device_slots=3) == SlotLimits(device=3, system=8)
@@ -31,6 +31,6 @@ def test_settings_override_what_is_known() -> None:
     assert slot_limits(professional, device_slots=3, system_slots=2) == SlotLimits(device=3)
 
 
-def test_render_nodes_have_a_cap_of_their_own() -> None:
+def test_render_nodes_have_a_limit_of_their_own() -> None:
     for kind in (DeviceKind.AMD, DeviceKind.INTEL):
         assert slot_limits(a_device("GeForce", kind)) == SlotLimits(device=8)

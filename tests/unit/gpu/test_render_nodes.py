@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu.devices import DeviceKind, Reading, Seen, Survey
-from gpu.telemetry.readings import Together
+from gpu.devices import DeviceKind, DeviceState, Reading, Survey
+from gpu.telemetry.readings import CombinedTelemetry
 from gpu.telemetry.render_nodes import RenderNodes
 
 AMD = {
@@ -35,13 +35,13 @@ def a_machine(root: Path, nodes: Mapping[str, Mapping[str, str]], *, without: st
     return RenderNodes(machine="m1", sys=root / "sys", dev=root / "dev")
 
 
-def test_a_machine_without_any_shows_none(tmp_path: Path) -> None:
+def test_a_machine_without_render_nodes_has_no_devices(tmp_path: Path) -> None:
     assert a_machine(tmp_path, {}).survey() == Survey()
 
 
-def test_amd_and_intel_are_listed_and_nvidia_is_left_to_its_driver(tmp_path: Path) -> None:
+def test_devices_of_amd_and_intel_are_listed_but_not_of_nvidia(tmp_path: Path) -> None:
     machine = a_machine(tmp_path, {"renderD128": NVIDIA, "renderD129": AMD, "renderD130": INTEL, "card0": AMD})
-    amd, intel = machine.survey().seen
+    amd, intel = machine.survey().devices
     assert (amd.device.index, amd.device.kind, amd.device.name) == (0, DeviceKind.AMD, "AMD GPU Radeon PRO V520")
     assert amd.device.uuid == "PCI-m1-0000:03:00.0"
     assert amd.device.driver.startswith("amdgpu of Linux ")
@@ -49,8 +49,8 @@ def test_amd_and_intel_are_listed_and_nvidia_is_left_to_its_driver(tmp_path: Pat
     assert (intel.device.index, intel.device.kind, intel.device.name) == (1, DeviceKind.INTEL, "Intel GPU 0x56c0")
 
 
-def test_amd_says_how_it_is_and_intel_does_not(tmp_path: Path) -> None:
-    amd, intel = a_machine(tmp_path, {"renderD128": AMD, "renderD129": INTEL}).survey().seen
+def test_amd_has_readings_and_intel_has_none(tmp_path: Path) -> None:
+    amd, intel = a_machine(tmp_path, {"renderD128": AMD, "renderD129": INTEL}).survey().devices
     assert amd.reading == Reading(
         memory_total_mb=8192,
         memory_used_mb=1024,
@@ -59,29 +59,29 @@ def test_amd_says_how_it_is_and_intel_does_not(tmp_path: Path) -> None:
         temperature_c=54,
         power_watts=61.5,
     )
-    assert intel == Seen(device=intel.device)
+    assert intel == DeviceState(device=intel.device)
 
 
-def test_a_node_that_the_container_was_not_given_is_a_reason(tmp_path: Path) -> None:
+def test_a_node_that_the_container_lacks_is_a_reason(tmp_path: Path) -> None:
     survey = a_machine(tmp_path, {"renderD128": AMD}, without="renderD128").survey()
-    assert survey.seen == ()
+    assert survey.devices == ()
     (reason,) = survey.reasons
-    assert reason.endswith("renderD128 is not there, though the kernel knows it")
+    assert reason.endswith("renderD128 is missing")
 
 
-def test_a_node_that_may_not_be_used_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_without_permission_has_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = a_machine(tmp_path, {"renderD128": INTEL})
-    monkeypatch.setattr("gpu.telemetry.render_nodes.os.access", lambda *_: False)  # root may use everything
-    (seen,) = machine.survey().seen
+    monkeypatch.setattr("gpu.telemetry.render_nodes.os.access", lambda *_: False)  # root has access to everything
+    (seen,) = machine.survey().devices
     assert seen.error.startswith("no permission to use ")
 
 
-def test_devices_of_several_sources_are_numbered_through(tmp_path: Path) -> None:
+def test_devices_of_several_sources_are_numbered_consecutively(tmp_path: Path) -> None:
     first = a_machine(tmp_path / "a", {"renderD128": AMD, "renderD129": INTEL})
     second = a_machine(tmp_path / "b", {"renderD128": INTEL}, without="renderD128")
     third = a_machine(tmp_path / "c", {"renderD128": INTEL})
-    survey = Together([first, second, third]).survey()
-    assert [(each.device.index, each.device.kind) for each in survey.seen] == [
+    survey = CombinedTelemetry([first, second, third]).survey()
+    assert [(each.device.index, each.device.kind) for each in survey.devices] == [
         (0, DeviceKind.AMD),
         (1, DeviceKind.INTEL),
         (2, DeviceKind.INTEL),

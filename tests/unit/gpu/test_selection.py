@@ -21,11 +21,11 @@ IDLE = Reading(
 UNKNOWN = Reading()
 
 
-def gpu(index: int, reading: Reading = IDLE, /, **kept: Any) -> Candidate:  # noqa: ANN401 - fields of a candidate or a reading
-    """An idle device with four free slots, except for what is said."""
+def gpu(index: int, reading: Reading = IDLE, /, **overrides: Any) -> Candidate:  # noqa: ANN401 - fields of Candidate or Reading
+    """Build an idle device with four free slots; keywords override fields."""
     fields = Reading.__dataclass_fields__
-    measured = {name: kept.pop(name) for name in list(kept) if name in fields}
-    known = {"free_slots": 4, "encoders": frozenset({"h264_nvenc"}), **kept}
+    measured = {name: overrides.pop(name) for name in list(overrides) if name in fields}
+    known = {"free_slots": 4, "encoders": frozenset({"h264_nvenc"}), **overrides}
     return Candidate(uuid=f"GPU-{index}", index=index, reading=replace(reading, **measured), **known)
 
 
@@ -101,16 +101,16 @@ CASES: dict[str, tuple[list[Candidate], int | None]] = {
     ),
     "unknown encoder load passes": ([gpu(0, encoder_percent=None)], 0),
     "unknown sessions are our own": ([gpu(0, sessions=None, used_slots=2), gpu(1, sessions=1)], 1),
-    # lost, set aside, unproven
+    # lost, set aside, not verified
     "a device that is lost": ([gpu(0, healthy=False)], None),
     "the best one is lost": ([gpu(0, healthy=False), gpu(1, memory_free_mb=600)], 1),
-    "nothing proven": ([gpu(0, encoders=frozenset())], None),
+    "nothing usable": ([gpu(0, encoders=frozenset())], None),
     "the best one has everything set aside": ([gpu(0, encoders=frozenset()), gpu(1, utilization_percent=90)], 1),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_choice_follows_the_formula(case: str) -> None:
+def test_the_device_with_the_best_score_is_chosen(case: str) -> None:
     candidates, expected = CASES[case]
     chosen = choose(candidates)
     assert (chosen.index if chosen else None) == expected
@@ -128,18 +128,18 @@ PINNED: dict[str, tuple[list[Candidate], int, int | None]] = {
 
 
 @pytest.mark.parametrize("case", PINNED)
-def test_a_pinned_index_is_used_or_none(case: str) -> None:
+def test_only_the_pinned_index_is_chosen(case: str) -> None:
     candidates, pinned, expected = PINNED[case]
     chosen = choose(candidates, pinned=pinned)
     assert (chosen.index if chosen else None) == expected
 
 
-def test_the_least_free_memory_is_a_setting() -> None:
+def test_the_free_memory_limit_is_configurable() -> None:
     assert choose([gpu(0, memory_free_mb=1_999)], min_free_mb=2_000) is None
     assert choose([gpu(0, memory_free_mb=100)], min_free_mb=0) is not None
     assert choose([gpu(0, UNKNOWN)], min_free_mb=2_000) is not None
 
 
-def test_the_others_follow_in_order() -> None:
+def test_eligible_devices_are_ranked() -> None:
     candidates = [gpu(0, utilization_percent=50), gpu(1, free_slots=0), gpu(2, utilization_percent=10), gpu(3)]
     assert [each.index for each in ranked(candidates)] == [3, 2, 0]
