@@ -21,5 +21,5 @@ class CountRequests:
         method = request.method if request.method in _METHODS else "other"
         route = request.resolver_match.route if request.resolver_match else "none"
         metrics.HTTP_REQUESTS.add(method=method, route=route, status=response.status_code)
-        metrics.HTTP_SECONDS.note(time.perf_counter() - began, method=method, route=route)
+        metrics.HTTP_SECONDS.observe(time.perf_counter() - began, method=method, route=route)
         return response

@@ -13,7 +13,7 @@ from jobs.dispatching.janitor import Janitor
 from jobs.dispatching.tickets import TicketSender, ticket_send
 from jobs.lifecycle.inspection import inspect_request
 from jobs.rules.policy import JobPolicy
-from observability.life import LifeSign
+from observability.liveness import LivenessFile
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
 from transcoding.planning.plan import PlanPolicy
@@ -50,8 +50,8 @@ def dispatcher() -> Dispatcher:
     config: Config = settings.TRANSCODER
     sender = TicketSender(ticket_send)
     sender.start()
-    sign = LifeSign(liveness_folder(config.execution), "dispatcher")
-    return Dispatcher(lease=config.lease, policy=job_policy(), sender=sender, sign=sign)
+    liveness = LivenessFile(liveness_folder(config.execution), "dispatcher")
+    return Dispatcher(lease=config.lease, policy=job_policy(), sender=sender, liveness=liveness)
 
 
 def janitor() -> Janitor:

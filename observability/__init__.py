@@ -1,1 +1,1 @@
-"""What operators see of the platform."""
+"""Logs, metrics, health checks and liveness."""

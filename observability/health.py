@@ -1,4 +1,4 @@
-"""Checks of what a process depends on, made so that asking costs next to nothing and never hangs."""
+"""Health checks of the services that a process depends on. A check is cheap and never hangs."""
 
 import logging
 import threading
@@ -12,81 +12,84 @@ from django.db.migrations.executor import MigrationExecutor
 
 log = logging.getLogger(__name__)
 
-FRESH_SECONDS = 2.0
-"""For so long an answer is given again, whoever asks: probes are open to everybody."""
+RESULT_TTL_SECONDS = 2.0
+"""Lifetime of a result. Probes need no key, so a crowd of them must not reach the database."""
 
 
 class Health(StrEnum):
+    """State of one service or of all of them, from best to worst."""
+
     OK = "ok"
     DEGRADED = "degraded"
-    """Something optional is away: the process works all the same, more slowly or without a part."""
+    """An optional service is unavailable. The process works, more slowly or without a part."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing to look at: `look` raises whatever it likes when it is not well."""
+    """A check of one service. `probe` raises any exception if the service is unhealthy."""
 
     name: str
-    look: Callable[[], object]
-    vital: bool
+    probe: Callable[[], object]
+    required: bool
+    """A failed check of a required service is FAILED, of any other DEGRADED."""
 
 
-class Watch:
-    """A check in a thread of its own, one run at a time."""
+class BackgroundCheck:
+    """A check that runs in a thread of its own, one run at a time, and keeps its result."""
 
     def __init__(self, check: Check, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.check = check
         self._clock = clock
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._begun_at = clock() - FRESH_SECONDS
-        self._well = False
-        self._busy = False
+        self._started_at = clock() - RESULT_TTL_SECONDS
+        self._passed = False
+        self._running = False
 
-    def begin(self) -> None:
-        """Look, unless that is under way or was done a moment ago."""
+    def start(self) -> None:
+        """Start the check, unless it runs already or its result is still valid."""
         with self._lock:
-            if self._busy or self._clock() - self._begun_at < FRESH_SECONDS:
+            if self._running or self._clock() - self._started_at < RESULT_TTL_SECONDS:
                 return
-            self._busy, self._begun_at = True, self._clock()
+            self._running, self._started_at = True, self._clock()
             self._done.clear()
         threading.Thread(target=self._run, name=f"check-{self.check.name}", daemon=True).start()
 
-    def verdict(self, wait_seconds: float) -> Health:
-        """How it is; what does not answer in time is not well."""
-        well = self._done.wait(wait_seconds) and self._well
-        return Health.OK if well else Health.FAILED if self.check.vital else Health.DEGRADED
+    def result(self, timeout_seconds: float) -> Health:
+        """Return the result. A check that is not done within the timeout has failed."""
+        passed = self._done.wait(timeout_seconds) and self._passed
+        return Health.OK if passed else Health.FAILED if self.check.required else Health.DEGRADED
 
     def _run(self) -> None:
         try:
-            self.check.look()
-        except Exception as error:  # noqa: BLE001 - every kind of failure is the answer
-            log.warning("%s is not well: %s", self.check.name, error, extra={"event": "check_failed"})
-            self._well = False
+            self.check.probe()
+        except Exception as error:  # noqa: BLE001 - any exception means that the check failed
+            log.warning("%s is unhealthy: %s", self.check.name, error, extra={"event": "check_failed"})
+            self._passed = False
         else:
-            self._well = True
+            self._passed = True
         finally:
             with self._lock:
-                self._busy = False
+                self._running = False
             self._done.set()
 
 
-def verdicts(watches: Sequence[Watch], *, wait_seconds: float) -> Mapping[str, Health]:
-    """Ask all of them at once; the whole takes as long as the wait at most."""
-    for watch in watches:
-        watch.begin()
-    until = time.monotonic() + wait_seconds
-    return {watch.check.name: watch.verdict(max(0.0, until - time.monotonic())) for watch in watches}
+def run_checks(checks: Sequence[BackgroundCheck], *, timeout_seconds: float) -> Mapping[str, Health]:
+    """Run all checks in parallel and return their results by name, within the timeout."""
+    for check in checks:
+        check.start()
+    deadline = time.monotonic() + timeout_seconds
+    return {each.check.name: each.result(max(0.0, deadline - time.monotonic())) for each in checks}
 
 
-def overall(verdicts: Mapping[str, Health]) -> Health:
-    """The worst of them."""
-    return max(verdicts.values(), key=list(Health).index, default=Health.OK)
+def worst_of(results: Mapping[str, Health]) -> Health:
+    """Return the worst result; OK without any."""
+    return max(results.values(), key=list(Health).index, default=Health.OK)
 
 
-def database_answers() -> None:
-    """Raise when PostgreSQL does not answer."""
+def check_database() -> None:
+    """Raise if PostgreSQL does not answer."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -95,7 +98,7 @@ def database_answers() -> None:
 
 
 class MigrationsApplied:
-    """Raise as long as the tables are older than the code; what was applied once stays so."""
+    """Raise as long as migrations are missing. Migrations that were applied once stay applied."""
 
     def __init__(self) -> None:
         self._applied = False

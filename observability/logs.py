@@ -1,4 +1,4 @@
-"""Log lines are JSON objects, one a line: what happened, and the fields it happened to."""
+"""Structured logging: each log line is a JSON object with a message and fields."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-_ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}  # what every record has
-_HIDDEN = frozenset({"request"})  # of Django's own lines: an object whose text is an address
+_ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}  # attributes of every record
+_HIDDEN = frozenset({"request"})  # of Django's own lines: an object whose text has a URL
 _TOKEN = re.compile(r"/play/[^/\\\s\"']+")
 _bound: ContextVar[dict[str, object] | None] = ContextVar("bound log fields", default=None)
 
@@ -28,7 +28,7 @@ def bound(**fields: object) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time, level, logger, message, bound fields, `extra` fields, traceback."""
+    """Format a record as one line of JSON: time, level, logger, message, bound fields, `extra` fields, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -41,22 +41,22 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        # Of the text as a whole: a traceback and any field can have an address in it, whose token is a credential.
+        # In the whole text: a traceback and any field can contain a URL, whose token is a credential.
         return _TOKEN.sub("/play/…", json.dumps(line, default=str, ensure_ascii=False))
 
 
 def logging_settings(level: str) -> dict[str, Any]:
-    """Django's LOGGING: everything from `level` on, to standard error."""
+    """Build Django's LOGGING: everything from `level` on, to standard error."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
-        # Django's own handlers for these would only show them a second time.
+        # Django's own handlers would only print these a second time.
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},
-            # Tickets come and go by the thousand and say nothing that the steps' own lines do not.
+            # There are thousands of tickets, and the lines of the steps already say what they do.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
         },

@@ -1,4 +1,4 @@
-"""A port at which a process without a web server shows its metrics and says whether it is well."""
+"""Metrics server: /metrics and /healthz of a process without a web server."""
 
 import hmac
 import threading
@@ -12,21 +12,21 @@ from observability.metrics import MEDIA_TYPE, exposition
 LOOPBACK = "127.0.0.1"
 
 
-def token_fits(header: str | None, token: str) -> bool:
-    """Whether a request's Authorization shows the token, in a time that tells nothing of it."""
+def token_matches(header: str | None, token: str) -> bool:
+    """Compare a request's Authorization with the token, in constant time."""
     return bool(token) and hmac.compare_digest((header or "").encode(), f"Bearer {token}".encode())
 
 
-class ScrapingPort:
-    """Serves GET /metrics, to who shows the token, and GET /healthz until `close`. Raises OSError: the port is taken.
+class MetricsServer:
+    """Serve GET /metrics with a token and GET /healthz without one, until `close`. Raises OSError if the port is taken.
 
-    Without a token it listens on the loopback address only, and asks for none.
+    Without a configured token it listens on the loopback address only, and needs none.
     """
 
     def __init__(self, port: int, *, token: str, fault: Callable[[], str]) -> None:
         handler = type("Handler", (_Handler,), {"token": token, "fault": staticmethod(fault)})
         self._server = ThreadingHTTPServer(("" if token else LOOPBACK, port), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="scraping-port", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics-server", daemon=True)
 
     @property
     def port(self) -> int:
@@ -40,11 +40,11 @@ class ScrapingPort:
         self._server.server_close()
 
 
-def scraping_port(config: MetricsConfig, *, fault: Callable[[], str]) -> ScrapingPort | None:
-    """The port that a process is configured to have."""
+def metrics_server(config: MetricsConfig, *, fault: Callable[[], str]) -> MetricsServer | None:
+    """Create the metrics server of a process; None if no port is configured."""
     if not config.metrics_port:
         return None
-    return ScrapingPort(config.metrics_port, token=config.metrics_token, fault=fault)
+    return MetricsServer(config.metrics_port, token=config.metrics_token, fault=fault)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,17 +58,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/healthz":
             fault = self.fault()
             status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
-            self._answer(status, "text/plain", f"{fault or 'ok'}\n".encode())
+            self._respond(status, "text/plain", f"{fault or 'ok'}\n".encode())
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"")
+            self._respond(HTTPStatus.NOT_FOUND, "text/plain", b"")
 
     def _metrics(self) -> None:
-        if self.token and not token_fits(self.headers.get("Authorization"), self.token):
-            self._answer(HTTPStatus.UNAUTHORIZED, "text/plain", b"")
+        if self.token and not token_matches(self.headers.get("Authorization"), self.token):
+            self._respond(HTTPStatus.UNAUTHORIZED, "text/plain", b"")
         else:
-            self._answer(HTTPStatus.OK, MEDIA_TYPE, exposition())
+            self._respond(HTTPStatus.OK, MEDIA_TYPE, exposition())
 
-    def _answer(self, status: HTTPStatus, media_type: str, body: bytes) -> None:
+    def _respond(self, status: HTTPStatus, media_type: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
@@ -76,4 +76,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its signature
-        """Say nothing: somebody asks every few seconds."""
+        """Log nothing: requests come every few seconds."""

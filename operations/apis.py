@@ -15,8 +15,8 @@ from access.scopes import Scope
 from api.cached import cached_answer
 from configuration import Config
 from jobs.rules.steps import QUEUES
-from observability.health import Health, verdicts
-from operations.health import WAIT_SECONDS, alerts, system_state, watches
+from observability.health import Health, run_checks
+from operations.health import WAIT_SECONDS, alerts, dependency_checks, system_state
 from operations.statistics import (
     NodeHealth,
     jobs_in_quarantine,
@@ -188,7 +188,7 @@ def _workers_health() -> dict[str, Any]:
 
 def _system_health() -> dict[str, Any]:
     nodes = _nodes()
-    checks = verdicts(watches(), wait_seconds=WAIT_SECONDS)
+    checks = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
     recent = recent_jobs(window_seconds=WINDOW_SECONDS)
     found = list(alerts(queue_loads(QUEUES), nodes, recent, quarantined=jobs_in_quarantine()))
     return {

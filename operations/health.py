@@ -8,7 +8,7 @@ from django.conf import settings
 
 from configuration import Config
 from coordination.wiring import server
-from observability.health import Check, Health, MigrationsApplied, Watch, database_answers, overall
+from observability.health import BackgroundCheck, Check, Health, MigrationsApplied, check_database, worst_of
 from operations.statistics import NodeHealth, QueueLoad, RecentJobs
 from storage.errors import ObjectNotFound
 from storage.protocol import ObjectStore
@@ -25,16 +25,16 @@ _NO_OBJECT = "health/none"
 
 
 @cache
-def watches() -> Sequence[Watch]:
+def dependency_checks() -> Sequence[BackgroundCheck]:
     """What this process depends on: without the database nothing works, without the others less well."""
     checks = [
-        Check(name="database", look=database_answers, vital=True),
-        Check(name="migrations", look=MigrationsApplied(), vital=True),
-        Check(name="store", look=_store_answers, vital=False),
+        Check(name="database", probe=check_database, required=True),
+        Check(name="migrations", probe=MigrationsApplied(), required=True),
+        Check(name="store", probe=_store_answers, required=False),
     ]
     if redis := server():
-        checks.append(Check(name="redis", look=redis.ping, vital=False))
-    return [Watch(check) for check in checks]
+        checks.append(Check(name="redis", probe=redis.ping, required=False))
+    return [BackgroundCheck(check) for check in checks]
 
 
 def _store_answers() -> None:
@@ -83,5 +83,5 @@ def alerts(
 
 def system_state(checks: Mapping[str, Health], found: Sequence[Alert]) -> Health:
     """The worst of the checks; alerts make it degraded at least."""
-    worst = overall(checks)
+    worst = worst_of(checks)
     return Health.DEGRADED if worst is Health.OK and found else worst

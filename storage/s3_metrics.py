@@ -30,7 +30,7 @@ def _end(*, http_response: Any, model: Any, context: Any, **_: object) -> None: 
     started, sent, _name = context["vodmill"]
     status = http_response.status_code
     metrics.STORAGE_OPERATIONS.add(operation=model.name, outcome=f"{status // 100}xx")
-    metrics.STORAGE_SECONDS.note(time.perf_counter() - started, operation=model.name)
+    metrics.STORAGE_SECONDS.observe(time.perf_counter() - started, operation=model.name)
     direction = _WITH_BODY.get(model.name)
     if direction == "up":
         metrics.STORAGE_BYTES.add(sent, direction=direction)

@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from configuration import Config
-from observability.health import Health, overall, verdicts
+from observability.health import Health, run_checks, worst_of
 from observability.metrics import MEDIA_TYPE, exposition
-from observability.scraping import token_fits
-from operations.health import WAIT_SECONDS, watches
+from observability.scraping import token_matches
+from operations.health import WAIT_SECONDS, dependency_checks
 from operations.metrics_export import DatabaseMetrics
 
 ALIVE, READY, HEALTH, METRICS = "/healthz", "/readyz", "/health", "/metrics"
@@ -39,21 +39,21 @@ class Probes:
             if request.path == HEALTH:
                 return _health()
             if request.path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
-                return _metrics() if token_fits(request.headers.get("Authorization"), token) else _no_token()
+                return _metrics() if token_matches(request.headers.get("Authorization"), token) else _no_token()
         return self._get_response(request)
 
 
 def _readiness() -> HttpResponse:
     """Whether requests can be answered: by the database. Without the others the API works, if less well."""
-    found = verdicts(watches(), wait_seconds=WAIT_SECONDS)
-    worst = overall(found)
+    found = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
+    worst = worst_of(found)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst is Health.FAILED else HTTPStatus.OK
     return JsonResponse({"status": worst, "checks": found}, status=status, headers={"Cache-Control": "no-store"})
 
 
 def _health() -> HttpResponse:
     """Answer as /readyz does, in one word and without the single checks."""
-    failed = overall(verdicts(watches(), wait_seconds=WAIT_SECONDS)) is Health.FAILED
+    failed = worst_of(run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)) is Health.FAILED
     return JsonResponse(
         {"status": "unhealthy" if failed else "healthy"},
         status=HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK,

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from execution.scratch import scratch_folder
 from jobs.dispatching.tickets import node_queue
-from observability.metrics import share
+from observability.metrics import use_shared_folder
 from workers import wiring
 from workers.node.heartbeat import NodeKeeper
 
@@ -19,7 +19,7 @@ def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - C
     """The worker is about to consume: from a queue of its own too."""
     instance.app.amqp.queues.select_add(node_queue(wiring.NODE))
     if settings.TRANSCODER.metrics.metrics_port:
-        share(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
+        use_shared_folder(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
 
 
 @signals.worker_ready.connect

@@ -10,6 +10,6 @@ from workers.steps.publishing import plan_of
 def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: str, seconds: float) -> None:
     """Count one attempt that has ended; `work` is None where it ended before it was known."""
     metrics.STEPS_RUN.add(queue=queue, kind=claim.kind.value, outcome=outcome)
-    metrics.STEP_SECONDS.note(seconds, queue=queue, kind=claim.kind.value)
+    metrics.STEP_SECONDS.observe(seconds, queue=queue, kind=claim.kind.value)
     if STEPS[claim.kind].measured and work:
         metrics.ENCODES.add(encoder=plan_of(work)[1].encoder.ffmpeg_name, outcome=outcome)

@@ -47,6 +47,6 @@ def _count(type_: str, age: float, taken: float | None) -> None:
     if outcome in _ENDS:
         metrics.JOBS_COMPLETED.add(outcome=outcome)
         if taken is not None:
-            metrics.JOB_SECONDS_TAKEN.note(taken, outcome=outcome)
+            metrics.JOB_SECONDS_TAKEN.observe(taken, outcome=outcome)
     elif outcome == "started":
-        metrics.JOB_QUEUE_SECONDS.note(age)
+        metrics.JOB_QUEUE_SECONDS.observe(age)

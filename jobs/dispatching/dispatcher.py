@@ -22,7 +22,7 @@ from jobs.dispatching.telling import progress_tell
 from jobs.dispatching.tickets import TicketSender
 from jobs.lifecycle.failures import leases_take_back, steps_promote
 from jobs.rules.policy import JobPolicy
-from observability.life import LifeSign
+from observability.liveness import LivenessFile
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class StopSignal:
 
 
 class Dispatcher:
-    def __init__(self, *, lease: LeaseConfig, policy: JobPolicy, sender: TicketSender, sign: LifeSign) -> None:
-        self._sign = sign
+    def __init__(self, *, lease: LeaseConfig, policy: JobPolicy, sender: TicketSender, liveness: LivenessFile) -> None:
+        self._liveness = liveness
         self._lease = lease
         self._policy = policy
         self._sender = sender
@@ -77,7 +77,7 @@ class Dispatcher:
         """Act until told to stop, through restarts of the database."""
         pause = FIRST_PAUSE_SECONDS
         while not stop.requested:
-            self._sign.give()
+            self._liveness.write()
             try:
                 self._look()
                 self._rest(stop)
@@ -88,7 +88,7 @@ class Dispatcher:
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         self.close()
-        self._sign.withdraw()
+        self._liveness.remove()
 
     def close(self) -> None:
         self._listener.close()

@@ -101,7 +101,7 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
         metadata=metadata,
     )
     event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
-    transaction.on_commit(lambda: metrics.JOB_SPEED.note(metadata["processing_speed"]))
+    transaction.on_commit(lambda: metrics.JOB_SPEED.observe(metadata["processing_speed"]))
 
 
 def continued_metadata(job: Job, segments_kept: int, *, retried: bool) -> dict[str, object]:

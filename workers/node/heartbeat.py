@@ -19,8 +19,8 @@ from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_re
 from jobs.lifecycle.failures import leases_hand_back
 from jobs.models import NodeState
 from jobs.wiring import job_policy
-from observability.life import LifeSign
-from observability.scraping import scraping_port
+from observability.liveness import LivenessFile
+from observability.scraping import metrics_server
 from workers.node.consumer_probe import Hearing, Pulse, ticket_sender
 from workers.node.flags import SharedFlag
 from workers.node.scratch import scratch_of
@@ -51,11 +51,11 @@ class NodeKeeper:
         self._dead: dict[int, list[int]] = {}
         self._known = False
         self._tell_at = 0.0
-        self._sign = LifeSign(liveness_folder(config.execution), "worker")
+        self._liveness = LivenessFile(liveness_folder(config.execution), "worker")
         deaf_seconds = config.worker.consumer_timeout_seconds
         self._hearing = Hearing(pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
         self._to_itself = ticket_sender(self._hearing)
-        self._port = scraping_port(config.metrics, fault=self._fault)
+        self._port = metrics_server(config.metrics, fault=self._fault)
         on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enable_gpu
         self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
@@ -94,7 +94,7 @@ class NodeKeeper:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
                 self._hearing.excuse()
-            self._sign.give(self._fault())
+            self._liveness.write(self._fault())
         self._leave()
 
     def _fault(self) -> str:
@@ -154,4 +154,4 @@ class NodeKeeper:
             connection.close()
         with suppress(Exception):  # whatever the broker's client raises: what stays behind is one short message
             node_queue_forget(self._name)
-        self._sign.withdraw()
+        self._liveness.remove()

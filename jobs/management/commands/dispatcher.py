@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 from events.webhooks.wiring import webhook_sender
 from jobs.dispatching.dispatcher import StopSignal
 from jobs.wiring import dispatcher, janitor
-from observability.scraping import scraping_port
+from observability.scraping import metrics_server
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         telling = webhook_sender()
         for thread in (sweeping, telling):
             thread.start()
-        port = scraping_port(settings.TRANSCODER.metrics, fault=str)  # as long as it answers, it goes on
+        port = metrics_server(settings.TRANSCODER.metrics, fault=str)  # as long as it answers, it goes on
         if port:
             port.start()
         dispatcher().run(stop)

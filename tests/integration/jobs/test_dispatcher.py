@@ -34,10 +34,10 @@ from jobs.leasing.slots import DeviceOffer
 from jobs.lifecycle.failures import leases_take_back
 from jobs.models import Node, Step
 from jobs.rules.transitions import StepState
-from observability.life import LifeSign
+from observability.liveness import LivenessFile
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none, claimed, expire, state_of
 
-_SIGN = LifeSign(liveness_folder(settings.TRANSCODER.execution), "dispatcher")
+_LIVENESS = LivenessFile(liveness_folder(settings.TRANSCODER.execution), "dispatcher")
 SELDOM = LeaseConfig(dispatcher_tick_seconds=60)
 OFTEN = LeaseConfig(dispatcher_tick_seconds=0.1)
 
@@ -169,7 +169,7 @@ def _dispatching(broker: Broker, lease: LeaseConfig, retry: RetryConfig | None =
     sender = TicketSender(broker.send)
     sender.start()
     stop = StopSignal()
-    dispatcher = Dispatcher(lease=lease, policy=a_policy(retry=retry), sender=sender, sign=_SIGN)
+    dispatcher = Dispatcher(lease=lease, policy=a_policy(retry=retry), sender=sender, liveness=_LIVENESS)
     thread = Thread(target=dispatcher.run, args=[stop])
     thread.start()
     try:

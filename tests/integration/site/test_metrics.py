@@ -1,4 +1,4 @@
-"""/metrics of the API: closed without the token, and true about what happened."""
+"""/metrics of the API: closed without the token, and correct."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gpu.services import DeviceDescription, device_report
 from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
-from observability.metrics import declared
+from observability.metrics import METRICS
 from operations.metrics_export import DatabaseMetrics
 from storage.wiring import store_from
 from tests.rows import a_job, a_video, claimed
@@ -51,7 +51,7 @@ def test_without_the_token_nothing_is_shown(client: Client, settings: Settings) 
 
 
 @pytest.mark.django_db
-def test_queues_jobs_and_nodes_are_as_the_rows_say(client: Client) -> None:
+def test_gauges_of_queues_jobs_and_nodes_match_the_rows(client: Client) -> None:
     node_register(name="n1", queues=["cpu"], slots=3, pid=1, info={})
     a_job()
     step_begin(claim=claimed(node="n1"))
@@ -91,12 +91,12 @@ def test_requests_are_counted_by_route(client: Client) -> None:
         name for name in after if name.startswith("vodmill_http_requests_total") and after[name] != before.get(name)
     }
     assert len(routes) == 2
-    assert not any("0000" in name for name in routes), "addresses are no labels"
+    assert not any("0000" in name for name in routes), "URLs are no labels"
     assert any("route=none" in name for name in routes)
 
 
 @pytest.mark.django_db
-def test_devices_are_shown_without_what_they_do_not_tell(client: Client) -> None:
+def test_missing_readings_of_devices_are_left_out(client: Client) -> None:
     device = Device(index=0, uuid="GPU-1", name="A card", kind=DeviceKind.NVIDIA)
     state = DeviceState(device=device, reading=Reading(memory_used_mb=512, utilization_percent=0))
     limits = SlotLimits(device=3, system=None)
@@ -128,10 +128,10 @@ def test_the_store_is_counted(client: Client, s3_server: object) -> None:
 
 @pytest.mark.django_db
 def test_every_metric_is_in_the_docs_and_nothing_else() -> None:
-    shown = {name: (metric.kind, set(metric.labels)) for name, metric in declared.items()}
+    shown = {name: (metric.kind, set(metric.labels)) for name, metric in METRICS.items()}
     for family in DatabaseMetrics(silence_seconds=20).collect():
         shown[family.name] = ("gauge", set(family._labelnames))  # type: ignore[attr-defined]
     row = re.compile(r"^\| `(vodmill_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
     text = (Path(REPOSITORY) / "docs" / "metrics.md").read_text()
-    told = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in row.findall(text)}
-    assert told == shown
+    documented = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in row.findall(text)}
+    assert documented == shown

@@ -111,7 +111,7 @@ def test_a_form_is_sent_with_the_token_of_its_page(person: Client, job: Job) -> 
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
 
 
-def test_who_acts_for_nobody_is_told_so() -> None:
+def test_a_person_without_an_owner_gets_403() -> None:
     browser = Client(headers={"Accept": BROWSER})
     browser.force_login(User.objects.create_superuser("root"))
     answer = browser.get("/api/v1/jobs")

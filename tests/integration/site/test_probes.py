@@ -1,4 +1,4 @@
-"""What load balancers and orchestrators ask: without a key, over plain HTTP, with an address as the host's name."""
+"""Probes of load balancers and orchestrators: without a key, over plain HTTP, with an address as the host name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ HOST = "10.1.2.3:8000"
 
 
 @pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """Verdicts are kept for a moment."""
-    health.watches.cache_clear()
+def _no_cached_results() -> Iterator[None]:
+    """Results are cached for a moment."""
+    health.dependency_checks.cache_clear()
     yield
-    health.watches.cache_clear()
+    health.dependency_checks.cache_clear()
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def client(settings: Settings) -> Client:
     return Client(headers={"host": HOST})
 
 
-def test_a_process_that_answers_is_alive_whatever_its_database_does(client: Client) -> None:
+def test_a_process_that_answers_is_alive_without_a_database(client: Client) -> None:
     assert client.get("/healthz").content == b"ok\n"
 
 
@@ -46,7 +46,7 @@ def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: o
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_not_ready_before_its_tables_are_as_the_code_wants_them(client: Client) -> None:
+def test_it_is_not_ready_before_all_migrations_are_applied(client: Client) -> None:
     applied = MigrationRecorder.Migration.objects.filter(app="jobs").latest("id")
     applied.delete()
     try:
@@ -62,7 +62,7 @@ def test_it_is_not_ready_before_its_tables_are_as_the_code_wants_them(client: Cl
 
 @pytest.mark.django_db(transaction=True)
 def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> None:
-    """Jobs are accepted and shown; the check of a store that refuses to be reached must not take that away."""
+    """Jobs are accepted and shown; the check of an unreachable store must not prevent that."""
     health.store.cache_clear()
     storage = settings.TRANSCODER.storage
     settings.TRANSCODER = replace(settings.TRANSCODER, storage=replace(storage, s3_endpoint_url="http://127.0.0.1:9"))
@@ -74,14 +74,14 @@ def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> N
         health.store.cache_clear()
 
 
-def test_a_database_that_nobody_reaches_is_not_healthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_database_is_unhealthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused() -> None:
         raise OperationalError
 
-    monkeypatch.setattr(health, "database_answers", refused)
+    monkeypatch.setattr(health, "check_database", refused)
     assert client.get("/health").status_code == 503
 
 
-def test_others_go_on_to_the_site(client: Client) -> None:
+def test_other_requests_reach_the_site(client: Client) -> None:
     assert client.post("/healthz").status_code != 200
     assert client.get("/healthz/").status_code != 200

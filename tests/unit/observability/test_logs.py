@@ -13,7 +13,7 @@ def line(message: str, *args: object, **extra: object) -> dict[str, object]:
     return parsed
 
 
-def test_a_line_says_when_how_bad_where_and_what() -> None:
+def test_a_line_has_time_level_logger_and_message() -> None:
     found = line("step %s done", 3)
     assert (found["level"], found["logger"], found["message"]) == ("info", "jobs", "step 3 done")
     assert str(found["time"]).endswith("+00:00")
@@ -46,13 +46,11 @@ def test_a_traceback_is_part_of_the_line() -> None:
     assert "ValueError: bad luck" in json.loads(JsonFormatter().format(record))["exception"]
 
 
-def test_a_token_is_no_part_of_a_line() -> None:
-    """Who reads the log could watch the video."""
-    found = line(
-        "Not Found: %s", "/play/eyJ2:1x-_Y/3/master.m3u8", address="/play/secret", request="<GET /play/secret>"
-    )
+def test_a_playback_token_is_hidden() -> None:
+    """A reader of the log could play the video with it."""
+    found = line("Not Found: %s", "/play/eyJ2:1x-_Y/3/master.m3u8", url="/play/secret", request="<GET /play/secret>")
     assert found["message"] == "Not Found: /play/…/3/master.m3u8"
-    assert found["address"] == "/play/…"
+    assert found["url"] == "/play/…"
     assert "request" not in found
 
 

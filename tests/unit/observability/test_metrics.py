@@ -8,36 +8,36 @@ import prometheus_client.values
 import pytest
 from prometheus_client import REGISTRY
 
-from observability.metrics import Count, Spread, declared, exposition, share
+from observability.metrics import METRICS, Counter, Histogram, exposition, use_shared_folder
 
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A service whose processes add up; undone afterwards."""
+    """Let processes add up their counts in a shared folder; undone afterwards."""
     before = prometheus_client.values.ValueClass
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
-    share(tmp_path)
+    use_shared_folder(tmp_path)
     yield
     prometheus_client.values.ValueClass = before
 
 
 @pytest.fixture
-def fresh() -> Iterator[tuple[Count, Spread]]:
-    yield Count("things_total", "Things.", ("kind",)), Spread("sizes", "Sizes.", (), (1, 10))
+def fresh() -> Iterator[tuple[Counter, Histogram]]:
+    yield Counter("things_total", "Things.", ("kind",)), Histogram("sizes", "Sizes.", (), (1, 10))
     for name in ("vodmill_things_total", "vodmill_sizes"):
-        made = vars(declared.pop(name)).get("_made")
-        if made:
-            REGISTRY.unregister(made)
+        created = vars(METRICS.pop(name))
+        if collector := created.get("_counter") or created.get("_histogram"):
+            REGISTRY.unregister(collector)
 
 
-def test_forked_processes_add_up(shared: None, fresh: tuple[Count, Spread]) -> None:
+def test_forked_processes_add_up(shared: None, fresh: tuple[Counter, Histogram]) -> None:
     things, sizes = fresh
     things.add(kind="a")
     for _ in range(3):
         child = os.fork()
         if child == 0:
             things.add(2, kind="a")
-            sizes.note(5)
+            sizes.observe(5)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
     text = exposition().decode()
@@ -45,15 +45,15 @@ def test_forked_processes_add_up(shared: None, fresh: tuple[Count, Spread]) -> N
     assert 'vodmill_sizes_bucket{le="10.0"} 3.0' in text
 
 
-def test_a_new_life_of_a_service_begins_at_nothing(shared: None, fresh: tuple[Count, Spread], tmp_path: Path) -> None:
+def test_a_shared_folder_starts_empty(shared: None, fresh: tuple[Counter, Histogram], tmp_path: Path) -> None:
     (tmp_path / "counter_1.db").write_bytes(b"left")
-    share(tmp_path)
+    use_shared_folder(tmp_path)
     assert not list(tmp_path.glob("*.db"))
 
 
-def test_what_was_not_used_opens_no_file(shared: None, fresh: tuple[Count, Spread], tmp_path: Path) -> None:
+def test_an_unused_metric_opens_no_file(shared: None, fresh: tuple[Counter, Histogram], tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.db"))
 
 
 def test_labels_are_few() -> None:
-    assert all(len(metric.labels) <= 3 for metric in declared.values())
+    assert all(len(metric.labels) <= 3 for metric in METRICS.values())

@@ -4,12 +4,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from execution.scratch import liveness_folder
-from observability.life import life_faults
+from observability.liveness import liveness_faults
 
 
 class Command(BaseCommand):
     help = "For probes: fail unless the worker on this host works and takes what is sent to it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if faults := life_faults(liveness_folder(settings.TRANSCODER.execution), "worker"):
+        if faults := liveness_faults(liveness_folder(settings.TRANSCODER.execution), "worker"):
             raise CommandError("; ".join(faults))
