@@ -27,8 +27,9 @@ it). Durations may also be written `500ms`, `90s`, `5m`, `1h30m` or `2d`, and si
 OTHER_NAMES_INTRODUCTION = """\
 ## Other names
 
-Variables of the Phase 4 pipeline: the names in its YAML, in upper case. They take the same values and units as our
-settings. If both are set and differ, the start fails.
+Variables of the Video Transcoding Pipeline and its Phase 4 ([coming from another system](coming-from.md)): the names in
+its YAML, in upper case. They take the same values and units as our settings. If both are set and differ, the start
+fails.
 
 | variable | setting | note |
 |---|---|---|
