@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
 """Prefix that has the kernel kill the child when the thread that spawned it ends. `setpriv` is part of util-linux."""
@@ -19,6 +20,9 @@ _FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "P
 error. `CUDA_DEVICE_ORDER`: number devices as NVML does; the default begins with the fastest.
 """
 _END_SECONDS = 10
+_spawned: WeakSet[subprocess.Popen[bytes]] = WeakSet()
+"""What `spawn` started. A process may have other children, which `kill_children` leaves alone."""
+_spawning = threading.Lock()
 _ENDED = ("", "Z", "X")
 """Process states in /proc/PID/stat that mean the process has ended; empty: there is no such process."""
 
@@ -57,15 +61,18 @@ def spawn(  # noqa: PLR0913 - properties of one process, by name
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
     polite = ("nice", "-n", str(niceness)) if niceness else ()
-    return subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
-        [*polite, *(limits.prefix if limits else ()), *_PARENT_DEATH, *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=pass_fds,
-        start_new_session=True,
-        env={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
-    )
+    with _spawning:
+        process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
+            [*polite, *(limits.prefix if limits else ()), *_PARENT_DEATH, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            env={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
+        )
+        _spawned.add(process)
+    return process
 
 
 class Sidecar:
@@ -120,10 +127,11 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def kill_children() -> None:
     """Kill the process groups that `spawn` started. May be called from any thread; the main thread reaps them."""
-    for pid in child_pids():
+    with _spawning:
+        spawned = {process.pid for process in _spawned}
+    for pid in spawned.intersection(child_pids()):
         with suppress(ProcessLookupError):
-            if os.getpgid(pid) == pid:
-                os.killpg(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
 
 
 def child_pids(of: int | None = None) -> list[int]:

@@ -1,8 +1,7 @@
-"""Lists take the same number of queries however many rows there are, and as long among 100,000 as among 100."""
+"""Lists take the same number of queries however many rows there are, and look at few blocks among 100,000."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
@@ -28,7 +27,6 @@ pytestmark = pytest.mark.django_db
 FEW, MANY = 100, 100_000
 MOST_BLOCKS = 1_000
 """Of 8 KiB. A page of rows takes 300 to 500; whatever reads a whole table or the index of a search takes thousands."""
-TURNS = 40
 
 
 def _jobs(count: int) -> None:
@@ -172,12 +170,6 @@ def hundred_and_many(db: None) -> Job:
     return job
 
 
-def _seconds(browser: Client, path: str) -> float:
-    begun = time.perf_counter()
-    assert browser.get(path).status_code == 200
-    return time.perf_counter() - begun
-
-
 def _blocks(queries: Iterable[str]) -> int:
     """Blocks that the database looks at for these queries, which no busy machine changes."""
     with connection.cursor() as cursor:
@@ -222,7 +214,7 @@ def _pages_of_jobs(job: Job) -> list[str]:
     return [f"/admin/jobs/job/?{urlencode(query)}" for query in narrowed]
 
 
-def test_a_list_of_100_000_jobs_takes_the_queries_and_at_most_twice_the_time_of_one_of_100(
+def test_a_list_of_100_000_jobs_takes_the_queries_of_one_of_100_and_looks_at_few_blocks(
     operator: Client, hundred_and_many: Job
 ) -> None:
     for path in _pages_of_jobs(hundred_and_many):
@@ -232,20 +224,3 @@ def test_a_list_of_100_000_jobs_takes_the_queries_and_at_most_twice_the_time_of_
             same, blocks = _read(operator, path)
         assert same == queries, path
         assert blocks < MOST_BLOCKS, path
-        few, many = _shortest(operator, path)
-        assert many <= 2 * few, f"{path} takes {many:.3f} s instead of {few:.3f} s"
-
-
-def _shortest(browser: Client, path: str) -> tuple[float, float]:
-    """The shortest times among few and among many. They are taken in turns: what a busy machine does to one, it does
-    to the other. It may make any of them longer and none shorter, so the first good ones will do.
-    """
-    few, many = [], []
-    for turn in range(TURNS):
-        with _among("few"):
-            few.append(_seconds(browser, path))
-        with _among("many"):
-            many.append(_seconds(browser, path))
-        if turn and min(many) <= 2 * min(few):
-            break
-    return min(few), min(many)

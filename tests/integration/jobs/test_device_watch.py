@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -81,7 +80,3 @@ def test_a_hundred_thousand_steps_that_wait_for_their_turn_are_not_looked_at() -
     a_step(busy, queue="gpu", encoder=H264, sessions=2, units_total=0, error_code="device_busy")
     assert watched() < JOBS * 3
     assert set(Job.objects.filter(waiting_since__isnull=False)) == {stuck, busy}
-
-    began = time.perf_counter()
-    devices_watch(policy=POLICY)
-    print(f"{STEPS} waiting steps, two jobs without a device: {time.perf_counter() - began:.3f} s")  # noqa: T201

@@ -38,7 +38,7 @@ from observability.liveness import LivenessFile
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, claim_or_none, claimed, expire, state_of
 
 _LIVENESS = LivenessFile(liveness_folder(settings.TRANSCODER.execution), "dispatcher")
-SELDOM = LeaseConfig(dispatcher_tick_seconds=60)
+SELDOM = LeaseConfig(dispatcher_tick_seconds=600)
 OFTEN = LeaseConfig(dispatcher_tick_seconds=0.1)
 
 
@@ -189,13 +189,11 @@ def _tickets_waiting() -> int:
             return 0
 
 
-def _until(true: Callable[[], object], seconds: float = 120) -> float:
-    """Wait for something to become true; tells how long it took."""
+def _until(true: Callable[[], object], seconds: float = 120) -> None:
     started = time.monotonic()
     while not true():
         assert time.monotonic() - started < seconds, "waited too long"
         time.sleep(0.005)
-    return time.monotonic() - started
 
 
 def _leading() -> bool:
@@ -213,8 +211,8 @@ def test_a_commit_wakes_the_dispatcher_long_before_its_tick() -> None:
         time.sleep(0.2)
         assert not broker.sent
         a_job()
-        assert _until(lambda: broker.sent) < SELDOM.dispatcher_tick_seconds / 4
-        time.sleep(0.3)
+        _until(lambda: broker.sent["cpu"] >= 2, SELDOM.dispatcher_tick_seconds / 4)
+        time.sleep(0.3)  # for one too many
     assert broker.sent == {"cpu": 2}  # two slots, six steps, one wake-up
 
 

@@ -28,10 +28,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tools(s3_server: object, transactional_db: None, tmp_path: Path) -> Tools:
-    """The tools of a worker with a scratch folder of its own, chunks of 4 s and leases of 6 s."""
+    """The tools of a worker with a scratch folder of its own, chunks of 4 s and leases that no busy machine loses."""
     config = replace(
         settings.TRANSCODER,
-        lease=LeaseConfig(lease_seconds=6, lease_renew_seconds=1.5),
+        lease=LeaseConfig(lease_seconds=120, lease_renew_seconds=1.5),
         retry=RetryConfig(retry_base_seconds=0.0, retry_max_seconds=0.0),
         encode=EncodeConfig(x264_preset="ultrafast", publish_seconds=0.1),
         execution=replace(settings.TRANSCODER.execution, scratch_path=str(tmp_path / "scratch")),

@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from execution.process import child_pids, is_running
+from execution.process import child_pids, is_running, kill_children, spawn
 
 
 def test_grandchildren_are_listed_until_they_end() -> None:
@@ -18,3 +18,11 @@ def test_grandchildren_are_listed_until_they_end() -> None:
         child.wait(timeout=60)
     assert not is_running(grandchild)
     assert child_pids(child.pid) == []
+
+
+def test_kill_children_kills_what_spawn_started_and_nothing_else() -> None:
+    with subprocess.Popen(["/bin/sleep", "60"], start_new_session=True) as other, spawn(["sleep", "60"]) as spawned:
+        kill_children()
+        assert spawned.wait(timeout=60) == -9
+        assert is_running(other.pid)
+        other.kill()
