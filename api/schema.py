@@ -74,6 +74,7 @@ _SUCCESS = {
     "200": "The document as it is now.",
     "201": "Created; `Location` has its URL, and the body shows it.",
     "202": "Accepted; the document shows it as it is now.",
+    "206": "The part of the file that was requested.",
     "204": "Done; there is no body.",
 }
 _PAGE = "A page of the list."
@@ -145,7 +146,7 @@ def _success(status: str, response: Mapping[str, Any]) -> str:
     (kind, content), *_ = response.get("content", {"": {}}).items()
     if kind == _STREAM_TYPE:
         return _STREAM
-    if kind == "application/octet-stream":
+    if kind == "application/octet-stream" and status == "200":
         return _FILE
     return _PAGE if content.get("schema", {}).get("$ref", "").endswith("Page") else _SUCCESS[status]
 

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from gpu.breaker import Breaker
+from gpu.devices import DeviceKind
 from gpu.selectors import NodeDevice
 from transcoding.encoders import ENCODERS, Family
 
@@ -40,7 +41,7 @@ class DeviceDocument(serializers.Serializer[Any]):
     power_watts = serializers.FloatField(allow_null=True)
     sessions = serializers.IntegerField(allow_null=True, help_text="Encoder sessions of all programs.")
     uuid = serializers.CharField()
-    kind = serializers.ChoiceField(["nvidia", "amd", "intel"])
+    kind = serializers.ChoiceField([kind.value for kind in DeviceKind])
     driver = serializers.CharField()
     node = serializers.CharField(help_text="The worker node that reported this.")
     nodes = serializers.ListField(child=serializers.CharField(), help_text="All worker nodes that can use it.")

@@ -14,9 +14,10 @@ from rest_framework.views import APIView
 from access.scopes import Scope
 from api.cached import cached_answer
 from configuration import Config
+from jobs.models import NodeState
 from jobs.rules.steps import QUEUES
 from observability.health import Health, run_checks
-from operations.health import WAIT_SECONDS, alerts, dependency_checks, system_state
+from operations.health import WAIT_SECONDS, AlertCode, alerts, dependency_checks, system_state
 from operations.statistics import (
     NodeHealth,
     jobs_in_quarantine,
@@ -48,7 +49,7 @@ class QueueStatsDocument(serializers.Serializer[Any]):
 
 class WorkerDocument(serializers.Serializer[Any]):
     name = serializers.CharField()
-    state = serializers.ChoiceField(["active", "draining"])
+    state = serializers.ChoiceField(NodeState.values)
     queues = serializers.ListField(child=serializers.CharField())
     slots = serializers.IntegerField()
     busy = serializers.IntegerField()
@@ -79,6 +80,7 @@ class RecentDocument(serializers.Serializer[Any]):
 class OpenJobsDocument(serializers.Serializer[Any]):
     queued = serializers.IntegerField()
     processing = serializers.IntegerField()
+    paused = serializers.IntegerField()
 
 
 class StoredDocument(serializers.Serializer[Any]):
@@ -94,7 +96,7 @@ class SystemStatsDocument(QueueStatsDocument):
 
 
 class AlertDocument(serializers.Serializer[Any]):
-    code = serializers.ChoiceField(["queue_long", "no_worker", "jobs_fail", "quarantine_full", "worker_silent"])
+    code = serializers.ChoiceField([code.value for code in AlertCode])
     detail = serializers.CharField()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 
 from django.conf import settings
@@ -52,11 +53,19 @@ def store() -> ObjectStore:
     return store_from(config.storage)
 
 
+class AlertCode(StrEnum):
+    QUEUE_LONG = "queue_long"
+    NO_WORKER = "no_worker"
+    JOBS_FAIL = "jobs_fail"
+    QUARANTINE_FULL = "quarantine_full"
+    WORKER_SILENT = "worker_silent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """Something a person should look at."""
 
-    code: str
+    code: AlertCode
     detail: str
 
 
@@ -66,19 +75,24 @@ def alerts(
     """What the numbers say that is out of the ordinary."""
     for load in loads:
         if load.ready > MOST_WAITING:
-            yield Alert(code="queue_long", detail=f"{load.ready} steps wait in queue {load.queue}.")
+            yield Alert(code=AlertCode.QUEUE_LONG, detail=f"{load.ready} steps wait in queue {load.queue}.")
         if load.ready and not any(load.queue in node.queues for node in nodes if node.alive):
             yield Alert(
-                code="no_worker", detail=f"{load.ready} steps wait in queue {load.queue}, which no worker serves."
+                code=AlertCode.NO_WORKER,
+                detail=f"{load.ready} steps wait in queue {load.queue}, which no worker serves.",
             )
     rate = recent.success_rate
     if rate is not None and recent.completed + recent.failed >= FEWEST_ENDED and 1 - rate > MOST_FAILURES:
-        yield Alert(code="jobs_fail", detail=f"{recent.failed} jobs failed in the last {recent.window_seconds} s.")
+        yield Alert(
+            code=AlertCode.JOBS_FAIL, detail=f"{recent.failed} jobs failed in the last {recent.window_seconds} s."
+        )
     if quarantined > MOST_QUARANTINED:
-        yield Alert(code="quarantine_full", detail=f"{quarantined} jobs are in quarantine.")
+        yield Alert(code=AlertCode.QUARANTINE_FULL, detail=f"{quarantined} jobs are in quarantine.")
     for node in nodes:
         if node.silent_seconds > MOST_SILENT_SECONDS:
-            yield Alert(code="worker_silent", detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago.")
+            yield Alert(
+                code=AlertCode.WORKER_SILENT, detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago."
+            )
 
 
 def system_state(checks: Mapping[str, Health], found: Sequence[Alert]) -> Health:

@@ -44,10 +44,10 @@ def queue_loads(queues: Sequence[str]) -> list[QueueLoad]:
 
 
 def open_jobs() -> dict[str, int]:
-    """How many jobs are queued and processing."""
+    """Count the unfinished jobs by state."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT state, count(*) FROM jobs_job WHERE finished_at IS NULL GROUP BY state")
-        return {"queued": 0, "processing": 0, **dict(cursor.fetchall())}
+        return {"queued": 0, "processing": 0, "paused": 0, **dict(cursor.fetchall())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,11 +177,13 @@ SPECTACULAR_SETTINGS = {
         "api.schema.add_problems",
         "api.schema.describe_operations",
     ],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,  # it would repeat each value
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`
         "JobState": "jobs.endpoints.serializers.JOB_STATES",
         "HealthState": "operations.apis.HEALTH_STATES",
         "EndpointState": "events.webhooks.serializers.ENDPOINT_STATES",
         "DeliveryState": "events.webhooks.serializers.DELIVERY_STATES",
+        "PlaybackState": "videos.serializers.PLAYBACK_STATES",
         "EventType": "events.types.EVENT_TYPES",
     },
 }

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,10 +22,13 @@ from videos.playback import wiring
 from videos.playback.urls import play_addresses
 from videos.queries import VideoQuery
 from videos.selectors import video_find, videos_of
-from videos.serializers import PlaybackDocument, VideoDocument, video_document
+from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
 from videos.states import GenerationState
 
 KEPT_SECONDS = 300.0
+RANGE = OpenApiParameter(
+    "Range", str, OpenApiParameter.HEADER, description="The part that is requested, such as `bytes=0-1023`."
+)
 
 
 class VideoListApi(APIView):
@@ -67,9 +70,11 @@ class VideoOriginalApi(APIView):
 
     @extend_schema(
         operation_id="video_original",
+        parameters=[RANGE],
         responses={
             (200, "application/octet-stream"): OpenApiTypes.BINARY,
-            302: OpenApiResponse(description="Elsewhere."),
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            302: OpenApiResponse(description="The file is in the object store, at the URL in `Location`."),
         },
     )
     def get(self, request: Request, video_id: UUID) -> HttpResponseBase:
@@ -152,7 +157,7 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
     generation = video.current_generation
     if generation is None:
         nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
-        return {"video_id": video.id, "state": "unavailable", "renditions": [], **nothing}
+        return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], **nothing}
     addresses = play_addresses(request, video, generation)
     return {
         "video_id": video.id,

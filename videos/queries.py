@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from api.fields import ExternalId, Metadata, OneOf, StrictSerializer
 from api.pagination import LabelledQuery
-from videos.states import VideoState
+from videos.states import SHOWN_STATES
 
 INSPECTED = frozenset(
     {"container", "constant_frame_rate", "rotation", "pixel_format", "interlaced", "hdr", "audio_codec"}
@@ -12,13 +12,11 @@ INSPECTED = frozenset(
 )
 """Names of a video's metadata that come from inspection."""
 
-_SHOWN_STATES = [state.value for state in VideoState if state not in (VideoState.DELETING, VideoState.DELETED)]
-
 
 class VideoQuery(LabelledQuery):
     """How a list of videos may be narrowed down."""
 
-    status = OneOf(choices=_SHOWN_STATES, required=False)
+    status = OneOf(choices=SHOWN_STATES, required=False, help_text="Only the videos in this state.")
 
     LOOKUPS: ClassVar = {**LabelledQuery.LOOKUPS, "status": "state"}
 

@@ -10,17 +10,15 @@ from django.db.models import Prefetch, QuerySet
 from access.models import Owner
 from storage.keys import segment_key
 from videos.models import Generation, Rendition, SegmentRun, Video
-from videos.states import VideoState
+from videos.states import HIDDEN_STATES
 
 PLAYABLE_SEGMENTS = 2
 """So many segments of every rendition make a video playable: one to show, and one to fetch meanwhile."""
 
-_GONE = (VideoState.DELETING, VideoState.DELETED)
-
 
 def videos_of(owner: Owner) -> QuerySet[Video]:
     """Every video that the owner can see, unordered."""
-    return Video.objects.filter(owner=owner).exclude(state__in=_GONE)
+    return Video.objects.filter(owner=owner).exclude(state__in=HIDDEN_STATES)
 
 
 def video_find(*, owner: Owner, video_id: UUID) -> Video | None:

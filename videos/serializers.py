@@ -9,9 +9,11 @@ from rest_framework import serializers
 
 from api.links import absolute
 from videos.models import Video
-from videos.states import VideoState
+from videos.states import SHOWN_STATES, GenerationState, RenditionKind, VideoState
 
 BITS_PER_BYTE = 8
+UNAVAILABLE = "unavailable"
+PLAYBACK_STATES = [UNAVAILABLE, GenerationState.BUILDING.value, GenerationState.COMPLETE.value]
 
 
 class VideoError(serializers.Serializer[Any]):
@@ -31,7 +33,7 @@ class VideoLinks(serializers.Serializer[Any]):
 class VideoDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     filename = serializers.CharField()
-    status = serializers.ChoiceField([state.value for state in VideoState])
+    status = serializers.ChoiceField(SHOWN_STATES)
     size = serializers.IntegerField(help_text="Bytes.")
     sha256 = serializers.CharField()
     container = serializers.CharField(help_text="What the first bytes of the file say it is.")
@@ -44,7 +46,9 @@ class VideoDocument(serializers.Serializer[Any]):
     frame_rate = serializers.FloatField(allow_null=True)
     external_id = serializers.CharField(allow_null=True, help_text="Your own name for it, as it was uploaded with.")
     metadata = serializers.DictField(help_text="What it was uploaded with, and what else inspection found.")
-    warnings = serializers.ListField(help_text="What about the source a person should know.")
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="What about the source a person should know."
+    )
     error = VideoError(allow_null=True)
     created_at = serializers.DateTimeField()
     inspected_at = serializers.DateTimeField(allow_null=True)
@@ -53,7 +57,7 @@ class VideoDocument(serializers.Serializer[Any]):
 
 class PlaybackRendition(serializers.Serializer[Any]):
     name = serializers.CharField()
-    kind = serializers.CharField(help_text="video or audio.")
+    kind = serializers.ChoiceField([kind.value for kind in RenditionKind])
     width = serializers.IntegerField(allow_null=True)
     height = serializers.IntegerField(allow_null=True)
     bitrate = serializers.IntegerField(help_text="Bits per second.")
@@ -63,7 +67,11 @@ class PlaybackRendition(serializers.Serializer[Any]):
 
 class PlaybackDocument(serializers.Serializer[Any]):
     video_id = serializers.UUIDField()
-    state = serializers.ChoiceField(["unavailable", "complete"])
+    state = serializers.ChoiceField(
+        PLAYBACK_STATES,
+        help_text="unavailable: nothing can be played yet. building: the beginning can be played while the rest is"
+        " encoded. complete: all of it can be played.",
+    )
     generation = serializers.IntegerField(allow_null=True)
     hls_url = serializers.URLField(allow_null=True)
     dash_url = serializers.URLField(allow_null=True, help_text="Null until all of the video is there.")

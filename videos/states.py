@@ -13,6 +13,11 @@ class VideoState(StrEnum):
     DELETED = "deleted"
 
 
+HIDDEN_STATES = frozenset({VideoState.DELETING, VideoState.DELETED})
+"""States of videos that their owner no longer sees."""
+SHOWN_STATES = tuple(state.value for state in VideoState if state not in HIDDEN_STATES)
+
+
 class GenerationState(StrEnum):
     """Life of a generation: it is built and becomes complete, or its job ends before that and it is lost."""
 

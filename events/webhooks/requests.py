@@ -64,4 +64,6 @@ class WebhookChange(WebhookRequest):
 class DeliveryQuery(ListQuery):
     """How a list of deliveries may be narrowed down."""
 
-    state = OneOf(choices=[state.value for state in DeliveryState], required=False)
+    state = OneOf(
+        choices=[state.value for state in DeliveryState], required=False, help_text="Only the deliveries in this state."
+    )

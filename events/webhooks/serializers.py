@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from events.models import DeliveryState, EndpointState
@@ -15,7 +16,9 @@ class WebhookDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     url = serializers.CharField()
     description = serializers.CharField()
-    types = serializers.ListField(child=serializers.CharField(), help_text="Empty: everything but job.progress.")
+    types = serializers.ListField(
+        child=serializers.ChoiceField(EVENT_TYPES), help_text="Empty: everything but job.progress."
+    )
     state = serializers.ChoiceField(ENDPOINT_STATES)
     disabled_reason = serializers.CharField()
     old_secret_expires_at = serializers.DateTimeField(allow_null=True)
@@ -56,5 +59,6 @@ class DeliveryDocument(serializers.Serializer[Any]):
     def _waits(delivery: Any) -> bool:  # noqa: ANN401 - any object with these attributes
         return delivery.state in {DeliveryState.PENDING, DeliveryState.SENDING}
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_next_attempt_at(self, delivery: Any) -> Any:  # noqa: ANN401 - any object with these attributes
         return delivery.next_attempt_at.isoformat() if self._waits(delivery) else None

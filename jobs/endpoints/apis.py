@@ -67,7 +67,8 @@ class VideoTranscodeApi(APIView):
         labels = {"external_id": wanted.pop("external_id", ""), "client_metadata": wanted.pop("metadata", None)}
         owner = owner_of(request)
         if wanted.pop("dry_run", False):
-            return Response(job_preview(owner=owner, video_id=video_id, request=wanted, policy=policy))
+            preview = job_preview(owner=owner, video_id=video_id, request=wanted, policy=policy)
+            return Response(PlanDocument(preview).data)
         job = job_create(owner=owner, video_id=video_id, request=wanted, priority=priority, policy=policy, **labels)
         answer = _shown(owner, job.id, status=202)
         answer.headers["Location"] = reverse("job-detail", args=[job.id])
@@ -165,7 +166,8 @@ class JobPlanApi(APIView):
 
         In commands, names in braces stand for the source, the outputs and the progress pipe.
         """
-        return Response(job_plan_document(owner=owner_of(request), job_id=job_id, policy=job_policy()))
+        plan = job_plan_document(owner=owner_of(request), job_id=job_id, policy=job_policy())
+        return Response(PlanDocument(plan).data)
 
 
 class JobCancelApi(APIView):

@@ -172,7 +172,7 @@ class ReprioritizeRequest(StrictSerializer):
 class VideoJobQuery(LabelledQuery):
     """How a list of one video's jobs may be narrowed down."""
 
-    state = OneOf(choices=[state.value for state in JobState], required=False)
+    state = OneOf(choices=[state.value for state in JobState], required=False, help_text="Only the jobs in this state.")
 
 
 class JobQuery(VideoJobQuery):

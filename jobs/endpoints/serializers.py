@@ -42,6 +42,10 @@ class PlannedRendition(serializers.Serializer[Any]):
     buffer_size = serializers.IntegerField(help_text="Bits.")
     profile = serializers.CharField()
     level = serializers.CharField()
+    tier = serializers.CharField(help_text="Of HEVC and AV1; empty for H.264.")
+    constant_quality = serializers.BooleanField(
+        help_text="The encoder holds a quality, and the bitrate is the most that it may take for it."
+    )
     codecs = serializers.CharField()
     peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
 

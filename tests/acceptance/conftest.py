@@ -83,3 +83,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty-five seconds of numbered frames with beeps, at 29.97 frames per second: seven segments, three chunks."""
     card = Card(rate=Fraction(30000, 1001), frames=749, width=640, height=360)
     return make(tmp_path_factory.mktemp("clip") / "clip.mp4", card, *H264, *AAC)
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two minutes that are so small that they cost the machine little: thirty segments, fifteen chunks."""
+    card = Card(rate=Fraction(25), frames=25 * 120, width=192, height=108)
+    small = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50")
+    return make(tmp_path_factory.mktemp("long") / "clip.mp4", card, *small, *AAC)

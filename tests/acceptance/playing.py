@@ -25,6 +25,17 @@ def finished(client: Client, job: Json, *, seconds: float = 240) -> Json:
     return job
 
 
+def playable(client: Client, job: Json, *, seconds: float = 120) -> Json:
+    """Wait until the beginning of a job's video can be watched. Return the job."""
+    deadline = time.monotonic() + seconds
+    while not job["playable_at"]:
+        assert job["state"] not in ("failed", "cancelled"), job["error"]
+        assert time.monotonic() < deadline, "not playable in time"
+        time.sleep(0.05)
+        job = client.job(job["id"])
+    return job
+
+
 def completed(client: Client, path: Path, **request: object) -> Json:
     """Upload a file, transcode it, and give the playback document of the completed video."""
     video = client.upload(path, lambda _: None)

@@ -98,7 +98,7 @@ def _movie(rendition: Rendition, sound: Rendition | None, url: str) -> Output:
         codecs=",".join(track.codecs for track in tracks),
         width=rendition.width,
         height=rendition.height,
-        frame_rate=rendition.frame_rate,
+        frame_rate=rendition.frame_rate or None,
         bitrate=sum(track.avg_bitrate or 0 for track in tracks),
         peak_bitrate=sum(track.peak_bitrate or 0 for track in tracks),
     )

@@ -73,7 +73,7 @@ def test_the_last_hour_is_summed_up(client: Client) -> None:
     assert told["mean_processing_seconds"] == 10
     assert stats["storage"]["outputs_bytes"] == 750
     assert stats["storage"]["sources_bytes"] == 1_000_000 * 6
-    assert stats["jobs"] == {"queued": 0, "processing": 0}
+    assert stats["jobs"] == {"queued": 0, "processing": 0, "paused": 0}
 
 
 def test_an_empty_house_has_no_rates(client: Client) -> None:

@@ -17,6 +17,7 @@ from embedded.servers import SeaweedFS
 from events.streams.wiring import event_streams
 from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
+from tests.conformance import Answer, published
 from tests.rows import a_key
 from videos.playback import wiring
 from videos.uploads.wiring import upload_route
@@ -35,11 +36,21 @@ def serving(app: App) -> Iterator[httpx2.Client]:
         try:
             base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             headers = {"X-API-Key": a_key()}
-            with httpx2.Client(base_url=base_url, headers=headers, trust_env=False) as client:
+            hooks = {"response": [conforms]}
+            with httpx2.Client(base_url=base_url, headers=headers, trust_env=False, event_hooks=hooks) as client:
                 yield client
         finally:
             server.should_exit = True
             thread.join()
+
+
+def conforms(response: httpx2.Response) -> None:
+    """Hold a response to the schema, also one that Django has no part in. Raises Undocumented."""
+    media_type = response.headers.get("content-type", "").partition(";")[0]
+    if response.request.url.path.startswith("/api/v1/"):
+        body = b"" if media_type == "text/event-stream" else response.read()
+        request = response.request
+        published().check(Answer(request.method, request.url.path, response.status_code, media_type, body))
 
 
 @pytest.fixture
