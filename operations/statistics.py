@@ -143,9 +143,10 @@ def jobs_in_quarantine() -> int:
 
 _STORED = """
 SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video WHERE state <> 'deleted'),
-       (SELECT coalesce(sum(coalesce(rendition.size_bytes, 0) + coalesce(rendition.mp4_size, 0)), 0)::bigint
-        FROM videos_rendition rendition
-        JOIN videos_generation generation ON generation.id = rendition.generation_id
+       (SELECT coalesce(sum(output.size_bytes), 0)::bigint
+        FROM (SELECT generation_id, size_bytes FROM videos_rendition
+              UNION ALL SELECT generation_id, size_bytes FROM videos_asset) output
+        JOIN videos_generation generation ON generation.id = output.generation_id
         JOIN videos_video video ON video.id = generation.video_id
         WHERE generation.state = 'complete' AND video.state <> 'deleted')
 """

@@ -6,7 +6,7 @@ from storage.errors import InvalidKey
 
 SEGMENT_SUFFIX = ".m4s"
 INIT_NAME = "init.mp4"
-MOVIE_NAME = "movie.mp4"
+MP4_NAME = "progressive.mp4"
 _MAX_KEY_BYTES = 1024
 """Limit of S3."""
 _MAX_NAME_BYTES = 255
@@ -48,8 +48,8 @@ def init_key(prefix: str) -> str:
     return f"{prefix}{INIT_NAME}"
 
 
-def movie_key(prefix: str) -> str:
-    return f"{prefix}{MOVIE_NAME}"
+def asset_key(prefix: str, file_name: str) -> str:
+    return f"{prefix}{file_name}"
 
 
 def check_key(key: str) -> str:

@@ -21,8 +21,10 @@ from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
 from transcoding.planning.plan import PlanPolicy
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
+from videos.assets.services import AssetFacts
 from videos.models import Generation, Rendition, Video
 from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected
+from videos.states import AssetKind
 
 LEASE_SECONDS = 60.0
 
@@ -186,6 +188,22 @@ def a_run(
         frames=(100,) * segments,
         init_key=f"{prefix}init.mp4",
         init_sha256=init,
+    )
+
+
+def an_mp4(rendition: Rendition, *, key: str = "", size_bytes: int = 5, sha256: str = "c" * 64) -> AssetFacts:
+    """The progressive MP4 of a video rendition."""
+    return AssetFacts(
+        kind=AssetKind.MP4,
+        name=rendition.name,
+        rendition_id=rendition.id,
+        media_type="video/mp4",
+        key=key or f"{rendition.id}.mp4",
+        size_bytes=size_bytes,
+        sha256=sha256,
+        width=rendition.width or 640,
+        height=rendition.height or 360,
+        duration=4.0,
     )
 
 

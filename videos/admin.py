@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,9 +10,10 @@ from django.utils.safestring import SafeString
 
 from access.admin import OwnerFilter
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
-from videos.models import Generation, Rendition, Video
+from videos.assets.selectors import generation_assets
+from videos.models import Asset, Generation, Rendition, Video
 from videos.playback.urls import PlayAddresses, play_addresses
-from videos.states import GenerationState, VideoState
+from videos.states import AssetKind, GenerationState, VideoState
 
 MIB = 1024 * 1024
 HLS = "application/vnd.apple.mpegurl"
@@ -53,11 +54,12 @@ class VideoAdmin(ReadOnlyAdmin):
         generation = row.current_generation
         if generation is None or row.state != VideoState.READY:
             return {}
-        renditions = list(Rendition.objects.filter(generation=generation).order_by("position"))
+        renditions = Rendition.objects.filter(generation=generation).order_by("position")
+        assets = generation_assets(generation)
         addresses = play_addresses(request, row, generation)
         return {
-            "player": _player(addresses, generation, renditions),
-            "tables": [_renditions(generation, renditions)],
+            "player": _player(addresses, generation, assets),
+            "tables": [_renditions(generation, renditions), *([_assets(assets)] if assets else [])],
         }
 
     @admin.display(description="state")
@@ -95,26 +97,42 @@ class VideoAdmin(ReadOnlyAdmin):
         return as_json(video.media)
 
 
-def _player(addresses: PlayAddresses, generation: Generation, renditions: list[Rendition]) -> dict[str, object]:
+def _player(addresses: PlayAddresses, generation: Generation, assets: Iterable[Asset]) -> dict[str, object]:
     """What a browser is given to play, the progressive file first: not every browser plays HLS by itself."""
     complete = generation.state == GenerationState.COMPLETE
-    movies = [
-        {"name": f"MP4 {rendition.name}", "url": addresses.movie(rendition.name), "type": "video/mp4"}
-        for rendition in renditions
-        if complete and rendition.mp4_key
+    files = [
+        {"name": f"MP4 {asset.name}", "url": addresses.asset(asset), "type": asset.media_type}
+        for asset in assets
+        if complete and asset.kind == AssetKind.MP4
     ]
     hls = {"name": "HLS", "url": addresses.hls(), "type": HLS}
     dash = [{"name": "DASH", "url": addresses.dash(), "type": "application/dash+xml"}] if complete else []
-    sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*movies[:1], hls]]
-    return {"sources": sources, "links": [hls, *dash, *movies], "expires_at": addresses.expires_at}
+    sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*files[:1], hls]]
+    return {"sources": sources, "links": [hls, *dash, *files], "expires_at": addresses.expires_at}
 
 
-def _renditions(generation: Generation, renditions: list[Rendition]) -> Panel:
+def _renditions(generation: Generation, renditions: Iterable[Rendition]) -> Panel:
     headers = ["name", "kind", "size", "average", "peak", "codecs", "segments", "bytes", "state"]
-    return panel(f"Generation {generation.number}", headers, map(list, map(_row, renditions)))
+    return panel(f"Generation {generation.number}", headers, map(list, map(_rendition_row, renditions)))
 
 
-def _row(rendition: Rendition) -> Iterator[Any]:
+def _assets(assets: Iterable[Asset]) -> Panel:
+    headers = ["kind", "name", "language", "media type", "size", "seconds", "bytes", "published"]
+    return panel("Assets", headers, map(list, map(_asset_row, assets)))
+
+
+def _asset_row(asset: Asset) -> Iterator[Any]:
+    yield asset.kind
+    yield asset.name
+    yield asset.language
+    yield asset.media_type
+    yield f"{asset.width}x{asset.height}" if asset.width else ""
+    yield f"{asset.duration:.3f}" if asset.duration else ""
+    yield f"{asset.size_bytes:,}"
+    yield asset.published_at
+
+
+def _rendition_row(rendition: Rendition) -> Iterator[Any]:
     yield rendition.name
     yield rendition.kind
     yield f"{rendition.width}x{rendition.height}" if rendition.width else ""

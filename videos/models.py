@@ -1,3 +1,4 @@
+from enum import StrEnum
 from uuid import uuid4
 
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -7,11 +8,11 @@ from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
 from access.models import Owner
-from videos.states import GenerationState, RenditionKind, RenditionState, VideoState
+from videos.states import AssetKind, GenerationState, RenditionKind, RenditionState, VideoState
 
 
-def _one_of(field: str, states: type[VideoState | GenerationState | RenditionState | RenditionKind]) -> Q:
-    return Q(**{f"{field}__in": [state.value for state in states]})
+def _one_of(field: str, values: type[StrEnum]) -> Q:
+    return Q(**{f"{field}__in": [value.value for value in values]})
 
 
 class Video(models.Model):
@@ -92,7 +93,7 @@ class Rendition(models.Model):
     """One track a player can choose. `init_*` is set by the first published run and the same for all that follow.
 
     Bit rates, `size_bytes` and `sha256` (see `digest_of`) of its init segment and all segments are those of a completed
-    rendition. `mp4_*` is the progressive file made of it, if one was asked for.
+    rendition.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -114,21 +115,76 @@ class Rendition(models.Model):
     avg_bitrate = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     sha256 = models.TextField(blank=True)
-    mp4_key = models.TextField(blank=True)
-    mp4_size = models.PositiveBigIntegerField(null=True)
-    mp4_sha256 = models.TextField(blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["generation", "name"], name="videos_rendition_name"),
+            models.UniqueConstraint(fields=["generation", "id"], name="videos_rendition_generation"),
             models.CheckConstraint(name="videos_rendition_kind", condition=_one_of("kind", RenditionKind)),
             models.CheckConstraint(name="videos_rendition_state", condition=_one_of("state", RenditionState)),
-            models.CheckConstraint(
-                name="videos_rendition_mp4",
-                condition=Q(mp4_key="", mp4_size__isnull=True, mp4_sha256="")
-                | (~Q(mp4_key="") & Q(mp4_size__isnull=False) & ~Q(mp4_sha256="")),
-            ),
             models.CheckConstraint(name="videos_rendition_total", condition=Q(total_segments__gte=1)),
+        ]
+
+
+class Asset(models.Model):
+    """One file of a generation that is neither a segment nor a manifest, published by the step that made it.
+
+    `name` is its part of the playback URL, unique per kind: of an MP4, that of its rendition. `rendition` is the one
+    whose media it holds, if any, always of the same generation. `language` is a BCP 47 tag or empty. Pixels for
+    `width` and `height`, seconds for `duration`, SHA-256 in hexadecimal; None where a kind has no such thing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="assets", db_index=False)
+    # The database holds (generation, rendition) against renditions, in migration 0007: no other generation's one.
+    rendition = models.ForeignKey(
+        Rendition, on_delete=models.CASCADE, null=True, related_name="assets", db_constraint=False
+    )
+    kind = models.TextField()
+    name = models.TextField()
+    language = models.TextField(blank=True)
+    media_type = models.TextField()
+    key = models.TextField(unique=True)
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.TextField()
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    duration = models.FloatField(null=True)
+    published_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "kind", "name"], name="videos_asset_name"),
+            models.CheckConstraint(name="videos_asset_kind", condition=_one_of("kind", AssetKind)),
+            models.CheckConstraint(name="videos_asset_slug", condition=Q(name__regex=r"^[A-Za-z0-9_-]+$")),
+            models.CheckConstraint(
+                name="videos_asset_language",
+                condition=Q(language="") | Q(language__regex=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"),
+            ),
+            models.CheckConstraint(
+                name="videos_asset_object",
+                condition=~Q(key="")
+                & Q(size_bytes__gte=1, sha256__regex=r"^[0-9a-f]{64}$", media_type__regex=r"^[a-z]+/[a-z0-9.+-]+$"),
+            ),
+            models.CheckConstraint(
+                name="videos_asset_geometry",
+                condition=Q(width__isnull=True, height__isnull=True)
+                | Q(width__isnull=False, height__isnull=False, width__gte=1, height__gte=1),
+            ),
+            models.CheckConstraint(
+                name="videos_asset_duration", condition=Q(duration__isnull=True) | Q(duration__gt=0)
+            ),
+            models.CheckConstraint(
+                name="videos_asset_mp4",
+                condition=~Q(kind=AssetKind.MP4.value)
+                | Q(
+                    rendition__isnull=False,
+                    width__isnull=False,
+                    duration__isnull=False,
+                    language="",
+                    media_type="video/mp4",
+                ),
+            ),
         ]
 
 

@@ -12,7 +12,7 @@ from access.models import Owner
 from coordination.wiring import changed
 from storage.keys import source_key
 from transcoding.errors import VerificationFailed
-from videos.models import Generation, Rendition, SegmentRun, Video
+from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.states import GenerationState, RenditionState, VideoState
 
 
@@ -80,6 +80,7 @@ def video_mark_deleted(*, video: Video) -> None:
     """Every object is gone; drop the rows that named them and keep the video's own as a record."""
     video.state = VideoState.DELETED
     SegmentRun.objects.filter(rendition__generation__video=video).delete()
+    Asset.objects.filter(generation__video=video).delete()
     _save(video, "state")
 
 
@@ -202,23 +203,6 @@ def _pin_init(run: RunFacts) -> None:
     won = rendition.filter(init_sha256="").update(init_key=run.init_key, init_sha256=run.init_sha256)
     if not won and not rendition.filter(init_sha256=run.init_sha256).exists():
         raise InitMismatch(f"{run.init_key} is not the init segment that its rendition began with")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovieFacts:
-    """A progressive file of a rendition that lies in the store; its SHA-256 in hexadecimal."""
-
-    rendition_id: UUID
-    key: str
-    size: int
-    sha256: str
-
-
-def movie_publish(*, movie: MovieFacts) -> None:
-    """Name the progressive file of a rendition, fenced by the caller in the same transaction."""
-    Rendition.objects.filter(id=movie.rendition_id).update(
-        mp4_key=movie.key, mp4_size=movie.size, mp4_sha256=movie.sha256
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

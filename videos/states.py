@@ -1,4 +1,4 @@
-"""The states of a video, its generations and their renditions."""
+"""States and kinds of videos, generations, renditions and assets."""
 
 from enum import StrEnum
 
@@ -36,3 +36,10 @@ class RenditionState(StrEnum):
 class RenditionKind(StrEnum):
     VIDEO = "video"
     AUDIO = "audio"
+
+
+class AssetKind(StrEnum):
+    """Kinds of files that are made of a video beside its segments and manifests."""
+
+    MP4 = "mp4"
+    """Progressive MP4 of one video rendition, with the audio."""

@@ -1,19 +1,23 @@
 from django.urls import path
 
 from videos import apis
+from videos.assets import views as asset_views
 from videos.playback import views
+from videos.states import AssetKind
 
-# `video-detail` is a route of jobs, which know what deleting a video cancels.
+_PLAY = "play/<str:token>/<int:generation>"
+
+# A kind of asset has a route `play-KIND`. `video-detail` is a route of jobs, which know what deleting a video cancels.
 urlpatterns = [
     path("api/v1/videos", apis.VideoListApi.as_view(), name="video-list"),
     path("api/v1/videos/upload", apis.VideoUploadApi.as_view(), name="video-upload"),
     path("api/v1/videos/<uuid:video_id>/original", apis.VideoOriginalApi.as_view(), name="video-original"),
     path("api/v1/videos/<uuid:video_id>/playback", apis.VideoPlaybackApi.as_view(), name="video-playback"),
-    path("play/<str:token>/<int:generation>/master.m3u8", views.master, name="play-master"),
-    path("play/<str:token>/<int:generation>/manifest.mpd", views.dash, name="play-dash"),
-    path("play/<str:token>/<int:generation>/<slug:rendition>.mp4", views.movie, name="play-movie"),
-    path("play/<str:token>/<int:generation>/<slug:rendition>/index.m3u8", views.index, name="play-index"),
-    path("play/<str:token>/<int:generation>/<slug:rendition>/init.mp4", views.init, name="play-init"),
-    path("play/<str:token>/<int:generation>/<slug:rendition>/<int:number>.m4s", views.segment, name="play-segment"),
+    path(f"{_PLAY}/master.m3u8", views.master, name="play-master"),
+    path(f"{_PLAY}/manifest.mpd", views.dash, name="play-dash"),
+    path(f"{_PLAY}/<slug:name>.mp4", asset_views.asset, {"kind": AssetKind.MP4}, name="play-mp4"),
+    path(f"{_PLAY}/<slug:rendition>/index.m3u8", views.index, name="play-index"),
+    path(f"{_PLAY}/<slug:rendition>/init.mp4", views.init, name="play-init"),
+    path(f"{_PLAY}/<slug:rendition>/<int:number>.m4s", views.segment, name="play-segment"),
     path("play/<path:rest>", views.nothing, name="play-nothing"),
 ]

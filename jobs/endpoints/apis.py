@@ -31,10 +31,11 @@ from jobs.lifecycle.services import (
 )
 from jobs.models import Job
 from jobs.reports.previews import job_plan_document, job_preview
-from jobs.reports.selectors import job_renditions, job_views, jobs_of
+from jobs.reports.selectors import job_views, jobs_of
 from jobs.rules.transitions import JobState
 from jobs.wiring import job_policy
 from videos.apis import VideoDetailApi, video_of
+from videos.assets.selectors import complete_generations
 
 
 class VideoTranscodeApi(APIView):
@@ -114,9 +115,9 @@ class VideoOutputsApi(APIView):
         video = video_of(owner_of(request), video_id)
         completed = jobs_of(owner_of(request)).filter(video=video, state=JobState.COMPLETED)
         pages, page = ListQuery.page(completed, request)
-        made = job_renditions(page)
+        complete = complete_generations(job.generation_id for job in page)
         return pages.get_paginated_response(
-            [outputs_document(job, made.get(job.generation_id, []), request) for job in page]
+            [outputs_document(job, complete.get(job.generation_id), request) for job in page]
         )
 
 
@@ -149,8 +150,8 @@ class JobOutputsApi(APIView):
 
         def make() -> tuple[Any, float]:
             job = _job(owner, job_id)
-            made = job_renditions([job]).get(job.generation_id, [])
-            return outputs_document(job, made, request), job_seconds(job)
+            complete = complete_generations([job.generation_id])
+            return outputs_document(job, complete.get(job.generation_id), request), job_seconds(job)
 
         return cached_answer("outputs", job_id, variant=variant_for(request, owner.pk), make=make)
 

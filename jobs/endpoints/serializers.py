@@ -1,6 +1,5 @@
 """What clients get to see, as serializers for the schema's sake; they only read."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -13,7 +12,7 @@ from jobs.reports.selectors import JobView
 from jobs.rules.steps import COMMANDS
 from jobs.rules.transitions import JobPhase, JobState
 from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
-from videos.models import Rendition
+from videos.assets.selectors import CompleteGeneration
 from videos.playback.urls import play_addresses
 
 JOB_STATES = [state.value for state in JobState]
@@ -174,10 +173,10 @@ class OutputsDocument(serializers.Serializer[Any]):
     outputs = OutputDocument(many=True, help_text="Empty until the job is completed.")
 
 
-def outputs_document(job: Job, renditions: Sequence[Rendition], request: HttpRequest) -> dict[str, Any]:
-    """Show what a job made of these renditions; without any there is nothing to show."""
+def outputs_document(job: Job, complete: CompleteGeneration | None, request: HttpRequest) -> dict[str, Any]:
+    """Show what a job made; nothing while its generation is not complete."""
     shown: dict[str, Any] = {"job_id": job.id, "state": job.state, "expires_at": None, "outputs": []}
-    if renditions:
-        addresses = play_addresses(request, job.video, renditions[0].generation)
-        shown |= {"expires_at": addresses.expires_at, "outputs": list(outputs_of(renditions, addresses))}
+    if complete:
+        addresses = play_addresses(request, job.video, complete.generation)
+        shown |= {"expires_at": addresses.expires_at, "outputs": list(outputs_of(complete, addresses))}
     return OutputsDocument(shown).data

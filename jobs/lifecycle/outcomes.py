@@ -27,12 +27,11 @@ from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
+from videos.assets.services import AssetFacts, assets_publish
 from videos.models import Generation, Video
 from videos.services import (
-    MovieFacts,
     RenditionProof,
     generation_complete,
-    movie_publish,
     video_mark_deleted,
     video_mark_inspected,
 )
@@ -68,13 +67,13 @@ def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
 
 
 @transaction.atomic
-def rendition_remuxed(*, claim: Claim, movie: MovieFacts, result: Mapping[str, object]) -> None:
-    """Close a `remux` step: its progressive file is in the store. Raises LeaseLost."""
-    if claim.job_id is None:
-        raise ValueError(f"a {claim.kind} step has no rendition")
+def step_complete_assets(*, claim: Claim, assets: Sequence[AssetFacts], result: Mapping[str, object]) -> None:
+    """Close a step that made assets, and publish them; their objects are in the store. Raises LeaseLost."""
+    if claim.job_id is None or claim.generation_id is None:
+        raise ValueError(f"a {claim.kind} step has no generation to make assets of")
     job = job_lock(claim.job_id)
     if step_close(claim=claim, result=result):
-        movie_publish(movie=movie)
+        assets_publish(generation_id=claim.generation_id, assets=assets)
         job_advance(job=job)
 
 

@@ -1,6 +1,5 @@
 """Reads of jobs, in a number of queries that does not depend on how many jobs or steps there are."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,30 +15,12 @@ from jobs.models import Job, Step
 from jobs.rules.progress import UnitCount, Units, encoded_fraction, encoding_speed, progress_percent, seconds_left
 from jobs.rules.steps import STEPS, Unit, kinds_where
 from jobs.rules.transitions import JobState, StepState
-from videos.models import Generation, Rendition
-from videos.states import GenerationState, VideoState
+from videos.models import Generation
 
 
 def jobs_of(owner: Owner) -> QuerySet[Job]:
     """Every job of an owner, unordered, with what telling its progress needs."""
     return Job.objects.filter(owner=owner).select_related("video")
-
-
-def job_renditions(jobs: Iterable[Job]) -> Mapping[UUID | None, list[Rendition]]:
-    """The renditions that completed jobs made, by generation, as long as players can have them; one query."""
-    found = (
-        Rendition.objects.filter(
-            generation__in=[job.generation_id for job in jobs if job.generation_id],
-            generation__state=GenerationState.COMPLETE,
-            generation__video__state=VideoState.READY,
-        )
-        .select_related("generation")
-        .order_by("position")
-    )
-    made: dict[UUID | None, list[Rendition]] = defaultdict(list)
-    for rendition in found:
-        made[rendition.generation_id].append(rendition)
-    return made
 
 
 def devices_used(generation: Generation) -> list[str]:

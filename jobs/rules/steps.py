@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 
 from jobs.rules.transitions import JobPhase
-from storage.keys import INIT_NAME, MOVIE_NAME, SEGMENT_SUFFIX
+from storage.keys import INIT_NAME, MP4_NAME, SEGMENT_SUFFIX
 
 CPU_QUEUE = "cpu"
 GPU_QUEUE = "gpu"
@@ -125,7 +125,7 @@ _SPECS = (
         stage=Stage.PACKAGE,
         phase=JobPhase.FINISHING,
         weight=5,  # copied, not encoded
-        leaves=(MOVIE_NAME,),
+        leaves=(MP4_NAME,),
     ),
     StepSpec(kind=StepKind.FINISH, stage=Stage.FINISH, phase=JobPhase.FINISHING),
     # Objects of a deleted video must go, however long the store is unavailable.

@@ -29,7 +29,7 @@ def outputs(client: Client, clip: Path) -> list[Json]:
 
 
 @pytest.fixture(scope="module")
-def movie(outputs: list[Json]) -> Json:
+def mp4(outputs: list[Json]) -> Json:
     (found,) = (output for output in outputs if output["type"] == "mp4")
     return found
 
@@ -60,25 +60,25 @@ def test_a_rendition_has_the_size_and_the_checksum_of_its_objects(outputs: list[
             }
 
 
-def test_the_progressive_file_is_the_whole_video(movie: Json, tmp_path: Path) -> None:
-    path = tmp_path / "movie.mp4"
+def test_the_progressive_file_is_the_whole_video(mp4: Json, tmp_path: Path) -> None:
+    path = tmp_path / "progressive.mp4"
     with closing(Player()) as player:
-        path.write_bytes(player.get(movie["url"]).content)
-    assert path.stat().st_size == movie["size"]
-    assert movie["checksum"] == {"algorithm": "sha256", "value": hashlib.sha256(path.read_bytes()).hexdigest()}
+        path.write_bytes(player.get(mp4["url"]).content)
+    assert path.stat().st_size == mp4["size"]
+    assert mp4["checksum"] == {"algorithm": "sha256", "value": hashlib.sha256(path.read_bytes()).hexdigest()}
     assert shown_numbers(path) == list(range(749))
     assert beep_seconds(path) == pytest.approx([1.0 + 2 * beep for beep in range(12)], abs=1 / 30)
 
 
-def test_a_part_of_it_can_be_had(movie: Json) -> None:
-    ranged = httpx2.get(movie["url"], headers={"Range": "bytes=4-7"}, follow_redirects=True, trust_env=False)
+def test_a_part_of_it_can_be_had(mp4: Json) -> None:
+    ranged = httpx2.get(mp4["url"], headers={"Range": "bytes=4-7"}, follow_redirects=True, trust_env=False)
     assert (ranged.status_code, ranged.content) == (206, b"ftyp")
 
 
-def test_a_browser_plays_it_to_the_end_and_seeks(movie: Json, browser: Browser, players: str) -> None:
+def test_a_browser_plays_it_to_the_end_and_seeks(mp4: Json, browser: Browser, players: str) -> None:
     with fresh_page(browser, players) as page:
         theatre = Theatre(page)
-        assert theatre.load("browser", movie["url"])["duration"] == pytest.approx(SECONDS, abs=0.05)
+        assert theatre.load("browser", mp4["url"])["duration"] == pytest.approx(SECONDS, abs=0.05)
         sought = theatre.play(start=15.0, end=16.0, rate=2)
         assert sought["problems"] == []
         assert 16.0 <= sought["at"] < 17.0

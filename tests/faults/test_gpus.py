@@ -83,12 +83,12 @@ def picture_of(rig: Rig, job: str, folder: Path) -> Path:
         return player.save(url, folder / f"{job}.mp4")
 
 
-def movie_of(rig: Rig, job: str, folder: Path) -> Path:
+def mp4_of(rig: Rig, job: str, folder: Path) -> Path:
     """The progressive file of a job's only rendition."""
-    path = folder / f"{job}-movie.mp4"
+    path = folder / f"{job}-progressive.mp4"
     with closing(Player()) as player, closing(rig.client()) as client:
-        (movie,) = (each for each in client.outputs(job)["outputs"] if each["type"] == "mp4")
-        path.write_bytes(player.get(movie["url"]).content)
+        (mp4,) = (each for each in client.outputs(job)["outputs"] if each["type"] == "mp4")
+        path.write_bytes(player.get(mp4["url"]).content)
     return path
 
 
@@ -121,7 +121,7 @@ def test_27_a_job_on_a_gpu_is_encoded_as_it_was_asked_for_and_plays(
         assert metadata["processing_speed"] > 0
         assert chunks_of(rig, job) == [("gpu", "done", 1, 0, "")] * 2
         assert shown_numbers(picture_of(rig, job, tmp_path)) == list(range(FRAMES))
-    assert probed(movie_of(rig, at_rate, tmp_path)) == ["h264", "High", "2", str(FRAMES)]
+    assert probed(mp4_of(rig, at_rate, tmp_path)) == ["h264", "High", "2", str(FRAMES)]
     rates = {"bitrate": 300_000, "max_bitrate": 450_000, "vbv_buffer": 600_000, "quality": 0}
     assert asked_for(gpus, 320, 180) == [{**USUAL, **rates, "preset": "p6", "level": 30}] * 2
     quality = {"bitrate": 0, "max_bitrate": 273_375, "vbv_buffer": 0, "quality": 23}

@@ -3,8 +3,8 @@
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output
 from transcoding.planning.plan import EncodePlan
 
-PICTURES, SOUND, MOVIE = "pictures", "sound", "movie"
-"""What a movie command reads, fed through pipes, and what it writes."""
+VIDEO_INPUT, AUDIO_INPUT, MP4_TARGET = "video", "audio", "mp4"
+"""Names under which `mp4_command` reads its inputs, fed through pipes, and writes its output."""
 
 
 def index_command(source: str, *, demuxer: str) -> FfmpegCommand:
@@ -25,13 +25,13 @@ def index_command(source: str, *, demuxer: str) -> FfmpegCommand:
     )
 
 
-def movie_command(plan: EncodePlan) -> FfmpegCommand:
-    """Copy, not encode, one rung and the sound into a progressive MP4 with its index in front.
+def mp4_command(plan: EncodePlan) -> FfmpegCommand:
+    """Copy, not encode, one video rendition and the audio into a progressive MP4 with its index in front.
 
-    `copyts` and the exact time scales keep both edit lists, so that pictures and sound stay in step. Inputs are the
-    init segment and all segments of each, in order, fed under the names `PICTURES` and `SOUND`; the target is `MOVIE`.
+    `copyts` and the exact time scales keep both edit lists, so that video and audio stay in step. Inputs are the init
+    segment and all segments of each, in order, fed as `VIDEO_INPUT` and `AUDIO_INPUT`; the target is `MP4_TARGET`.
     """
-    tracks = (PICTURES, SOUND) if plan.audio else (PICTURES,)
+    tracks = (VIDEO_INPUT, AUDIO_INPUT) if plan.audio else (VIDEO_INPUT,)
     opening: dict[str, str | None] = {"f": "mov", "protocol_whitelist": PROTOCOLS, "copyts": None}
     timescale = str(plan.grid.timescale)
     copy: dict[str, str | None] = {
@@ -44,7 +44,7 @@ def movie_command(plan: EncodePlan) -> FfmpegCommand:
     }
     return FfmpegCommand(
         inputs=tuple(Input(path=track, options=opening) for track in tracks),
-        outputs=(Output(target=MOVIE, maps=("0:v:0", "1:a:0")[: len(tracks)], options=copy),),
+        outputs=(Output(target=MP4_TARGET, maps=("0:v:0", "1:a:0")[: len(tracks)], options=copy),),
     )
 
 

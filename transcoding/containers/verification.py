@@ -88,8 +88,8 @@ def _verify_audio(plan: EncodePlan, runs: Sequence[PublishedRun]) -> RenditionTo
     return totals
 
 
-def verify_movie(name: str, found: Sequence[Track], coded: Sequence[Track]) -> None:
-    """Prove that a progressive file holds exactly what was coded, and starts with it. Raises VerificationFailed."""
+def verify_mp4(name: str, found: Sequence[Track], coded: Sequence[Track]) -> None:
+    """Compare a progressive file's tracks with those that were encoded. Raises VerificationFailed at a difference."""
     if len(found) != len(coded):
         raise VerificationFailed(f"{name}: {len(found)} tracks in the file, {len(coded)} were coded")
     for track, expected in zip(found, coded, strict=True):

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from transcoding.containers.verification import digest_of
-from videos.models import Rendition
+from videos.assets.selectors import CompleteGeneration
+from videos.models import Asset, Rendition
 from videos.playback.urls import PlayAddresses
-from videos.states import RenditionKind
+from videos.states import AssetKind, RenditionKind
 
 
 class OutputType(StrEnum):
+    """Presentations, and every kind of asset."""
+
     HLS = "hls"
     DASH = "dash"
-    MP4 = "mp4"
+    MP4 = AssetKind.MP4.value
 
 
 class ChecksumKind(StrEnum):
@@ -48,16 +51,15 @@ class Output:
     peak_bitrate: int | None = None
 
 
-def outputs_of(renditions: Sequence[Rendition], addresses: PlayAddresses) -> Iterator[Output]:
-    """Every output of a complete generation: whole presentations, then each rendition, then the files made of it."""
+def outputs_of(complete: CompleteGeneration, addresses: PlayAddresses) -> Iterator[Output]:
+    """List every output of a complete generation: whole presentations, then each rendition, then the assets."""
+    renditions = complete.renditions
     yield _whole(OutputType.HLS, renditions, addresses.hls())
     yield _whole(OutputType.DASH, renditions, addresses.dash())
     for rendition in renditions:
         yield _stream(rendition, addresses.playlist(rendition.name))
-    sound = next((rendition for rendition in renditions if rendition.kind == RenditionKind.AUDIO), None)
-    for rendition in renditions:
-        if rendition.mp4_key:
-            yield _movie(rendition, sound, addresses.movie(rendition.name))
+    for asset in complete.assets:
+        yield _asset(asset, renditions, addresses.asset(asset))
 
 
 def _whole(type_: OutputType, renditions: Sequence[Rendition], url: str) -> Output:
@@ -87,18 +89,23 @@ def _stream(rendition: Rendition, url: str) -> Output:
     )
 
 
-def _movie(rendition: Rendition, sound: Rendition | None, url: str) -> Output:
-    tracks = [rendition, sound] if sound else [rendition]
+def _asset(asset: Asset, renditions: Sequence[Rendition], url: str) -> Output:
+    tracks = [row for row in renditions if row.id == asset.rendition_id or _adds_audio(asset, row)]
     return Output(
-        type=OutputType.MP4,
-        rendition=rendition.name,
+        type=OutputType(asset.kind),
+        rendition=next((row.name for row in renditions if row.id == asset.rendition_id), None),
         url=url,
-        size=rendition.mp4_size or 0,
-        checksum=Checksum(algorithm=ChecksumKind.OBJECT, value=rendition.mp4_sha256),
+        size=asset.size_bytes,
+        checksum=Checksum(algorithm=ChecksumKind.OBJECT, value=asset.sha256),
         codecs=",".join(track.codecs for track in tracks),
-        width=rendition.width,
-        height=rendition.height,
-        frame_rate=rendition.frame_rate or None,
-        bitrate=sum(track.avg_bitrate or 0 for track in tracks),
-        peak_bitrate=sum(track.peak_bitrate or 0 for track in tracks),
+        width=asset.width,
+        height=asset.height,
+        frame_rate=next((track.frame_rate for track in tracks if track.frame_rate), None),
+        bitrate=sum(track.avg_bitrate or 0 for track in tracks) or None,
+        peak_bitrate=sum(track.peak_bitrate or 0 for track in tracks) or None,
     )
+
+
+def _adds_audio(asset: Asset, rendition: Rendition) -> bool:
+    """An MP4 holds the audio beside its own rendition."""
+    return asset.kind == AssetKind.MP4 and rendition.kind == RenditionKind.AUDIO

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from api.links import absolute
-from videos.models import Generation, Video
+from videos.models import Asset, Generation, Video
 from videos.playback import wiring
 from videos.playback.tokens import token_make
 
@@ -35,9 +35,9 @@ class PlayAddresses:
         """Where a rendition's own HLS playlist is."""
         return self._absolute("play-index", rendition)
 
-    def movie(self, rendition: str) -> str:
-        """Where a rendition's progressive MP4 is."""
-        return self._absolute("play-movie", rendition)
+    def asset(self, asset: Asset) -> str:
+        """Where an asset is."""
+        return self._absolute(f"play-{asset.kind}", asset.name)
 
     def _absolute(self, view: str, *more: str) -> str:
         return absolute(self.request, reverse(view, args=[self.token, self.generation, *more]))

@@ -84,7 +84,7 @@ def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBas
     """The master playlist of a generation that can be watched, or at least its beginning."""
     found = (
         Generation.objects.filter(
-            video=_video_id(token), number=generation, video__state=VideoState.READY, playable_at__isnull=False
+            video=token_video(token), number=generation, video__state=VideoState.READY, playable_at__isnull=False
         )
         .exclude(state=GenerationState.LOST)
         .first()
@@ -123,21 +123,12 @@ def segment(request: HttpRequest, token: str, generation: int, rendition: str, n
 
 
 @for_players
-def movie(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
-    """A rendition as one progressive file with the sound, where one was made."""
-    found = _rendition(token, generation, rendition)
-    if not found.mp4_key or found.generation.state != GenerationState.COMPLETE:
-        raise not_found("rendition")
-    return wiring.delivery().answer(request, found.mp4_key, content_type=content_type(found), cache=FOR_EVER)
-
-
-@for_players
 def nothing(request: HttpRequest, rest: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     raise Http404
 
 
-def _video_id(token: str) -> UUID:
-    """A token that expired or is not ours looks like an address that never was."""
+def token_video(token: str) -> UUID:
+    """Read the video's id from a playback token. Raises Problem (404) if it expired or is not ours."""
     video_id = token_read(token, now=time.time())
     if video_id is None:
         raise not_found("video")
@@ -146,7 +137,7 @@ def _video_id(token: str) -> UUID:
 
 def _complete_generation(token: str, number: int) -> Generation:
     found = Generation.objects.filter(
-        video=_video_id(token), number=number, video__state=VideoState.READY, state=GenerationState.COMPLETE
+        video=token_video(token), number=number, video__state=VideoState.READY, state=GenerationState.COMPLETE
     ).first()
     if found is None:
         raise not_found("generation")
@@ -159,7 +150,7 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
         .filter(
             name=name,
             generation__number=generation,
-            generation__video=_video_id(token),
+            generation__video=token_video(token),
             generation__video__state=VideoState.READY,
         )
         .exclude(generation__state=GenerationState.LOST)

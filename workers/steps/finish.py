@@ -12,10 +12,11 @@ from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import PublishedRun, digest_of, verify_rendition
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import AUDIO, EncodePlan
-from videos.models import Generation, Rendition, SegmentRun
+from videos.assets.selectors import generation_assets
+from videos.models import Asset, Generation, Rendition, SegmentRun
 from videos.selectors import generation_runs, run_segments
 from videos.services import RenditionProof
-from videos.states import RenditionKind
+from videos.states import AssetKind
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import settle
 from workers.steps.publishing import plan_of
@@ -31,21 +32,23 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         control.moved()
         init = _prove_init(rendition, plan, tools)
         proofs.append(_prove_joins(rendition, plan, runs.get(rendition.id, []), init_bytes=len(init)))
-        if plan.mp4 and rendition.kind == RenditionKind.VIDEO:
-            _prove_movie(rendition, tools)
-    removed = _tidy(work, generation, [run for each in runs.values() for run in each], tools)
+    assets = list(generation_assets(generation))
+    _verify_assets(plan, assets, tools)
+    removed = _tidy(work, generation, [run for each in runs.values() for run in each], assets, tools)
     settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={"objects_removed": removed}), control)
 
 
-def _tidy(work: StepWork, generation: Generation, runs: Sequence[SegmentRun], tools: Tools) -> int:
-    """Delete what lost attempts uploaded and nobody points to; all steps that could still publish are done."""
-    wanted = {segment.key for run in runs for segment in run_segments(run)}
-    wanted |= {key for rendition in work.renditions for key in (rendition.init_key, rendition.mp4_key)}
+def _tidy(
+    work: StepWork, generation: Generation, runs: Sequence[SegmentRun], assets: Sequence[Asset], tools: Tools
+) -> int:
+    """Delete the objects of lost attempts, which no row names. All other steps of the generation are done by now."""
+    named = {segment.key for run in runs for segment in run_segments(run)}
+    named |= {rendition.init_key for rendition in work.renditions} | {asset.key for asset in assets}
     prefix = generation_prefix(work.video.id, generation.number)
     garbage = [
         stored.key
         for stored in tools.store.list(prefix)
-        if stored.key.endswith(LEFT_OBJECTS) and stored.key not in wanted
+        if stored.key.endswith(LEFT_OBJECTS) and stored.key not in named
     ]
     tools.store.delete(garbage)
     return len(garbage)
@@ -64,10 +67,15 @@ def _prove_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
     return data
 
 
-def _prove_movie(rendition: Rendition, tools: Tools) -> None:
-    """Its content was held against the segments when it was made; here it only has to be there."""
-    if not rendition.mp4_key or tools.store.head(rendition.mp4_key).size != rendition.mp4_size:
-        raise VerificationFailed(f"{rendition.name}: the stored MP4 is not the one that was made")
+def _verify_assets(plan: EncodePlan, assets: Sequence[Asset], tools: Tools) -> None:
+    """Look that every planned asset is there and stored. Their content was verified by the steps that made them."""
+    planned = {(AssetKind.MP4, rendition.name) for rendition in plan.renditions if plan.mp4}
+    missing = planned - {(AssetKind(asset.kind), asset.name) for asset in assets}
+    if missing:
+        raise VerificationFailed(f"there is no {' '.join(min(missing))}")
+    for asset in assets:
+        if tools.store.head(asset.key).size != asset.size_bytes:
+            raise VerificationFailed(f"{asset.name}: the stored {asset.kind} is not the one that was made")
 
 
 def _prove_joins(

@@ -1,4 +1,4 @@
-"""Make the progressive MP4 of one rung: its segments and the sound's, copied into one file with the index in front."""
+"""Make the progressive MP4 of one rendition: its segments and the audio's, copied into one file, index in front."""
 
 import hashlib
 import tempfile
@@ -10,47 +10,60 @@ from pathlib import Path
 from execution.ffmpeg import Feed
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import StepWork
-from jobs.lifecycle.outcomes import rendition_remuxed
-from storage.keys import movie_key, run_prefix
-from transcoding.commands.remux import MOVIE, PICTURES, SOUND, movie_command
+from jobs.lifecycle.outcomes import step_complete_assets
+from storage.keys import MP4_NAME, asset_key, run_prefix
+from transcoding.commands.remux import AUDIO_INPUT, MP4_TARGET, VIDEO_INPUT, mp4_command
 from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
-from transcoding.containers.verification import verify_movie
+from transcoding.containers.verification import verify_mp4
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import AUDIO
+from videos.assets.services import AssetFacts
 from videos.models import Rendition
 from videos.selectors import published_prefix
-from videos.services import MovieFacts
+from videos.states import AssetKind
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import settle
 from workers.steps.publishing import plan_of
 from workers.tools import Tools
 
-MOVIE_CONTENT_TYPE = "video/mp4"
+MP4_CONTENT_TYPE = "video/mp4"
 _BLOCK_BYTES = 1 << 20
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
-    """Feed ffmpeg from the store, so that the file itself is all that lies in scratch; prove it, and store it."""
+    """Feed ffmpeg from the store, so that the file itself is all that lies in scratch; verify it, and store it."""
     generation, plan = plan_of(work)
     name = work.claim.payload["rendition"]
     rows = {rendition.name: rendition for rendition in work.renditions}
-    tracks = {PICTURES: _StoredTrack(rows[name], tools, control)}
+    tracks = {VIDEO_INPUT: _StoredTrack(rows[name], tools, control)}
     if plan.audio:
-        tracks[SOUND] = _StoredTrack(rows[AUDIO], tools, control)
-    key = movie_key(run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt))
+        tracks[AUDIO_INPUT] = _StoredTrack(rows[AUDIO], tools, control)
+    prefix = run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt)
+    key = asset_key(prefix, MP4_NAME)
     with tempfile.TemporaryDirectory(prefix="remux-", dir=tools.scratch, ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "movie.mp4")
+        path = Path(folder, MP4_NAME)
         feeds = {track: stored.feed() for track, stored in tracks.items()}
         report = tools.ffmpeg.run(
-            movie_command(plan), {MOVIE: path}, inputs=feeds, stop=control, on_frames=control.moved
+            mp4_command(plan), {MP4_TARGET: path}, inputs=feeds, stop=control, on_frames=control.moved
         )
-        _prove(name, path, [track.coded() for track in tracks.values()])
+        _verify(name, path, [track.coded() for track in tracks.values()])
         digest = _digest(path, control)
-        stored = tools.store.put_file(key, path, MOVIE_CONTENT_TYPE, control.moved)
-    movie = MovieFacts(rendition_id=rows[name].id, key=key, size=stored.size, sha256=digest)
+        stored = tools.store.put_file(key, path, MP4_CONTENT_TYPE, control.moved)
+    mp4 = AssetFacts(
+        kind=AssetKind.MP4,
+        name=name,
+        rendition_id=rows[name].id,
+        media_type=MP4_CONTENT_TYPE,
+        key=key,
+        size_bytes=stored.size,
+        sha256=digest,
+        width=rows[name].width,
+        height=rows[name].height,
+        duration=float(plan.grid.duration),
+    )
     result = {"seconds": round(report.seconds, 3)}
     try:
-        settle(lambda: rendition_remuxed(claim=work.claim, movie=movie, result=result), control)
+        settle(lambda: step_complete_assets(claim=work.claim, assets=[mp4], result=result), control)
     except LeaseLost:
         tools.store.delete([key])
         raise
@@ -107,14 +120,14 @@ class _StoredTrack:
         return data
 
 
-def _prove(name: str, path: Path, coded: Sequence[Track]) -> None:
-    """Hold the file's index against the segments: not a frame, tick or byte of media more or less."""
+def _verify(name: str, path: Path, coded: Sequence[Track]) -> None:
+    """Compare the file's index with the segments. Raises VerificationFailed at a frame, tick or byte of difference."""
     try:
         with path.open("rb") as file:
             found = read_tracks(front_index(file))
     except MalformedBoxes as error:
         raise VerificationFailed(f"{name}: {error}") from error
-    verify_movie(name, found, coded)
+    verify_mp4(name, found, coded)
 
 
 def _digest(path: Path, control: StepControl) -> str:

@@ -12,14 +12,14 @@ from events.models import Event
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import step_begin, step_complete, step_publish
-from jobs.lifecycle.outcomes import job_complete, rendition_remuxed
+from jobs.lifecycle.outcomes import job_complete, step_complete_assets
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
-from tests.rows import a_job, a_run, a_video, claim_or_none, claimed, state_of
-from videos.models import Generation, Rendition, Video
-from videos.services import MovieFacts, RenditionProof
+from tests.rows import a_job, a_run, a_video, an_mp4, claim_or_none, claimed, state_of
+from videos.models import Asset, Generation, Rendition, Video
+from videos.services import RenditionProof
 from videos.states import GenerationState, RenditionState
 
 MANY_CHUNKS_SECONDS = 8 * 4 * 2
@@ -101,11 +101,10 @@ def test_remuxes_wait_for_all_encoding_and_finish_waits_for_them() -> None:
         assert (claim.kind, claim.payload) == (StepKind.REMUX, {"rendition": rung.name})
         step_begin(claim=claim)
         assert Job.objects.get().phase == JobPhase.FINISHING
-        movie = MovieFacts(rendition_id=rung.id, key=f"{rung.name}.mp4", size=5, sha256="c")
-        rendition_remuxed(claim=claim, movie=movie, result={})
-        rendition_remuxed(claim=claim, movie=movie, result={})  # the answer to the first commit was lost
+        step_complete_assets(claim=claim, assets=[an_mp4(rung)], result={})
+        step_complete_assets(claim=claim, assets=[an_mp4(rung)], result={})  # the answer to the first commit was lost
     assert state_of(finish.id) is StepState.READY
-    assert set(Rendition.objects.filter(kind="video").values_list("mp4_size", "mp4_sha256")) == {(5, "c")}
+    assert {asset.rendition_id for asset in Asset.objects.all()} == {rung.id for rung in rungs}
 
 
 @pytest.mark.django_db
@@ -114,10 +113,9 @@ def test_a_remux_without_its_lease_names_no_file() -> None:
     _carry_out(claimed())
     claim = claimed()
     job_cancel(owner=job.owner, job_id=job.id)
-    movie = MovieFacts(rendition_id=Rendition.objects.get().id, key="k", size=5, sha256="c")
     with pytest.raises(LeaseLost):
-        rendition_remuxed(claim=claim, movie=movie, result={})
-    assert Rendition.objects.get().mp4_key == ""
+        step_complete_assets(claim=claim, assets=[an_mp4(Rendition.objects.get())], result={})
+    assert not Asset.objects.exists()
 
 
 @pytest.mark.django_db

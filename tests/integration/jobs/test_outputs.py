@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
 from jobs.rules.transitions import JobPhase, JobState
-from tests.rows import a_job, a_video, an_owner
+from tests.rows import a_job, a_video, an_mp4, an_owner
+from videos.assets.services import assets_publish
 from videos.models import Rendition
-from videos.services import MovieFacts, RenditionProof, generation_complete, movie_publish, video_mark_deleting
+from videos.services import RenditionProof, generation_complete, video_mark_deleting
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +29,8 @@ def a_completed_job(*, width: int = 1280, height: int = 720, seconds: int = 40, 
     generation_complete(generation=job.generation, proofs=[proof(row) for row in renditions])
     for row in renditions:
         if mp4 and row.kind == "video":
-            movie = MovieFacts(rendition_id=row.id, key=f"{row.name}.mp4", size=2000 + row.position, sha256="f" * 64)
-            movie_publish(movie=movie)
+            mp4_file = an_mp4(row, size_bytes=2000 + row.position, sha256="f" * 64)
+            assets_publish(generation_id=row.generation_id, assets=[mp4_file])
     Job.objects.filter(id=job.id).update(state=JobState.COMPLETED, phase=JobPhase.ENDED, finished_at=job.created_at)
     return job
 
@@ -70,7 +71,7 @@ def test_everything_is_listed(client: Client) -> None:
 
 def test_an_output_tells_what_it_is(client: Client) -> None:
     outputs = read(client, a_completed_job())["outputs"]
-    whole, dash, rung, movie = outputs[0], outputs[1], outputs[2], outputs[6]
+    whole, dash, rung, mp4 = outputs[0], outputs[1], outputs[2], outputs[6]
     assert whole["size"] == dash["size"] == 1000 + 1001 + 1002 + 1003
     digests = "".join(f"{str(position) * 64}\n" for position in range(4))
     assert (
@@ -89,10 +90,10 @@ def test_an_output_tells_what_it_is(client: Client) -> None:
     assert rung["checksum"] == {"algorithm": "sha256-list", "value": "0" * 64}
     assert rung["codecs"].startswith("avc1.")
 
-    assert (movie["rendition"], movie["size"], movie["height"]) == ("720p", 2000, 720)
-    assert movie["checksum"] == {"algorithm": "sha256", "value": "f" * 64}
-    assert movie["codecs"] == f"{rung['codecs']},mp4a.40.2"
-    assert (movie["bitrate"], movie["peak_bitrate"]) == (1_000_000, 1_200_000)
+    assert (mp4["rendition"], mp4["size"], mp4["height"]) == ("720p", 2000, 720)
+    assert mp4["checksum"] == {"algorithm": "sha256", "value": "f" * 64}
+    assert mp4["codecs"] == f"{rung['codecs']},mp4a.40.2"
+    assert (mp4["bitrate"], mp4["peak_bitrate"]) == (1_000_000, 1_200_000)
 
 
 def test_every_address_is_signed_and_of_the_job_s_own_generation(client: Client) -> None:
@@ -140,7 +141,7 @@ def test_the_number_of_queries_does_not_grow(client: Client) -> None:
         with CaptureQueriesContext(connection) as queries:
             read(client, job)
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 3
+    assert counts[0] == counts[1] <= 4
 
 
 def test_a_job_links_to_its_outputs(client: Client) -> None:

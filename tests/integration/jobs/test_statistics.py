@@ -15,7 +15,8 @@ from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Node
-from tests.rows import a_bare_job, a_job, a_key, a_step, a_video, claimed
+from tests.rows import a_bare_job, a_job, a_key, a_step, a_video, an_mp4, claimed
+from videos.assets.services import assets_publish
 from videos.models import Generation, Rendition
 
 pytestmark = pytest.mark.django_db
@@ -63,9 +64,9 @@ def test_the_last_hour_is_summed_up(client: Client) -> None:
     job_cancel(owner=done.owner, job_id=a_job().id)
     assert done.generation_id is not None
     Generation.objects.filter(id=done.generation_id).update(state="complete", completed_at=Now(), playable_at=Now())
-    Rendition.objects.filter(generation=done.generation_id).update(
-        size_bytes=700, mp4_key="k", mp4_size=50, mp4_sha256="s"
-    )
+    rendition = Rendition.objects.get(generation=done.generation_id)
+    Rendition.objects.filter(id=rendition.id).update(size_bytes=700)
+    assets_publish(generation_id=done.generation_id, assets=[an_mp4(rendition, size_bytes=50)])
     stats = _read(client, "/system/stats")
     told = stats["throughput"]
     assert (told["completed"], told["failed"], told["cancelled"]) == (3, 1, 1)

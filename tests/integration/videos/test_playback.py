@@ -20,17 +20,16 @@ from storage.keys import init_key, run_prefix, segment_key
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
 from tests.integration.videos.test_upload import wait_for
-from tests.rows import a_job, a_video
+from tests.rows import a_job, a_video, an_mp4
+from videos.assets.services import assets_publish
 from videos.models import Generation, Rendition, Video
 from videos.playback import wiring
 from videos.playback.delivery import Delivery
 from videos.playback.tokens import token_make
 from videos.services import (
-    MovieFacts,
     RenditionProof,
     RunFacts,
     generation_complete,
-    movie_publish,
     run_publish,
     video_mark_deleting,
 )
@@ -167,24 +166,24 @@ def test_sound_says_that_it_is_sound(api: httpx2.Client, played: Played) -> None
     assert answer.headers["content-type"] == "audio/mp4"
 
 
-def test_a_movie_is_in_the_store(api: httpx2.Client, played: Played, store: ObjectStore) -> None:
-    put_movie(store, played)
+def test_an_mp4_is_in_the_store(api: httpx2.Client, played: Played, store: ObjectStore) -> None:
+    put_mp4(store, played)
     answer = api.get(played.address("360p.mp4"))
     assert answer.status_code == 302
-    stored = httpx2.get(answer.headers["location"], headers={"Range": "bytes=2-4"})
-    assert (stored.status_code, stored.content) == (206, b"mov")
+    stored = httpx2.get(answer.headers["location"], headers={"Range": "bytes=3-4"})
+    assert (stored.status_code, stored.content) == (206, b"MP")
     assert stored.headers["content-type"] == "video/mp4"
     assert_not_found(api.get(played.address("audio.mp4")))
 
 
-def put_movie(store: ObjectStore, played: Played) -> None:
-    store.put("videos/movie.mp4", b"a movie", "video/mp4")
-    (pictures, _) = played.renditions
-    movie_publish(movie=MovieFacts(rendition_id=pictures.id, key="videos/movie.mp4", size=7, sha256="c"))
+def put_mp4(store: ObjectStore, played: Played) -> None:
+    store.put("videos/360p.mp4", b"an MP4!", "video/mp4")
+    mp4 = an_mp4(played.renditions[0], key="videos/360p.mp4", size_bytes=7)
+    assets_publish(generation_id=played.generation.id, assets=[mp4])
 
 
-def test_a_movie_comes_with_the_complete_generation(api: httpx2.Client, building: Played, store: ObjectStore) -> None:
-    put_movie(store, building)
+def test_an_mp4_comes_with_the_complete_generation(api: httpx2.Client, building: Played, store: ObjectStore) -> None:
+    put_mp4(store, building)
     assert_not_found(api.get(building.address("360p.mp4")))
     building.complete()
     assert api.get(building.address("360p.mp4")).status_code == 302
@@ -351,12 +350,12 @@ def test_ranges_are_served(api: httpx2.Client, proxied: Played) -> None:
         assert ("content-range" in answer.headers) == (status == 206)
 
 
-def test_a_part_of_a_movie_is_served(api: httpx2.Client, proxied: Played) -> None:
+def test_a_part_of_an_mp4_is_served(api: httpx2.Client, proxied: Played) -> None:
     store = wiring.delivery().store
-    put_movie(store, proxied)
-    answer = api.get(proxied.address("360p.mp4"), headers={"Range": "bytes=2-"})
-    assert (answer.status_code, answer.content) == (206, b"movie")
-    assert answer.headers["content-range"] == "bytes 2-6/7"
+    put_mp4(store, proxied)
+    answer = api.get(proxied.address("360p.mp4"), headers={"Range": "bytes=3-"})
+    assert (answer.status_code, answer.content) == (206, b"MP4!")
+    assert answer.headers["content-range"] == "bytes 3-6/7"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["access-control-allow-origin"] == "*"
 

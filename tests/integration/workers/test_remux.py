@@ -1,4 +1,4 @@
-"""Progressive files: made of what was published, proven, stored once, and never in the way of a lost attempt."""
+"""Progressive MP4s: made of published segments, verified, stored once, and unaffected by lost attempts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from jobs.lifecycle.failures import leases_take_back
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
-from storage.keys import movie_key, run_prefix, video_prefix
+from storage.keys import MP4_NAME, asset_key, run_prefix, video_prefix
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 from tests.mill import Mill
 from tests.rows import expire
 from transcoding.errors import VerificationFailed
-from videos.models import Rendition, SegmentRun
+from videos.models import Asset, Rendition, SegmentRun
 from videos.selectors import published_prefix
 from workers.lease.control import StepControl
 from workers.runner import StepRunner
@@ -31,8 +31,8 @@ from workers.steps import remux
 from workers.tools import Tools
 
 
-def movies(tools: Tools, job: Job) -> list[str]:
-    return [stored.key for stored in tools.store.list(video_prefix(job.video_id)) if stored.key.endswith("movie.mp4")]
+def mp4s(tools: Tools, job: Job) -> list[str]:
+    return [stored.key for stored in tools.store.list(video_prefix(job.video_id)) if stored.key.endswith(MP4_NAME)]
 
 
 @pytest.fixture
@@ -60,20 +60,22 @@ def carry_out(claim: Claim, tools: Tools) -> None:
     remux.run(step_begin(claim=claim), tools, StepControl(tools.draining))
 
 
-def test_a_movie_has_every_frame_and_the_sound_in_step(
+def test_an_mp4_has_every_frame_and_the_audio_in_step(
     tools: Tools, runner: StepRunner, encoded: Job, tmp_path: Path
 ) -> None:
     runner.work("cpu")
     encoded.refresh_from_db()
     assert (encoded.state, encoded.error_detail, encoded.open_steps) == ("completed", "", 0)
-    rendition = Rendition.objects.get(kind="video")
-    assert movies(tools, encoded) == [rendition.mp4_key]
-    path = tmp_path / "movie.mp4"
-    assert tools.store.fetch(rendition.mp4_key, path).size == rendition.mp4_size
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == rendition.mp4_sha256
+    asset, rendition = Asset.objects.get(), Rendition.objects.get(kind="video")
+    assert (asset.kind, asset.name, asset.rendition_id) == ("mp4", "180p", rendition.id)
+    assert (asset.media_type, asset.language, asset.duration) == ("video/mp4", "", 13.0)
+    assert (asset.width, asset.height) == (rendition.width, rendition.height)
+    assert mp4s(tools, encoded) == [asset.key]
+    path = tmp_path / "progressive.mp4"
+    assert tools.store.fetch(asset.key, path).size == asset.size_bytes
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == asset.sha256
     assert shown_numbers(path) == list(range(325))
     assert beep_seconds(path) == pytest.approx([1.0 + 2 * beep for beep in range(6)], abs=1 / 25)
-    assert not Rendition.objects.get(kind="audio").mp4_key
     assert not list(tools.scratch.iterdir())
 
 
@@ -83,7 +85,7 @@ def test_without_being_asked_for_none_is_made(tools: Tools, runner: StepRunner, 
     job.refresh_from_db()
     assert job.state == "completed"
     assert not Step.objects.filter(kind="remux").exists()
-    assert movies(tools, job) == []
+    assert mp4s(tools, job) == []
 
 
 def test_sizes_and_checksums_are_those_of_the_stored_bytes(tools: Tools, runner: StepRunner, encoded: Job) -> None:
@@ -96,14 +98,14 @@ def test_sizes_and_checksums_are_those_of_the_stored_bytes(tools: Tools, runner:
         assert rendition.sha256 == hashlib.sha256(lines.encode()).hexdigest()
 
 
-def test_a_lost_lease_leaves_no_movie_behind(tools: Tools, encoded: Job) -> None:
+def test_a_lost_lease_leaves_no_mp4_behind(tools: Tools, encoded: Job) -> None:
     claim = a_claim(tools)
     work = step_begin(claim=claim)
     Step.objects.filter(id=claim.step_id).update(attempt=claim.attempt + 1)
     with pytest.raises(LeaseLost):
         remux.run(work, tools, StepControl(tools.draining))
-    assert movies(tools, encoded) == []
-    assert not Rendition.objects.exclude(mp4_key="").exists()
+    assert mp4s(tools, encoded) == []
+    assert not Asset.objects.exists()
     assert not list(tools.scratch.iterdir())
 
 
@@ -114,21 +116,21 @@ def test_another_attempt_makes_another_object(tools: Tools, runner: StepRunner, 
     with pytest.raises(Stopped):
         remux.run(step_begin(claim=claim), tools, control)
     tools.draining.clear()
-    assert movies(tools, encoded) == []
+    assert mp4s(tools, encoded) == []
     expire(claim.step_id)
     leases_take_back(policy=tools.policy)
     runner.work("cpu")
     encoded.refresh_from_db()
     assert encoded.state == "completed"
-    (key,) = movies(tools, encoded)
+    (key,) = mp4s(tools, encoded)
     assert f"{claim.step_id}-a2/" in key
 
 
 def test_what_a_lost_attempt_stored_is_cleared_away(tools: Tools, runner: StepRunner, encoded: Job) -> None:
-    lost = movie_key(run_prefix(encoded.video_id, 1, "180p", uuid4(), 1))
+    lost = asset_key(run_prefix(encoded.video_id, 1, "180p", uuid4(), 1), MP4_NAME)
     tools.store.put(lost, b"a worker was killed after it stored this", "video/mp4")
     runner.work("cpu")
-    assert movies(tools, encoded) == [Rendition.objects.get(kind="video").mp4_key]
+    assert mp4s(tools, encoded) == [Asset.objects.get().key]
 
 
 def test_the_second_call_after_an_unknown_commit_is_quiet(tools: Tools, encoded: Job) -> None:
@@ -139,7 +141,7 @@ def test_the_second_call_after_an_unknown_commit_is_quiet(tools: Tools, encoded:
     encoded.refresh_from_db()
     assert encoded.open_steps == 0
     assert Step.objects.get(kind="finish").state == "ready"
-    assert len(movies(tools, encoded)) == 1
+    assert len(mp4s(tools, encoded)) == 1
 
 
 def test_a_segment_that_changed_in_the_store_is_noticed(tools: Tools, encoded: Job) -> None:
@@ -149,7 +151,7 @@ def test_a_segment_that_changed_in_the_store_is_noticed(tools: Tools, encoded: J
     tools.store.put(segment.key, bytes(data), "video/mp4")
     with pytest.raises(VerificationFailed, match="is not what was published"):
         carry_out(a_claim(tools), tools)
-    assert movies(tools, encoded) == []
+    assert mp4s(tools, encoded) == []
 
 
 def test_a_segment_that_is_missing_from_the_rows_is_noticed(tools: Tools, runner: StepRunner, encoded: Job) -> None:
@@ -159,9 +161,9 @@ def test_a_segment_that_is_missing_from_the_rows_is_noticed(tools: Tools, runner
     assert encoded.state == "failed"
 
 
-def test_a_movie_that_is_gone_is_noticed_at_the_end(tools: Tools, runner: StepRunner, encoded: Job) -> None:
+def test_an_mp4_that_is_gone_is_noticed_at_the_end(tools: Tools, runner: StepRunner, encoded: Job) -> None:
     carry_out(a_claim(tools), tools)
-    tools.store.delete(movies(tools, encoded))
+    tools.store.delete(mp4s(tools, encoded))
     runner.work("cpu")
     encoded.refresh_from_db()
     assert (encoded.state, encoded.error_code) == ("failed", "object_not_found")
@@ -182,4 +184,4 @@ def test_a_cancelled_remux_stops(tools: Tools, runner: StepRunner, encoded: Job)
     encoded.refresh_from_db()
     assert encoded.state == "cancelled"
     assert Step.objects.get(kind="remux").state == "cancelled"
-    assert movies(tools, encoded) == []
+    assert mp4s(tools, encoded) == []

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes
-from transcoding.containers.verification import digest_of, verify_movie
+from transcoding.containers.verification import digest_of, verify_mp4
 from transcoding.errors import VerificationFailed
 
-PICTURES = Track(timescale=25_000, codecs="avc1.64001e", samples=100, ticks=100_000, size=5_000, edit_start=2_000)
-SOUND = Track(timescale=48_000, codecs="mp4a.40.2", samples=189, ticks=193_024, size=900, edit_start=1_024)
+VIDEO = Track(timescale=25_000, codecs="avc1.64001e", samples=100, ticks=100_000, size=5_000, edit_start=2_000)
+AUDIO = Track(timescale=48_000, codecs="mp4a.40.2", samples=189, ticks=193_024, size=900, edit_start=1_024)
 
 
 def box(kind: bytes, payload: bytes = b"") -> bytes:
@@ -21,15 +21,15 @@ def box(kind: bytes, payload: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("field", ["samples", "ticks", "size", "edit_start", "timescale"])
 def test_a_track_that_differs_in_anything_is_noticed(field: str) -> None:
-    verify_movie("360p", [PICTURES, SOUND], [PICTURES, SOUND])
-    other = replace(SOUND, **{field: getattr(SOUND, field) + 1})
+    verify_mp4("360p", [VIDEO, AUDIO], [VIDEO, AUDIO])
+    other = replace(AUDIO, **{field: getattr(AUDIO, field) + 1})
     with pytest.raises(VerificationFailed, match=r"360p: the file has .*, coded was"):
-        verify_movie("360p", [PICTURES, other], [PICTURES, SOUND])
+        verify_mp4("360p", [VIDEO, other], [VIDEO, AUDIO])
 
 
 def test_a_missing_track_is_noticed() -> None:
     with pytest.raises(VerificationFailed, match="1 tracks in the file, 2 were coded"):
-        verify_movie("360p", [PICTURES], [PICTURES, SOUND])
+        verify_mp4("360p", [VIDEO], [VIDEO, AUDIO])
 
 
 def test_the_index_is_found_only_in_front() -> None:

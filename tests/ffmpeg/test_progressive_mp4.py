@@ -16,7 +16,7 @@ import pytest
 from execution.ffmpeg import Feed, Stopped
 from tests.ffmpeg.golden import FFPROBE, NEVER, Golden, beep_seconds, runner, shown_numbers, transcode
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make
-from transcoding.commands.remux import MOVIE, PICTURES, SOUND, movie_command
+from transcoding.commands.remux import AUDIO_INPUT, MP4_TARGET, VIDEO_INPUT, mp4_command
 from transcoding.containers.boxes import (
     MalformedBoxes,
     Track,
@@ -26,7 +26,7 @@ from transcoding.containers.boxes import (
     read_tracks,
     top_level_kinds,
 )
-from transcoding.containers.verification import verify_movie
+from transcoding.containers.verification import verify_mp4
 from transcoding.errors import VerificationFailed
 
 CARD = Card(rate=Fraction(30000, 1001), frames=500)
@@ -40,16 +40,16 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Golden:
 
 
 @pytest.fixture(scope="module")
-def movie(golden: Golden) -> Path:
-    return made(golden, golden.folder / "movie.mp4")
+def mp4(golden: Golden) -> Path:
+    return made(golden, golden.folder / "progressive.mp4")
 
 
-def made(golden: Golden, path: Path, *, pictures: Feed | None = None) -> Path:
+def made(golden: Golden, path: Path, *, video: Feed | None = None) -> Path:
     """What the remux step does, of the largest rung."""
-    feeds = {PICTURES: pictures or parts(golden, golden.plan.renditions[0].name)}
+    feeds = {VIDEO_INPUT: video or parts(golden, golden.plan.renditions[0].name)}
     if golden.plan.audio:
-        feeds[SOUND] = parts(golden, "audio")
-    runner().run(movie_command(golden.plan), {MOVIE: path}, inputs=feeds, stop=NEVER)
+        feeds[AUDIO_INPUT] = parts(golden, "audio")
+    runner().run(mp4_command(golden.plan), {MP4_TARGET: path}, inputs=feeds, stop=NEVER)
     return path
 
 
@@ -83,28 +83,28 @@ def tracks(path: Path) -> tuple[Track, ...]:
         return read_tracks(front_index(file))
 
 
-def test_the_index_lies_in_front(movie: Path) -> None:
-    with movie.open("rb") as file:
+def test_the_index_lies_in_front(mp4: Path) -> None:
+    with mp4.open("rb") as file:
         kinds = top_level_kinds(file)
     assert kinds.index("moov") < kinds.index("mdat")
     assert "moof" not in kinds
 
 
-def test_its_tracks_are_those_that_were_coded(golden: Golden, movie: Path) -> None:
-    verify_movie("180p", tracks(movie), coded(golden))
+def test_its_tracks_are_those_that_were_coded(golden: Golden, mp4: Path) -> None:
+    verify_mp4("180p", tracks(mp4), coded(golden))
 
 
-def test_pictures_and_sound_start_together_at_0(movie: Path) -> None:
-    streams = probed(movie, "-show_streams")["streams"]
+def test_video_and_audio_start_together_at_0(mp4: Path) -> None:
+    streams = probed(mp4, "-show_streams")["streams"]
     assert isinstance(streams, list)
     assert [stream["start_pts"] for stream in streams] == [0, 0]
     assert [stream["duration_ts"] for stream in streams] == [500 * 1001, 500 * 1001 * 48_000 // 30_000]
-    assert [track.edit_start for track in tracks(movie)] == [2 * 1001, 1024]
+    assert [track.edit_start for track in tracks(mp4)] == [2 * 1001, 1024]
 
 
-def test_every_packet_is_the_one_that_was_encoded(golden: Golden, movie: Path) -> None:
+def test_every_packet_is_the_one_that_was_encoded(golden: Golden, mp4: Path) -> None:
     for stream, name in (("v", golden.plan.renditions[0].name), ("a", "audio")):
-        assert packets(movie, stream) == packets(golden.renditions[name].path, stream)
+        assert packets(mp4, stream) == packets(golden.renditions[name].path, stream)
 
 
 def probed(path: Path, *entries: str) -> dict[str, object]:
@@ -122,21 +122,21 @@ def packets(path: Path, stream: str) -> list[tuple[int, int, str]]:
     return [(row["pts"], row["dts"], row["data_hash"]) for row in rows]
 
 
-def test_it_shows_every_frame_and_beeps_on_time(movie: Path) -> None:
-    assert shown_numbers(movie) == list(range(500))
-    assert beep_seconds(movie) == pytest.approx([1.0 + 2 * beep for beep in range(8)], abs=1 / 30)
+def test_it_shows_every_frame_and_beeps_on_time(mp4: Path) -> None:
+    assert shown_numbers(mp4) == list(range(500))
+    assert beep_seconds(mp4) == pytest.approx([1.0 + 2 * beep for beep in range(8)], abs=1 / 30)
 
 
-def test_it_says_nothing_of_who_made_it(movie: Path) -> None:
-    tags = probed(movie, "-show_entries", "format_tags:stream_tags")
+def test_it_says_nothing_of_who_made_it(mp4: Path) -> None:
+    tags = probed(mp4, "-show_entries", "format_tags:stream_tags")
     assert "encoder" not in str(tags)
-    assert b"Lavf" not in movie.read_bytes()
+    assert b"Lavf" not in mp4.read_bytes()
 
 
 def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
     silent = transcode(make(tmp_path / "source.mp4", replace(CARD, frames=130), *H264, *SILENT), tmp_path / "out")
-    path = made(silent, tmp_path / "movie.mp4")
-    verify_movie("180p", tracks(path), coded(silent))
+    path = made(silent, tmp_path / "progressive.mp4")
+    verify_mp4("180p", tracks(path), coded(silent))
     assert shown_numbers(path) == list(range(130))
 
 
@@ -144,22 +144,22 @@ def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
 def test_other_codecs_are_copied_as_they_are(codec: str, tmp_path: Path) -> None:
     card = replace(CARD, frames=250)
     other = transcode(make(tmp_path / "source.mp4", card, *H264, *AAC), tmp_path / "out", codec=codec)
-    path = made(other, tmp_path / "movie.mp4")
-    verify_movie("180p", tracks(path), coded(other))
+    path = made(other, tmp_path / "progressive.mp4")
+    verify_mp4("180p", tracks(path), coded(other))
     assert packets(path, "v") == packets(other.renditions["180p"].path, "v")
     assert shown_numbers(path) == list(range(250))
 
 
 def test_a_segment_that_is_left_out_is_noticed(golden: Golden, tmp_path: Path) -> None:
     every = list(parts(golden, golden.plan.renditions[0].name))
-    path = made(golden, tmp_path / "movie.mp4", pictures=(part for part in [*every[:2], *every[3:]]))
+    path = made(golden, tmp_path / "progressive.mp4", video=(part for part in [*every[:2], *every[3:]]))
     with pytest.raises(VerificationFailed, match="the file has"):
-        verify_movie("180p", tracks(path), coded(golden))
+        verify_mp4("180p", tracks(path), coded(golden))
 
 
-def test_a_file_that_is_cut_has_no_index(movie: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_cut_has_no_index(mp4: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.mp4"
-    cut.write_bytes(movie.read_bytes()[:2000])
+    cut.write_bytes(mp4.read_bytes()[:2000])
     with pytest.raises(MalformedBoxes):
         tracks(cut)
 
@@ -173,7 +173,7 @@ def test_what_a_feed_raises_ends_the_run(golden: Golden, tmp_path: Path) -> None
         raise VerificationFailed("the store gave something else")
 
     with pytest.raises(VerificationFailed, match="something else"):
-        made(golden, tmp_path / "movie.mp4", pictures=broken())
+        made(golden, tmp_path / "progressive.mp4", video=broken())
 
 
 def test_a_feed_is_closed_when_ffmpeg_ends_before_it(golden: Golden, tmp_path: Path) -> None:
@@ -187,11 +187,11 @@ def test_a_feed_is_closed_when_ffmpeg_ends_before_it(golden: Golden, tmp_path: P
         finally:
             closed.set()
 
-    command = movie_command(golden.plan)
+    command = mp4_command(golden.plan)
     (output,) = command.outputs
     short = replace(command, outputs=(replace(output, options={**output.options, "frames:v": "10", "t": "0.5"}),))
-    feeds = {PICTURES: waiting(), SOUND: parts(golden, "audio")}
-    assert runner().run(short, {MOVIE: tmp_path / "movie.mp4"}, inputs=feeds, stop=NEVER).frames == 10
+    feeds = {VIDEO_INPUT: waiting(), AUDIO_INPUT: parts(golden, "audio")}
+    assert runner().run(short, {MP4_TARGET: tmp_path / "progressive.mp4"}, inputs=feeds, stop=NEVER).frames == 10
     assert closed.is_set()
 
 
@@ -209,9 +209,9 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
     begun = time.monotonic()
     with pytest.raises(Stopped):
         runner().run(
-            movie_command(golden.plan),
-            {MOVIE: tmp_path / "movie.mp4"},
-            inputs={PICTURES: slow(), SOUND: parts(golden, "audio")},
+            mp4_command(golden.plan),
+            {MP4_TARGET: tmp_path / "progressive.mp4"},
+            inputs={VIDEO_INPUT: slow(), AUDIO_INPUT: parts(golden, "audio")},
             stop=stop,
         )
     assert time.monotonic() - begun < 20
@@ -220,15 +220,15 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
 def test_what_is_written_to_a_file_counts_as_movement(golden: Golden, tmp_path: Path) -> None:
     heard: list[int] = []
     runner().run(
-        movie_command(golden.plan),
-        {MOVIE: tmp_path / "movie.mp4"},
-        inputs={PICTURES: parts(golden, golden.plan.renditions[0].name), SOUND: parts(golden, "audio")},
+        mp4_command(golden.plan),
+        {MP4_TARGET: tmp_path / "progressive.mp4"},
+        inputs={VIDEO_INPUT: parts(golden, golden.plan.renditions[0].name), AUDIO_INPUT: parts(golden, "audio")},
         stop=NEVER,
         on_frames=heard.append,
     )
     assert heard
 
 
-def test_a_movie_is_the_same_every_time(golden: Golden, movie: Path, tmp_path: Path) -> None:
+def test_an_mp4_is_the_same_every_time(golden: Golden, mp4: Path, tmp_path: Path) -> None:
     again = made(golden, tmp_path / "again.mp4")
-    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(movie.read_bytes()).digest()
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(mp4.read_bytes()).digest()

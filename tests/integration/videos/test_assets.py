@@ -1,0 +1,183 @@
+"""Assets: what the database refuses, replacement, deletion, and MP4s published before assets had rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from tests.rows import a_job, a_run, a_video, an_mp4
+from videos.assets.selectors import asset_find, complete_generations, generation_assets
+from videos.assets.services import AssetFacts, assets_publish
+from videos.models import Asset, Generation, Rendition, SegmentRun, Video
+from videos.services import RenditionProof, generation_complete, run_publish, video_mark_deleted
+from videos.states import AssetKind, GenerationState
+
+
+def a_generation(video: Video | None = None) -> Generation:
+    generation = a_job(video or a_video(), resolution="360p").generation
+    assert generation is not None
+    return generation
+
+
+def a_rung(generation: Generation) -> Rendition:
+    return generation.renditions.get(kind="video")
+
+
+def complete(generation: Generation) -> None:
+    proofs = [
+        RenditionProof(rendition_id=row.id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c")
+        for row in generation.renditions.all()
+    ]
+    generation_complete(generation=generation, proofs=proofs)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "a kind that does not exist": {"kind": "poster"},
+    "a name that is no part of a URL": {"name": "360p/../x"},
+    "no name": {"name": ""},
+    "no key": {"key": ""},
+    "no bytes": {"size_bytes": 0},
+    "a digest that is none": {"sha256": "c"},
+    "a media type that is none": {"media_type": "mp4"},
+    "another media type than its kind has": {"media_type": "video/webm"},
+    "a language that is none": {"language": "de_DE!"},
+    "a width without a height": {"height": None},
+    "a height without a width": {"width": None},
+    "no geometry": {"width": None, "height": None},
+    "no duration": {"duration": None},
+    "a duration of nothing": {"duration": 0.0},
+    "no rendition": {"rendition_id": None},
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_row_is_refused(wrong: dict[str, Any]) -> None:
+    generation = a_generation()
+    with pytest.raises(IntegrityError):
+        assets_publish(generation_id=generation.id, assets=[replace(an_mp4(a_rung(generation)), **wrong)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rendition_of_another_generation_is_refused() -> None:
+    video = a_video()
+    one, other = a_generation(video), a_generation(video)
+    with pytest.raises(IntegrityError, match="videos_asset_rendition_fk"):
+        assets_publish(generation_id=one.id, assets=[an_mp4(a_rung(other))])
+
+
+@pytest.mark.django_db
+def test_two_rows_never_name_one_object() -> None:
+    video = a_video()
+    for number, generation in enumerate([a_generation(video), a_generation(video)]):
+        facts = an_mp4(a_rung(generation), key="videos/one.mp4")
+        if number == 0:
+            assets_publish(generation_id=generation.id, assets=[facts])
+            continue
+        with pytest.raises(IntegrityError, match="key"):
+            assets_publish(generation_id=generation.id, assets=[facts])
+
+
+@pytest.mark.django_db
+def test_a_later_attempt_replaces_what_an_earlier_one_published() -> None:
+    generation = a_generation()
+    rung = a_rung(generation)
+    assets_publish(generation_id=generation.id, assets=[an_mp4(rung, key="a1.mp4")])
+    (before,) = generation_assets(generation)
+    assets_publish(generation_id=generation.id, assets=[an_mp4(rung, key="a2.mp4", size_bytes=9, sha256="d" * 64)])
+    (asset,) = generation_assets(generation)
+    assert (asset.id, asset.key, asset.size_bytes, asset.sha256) == (before.id, "a2.mp4", 9, "d" * 64)
+
+
+@pytest.mark.django_db
+def test_players_find_an_asset_by_kind_and_name_in_a_complete_generation() -> None:
+    generation = a_generation()
+    assets_publish(generation_id=generation.id, assets=[an_mp4(a_rung(generation))])
+    where: dict[str, Any] = {"video_id": generation.video_id, "kind": AssetKind.MP4, "generation": generation.number}
+    assert asset_find(**where, name="360p") is None
+    assert complete_generations([generation.id]) == {}
+    complete(generation)
+    assert asset_find(**where, name="360p") == Asset.objects.get()
+    assert asset_find(**where, name="audio") is None
+    assert asset_find(**where | {"generation": 2}, name="360p") is None
+    found = complete_generations([generation.id])[generation.id]
+    assert (found.generation, found.assets) == (generation, (Asset.objects.get(),))
+    assert [row.name for row in found.renditions] == ["360p", "audio"]
+
+
+@pytest.mark.django_db
+def test_the_assets_of_renditions_come_in_the_renditions_order() -> None:
+    generation = a_job(a_video(width=1280, height=720)).generation
+    assert generation is not None
+    rungs = list(generation.renditions.filter(kind="video").order_by("position"))
+    assets_publish(generation_id=generation.id, assets=[an_mp4(rung) for rung in reversed(rungs)])
+    assert [asset.name for asset in generation_assets(generation)] == ["720p", "480p", "360p"]
+
+
+@pytest.mark.django_db
+def test_a_deleted_video_keeps_no_row_that_names_an_object() -> None:
+    generation = a_generation()
+    rung = a_rung(generation)
+    run_publish(step_id=generation.id, attempt=1, runs=[a_run(rung, 0)])
+    assets_publish(generation_id=generation.id, assets=[an_mp4(rung)])
+    video_mark_deleted(video=generation.video)
+    assert not SegmentRun.objects.exists()
+    assert not Asset.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_generation_takes_its_assets_along() -> None:
+    generation = a_generation()
+    assets_publish(generation_id=generation.id, assets=[an_mp4(a_rung(generation))])
+    Generation.objects.filter(id=generation.id).delete()
+    assert not Asset.objects.exists()
+
+
+# --- migration --------------------------------------------------------------------------------------------------------
+
+
+def migrated_to(*targets: tuple[str, str]) -> Any:  # noqa: ANN401 - historical models have no types
+    """Migrate to these targets; gives the models as they are there."""
+    executor = MigrationExecutor(connection)
+    executor.migrate(list(targets))
+    return MigrationExecutor(connection).loader.project_state(list(targets)).apps
+
+
+@pytest.fixture
+def newest(transactional_db: None) -> Iterator[list[tuple[str, str]]]:
+    """The newest migrations; the test's database is brought back to them."""
+    leaves = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    yield leaves
+    MigrationExecutor(connection).migrate(leaves)
+
+
+def test_mp4s_of_before_become_assets_and_back(newest: list[tuple[str, str]]) -> None:
+    stored, unmade, deleted = (a_generation() for _ in range(3))
+    for generation in (stored, unmade, deleted):
+        rung = a_rung(generation)
+        run_publish(step_id=generation.id, attempt=1, runs=[a_run(rung, 0, 2), a_run(rung, 2, 1)])
+    complete(stored)
+    video_mark_deleted(video=deleted.video)
+
+    old = migrated_to(("videos", "0006_newest_in_state")).get_model("videos", "Rendition")
+    for generation in (stored, deleted):
+        rung = old.objects.filter(generation_id=generation.id, kind="video")
+        assert rung.update(mp4_key=f"{generation.id}.mp4", mp4_size=7, mp4_sha256="a" * 64) == 1
+
+    migrated_to(*newest)
+    assert generation_assets(stored).count() == Asset.objects.count() == 1
+    facts = {name: getattr(Asset.objects.get(), name) for name in AssetFacts.__dataclass_fields__}
+    rung = a_rung(stored)
+    expected = an_mp4(rung, key=f"{stored.id}.mp4", size_bytes=7, sha256="a" * 64)
+    ticks = 3 * a_run(rung, 0).durations[0]
+    assert facts == {name: getattr(replace(expected, duration=ticks / rung.timescale), name) for name in facts}
+    assert Generation.objects.get(id=stored.id).state == GenerationState.COMPLETE
+
+    old = migrated_to(("videos", "0006_newest_in_state")).get_model("videos", "Rendition")
+    back = old.objects.exclude(mp4_key="").values_list("generation_id", "mp4_key", "mp4_size", "mp4_sha256")
+    assert list(back) == [(stored.id, f"{stored.id}.mp4", 7, "a" * 64)]

@@ -1,0 +1,65 @@
+"""Reads of assets."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from videos.models import Asset, Generation, Rendition
+from videos.states import AssetKind, GenerationState, VideoState
+
+
+def generation_assets(generation: Generation) -> QuerySet[Asset]:
+    """List a generation's assets by kind, those of renditions in the renditions' order."""
+    return _ordered(Asset.objects.filter(generation=generation))
+
+
+def _ordered(assets: QuerySet[Asset]) -> QuerySet[Asset]:
+    return assets.order_by("kind", "rendition__position", "name")
+
+
+def asset_find(*, video_id: UUID, generation: int, kind: AssetKind, name: str) -> Asset | None:
+    """Find an asset that players may have: of a complete generation of a video that is there."""
+    return Asset.objects.filter(
+        generation__video=video_id,
+        generation__number=generation,
+        generation__state=GenerationState.COMPLETE,
+        generation__video__state=VideoState.READY,
+        kind=kind,
+        name=name,
+    ).first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteGeneration:
+    """A generation that players can have, with its renditions and assets in order."""
+
+    generation: Generation
+    renditions: tuple[Rendition, ...]
+    assets: tuple[Asset, ...]
+
+
+def complete_generations(ids: Iterable[UUID | None]) -> Mapping[UUID | None, CompleteGeneration]:
+    """Read those of these generations that are complete and whose videos are there, by id; two queries."""
+    renditions: dict[UUID, list[Rendition]] = defaultdict(list)
+    for rendition in (
+        Rendition.objects.filter(
+            generation__in=[generation_id for generation_id in ids if generation_id],
+            generation__state=GenerationState.COMPLETE,
+            generation__video__state=VideoState.READY,
+        )
+        .select_related("generation")
+        .order_by("position")
+    ):
+        renditions[rendition.generation_id].append(rendition)
+    assets: dict[UUID, list[Asset]] = defaultdict(list)
+    for asset in _ordered(Asset.objects.filter(generation__in=list(renditions))):
+        assets[asset.generation_id].append(asset)
+    return {
+        generation_id: CompleteGeneration(
+            generation=found[0].generation, renditions=tuple(found), assets=tuple(assets[generation_id])
+        )
+        for generation_id, found in renditions.items()
+    }
