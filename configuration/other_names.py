@@ -59,6 +59,13 @@ OTHER_NAMES = (
     ),
 )
 
+
+def overridden(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which these variables of ours replace whatever other names of theirs it has."""
+    replaced = {other.variable for other in OTHER_NAMES if PREFIX + other.setting.upper() in settings}
+    return {name: text for name, text in environ.items() if name not in replaced} | dict(settings)
+
+
 WITHOUT_EFFECT: Mapping[str, str] = MappingProxyType(
     {PREFIX + "CHUNKSIZE": "clients send a video in one request and not in parts"}
 )

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from configuration.declaration import PREFIX
+from configuration.other_names import overridden
 from embedded.home import REPOSITORY, Home
 from embedded.ports import LOOPBACK, port_is_free, port_owner
 from embedded.service import PortTaken, Service
@@ -97,7 +98,7 @@ class Worker(Product):
         return [sys.executable, "-m", "celery", "-A", "transcoder_site", *work]
 
     def environ(self) -> Mapping[str, str]:
-        return {**super().environ(), "TRANSCODER_WORKER_SLOTS": str(self.slots)}
+        return overridden(super().environ(), {"TRANSCODER_WORKER_SLOTS": str(self.slots)})
 
     def ready(self) -> bool:
         """Whether it says so; its log begins anew with each start."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from configuration import load
+from configuration.other_names import overridden
 from embedded.client import Client
 from embedded.home import REPOSITORY, Home
 from embedded.product import Api, Dispatcher, Product, Worker
@@ -35,7 +36,7 @@ class Stack:
         self.postgresql = PostgreSQL(home, durable=durable)
         self.redis = Redis(home)
         self.seaweedfs = SeaweedFS(home)
-        self._environ = {**DEFAULTS, **(os.environ if environ is None else environ), **self.settings()}
+        self._environ = overridden({**DEFAULTS, **(os.environ if environ is None else environ)}, self.settings())
         self.api = Api(home, self._environ)
         self.dispatcher = Dispatcher(home, self._environ)
         self.worker = Worker(home, self._environ)

@@ -115,13 +115,12 @@ def poll_until(done: Callable[[], bool], seconds: float) -> bool:
 
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], folder: Path, timeout_seconds: float = 120.0) -> str:
-    """Run a short-lived tool and return its output. Raises DaemonError with the output when it fails."""
+    """Run a short-lived tool and return its standard output. Raises DaemonError with all its output if it fails."""
     try:
         done = subprocess.run(  # noqa: S603 - an argument list, made by our own code
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,  # each apart: warnings are no part of a result
             env=dict(environ),
             cwd=folder,
             timeout=timeout_seconds,
@@ -129,10 +128,10 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], folder: Path, timeou
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DaemonError(f"{argv[0]}: {error}") from error
-    text = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise DaemonError(f"{' '.join(argv)} failed with code {done.returncode}:\n{text}")
-    return text
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        raise DaemonError(f"{' '.join(argv)} failed with code {done.returncode}:\n{output}")
+    return done.stdout.decode(errors="replace")
 
 
 def log_tail(log: Path) -> str:

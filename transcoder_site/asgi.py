@@ -1,5 +1,6 @@
 """The ASGI application that an ASGI server runs: the streaming routes (uploads, events) in front of Django."""
 
+import logging
 import os
 from typing import cast
 
@@ -13,6 +14,7 @@ from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from api.asgi import App, BodyLimit, InOneThread, OwnContext  # noqa: E402
+from configuration import startup_warnings  # noqa: E402
 from coordination.wiring import answer_cache  # noqa: E402
 from events.streams.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
@@ -25,6 +27,9 @@ MOST_BODY_BYTES = 1 << 20
 # do not survive that.
 _pool = {"min_size": 0, "max_size": settings.TRANSCODER.database.database_pool_size, "timeout": 10}
 connections.settings["default"]["OPTIONS"]["pool"] = _pool
+
+for warning in startup_warnings(os.environ):  # here and in no command, whose output people and programs read
+    logging.getLogger(__name__).warning(warning, extra={"event": "setting_without_effect"})
 
 if kept := answer_cache():
     kept.keep()

@@ -1,17 +1,14 @@
 """Django's settings, all derived from the one Config that is read here."""
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from configuration import Config, DatabaseConfig, load, startup_warnings
+from configuration import Config, DatabaseConfig, load
 from observability.logs import logging_settings
 
 TRANSCODER: Config = load(os.environ)
-for _warning in startup_warnings(os.environ):
-    logging.getLogger("configuration").warning(_warning)
 
 _site = TRANSCODER.site
 

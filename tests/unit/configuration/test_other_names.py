@@ -5,7 +5,7 @@ import pytest
 
 from configuration import Config, ConfigurationError, load, startup_warnings
 from configuration.loading import all_settings, config_sections
-from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
+from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT, overridden
 
 KEY = {"TRANSCODER_SECRET_KEY": "k" * 50}
 
@@ -112,6 +112,13 @@ def test_other_names_stand_for_settings_and_are_none_themselves() -> None:
     variables = {setting.variable for setting in all_settings()}
     assert {other.setting for other in OTHER_NAMES} <= names
     assert not variables & {*WITHOUT_EFFECT, *(other.variable for other in OTHER_NAMES)}
+
+
+def test_who_sets_a_variable_for_others_replaces_its_other_names() -> None:
+    environ = {"TRANSCODER_TEMPDIR": "/a", "TRANSCODER_CACHETTL": "5m", "PATH": "/bin"}
+    ours = {"TRANSCODER_SCRATCH_PATH": "/b"}
+    assert overridden(environ, ours) == {"TRANSCODER_CACHETTL": "5m", "PATH": "/bin", **ours}
+    assert load(KEY | overridden(environ, ours)).execution.scratch_path == "/b"
 
 
 @pytest.mark.parametrize("name", ["TEMPFOLDER", "QUEUE_SECONDS", "QUEUE_HOST", "PORT", "WORKER", "REDIS_URL", "X"])

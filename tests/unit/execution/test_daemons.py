@@ -124,6 +124,14 @@ def test_the_output_of_a_failed_tool_is_quoted(tmp_path: Path) -> None:
         daemons.run([sys.executable, "-c", "print('too bad'); exit(3)"], environ={}, folder=tmp_path)
 
 
+def test_warnings_of_a_tool_are_no_part_of_its_result_and_are_quoted_when_it_fails(tmp_path: Path) -> None:
+    code = "import sys; print('result'); print('warning', file=sys.stderr); sys.exit(int(sys.argv[1]))"
+    argv = [sys.executable, "-c", code]
+    assert daemons.run([*argv, "0"], environ={}, folder=tmp_path) == "result\n"
+    with pytest.raises(DaemonError, match="failed with code 1:\nresult\nwarning"):
+        daemons.run([*argv, "1"], environ={}, folder=tmp_path)
+
+
 def test_only_the_end_of_a_long_log_is_quoted(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("\n".join(str(number) for number in range(100_000)))
