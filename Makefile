@@ -7,13 +7,13 @@ SHELL := /bin/bash
 python := .venv/bin/python
 # A complete environment without servers, for commands that only read the code.
 static := DJANGO_SETTINGS_MODULE=tests.settings $(python)
-# A file named on the command line is looked for where the command was given, -C or not. The shell reads both from the
-# environment, to which neither make nor it has done anything: written into the command, a name could be one itself.
+# A file named on the command line is relative to the folder of the caller, with -C too. The shell reads both from the
+# environment, which nothing has expanded: a name in the text of the command could itself be a command.
 unexport VIDEO
 export VIDEO_NAME := $(value VIDEO)
-export GIVEN_IN := $(value PWD)
-video = $(if $(value VIDEO),--video "$$(cd "$$GIVEN_IN" && realpath -m -- "$$VIDEO_NAME")")
-# Only for where `make run` was before.
+export CALLER_PWD := $(value PWD)
+video = $(if $(value VIDEO),--video "$$(cd "$$CALLER_PWD" && realpath -m -- "$$VIDEO_NAME")")
+# For targets that require a former `make run`.
 started = if [ -x $(python) ]; then $(python) -m embedded $(1); else echo 'nothing runs here: `make run` starts it'; exit 1; fi
 
 .PHONY: help
@@ -25,23 +25,23 @@ setup: ## Install what `make run` needs (root only where Debian packages are mis
 	@scripts/setup run
 
 .PHONY: run
-run: setup ## Start everything, transcode a video (VIDEO=path), print where to watch it (PORT=n for the API)
+run: setup ## Start everything, transcode a video (VIDEO=path), print its playback URL (PORT=n for the API)
 	@$(python) -m embedded run $(video) $(if $(PORT),--port $(PORT))
 
 .PHONY: admin
-admin: ## Say how to log in to the admin of what `make run` started
+admin: ## Print URL, name and password for the admin of the running services
 	@$(call started,admin)
 
 .PHONY: stop
-stop: ## End exactly what `make run` started
+stop: ## Stop the services that `make run` started
 	@if [ -x $(python) ]; then $(python) -m embedded stop; else echo 'nothing was ever started here'; fi
 
 .PHONY: status
-status: ## Say what of it runs
+status: ## List the services of `make run` and their process ids
 	@$(call started,status)
 
 .PHONY: manage
-manage: ## Run a command of manage.py on what `make run` started (ARGS="work_status")
+manage: ## Run a command of manage.py with the running services (ARGS="work_status")
 	@$(call started,manage $(ARGS))
 
 .PHONY: test
@@ -64,11 +64,11 @@ check: testsetup ## Check style, types, import direction, migrations, deployment
 		docs/openapi.yaml
 
 .PHONY: chaos
-chaos: testsetup ## Put 500 small jobs through in 30 minutes while every part is killed at random (ARGS="--seed 1")
+chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is killed at random (ARGS="--seed 1")
 	@$(python) -m tests.faults.chaos $(ARGS)
 
 .PHONY: model
-model: testsetup ## Hold jobs to their model in 1,000 random histories, about a quarter of an hour (ARGS="--examples 100")
+model: testsetup ## Compare jobs with their model in 1,000 random histories, about 15 minutes (ARGS="--examples 100")
 	@$(python) -m pytest -q --show-capture=no --examples 1000 $(ARGS) tests/integration/jobs/test_model.py
 
 .PHONY: schema

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from benchmarks.peaks import Peaks
 from benchmarks.running import HOME, home, made_film, running
-from embedded.mill import mill
+from embedded.pipeline import run_pipeline
 from embedded.stack import Stack
 from embedded.terminal import Terminal
 
@@ -19,7 +19,7 @@ def measure(options: argparse.Namespace) -> str:
     with running(stack), closing(stack.client()) as client:
         processes = [service.identity.pid for service in (stack.worker, stack.api) if service.identity]
         with Peaks(processes, HOME / "scratch") as peaks:
-            film = mill(source, client=client, terminal=Terminal(), check=lambda: None)
+            film = run_pipeline(source, client=client, terminal=Terminal(), check=lambda: None)
     if film["state"] != "completed":
         raise RuntimeError(f"the job {film['state']}: {film['error']}")
     rungs = ", ".join(rendition["name"] for rendition in film["renditions"])

@@ -1,1 +1,1 @@
-"""The embedded default: real servers and the product's processes, private to one folder of one machine."""
+"""The embedded default: private servers and the product's processes, all in one folder."""

@@ -15,7 +15,7 @@ from django.core.management import execute_from_command_line
 from configuration import ConfigurationError
 from embedded.client import ApiError
 from embedded.home import REPOSITORY, Home, write_json
-from embedded.mill import JobFailed, mill
+from embedded.pipeline import JobFailed, run_pipeline
 from embedded.service import PortTaken
 from embedded.stack import Stack
 from embedded.terminal import Terminal
@@ -27,7 +27,7 @@ CLIP = HOME / "media" / "clip.mp4"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is not 0 when something went wrong, and a line says what."""
+    """Run one command. Returns the exit code; on failure prints the reason and returns 1."""
     options = _parser().parse_args(arguments)
     terminal = Terminal()
     try:
@@ -36,42 +36,42 @@ def main(arguments: list[str] | None = None) -> int:
     except (DaemonError, PortTaken, ConfigurationError, ApiError, JobFailed, FileNotFoundError) as error:
         return _fail(terminal, str(error))
     except httpx2.HTTPError as error:
-        return _fail(terminal, f"the API does not answer: {error}")
+        return _fail(terminal, f"the API does not respond: {error}")
     except BlockingIOError:
-        return _fail(terminal, "another `make run` or `make stop` is at work here; wait for it")
+        return _fail(terminal, "another `make run` or `make stop` runs here; wait for it")
     except KeyboardInterrupt:
-        return _fail(terminal, "interrupted; what was started runs on, `make stop` ends it")
+        return _fail(terminal, "interrupted; started processes keep running until `make stop`")
     return 0
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> None:
-    """Start what does not run yet, transcode one video, say where to watch it."""
+    """Start the services, transcode one video, print its playback URL."""
     video: Path = options.video.resolve()
     if not video.is_file():
         raise FileNotFoundError(f"there is no file {video}" + ("; run `make setup`" if video == CLIP else ""))
     with _stack() as stack:
         if options.port:
-            stack.api.move_to(options.port)
+            stack.api.set_port(options.port)
         stack.start(terminal.line)
         client = stack.client()
     with closing(client):
-        result = mill(video, client=client, terminal=terminal, check=lambda: _require_running(stack))
+        result = run_pipeline(video, client=client, terminal=terminal, check=lambda: _require_running(stack))
     error = result.pop("error")
     write_json(HOME / "last-run.json", {"api_url": stack.api.url, "api_key": client.api_key, **result})
     if error:
         raise JobFailed(f"job {result['job_id']} {result['state']}: {error['detail']} ({error['code']})")
     names = ", ".join(rendition["name"] for rendition in result["renditions"])
     terminal.line(
-        f"done: {names}; playable after {result['seconds_to_playable']} s, all of it after {result['seconds_total']} s"
+        f"done: {names}; playable after {result['seconds_to_playable']} s, complete after {result['seconds_total']} s"
     )
     terminal.line(f"  watch  {result['hls_url']}\n  API    {stack.api.url}/api/v1/videos/{result['video_id']}")
     terminal.line(f"  key    in {HOME / 'last-run.json'}, as api_key")
-    terminal.line(f"  admin  {stack.api.url}/admin/ (`make admin` makes a login)")
-    terminal.line("everything runs on; `make stop` ends it")
+    terminal.line(f"  admin  {stack.api.url}/admin/ (`make admin` creates a login)")
+    terminal.line("the services keep running until `make stop`")
 
 
 def admin(_options: argparse.Namespace, terminal: Terminal) -> None:
-    """Say how to log in to the admin of what runs; the login is made when first asked for."""
+    """Print URL, name and password for the admin. Creates the account on first use."""
     with _stack() as stack:
         _require_started(stack)
         name, password = stack.admin_login()
@@ -79,7 +79,7 @@ def admin(_options: argparse.Namespace, terminal: Terminal) -> None:
 
 
 def manage(options: argparse.Namespace, _terminal: Terminal) -> None:
-    """Run a command of `manage.py`, with the settings of what runs."""
+    """Run a command of `manage.py` with the settings of the running services."""
     with _stack() as stack:
         _require_started(stack)
         os.environ.update(stack.worker.environ())
@@ -88,14 +88,14 @@ def manage(options: argparse.Namespace, _terminal: Terminal) -> None:
 
 
 def stop(_options: argparse.Namespace, terminal: Terminal) -> None:
-    """End exactly what was started."""
+    """Stop all services that were started here."""
     with _stack() as stack:
         stack.close(terminal.line)
-    terminal.line("nothing of it runs any more; what it made stays in .vodmill/")
+    terminal.line("all services are stopped; their data stays in .vodmill/")
 
 
 def status(_options: argparse.Namespace, terminal: Terminal) -> None:
-    """Say what runs."""
+    """List the services with their process ids."""
     with _stack() as stack:
         for service in (*stack.servers, *stack.product):
             identity = service.identity
@@ -106,7 +106,7 @@ def status(_options: argparse.Namespace, terminal: Terminal) -> None:
 
 @contextmanager
 def _stack() -> Iterator[Stack]:
-    """What is started here, while nobody else starts or stops it. Raises BlockingIOError."""
+    """Yield the services of this folder under its lock. Raises BlockingIOError."""
     with Home(HOME).locked():
         yield Stack(Home(HOME))
 
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
     commands = parser.add_subparsers(required=True)
     run_parser = commands.add_parser("run", help=run.__doc__)
-    run_parser.add_argument("--video", type=Path, default=CLIP, help="the video; the clip taken at set-up by default")
+    run_parser.add_argument("--video", type=Path, default=CLIP, help="the video; by default the clip of the set-up")
     run_parser.add_argument("--port", type=_port, help="the API's port from now on")
     run_parser.set_defaults(command=run)
     manage_parser = commands.add_parser("manage", help=manage.__doc__)

@@ -10,16 +10,16 @@ from typing import Any
 import httpx2
 
 Json = dict[str, Any]
-TIMEOUT = httpx2.Timeout(30.0, read=600.0)  # the answer to an upload comes when the store has all of it
+TIMEOUT = httpx2.Timeout(30.0, read=600.0)  # an upload is answered when the store has all of it
 ERRORS = 400
 
 
 class ApiError(Exception):
-    """The API answered with a problem document, or with something worse."""
+    """The API answered with an error status; the message has its problem document, if there was one."""
 
 
 class Client:
-    """One method for each request `make run` makes; all return the answer's JSON and raise ApiError."""
+    """Client of the requests that `make run` sends. Methods return the response's JSON and raise ApiError."""
 
     def __init__(self, api_url: str, api_key: str) -> None:
         self.api_key = api_key
@@ -30,7 +30,7 @@ class Client:
         self._http.close()
 
     def upload(self, path: Path, on_bytes: Callable[[int], None]) -> Json:
-        """Send a file as multipart form data, piece by piece; `on_bytes` is told how far it got."""
+        """Stream a file as multipart form data. `on_bytes` gets the number of bytes read so far."""
         with _CountedFile(path, on_bytes) as file:
             return _json(self._http.post("/api/v1/videos/upload", files={"video": (path.name, file)}))
 
@@ -50,7 +50,7 @@ class Client:
         self._http.delete(f"/api/v1/videos/{video_id}").raise_for_status()
 
     def key_refused(self) -> bool:
-        """Whether the API does not know the key, or knows it no more."""
+        """Return True if the API refuses the key as unknown or revoked."""
         return self._http.get("/api/v1/jobs", params={"limit": 1}).status_code == httpx2.codes.UNAUTHORIZED
 
 
@@ -73,7 +73,7 @@ def _json(response: httpx2.Response) -> Json:
 
 
 def _problem(response: httpx2.Response) -> str:
-    """What went wrong, as the problem document says it."""
+    """Format the error of a problem document, or of another response."""
     try:
         document: Json = response.json()
         return f"{document['detail']} ({document['code']})"

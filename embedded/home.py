@@ -1,4 +1,4 @@
-"""The folder that holds everything of one embedded default, and what is remembered between runs."""
+"""The folder of one embedded default, with the state that is kept between runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class Home:
-    """A private folder with the ports and secrets that were picked for it, once, in state.json (mode 0600)."""
+    """A folder with its ports and secrets in state.json (mode 0600)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -25,39 +25,39 @@ class Home:
         self._state = read_json(self._path) or {"ports": {}, "secrets": {}}
 
     def port(self, name: str, *, preferred: int | None = None) -> int:
-        """The port remembered for this name; picked, free together with its twin, when there is none."""
+        """Return the port of this name; pick and store a free one, with a free twin, on first use."""
         ports: dict[str, int] = self._state["ports"]
         if name not in ports:
-            mine = set(ports.values())
-            self.remember_port(name, pick_port(taken=mine | {port + TWIN_OFFSET for port in mine}, preferred=preferred))
+            own = set(ports.values())
+            self.store_port(name, pick_port(taken=own | {port + TWIN_OFFSET for port in own}, preferred=preferred))
         return ports[name]
 
-    def remember_port(self, name: str, port: int) -> None:
-        """Use this port for this name from now on."""
+    def store_port(self, name: str, port: int) -> None:
+        """Set the port of this name."""
         self._state["ports"][name] = port
         write_json(self._path, self._state)
 
     def secret(self, name: str) -> str:
-        """The secret remembered for this name: 64 characters that need no quoting anywhere."""
-        known: dict[str, str] = self._state["secrets"]
-        if name not in known:
-            known[name] = secrets.token_hex(32)
+        """Return the secret of this name; create it on first use. 64 hexadecimal digits, which need no quoting."""
+        stored: dict[str, str] = self._state["secrets"]
+        if name not in stored:
+            stored[name] = secrets.token_hex(32)
             write_json(self._path, self._state)
-        return known[name]
+        return stored[name]
 
-    def known_secret(self, name: str) -> str | None:
-        """The secret remembered for this name, whoever made it."""
+    def find_secret(self, name: str) -> str | None:
+        """Return the stored secret of this name, or None."""
         found: str | None = self._state["secrets"].get(name)
         return found
 
-    def remember_secret(self, name: str, secret: str) -> None:
-        """Use this secret for this name from now on."""
+    def store_secret(self, name: str, secret: str) -> None:
+        """Set the secret of this name."""
         self._state["secrets"][name] = secret
         write_json(self._path, self._state)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Only one process at a time starts and stops things here. Raises BlockingIOError for the second."""
+        """Hold the lock for starting and stopping services. Raises BlockingIOError when another process holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +65,7 @@ class Home:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote, or None when there is nothing."""
+    """Read a file of `write_json`, or return None when it does not exist."""
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a file that only its owner may read; readers see the old text or the new, never half of it."""
+    """Write a file with mode 0600, atomically: readers see the old or the new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib cannot set the mode at creation

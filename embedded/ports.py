@@ -1,4 +1,4 @@
-"""Ports of the loopback interface: which are free, and who has those that are not."""
+"""Ports of the loopback interface: free ones, and the owners of others."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-# Below the range from which Linux takes ports for outgoing connections (32768 on), twins included, so that a
-# remembered port is not taken by chance while its server is stopped.
 CANDIDATES = range(12_000, 22_000)
-TWIN_OFFSET = 10_000  # SeaweedFS listens for gRPC on each port + 10000
-LISTENING = "0A"  # /proc/net/tcp's word for it
+"""Below Linux's range of ephemeral ports (from 32768), twins included: a stopped server's port stays free."""
+TWIN_OFFSET = 10_000
+"""SeaweedFS listens for gRPC on each of its ports plus this."""
+LISTENING = "0A"
+"""State of a listening socket in /proc/net/tcp."""
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port now."""
+    """Return True if a server can listen on this port now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that ended lately do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections in TIME_WAIT
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -28,7 +29,7 @@ def port_is_free(port: int) -> bool:
 
 
 def pick_port(*, taken: set[int], preferred: int | None = None) -> int:
-    """A free port whose twin is free too, and neither is in `taken`."""
+    """Pick a free port whose twin is free too, neither of them in `taken`. Raises RuntimeError."""
     candidates = random.sample(CANDIDATES, 1000)
     for port in [preferred, *candidates] if preferred else candidates:
         twin = port + TWIN_OFFSET
@@ -38,7 +39,7 @@ def pick_port(*, taken: set[int], preferred: int | None = None) -> int:
 
 
 def port_owner(port: int) -> str:
-    """Who listens on this port, in words; only root sees the processes of others."""
+    """Describe the process that listens on this port. Only root can see processes of other users."""
     inodes = set(_listening_inodes(port))
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _holds_socket(process, inodes):

@@ -1,4 +1,4 @@
-"""The product's own processes, each started anew when the code or its settings changed since it began."""
+"""The product's own processes. Each is restarted when the code or its settings have changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
 
 class Product(Service):
-    """A process that runs our code with TRANSCODER_* settings."""
+    """A process of our code with TRANSCODER_* settings."""
 
     def __init__(self, home: Home, environ: Mapping[str, str]) -> None:
         super().__init__(home)
@@ -32,10 +32,10 @@ class Product(Service):
     def environ(self) -> Mapping[str, str]:
         return self._environ
 
-    def version(self) -> str:
+    def fingerprint(self) -> str:
         settings = {name: value for name, value in self.environ().items() if name.startswith(PREFIX)}
-        what = json.dumps([self.argv(), settings, list(code_files())], sort_keys=True)
-        return hashlib.sha256(what.encode()).hexdigest()
+        content = json.dumps([self.argv(), settings, list(code_files())], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 class Api(Product):
@@ -45,14 +45,14 @@ class Api(Product):
 
     @property
     def url(self) -> str:
-        """Where clients and players reach it."""
+        """Base URL for clients and players."""
         return f"http://{LOOPBACK}:{self._port}"
 
-    def move_to(self, port: int) -> None:
-        """Listen on this port from the next start on. Raises PortTaken, and then stays where it is."""
+    def set_port(self, port: int) -> None:
+        """Listen on this port from the next start on. Raises PortTaken and changes nothing."""
         if port != self._port and not port_is_free(port):
-            raise PortTaken(f"port {port} is taken by {port_owner(port)}; ask for another")
-        self.home.remember_port(self.name, port)
+            raise PortTaken(f"port {port} is taken by {port_owner(port)}; choose another")
+        self.home.store_port(self.name, port)
 
     def argv(self) -> list[str]:
         serve = ["-m", "uvicorn", "transcoder_site.asgi:application", "--host", LOOPBACK, "--port", str(self._port)]
@@ -62,9 +62,9 @@ class Api(Product):
         return (self._port,)
 
     def ready(self) -> bool:
-        """Whether it says that it is."""
-        address = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
-        with suppress(OSError, http.client.HTTPException), closing(address) as connection:
+        """Return True if its readiness probe passes."""
+        client = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
+        with suppress(OSError, http.client.HTTPException), closing(client) as connection:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == HTTPStatus.OK
         return False
@@ -75,7 +75,7 @@ class Api(Product):
 
 
 class Dispatcher(Product):
-    """The process that sends wake-ups and takes back expired leases."""
+    """The process that sends tickets and reclaims expired leases."""
 
     name = "dispatcher"
 
@@ -83,7 +83,7 @@ class Dispatcher(Product):
         return [sys.executable, "manage.py", "dispatcher"]
 
     def ready(self) -> bool:
-        """Nothing waits for it: what it missed while starting it finds in the database."""
+        """Return True at once: nothing depends on its start, since it reads all work from the database."""
         return True
 
 
@@ -101,12 +101,12 @@ class Worker(Product):
         return overridden(super().environ(), {"TRANSCODER_WORKER_SLOTS": str(self.slots)})
 
     def ready(self) -> bool:
-        """Whether it says so; its log begins anew with each start."""
+        """Return True if its log says so. Each start has a new log."""
         return "ready." in self.log.read_text(encoding="utf-8", errors="replace")
 
 
 def code_files() -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of every file of the product and its locked dependencies."""
+    """Yield path, size and mtime of every file of the product, and of the locked requirements."""
     files = [
         *(REPOSITORY / "requirements").glob("*.txt"),
         *(path for package in _packages() for path in package.rglob("*") if path.suffix in CODE),

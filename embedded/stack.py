@@ -1,4 +1,4 @@
-"""Everything that `make run` starts, in the order in which it is started."""
+"""All services of `make run`, in the order of their start."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from embedded.service import Service
 from execution import daemons
 from storage.wiring import store_from
 
-# Two slots are kept busy and the seams of a short clip are seen; production encodes longer chunks.
+# Shorter chunks than in production, so that a short clip has several and keeps two slots busy.
 DEFAULTS = {"TRANSCODER_MAX_CHUNK_SECONDS": "16", "TRANSCODER_DRAIN_GRACE_SECONDS": "3"}
 
 API_KEY = "api_key"
 ADMIN = "admin"
 
 
-def _quiet(_line: str) -> None:
+def _discard(_line: str) -> None:
     pass
 
 
 class Stack:
-    """The servers and the product's processes of one home. `environ` may change settings of the product."""
+    """The servers and the product's processes of one home.
+
+    `durable=False` turns PostgreSQL's fsync off. `environ` replaces the environment that settings are read from.
+    """
 
     def __init__(self, home: Home, *, durable: bool = True, environ: Mapping[str, str] | None = None) -> None:
         self.home = home
@@ -50,7 +53,7 @@ class Stack:
         return (self.api, self.dispatcher, self.worker)
 
     def settings(self) -> dict[str, str]:
-        """The settings that connect the product's processes with the servers."""
+        """Settings that connect the product's processes with the servers."""
         return {
             "TRANSCODER_SECRET_KEY": self.home.secret("django"),
             "TRANSCODER_HTTPS": "false",
@@ -66,68 +69,67 @@ class Stack:
             "TRANSCODER_SCRATCH_PATH": str(self.home.folder / "scratch"),
         }
 
-    def start(self, say: Callable[[str], None] = _quiet) -> None:
-        """Make sure that all of it runs and works. Raises DaemonError, PortTaken, ConfigurationError."""
-        load(self._environ)  # before anything is started
+    def start(self, report: Callable[[str], None] = _discard) -> None:
+        """Start everything that is not current, and wait until it is ready.
+
+        Raises DaemonError, PortTaken, ConfigurationError.
+        """
+        load(self._environ)  # refuse wrong settings before anything starts
         self.home.folder.mkdir(parents=True, exist_ok=True)
         for server in self.servers:
-            _start(server, say)
+            _start(server, report)
         if not all(process.current() for process in self.product):
-            self._prepare(say)
+            self._prepare(report)
         for process in self.product:
-            _start(process, say)
+            _start(process, report)
 
     def client(self) -> Client:
-        """A client of the running API, with a key of its own; one is made where none is known that works."""
-        known = self.home.known_secret(API_KEY)
-        if known:
-            client = Client(self.api.url, known)
+        """Return a client of the running API. Creates an API key unless the stored one works."""
+        stored = self.home.find_secret(API_KEY)
+        if stored:
+            client = Client(self.api.url, stored)
             if not client.key_refused():
                 return client
             client.close()
         return Client(self.api.url, self._new_key())
 
     def admin_login(self) -> tuple[str, str]:
-        """Name and password of somebody who may do everything in the admin, and acts for the default owner in the API.
-
-        Made when first asked for.
-        """
-        password = self.home.known_secret(ADMIN)
+        """Return name and password of a superuser who acts for the default owner. Creates the account on first use."""
+        password = self.home.find_secret(ADMIN)
         if password is None:
             password = secrets.token_urlsafe(18)
-            made = {"DJANGO_SUPERUSER_PASSWORD": password}
             command = [sys.executable, "manage.py", "createsuperuser", "--no-input", "--username", ADMIN, "--email", ""]
-            environ = {**self.dispatcher.environ(), **made}
+            environ = {**self.dispatcher.environ(), "DJANGO_SUPERUSER_PASSWORD": password}
             daemons.run(command, environ=environ, folder=REPOSITORY)
             daemons.run([sys.executable, "manage.py", "member_add", ADMIN], environ=environ, folder=REPOSITORY)
-            self.home.remember_secret(ADMIN, password)
+            self.home.store_secret(ADMIN, password)
         return ADMIN, password
 
     def _new_key(self) -> str:
         command = [sys.executable, "manage.py", "apikey_create", "embedded"]
         key = daemons.run(command, environ=self.dispatcher.environ(), folder=REPOSITORY).strip()
-        self.home.remember_secret(API_KEY, key)
+        self.home.store_secret(API_KEY, key)
         return key
 
-    def close(self, say: Callable[[str], None] = _quiet) -> None:
-        """End exactly what was started, the product before the servers it uses."""
+    def close(self, report: Callable[[str], None] = _discard) -> None:
+        """Stop all services, the product before the servers it uses."""
         for service in (*reversed(self.product), *reversed(self.servers)):
             if service.close():
-                say(f"{service.name} ended")
+                report(f"{service.name} stopped")
 
-    def _prepare(self, say: Callable[[str], None]) -> None:
-        """Bring tables and bucket up to date; nothing of an older version may run meanwhile."""
+    def _prepare(self, report: Callable[[str], None]) -> None:
+        """Migrate the database and set up the bucket, while no process of an older version runs."""
         for process in self.product:
             process.close()
-        say("migrating the database")
+        report("migrating the database")
         command = [sys.executable, "manage.py", "migrate", "--no-input"]
         daemons.run(command, environ=self.dispatcher.environ(), folder=REPOSITORY)
         store_from(load(self._environ).storage).prepare()
 
 
-def _start(service: Service, say: Callable[[str], None]) -> bool:
+def _start(service: Service, report: Callable[[str], None]) -> bool:
     started = service.start()
     service.wait_ready()
     ports = ", ".join(str(port) for port in service.ports()[:1])
-    say(f"{service.name} {'started' if started else 'runs already'}" + (f" on port {ports}" if ports else ""))
+    report(f"{service.name} {'started' if started else 'runs already'}" + (f" on port {ports}" if ports else ""))
     return started

@@ -79,14 +79,14 @@ def alive(identity: Identity) -> bool:
     return stat is not None and stat.started == identity.started and stat.state not in "ZX"
 
 
-def stop(identity: Identity, *, polite: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
-    """Send `polite`, kill the process after `grace_seconds`, then kill the rest of its session.
+def stop(identity: Identity, *, stop_signal: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
+    """Send `stop_signal`, kill the process after `grace_seconds`, then kill the rest of its session.
 
     Stopping an ended process does nothing. Raises DaemonError when something survives SIGKILL.
     """
     if alive(identity):
         with suppress(ProcessLookupError):
-            os.kill(identity.pid, polite)
+            os.kill(identity.pid, stop_signal)
         poll_until(lambda: not alive(identity), grace_seconds)
     if not poll_until(lambda: not _kill_session(identity), KILL_SECONDS):
         raise DaemonError(f"process {identity.pid} survived SIGKILL")

@@ -21,7 +21,7 @@ error. `CUDA_DEVICE_ORDER`: number devices as NVML does; the default begins with
 """
 _END_SECONDS = 10
 _spawned: WeakSet[subprocess.Popen[bytes]] = WeakSet()
-"""What `spawn` started. A process may have other children, which `kill_children` leaves alone."""
+"""Processes that `spawn` started. `kill_children` does not touch other children of this process."""
 _spawning = threading.Lock()
 _ENDED = ("", "Z", "X")
 """Process states in /proc/PID/stat that mean the process has ended; empty: there is no such process."""

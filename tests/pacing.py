@@ -1,6 +1,6 @@
-"""An ffmpeg that encodes no faster than a test needs, so that a tiny video takes a while and costs little.
+"""An ffmpeg with a limited encoding speed, so that a tiny video takes a while and little CPU.
 
-What lasts by its pace lasts as long on a fast machine as on a slow one, and leaves the processor to others.
+The duration of an encode is then the same on fast and slow machines.
 """
 
 from pathlib import Path
@@ -8,9 +8,9 @@ from pathlib import Path
 import imageio_ffmpeg
 
 POISON = "POISON"
-"""A source that says this somewhere kills the worker that encodes it."""
+"""A source that contains this text kills the worker that encodes it."""
 
-# Encodes at the pace that the file beside it says.
+# Limits the speed to that in the file `pace` of its folder.
 _SCRIPT = """#!/bin/sh
 here=${0%%/*}
 pace=0 burst=0
@@ -32,7 +32,7 @@ exec %(ffmpeg)s "$@"
 
 
 class PacedFfmpeg:
-    """A program in a folder of its own that stands for ffmpeg."""
+    """A script in a folder of its own that stands for ffmpeg."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "ffmpeg"
@@ -44,20 +44,20 @@ class PacedFfmpeg:
         self.pace(0)
 
     def pace(self, times_real_time: float, *, burst_seconds: float = 0.04) -> None:
-        """How fast encodes that begin from now on read their source, the first seconds of each apart.
+        """Limit the speed at which encodes started from now on read their source, after `burst_seconds` of it.
 
-        0 is as fast as it goes.
+        0: no limit.
         """
         fresh = self.path.with_name("pace.new")
         fresh.write_text(f"{times_real_time} {burst_seconds}\n")
         fresh.rename(self.path.with_name("pace"))
 
-    def break_down(self, complaint: str) -> None:
-        """Have encodes of pictures that begin from now on fail, saying this."""
-        self._broken.write_text(f"{complaint}\n")
+    def break_down(self, message: str) -> None:
+        """Have video encodes that start from now on fail with this message on stderr."""
+        self._broken.write_text(f"{message}\n")
 
     def mend(self) -> None:
-        """Have them work again."""
+        """Undo `break_down`."""
         self._broken.unlink(missing_ok=True)
 
     @property

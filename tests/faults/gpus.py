@@ -97,7 +97,7 @@ class Gpus:
 
     def status(self) -> dict[str, Any]:
         """The answer of `GET /api/v1/system/gpu/status`."""
-        key = {"Authorization": f"Bearer {self.rig.home.known_secret(API_KEY)}"}
+        key = {"Authorization": f"Bearer {self.rig.home.find_secret(API_KEY)}"}
         answer = httpx2.get(f"{self.rig.api.url}/api/v1/system/gpu/status", headers=key, trust_env=False, timeout=30)
         answer.raise_for_status()
         document: dict[str, Any] = answer.json()

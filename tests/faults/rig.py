@@ -190,7 +190,7 @@ class Rig(Stack):
 
     def client(self) -> Client:
         """A client with the key that was made first: whatever is broken now, it was not then."""
-        key = self.home.known_secret(API_KEY)
+        key = self.home.find_secret(API_KEY)
         return Client(self.api.url, key) if key else super().client()
 
     def upload(self, path: Path) -> str:

@@ -24,7 +24,6 @@ PENDING = {
     "benchmarks",
     "coordination",
     "docs/openapi.yaml",
-    "embedded",
     "events",
     "gpu",
     "jobs",
@@ -33,7 +32,6 @@ PENDING = {
     "tests",
     "tests/acceptance",
     "tests/browser",
-    "tests/drivers",
     "tests/faults",
     "tests/ffmpeg",
     "tests/integration/administration",
@@ -147,7 +145,7 @@ WORDS = (
 RIDDLES = re.compile(r"(?:What|Whether|How|Where|Who|Whom|Whose|When|Why|Which|That)\b")
 """A docstring begins with a verb or a noun: `Return the open steps`, and not `What is left to do`."""
 
-ALLOWED: frozenset[tuple[str, str, str]] = frozenset()
+ALLOWED: frozenset[tuple[str, str, str]] = frozenset({("embedded/client.py", "tell", "the method of io")})
 """Right uses: (file, the words as they stand there, the reason)."""
 
 

@@ -34,7 +34,7 @@ def failed(db: None) -> Job:
     """A job whose first step failed for good, of an owner that is not the operator's."""
     job = a_job(a_video(an_owner("acme")))
     failure = Failure(code="encoder_failed", detail="ffmpeg ended with 1: Conversion failed!", retryable=False)
-    step_fail(claim=claimed(node="mill-7"), failure=failure, policy=a_policy(), result={"log": LOG})
+    step_fail(claim=claimed(node="node-7"), failure=failure, policy=a_policy(), result={"log": LOG})
     job.refresh_from_db()
     return job
 
@@ -65,7 +65,7 @@ def test_errors_are_counted_by_code(operator: Client, failed: Job) -> None:
 
 def test_its_page_says_why(operator: Client, failed: Job) -> None:
     page = operator.get(page_of(failed)).content.decode()
-    for said in ("ffmpeg ended with 1: Conversion failed!", "mill-7", "acme", "Plan: why", "nothing is enlarged"):
+    for said in ("ffmpeg ended with 1: Conversion failed!", "node-7", "acme", "Plan: why", "nothing is enlarged"):
         assert said in page
 
 
@@ -128,9 +128,9 @@ def test_what_is_not_in_quarantine_is_not_released(operator: Client, failed: Job
 
 
 def test_a_node_is_drained_and_takes_steps_again(operator: Client) -> None:
-    node_register(name="mill-7", queues=["cpu"], slots=2, pid=1, info={})
+    node_register(name="node-7", queues=["cpu"], slots=2, pid=1, info={})
     for operation, state in (("drain", "draining"), ("activate", "active")):
-        order(operator, "/admin/jobs/node/mill-7/change/", operation)
+        order(operator, "/admin/jobs/node/node-7/change/", operation)
         assert Node.objects.get().state == state
 
 
@@ -234,7 +234,7 @@ def test_an_endpoint_is_disabled_and_shows_no_secret(operator: Client) -> None:
 
 def test_a_device_is_shown_with_what_its_encoders_proved(operator: Client) -> None:
     device = DeviceReport.objects.create(
-        node="mill-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia", verdicts={"h264_nvenc": {}}
+        node="node-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia", verdicts={"h264_nvenc": {}}
     )
     assert "A GPU" in operator.get("/admin/gpu/devicereport/").content.decode()
     assert "h264_nvenc" in operator.get(f"/admin/gpu/devicereport/{device.id}/change/").content.decode()
@@ -256,7 +256,7 @@ def test_the_menu_and_the_titles_are_words_for_people(operator: Client, failed: 
 
 
 def _everything_else() -> list[Any]:
-    node_register(name="mill-7", queues=["cpu"], slots=2, pid=1, info={})
+    node_register(name="node-7", queues=["cpu"], slots=2, pid=1, info={})
     member_add(owner=default_owner(), name="ada")
     endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
     key, _ = key_create(owner=default_owner(), name="ci", scopes=[Scope.ADMIN])
@@ -278,11 +278,11 @@ def test_the_first_page_says_what_to_look_at(operator: Client, failed: Job) -> N
 
 
 def test_a_node_shows_what_it_does_and_what_it_has(operator: Client) -> None:
-    node_register(name="mill-7", queues=["cpu"], slots=2, pid=1, info={})
-    DeviceReport.objects.create(node="mill-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia")
+    node_register(name="node-7", queues=["cpu"], slots=2, pid=1, info={})
+    DeviceReport.objects.create(node="node-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia")
     job = a_job()
-    claimed(node="mill-7")
-    page = operator.get("/admin/jobs/node/mill-7/change/").content.decode()
+    claimed(node="node-7")
+    page = operator.get("/admin/jobs/node/node-7/change/").content.decode()
     assert "A GPU" in page
     assert str(job.id) in page
 

@@ -46,13 +46,13 @@ def test_django_uses_the_servers_of_this_run(postgresql: PostgreSQL) -> None:
         assert cursor.fetchone() == ("UTF8",)
 
 
-def test_postgresql_wants_the_password(postgresql: PostgreSQL) -> None:
+def test_postgresql_requires_the_password(postgresql: PostgreSQL) -> None:
     wrong = postgresql.url.replace(postgresql.home.secret("postgresql"), "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
 
 
-def test_the_store_takes_no_requests_around_s3(s3_server: SeaweedFS) -> None:
+def test_the_store_refuses_requests_that_bypass_s3(s3_server: SeaweedFS) -> None:
     store = wiring.store()
     store.prepare()
     store.put("videos/a/kept", bytes(100_000), "video/mp4")
@@ -68,13 +68,13 @@ def test_the_store_takes_no_requests_around_s3(s3_server: SeaweedFS) -> None:
         ("s3", "GET", "/vodmill/videos/a/kept", 403),
     ]
     for part, method, path, expected in requests:
-        address = f"http://127.0.0.1:{s3_server.home.port(f'seaweedfs-{part}')}{path}"
-        assert httpx2.request(method, address, trust_env=False).status_code == expected, (part, method, path)
+        url = f"http://127.0.0.1:{s3_server.home.port(f'seaweedfs-{part}')}{path}"
+        assert httpx2.request(method, url, trust_env=False).status_code == expected, (part, method, path)
     assert store.get("videos/a/kept") == bytes(100_000)
 
 
 @pytest.mark.parametrize("name", ["postgresql", "redis", "s3_server"])
-def test_a_server_that_runs_is_not_started_twice(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_running_server_is_not_started_again(name: str, request: pytest.FixtureRequest) -> None:
     server: PostgreSQL | Redis | SeaweedFS = request.getfixturevalue(name)
     assert server.start() is False
     assert server.ready()
@@ -95,7 +95,7 @@ def test_postgresql_survives_being_killed(own_postgresql: PostgreSQL) -> None:
     own_postgresql.start()
     own_postgresql.wait_ready()
     with psycopg.connect(own_postgresql.url) as session:
-        session.execute("CREATE TABLE kept (n int)")
+        session.execute("CREATE TABLE survivor (n int)")
     identity = own_postgresql.identity
     assert identity
     os.kill(identity.pid, signal.SIGKILL)
@@ -104,10 +104,10 @@ def test_postgresql_survives_being_killed(own_postgresql: PostgreSQL) -> None:
     own_postgresql.start()
     own_postgresql.wait_ready()
     with psycopg.connect(own_postgresql.url) as session:
-        assert session.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        assert session.execute("SELECT count(*) FROM survivor").fetchone() == (0,)
 
 
-def test_postgresql_starts_although_its_old_pid_is_somebody_elses(own_postgresql: PostgreSQL) -> None:
+def test_postgresql_starts_although_its_old_pid_is_reused(own_postgresql: PostgreSQL) -> None:
     own_postgresql.start()
     own_postgresql.wait_ready()
     own_postgresql.close()
@@ -116,13 +116,13 @@ def test_postgresql_starts_although_its_old_pid_is_somebody_elses(own_postgresql
     own_postgresql.wait_ready()
 
 
-def test_a_half_made_data_folder_is_made_again(own_postgresql: PostgreSQL) -> None:
+def test_an_incomplete_data_folder_is_replaced(own_postgresql: PostgreSQL) -> None:
     (own_postgresql.folder / "data.new" / "base").mkdir(parents=True)
     own_postgresql.start()
     own_postgresql.wait_ready()
 
 
-def test_close_ends_the_server_and_frees_its_port(own_redis: Redis) -> None:
+def test_close_stops_the_server_and_frees_its_port(own_redis: Redis) -> None:
     own_redis.start()
     own_redis.wait_ready()
     identity = own_redis.identity
@@ -140,24 +140,24 @@ def test_a_port_taken_by_a_stranger_is_explained(own_redis: Redis) -> None:
     assert f"delete the port in {own_redis.home.folder / 'state.json'}" in str(caught.value)
 
 
-def test_the_api_moves_to_no_port_that_somebody_has(home: Home) -> None:
+def test_the_api_refuses_a_port_in_use(home: Home) -> None:
     api, before = Api(home, {}), home.port("api")
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
         with pytest.raises(PortTaken, match=f"port {port} is taken by process {os.getpid()} "):
-            api.move_to(port)
+            api.set_port(port)
     assert Home(home.folder).port("api") == before
-    api.move_to(port)
+    api.set_port(port)
     assert Home(home.folder).port("api") == port
 
 
-def test_ports_and_secrets_are_remembered_for_their_owner_only(home: Home) -> None:
+def test_ports_and_secrets_are_stored_with_mode_0600(home: Home) -> None:
     port, secret = home.port("redis"), home.secret("redis")
     again = Home(home.folder)
     assert (again.port("redis"), again.secret("redis")) == (port, secret)
     assert (home.folder / "state.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_only_one_process_at_a_time_works_on_a_home(home: Home) -> None:
+def test_only_one_process_holds_the_lock_of_a_home(home: Home) -> None:
     with home.locked(), pytest.raises(BlockingIOError), Home(home.folder).locked():
         pass

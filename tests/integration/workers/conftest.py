@@ -12,7 +12,7 @@ from django.conf import settings
 from configuration import EncodeConfig, LeaseConfig, RetryConfig
 from jobs.rules.policy import JobPolicy
 from tests.ffmpeg.sources import AAC, H264, Card, make
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from tests.rows import a_plan_policy
 from workers.node.flags import SharedFlag
 from workers.runner import StepRunner
@@ -48,5 +48,5 @@ def runner(tools: Tools) -> StepRunner:
 
 
 @pytest.fixture
-def mill(tools: Tools) -> Mill:
-    return Mill(tools)
+def pipeline(tools: Tools) -> PipelineClient:
+    return PipelineClient(tools)

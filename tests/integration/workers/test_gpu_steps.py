@@ -9,7 +9,7 @@ from gpu.models import DeviceReport
 from gpu.services import DeviceDescription, device_report
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from workers.node.devices import device_offers
 from workers.runner import StepRunner
 from workers.tools import Tools
@@ -36,13 +36,13 @@ def test_a_worker_offers_its_own_devices_the_best_first(tools: Tools) -> None:
 
 @pytest.mark.parametrize("gpu", ["prefer", "require"])
 def test_a_driver_that_is_not_there_after_all(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, gpu: str
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, gpu: str
 ) -> None:
     """The report says that the device has proven its encoder; ffmpeg finds no driver for it on this machine."""
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
     device_report(node=tools.node, machine="m", descriptions=[describe(0)])
-    job = mill.transcode(video, chunk_seconds=8, gpu=gpu)
+    job = pipeline.transcode(video, chunk_seconds=8, gpu=gpu)
     assert Step.objects.filter(job=job, queue="gpu", kind=StepKind.CHUNK).count() == 2
     runner.work("gpu")
     runner.work("cpu")

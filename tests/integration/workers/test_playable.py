@@ -9,7 +9,7 @@ from jobs.leasing.steps import step_begin
 from jobs.models import Job
 from jobs.rules.steps import StepKind
 from tests.integration.workers.claims import claim_of_kind
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from videos.models import Generation, Video
 from videos.playback.playlists import rendition_playlist
 from videos.services import generation_lose
@@ -24,11 +24,11 @@ def carry_out(tools: Tools, kind: StepKind) -> None:
 
 
 @pytest.fixture
-def job(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> Job:
+def job(tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path) -> Job:
     """A job of four segments in two chunks, planned and not begun."""
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
-    return mill.transcode(video, chunk_seconds=8)
+    return pipeline.transcode(video, chunk_seconds=8)
 
 
 def playlist(job: Job, name: str) -> str:
@@ -80,11 +80,11 @@ def test_a_lost_generation_is_not_waited_for(tools: Tools, job: Job) -> None:
 
 
 def test_a_whole_generation_stays_until_a_newer_one_is_whole(
-    tools: Tools, runner: StepRunner, mill: Mill, job: Job
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, job: Job
 ) -> None:
     runner.work("cpu")
     job.refresh_from_db()
-    newer = mill.transcode(job.video, chunk_seconds=8)
+    newer = pipeline.transcode(job.video, chunk_seconds=8)
     carry_out(tools, StepKind.CHUNK)
     carry_out(tools, StepKind.AUDIO)
     newer.refresh_from_db()

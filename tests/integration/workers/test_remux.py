@@ -20,7 +20,7 @@ from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
 from storage.keys import MP4_NAME, asset_key, run_prefix, video_prefix
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from tests.rows import expire
 from transcoding.errors import VerificationFailed
 from videos.models import Asset, Rendition, SegmentRun
@@ -36,9 +36,9 @@ def mp4s(tools: Tools, job: Job) -> list[str]:
 
 
 @pytest.fixture
-def encoded(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> Job:
+def encoded(tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path) -> Job:
     """A job of which everything is encoded and nothing is remuxed."""
-    job = mill.transcode(mill.upload(clip), output_format="mp4")
+    job = pipeline.transcode(pipeline.upload(clip), output_format="mp4")
     while (
         Step.objects.exclude(state="done").exclude(kind__in=("remux", "finish")).exists() or not Step.objects.exists()
     ):
@@ -79,8 +79,10 @@ def test_an_mp4_has_every_frame_and_the_audio_in_step(
     assert not list(tools.scratch.iterdir())
 
 
-def test_without_being_asked_for_none_is_made(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> None:
-    job = mill.transcode(mill.upload(clip), output_format="hls")
+def test_without_being_asked_for_none_is_made(
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
+) -> None:
+    job = pipeline.transcode(pipeline.upload(clip), output_format="hls")
     runner.work("cpu")
     job.refresh_from_db()
     assert job.state == "completed"

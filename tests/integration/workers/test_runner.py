@@ -22,7 +22,7 @@ from storage.keys import generation_prefix, video_prefix
 from storage.protocol import ObjectStore, StoredObject
 from tests.ffmpeg.sources import remade, run
 from tests.integration.workers.claims import claim_of_kind
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from tests.rows import expire
 from videos.models import Rendition, SegmentRun, Video
 from videos.selectors import run_segments
@@ -36,9 +36,9 @@ def objects(tools: Tools, video: Video) -> list[str]:
     return [stored.key for stored in tools.store.list(video_prefix(video.id))]
 
 
-def test_a_job_goes_through(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> None:
-    video = mill.upload(clip)
-    job = mill.transcode(video)
+def test_a_job_goes_through(tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path) -> None:
+    video = pipeline.upload(clip)
+    job = pipeline.transcode(video)
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_detail) == ("completed", "")
@@ -54,9 +54,9 @@ def test_a_job_goes_through(tools: Tools, runner: StepRunner, mill: Mill, clip: 
 
 
 def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
-    mill.transcode(mill.upload(clip))
+    pipeline.transcode(pipeline.upload(clip))
     runner.work("cpu")
     segments = [segment for run in SegmentRun.objects.all() for segment in run_segments(run)]
     assert len(segments) == 8, "four of the picture and four of the sound"
@@ -106,11 +106,11 @@ def drain_after_first_publish(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_retry_goes_on_from_the_first_unpublished_segment(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, monkeypatch: pytest.MonkeyPatch
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
-    job = mill.transcode(video, chunk_seconds=60)
+    job = pipeline.transcode(video, chunk_seconds=60)
     claim = claim_of_kind(tools, StepKind.CHUNK)
     with monkeypatch.context() as held:
         drain_after_first_publish(tools, held)
@@ -135,11 +135,11 @@ def test_a_retry_goes_on_from_the_first_unpublished_segment(
 
 
 def test_a_cancelled_step_stops_and_leaves_nothing_unpublished(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
-    job = mill.transcode(video)
+    job = pipeline.transcode(video)
 
     def cancel_it() -> None:
         job_cancel(owner=job.owner, job_id=job.id)
@@ -155,12 +155,12 @@ def test_a_cancelled_step_stops_and_leaves_nothing_unpublished(
 
 
 def test_a_file_that_turns_out_bad_later_is_rejected_and_leaves_nothing(
-    tools: Tools, runner: StepRunner, mill: Mill, tmp_path: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 40)
-    video = mill.upload(bad)
-    job = mill.transcode(video)
+    video = pipeline.upload(bad)
+    job = pipeline.transcode(video)
     runner.work("cpu")
     job.refresh_from_db()
     video.refresh_from_db()
@@ -171,11 +171,11 @@ def test_a_file_that_turns_out_bad_later_is_rejected_and_leaves_nothing(
 
 
 def test_a_codec_that_nobody_has_a_decoder_for_is_rejected(
-    runner: StepRunner, mill: Mill, clip: Path, tmp_path: Path
+    runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path
 ) -> None:
     pictures = tmp_path / "pictures.mov"
     run(["-i", f"file:{clip}", "-an", "-frames:v", "50", "-c:v", "png", f"file:{pictures}"])
-    job = mill.transcode(mill.upload(pictures))
+    job = pipeline.transcode(pipeline.upload(pictures))
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("failed", "input_rejected")
@@ -183,12 +183,12 @@ def test_a_codec_that_nobody_has_a_decoder_for_is_rejected(
 
 
 def test_a_file_cut_in_half_is_rejected(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, tmp_path: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path
 ) -> None:
     half = tmp_path / "half.mp4"
     fast = remade(clip, tmp_path / "fast.mp4", ["-movflags", "+faststart"])
     half.write_bytes(fast.read_bytes()[: fast.stat().st_size // 2])
-    job = mill.transcode(mill.upload(half))
+    job = pipeline.transcode(pipeline.upload(half))
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("failed", "input_rejected")
@@ -196,19 +196,21 @@ def test_a_file_cut_in_half_is_rejected(
 
 
 def test_a_source_that_is_gone_fails_the_job_without_a_retry(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
-    video = mill.upload(clip)
-    job = mill.transcode(video)
+    video = pipeline.upload(clip)
+    job = pipeline.transcode(video)
     tools.store.delete([video.source_key])
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("failed", "input_changed")
 
 
-def test_deleting_a_video_removes_every_object(tools: Tools, runner: StepRunner, mill: Mill, clip: Path) -> None:
-    video = mill.upload(clip)
-    mill.transcode(video)
+def test_deleting_a_video_removes_every_object(
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
+) -> None:
+    video = pipeline.upload(clip)
+    pipeline.transcode(video)
     runner.work("cpu")
     assert len(objects(tools, video)) > 8
     video_delete(owner=video.owner, video_id=video.id)
@@ -219,11 +221,11 @@ def test_deleting_a_video_removes_every_object(tools: Tools, runner: StepRunner,
 
 
 def test_a_draining_worker_hands_back_what_it_holds_uncharged(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
-    job = mill.transcode(video)
+    job = pipeline.transcode(video)
     at_first_segment(tools, tools.draining.set).work("cpu")
     assert not Step.objects.filter(state="running").exists()
     assert not Step.objects.filter(failures__gt=0).exists()
@@ -234,11 +236,11 @@ def test_a_draining_worker_hands_back_what_it_holds_uncharged(
 
 
 def test_a_database_that_closes_connections_costs_no_attempt(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
-    job = mill.transcode(video)
+    job = pipeline.transcode(video)
     over = threading.Event()
 
     def disturb() -> None:

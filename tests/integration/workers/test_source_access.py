@@ -13,7 +13,7 @@ from storage.keys import init_key
 from storage.protocol import ObjectStore, StoredObject
 from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from transcoding.planning.plan import AUDIO
 from videos.models import SegmentRun, Video
 from videos.selectors import run_segments
@@ -92,13 +92,13 @@ class WatchedStore:
 
 
 def test_a_job_reads_little_more_than_its_source_and_its_first_sound_early(
-    tools: Tools, mill: Mill, film: Path
+    tools: Tools, pipeline: PipelineClient, film: Path
 ) -> None:
     store = WatchedStore(tools.store)
     runner = StepRunner(replace(tools, store=cast("ObjectStore", store)))
-    video = mill.upload(film)
+    video = pipeline.upload(film)
     runner.work("cpu")
-    job = mill.transcode(video, chunk_seconds=CHUNK_SECONDS)
+    job = pipeline.transcode(video, chunk_seconds=CHUNK_SECONDS)
     store.requests = 0
     runner.work("cpu")
     assert completed(job)
@@ -113,16 +113,16 @@ def test_a_job_reads_little_more_than_its_source_and_its_first_sound_early(
 
 
 def test_a_hole_that_is_read_costs_another_reading_and_no_frame(
-    tools: Tools, runner: StepRunner, mill: Mill, short_film: Path, tmp_path: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, short_film: Path, tmp_path: Path
 ) -> None:
     """An index that is five seconds wrong: chunks are read from and up to the wrong place."""
-    video = mill.upload(short_film)
+    video = pipeline.upload(short_film)
     runner.work("cpu")
     video.refresh_from_db()
     facts = dict(video.facts or {})
     ticks = 5 * int(facts["video"]["time_base"].partition("/")[2])
     Video.objects.filter(id=video.id).update(facts={**facts, "sample_shift": facts["sample_shift"] + ticks})
-    job = mill.transcode(video, chunk_seconds=8)
+    job = pipeline.transcode(video, chunk_seconds=8)
     runner.work("cpu")
     assert completed(job)
     assert numbers_shown(tools, tmp_path) == list(range(25 * SECONDS))
@@ -134,20 +134,20 @@ def test_a_hole_that_is_read_costs_another_reading_and_no_frame(
 
 
 def test_a_source_that_is_replaced_is_not_mixed_with_the_one_that_was_inspected(
-    tools: Tools, runner: StepRunner, mill: Mill, short_film: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, short_film: Path
 ) -> None:
-    video = mill.upload(short_film)
+    video = pipeline.upload(short_film)
     runner.work("cpu")
-    job = mill.transcode(video, chunk_seconds=8)
+    job = pipeline.transcode(video, chunk_seconds=8)
     tools.store.put(video.source_key, short_film.read_bytes()[::-1], "video/mp4")
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("failed", "input_changed")
 
 
-def test_a_small_source_is_read_whole_and_once(runner: StepRunner, mill: Mill, clip: Path) -> None:
-    video = mill.upload(clip)
-    job = mill.transcode(video)
+def test_a_small_source_is_read_whole_and_once(runner: StepRunner, pipeline: PipelineClient, clip: Path) -> None:
+    video = pipeline.upload(clip)
+    job = pipeline.transcode(video)
     runner.work("cpu")
     assert completed(job)
     read = results(video)
@@ -156,11 +156,11 @@ def test_a_small_source_is_read_whole_and_once(runner: StepRunner, mill: Mill, c
 
 
 def test_sources_of_other_kinds_are_read_whole_and_once(
-    tools: Tools, runner: StepRunner, mill: Mill, tmp_path: Path
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, tmp_path: Path
 ) -> None:
     mkv = make(tmp_path / "film.mkv", Card(rate=Fraction(25), frames=25 * SECONDS), *TO_AND_FRO, *AAC)
-    video = mill.upload(mkv)
-    job = mill.transcode(video, chunk_seconds=8)
+    video = pipeline.upload(mkv)
+    job = pipeline.transcode(video, chunk_seconds=8)
     runner.work("cpu")
     assert completed(job)
     read = results(video)

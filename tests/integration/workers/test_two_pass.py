@@ -8,7 +8,7 @@ from jobs.leasing.steps import step_begin
 from jobs.models import Step
 from jobs.rules.steps import StepKind
 from tests.integration.workers.claims import claim_of_kind
-from tests.mill import Mill
+from tests.pipeline_client import PipelineClient
 from transcoding.containers.segments import Segment
 from transcoding.planning.plan import EncodePlan
 from videos.models import Rendition
@@ -32,12 +32,12 @@ class HeardControl(StepControl):
 
 
 def test_the_first_pass_is_half_of_a_chunk_and_leaves_nothing(
-    tools: Tools, runner: StepRunner, mill: Mill, clip: Path, monkeypatch: pytest.MonkeyPatch
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In HEVC, and with a progressive file of it."""
-    video = mill.upload(clip)
+    video = pipeline.upload(clip)
     runner.work("cpu")
-    job = mill.transcode(video, chunk_seconds=60, codec="h265", two_pass=True, output_format=["hls", "mp4"])
+    job = pipeline.transcode(video, chunk_seconds=60, codec="h265", two_pass=True, output_format=["hls", "mp4"])
     claim = claim_of_kind(tools, StepKind.CHUNK)
     control = HeardControl(tools)
     published_at: list[float] = []

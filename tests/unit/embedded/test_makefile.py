@@ -1,4 +1,4 @@
-"""What make hands to the program, whatever a file is called, and what it says where there is no program yet."""
+"""Arguments that make passes to the program, whatever a file is called, and targets before the set-up."""
 
 import shutil
 import subprocess
@@ -19,21 +19,21 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_name_is_a_file_name_and_no_command(name: str, tmp_path: Path) -> None:
-    project, here = tmp_path / "project", tmp_path / "he re"
-    here.mkdir()
-    (here / name).touch()
+def test_file_names_are_not_evaluated(name: str, tmp_path: Path) -> None:
+    project, folder = tmp_path / "project", tmp_path / "fold er"
+    folder.mkdir()
+    (folder / name).touch()
     _program(project / "scripts" / "setup", "")
     _program(project / ".venv" / "bin" / "python", 'printf "%s\\n" "$@"')
     shutil.copy(MAKEFILE, project)
     command = ["make", "-s", "-C", str(project), "run", f"VIDEO={name}"]
-    env = {"PATH": "/usr/bin:/bin", "PWD": str(here)}
-    done = subprocess.run(command, check=True, cwd=here, env=env, capture_output=True)
-    assert done.stdout.decode().splitlines() == ["-m", "embedded", "run", "--video", str(here / name)]
+    env = {"PATH": "/usr/bin:/bin", "PWD": str(folder)}
+    done = subprocess.run(command, check=True, cwd=folder, env=env, capture_output=True)
+    assert done.stdout.decode().splitlines() == ["-m", "embedded", "run", "--video", str(folder / name)]
     assert not list(tmp_path.rglob("bad"))
 
 
-def test_what_is_no_file_is_named_as_it_was_given(tmp_path: Path) -> None:
+def test_a_missing_file_is_passed_on_by_its_path(tmp_path: Path) -> None:
     _program(tmp_path / "scripts" / "setup", "")
     _program(tmp_path / ".venv" / "bin" / "python", 'printf "%s\\n" "$@"')
     shutil.copy(MAKEFILE, tmp_path)
@@ -44,7 +44,7 @@ def test_what_is_no_file_is_named_as_it_was_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("target", "code"), [("admin", 2), ("manage", 2), ("status", 2), ("stop", 0)])
-def test_where_nothing_was_set_up_nothing_is_set_up_to_say_so(target: str, code: int, tmp_path: Path) -> None:
+def test_targets_before_the_set_up_do_not_set_up(target: str, code: int, tmp_path: Path) -> None:
     shutil.copy(MAKEFILE, tmp_path)
     command = ["make", "-s", target]
     done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)

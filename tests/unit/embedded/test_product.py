@@ -1,4 +1,4 @@
-"""What makes `make run` start a process anew: any change of what it runs or shows."""
+"""The files whose changes make `make run` restart a process."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def test_templates_styles_and_scripts_are_code_too() -> None:
     assert "transcoder_site/static/pages/pages.js" in files
 
 
-def test_what_runs_leaves_behind_is_not() -> None:
+def test_generated_files_are_not() -> None:
     assert not [path for path, _, _ in code_files() if "__pycache__" in path or path.startswith(("tests/", "docs/"))]

@@ -16,7 +16,7 @@ def test_a_terminal_gets_a_bar_that_is_redrawn_in_place() -> None:
     assert screen.getvalue() == f"\r\x1b[Kupload {'█' * 15}{'░' * 15}  50 % \r\x1b[Kuploaded\n"
 
 
-def test_a_file_gets_a_line_now_and_then() -> None:
+def test_a_file_gets_a_line_every_25_percent() -> None:
     screen = io.StringIO()
     terminal = Terminal(screen)
     for percent in range(0, 101, 5):
@@ -24,7 +24,7 @@ def test_a_file_gets_a_line_now_and_then() -> None:
     assert screen.getvalue().splitlines() == [f"encode {percent} %" for percent in (0, 25, 50, 75, 100)]
 
 
-def test_the_first_step_may_be_seen_late() -> None:
+def test_the_first_line_may_come_late() -> None:
     screen = io.StringIO()
     terminal = Terminal(screen)
     terminal.bar("encode", 30, "encoding")

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from embedded.client import Client
-from embedded.mill import mill
+from embedded.pipeline import run_pipeline
 from embedded.terminal import Terminal
 
 T0 = "2026-11-01T12:00:00.000000Z"
@@ -30,7 +30,7 @@ def a_job(state: str, **changes: object) -> dict[str, Any]:
 
 
 class FakeClient:
-    """Answers from lists of documents."""
+    """Client that returns prepared documents."""
 
     def __init__(self, *jobs: dict[str, Any]) -> None:
         self._jobs: Iterator[dict[str, Any]] = iter(jobs)
@@ -57,12 +57,13 @@ def follow(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], str]]:
     def run(*jobs: dict[str, Any], check: Callable[[], None] = lambda: None) -> tuple[dict[str, Any], str]:
         screen = io.StringIO()
         client = cast("Client", FakeClient(*jobs))
-        return mill(path, client=client, terminal=Terminal(screen), check=check, poll_seconds=0), screen.getvalue()
+        result = run_pipeline(path, client=client, terminal=Terminal(screen), check=check, poll_seconds=0)
+        return result, screen.getvalue()
 
     return run
 
 
-def test_a_completed_job_tells_where_to_watch_and_how_long_it_took(
+def test_a_completed_job_has_its_playback_url_and_durations(
     follow: Callable[..., tuple[dict[str, Any], str]],
 ) -> None:
     result, _ = follow(
@@ -81,14 +82,14 @@ def test_a_completed_job_tells_where_to_watch_and_how_long_it_took(
     }
 
 
-def test_a_failed_job_has_its_error_and_nothing_to_watch(follow: Callable[..., tuple[dict[str, Any], str]]) -> None:
+def test_a_failed_job_has_its_error_and_no_playback_url(follow: Callable[..., tuple[dict[str, Any], str]]) -> None:
     error = {"code": "input_rejected", "detail": "no video stream", "retryable": False}
     result, _ = follow(a_job("failed", error=error, finished_at="2026-11-01T12:00:01Z"))
     assert (result["state"], result["error"], result["hls_url"], result["renditions"]) == ("failed", error, None, [])
     assert (result["seconds_to_playable"], result["seconds_total"]) == (None, 1.0)
 
 
-def test_waiting_ends_when_the_check_says_that_it_makes_no_sense(
+def test_an_exception_of_the_check_ends_the_wait(
     follow: Callable[..., tuple[dict[str, Any], str]],
 ) -> None:
     def dead() -> None:
@@ -98,9 +99,9 @@ def test_waiting_ends_when_the_check_says_that_it_makes_no_sense(
         follow(a_job("processing"), check=dead)
 
 
-def test_people_are_told_once_when_the_beginning_can_be_watched(
+def test_the_playback_url_is_printed_once_when_playable(
     follow: Callable[..., tuple[dict[str, Any], str]],
 ) -> None:
     playable = a_job("processing", playable_at="2026-11-01T12:00:02Z", progress=30)
     _, screen = follow(playable, playable, {**playable, "state": "completed"})
-    assert screen.count("the beginning can be watched") == 1
+    assert screen.count("playable from the beginning") == 1

@@ -1,4 +1,4 @@
-"""One video through the whole system, as a client sees it."""
+"""A client's run of the whole pipeline for one video: upload, transcode, follow the job."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ POLL_SECONDS = 0.25
 
 
 class JobFailed(Exception):
-    """The job ended, but not as completed; the text is the job's own error."""
+    """The job failed or was cancelled; the message is the job's error."""
 
 
-def mill(
+def run_pipeline(
     path: Path,
     *,
     client: Client,
@@ -26,9 +26,9 @@ def mill(
     check: Callable[[], None],
     poll_seconds: float = POLL_SECONDS,
 ) -> Json:
-    """Upload a file, transcode it, follow the job. Returns what last-run.json says about it, failed jobs included.
+    """Upload a file, transcode it and follow the job. Returns the entries of last-run.json, for failed jobs too.
 
-    `check` is called now and then and raises when it makes no sense to go on waiting.
+    `check` is called with every poll and raises to end the wait.
     """
     video = _upload(path, client, terminal)
     job = _follow(client.transcode(video["id"])["id"], client, terminal, check, poll_seconds)
@@ -60,7 +60,7 @@ def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[],
             return job
         if job["playable_at"] and not playable:
             playable = True
-            terminal.line(f"the beginning can be watched: {client.playback(job['video_id'])['hls_url']}")
+            terminal.line(f"playable from the beginning: {client.playback(job['video_id'])['hls_url']}")
         terminal.bar("transcode", job["progress"], job["phase"])
         check()
         time.sleep(poll_seconds)

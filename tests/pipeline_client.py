@@ -1,4 +1,4 @@
-"""What a client does, without HTTP: upload and ask for a transcode."""
+"""A client of the pipeline for tests, without HTTP."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +16,8 @@ from videos.services import video_create
 from workers.tools import Tools
 
 
-class Mill:
-    """What a client does, without HTTP: upload and ask for a transcode."""
+class PipelineClient:
+    """Uploads videos and requests transcodes through the services."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -43,5 +43,5 @@ class Mill:
         return job_create(owner=default_owner(), video_id=video.id, request=request, priority=50, policy=policy)
 
     def _plan_policy(self, chunk_seconds: int) -> PlanPolicy:
-        usual = self._tools.policy.plan
-        return replace(usual, min_chunk_seconds=chunk_seconds, max_chunk_seconds=chunk_seconds)
+        policy = self._tools.policy.plan
+        return replace(policy, min_chunk_seconds=chunk_seconds, max_chunk_seconds=chunk_seconds)
