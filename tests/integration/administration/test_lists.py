@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -171,14 +172,20 @@ def hundred_and_many(db: None) -> Job:
 
 
 def _blocks(queries: Iterable[str]) -> int:
-    """Blocks that the database looks at for these queries, which no busy machine changes."""
+    """Blocks of jobs that the database looks at for these queries, which no busy machine changes."""
     with connection.cursor() as cursor:
         total = 0
         for query in queries:
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}")
-            plan = cursor.fetchone()[0][0]["Plan"]
-            total += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            total += _blocks_of_jobs(cursor.fetchone()[0][0]["Plan"])
     return total
+
+
+def _blocks_of_jobs(plan: dict[str, Any]) -> int:
+    """Other tables have the same few rows here, but perhaps room for many that other tests took back."""
+    if plan.get("Relation Name") == Job._meta.db_table:
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    return sum(_blocks_of_jobs(part) for part in plan.get("Plans", []))
 
 
 def _read(browser: Client, path: str) -> tuple[int, int]:
