@@ -139,8 +139,8 @@ def log_rebase() -> None:
         cursor.execute(_REBASE_MARK)
 
 
-def events_expire(*, older_than_days: int) -> int:
+def events_expire(*, older_than_days: int, at_a_time: int = EXPIRED_AT_A_TIME) -> int:
     """Forget what happened so long ago, and its deliveries: so many events at a time. Returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(_EXPIRE, {"days": older_than_days, "batch": EXPIRED_AT_A_TIME})
+        cursor.execute(_EXPIRE, {"days": older_than_days, "batch": at_a_time})
         return int(cursor.rowcount)

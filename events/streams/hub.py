@@ -28,14 +28,14 @@ _QUEUE = 1000
 _AFTER = f"""
 SELECT {COLUMNS} FROM events_event
 WHERE (transaction, id) > (%(transaction)s, %(event)s) AND transaction < {SETTLED}
-ORDER BY transaction, id LIMIT {_BATCH}
+ORDER BY transaction, id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 
 _BACKLOG = f"""
 SELECT {COLUMNS} FROM events_event
 WHERE owner_id = %(owner)s AND (%(job)s::uuid IS NULL OR job_id = %(job)s::uuid)
   AND (transaction, id) > (%(transaction)s, %(event)s) AND (transaction, id) <= (%(until_transaction)s, %(until_event)s)
-ORDER BY transaction, id LIMIT {_BATCH}
+ORDER BY transaction, id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 
 _LAST = f"SELECT {COLUMNS} FROM events_event WHERE owner_id = %(owner)s AND job_id = %(job)s ORDER BY seq DESC LIMIT 1"  # noqa: S608 - put together from constants
@@ -70,10 +70,10 @@ class Message:
 class Subscription:
     """A stream's place at the hub. `since`: everything after this arrives here, what is before it is backlog."""
 
-    def __init__(self, wanted: Wanted, since: Position) -> None:
+    def __init__(self, wanted: Wanted, since: Position, *, queue: int) -> None:
         self.wanted = wanted
         self.since = since
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(_QUEUE)
+        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(queue)
         self._behind = False
 
     def offer(self, message: Message) -> None:
@@ -103,8 +103,10 @@ class FellBehind(Exception):
 class EventHub:
     """Begins to follow the log with the first subscription, and goes on through restarts of the database."""
 
-    def __init__(self, connect: Connect, *, readers: int = 4) -> None:
+    def __init__(self, connect: Connect, *, readers: int = 4, batch: int = _BATCH, queue: int = _QUEUE) -> None:
         self._connect = connect
+        self._batch = batch
+        self._queue = queue
         self._readers = asyncio.Semaphore(readers)
         self._subscriptions: set[Subscription] = set()
         self._position: Position | None = None
@@ -114,13 +116,18 @@ class EventHub:
     def __len__(self) -> int:
         return len(self._subscriptions)
 
+    @property
+    def position(self) -> Position | None:
+        """Where in the log the newest event is that was handed to all subscriptions; None before the first one."""
+        return self._position
+
     @asynccontextmanager
     async def subscribe(self, wanted: Wanted) -> AsyncIterator[Subscription]:
         """Have new events of a kind handed on, from one exact place in the log on."""
         if self._following is None:
             self._following = asyncio.create_task(self._follow())
         await self._positioned.wait()
-        subscription = Subscription(wanted, self._place())
+        subscription = Subscription(wanted, self._place(), queue=self._queue)
         self._subscriptions.add(subscription)
         try:
             yield subscription
@@ -134,7 +141,7 @@ class EventHub:
             for event in page:
                 if event in wanted:
                     yield Message.of(event)
-            if len(page) < _BATCH:
+            if len(page) < self._batch:
                 return
             after = page[-1].position
 
@@ -166,6 +173,7 @@ class EventHub:
             "event": after.event_id,
             "until_transaction": until.transaction,
             "until_event": until.event_id,
+            "limit": self._batch,
         }
         async with self._readers, await self._connect() as session:
             cursor = await session.execute(_BACKLOG, values)
@@ -190,13 +198,14 @@ class EventHub:
             self._position = Position(int(row[0]) if row else 0, 0)
             self._positioned.set()
         while True:
-            while await self._read(session, self._place()) == _BATCH:
+            while await self._read(session, self._place()) == self._batch:
                 pass
             async for _ in session.notifies(timeout=_LOOK_SECONDS, stop_after=1):
                 pass
 
     async def _read(self, session: Connection, after: Position) -> int:
-        cursor = await session.execute(_AFTER, {"transaction": after.transaction, "event": after.event_id})
+        values = {"transaction": after.transaction, "event": after.event_id, "limit": self._batch}
+        cursor = await session.execute(_AFTER, values)
         rows = await cursor.fetchall()
         for row in rows:
             message = Message.of(event_read(row))

@@ -33,7 +33,7 @@ def event_streams(app: App) -> EventStreams:
     """Streams in front of an application."""
     config = _config()
     limits = StreamLimits(most=config.max_event_streams, seconds=config.event_stream_seconds)
-    return EventStreams(app, EventHub(connect), authorize=_listener, recheck=_recheck, limits=limits)
+    return EventStreams(app, EventHub(connect), authorize=_listener, recheck=recheck_keys, limits=limits)
 
 
 async def _listener(scope: Scope) -> Listener:
@@ -41,5 +41,5 @@ async def _listener(scope: Scope) -> Listener:
     return Listener(caller.owner.id, key_proof_in(scope))
 
 
-async def _recheck(keys: Collection[KeyProof]) -> set[KeyProof]:
+async def recheck_keys(keys: Collection[KeyProof]) -> set[KeyProof]:
     return await in_thread(proofs_that_work, keys)

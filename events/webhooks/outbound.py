@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,6 +72,7 @@ class Reach:
 
     networks: tuple[Network, ...] = ()
     lookups: Lookups = field(default_factory=Lookups, compare=False)
+    is_public: Callable[[Address], bool] = is_public
 
     def addresses(self, host: str, port: int, *, plain: bool, ends_at: float) -> list[Address]:
         """What a name stands for. Raises AddressRefused unless all of it may be reached; TimeoutError."""
@@ -86,7 +87,7 @@ class Reach:
 
     def _allows(self, address: Address, *, plain: bool) -> bool:
         named = any(address in network for network in self.networks if network.version == address.version)
-        return named or (is_public(address) and not plain)
+        return named or (self.is_public(address) and not plain)
 
 
 class _Stream(httpcore2.NetworkStream):
@@ -143,7 +144,7 @@ class _Network(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         first = self._reach.addresses(host, port, plain=self._plain, ends_at=self._ends_at)[0]
-        self.inner = not is_public(first)
+        self.inner = not self._reach.is_public(first)
         patience = min(_CONNECT_SECONDS, max(0.001, self._ends_at - time.monotonic()))
         stream = self._sockets.connect_tcp(str(first), port, patience, local_address, socket_options)
         return _Stream(stream, self._ends_at)

@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def _hang(self) -> None:
-        self.server.receiver.over.wait(60)
+        self.server.receiver.over.wait(600)
 
     def _drip(self) -> None:
         """A header, one byte at a time, for ever: no single read ever times out."""

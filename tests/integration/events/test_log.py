@@ -43,10 +43,10 @@ def test_what_is_committed_late_is_not_missed() -> None:
         with transaction.atomic():
             video_event_append(owner_id=owner.id, video_id=uuid4(), type=EventType.VIDEO_UPLOADED)
             appended.set()
-            assert other_committed.wait(30)
+            assert other_committed.wait(120)
 
     thread = _in_a_thread(slowly)
-    assert appended.wait(30)
+    assert appended.wait(120)
     video_event_append(owner_id=owner.id, video_id=uuid4(), type=EventType.VIDEO_READY)
     assert events_fan_out() == 0  # what is committed must wait for what may still come before it
     other_committed.set()
@@ -65,12 +65,12 @@ def test_events_of_a_job_keep_their_order_across_transactions() -> None:
         with transaction.atomic():
             video_event_append(owner_id=job.owner_id, video_id=job.video_id, type=EventType.VIDEO_READY)
             begun.set()
-            assert first_is_in.wait(30)
+            assert first_is_in.wait(120)
             job_lock(job.id)
             event_append(job_id=job.id, type=EventType.JOB_COMPLETED)
 
     thread = _in_a_thread(early)
-    assert begun.wait(30)
+    assert begun.wait(120)
     event_append(job_id=job.id, type=EventType.JOB_STARTED)
     first_is_in.set()
     thread.join()

@@ -23,8 +23,8 @@ from access.models import ApiKey
 from access.scopes import Scope as AccessScope
 from access.services import key_rotate
 from api.asgi import Message, Receive, Scope, Send
-from events.log import video_event_append
-from events.streams import hub as hub_module
+from events.log import Position, video_event_append
+from events.models import Event
 from events.streams import wiring
 from events.streams.hub import EventHub
 from events.streams.route import EventStreams, Listener, StreamLimits
@@ -40,8 +40,16 @@ class StreamClient:
     """One client of a stream, speaking ASGI."""
 
     def __init__(
-        self, streams: EventStreams, path: str, *, query: str = "", last_seen: str = "", key: str = ""
+        self,
+        streams: EventStreams,
+        path: str,
+        *,
+        query: str = "",
+        last_seen: str = "",
+        key: str = "",
+        reads_up_to: str = "\0",
     ) -> None:
+        """`reads_up_to`: what it reads last."""
         headers = [(b"last-event-id", last_seen.encode())] if last_seen else []
         headers += [(b"x-api-key", key.encode())] if key else []
         self._scope: Scope = {
@@ -51,6 +59,7 @@ class StreamClient:
         self._news = asyncio.Condition()
         self._leave = asyncio.Event()
         self._asked = False
+        self._reads_up_to = reads_up_to
         self.reads = asyncio.Event()
         self.reads.set()
         self.status = 0
@@ -73,6 +82,8 @@ class StreamClient:
         async with self._news:
             self.status = message.get("status", self.status)
             self.text += message.get("body", b"").decode()
+            if self._reads_up_to in self.text:
+                self.reads.clear()
             self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             self._news.notify_all()
 
@@ -103,7 +114,7 @@ class StreamClient:
 Test = Callable[[EventStreams, EventHub], Awaitable[None]]
 
 
-def _run(owner_id: UUID, test: Test, **named: Any) -> None:  # noqa: ANN401 - of limits
+def _run(owner_id: UUID, test: Test, *, batch: int = 500, queue: int = 1000, **named: Any) -> None:  # noqa: ANN401 - of limits
     async def authorize(scope: Scope) -> Listener:
         return Listener(owner_id, key_proof_in(scope))
 
@@ -112,9 +123,9 @@ def _run(owner_id: UUID, test: Test, **named: Any) -> None:  # noqa: ANN401 - of
         await send({"type": "http.response.body", "body": b""})
 
     async def main() -> None:
-        hub = EventHub(wiring.connect)
+        hub = EventHub(wiring.connect, batch=batch, queue=queue)
         limits = StreamLimits(**{"most": 100, "seconds": SECONDS, **named})
-        streams = EventStreams(elsewhere, hub, authorize=authorize, recheck=wiring._recheck, limits=limits)
+        streams = EventStreams(elsewhere, hub, authorize=authorize, recheck=wiring.recheck_keys, limits=limits)
         try:
             await test(streams, hub)
         finally:
@@ -201,10 +212,8 @@ def test_an_owner_hears_of_everything_of_his_and_of_nothing_else() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new() -> None:
     """Clients come and go while events happen; pages of the backlog are small."""
-    monkeypatch.setattr(hub_module, "_BACKLOG", hub_module._BACKLOG.replace("LIMIT 500", "LIMIT 3"))
-    monkeypatch.setattr(hub_module, "_BATCH", 3)
     job = a_bare_job(a_video(an_owner("o")))
 
     async def follow(streams: EventStreams, wanted: int) -> list[int]:
@@ -227,7 +236,7 @@ def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new(monkeypa
             assert seen == list(range(1, 62))
 
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
-    _run(job.owner_id, test)
+    _run(job.owner_id, test, batch=3)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -253,17 +262,24 @@ def test_the_stream_goes_on_after_the_database_was_away() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_silence_is_filled_and_time_ends_a_stream() -> None:
-    job = a_bare_job(a_video(an_owner("o")))
-    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
-
+def test_silence_is_filled() -> None:
     async def test(streams: EventStreams, _hub: EventHub) -> None:
-        client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
-        await client.until(lambda c: c.ended)
-        assert ": still here\n\n" in client.text
+        client = StreamClient(streams, "/api/v1/events")
+        await client.until(lambda c: ": still here\n\n" in c.text)
         assert client.text.startswith("retry: ")
+        await client.leave()
 
-    _run(job.owner_id, test, seconds=2.0, heartbeat_seconds=0.1)
+    _run(an_owner("o").id, test, heartbeat_seconds=0.1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_time_ends_a_stream() -> None:
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        client = StreamClient(streams, "/api/v1/events")
+        await client.until(lambda c: c.ended)
+        assert client.status == 200
+
+    _run(an_owner("o").id, test, seconds=0.5)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -335,24 +351,30 @@ async def _all_leave(clients: Iterable[StreamClient]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_reads_too_slowly_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "_QUEUE", 5)
+def test_who_reads_too_slowly_is_sent_away() -> None:
     job = a_bare_job(a_video(an_owner("o")))
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
 
-    async def test(streams: EventStreams, _hub: EventHub) -> None:
+    async def test(streams: EventStreams, hub: EventHub) -> None:
         client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events")
         await client.until(lambda c: len(c.events) == 1)
-        await client._news.acquire()  # it does not read any more
+        client.reads.clear()
         await _happens(job, *[EventType.JOB_PROGRESS] * 30)
-        await asyncio.sleep(2.5)
-        client._news.release()
+        newest = await sync_to_async(Event.objects.latest)("id")
+        await _handed_on(hub, Position(newest.transaction, newest.id))
+        client.reads.set()
         await client.until(lambda c: c.ended)
         seen = _numbers(client)
         assert seen == list(range(1, len(seen) + 1))
         assert 1 < len(seen) < 31
 
-    _run(job.owner_id, test)
+    _run(job.owner_id, test, queue=5)
+
+
+async def _handed_on(hub: EventHub, position: Position) -> None:
+    async with asyncio.timeout(SECONDS):
+        while hub.position is None or hub.position < position:  # noqa: ASYNC110 - nobody else wants to know
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -375,11 +397,11 @@ def test_who_does_not_read_at_all_loses_his_place() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_end_of_a_stream_is_not_waited_for_for_ever() -> None:
-    async def test(streams: EventStreams, hub: EventHub) -> None:
-        client = StreamClient(streams, "/api/v1/events")
-        await client.until(lambda c: "retry" in c.text and len(hub) == 1)
-        client.reads.clear()
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        client = StreamClient(streams, "/api/v1/events", reads_up_to="retry")
         await client.given_up()
+        assert "retry" in client.text
+        assert not client.ended
 
     _run(an_owner("o").id, test, seconds=1.0, send_seconds=0.5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,6 +31,8 @@ from tests.integration.events.receiver import Receiver, a_receiver
 from tests.rows import a_job, a_video, an_owner
 
 LOOPBACK = Reach(networks_read(["127.0.0.0/8"]))
+AS_IF_PUBLIC = replace(LOOPBACK, is_public=lambda _: True)
+"""The same, whose answers are kept like a stranger's."""
 
 
 @pytest.fixture
@@ -38,8 +41,8 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def a_client(seconds: float = 20.0) -> OutboundClient:
-    return OutboundClient(LOOPBACK, seconds=seconds)
+def a_client(reach: Reach = LOOPBACK, *, seconds: float = 600.0) -> OutboundClient:
+    return OutboundClient(reach, seconds=seconds)
 
 
 def _happens(owner: Owner, type: EventType = EventType.VIDEO_READY, video_id: UUID | None = None) -> UUID:  # noqa: A002
@@ -173,19 +176,15 @@ def test_one_lost_delivery_among_good_ones_disables_nothing(receiver: Receiver) 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("path", "accepted"), [("/hangs", False), ("/drips", False), ("/endless", True)])
-def test_slow_and_endless_answers_are_cut_off(
-    receiver: Receiver, path: str, monkeypatch: pytest.MonkeyPatch, *, accepted: bool
-) -> None:
-    monkeypatch.setattr("events.webhooks.outbound.is_public", lambda _address: True)  # so that the answer is kept
+@pytest.mark.parametrize(("path", "seconds"), [("/hangs", 1.5), ("/drips", 1.5), ("/endless", 600)])
+def test_slow_and_endless_answers_are_cut_off(receiver: Receiver, path: str, seconds: float) -> None:
     owner = an_owner("o")
     endpoint_create(owner=owner, url=receiver.url(path))
     events_fan_out()
     _happens(owner)
-    begun = time.monotonic()
-    _send_all(a_client(seconds=1.5))
-    assert time.monotonic() - begun < 30
+    _send_all(a_client(AS_IF_PUBLIC, seconds=seconds))  # who waits for more than it needs never comes back
     attempt = DeliveryAttempt.objects.get()
+    accepted = path == "/endless"
     assert (attempt.status == 200) == accepted
     assert attempt.error == ("" if accepted else "no answer within 1.5 s")
     assert len(attempt.response) == (4096 if accepted else 0)
@@ -194,7 +193,7 @@ def test_slow_and_endless_answers_are_cut_off(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "localhost", "[::ffff:7f00:1]", "2130706433"])
 def test_our_own_network_is_never_asked(receiver: Receiver, host: str) -> None:
-    answer = OutboundClient(Reach(), seconds=5).post(f"https://{host}:{receiver.port}/status/200", b"{}", {})
+    answer = OutboundClient(Reach(), seconds=60).post(f"https://{host}:{receiver.port}/status/200", b"{}", {})
     assert (answer.status, answer.error) == (None, REFUSED)
     assert receiver.requests == []
 
@@ -203,10 +202,10 @@ def _post(client: OutboundClient, url: str) -> Answer:
     return client.post(url, b"{}", {"Content-Length": "2"})
 
 
-def test_the_answer_of_a_public_address_is_shown(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.webhooks.outbound.is_public", lambda _address: True)
-    assert _post(a_client(), receiver.url("/status/500")).response == "ok"
-    assert "secret banner" in _post(a_client(), receiver.url("/other-protocol")).error
+def test_the_answer_of_a_public_address_is_shown(receiver: Receiver) -> None:
+    client = a_client(AS_IF_PUBLIC)
+    assert _post(client, receiver.url("/status/500")).response == "ok"
+    assert "secret banner" in _post(client, receiver.url("/other-protocol")).error
 
 
 def test_of_addresses_in_networks_of_the_operators_only_the_status_is_shown(receiver: Receiver) -> None:
@@ -226,7 +225,7 @@ def test_a_receiver_that_hangs_leaves_senders_for_others(receiver: Receiver) -> 
     for _ in range(20):
         _happens(hanging)
     _happens(quick)
-    sender = WebhookSender(a_client(), threads=PER_ENDPOINT + 1, seconds=20)
+    sender = WebhookSender(a_client(), threads=PER_ENDPOINT + 1, seconds=600)
     for _ in range(3):
         sender.look()
     _wait_for(lambda: bool(receiver.bodies("/status/200")))
@@ -245,7 +244,7 @@ def test_an_owner_whose_endpoints_all_hang_leaves_senders_for_others(receiver: R
     events_fan_out()
     for _ in range(3):
         _happens(hanging)
-    sender = WebhookSender(a_client(seconds=60), threads=4, seconds=60)
+    sender = WebhookSender(a_client(), threads=4, seconds=600)
     for _ in range(2):
         sender.look()
     _wait_for(lambda: len(receiver.bodies("/hangs")) == 2)
@@ -325,7 +324,7 @@ def test_both_secrets_sign_until_the_old_one_expires(receiver: Receiver) -> None
     assert len(second["webhook-signature"].split()) == 1
 
 
-def _wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
+def _wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "it did not happen"
