@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField, IntegerRangeField, RangeO
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact
 
 from access.models import Owner
 from videos.states import AssetKind, GenerationState, RenditionKind, RenditionState, VideoState
@@ -195,11 +196,22 @@ class SegmentNumbers(Func):
     output_field = IntegerRangeField()
 
 
+class ZeroCount(Func):
+    """The number of zeros in an array."""
+
+    template = "cardinality(array_positions(%(expressions)s, 0))"
+    output_field = models.IntegerField()
+
+
 class SegmentRun(models.Model):
     """Consecutive segments of one rendition, published together by one attempt of one step.
 
     Arrays have one entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, SHA-256 in
     hex, frames (samples of audio). Two runs of a rendition never share a segment number.
+
+    `keyframe_*` have one entry per key frame, for I-frame playlists: its byte range in the segment, from its `moof`
+    through its last byte, and its presentation in ticks after the start of the segment. The key frames of a segment
+    begin where the offset is 0. None of audio, and of runs older than these columns.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -213,6 +225,9 @@ class SegmentRun(models.Model):
     sizes = ArrayField(models.BigIntegerField())
     digests = ArrayField(models.TextField())
     frames = ArrayField(models.IntegerField())
+    keyframe_offsets = ArrayField(models.IntegerField(), null=True)
+    keyframe_sizes = ArrayField(models.IntegerField(), null=True)
+    keyframe_ticks = ArrayField(models.IntegerField(), null=True)
     published_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -236,6 +251,19 @@ class SegmentRun(models.Model):
                     sizes__len=F("segment_count"),
                     digests__len=F("segment_count"),
                     frames__len=F("segment_count"),
+                ),
+            ),
+            models.CheckConstraint(
+                name="videos_run_keyframes",
+                condition=Q(keyframe_offsets=None, keyframe_sizes=None, keyframe_ticks=None)
+                | Q(
+                    Exact(ZeroCount(F("keyframe_offsets")), F("segment_count")),
+                    keyframe_offsets__isnull=False,
+                    keyframe_sizes__isnull=False,
+                    keyframe_ticks__isnull=False,
+                    keyframe_offsets__0=0,
+                    keyframe_sizes__len=Func(F("keyframe_offsets"), function="cardinality"),
+                    keyframe_ticks__len=Func(F("keyframe_offsets"), function="cardinality"),
                 ),
             ),
         ]

@@ -9,6 +9,7 @@ from django.db.models import Prefetch, QuerySet
 
 from access.models import Owner
 from storage.keys import segment_key
+from transcoding.containers.segments import Keyframe
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.states import HIDDEN_STATES
 
@@ -45,6 +46,22 @@ def run_segments(run: SegmentRun) -> Iterator[PublishedSegment]:
         yield PublishedSegment(number=number, key=key, duration=duration, size=size, digest=digest, frames=frames)
 
 
+def run_keyframes(run: SegmentRun) -> list[tuple[Keyframe, ...]]:
+    """Unfold the key frames of a run, one tuple per segment. Empty where they are unknown: old runs, and audio."""
+    segments: list[list[Keyframe]] = []
+    columns = zip(run.keyframe_offsets or (), run.keyframe_sizes or (), run.keyframe_ticks or (), strict=True)
+    for offset, size, ticks in columns:
+        if offset == 0:
+            segments.append([])
+        segments[-1].append(Keyframe(offset=offset, size=size, ticks=ticks))
+    return [tuple(keyframes) for keyframes in segments]
+
+
+def _without_keyframes(runs: QuerySet[SegmentRun]) -> QuerySet[SegmentRun]:
+    """Leave out the columns that only I-frame playlists need: they are as large as all others but the digests."""
+    return runs.defer("keyframe_offsets", "keyframe_sizes", "keyframe_ticks")
+
+
 def contiguous(runs: Iterable[SegmentRun]) -> Iterator[SegmentRun]:
     """The runs from segment 0 on, up to the first gap; `runs` ascend by first segment."""
     expected = 0
@@ -57,7 +74,7 @@ def contiguous(runs: Iterable[SegmentRun]) -> Iterator[SegmentRun]:
 
 def published_prefix(rendition: Rendition) -> list[PublishedSegment]:
     """Segments from 0 on without a gap: what a playlist may list."""
-    runs = SegmentRun.objects.filter(rendition=rendition).order_by("first_segment")
+    runs = _without_keyframes(SegmentRun.objects.filter(rendition=rendition)).order_by("first_segment")
     return [segment for run in contiguous(runs) for segment in run_segments(run)]
 
 
@@ -82,7 +99,8 @@ def rendition_durations(rendition: Rendition) -> list[int]:
 def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:
     """Every published run of a generation by rendition, ascending; one query."""
     runs: dict[UUID, list[SegmentRun]] = defaultdict(list)
-    for run in SegmentRun.objects.filter(rendition__generation=generation).order_by("rendition", "first_segment"):
+    published = _without_keyframes(SegmentRun.objects.filter(rendition__generation=generation))
+    for run in published.order_by("rendition", "first_segment"):
         runs[run.rendition_id].append(run)
     return runs
 

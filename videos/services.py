@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Now
 from access.models import Owner
 from coordination.wiring import changed
 from storage.keys import source_key
+from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.states import GenerationState, RenditionState, VideoState
@@ -136,7 +137,7 @@ class RunFacts:
     """Consecutive segments of one rendition that lie in the store, and the init segment they need.
 
     One entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, digests as SHA-256 in hex,
-    frames (samples of audio).
+    frames (samples of audio), key frames (none at all of audio).
     """
 
     rendition_id: UUID
@@ -148,10 +149,16 @@ class RunFacts:
     frames: tuple[int, ...]
     init_key: str
     init_sha256: str
+    keyframes: tuple[tuple[Keyframe, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.durations or {len(self.sizes), len(self.digests), len(self.frames)} != {len(self.durations)}:
             raise ValueError("a run has as many sizes, digests and frames as durations, and at least one")
+        if self.keyframes and len(self.keyframes) != len(self.durations):
+            raise ValueError("a run has the key frames of each of its segments, or none")
+        for first, *others in self.keyframes:
+            if first.offset or not all(keyframe.offset for keyframe in others):
+                raise ValueError("the first key frame of a segment, and no other, is at offset 0")
 
 
 class InitMismatch(VerificationFailed):
@@ -173,9 +180,22 @@ def run_publish(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> Non
             sizes=list(run.sizes),
             digests=list(run.digests),
             frames=list(run.frames),
+            **_keyframe_columns(run),
         )
         for run in runs
     )
+
+
+def _keyframe_columns(run: RunFacts) -> dict[str, list[int]]:
+    """The key frames of a run in flat columns: a segment begins where an offset is 0. None for audio."""
+    keyframes = [keyframe for segment in run.keyframes for keyframe in segment]
+    if not keyframes:
+        return {}
+    return {
+        "keyframe_offsets": [keyframe.offset for keyframe in keyframes],
+        "keyframe_sizes": [keyframe.size for keyframe in keyframes],
+        "keyframe_ticks": [keyframe.ticks for keyframe in keyframes],
+    }
 
 
 def runs_published(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> bool:

@@ -133,6 +133,19 @@ def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path
     assert (report.frames, report.stderr) == (encoded.segments[-1].frames, "")
 
 
+@pytest.mark.parametrize("name", ["tail_of_five_frames", "ten_frames", "to_hevc", "to_av1"])
+def test_the_byte_range_of_a_key_frame_decodes_to_that_frame(name: str, golden: Goldens, tmp_path: Path) -> None:
+    made = golden(name)
+    grid = made.plan.grid
+    encoded = made.renditions[made.plan.renditions[0].name]
+    for segment in encoded.segments:
+        for keyframe in segment.keyframes:
+            alone = tmp_path / f"{segment.number}-{keyframe.ticks}.mp4"
+            alone.write_bytes(encoded.inits[0] + segment.data[keyframe.offset : keyframe.offset + keyframe.size])
+            assert shown_numbers(alone) == [grid.first_frame(segment.number) + keyframe.ticks // grid.frame_ticks]
+    assert sum(len(segment.keyframes) for segment in encoded.segments) == -(-grid.total_frames // grid.gop_frames)
+
+
 def test_sound_that_changes_in_mid_stream_is_told_before_it_is_published_garbled(tmp_path: Path) -> None:
     """ffmpeg builds a new filter graph for it, which begins at 0 again: the sound so far would be heard as silence."""
     card = sources.Card(rate=Fraction(25), frames=125)

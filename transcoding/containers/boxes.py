@@ -82,6 +82,14 @@ class Fragment:
         """Length in ticks."""
         return sum(sample.duration for sample in self.samples)
 
+    @property
+    def first_sample_end(self) -> int:
+        """Bytes from the start of the `moof` through the end of the first sample: alone, they decode to one frame.
+
+        The samples fill the `mdat` exactly, in order, so all bytes after the first sample are those of the others.
+        """
+        return len(self.data) - sum(sample.size for sample in self.samples[1:])
+
 
 def iterate_boxes(data: bytes | memoryview) -> Iterator[Box]:
     """The boxes of a buffer, one after another."""

@@ -5,7 +5,7 @@ code says nothing about them.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -28,13 +28,30 @@ _RATE_TOLERANCE = Fraction(11, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keyframe:
+    """One key frame as a byte range of its segment, as EXT-X-I-FRAMES-ONLY playlists list it.
+
+    The `size` bytes from `offset` on are the fragment's `moof` and the key frame; behind the init segment they decode
+    to this one frame. It is presented `ticks` after the start of the segment.
+    """
+
+    offset: int
+    size: int
+    ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One finished media segment: its number, its length in ticks and in frames, its bytes."""
+    """One finished media segment: its number, its length in ticks and in frames, its bytes.
+
+    `keyframes` are those of a video segment, in order, the first one at offset 0. Audio has none.
+    """
 
     number: int
     duration: int
     frames: int
     data: bytes
+    keyframes: tuple[Keyframe, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -110,6 +127,7 @@ class VideoSegmenter:
             duration=sum(fragment.duration for fragment in fragments),
             frames=sum(len(fragment.samples) for fragment in fragments),
             data=b"".join(fragment.data for fragment in fragments),
+            keyframes=tuple(_keyframes(fragments)),
         )
         self._check_rate(segment)
         return segment
@@ -119,6 +137,15 @@ class VideoSegmenter:
         if segment.frames >= min(self._grid.segment_frames, self._grid.total_frames):
             rate = len(segment.data) * 8 * self._grid.timescale // segment.duration
             check_rate(self._rendition, rate, segment=segment.number)
+
+
+def _keyframes(fragments: Sequence[Fragment]) -> Iterator[Keyframe]:
+    """Locate the key frames of a segment that consists of these fragments, each of which begins with one."""
+    offset = ticks = 0
+    for fragment in fragments:
+        yield Keyframe(offset=offset, size=fragment.first_sample_end, ticks=ticks)
+        offset += len(fragment.data)
+        ticks += fragment.duration
 
 
 class AudioSegmenter:

@@ -13,7 +13,7 @@ from uuid import UUID
 from jobs.leasing.leases import LeaseLost
 from storage.keys import init_key, segment_key
 from storage.protocol import ObjectStore
-from transcoding.containers.segments import Segment
+from transcoding.containers.segments import Keyframe, Segment
 from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 
@@ -31,6 +31,7 @@ class _Uploaded:
     size: int
     digest: str
     frames: int
+    keyframes: tuple[Keyframe, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ class Publisher:
     def _upload(self, key: str, segment: Segment) -> _Uploaded:
         self._store.put(key, segment.data, SEGMENT_CONTENT_TYPE)
         self._moved(len(segment.data))
-        return _Uploaded(segment.duration, len(segment.data), segment.digest, segment.frames)
+        return _Uploaded(segment.duration, len(segment.data), segment.digest, segment.frames, segment.keyframes)
 
     def _publish_ready(self) -> None:
         count = min(track.ready() for track in self._tracks.values())
@@ -165,6 +166,7 @@ class Publisher:
             sizes=tuple(upload.size for upload in uploads),
             digests=tuple(upload.digest for upload in uploads),
             frames=tuple(upload.frames for upload in uploads),
+            keyframes=tuple(upload.keyframes for upload in uploads if upload.keyframes),
             init_key=track.init_key,
             init_sha256=track.init_sha256,
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -12,8 +13,9 @@ from jobs.leasing.steps import step_publish
 from jobs.lifecycle.failures import leases_take_back
 from jobs.models import Step
 from tests.rows import a_bare_job, a_generation, a_policy, a_run, a_step, a_video, claimed, expire
+from transcoding.containers.segments import Keyframe
 from videos.models import Rendition, SegmentRun
-from videos.selectors import published_prefix, segment_find
+from videos.selectors import published_prefix, run_keyframes, segment_find
 from videos.services import InitMismatch, run_publish
 
 
@@ -94,6 +96,49 @@ def test_the_first_run_pins_the_init_segment() -> None:
         run_publish(step_id=step.id, attempt=1, runs=[a_run(rendition, 1, prefix="c/", init="y")])
     rendition.refresh_from_db()
     assert (rendition.init_key, rendition.init_sha256) == ("b/init.mp4", "x")
+
+
+KEYFRAMES = (
+    (Keyframe(offset=0, size=10, ticks=0), Keyframe(offset=500, size=12, ticks=50_000)),
+    (Keyframe(offset=0, size=11, ticks=0),),
+)
+
+
+@pytest.mark.django_db
+def test_the_key_frames_of_a_run_are_stored_segment_by_segment() -> None:
+    _a_long_step()
+    run = replace(a_run(Rendition.objects.get(), 0, 2), keyframes=KEYFRAMES)
+    step_publish(claim=claimed(), runs=[run], units_done=2)
+    assert tuple(run_keyframes(SegmentRun.objects.get())) == KEYFRAMES
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"keyframe_offsets": None},
+        {"keyframe_sizes": None},
+        {"keyframe_ticks": None},
+        {"keyframe_offsets": [0, 500]},
+        {"keyframe_offsets": [0, 500, 600]},
+        {"keyframe_offsets": [500, 0, 0]},
+        {"keyframe_offsets": []},
+        {"keyframe_sizes": [10, 12]},
+        {"keyframe_ticks": [0, 50_000, 0, 0]},
+    ],
+)
+def test_key_frames_that_belong_to_no_segment_are_refused(wrong: dict[str, list[int] | None]) -> None:
+    _a_long_step()
+    run = replace(a_run(Rendition.objects.get(), 0, 2), keyframes=KEYFRAMES)
+    step_publish(claim=claimed(), runs=[run], units_done=2)
+    with pytest.raises(IntegrityError, match="videos_run_keyframes"):
+        SegmentRun.objects.update(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [KEYFRAMES[:1], (*KEYFRAMES[:1], ()), (KEYFRAMES[0], KEYFRAMES[0][1:])])
+def test_a_run_says_the_key_frames_of_each_segment_or_none(wrong: tuple[tuple[Keyframe, ...], ...]) -> None:
+    with pytest.raises(ValueError, match=r"key frame|values to unpack"):
+        replace(a_run(Rendition(), 0, 2), keyframes=wrong)
 
 
 @pytest.mark.django_db

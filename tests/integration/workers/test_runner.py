@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,12 +21,14 @@ from jobs.models import Step
 from jobs.rules.steps import StepKind
 from storage.keys import generation_prefix, video_prefix
 from storage.protocol import ObjectStore, StoredObject
+from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import remade, run
 from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
 from tests.rows import expire
+from transcoding.containers.boxes import iterate_boxes, read_fragment
 from videos.models import Rendition, SegmentRun, Video
-from videos.selectors import run_segments
+from videos.selectors import run_keyframes, run_segments
 from workers.lease.control import StepControl
 from workers.runner import StepRunner
 from workers.steps import chunk
@@ -62,6 +65,37 @@ def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
     assert len(segments) == 8, "four of the picture and four of the sound"
     for segment in segments:
         assert hashlib.sha256(tools.store.get(segment.key)).hexdigest() == segment.digest
+
+
+def test_the_key_frames_of_published_segments_are_byte_ranges_of_them(
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path
+) -> None:
+    pipeline.transcode(pipeline.upload(clip))
+    runner.work("cpu")
+    rendition = Rendition.objects.get(kind="video")
+    shown: list[int] = []
+    for published in rendition.runs.order_by("first_segment"):
+        for segment, keyframes in zip(run_segments(published), run_keyframes(published), strict=True):
+            for keyframe in keyframes:
+                part = tools.store.get(segment.key, keyframe.offset, keyframe.offset + keyframe.size)
+                assert_ends_with_its_first_sample(part, rest=tools.store.get(segment.key, keyframe.offset))
+                alone = tmp_path / "alone.mp4"
+                alone.write_bytes(tools.store.get(rendition.init_key) + part)
+                shown += shown_numbers(alone)
+                assert shown[-1] == 100 * segment.number + keyframe.ticks // 1000
+    assert shown == [0, 50, 100, 150, 200, 250, 300]
+    assert {len(run_keyframes(audio)) for audio in SegmentRun.objects.filter(rendition__kind="audio")} == {0}
+
+
+def assert_ends_with_its_first_sample(part: bytes, *, rest: bytes) -> None:
+    """Read the boxes independently: a `moof`, whose first sample is a sync sample, and that sample to its last byte."""
+    moof, mdat = islice(iterate_boxes(rest), 2)
+    assert (moof.kind, mdat.kind) == ("moof", "mdat")
+    whole = 16 + len(moof.payload) + len(mdat.payload)
+    first, *others = read_fragment(moof.payload, rest[:whole]).samples
+    assert first.sync
+    assert not any(sample.sync for sample in others)
+    assert part == rest[: 16 + len(moof.payload) + first.size]
 
 
 class AtFirstSegment:

@@ -59,6 +59,18 @@ def test_ticks_of_ntsc_rates_are_1001() -> None:
     assert [segment.duration for segment in cut(a_video_stream(plan), plan, segments=2)] == [120_120, 120_120]
 
 
+def test_a_segment_locates_its_key_frames() -> None:
+    for segment in cut(a_video_stream(PLAN)):
+        first, *second = segment.keyframes
+        gop = a_gop(PLAN, 100 * segment.number)
+        assert (first.offset, first.ticks) == (0, 0)
+        assert gop[: first.size].endswith(b"%d" % (100 * segment.number))  # the builder's frames are their numbers
+        assert gop[first.size :].startswith(b"%d" % (100 * segment.number + 1))
+        assert [(keyframe.offset, keyframe.ticks) for keyframe in second] == (
+            [(len(gop), 50_000)] if segment.frames > 50 else []
+        )
+
+
 def test_segments_come_as_soon_as_they_are_whole() -> None:
     segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
     assert list(segmenter.feed(INIT + a_gop(PLAN, 0))) == []
