@@ -1,1 +1,1 @@
-"""Speed as ratios of two things measured in the same run: the machines are noisy, ratios of pairs are less so."""
+"""Benchmarks. Most are ratios of two measurements of the same run, which vary less than times on a noisy machine."""

@@ -1,6 +1,6 @@
-"""`python -m benchmarks [--only NAME …]`: what vodmill costs, and how fast it is.
+"""`python -m benchmarks [--only NAME …]`: measure overhead, latency and throughput.
 
-The results go to docs/benchmarks.md, or with --dry-run nowhere. `film` takes long and is measured only when named.
+Results are written to docs/benchmarks.md unless --dry-run is given. `film` takes long and is run only when named.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 
 from benchmarks import cache, film, latency, outage, overhead, streams, workers
 from benchmarks.report import dated, record
-from benchmarks.running import HOME, say
+from benchmarks.running import HOME, report
 
 MEASUREMENTS = {
     "latency": latency.measure,
@@ -20,16 +20,16 @@ MEASUREMENTS = {
     "streams": streams.measure,
     "film": film.measure,
 }
-USUAL = ("latency", "overhead", "workers", "cache", "outage", "streams")
+DEFAULTS = ("latency", "overhead", "workers", "cache", "outage", "streams")
 
 
 def main() -> int:
-    """Measure one after the other, and write each result down as it is there."""
+    """Run the measurements in turn and record each result."""
     options = _options()
     try:
-        for name in options.only or USUAL:
+        for name in options.only or DEFAULTS:
             result = dated(MEASUREMENTS[name](options))
-            say(f"\n{name}: {result}\n")
+            report(f"\n{name}: {result}\n")
             if not options.dry_run:
                 record(name, result)
     finally:
@@ -39,11 +39,11 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="measure this; may be repeated")
-    parser.add_argument("--pairs", type=int, default=5, help="of overhead and workers")
-    parser.add_argument("--seconds", type=int, default=60, help="of the source of overhead and workers")
-    parser.add_argument("--steps", type=int, default=100, help="of latency; at least 2")
-    parser.add_argument("--film-seconds", type=int, default=600)
+    parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="name of a measurement; may be repeated")
+    parser.add_argument("--pairs", type=int, default=5, help="number of pairs for overhead and workers")
+    parser.add_argument("--seconds", type=int, default=60, help="length of the source for overhead and workers")
+    parser.add_argument("--steps", type=int, default=100, help="number of steps for latency; at least 2")
+    parser.add_argument("--film-seconds", type=int, default=600, help="length of the source for film")
     parser.add_argument("--dry-run", action="store_true", help="print the results only")
     return parser.parse_args()
 

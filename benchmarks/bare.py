@@ -1,4 +1,4 @@
-"""What somebody without vodmill would run: plain ffmpeg commands with the same encoder settings."""
+"""The baseline without vodmill: plain ffmpeg commands with the same encoder settings."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ LADDER = tuple(rung for rung in RUNGS if rung.name in ("720p", "480p", "360p"))
 
 
 def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
-    """Decode once, encode all of these rungs and the sound into MP4 files. Returns wall seconds."""
+    """Decode once and encode all rungs and the audio into MP4 files. Returns wall seconds."""
     heads = "".join(f"[in{number}]" for number in range(len(rungs)))
     scales = (f"[in{number}]scale=-2:{rung.short_side}[{rung.name}]" for number, rung in enumerate(rungs))
     command = FfmpegCommand(
         inputs=(Input(path=str(source)),),
         filter_graph=";".join([f"[0:v:0]split={len(rungs)}{heads}", *scales]),
-        outputs=tuple(_output(rung, sound=number == 0) for number, rung in enumerate(rungs)),
+        outputs=tuple(_output(rung, audio=number == 0) for number, rung in enumerate(rungs)),
     )
     started = time.monotonic()
     targets = {rung.name: folder / f"{rung.name}.mp4" for rung in rungs}
@@ -32,11 +32,11 @@ def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
 
 
 def run_per_rung(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
-    """One ffmpeg after another, each decoding anew. Returns wall seconds of all."""
+    """Run one ffmpeg per rung in turn, each decoding the source. Returns wall seconds of all."""
     return sum(one_run(source, (rung,), folder) for rung in rungs)
 
 
-def _output(rung: Rung, *, sound: bool) -> Output:
+def _output(rung: Rung, *, audio: bool) -> Output:
     options: dict[str, str | None] = {
         "c:v": "libx264",
         "preset": "veryfast",
@@ -50,4 +50,4 @@ def _output(rung: Rung, *, sound: bool) -> Output:
         "c:a": "aac",
         "b:a": "128k",
     }
-    return Output(target=rung.name, maps=(f"[{rung.name}]", *(("0:a:0",) if sound else ())), options=options)
+    return Output(target=rung.name, maps=(f"[{rung.name}]", *(("0:a:0",) if audio else ())), options=options)

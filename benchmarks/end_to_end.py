@@ -1,4 +1,4 @@
-"""Whole jobs on a stack of the benchmark's own: a client's request to the job's completion."""
+"""Whole jobs on the benchmark's own services, from the client's request to completion."""
 
 import time
 from pathlib import Path
@@ -15,10 +15,10 @@ class JobsUnderTest:
         self._client = client
         self.last = ""
         self._video = client.upload(source, lambda _: None)["id"]
-        self.run({})  # inspects the source, fills the node's cache, starts the worker's processes
+        self.run({})  # warm-up: inspects the source, fills the node's cache, starts the worker's processes
 
     def run(self, request: Json) -> float:
-        """One job from the request on. Returns wall seconds. Raises RuntimeError when it does not complete."""
+        """Run one job. Returns wall seconds from the request on. Raises RuntimeError when it does not complete."""
         started = time.monotonic()
         job = self._client.transcode(self._video, request)
         while job["state"] not in ("completed", "failed", "cancelled"):

@@ -1,10 +1,10 @@
-"""A long film once: seconds until it can be watched and until it is done, and what memory and disk that takes."""
+"""One long film: seconds until it is playable and complete, peak memory, peak disk."""
 
 import argparse
 from contextlib import closing
 
 from benchmarks.peaks import Peaks
-from benchmarks.running import HOME, home, made_film, running
+from benchmarks.running import HOME, generated_film, home, running
 from embedded.pipeline import run_pipeline
 from embedded.stack import Stack
 from embedded.terminal import Terminal
@@ -15,7 +15,7 @@ GIB = 1 << 30
 def measure(options: argparse.Namespace) -> str:
     """Return the table. Raises RuntimeError when the job does not complete."""
     stack = Stack(home())
-    source = made_film(options.film_seconds, size="1920x1080", sound=True)
+    source = generated_film(options.film_seconds, size="1920x1080", audio=True)
     with running(stack), closing(stack.client()) as client:
         processes = [service.identity.pid for service in (stack.worker, stack.api) if service.identity]
         with Peaks(processes, HOME / "scratch") as peaks:
@@ -30,7 +30,7 @@ Seconds count from the end of the upload.
 | | |
 |---|---|
 | playable after | {film["seconds_to_playable"]:.1f} s |
-| done after | {film["seconds_total"]:.1f} s |
+| complete after | {film["seconds_total"]:.1f} s |
 | peak memory of the worker, its children and the API (sum of RSS) | {_gib(peaks.memory)} |
 | peak disk usage of the scratch folder and the source cache | {_gib(peaks.disk)} |"""
 

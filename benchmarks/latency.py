@@ -1,6 +1,6 @@
-"""How long a step that is ready waits on an idle worker until its ffmpeg has started.
+"""Latency from a ready step to its start of ffmpeg, on an idle worker.
 
-Ready and claimed are the database's word; the start is written down by a script in place of ffmpeg.
+The database has the times of ready and claimed; a script that stands for ffmpeg logs its start.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.end_to_end import JobsUnderTest
-from benchmarks.running import FFMPEG, FILES, home, made_film, running, say
+from benchmarks.running import FFMPEG, FILES, generated_film, home, report, running
 from embedded.stack import Stack
 
 _SCRIPT = """#!/bin/sh
@@ -29,9 +29,9 @@ WHERE kind = 'chunk' AND state = 'done' ORDER BY claimed_at
 
 def measure(options: argparse.Namespace) -> str:
     """Run jobs of one small step, one after the other. Returns the table."""
-    where, log = home(), FILES / "starts"
-    stack = Stack(where, environ={**os.environ, "TRANSCODER_FFMPEG_PATH": str(_noting_ffmpeg(log))})
-    source = made_film(1, size="320x180", sound=False)
+    bench_home, log = home(), FILES / "starts"
+    stack = Stack(bench_home, environ={**os.environ, "TRANSCODER_FFMPEG_PATH": str(_logging_ffmpeg(log))})
+    source = generated_film(1, size="320x180", audio=False)
     with running(stack), closing(stack.client()) as client:
         jobs = JobsUnderTest(client, source)
         for _ in range(options.steps):
@@ -40,7 +40,7 @@ def measure(options: argparse.Namespace) -> str:
             steps = database.execute(_CHUNKS).fetchall()[1:]  # the first one started the worker's processes
     claimed = [(claim - ready).total_seconds() for ready, claim, _ in steps]
     started = list(_until_started(steps, _starts(log)))
-    say(f"ready to start, in seconds: {', '.join(f'{seconds:.3f}' for seconds in started)}")
+    report(f"ready to start, in seconds: {', '.join(f'{seconds:.3f}' for seconds in started)}")
     return "\n".join(
         (
             f"{len(steps)} steps, one at a time.\n",
@@ -51,7 +51,7 @@ def measure(options: argparse.Namespace) -> str:
     )
 
 
-def _noting_ffmpeg(log: Path) -> Path:
+def _logging_ffmpeg(log: Path) -> Path:
     script = FILES / "ffmpeg"
     script.write_text(_SCRIPT.format(log=log, ffmpeg=FFMPEG))
     script.chmod(0o755)
@@ -59,7 +59,7 @@ def _noting_ffmpeg(log: Path) -> Path:
 
 
 def _starts(log: Path) -> list[tuple[int, float]]:
-    """Who started ffmpeg, and when."""
+    """Read the parent's pid and the time of each start of ffmpeg."""
     lines = (line.split() for line in log.read_text().splitlines())
     return [(int(parent), float(moment)) for parent, moment in lines]
 

@@ -1,4 +1,4 @@
-"""What readers of one API process notice when Redis is killed under load, and when it is there again."""
+"""Response times and failures of one API process while Redis is killed and restarted under load."""
 
 import argparse
 import http.client
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.cache import CONNECTIONS, UNBOUNDED
 from benchmarks.end_to_end import JobsUnderTest
-from benchmarks.running import home, made_film, running, say
+from benchmarks.running import generated_film, home, report, running
 from embedded.servers import Redis
 from embedded.stack import Stack
 
@@ -26,18 +26,21 @@ HEADER = """\
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request: when it began, seconds until it was answered, and the status; 0: the connection was lost."""
+class Request:
+    """One request and its response."""
 
     at: float
+    """Monotonic time of the request."""
     took: float
+    """Seconds until the response was complete."""
     status: int
+    """HTTP status; 0: the connection was lost."""
 
 
-def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - what every measurement is given
+def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - the signature of all measurements
     """Return the table."""
     stack = Stack(home(), environ={**os.environ, **UNBOUNDED})
-    source = made_film(1, size="320x180", sound=False)
+    source = generated_film(1, size="320x180", audio=False)
     with running(stack), closing(stack.client()) as client:
         job = f"/api/v1/jobs/{JobsUnderTest(client, source).last}"
         paths = (job, f"{job}/outputs", "/api/v1/jobs")
@@ -52,55 +55,55 @@ def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - what every me
 
 
 class _Load:
-    """Readers that go on whatever they are answered."""
+    """Readers that continue after errors."""
 
     def __init__(self, url: str, paths: Sequence[str], key: str) -> None:
-        self._address = urlsplit(url)
+        self._url = urlsplit(url)
         self._paths = paths
         self._headers = {"Authorization": f"Bearer {key}"}
         self._over = threading.Event()
-        self._asked: list[list[Asked]] = [[] for _ in range(CONNECTIONS)]
-        self._askers = [threading.Thread(target=self._ask, args=(asked,)) for asked in self._asked]
-        for asker in self._askers:
-            asker.start()
-        time.sleep(1)  # whatever is slow the first time is over
+        self._requests: list[list[Request]] = [[] for _ in range(CONNECTIONS)]
+        self._readers = [threading.Thread(target=self._read, args=(requests,)) for requests in self._requests]
+        for reader in self._readers:
+            reader.start()
+        time.sleep(1)  # warm-up
 
     def row(self, name: str, change: Callable[[], None]) -> str:
-        """Change something and look at the requests that begin from then on."""
+        """Apply a change and evaluate the requests that start during the next `SECONDS`."""
         since = time.monotonic()
         change()
         time.sleep(max(0.0, since + SECONDS - time.monotonic()))
         until = time.monotonic()
-        say(f"redis {name}: measured")
-        asked = [each for some in self._asked for each in list(some) if since <= each.at < until]
-        cuts = statistics.quantiles((each.took for each in asked), n=100)
-        wrong = sum(each.status not in (0, http.client.OK) for each in asked)
-        lost = sum(each.status == 0 for each in asked)
+        report(f"redis {name}: measured")
+        requests = [each for some in self._requests for each in list(some) if since <= each.at < until]
+        cuts = statistics.quantiles((each.took for each in requests), n=100)
+        wrong = sum(each.status not in (0, http.client.OK) for each in requests)
+        lost = sum(each.status == 0 for each in requests)
         times = (
-            f"{cuts[49] * 1000:.1f} ms | {cuts[98] * 1000:.1f} ms | {max(each.took for each in asked) * 1000:.0f} ms"
+            f"{cuts[49] * 1000:.1f} ms | {cuts[98] * 1000:.1f} ms | {max(each.took for each in requests) * 1000:.0f} ms"
         )
-        return f"| {name} | {len(asked) / (until - since):.0f} | {times} | {wrong} | {lost} |"
+        return f"| {name} | {len(requests) / (until - since):.0f} | {times} | {wrong} | {lost} |"
 
     def end(self) -> None:
-        """Stop asking."""
+        """Stop the readers."""
         self._over.set()
-        for asker in self._askers:
-            asker.join()
+        for reader in self._readers:
+            reader.join()
 
-    def _ask(self, asked: list[Asked]) -> None:
-        with closing(http.client.HTTPConnection(self._address.hostname or "", self._address.port, timeout=30)) as link:
+    def _read(self, requests: list[Request]) -> None:
+        with closing(http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=30)) as link:
             for path in itertools.cycle(self._paths):
                 if self._over.is_set():
                     return
-                began, status = time.monotonic(), 0
+                started, status = time.monotonic(), 0
                 with suppress(OSError, http.client.HTTPException):
                     link.request("GET", path, headers=self._headers)
-                    answer = link.getresponse()
-                    answer.read()
-                    status = answer.status
+                    response = link.getresponse()
+                    response.read()
+                    status = response.status
                 if not status:
                     link.close()
-                asked.append(Asked(began, time.monotonic() - began, status))
+                requests.append(Request(started, time.monotonic() - started, status))
 
 
 def _kill(redis: Redis) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.bare import LADDER, one_run, run_per_rung
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
-from benchmarks.running import FILES, home, looped_clip, running, say
+from benchmarks.running import FILES, home, looped_clip, report, running
 from embedded.stack import Stack
 
 
@@ -32,19 +32,19 @@ def _ratios(jobs: JobsUnderTest, source: Path, pairs: int) -> Iterator[Ratio]:
         lambda: jobs.run({"resolution": top[0].name}),
         lambda: one_run(source, top, FILES),
         pairs=pairs,
-        say=say,
+        report=report,
     )
     yield measure_pairs(
         "ladder job / one bare ffmpeg that decodes once",
         ladder_job,
         lambda: one_run(source, LADDER, FILES),
         pairs=pairs,
-        say=say,
+        report=report,
     )
     yield measure_pairs(
         "ladder job / one bare ffmpeg per rung",
         ladder_job,
         lambda: run_per_rung(source, LADDER, FILES),
         pairs=pairs,
-        say=say,
+        report=report,
     )

@@ -1,4 +1,4 @@
-"""The most memory and disk that processes and a folder took while something ran."""
+"""Peak memory of processes and peak size of a folder during a measurement."""
 
 import os
 import threading
@@ -8,21 +8,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _BLOCK_BYTES = 512  # of st_blocks, whatever the file system's blocks are
 
 
 class Peaks:
-    """Looks several times a second. Bytes: resident memory of the processes and all their children, blocks on disk."""
+    """Samples the memory of processes and the size of a folder, four times per second."""
 
     def __init__(self, processes: Sequence[int], folder: Path) -> None:
         self._processes = processes
         self._folder = folder
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="peaks")
+        self._thread = threading.Thread(target=self._poll, name="peaks")
         self.memory = 0
+        """Peak resident bytes of the processes and all their children."""
         self.disk = 0
+        """Peak bytes of the folder's blocks on disk."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -34,14 +36,14 @@ class Peaks:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
+    def _poll(self) -> None:
+        while not self._over.wait(_POLL_SECONDS):
             self.memory = max(self.memory, sum(resident for _, resident in _tree(self._processes)))
             self.disk = max(self.disk, sum(_on_disk(self._folder)))
 
 
 def _tree(roots: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Processes below these, themselves included, with their resident bytes."""
+    """Yield these processes and all their descendants with their resident bytes."""
     parents = dict(_parents())
     for process in {*parents, *roots}:
         line, above = process, {process}

@@ -1,4 +1,4 @@
-"""Pairs of measurements and what they come to."""
+"""Ratios of pairs of measurements."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ Measure = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Seconds of two things measured one after the other, several times."""
+    """Seconds of two alternatives, measured in pairs."""
 
     name: str
     ours: tuple[float, ...]
@@ -17,21 +17,21 @@ class Ratio:
 
     @property
     def median(self) -> float:
-        """The median of the pairs' ratios; below 1 ours is faster."""
+        """Median of the pairs' ratios; below 1 ours is faster."""
         return statistics.median(self.pairs)
 
     @property
     def pairs(self) -> Sequence[float]:
-        """The ratio of every pair."""
+        """Ratio of every pair."""
         return [mine / theirs for mine, theirs in zip(self.ours, self.other, strict=True)]
 
     @property
     def median_surplus(self) -> float:
-        """The median of the differences, in seconds."""
+        """Median of the differences, in seconds."""
         return statistics.median(mine - theirs for mine, theirs in zip(self.ours, self.other, strict=True))
 
     def line(self) -> str:
-        """One row of the table in docs/benchmarks.md."""
+        """Format a row of the table in docs/benchmarks.md."""
         low, high = min(self.pairs), max(self.pairs)
         ours, other = statistics.median(self.ours), statistics.median(self.other)
         return (
@@ -45,12 +45,12 @@ HEADER = """\
 |---|---|---|---|---|---|---|"""
 
 
-def measure_pairs(name: str, ours: Measure, other: Measure, *, pairs: int, say: Callable[[str], None]) -> Ratio:
-    """Measure both, alternating which goes first, so that drift of the machine hits both alike."""
+def measure_pairs(name: str, ours: Measure, other: Measure, *, pairs: int, report: Callable[[str], None]) -> Ratio:
+    """Measure both alternatives, in alternating order, so that drift of the machine affects both alike."""
     mine: list[float] = []
     theirs: list[float] = []
     for number in range(pairs):
         for measure, results in ((ours, mine), (other, theirs))[:: 1 if number % 2 else -1]:
             results.append(measure())
-        say(f"{name}: pair {number + 1} of {pairs}: {mine[-1]:.1f} s / {theirs[-1]:.1f} s")
+        report(f"{name}: pair {number + 1} of {pairs}: {mine[-1]:.1f} s / {theirs[-1]:.1f} s")
     return Ratio(name=name, ours=tuple(mine), other=tuple(theirs))

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: prose by people, and between two marks for each measurement what was measured last."""
+"""The page docs/benchmarks.md: prose, and between two comments per measurement its last result."""
 
 import os
 import platform
@@ -11,13 +11,13 @@ PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 
 def dated(table: str) -> str:
-    """A result with when and on what it was measured."""
+    """Prefix a result with date and machine."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     return f"{datetime.now(UTC):%Y-%m-%d}, {machine}. {table}"
 
 
 def record(name: str, result: str, page: Path = PAGE) -> None:
-    """Put a result in the place of the one before. Raises ValueError when the page has no such place."""
+    """Replace the last result of a measurement. Raises ValueError when the page has no comments for it."""
     text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(f"<!-- measured: {name} -->\n")
     _, end, after = rest.partition(f"<!-- end: {name} -->")

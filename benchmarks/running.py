@@ -1,4 +1,4 @@
-"""The platform under test, with a folder of its own that is gone afterwards."""
+"""Services and sources of the benchmarks, in a folder that is deleted afterwards."""
 
 import shutil
 import sys
@@ -16,46 +16,46 @@ HOME = REPOSITORY / ".vodmill" / "bench"
 CLIP = REPOSITORY / ".vodmill" / "media" / "clip.mp4"
 FILES = HOME / "files"
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-_MOST_SECONDS = 3600
+_TIMEOUT_SECONDS = 3600
 
 
 @contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """Start all of it, and end all of it however the measurement goes."""
+    """Start the services and stop them on exit."""
     try:
-        stack.start(say)
+        stack.start(report)
         yield stack
     finally:
-        stack.close(say)
+        stack.close(report)
 
 
 def home() -> Home:
-    """A new home; nothing of an earlier measurement is in it."""
+    """Create an empty home."""
     shutil.rmtree(HOME, ignore_errors=True)
     FILES.mkdir(parents=True)
     return Home(HOME)
 
 
 def looped_clip(seconds: int) -> Path:
-    """The clip of `make run`, looped without encoding to the wanted length."""
-    return _made("-stream_loop", "-1", "-i", str(CLIP), "-map", "0", "-c", "copy", "-t", str(seconds))
+    """Loop the clip of `make run` to this length without encoding."""
+    return _generated("-stream_loop", "-1", "-i", str(CLIP), "-map", "0", "-c", "copy", "-t", str(seconds))
 
 
-def made_film(seconds: int, *, size: str, sound: bool) -> Path:
-    """A moving test picture of 25 frames per second with a busy sound, encoded as fast as it goes."""
-    picture = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}")
-    noise = ("-f", "lavfi", "-i", f"anoisesrc=amplitude=0.1:duration={seconds}", "-c:a", "aac") if sound else ()
-    return _made(*picture, *noise, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50")
+def generated_film(seconds: int, *, size: str, audio: bool) -> Path:
+    """Generate a moving test image of 25 frames per second, with noise as audio, in the fastest encoding."""
+    video = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}")
+    noise = ("-f", "lavfi", "-i", f"anoisesrc=amplitude=0.1:duration={seconds}", "-c:a", "aac") if audio else ()
+    return _generated(*video, *noise, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50")
 
 
-def _made(*arguments: str) -> Path:
+def _generated(*arguments: str) -> Path:
     path = FILES / "source.mp4"
     command = [FFMPEG, "-hide_banner", "-v", "error", "-y", *arguments, f"file:{path}"]
-    daemons.run(command, environ={}, folder=FILES, timeout_seconds=_MOST_SECONDS)
+    daemons.run(command, environ={}, folder=FILES, timeout_seconds=_TIMEOUT_SECONDS)
     return path
 
 
-def say(text: str) -> None:
-    """A line for whoever waits."""
+def report(text: str) -> None:
+    """Print a line."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""One video on two worker nodes against the same on one, each with one slot and one thread per ffmpeg."""
+"""One video on two worker nodes compared with one node, each with one slot and one thread per ffmpeg."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ import psycopg
 
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, measure_pairs
-from benchmarks.running import home, looped_clip, running, say
+from benchmarks.running import home, looped_clip, report, running
 from embedded.home import Home
 from embedded.product import Worker
 from embedded.stack import Stack
@@ -21,12 +21,12 @@ SETTINGS = {
     "TRANSCODER_MIN_CHUNK_SECONDS": CHUNK_SECONDS,
     "TRANSCODER_MAX_CHUNK_SECONDS": CHUNK_SECONDS,
 }
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _NODES = "SELECT count(*) FROM jobs_node WHERE last_seen > clock_timestamp() - interval '8 seconds'"
 
 
 class OneSlot(Worker):
-    """A node that does one thing at a time."""
+    """A worker node with one slot."""
 
     slots = 1
 
@@ -36,7 +36,7 @@ class SecondNode(OneSlot):
 
 
 class PairOfWorkers(Stack):
-    """A stack with a second node, which is started and ended by whoever measures."""
+    """A stack with a second node, which the measurement starts and stops."""
 
     def __init__(self, home: Home) -> None:
         super().__init__(home, environ={**os.environ, **SETTINGS})
@@ -44,17 +44,17 @@ class PairOfWorkers(Stack):
         own = {"TRANSCODER_NODE_NAME": "second", "TRANSCODER_SCRATCH_PATH": str(home.folder / "scratch-2")}
         self.second = SecondNode(home, {**self._environ, **own})
 
-    def close(self, say: Callable[[str], None] = lambda _: None) -> None:
+    def close(self, report: Callable[[str], None] = lambda _: None) -> None:
         self.second.close()
-        super().close(say)
+        super().close(report)
 
     def add_second(self) -> None:
-        """Start the second node and wait until the dispatcher can know of it."""
+        """Start the second node and wait until it has registered."""
         self.second.start()
         self.second.wait_ready()
         with psycopg.connect(self.postgresql.url) as database:
             while database.execute(_NODES).fetchone() != (2,):
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
                 database.rollback()
 
 
@@ -73,7 +73,7 @@ def measure(options: argparse.Namespace) -> str:
                 stack.second.close()
 
         ratio = measure_pairs(
-            "two workers / one", on_two, lambda: jobs.run({"ladder": "auto"}), pairs=options.pairs, say=say
+            "two workers / one", on_two, lambda: jobs.run({"ladder": "auto"}), pairs=options.pairs, report=report
         )
-    what = f"The clip of `make run`, looped to {options.seconds} s, chunks of {CHUNK_SECONDS} s, a job with a ladder.\n"
-    return f"{what}\n{HEADER}\n{ratio.line()}"
+    setup = f"The clip of `make run`, looped to {options.seconds} s, chunks of {CHUNK_SECONDS} s, a job with a ladder."
+    return f"{setup}\n\n{HEADER}\n{ratio.line()}"
