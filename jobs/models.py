@@ -120,7 +120,7 @@ class Step(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     barren_attempts = models.PositiveIntegerField(default=0)
-    units_total = models.PositiveIntegerField(default=0)
+    units_total = models.PositiveIntegerField(default=0, null=True)
     units_done = models.PositiveIntegerField(default=0)
     payload = models.JSONField(default=dict)
     lease_expires_at = models.DateTimeField(null=True)
@@ -195,7 +195,8 @@ class Step(models.Model):
             models.CheckConstraint(name="jobs_step_units", condition=Q(units_done__lte=F("units_total"))),
             models.CheckConstraint(
                 name="jobs_step_done_is_whole",
-                condition=~_in_state(StepState.DONE) | Q(units_done=F("units_total")),
+                condition=~_in_state(StepState.DONE)
+                | Q(units_total__isnull=False, units_done=F("units_total")),  # NULL = NULL would pass
             ),
             models.UniqueConstraint(fields=["generation", "kind", "ordinal"], name="jobs_step_once"),
             models.UniqueConstraint(

@@ -35,7 +35,7 @@ class RunningStep:
     age_seconds: float
     lease_seconds: float
     units_done: int
-    units_total: int
+    units_total: int | None
     device: str
     sessions: int
 

@@ -159,6 +159,12 @@ def claimed(*, node: str = "node", pid: int = 1, lease_seconds: float = LEASE_SE
     return claim
 
 
+def units_of(claim: Claim) -> int:
+    """The segments that a claimed step makes in all, of one whose source has an end."""
+    assert claim.units_total is not None
+    return claim.units_total
+
+
 def claim_or_none(**named: object) -> Claim | None:
     values: dict[str, Any] = {
         "queue": "cpu",

@@ -120,11 +120,13 @@ def _sound_reason(plan: EncodePlan) -> Reason:
 
 
 def _chunk_reasons(plan: EncodePlan) -> Iterator[Reason]:
-    segment = plan.grid.segment_frames / plan.grid.rate
+    segment = plan.grid.segment_seconds
+    length = f"of {float(segment):.4g} s"
+    gops = "one GOP" if plan.segment_gops == 1 else f"{plan.segment_gops} GOPs"
     yield Reason(
         choice="segments",
-        value=f"{plan.total_segments} of {float(segment):.4g} s",
-        because="two groups of pictures of 2 s; all rungs switch at the same frames",
+        value=f"{length}, until the source ends" if plan.grid.is_open else f"{plan.total_segments} {length}",
+        because=f"{gops} of 2 s; all rungs switch at the same frames",
     )
     if plan.sizing:
         value = f"{len(plan.chunks)} of at most {float(plan.sizing.segments * segment):.4g} s"
@@ -147,7 +149,9 @@ _DECIDED: Mapping[SizedBy, str] = {
 
 
 def planned_steps(plan: EncodePlan, *, threads: int = 0, max_pixels: int) -> Iterator[PlannedStep]:
-    """Every run of ffmpeg that the plan takes when nothing goes wrong."""
+    """List every run of ffmpeg that the plan takes when nothing goes wrong; of an open-ended plan, none is known."""
+    if plan.open_ended:
+        return
     if plan.audio:
         whole = Chunk(ordinal=0, first_segment=0, segments=plan.total_segments)
         yield _planned(plan, AUDIO, whole, audio_command(plan, SOURCE), max_pixels)

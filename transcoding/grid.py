@@ -8,6 +8,7 @@ from itertools import pairwise
 
 GOP_SECONDS = 2
 SEGMENT_GOPS = 2
+"""GOPs of a segment where latency does not matter; a live stream has one."""
 
 STANDARD_RATES = tuple(
     Fraction(numerator, denominator)
@@ -44,18 +45,42 @@ _NEAR = Fraction(1, 50)
 _RATE_OF_ONE_FRAME = Fraction(25)
 
 
+class OpenGrid(ValueError):
+    """The end of a video was needed that has not ended yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameGrid:
-    """Rate and length of the output, and where its GOPs, segments and ticks lie."""
+    """Rate and length of the output, and where its GOPs, segments and ticks lie.
+
+    The grid is open while the source has not ended. Properties that need the end raise OpenGrid then.
+    """
 
     rate: Fraction
-    total_frames: int
+    total_frames: int | None
+    """None: open."""
+    segment_gops: int = SEGMENT_GOPS
+    """GOPs in every segment but the last."""
 
     def __post_init__(self) -> None:
         if self.rate not in STANDARD_RATES:
             raise ValueError(f"{self.rate} is not a standard frame rate")
-        if self.total_frames < 1:
+        if self.total_frames is not None and self.total_frames < 1:
             raise ValueError("a video has at least one frame")
+        if self.segment_gops < 1:
+            raise ValueError("a segment has at least one GOP")
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the source has not ended yet."""
+        return self.total_frames is None
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames of the whole video."""
+        if self.total_frames is None:
+            raise OpenGrid("the video has not ended")
+        return self.total_frames
 
     @property
     def gop_frames(self) -> int:
@@ -65,7 +90,17 @@ class FrameGrid:
     @property
     def segment_frames(self) -> int:
         """Length of every segment but the last, in frames."""
-        return SEGMENT_GOPS * self.gop_frames
+        return self.segment_gops * self.gop_frames
+
+    @property
+    def segment_seconds(self) -> Fraction:
+        """Length of every segment but the last, in seconds."""
+        return self.segment_frames / self.rate
+
+    @property
+    def peak_frames(self) -> int:
+        """Length of the segments that count for the peak rate, in frames: a shorter last one does not, unless alone."""
+        return self.segment_frames if self.total_frames is None else min(self.segment_frames, self.total_frames)
 
     @property
     def timescale(self) -> int:
@@ -81,16 +116,21 @@ class FrameGrid:
     def total_segments(self) -> int:
         """Segments of every rendition; the last may be shorter than the others, or a little longer."""
         joined = self.segment_frames // _JOINED_TAIL
-        return max(1, -((joined - self.total_frames) // self.segment_frames))
+        return max(1, -((joined - self.frame_count) // self.segment_frames))
 
     @property
     def duration(self) -> Fraction:
         """Length of the video, in seconds."""
-        return self.total_frames / self.rate
+        return self.frame_count / self.rate
 
     def first_frame(self, segment: int) -> int:
-        """Number of the first frame of a segment; of `total_segments`, the end of the video."""
-        return segment * self.segment_frames if segment < self.total_segments else self.total_frames
+        """Return the number of the first frame of a segment; of `total_segments`, the end of the video."""
+        whole = self.is_open or segment < self.total_segments
+        return segment * self.segment_frames if whole else self.frame_count
+
+    def gop_length(self, frame: int) -> int:
+        """Return how many frames the GOP has that begins with this frame."""
+        return self.gop_frames if self.total_frames is None else min(self.gop_frames, self.total_frames - frame)
 
     def frames_in(self, first_segment: int, segments: int = 1) -> int:
         """How many frames these segments hold."""

@@ -23,5 +23,10 @@ def _plan_to_2(plan: Stored) -> Stored:
     return {**first, **plan, "renditions": renditions, "source": _facts_to_2(plan["source"])}
 
 
+def _plan_to_3(plan: Stored) -> Stored:
+    """Name the length of segments: it was the same everywhere."""
+    return {**plan, "segment_gops": 2}
+
+
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2,)
-PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2,)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3)

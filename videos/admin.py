@@ -139,7 +139,7 @@ def _rendition_row(rendition: Rendition) -> Iterator[Any]:
     yield _kbps(rendition.avg_bitrate)
     yield _kbps(rendition.peak_bitrate)
     yield rendition.codecs
-    yield rendition.total_segments
+    yield "open" if rendition.total_segments is None else rendition.total_segments
     yield f"{rendition.size_bytes:,}" if rendition.size_bytes else ""
     yield rendition.state
 

@@ -93,6 +93,8 @@ class Generation(models.Model):
 class Rendition(models.Model):
     """One track a player can choose. `init_*` is set by the first published run and the same for all that follow.
 
+    `total_segments` is NULL while the rendition is open: nobody knows yet where its source ends.
+
     Bit rates, `size_bytes` and `sha256` (see `digest_of`) of its init segment and all segments are those of a completed
     rendition.
     """
@@ -109,7 +111,7 @@ class Rendition(models.Model):
     frame_rate = models.TextField(blank=True)
     timescale = models.PositiveIntegerField()
     state = models.TextField(default=RenditionState.PENDING.value)
-    total_segments = models.PositiveIntegerField()
+    total_segments = models.PositiveIntegerField(null=True)
     init_key = models.TextField(blank=True)
     init_sha256 = models.TextField(blank=True)
     peak_bitrate = models.PositiveBigIntegerField(null=True)
@@ -124,6 +126,10 @@ class Rendition(models.Model):
             models.CheckConstraint(name="videos_rendition_kind", condition=_one_of("kind", RenditionKind)),
             models.CheckConstraint(name="videos_rendition_state", condition=_one_of("state", RenditionState)),
             models.CheckConstraint(name="videos_rendition_total", condition=Q(total_segments__gte=1)),
+            models.CheckConstraint(
+                name="videos_rendition_completed_is_closed",
+                condition=~Q(state=RenditionState.COMPLETED.value) | Q(total_segments__isnull=False),
+            ),
         ]
 
 

@@ -78,6 +78,17 @@ def published_prefix(rendition: Rendition) -> list[PublishedSegment]:
     return [segment for run in contiguous(runs) for segment in run_segments(run)]
 
 
+def newest_segments(rendition: Rendition, count: int) -> list[PublishedSegment]:
+    """List the last segments up to `count`, ascending and without a gap; reads at most `count` rows, by the index."""
+    window: list[PublishedSegment] = []
+    for run in SegmentRun.objects.filter(rendition=rendition).order_by("-first_segment")[:count]:
+        gap = window and run.first_segment + run.segment_count != window[0].number
+        if gap or len(window) >= count:
+            break
+        window[:0] = run_segments(run)
+    return window[-count:]
+
+
 def generation_can_start(generation: Generation) -> bool:
     """Whether the first segments of every rendition are published; two queries."""
     renditions = Rendition.objects.filter(generation=generation).prefetch_related(
@@ -85,7 +96,7 @@ def generation_can_start(generation: Generation) -> bool:
     )
     return all(
         sum(run.segment_count for run in contiguous(rendition.runs.all()))
-        >= min(PLAYABLE_SEGMENTS, rendition.total_segments)
+        >= min(PLAYABLE_SEGMENTS, rendition.total_segments or PLAYABLE_SEGMENTS)
         for rendition in renditions
     )
 

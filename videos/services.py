@@ -13,6 +13,7 @@ from coordination.wiring import changed
 from storage.keys import source_key
 from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
+from transcoding.planning.plan import EncodePlan
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.states import GenerationState, RenditionState, VideoState
 
@@ -93,14 +94,17 @@ def _save(video: Video, *fields: str, **expressions: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionPlan:
-    """What is known of a rendition before anything is encoded. Bit rates per second; `timescale` ticks per second."""
+    """What is known of a rendition before anything is encoded. Bit rates per second; `timescale` ticks per second.
+
+    `total_segments` is None where the source has not ended: the rendition is open.
+    """
 
     name: str
     kind: str
     bitrate: int
     codecs: str
     timescale: int
-    total_segments: int
+    total_segments: int | None
     width: int | None = None
     height: int | None = None
     frame_rate: str = ""
@@ -260,6 +264,18 @@ def generation_complete(*, generation: Generation, proofs: Sequence[RenditionPro
     Video.objects.filter(id=generation.video_id).exclude(current_generation__number__gt=generation.number).update(
         current_generation=generation
     )
+
+
+def generation_close(*, generation: Generation, total_frames: int) -> int:
+    """Set the totals of a generation whose source has ended; its job is locked. Returns the segments of each rendition.
+
+    May be repeated. Raises ValueError when it was closed with another number of frames.
+    """
+    plan = EncodePlan.from_json(generation.plan).closed(total_frames)
+    Generation.objects.filter(id=generation.id).update(plan=plan.to_json())
+    open_ones = Rendition.objects.filter(generation=generation, total_segments=None)
+    open_ones.update(total_segments=plan.total_segments)
+    return plan.total_segments
 
 
 def generation_resume(*, generation: Generation, playable: bool) -> None:

@@ -71,13 +71,20 @@ def _step_row(step: Step) -> list[object]:
     return [
         link_to("jobs_step", step.id, f"{step.kind} {step.ordinal}"),
         badge(step.state),
-        f"{step.units_done} of {step.units_total}" if step.units_total else "",
+        units_of(step),
         step.attempt,
         worker_of(step),
         step.claimed_at or "",
         took(step.claimed_at, step.finished_at),
         f"{step.error_code}: {step.error_detail}" if step.error_code else "",
     ]
+
+
+def units_of(step: Step) -> str:
+    """Return how many segments a step has published, and of how many; empty for steps without segments."""
+    if step.units_total is None:
+        return f"{step.units_done}, open"
+    return f"{step.units_done} of {step.units_total}" if step.units_total else ""
 
 
 def worker_of(step: Step) -> str:
@@ -156,7 +163,7 @@ def _held(node: Node) -> Panel:
         [
             link_to("jobs_step", step.id, f"{step.kind} {step.ordinal}"),
             link_to("jobs_job", step.job_id),
-            f"{step.units_done} of {step.units_total}" if step.units_total else "",
+            units_of(step),
             step.worker_pid,
             step.device,
             step.claimed_at,

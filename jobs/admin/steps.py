@@ -18,7 +18,7 @@ from api.administration import (
     preformatted,
     uuid_of,
 )
-from jobs.admin.panels import log_of, step_command, step_runs, took, worker_of
+from jobs.admin.panels import log_of, step_command, step_runs, took, units_of, worker_of
 from jobs.models import Step
 from jobs.rules.steps import QUEUES, StepKind
 from jobs.rules.transitions import StepState
@@ -100,7 +100,7 @@ class StepAdmin(ReadOnlyAdmin):
 
     @admin.display(description="segments")
     def units(self, step: Step) -> str:
-        return f"{step.units_done} of {step.units_total}"
+        return units_of(step)
 
     @admin.display(description="worker")
     def worker(self, step: Step) -> str:

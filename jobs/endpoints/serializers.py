@@ -95,9 +95,9 @@ class PlanDocument(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="UUIDs of the GPUs that worked on it so far; chosen chunk by chunk."
     )
     frame_rate = serializers.FloatField()
-    duration = serializers.FloatField(help_text="Seconds.")
-    total_frames = serializers.IntegerField()
-    total_segments = serializers.IntegerField()
+    duration = serializers.FloatField(allow_null=True, help_text="Seconds. Null while the source has not ended.")
+    total_frames = serializers.IntegerField(allow_null=True)
+    total_segments = serializers.IntegerField(allow_null=True)
     renditions = PlannedRendition(many=True)
     audio = PlannedSound(allow_null=True)
     warnings = serializers.ListField(child=serializers.CharField())

@@ -46,7 +46,8 @@ WITH RECURSIVE lanes AS (
     FROM jobs_step held
     WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()
 ), busy AS (
-    SELECT owner_id, count(*) AS running FROM jobs_step WHERE state = 'running' GROUP BY owner_id
+    SELECT owner_id, count(*) AS running FROM jobs_step
+    WHERE state = 'running' AND units_total IS NOT NULL GROUP BY owner_id
 ), turns AS MATERIALIZED (
     SELECT able.*, (
         SELECT served.claimed_at - served.lead_seconds * interval '1 second' FROM jobs_step served
@@ -105,7 +106,8 @@ class Claim:
     job_id: UUID | None
     generation_id: UUID | None
     units_done: int
-    units_total: int
+    units_total: int | None
+    """None: the step is open, its source has not ended."""
     payload: dict[str, Any]
     encoder: str = ""
     device: str = ""

@@ -47,9 +47,15 @@ def node_order(*, name: str, state: NodeState) -> bool:
 
 
 def slots_alive(*, queue: str, silence_seconds: float) -> int:
-    """How many steps of a queue can run at a time on the nodes that are there and take work."""
+    """Return how many steps of a queue can run at a time on the nodes that are there and take work.
+
+    What an open step holds is not counted: it has no end that anybody could wait for.
+    """
     alive = Node.objects.filter(
         queues__contains=[queue], state=NodeState.ACTIVE, last_seen__gt=Now() - timedelta(seconds=silence_seconds)
     )
     slots: int = alive.aggregate(slots=Sum("slots", default=0))["slots"]
-    return slots
+    held = Step.objects.filter(
+        state=StepState.RUNNING, units_total=None, queue=queue, node__in=alive.values("name")
+    ).count()
+    return max(0, slots - held)

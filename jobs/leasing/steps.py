@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
-from django.db.models import OuterRef
+from django.db.models import OuterRef, Q
 from django.db.models.functions import Coalesce, JSONObject, Now
 
 from events.types import EventType
@@ -26,7 +26,7 @@ from jobs.rules.steps import LAST_STAGE, STAGES, STEPS
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from videos.models import Generation, Rendition, Video
 from videos.selectors import generation_can_start
-from videos.services import RunFacts, generation_mark_playable, run_publish, runs_published
+from videos.services import RunFacts, generation_close, generation_mark_playable, run_publish, runs_published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,16 +127,35 @@ def job_note_playable(*, claim: Claim) -> bool:
 
 
 @transaction.atomic
+def step_close(*, claim: Claim, total_frames: int) -> None:
+    """Set the totals of the claimed open step and of its generation: the source has ended after so many frames.
+
+    A tail of up to a tenth of a segment counts to the segment before it, which players have already: leave it out. May
+    be repeated. Raises LeaseLost, ValueError when the generation was closed with another number of frames, and
+    IntegrityError when more segments are published than these frames make.
+    """
+    if claim.job_id is None or claim.generation_id is None:
+        raise ValueError(f"a {claim.kind} step has no generation")
+    job = job_lock(claim.job_id)
+    generation = Generation.objects.get(id=claim.generation_id)
+    total_segments = generation_close(generation=generation, total_frames=total_frames)
+    still = Q(units_total=None) | Q(units_total=total_segments)
+    if not fenced(claim).filter(still).update(units_total=total_segments):
+        raise LeaseLost(claim)
+    job_changed(job.id, job.owner_id)
+
+
+@transaction.atomic
 def step_complete(*, claim: Claim, result: Mapping[str, object]) -> None:
     """Close a step all of whose units are published; the last one opens the job's next stage. Raises LeaseLost."""
     if claim.job_id is None:
         raise ValueError(f"a {claim.kind} step is completed by a service of its own")
     job = job_lock(claim.job_id)
-    if step_close(claim=claim, result=result):
+    if step_mark_done(claim=claim, result=result):
         job_advance(job=job)
 
 
-def step_close(*, claim: Claim, result: Mapping[str, object]) -> bool:
+def step_mark_done(*, claim: Claim, result: Mapping[str, object]) -> bool:
     """Move the claimed step to done. False: this very attempt did that before. Raises LeaseLost."""
     closed = fenced(claim).update(
         state=StepState.DONE,

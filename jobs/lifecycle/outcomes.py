@@ -17,7 +17,7 @@ from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
 from jobs.leasing.claim import Claim
-from jobs.leasing.steps import job_advance, step_close
+from jobs.leasing.steps import job_advance, step_mark_done
 from jobs.models import Job, Step
 from jobs.planning.plans import FALLBACK_FIELDS, job_plan
 from jobs.rules.policy import JobPolicy
@@ -50,7 +50,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
 ) -> None:
     """Close an `inspect` step: keep what it found and plan the jobs that wait for it. Raises LeaseLost."""
     video = video_lock(claim.video_id)
-    if not step_close(claim=claim, result=result):
+    if not step_mark_done(claim=claim, result=result):
         return
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY)
@@ -72,7 +72,7 @@ def step_complete_assets(*, claim: Claim, assets: Sequence[AssetFacts], result: 
     if claim.job_id is None or claim.generation_id is None:
         raise ValueError(f"a {claim.kind} step has no generation to make assets of")
     job = job_lock(claim.job_id)
-    if step_close(claim=claim, result=result):
+    if step_mark_done(claim=claim, result=result):
         assets_publish(generation_id=claim.generation_id, assets=assets)
         job_advance(job=job)
 
@@ -84,7 +84,7 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
         raise ValueError(f"a {claim.kind} step finishes no job")
     video_lock(claim.video_id)
     job = job_lock(claim.job_id)
-    if not step_close(claim=claim, result=result):
+    if not step_mark_done(claim=claim, result=result):
         return
     generation = Generation.objects.get(id=claim.generation_id)
     generation_complete(generation=generation, proofs=proofs)
@@ -100,7 +100,8 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
         metadata=metadata,
     )
     event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
-    transaction.on_commit(lambda: metrics.JOB_SPEED.observe(metadata["processing_speed"]))
+    if speed := metadata.get("processing_speed"):
+        transaction.on_commit(lambda: metrics.JOB_SPEED.observe(speed))
 
 
 def continued_metadata(job: Job, segments_kept: int, *, retried: bool) -> dict[str, object]:
@@ -111,18 +112,19 @@ def continued_metadata(job: Job, segments_kept: int, *, retried: bool) -> dict[s
 
 
 def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
-    """How a job was processed; its speed is seconds of video per second since it was started or retried."""
+    """Describe how a job was processed; its speed is seconds of video per second since it was started or retried.
+
+    What was paced by its source has no speed: it would lower the averages of those that were not.
+    """
     taken = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
     elapsed: timedelta = Job.objects.annotate(taken=taken).values_list("taken", flat=True).get(id=job.id)
     seconds = max(elapsed.total_seconds(), 0.001)
+    metadata = {**_device_metadata(job, plan), **job.metadata, "processing_time_seconds": round(seconds, 3)}
+    if plan.open_ended:
+        return metadata
     units = plan.total_segments * len(plan.groups)
     encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), units))
-    return {
-        **_device_metadata(job, plan),
-        **job.metadata,
-        "processing_time_seconds": round(seconds, 3),
-        "processing_speed": round(float(encoded) / seconds, 3),
-    }
+    return {**metadata, "processing_speed": round(float(encoded) / seconds, 3)}
 
 
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
 def video_purged(*, claim: Claim, objects: int) -> None:
     """Close a `purge` step: everything under its prefix is gone. Raises LeaseLost."""
     video = video_lock(claim.video_id)
-    closed = step_close(claim=claim, result={"objects": objects})
+    closed = step_mark_done(claim=claim, result={"objects": objects})
     whole = claim.payload["prefix"] == video_prefix(claim.video_id)
     if closed and whole and video.state == VideoState.DELETING:
         video_mark_deleted(video=video)

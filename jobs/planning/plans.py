@@ -100,6 +100,7 @@ def job_request(stored: dict[str, Any]) -> JobRequest:
 
 
 def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
+    total_segments = None if plan.grid.is_open else plan.total_segments
     for video in plan.renditions:
         yield RenditionPlan(
             name=video.name,
@@ -107,7 +108,7 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
             bitrate=video.bitrate,
             codecs=video.codecs,
             timescale=plan.grid.timescale,
-            total_segments=plan.total_segments,
+            total_segments=total_segments,
             width=video.width,
             height=video.height,
             frame_rate=str(plan.grid.rate),
@@ -119,7 +120,7 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
             bitrate=plan.audio.bitrate,
             codecs=plan.audio.codecs,
             timescale=AUDIO_TIMESCALE,
-            total_segments=plan.total_segments,
+            total_segments=total_segments,
         )
 
 

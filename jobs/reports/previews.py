@@ -96,14 +96,15 @@ def _document(
 ) -> dict[str, object]:
     slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
     expected = estimate(plan, slots=slots)
+    ends = not plan.grid.is_open
     return {
         "codec": plan.encoder.codec,
         "encoder": plan.encoder.ffmpeg_name,
         "preset": plan.preset,
         "frame_rate": float(plan.grid.rate),
-        "duration": float(plan.grid.duration),
-        "total_frames": plan.total_frames,
-        "total_segments": plan.total_segments,
+        "duration": float(plan.grid.duration) if ends else None,
+        "total_frames": plan.total_frames if ends else None,
+        "total_segments": plan.total_segments if ends else None,
         "renditions": [asdict(rendition) for rendition in plan.renditions],
         "audio": asdict(plan.audio) if plan.audio else None,
         "warnings": list(plan.source.warnings),

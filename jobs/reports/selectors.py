@@ -86,8 +86,9 @@ def _unit_columns() -> Iterator[tuple[str, Aggregate]]:
     for kind in _WEIGHTED:
         own = Q(kind=kind)
         if STEPS[kind].unit is Unit.SEGMENT:
-            yield f"{kind}_done", Sum("units_done", filter=own, default=0)
-            yield f"{kind}_total", Sum("units_total", filter=own, default=0)
+            closed = own & Q(units_total__isnull=False)  # how far an open one is, nobody knows
+            yield f"{kind}_done", Sum("units_done", filter=closed, default=0)
+            yield f"{kind}_total", Sum("units_total", filter=closed, default=0)
         else:
             yield f"{kind}_done", Count("id", filter=own & Q(state=StepState.DONE))
             yield f"{kind}_total", Count("id", filter=own)
@@ -132,7 +133,9 @@ def _pace(job: Job, count: _Count) -> dict[str, Any]:
     if job.state == JobState.COMPLETED:
         return {"speed": job.metadata.get("processing_speed"), "eta_seconds": None}
     facts = job.video.facts
-    if job.state != JobState.PROCESSING or not (job.started_at and count.counted_at and facts):
+    if job.state != JobState.PROCESSING or not (
+        job.started_at and count.counted_at and facts and facts["total_frames"]
+    ):
         return {"speed": None, "eta_seconds": None}
     elapsed = count.counted_at - job.started_at
     encoded = encoded_fraction(count.units, kept=job.metadata.get("segments_kept", 0))

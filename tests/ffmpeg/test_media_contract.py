@@ -82,7 +82,7 @@ def test_init_segments_are_what_the_playlist_says(name: str, golden: Goldens) ->
 def test_all_renditions_have_their_key_frames_on_the_grid(name: str, golden: Goldens) -> None:
     made = golden(name)
     grid = made.plan.grid
-    expected = [float(frame / grid.rate) for frame in range(0, grid.total_frames, grid.gop_frames)]
+    expected = [float(frame / grid.rate) for frame in range(0, grid.frame_count, grid.gop_frames)]
     for rendition in made.plan.renditions:
         found = key_frame_seconds(made.renditions[rendition.name].path)
         assert [float(seconds) for seconds in found] == pytest.approx(expected, abs=2e-6)
@@ -143,7 +143,7 @@ def test_the_byte_range_of_a_key_frame_decodes_to_that_frame(name: str, golden: 
             alone = tmp_path / f"{segment.number}-{keyframe.ticks}.mp4"
             alone.write_bytes(encoded.inits[0] + segment.data[keyframe.offset : keyframe.offset + keyframe.size])
             assert shown_numbers(alone) == [grid.first_frame(segment.number) + keyframe.ticks // grid.frame_ticks]
-    assert sum(len(segment.keyframes) for segment in encoded.segments) == -(-grid.total_frames // grid.gop_frames)
+    assert sum(len(segment.keyframes) for segment in encoded.segments) == -(-grid.frame_count // grid.gop_frames)
 
 
 def test_sound_that_changes_in_mid_stream_is_told_before_it_is_published_garbled(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ class VideoSegmenter:
                 raise VerificationFailed(f"{self._rendition.name}: the GOP at frame {self._frame} {problem}")
 
     def _gop_frames(self) -> int:
-        return min(self._grid.gop_frames, self._grid.total_frames - self._frame)
+        return self._grid.gop_length(self._frame)
 
     def _segment(self) -> Segment:
         fragments, self._fragments = self._fragments, []
@@ -134,7 +134,7 @@ class VideoSegmenter:
 
     def _check_rate(self, segment: Segment) -> None:
         """Before anybody gets it; a last segment that is shorter than the others counts for no peak."""
-        if segment.frames >= min(self._grid.segment_frames, self._grid.total_frames):
+        if segment.frames >= self._grid.peak_frames:
             rate = len(segment.data) * 8 * self._grid.timescale // segment.duration
             check_rate(self._rendition, rate, segment=segment.number)
 

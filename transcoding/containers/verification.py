@@ -71,8 +71,8 @@ def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> 
     full = grid.segment_frames * grid.frame_ticks
     totals = join_runs(name, runs, timescale=grid.timescale, full_segment_ticks=full)
     _hold(name, "segments", totals.segments, grid.total_segments)
-    _hold(name, "frames", totals.frames, grid.total_frames)
-    _hold(name, "ticks", totals.ticks, grid.total_frames * grid.frame_ticks)
+    _hold(name, "frames", totals.frames, grid.frame_count)
+    _hold(name, "ticks", totals.ticks, grid.frame_count * grid.frame_ticks)
     check_rate(next(rendition for rendition in plan.renditions if rendition.name == name), totals.peak_bandwidth)
     return totals
 

@@ -1,6 +1,6 @@
 """Playlists from rows: pure text. Promises come from the plan and never change while a playlist grows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -68,19 +68,33 @@ def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, comple
     Until it is complete it is an EVENT playlist that only ever grows. Players would join that at its end; it says that
     it starts at its beginning.
     """
-    lines = [
-        "#EXTM3U",
-        f"#EXT-X-VERSION:{_VERSION}",
-        f"#EXT-X-TARGETDURATION:{target_seconds}",
-        "#EXT-X-MEDIA-SEQUENCE:0",
-        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}",
-        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
-        f'#EXT-X-MAP:URI="{INIT_NAME}"',
-    ]
-    for number, duration in enumerate(durations):
-        lines += [f"#EXTINF:{float(duration):.6f},", segment_name(number)]
-    return "\n".join(lines + ["#EXT-X-ENDLIST"] * complete) + "\n"
+    kind = [f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}", "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"]
+    lines = _media_lines(durations, target_seconds=target_seconds, first_segment=0, kind=kind)
+    return "\n".join([*lines, *["#EXT-X-ENDLIST"] * complete]) + "\n"
+
+
+def window_playlist(durations: Sequence[Fraction], *, first_segment: int, target_seconds: int) -> str:
+    """Return the HLS playlist of one rendition of a live stream: its newest segments' lengths in seconds, in order.
+
+    It has no type, so that segments may leave it (RFC 8216, section 6.2.2). It has no EXT-X-DISCONTINUITY either, and
+    so no discontinuity sequence: decode times follow from segment numbers, also after another worker has taken over.
+    """
+    return "\n".join(_media_lines(durations, target_seconds=target_seconds, first_segment=first_segment)) + "\n"
+
+
+def _media_lines(
+    durations: Iterable[Fraction], *, target_seconds: int, first_segment: int, kind: Iterable[str] = ()
+) -> Iterator[str]:
+    yield "#EXTM3U"
+    yield f"#EXT-X-VERSION:{_VERSION}"
+    yield f"#EXT-X-TARGETDURATION:{target_seconds}"
+    yield f"#EXT-X-MEDIA-SEQUENCE:{first_segment}"
+    yield from kind
+    yield "#EXT-X-INDEPENDENT-SEGMENTS"
+    yield f'#EXT-X-MAP:URI="{INIT_NAME}"'
+    for number, duration in enumerate(durations, first_segment):
+        yield f"#EXTINF:{float(duration):.6f},"
+        yield segment_name(number)
 
 
 def target_seconds(segment: Fraction) -> int:

@@ -1,10 +1,11 @@
 """The whole decision about one job: what is encoded, in which pieces, and what the playlists may promise.
 
-A plan is stored with its job and never changes: the same plan gives the same files, whoever carries it out.
+A plan is stored with its job: the same plan gives the same files, whoever carries it out. It never changes, except that
+the plan of a source that had not ended gets its end.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Self
@@ -160,6 +161,8 @@ class EncodePlan:
     hardware_path: HardwarePath = HardwarePath.CPU
     two_pass: bool = False
     groups: tuple[tuple[str, ...], ...] = ()
+    segment_gops: int = SEGMENT_GOPS
+    """GOPs in every segment but the last."""
 
     def __post_init__(self) -> None:
         if self.encoder_name not in ENCODERS:
@@ -170,7 +173,7 @@ class EncodePlan:
     @property
     def grid(self) -> FrameGrid:
         """Where frames, segments and ticks of every rendition lie."""
-        return self.source.grid
+        return self.source.grid(self.segment_gops)
 
     @property
     def encoder(self) -> VideoEncoder:
@@ -179,8 +182,19 @@ class EncodePlan:
 
     @property
     def total_frames(self) -> int:
-        """Frames of every video rendition."""
-        return self.source.total_frames
+        """Frames of every video rendition. Raises OpenGrid while the source has not ended."""
+        return self.grid.frame_count
+
+    @property
+    def open_ended(self) -> bool:
+        """Tell whether its source had not ended when it was planned: no chunks, one step encodes until the end."""
+        return not self.chunks
+
+    def closed(self, total_frames: int) -> Self:
+        """Return the plan of a source that has ended after so many frames. Raises ValueError if it ended elsewhere."""
+        if self.source.total_frames not in (None, total_frames):
+            raise ValueError(f"the video has {self.source.total_frames} frames, not {total_frames}")
+        return replace(self, source=replace(self.source, total_frames=total_frames))
 
     @property
     def frame_pixels(self) -> int:
@@ -189,7 +203,7 @@ class EncodePlan:
 
     @property
     def total_segments(self) -> int:
-        """Segments of every rendition, sound included."""
+        """Segments of every rendition, audio included. Raises OpenGrid while the source has not ended."""
         return self.grid.total_segments
 
     def target(
@@ -237,7 +251,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     encode with this encoder and preset. Raises InputRejected when the source, or what is asked for, is beyond the
     installation's limits.
     """
-    grid = facts.grid
+    grid = facts.grid()
     if grid.duration > policy.max_seconds:
         raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
     encoder = encoder or cpu_encoder(request.video_codec)
@@ -289,7 +303,7 @@ def hardware_path(facts: SourceFacts, encoder: VideoEncoder, wanted: HardwarePat
 def _two_pass(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
     """Whether to analyse first; of a single frame, x264 finds nothing that it would believe itself."""
     wanted = policy.two_pass if request.two_pass is None else request.two_pass
-    return wanted and encoder.two_pass and facts.total_frames > 1
+    return wanted and encoder.two_pass and facts.total_frames != 1
 
 
 def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...], ...]:
@@ -312,7 +326,7 @@ def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
     No chunk is only the tail of the video: a tail shorter than a segment joins the chunk before it.
     """
     segments = grid.total_segments
-    whole = max(1, grid.total_frames // grid.segment_frames)
+    whole = max(1, grid.frame_count // grid.segment_frames)
     count = -(-whole // sizing.segments)
     starts = [-(-whole * ordinal // count) for ordinal in range(count)] + [segments]
     return tuple(
@@ -352,10 +366,11 @@ def _rendition(
 def _audio(grid: FrameGrid) -> AudioRendition:
     """AAC holds its rate but for a frame or two; a very short clip's priming frames weigh more."""
     frame_seconds = Fraction(AAC.frame_samples, 48_000)
-    peak = AAC.bitrate * (1 + 4 * frame_seconds / min(grid.duration, Fraction(4))) * Fraction(6, 5)
+    measured = min(grid.peak_frames / grid.rate, Fraction(4))
+    peak = AAC.bitrate * (1 + 4 * frame_seconds / measured) * Fraction(6, 5)
     return AudioRendition(name=AUDIO, bitrate=AAC.bitrate, codecs=AAC.codecs, peak_bandwidth=int(peak))
 
 
 def _shortest_measured(grid: FrameGrid) -> Fraction:
     """Length of the segments over which the peak rate counts; players ignore a shorter last one."""
-    return min(SEGMENT_GOPS * grid.gop_frames / grid.rate, grid.duration)
+    return grid.peak_frames / grid.rate

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from transcoding import records
 from transcoding.errors import InputRejected
-from transcoding.grid import FrameGrid, constant_rate, usual_gap, varying_rate
+from transcoding.grid import SEGMENT_GOPS, FrameGrid, constant_rate, usual_gap, varying_rate
 from transcoding.upgrades import FACTS_UPGRADES
 
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
@@ -126,7 +126,8 @@ class SourceFacts:
     first: Fraction
     rate: Fraction
     constant: bool
-    total_frames: int
+    total_frames: int | None
+    """None: the source has not ended. Inspected files always have."""
     warnings: tuple[SourceWarning, ...]
     sample_shift: int | None = None
 
@@ -139,10 +140,9 @@ class SourceFacts:
         """Read stored facts. Raises UnknownVersion for those of a later program, ValueError for anything else."""
         return records.from_versioned(cls, data, FACTS_UPGRADES)
 
-    @property
-    def grid(self) -> FrameGrid:
-        """The frame grid of every output of this source."""
-        return FrameGrid(rate=self.rate, total_frames=self.total_frames)
+    def grid(self, segment_gops: int = SEGMENT_GOPS) -> FrameGrid:
+        """Return the frame grid of every output of this source with so many GOPs in a segment."""
+        return FrameGrid(rate=self.rate, total_frames=self.total_frames, segment_gops=segment_gops)
 
 
 def parse_ffprobe(text: str) -> MediaInfo:

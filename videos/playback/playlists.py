@@ -1,16 +1,27 @@
 """HLS playlists of a generation, from its rows and its plan."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from transcoding.manifests.hls import AudioVariant, VideoVariant, master_playlist, media_playlist, target_seconds
+from transcoding.manifests.hls import (
+    AudioVariant,
+    VideoVariant,
+    master_playlist,
+    media_playlist,
+    target_seconds,
+    window_playlist,
+)
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
-from videos.selectors import published_prefix
+from videos.selectors import PublishedSegment, newest_segments, published_prefix
 from videos.states import GenerationState, RenditionKind
 
 CHANNELS = 2
 """Sound is always stereo."""
+
+WINDOW_SEGMENTS = 6
+"""Segments in the playlist of a live stream. RFC 8216, section 6.2.2, wants three target durations at least; twice as
+many let a player that reloads late go on."""
 
 
 def generation_master(generation: Generation) -> str:
@@ -50,14 +61,23 @@ def generation_sound(plan: EncodePlan, rows: Mapping[str, Rendition]) -> AudioVa
 
 
 def rendition_playlist(rendition: Rendition) -> str:
-    """The playlist of one rendition: what is published of it without a gap, so far or for good."""
-    grid = EncodePlan.from_json(rendition.generation.plan).grid
-    durations = [Fraction(segment.duration, rendition.timescale) for segment in published_prefix(rendition)]
-    return media_playlist(
-        durations,
-        target_seconds=target_seconds(grid.segment_frames / grid.rate),
-        complete=rendition.generation.state == GenerationState.COMPLETE,
-    )
+    """Return the playlist of one rendition.
+
+    It lists what is published without a gap from the beginning, so far or for good; of an open rendition, the newest
+    segments.
+    """
+    target = target_seconds(EncodePlan.from_json(rendition.generation.plan).grid.segment_seconds)
+    if rendition.total_segments is None:
+        window = newest_segments(rendition, WINDOW_SEGMENTS)
+        first = window[0].number if window else 0
+        return window_playlist(_seconds(window, rendition), first_segment=first, target_seconds=target)
+    durations = _seconds(published_prefix(rendition), rendition)
+    complete = rendition.generation.state == GenerationState.COMPLETE
+    return media_playlist(durations, target_seconds=target, complete=complete)
+
+
+def _seconds(segments: Iterable[PublishedSegment], rendition: Rendition) -> list[Fraction]:
+    return [Fraction(segment.duration, rendition.timescale) for segment in segments]
 
 
 def content_type(rendition: Rendition) -> str:

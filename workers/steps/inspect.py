@@ -196,7 +196,7 @@ def _for_people(found: _Found) -> dict[str, object]:
     family, media, facts = found.family, found.media, found.facts
     return {
         "container": family,
-        "duration": float(facts.grid.duration),
+        "duration": float(facts.grid().duration),
         "width": media.video.display.width,
         "height": media.video.display.height,
         "codec": media.video.codec,

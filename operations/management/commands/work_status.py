@@ -47,7 +47,7 @@ def _tables(load: Workload) -> Iterator[str]:
                 "" if step.priority is None else step.priority,
                 f"{step.age_seconds:.0f}s",
                 f"{step.lease_seconds:.0f}s",
-                f"{step.units_done}/{step.units_total}",
+                f"{step.units_done}/{'?' if step.units_total is None else step.units_total}",
                 f"{step.device} ({step.sessions})" if step.device else "",
             )
             for step in load.running

@@ -17,7 +17,7 @@ from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
-from tests.rows import a_job, a_run, a_video, an_mp4, claim_or_none, claimed, state_of
+from tests.rows import a_job, a_run, a_video, an_mp4, claim_or_none, claimed, state_of, units_of
 from videos.models import Asset, Generation, Rendition, Video
 from videos.services import RenditionProof
 from videos.states import GenerationState, RenditionState
@@ -32,11 +32,11 @@ def _carry_out(claim: Claim) -> None:
     kind = "audio" if claim.kind is StepKind.AUDIO else "video"
     first = claim.payload.get("first_segment", 0)
     runs = [
-        a_run(rendition, first, claim.units_total, prefix=f"{claim.step_id}/")
+        a_run(rendition, first, units_of(claim), prefix=f"{claim.step_id}/")
         for rendition in work.renditions
         if rendition.kind == kind
     ]
-    step_publish(claim=claim, runs=runs, units_done=claim.units_total)
+    step_publish(claim=claim, runs=runs, units_done=units_of(claim))
     step_complete(claim=claim, result={"seconds": 1.0})
 
 

@@ -32,7 +32,7 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure, failure_of
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobPhase, StepState
-from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire
+from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire, units_of
 from transcoding.errors import DeviceLost, EncoderRefused, InputRejected, RateExceeded, VerificationFailed
 from videos.models import Generation, Rendition, Video
 from videos.states import GenerationState, VideoState
@@ -98,10 +98,10 @@ def renditions_of(claim: Claim) -> list[Rendition]:
 def publish(claim: Claim) -> None:
     first = claim.payload.get("first_segment", 0)
     runs = [
-        a_run(rendition, first, claim.units_total, prefix=f"{rendition.name}/{claim.step_id}-a{claim.attempt}/")
+        a_run(rendition, first, units_of(claim), prefix=f"{rendition.name}/{claim.step_id}-a{claim.attempt}/")
         for rendition in renditions_of(claim)
     ]
-    step_publish(claim=claim, runs=runs, units_done=claim.units_total)
+    step_publish(claim=claim, runs=runs, units_done=units_of(claim))
 
 
 def carry_out(claim: Claim) -> None:

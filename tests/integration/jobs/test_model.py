@@ -47,7 +47,7 @@ from jobs.rules.transitions import JOB_ENDS, JobState, StepState
 from jobs.wiring import job_policy
 from tests.integration.jobs import model as of
 from tests.integration.jobs.model import Fenced, Model, Refused
-from tests.rows import a_key, a_policy, a_run, a_video, an_uploaded_video, claim_or_none, expire, some_facts
+from tests.rows import a_key, a_policy, a_run, a_video, an_uploaded_video, claim_or_none, expire, some_facts, units_of
 from transcoding.errors import InputChanged, InputRejected, VerificationFailed
 from videos.models import Rendition, SegmentRun, Video
 from videos.states import RenditionKind, VideoState
@@ -236,7 +236,7 @@ class Machine(RuleBasedStateMachine):
         """Begin, publish a segment, say that it is done."""
         if not worker.begun:
             self._begin(worker)
-        elif worker.claim.kind is StepKind.CHUNK and worker.published < worker.claim.units_total:
+        elif worker.claim.kind is StepKind.CHUNK and worker.published < units_of(worker.claim):
             self._publish(worker)
         else:
             self._complete(worker)

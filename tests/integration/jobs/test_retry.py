@@ -39,6 +39,7 @@ from tests.rows import (
     expire,
     some_facts,
     state_of,
+    units_of,
 )
 from transcoding.errors import InputChanged, InputRejected, RateExceeded, VerificationFailed
 from videos.models import Generation, SegmentRun, Video
@@ -74,8 +75,8 @@ def _carry_out(claim: Claim) -> None:
         step_begin(claim=claim)
         job_complete(claim=claim, proofs=[], result={})
         return
-    if claim.units_done < claim.units_total:
-        _publish(claim, to=claim.units_total)
+    if claim.units_done < units_of(claim):
+        _publish(claim, to=units_of(claim))
     step_complete(claim=claim, result={})
 
 

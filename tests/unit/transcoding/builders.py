@@ -154,7 +154,7 @@ def a_fragment(decode_time: int, samples: Sequence[tuple[int, bytes, bool]], *, 
 def a_gop(plan: EncodePlan, first_frame: int, frames: int | None = None) -> bytes:
     """The fragment of the GOP that begins at a frame of the plan's grid."""
     grid = plan.grid
-    count = frames or min(grid.gop_frames, grid.total_frames - first_frame)
+    count = frames or grid.gop_length(first_frame)
     samples = [(grid.frame_ticks, b"%d" % (first_frame + number), number == 0) for number in range(count)]
     return a_fragment(first_frame * grid.frame_ticks, samples)
 

@@ -34,6 +34,28 @@ def test_every_choice_of_a_usual_plan_has_a_reason() -> None:
     assert reasons["sound"].value == "stereo, mp4a.40.2, 128000 bit/s"
 
 
+def test_an_open_ended_plan_says_that_nobody_knows_its_length() -> None:
+    whole = _plan()
+    plan = replace(whole, source=replace(FACTS, total_frames=None), chunks=(), sizing=None, segment_gops=1)
+    assert (plan.open_ended, whole.open_ended) == (True, False)
+    segments = _reasons(plan)["segments"]
+    assert (segments.value, segments.because) == (
+        "of 2 s, until the source ends",
+        "one GOP of 2 s; all rungs switch at the same frames",
+    )
+    assert list(planned_steps(plan, max_pixels=1)) == []
+    assert estimate(plan, slots=2) is None
+
+
+def test_a_plan_is_closed_once() -> None:
+    plan = replace(_plan(), source=replace(FACTS, total_frames=None), chunks=())
+    closed = plan.closed(1000)
+    assert (closed.total_frames, closed.total_segments, closed.open_ended) == (1000, 10, True)
+    assert closed.closed(1000) == closed
+    with pytest.raises(ValueError, match="1000 frames, not 1001"):
+        closed.closed(1001)
+
+
 def test_what_is_unusual_about_a_source_is_said() -> None:
     odd = replace(FACTS, remuxed=True, constant=False, video=replace(FACTS.video, interlaced=True))
     reasons = _reasons(_plan(odd))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import FILM, NTSC, NTSC_DOUBLE, PAL
-from transcoding.grid import STANDARD_RATES, FrameGrid, constant_rate, snap_rate, usual_gap, varying_rate
+from transcoding.grid import STANDARD_RATES, FrameGrid, OpenGrid, constant_rate, snap_rate, usual_gap, varying_rate
 from transcoding.manifests.hls import target_seconds
 
 MILLISECOND = Fraction(1, 1000)
@@ -140,6 +140,34 @@ def test_segments_of_a_length(frames: int, segments: list[int]) -> None:
 def test_a_grid_needs_a_standard_rate_and_a_frame(rate: Fraction, frames: int) -> None:
     with pytest.raises(ValueError, match="frame"):
         FrameGrid(rate=rate, total_frames=frames)
+
+
+@pytest.mark.parametrize(("gops", "frames", "segments"), [(1, 199, [50, 50, 50, 49]), (3, 310, [150, 160])])
+def test_segments_may_have_another_number_of_gops(gops: int, frames: int, segments: list[int]) -> None:
+    grid = FrameGrid(rate=PAL, total_frames=frames, segment_gops=gops)
+    assert [grid.frames_in(segment) for segment in range(grid.total_segments)] == segments
+    assert grid.segment_seconds == 2 * gops
+
+
+def test_a_segment_has_a_gop() -> None:
+    with pytest.raises(ValueError, match="at least one GOP"):
+        FrameGrid(rate=PAL, total_frames=1, segment_gops=0)
+
+
+def test_an_open_grid_goes_on_and_has_no_end() -> None:
+    grid = FrameGrid(rate=PAL, total_frames=None, segment_gops=1)
+    assert grid.is_open
+    assert (grid.first_frame(1_000_000), grid.frames_in(7, 3), grid.start(3)) == (50_000_000, 150, Fraction(6))
+    assert (grid.gop_length(50), grid.peak_frames) == (50, 50)
+    for of_the_end in ("frame_count", "total_segments", "duration"):
+        with pytest.raises(OpenGrid):
+            getattr(grid, of_the_end)
+
+
+def test_the_last_gop_is_as_long_as_what_is_left() -> None:
+    grid = FrameGrid(rate=PAL, total_frames=60)
+    assert [grid.gop_length(frame) for frame in (0, 50)] == [50, 10]
+    assert grid.peak_frames == 60
 
 
 @given(grids)

@@ -11,6 +11,7 @@ from transcoding.manifests.hls import (
     media_playlist,
     segment_name,
     target_seconds,
+    window_playlist,
 )
 
 HD = VideoVariant(
@@ -93,6 +94,22 @@ def test_the_playlist_of_a_growing_rendition() -> None:
         '#EXT-X-MAP:URI="init.mp4"\n'
         "#EXTINF:4.000000,\n"
         "0.m4s\n"
+    )
+
+
+def test_the_playlist_of_a_live_stream_lists_a_window() -> None:
+    """Players join it at its live edge, and segments leave it: it has no type, no start and no end."""
+    assert window_playlist([Fraction(2), Fraction(2)], first_segment=7, target_seconds=2) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-TARGETDURATION:2\n"
+        "#EXT-X-MEDIA-SEQUENCE:7\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MAP:URI="init.mp4"\n'
+        "#EXTINF:2.000000,\n"
+        "7.m4s\n"
+        "#EXTINF:2.000000,\n"
+        "8.m4s\n"
     )
 
 

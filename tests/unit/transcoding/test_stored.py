@@ -12,6 +12,8 @@ from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source
 from transcoding.errors import TranscodeError, UnknownVersion
 from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
 from transcoding.probing.media import SourceFacts, SourceWarning
+from transcoding.records import current_version
+from transcoding.upgrades import FACTS_UPGRADES, PLAN_UPGRADES
 
 STORED = Path(__file__).with_name("stored")
 
@@ -42,16 +44,26 @@ def test_the_first_plans_are_read_as_x264_s() -> None:
     assert read == replace(plan_job(a_source(frames=300), JobRequest(resolution="360p"), a_policy()), sizing=None)
 
 
-@pytest.mark.parametrize("version", [0, 3, -1, "2", None, [], 1.5], ids=str)
+def test_a_plan_of_version_2_has_segments_of_two_gops() -> None:
+    read = EncodePlan.from_json(stored("plan-2"))
+    assert read.segment_gops == 2
+    assert read == plan_job(a_rotated_source(), JobRequest(resolution="720p", mp4=True, two_pass=True), a_policy())
+
+
+@pytest.mark.parametrize("version", [0, 99, -1, "2", None, [], 1.5], ids=str)
 def test_another_version_is_refused_by_type(version: object) -> None:
-    for read, data in ((EncodePlan.from_json, a_plan().to_json()), (SourceFacts.from_json, a_source().to_json())):
-        assert data["version"] == 2
-        with pytest.raises(UnknownVersion, match="versions 1 to 2 are read") as caught:
+    records = (
+        (EncodePlan.from_json, a_plan().to_json(), current_version(PLAN_UPGRADES)),
+        (SourceFacts.from_json, a_source().to_json(), current_version(FACTS_UPGRADES)),
+    )
+    for read, data, newest in records:
+        assert data["version"] == newest
+        with pytest.raises(UnknownVersion, match=f"versions 1 to {newest} are read") as caught:
             read({**data, "version": version})
         assert isinstance(caught.value, TranscodeError), "steps end by it with a code of its own"
 
 
-@pytest.mark.parametrize("missing", ["sizing", "encoder_name", "groups", "mp4", "source"])
+@pytest.mark.parametrize("missing", ["sizing", "encoder_name", "groups", "mp4", "source", "segment_gops"])
 def test_a_plan_of_the_current_version_has_every_field(missing: str) -> None:
     data = a_plan().to_json()
     del data[missing]
