@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import pytest_socket
+from django.contrib.contenttypes.management import create_contenttypes
+from django.db.models.signals import post_migrate
 
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from tests.ffmpeg.cases import CASES, Sources
@@ -82,6 +84,13 @@ def redis(servers: ServersOfThisRun) -> Redis:
 def s3_server(servers: ServersOfThisRun) -> SeaweedFS:
     """A running S3 server, the one the storage settings name; it has no bucket yet."""
     return servers.started(servers.seaweedfs)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Make the test database, and leave alone afterwards what Django makes after migrations: it is never emptied."""
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
 
 
 @pytest.fixture(scope="session")

@@ -19,3 +19,5 @@ from transcoder_site.settings import *  # noqa: E402, F403 - only now is the env
 MIDDLEWARE.insert(0, "tests.conformance.ConformingResponses")  # noqa: F405
 if "pytest" not in sys.modules:
     DATABASES.clear()  # noqa: F405 - so that looking for missing migrations does not look for a server
+else:
+    DATABASES["default"]["ENGINE"] = "tests.postgresql"  # noqa: F405
