@@ -12,15 +12,15 @@ from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointStat
 from events.webhooks.deliveries import delivery_repeat
 from events.webhooks.services import endpoint_update
 
-MOST_ATTEMPTS = 100
-MOST_DELIVERIES = 20
+MAX_ATTEMPTS_SHOWN = 100
+MAX_DELIVERIES_SHOWN = 20
 """Of an endpoint, on its own page."""
 _INDEXED_STATES = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.FAILED)
 
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ReadOnlyAdmin):
-    """Where owners want to be told; the secrets that sign are not shown."""
+    """Endpoints that owners registered; the secrets that sign are not shown."""
 
     list_display = ("url", "shown_state", "owner_name", "shown_types", "disabled_reason", "delivered_at", "created_at")
     list_filter = (choice_filter("state", EndpointState), OwnerFilter)
@@ -51,7 +51,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         headers = ["delivery", "state", "event", "attempts", "at"]
         rows = [
             [link_to("events_delivery", each.id), badge(each.state), each.event.type, each.attempts, each.created_at]
-            for each in latest[:MOST_DELIVERIES]
+            for each in latest[:MAX_DELIVERIES_SHOWN]
         ]
         return {"tables": [panel("Latest deliveries", headers, rows)]}
 
@@ -80,15 +80,15 @@ class DeliveryEndpointFilter(admin.SimpleListFilter):
     parameter_name = "endpoint"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        asked = request.GET.get(self.parameter_name, "")
-        return [(asked, asked)]
+        requested = request.GET.get(self.parameter_name, "")
+        return [(requested, requested)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = uuid_of(self.value() or "")
         return queryset.filter(endpoint=chosen) if chosen else queryset
 
 
-def _endpoint_asked(request: HttpRequest) -> bool:
+def _endpoint_requested(request: HttpRequest) -> bool:
     return uuid_of(request.GET.get(DeliveryEndpointFilter.parameter_name, "")) is not None
 
 
@@ -114,15 +114,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def get_list_filter(self, request: HttpRequest) -> tuple[type[admin.SimpleListFilter], ...]:
         """Of all endpoints by what has an index."""
-        states = DeliveryState if _endpoint_asked(request) else _INDEXED_STATES
+        states = DeliveryState if _endpoint_requested(request) else _INDEXED_STATES
         return (choice_filter("state", states), DeliveryEndpointFilter)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        newest = _endpoint_asked(request) or request.GET.get("state") == DeliveryState.FAILED
+        newest = _endpoint_requested(request) or request.GET.get("state") == DeliveryState.FAILED
         return ("-created_at", "-id") if newest else ("-id",)
 
     def panels(self, request: HttpRequest, row: Delivery) -> dict[str, object]:
-        log = DeliveryAttempt.objects.filter(delivery=row).order_by("-id")[:MOST_ATTEMPTS]
+        log = DeliveryAttempt.objects.filter(delivery=row).order_by("-id")[:MAX_ATTEMPTS_SHOWN]
         headers = ["attempt", "at", "status", "took", "error", "response"]
         rows = [
             [each.number, each.created_at, each.status or "", f"{each.milliseconds} ms", each.error, each.response]

@@ -30,7 +30,7 @@ _STREAM = {(200, "text/event-stream"): OpenApiTypes.STR, 204: OpenApiResponse(de
 
 
 class EventStreamApi(APIView):
-    """What the schema says of streams, and the answer to every method but GET, which `events.streams.route` answers."""
+    """The schema of event streams, and the answer to every method but GET, which `events.streams.route` answers."""
 
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
     http_method_names = ["get", "options"]  # noqa: RUF012 - Django's attribute; a stream has no HEAD
@@ -86,9 +86,9 @@ class WebhookListApi(APIView):
 
         Events are posted to its URL. The secret that signs them is shown here and when it is rotated, and nowhere else.
         """
-        asked = WebhookRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        endpoint = endpoint_create(owner=owner_of(request), **asked.validated_data)
+        requested = WebhookRequest(data=request.data)
+        requested.is_valid(raise_exception=True)
+        endpoint = endpoint_create(owner=owner_of(request), **requested.validated_data)
         endpoint.refresh_from_db()
         address = reverse("webhook-detail", args=[endpoint.id])
         return Response(WebhookSecretDocument(endpoint).data, 201, headers={"Location": address})
@@ -108,9 +108,9 @@ class WebhookDetailApi(APIView):
 
         One that is enabled again receives what was not delivered meanwhile.
         """
-        asked = WebhookChange(data=request.data, partial=True)
-        asked.is_valid(raise_exception=True)
-        endpoint_update(endpoint=_endpoint(request, webhook_id), **asked.validated_data)
+        requested = WebhookChange(data=request.data, partial=True)
+        requested.is_valid(raise_exception=True)
+        endpoint_update(endpoint=_endpoint(request, webhook_id), **requested.validated_data)
         return Response(WebhookDocument(_endpoint(request, webhook_id)).data)
 
     @extend_schema(operation_id="webhook_delete", responses={204: None})

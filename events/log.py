@@ -15,9 +15,9 @@ from uuid import UUID
 from django.db import connection
 
 CHANNEL = "vodmill_events"
-"""Where PostgreSQL tells, at commit, that there is something new in the log."""
+"""The NOTIFY channel that says, at commit, that the log has grown."""
 
-SETTLED = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+COMMIT_HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 """SQL: the first transaction that may still add to the log."""
 
 _CURSOR = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
@@ -29,7 +29,8 @@ INSERT INTO events_event (owner_id, video_id, type, data) VALUES (%(owner)s, %(v
 
 _REBASE_EVENTS = "UPDATE events_event SET transaction = 0 WHERE transaction > pg_current_xact_id()::text::bigint"
 _REBASE_MARK = f"""
-UPDATE events_fanout SET transaction = {SETTLED}, event_id = 0 WHERE transaction > pg_current_xact_id()::text::bigint
+UPDATE events_fanout SET transaction = {COMMIT_HORIZON}, event_id = 0
+WHERE transaction > pg_current_xact_id()::text::bigint
 """  # noqa: S608 - put together from constants
 
 _EXPIRE = """
@@ -97,7 +98,7 @@ class LoggedEvent:
 
 
 COLUMNS = "transaction, id, uid, owner_id, video_id, job_id, seq, type, data::text, created_at"
-"""What `event_read` reads, in order."""
+"""Columns that `event_read` reads, in order."""
 
 
 def event_read(row: Sequence[Any]) -> LoggedEvent:
@@ -132,7 +133,7 @@ def video_event_append(*, owner_id: UUID, video_id: UUID, type: str, data: Mappi
 def log_rebase() -> None:
     """Put what was written in another life of the database, before it was restored elsewhere, at the log's beginning.
 
-    Transactions are counted per server, and a new server begins to count anew.
+    Transactions are counted per server, and a new server starts counting again.
     """
     with connection.cursor() as cursor:
         cursor.execute(_REBASE_EVENTS)

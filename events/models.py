@@ -53,14 +53,14 @@ class Event(models.Model):
 
 
 class EndpointState(StrEnum):
-    """Whether events are delivered to an endpoint; we disable one that fails for too long."""
+    """Enabled endpoints receive events; one that fails for too long is disabled."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
 
 
 class WebhookEndpoint(models.Model):
-    """Where an owner wants to be told. No `types`: of everything but progress.
+    """The URL of an owner that events are posted to. No `types`: of everything but progress.
 
     Both secrets sign as long as the old one has not expired. Events from `fresh_from` on are delivered.
     """
@@ -138,7 +138,7 @@ class Delivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """What came of sending a delivery once. `status` is the HTTP status, if there was an answer."""
+    """One attempt to send a delivery. `status` is the HTTP status, if there was an answer."""
 
     id = models.BigAutoField(primary_key=True)
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="log", db_index=False)

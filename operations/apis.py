@@ -1,4 +1,4 @@
-"""How the platform does, for those who run it. What is shown is kept for a few seconds, whoever asks."""
+"""Status and statistics of the platform, for operators. Responses are cached for a few seconds, for all callers."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,7 +29,7 @@ from operations.statistics import (
 )
 
 WINDOW_SECONDS = 3600
-KEPT_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 HEALTH_STATES = [state.value for state in Health]
 
 
@@ -85,7 +85,7 @@ class OpenJobsDocument(serializers.Serializer[Any]):
 
 class StoredDocument(serializers.Serializer[Any]):
     sources_bytes = serializers.IntegerField()
-    outputs_bytes = serializers.IntegerField(help_text="What was made and proven.")
+    outputs_bytes = serializers.IntegerField(help_text="Verified outputs.")
     total_bytes = serializers.IntegerField()
 
 
@@ -118,21 +118,21 @@ class SystemStatsApi(_SystemApi):
 
         Queues, open jobs, throughput of the last hour, and stored bytes.
         """
-        return _kept("system", lambda: SystemStatsDocument(_system_stats()).data)
+        return _cached("system", lambda: SystemStatsDocument(_system_stats()).data)
 
 
 class QueueStatsApi(_SystemApi):
     @extend_schema(operation_id="queue_stats", responses=QueueStatsDocument)
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
         """Show the queues of steps."""
-        return _kept("queues", lambda: QueueStatsDocument(_queue_stats()).data)
+        return _cached("queues", lambda: QueueStatsDocument(_queue_stats()).data)
 
 
 class WorkersHealthApi(_SystemApi):
     @extend_schema(operation_id="workers_health", responses=WorkersHealthDocument)
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - REST framework's signature
         """Show the worker nodes, also those that fell silent."""
-        return _kept("workers", lambda: WorkersHealthDocument(_workers_health()).data)
+        return _cached("workers", lambda: WorkersHealthDocument(_workers_health()).data)
 
 
 class SystemHealthApi(_SystemApi):
@@ -142,11 +142,11 @@ class SystemHealthApi(_SystemApi):
 
         Its alerts are for a person to look at.
         """
-        return _kept("health", lambda: SystemHealthDocument(_system_health()).data)
+        return _cached("health", lambda: SystemHealthDocument(_system_health()).data)
 
 
-def _kept(name: str, make: Callable[[], Any]) -> HttpResponse:
-    return cached_answer("stats", name, variant="", make=lambda: (make(), KEPT_SECONDS))
+def _cached(name: str, make: Callable[[], Any]) -> HttpResponse:
+    return cached_answer("stats", name, variant="", make=lambda: (make(), CACHE_SECONDS))
 
 
 def _nodes() -> list[NodeHealth]:

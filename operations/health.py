@@ -1,4 +1,4 @@
-"""What is well and what is not, of what a process depends on and of the platform as a whole."""
+"""Health of what a process depends on, and alerts about the platform as a whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from storage.protocol import ObjectStore
 from storage.wiring import store_from
 
 WAIT_SECONDS = 2.0
-MOST_WAITING = 1000
-MOST_FAILURES = 0.1
-FEWEST_ENDED = 10
+MAX_WAITING = 1000
+MAX_FAILURE_RATE = 0.1
+MIN_ENDED = 10
 """Below this, a share of failures says nothing."""
-MOST_SILENT_SECONDS = 120.0
-MOST_QUARANTINED = 100
+MAX_SILENT_SECONDS = 120.0
+MAX_QUARANTINED = 100
 _NO_OBJECT = "health/none"
 
 
 @cache
 def dependency_checks() -> Sequence[BackgroundCheck]:
-    """What this process depends on: without the database nothing works, without the others less well."""
+    """List the dependencies of this process: without the database nothing works, without the others less well."""
     checks = [
         Check(name="database", probe=check_database, required=True),
         Check(name="migrations", probe=MigrationsApplied(), required=True),
@@ -72,9 +72,9 @@ class Alert:
 def alerts(
     loads: Sequence[QueueLoad], nodes: Sequence[NodeHealth], recent: RecentJobs, *, quarantined: int
 ) -> Iterator[Alert]:
-    """What the numbers say that is out of the ordinary."""
+    """Yield an alert for each number that is out of the ordinary."""
     for load in loads:
-        if load.ready > MOST_WAITING:
+        if load.ready > MAX_WAITING:
             yield Alert(code=AlertCode.QUEUE_LONG, detail=f"{load.ready} steps wait in queue {load.queue}.")
         if load.ready and not any(load.queue in node.queues for node in nodes if node.alive):
             yield Alert(
@@ -82,14 +82,14 @@ def alerts(
                 detail=f"{load.ready} steps wait in queue {load.queue}, which no worker serves.",
             )
     rate = recent.success_rate
-    if rate is not None and recent.completed + recent.failed >= FEWEST_ENDED and 1 - rate > MOST_FAILURES:
+    if rate is not None and recent.completed + recent.failed >= MIN_ENDED and 1 - rate > MAX_FAILURE_RATE:
         yield Alert(
             code=AlertCode.JOBS_FAIL, detail=f"{recent.failed} jobs failed in the last {recent.window_seconds} s."
         )
-    if quarantined > MOST_QUARANTINED:
+    if quarantined > MAX_QUARANTINED:
         yield Alert(code=AlertCode.QUARANTINE_FULL, detail=f"{quarantined} jobs are in quarantine.")
     for node in nodes:
-        if node.silent_seconds > MOST_SILENT_SECONDS:
+        if node.silent_seconds > MAX_SILENT_SECONDS:
             yield Alert(
                 code=AlertCode.WORKER_SILENT, detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago."
             )

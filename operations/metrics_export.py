@@ -1,4 +1,4 @@
-"""Metrics that the database knows better than any process: asked for when Prometheus looks.
+"""Metrics that the database knows better than any process: read when Prometheus scrapes.
 
 Every API process tells the same: take the largest, not the sum, over instances.
 """

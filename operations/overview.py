@@ -31,11 +31,11 @@ from operations.statistics import (
 
 _RECENT_SECONDS = 3600
 
-MOST_NODES = 40
+MAX_NODES_SHOWN = 40
 
 
 def overview_panels() -> list[Panel]:
-    """How the platform does as a whole: what the API's statistics say, for people."""
+    """Build the tables of the overview from the statistics that the API answers."""
     config: Config = settings.TRANSCODER
     loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=config.lease.node_silence_seconds)
     recent = recent_jobs(window_seconds=_RECENT_SECONDS)
@@ -50,7 +50,7 @@ def overview_panels() -> list[Panel]:
             ["queued", "processing", "in quarantine", "completed in an hour", "failed", "cancelled", "mean speed"],
             [_jobs(recent, quarantined)],
         ),
-        panel("Nodes", ["node", "state", "busy", "slots", "heard of"], map(_node_row, nodes[:MOST_NODES])),
+        panel("Nodes", ["node", "state", "busy", "slots", "last seen"], map(_node_row, nodes[:MAX_NODES_SHOWN])),
     ]
 
 
@@ -80,12 +80,12 @@ def _jobs(recent: RecentJobs, quarantined: int) -> list[object]:
 
 def _node_row(node: NodeHealth) -> list[object]:
     state = node.state if node.alive else "silent"
-    heard = f"{node.silent_seconds:.0f} s ago"
-    return [link_to("jobs_node", node.name), badge(state), node.busy, node.slots, heard]
+    last_seen = f"{node.silent_seconds:.0f} s ago"
+    return [link_to("jobs_node", node.name), badge(state), node.busy, node.slots, last_seen]
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the admin's first page says to who may see jobs: what to look at, what waits, what failed."""
+    """Fill the admin's first page for people who may see jobs: alerts, queues, failures."""
     context["title"] = "Overview"
     if request.user.has_perm("jobs.view_job"):
         context |= {"tables": overview_panels(), "errors_by_code": recent_errors(request)}

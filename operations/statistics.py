@@ -1,4 +1,4 @@
-"""How the platform does as a whole, from the rows; in the database's own time and by queries that indexes serve."""
+"""Statistics of the platform, from the rows; in the database's own time and by queries that indexes serve."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +119,7 @@ FROM jobs_job WHERE finished_at > clock_timestamp() - %(seconds)s * interval '1 
 
 
 def recent_jobs(*, window_seconds: int) -> RecentJobs:
-    """How the jobs that ended lately did."""
+    """Count the jobs that ended lately, by outcome."""
     with connection.cursor() as cursor:
         cursor.execute(_RECENT, {"seconds": window_seconds})
         completed, failed, cancelled, speed, seconds = cursor.fetchone()
@@ -134,7 +134,7 @@ def recent_jobs(*, window_seconds: int) -> RecentJobs:
 
 
 def jobs_in_quarantine() -> int:
-    """How many jobs wait for somebody to find out why their steps kept losing their workers."""
+    """Count the quarantined jobs: their steps kept losing their workers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM jobs_job WHERE error_code = %s AND error_code <> ''", [POISON])
         (count,) = cursor.fetchone()
@@ -153,7 +153,7 @@ SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video WHERE stat
 
 
 def stored_bytes() -> Mapping[str, int]:
-    """Bytes of all sources, and of what was made of them and proven; what is under way is not counted."""
+    """Bytes of all sources, and of verified outputs; what is under way is not counted."""
     with connection.cursor() as cursor:
         cursor.execute(_STORED)
         sources, outputs = cursor.fetchone()

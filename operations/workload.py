@@ -1,4 +1,4 @@
-"""What runs where, for operators; in the database's own time."""
+"""Nodes, running steps and backlog, for operators; in the database's own time."""
 
 from dataclasses import dataclass
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from events.log import CHANNEL, COLUMNS, SETTLED, LoggedEvent, Position, event_read
+from events.log import CHANNEL, COLUMNS, COMMIT_HORIZON, LoggedEvent, Position, event_read
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +20,14 @@ Connect = Callable[[], Awaitable[Connection]]
 
 _BATCH = 500
 _LOOK_SECONDS = 1.0
-"""How often the log is read without being told: an event can wait for an older transaction that ends silently."""
+"""Seconds between reads without a notification: an event can wait for an older transaction that ends silently."""
 _PAUSE_SECONDS = 1.0
 _QUEUE = 1000
 """Events that a client may be behind; a slower one is sent away, and goes on later where it was."""
 
 _AFTER = f"""
 SELECT {COLUMNS} FROM events_event
-WHERE (transaction, id) > (%(transaction)s, %(event)s) AND transaction < {SETTLED}
+WHERE (transaction, id) > (%(transaction)s, %(event)s) AND transaction < {COMMIT_HORIZON}
 ORDER BY transaction, id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 
@@ -42,8 +42,8 @@ _LAST = f"SELECT {COLUMNS} FROM events_event WHERE owner_id = %(owner)s AND job_
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which events a stream is about: an owner's, or those of one of his jobs; `types` narrows that down, if given."""
+class EventFilter:
+    """The events that a stream is about: an owner's, or those of one of their jobs; `types`, if given, narrows that."""
 
     owner_id: UUID
     job_id: UUID | None = None
@@ -70,15 +70,15 @@ class Message:
 class Subscription:
     """A stream's place at the hub. `since`: everything after this arrives here, what is before it is backlog."""
 
-    def __init__(self, wanted: Wanted, since: Position, *, queue: int) -> None:
-        self.wanted = wanted
+    def __init__(self, event_filter: EventFilter, since: Position, *, queue: int) -> None:
+        self.event_filter = event_filter
         self.since = since
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue(queue)
         self._behind = False
 
     def offer(self, message: Message) -> None:
-        """Hand on an event. A stream that is too far behind gets no more; its end is told by `next`."""
-        if self._behind or message.event not in self.wanted:
+        """Hand on an event. A stream that is too far behind gets no more; `next` ends it."""
+        if self._behind or message.event not in self.event_filter:
             return
         try:
             self._queue.put_nowait(message)
@@ -122,33 +122,33 @@ class EventHub:
         return self._position
 
     @asynccontextmanager
-    async def subscribe(self, wanted: Wanted) -> AsyncIterator[Subscription]:
+    async def subscribe(self, event_filter: EventFilter) -> AsyncIterator[Subscription]:
         """Have new events of a kind handed on, from one exact place in the log on."""
         if self._following is None:
             self._following = asyncio.create_task(self._follow())
         await self._positioned.wait()
-        subscription = Subscription(wanted, self._place(), queue=self._queue)
+        subscription = Subscription(event_filter, self._current_position(), queue=self._queue)
         self._subscriptions.add(subscription)
         try:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
 
-    async def backlog(self, wanted: Wanted, after: Position, until: Position) -> AsyncIterator[Message]:
-        """What happened after one place in the log and up to another, page by page."""
+    async def backlog(self, event_filter: EventFilter, after: Position, until: Position) -> AsyncIterator[Message]:
+        """Yield what happened after one position in the log and up to another, page by page."""
         while after < until:
-            page = await self._page(wanted, after, until)
+            page = await self._page(event_filter, after, until)
             for event in page:
-                if event in wanted:
+                if event in event_filter:
                     yield Message.of(event)
             if len(page) < self._batch:
                 return
             after = page[-1].position
 
-    async def last_of_job(self, wanted: Wanted) -> LoggedEvent | None:
-        """The newest event of an owner's job, also one that may not be told yet. None: there is no such job."""
+    async def last_of_job(self, event_filter: EventFilter) -> LoggedEvent | None:
+        """The newest event of an owner's job, also one that may not be sent yet. None: there is no such job."""
         async with self._readers, await self._connect() as session:
-            cursor = await session.execute(_LAST, {"owner": wanted.owner_id, "job": wanted.job_id})
+            cursor = await session.execute(_LAST, {"owner": event_filter.owner_id, "job": event_filter.job_id})
             row = await cursor.fetchone()
             return event_read(row) if row else None
 
@@ -159,16 +159,16 @@ class EventHub:
             await asyncio.gather(self._following, return_exceptions=True)
             self._following = None
 
-    def _place(self) -> Position:
+    def _current_position(self) -> Position:
         if self._position is None:
             raise RuntimeError("the log is not followed yet")
         return self._position
 
-    async def _page(self, wanted: Wanted, after: Position, until: Position) -> list[LoggedEvent]:
+    async def _page(self, event_filter: EventFilter, after: Position, until: Position) -> list[LoggedEvent]:
         """Few read at a time, however many clients come back at once after a restart."""
         values = {
-            "owner": wanted.owner_id,
-            "job": wanted.job_id,
+            "owner": event_filter.owner_id,
+            "job": event_filter.job_id,
             "transaction": after.transaction,
             "event": after.event_id,
             "until_transaction": until.transaction,
@@ -193,12 +193,12 @@ class EventHub:
 
     async def _read_on(self, session: Connection) -> None:
         if self._position is None:
-            cursor = await session.execute(f"SELECT {SETTLED}")
+            cursor = await session.execute(f"SELECT {COMMIT_HORIZON}")
             row = await cursor.fetchone()
             self._position = Position(int(row[0]) if row else 0, 0)
             self._positioned.set()
         while True:
-            while await self._read(session, self._place()) == self._batch:
+            while await self._read(session, self._current_position()) == self._batch:
                 pass
             async for _ in session.notifies(timeout=_LOOK_SECONDS, stop_after=1):
                 pass

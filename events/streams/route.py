@@ -17,18 +17,18 @@ from access.callers import KeyProof
 from api.asgi import App, Body, Message, Receive, Scope, Send, header, refuse
 from api.problems import Problem, any_problem_of, not_found, unavailable, wrong_field
 from events.log import BEGINNING, Position
-from events.streams.hub import EventHub, Wanted
+from events.streams.hub import EventFilter, EventHub
 from events.types import EVENT_TYPES, JOB_ENDED
 
 HEARTBEAT_SECONDS = 15.0
 """Shorter than the minute after which proxies take a silent connection for dead."""
 RECHECK_SECONDS = 60.0
-"""How often it is looked whether the keys of open streams still work."""
+"""Seconds between checks that the keys of open streams still work."""
 SEND_SECONDS = 30.0
 """A client that has taken nothing for so long is not reading any more."""
 _RETRY_MILLISECONDS = 2000
 _FIELDS = ("types", "last_event_id")
-_MOST_FIELDS = 20
+_MAX_QUERY_FIELDS = 20
 _ADDRESS = re.compile(r"/api/v1/(?:jobs/(?P<job>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?events", re.ASCII)
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -41,23 +41,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who asked for a stream: an owner, by this key."""
+    """The owner who opened a stream, and the key shown for it."""
 
     owner_id: UUID
     key: KeyProof
 
 
 Authorize = Callable[[Scope], Awaitable[Listener]]
-"""Who asks. Raises Problem."""
+"""Authenticates a request. Raises Problem."""
 Recheck = Callable[[Collection[KeyProof]], Awaitable[Collection[KeyProof]]]
-"""Which of these keys still work."""
+"""Returns those of these keys that still work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
     """`most` streams are open at a time in one process, each for so many `seconds`."""
 
-    most: int
+    max_streams: int
     seconds: float
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     recheck_seconds: float = RECHECK_SECONDS
@@ -72,7 +72,7 @@ class _Open:
 
     def __init__(self, key: KeyProof) -> None:
         self.key = key
-        self.sent_away = asyncio.Event()
+        self.dismissed = asyncio.Event()
 
 
 class EventStreams:
@@ -94,76 +94,79 @@ class EventStreams:
         if found is None:
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
         async def begin(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             await send(message)
 
         try:
             await self._listen(scope, found["job"], receive, begin)
         except Exception as error:
-            if begun:
+            if started:
                 raise
             await refuse(scope, Body(receive), send, any_problem_of(error))
 
     async def _listen(self, scope: Scope, job: str | None, receive: Receive, send: Send) -> None:
         listener = await self._authorize(scope)
         query = _query(scope)
-        wanted = Wanted(listener.owner_id, UUID(job) if job else None, _types_asked(query))
+        event_filter = EventFilter(listener.owner_id, UUID(job) if job else None, _types_requested(query))
         after = _last_seen(scope, query)
-        with self._place(listener.key) as place:
-            await self._answer(place, wanted, after, receive, send)
+        with self._slot(listener.key) as stream:
+            await self._answer(stream, event_filter, after, receive, send)
 
     @contextmanager
-    def _place(self, key: KeyProof) -> Iterator[_Open]:
+    def _slot(self, key: KeyProof) -> Iterator[_Open]:
         """One of the streams of this process, from before its first query on. Raises Problem when there are enough."""
-        if len(self._open) >= self._limits.most:
+        if len(self._open) >= self._limits.max_streams:
             raise unavailable("too_many_streams", "Too many event streams are open.")
-        place = _Open(key)
-        self._open.add(place)
+        stream = _Open(key)
+        self._open.add(stream)
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._keep_checking())
         try:
-            yield place
+            yield stream
         finally:
-            self._open.discard(place)
+            self._open.discard(stream)
 
     async def _keep_checking(self) -> None:
         """While there are streams, end now and then those whose keys were revoked or have expired."""
         while self._open:
             await asyncio.sleep(self._limits.recheck_seconds)
-            places = tuple(self._open)  # whoever comes during the query has just shown a key that works
+            streams = tuple(self._open)  # whoever comes during the query has just shown a key that works
             try:
-                working = await self._recheck({place.key for place in places})
+                working = await self._recheck({stream.key for stream in streams})
             except Exception:  # their time ends them
                 log.exception("keys of streams were not looked at", extra={"event": "stream_keys_unchecked"})
                 continue
-            for place in places:
-                if place.key not in working:
-                    place.sent_away.set()
+            for stream in streams:
+                if stream.key not in working:
+                    stream.dismissed.set()
 
-    async def _answer(self, place: _Open, wanted: Wanted, after: Position | None, receive: Receive, send: Send) -> None:
-        if wanted.job_id is not None and await self._is_over(wanted, after):  # what tells browsers not to come back
+    async def _answer(
+        self, stream: _Open, event_filter: EventFilter, after: Position | None, receive: Receive, send: Send
+    ) -> None:
+        # 204 keeps browsers from reconnecting.
+        if event_filter.job_id is not None and await self._is_over(event_filter, after):
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        telling = self._tell(wanted, after, send)
-        if await self._until_over(_disconnected(receive), telling, place.sent_away.wait()):
+        following = self._follow(event_filter, after, send)
+        if await self._until_over(_disconnected(receive), following, stream.dismissed.wait()):
             with suppress(TimeoutError):
                 await self._send(send, b"", more=False)
 
-    async def _is_over(self, wanted: Wanted, after: Position | None) -> bool:
-        """Whether a client has seen the end of a job. Raises Problem when there is no such job."""
-        last = await self._hub.last_of_job(wanted)
+    async def _is_over(self, event_filter: EventFilter, after: Position | None) -> bool:
+        """Return True once a client has seen the end of a job. Raises Problem when there is no such job."""
+        last = await self._hub.last_of_job(event_filter)
         if last is None:
             raise not_found("job")
         return after is not None and last.type in JOB_ENDED and last.position <= after
 
     async def _until_over(self, gone: _Wait, *others: _Wait) -> bool:
-        """Wait for one of these, or until the time is over. Says whether somebody is there to be told."""
+        """Wait for one of these, or until the time is over. Return False when the client is gone."""
         leaving = asyncio.ensure_future(gone)
         tasks = [leaving, *(asyncio.ensure_future(other) for other in others)]
         try:
@@ -174,17 +177,17 @@ class EventStreams:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tell(self, wanted: Wanted, after: Position | None, send: Send) -> None:
+    async def _follow(self, event_filter: EventFilter, after: Position | None, send: Send) -> None:
         """First what was missed, then what happens, each event once and in order."""
-        async with self._hub.subscribe(wanted) as subscription:
+        async with self._hub.subscribe(event_filter) as subscription:
             if after is None:
-                after = BEGINNING if wanted.job_id else subscription.since
+                after = BEGINNING if event_filter.job_id else subscription.since
             await self._send(send, f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
             last = None
-            async for message in self._hub.backlog(wanted, after, subscription.since):
+            async for message in self._hub.backlog(event_filter, after, subscription.since):
                 await self._send(send, message.rendered)
                 last = message
-            while not (wanted.job_id and last and last.event.type in JOB_ENDED):
+            while not (event_filter.job_id and last and last.event.type in JOB_ENDED):
                 last = await subscription.next(self._limits.heartbeat_seconds)
                 await self._send(send, last.rendered if last else b": still here\n\n")
 
@@ -201,7 +204,7 @@ async def _disconnected(receive: Receive) -> None:
 
 def _query(scope: Scope) -> dict[str, str]:
     try:
-        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=_MAX_QUERY_FIELDS)
     except ValueError as error:
         raise Problem(status=400, code="invalid_query", detail="The query has too many fields.") from error
     for name, _ in pairs:
@@ -210,7 +213,7 @@ def _query(scope: Scope) -> dict[str, str]:
     return dict(pairs)
 
 
-def _types_asked(query: Mapping[str, str]) -> frozenset[str]:
+def _types_requested(query: Mapping[str, str]) -> frozenset[str]:
     types = frozenset(filter(None, query.get("types", "").split(",")))
     if not types <= frozenset(EVENT_TYPES):
         raise wrong_field("types", f"must be some of: {', '.join(EVENT_TYPES)}")
@@ -218,7 +221,7 @@ def _types_asked(query: Mapping[str, str]) -> frozenset[str]:
 
 
 def _last_seen(scope: Scope, query: Mapping[str, str]) -> Position | None:
-    """Where the client was: the header that browsers send when they come back, or the parameter for other clients."""
+    """Return the last event that the client saw: browsers send a header when they reconnect, others a parameter."""
     text = header(scope, b"last-event-id") or query.get("last_event_id")
     try:
         return Position.parse(text) if text else None

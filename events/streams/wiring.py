@@ -32,7 +32,7 @@ async def connect() -> Connection:
 def event_streams(app: App) -> EventStreams:
     """Streams in front of an application."""
     config = _config()
-    limits = StreamLimits(most=config.max_event_streams, seconds=config.event_stream_seconds)
+    limits = StreamLimits(max_streams=config.max_event_streams, seconds=config.event_stream_seconds)
     return EventStreams(app, EventHub(connect), authorize=_listener, recheck=recheck_keys, limits=limits)
 
 

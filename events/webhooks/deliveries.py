@@ -99,7 +99,7 @@ def deliveries_claim(*, limit: int, per_owner: int, lease_seconds: float) -> lis
 
 
 @transaction.atomic
-def delivery_settle(*, sending: Sending, answer: Answer) -> None:
+def delivery_record(*, sending: Sending, answer: Answer) -> None:
     """Keep what came of an attempt and decide what follows; nothing if somebody else has taken it since."""
     endpoint_lock(sending.endpoint_id)
     held = Delivery.objects.filter(id=sending.delivery_id, state=DeliveryState.SENDING, attempts=sending.attempt)
@@ -107,8 +107,8 @@ def delivery_settle(*, sending: Sending, answer: Answer) -> None:
     if delivery is None:
         return
     _log(sending, answer)
-    spread = random.random()  # noqa: S311 - spreads retries, guards nothing
-    match judge(answer, attempts=sending.attempt, spread=spread):
+    jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
+    match judge(answer, attempts=sending.attempt, jitter=jitter):
         case Delivered():
             held.update(state=DeliveryState.DELIVERED, finished_at=Now())
             WebhookEndpoint.objects.filter(id=sending.endpoint_id).update(delivered_at=Now())

@@ -2,20 +2,20 @@
 
 from django.db import connection, transaction
 
-from events.log import SETTLED
+from events.log import COMMIT_HORIZON
 
 BATCH = 1000
 LOCK = 0x766F6466616E  # "vodfan" in ASCII
 
 _BEGIN = f"""
-INSERT INTO events_fanout (id, transaction, event_id) VALUES (1, {SETTLED}, 0) ON CONFLICT DO NOTHING
+INSERT INTO events_fanout (id, transaction, event_id) VALUES (1, {COMMIT_HORIZON}, 0) ON CONFLICT DO NOTHING
 """  # noqa: S608 - put together from constants
 
-# A batch of settled events after the mark becomes deliveries, and the mark moves to the last of them.
+# A batch of events below the commit horizon after the mark becomes deliveries, and the mark moves to the last of them.
 _FAN_OUT = f"""
 WITH batch AS (
     SELECT event.* FROM events_event event, events_fanout mark
-    WHERE (event.transaction, event.id) > (mark.transaction, mark.event_id) AND event.transaction < {SETTLED}
+    WHERE (event.transaction, event.id) > (mark.transaction, mark.event_id) AND event.transaction < {COMMIT_HORIZON}
     ORDER BY event.transaction, event.id LIMIT %(batch)s
 ), made AS (
     INSERT INTO events_delivery (endpoint_id, event_id)

@@ -23,7 +23,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 REFUSED = "the address cannot be reached"
-"""Said alike of names that do not exist and of addresses that are ours: which it is would be told to strangers."""
+"""Said alike of names that do not exist and of addresses that are ours: strangers must not learn which it is."""
 
 _CONNECT_SECONDS = 5.0
 _RESPONSE_BYTES = 4096
@@ -43,7 +43,7 @@ class AddressRefused(Exception):
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is on the open internet, also where it is wrapped into another one."""
+    """Return True for an address on the open internet, also where it is wrapped into another one."""
     inner = _unwrapped(address)
     if inner != address:
         return is_public(inner)
@@ -68,14 +68,14 @@ def networks_read(texts: Iterable[str]) -> tuple[Network, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where requests may go: anywhere public by HTTPS, and into these networks also by plain HTTP."""
+    """Networks that requests may go to: anywhere public by HTTPS, and into these networks also by plain HTTP."""
 
     networks: tuple[Network, ...] = ()
     lookups: Lookups = field(default_factory=Lookups, compare=False)
     is_public: Callable[[Address], bool] = is_public
 
     def addresses(self, host: str, port: int, *, plain: bool, ends_at: float) -> list[Address]:
-        """What a name stands for. Raises AddressRefused unless all of it may be reached; TimeoutError."""
+        """Resolve a host name. Raises AddressRefused unless all of it may be reached; TimeoutError."""
         try:
             found = self.lookups.find(host, port, ends_at)
         except (socket.gaierror, UnicodeError) as error:
@@ -145,8 +145,8 @@ class _Network(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         first = self._reach.addresses(host, port, plain=self._plain, ends_at=self._ends_at)[0]
         self.inner = not self._reach.is_public(first)
-        patience = min(_CONNECT_SECONDS, max(0.001, self._ends_at - time.monotonic()))
-        stream = self._sockets.connect_tcp(str(first), port, patience, local_address, socket_options)
+        timeout_seconds = min(_CONNECT_SECONDS, max(0.001, self._ends_at - time.monotonic()))
+        stream = self._sockets.connect_tcp(str(first), port, timeout_seconds, local_address, socket_options)
         return _Stream(stream, self._ends_at)
 
 

@@ -1,4 +1,4 @@
-"""What clients may send about webhooks, field by field."""
+"""Requests about webhooks, field by field."""
 
 from urllib.parse import urlsplit
 
@@ -10,8 +10,8 @@ from events.models import DeliveryState, EndpointState
 from events.types import EVENT_TYPES
 from events.webhooks.wiring import plain_http_allowed
 
-MOST_URL = 2000
-MOST_DESCRIPTION = 200
+MAX_URL_LENGTH = 2000
+MAX_DESCRIPTION_LENGTH = 200
 
 
 class WebhookUrlField(serializers.CharField):
@@ -39,20 +39,20 @@ def _schemes() -> tuple[str, ...]:
 
 
 class WebhookRequest(StrictSerializer):
-    """Where to deliver which events."""
+    """A new endpoint: its URL and the events it receives."""
 
-    url = WebhookUrlField(max_length=MOST_URL)
+    url = WebhookUrlField(max_length=MAX_URL_LENGTH)
     types = serializers.ListField(
         child=OneOf(choices=list(EVENT_TYPES)),
         required=False,
         max_length=len(EVENT_TYPES),
         help_text="Empty: everything but job.progress.",
     )
-    description = serializers.CharField(required=False, allow_blank=True, max_length=MOST_DESCRIPTION)
+    description = serializers.CharField(required=False, allow_blank=True, max_length=MAX_DESCRIPTION_LENGTH)
 
 
 class WebhookChange(WebhookRequest):
-    """What of an endpoint is to be different."""
+    """A change to an endpoint; fields left out stay as they are."""
 
     state = OneOf(
         choices=[state.value for state in EndpointState],
@@ -62,7 +62,7 @@ class WebhookChange(WebhookRequest):
 
 
 class DeliveryQuery(ListQuery):
-    """How a list of deliveries may be narrowed down."""
+    """Filters of the list of deliveries."""
 
     state = OneOf(
         choices=[state.value for state in DeliveryState], required=False, help_text="Only the deliveries in this state."

@@ -1,4 +1,4 @@
-"""What becomes of a delivery after an attempt. Pure: no clock, no dice, no rows."""
+"""Retry policy of webhook deliveries. Pure: no clock, no random numbers, no rows."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -6,12 +6,12 @@ from http import HTTPStatus
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)
 """Seconds before the second attempt, the third, …: a little under a day in all."""
 
-_MOST_JITTER = 0.2
+_MAX_JITTER = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of sending once. `status`: of the answer, if there was one; `error`: why there was none, or none good.
+    """The result of sending once. `status`: of the answer, if there was one; `error`: why there was none, or none good.
 
     `retry_after`: seconds that the receiver asked us to wait.
     """
@@ -24,7 +24,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Whether the receiver has it. A redirect is no acceptance, and is not followed."""
+        """Return True once the receiver has accepted it. A redirect is no acceptance, and is not followed."""
         return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
@@ -50,8 +50,8 @@ class GiveUp:
 Verdict = Delivered | TryAgain | GiveUp
 
 
-def judge(answer: Answer, *, attempts: int, spread: float) -> Verdict:
-    """Decide after attempt number `attempts` (from 1). `spread` in [0, 1) keeps failures from coming back together."""
+def judge(answer: Answer, *, attempts: int, jitter: float) -> Verdict:
+    """Decide after attempt number `attempts` (from 1). `jitter` in [0, 1) keeps failures from coming back together."""
     if answer.accepted:
         return Delivered()
     if answer.status == HTTPStatus.GONE:
@@ -59,4 +59,4 @@ def judge(answer: Answer, *, attempts: int, spread: float) -> Verdict:
     if attempts > len(PAUSES):
         return GiveUp(gone=False)
     pause = PAUSES[attempts - 1]
-    return TryAgain(max(pause * (1 - _MOST_JITTER * spread), float(min(answer.retry_after or 0, PAUSES[-1]))))
+    return TryAgain(max(pause * (1 - _MAX_JITTER * jitter), float(min(answer.retry_after or 0, PAUSES[-1]))))

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from django.db import connection
 
 from events.log import log_rebase
-from events.webhooks.deliveries import Sending, deliveries_claim, delivery_settle
+from events.webhooks.deliveries import Sending, deliveries_claim, delivery_record
 from events.webhooks.fanout import BATCH, events_fan_out
 from events.webhooks.outbound import OutboundClient
 from events.webhooks.retry import Answer
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 _LEASE_SECONDS_BEYOND = 30.0
-"""How much longer than a request may take a delivery is kept from others: time to write down what came of it."""
+"""Seconds that a claim outlasts the longest request: time to record the result."""
 USER_AGENT = "vodmill-webhooks/1"
 
 
@@ -95,4 +95,4 @@ def deliver(client: OutboundClient, sending: Sending) -> None:
     except Exception:  # a bug of ours must not have it sent again for ever
         log.exception("request broke", extra={"event": "delivery_broke", "delivery": str(sending.delivery_id)})
         answer = Answer(error="it could not be sent")
-    delivery_settle(sending=sending, answer=answer)
+    delivery_record(sending=sending, answer=answer)

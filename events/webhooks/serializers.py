@@ -1,4 +1,4 @@
-"""What clients get to see of webhooks."""
+"""Documents about webhooks."""
 
 from typing import Any
 

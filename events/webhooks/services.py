@@ -12,10 +12,10 @@ from events.models import EndpointState, WebhookEndpoint
 from events.webhooks.deliveries import endpoint_lock
 from events.webhooks.signing import secret_make
 
-MOST_ENDPOINTS = 50
+MAX_ENDPOINTS = 50
 """Of one owner: every event is sent to each of them."""
 OLD_SECRET_SECONDS = 24 * 3600
-"""How long the secret before the current one still signs, so that receivers can be changed one after another."""
+"""Seconds that the previous secret still signs, so that receivers can be changed one after another."""
 
 _FORGET_DELIVERIES = """
 WITH forgotten AS (DELETE FROM events_delivery WHERE endpoint_id = %(endpoint)s RETURNING id)
@@ -28,8 +28,8 @@ DELETE FROM events_deliveryattempt WHERE delivery_id IN (SELECT id FROM forgotte
 def endpoint_create(*, owner: Owner, url: str, types: Sequence[str] = (), description: str = "") -> WebhookEndpoint:
     """Begin to deliver an owner's events to an address. Raises Problem when there are too many."""
     Owner.objects.select_for_update(no_key=True).get(id=owner.id)  # two at once would both count the same
-    if WebhookEndpoint.objects.filter(owner=owner).count() >= MOST_ENDPOINTS:
-        detail = f"There are {MOST_ENDPOINTS} webhook endpoints already, which is the most."
+    if WebhookEndpoint.objects.filter(owner=owner).count() >= MAX_ENDPOINTS:
+        detail = f"There are {MAX_ENDPOINTS} webhook endpoints already, which is the most."
         raise Problem(status=409, code="too_many_endpoints", detail=detail)
     return WebhookEndpoint.objects.create(
         owner=owner, url=url, types=sorted(set(types)), description=description, secret=secret_make()

@@ -13,7 +13,7 @@ def _config() -> EventConfig:
 
 
 def plain_http_allowed() -> bool:
-    """Whether webhooks may go to addresses without TLS, which only networks of the operator's own allow."""
+    """Return True if webhooks may go to addresses without TLS, which only networks of the operator's own allow."""
     return bool(_config().webhook_networks)
 
 

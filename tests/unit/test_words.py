@@ -26,7 +26,6 @@ PENDING = {
     "events",
     "gpu",
     "jobs",
-    "operations",
     "storage",
     "tests",
     "tests/acceptance",

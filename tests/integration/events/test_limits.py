@@ -14,10 +14,10 @@ from events.log import events_expire, video_event_append
 from events.models import Delivery, DeliveryAttempt, DeliveryState, Event, WebhookEndpoint
 from events.types import EventType
 from events.webhooks import deliveries as deliveries_module
-from events.webhooks.deliveries import deliveries_claim, delivery_settle
+from events.webhooks.deliveries import deliveries_claim, delivery_record
 from events.webhooks.fanout import events_fan_out
 from events.webhooks.retry import Answer
-from events.webhooks.services import MOST_ENDPOINTS, endpoint_create, endpoint_delete
+from events.webhooks.services import MAX_ENDPOINTS, endpoint_create, endpoint_delete
 from tests.rows import an_owner
 
 ADDRESS = "https://receiver.example/"
@@ -48,7 +48,7 @@ def _has_delivery() -> WebhookEndpoint:
 def test_endpoints_made_at_the_same_time_are_counted_too() -> None:
     owner = an_owner("o")
     WebhookEndpoint.objects.bulk_create(
-        WebhookEndpoint(owner=owner, url=ADDRESS, secret="whsec_") for _ in range(MOST_ENDPOINTS - 1)
+        WebhookEndpoint(owner=owner, url=ADDRESS, secret="whsec_") for _ in range(MAX_ENDPOINTS - 1)
     )
     together = threading.Barrier(6)
 
@@ -57,13 +57,13 @@ def test_endpoints_made_at_the_same_time_are_counted_too() -> None:
         together.wait()
         try:
             endpoint_create(owner=owner, url=ADDRESS)
-        except Exception as problem:  # noqa: BLE001 - told by the count
+        except Exception as problem:  # noqa: BLE001 - the count shows it
             refused.append(problem)
 
     refused: list[Exception] = []
     for thread in [_beside(create) for _ in range(6)]:
         thread.join()
-    assert WebhookEndpoint.objects.filter(owner=owner).count() == MOST_ENDPOINTS
+    assert WebhookEndpoint.objects.filter(owner=owner).count() == MAX_ENDPOINTS
     assert [str(getattr(problem, "code", problem)) for problem in refused] == ["too_many_endpoints"] * 5
 
 
@@ -83,7 +83,7 @@ def test_what_is_delivered_while_another_looks_is_not_claimed_again(monkeypatch:
         claiming = _beside(lambda: claimed.extend(deliveries_claim(limit=5, per_owner=5, lease_seconds=60)))
         try:
             _until_one_waits()
-            delivery_settle(sending=sending, answer=Answer(status=200))
+            delivery_record(sending=sending, answer=Answer(status=200))
         finally:
             cursor.execute("SELECT pg_advisory_unlock(4711)")
             claiming.join()
@@ -105,7 +105,7 @@ def _until_one_waits() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_endpoint_ends_although_events_go_on_and_deliveries_are_settled() -> None:
+def test_an_endpoint_ends_although_events_go_on_and_deliveries_are_recorded() -> None:
     owner, over = an_owner("o"), threading.Event()
     problems: list[Exception] = []
 
@@ -118,7 +118,7 @@ def test_an_endpoint_ends_although_events_go_on_and_deliveries_are_settled() -> 
                 assert "foreign key" in str(error)  # noqa: PT017
             for sending in deliveries_claim(limit=5, per_owner=5, lease_seconds=60):
                 try:
-                    delivery_settle(sending=sending, answer=Answer(status=200))
+                    delivery_record(sending=sending, answer=Answer(status=200))
                 except Exception as error:  # noqa: BLE001
                     problems.append(error)
 
@@ -141,7 +141,7 @@ def test_old_events_go_with_their_deliveries_so_many_at_a_time() -> None:
     for _ in range(3):
         _has_delivery()
     for sending in deliveries_claim(limit=3, per_owner=3, lease_seconds=60):
-        delivery_settle(sending=sending, answer=Answer(status=500))
+        delivery_record(sending=sending, answer=Answer(status=500))
     with connection.cursor() as cursor:
         cursor.execute("UPDATE events_event SET created_at = created_at - interval '31 days'")
     _has_delivery()

@@ -33,7 +33,7 @@ def _in_a_thread(work: Callable[[], object]) -> threading.Thread:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_committed_late_is_not_missed() -> None:
-    """A transaction that began first and ends last: a reader that had gone on behind it would never see it."""
+    """A transaction that started first and ends last: a reader that had gone on behind it would never see it."""
     owner = an_owner("late")
     endpoint_create(owner=owner, url="https://receiver.example/")
     events_fan_out()
@@ -57,20 +57,20 @@ def test_what_is_committed_late_is_not_missed() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_events_of_a_job_keep_their_order_across_transactions() -> None:
-    """The later event is written by the transaction that began earlier and waited for the job's lock."""
+    """The later event is written by the transaction that started earlier and waited for the job's lock."""
     job = a_bare_job(a_video())
-    begun, first_is_in = threading.Event(), threading.Event()
+    started, first_is_in = threading.Event(), threading.Event()
 
     def early() -> None:
         with transaction.atomic():
             video_event_append(owner_id=job.owner_id, video_id=job.video_id, type=EventType.VIDEO_READY)
-            begun.set()
+            started.set()
             assert first_is_in.wait(120)
             job_lock(job.id)
             event_append(job_id=job.id, type=EventType.JOB_COMPLETED)
 
     thread = _in_a_thread(early)
-    assert begun.wait(120)
+    assert started.wait(120)
     event_append(job_id=job.id, type=EventType.JOB_STARTED)
     first_is_in.set()
     thread.join()
@@ -79,7 +79,7 @@ def test_events_of_a_job_keep_their_order_across_transactions() -> None:
 
 
 @pytest.mark.django_db
-def test_after_a_restore_elsewhere_the_log_begins_anew() -> None:
+def test_after_a_restore_elsewhere_the_log_starts_again() -> None:
     owner = an_owner("restored")
     video_event_append(owner_id=owner.id, video_id=uuid4(), type=EventType.VIDEO_READY)
     Event.objects.update(transaction=2**60)

@@ -58,7 +58,7 @@ class StreamClient:
         self._streams = streams
         self._news = asyncio.Condition()
         self._leave = asyncio.Event()
-        self._asked = False
+        self._requested = False
         self._reads_up_to = reads_up_to
         self.reads = asyncio.Event()
         self.reads.set()
@@ -71,8 +71,8 @@ class StreamClient:
         await self._streams(self._scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
-        if not self._asked:
-            self._asked = True
+        if not self._requested:
+            self._requested = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await self._leave.wait()
         return {"type": "http.disconnect"}
@@ -148,7 +148,7 @@ def _numbers(client: StreamClient) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_job_is_told_from_its_beginning_to_its_end() -> None:
+def test_a_job_is_reported_from_its_beginning_to_its_end() -> None:
     job = a_bare_job(a_video(an_owner("o")))
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
 
@@ -216,12 +216,12 @@ def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new() -> Non
     """Clients come and go while events happen; pages of the backlog are small."""
     job = a_bare_job(a_video(an_owner("o")))
 
-    async def follow(streams: EventStreams, wanted: int) -> list[int]:
+    async def follow(streams: EventStreams, count: int) -> list[int]:
         seen: list[int] = []
         last = ""
-        while len(seen) < wanted:
+        while len(seen) < count:
             client = StreamClient(streams, f"/api/v1/jobs/{job.id}/events", last_seen=last)
-            target = min(5, wanted - len(seen))
+            target = min(5, count - len(seen))
             await client.until(lambda c, target=target: len(c.events) >= target)  # type: ignore[misc]
             await client.leave()
             seen += _numbers(client)
@@ -240,7 +240,7 @@ def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new() -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_stream_goes_on_after_the_database_was_away() -> None:
+def test_the_stream_goes_on_after_the_database_was_unavailable() -> None:
     job = a_bare_job(a_video(an_owner("o")))
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
 
@@ -322,7 +322,7 @@ def test_what_fails_before_the_beginning_is_a_problem(path: str, error: Exceptio
         return Listener(uuid4(), KeyProof("", ""))
 
     async def main() -> None:
-        limits = StreamLimits(most=1, seconds=SECONDS)
+        limits = StreamLimits(max_streams=1, seconds=SECONDS)
         authorize = let_in if "jobs" in path else fail
         client = StreamClient(
             EventStreams(fail, EventHub(fail), authorize=authorize, recheck=fail, limits=limits), path
@@ -343,7 +343,7 @@ def test_only_so_many_streams_are_open() -> None:
         await clients[0].until(lambda _: len(hub) == 2)
         await _all_leave(clients)
 
-    _run(an_owner("o").id, test, most=2)
+    _run(an_owner("o").id, test, max_streams=2)
 
 
 async def _all_leave(clients: Iterable[StreamClient]) -> None:
@@ -392,7 +392,7 @@ def test_who_does_not_read_at_all_loses_his_place() -> None:
         await after.until(lambda c: len(c.events) == 1)
         await after.leave()
 
-    _run(job.owner_id, test, most=1, heartbeat_seconds=0.1, send_seconds=0.5)
+    _run(job.owner_id, test, max_streams=1, heartbeat_seconds=0.1, send_seconds=0.5)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -438,7 +438,7 @@ def test_keys_are_looked_at_in_one_query(django_assert_num_queries: DjangoAssert
     owner = an_owner("o")
     before, other = a_key(owner), a_key(owner)
     rotated = ApiKey.objects.get(prefix=key_prefix(before))
-    _, made = key_rotate(owner=owner, key_id=rotated.id)
-    proofs = {KeyProof(key_prefix(text) or "", key_digest(text)) for text in (before, made.text, other)}
+    _, rotated_key = key_rotate(owner=owner, key_id=rotated.id)
+    expected = {KeyProof(key_prefix(text) or "", key_digest(text)) for text in (before, rotated_key.text, other)}
     with django_assert_num_queries(1):
-        assert proofs_that_work([*proofs, KeyProof(made.prefix, "guessed")]) == proofs
+        assert proofs_that_work([*expected, KeyProof(rotated_key.prefix, "guessed")]) == expected

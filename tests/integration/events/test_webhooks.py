@@ -66,7 +66,7 @@ def _due_again() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receiver_gets_what_it_asked_for_signed(receiver: Receiver) -> None:
+def test_a_receiver_gets_what_it_requested_signed(receiver: Receiver) -> None:
     owner = an_owner("o")
     endpoint = endpoint_create(owner=owner, url=receiver.url("/status/204"), types=["video.ready"])
     events_fan_out()
@@ -83,15 +83,15 @@ def test_a_receiver_gets_what_it_asked_for_signed(receiver: Receiver) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_job_is_told_from_its_queue_to_its_end(receiver: Receiver) -> None:
+def test_a_job_is_reported_from_its_queue_to_its_end(receiver: Receiver) -> None:
     video = a_video(an_owner("o"))
     endpoint_create(owner=video.owner, url=receiver.url("/status/200"))
     events_fan_out()
     job = a_job(video)
     _send_all()
-    told = [json.loads(body) for body in receiver.bodies("/status/200")]
-    assert sorted((event["data"]["seq"], event["type"]) for event in told) == [(1, "job.queued"), (2, "job.planned")]
-    assert {event["data"]["job_id"] for event in told} == {str(job.id)}
+    events = [json.loads(body) for body in receiver.bodies("/status/200")]
+    assert sorted((event["data"]["seq"], event["type"]) for event in events) == [(1, "job.queued"), (2, "job.planned")]
+    assert {event["data"]["job_id"] for event in events} == {str(job.id)}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -334,20 +334,20 @@ def _wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
 @pytest.mark.django_db(transaction=True)
 class TestApi:
     def test_an_endpoint_lives_and_ends(self, client: Client) -> None:
-        made = client.post(
+        created = client.post(
             "/api/v1/webhooks",
             {"url": "https://receiver.example/hook", "types": ["job.completed"]},
             content_type="application/json",
         )
-        assert made.status_code == 201
-        assert made.json()["secret"].startswith("whsec_")
-        address = made.headers["Location"]
+        assert created.status_code == 201
+        assert created.json()["secret"].startswith("whsec_")
+        address = created.headers["Location"]
         assert "secret" not in client.get(address).json()
         assert client.get("/api/v1/webhooks").json()["results"][0]["url"] == "https://receiver.example/hook"
         changed = client.patch(address, {"state": "disabled"}, content_type="application/json").json()
         assert (changed["state"], changed["disabled_reason"]) == ("disabled", "disabled by its owner")
         rotated = client.post(f"{address}/rotate-secret").json()
-        assert rotated["secret"] != made.json()["secret"]
+        assert rotated["secret"] != created.json()["secret"]
         assert client.delete(address).status_code == 204
         assert client.get(address).status_code == 404
 

@@ -86,4 +86,4 @@ def test_a_lookup_that_hangs_is_left_behind_and_only_so_many_are() -> None:
     assert {started.get(timeout=60), started.get(timeout=60)} == {"0.example", "1.example"}
     over.set()
     assert lookups.find("late.example", 443, _later()) == ["1.1.1.1"]
-    assert started.get(timeout=60) == "late.example", "those for which there was no slot were never begun"
+    assert started.get(timeout=60) == "late.example", "those for which there was no slot were never started"
