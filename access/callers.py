@@ -56,20 +56,20 @@ def caller_in(scope: AsgiScope, wanted: Scope) -> Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyProof:
+class PresentedKey:
     """The key that a request brought, without its text."""
 
     prefix: str
     digest: str
 
 
-def key_proof_in(scope: AsgiScope) -> KeyProof:
+def presented_key_in(scope: AsgiScope) -> PresentedKey:
     """What `caller_in` accepted, to be looked at again while the request goes on."""
     text = key_sent(ASGIRequest(scope, BytesIO()).headers) or ""
-    return KeyProof(key_prefix(text) or "", key_digest(text))
+    return PresentedKey(key_prefix(text) or "", key_digest(text))
 
 
-def proofs_that_work(proofs: Collection[KeyProof]) -> set[KeyProof]:
+def keys_that_work(proofs: Collection[PresentedKey]) -> set[PresentedKey]:
     """Which of these keys still work, in one query."""
     found = _working().filter(prefix__in={proof.prefix for proof in proofs})
     accepted = {(key.prefix, digest) for key in found for digest in (key.sha256, key.also_accepted)}

@@ -118,7 +118,7 @@ class EventHub:
 
     @property
     def position(self) -> Position | None:
-        """Where in the log the newest event is that was handed to all subscriptions; None before the first one."""
+        """Position in the log of the newest event given to all subscriptions; None before the first one."""
         return self._position
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from access.callers import KeyProof
+from access.callers import PresentedKey
 from api.asgi import App, Body, Message, Receive, Scope, Send, header, refuse
 from api.problems import Problem, any_problem_of, not_found, unavailable, wrong_field
 from events.log import BEGINNING, Position
@@ -44,12 +44,12 @@ class Listener:
     """The owner who opened a stream, and the key shown for it."""
 
     owner_id: UUID
-    key: KeyProof
+    key: PresentedKey
 
 
 Authorize = Callable[[Scope], Awaitable[Listener]]
 """Authenticates a request. Raises Problem."""
-Recheck = Callable[[Collection[KeyProof]], Awaitable[Collection[KeyProof]]]
+Recheck = Callable[[Collection[PresentedKey]], Awaitable[Collection[PresentedKey]]]
 """Returns those of these keys that still work."""
 
 
@@ -70,7 +70,7 @@ _Wait = Coroutine[object, None, object]
 class _Open:
     """An open stream: with which key, and whether that was found not to work any more."""
 
-    def __init__(self, key: KeyProof) -> None:
+    def __init__(self, key: PresentedKey) -> None:
         self.key = key
         self.dismissed = asyncio.Event()
 
@@ -117,7 +117,7 @@ class EventStreams:
             await self._answer(stream, event_filter, after, receive, send)
 
     @contextmanager
-    def _slot(self, key: KeyProof) -> Iterator[_Open]:
+    def _slot(self, key: PresentedKey) -> Iterator[_Open]:
         """One of the streams of this process, from before its first query on. Raises Problem when there are enough."""
         if len(self._open) >= self._limits.max_streams:
             raise unavailable("too_many_streams", "Too many event streams are open.")

@@ -6,7 +6,7 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from access.callers import KeyProof, key_proof_in, proofs_that_work
+from access.callers import PresentedKey, keys_that_work, presented_key_in
 from access.rates import caller_admitted
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Scope, in_thread
@@ -38,8 +38,8 @@ def event_streams(app: App) -> EventStreams:
 
 async def _listener(scope: Scope) -> Listener:
     caller = await in_thread(caller_admitted, scope, AccessScope.JOBS_READ)
-    return Listener(caller.owner.id, key_proof_in(scope))
+    return Listener(caller.owner.id, presented_key_in(scope))
 
 
-async def recheck_keys(keys: Collection[KeyProof]) -> set[KeyProof]:
-    return await in_thread(proofs_that_work, keys)
+async def recheck_keys(keys: Collection[PresentedKey]) -> set[PresentedKey]:
+    return await in_thread(keys_that_work, keys)

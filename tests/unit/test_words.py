@@ -23,7 +23,6 @@ PENDING = {
     "api",
     "coordination",
     "docs/openapi.yaml",
-    "events",
     "gpu",
     "jobs",
     "storage",

@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from pytest_django import DjangoAssertNumQueries
 
-from access.callers import KeyProof, key_proof_in, proofs_that_work
+from access.callers import PresentedKey, keys_that_work, presented_key_in
 from access.keys import key_digest, key_prefix
 from access.models import ApiKey
 from access.scopes import Scope as AccessScope
@@ -116,7 +116,7 @@ Test = Callable[[EventStreams, EventHub], Awaitable[None]]
 
 def _run(owner_id: UUID, test: Test, *, batch: int = 500, queue: int = 1000, **named: Any) -> None:  # noqa: ANN401 - of limits
     async def authorize(scope: Scope) -> Listener:
-        return Listener(owner_id, key_proof_in(scope))
+        return Listener(owner_id, presented_key_in(scope))
 
     async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 299, "headers": []})
@@ -124,7 +124,7 @@ def _run(owner_id: UUID, test: Test, *, batch: int = 500, queue: int = 1000, **n
 
     async def main() -> None:
         hub = EventHub(wiring.connect, batch=batch, queue=queue)
-        limits = StreamLimits(**{"most": 100, "seconds": SECONDS, **named})
+        limits = StreamLimits(**{"max_streams": 100, "seconds": SECONDS, **named})
         streams = EventStreams(elsewhere, hub, authorize=authorize, recheck=wiring.recheck_keys, limits=limits)
         try:
             await test(streams, hub)
@@ -319,7 +319,7 @@ def test_what_fails_before_the_beginning_is_a_problem(path: str, error: Exceptio
         raise error
 
     async def let_in(_scope: Scope) -> Listener:
-        return Listener(uuid4(), KeyProof("", ""))
+        return Listener(uuid4(), PresentedKey("", ""))
 
     async def main() -> None:
         limits = StreamLimits(max_streams=1, seconds=SECONDS)
@@ -439,6 +439,6 @@ def test_keys_are_looked_at_in_one_query(django_assert_num_queries: DjangoAssert
     before, other = a_key(owner), a_key(owner)
     rotated = ApiKey.objects.get(prefix=key_prefix(before))
     _, rotated_key = key_rotate(owner=owner, key_id=rotated.id)
-    expected = {KeyProof(key_prefix(text) or "", key_digest(text)) for text in (before, rotated_key.text, other)}
+    expected = {PresentedKey(key_prefix(text) or "", key_digest(text)) for text in (before, rotated_key.text, other)}
     with django_assert_num_queries(1):
-        assert proofs_that_work([*expected, KeyProof(rotated_key.prefix, "guessed")]) == expected
+        assert keys_that_work([*expected, PresentedKey(rotated_key.prefix, "guessed")]) == expected

@@ -32,7 +32,7 @@ from tests.rows import a_job, a_video, an_owner
 
 LOOPBACK = Reach(networks_read(["127.0.0.0/8"]))
 AS_IF_PUBLIC = replace(LOOPBACK, is_public=lambda _: True)
-"""The same, whose answers are kept like a stranger's."""
+"""The same, whose answers are used like a stranger's."""
 
 
 @pytest.fixture
