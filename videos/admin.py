@@ -12,7 +12,7 @@ from access.admin import OwnerFilter
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, Video
-from videos.playback.urls import PlayAddresses, play_addresses
+from videos.playback.urls import PlaybackUrls, playback_urls
 from videos.states import AssetKind, GenerationState, VideoState
 
 MIB = 1024 * 1024
@@ -21,7 +21,7 @@ HLS = "application/vnd.apple.mpegurl"
 
 @admin.register(Video)
 class VideoAdmin(ReadOnlyAdmin):
-    """All uploads, newest first, and what became of them."""
+    """List of all uploads, newest first, with their states and renditions."""
 
     list_display = ("id", "shown_state", "filename", "owner_name", "size", "duration", "error_code", "created_at")
     list_filter = (choice_filter("state", VideoState), ("created_at", admin.DateFieldListFilter), OwnerFilter)
@@ -44,11 +44,11 @@ class VideoAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
     ) -> tuple[QuerySet[Video], bool]:
-        """By what has an index."""
+        """Search the columns that have an index."""
         if not search_term:
             return queryset, False
-        wanted = uuid_of(search_term)
-        return queryset.filter(Q(id=wanted) if wanted else Q(external_id=search_term) & ~Q(external_id="")), False
+        video_id = uuid_of(search_term)
+        return queryset.filter(Q(id=video_id) if video_id else Q(external_id=search_term) & ~Q(external_id="")), False
 
     def panels(self, request: HttpRequest, row: Video) -> dict[str, object]:
         generation = row.current_generation
@@ -56,9 +56,9 @@ class VideoAdmin(ReadOnlyAdmin):
             return {}
         renditions = Rendition.objects.filter(generation=generation).order_by("position")
         assets = generation_assets(generation)
-        addresses = play_addresses(request, row, generation)
+        urls = playback_urls(request, row, generation)
         return {
-            "player": _player(addresses, generation, assets),
+            "player": _player(urls, generation, assets),
             "tables": [_renditions(generation, renditions), *([_assets(assets)] if assets else [])],
         }
 
@@ -81,8 +81,8 @@ class VideoAdmin(ReadOnlyAdmin):
 
     @admin.display(description="jobs")
     def jobs(self, video: Video) -> SafeString:
-        address = f"{reverse('admin:jobs_job_changelist')}?q={video.id}"
-        return link(address, "Jobs of this video")
+        url = f"{reverse('admin:jobs_job_changelist')}?q={video.id}"
+        return link(url, "Jobs of this video")
 
     @admin.display(description="warnings")
     def shown_warnings(self, video: Video) -> SafeString:
@@ -97,18 +97,18 @@ class VideoAdmin(ReadOnlyAdmin):
         return as_json(video.media)
 
 
-def _player(addresses: PlayAddresses, generation: Generation, assets: Iterable[Asset]) -> dict[str, object]:
-    """What a browser is given to play, the progressive file first: not every browser plays HLS by itself."""
+def _player(urls: PlaybackUrls, generation: Generation, assets: Iterable[Asset]) -> dict[str, object]:
+    """Build the sources of the player, an MP4 first: not every browser plays HLS by itself."""
     complete = generation.state == GenerationState.COMPLETE
     files = [
-        {"name": f"MP4 {asset.name}", "url": addresses.asset(asset), "type": asset.media_type}
+        {"name": f"MP4 {asset.name}", "url": urls.asset(asset), "type": asset.media_type}
         for asset in assets
         if complete and asset.kind == AssetKind.MP4
     ]
-    hls = {"name": "HLS", "url": addresses.hls(), "type": HLS}
-    dash = [{"name": "DASH", "url": addresses.dash(), "type": "application/dash+xml"}] if complete else []
+    hls = {"name": "HLS", "url": urls.hls(), "type": HLS}
+    dash = [{"name": "DASH", "url": urls.dash(), "type": "application/dash+xml"}] if complete else []
     sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*files[:1], hls]]
-    return {"sources": sources, "links": [hls, *dash, *files], "expires_at": addresses.expires_at}
+    return {"sources": sources, "links": [hls, *dash, *files], "expires_at": urls.expires_at}
 
 
 def _renditions(generation: Generation, renditions: Iterable[Rendition]) -> Panel:

@@ -19,13 +19,13 @@ from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from videos import examples
 from videos.models import Video
 from videos.playback import wiring
-from videos.playback.urls import play_addresses
+from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
 from videos.selectors import video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
 from videos.states import GenerationState
 
-KEPT_SECONDS = 300.0
+CACHE_SECONDS = 300.0
 RANGE = OpenApiParameter(
     "Range", str, OpenApiParameter.HEADER, description="The part that is requested, such as `bytes=0-1023`."
 )
@@ -43,7 +43,7 @@ class VideoListApi(APIView):
 
         def make() -> tuple[Any, float]:
             pages, page = VideoQuery.page(videos_of(owner), request)
-            return pages.get_paginated_response([video_document(video, request) for video in page]).data, KEPT_SECONDS
+            return pages.get_paginated_response([video_document(video, request) for video in page]).data, CACHE_SECONDS
 
         return cached_answer("videos", owner.pk, variant=variant_for(request, owner.pk, whole=True), make=make)
 
@@ -60,7 +60,7 @@ class VideoDetailApi(APIView):
         owner = owner_of(request)
 
         def make() -> tuple[Any, float]:
-            return video_document(video_of(owner, video_id), request), KEPT_SECONDS
+            return video_document(video_of(owner, video_id), request), CACHE_SECONDS
 
         return cached_answer("video", video_id, variant=variant_for(request, owner.pk), make=make)
 
@@ -107,9 +107,9 @@ class VideoPlaybackApi(APIView):
 
 
 class VideoUploadApi(APIView):
-    """What the schema says of the upload route, and the answer to every method but POST.
+    """The upload route for the schema, and for every method but POST.
 
-    POST is answered by `videos.uploads.route` in front of Django and gets here only when that is missing.
+    `videos.uploads.route` in front of Django handles POST, which gets here only when that is missing.
     """
 
     scopes: ClassVar = {"POST": Scope.VIDEOS_WRITE}
@@ -158,13 +158,13 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
     if generation is None:
         nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
         return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], **nothing}
-    addresses = play_addresses(request, video, generation)
+    urls = playback_urls(request, video, generation)
     return {
         "video_id": video.id,
         "state": generation.state,
         "generation": generation.number,
-        "hls_url": addresses.hls(),
-        "dash_url": addresses.dash() if generation.state == GenerationState.COMPLETE else None,
-        "expires_at": addresses.expires_at,
+        "hls_url": urls.hls(),
+        "dash_url": urls.dash() if generation.state == GenerationState.COMPLETE else None,
+        "expires_at": urls.expires_at,
         "renditions": generation.renditions.order_by("position"),
     }

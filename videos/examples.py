@@ -1,9 +1,9 @@
-"""What the schema shows of videos."""
+"""Examples of video documents in the schema."""
 
 from drf_spectacular.utils import OpenApiExample
 
 _ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-_ADDRESS = f"/api/v1/videos/{_ID}"
+_PATH = f"/api/v1/videos/{_ID}"
 _PLAY = "https://video.example.com/play/3fa85f6457174562b3fc2c963f66afa6-69209c80.c2ln/1"
 
 VIDEO = OpenApiExample(
@@ -16,7 +16,7 @@ VIDEO = OpenApiExample(
         "size": 104857600,
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "container": "mov",
-        "original_url": f"https://video.example.com{_ADDRESS}/original",
+        "original_url": f"https://video.example.com{_PATH}/original",
         "duration": 61.5,
         "width": 1920,
         "height": 1080,
@@ -30,11 +30,11 @@ VIDEO = OpenApiExample(
         "created_at": "2026-01-31T12:00:00Z",
         "inspected_at": "2026-01-31T12:00:01Z",
         "links": {
-            "self": _ADDRESS,
-            "playback": f"{_ADDRESS}/playback",
-            "transcode": f"{_ADDRESS}/transcode",
-            "jobs": f"{_ADDRESS}/jobs",
-            "outputs": f"{_ADDRESS}/outputs",
+            "self": _PATH,
+            "playback": f"{_PATH}/playback",
+            "transcode": f"{_PATH}/transcode",
+            "jobs": f"{_PATH}/jobs",
+            "outputs": f"{_PATH}/outputs",
         },
     },
 )

@@ -17,9 +17,10 @@ def _one_of(field: str, values: type[StrEnum]) -> Q:
 
 
 class Video(models.Model):
-    """One uploaded source. `facts` is what planning needs, `media` what people are shown, both from inspection.
+    """One uploaded source.
 
-    `external_id` and `client_metadata` are its owner's own and mean nothing here.
+    Inspection fills `facts`, which planning needs, and `media`, which people are shown. `external_id` and
+    `client_metadata` are its owner's own and mean nothing here.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -67,7 +68,7 @@ class Video(models.Model):
 
 
 class Generation(models.Model):
-    """All renditions that one plan makes of a video; a second try with another encoder is another generation."""
+    """All renditions that one plan makes of a video. Trying again with another encoder makes another generation."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="generations", db_index=False)
@@ -91,12 +92,12 @@ class Generation(models.Model):
 
 
 class Rendition(models.Model):
-    """One track a player can choose. `init_*` is set by the first published run and the same for all that follow.
+    """One track that a player can choose.
 
-    `total_segments` is NULL while the rendition is open: nobody knows yet where its source ends.
-
-    Bit rates, `size_bytes` and `sha256` (see `digest_of`) of its init segment and all segments are those of a completed
-    rendition.
+    The first published run sets `init_*`; all later runs have the same init segment. `bitrate` and the measured rates
+    are bits per second, `timescale` is ticks per second. `total_segments` is NULL while the rendition is open: nobody
+    knows yet where its source ends. `peak_bitrate`, `avg_bitrate`, `size_bytes` and `sha256` (see `digest_of`) cover
+    the init segment and all segments, and are set when the rendition is completed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -196,14 +197,14 @@ class Asset(models.Model):
 
 
 class SegmentNumbers(Func):
-    """The half-open range of segment numbers of a run."""
+    """Half-open range of the segment numbers of a run."""
 
     function = "int4range"
     output_field = IntegerRangeField()
 
 
 class ZeroCount(Func):
-    """The number of zeros in an array."""
+    """Number of zeros in an array."""
 
     template = "cardinality(array_positions(%(expressions)s, 0))"
     output_field = models.IntegerField()

@@ -1,4 +1,4 @@
-"""What clients may ask of videos, and send with them."""
+"""Query parameters of video lists, and the form fields of uploads."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ INSPECTED = frozenset(
 
 
 class VideoQuery(LabelledQuery):
-    """How a list of videos may be narrowed down."""
+    """Filters of a list of videos."""
 
     status = OneOf(choices=SHOWN_STATES, required=False, help_text="Only the videos in this state.")
 
@@ -22,7 +22,7 @@ class VideoQuery(LabelledQuery):
 
 
 class UploadFields(StrictSerializer):
-    """What a form may say of its file."""
+    """Fields of an upload form beside the file."""
 
     external_id = ExternalId()
     metadata = Metadata(reserved=INSPECTED)

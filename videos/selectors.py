@@ -1,4 +1,4 @@
-"""Reads of videos and of what players get."""
+"""Reads of videos, generations and published segments."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,11 +14,11 @@ from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.states import HIDDEN_STATES
 
 PLAYABLE_SEGMENTS = 2
-"""So many segments of every rendition make a video playable: one to show, and one to fetch meanwhile."""
+"""Segments of every rendition that make a video playable: one to show, and one to fetch meanwhile."""
 
 
 def videos_of(owner: Owner) -> QuerySet[Video]:
-    """Every video that the owner can see, unordered."""
+    """Select the videos that the owner can see, unordered."""
     return Video.objects.filter(owner=owner).exclude(state__in=HIDDEN_STATES)
 
 
@@ -28,7 +28,7 @@ def video_find(*, owner: Owner, video_id: UUID) -> Video | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSegment:
-    """One segment that players can have. Duration in ticks of its rendition's time scale."""
+    """One published segment. `duration` in ticks of its rendition's time scale, `size` in bytes."""
 
     number: int
     key: str
@@ -47,7 +47,7 @@ def run_segments(run: SegmentRun) -> Iterator[PublishedSegment]:
 
 
 def run_keyframes(run: SegmentRun) -> list[tuple[Keyframe, ...]]:
-    """Unfold the key frames of a run, one tuple per segment. Empty where they are unknown: old runs, and audio."""
+    """Unfold the key frames of a run, one tuple per segment. Empty where they are not stored: old runs, and audio."""
     segments: list[list[Keyframe]] = []
     columns = zip(run.keyframe_offsets or (), run.keyframe_sizes or (), run.keyframe_ticks or (), strict=True)
     for offset, size, ticks in columns:
@@ -63,7 +63,7 @@ def _without_keyframes(runs: QuerySet[SegmentRun]) -> QuerySet[SegmentRun]:
 
 
 def contiguous(runs: Iterable[SegmentRun]) -> Iterator[SegmentRun]:
-    """The runs from segment 0 on, up to the first gap; `runs` ascend by first segment."""
+    """Yield the runs from segment 0 up to the first gap. `runs` are in order of their first segment."""
     expected = 0
     for run in runs:
         if run.first_segment != expected:
@@ -73,7 +73,7 @@ def contiguous(runs: Iterable[SegmentRun]) -> Iterator[SegmentRun]:
 
 
 def published_prefix(rendition: Rendition) -> list[PublishedSegment]:
-    """Segments from 0 on without a gap: what a playlist may list."""
+    """List the segments from 0 up to the first gap: those that a playlist may name."""
     runs = _without_keyframes(SegmentRun.objects.filter(rendition=rendition)).order_by("first_segment")
     return [segment for run in contiguous(runs) for segment in run_segments(run)]
 
@@ -90,7 +90,7 @@ def newest_segments(rendition: Rendition, count: int) -> list[PublishedSegment]:
 
 
 def generation_can_start(generation: Generation) -> bool:
-    """Whether the first segments of every rendition are published; two queries."""
+    """Check whether the first segments of every rendition are published; two queries."""
     renditions = Rendition.objects.filter(generation=generation).prefetch_related(
         Prefetch("runs", SegmentRun.objects.filter(first_segment__lt=PLAYABLE_SEGMENTS).order_by("first_segment"))
     )
@@ -102,13 +102,13 @@ def generation_can_start(generation: Generation) -> bool:
 
 
 def rendition_durations(rendition: Rendition) -> list[int]:
-    """The lengths of all published segments of a complete rendition, in ticks, without the rest of their rows."""
+    """Read the durations of all published segments of a complete rendition, in ticks; no other columns."""
     runs = SegmentRun.objects.filter(rendition=rendition).order_by("first_segment")
     return [ticks for durations in runs.values_list("durations", flat=True) for ticks in durations]
 
 
 def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:
-    """Every published run of a generation by rendition, ascending; one query."""
+    """Read the published runs of a generation by rendition, in order of their first segment; one query."""
     runs: dict[UUID, list[SegmentRun]] = defaultdict(list)
     published = _without_keyframes(SegmentRun.objects.filter(rendition__generation=generation))
     for run in published.order_by("rendition", "first_segment"):
@@ -117,7 +117,7 @@ def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:
 
 
 def segment_find(*, rendition: Rendition, number: int) -> PublishedSegment | None:
-    """One published segment by its number."""
+    """Find a published segment by its number."""
     run = SegmentRun.objects.filter(rendition=rendition, first_segment__lte=number).order_by("-first_segment").first()
     if run is None or number >= run.first_segment + run.segment_count:
         return None

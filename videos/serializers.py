@@ -1,4 +1,4 @@
-"""What clients get to see of videos, as serializers for the schema's sake; they only read."""
+"""Documents of videos. They are serializers so that the schema knows them, and only render."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -83,7 +83,7 @@ SHOWN_BY_NAME = ("duration", "width", "height", "codec", "bitrate", "frame_rate"
 
 
 def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
-    """Show a video as its owner sees it."""
+    """Render a video as its owner sees it."""
     media: Mapping[str, Any] = video.media or {}
     address = reverse("video-detail", args=[video.id])
     links = {"self": address} | {name: f"{address}/{name}" for name in ("playback", "transcode", "jobs", "outputs")}
@@ -109,7 +109,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
 
 
 def _mean_bitrate(video: Video, media: Mapping[str, Any]) -> int | None:
-    """The whole file's rate, for containers that do not tell that of the picture."""
+    """Compute the rate of the whole file, for containers that do not state the rate of the video track."""
     duration = media.get("duration")
     return round(video.size_bytes * BITS_PER_BYTE / duration) if duration else None
 

@@ -1,4 +1,4 @@
-"""Writes to videos and what is made of them. Callers that move a video's state hold its row lock."""
+"""Writes to videos, generations and renditions. Callers that change the state of a video hold its row lock."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def video_create(  # noqa: PLR0913 - one row's facts
     external_id: str = "",
     client_metadata: Mapping[str, object] | None = None,
 ) -> Video:
-    """Record an upload whose object is complete. `then` runs in the same transaction: it asks for the inspection."""
+    """Record an upload whose object is complete. `then` runs in the same transaction: it requests the inspection."""
     video = Video.objects.create(
         id=video_id,
         owner=owner,
@@ -53,7 +53,7 @@ def video_create(  # noqa: PLR0913 - one row's facts
 def video_mark_inspected(
     *, video: Video, facts: Mapping[str, object], media: Mapping[str, object], warnings: Sequence[object]
 ) -> None:
-    """Keep what inspection found; the video can be transcoded from now on."""
+    """Record the result of the inspection. The video can be transcoded from now on."""
     video.state = VideoState.READY
     video.facts, video.media, video.warnings = dict(facts), dict(media), list(warnings)
     video.error_code = video.error_detail = ""
@@ -61,25 +61,25 @@ def video_mark_inspected(
 
 
 def video_reject(*, video: Video, code: str, detail: str) -> None:
-    """The source itself is at fault: nothing will ever be made of it."""
+    """Reject a source that is itself at fault. It can never be transcoded."""
     video.state, video.error_code, video.error_detail = VideoState.REJECTED, code, detail
     _save(video, "state", "error_code", "error_detail")
 
 
-def video_note_error(*, video: Video, code: str, detail: str) -> None:
-    """Inspection failed and the source is not to blame; it may be asked for again."""
+def video_record_error(*, video: Video, code: str, detail: str) -> None:
+    """Record why the inspection failed when the source is not at fault. It may be requested again."""
     video.error_code, video.error_detail = code, detail
     _save(video, "error_code", "error_detail")
 
 
 def video_mark_deleting(*, video: Video) -> None:
-    """Hide the video; its objects are on their way out."""
+    """Hide a video whose objects are being deleted."""
     video.state = VideoState.DELETING
     _save(video, "state", current_generation=None)
 
 
 def video_mark_deleted(*, video: Video) -> None:
-    """Every object is gone; drop the rows that named them and keep the video's own as a record."""
+    """Drop the rows that named the deleted objects of a video. The row of the video stays as a record."""
     video.state = VideoState.DELETED
     SegmentRun.objects.filter(rendition__generation__video=video).delete()
     Asset.objects.filter(generation__video=video).delete()
@@ -94,7 +94,7 @@ def _save(video: Video, *fields: str, **expressions: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionPlan:
-    """What is known of a rendition before anything is encoded. Bit rates per second; `timescale` ticks per second.
+    """Facts about a rendition before it is encoded. `bitrate` in bits per second, `timescale` in ticks per second.
 
     `total_segments` is None where the source has not ended: the rendition is open.
     """
@@ -113,35 +113,35 @@ class RenditionPlan:
 def generation_create(
     *, video: Video, job_id: UUID, plan: Mapping[str, object], renditions: Sequence[RenditionPlan]
 ) -> Generation:
-    """Begin the next generation of a locked video, with its renditions in the plan's order."""
+    """Create the next generation of a locked video, with its renditions in the plan's order."""
     newest = Generation.objects.filter(video=video).aggregate(newest=Coalesce(Max("number"), 0))["newest"]
     generation = Generation.objects.create(video=video, number=newest + 1, job_id=job_id, plan=dict(plan))
-    Rendition.objects.bulk_create(_rendition(generation, place, wanted) for place, wanted in enumerate(renditions))
+    Rendition.objects.bulk_create(_rendition(generation, *numbered) for numbered in enumerate(renditions))
     return generation
 
 
-def _rendition(generation: Generation, position: int, wanted: RenditionPlan) -> Rendition:
+def _rendition(generation: Generation, position: int, planned: RenditionPlan) -> Rendition:
     return Rendition(
         generation=generation,
         position=position,
-        name=wanted.name,
-        kind=wanted.kind,
-        width=wanted.width,
-        height=wanted.height,
-        bitrate=wanted.bitrate,
-        codecs=wanted.codecs,
-        frame_rate=wanted.frame_rate,
-        timescale=wanted.timescale,
-        total_segments=wanted.total_segments,
+        name=planned.name,
+        kind=planned.kind,
+        width=planned.width,
+        height=planned.height,
+        bitrate=planned.bitrate,
+        codecs=planned.codecs,
+        frame_rate=planned.frame_rate,
+        timescale=planned.timescale,
+        total_segments=planned.total_segments,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """Consecutive segments of one rendition that lie in the store, and the init segment they need.
+    """Consecutive segments of one rendition that are in the store, and their init segment.
 
-    One entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, digests as SHA-256 in hex,
-    frames (samples of audio), key frames (none at all of audio).
+    Tuples have one entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, digests as
+    SHA-256 in hex, frames (samples of audio), key frames (none at all of audio).
     """
 
     rendition_id: UUID
@@ -166,11 +166,16 @@ class RunFacts:
 
 
 class InitMismatch(VerificationFailed):
-    """A run needs another init segment than the one its rendition has already promised."""
+    """A run has another init segment than the runs of its rendition that are published already."""
 
 
 def run_publish(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> None:
-    """Publish runs, fenced by the caller in the same transaction. Raises InitMismatch; IntegrityError on overlap."""
+    """Publish runs. The caller fences this in the same transaction.
+
+    Raises:
+        InitMismatch: a run has another init segment than its rendition.
+        IntegrityError: a segment was published before.
+    """
     _pin_inits(runs)
     SegmentRun.objects.bulk_create(
         SegmentRun(
@@ -191,7 +196,7 @@ def run_publish(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> Non
 
 
 def _keyframe_columns(run: RunFacts) -> dict[str, list[int]]:
-    """The key frames of a run in flat columns: a segment begins where an offset is 0. None for audio."""
+    """Write the key frames of a run as flat columns: a segment starts where an offset is 0. Audio has none."""
     keyframes = [keyframe for segment in run.keyframes for keyframe in segment]
     if not keyframes:
         return {}
@@ -203,7 +208,7 @@ def _keyframe_columns(run: RunFacts) -> dict[str, list[int]]:
 
 
 def runs_published(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> bool:
-    """Whether this attempt has published these runs; they are published together or not at all."""
+    """Check whether this attempt has published these runs. They are published together or not at all."""
     return SegmentRun.objects.filter(
         step_id=step_id,
         attempt=attempt,
@@ -214,7 +219,7 @@ def runs_published(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> 
 
 
 def _pin_inits(runs: Sequence[RunFacts]) -> None:
-    """Let the first run of a rendition set its init segment, and hold all others to it."""
+    """Let the first run of a rendition set its init segment, and compare all others with it."""
     renditions = Rendition.objects.filter(id__in=[run.rendition_id for run in runs])
     promised = dict(renditions.values_list("id", "init_sha256"))
     for run in runs:
@@ -226,12 +231,12 @@ def _pin_init(run: RunFacts) -> None:
     rendition = Rendition.objects.filter(id=run.rendition_id)
     won = rendition.filter(init_sha256="").update(init_key=run.init_key, init_sha256=run.init_sha256)
     if not won and not rendition.filter(init_sha256=run.init_sha256).exists():
-        raise InitMismatch(f"{run.init_key} is not the init segment that its rendition began with")
+        raise InitMismatch(f"{run.init_key} is not the init segment that its rendition started with")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenditionProof:
-    """What was measured when a rendition was proven: bits per second, bytes, and a digest as `digest_of` makes it."""
+class VerifiedRendition:
+    """Measurements of a verified rendition: bits per second, bytes, and a digest as from `digest_of`."""
 
     rendition_id: UUID
     peak_bitrate: int
@@ -241,22 +246,25 @@ class RenditionProof:
 
 
 def generation_mark_playable(*, generation: Generation) -> None:
-    """The beginning of a generation of a locked video can be watched; players get it unless they have a whole one."""
+    """Record that the start of a generation of a locked video can be watched.
+
+    Players get the generation, unless a complete or a newer one is current.
+    """
     Generation.objects.filter(id=generation.id).update(playable_at=Now())
     Video.objects.filter(id=generation.video_id).exclude(current_generation__state=GenerationState.COMPLETE).exclude(
         current_generation__number__gt=generation.number
     ).update(current_generation=generation)
 
 
-def generation_complete(*, generation: Generation, proofs: Sequence[RenditionProof]) -> None:
-    """Every rendition is proven: close the generation and let players have it, unless a newer one is current."""
-    for proof in proofs:
-        Rendition.objects.filter(id=proof.rendition_id, generation=generation).update(
+def generation_complete(*, generation: Generation, verified: Sequence[VerifiedRendition]) -> None:
+    """Close a generation whose renditions are all verified. Players get it, unless a newer one is current."""
+    for measured in verified:
+        Rendition.objects.filter(id=measured.rendition_id, generation=generation).update(
             state=RenditionState.COMPLETED,
-            peak_bitrate=proof.peak_bitrate,
-            avg_bitrate=proof.avg_bitrate,
-            size_bytes=proof.size_bytes,
-            sha256=proof.sha256,
+            peak_bitrate=measured.peak_bitrate,
+            avg_bitrate=measured.avg_bitrate,
+            size_bytes=measured.size_bytes,
+            sha256=measured.sha256,
         )
     Generation.objects.filter(id=generation.id).update(
         state=GenerationState.COMPLETE, completed_at=Now(), playable_at=Coalesce("playable_at", Now())
@@ -279,14 +287,14 @@ def generation_close(*, generation: Generation, total_frames: int) -> int:
 
 
 def generation_resume(*, generation: Generation, playable: bool) -> None:
-    """Let a lost generation of a locked video grow again; players get it back if they had its beginning."""
-    Generation.objects.filter(id=generation.id, state=GenerationState.LOST).update(state=GenerationState.BUILDING)
+    """Continue an abandoned generation of a locked video. `playable`: players get it again, as they had its start."""
+    Generation.objects.filter(id=generation.id, state=GenerationState.ABANDONED).update(state=GenerationState.BUILDING)
     if playable:
         Video.objects.filter(id=generation.video_id, current_generation=None).update(current_generation=generation)
 
 
-def generation_lose(*, generation_id: UUID) -> None:
-    """Stop a generation from growing, and players from waiting for the rest of it."""
-    lost = Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING)
-    if lost.update(state=GenerationState.LOST):
+def generation_abandon(*, generation_id: UUID) -> None:
+    """Stop the growth of a generation, and take it from players, who would wait for the rest of it."""
+    building = Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING)
+    if building.update(state=GenerationState.ABANDONED):
         Video.objects.filter(current_generation=generation_id).update(current_generation=None)

@@ -19,15 +19,18 @@ SHOWN_STATES = tuple(state.value for state in VideoState if state not in HIDDEN_
 
 
 class GenerationState(StrEnum):
-    """Life of a generation: it is built and becomes complete, or its job ends before that and it is lost."""
+    """Life of a generation: it is built and becomes complete, or its job ends before that and it is abandoned.
+
+    A retry may build an abandoned generation further.
+    """
 
     BUILDING = "building"
     COMPLETE = "complete"
-    LOST = "lost"
+    ABANDONED = "abandoned"
 
 
 class RenditionState(StrEnum):
-    """Whether everything a rendition promises was published and proven."""
+    """Completed: everything that the rendition promises is published and verified."""
 
     PENDING = "pending"
     COMPLETED = "completed"

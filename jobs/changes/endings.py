@@ -18,7 +18,7 @@ from jobs.rules.steps import STEPS, StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState, job_sources, step_sources
 from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
-from videos.services import generation_lose, video_reject
+from videos.services import generation_abandon, video_reject
 from videos.states import GenerationState
 
 
@@ -56,7 +56,7 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
     )
     steps_cancel(job=job)
     if job.generation_id:
-        generation_lose(generation_id=job.generation_id)
+        generation_abandon(generation_id=job.generation_id)
     generations_retire(job_id=job.id, but=job.generation_id)
     error = {"code": failure.code, "detail": failure.detail, "retryable": failure.retryable} if failure else None
     event_append(job_id=job.id, type=EventType(f"job.{state}"), data={"error": error} if error else {})
@@ -95,7 +95,7 @@ def generations_retire(*, job_id: UUID, but: UUID | None) -> None:
 
 def generation_discard(*, generation: Generation) -> None:
     """Take a generation from players and have what it made removed; its job is locked and never takes it up again."""
-    generation_lose(generation_id=generation.id)
+    generation_abandon(generation_id=generation.id)
     purge_request(video=generation.video, prefix=generation_prefix(generation.video_id, generation.number))
 
 

@@ -130,7 +130,7 @@ def _lies_alone(store: ObjectStore, video_id: UUID) -> bool:
 def generations_expire(*, older_than_seconds: float) -> int:
     """Have the objects of generations removed whose jobs were lost so long ago. Returns how many generations."""
     ended = Job.objects.filter(state__in=JOB_ENDS, finished_at__lt=Now() - timedelta(seconds=older_than_seconds))
-    lost = Generation.objects.filter(state=GenerationState.LOST, job_id__in=ended.values("id"))
+    lost = Generation.objects.filter(state=GenerationState.ABANDONED, job_id__in=ended.values("id"))
     expired = 0
     for generation in lost.select_related("video").order_by("created_at"):
         prefix = generation_prefix(generation.video_id, generation.number)
@@ -139,7 +139,9 @@ def generations_expire(*, older_than_seconds: float) -> int:
         if not purge_requested(video=generation.video, prefix=prefix):
             with transaction.atomic():
                 video = video_lock(generation.video_id)
-                if Generation.objects.filter(id=generation.id, state=GenerationState.LOST).exists():  # not taken up
+                if Generation.objects.filter(
+                    id=generation.id, state=GenerationState.ABANDONED
+                ).exists():  # not taken up
                     purge_request(video=video, prefix=prefix)
             expired += 1
     return expired

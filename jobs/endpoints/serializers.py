@@ -13,7 +13,7 @@ from jobs.rules.steps import COMMANDS
 from jobs.rules.transitions import JobPhase, JobState
 from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
 from videos.assets.selectors import CompleteGeneration
-from videos.playback.urls import play_addresses
+from videos.playback.urls import playback_urls
 
 JOB_STATES = [state.value for state in JobState]
 
@@ -177,6 +177,6 @@ def outputs_document(job: Job, complete: CompleteGeneration | None, request: Htt
     """Show what a job made; nothing while its generation is not complete."""
     shown: dict[str, Any] = {"job_id": job.id, "state": job.state, "expires_at": None, "outputs": []}
     if complete:
-        addresses = play_addresses(request, job.video, complete.generation)
+        addresses = playback_urls(request, job.video, complete.generation)
         shown |= {"expires_at": addresses.expires_at, "outputs": list(outputs_of(complete, addresses))}
     return OutputsDocument(shown).data

@@ -25,7 +25,7 @@ from jobs.rules.steps import STEPS, StepKind
 from jobs.rules.transitions import StepState
 from transcoding.errors import TranscodeError
 from videos.models import Video
-from videos.services import video_note_error
+from videos.services import video_record_error
 from videos.states import VideoState
 
 log = logging.getLogger(__name__)
@@ -194,6 +194,6 @@ def _refuses(step: Step, video: Video, failure: Failure) -> bool:
 
 def _inspection_give_up(video: Video, failure: Failure) -> None:
     """The source is not to blame: fail the jobs that wait, and let the next job ask for another inspection."""
-    video_note_error(video=video, code=failure.code, detail=failure.detail)
+    video_record_error(video=video, code=failure.code, detail=failure.detail)
     for job in open_jobs_lock(video):
         job_fail(job=job, failure=failure)

@@ -30,7 +30,7 @@ from transcoding.planning.plan import EncodePlan
 from videos.assets.services import AssetFacts, assets_publish
 from videos.models import Generation, Video
 from videos.services import (
-    RenditionProof,
+    VerifiedRendition,
     generation_complete,
     video_mark_deleted,
     video_mark_inspected,
@@ -78,7 +78,7 @@ def step_complete_assets(*, claim: Claim, assets: Sequence[AssetFacts], result: 
 
 
 @transaction.atomic
-def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapping[str, object]) -> None:
+def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result: Mapping[str, object]) -> None:
     """Close a `finish` step: its job is completed and players get its generation. Raises LeaseLost."""
     if claim.job_id is None or claim.generation_id is None:
         raise ValueError(f"a {claim.kind} step finishes no job")
@@ -87,7 +87,7 @@ def job_complete(*, claim: Claim, proofs: Sequence[RenditionProof], result: Mapp
     if not step_mark_done(claim=claim, result=result):
         return
     generation = Generation.objects.get(id=claim.generation_id)
-    generation_complete(generation=generation, proofs=proofs)
+    generation_complete(generation=generation, verified=verified)
     generations_retire(job_id=job.id, but=generation.id)
     metadata = _job_metadata(job, EncodePlan.from_json(generation.plan))
     job_move(

@@ -1,4 +1,4 @@
-"""What a complete generation consists of, as clients download, compare and keep it."""
+"""The outputs of a complete generation, as clients download and compare them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 from transcoding.containers.verification import digest_of
 from videos.assets.selectors import CompleteGeneration
 from videos.models import Asset, Rendition
-from videos.playback.urls import PlayAddresses
+from videos.playback.urls import PlaybackUrls
 from videos.states import AssetKind, RenditionKind
 
 
@@ -20,7 +20,7 @@ class OutputType(StrEnum):
 
 
 class ChecksumKind(StrEnum):
-    """`sha256` is that of the one object at the address, `sha256-list` the `digest_of` several."""
+    """`sha256` is that of the one object at the URL, `sha256-list` the `digest_of` several."""
 
     OBJECT = "sha256"
     LIST = "sha256-list"
@@ -28,7 +28,7 @@ class ChecksumKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checksum:
-    """A SHA-256 in hexadecimal, and of what it is."""
+    """A SHA-256 in hexadecimal, with the kind of its input."""
 
     algorithm: ChecksumKind
     value: str
@@ -36,7 +36,10 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One address to play or fetch. Without a rendition it is all of them. Bytes, and bits per second as measured."""
+    """One URL to play or download. `rendition` None: the whole presentation.
+
+    `size` in bytes; `bitrate` and `peak_bitrate` in bits per second, as measured.
+    """
 
     type: OutputType
     rendition: str | None
@@ -51,15 +54,15 @@ class Output:
     peak_bitrate: int | None = None
 
 
-def outputs_of(complete: CompleteGeneration, addresses: PlayAddresses) -> Iterator[Output]:
+def outputs_of(complete: CompleteGeneration, urls: PlaybackUrls) -> Iterator[Output]:
     """List every output of a complete generation: whole presentations, then each rendition, then the assets."""
     renditions = complete.renditions
-    yield _whole(OutputType.HLS, renditions, addresses.hls())
-    yield _whole(OutputType.DASH, renditions, addresses.dash())
+    yield _whole(OutputType.HLS, renditions, urls.hls())
+    yield _whole(OutputType.DASH, renditions, urls.dash())
     for rendition in renditions:
-        yield _stream(rendition, addresses.playlist(rendition.name))
+        yield _stream(rendition, urls.playlist(rendition.name))
     for asset in complete.assets:
-        yield _asset(asset, renditions, addresses.asset(asset))
+        yield _asset(asset, renditions, urls.asset(asset))
 
 
 def _whole(type_: OutputType, renditions: Sequence[Rendition], url: str) -> Output:

@@ -5,25 +5,25 @@ from transcoding.manifests.dash import Timeline, dash_manifest
 from transcoding.manifests.hls import AudioVariant
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
-from videos.playback.playlists import generation_sound, generation_videos
+from videos.playback.playlists import generation_audio, generation_videos
 from videos.selectors import rendition_durations
 from videos.states import RenditionKind
 
 
 def generation_dash(generation: Generation) -> str:
-    """The MPD. All rungs have the segments of the first one: `finish` held each against the same plan."""
+    """Render the MPD. All rungs have the segments of the first one: `finish` compared each with the same plan."""
     plan = EncodePlan.from_json(generation.plan)
     rows = {row.name: row for row in generation.renditions.order_by("position")}
     first_rung = next(row for row in rows.values() if row.kind == RenditionKind.VIDEO)
     return dash_manifest(
         generation_videos(plan, rows),
         Timeline.of_samples(rendition_durations(first_rung), timescale=first_rung.timescale),
-        _heard(generation_sound(plan, rows), rows),
+        _audio_track(generation_audio(plan, rows), rows),
         duration=plan.grid.duration,
     )
 
 
-def _heard(audio: AudioVariant | None, rows: dict[str, Rendition]) -> tuple[AudioVariant, Timeline] | None:
+def _audio_track(audio: AudioVariant | None, rows: dict[str, Rendition]) -> tuple[AudioVariant, Timeline] | None:
     if audio is None:
         return None
     row = rows[audio.name]

@@ -1,4 +1,4 @@
-"""Getting an object to a player: by a redirect to the store, or byte by byte where players cannot reach it."""
+"""Delivery of objects to players: by a redirect to the store, or through this process where they cannot reach it."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -17,22 +17,27 @@ _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How this installation hands objects out."""
+    """Delivery of the objects of one store. Presigned URLs are valid for `presign_seconds`."""
 
     store: ObjectStore
     redirects: bool
     presign_seconds: int
 
     def answer(self, request: HttpRequest, key: str, *, content_type: str, cache: str) -> HttpResponseBase:
-        """Answer GET or HEAD with an object. `cache` is for the bytes; a redirect lives shorter than its signature."""
+        """Answer GET or HEAD with an object. `cache` is for the bytes; a redirect expires before its signature.
+
+        Raises:
+            Problem: (416) the requested range is outside of the object.
+            ObjectNotFound: no object has that key.
+        """
         if self.redirects and request.method == "GET":  # a signature is for one method
             url = self.store.url(key, self.presign_seconds, content_type)
             if url is not None:
-                shared = "public" if "public" in cache else "private"  # a signed address is as secret as the bytes
+                shared = "public" if "public" in cache else "private"  # a presigned URL is as secret as the bytes
                 age = min(MAX_REDIRECT_AGE, self.presign_seconds // 2)
                 return HttpResponseRedirect(url, headers={"Cache-Control": f"{shared}, max-age={age}"})
         size = self.store.head(key).size
-        start, end = _wanted(request, size)
+        start, end = _requested_range(request, size)
         headers = {"Cache-Control": cache, "Accept-Ranges": "bytes", "Content-Length": str(end - start)}
         status = 200
         if (start, end) != (0, size):
@@ -45,8 +50,8 @@ class Delivery:
         return StreamingHttpResponse(_stream(blocks), status=status, content_type=content_type, headers=headers)
 
 
-def _wanted(request: HttpRequest, size: int) -> tuple[int, int]:
-    """The (start, end) that the request asks for; all of it where a Range is absent or not a simple one."""
+def _requested_range(request: HttpRequest, size: int) -> tuple[int, int]:
+    """Read the requested bytes as (start, end); all of them where a Range is absent or not a simple one."""
     match = _RANGE.fullmatch(request.headers.get("Range", ""))
     if match is None or "If-Range" in request.headers:
         return 0, size
@@ -68,7 +73,7 @@ def _wanted(request: HttpRequest, size: int) -> tuple[int, int]:
 
 
 async def _stream(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Read block after block in a thread, no faster than the player takes them."""
+    """Read block after block in a thread, no faster than the player receives them."""
     following = sync_to_async(lambda: next(blocks, None), thread_sensitive=False)
     while (block := await following()) is not None:
         yield block

@@ -17,7 +17,7 @@ from videos.selectors import PublishedSegment, newest_segments, published_prefix
 from videos.states import GenerationState, RenditionKind
 
 CHANNELS = 2
-"""Sound is always stereo."""
+"""Audio is always stereo."""
 
 WINDOW_SEGMENTS = 6
 """Segments in the playlist of a live stream. RFC 8216, section 6.2.2, wants three target durations at least; twice as
@@ -25,14 +25,14 @@ many let a player that reloads late go on."""
 
 
 def generation_master(generation: Generation) -> str:
-    """The master playlist. What was promised comes from the plan; averages are as measured."""
+    """Render the master playlist. Promised rates come from the plan, averages are as measured."""
     plan = EncodePlan.from_json(generation.plan)
     rows = {row.name: row for row in generation.renditions.all()}
-    return master_playlist(generation_videos(plan, rows), generation_sound(plan, rows))
+    return master_playlist(generation_videos(plan, rows), generation_audio(plan, rows))
 
 
 def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[VideoVariant]:
-    """What manifests say of the rungs."""
+    """List the video renditions as manifests describe them."""
     return [
         VideoVariant(
             name=rung.name,
@@ -47,8 +47,8 @@ def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[V
     ]
 
 
-def generation_sound(plan: EncodePlan, rows: Mapping[str, Rendition]) -> AudioVariant | None:
-    """What manifests say of the sound, if there is any."""
+def generation_audio(plan: EncodePlan, rows: Mapping[str, Rendition]) -> AudioVariant | None:
+    """Describe the audio rendition as manifests do; None for a silent video."""
     if plan.audio is None:
         return None
     return AudioVariant(
@@ -81,5 +81,5 @@ def _seconds(segments: Iterable[PublishedSegment], rendition: Rendition) -> list
 
 
 def content_type(rendition: Rendition) -> str:
-    """The media type of a rendition's init and media segments."""
+    """Return the media type of a rendition's init and media segments."""
     return "audio/mp4" if rendition.kind == RenditionKind.AUDIO else "video/mp4"

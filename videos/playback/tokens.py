@@ -13,7 +13,7 @@ def token_make(video_id: UUID, *, expires_at: int) -> str:
 
 
 def token_read(token: str, *, now: float) -> UUID | None:
-    """The video that the token is for; None when it is not ours or not valid any more."""
+    """Return the id of the token's video; None for a token that is not ours or has expired. `now` in Unix seconds."""
     try:
         video, _, expires_at = _signer().unsign(token).partition("-")
     except BadSignature:

@@ -1,4 +1,4 @@
-"""The addresses that players use. The token in them is the credential; every answer may be read by any page."""
+"""The playback URLs. The token in them is the credential; pages of any origin may read every answer."""
 
 import functools
 import logging
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def for_players(view: View[Params]) -> View[Params]:
-    """Let pages of any origin read the answer, errors included, and answer what asks for permission to."""
+    """Let pages of any origin read the answer, errors included, and answer their preflight requests."""
 
     @functools.wraps(view)
     def answered(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
@@ -73,7 +73,7 @@ def _problem(error: Exception) -> Problem:
 
 @for_players
 def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
-    """The DASH manifest of a generation; it is a static one, so there is none before the end."""
+    """Serve the DASH manifest of a complete generation: it is a static one."""
     found = _complete_generation(token, generation)
     headers = {"Cache-Control": COMPLETE}
     return HttpResponse(generation_dash(found), content_type=DASH_CONTENT_TYPE, headers=headers)
@@ -81,12 +81,12 @@ def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:
 
 @for_players
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
-    """The master playlist of a generation that can be watched, or at least its beginning."""
+    """Serve the master playlist of a generation of which at least the start can be watched."""
     found = (
         Generation.objects.filter(
             video=token_video(token), number=generation, video__state=VideoState.READY, playable_at__isnull=False
         )
-        .exclude(state=GenerationState.LOST)
+        .exclude(state=GenerationState.ABANDONED)
         .first()
     )
     if found is None:
@@ -96,7 +96,7 @@ def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBas
 
 @for_players
 def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
-    """The playlist of one of its renditions."""
+    """Serve the media playlist of a rendition."""
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None:
         raise not_found("generation")
@@ -105,7 +105,7 @@ def index(request: HttpRequest, token: str, generation: int, rendition: str) -> 
 
 @for_players
 def init(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
-    """The init segment of a rendition, the same for all of its segments."""
+    """Serve the init segment of a rendition, the same for all of its segments."""
     found = _rendition(token, generation, rendition)
     if not found.init_key:
         raise not_found("segment")
@@ -114,7 +114,7 @@ def init(request: HttpRequest, token: str, generation: int, rendition: str) -> H
 
 @for_players
 def segment(request: HttpRequest, token: str, generation: int, rendition: str, number: int) -> HttpResponseBase:
-    """One published segment. It is never another one at the same address."""
+    """Serve a published segment. The bytes at a URL never change."""
     found = _rendition(token, generation, rendition)
     published = segment_find(rendition=found, number=number)
     if published is None:
@@ -153,7 +153,7 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
             generation__video=token_video(token),
             generation__video__state=VideoState.READY,
         )
-        .exclude(generation__state=GenerationState.LOST)
+        .exclude(generation__state=GenerationState.ABANDONED)
         .first()
     )
     if rendition is None:

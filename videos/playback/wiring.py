@@ -1,4 +1,4 @@
-"""Builds what playback needs from the settings."""
+"""The store and the delivery of this process, from the settings."""
 
 from functools import cache
 
@@ -26,7 +26,7 @@ def delivery() -> Delivery:
 
 
 def token_seconds() -> int:
-    """How long a playback address works at least."""
+    """Return the least time for which a playback URL is valid, in seconds."""
     return _config().playback.playback_token_seconds
 
 

@@ -1,6 +1,6 @@
-"""Reading the multipart form of an upload as it arrives: one file in the field `video`, and what is said of it.
+"""Parser of the multipart form of an upload, as it arrives: one file in the field `video`, and fields about it.
 
-Everything but the file is small and kept in memory.
+Everything but the file is small and held in memory.
 """
 
 import json
@@ -28,9 +28,10 @@ UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 
 
 class VideoForm:
-    """Feed it the body; it gives back the bytes of the file and raises Problem for everything that is not one file.
+    """Incremental parser: `feed` takes pieces of the body and returns the bytes of the file in them.
 
-    `fields` is what else the form said so far. Also raises REST framework's ValidationError, for a wrong field.
+    `fields` are the other fields so far. Raises Problem for everything that is not one file, and REST framework's
+    ValidationError for a wrong field.
     """
 
     def __init__(self, content_type: str | None) -> None:
@@ -60,7 +61,7 @@ class VideoForm:
         )
 
     def feed(self, body: bytes) -> Sequence[memoryview]:
-        """Take the next piece of the body and return what of the file was in it."""
+        """Parse the next piece of the body and return the bytes of the file in it."""
         self._arrived = []
         try:
             self._parser.write(body)
@@ -69,7 +70,7 @@ class VideoForm:
         return self._arrived
 
     def close(self) -> None:
-        """Say that the body is over. Raises Problem when the form is not."""
+        """End the body. Raises Problem if the form is not complete."""
         if not self._ended:
             raise _malformed("it ends before its last boundary")
         if self.filename is None:
@@ -130,15 +131,16 @@ class VideoForm:
 
 
 def clean_filename(raw: bytes) -> str:
-    """Keep a file's name as text: nothing ever opens a path made of it.
+    """Clean a file's name as text. Nothing ever opens a path made of it.
 
-    Control characters go, because PostgreSQL takes no NUL and terminals take the rest; a long name loses its middle.
+    Control characters are removed, because PostgreSQL takes no NUL and terminals execute the rest. The middle of a long
+    name is cut out.
     """
     name = "".join(letter for letter in raw.decode(errors="replace") if category(letter) not in UNPRINTABLE)
     if len(name) > MAX_FILENAME:
         stem, dot, extension = name.rpartition(".")
-        kept = dot + extension if stem and len(extension) <= MAX_EXTENSION else ""
-        name = name[: MAX_FILENAME - len(kept)] + kept
+        suffix = dot + extension if stem and len(extension) <= MAX_EXTENSION else ""
+        name = name[: MAX_FILENAME - len(suffix)] + suffix
     return name or NO_NAME
 
 

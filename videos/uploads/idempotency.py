@@ -32,7 +32,7 @@ PATH = "/api/v1/videos/upload"
 
 
 class UploadIdempotency:
-    """The Idempotency-Key of one upload, if it has one, claimed as soon as the file's name has arrived.
+    """Idempotency-Key of one upload, if it has one, claimed as soon as the file's name has arrived.
 
     Two uploads are the same request when their names and declared lengths are: the rest of a body can be compared only
     after all of it was sent again.
@@ -46,7 +46,12 @@ class UploadIdempotency:
         self.claim: Claim | None = None
 
     async def keep(self, form: VideoForm) -> None:
-        """Claim the key when it can be, and renew the claim now and then. Raises Problem, or AnsweredBeforeError."""
+        """Claim the key as soon as possible, and renew the claim now and then.
+
+        Raises:
+            AnsweredBeforeError: the same request was answered before.
+            Problem: another request has the key.
+        """
         if self._key is None or form.filename is None or time.monotonic() - self._renewed_at < RENEW_SECONDS:
             return
         self._renewed_at = time.monotonic()
@@ -63,7 +68,7 @@ class UploadIdempotency:
         self.claim = found
 
     async def release(self) -> None:
-        """Let the key be used again: the upload failed. A claim that cannot be given back runs out."""
+        """Release the key of a failed upload. A claim that cannot be released expires."""
         if self.claim:
             try:
                 await in_thread(claim_release, self.claim)

@@ -1,4 +1,4 @@
-"""The file of an upload on its way into the store, and how long its client may keep us waiting for it."""
+"""The file of an upload on its way into the store, and the stall timeout of its client."""
 
 import asyncio
 import hashlib
@@ -21,12 +21,12 @@ from videos.uploads.limits import UploadLimits
 log = logging.getLogger(__name__)
 
 STORED_TYPE = "application/octet-stream"
-"""Never the client's: a browser that opens the store's address must not run what somebody uploaded."""
+"""Never the client's: a browser that opens the store's URL must not run an uploaded file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A file that lies in the store and has no row yet."""
+    """A file that is in the store and has no row yet."""
 
     video_id: UUID
     form: VideoForm
@@ -36,7 +36,10 @@ class Received:
 
 
 class IncomingFile:
-    """The file as it passes by: its first bytes are looked at before any is stored, all are counted and hashed."""
+    """Pipe of the file into the store.
+
+    The first bytes are inspected before any is stored. All are counted and hashed.
+    """
 
     def __init__(self, incoming: IncomingObject) -> None:
         self.size = 0
@@ -69,22 +72,22 @@ class IncomingFile:
 
 
 class StallTimeout:
-    """How long a client may still keep us waiting. Waiting for the store costs it nothing."""
+    """Time for which a client may still let us wait. Waiting for the store does not count."""
 
     def __init__(self, limits: UploadLimits) -> None:
-        self._most = self._left = limits.idle_seconds
-        self._earned_per_byte = 1 / limits.least_bytes_per_second
+        self._max = self._left = limits.idle_seconds
+        self._earned_per_byte = 1 / limits.min_bytes_per_second
 
     async def wait(self, body: Body) -> Message:
-        """The next piece of the body. Raises Problem (408) when that takes too long, or all the pieces before did."""
-        began = time.monotonic()
+        """Receive the next piece of the body. Raises Problem (408) when the client uses up its time."""
+        started = time.monotonic()
         try:
             async with asyncio.timeout(max(0.0, self._left)):
                 message = await body()
         except TimeoutError:
             raise _stalled() from None
         earned = len(message.get("body", b"")) * self._earned_per_byte
-        self._left = min(self._most, self._left - (time.monotonic() - began) + earned)
+        self._left = min(self._max, self._left - (time.monotonic() - started) + earned)
         return message
 
 
@@ -102,7 +105,7 @@ def _container(head: bytes) -> str:
 
 
 async def abort_upload(incoming: IncomingObject) -> None:
-    """Leave nothing behind. A store that fails now too must not hide why the upload failed."""
+    """Remove the upload from the store. An error here must not hide the reason of the failure."""
     try:
         await incoming.abort()
     except Exception:

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 FORM_BYTES = 64 * 1024
-"""How much longer than its file a form may be."""
+"""Bytes by which a form may be longer than its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """What one process takes. `parts_in_memory` is the bound for all uploads together.
+    """Limits of one process. `parts_in_memory` is for all uploads together.
 
-    Each upload under way has another part that is being filled. A client may keep us waiting for `idle_seconds`; bytes
-    earn it that time back, at `least_bytes_per_second`: far less than any line that videos are uploaded over.
+    Each upload in progress has one more part that is being filled. A client may let us wait for `idle_seconds`.
+    Received bytes earn it that time again, at `min_bytes_per_second`, which is far less than the rate of any connection
+    that videos are uploaded over.
     """
 
     max_bytes: int
@@ -19,5 +20,5 @@ class UploadLimits:
     parallel_parts: int = 4
     parts_in_memory: int = 16
     idle_seconds: float = 60.0
-    least_bytes_per_second: int = 8 * 1024
+    min_bytes_per_second: int = 8 * 1024
     https_only: bool = False

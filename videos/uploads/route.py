@@ -58,7 +58,10 @@ log = logging.getLogger(__name__)
 
 
 class UploadRoute:
-    """Takes uploads and passes everything else on. `on_uploaded` runs in the transaction that records the video."""
+    """ASGI application that handles uploads and passes all other requests on.
+
+    `on_uploaded` runs in the transaction that records the video.
+    """
 
     def __init__(
         self, app: App, *, store: ObjectStore, limits: UploadLimits, on_uploaded: Callable[[Video], object]
@@ -73,7 +76,7 @@ class UploadRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
         elif scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
             upload = asyncio.ensure_future(self._answer(scope, receive, send))
             self._under_way.add(upload)
@@ -82,10 +85,10 @@ class UploadRoute:
         else:
             await self._app(scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Have the server wait, when it ends, for the uploads it broke off: they have to tidy up.
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Let the server wait at its shutdown for the uploads that it aborted: they have to clean up.
 
-        Django knows nothing of an application's life, so this is not passed on.
+        Django has no lifespan protocol, so this is not passed on.
         """
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -115,8 +118,8 @@ class UploadRoute:
             await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """One of the uploads that this process takes at a time. Raises Problem when there are enough."""
+    def _slot(self) -> Iterator[None]:
+        """Occupy one of the process's upload slots. Raises Problem if all are in use."""
         if self._taken >= self._limits.max_uploads:
             raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
         self._taken += 1
@@ -129,18 +132,18 @@ class UploadRoute:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
         caller = await in_thread(caller_admitted, scope, AccessScope.VIDEOS_WRITE)
-        with self._place():
+        with self._slot():
             await in_thread(upload_take, caller)
             form = VideoForm(header(scope, b"content-type"))
-            once = UploadIdempotency(scope, caller)
+            idempotency = UploadIdempotency(scope, caller)
             try:
-                return await self._take_file(request, body, form, caller, once)
+                return await self._take_file(request, body, form, caller, idempotency)
             except BaseException:
-                await once.release()
+                await idempotency.release()
                 raise
 
     async def _take_file(
-        self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, once: UploadIdempotency
+        self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, idempotency: UploadIdempotency
     ) -> Answer:
         video_id = uuid4()
         incoming = IncomingObject(
@@ -151,19 +154,19 @@ class UploadRoute:
             parallel_parts=self._limits.parallel_parts,
         )
         try:
-            received = await self._receive_file(body, form, incoming, video_id, once)
+            received = await self._receive_file(body, form, incoming, video_id, idempotency)
         except BaseException:
             await abort_upload(incoming)
             raise
         try:
-            return await in_thread(self._record, request, received, caller, once.claim)
+            return await in_thread(self._record, request, received, caller, idempotency.claim)
         except BaseException:
             if await in_thread(_is_unknown, video_id):
                 await abort_upload(incoming)
             raise
 
     def _check(self, scope: Scope, request: ASGIRequest) -> None:
-        """Refuse before the first byte of the body what can be refused then."""
+        """Check everything that can be checked before the first byte of the body. Raises Problem."""
         request.get_host()  # raises for a host that is not ours
         if self._limits.https_only and not request.is_secure():
             raise Problem(status=403, code="https_required", detail="Uploads are accepted over HTTPS only.")
@@ -176,12 +179,12 @@ class UploadRoute:
         return too_large(f"A video may have {self._limits.max_bytes} bytes.", field=FIELD)
 
     async def _receive_file(
-        self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID, once: UploadIdempotency
+        self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID, idempotency: UploadIdempotency
     ) -> Received:
         file = IncomingFile(incoming)
         async for chunk in self._chunks(body):
             arrived = form.feed(chunk)
-            await once.keep(form)
+            await idempotency.keep(form)
             for data in arrived:
                 await file.write(data)
                 if file.size > self._limits.max_bytes:
@@ -190,9 +193,9 @@ class UploadRoute:
         return await file.finish(video_id, form)
 
     async def _chunks(self, body: Body) -> AsyncIterator[bytes]:
-        patience = StallTimeout(self._limits)
+        stall_timeout = StallTimeout(self._limits)
         while not body.ended:
-            message = await patience.wait(body)
+            message = await stall_timeout.wait(body)
             if message["type"] == "http.disconnect":
                 raise _ClientGoneError
             if body.size > self._limits.max_bytes + FORM_BYTES:
@@ -232,7 +235,7 @@ def _answer(video: Video, request: ASGIRequest) -> Answer:
 
 
 def _is_unknown(video_id: UUID) -> bool:
-    """Whether a row that failed to be written is really not there: the answer to a COMMIT can get lost."""
+    """Check that a row whose write failed is really missing: the answer to a COMMIT can get lost."""
     try:
         return not Video.objects.filter(id=video_id).exists()
     except DatabaseError:

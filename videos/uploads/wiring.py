@@ -1,4 +1,4 @@
-"""Builds the upload route from the settings."""
+"""The upload route of this process, from the settings."""
 
 from collections.abc import Callable
 

@@ -15,7 +15,7 @@ from transcoding.planning.plan import AUDIO, EncodePlan
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, SegmentRun
 from videos.selectors import generation_runs, run_segments
-from videos.services import RenditionProof
+from videos.services import VerifiedRendition
 from videos.states import AssetKind
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import settle
@@ -27,15 +27,15 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Hold every rendition's runs and init segment against the plan; short, however long the video is."""
     generation, plan = plan_of(work)
     runs = generation_runs(generation)
-    proofs = []
+    verified = []
     for rendition in work.renditions:
         control.moved()
-        init = _prove_init(rendition, plan, tools)
-        proofs.append(_prove_joins(rendition, plan, runs.get(rendition.id, []), init_bytes=len(init)))
+        init = _verify_init(rendition, plan, tools)
+        verified.append(_verify_joins(rendition, plan, runs.get(rendition.id, []), init_bytes=len(init)))
     assets = list(generation_assets(generation))
     _verify_assets(plan, assets, tools)
     removed = _tidy(work, generation, [run for each in runs.values() for run in each], assets, tools)
-    settle(lambda: job_complete(claim=work.claim, proofs=proofs, result={"objects_removed": removed}), control)
+    settle(lambda: job_complete(claim=work.claim, verified=verified, result={"objects_removed": removed}), control)
 
 
 def _tidy(
@@ -54,7 +54,7 @@ def _tidy(
     return len(garbage)
 
 
-def _prove_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
+def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
     """Read back what players will get first of all, and compare it with what the playlist says of it."""
     data = tools.store.get(rendition.init_key)
     if sha256(data).hexdigest() != rendition.init_sha256:
@@ -78,16 +78,16 @@ def _verify_assets(plan: EncodePlan, assets: Sequence[Asset], tools: Tools) -> N
             raise VerificationFailed(f"{asset.name}: the stored {asset.kind} is not the one that was made")
 
 
-def _prove_joins(
+def _verify_joins(
     rendition: Rendition, plan: EncodePlan, runs: Sequence[SegmentRun], *, init_bytes: int
-) -> RenditionProof:
+) -> VerifiedRendition:
     published = [
         PublishedRun(first_segment=run.first_segment, durations=run.durations, frames=run.frames, sizes=run.sizes)
         for run in runs
     ]
     totals = verify_rendition(plan, rendition.name, published)
     digests = [digest for run in runs for digest in run.digests]
-    return RenditionProof(
+    return VerifiedRendition(
         rendition_id=rendition.id,
         peak_bitrate=totals.peak_bandwidth,
         avg_bitrate=totals.average_bandwidth,

@@ -258,7 +258,9 @@ class Model:
     # What follows from what.
 
     def collectable(self) -> list[Generation]:
-        lost = [generation for generation in self.generations if generation.state == "lost" and generation.job.over]
+        lost = [
+            generation for generation in self.generations if generation.state == "abandoned" and generation.job.over
+        ]
         return [generation for generation in lost if not self._is_purged(generation.prefix)]
 
     def open_steps(self, generation: Generation) -> int:
@@ -333,7 +335,7 @@ class Model:
         job.events.append(f"job.{state}")
         self._cancel(step for step in self.steps if step.job is job)
         if job.generation:
-            job.generation.state = "lost"
+            job.generation.state = "abandoned"
 
     def _cancel(self, steps: Iterator[Step]) -> None:
         for step in steps:

@@ -67,7 +67,7 @@ def test_the_last_allowed_failure_fails_the_job_and_stops_its_other_steps() -> N
     states = dict(Step.objects.filter(job=job).values_list("id", "state"))
     assert states.pop(first.step_id) == StepState.FAILED
     assert set(states.values()) == {StepState.CANCELLED}
-    assert Generation.objects.get().state == GenerationState.LOST
+    assert Generation.objects.get().state == GenerationState.ABANDONED
     with pytest.raises(LeaseLost):
         step_begin(claim=other)
     assert _purged_prefixes() == []  # another try may go on from what is published

@@ -19,7 +19,7 @@ from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from tests.rows import a_job, a_run, a_video, an_mp4, claim_or_none, claimed, state_of, units_of
 from videos.models import Asset, Generation, Rendition, Video
-from videos.services import RenditionProof
+from videos.services import VerifiedRendition
 from videos.states import GenerationState, RenditionState
 
 MANY_CHUNKS_SECONDS = 8 * 4 * 2
@@ -40,9 +40,9 @@ def _carry_out(claim: Claim) -> None:
     step_complete(claim=claim, result={"seconds": 1.0})
 
 
-def _proofs() -> list[RenditionProof]:
+def _verified() -> list[VerifiedRendition]:
     return [
-        RenditionProof(rendition_id=rendition.id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c")
+        VerifiedRendition(rendition_id=rendition.id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c")
         for rendition in Rendition.objects.all()
     ]
 
@@ -60,8 +60,8 @@ def test_a_job_from_its_first_step_to_completed() -> None:
     assert claim.kind is StepKind.FINISH
     assert step_begin(claim=claim).job is not None
     assert Job.objects.get().phase == JobPhase.FINISHING
-    job_complete(claim=claim, proofs=_proofs(), result={})
-    job_complete(claim=claim, proofs=_proofs(), result={})  # the answer to the first commit was lost
+    job_complete(claim=claim, verified=_verified(), result={})
+    job_complete(claim=claim, verified=_verified(), result={})  # the answer to the first commit was lost
 
     job.refresh_from_db()
     generation = Generation.objects.get()
@@ -128,8 +128,8 @@ def test_a_video_points_to_its_newest_complete_generation_only_ever_forward() ->
             finishing[claim.job_id] = claim
         else:
             _carry_out(claim)
-    job_complete(claim=finishing[newer.id], proofs=[], result={})
-    job_complete(claim=finishing[older.id], proofs=[], result={})
+    job_complete(claim=finishing[newer.id], verified=[], result={})
+    job_complete(claim=finishing[older.id], verified=[], result={})
     video.refresh_from_db()
     assert video.current_generation is not None
     assert video.current_generation.job_id == newer.id
@@ -168,7 +168,7 @@ def test_cancelling_while_everything_runs_leaves_one_terminal_state(round_number
             while claim := claim_or_none():
                 if claim.kind is StepKind.FINISH:
                     step_begin(claim=claim)
-                    job_complete(claim=claim, proofs=[], result={})
+                    job_complete(claim=claim, verified=[], result={})
                 else:
                     _carry_out(claim)
         except LeaseLost:

@@ -124,7 +124,7 @@ def carry_out_all(job: Job) -> None:
             continue
         step_begin(claim=claim)
         if claim.kind is StepKind.FINISH:
-            job_complete(claim=claim, proofs=[], result={})
+            job_complete(claim=claim, verified=[], result={})
         else:
             carry_out(claim)
     job.refresh_from_db()
@@ -283,7 +283,7 @@ def test_a_device_that_dies_in_mid_encode_ends_in_a_completed_job_of_the_cpu(fai
     assert job.state == "processing"
     assert not Step.objects.filter(generation=old, state__in=["ready", "delayed", "running", "waiting"]).exists()
     old.refresh_from_db()
-    assert old.state == GenerationState.LOST
+    assert old.state == GenerationState.ABANDONED
     assert Step.objects.filter(kind=StepKind.PURGE, payload__prefix__endswith="/g1/").exists()
     carry_out_all(job)
     assert job.state == "completed"
@@ -441,7 +441,7 @@ def test_players_keep_the_beginning_that_they_have_until_there_is_another() -> N
     carry_out_all(job)
     old.refresh_from_db()
     video.refresh_from_db()
-    assert (old.state, video.current_generation_id) == (GenerationState.LOST, job.generation_id)
+    assert (old.state, video.current_generation_id) == (GenerationState.ABANDONED, job.generation_id)
     assert job.playable_at == playable_at
     assert events(job)[2:] == ["job.playable", "job.planned", "job.fell_back", "job.playable", "job.completed"]
     assert Step.objects.filter(kind=StepKind.PURGE, payload__prefix__endswith="/g1/").count() == 1
@@ -457,7 +457,7 @@ def test_a_job_that_ends_after_it_fell_back_leaves_nothing_behind() -> None:
     set_aside()
     step_fail(claim=gpu_claim(), failure=LOST, policy=POLICY)
     job_cancel(owner=job.owner, job_id=job.id)
-    assert set(Generation.objects.values_list("state", flat=True)) == {GenerationState.LOST}
+    assert set(Generation.objects.values_list("state", flat=True)) == {GenerationState.ABANDONED}
     assert Video.objects.get(id=job.video_id).current_generation is None
     job_retry(owner=job.owner, job_id=job.id, policy=POLICY)
     carry_out_all(job)

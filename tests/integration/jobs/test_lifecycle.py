@@ -119,7 +119,7 @@ def test_steps_move_as_their_table_says() -> None:
 
 JOB_OPERATIONS: dict[str, Callable[[Job, Claim], object]] = {
     "begin": lambda _, claim: step_begin(claim=claim),
-    "complete": lambda _, claim: job_complete(claim=claim, proofs=[], result={}),
+    "complete": lambda _, claim: job_complete(claim=claim, verified=[], result={}),
     "fail": lambda job, _: job_fail(job=job, failure=Failure(code="broken")),
     "stop": lambda job, _: job_stop(job=job),
     "pause": lambda job, _: job_pause(owner=job.owner, job_id=job.id),

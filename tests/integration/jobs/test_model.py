@@ -441,7 +441,7 @@ class Machine(RuleBasedStateMachine):
                 case StepKind.CHUNK:
                     step_complete(claim=claim, result={})
                 case StepKind.FINISH:
-                    job_complete(claim=claim, proofs=[], result={})
+                    job_complete(claim=claim, verified=[], result={})
                 case StepKind.PURGE:
                     video_purged(claim=claim, objects=1)
 

@@ -32,7 +32,7 @@ from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.playback.playlists import WINDOW_SEGMENTS
 from videos.playback.tokens import token_make
 from videos.selectors import newest_segments
-from videos.services import RenditionPlan, RenditionProof, RunFacts, generation_create
+from videos.services import RenditionPlan, RunFacts, VerifiedRendition, generation_create
 from videos.states import GenerationState, RenditionState
 
 GOP_FRAMES = 50
@@ -139,10 +139,10 @@ def test_an_open_step_is_claimed_published_closed_and_finished(client: Client) -
     totals = verify_rendition(plan, "360p", runs)
     assert (totals.segments, totals.frames) == (20, FRAMES)
     step_begin(claim=finish)
-    proof = RenditionProof(
+    measured = VerifiedRendition(
         rendition_id=Rendition.objects.get().id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c"
     )
-    job_complete(claim=finish, proofs=[proof], result={})
+    job_complete(claim=finish, verified=[measured], result={})
     job.refresh_from_db()
     assert job.state == JobState.COMPLETED
     whole, cache = playlist(client, job)
@@ -158,7 +158,7 @@ def test_what_its_source_paced_counts_in_no_speed() -> None:
     publish(claim, 0, 1)
     step_close(claim=claim, total_frames=GOP_FRAMES)
     step_complete(claim=claim, result={})
-    job_complete(claim=claimed(), proofs=[], result={})
+    job_complete(claim=claimed(), verified=[], result={})
     job.refresh_from_db()
     assert job.metadata["processing_time_seconds"] > 0
     assert "processing_speed" not in job.metadata

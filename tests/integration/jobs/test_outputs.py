@@ -16,7 +16,7 @@ from jobs.rules.transitions import JobPhase, JobState
 from tests.rows import a_job, a_video, an_mp4, an_owner
 from videos.assets.services import assets_publish
 from videos.models import Rendition
-from videos.services import RenditionProof, generation_complete, video_mark_deleting
+from videos.services import VerifiedRendition, generation_complete, video_mark_deleting
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,7 @@ def a_completed_job(*, width: int = 1280, height: int = 720, seconds: int = 40, 
     job = a_job(a_video(seconds=seconds, width=width, height=height), output_format="mp4" if mp4 else "hls")
     assert job.generation is not None
     renditions = list(job.generation.renditions.order_by("position"))
-    generation_complete(generation=job.generation, proofs=[proof(row) for row in renditions])
+    generation_complete(generation=job.generation, verified=[measured(row) for row in renditions])
     for row in renditions:
         if mp4 and row.kind == "video":
             mp4_file = an_mp4(row, size_bytes=2000 + row.position, sha256="f" * 64)
@@ -35,8 +35,8 @@ def a_completed_job(*, width: int = 1280, height: int = 720, seconds: int = 40, 
     return job
 
 
-def proof(row: Rendition) -> RenditionProof:
-    return RenditionProof(
+def measured(row: Rendition) -> VerifiedRendition:
+    return VerifiedRendition(
         rendition_id=row.id,
         peak_bitrate=600_000,
         avg_bitrate=500_000,

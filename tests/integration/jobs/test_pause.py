@@ -136,7 +136,7 @@ def test_a_job_whose_plan_is_not_understood_any_more_takes_what_players_have_awa
     Generation.objects.update(plan={"version": 0})
     resumed = _resume(job)
     generation.refresh_from_db()
-    assert generation.state == GenerationState.LOST
+    assert generation.state == GenerationState.ABANDONED
     assert Video.objects.get().current_generation is None
     assert Step.objects.filter(kind=StepKind.PURGE).count() == 1
     assert (resumed.phase, resumed.generation_id == generation.id) == (JobPhase.PLANNED, False)

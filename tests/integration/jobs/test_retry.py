@@ -73,7 +73,7 @@ def _publish(claim: Claim, *, to: int) -> None:
 def _carry_out(claim: Claim) -> None:
     if claim.kind is StepKind.FINISH:
         step_begin(claim=claim)
-        job_complete(claim=claim, proofs=[], result={})
+        job_complete(claim=claim, verified=[], result={})
         return
     if claim.units_done < units_of(claim):
         _publish(claim, to=units_of(claim))

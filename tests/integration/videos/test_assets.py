@@ -14,7 +14,7 @@ from tests.rows import a_job, a_run, a_video, an_mp4
 from videos.assets.selectors import asset_find, complete_generations, generation_assets
 from videos.assets.services import AssetFacts, assets_publish
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
-from videos.services import RenditionProof, generation_complete, run_publish, video_mark_deleted
+from videos.services import VerifiedRendition, generation_complete, run_publish, video_mark_deleted
 from videos.states import AssetKind, GenerationState
 
 
@@ -29,11 +29,11 @@ def a_rung(generation: Generation) -> Rendition:
 
 
 def complete(generation: Generation) -> None:
-    proofs = [
-        RenditionProof(rendition_id=row.id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c")
+    verified = [
+        VerifiedRendition(rendition_id=row.id, peak_bitrate=2, avg_bitrate=1, size_bytes=3, sha256="c")
         for row in generation.renditions.all()
     ]
-    generation_complete(generation=generation, proofs=proofs)
+    generation_complete(generation=generation, verified=verified)
 
 
 WRONG: dict[str, dict[str, Any]] = {

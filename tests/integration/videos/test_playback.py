@@ -27,8 +27,8 @@ from videos.playback import wiring
 from videos.playback.delivery import Delivery
 from videos.playback.tokens import token_make
 from videos.services import (
-    RenditionProof,
     RunFacts,
+    VerifiedRendition,
     generation_complete,
     run_publish,
     video_mark_deleting,
@@ -54,11 +54,11 @@ class Played:
         return f"/play/{token}/{self.generation.number}/{rest}"
 
     def complete(self) -> None:
-        proofs = [
-            RenditionProof(rendition_id=row.id, peak_bitrate=900_000, avg_bitrate=700_000, size_bytes=9, sha256="c")
+        verified = [
+            VerifiedRendition(rendition_id=row.id, peak_bitrate=900_000, avg_bitrate=700_000, size_bytes=9, sha256="c")
             for row in self.renditions
         ]
-        generation_complete(generation=self.generation, proofs=proofs)
+        generation_complete(generation=self.generation, verified=verified)
 
     @property
     def renditions(self) -> list[Rendition]:

@@ -273,7 +273,7 @@ def test_a_client_that_sends_a_trickle_is_given_up(small: httpx2.Client, store: 
 
 
 def test_a_client_that_sends_slowly_but_surely_is_not(store: ObjectStore, transactional_db: None) -> None:
-    with serving(a_route(store, idle_seconds=3.0, least_bytes_per_second=1000)) as client:
+    with serving(a_route(store, idle_seconds=3.0, min_bytes_per_second=1000)) as client:
         body = a_form(a_video(40 * 1000))
         with raw(client, f"Content-Length: {len(body)}\r\n") as connection:
             for start in range(0, len(body), 1000):

@@ -13,7 +13,7 @@ from api import links
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.rows import a_video, an_owner, an_uploaded_video
-from videos.services import video_mark_deleting, video_mark_inspected, video_note_error, video_reject
+from videos.services import video_mark_deleting, video_mark_inspected, video_record_error, video_reject
 
 MEDIA = {"duration": 4.0, "width": 1280, "height": 720, "codec": "h264", "bitrate": 500_000, "frame_rate": 25.0}
 
@@ -109,7 +109,7 @@ def test_a_rejected_video_says_why(api: httpx2.Client) -> None:
 
 def test_a_failed_inspection_may_work_later(api: httpx2.Client) -> None:
     video = an_uploaded_video()
-    video_note_error(video=video, code="storage_unavailable", detail="the store was away")
+    video_record_error(video=video, code="storage_unavailable", detail="the store was away")
     assert api.get(f"/api/v1/videos/{video.id}").json()["error"]["retryable"] is True
 
 

@@ -12,7 +12,7 @@ from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
 from videos.models import Generation, Video
 from videos.playback.playlists import rendition_playlist
-from videos.services import generation_lose
+from videos.services import generation_abandon
 from workers.lease.control import StepControl
 from workers.runner import RUN, StepRunner
 from workers.tools import Tools
@@ -75,7 +75,7 @@ def test_a_lost_generation_is_not_waited_for(tools: Tools, job: Job) -> None:
     carry_out(tools, StepKind.CHUNK)
     carry_out(tools, StepKind.AUDIO)
     assert Video.objects.get().current_generation is not None
-    generation_lose(generation_id=Generation.objects.get().id)
+    generation_abandon(generation_id=Generation.objects.get().id)
     assert Video.objects.get().current_generation is None
 
 
