@@ -1,8 +1,8 @@
-"""What can go wrong with a transcode, as classes: whose fault it is and whether trying again can help.
+"""Errors of a transcode, as classes: whose fault it is and whether trying again can help.
 
 TranscodeError
 ├── InputRejected        the uploader's file is the problem; never retried
-│   └── PlanTooLarge     it is too much for this installation, as asked for
+│   └── PlanTooLarge     it is too much for this installation, as requested
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
 │   ├── DeviceBusy       the GPU has no session left; elsewhere or later
@@ -31,7 +31,7 @@ class InputRejected(TranscodeError):
 
 
 class PlanTooLarge(InputRejected):
-    """What was asked for would be more renditions or chunks than this installation allows."""
+    """The request would need more renditions or chunks than this installation allows."""
 
     code = "plan_too_large"
 
@@ -62,7 +62,7 @@ class DeviceLost(EncoderFailed):
 
 
 class EncoderRefused(EncoderFailed):
-    """A device is there, but its encoder does not take what it was asked for."""
+    """A device is there, but its encoder does not accept the request."""
 
     code = "encoder_refused"
 
@@ -89,7 +89,7 @@ class VerificationFailed(TranscodeError):
 
 
 class RateExceeded(VerificationFailed):
-    """A segment has more bits per second than its playlist promises, which no later playlist may take back."""
+    """A segment has more bits per second than its playlist promises, which no later playlist may withdraw."""
 
     code = "rate_exceeded"
     retryable = False

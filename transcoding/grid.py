@@ -40,7 +40,7 @@ _JOINED_TAIL = 10
 hls.js, place one or two frames behind the end of the buffer and never end. Rounded, such a segment is no longer."""
 _NTSC_DENOMINATOR = 1001
 _SLOT_TOLERANCE = Fraction(2, 5)
-"""How far from its slot, in frames, a constant-rate frame may lie: containers round to 1 ms or 1/90000 s."""
+"""Distance from its slot, in frames, at which a constant-rate frame may lie: containers round to 1 ms or 1/90000 s."""
 _NEAR = Fraction(1, 50)
 _RATE_OF_ONE_FRAME = Fraction(25)
 
@@ -133,11 +133,11 @@ class FrameGrid:
         return self.gop_frames if self.total_frames is None else min(self.gop_frames, self.total_frames - frame)
 
     def frames_in(self, first_segment: int, segments: int = 1) -> int:
-        """How many frames these segments hold."""
+        """Return the number of frames of these segments."""
         return self.first_frame(first_segment + segments) - self.first_frame(first_segment)
 
     def start(self, segment: int) -> Fraction:
-        """When a segment starts, in seconds."""
+        """Return the start of a segment, in seconds."""
         return self.first_frame(segment) / self.rate
 
 
@@ -164,7 +164,7 @@ def constant_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction | None:
 
 
 def _every_slot_taken(ticks: Sequence[int], frames_per_tick: Fraction) -> bool:
-    """Whether frame n lies within the tolerance of slot n; in whole numbers, as films have half a million frames."""
+    """Test that frame n lies within the tolerance of slot n; in whole numbers, as films have half a million frames."""
     numerator, denominator = frames_per_tick.as_integer_ratio()
     allowed = int(_SLOT_TOLERANCE * denominator)
     first = ticks[0]
@@ -194,7 +194,7 @@ def varying_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction:
 
 
 def _own_slots(ticks: Sequence[int], frames_per_tick: Fraction, allowed: Fraction) -> bool:
-    """Whether every frame lies as near as `allowed` (in frames) to a slot that no other frame lies nearest to."""
+    """Test that every frame lies as near as `allowed` (in frames) to a slot that no other frame lies nearest to."""
     numerator, denominator = frames_per_tick.as_integer_ratio()
     last = -1
     for tick in ticks:  # one by one: lists of positions and slots would be a gigabyte for a long film

@@ -26,7 +26,7 @@ ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 class Input:
     """One input file, or the name of what the runner feeds through a pipe, and the options in front of its `-i`.
 
-    `made_up`: not a file but the description of a picture that ffmpeg draws itself.
+    `made_up`: not a file but the description of a video that ffmpeg draws itself.
     """
 
     path: str
@@ -35,7 +35,7 @@ class Input:
 
     @property
     def address(self) -> str:
-        """What follows `-i`; no name of a file is taken for an option or a protocol."""
+        """The argument of `-i`; no name of a file is taken for an option or a protocol."""
         return self.path if self.made_up else f"file:{self.path}"
 
     def bounded(self, max_pixels: int) -> Options:
@@ -78,7 +78,7 @@ class FfmpegCommand:
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed. Of files, no picture larger than `max_pixels` is decoded.
+        `pipes` are the addresses of the inputs that are fed. Of files, no frame larger than `max_pixels` is decoded.
         """
         words = [binary, *option_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
         for source in self.inputs:
@@ -93,9 +93,9 @@ class FfmpegCommand:
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
-    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger picture than allowed.
+    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger frame than allowed.
 
-    A header says nothing about the pictures behind it. The quarter on top is for the edges that codecs add and crop:
+    A header says nothing about the frames behind it. The quarter on top is for the edges that codecs add and crop:
     1080 lines are coded as 1088.
     """
     return {"max_pixels": str(max_pixels + max_pixels // 4), "codec_whitelist": WHITELIST}
@@ -119,9 +119,9 @@ def on_own_clock(filter_name: str, first: Fraction) -> str:
 
 
 def fragment_options(cut: str) -> dict[str, str]:
-    """CMAF fragments; that pictures are reordered and sound is primed is said by an edit list in the init segment.
+    """CMAF fragments; an edit list in the init segment says that frames are reordered and audio is primed.
 
-    ffmpeg 9 writes one by itself, 5.1 leaves it out of CMAF unless told so.
+    ffmpeg 9 writes one by itself, 5.1 leaves it out of CMAF without the option.
     """
     return {"movflags": f"+cmaf+delay_moov+default_base_moof+skip_trailer+{cut}", "use_editlist": "1"}
 

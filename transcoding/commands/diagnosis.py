@@ -1,4 +1,4 @@
-"""Why ffmpeg failed, from its exit code and the end of what it said."""
+"""Diagnosis of a failed ffmpeg run, from its exit code and the end of its stderr."""
 
 import re
 from collections.abc import Iterable
@@ -48,15 +48,15 @@ _AFTER_A_SEEK = re.compile(
     r"|Could not find ref with POC"
     r"|^\s*Last message repeated \d+ times"
 )
-"""What decoders say of a whole and healthy file when they begin in the middle of it, at an open GOP.
+"""Messages of decoders about a whole and healthy file when they begin in the middle of it, at an open GOP.
 
 An unknown way to say so costs a second reading of the source, and nothing else.
 """
 
 
-def is_of_a_seek(complaint: str) -> bool:
-    """Whether this line of ffmpeg's errors only means that decoding began at a frame which others reach back over."""
-    return not complaint.strip() or _AFTER_A_SEEK.search(complaint) is not None
+def is_of_a_seek(line: str) -> bool:
+    """Return True if this line of stderr only means that decoding began at a frame which others reach back over."""
+    return not line.strip() or _AFTER_A_SEEK.search(line) is not None
 
 
 def diagnose(returncode: int, stderr: str) -> TranscodeError:
@@ -70,7 +70,7 @@ def diagnose(returncode: int, stderr: str) -> TranscodeError:
 
 
 class GpuFailure(StrEnum):
-    """What a failed run says of the device that it used."""
+    """The failure of a device, as a failed run reports it."""
 
     BUSY = "busy"
     DEVICE_LOST = "device_lost"
@@ -118,14 +118,15 @@ _GPU_FAILURES: tuple[tuple[GpuFailure, re.Pattern[str]], ...] = (
         ),
     ),
 )
-"""Which words mean what, by ffmpeg 5.1 and 9, and by the driver in them. The first that are found count: a device that
-is busy complains of it and then of having none, and whatever its encoder says of itself at the level of errors is a
-refusal. That an encoder could not be opened before the end only means that no frame came out of the source.
+"""Messages and their meaning, by ffmpeg 5.1 and 9, and by the driver in them. The first that are found count:
+a device that is busy reports that and then that there is none, and
+whatever its encoder says of itself at the level of errors is a refusal.
+That an encoder could not be opened before the end only means that no frame came out of the source.
 """
 
 
 def gpu_failure(stderr: str, encoder: VideoEncoder) -> GpuFailure | None:
-    """What the end of a failed run's output says of the device; None: it was not the device's doing."""
+    """Return the device failure that the end of a failed run's output reports; None: it was not the device's doing."""
     if not encoder.hardware or "No space left on device" in stderr:
         return None
     return next((failure for failure, words in _GPU_FAILURES if words.search(stderr)), None)

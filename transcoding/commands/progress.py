@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: frames written so far, and whether this was the last report."""
+    """Progress of a run: frames written so far, and whether this was the last report."""
 
     frame: int
     ended: bool

@@ -7,13 +7,13 @@ from transcoding.commands.hardware import device_opening, encoder_options, uploa
 from transcoding.encoders import EncodeTarget, HardwareDevice, RateControl, VideoEncoder
 
 TRIAL = "trial"
-"""Label of the pictures that a trial encodes."""
+"""Label of the frames that a trial encodes."""
 
 
 def trial_command(encoder: VideoEncoder, device: HardwareDevice | None, *, frames: int = 30) -> FfmpegCommand:
     """Encode a few frames that ffmpeg draws, with the options of a real job; what comes out goes to `nothing`.
 
-    That a device is there, or listed, proves nothing, and NVENC refuses pictures below 145 pixels.
+    That a device is there, or listed, proves nothing, and NVENC refuses frames below 145 pixels.
     """
     width, height, rate = 640, 360, Fraction(25)
     control = RateControl.for_bitrate(1_000_000)

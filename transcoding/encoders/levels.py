@@ -29,17 +29,17 @@ _MACROBLOCK = 16
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """Limits of one level: samples per picture and second, sides in samples, bits per second in either tier."""
+    """Limits of one level: samples per frame and second, sides in samples, bits per second in either tier."""
 
     name: str
-    picture: int
+    frame: int
     rate: int
     side: int
     main: int
     high: int = 0
 
 
-_HEVC = (  # H.265 tables A.8 and A.9; no side is longer than the square root of eight pictures
+_HEVC = (  # H.265 tables A.8 and A.9; no side is longer than the square root of eight frames
     _Row("3.0", 552_960, 16_588_800, 2_103, 6_000_000),
     _Row("3.1", 983_040, 33_177_600, 2_804, 10_000_000),
     _Row("4.0", 2_228_224, 66_846_720, 4_222, 12_000_000, 30_000_000),
@@ -51,7 +51,7 @@ _HEVC = (  # H.265 tables A.8 and A.9; no side is longer than the square root of
     _Row("6.1", 35_651_584, 2_139_095_040, 16_888, 120_000_000, 480_000_000),
     _Row("6.2", 35_651_584, 4_278_190_080, 16_888, 240_000_000, 800_000_000),
 )
-_AV1 = (  # AV1 annex A.3; the shorter of the two sides that it allows, as pictures may stand upright
+_AV1 = (  # AV1 annex A.3; the shorter of the two sides that it allows, as frames may be portrait
     _Row("3.0", 665_856, 19_975_680, 2_448, 6_000_000),
     _Row("3.1", 1_065_024, 31_950_720, 3_096, 10_000_000),
     _Row("4.0", 2_359_296, 70_778_880, 3_456, 12_000_000, 30_000_000),
@@ -139,7 +139,7 @@ def _lowest(rows: tuple[_Row, ...], width: int, height: int, rate: Fraction, bit
     fitting = (
         row
         for row in rows
-        if samples <= row.picture
+        if samples <= row.frame
         and samples * rate <= row.rate
         and longest <= row.side
         and bits <= max(row.main, row.high)

@@ -1,6 +1,6 @@
 """H.264, HEVC and AV1 on NVIDIA GPUs by NVENC.
 
-Its `cq` throws away bitrate and buffer, so it goes with the most only. Pictures below about 145 pixels are refused.
+Its `cq` throws away bitrate and buffer, so it goes with the maximum only. Frames below about 145 pixels are refused.
 """
 
 from collections.abc import Callable

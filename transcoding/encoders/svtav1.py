@@ -1,6 +1,6 @@
 """AV1 on the CPU by SVT-AV1.
 
-Beside an average it keeps no most: after a still picture its segments have seven times the rate. Beside a quality it
+Beside an average it keeps no maximum: after a still frame its segments have seven times the rate. Beside a quality it
 does, give or take a third. So it is given a quality, and the bitrate as the most.
 """
 
@@ -11,7 +11,7 @@ from transcoding.encoders.traits import EncodeTarget, Family, Options, Preset, V
 
 _USUAL_QUALITY = "35"
 _QUALITY_OF_BITRATES = "25"
-"""Better than most bitrates allow, so that the bitrate decides wherever the picture is not easy."""
+"""Better than most bitrates allow, so that the bitrate decides wherever the content is not easy."""
 _PRESETS = {  # its own presets, and speeds at 360p on two cores, compared with veryfast of x264
     "ultrafast": ("10", 0.9),
     "superfast": ("9", 0.7),

@@ -1,4 +1,4 @@
-"""Which renditions are worth encoding. Policy is the table; the code only applies it."""
+"""The ladder: the renditions worth encoding. Policy is the table; the code only applies it."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,7 +8,7 @@ from transcoding.probing.media import Resolution
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """One step of the ladder: a picture size by its short side, and what it may cost in bits per second."""
+    """One step of the ladder: a frame size by its short side, and what it may cost in bits per second."""
 
     name: str
     short_side: int
@@ -30,7 +30,7 @@ RUNGS = (
 _SMALLEST_OF_LARGE_SOURCES = 360
 """Sources of at least this short side get no rung below it; smaller ones get the single rung that fits."""
 _SMALLEST_UNASKED = 240
-"""Short side of the smallest named rung that is chosen without being asked for."""
+"""Short side of the smallest named rung that is chosen without being requested."""
 _SMALLEST_BITRATE = 100_000
 
 
@@ -70,9 +70,9 @@ def plan_ladder(source: Resolution) -> Ladder:
     return Ladder(tuple(fit(source, rung) for rung in rungs) or (fit(source, _best_rung(source)),))
 
 
-def single_rung(source: Resolution, *, wanted: str | None, bitrate: int | None) -> Ladder:
-    """One rendition of the wanted size ("720p" or "1280x720") and bitrate, no larger than the source."""
-    rung = _wanted_rung(source, wanted) if wanted else _best_rung(source)
+def single_rung(source: Resolution, *, requested: str | None, bitrate: int | None) -> Ladder:
+    """One rendition of the requested size ("720p" or "1280x720") and bitrate, no larger than the source."""
+    rung = _requested_rung(source, requested) if requested else _best_rung(source)
     size = fit(source, rung)
     return Ladder(
         (RenditionSize(name=size.name, width=size.width, height=size.height, bitrate=bitrate or size.bitrate),)
@@ -114,7 +114,7 @@ def _best_rung(source: Resolution) -> Rung:
 
 
 def _own_rung(short_side: int) -> Rung:
-    """A rung for a size without a name; its bitrate shrinks with the picture from the next larger named rung's."""
+    """A rung for a size without a name; its bitrate shrinks with the frame from the next larger named rung's."""
     above = next((rung for rung in reversed(RUNGS) if rung.short_side >= short_side), RUNGS[0])
     share = Fraction(short_side, above.short_side) ** 2
     return Rung(
@@ -122,8 +122,8 @@ def _own_rung(short_side: int) -> Rung:
     )
 
 
-def _wanted_rung(source: Resolution, wanted: str) -> Rung:
-    size = parse_size(wanted)
+def _requested_rung(source: Resolution, requested: str) -> Rung:
+    size = parse_size(requested)
     short = size if isinstance(size, int) else _short_side_in(source, size)
     short = min(short, source.short_side)
     return next((rung for rung in RUNGS if rung.short_side == short), None) or _own_rung(short)

@@ -338,7 +338,7 @@ def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
 def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
     if request.is_ladder:
         return plan_ladder(facts.video.display)
-    return single_rung(facts.video.display, wanted=request.resolution, bitrate=request.bitrate)
+    return single_rung(facts.video.display, requested=request.resolution, bitrate=request.bitrate)
 
 
 def _rendition(

@@ -1,4 +1,4 @@
-"""How long chunks are: about so many seconds of work, at the speed at which they are expected to be encoded.
+"""Chunk lengths: about so many seconds of work, at the speed at which they are expected to be encoded.
 
 Work is counted in pixels: those of all rungs, and those of the source at what decoding costs. What a worker slot does
 of them in a second hardly depends on the ladder or the frame rate, so what was measured on one video holds for others.
@@ -27,7 +27,7 @@ class _Sized(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """What one worker slot encodes: pixels per second of work, as measured on so many chunks; 0: only assumed."""
+    """Throughput of one worker slot: pixels per second of work, as measured on so many chunks; 0: only assumed."""
 
     pixels_per_second: int
     samples: int
@@ -39,7 +39,7 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkLimits:
-    """What an installation wants of chunks: seconds of work aimed at, and lengths and number allowed."""
+    """Limits of an installation for chunks: seconds of work aimed at, and lengths and number allowed."""
 
     work_seconds: int
     min_seconds: int
@@ -48,7 +48,7 @@ class ChunkLimits:
 
 
 class SizedBy(StrEnum):
-    """What decided the length of a plan's chunks."""
+    """The limit that decided the length of a plan's chunks."""
 
     WORK = "work"
     SHORTEST = "shortest"
@@ -58,7 +58,7 @@ class SizedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkSizing:
-    """Why chunks are as long as they are. `speed` is seconds of video per second of work, from so many samples."""
+    """The length of chunks and its reason. `speed` is seconds of video per second of work, from so many samples."""
 
     segments: int
     speed: float
@@ -81,12 +81,12 @@ def size_chunks(grid: FrameGrid, frame_pixels: int, throughput: Throughput, limi
     def in_segments(seconds: Fraction) -> int:
         return max(1, round(seconds / segment_seconds))
 
-    wanted = in_segments(limits.work_seconds * speed)
+    by_work = in_segments(limits.work_seconds * speed)
     shortest, longest = in_segments(Fraction(limits.min_seconds)), in_segments(Fraction(limits.max_seconds))
-    fewest = -(-grid.total_segments // limits.max_chunks)
-    if fewest > longest:
+    by_number = -(-grid.total_segments // limits.max_chunks)
+    if by_number > longest:
         raise PlanTooLarge(f"{-(-grid.total_segments // longest)} chunks; at most {limits.max_chunks} are allowed")
-    bounds = ((wanted, SizedBy.WORK), (shortest, SizedBy.SHORTEST), (fewest, SizedBy.NUMBER))
+    bounds = ((by_work, SizedBy.WORK), (shortest, SizedBy.SHORTEST), (by_number, SizedBy.NUMBER))
     segments, sized_by = max(bounds, key=lambda bound: bound[0])
     if segments > longest:
         segments, sized_by = longest, SizedBy.LONGEST

@@ -1,4 +1,4 @@
-"""Which codecs sources may hold, and which of ffmpeg's decoders may touch their bytes.
+"""Codecs that sources may hold, and those of ffmpeg's decoders may touch their bytes.
 
 ffmpeg has hundreds of decoders, most for formats that nobody uploads, and damage in each of them is reachable by any
 file that names it. What is not listed is never opened, neither to decode nor to find out what a file is; a file with
@@ -7,7 +7,7 @@ such a stream is refused.
 
 from types import MappingProxyType
 
-_PICTURES = {
+_VIDEO = {
     "av1": ("libdav1d", "libaom-av1", "av1"),
     "dnxhd": ("dnxhd",),
     "dvvideo": ("dvvideo",),
@@ -33,7 +33,7 @@ _PICTURES = {
     "wmv2": ("wmv2",),
     "wmv3": ("wmv3",),
 }
-_SOUND = {
+_AUDIO = {
     "aac": ("aac",),
     "aac_latm": ("aac_latm",),
     "ac3": ("ac3",),
@@ -74,8 +74,8 @@ _BESIDE = (
 """Subtitles and covers, which lie in many files. Nothing is made of them, but ffprobe opens a decoder for every stream
 and gives a file up when that fails."""
 
-DECODERS = MappingProxyType({**_PICTURES, **_SOUND})
-"""What ffprobe calls a codec that a source's picture or sound may have, and ffmpeg's decoders for it."""
+DECODERS = MappingProxyType({**_VIDEO, **_AUDIO})
+"""Codecs of video and audio that sources may have, by ffprobe's names, and ffmpeg's decoders for each."""
 
 WHITELIST = ",".join((*(name for names in DECODERS.values() for name in names), *_BESIDE))
 """As `-codec_whitelist` wants it. Names that a build does not know do no harm."""

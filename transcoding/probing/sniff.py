@@ -1,7 +1,10 @@
-"""What a file is, from its first bytes. ffmpeg is never asked: it opens playlists, scripts and text files as video."""
+"""Container sniffing: the family of a file from its first bytes.
+
+ffmpeg is not used: it opens playlists, scripts and text files as video.
+"""
 
 HEAD_BYTES = 4096
-"""How many first bytes `sniff` wants to see; fewer are fine when the file is shorter."""
+"""Number of first bytes that `sniff` reads; fewer are fine when the file is shorter."""
 
 _TS_PACKET = 188
 _M2TS_PACKET = 192
@@ -26,7 +29,7 @@ NOT_A_VIDEO = (
     "the file is not a video in a container that is accepted: MP4, QuickTime, Matroska, WebM, MPEG-TS, MPEG-PS, AVI,"
     " FLV, Ogg, ASF, MXF"
 )
-"""What to tell whoever sent something else."""
+"""Error text for files that are no videos."""
 
 
 def sniff(head: bytes) -> str | None:
@@ -57,7 +60,7 @@ def _by_signature(head: bytes) -> str | None:  # noqa: PLR0911 - one line per si
 def _plausible_box(head: bytes) -> bool:
     """A box size of 0 (to the end) and 1 (64 bits) are legal; otherwise it must hold at least its own header."""
     size = int.from_bytes(head[:4], "big")
-    if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"mif", b"avi"):  # HEIF and AVIF are pictures
+    if head[4:8] == b"ftyp" and head[8:11] in (b"hei", b"mif", b"avi"):  # HEIF and AVIF are images
         return False
     return size in (0, 1) or size >= 8  # noqa: PLR2004 - the header's length
 

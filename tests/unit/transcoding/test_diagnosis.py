@@ -39,7 +39,7 @@ def test_a_failure_is_the_file_s_or_the_machine_s(
 
 
 @pytest.mark.parametrize(
-    ("complaint", "harmless"),
+    ("line", "harmless"),
     [
         ("[h264 @ 0x55cd5d818e40] mmco: unref short failure", True),
         ("    Last message repeated 12 times", True),
@@ -52,8 +52,8 @@ def test_a_failure_is_the_file_s_or_the_machine_s(
         ("[mov,mp4 @ 0x1] something new", False),
     ],
 )
-def test_only_what_is_known_to_come_of_a_seek_is_put_down_to_it(complaint: str, *, harmless: bool) -> None:
-    assert is_of_a_seek(complaint) is harmless
+def test_only_what_is_known_to_come_of_a_seek_is_put_down_to_it(line: str, *, harmless: bool) -> None:
+    assert is_of_a_seek(line) is harmless
 
 
 def test_where_files_lie_is_nobodys_business() -> None:
@@ -75,7 +75,7 @@ AFTERWARDS = """
 [vost#0:0/h264_nvenc @ 0x557244cdeb80] Terminating thread with return code -22 (Invalid argument)
 [out#0/null @ 0x557244cddfc0] Nothing was written into output file
 """
-"""How ffmpeg 9 ends when anything went wrong on the way to an encoder."""
+"""The exit of ffmpeg 9 when anything went wrong on the way to an encoder."""
 OLD_OPENING = (
     "Error initializing output stream 0:0 -- Error while opening encoder for output stream #0:0 - "
     "maybe incorrect parameters such as bit_rate, rate, width or height"

@@ -158,9 +158,11 @@ def test_codecs_of_hevc_and_av1() -> None:
 # --- NVENC, as the replaced system had it -----------------------------------------------------------------------------
 
 
-def options_of(name: str, *, preset: str = "medium", asked: bool, size: tuple[int, int] = (1920, 1080)) -> Options:
+def options_of(
+    name: str, *, preset: str = "medium", bitrate_requested: bool, size: tuple[int, int] = (1920, 1080)
+) -> Options:
     encoder = ENCODERS[name]
-    control = RateControl.for_bitrate(5_000_000, constant_quality=not asked)
+    control = RateControl.for_bitrate(5_000_000, constant_quality=not bitrate_requested)
     level = encoder.level(*size, Fraction(30), control)
     return encoder.options(
         EncodeTarget(preset=preset, profile=encoder.presets[preset].profile, level=level, control=control, gop=60)
@@ -183,25 +185,27 @@ def options_of(name: str, *, preset: str = "medium", asked: bool, size: tuple[in
 )
 def test_presets_of_nvenc(preset: str, own: str) -> None:
     for name in ("h264_nvenc", "hevc_nvenc", "av1_nvenc"):
-        assert options_of(name, preset=preset, asked=True)["preset"] == own
+        assert options_of(name, preset=preset, bitrate_requested=True)["preset"] == own
 
 
 @pytest.mark.parametrize("name", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
 def test_a_quality_never_goes_with_a_bitrate(name: str) -> None:
     """NVENC would throw the bitrate and the buffer away."""
-    quality = options_of(name, asked=False)
+    quality = options_of(name, bitrate_requested=False)
     assert (quality["rc"], quality["cq"], quality["maxrate"]) == ("vbr", "23", "7500000")
     assert not {"b:v", "bufsize"} & set(quality)
-    bitrate = options_of(name, asked=True)
+    bitrate = options_of(name, bitrate_requested=True)
     rates = (bitrate["rc"], bitrate["b:v"], bitrate["maxrate"], bitrate["bufsize"])
     assert rates == ("vbr", "5000000", "7500000", "10000000")
     assert "cq" not in bitrate
 
 
 def test_frames_and_profiles_of_nvenc() -> None:
-    h264, hevc = options_of("h264_nvenc", asked=False), options_of("hevc_nvenc", asked=False)
+    h264, hevc = options_of("h264_nvenc", bitrate_requested=False), options_of("hevc_nvenc", bitrate_requested=False)
     assert (h264["bf"], h264["b_ref_mode"], h264["profile:v"], h264["level:v"]) == ("3", "middle", "high", "4.0")
     assert (hevc["bf"], hevc["profile:v"], hevc["tier"], hevc["tag:v"]) == ("4", "main", "high", "hvc1")
-    assert options_of("h264_nvenc", asked=False, size=(3840, 2160))["level:v"] == "5.1", "4.1 would be illegal"
+    assert options_of("h264_nvenc", bitrate_requested=False, size=(3840, 2160))["level:v"] == "5.1", (
+        "4.1 would be illegal"
+    )
     for options in (h264, hevc):
         assert (options["g"], options["forced-idr"], options["no-scenecut"]) == ("60", "1", "1")

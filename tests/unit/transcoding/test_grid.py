@@ -48,7 +48,7 @@ def test_a_constant_rate_is_found_through_the_rounding_of_containers(rate: Fract
     assert constant_rate(ticks_at(rate, 5000, time_base, start=12_345), time_base) == rate
 
 
-def test_29_97_and_30_are_told_apart_once_they_differ_by_a_frame() -> None:
+def test_29_97_and_30_are_distinguished_once_they_differ_by_a_frame() -> None:
     assert constant_rate(ticks_at(NTSC, 1000, MILLISECOND), MILLISECOND) == NTSC
     assert constant_rate(ticks_at(Fraction(30), 1000, MILLISECOND), MILLISECOND) == 30
 
@@ -84,8 +84,8 @@ def test_a_varying_rate_has_a_slot_for_every_frame_up_to_60(source: int, rate: i
 @pytest.mark.parametrize("time_base", [MILLISECOND, TICK_90K], ids=["1ms", "90kHz"])
 def test_a_clip_that_misses_frames_keeps_its_own_rate(rate: Fraction, time_base: Fraction) -> None:
     ticks = ticks_at(rate, 5000, time_base)
-    kept = [tick for number, tick in enumerate(ticks) if number % 17 and not 900 < number < 1000]
-    assert varying_rate(kept, time_base) == rate
+    remaining = [tick for number, tick in enumerate(ticks) if number % 17 and not 900 < number < 1000]
+    assert varying_rate(remaining, time_base) == rate
 
 
 def test_a_single_frame_gets_25() -> None:

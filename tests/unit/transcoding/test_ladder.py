@@ -13,9 +13,9 @@ def ladder_of(width: int, height: int) -> list[tuple[str, int, int]]:
 
 
 def rung_of(
-    width: int, height: int, *, wanted: str | None = None, bitrate: int | None = None
+    width: int, height: int, *, requested: str | None = None, bitrate: int | None = None
 ) -> tuple[str, int, int, int]:
-    (rung,) = single_rung(Resolution(width=width, height=height), wanted=wanted, bitrate=bitrate).rungs
+    (rung,) = single_rung(Resolution(width=width, height=height), requested=requested, bitrate=bitrate).rungs
     return rung.name, rung.width, rung.height, rung.bitrate
 
 
@@ -85,7 +85,7 @@ def test_a_rung_keeps_the_shape_to_within_a_pixel_or_two(source: Resolution) -> 
 
 
 @pytest.mark.parametrize(
-    ("wanted", "rung"),
+    ("requested", "rung"),
     [
         ("720p", ("720p", 1280, 720, 3_000_000)),
         ("480p", ("480p", 854, 480, 1_500_000)),
@@ -98,22 +98,22 @@ def test_a_rung_keeps_the_shape_to_within_a_pixel_or_two(source: Resolution) -> 
         (None, ("1080p", 1920, 1080, 5_000_000)),
     ],
 )
-def test_one_rung_of_a_wanted_size(wanted: str | None, rung: tuple[str, int, int, int]) -> None:
-    assert rung_of(1920, 1080, wanted=wanted) == rung
+def test_one_rung_of_a_requested_size(requested: str | None, rung: tuple[str, int, int, int]) -> None:
+    assert rung_of(1920, 1080, requested=requested) == rung
 
 
 def test_a_wanted_bitrate_replaces_that_of_the_table() -> None:
-    assert rung_of(1920, 1080, wanted="720p", bitrate=1_234_567) == ("720p", 1280, 720, 1_234_567)
+    assert rung_of(1920, 1080, requested="720p", bitrate=1_234_567) == ("720p", 1280, 720, 1_234_567)
     assert rung_of(1920, 1080, bitrate=900_000) == ("1080p", 1920, 1080, 900_000)
 
 
 def test_a_portrait_source_fits_into_a_landscape_box() -> None:
-    assert rung_of(1080, 1920, wanted="1280x720")[1:3] == (404, 720)
+    assert rung_of(1080, 1920, requested="1280x720")[1:3] == (404, 720)
 
 
 @given(sources, st.sampled_from([rung.name for rung in RUNGS] + ["640x480", "100x2000", "7680x4320", "2x2"]))
-def test_one_rung_never_upscales_and_has_even_sides(source: Resolution, wanted: str) -> None:
-    (rung,) = single_rung(source, wanted=wanted, bitrate=None).rungs
+def test_one_rung_never_upscales_and_has_even_sides(source: Resolution, requested: str) -> None:
+    (rung,) = single_rung(source, requested=requested, bitrate=None).rungs
     assert rung.width % 2 == rung.height % 2 == 0
     assert rung.width <= max(2, source.width)
     assert rung.height <= max(2, source.height)

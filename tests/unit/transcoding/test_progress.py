@@ -13,7 +13,7 @@ total_size=44
 out_time_us=1833333
 speed=1.83x
 progress=continue
-unheard_of=7
+unknown_key=7
 frame=96
 progress=end
 """

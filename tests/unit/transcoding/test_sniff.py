@@ -36,7 +36,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_video_is_told_by_its_first_bytes(name: str) -> None:
+def test_what_is_no_video_is_recognised_by_its_first_bytes(name: str) -> None:
     assert sniff(HOSTILE[name]) is None
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_video_is_told_by_its_first_bytes(name: str) -> None:
         ((bytes(4) + b"\x47" + bytes(187)) * 21, "mpegts"),
     ],
 )
-def test_a_video_is_told_by_its_first_bytes(head: bytes, family: str) -> None:
+def test_a_video_is_recognised_by_its_first_bytes(head: bytes, family: str) -> None:
     assert sniff(head) == family
     assert family in DEMUXERS
 
