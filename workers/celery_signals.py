@@ -1,4 +1,4 @@
-"""Celery signals of a worker's parent process: what the node does when it starts, is told to end, and ends."""
+"""Celery signals of a worker's parent process: the node's start, the order to end, and its end."""
 
 from typing import Any
 
@@ -26,7 +26,11 @@ def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - C
 def begin(**_: object) -> None:
     """The worker consumes: tickets may come."""
     keeper = NodeKeeper(
-        settings.TRANSCODER, wiring.NODE, draining=wiring.draining, pulse=wiring.pulse, ending=wiring.ending
+        settings.TRANSCODER,
+        wiring.NODE,
+        draining=wiring.draining,
+        last_activity=wiring.last_activity,
+        ending=wiring.ending,
     )
     _keepers.append(keeper)
     keeper.start()
@@ -34,7 +38,7 @@ def begin(**_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def drain(**_: object) -> None:
-    """The worker was told to end: its children finish what fits, and hand back the rest. Told twice: all of it."""
+    """Order the children to finish what fits and to release the rest; a second time, to release everything."""
     wiring.draining.set(urgent=wiring.ending.is_set())
     wiring.ending.set()
 

@@ -1,4 +1,4 @@
-"""What a worker counts of the attempts it made."""
+"""Metrics of the attempts that a worker made."""
 
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import StepWork

@@ -1,4 +1,4 @@
-"""The step runner: claim the best step, carry it out under its lease, settle how it ended, and again."""
+"""The step runner: claim the best step, run it under its lease, record the outcome, repeat."""
 
 import errno
 import logging
@@ -24,11 +24,11 @@ from jobs.rules.steps import GPU_QUEUE, StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
 from workers.counting import attempt_count
-from workers.lease.connections import sever
+from workers.lease.connections import abort_connection
 from workers.lease.control import StepControl, StopReason
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.lease.keeper import DatabaseRenewal, LeaseKeeper
-from workers.node.devices import device_offers, note_failure, note_success
+from workers.node.devices import device_offers, record_failure, record_success
 from workers.tools import Tools
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _BUSY_PAUSE_SECONDS = 2.0
 StepFunction = Callable[[StepWork, Tools, StepControl], None]
 
 RUN: Mapping[StepKind, StepFunction] = {kind: import_module(f"workers.steps.{kind}").run for kind in StepKind}
-"""What carries out each kind: `run` of the module that is named like it."""
+"""The function that runs each kind: `run` of the module that is named like it."""
 
 
 class StepRunner:
@@ -80,69 +80,77 @@ class StepRunner:
         with bound(step=str(claim.step_id), attempt=claim.attempt, kind=claim.kind, job=str(claim.job_id or "")):
             log.info("step begins", extra={"event": "step_begins"})
             grace_seconds = self._tools.config.worker.drain_grace_seconds
-            began = time.monotonic()
+            started = time.monotonic()
             work, outcome = self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
             attempt_count(
                 queue=self._tools.config.worker.worker_queue,
                 claim=claim,
                 work=work,
                 outcome=outcome,
-                seconds=time.monotonic() - began,
+                seconds=time.monotonic() - started,
             )
 
     def _run(self, claim: Claim, control: StepControl) -> tuple[StepWork | None, str]:
-        """Run it and settle how it ended; what it was about, as far as that was read, and the end in a word."""
+        """Run a step and record its outcome. Returns what it was about, as far as that was read, and the outcome."""
         config = self._tools.config.lease
         work, outcome = None, "failed"
         try:
+            # 1. The keeper must be able to end this thread's own waiting: the connection is taken here, since in the
+            #    keeper's threads `connections` would be their own.
             enforce = partial(_enforce, connections["default"])
             renewal = DatabaseRenewal(claim, config)
+            # 2. The lease is kept from before the first read until after the last write of the step, and no longer: an
+            #    outcome is recorded without it, by the fence alone.
             with LeaseKeeper(renewal=renewal, control=control, config=config, enforce=enforce):
-                work = settle(lambda: step_begin(claim=claim), control)
+                work = retry_write(lambda: step_begin(claim=claim), control)
                 RUN[claim.kind](work, self._tools, control)
         except LeaseLost:
+            # 3. Somebody else has the step, or it was cancelled: there is no outcome to record.
             log.warning("step lost", extra={"event": "step_lost"})
             outcome = "lost"
         except Stopped:
             outcome = "stopped"
-            self._settle_stop(claim, control)
+            self._end_stopped(claim, control)
         except TranscodeError as error:
-            self._settle_failure(claim, failure_of(error), control, output_tail=error.output_tail)
+            # 4. Before the errors of the database: errors of the core say whose fault it is.
+            self._end_failed(claim, failure_of(error), control, output_tail=error.output_tail)
         except (DatabaseError, InterfaceError):
-            # The lease runs out by itself; saying so through a database that is away could only hang.
+            # 5. The lease expires by itself. To record that through an unavailable database could only hang.
             log.exception("database failed", extra={"event": "step_database_failed"})
         except Exception as error:
+            # 6. A bug of one step must not end the process: it serves the steps of other jobs, too.
             log.exception("step broke", extra={"event": "step_broke"})
-            self._settle_failure(claim, _unforeseen(error), control)
+            self._end_failed(claim, _unforeseen(error), control)
         else:
+            # 7. The step has recorded that it is done by itself, in the transaction that publishes what it made.
             log.info("step done", extra={"event": "step_done"})
             outcome = "done"
-            self._tell(lambda: note_success(claim, node=self._tools.node))
+            self._record(lambda: record_success(claim, node=self._tools.node))
         return work, outcome
 
-    def _settle_stop(self, claim: Claim, control: StepControl) -> None:
-        """A draining node hands its step back; one that lost its lease, or cannot prove it, has nothing to hand."""
+    def _end_stopped(self, claim: Claim, control: StepControl) -> None:
+        """Release the step of a draining node; one whose lease is lost or not confirmed has nothing to release."""
         log.warning("step stopped", extra={"event": "step_stopped", "reason": control.reason})
         if control.reason is StopReason.DRAINING:
-            self._tell(lambda: step_release(claim=claim))
+            self._record(lambda: step_release(claim=claim))
 
-    def _settle_failure(self, claim: Claim, failure: Failure, control: StepControl, *, output_tail: str = "") -> None:
-        """Say what went wrong, unless the step was to stop: what is killed under way fails in all sorts of ways."""
+    def _end_failed(self, claim: Claim, failure: Failure, control: StepControl, *, output_tail: str = "") -> None:
+        """Record a failure, unless the step had to stop: what is killed at work fails in all sorts of ways."""
         if control.is_set():
-            self._settle_stop(claim, control)
+            self._end_stopped(claim, control)
             return
         log.warning("step failed", extra={"event": "step_failed", "code": failure.code, "detail": failure.detail})
         tools = self._tools
         if failure.code == DeviceBusy.code:
             seconds = _BUSY_PAUSE_SECONDS * (1 + random.random())  # noqa: S311 - keeps those apart who were refused
-            self._tell(lambda: step_postpone(claim=claim, seconds=seconds, code=failure.code, detail=failure.detail))
+            self._record(lambda: step_postpone(claim=claim, seconds=seconds, code=failure.code, detail=failure.detail))
             return
-        self._tell(lambda: note_failure(claim, failure, node=tools.node, config=tools.config))
+        self._record(lambda: record_failure(claim, failure, node=tools.node, config=tools.config))
         result = {"log": output_tail} if output_tail else None
-        self._tell(lambda: step_fail(claim=claim, failure=failure, policy=tools.policy, result=result))
+        self._record(lambda: step_fail(claim=claim, failure=failure, policy=tools.policy, result=result))
 
-    def _tell(self, write: Callable[[], object]) -> None:
-        """Say once how a step ended. Where that does not arrive, the lease runs out and says it."""
+    def _record(self, write: Callable[[], object]) -> None:
+        """Write an outcome once. If the write does not arrive, the lease expires and the step is reclaimed."""
         try:
             write()
         except LeaseLost:
@@ -152,14 +160,14 @@ class StepRunner:
 
 
 def _enforce(database: BaseDatabaseWrapper, reason: StopReason) -> None:
-    """End what a step may not have any more, while its thread may be waiting for a store or a database for minutes."""
+    """End what a step must not use any more, while its thread may be waiting minutes for a store or a database."""
     kill_children()
-    if reason is StopReason.UNPROVABLE:
-        sever(database)
+    if reason is StopReason.UNCONFIRMED:
+        abort_connection(database)
 
 
 def _unforeseen(error: Exception) -> Failure:
-    """What an error that no step raises on purpose means: the disk is full, or there is a bug."""
+    """Return the failure for an error that no step raises on purpose: the disk is full, or there is a bug."""
     full = isinstance(error, OSError) and error.errno in _DISK_FULL
     code = "scratch_full" if full else "internal_error"
     return Failure(code=code, detail=f"{type(error).__name__}: {error}", retryable=True)

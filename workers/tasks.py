@@ -10,8 +10,8 @@ __all__ = ["celery_signals", "work"]  # importing `celery_signals` connects its 
 @shared_task(name="workers.work", ignore_result=True)
 def work(queue: str) -> None:
     """Claim and run the best ready steps of a queue until nothing fits."""
-    wiring.pulse.beat()
+    wiring.last_activity.record()
     try:
         wiring.runner().work(queue)
     finally:
-        wiring.pulse.beat()
+        wiring.last_activity.record()

@@ -1,4 +1,4 @@
-"""What steps work with, put together once per process."""
+"""The tools that steps work with, put together once per process."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -13,7 +13,7 @@ from execution.ffprobe import Ffprobe
 from execution.scratch import scratch_folder
 from jobs.wiring import job_policy
 from storage.wiring import store_from
-from workers.node.consumer_probe import Pulse
+from workers.node.consumer_probe import LastActivity
 from workers.node.flags import SharedFlag
 from workers.node.scratch import scratch_of
 from workers.runner import StepRunner
@@ -21,16 +21,16 @@ from workers.source.cache import SourceCache
 from workers.tools import Tools
 
 NODE = settings.TRANSCODER.worker.node_name or f"{socket.gethostname()}-{os.getpid()}"
-"""What this node is called in the database: one name per parent process, known before it forks."""
+"""Name of this node in the database: one per parent process, known before it forks."""
 
 draining = SharedFlag()
-"""Up when this node takes no more steps. Made when the parent imports this, so that all its children share it."""
+"""Up when this node takes no more steps. Created when the parent imports this, so that all its children share it."""
 
-pulse = Pulse()
-"""When a child of this node last took a ticket; shared for the same reason."""
+last_activity = LastActivity()
+"""Time at which a child of this node last took a ticket; shared for the same reason."""
 
 ending = threading.Event()
-"""Set in the parent once the worker was told to end."""
+"""Set in the parent once the worker was ordered to end."""
 
 
 @cache

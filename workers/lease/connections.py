@@ -1,4 +1,4 @@
-"""Ending a wait for a database that may never answer."""
+"""Abort a connection that may wait for a database for ever."""
 
 import os
 import socket
@@ -8,10 +8,10 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-def sever(database: BaseDatabaseWrapper) -> None:
-    """Break a connection that another thread may be waiting on: its call then raises, as if the server had gone.
+def abort_connection(database: BaseDatabaseWrapper) -> None:
+    """Shut down a connection that another thread may be waiting on: its call then raises, as if the server had gone.
 
-    No timeout of the server's can do this where the server, or the way to it, is silent.
+    No timeout of the server's can do this where the server, or the network to it, is silent.
     """
     session = database.connection
     if session is not None:

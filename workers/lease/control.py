@@ -1,4 +1,4 @@
-"""What a running step and the thread that keeps its lease tell each other: it moves, and it must stop."""
+"""Signals between a running step and the thread that keeps its lease: it moves, and it must stop."""
 
 import threading
 import time
@@ -10,14 +10,14 @@ from workers.node.flags import SharedFlag
 
 
 class StopReason(StrEnum):
-    """Why a step must end before it is done."""
+    """Reason for which a step must end before it is done."""
 
     LEASE_LOST = "lease_lost"
     """The step was cancelled, or another worker has it: everything unpublished is garbage."""
-    UNPROVABLE = "unprovable"
+    UNCONFIRMED = "unconfirmed"
     """The database did not answer for most of the lease, so nobody knows whose the step is."""
     DRAINING = "draining"
-    """The node is being stopped and the rest does not fit the grace period: the step goes back uncharged."""
+    """The node is being stopped and the rest does not fit the grace period: the step is released uncharged."""
 
 
 class StepControl:
@@ -36,24 +36,24 @@ class StepControl:
         self._lock = threading.Lock()
         self._movements = 0
         self._reason: StopReason | None = None
-        self._began_at = clock()
+        self._started_at = clock()
         self._drained_at: float | None = None
         self._share_done = 0.0
 
     def moved(self, _amount: int = 0) -> None:
-        """Something advanced: bytes came in or went out, or frames were encoded. Raises Stopped when that is over."""
+        """Record that bytes came in or went out, or frames were encoded. Raises Stopped when the step must stop."""
         self._movements += 1
         if self.is_set():
             raise Stopped
 
     def advanced(self, done: int, total: int) -> None:
-        """So much of the step is done: what tells whether the rest fits into a grace period."""
+        """Record which share of the step is done, to know whether the rest fits into a grace period."""
         self._share_done = done / total
         self.moved()
 
     @property
     def movements(self) -> int:
-        """A number that grows while the step advances; the lease is renewed only then."""
+        """Number that grows while the step advances; the lease is renewed only then."""
         return self._movements
 
     def stop(self, reason: StopReason) -> None:
@@ -62,21 +62,21 @@ class StepControl:
             self._reason = self._reason or reason
 
     def is_set(self) -> bool:
-        """Whether the step is to stop."""
+        """Tell whether the step must stop."""
         if self._reason is None and self._draining.is_set() and not self._rest_fits():
             self.stop(StopReason.DRAINING)
         return self._reason is not None
 
     def _rest_fits(self) -> bool:
-        """Whether the step will be done before the grace period is over, at the speed it had so far."""
+        """Tell whether the step will be done before the grace period is over, at its speed so far."""
         now = self._clock()
         self._drained_at = self._drained_at or now
         if not self._share_done or self._draining.is_urgent():
             return False
-        rest = (now - self._began_at) * (1 - self._share_done) / self._share_done
+        rest = (now - self._started_at) * (1 - self._share_done) / self._share_done
         return now + rest <= self._drained_at + self._grace_seconds
 
     @property
     def reason(self) -> StopReason | None:
-        """Why the step is to stop, once it is."""
+        """The reason for which the step must stop, once it must."""
         return self._reason if self.is_set() else None

@@ -1,4 +1,4 @@
-"""Writes that must be settled: repeated while the database is away, as long as the lease may still be ours."""
+"""Retry a worker's fenced writes while the database is unavailable, as long as the lease may still be its own."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ Answer = TypeVar("Answer")
 _PAUSE_SECONDS = 0.5
 
 
-def settle(write: Callable[[], Answer], stop: StopSignal) -> Answer:
-    """Do a fenced write until the database answers. Raises Stopped when the step may not go on.
+def retry_write(write: Callable[[], Answer], stop: StopSignal) -> Answer:
+    """Repeat a fenced write until the database answers. Raises Stopped when the step must stop first.
 
-    A connection can break after the commit: every write given here finds what it did before when it is repeated.
+    A connection can break after the commit, so `write` must be idempotent: repeated, it finds what it did before.
     """
     while True:
         try:

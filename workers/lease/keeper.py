@@ -1,6 +1,6 @@
-"""Keeping a lease while a step runs: a thread of its own with a database connection of its own.
+"""Keep the lease of a running step: a thread of its own renews it through a database connection of its own.
 
-A second thread, which talks to nobody, sees to it that the step ends in time when the first one gets no answer.
+A second thread, which makes no calls that could block, stops the step in time when the first one gets no answer.
 """
 
 import logging
@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from configuration import LeaseConfig
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import step_renew
-from workers.lease.connections import sever
+from workers.lease.connections import abort_connection
 from workers.lease.control import StepControl, StopReason
 
 log = logging.getLogger(__name__)
@@ -27,22 +27,22 @@ _STATEMENT_TIMEOUT_SHARE = 0.25
 
 
 class RenewalFailed(Exception):
-    """The lease's keeper of books did not answer; the lease may or may not hold."""
+    """The database did not answer; the lease may or may not hold."""
 
 
 class Renewal(Protocol):
-    """How a lease is renewed. Used by one thread, but for `sever`."""
+    """Renews a lease. Used by one thread, except `abort`."""
 
     def renew(self) -> bool:
         """Prolong the lease from now on. False: it is lost. Raises RenewalFailed."""
         ...
 
     def close(self) -> None:
-        """Let go of what renewing needed."""
+        """Close what renewing used."""
         ...
 
-    def sever(self) -> None:
-        """End a `renew` that waits for an answer, from another thread."""
+    def abort(self) -> None:
+        """End a `renew` that waits for an answer; called by another thread."""
         ...
 
 
@@ -70,10 +70,10 @@ class DatabaseRenewal:
         connection.close()
         self._bounded = False
 
-    def sever(self) -> None:
+    def abort(self) -> None:
         """See `Renewal`."""
         if self._database:
-            sever(self._database)
+            abort_connection(self._database)
 
     def _bound_waiting(self) -> None:
         if not self._bounded:
@@ -93,9 +93,9 @@ class Clock:
 
 
 class LeaseKeeper:
-    """Renews a lease as long as its step moves, and orders the step to stop when it is lost or cannot be proven.
+    """Renews a lease as long as its step moves, and stops the step when the lease is lost or cannot be confirmed.
 
-    Used as a context manager around the step. `enforce` sees to what cannot wait until the step looks at its orders.
+    Used as a context manager around the step. `enforce` ends what cannot wait until the step looks at its control.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class LeaseKeeper:
             threading.Thread(target=self._keep, name="lease-keeper", daemon=True),
             threading.Thread(target=self._guard, name="lease-guard", daemon=True),
         )
-        self._proven_at = clock.now()
+        self._confirmed_at = clock.now()
         self._seen_movements = control.movements
 
     def __enter__(self) -> Self:
@@ -141,11 +141,11 @@ class LeaseKeeper:
         self._renewal.close()
 
     def _guard(self) -> None:
-        """Order the step to stop when the lease was not proven for too long, and end every wait for the database."""
-        while not self._clock.wait(self._over, max(0.0, self._provable_seconds())):
-            if self._provable_seconds() <= 0:
-                self._stop(StopReason.UNPROVABLE)
-                self._renewal.sever()
+        """Stop the step when the lease was not confirmed for too long, and end every wait for the database."""
+        while not self._clock.wait(self._over, max(0.0, self._seconds_left())):
+            if self._seconds_left() <= 0:
+                self._stop(StopReason.UNCONFIRMED)
+                self._renewal.abort()
                 return
 
     def _stop(self, reason: StopReason) -> None:
@@ -159,16 +159,16 @@ class LeaseKeeper:
             return True
         started = self._clock.now()
         try:
-            kept = self._renewal.renew()
+            held = self._renewal.renew()
         except RenewalFailed as error:
             log.warning("lease not renewed", extra={"event": "lease_not_renewed", "error": str(error)})
             return False
         self._seen_movements = movements
-        self._proven_at = started
-        if not kept:
+        self._confirmed_at = started
+        if not held:
             self._stop(StopReason.LEASE_LOST)
         return True
 
-    def _provable_seconds(self) -> float:
-        """How long the step may still go on by what is known."""
-        return self._proven_at + self._config.lease_seconds * self._config.lease_stop_fraction - self._clock.now()
+    def _seconds_left(self) -> float:
+        """Return how long the step may still run, counted from the last confirmed renewal."""
+        return self._confirmed_at + self._config.lease_seconds * self._config.lease_stop_fraction - self._clock.now()

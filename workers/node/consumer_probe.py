@@ -1,7 +1,7 @@
-"""Whether this node still takes what is sent to it: a worker can look alive and have stopped consuming.
+"""Probe that this node still consumes the messages sent to it: a worker can look alive and have stopped consuming.
 
 Every node has a queue of its own besides the one it shares. When it has taken no ticket for a while although it has an
-idle slot, it sends itself one, through the broker and down to a child. A broker that is away excuses it.
+idle slot, it sends itself one, through the broker and down to a child. While the broker is unavailable nothing counts.
 """
 
 import mmap
@@ -14,68 +14,77 @@ from jobs.dispatching.tickets import TicketSender, ticket_send
 _TIME = struct.Struct("d")
 
 
-class Pulse:
-    """When a child of this node last began or ended a ticket, in monotonic seconds; memory that survives fork."""
+class LastActivity:
+    """Time at which a child of this node last started or ended a ticket, in memory that survives fork."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _TIME.size)
 
-    def beat(self) -> None:
+    def record(self) -> None:
+        """Set it to now."""
         _TIME.pack_into(self._memory, 0, time.monotonic())
 
     @property
-    def last(self) -> float:
-        """The moment of the last beat; 0 before the first."""
+    def at(self) -> float:
+        """In monotonic seconds; 0 before the first ticket."""
         (moment,) = _TIME.unpack_from(self._memory)
         return float(moment)
 
 
-class Hearing:
-    """What of the tickets sent to oneself has become of them. `sent` and `failed` come from the thread that sends."""
+class ConsumerProbe:
+    """Decides when the node sends itself a ticket, and when too many of them were not consumed.
+
+    `sent` and `reset` are called by the thread that sends, the rest by the node's keeper.
+    """
 
     def __init__(
-        self, pulse: Pulse, *, quiet_seconds: float, deaf_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        last_activity: LastActivity,
+        *,
+        idle_seconds: float,
+        timeout_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pulse = pulse
-        self._quiet_seconds = quiet_seconds
-        self._deaf_seconds = deaf_seconds
+        self._last_activity = last_activity
+        self._idle_seconds = idle_seconds
+        self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._asked_at = clock()
+        self._probed_at = clock()
         self._unanswered_since: float | None = None
 
-    def ask(self) -> bool:
-        """Whether it is time for a ticket to oneself: nothing was heard, or asked, for a while."""
-        due = self._clock() - max(self._pulse.last, self._asked_at) >= self._quiet_seconds
+    def is_due(self) -> bool:
+        """Tell whether to send a ticket now: there was neither a ticket nor a probe for `idle_seconds`."""
+        due = self._clock() - max(self._last_activity.at, self._probed_at) >= self._idle_seconds
         if due:
-            self._asked_at = self._clock()
+            self._probed_at = self._clock()
         return due
 
     def sent(self) -> None:
-        """The broker has taken the ticket that was due when `ask` said so."""
-        self._unanswered_since = self._unanswered_since or self._asked_at
+        """Record that the broker has accepted the ticket that was due."""
+        self._unanswered_since = self._unanswered_since or self._probed_at
 
-    def excuse(self) -> None:
-        """Nothing can be told now: the broker or the database is away, or every slot is busy."""
+    def reset(self) -> None:
+        """Forget unanswered tickets: the broker or the database is unavailable, or every slot is busy."""
         self._unanswered_since = None
 
     @property
-    def deaf(self) -> bool:
-        """Whether tickets have been sent for so long, each taken by the broker, and none has arrived."""
+    def not_consuming(self) -> bool:
+        """Tell whether the broker accepted tickets for `timeout_seconds` and none of them was consumed."""
         since = self._unanswered_since
-        if since is not None and self._pulse.last >= since:
+        if since is not None and self._last_activity.at >= since:
             self._unanswered_since = since = None
-        return since is not None and self._clock() - since >= self._deaf_seconds
+        return since is not None and self._clock() - since >= self._timeout_seconds
 
 
-def ticket_sender(hearing: Hearing) -> TicketSender:
-    """Send tickets to oneself from a thread, and tell how that went."""
+def probe_sender(probe: ConsumerProbe) -> TicketSender:
+    """Return a sender of tickets that tells the probe what the broker did with them."""
 
     def send(queue: str) -> None:
         try:
             ticket_send(queue)
         except Exception:
-            hearing.excuse()
+            probe.reset()
             raise
-        hearing.sent()
+        probe.sent()
 
     return TicketSender(send)

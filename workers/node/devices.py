@@ -1,4 +1,4 @@
-"""A GPU worker's devices: what it can claim for now, which one a claim is for, and what becomes of them."""
+"""Devices of a GPU worker: offers for claims, the device of a claim, and the outcome of attempts on it."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from transcoding.errors import DeviceLost
 
 
 def device_offers(*, node: str, config: Config) -> Iterator[DeviceOffer]:
-    """The node's devices that may take work, the best first; on the next one other steps may fit."""
+    """Yield the node's devices that may take work, the best first; on the next one other steps may fit."""
     live = devices_live(silence_seconds=config.lease.node_silence_seconds)
     own = {each.device.uuid: each for each in live if each.node == node}
     found = candidates(live, node=node, used=sessions_used())
@@ -35,7 +35,7 @@ def _offer(device: NodeDevice, live: list[NodeDevice]) -> DeviceOffer:
 
 
 def device_of(claim: Claim, *, node: str) -> Device | None:
-    """The device that a claim is for; None: it needs none. Raises DeviceLost when its node knows it no more."""
+    """Return the device that a claim is for; None: it needs none. Raises DeviceLost when its node lost it."""
     if not claim.device:
         return None
     for each in devices_known():
@@ -44,8 +44,8 @@ def device_of(claim: Claim, *, node: str) -> Device | None:
     raise DeviceLost(f"{claim.device} is not there any more")
 
 
-def note_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -> None:
-    """Count against the device of a claim what it is to blame for."""
+def record_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -> None:
+    """Count a failure against the claim's device, if the device is to blame for it."""
     if claim.device and blames_device(failure):
         device_record_failure(
             node=node,
@@ -56,7 +56,7 @@ def note_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -
         )
 
 
-def note_success(claim: Claim, *, node: str) -> None:
-    """The device of a claim did what it was to do."""
+def record_success(claim: Claim, *, node: str) -> None:
+    """Record that the claim's device has done its step."""
     if claim.device:
         device_record_success(node=node, uuid=claim.device, encoder=encoder_of(claim.encoder))

@@ -1,4 +1,4 @@
-"""A flag that a worker's parent raises and its children, forked before or after, see at once."""
+"""A flag that a worker's parent raises and its children see at once, forked before or after."""
 
 import mmap
 
@@ -16,13 +16,13 @@ class SharedFlag:
         self._memory[0] = _URGENT if urgent else self._memory[0] or _UP
 
     def clear(self) -> None:
-        """Lower it; only a test or a node that is taken back into service does that."""
+        """Lower it; only a test or a node that is put into service again does that."""
         self._memory[0] = 0
 
     def is_set(self) -> bool:
-        """Whether the flag is up."""
+        """Tell whether the flag is up."""
         return self._memory[0] != 0
 
     def is_urgent(self) -> bool:
-        """Whether there is no time left to finish anything."""
+        """Tell whether there is no time left to finish anything."""
         return self._memory[0] == _URGENT

@@ -1,4 +1,4 @@
-"""What a worker's parent process does: it announces the node, says that it lives, and passes on the order to drain."""
+"""Thread of a worker's parent process: registers the node, sends its heartbeat, and passes on the order to drain."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from jobs.models import NodeState
 from jobs.wiring import job_policy
 from observability.liveness import LivenessFile
 from observability.scraping import metrics_server
-from workers.node.consumer_probe import Hearing, Pulse, ticket_sender
+from workers.node.consumer_probe import ConsumerProbe, LastActivity, probe_sender
 from workers.node.flags import SharedFlag
 from workers.node.scratch import scratch_of
 
@@ -29,18 +29,18 @@ log = logging.getLogger(__name__)
 
 
 _LOOK_SECONDS = 0.5
-_ASKED_TIMES = 6
-"""How often a node asks itself before it counts as deaf."""
+_PROBES_PER_TIMEOUT = 6
+"""Tickets that a node sends itself before it counts as not consuming."""
 
 
 class NodeKeeper:
-    """A thread of the parent that keeps the node's row true, and hands back what dead children held, until `close`.
+    """A thread of the parent that keeps the node's row true, and releases what dead children held, until `close`.
 
-    `draining` and `pulse` are shared with the children; `ending` is set once the worker was told to end.
+    `draining` and `last_activity` are shared with the children; `ending` is set once the worker was ordered to end.
     """
 
     def __init__(
-        self, config: Config, name: str, *, draining: SharedFlag, pulse: Pulse, ending: threading.Event
+        self, config: Config, name: str, *, draining: SharedFlag, last_activity: LastActivity, ending: threading.Event
     ) -> None:
         self._config = config
         self._name = name
@@ -50,18 +50,18 @@ class NodeKeeper:
         self._children: dict[int, list[int]] = {}
         self._dead: dict[int, list[int]] = {}
         self._known = False
-        self._tell_at = 0.0
+        self._report_at = 0.0
         self._liveness = LivenessFile(liveness_folder(config.execution), "worker")
-        deaf_seconds = config.worker.consumer_timeout_seconds
-        self._hearing = Hearing(pulse, quiet_seconds=deaf_seconds / _ASKED_TIMES, deaf_seconds=deaf_seconds)
-        self._to_itself = ticket_sender(self._hearing)
+        timeout = config.worker.consumer_timeout_seconds
+        self._probe = ConsumerProbe(last_activity, idle_seconds=timeout / _PROBES_PER_TIMEOUT, timeout_seconds=timeout)
+        self._to_itself = probe_sender(self._probe)
         self._port = metrics_server(config.metrics, fault=self._fault)
         on_gpu = config.worker.worker_queue == "gpu" and config.gpu.enable_gpu
         self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
     def start(self) -> None:
-        """Clear away what killed workers left, announce the node and begin to say that it lives."""
+        """Delete the scratch files of killed workers, and start the thread."""
         self._clear_scratch()
         self._to_itself.start()
         if self._port:
@@ -74,7 +74,7 @@ class NodeKeeper:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Take the node out of the list and stop."""
+        """Remove the node's row and stop."""
         self._over.set()
         self._thread.join()
         if self._port:
@@ -83,34 +83,34 @@ class NodeKeeper:
     def _keep(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
             try:
-                self._hand_back()
-                if time.monotonic() >= self._tell_at:
-                    self._known = self._tell(known=self._known)
-                    self._listen()
-                    self._tell_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
+                self._release_of_dead_children()
+                if time.monotonic() >= self._report_at:
+                    self._known = self._report(known=self._known)
+                    self._probe_consumer()
+                    self._report_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
                     if self._reporter:
                         self._reporter.ensure_running()
             except (DatabaseError, InterfaceError) as error:
                 log.warning("node not seen", extra={"event": "node_not_seen", "error": str(error)})
                 connection.close()
-                self._hearing.excuse()
+                self._probe.reset()
             self._liveness.write(self._fault())
         self._leave()
 
     def _fault(self) -> str:
-        return "takes no tickets any more" if self._hearing.deaf else ""
+        return "takes no tickets any more" if self._probe.not_consuming else ""
 
-    def _listen(self) -> None:
-        """Have a ticket sent to this node when it has heard nothing for a while and could have."""
+    def _probe_consumer(self) -> None:
+        """Send this node a ticket when it took none for a while although it has an idle slot."""
         if self._ending.is_set() or node_busy(name=self._name) >= self._config.worker.worker_slots:
-            self._hearing.excuse()
-        elif self._hearing.ask():
+            self._probe.reset()
+        elif self._probe.is_due():
             self._to_itself.want({node_queue(self._name): 1})
 
-    def _hand_back(self) -> None:
-        """A child that is gone will not renew its lease: others need not wait until that has run out.
+    def _release_of_dead_children(self) -> None:
+        """Release the steps of children that are gone: nobody renews their leases, so waiting for the end is no use.
 
-        But what it had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
+        What a child had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
         """
         living = {pid: child_pids(pid) for pid in child_pids()}
         self._dead |= {pid: started for pid, started in self._children.items() if pid not in living}
@@ -118,13 +118,13 @@ class NodeKeeper:
         for pid in sorted(self._dead):
             if any(is_running(started) for started in self._dead[pid]):
                 continue
-            taken = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
+            released = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
             shutil.rmtree(scratch_of(self._config, pid), ignore_errors=True)
             del self._dead[pid]
-            log.warning("child gone", extra={"event": "child_gone", "pid": pid, "handed_back": taken})
+            log.warning("child gone", extra={"event": "child_gone", "pid": pid, "released": released})
 
-    def _tell(self, *, known: bool) -> bool:
-        """Register, or say that the node lives; draining is an order to this node's children."""
+    def _report(self, *, known: bool) -> bool:
+        """Register, or send a heartbeat and apply the state that operators gave the node. False: it is not known."""
         if not known:
             worker = self._config.worker
             node_register(
@@ -133,11 +133,11 @@ class NodeKeeper:
             return True
         state = node_heartbeat(name=self._name)
         if state is not None:
-            self._obey(state)
+            self._apply(state)
         return state is not None
 
-    def _obey(self, state: NodeState) -> None:
-        """Drain, or take steps again; a worker that ends goes on ending whatever its row says."""
+    def _apply(self, state: NodeState) -> None:
+        """Drain, or take steps again; a worker that ends continues to, whatever its row says."""
         if state is NodeState.DRAINING:
             self._draining.set()
         elif not self._ending.is_set():

@@ -35,7 +35,7 @@ class SourceCache:
         self._max_bytes = max_bytes
 
     def holds(self, key: str, *, etag: str) -> bool:
-        """Whether a copy is there, so that opening it costs nothing."""
+        """Tell whether a copy is there, so that opening it costs nothing."""
         return self._path(key, etag).exists()
 
     @contextmanager

@@ -52,8 +52,8 @@ class SparseSource:
     def index(self) -> Mp4Index:
         """Fetch every box but the media itself and read where that lies. Raises UnusableIndex."""
         boxes = list(self._boxes())
-        movie = next((box for box in boxes if box.kind == "moov"), None)
-        if movie is None:
+        moov = next((box for box in boxes if box.kind == "moov"), None)
+        if moov is None:
             raise UnusableIndex("the file has no index")
         spans = [
             (box.start, min(box.start + LARGEST_HEAD_BYTES, box.end) if box.kind == _MEDIA else box.end)
@@ -62,25 +62,25 @@ class SparseSource:
         if total(spans) > LARGEST_INDEX_BYTES:
             raise UnusableIndex(f"the index has {total(spans)} bytes")
         self.fetch(spans)
-        return read_index(self._read(movie.payload, movie.end), self.size)
+        return read_index(self._read(moov.payload, moov.end), self.size)
 
     def lacks(self, spans: Iterable[Span]) -> int:
-        """How many bytes of these spans are still to be fetched."""
+        """Return how many bytes of these spans are still to be fetched."""
         return total(missing(spans, self._there))
 
     def fetch(self, spans: Iterable[Span]) -> None:
         """Get what is missing of these spans, many ranges at a time."""
-        wanted = missing(spans, self._there)
+        lacking = missing(spans, self._there)
         length = self.store.part_bytes
         pieces = [
-            (position, min(position + length, end)) for start, end in wanted for position in range(start, end, length)
+            (position, min(position + length, end)) for start, end in lacking for position in range(start, end, length)
         ]
         progress = TransferProgress(self.moved)
         try:
             run_parallel(lambda piece: self._fetch_piece(piece, progress), pieces, threads=_THREADS, progress=progress)
         except (ObjectChanged, ObjectNotFound, RangeNotAvailable) as error:
             raise InputChanged(str(error)) from error
-        self._there = union([*self._there, *wanted])
+        self._there = union([*self._there, *lacking])
 
     def _fetch_piece(self, piece: Span, progress: TransferProgress) -> None:
         position, end = piece

@@ -23,12 +23,12 @@ from workers.source.cache import SourceCache
 from workers.source.sparse import SparseSource
 
 Answer = TypeVar("Answer")
-Need = Callable[[Mp4Index], Sequence[Span]]
-"""Which bytes of a source a step needs."""
+SpansOf = Callable[[Mp4Index], Sequence[Span]]
+"""Chooses the bytes of a source that a step reads."""
 
 _SMALL_BYTES = 4 << 20
 """Sources up to this size are fetched whole: reading parts of them saves less than its round trips cost."""
-_MOST_PARTS = 0.75
+_MAX_PARTS = 0.75
 """Share of a source above which all of it is fetched: it costs little more, and serves the machine's other steps."""
 
 
@@ -53,7 +53,7 @@ class WorkingCopy:
             raise WholeNeeded(f"ffmpeg says: {line.strip()[-200:]}")
 
     def refusal(self, text: str) -> Exception:
-        """What to raise when the content of the source seems to be wrong."""
+        """Return the error to raise when the content of the source seems to be wrong."""
         return WholeNeeded(text) if self.index else InputRejected(text)
 
 
@@ -74,20 +74,20 @@ class SourceReader:
 
     @property
     def report(self) -> Mapping[str, object]:
-        """How many bytes came from the store, in how many seconds, and why all of the source was opened, if it was."""
+        """Bytes that came from the store, in how many seconds, and why all of the source was opened, if it was."""
         return {
             "source_bytes": self._bytes,
             "source_seconds": round(self._seconds, 3),
             "source_whole": self._whole_because,
         }
 
-    def read(self, facts: SourceFacts | None, need: Need, use: Callable[[WorkingCopy], Answer]) -> Answer:
+    def read(self, facts: SourceFacts | None, spans_of: SpansOf, use: Callable[[WorkingCopy], Answer]) -> Answer:
         """Do something with the source, with parts of it if possible, and again with all of it if not.
 
         `facts` are None until the source was inspected. Raises InputChanged when the source is gone or another one.
         """
         try:
-            with self._parts(facts, need) as copy:
+            with self._parts(facts, spans_of) as copy:
                 return use(copy)
         except (WholeNeeded, UnusableIndex) as reason:
             self._whole_because = str(reason)
@@ -103,7 +103,7 @@ class SourceReader:
             self._seconds += time.monotonic() - started
 
     @contextmanager
-    def _parts(self, facts: SourceFacts | None, need: Need) -> Iterator[WorkingCopy]:
+    def _parts(self, facts: SourceFacts | None, spans_of: SpansOf) -> Iterator[WorkingCopy]:
         video = self._video
         self._refuse_parts(facts)
         with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="source-") as file:
@@ -111,11 +111,11 @@ class SourceReader:
             with self._timed():
                 index = source.index()
             copy = WorkingCopy(Path(file.name), index, lambda spans: self._fetch(source, spans))
-            copy.fetch(need(index))
+            copy.fetch(spans_of(index))
             yield copy
 
     def _fetch(self, source: SparseSource, spans: Sequence[Span]) -> None:
-        if total(spans) > _MOST_PARTS * source.size:
+        if total(spans) > _MAX_PARTS * source.size:
             raise WholeNeeded("most of it is needed")
         with self._timed():
             source.fetch(spans)

@@ -11,7 +11,7 @@ from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.planning.plan import AUDIO, EncodePlan
 from transcoding.probing.media import parse_packets
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import plan_of, publisher_for
@@ -37,7 +37,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         reader.read(plan.source, Mp4Index.opening, encoding.encode)
         publisher.flush()
     result = {"seconds": round(encoding.seconds, 3), **reader.report}
-    settle(lambda: step_complete(claim=work.claim, result=result), control)
+    retry_write(lambda: step_complete(claim=work.claim, result=result), control)
 
 
 class _SoundEncoding:

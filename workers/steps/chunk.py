@@ -17,7 +17,7 @@ from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.sizing import frame_work
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
@@ -31,9 +31,9 @@ LATER_NICENESS = 5
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Encode from the first unpublished segment on. Raises InputRejected when the source ends before it should."""
     _, plan = plan_of(work)
-    part, place = divmod(work.claim.ordinal, len(plan.groups))
+    part, group = divmod(work.claim.ordinal, len(plan.groups))
     chunk = Chunk(ordinal=part, **work.claim.payload)
-    names = plan.groups[place]
+    names = plan.groups[group]
     device = device_of(work.claim, node=tools.node)
     reader = tools.source_reader(work.video, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
@@ -47,12 +47,12 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             first_unpublished=chunk.first_segment + work.claim.units_done,
         )
         if work.claim.units_done < chunk.segments:
-            reader.read(plan.source, encoding.need, lambda copy: encoding.encode(copy, tools))
+            reader.read(plan.source, encoding.spans, lambda copy: encoding.encode(copy, tools))
         publisher.flush()
         for sample in encoding.samples.values():
-            _prove_decodable(sample, tools, control)
+            _verify_decodable(sample, tools, control)
     result = {**encoding.measured, **reader.report}
-    settle(lambda: step_complete(claim=work.claim, result=result), control)
+    retry_write(lambda: step_complete(claim=work.claim, result=result), control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ class _ChunkEncoding:
         self.samples: dict[str, _Sample] = {}
         self.measured: Mapping[str, object] = {"seconds": 0.0}
 
-    def need(self, index: Mp4Index) -> Sequence[Span]:
-        """Which bytes of the source the next run reads."""
+    def spans(self, index: Mp4Index) -> Sequence[Span]:
+        """Return the bytes of the source that the next run reads."""
         first, segments = self._left()
         return index.picture(
             seek=seek_time(self._plan, first),
@@ -130,7 +130,7 @@ class _ChunkEncoding:
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
             on_poll=self._publisher.poll,
             niceness=self._niceness,
-            on_stderr_line=lambda line: self._hear(copy, line),
+            on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self._refuse_short_source(copy, report.frames, first, segments)
         return report
@@ -163,7 +163,7 @@ class _ChunkEncoding:
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_poll=self._publisher.poll,
             niceness=self._niceness,
-            on_stderr_line=lambda line: self._hear(copy, line),
+            on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)
         self._refuse_short_source(copy, report.frames, first, segments)
@@ -174,10 +174,11 @@ class _ChunkEncoding:
     def _niceness(self) -> int:
         return 0 if self._chunk.ordinal == 0 else LATER_NICENESS
 
-    def _hear(self, copy: WorkingCopy, line: str) -> None:
-        """Once everything was handed on, complaints are about frames that ffmpeg read ahead for nobody.
+    def _stderr_line(self, copy: WorkingCopy, line: str) -> None:
+        """Take a line of ffmpeg's errors. Raises the failure of the device, or WholeNeeded, that it stands for.
 
-        What is about the device is said first of all, and would be the same with all of the source.
+        Once everything was published, errors are about frames that ffmpeg read ahead for nobody. A failure of the
+        device counts first of all, as it would be the same with all of the source.
         """
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
             if failure := gpu_failure(line, self._plan.encoder):
@@ -185,7 +186,7 @@ class _ChunkEncoding:
             copy.stderr_line(line)
 
     def _measure(self, seconds: float, frames: int) -> dict[str, object]:
-        """What later plans learn from: how much work of which kind took how long."""
+        """Return the measurements that later plans use: how much work of which kind took how long."""
         work = frame_work(self._plan.source.video.display, self._renditions) * (1 + self._plan.two_pass)
         measured = {
             "seconds": round(seconds, 3),
@@ -223,15 +224,15 @@ class _ChunkEncoding:
 
 
 def sampled_renditions(names: Sequence[str], chunk: Chunk) -> set[str]:
-    """Which of these rungs of a chunk are decoded: all of the first chunk, one in turn of the others.
+    """Choose the rungs of a chunk that are decoded: all of the first chunk, one in turn of the others.
 
     Decoding everything costs a fifth of its encoding.
     """
     return set(names) if chunk.ordinal == 0 else {names[chunk.ordinal % len(names)]}
 
 
-def _prove_decodable(sample: _Sample, tools: Tools, control: StepControl) -> None:
-    """Decode a segment by itself. Raises VerificationFailed unless all its frames come out without a complaint."""
+def _verify_decodable(sample: _Sample, tools: Tools, control: StepControl) -> None:
+    """Decode a segment by itself. Raises VerificationFailed unless all its frames come out without an error."""
     with tempfile.NamedTemporaryFile(dir=tools.scratch, prefix="sample-", suffix=".mp4") as file:
         file.write(sample.init + sample.segment.data)
         file.flush()

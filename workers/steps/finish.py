@@ -18,7 +18,7 @@ from videos.selectors import generation_runs, run_segments
 from videos.services import VerifiedRendition
 from videos.states import AssetKind
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.steps.publishing import plan_of
 from workers.tools import Tools
 
@@ -35,7 +35,8 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     assets = list(generation_assets(generation))
     _verify_assets(plan, assets, tools)
     removed = _tidy(work, generation, [run for each in runs.values() for run in each], assets, tools)
-    settle(lambda: job_complete(claim=work.claim, verified=verified, result={"objects_removed": removed}), control)
+    result = {"objects_removed": removed}
+    retry_write(lambda: job_complete(claim=work.claim, verified=verified, result=result), control)
 
 
 def _tidy(

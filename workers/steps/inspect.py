@@ -28,14 +28,14 @@ from transcoding.probing.media import (
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
 from videos.models import Video
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.tools import Tools
 
 INDEXED_CONTENT_TYPE = "video/x-matroska"
 _INDEX_TARGET = "indexed"
 _INDEXED_DEMUXER = "matroska"
-_MOST_GROWTH = 2
+_MAX_GROWTH = 2
 _GROWTH_SLACK_BYTES = 64 << 20
 
 
@@ -54,12 +54,12 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             result=reader.report,
         )
 
-    settle(complete, control)
+    retry_write(complete, control)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What an inspection comes to: the container family, what the header says, and what was measured."""
+    """Findings of an inspection: the container family, what the header says, and what was measured."""
 
     family: str
     media: MediaInfo
@@ -109,7 +109,7 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
     limits = tools.config.limits
     for size in (media.coded, media.video.display):
         if size.width * size.height > limits.max_pixels:
-            raise InputRejected(f"a picture has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
+            raise InputRejected(f"a frame has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
     if media.streams > limits.max_streams:
         raise InputRejected(f"the file has {media.streams} streams; {limits.max_streams} are allowed")
     if media.duration and media.duration > limits.max_duration_seconds:
@@ -124,7 +124,7 @@ def _refuse_other_codecs(media: MediaInfo) -> None:
 
 
 def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
-    """Whether ffmpeg can seek exactly in the source as it is: plain MP4 and QuickTime, and finished Matroska."""
+    """Tell whether ffmpeg can seek exactly in the source as it is: plain MP4 and QuickTime, and finished Matroska."""
     if family == "mov":
         with source.open("rb") as file:
             return "moof" not in top_level_kinds(file)
@@ -135,7 +135,7 @@ def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepC
     """Copy the streams into a container with an index; nothing is encoded."""
     indexed = folder / "indexed.mkv"
     command = index_command(str(source), demuxer=DEMUXERS[family])
-    allowed = _MOST_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
+    allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
 
     def grown(frames: int) -> None:
         control.moved(frames)
@@ -165,7 +165,7 @@ def _measure(copy: WorkingCopy, demuxer: str, tools: Tools, control: StepControl
 def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, control: StepControl) -> SourceFacts:
     """The same without the packets' bytes, which do not matter to their times, and a look whether the index is right.
 
-    Every packet that ffmpeg will ever ask for must lie where the index says it does. Raises WholeNeeded otherwise.
+    Every packet that ffmpeg will ever read must lie where the index says it does. Raises WholeNeeded otherwise.
     """
     if media.video.codec not in READABLE_CODECS:
         raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
@@ -192,7 +192,7 @@ def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
 
 
 def _for_people(found: _Found) -> dict[str, object]:
-    """What the API shows of a source."""
+    """Return what the API shows of a source."""
     family, media, facts = found.family, found.media, found.facts
     return {
         "container": family,

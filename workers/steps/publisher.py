@@ -19,13 +19,13 @@ from videos.services import RunFacts
 
 SEGMENT_CONTENT_TYPE = "video/iso.segment"
 INIT_CONTENT_TYPE = "video/mp4"
-_MOST_IN_FLIGHT = 4
+_MAX_IN_FLIGHT = 4
 """Segments of one rendition on their way at a time; ffmpeg waits when the store is slower than the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Uploaded:
-    """What a run says of a segment, without its bytes."""
+    """Facts of an uploaded segment, without its bytes."""
 
     duration: int
     size: int
@@ -36,7 +36,7 @@ class _Uploaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where an attempt's segments of one rendition go, and the init segment that players know of already, if any."""
+    """Prefix for an attempt's segments of one rendition, and the init segment that players know of already, if any."""
 
     rendition_id: UUID
     prefix: str
@@ -46,7 +46,7 @@ class Destination:
 
 @dataclass
 class _Track:
-    """One rendition of this attempt, and its segments whose upload was begun, in order."""
+    """One rendition of this attempt, and its segments whose upload was started, in order."""
 
     destination: Destination
     init_key: str = ""
@@ -54,7 +54,7 @@ class _Track:
     pending: deque[Future[_Uploaded]] = field(default_factory=deque)
 
     def ready(self) -> int:
-        """How many of the next segments are in the store. Raises what an upload raised."""
+        """Return how many of the next segments are in the store. Raises what an upload raised."""
         count = 0
         for upload in self.pending:
             if not upload.done():
@@ -107,7 +107,7 @@ class Publisher:
         track = self._tracks[name]
         if not track.init_sha256:
             self._store_init(track, init)
-        while len(track.pending) - track.ready() >= _MOST_IN_FLIGHT:
+        while len(track.pending) - track.ready() >= _MAX_IN_FLIGHT:
             track.pending[track.ready()].exception()
         key = segment_key(track.destination.prefix, segment.number)
         self._unpublished.add(key)
@@ -147,7 +147,7 @@ class Publisher:
         runs = [self._run(track, count) for track in self._tracks.values()]
         keys = self._keys(count) & self._unpublished
         # From here on it may be published, whatever we hear: a connection can break after the commit. What nobody
-        # points to is found by the janitor; what players were told of must never be deleted.
+        # points to is found by the janitor; what players know of must never be deleted.
         self._unpublished -= keys
         try:
             self._publish(runs, count)

@@ -1,4 +1,4 @@
-"""What the audio and chunk steps share: where their segments go and how they are published."""
+"""Publish the segments of a step: the part that all steps with segments share."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from videos.models import Generation
 from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.steps.publisher import Destination, Publisher
 from workers.tools import Tools
 
 
 def plan_of(work: StepWork) -> tuple[Generation, EncodePlan]:
-    """The generation that a step of a job works on, and its plan."""
+    """Return the generation that a step of a job works on, and its plan."""
     if work.generation is None:
         raise ValueError(f"a {work.claim.kind} step belongs to a generation")
     return work.generation, EncodePlan.from_json(work.generation.plan)
@@ -24,20 +24,20 @@ def plan_of(work: StepWork) -> tuple[Generation, EncodePlan]:
 def publisher_for(
     work: StepWork, names: Sequence[str], tools: Tools, control: StepControl, *, first_segment: int
 ) -> Publisher:
-    """A publisher for these renditions of the step. `first_segment` is the first unit of the whole step."""
+    """Return a publisher for these renditions of the step. `first_segment` is the first unit of the whole step."""
     generation, claim = plan_of(work)[0], work.claim
     done = claim.units_done
-    told = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
+    reported = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
 
-    if done and not told:  # an attempt before this one may have ended between publishing and telling
-        told = settle(lambda: job_note_playable(claim=claim), control)
+    if done and not reported:  # an attempt before this one may have ended between publishing and reporting
+        reported = retry_write(lambda: job_note_playable(claim=claim), control)
 
     def publish(runs: Sequence[RunFacts], count: int) -> None:
-        nonlocal done, told
+        nonlocal done, reported
         done += count
-        settle(lambda: step_publish(claim=claim, runs=runs, units_done=done), control)
-        if not told:
-            told = settle(lambda: job_note_playable(claim=claim), control)
+        retry_write(lambda: step_publish(claim=claim, runs=runs, units_done=done), control)
+        if not reported:
+            reported = retry_write(lambda: job_note_playable(claim=claim), control)
 
     return Publisher(
         store=tools.store,

@@ -3,7 +3,7 @@
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_purged
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.tools import Tools
 
 
@@ -14,4 +14,4 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     for upload in tools.store.list_multiparts(prefix):
         tools.store.abort_multipart(upload.key, upload.upload_id)
     removed = tools.store.delete_prefix(prefix)
-    settle(lambda: video_purged(claim=work.claim, objects=removed), control)
+    retry_write(lambda: video_purged(claim=work.claim, objects=removed), control)

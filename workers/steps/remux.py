@@ -22,7 +22,7 @@ from videos.models import Rendition
 from videos.selectors import published_prefix
 from videos.states import AssetKind
 from workers.lease.control import StepControl
-from workers.lease.fenced_writes import settle
+from workers.lease.fenced_writes import retry_write
 from workers.steps.publishing import plan_of
 from workers.tools import Tools
 
@@ -63,7 +63,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     )
     result = {"seconds": round(report.seconds, 3)}
     try:
-        settle(lambda: step_complete_assets(claim=work.claim, assets=[mp4], result=result), control)
+        retry_write(lambda: step_complete_assets(claim=work.claim, assets=[mp4], result=result), control)
     except LeaseLost:
         tools.store.delete([key])
         raise

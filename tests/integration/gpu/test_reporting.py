@@ -23,13 +23,13 @@ from gpu.services import device_request_trials
 from gpu.telemetry.render_nodes import machine_id
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.drivers.nvml import Card, Driver
-from workers.node.consumer_probe import Pulse
+from workers.node.consumer_probe import LastActivity
 from workers.node.flags import SharedFlag
 from workers.node.heartbeat import NodeKeeper
 
 
 def _keeper(config: Config, name: str) -> NodeKeeper:
-    return NodeKeeper(config, name, draining=SharedFlag(), pulse=Pulse(), ending=Event())
+    return NodeKeeper(config, name, draining=SharedFlag(), last_activity=LastActivity(), ending=Event())
 
 
 CARDS = [Card(uuid=f"GPU-{number}", name="NVIDIA H200") for number in range(4)]

@@ -53,15 +53,19 @@ def test_a_node_that_is_not_there_cannot_be_drained() -> None:
 
 def test_the_worker_obeys_until_it_ends(node: str) -> None:
     keeper = NodeKeeper(
-        replace(settings.TRANSCODER), node, draining=wiring.draining, pulse=wiring.pulse, ending=wiring.ending
+        replace(settings.TRANSCODER),
+        node,
+        draining=wiring.draining,
+        last_activity=wiring.last_activity,
+        ending=wiring.ending,
     )
     try:
         for state, draining in ((NodeState.DRAINING, True), (NodeState.ACTIVE, False)):
             Node.objects.update(state=state)
-            assert keeper._tell(known=True)
+            assert keeper._report(known=True)
             assert wiring.draining.is_set() is draining
         drain()
-        assert keeper._tell(known=True)
+        assert keeper._report(known=True)
         assert wiring.draining.is_set(), "an active row does not keep a worker from ending"
     finally:
         wiring.draining.clear()

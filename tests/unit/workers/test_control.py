@@ -35,7 +35,7 @@ def test_movement_after_the_order_to_stop_raises() -> None:
 def test_the_first_reason_stays() -> None:
     control = StepControl(SharedFlag())
     control.stop(StopReason.LEASE_LOST)
-    control.stop(StopReason.UNPROVABLE)
+    control.stop(StopReason.UNCONFIRMED)
     assert control.reason is StopReason.LEASE_LOST
 
 
@@ -49,16 +49,16 @@ def test_a_draining_node_stops_its_steps() -> None:
 
 def test_a_forked_child_sees_a_flag_that_its_parent_raises_later() -> None:
     flag = SharedFlag()
-    told, tell = os.pipe()
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.read(told, 1)
+        os.read(reader, 1)
         os._exit(0 if flag.is_set() else 1)
     flag.set()
-    os.write(tell, b"!")
+    os.write(writer, b"!")
     assert os.waitpid(child, 0)[1] == 0
-    os.close(told)
-    os.close(tell)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_step_whose_rest_fits_the_grace_period_goes_on_while_the_node_drains() -> None:

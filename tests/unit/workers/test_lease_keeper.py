@@ -16,12 +16,12 @@ MUST_STOP_AFTER = 30
 
 @dataclass
 class FakeRenewal:
-    """Answers what it is told to, and counts how often it was asked."""
+    """Answers as configured, and counts its calls."""
 
     answer: Callable[[], bool] = lambda: True
     calls: int = 0
     closed: bool = False
-    severed: threading.Event = field(default_factory=threading.Event)
+    aborted: threading.Event = field(default_factory=threading.Event)
 
     def renew(self) -> bool:
         self.calls += 1
@@ -30,11 +30,11 @@ class FakeRenewal:
     def close(self) -> None:
         self.closed = True
 
-    def sever(self) -> None:
-        self.severed.set()
+    def abort(self) -> None:
+        self.aborted.set()
 
 
-def away() -> bool:
+def no_answer() -> bool:
     raise RenewalFailed("no answer")
 
 
@@ -72,7 +72,7 @@ def test_a_step_that_stands_still_is_not_renewed_and_stops_before_its_lease_ends
     renewal, control = FakeRenewal(), StepControl(SharedFlag())
     ran = keep(renewal, control, moving=False)
     assert renewal.calls == 0
-    assert control.reason is StopReason.UNPROVABLE
+    assert control.reason is StopReason.UNCONFIRMED
     assert ran == MUST_STOP_AFTER
 
 
@@ -83,10 +83,10 @@ def test_a_lost_lease_stops_the_step_at_once() -> None:
     assert ran == CONFIG.lease_renew_seconds
 
 
-def test_a_lease_that_cannot_be_proven_stops_the_step_before_it_ends() -> None:
-    renewal, control = FakeRenewal(answer=away), StepControl(SharedFlag())
+def test_a_lease_that_cannot_be_confirmed_stops_the_step_before_it_ends() -> None:
+    renewal, control = FakeRenewal(answer=no_answer), StepControl(SharedFlag())
     ran = keep(renewal, control)
-    assert control.reason is StopReason.UNPROVABLE
+    assert control.reason is StopReason.UNCONFIRMED
     assert ran == MUST_STOP_AFTER
     assert renewal.calls >= 8, "renewing is tried more often while it fails"
 
@@ -97,7 +97,7 @@ def test_a_short_silence_of_the_database_is_survived() -> None:
     def answer() -> bool:
         nonlocal failures_left
         failures_left -= 1
-        return away() if failures_left >= 0 else True
+        return no_answer() if failures_left >= 0 else True
 
     renewal, control = FakeRenewal(answer=answer), StepControl(SharedFlag())
     keep(renewal, control)
@@ -110,12 +110,12 @@ def test_a_database_that_never_answers_stops_the_step_in_time_and_is_not_waited_
     enforced: list[StopReason] = []
 
     def wait_for_ever() -> bool:
-        assert time.wait(renewal.severed)
-        return away()
+        assert time.wait(renewal.aborted)
+        return no_answer()
 
     renewal.answer = wait_for_ever
     ran = keep(renewal, control, time=time, enforce=enforced.append)
-    assert control.reason is StopReason.UNPROVABLE
+    assert control.reason is StopReason.UNCONFIRMED
     assert ran == MUST_STOP_AFTER
-    assert enforced == [StopReason.UNPROVABLE]
+    assert enforced == [StopReason.UNCONFIRMED]
     assert renewal.closed

@@ -33,17 +33,17 @@ class VirtualTime:
 
         Whoever is to be waited for runs in a thread whose name starts with `threads`. Returns how long it took.
         """
-        began = self._now
-        while not done() and self._now < began + seconds:
+        started = self._now
+        while not done() and self._now < started + seconds:
             with self._change:
                 blocked = {thread: due for thread, (due, event) in self._waiting.items() if self._blocks(due, event)}
                 running = {thread.ident for thread in threading.enumerate() if thread.name.startswith(threads)}
                 if running <= blocked.keys():
-                    self._now = min([began + seconds, *blocked.values()])
+                    self._now = min([started + seconds, *blocked.values()])
                     self._change.notify_all()
                 else:
                     self._change.wait(0.005)  # a thread that ends does not notify
-        return self._now - began
+        return self._now - started
 
     def _blocks(self, due: float, event: threading.Event) -> bool:
         return self._now < due and not event.is_set()
