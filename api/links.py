@@ -1,7 +1,5 @@
 """Absolute addresses. The only place of this package that reads settings."""
 
-from functools import cache
-
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -14,7 +12,6 @@ def absolute(request: HttpRequest, path: str) -> str:
     return f"{base}{path}" if base else request.build_absolute_uri(path)
 
 
-@cache
 def _public_url() -> str:
     config: Config = settings.TRANSCODER
     return config.site.public_url.rstrip("/")

@@ -103,6 +103,11 @@ class ReporterProcess:
         self._node = node
         self._sidecar = Sidecar([sys.executable, str(_MANAGE), "gpu_report", node])
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id, also after it has ended; None before the first start."""
+        return self._sidecar.pid
+
     def ensure_running(self) -> None:
         """Start the process unless it runs. A failure is logged and the next call tries again."""
         try:

@@ -56,7 +56,7 @@ class TelemetryWithTimeout:
 
     def __init__(self, telemetry: Telemetry, *, seconds: float = _TIMEOUT_SECONDS) -> None:
         self._telemetry = telemetry
-        self._seconds = seconds
+        self.seconds = seconds
         self._last = Survey()
         self._hung: _Call | None = None
 
@@ -64,7 +64,7 @@ class TelemetryWithTimeout:
         if self._hung is not None and self._hung.is_alive():
             return self._not_responding()
         call = _Call(self._telemetry)
-        call.join(self._seconds)
+        call.join(self.seconds)
         self._hung = call if call.is_alive() else None
         if call.survey is None:
             return self._not_responding()

@@ -147,7 +147,7 @@ class Parts:
             index = source.index()
             source.fetch(need(index))
             if fill and stored.size < 1 << 30:
-                _fill_holes(file.fileno(), source._there, stored.size, fill)
+                _fill_holes(file.fileno(), source.fetched, stored.size, fill)
         return path, index
 
 

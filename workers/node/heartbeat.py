@@ -60,6 +60,10 @@ class NodeKeeper:
         self._reporter = ReporterProcess(name) if on_gpu else None
         self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
 
+    @property
+    def reports_devices(self) -> bool:
+        return self._reporter is not None
+
     def start(self) -> None:
         """Delete the scratch files of killed workers, and start the thread."""
         self._clear_scratch()
@@ -85,7 +89,7 @@ class NodeKeeper:
             try:
                 self._release_of_dead_children()
                 if time.monotonic() >= self._report_at:
-                    self._known = self._report(known=self._known)
+                    self.report()
                     self._probe_consumer()
                     self._report_at = time.monotonic() + self._config.lease.node_heartbeat_seconds
                     if self._reporter:
@@ -123,8 +127,12 @@ class NodeKeeper:
             del self._dead[pid]
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "released": released})
 
+    def report(self) -> None:
+        """Register the node, or send a heartbeat and apply the state that operators gave it."""
+        self._known = self._report(known=self._known)
+
     def _report(self, *, known: bool) -> bool:
-        """Register, or send a heartbeat and apply the state that operators gave the node. False: it is not known."""
+        """Return whether the node is known from now on."""
         if not known:
             worker = self._config.worker
             node_register(

@@ -44,7 +44,7 @@ class SparseSource:
     size: int
     file: IO[bytes]
     moved: Callable[[int], None]
-    _there: list[Span] = field(default_factory=list)
+    fetched: list[Span] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.file.truncate(self.size)
@@ -66,11 +66,11 @@ class SparseSource:
 
     def lacks(self, spans: Iterable[Span]) -> int:
         """Return how many bytes of these spans are still to be fetched."""
-        return total(missing(spans, self._there))
+        return total(missing(spans, self.fetched))
 
     def fetch(self, spans: Iterable[Span]) -> None:
         """Get what is missing of these spans, many ranges at a time."""
-        lacking = missing(spans, self._there)
+        lacking = missing(spans, self.fetched)
         length = self.store.part_bytes
         pieces = [
             (position, min(position + length, end)) for start, end in lacking for position in range(start, end, length)
@@ -80,7 +80,7 @@ class SparseSource:
             run_parallel(lambda piece: self._fetch_piece(piece, progress), pieces, threads=_THREADS, progress=progress)
         except (ObjectChanged, ObjectNotFound, RangeNotAvailable) as error:
             raise InputChanged(str(error)) from error
-        self._there = union([*self._there, *lacking])
+        self.fetched = union([*self.fetched, *lacking])
 
     def _fetch_piece(self, piece: Span, progress: TransferProgress) -> None:
         position, end = piece

@@ -9,5 +9,5 @@ from gpu.telemetry.readings import TelemetryWithTimeout
 
 telemetry = TelemetryWithTimeout(Nvml())
 for line in sys.stdin:
-    telemetry._seconds = float(line)
+    telemetry.seconds = float(line)
     print(json.dumps(asdict(telemetry.survey())), flush=True)  # noqa: T201 - read by the test

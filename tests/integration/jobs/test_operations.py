@@ -59,13 +59,14 @@ def test_the_worker_obeys_until_it_ends(node: str) -> None:
         last_activity=wiring.last_activity,
         ending=wiring.ending,
     )
+    keeper.report()
     try:
         for state, draining in ((NodeState.DRAINING, True), (NodeState.ACTIVE, False)):
             Node.objects.update(state=state)
-            assert keeper._report(known=True)
+            keeper.report()
             assert wiring.draining.is_set() is draining
         drain()
-        assert keeper._report(known=True)
+        keeper.report()
         assert wiring.draining.is_set(), "an active row does not keep a worker from ending"
     finally:
         wiring.draining.clear()

@@ -37,7 +37,9 @@ def serving(app: App) -> Iterator[httpx2.Client]:
             base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             headers = {"X-API-Key": a_key()}
             hooks = {"response": [conforms]}
-            with httpx2.Client(base_url=base_url, headers=headers, trust_env=False, event_hooks=hooks) as client:
+            with httpx2.Client(
+                base_url=base_url, headers=headers, trust_env=False, event_hooks=hooks, timeout=120
+            ) as client:
                 yield client
         finally:
             server.should_exit = True

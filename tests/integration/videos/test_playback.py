@@ -49,7 +49,7 @@ class Played:
     video: Video
     generation: Generation
 
-    def address(self, rest: str, *, expires_in: float = 60) -> str:
+    def address(self, rest: str, *, expires_in: float = 3600) -> str:
         token = token_make(self.video.id, expires_at=int(time.time() + expires_in))
         return f"/play/{token}/{self.generation.number}/{rest}"
 
@@ -372,7 +372,7 @@ class HeldUp:
 
     def open(self, key: str, start: int, end: int) -> Iterator[bytes]:
         yield from self._store.open(key, start, end)
-        assert self.go_on.wait(60)
+        assert self.go_on.wait(120)
 
 
 def _body(player: socket.socket, buffer: bytes) -> tuple[bytes, bytes]:
@@ -393,7 +393,7 @@ def test_a_stream_holds_no_database_connection_and_the_next_request_has_a_thread
     delivery = Delivery(store=held_up, redirects=False, presign_seconds=60)  # type: ignore[arg-type]
     monkeypatch.setattr("videos.playback.wiring.delivery", lambda: delivery)
     request = f"GET {played.address('360p/7.m4s')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", api.base_url.port or 0), timeout=60) as player:
+    with socket.create_connection(("127.0.0.1", api.base_url.port or 0), timeout=120) as player:
         player.sendall(request)
         first, rest = _body(player, b"")
         wait_for(lambda: not _other_sessions())

@@ -21,7 +21,7 @@ from tests.rows import a_key
 from videos.uploads.idempotency import PATH
 
 MIB = 1024 * 1024
-SIZE = 1024 * MIB
+SIZE = 512 * MIB
 MOST_GROWTH = 100 * MIB
 MOST_WRITTEN = 4 * MIB
 """Logs and what Python writes when it starts; a spooled body would be all of SIZE."""
@@ -50,14 +50,14 @@ class ApiProcess:
         serve += ["--timeout-graceful-shutdown", "1"]
         self._process = subprocess.Popen([sys.executable, *serve], cwd=REPOSITORY, env=environment)
 
-    def connection(self, timeout: float = 60) -> http.client.HTTPConnection:
+    def connection(self, timeout: float = 120) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
-                with closing(self.connection(1)) as asked:
+                with closing(self.connection(10)) as asked:
                     asked.request("GET", "/api/v1/videos")
                     assert asked.getresponse().status == 401
                     return
@@ -96,7 +96,7 @@ def process(store: ObjectStore, transactional_db: None, unused_port: int, tmp_pa
 def upload(process: ApiProcess, size: int) -> int:
     """Send a video of `size` bytes as fast as the API takes it, and return the status."""
     block = os.urandom(MIB)
-    with closing(process.connection(300)) as client:
+    with closing(process.connection(600)) as client:
         client.putrequest("POST", PATH)
         client.putheader("Content-Type", "multipart/form-data; boundary=b0undary")
         client.putheader("X-API-Key", a_key())
@@ -108,7 +108,7 @@ def upload(process: ApiProcess, size: int) -> int:
         return client.getresponse().status
 
 
-def test_a_gigabyte_goes_through_in_constant_memory(process: ApiProcess, store: ObjectStore, tmp_path: Path) -> None:
+def test_a_large_upload_takes_constant_memory(process: ApiProcess, store: ObjectStore, tmp_path: Path) -> None:
     assert upload(process, MIB) == 201  # what is loaded on first use counts as the start
     memory, written = process.most_memory(), process.written()
     assert upload(process, SIZE) == 201
@@ -135,7 +135,7 @@ def test_a_server_that_is_told_to_end_in_the_middle_leaves_nothing(process: ApiP
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)
