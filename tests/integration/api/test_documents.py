@@ -43,7 +43,7 @@ def playbacks() -> Iterator[str]:
     yield address
     generation_mark_playable(generation=generation)
     yield address
-    generation_complete(generation=generation, proofs=[])
+    generation_complete(generation=generation, verified=[])
     yield address
 
 
