@@ -18,8 +18,8 @@ from access.models import ApiKey, Member, Owner
 from access.scopes import Scope, allows
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
-from coordination.cache import Made
-from coordination.wiring import answer_cache
+from coordination.cache import Rendered
+from coordination.wiring import response_cache
 
 NOTE_USE_SECONDS = 60
 """A key's last use is written no more often than this."""
@@ -91,10 +91,10 @@ def caller_of_key(text: str) -> Caller:
     a write where its last use was noted more than a minute ago.
     """
     prefix = key_prefix(text)
-    cache = answer_cache()
+    cache = response_cache()
     if prefix is None or cache is None:
         return _caller(_working_key(text))
-    kept = json.loads(cache.answer("key", prefix, key_digest(text), lambda: _kept(_working_key(text))))
+    kept = json.loads(cache.get("key", prefix, key_digest(text), lambda: _kept(_working_key(text))))
     owner = Owner(id=UUID(kept["owner"]), name=kept["owner_name"])
     return Caller(owner=owner, scopes=frozenset(kept["scopes"]), key_id=UUID(kept["key"]))
 
@@ -110,9 +110,9 @@ def _caller(key: ApiKey) -> Caller:
     return Caller(owner=key.owner, scopes=frozenset(key.scopes), key_id=key.id)
 
 
-def _kept(key: ApiKey) -> Made:
+def _kept(key: ApiKey) -> Rendered:
     shown = {"key": str(key.id), "owner": str(key.owner_id), "owner_name": key.owner.name, "scopes": key.scopes}
-    return Made(json.dumps(shown).encode(), KEPT_SECONDS)
+    return Rendered(json.dumps(shown).encode(), KEPT_SECONDS)
 
 
 def caller_of_user(user_id: int) -> Caller:

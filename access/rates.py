@@ -21,7 +21,7 @@ from access.scopes import Scope
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
 from configuration import Config
-from coordination.rates import Rate, Verdict
+from coordination.rates import Rate, RateDecision
 from coordination.wiring import rate_limiter
 from observability import metrics
 
@@ -44,7 +44,7 @@ class RateClass(StrEnum):
 class RateLimit(BaseThrottle):
     """REST framework's view of it: reads and writes of one key, or of one person, each have a bucket."""
 
-    _verdict: Verdict | None = None
+    _verdict: RateDecision | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - its signature
         rate_class = RateClass.READ if request.method in _READS else RateClass.WRITE
@@ -66,7 +66,7 @@ class RateHeaders:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
-        verdict: Verdict | None = getattr(request, "rate", None)
+        verdict: RateDecision | None = getattr(request, "rate", None)
         if verdict:
             for name, value in rate_headers(verdict).items():
                 response.headers[name] = value
@@ -75,7 +75,7 @@ class RateHeaders:
         return response
 
 
-def rate_headers(verdict: Verdict) -> dict[str, str]:
+def rate_headers(verdict: RateDecision) -> dict[str, str]:
     """The fields of the IETF's draft, and when to come back."""
     headers = {
         "RateLimit-Limit": str(verdict.limit),
@@ -105,7 +105,7 @@ def stranger_take(request: HttpRequest) -> None:
     _refuse(_take_address(request))
 
 
-def login_take(request: HttpRequest, name: str) -> Verdict | None:
+def login_take(request: HttpRequest, name: str) -> RateDecision | None:
     """Let somebody try a password: so many times from one address, and ten times as many with one name from wherever.
 
     The address counts first: one alone can neither use up the tries of a name, which would keep its owner out, nor push
@@ -120,22 +120,22 @@ def login_take(request: HttpRequest, name: str) -> Verdict | None:
     return verdict
 
 
-def _refuse(verdict: Verdict | None) -> None:
+def _refuse(verdict: RateDecision | None) -> None:
     if verdict and not verdict.allowed:
         detail = f"Too many requests; the next one is answered in {verdict.retry_after_seconds} s."
         raise Problem(status=429, code="throttled", detail=detail, retryable=True, headers=rate_headers(verdict))
 
 
-def _take(caller: Caller, rate_class: RateClass) -> Verdict | None:
+def _take(caller: Caller, rate_class: RateClass) -> RateDecision | None:
     who = f"key:{caller.key_id}" if caller.key_id else f"owner:{caller.owner.pk}"
     return _taken(who, rate_class)
 
 
-def _take_address(request: HttpRequest, rate_class: RateClass = RateClass.ADDRESS) -> Verdict | None:
+def _take_address(request: HttpRequest, rate_class: RateClass = RateClass.ADDRESS) -> RateDecision | None:
     return _taken(f"address:{_site_of(request.META.get('REMOTE_ADDR', ''))}", rate_class)
 
 
-def _taken(who: str, rate_class: RateClass, *, times: int = 1) -> Verdict | None:
+def _taken(who: str, rate_class: RateClass, *, times: int = 1) -> RateDecision | None:
     """Take one from a bucket of so many times the rate; None: there is no limit."""
     config: Config = settings.TRANSCODER
     per_minute: int = getattr(config.rate, f"rate_{rate_class}_per_minute")

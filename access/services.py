@@ -11,7 +11,7 @@ from access.keys import NewKey, key_make
 from access.models import ApiKey, Member, Owner
 from access.scopes import Scope
 from api.problems import Problem, not_found
-from coordination.wiring import changed
+from coordination.wiring import invalidate
 
 DEFAULT_OWNER = "default"
 DEFAULT_GRACE_SECONDS = 24 * 3600
@@ -73,7 +73,7 @@ def key_create(
 def key_rotate(*, owner: Owner, key_id: UUID, grace_seconds: int = DEFAULT_GRACE_SECONDS) -> tuple[ApiKey, NewKey]:
     """Give a key a new secret; the one before works for so long. Raises Problem (404) where there is no such key."""
     key = key_find(owner=owner, key_id=key_id)
-    changed(f"key:{key.prefix}")
+    invalidate(f"key:{key.prefix}")
     made = key_make(key.prefix)
     keys_of(owner).filter(id=key_id).update(
         previous_sha256=F("sha256"), previous_until=Now() + timedelta(seconds=grace_seconds), sha256=made.digest
@@ -86,7 +86,7 @@ def key_rotate(*, owner: Owner, key_id: UUID, grace_seconds: int = DEFAULT_GRACE
 def key_revoke(*, owner: Owner, key_id: UUID) -> None:
     """Have a key not work from now on. Raises Problem (404) where there is no such key."""
     key = key_find(owner=owner, key_id=key_id)
-    changed(f"key:{key.prefix}")
+    invalidate(f"key:{key.prefix}")
     if not keys_of(owner).filter(id=key_id).update(revoked_at=Now()):
         raise not_found("key")
 

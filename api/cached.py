@@ -1,4 +1,4 @@
-"""Answers that are kept as the bytes they are sent as."""
+"""Cached JSON responses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,26 +8,26 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.renderers import JSONRenderer
 
 from api.links import absolute
-from coordination.cache import Made
-from coordination.wiring import answer_cache
+from coordination.cache import Rendered
+from coordination.wiring import response_cache
 
 
-def cached_answer(kind: str, name: object, *, variant: str, make: Callable[[], tuple[Any, float]]) -> HttpResponse:
-    """The JSON answer about `kind:name` for this variant. `make` gives the document, and for how many seconds.
+def cached_response(kind: str, name: object, *, variant: str, render: Callable[[], tuple[Any, float]]) -> HttpResponse:
+    """Return the JSON response of `kind:name` for this variant. `render` returns document and TTL in seconds.
 
-    What `make` raises is raised, and nothing is kept.
+    Exceptions of `render` are raised, and nothing is cached.
     """
 
-    def made() -> Made:
-        document, seconds = make()
-        return Made(JSONRenderer().render(document), seconds)
+    def rendered() -> Rendered:
+        document, seconds = render()
+        return Rendered(JSONRenderer().render(document), seconds)
 
-    cache = answer_cache()
-    body = cache.answer(kind, str(name), variant, made) if cache else made().body
+    cache = response_cache()
+    body = cache.get(kind, str(name), variant, rendered) if cache else rendered().body
     return HttpResponse(body, content_type="application/json")
 
 
 def variant_for(request: HttpRequest, owner_id: UUID, *, whole: bool = False) -> str:
-    """For whom an answer with absolute addresses is, and under which; `whole`: also to which query."""
-    asked = request.get_full_path() if whole else "/"
-    return f"{owner_id} {absolute(request, asked)}"
+    """Name the variant of a response with absolute URLs: owner and host; with `whole` also path and query."""
+    path = request.get_full_path() if whole else "/"
+    return f"{owner_id} {absolute(request, path)}"

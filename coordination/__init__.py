@@ -1,4 +1,1 @@
-"""What Redis does besides carrying tickets: it makes answers cheaper and keeps clients to their rate.
-
-Nothing here is needed for anything to be right: without Redis all of it is done without.
-"""
+"""Redis besides tickets: response cache, rate limits, locks."""

@@ -1,8 +1,8 @@
-"""Locks that spare work: several processes that would do the same costly thing at once do it one after the other.
+"""Redis locks for efficiency: several processes do the same costly work one after the other instead of at once.
 
-Redis's own lock in redis-py: a random token names the owner, it expires, and nobody but its owner extends or releases
-it. Nothing may depend on one to be correct. A lock is open, for everybody, where there is no Redis, and within the
-server's timeout where Redis is dead or hangs; a process that is killed leaves it to expire.
+They wrap redis-py's own lock. A random token names the owner, the lock expires, and only its owner extends or releases
+it. Correctness must not depend on a lock: without Redis every lock is open, and with a dead or hanging Redis it is open
+within the server's timeout. The lock of a killed process expires.
 """
 
 import logging
@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from redis.exceptions import LockError
 from redis.lock import Lock
 
-from coordination.server import Away, Server
+from coordination.server import RedisUnavailable, Server
 
 log = logging.getLogger(__name__)
 
 EXPIRY_SECONDS = 10.0
-"""How long a lock outlives an owner that was killed: long against a stutter of a busy machine, short for who waits."""
+"""Expiry of a killed owner's lock. Longer than delays of a busy machine, short enough for those who wait."""
 _EXTENSIONS = 3
-"""How many times a lock is extended before it would expire, so that two of them may fail."""
-_LOOK_SECONDS = 0.1
+"""Number of extensions within the expiry, so that two of them may fail."""
+_POLL_SECONDS = 0.1
 
 
 def _nothing() -> None:
@@ -30,7 +30,7 @@ def _nothing() -> None:
 
 
 class Locks:
-    """One process's way to the locks. Any number of threads may use it. `server` None: every lock is open."""
+    """One process's access to the locks. Any number of threads may use it. Without a server every lock is open."""
 
     def __init__(self, server: Server | None, *, expiry_seconds: float = EXPIRY_SECONDS) -> None:
         self._server = server
@@ -38,12 +38,12 @@ class Locks:
 
     @contextmanager
     def held(self, name: str, *, wait_seconds: float = 0.0, on_wait: Callable[[], None] = _nothing) -> Iterator[bool]:
-        """Hold a lock for the length of a `with`, and say whether nobody else should be doing the same.
+        """Hold a lock for the duration of a `with`. Yields False if another owner still holds it after `wait_seconds`.
 
-        Waits for another owner for `wait_seconds` at most, calling `on_wait` again and again meanwhile. False: somebody
-        else still holds it; the caller decides whether to do without the work or to do it all the same.
+        The caller then decides whether to skip the work or to do it all the same. `on_wait` is called repeatedly while
+        it waits. Yields True also if the lock is open.
         """
-        lock = self._taken(name, wait_seconds, on_wait)
+        lock = self._acquire(name, wait_seconds, on_wait)
         if not isinstance(lock, Lock):
             yield lock
             return
@@ -55,38 +55,38 @@ class Locks:
         finally:
             over.set()
             extender.join()
-            self._ask(lock.release)
+            self._call(lock.release)
 
-    def _taken(self, name: str, wait_seconds: float, on_wait: Callable[[], None]) -> Lock | bool:
-        """Return the lock once it is ours; True where it is open, False where another owner outlasted the wait."""
+    def _acquire(self, name: str, wait_seconds: float, on_wait: Callable[[], None]) -> Lock | bool:
+        """Return the acquired lock; True if it is open, False if another owner holds it for longer than the wait."""
         if self._server is None:
             return True
         lock = self._server.lock(f"lock:{name}", expiry_seconds=self._expiry_seconds)
         until = time.monotonic() + wait_seconds
-        while (taken := self._ask(lock.acquire)) is False:
+        while (acquired := self._call(lock.acquire)) is False:
             if time.monotonic() >= until:
                 return False
             on_wait()
-            time.sleep(_LOOK_SECONDS)
-        return lock if taken else True
+            time.sleep(_POLL_SECONDS)
+        return lock if acquired else True
 
     def _extend(self, lock: Lock, over: threading.Event) -> None:
-        """Extend the lock until the work is over or the lock is somebody else's."""
+        """Extend the lock until the work is done or the lock is lost."""
         while not over.wait(self._expiry_seconds / _EXTENSIONS):
-            if self._ask(lock.reacquire) is False:
+            if self._call(lock.reacquire) is False:
                 log.warning("lock lost: %s", lock.name, extra={"event": "lock_lost", "lock": lock.name})
                 return
 
-    def _ask(self, question: Callable[[], bool | None]) -> bool | None:
-        """Ask Redis something about a lock. False: it is somebody else's. None: Redis does not answer."""
+    def _call(self, method: Callable[[], bool | None]) -> bool | None:
+        """Call a method of a lock. False: another owner has it. None: Redis is unavailable."""
 
-        def answer() -> bool:
+        def reply() -> bool:
             try:
-                return question() is not False
-            except LockError:  # which is an answer, although the library calls it an error of Redis
+                return method() is not False
+            except LockError:  # a valid reply, although the library derives it from RedisError
                 return False
 
         try:
-            return self._server.ask(answer) if self._server else None
-        except Away:
+            return self._server.call(reply) if self._server else None
+        except RedisUnavailable:
             return None

@@ -1,8 +1,8 @@
-"""How fast a client may ask: the generic cell rate algorithm, which is a bucket that drains steadily.
+"""Rate limits by the generic cell rate algorithm (GCRA), a leaky bucket per client.
 
-The state is one moment per client: when the bucket will be empty. All processes share it in Redis, on Redis's clock
-and in one step, so that 1,000 parallel requests get exactly what one after the other would. While Redis is away each
-process keeps a stricter bucket of its own.
+The state of a bucket is one time: when it will be empty. All processes share it in Redis, on Redis's clock and in one
+atomic script. So 1,000 parallel requests get exactly what sequential ones would. While Redis is unavailable, each
+process has buckets of its own with a lower limit.
 """
 
 import math
@@ -12,15 +12,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coordination.server import Away, Script, Server
+from coordination.server import RedisUnavailable, Script, Server
 
-STRICTER = 10
-"""By how much the limit is divided while every process counts for itself."""
-MOST_CLIENTS = 10_000
+LOCAL_DIVISOR = 10
+"""Divisor of the limit while every process counts for itself."""
+MAX_CLIENTS = 10_000
+"""Maximum number of buckets of a process of its own."""
 
 _MICROSECONDS = 1_000_000
 
-# Answers {allowed, microseconds until the bucket is empty, microseconds until the next request is let through}.
+# KEYS: bucket. ARGV: microseconds per request, requests of a full bucket.
+# Returns {allowed, microseconds until the bucket is empty, microseconds until the next request is allowed}.
 _TAKE = Script("""
 local now = redis.call('TIME')
 local us = now[1] * 1000000 + now[2]
@@ -36,33 +38,37 @@ return {1, string.format('%.0f', empty - us), '0'}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests a minute, all of them at once if one likes."""
+    """A number of requests per minute. They may come all at once."""
 
     per_minute: int
 
     @property
     def interval(self) -> int:
-        """Microseconds that one request takes from the bucket."""
+        """Microseconds for which one request fills the bucket."""
         return max(1, 60 * _MICROSECONDS // self.per_minute)
 
     @property
-    def stricter(self) -> "Rate":
-        return Rate(max(1, self.per_minute // STRICTER))
+    def local(self) -> "Rate":
+        """The limit of a process that counts for itself."""
+        return Rate(max(1, self.per_minute // LOCAL_DIVISOR))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a request is let through, how many more would be at once, and seconds: until all, until the next."""
+class RateDecision:
+    """Result of one request."""
 
     allowed: bool
     limit: int
     remaining: int
+    """Requests that would be allowed at once."""
     reset_seconds: int
+    """Seconds until the bucket is empty."""
     retry_after_seconds: int
+    """Seconds until the next request is allowed; 0 if this one was."""
 
 
 class RateLimiter:
-    """Any number of threads may use it. `server` None: every process counts for itself."""
+    """Leaky buckets, one per client. Threads may share it. Without a server the process counts for itself."""
 
     def __init__(self, server: Server | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
@@ -70,20 +76,20 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._clock = clock
 
-    def take(self, who: str, rate: Rate) -> Verdict:
-        """Ask for one request of this client to be let through."""
+    def take(self, who: str, rate: Rate) -> RateDecision:
+        """Count one request of this client and decide about it."""
         if self._server:
             try:
                 return self._shared(self._server, who, rate)
-            except Away:
+            except RedisUnavailable:
                 pass
-        return self._own(who, rate.stricter)
+        return self._own(who, rate.local)
 
-    def _shared(self, server: Server, who: str, rate: Rate) -> Verdict:
-        answer = server.run(_TAKE, [f"rate:{who}"], [rate.interval, rate.per_minute])
-        return _verdict(rate, allowed=bool(answer[0]), filled=int(answer[1]), wait=int(answer[2]))
+    def _shared(self, server: Server, who: str, rate: Rate) -> RateDecision:
+        reply = server.run(_TAKE, [f"rate:{who}"], [rate.interval, rate.per_minute])
+        return _decision(rate, allowed=bool(reply[0]), filled=int(reply[1]), wait=int(reply[2]))
 
-    def _own(self, who: str, rate: Rate) -> Verdict:
+    def _own(self, who: str, rate: Rate) -> RateDecision:
         now = int(self._clock() * _MICROSECONDS)
         with self._lock:
             empty = max(now, self._buckets.pop(who, 0))
@@ -91,14 +97,14 @@ class RateLimiter:
             if wait <= 0:
                 empty += rate.interval
             self._buckets[who] = empty
-            if len(self._buckets) > MOST_CLIENTS:
+            if len(self._buckets) > MAX_CLIENTS:
                 self._buckets.popitem(last=False)
-        return _verdict(rate, allowed=wait <= 0, filled=empty - now, wait=max(wait, 0))
+        return _decision(rate, allowed=wait <= 0, filled=empty - now, wait=max(wait, 0))
 
 
-def _verdict(rate: Rate, *, allowed: bool, filled: int, wait: int) -> Verdict:
+def _decision(rate: Rate, *, allowed: bool, filled: int, wait: int) -> RateDecision:
     room = rate.per_minute * rate.interval - filled
-    return Verdict(
+    return RateDecision(
         allowed=allowed,
         limit=rate.per_minute,
         remaining=max(0, room // rate.interval),

@@ -1,4 +1,4 @@
-"""The only module that speaks Redis. One that is dead or frozen costs one short wait, then nothing for a while."""
+"""The connection to Redis, behind a circuit breaker: a dead or hanging Redis costs one short wait per second."""
 
 import hashlib
 import logging
@@ -18,32 +18,32 @@ from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
-REST_SECONDS = 1.0
-"""How long a server that did not answer is left alone; then one caller tries."""
+OPEN_SECONDS = 1.0
+"""Time for which the circuit breaker stays open after a failure. Then one caller tries."""
 
 
-class Away(Exception):
-    """Redis does not answer, or did not a moment ago."""
+class RedisUnavailable(Exception):
+    """Redis does not answer, or the circuit breaker is open."""
 
 
 class Script:
-    """A Lua script, sent once and named by its digest from then on.
+    """A Lua script. It is sent once and then called by its digest.
 
-    `first` is run, with the same keys and arguments, before a server is told the script. A server that was started
-    again or took over from another one knows no script, so that happens before anything can be read from what it kept.
+    `before_load` runs, with the same keys and arguments, before the script is loaded into a server. A server that was
+    restarted, or a replica that was promoted, has no script. So `before_load` runs before any of its old data is read.
     """
 
-    def __init__(self, text: str, *, first: str = "") -> None:
+    def __init__(self, text: str, *, before_load: str = "") -> None:
         self.text = text
-        self.first = first
+        self.before_load = before_load
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Messenger:
-    """A connection held ready to leave one script at a time with a server, without waiting for it.
+class OneWayConnection:
+    """A connection that is held open to send one script at a time without waiting for the reply.
 
-    A process that hangs has a kernel that keeps what its open connections bring, in order: whatever is left there is
-    run before what anybody sends afterwards. Not for several threads at once.
+    The kernel of a hanging Redis stores what its open connections send, in order. So a script that was sent here runs
+    before any command that is sent later. Not for several threads at once.
     """
 
     def __init__(self, pool: ConnectionPool, clock: Callable[[], float]) -> None:
@@ -52,50 +52,48 @@ class Messenger:
         self._connection: Connection | None = None
         self._next_try = 0.0
 
-    def get_ready(self) -> None:
-        """Connect where that has not been done, or was undone. Raises Away, at once where it took long a moment ago."""
-        if self._is_ready():
+    def connect(self) -> None:
+        """Connect if necessary. Raises RedisUnavailable, without a try if the last one timed out a moment ago."""
+        if self._is_open():
             return
         self._drop()
         if self._clock() < self._next_try:
-            raise Away
+            raise RedisUnavailable
         try:
             self._connection = self._pool.get_connection()
         except (RedisError, OSError) as error:
-            if isinstance(error, RedisTimeoutError):  # to be refused costs nothing
-                self._next_try = self._clock() + REST_SECONDS
-            raise Away from error
+            if isinstance(error, RedisTimeoutError):  # a refused connection costs nothing
+                self._next_try = self._clock() + OPEN_SECONDS
+            raise RedisUnavailable from error
 
-    def leave(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> None:
-        """Send it. Raises Away."""
-        self.get_ready()
+    def send(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> None:
+        """Send a script. Raises RedisUnavailable."""
+        self.connect()
         command = ("EVAL", script.text, len(keys), *keys, *args)
         self._use(lambda connection: connection.send_command(*command))  # type: ignore[no-untyped-call]
 
-    def heard(self) -> bool:
-        """Whether what was left has been run, as far as is known by now. Raises Away when it got lost or refused."""
-        if not self._use(_says_something):
+    def acknowledged(self) -> bool:
+        """Read the reply to the last script, if there is one yet. Raises RedisUnavailable if the script got lost."""
+        if not self._use(_has_reply):
             return False
         self._use(lambda connection: connection.read_response())
         return True
 
-    def _is_ready(self) -> bool:
-        """Whether there is a connection of this very process, and the server has not ended it."""
+    def _is_open(self) -> bool:
+        """Check for a connection that this process opened and the server has not closed."""
         try:
-            return (
-                self._connection is not None and self._connection.pid == os.getpid() and not self._use(_says_something)
-            )
-        except Away:
+            return self._connection is not None and self._connection.pid == os.getpid() and not self._use(_has_reply)
+        except RedisUnavailable:
             return False
 
-    def _use(self, step: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - whatever the step answers
+    def _use(self, step: Callable[[Connection], Any]) -> Any:  # noqa: ANN401 - the step's own result
         if self._connection is None:
-            raise Away
+            raise RedisUnavailable
         try:
             return step(self._connection)
         except (RedisError, OSError) as error:
             self._drop()
-            raise Away from error
+            raise RedisUnavailable from error
 
     def _drop(self) -> None:
         if self._connection:
@@ -104,13 +102,13 @@ class Messenger:
         self._connection = None
 
 
-def _says_something(connection: Connection) -> bool:
-    """Whether there is an answer to read, or an end."""
+def _has_reply(connection: Connection) -> bool:
+    """Check for a reply to read, or the end of the connection."""
     return bool(connection.can_read())
 
 
 class Server:
-    """A Redis behind a circuit that opens at the first failure. Any number of threads may use it."""
+    """A Redis behind a circuit breaker that opens at the first failure. Any number of threads may use it."""
 
     def __init__(self, url: str, *, timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = Redis.from_url(
@@ -121,64 +119,64 @@ class Server:
         )
         self._clock = clock
         self._lock = threading.Lock()
-        self._rests_until = 0.0
-        self._broken = False
+        self._open_until = 0.0
+        self._failing = False
 
-    def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:  # noqa: ANN401 - any
-        """Run a script as one atomic step. Raises Away."""
-        return self.ask(lambda: self._evaluate(script, keys, args))
+    def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:  # noqa: ANN401 - the script's own result
+        """Run a script atomically. Raises RedisUnavailable."""
+        return self.call(lambda: self._evaluate(script, keys, args))
 
     def ping(self) -> None:
-        """Raise Away when nobody answers."""
-        self.ask(self._redis.ping)
+        """Raise RedisUnavailable if Redis does not answer."""
+        self.call(self._redis.ping)
 
     def lock(self, name: str, *, expiry_seconds: float) -> Lock:
-        """Return redis-py's lock of this name, not taken yet; its methods are to be called by `ask`."""
+        """Return redis-py's lock of this name, not acquired yet. Call its methods through `call`."""
         return Lock(self._redis, name, timeout=expiry_seconds, blocking=False, thread_local=False)
 
-    def messenger(self) -> Messenger:
-        """Who leaves scripts, whatever the circuit says."""
-        return Messenger(self._redis.connection_pool, self._clock)
+    def one_way_connection(self) -> OneWayConnection:
+        """Return a connection for scripts whose reply is not waited for. The circuit breaker does not apply to it."""
+        return OneWayConnection(self._redis.connection_pool, self._clock)
 
     @property
-    def resting(self) -> bool:
-        """Whether it is left alone at the moment."""
-        return self._clock() < self._rests_until
+    def circuit_open(self) -> bool:
+        """True while no caller may use Redis."""
+        return self._clock() < self._open_until
 
-    def ask(self, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is asked
-        """Ask something of the client that `lock` or another method of this class gave. Raises Away."""
+    def call(self, command: Callable[[], Any]) -> Any:  # noqa: ANN401 - the command's own result
+        """Call Redis through the circuit breaker, for example a method of a `lock`. Raises RedisUnavailable."""
         self._enter()
         try:
-            answer = question()
+            reply = command()
         except (RedisError, OSError) as error:
-            self._note(broken=True, reason=repr(error))
-            raise Away from error
-        if self._broken:
-            self._note(broken=False)
-        return answer
+            self._record(failing=True, reason=repr(error))
+            raise RedisUnavailable from error
+        if self._failing:
+            self._record(failing=False)
+        return reply
 
     def _enter(self) -> None:
-        """Let everybody through while it works, and one at a time while it does not."""
-        if not self._broken:
+        """Let all callers through while Redis works, and one per OPEN_SECONDS while it does not."""
+        if not self._failing:
             return
         with self._lock:
-            if self.resting:
-                raise Away
-            self._rests_until = self._clock() + REST_SECONDS
+            if self.circuit_open:
+                raise RedisUnavailable
+            self._open_until = self._clock() + OPEN_SECONDS
 
-    def _note(self, *, broken: bool, reason: str = "") -> None:
+    def _record(self, *, failing: bool, reason: str = "") -> None:
         with self._lock:
-            if broken and not self._broken:
-                log.warning("redis away: %s", reason, extra={"event": "redis_away"})
-            elif self._broken and not broken:
-                log.info("redis back", extra={"event": "redis_back"})
-            self._broken = broken
-            self._rests_until = self._clock() + REST_SECONDS if broken else 0.0
+            if failing and not self._failing:
+                log.warning("redis unavailable: %s", reason, extra={"event": "redis_unavailable"})
+            elif self._failing and not failing:
+                log.info("redis available", extra={"event": "redis_available"})
+            self._failing = failing
+            self._open_until = self._clock() + OPEN_SECONDS if failing else 0.0
 
     def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:  # noqa: ANN401
         try:
             return self._redis.evalsha(script.digest, len(keys), *keys, *args)
-        except NoScriptError:  # the first time, or a server that was started anew
-            if script.first:
-                self._redis.eval(script.first, len(keys), *keys, *args)
+        except NoScriptError:  # the first call, or a server that was restarted
+            if script.before_load:
+                self._redis.eval(script.before_load, len(keys), *keys, *args)
             return self._redis.eval(script.text, len(keys), *keys, *args)

@@ -1,4 +1,4 @@
-"""The only place of this package that reads settings, and where transactions and the cache meet."""
+"""This process's Redis, cache, locks and rate limiter, built from the settings; cache invalidation in transactions."""
 
 import os
 from functools import cache, partial
@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from configuration import Config
-from coordination.cache import AnswerCache
+from coordination.cache import ResponseCache
 from coordination.locks import Locks
 from coordination.rates import RateLimiter
 from coordination.server import Server
@@ -15,18 +15,20 @@ from coordination.server import Server
 
 @cache
 def server() -> Server | None:
-    """The Redis of this process for caches and rates; None where there is to be none."""
+    """Return the Redis of this process for cache, locks and rate limits; None if none is configured."""
     config: Config = settings.TRANSCODER
     url = config.cache.cache_url
     return Server(url, timeout_seconds=config.cache.cache_timeout_seconds) if url else None
 
 
 @cache
-def answer_cache() -> AnswerCache | None:
-    """The cache of this process; None where there is to be none."""
+def response_cache() -> ResponseCache | None:
+    """Return the response cache of this process; None if it is switched off."""
     config: Config = settings.TRANSCODER
     redis = server()
-    return AnswerCache(redis, seconds=config.cache.cache_ttl_seconds) if redis and config.cache.enable_cache else None
+    if redis is None or not config.cache.enable_cache:
+        return None
+    return ResponseCache(redis, max_ttl_seconds=config.cache.cache_ttl_seconds)
 
 
 @cache
@@ -36,27 +38,27 @@ def rate_limiter() -> RateLimiter:
 
 @cache
 def locks() -> Locks:
-    """The locks of this process; open where there is no Redis."""
+    """Return the locks of this process. Without a Redis they are open."""
     return Locks(server())
 
 
-_MADE = (server, answer_cache, rate_limiter, locks)
+_PER_PROCESS = (server, response_cache, rate_limiter, locks)
 
 
-def _forget() -> None:
-    """Have a forked child make its own: it must not read answers meant for its parent, nor wait for its parent's locks.
+def _reset_after_fork() -> None:
+    """Let a forked child create its own: it must not read its parent's replies, nor wait for its parent's locks.
 
-    What the parent still has to make good stays with the parent.
+    A new epoch that the parent owes stays with the parent.
     """
-    for made in _MADE:
-        made.cache_clear()
+    for each in _PER_PROCESS:
+        each.cache_clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def changed(*things: str) -> None:
-    """Say inside a transaction that what is shown of these things (`kind:name`) changes with it."""
-    if cache := answer_cache():
-        fenced = cache.fence(*things)
-        transaction.on_commit(partial(cache.clear, *things, fenced=fenced))
+def invalidate(*documents: str) -> None:
+    """Invalidate cached documents (`kind:name`). Call it in the transaction that changes them."""
+    if cache := response_cache():
+        fenced = cache.fence(*documents)
+        transaction.on_commit(partial(cache.unfence, *documents, fenced=fenced))

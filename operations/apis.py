@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from access.scopes import Scope
-from api.cached import cached_answer
+from api.cached import cached_response
 from configuration import Config
 from jobs.models import NodeState
 from jobs.rules.steps import QUEUES
@@ -145,8 +145,8 @@ class SystemHealthApi(_SystemApi):
         return _cached("health", lambda: SystemHealthDocument(_system_health()).data)
 
 
-def _cached(name: str, make: Callable[[], Any]) -> HttpResponse:
-    return cached_answer("stats", name, variant="", make=lambda: (make(), CACHE_SECONDS))
+def _cached(name: str, render: Callable[[], Any]) -> HttpResponse:
+    return cached_response("stats", name, variant="", render=lambda: (render(), CACHE_SECONDS))
 
 
 def _nodes() -> list[NodeHealth]:

@@ -51,7 +51,7 @@ def a_policy(*, chunk_seconds: int = 8, retry: RetryConfig | None = None) -> Job
     )
 
 
-def some_facts(*, seconds: int = 40, sound: bool = True, width: int = 640, height: int = 360) -> dict[str, object]:
+def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, height: int = 360) -> dict[str, object]:
     """Facts of a 25 fps source, as inspection stores them."""
     facts = SourceFacts(
         demuxer="mov",
@@ -67,7 +67,7 @@ def some_facts(*, seconds: int = 40, sound: bool = True, width: int = 640, heigh
             time_base=Fraction(1, 90_000),
             bit_rate=None,
         ),
-        audio=AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000) if sound else None,
+        audio=AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000) if audio else None,
         first=Fraction(0),
         rate=Fraction(25),
         constant=True,
@@ -100,11 +100,11 @@ def an_uploaded_video(owner: Owner | None = None) -> Video:
 
 
 def a_video(
-    owner: Owner | None = None, *, seconds: int = 40, sound: bool = True, width: int = 640, height: int = 360
+    owner: Owner | None = None, *, seconds: int = 40, audio: bool = True, width: int = 640, height: int = 360
 ) -> Video:
     """An inspected video of 40 s: ten segments."""
     video = an_uploaded_video(owner)
-    facts = some_facts(seconds=seconds, sound=sound, width=width, height=height)
+    facts = some_facts(seconds=seconds, audio=audio, width=width, height=height)
     video_mark_inspected(video=video, facts=facts, media={}, warnings=[])
     video.refresh_from_db()
     return video

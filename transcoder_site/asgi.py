@@ -15,7 +15,7 @@ from django.db import connections  # noqa: E402
 
 from api.asgi import App, BodyLimit, InOneThread, OwnContext  # noqa: E402
 from configuration import startup_warnings  # noqa: E402
-from coordination.wiring import answer_cache  # noqa: E402
+from coordination.wiring import response_cache  # noqa: E402
 from events.streams.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from videos.uploads.wiring import upload_route  # noqa: E402
@@ -31,8 +31,8 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 for warning in startup_warnings(os.environ):  # here and in no command, whose output people and programs read
     logging.getLogger(__name__).warning(warning, extra={"event": "setting_without_effect"})
 
-if kept := answer_cache():
-    kept.keep()
+if cache := response_cache():
+    cache.start_renewal()
 
 _limited = BodyLimit(OwnContext(cast("App", InOneThread())), max_bytes=MOST_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from access.authentication import owner_of
 from access.models import Owner
 from access.scopes import Scope
-from api.cached import cached_answer, variant_for
+from api.cached import cached_response, variant_for
 from api.fields import LONGEST_EXTERNAL_ID, METADATA_HELP
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
@@ -41,11 +41,11 @@ class VideoListApi(APIView):
         """List videos, newest first."""
         owner = owner_of(request)
 
-        def make() -> tuple[Any, float]:
+        def render() -> tuple[Any, float]:
             pages, page = VideoQuery.page(videos_of(owner), request)
             return pages.get_paginated_response([video_document(video, request) for video in page]).data, CACHE_SECONDS
 
-        return cached_answer("videos", owner.pk, variant=variant_for(request, owner.pk, whole=True), make=make)
+        return cached_response("videos", owner.pk, variant=variant_for(request, owner.pk, whole=True), render=render)
 
 
 class VideoDetailApi(APIView):
@@ -59,10 +59,10 @@ class VideoDetailApi(APIView):
         """
         owner = owner_of(request)
 
-        def make() -> tuple[Any, float]:
+        def render() -> tuple[Any, float]:
             return video_document(video_of(owner, video_id), request), CACHE_SECONDS
 
-        return cached_answer("video", video_id, variant=variant_for(request, owner.pk), make=make)
+        return cached_response("video", video_id, variant=variant_for(request, owner.pk), render=render)
 
 
 class VideoOriginalApi(APIView):

@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.db.models.functions import Coalesce, Now
 
 from access.models import Owner
-from coordination.wiring import changed
+from coordination.wiring import invalidate
 from storage.keys import source_key
 from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
@@ -45,7 +45,7 @@ def video_create(  # noqa: PLR0913 - one row's facts
         external_id=external_id,
         client_metadata=dict(client_metadata or {}),
     )
-    changed(f"videos:{owner.pk}")
+    invalidate(f"videos:{owner.pk}")
     then(video)
     return video
 
@@ -87,7 +87,7 @@ def video_mark_deleted(*, video: Video) -> None:
 
 
 def _save(video: Video, *fields: str, **expressions: object) -> None:
-    changed(f"video:{video.id}", f"videos:{video.owner_id}")
+    invalidate(f"video:{video.id}", f"videos:{video.owner_id}")
     values = {name: getattr(video, name) for name in fields} | expressions
     Video.objects.filter(id=video.id).update(**values)
 

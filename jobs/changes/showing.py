@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from coordination.wiring import changed
+from coordination.wiring import invalidate
 from jobs.models import Job
 from jobs.rules.transitions import JOB_ENDS
 from videos.models import Video
@@ -17,20 +17,20 @@ LIST_SECONDS = 2.0
 
 def job_changed(job_id: UUID, owner_id: UUID) -> None:
     """A job's state changes, and with it what it made and the lists it is in."""
-    changed(f"job:{job_id}", f"outputs:{job_id}", f"jobs:{owner_id}")
+    invalidate(f"job:{job_id}", f"outputs:{job_id}", f"jobs:{owner_id}")
 
 
 def progress_changed(job_id: UUID | None) -> None:
     """More of a job is published."""
     if job_id:
-        changed(f"job:{job_id}")
+        invalidate(f"job:{job_id}")
 
 
 def video_jobs_changed(video: Video) -> None:
     """What the jobs of a video made cannot be had any more."""
     jobs: Iterable[UUID] = Job.objects.filter(video=video).values_list("id", flat=True)
     if things := [f"outputs:{job}" for job in jobs]:
-        changed(*things)
+        invalidate(*things)
 
 
 def job_seconds(job: Job) -> float:

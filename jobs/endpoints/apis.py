@@ -12,7 +12,7 @@ from access.authentication import owner_of
 from access.idempotency import idempotent
 from access.models import Owner
 from access.scopes import Scope
-from api.cached import cached_answer, variant_for
+from api.cached import cached_response, variant_for
 from api.pagination import ListQuery
 from api.problems import not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
@@ -84,11 +84,11 @@ class JobListApi(APIView):
         """List jobs, newest first."""
         owner = owner_of(request)
 
-        def make() -> tuple[Any, float]:
+        def render() -> tuple[Any, float]:
             pages, page = JobQuery.page(jobs_of(owner), request)
             return pages.get_paginated_response(JobDocument(job_views(page), many=True).data).data, LIST_SECONDS
 
-        return cached_answer("jobs", owner.pk, variant=variant_for(request, owner.pk, whole=True), make=make)
+        return cached_response("jobs", owner.pk, variant=variant_for(request, owner.pk, whole=True), render=render)
 
 
 class VideoJobsApi(APIView):
@@ -129,12 +129,12 @@ class JobDetailApi(APIView):
         """Show a job and its progress."""
         owner = owner_of(request)
 
-        def make() -> tuple[Any, float]:
+        def render() -> tuple[Any, float]:
             job = _job(owner, job_id)
             (view,) = job_views([job])
             return JobDocument(view).data, job_seconds(job)
 
-        return cached_answer("job", job_id, variant=str(owner.pk), make=make)
+        return cached_response("job", job_id, variant=str(owner.pk), render=render)
 
 
 class JobOutputsApi(APIView):
@@ -148,12 +148,12 @@ class JobOutputsApi(APIView):
         """
         owner = owner_of(request)
 
-        def make() -> tuple[Any, float]:
+        def render() -> tuple[Any, float]:
             job = _job(owner, job_id)
             complete = complete_generations([job.generation_id])
             return outputs_document(job, complete.get(job.generation_id), request), job_seconds(job)
 
-        return cached_answer("outputs", job_id, variant=variant_for(request, owner.pk), make=make)
+        return cached_response("outputs", job_id, variant=variant_for(request, owner.pk), render=render)
 
 
 class JobPlanApi(APIView):

@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PENDING = {
     "access",
     "api",
-    "coordination",
     "docs/openapi.yaml",
     "gpu",
     "jobs",

@@ -21,7 +21,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from access.models import ApiKey, Owner
 from access.scopes import Scope
-from coordination.cache import AnswerCache
+from coordination.cache import ResponseCache
 from events.models import Delivery, Event
 from events.webhooks.services import endpoint_create
 from jobs.models import Job
@@ -123,7 +123,7 @@ def test_42_what_is_anothers_is_not_there(operation: Operation, theirs: dict[str
 
 
 def test_42_answers_that_are_kept_are_kept_for_one_owner(
-    transactional_db: None, caching: AnswerCache, theirs: dict[str, str]
+    transactional_db: None, caching: ResponseCache, theirs: dict[str, str]
 ) -> None:
     """The owner asks first, so that whatever is kept of an answer is there when the other one asks."""
     owner = Client(headers={"X-API-Key": a_key(Owner.objects.get(name="other"))})

@@ -12,18 +12,18 @@ import redis as redis_client
 from pytest_django.fixtures import Settings
 
 from coordination import wiring
-from coordination.cache import AnswerCache
+from coordination.cache import ResponseCache
 from coordination.server import Server
 from embedded.home import Home
 from embedded.servers import Redis
 from tests.servers import RUNS, ServersOfThisRun
 
 PATIENT_SECONDS = 60.0
-"""Longer than a busy machine takes for anything that is measured by it."""
+"""Timeout that no busy machine exceeds."""
 
 
 def patient(redis: Redis) -> Server:
-    """Not to be taken for away because the machine is busy."""
+    """Connect with a timeout that no busy machine exceeds."""
     return Server(redis.cache_url, timeout_seconds=PATIENT_SECONDS)
 
 
@@ -32,26 +32,26 @@ def server(redis: Redis) -> Server:
     return patient(redis)
 
 
-def patient_cache(server: Server, *, wait_seconds: float = PATIENT_SECONDS) -> AnswerCache:
-    """A cache in which nothing ends because the machine is busy."""
-    cache = AnswerCache(
+def patient_cache(server: Server, *, wait_seconds: float = PATIENT_SECONDS) -> ResponseCache:
+    """Create a cache in which nothing expires because the machine is busy."""
+    cache = ResponseCache(
         server,
-        seconds=300,
+        max_ttl_seconds=300,
         wait_seconds=wait_seconds,
         lease_seconds=PATIENT_SECONDS,
         epoch_seconds=PATIENT_SECONDS,
     )
-    cache.keep_epoch()
+    cache.renew_epoch()
     return cache
 
 
 @pytest.fixture
-def cache(server: Server) -> AnswerCache:
+def cache(server: Server) -> ResponseCache:
     return patient_cache(server)
 
 
 def raw(redis: Redis) -> redis_client.Redis:
-    """What Redis really holds, and its own commands."""
+    """Connect to Redis directly, for its keys and its own commands."""
     return redis_client.Redis.from_url(redis.cache_url)
 
 
@@ -63,7 +63,7 @@ def pid(redis: Redis) -> int:
 
 @pytest.fixture(scope="session")
 def own_home(servers: ServersOfThisRun) -> Iterator[Home]:
-    """A place for processes that no other test needs."""
+    """Provide a folder for processes that no other test uses."""
     home = Home(RUNS / f"{servers.home.folder.name}-outage")
     with home.locked():
         yield home
@@ -71,7 +71,7 @@ def own_home(servers: ServersOfThisRun) -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def own_redis(own_home: Home) -> Iterator[Redis]:
-    """A Redis to be killed."""
+    """Start a Redis that tests may kill."""
     redis = Redis(own_home)
     try:
         redis.start()
@@ -82,7 +82,7 @@ def own_redis(own_home: Home) -> Iterator[Redis]:
 
 
 def kill(redis: Redis) -> None:
-    """kill -9, and wait until it is gone."""
+    """Kill Redis with -9 and wait until it is gone."""
     os.kill(pid(redis), signal.SIGKILL)
     while redis.running():
         time.sleep(0.01)
@@ -90,7 +90,7 @@ def kill(redis: Redis) -> None:
 
 @pytest.fixture
 def restarted(own_redis: Redis) -> Callable[[], None]:
-    """Kill it and start it again, with what it saved."""
+    """Kill Redis and start it again with its saved data."""
 
     def restart() -> None:
         kill(own_redis)
@@ -102,7 +102,7 @@ def restarted(own_redis: Redis) -> Callable[[], None]:
 
 @pytest.fixture
 def frozen(redis: Redis) -> Callable[[], AbstractContextManager[None]]:
-    """Redis holds every connection and says nothing, for as long as this lasts."""
+    """Stop the process of Redis: it keeps every connection and does not reply."""
 
     @contextmanager
     def freeze() -> Iterator[None]:
@@ -116,15 +116,15 @@ def frozen(redis: Redis) -> Callable[[], AbstractContextManager[None]]:
 
 
 @contextmanager
-def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> Iterator[AnswerCache]:
-    """This process with its cache and rates on a running Redis."""
+def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> Iterator[ResponseCache]:
+    """Use a running Redis for the cache and rate limits of this process."""
     config = settings.TRANSCODER
-    kept = replace(config.cache, cache_url=redis.cache_url, enable_cache=True, cache_timeout_seconds=timeout_seconds)
-    settings.TRANSCODER = replace(config, cache=kept)
-    parts = (wiring.server, wiring.answer_cache, wiring.rate_limiter)
+    cached = replace(config.cache, cache_url=redis.cache_url, enable_cache=True, cache_timeout_seconds=timeout_seconds)
+    settings.TRANSCODER = replace(config, cache=cached)
+    parts = (wiring.server, wiring.response_cache, wiring.rate_limiter)
     for part in parts:
         part.cache_clear()
-    cache = wiring.answer_cache()
+    cache = wiring.response_cache()
     assert cache is not None
     yield cache
     for part in parts:
@@ -132,8 +132,8 @@ def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> I
 
 
 @pytest.fixture
-def caching(redis: Redis, settings: Settings) -> Iterator[AnswerCache]:
-    """The site with its cache and rates on the running Redis."""
+def caching(redis: Redis, settings: Settings) -> Iterator[ResponseCache]:
+    """Use the Redis of the tests for the cache and rate limits of this process."""
     with caching_on(redis, settings, timeout_seconds=PATIENT_SECONDS) as cache:
-        cache.keep_epoch()
+        cache.renew_epoch()
         yield cache

@@ -1,4 +1,4 @@
-"""Documents that are kept: asked for without SQL, and never older than what the asker has done."""
+"""Cached documents: no SQL, and never older than the client's own changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from access.services import default_owner, key_revoke, keys_of
-from coordination.cache import AnswerCache
+from coordination.cache import ResponseCache
 from embedded.servers import Redis
 from jobs.leasing.steps import step_begin, step_publish
 from jobs.lifecycle.failures import step_fail
@@ -31,7 +31,7 @@ KINDS = ("/api/v1/jobs/{job}", "/api/v1/jobs/{job}/outputs", "/api/v1/jobs", "/a
 
 
 @pytest.fixture
-def client(caching: AnswerCache, transactional_db: None) -> Client:
+def client(caching: ResponseCache, transactional_db: None) -> Client:
     return Client(headers={"Authorization": f"Bearer {a_key()}"})
 
 
@@ -43,11 +43,11 @@ def _read(client: Client, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_kept_costs_no_query(client: Client, caching: AnswerCache, kind: str) -> None:
+def test_a_cached_document_costs_no_query(client: Client, caching: ResponseCache, kind: str) -> None:
     job = a_job()
     path = kind.format(job=job.id, video=job.video_id)
     first = _read(client, path)
-    caching.keep_epoch()  # the first request of a process can take as long as an epoch
+    caching.renew_epoch()  # the first request of a process can take as long as an epoch
     _read(client, path)
     with CaptureQueriesContext(connection) as queries:
         again = client.get(path)
@@ -72,7 +72,7 @@ def test_a_client_sees_what_it_did(client: Client) -> None:
 
 
 def test_progress_shows_at_once(client: Client) -> None:
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     path = f"/api/v1/jobs/{job.id}"
     assert _read(client, path)["progress"] == 0
     claim = claimed()
@@ -88,7 +88,7 @@ def test_progress_shows_at_once(client: Client) -> None:
 
 
 def test_a_failure_shows_at_once(client: Client) -> None:
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     path = f"/api/v1/jobs/{job.id}"
     claim = claimed()
     step_begin(claim=claim)
@@ -97,7 +97,7 @@ def test_a_failure_shows_at_once(client: Client) -> None:
     assert _read(client, path)["error"]["code"] == "bad"
 
 
-def test_what_is_kept_is_shown_to_its_owner_only(client: Client) -> None:
+def test_a_cached_document_is_shown_to_its_owner_only(client: Client) -> None:
     job = a_job()
     paths = [kind.format(job=job.id, video=job.video_id) for kind in KINDS]
     for path in paths:
@@ -115,13 +115,13 @@ def test_a_revoked_key_works_no_more(client: Client) -> None:
     assert client.get("/api/v1/jobs").status_code == 401
 
 
-def test_nor_does_one_that_was_revoked_on_the_command_line(client: Client) -> None:
+def test_a_key_revoked_on_the_command_line_works_no_more(client: Client) -> None:
     assert client.get("/api/v1/jobs").status_code == 200
     call_command("apikey_revoke", keys_of(default_owner()).get().prefix)
     assert client.get("/api/v1/jobs").status_code == 401
 
 
-def test_addresses_are_those_of_the_host_that_was_asked(client: Client) -> None:
+def test_urls_have_the_host_of_the_request(client: Client) -> None:
     video = a_video()
     path = f"/api/v1/videos/{video.id}"
     assert _read(client, path)["original_url"].startswith("http://testserver/")
@@ -129,7 +129,7 @@ def test_addresses_are_those_of_the_host_that_was_asked(client: Client) -> None:
     assert json.loads(elsewhere.content)["original_url"].startswith("http://localhost/")
 
 
-def test_everything_works_while_redis_says_nothing(
+def test_everything_works_while_redis_hangs(
     client: Client, redis: Redis, settings: Settings, frozen: Callable[[], AbstractContextManager[None]]
 ) -> None:
     job = a_job()

@@ -1,11 +1,11 @@
-"""A child of a process that talks to Redis talks to it by itself."""
+"""A forked child has its own connection to Redis."""
 
 import os
 
 from coordination import wiring
 
 
-def test_a_forked_child_makes_its_own_way_to_redis() -> None:
+def test_a_forked_child_connects_to_redis_by_itself() -> None:
     mine = wiring.server()
     assert mine is wiring.server()
     if not (child := os.fork()):

@@ -1,4 +1,4 @@
-"""Rates on a real Redis: exact under a crowd, stricter and never open without Redis."""
+"""Rate limits on a real Redis: exact under a crowd, lower and never off without Redis."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from tests.rows import a_key
 Freeze = Callable[[], AbstractContextManager[None]]
 
 
-def test_45_a_thousand_at_once_get_exactly_what_one_after_the_other_would(redis: Redis) -> None:
+def test_45_a_thousand_parallel_requests_get_exactly_what_sequential_ones_would(redis: Redis) -> None:
     limiters = [RateLimiter(Server(redis.cache_url, timeout_seconds=60)) for _ in range(4)]
     who, rate = uuid4().hex, Rate(300)
-    began = time.monotonic()
+    started = time.monotonic()
     with ThreadPoolExecutor(64) as pool:
-        verdicts = list(pool.map(lambda number: limiters[number % 4].take(who, rate), range(1000)))
-    allowed = [verdict for verdict in verdicts if verdict.allowed]
-    drained = (time.monotonic() - began) * rate.per_minute / 60
+        decisions = list(pool.map(lambda number: limiters[number % 4].take(who, rate), range(1000)))
+    allowed = [decision for decision in decisions if decision.allowed]
+    drained = (time.monotonic() - started) * rate.per_minute / 60
     assert 300 <= len(allowed) <= 300 + drained + 1, "what drained meanwhile is allowed again"
-    assert min(verdict.remaining for verdict in allowed) == 0
+    assert min(decision.remaining for decision in allowed) == 0
 
 
-def test_without_redis_a_tenth_is_let_through_and_nobody_waits(redis: Redis, frozen: Freeze) -> None:
+def test_without_redis_a_tenth_is_allowed_and_nobody_waits(redis: Redis, frozen: Freeze) -> None:
     def clock() -> float:
         return 0.0
 
     limiter = RateLimiter(Server(redis.cache_url, timeout_seconds=0.5, clock=clock), clock=clock)
     who, rate = uuid4().hex, Rate(300)
     with frozen():
-        began = time.monotonic()
-        verdicts = [limiter.take(who, rate) for _ in range(100)]
-        assert time.monotonic() - began < 100 * 0.5 / 2, "only the first one waits for Redis"
-    assert sum(verdict.allowed for verdict in verdicts) == 30
-    assert verdicts[0].limit == 30
+        started = time.monotonic()
+        decisions = [limiter.take(who, rate) for _ in range(100)]
+        assert time.monotonic() - started < 100 * 0.5 / 2, "only the first one waits for Redis"
+    assert sum(decision.allowed for decision in decisions) == 30
+    assert decisions[0].limit == 30
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def limited(caching: object, settings: Settings) -> None:
 
 
 @pytest.mark.django_db
-def test_a_client_is_told_of_its_bucket_and_when_to_come_back(client: Client, limited: None) -> None:
+def test_a_response_has_the_limit_and_the_time_to_retry(client: Client, limited: None) -> None:
     answers = [client.get("/api/v1/jobs") for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["4", "3", "2", "1", "0", "0"]
@@ -80,7 +80,7 @@ def test_reads_and_writes_have_buckets_of_their_own(client: Client, limited: Non
 
 
 @pytest.mark.django_db
-def test_an_address_without_a_working_key_is_kept_to_its_rate(limited: None) -> None:
+def test_an_address_without_a_working_key_has_a_limit(limited: None) -> None:
     address = {"REMOTE_ADDR": f"2001:db8:{uuid4().hex[:4]}::1"}
     wrong = Client(headers={"Authorization": f"Bearer vm_{'0' * 12}_{'0' * 64}"})
     answers = [wrong.get("/api/v1/jobs", **address) for _ in range(3)]  # type: ignore[arg-type]

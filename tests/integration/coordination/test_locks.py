@@ -1,4 +1,4 @@
-"""What locks promise, on a real Redis: one owner, whom nobody else ends, and open doors where Redis does not answer."""
+"""Locks on a real Redis: one owner, released by it only, and open if Redis does not answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def locks(server: Server) -> Locks:
     return Locks(server, expiry_seconds=60)
 
 
-def test_one_holds_it_and_the_next_one_after_that(redis: Redis, locks: Locks, name: str) -> None:
+def test_a_lock_has_one_owner_at_a_time(redis: Redis, locks: Locks, name: str) -> None:
     other = Locks(patient(redis))
     with locks.held(name) as mine:
         assert mine
@@ -44,7 +44,7 @@ def test_one_holds_it_and_the_next_one_after_that(redis: Redis, locks: Locks, na
     assert not raw(redis).exists(f"lock:{name}"), "nothing is left behind"
 
 
-def test_who_waits_has_it_next_and_can_do_other_things_meanwhile(locks: Locks, name: str) -> None:
+def test_a_waiting_caller_gets_it_next_and_is_called_meanwhile(locks: Locks, name: str) -> None:
     waited, released = threading.Event(), threading.Event()
 
     def wait() -> bool:
@@ -67,19 +67,19 @@ def test_a_wait_has_an_end(locks: Locks, name: str) -> None:
 def test_of_a_crowd_one_works_at_a_time(redis: Redis, name: str) -> None:
     crowd = [Locks(patient(redis), expiry_seconds=60) for _ in range(8)]
     inside: list[int] = []
-    most: list[int] = []
+    counts: list[int] = []
 
     def work(locks: Locks) -> None:
         with locks.held(name, wait_seconds=60) as held:
             assert held
             inside.append(1)
-            most.append(len(inside))
+            counts.append(len(inside))
             time.sleep(0.02)
             inside.pop()
 
     with ThreadPoolExecutor(len(crowd)) as pool:
         list(pool.map(work, crowd))
-    assert most == [1] * len(crowd)
+    assert counts == [1] * len(crowd)
 
 
 def test_only_its_owner_releases_it(redis: Redis, locks: Locks, name: str) -> None:
@@ -122,31 +122,27 @@ def test_without_a_redis_every_lock_is_open(name: str) -> None:
         assert other
 
 
-def test_a_redis_that_hangs_keeps_nobody_out_for_longer_than_its_timeout(
-    redis: Redis, frozen: Freeze, name: str
-) -> None:
+def test_a_hanging_redis_delays_a_lock_by_its_timeout_only(redis: Redis, frozen: Freeze, name: str) -> None:
     stopped = 0.0
     locks = Locks(Server(redis.cache_url, timeout_seconds=0.5, clock=lambda: stopped))
     with frozen():
-        began = time.monotonic()
+        started = time.monotonic()
         for _ in range(20):
             with locks.held(name, wait_seconds=60) as held:
                 assert held
-        assert time.monotonic() - began < 20 * 0.5 / 2, "only the first one waits for Redis"
+        assert time.monotonic() - started < 20 * 0.5 / 2, "only the first one waits for Redis"
 
 
-def test_a_redis_that_hangs_while_a_lock_is_held_does_not_hold_up_its_end(
-    redis: Redis, frozen: Freeze, name: str
-) -> None:
+def test_a_hanging_redis_delays_a_release_by_its_timeout_only(redis: Redis, frozen: Freeze, name: str) -> None:
     with ExitStack() as thaw:
         with Locks(Server(redis.cache_url, timeout_seconds=0.5)).held(name) as held:
             assert held
             thaw.enter_context(frozen())
-            began = time.monotonic()
-        assert time.monotonic() - began < 30, "to release it costs a timeout"
+            started = time.monotonic()
+        assert time.monotonic() - started < 30, "to release it costs a timeout"
 
 
-def test_a_redis_that_is_dead_keeps_nobody_out(own_redis: Redis, name: str) -> None:
+def test_with_a_dead_redis_every_lock_is_open(own_redis: Redis, name: str) -> None:
     locks = Locks(patient(own_redis))
     with locks.held(name) as held:
         assert held

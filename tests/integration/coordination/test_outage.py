@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 
 from access.services import default_owner
 from configuration import RankConfig
-from coordination.cache import AnswerCache
+from coordination.cache import ResponseCache
 from embedded.home import Home
 from embedded.product import Api
 from embedded.servers import Redis
@@ -30,22 +30,22 @@ from tests.servers import ServersOfThisRun
 
 RATE = 60_000
 SLACK_SECONDS = 14
-"""What a busy machine may add to the second within which a job is accepted."""
+"""Seconds that a busy machine may add to the second within which a job is accepted."""
 TOKEN = "t0ken"
 DEADLINE_SECONDS = 300
 KINDS = ("job", "outputs", "list", "transcode", "reprioritize", "elsewhere")
 
 
 @pytest.fixture
-def writer(own_redis: Redis, settings: Settings, transactional_db: None) -> Iterator[AnswerCache]:
-    """This process changes jobs as a worker does."""
+def writer(own_redis: Redis, settings: Settings, transactional_db: None) -> Iterator[ResponseCache]:
+    """Let this process change jobs as a worker does."""
     with caching_on(own_redis, settings, timeout_seconds=0.1) as cache:
         yield cache
 
 
 @pytest.fixture
 def api(own_home: Home, own_redis: Redis, servers: ServersOfThisRun, transactional_db: None) -> Iterator[Api]:
-    """The API as it is served, with caches and rates, on this test's rows."""
+    """Start the API as it is served, with cache and rate limits, on this test's rows."""
     address, _, _ = servers.postgresql.url.rpartition("/")
     own_home.port("api")  # any free one
     environ = {
@@ -69,10 +69,10 @@ def api(own_home: Home, own_redis: Redis, servers: ServersOfThisRun, transaction
 
 
 class _Load:
-    """Clients that notice every answer but the right one, and how much they have asked."""
+    """Clients that record every wrong response and count the right ones."""
 
     def __init__(self, api: Api) -> None:
-        self.asked: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
         self.failures: list[str] = []
         self.limits: set[int] = set()
         self.slowest_transcode = 0.0
@@ -80,8 +80,8 @@ class _Load:
         self._url = api.url
         self._headers = {"Authorization": f"Bearer {a_key()}"}
         self._video = a_video().id
-        self._told: dict[UUID, int] = {}
-        """The priority of a job that no reader may be shown less than."""
+        self._written: dict[UUID, int] = {}
+        """Priorities that were written: no reader may be shown a lower one."""
         self._own = self._newest = self._another()
         self._watched = self._another()
 
@@ -99,14 +99,14 @@ class _Load:
             for thread in threads:
                 thread.join()
 
-    def goes_on(self, times: int) -> None:
-        """Wait until everything has been asked so many times more."""
-        wanted = {kind: self.asked[kind] + times for kind in KINDS}
-        _until(lambda: self.failures or all(self.asked[kind] >= count for kind, count in wanted.items()))
+    def continues(self, times: int) -> None:
+        """Wait until each kind of request was answered this many times more."""
+        targets = {kind: self.responses[kind] + times for kind in KINDS}
+        _until(lambda: self.failures or all(self.responses[kind] >= count for kind, count in targets.items()))
         assert not self.failures
 
     def hits(self) -> float:
-        """Answers of the API that were kept."""
+        """Count the cache hits of the API."""
         text = httpx2.get(f"{self._url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
         families = text_string_to_metric_families(text)
         return sum(
@@ -117,8 +117,8 @@ class _Load:
         )
 
     def _another(self) -> UUID:
-        job = a_job(a_video(seconds=16, sound=False)).id
-        self._told[job] = 0
+        job = a_job(a_video(seconds=16, audio=False)).id
+        self._written[job] = 0
         return job
 
     def _until_over(self, step: Callable[[httpx2.Client], None]) -> None:
@@ -133,75 +133,77 @@ class _Load:
     def _right(self, answer: httpx2.Response, kind: str, status: int = 200) -> httpx2.Response:
         assert answer.status_code == status, f"{kind} answered {answer.status_code}: {answer.text}"
         self.limits.add(int(answer.headers["RateLimit-Limit"]))
-        self.asked[kind] += 1
+        self.responses[kind] += 1
         return answer
 
     def _read(self, client: httpx2.Client) -> None:
         for job in (self._own, self._watched):
-            told = self._told[job]
+            written = self._written[job]
             shown = self._right(client.get(f"/jobs/{job}"), "job").json()["priority"]
-            assert shown >= told, f"was shown {shown} after {told} had been written"
+            assert shown >= written, f"was shown {shown} after {written} had been written"
         self._right(client.get(f"/jobs/{self._watched}/outputs"), "outputs")
         newest = self._newest
         listed = self._right(client.get("/jobs"), "list").json()["results"]
-        assert str(newest) in {job["id"] for job in listed}, "the list lacks a job that had been made"
+        assert str(newest) in {job["id"] for job in listed}, "the list lacks a created job"
 
     def _write(self, client: httpx2.Client) -> None:
-        """Ask for a job, and again, and change another one; each is seen at once."""
-        once = {"Idempotency-Key": str(uuid4())}
-        made = set()
+        """Request a job twice with one key, and change another one; each shows at once."""
+        key = {"Idempotency-Key": str(uuid4())}
+        created = set()
         for _ in range(2):
-            began = time.monotonic()
-            answer = client.post(f"/videos/{self._video}/transcode", json={"preset": "fast"}, headers=once)
-            self.slowest_transcode = max(self.slowest_transcode, time.monotonic() - began)
-            made.add(self._right(answer, "transcode", 202).json()["id"])
-        (job,) = made
+            started = time.monotonic()
+            answer = client.post(f"/videos/{self._video}/transcode", json={"preset": "fast"}, headers=key)
+            self.slowest_transcode = max(self.slowest_transcode, time.monotonic() - started)
+            created.add(self._right(answer, "transcode", 202).json()["id"])
+        (job,) = created
         self._right(client.get(f"/jobs/{job}"), "job")
         self._newest = UUID(job)
-        priority = self._told[self._own] % 100 + 1
-        self._told[self._own] = 0  # until it goes up again
+        priority = self._written[self._own] % 100 + 1
+        self._written[self._own] = 0  # until it goes up again
         self._right(client.post(f"/jobs/{self._own}/reprioritize", json={"priority": priority}), "reprioritize")
         assert self._right(client.get(f"/jobs/{self._own}"), "job").json()["priority"] == priority
-        self._told[self._own] = priority
+        self._written[self._own] = priority
         time.sleep(0.05)
 
     def _write_elsewhere(self) -> None:
-        """What a worker does: change jobs past the API."""
+        """Change jobs as a worker does, not through the API."""
         priority = 50
         while not self._over.wait(0.1):
             if priority == 100:
                 self._watched, priority = self._another(), 50
             priority += 1
             job_reprioritize(owner=default_owner(), job_id=self._watched, priority=priority, rank=RankConfig())
-            self._told[self._watched] = priority
-            self.asked["elsewhere"] += 1
+            self._written[self._watched] = priority
+            self.responses["elsewhere"] += 1
         connection.close()
 
 
-def test_redis_hangs_and_dies_under_load_and_no_client_notices(api: Api, own_redis: Redis, writer: AnswerCache) -> None:
-    writer.keep_epoch()
+def test_redis_hangs_and_dies_under_load_and_no_client_notices(
+    api: Api, own_redis: Redis, writer: ResponseCache
+) -> None:
+    writer.renew_epoch()
     load = _Load(api)
     with load.running():
-        _kept_again(load)
-        load.goes_on(5)
+        _cached_again(load)
+        load.continues(5)
         os.kill(pid(own_redis), signal.SIGSTOP)
-        load.goes_on(4)  # jobs are accepted while nobody answers: with a wait for Redis this would never end
+        load.continues(4)  # jobs are accepted while Redis hangs: with a wait for it this would never end
         os.kill(pid(own_redis), signal.SIGCONT)
-        _kept_again(load)
-        load.goes_on(5)
-        raw(own_redis).save()  # it will come back with what is kept now
+        _cached_again(load)
+        load.continues(5)
+        raw(own_redis).save()  # it will come back with the current data
         kill(own_redis)
-        load.goes_on(4)
+        load.continues(4)
         own_redis.start()
         own_redis.wait_ready()
-        _kept_again(load)
-        load.goes_on(5)
+        _cached_again(load)
+        load.continues(5)
     assert not load.failures
     assert load.slowest_transcode < 1 + SLACK_SECONDS
-    assert load.limits == {RATE, RATE // 10}, "while it was away, clients were kept to a stricter rate"
+    assert load.limits == {RATE, RATE // 10}, "without Redis clients had a lower limit"
 
 
-def _kept_again(load: _Load) -> None:
+def _cached_again(load: _Load) -> None:
     """Wait until the API answers from the cache."""
     hits = load.hits()
     _until(lambda: bool(load.failures) or load.hits() > hits)

@@ -127,7 +127,7 @@ def test_a_video_beyond_the_limits_is_a_problem_and_nothing_is_queued(client: Cl
 
 
 def test_progress_speed_and_time_left_are_told(client: Client) -> None:
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     claim = claimed()
     step_begin(claim=claim)
     step_publish(claim=claim, runs=[a_run(Rendition.objects.get(kind="video"), 0, 2)], units_done=2)

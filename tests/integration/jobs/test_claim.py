@@ -66,7 +66,7 @@ def test_claiming_and_beginning_a_step_take_two_queries_however_long_the_video_i
     seconds: int, chunk_seconds: int
 ) -> None:
     policy = a_policy(chunk_seconds=chunk_seconds)
-    video = a_video(seconds=seconds, sound=False)
+    video = a_video(seconds=seconds, audio=False)
     a_job(video, policy=replace(policy, plan=replace(policy.plan, max_seconds=seconds, max_chunks=500)))
     chunks = Step.objects.filter(kind=StepKind.CHUNK).count()
     assert chunks == seconds // chunk_seconds
@@ -121,7 +121,7 @@ def test_a_backlog_ages_only_while_nothing_of_it_is_begun() -> None:
 @pytest.mark.django_db
 def test_a_new_job_does_not_wait_for_another_owners_backlog() -> None:
     _wait_with_backlog("ann", steps=40, running=4, hours=5)
-    new = a_job(a_video(an_owner("bob"), sound=False))
+    new = a_job(a_video(an_owner("bob"), audio=False))
     claims = [claimed() for _ in range(8)]
     assert [claim.job_id == new.id for claim in claims[:4]] == [True] * 4  # as many as the other has
     assert sum(claim.job_id == new.id for claim in claims) in (5, 6)  # and then in turns

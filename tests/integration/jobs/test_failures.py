@@ -176,7 +176,7 @@ def test_failing_after_the_lease_is_lost_says_so() -> None:
 
 
 def test_a_retry_goes_on_from_the_first_unpublished_segment() -> None:
-    a_job(a_video(sound=False))
+    a_job(a_video(audio=False))
     claim = claimed()
     rendition = Rendition.objects.get(kind="video")
     step_publish(claim=claim, runs=[a_run(rendition, claim.payload["first_segment"])], units_done=1)
@@ -198,7 +198,7 @@ def test_events_are_numbered_without_gaps() -> None:
 
 
 def test_a_second_completion_by_the_same_attempt_is_recognised() -> None:
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     Step.objects.filter(job=job, kind=StepKind.CHUNK).update(units_total=0)
     claim = claimed()
     step_complete(claim=claim, result={})

@@ -109,7 +109,7 @@ def test_remuxes_wait_for_all_encoding_and_finish_waits_for_them() -> None:
 
 @pytest.mark.django_db
 def test_a_remux_without_its_lease_names_no_file() -> None:
-    job = a_job(a_video(seconds=4, sound=False), output_format="mp4")
+    job = a_job(a_video(seconds=4, audio=False), output_format="mp4")
     _carry_out(claimed())
     claim = claimed()
     job_cancel(owner=job.owner, job_id=job.id)

@@ -62,7 +62,7 @@ RETRY = RetryConfig(
 )
 LEASE_SECONDS = 10_000.0
 PASSED = "2026-01-01T00:00:00Z"
-FACTS = some_facts(seconds=16, sound=False)
+FACTS = some_facts(seconds=16, audio=False)
 FAILURES = (
     Failure(code="encoder_failed", retryable=True),
     Failure(code="storage_refused", retryable=False),
@@ -117,7 +117,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.videos) < MOST_VIDEOS)
     @rule(ready=st.booleans())
     def upload(self, ready: bool) -> None:  # noqa: FBT001
-        video = a_video(seconds=16, sound=False) if ready else an_uploaded_video()
+        video = a_video(seconds=16, audio=False) if ready else an_uploaded_video()
         self.model.videos.append(of.Video(id=video.id, state="ready" if ready else "uploaded"))
 
     @precondition(lambda self: len(self.model.jobs) < MOST_JOBS)

@@ -53,7 +53,7 @@ def an_open_plan(video: Video) -> EncodePlan:
 
 def an_open_job(video: Video | None = None) -> Job:
     """A job with one open step, which encodes everything, and `finish` behind it."""
-    video = video or a_video(sound=False)
+    video = video or a_video(audio=False)
     plan = an_open_plan(video)
     job = Job.objects.create(owner=video.owner, video=video, priority=50, request={}, open_steps=1)
     rendition = RenditionPlan(

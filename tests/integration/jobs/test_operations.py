@@ -74,7 +74,7 @@ def test_the_worker_obeys_until_it_ends(node: str) -> None:
 
 
 def test_what_runs_where_is_shown(node: str) -> None:
-    job = a_job(a_video(sound=False), priority=70)
+    job = a_job(a_video(audio=False), priority=70)
     step_begin(claim=claimed(node=node, pid=4711))
     Step.objects.filter(state="running").update(units_done=1)
     shown = _command("work_status")

@@ -42,7 +42,7 @@ def _publish(claim: Claim, to: int) -> None:
 
 def _under_way() -> tuple[Job, Claim]:
     """A job one of whose chunks runs and has published one of its two segments."""
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     claim = claimed()
     _publish(claim, to=1)
     return job, claim
@@ -87,8 +87,8 @@ def test_a_job_that_rests_while_its_video_is_inspected_is_planned_when_it_goes_o
 
 
 def test_a_resumed_job_has_the_priority_that_it_was_given_meanwhile() -> None:
-    a_job(a_video(sound=False))
-    urgent = a_job(a_video(sound=False))
+    a_job(a_video(audio=False))
+    urgent = a_job(a_video(audio=False))
     _pause(urgent)
     job_reprioritize(owner=urgent.owner, job_id=urgent.id, priority=90, rank=RankConfig())
     assert _resume(urgent).priority == 90

@@ -41,7 +41,7 @@ def test_steps_that_wait_keep_the_time_they_have_waited() -> None:
 
 
 def test_a_job_overtakes_those_before_it_and_can_be_sent_back() -> None:
-    first, second = a_job(a_video(sound=False)), a_job(a_video(sound=False))
+    first, second = a_job(a_video(audio=False)), a_job(a_video(audio=False))
     _reprioritize(second, 60)
     assert claimed().job_id == second.id
     _reprioritize(second, 40)
@@ -49,7 +49,7 @@ def test_a_job_overtakes_those_before_it_and_can_be_sent_back() -> None:
 
 
 def test_a_running_jobs_other_steps_and_its_retries_follow() -> None:
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     claim = claimed()
     step_begin(claim=claim)
     Step.objects.filter(kind=StepKind.CHUNK, ordinal=1).update(state=StepState.DONE, units_done=2)

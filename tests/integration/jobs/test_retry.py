@@ -93,7 +93,7 @@ def _chunk(ordinal: int) -> Claim:
 
 def _failed_half_way(failure: Failure = BROKEN) -> Job:
     """Chunk 0 is done, chunk 1 has published one of its two segments and fails."""
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     claim = _chunk(1)
     _publish(claim, to=1)
     step_fail(claim=claim, failure=failure, policy=a_policy(retry=ONCE))
@@ -245,7 +245,7 @@ def test_a_job_cancelled_before_its_video_was_inspected_is_planned_by_the_retry(
 
 @pytest.mark.django_db
 def test_poison_is_released_with_what_it_published_and_others_never_noticed() -> None:
-    job, other = a_job(a_video(sound=False)), a_job(a_video(an_owner("other"), sound=False))
+    job, other = a_job(a_video(audio=False)), a_job(a_video(an_owner("other"), audio=False))
     claim = claimed()
     while claim.job_id != job.id:
         _carry_out(claim)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_progress_is_told_when_there_is_some_and_never_back() -> None:
-    job = a_job(a_video(sound=False))
+    job = a_job(a_video(audio=False))
     rendition = Rendition.objects.get(kind="video")
     claim = claimed()
     step_begin(claim=claim)

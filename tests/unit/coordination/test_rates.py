@@ -19,20 +19,20 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limiter(clock: Clock) -> RateLimiter:
-    """One that counts for itself, a tenth of what is allowed."""
+    """Create a limiter without Redis, which allows a tenth of the rate."""
     return RateLimiter(None, clock=clock)
 
 
 SIX = Rate(60)
-"""Six a minute where every process counts for itself."""
+"""Six per minute for a process that counts for itself."""
 
 
 def test_all_of_a_minute_may_come_at_once_and_no_more(limiter: RateLimiter) -> None:
-    verdicts = [limiter.take("a", SIX) for _ in range(8)]
-    assert [verdict.allowed for verdict in verdicts] == [True] * 6 + [False] * 2
-    assert [verdict.remaining for verdict in verdicts] == [5, 4, 3, 2, 1, 0, 0, 0]
-    assert verdicts[5].reset_seconds == 60
-    assert verdicts[6].retry_after_seconds == 10, "one is let through every ten seconds"
+    decisions = [limiter.take("a", SIX) for _ in range(8)]
+    assert [decision.allowed for decision in decisions] == [True] * 6 + [False] * 2
+    assert [decision.remaining for decision in decisions] == [5, 4, 3, 2, 1, 0, 0, 0]
+    assert decisions[5].reset_seconds == 60
+    assert decisions[6].retry_after_seconds == 10, "one is let through every ten seconds"
 
 
 def test_the_bucket_drains_steadily(limiter: RateLimiter, clock: Clock) -> None:
@@ -60,8 +60,8 @@ def test_a_refusal_costs_nothing(limiter: RateLimiter, clock: Clock) -> None:
     assert limiter.take("a", SIX).allowed
 
 
-def test_somebody_is_always_let_through() -> None:
-    assert Rate(1).stricter == Rate(1)
+def test_one_request_per_minute_is_always_allowed() -> None:
+    assert Rate(1).local == Rate(1)
 
 
 def test_memory_is_bounded(limiter: RateLimiter) -> None:

@@ -13,7 +13,7 @@ from transcoding.planning.sizing import SizedBy, Throughput
 from transcoding.probing.media import SourceFacts
 
 FACTS = SourceFacts.from_json(some_facts(seconds=40))
-SILENT = SourceFacts.from_json(some_facts(seconds=40, sound=False))
+SILENT = SourceFacts.from_json(some_facts(seconds=40, audio=False))
 POLICY = a_plan_policy(chunk_seconds=8)
 
 
