@@ -12,7 +12,7 @@ from rest_framework import serializers
 _MOST_NAMED = 10
 _LONGEST_NAME = 100
 LONGEST_EXTERNAL_ID = 255
-MOST_METADATA_BYTES = 16 * 1024
+MAX_METADATA_BYTES = 16 * 1024
 MOST_METADATA_NAMES = 100
 _DEEPEST = 10
 
@@ -102,9 +102,9 @@ class Metadata(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, dict):
             raise serializers.ValidationError("must be a JSON object")
         _refuse_unstorable(data)
-        if len(data) > MOST_METADATA_NAMES or len(json.dumps(data).encode()) > MOST_METADATA_BYTES:
+        if len(data) > MOST_METADATA_NAMES or len(json.dumps(data).encode()) > MAX_METADATA_BYTES:
             raise serializers.ValidationError(
-                f"may have {MOST_METADATA_NAMES} names and {MOST_METADATA_BYTES} bytes of JSON"
+                f"may have {MOST_METADATA_NAMES} names and {MAX_METADATA_BYTES} bytes of JSON"
             )
         if taken := sorted(self._reserved & data.keys()):
             raise serializers.ValidationError(f"these names are the platform's own: {', '.join(taken)}")
@@ -115,7 +115,7 @@ class Metadata(serializers.Field[Any, Any, Any, Any]):
 
 
 METADATA_HELP = (
-    f"Whatever you want to have kept and shown again: at most {MOST_METADATA_NAMES} names and {MOST_METADATA_BYTES}"
+    f"Whatever you want to have kept and shown again: at most {MOST_METADATA_NAMES} names and {MAX_METADATA_BYTES}"
     " bytes of JSON. Names that the platform itself uses are refused."
 )
 

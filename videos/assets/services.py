@@ -12,7 +12,7 @@ from videos.states import AssetKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFacts:
-    """One file that lies in the store, as the columns of `Asset` describe it."""
+    """One file in the store, as the columns of `Asset` describe it."""
 
     kind: AssetKind
     name: str

@@ -11,7 +11,7 @@ from unicodedata import category
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.fields import LONGEST_EXTERNAL_ID, MOST_METADATA_BYTES
+from api.fields import LONGEST_EXTERNAL_ID, MAX_METADATA_BYTES
 from api.problems import Problem, wrong_field
 from videos.queries import UploadFields
 
@@ -21,7 +21,7 @@ MAX_HEADERS = 8
 MAX_HEADER_BYTES = 8192
 MAX_FILENAME = 255
 MAX_EXTENSION = 16
-MAX_FIELD_BYTES = {"external_id": 4 * LONGEST_EXTERNAL_ID, "metadata": MOST_METADATA_BYTES}
+MAX_FIELD_BYTES = {"external_id": 4 * LONGEST_EXTERNAL_ID, "metadata": MAX_METADATA_BYTES}
 NO_NAME = "unnamed"
 UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 """Control characters and line ends. Marks of writing direction stay: names in Hebrew and Arabic need them."""

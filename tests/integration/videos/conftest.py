@@ -22,7 +22,7 @@ from tests.rows import a_key
 from videos.playback import wiring
 from videos.uploads.wiring import upload_route
 
-MOST_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = 1 << 20
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
-    limited = BodyLimit(OwnContext(django_app()), max_bytes=MOST_BODY_BYTES)
+    limited = BodyLimit(OwnContext(django_app()), max_bytes=MAX_BODY_BYTES)
     return upload_route(event_streams(limited), on_uploaded=on_uploaded)
 
 

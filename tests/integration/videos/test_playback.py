@@ -1,4 +1,4 @@
-"""What players get: playlists from rows, and segments from a private store, from a page of any origin."""
+"""Playback: playlists from rows, and segments from a private store, for pages of any origin."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Played:
     video: Video
     generation: Generation
 
-    def address(self, rest: str, *, expires_in: float = 3600) -> str:
+    def url(self, rest: str, *, expires_in: float = 3600) -> str:
         token = token_make(self.video.id, expires_at=int(time.time() + expires_in))
         return f"/play/{token}/{self.generation.number}/{rest}"
 
@@ -108,8 +108,8 @@ def played(store: ObjectStore, transactional_db: None) -> Played:
     return played
 
 
-def test_a_player_finds_everything_from_the_playback_address(api: httpx2.Client, played: Played) -> None:
-    """Walk the way of a player, by relative addresses alone and without credentials."""
+def test_a_player_finds_everything_from_the_playback_url(api: httpx2.Client, played: Played) -> None:
+    """Follow relative URLs only, without credentials, as a player does."""
     shown = api.get(f"/api/v1/videos/{played.video.id}/playback").json()
     assert shown["state"] == "complete"
     assert [rendition["name"] for rendition in shown["renditions"]] == ["360p", "audio"]
@@ -123,7 +123,7 @@ def test_a_player_finds_everything_from_the_playback_address(api: httpx2.Client,
 
 
 def uris(playlist: str, base: str) -> list[str]:
-    """Every address in a playlist, the one of EXT-X-MEDIA and EXT-X-MAP included."""
+    """List every URL in a playlist, those of EXT-X-MEDIA and EXT-X-MAP included."""
     tagged = [line.split('URI="')[1].split('"')[0] for line in playlist.splitlines() if 'URI="' in line]
     return [
         urljoin(base, uri) for uri in tagged + [line for line in playlist.splitlines() if line[:1] not in ("#", "")]
@@ -132,7 +132,7 @@ def uris(playlist: str, base: str) -> list[str]:
 
 def test_playlists_say_what_they_are(api: httpx2.Client, played: Played) -> None:
     for name in ("master.m3u8", "360p/index.m3u8"):
-        answer = api.get(played.address(name))
+        answer = api.get(played.url(name))
         assert answer.headers["content-type"] == "application/vnd.apple.mpegurl"
         assert answer.headers["cache-control"] == "public, max-age=3600"
         assert answer.text.startswith("#EXTM3U\n")
@@ -147,12 +147,12 @@ def test_dash_lists_the_segments_that_hls_lists(api: httpx2.Client, played: Play
     assert answer.headers["cache-control"] == "public, max-age=3600"
     assert 'mediaPresentationDuration="PT40S"' in answer.text
     assert '<S t="0" d="100000" r="9" />' in answer.text
-    assert '<S t="0" d="190976" />' in answer.text, "the sound without the encoder's priming"
+    assert '<S t="0" d="190976" />' in answer.text, "the audio without the encoder's priming"
     assert '<S d="192000" r="8" />' in answer.text
 
 
 def test_a_segment_is_in_the_store(api: httpx2.Client, played: Played) -> None:
-    answer = api.get(played.address("360p/7.m4s"))
+    answer = api.get(played.url("360p/7.m4s"))
     assert answer.status_code == 302
     assert answer.headers["cache-control"] == "public, max-age=600"
     answer = httpx2.get(answer.headers["location"], headers={"Origin": "null"})
@@ -161,19 +161,19 @@ def test_a_segment_is_in_the_store(api: httpx2.Client, played: Played) -> None:
     assert answer.headers["access-control-allow-origin"] in ("*", "null")
 
 
-def test_sound_says_that_it_is_sound(api: httpx2.Client, played: Played) -> None:
-    answer = httpx2.get(str(api.base_url) + played.address("audio/init.mp4"), follow_redirects=True)
+def test_audio_has_the_media_type_of_audio(api: httpx2.Client, played: Played) -> None:
+    answer = httpx2.get(str(api.base_url) + played.url("audio/init.mp4"), follow_redirects=True)
     assert answer.headers["content-type"] == "audio/mp4"
 
 
 def test_an_mp4_is_in_the_store(api: httpx2.Client, played: Played, store: ObjectStore) -> None:
     put_mp4(store, played)
-    answer = api.get(played.address("360p.mp4"))
+    answer = api.get(played.url("360p.mp4"))
     assert answer.status_code == 302
     stored = httpx2.get(answer.headers["location"], headers={"Range": "bytes=3-4"})
     assert (stored.status_code, stored.content) == (206, b"MP")
     assert stored.headers["content-type"] == "video/mp4"
-    assert_not_found(api.get(played.address("audio.mp4")))
+    assert_not_found(api.get(played.url("audio.mp4")))
 
 
 def put_mp4(store: ObjectStore, played: Played) -> None:
@@ -184,19 +184,19 @@ def put_mp4(store: ObjectStore, played: Played) -> None:
 
 def test_an_mp4_comes_with_the_complete_generation(api: httpx2.Client, building: Played, store: ObjectStore) -> None:
     put_mp4(store, building)
-    assert_not_found(api.get(building.address("360p.mp4")))
+    assert_not_found(api.get(building.url("360p.mp4")))
     building.complete()
-    assert api.get(building.address("360p.mp4")).status_code == 302
+    assert api.get(building.url("360p.mp4")).status_code == 302
 
 
 def test_head_is_answered_here_because_a_signature_is_for_one_method(api: httpx2.Client, played: Played) -> None:
-    answer = api.head(played.address("360p/7.m4s"))
+    answer = api.head(played.url("360p/7.m4s"))
     assert answer.status_code == 200
     assert answer.headers["content-length"] == str(len(segment_bytes("360p", 7)))
-    assert api.head(played.address("master.m3u8")).status_code == 200
+    assert api.head(played.url("master.m3u8")).status_code == 200
 
 
-# --- who may ----------------------------------------------------------------------------------------------------------
+# --- access -----------------------------------------------------------------------------------------------------------
 
 NOT_THERE = [
     "master.m3u8x",
@@ -213,7 +213,7 @@ NOT_THERE = [
 
 def test_what_is_not_there_is_a_problem_that_pages_can_read(api: httpx2.Client, played: Played) -> None:
     for rest in NOT_THERE:
-        assert_not_found(api.get(played.address(rest)))
+        assert_not_found(api.get(played.url(rest)))
 
 
 EVERYTHING = ["master.m3u8", "manifest.mpd", "360p/index.m3u8", "360p/init.mp4", "360p/0.m4s"]
@@ -221,8 +221,8 @@ EVERYTHING = ["master.m3u8", "manifest.mpd", "360p/index.m3u8", "360p/init.mp4",
 
 def test_an_expired_token_is_no_token(api: httpx2.Client, played: Played) -> None:
     for rest in EVERYTHING:
-        assert api.get(played.address(rest)).status_code in (200, 302)
-        assert_not_found(api.get(played.address(rest, expires_in=-1)))
+        assert api.get(played.url(rest)).status_code in (200, 302)
+        assert_not_found(api.get(played.url(rest, expires_in=-1)))
 
 
 def test_a_token_is_for_one_video(api: httpx2.Client, played: Played) -> None:
@@ -242,7 +242,7 @@ def test_another_generation_is_not_there(api: httpx2.Client, played: Played) -> 
 def test_a_video_on_its_way_out_is_not_there(api: httpx2.Client, played: Played) -> None:
     video_mark_deleting(video=played.video)
     for rest in EVERYTHING:
-        assert_not_found(api.get(played.address(rest)))
+        assert_not_found(api.get(played.url(rest)))
 
 
 def assert_not_found(answer: httpx2.Response) -> None:
@@ -257,17 +257,17 @@ def assert_not_found(answer: httpx2.Response) -> None:
 
 
 def test_what_is_not_complete_has_no_dash_manifest(api: httpx2.Client, building: Played) -> None:
-    assert_not_found(api.get(building.address("manifest.mpd")))
+    assert_not_found(api.get(building.url("manifest.mpd")))
 
 
 def test_what_is_not_complete_has_no_playlist(api: httpx2.Client, building: Played) -> None:
-    assert_not_found(api.get(building.address("master.m3u8")))
-    assert_not_found(api.get(building.address("360p/index.m3u8")))
+    assert_not_found(api.get(building.url("master.m3u8")))
+    assert_not_found(api.get(building.url("360p/index.m3u8")))
 
 
 def test_what_is_published_counts(api: httpx2.Client, building: Played) -> None:
-    assert api.get(building.address("360p/2.m4s")).status_code == 302
-    assert_not_found(api.get(building.address("360p/3.m4s")))
+    assert api.get(building.url("360p/2.m4s")).status_code == 302
+    assert_not_found(api.get(building.url("360p/3.m4s")))
 
 
 def test_a_video_without_a_generation_says_so(api: httpx2.Client, building: Played) -> None:
@@ -279,10 +279,10 @@ def test_a_video_without_a_generation_says_so(api: httpx2.Client, building: Play
 # --- pages of other origins -------------------------------------------------------------------------------------------
 
 
-def test_a_page_may_ask_whether_it_may(api: httpx2.Client, played: Played) -> None:
-    asked = {"Origin": "https://player.example", "Access-Control-Request-Method": "GET"}
+def test_a_preflight_request_is_answered(api: httpx2.Client, played: Played) -> None:
+    preflight = {"Origin": "https://player.example", "Access-Control-Request-Method": "GET"}
     for rest in [*EVERYTHING, "nothing/at/all"]:
-        answer = api.options(played.address(rest), headers=asked)
+        answer = api.options(played.url(rest), headers=preflight)
         assert answer.status_code == 204
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "GET" in answer.headers["access-control-allow-methods"]
@@ -290,12 +290,12 @@ def test_a_page_may_ask_whether_it_may(api: httpx2.Client, played: Played) -> No
 
 def test_every_answer_may_be_read_by_any_page(api: httpx2.Client, played: Played) -> None:
     for rest in EVERYTHING:
-        answer = api.get(played.address(rest), headers={"Origin": "https://player.example"})
+        answer = api.get(played.url(rest), headers={"Origin": "https://player.example"})
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_nothing_can_be_written_here(api: httpx2.Client, played: Played) -> None:
-    answer = api.put(played.address("master.m3u8"))
+    answer = api.put(played.url("master.m3u8"))
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
@@ -323,7 +323,7 @@ def proxied(
 
 
 def test_bytes_are_served_where_there_is_no_address(api: httpx2.Client, proxied: Played) -> None:
-    answer = api.get(proxied.address("360p/7.m4s"))
+    answer = api.get(proxied.url("360p/7.m4s"))
     assert (answer.status_code, answer.content) == (200, segment_bytes("360p", 7))
     assert answer.headers["content-type"] == "video/mp4"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -343,8 +343,8 @@ RANGES = [
 
 
 def test_ranges_are_served(api: httpx2.Client, proxied: Played) -> None:
-    for asked, status, expected in RANGES:
-        answer = api.get(proxied.address("360p/7.m4s"), headers={"Range": asked})
+    for requested, status, expected in RANGES:
+        answer = api.get(proxied.url("360p/7.m4s"), headers={"Range": requested})
         assert (answer.status_code, answer.content) == (status, expected)
         assert answer.headers["content-length"] == str(len(expected))
         assert ("content-range" in answer.headers) == (status == 206)
@@ -353,7 +353,7 @@ def test_ranges_are_served(api: httpx2.Client, proxied: Played) -> None:
 def test_a_part_of_an_mp4_is_served(api: httpx2.Client, proxied: Played) -> None:
     store = wiring.delivery().store
     put_mp4(store, proxied)
-    answer = api.get(proxied.address("360p.mp4"), headers={"Range": "bytes=3-"})
+    answer = api.get(proxied.url("360p.mp4"), headers={"Range": "bytes=3-"})
     assert (answer.status_code, answer.content) == (206, b"MP4!")
     assert answer.headers["content-range"] == "bytes 3-6/7"
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -361,22 +361,22 @@ def test_a_part_of_an_mp4_is_served(api: httpx2.Client, proxied: Played) -> None
 
 
 class HeldUp:
-    """A store that has given everything and does not say so."""
+    """A store that has sent every byte of an object and does not end the stream."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self.go_on = threading.Event()
+        self.resumed = threading.Event()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
     def open(self, key: str, start: int, end: int) -> Iterator[bytes]:
         yield from self._store.open(key, start, end)
-        assert self.go_on.wait(120)
+        assert self.resumed.wait(120)
 
 
 def _body(player: socket.socket, buffer: bytes) -> tuple[bytes, bytes]:
-    """The body of the next answer, and what came after it."""
+    """Read the body of the next response. Returns it, and the bytes that came after it."""
     while b"\r\n\r\n" not in buffer:
         buffer += player.recv(65536)
     head, _, rest = buffer.partition(b"\r\n\r\n")
@@ -392,20 +392,20 @@ def test_a_stream_holds_no_database_connection_and_the_next_request_has_a_thread
     held_up = HeldUp(store)
     delivery = Delivery(store=held_up, redirects=False, presign_seconds=60)  # type: ignore[arg-type]
     monkeypatch.setattr("videos.playback.wiring.delivery", lambda: delivery)
-    request = f"GET {played.address('360p/7.m4s')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    request = f"GET {played.url('360p/7.m4s')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", api.base_url.port or 0), timeout=120) as player:
         player.sendall(request)
         first, rest = _body(player, b"")
         wait_for(lambda: not _other_sessions())
         player.sendall(request)  # before the first is over: that is when asyncio mixes contexts up
-        held_up.go_on.set()
+        held_up.resumed.set()
         second, _ = _body(player, rest)
         wait_for(lambda: not SyncToAsync.context_to_thread_executor)
     assert first == second == segment_bytes("360p", 7)
 
 
 def _other_sessions() -> int:
-    """How many connections to the database there are besides this thread's."""
+    """Count the connections to the database other than this thread's."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -414,8 +414,8 @@ def _other_sessions() -> int:
 
 
 def test_a_range_that_is_not_there_is_refused(api: httpx2.Client, proxied: Played) -> None:
-    for asked in ("bytes=14-", "bytes=99-100", "bytes=5-4", "bytes=-0"):
-        answer = api.get(proxied.address("360p/7.m4s"), headers={"Range": asked})
+    for requested in ("bytes=14-", "bytes=99-100", "bytes=5-4", "bytes=-0"):
+        answer = api.get(proxied.url("360p/7.m4s"), headers={"Range": requested})
         assert (answer.status_code, answer.json()["code"]) == (416, "range_not_available")
         assert answer.headers["content-range"] == "bytes */14"
         assert answer.headers["access-control-allow-origin"] == "*"

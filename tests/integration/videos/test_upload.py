@@ -33,7 +33,7 @@ MP4_HEAD = bytes.fromhex("0000001c") + b"ftypisom" + bytes(16)
 
 
 def a_video(size: int = 1000) -> bytes:
-    """Bytes that begin like an MP4 file."""
+    """Bytes that start like an MP4 file."""
     return MP4_HEAD + os.urandom(size - len(MP4_HEAD))
 
 
@@ -95,11 +95,11 @@ def test_a_body_of_unknown_length_is_taken(api: httpx2.Client, store: ObjectStor
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
+    ("name", "expected"),
     [("-y.mp4", "-y.mp4"), ("a:b%03d$(id).mp4", "a:b%03d$(id).mp4"), ("שלום.mp4", "שלום.mp4"), ("x" * 300, "x" * 255)],
 )
-def test_a_name_is_only_text(api: httpx2.Client, store: ObjectStore, name: str, kept: str) -> None:
-    assert send(api, a_video(), name=name).json()["filename"] == kept
+def test_a_name_is_only_text(api: httpx2.Client, store: ObjectStore, name: str, expected: str) -> None:
+    assert send(api, a_video(), name=name).json()["filename"] == expected
 
 
 def test_a_nul_in_a_name_is_dropped(api: httpx2.Client, store: ObjectStore) -> None:
@@ -214,7 +214,7 @@ def small(store: ObjectStore, transactional_db: None) -> Iterator[httpx2.Client]
 
 @pytest.fixture
 def impatient(store: ObjectStore, transactional_db: None) -> Iterator[httpx2.Client]:
-    """A site that takes 20 MiB and waits one second."""
+    """A site that accepts 20 MiB and waits one second."""
     with serving(a_route(store, idle_seconds=1.0)) as client:
         yield client
 
@@ -236,7 +236,7 @@ def test_a_client_that_declares_less_and_sends_more_is_cut_off(small: httpx2.Cli
 
 
 def raw(client: httpx2.Client, head: str, body: bytes = b"") -> socket.socket:
-    """Begin a request byte by byte."""
+    """Start a request byte by byte."""
     connection = socket.create_connection(("127.0.0.1", client.base_url.port or 0), timeout=60)
     key = client.headers["X-API-Key"]
     lines = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: {FORM}\r\n{head}\r\n"
@@ -333,7 +333,7 @@ class Failing:
 
 
 @pytest.mark.parametrize("method", ["create_multipart", "put_part", "complete_multipart"])
-def test_a_store_that_fails_is_told_and_nothing_is_left(
+def test_a_failing_store_is_reported_and_nothing_is_left(
     store: ObjectStore, transactional_db: None, method: str
 ) -> None:
     failing = Failing(store, method)
@@ -368,20 +368,20 @@ def test_a_row_that_cannot_be_written_leaves_no_object(
 def test_an_object_whose_row_was_written_after_all_is_kept(
     store: ObjectStore, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer to a COMMIT can get lost: what the database has counts."""
-    made: list[UUID] = []
+    """The answer to a COMMIT can get lost: the rows in the database count."""
+    created: list[UUID] = []
 
-    def written_but_not_told(**values: Any) -> Video:  # noqa: ANN401 - as of a row
+    def written_but_not_confirmed(**values: Any) -> Video:  # noqa: ANN401 - as of a row
         video = Video.objects.create(
             id=values["video_id"], owner=values["owner"], size_bytes=values["size_bytes"], source_key="k"
         )
-        made.append(video.id)
+        created.append(video.id)
         raise OperationalError("the connection broke")
 
-    monkeypatch.setattr("videos.uploads.route.video_create", written_but_not_told)
+    monkeypatch.setattr("videos.uploads.route.video_create", written_but_not_confirmed)
     with serving(a_route(store)) as client:
         assert send(client, a_video()).status_code == 503
-    assert store.head(source_key(made[0])).size == 1000
+    assert store.head(source_key(created[0])).size == 1000
 
 
 def test_uploads_over_plain_http_can_be_forbidden(store: ObjectStore, transactional_db: None) -> None:

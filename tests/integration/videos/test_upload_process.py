@@ -22,8 +22,8 @@ from videos.uploads.idempotency import PATH
 
 MIB = 1024 * 1024
 SIZE = 512 * MIB
-MOST_GROWTH = 100 * MIB
-MOST_WRITTEN = 4 * MIB
+MAX_GROWTH = 100 * MIB
+MAX_WRITTEN = 4 * MIB
 """Logs and what Python writes when it starts; a spooled body would be all of SIZE."""
 
 HEAD = (
@@ -57,21 +57,21 @@ class ApiProcess:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
-                with closing(self.connection(10)) as asked:
-                    asked.request("GET", "/api/v1/videos")
-                    assert asked.getresponse().status == 401
+                with closing(self.connection(10)) as client:
+                    client.request("GET", "/api/v1/videos")
+                    assert client.getresponse().status == 401
                     return
             except OSError:
                 assert self._process.poll() is None, "the API ended"
                 time.sleep(0.1)
         pytest.fail("the API did not come up")
 
-    def most_memory(self) -> int:
-        """The highest resident size that the process ever had, in bytes."""
+    def peak_memory(self) -> int:
+        """Read the highest resident size that the process ever had, in bytes."""
         return int(self._figure("status", "VmHWM").split()[0]) * 1024
 
     def written(self) -> int:
-        """Bytes given to write() so far: files and pipes, not sockets."""
+        """Count the bytes passed to write() so far: files and pipes, not sockets."""
         return int(self._figure("io", "wchar"))
 
     def _figure(self, file: str, name: str) -> str:
@@ -110,17 +110,17 @@ def upload(process: ApiProcess, size: int) -> int:
 
 def test_a_large_upload_takes_constant_memory(process: ApiProcess, store: ObjectStore, tmp_path: Path) -> None:
     assert upload(process, MIB) == 201  # what is loaded on first use counts as the start
-    memory, written = process.most_memory(), process.written()
+    memory, written = process.peak_memory(), process.written()
     assert upload(process, SIZE) == 201
-    growth = process.most_memory() - memory
-    assert growth < MOST_GROWTH, f"grew by {growth / MIB:.0f} MiB"
-    assert process.written() - written < MOST_WRITTEN
+    growth = process.peak_memory() - memory
+    assert growth < MAX_GROWTH, f"grew by {growth / MIB:.0f} MiB"
+    assert process.written() - written < MAX_WRITTEN
     assert list(tmp_path.iterdir()) == []
     assert max(stored.size for stored in store.list("videos/")) > SIZE
     store.delete_prefix("videos/")
 
 
-def test_a_server_that_is_told_to_end_in_the_middle_leaves_nothing(process: ApiProcess, store: ObjectStore) -> None:
+def test_a_server_that_is_stopped_in_the_middle_leaves_nothing(process: ApiProcess, store: ObjectStore) -> None:
     with closing(process.connection()) as client:
         client.putrequest("POST", PATH)
         client.putheader("Content-Type", "multipart/form-data; boundary=b0undary")

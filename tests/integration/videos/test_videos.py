@@ -22,22 +22,22 @@ def ids(answer: httpx2.Response) -> list[str]:
 
 
 def test_the_list_is_walked_by_cursors_newest_first(api: httpx2.Client) -> None:
-    made = [str(an_uploaded_video().id) for _ in range(5)]
+    created = [str(an_uploaded_video().id) for _ in range(5)]
     page = api.get("/api/v1/videos", params={"limit": 2})
     seen = ids(page)
     assert page.json()["previous"] is None
     while page.json()["next"]:
         page = api.get(page.json()["next"])
         seen += ids(page)
-    assert seen == made[::-1]
-    assert ids(api.get(page.json()["previous"])) == made[::-1][2:4]
+    assert seen == created[::-1]
+    assert ids(api.get(page.json()["previous"])) == created[::-1][2:4]
 
 
 def test_what_arrives_meanwhile_neither_repeats_nor_hides(api: httpx2.Client) -> None:
-    made = [str(an_uploaded_video().id) for _ in range(4)]
+    created = [str(an_uploaded_video().id) for _ in range(4)]
     page = api.get("/api/v1/videos", params={"limit": 2})
     an_uploaded_video()
-    assert ids(page) + ids(api.get(page.json()["next"])) == made[::-1]
+    assert ids(page) + ids(api.get(page.json()["next"])) == created[::-1]
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_a_rejected_video_says_why(api: httpx2.Client) -> None:
     video = an_uploaded_video()
     video_reject(video=video, code="input_rejected", detail="the file has no video track")
     shown = api.get(f"/api/v1/videos/{video.id}").json()
-    wanted = {"code": "input_rejected", "detail": "the file has no video track", "retryable": False}
-    assert (shown["status"], shown["error"]) == ("rejected", wanted)
+    expected = {"code": "input_rejected", "detail": "the file has no video track", "retryable": False}
+    assert (shown["status"], shown["error"]) == ("rejected", expected)
 
 
 def test_a_failed_inspection_may_work_later(api: httpx2.Client) -> None:
     video = an_uploaded_video()
-    video_record_error(video=video, code="storage_unavailable", detail="the store was away")
+    video_record_error(video=video, code="storage_unavailable", detail="the store was unavailable")
     assert api.get(f"/api/v1/videos/{video.id}").json()["error"]["retryable"] is True
 
 

@@ -18,8 +18,8 @@ def answer(cache: str, *, redirects: bool, **headers: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("cache", ["private", "no-store", "private, max-age=60"])
-def test_a_signed_address_is_as_private_as_what_it_leads_to(cache: str) -> None:
-    """Or a shared cache would hand somebody else's upload out."""
+def test_a_presigned_url_is_as_private_as_its_object(cache: str) -> None:
+    """Otherwise a shared cache would deliver it to other people."""
     assert answer(cache, redirects=True) == (302, "private, max-age=300")
 
 

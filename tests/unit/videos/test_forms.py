@@ -160,7 +160,7 @@ def test_two_files_are_one_too_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "kept"),
+    ("raw", "expected"),
     [
         ("clip.mp4", "clip.mp4"),
         ("-y.mp4", "-y.mp4"),
@@ -180,8 +180,8 @@ def test_two_files_are_one_too_many() -> None:
         ("." + "b" * 300, "." + "b" * (MAX_FILENAME - 1)),
     ],
 )
-def test_a_name_is_kept_as_text(raw: str, kept: str) -> None:
-    assert clean_filename(raw.encode()) == kept
+def test_a_name_is_kept_as_text(raw: str, expected: str) -> None:
+    assert clean_filename(raw.encode()) == expected
 
 
 def test_a_name_that_is_no_utf_8_is_kept_as_far_as_it_goes() -> None:
@@ -189,7 +189,7 @@ def test_a_name_that_is_no_utf_8_is_kept_as_far_as_it_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "expected"),
     [
         ('filename="a b;c.mp4"', "a b;c.mp4"),
         ('filename="\\"q\\".mp4"', '"q".mp4'),
@@ -197,6 +197,6 @@ def test_a_name_that_is_no_utf_8_is_kept_as_far_as_it_goes() -> None:
         ('filename="日本.mp4"', "日本.mp4"),
     ],
 )
-def test_names_are_read_as_browsers_send_them(sent: str, kept: str) -> None:
+def test_names_are_read_as_browsers_send_them(sent: str, expected: str) -> None:
     form, _ = read(a_form(a_part(f'name="video"; {sent}')))
-    assert form.filename == kept
+    assert form.filename == expected
