@@ -20,22 +20,22 @@ from transcoding.explanation import PlannedStep, explain, planned_steps
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, SegmentRun
 
-MOST_STEPS = 40
+MAX_STEPS = 40
 """Of a job, on its own page; a film has hundreds."""
 
-MOST_CHUNKS = 20
+MAX_CHUNKS = 20
 
 _FIRST = (StepState.FAILED, StepState.RUNNING, StepState.DELAYED, StepState.READY, StepState.WAITING)
 
 _ERROR_DAYS = 7
 
-_MOST_ERRORS = 1000
+_MAX_ERRORS = 1000
 
 
 def errors_by_code() -> list[dict[str, object]]:
     """How many jobs failed in the last seven days, the last thousand of them, by why; the most frequent first."""
     failed = Job.objects.filter(state=JobState.FAILED, created_at__gt=Now() - timedelta(days=_ERROR_DAYS))
-    codes = failed.order_by("-created_at", "-id").values_list("error_code", flat=True)[:_MOST_ERRORS]
+    codes = failed.order_by("-created_at", "-id").values_list("error_code", flat=True)[:_MAX_ERRORS]
     return [{"code": code, "jobs": jobs} for code, jobs in Counter(codes).most_common()]
 
 
@@ -57,14 +57,14 @@ def _step_counts(job: Job) -> Panel:
 
 def _steps(job: Job) -> Panel:
     order = Case(
-        *(When(state=state.value, then=Value(place)) for place, state in enumerate(_FIRST)),
+        *(When(state=state.value, then=Value(position)) for position, state in enumerate(_FIRST)),
         default=Value(len(_FIRST)),
         output_field=IntegerField(),
     )
     steps = Step.objects.filter(job=job).defer("payload", "result").order_by(order, "kind", "ordinal")
     headers = ["step", "state", "segments", "attempts", "worker", "began", "took", "error"]
-    note = f"What is wrong or under way first; {MOST_STEPS} at most."
-    return panel("Steps", headers, map(_step_row, steps[:MOST_STEPS]), note=note)
+    note = f"What is wrong or under way first; {MAX_STEPS} at most."
+    return panel("Steps", headers, map(_step_row, steps[:MAX_STEPS]), note=note)
 
 
 def _step_row(step: Step) -> list[object]:
@@ -113,8 +113,8 @@ def _plan_panels(plan: EncodePlan, job: Job) -> Iterator[Panel]:
     yield panel("Plan: rungs", ["name", "size", "bit rate", "codecs"], rungs)
     reasons = [[reason.choice, reason.value, reason.because] for reason in explain(plan, job_request(job.request))]
     yield panel("Plan: why", ["choice", "value", "because"], reasons)
-    chunks = [[chunk.ordinal, chunk.first_segment, chunk.segments] for chunk in plan.chunks[:MOST_CHUNKS]]
-    note = f"{len(plan.chunks)} in all." if len(plan.chunks) > MOST_CHUNKS else ""
+    chunks = [[chunk.ordinal, chunk.first_segment, chunk.segments] for chunk in plan.chunks[:MAX_CHUNKS]]
+    note = f"{len(plan.chunks)} in all." if len(plan.chunks) > MAX_CHUNKS else ""
     yield panel("Plan: chunks", ["chunk", "first segment", "segments"], chunks, note=note)
 
 
@@ -169,7 +169,7 @@ def _held(node: Node) -> Panel:
             step.claimed_at,
             step.lease_expires_at,
         ]
-        for step in held.order_by("claimed_at")[:MOST_STEPS]
+        for step in held.order_by("claimed_at")[:MAX_STEPS]
     ]
     return panel("Running steps", ["step", "job", "segments", "process", "GPU", "began", "lease ends"], rows)
 

@@ -8,9 +8,9 @@ from django.db.models.functions import Now
 
 from events.log import video_event_append
 from events.types import EventType
+from jobs.changes.cache_invalidation import video_jobs_changed
 from jobs.changes.events import event_append
 from jobs.changes.moves import job_move
-from jobs.changes.showing import video_jobs_changed
 from jobs.changes.wake import dispatcher_wake
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, keeps_output
@@ -30,12 +30,12 @@ def job_fail(*, job: Job, failure: Failure) -> None:
         purge_request(video=job.video, prefix=generation_prefix(job.video_id, number))
 
 
-def job_stop(*, job: Job) -> None:
+def job_cancel_locked(*, job: Job) -> None:
     """End a locked job that nobody wants any more."""
     _job_end(job, JobState.CANCELLED, None)
 
 
-def job_halt(*, job: Job) -> None:
+def job_pause_locked(*, job: Job) -> None:
     """Let a locked job rest until somebody resumes it. Its running steps lose their fence; what is published stays."""
     job_move(job=job, to=JobState.PAUSED, phase=JobPhase.PAUSED, waiting_since=None)
     steps_cancel(job=job)

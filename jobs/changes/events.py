@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from events.log import CHANNEL
-from jobs.changes.showing import job_changed
+from jobs.changes.cache_invalidation import job_changed
 from jobs.rules.transitions import JOB_ENDS
 from observability import metrics
 

@@ -37,7 +37,7 @@ SELECT queue, (steps + useless)::int FROM wanted WHERE steps > 0
 """
 
 
-def tickets_wanted(*, silence_seconds: float) -> Mapping[str, int]:
+def ticket_demand(*, silence_seconds: float) -> Mapping[str, int]:
     """How many workers of each queue are to be woken, as they have nothing to do although there is something."""
     with_room = nodes_with_free_slots(silence_seconds=silence_seconds, used=sessions_used())
     values: dict[str, Any] = {"silence_seconds": silence_seconds, "gpu_queue": GPU_QUEUE, "with_room": list(with_room)}

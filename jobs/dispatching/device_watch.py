@@ -22,7 +22,7 @@ from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JOB_ENDS, JobState, StepState
 from transcoding.errors import DeviceBusy, TranscodeError
 
-# From one kind of need to the next on the index of steps that wait for devices, however many have it.
+# From one kind of requirement to the next on the index of steps that wait for devices, however many have it.
 _LANES = """
 WITH RECURSIVE lanes AS (
     (SELECT encoder, sessions, error_code FROM jobs_step WHERE state IN ('delayed', 'ready') AND sessions > 0
@@ -61,18 +61,18 @@ def _stuck_steps(policy: JobPolicy) -> QuerySet[Step]:
     with connection.cursor() as cursor:
         cursor.execute(_LANES)
         lanes = cursor.fetchall()
-    offered = {(need, count): _offered(need, count, policy) for need, count, _ in lanes}
+    offered = {(requirement, count): _offered(requirement, count, policy) for requirement, count, _ in lanes}
     stuck = [
-        Q(encoder=need, sessions=count, error_code=code)
-        for need, count, code in lanes
-        if code == DeviceBusy.code or not offered[need, count]
+        Q(encoder=requirement, sessions=count, error_code=code)
+        for requirement, count, code in lanes
+        if code == DeviceBusy.code or not offered[requirement, count]
     ]
     waiting = Step.objects.filter(state__in=(StepState.READY, StepState.DELAYED), sessions__gt=0)
     return waiting.filter(reduce(or_, stuck)) if stuck else Step.objects.none()
 
 
-def _offered(need: str, sessions: int, policy: JobPolicy) -> bool:
-    offered = sessions_for(need, silence_seconds=policy.silence_seconds)
+def _offered(requirement: str, sessions: int, policy: JobPolicy) -> bool:
+    offered = sessions_for(requirement, silence_seconds=policy.silence_seconds)
     return offered is not None and offered >= sessions
 
 

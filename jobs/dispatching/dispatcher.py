@@ -15,18 +15,18 @@ import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
 from configuration import LeaseConfig
-from jobs.dispatching.demand import tickets_wanted
+from jobs.dispatching.demand import ticket_demand
 from jobs.dispatching.device_watch import devices_watch
 from jobs.dispatching.listener import Listener
-from jobs.dispatching.telling import progress_tell
+from jobs.dispatching.progress_events import progress_events_append
 from jobs.dispatching.tickets import TicketSender
-from jobs.lifecycle.failures import leases_take_back, steps_promote
+from jobs.lifecycle.failures import leases_reclaim, steps_promote
 from jobs.rules.policy import JobPolicy
 from observability.liveness import LivenessFile
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 0.05
+DEBOUNCE_SECONDS = 0.05
 """Shortest pause between two looks: a ticket that was just sent has become a claim by then."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
@@ -83,7 +83,7 @@ class Dispatcher:
                 self._rest(stop)
                 pause = FIRST_PAUSE_SECONDS
             except _DATABASE_GONE as error:
-                log.warning("database away: %s", error, extra={"event": "database_away"})
+                log.warning("database away: %s", error, extra={"event": "database_unavailable"})
                 self.close()
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -102,17 +102,17 @@ class Dispatcher:
         if not self._listener.lead():
             return
         if due:
-            _attempt(lambda: leases_take_back(policy=self._policy))
+            _attempt(lambda: leases_reclaim(policy=self._policy))
             _attempt(steps_promote)
             _attempt(lambda: devices_watch(policy=self._policy))
-            _attempt(progress_tell)
-        wanted = tickets_wanted(silence_seconds=self._lease.node_silence_seconds)
-        if wanted:
-            self._sender.want(wanted)
+            _attempt(progress_events_append)
+        demand = ticket_demand(silence_seconds=self._lease.node_silence_seconds)
+        if demand:
+            self._sender.request(demand)
 
     def _rest(self, stop: StopSignal) -> None:
         """Sleep until something is new or the next tick is due, but long enough for tickets to be used."""
-        stop.wait(SETTLE_SECONDS)
+        stop.wait(DEBOUNCE_SECONDS)
         self._listener.wait(max(0.0, self._next_tick - time.monotonic()), stop)
 
 

@@ -46,39 +46,39 @@ class TicketSender:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._changed = Condition()
-        self._wanted: Mapping[str, int] = {}
+        self._requested: Mapping[str, int] = {}
         self._broken = False
 
     def start(self) -> None:
         Thread(target=self._run, name="tickets", daemon=True).start()
 
-    def want(self, tickets: Mapping[str, int]) -> None:
+    def request(self, tickets: Mapping[str, int]) -> None:
         """Ask for this many tickets per queue."""
         with self._changed:
-            self._wanted = tickets
+            self._requested = tickets
             self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._wanted)
-                wanted, self._wanted = self._wanted, {}
-            self._deliver(wanted)
+                self._changed.wait_for(lambda: self._requested)
+                requested, self._requested = self._requested, {}
+            self._deliver(requested)
 
-    def _deliver(self, wanted: Mapping[str, int]) -> None:
+    def _deliver(self, requested: Mapping[str, int]) -> None:
         try:
-            for queue, tickets in wanted.items():
+            for queue, tickets in requested.items():
                 for _ in range(tickets):
                     self._send(queue)
         except Exception as error:  # noqa: BLE001 - whatever the client raises: the rows stay, the thread must too
-            self._note(broken=True, reason=str(error))
+            self._record(broken=True, reason=str(error))
         else:
-            self._note(broken=False, reason="")
+            self._record(broken=False, reason="")
 
-    def _note(self, *, broken: bool, reason: str) -> None:
+    def _record(self, *, broken: bool, reason: str) -> None:
         """Log when the broker goes and when it is back, not once per ticket."""
         if broken and not self._broken:
-            log.warning("broker away: %s", reason, extra={"event": "broker_away"})
+            log.warning("broker away: %s", reason, extra={"event": "broker_unavailable"})
         elif self._broken and not broken:
-            log.info("broker back", extra={"event": "broker_back"})
+            log.info("broker back", extra={"event": "broker_available"})
         self._broken = broken

@@ -16,7 +16,7 @@ from api.cached import cached_response, variant_for
 from api.pagination import ListQuery
 from api.problems import not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
-from jobs.changes.showing import LIST_SECONDS, job_seconds
+from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
 from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
@@ -61,16 +61,16 @@ class VideoTranscodeApi(APIView):
         one that can encode it now: 409 otherwise. A job that is not a dry run waits for both.
         """
         policy = job_policy()
-        asked = TranscodeRequest(data=request.data, context={"priority_scale": policy.rank.priority_scale})
-        asked.is_valid(raise_exception=True)
-        wanted = dict(asked.validated_data)
-        priority = wanted.pop("priority", policy.rank.default_priority)
-        labels = {"external_id": wanted.pop("external_id", ""), "client_metadata": wanted.pop("metadata", None)}
+        serializer = TranscodeRequest(data=request.data, context={"priority_scale": policy.rank.priority_scale})
+        serializer.is_valid(raise_exception=True)
+        fields = dict(serializer.validated_data)
+        priority = fields.pop("priority", policy.rank.default_priority)
+        labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
         owner = owner_of(request)
-        if wanted.pop("dry_run", False):
-            preview = job_preview(owner=owner, video_id=video_id, request=wanted, policy=policy)
+        if fields.pop("dry_run", False):
+            preview = job_preview(owner=owner, video_id=video_id, request=fields, policy=policy)
             return Response(PlanDocument(preview).data)
-        job = job_create(owner=owner, video_id=video_id, request=wanted, priority=priority, policy=policy, **labels)
+        job = job_create(owner=owner, video_id=video_id, request=fields, priority=priority, policy=policy, **labels)
         answer = _shown(owner, job.id, status=202)
         answer.headers["Location"] = reverse("job-detail", args=[job.id])
         return answer
@@ -86,7 +86,9 @@ class JobListApi(APIView):
 
         def render() -> tuple[Any, float]:
             pages, page = JobQuery.page(jobs_of(owner), request)
-            return pages.get_paginated_response(JobDocument(job_views(page), many=True).data).data, LIST_SECONDS
+            return pages.get_paginated_response(
+                JobDocument(job_views(page), many=True).data
+            ).data, LIST_CACHE_TTL_SECONDS
 
         return cached_response("jobs", owner.pk, variant=variant_for(request, owner.pk, whole=True), render=render)
 
@@ -132,7 +134,7 @@ class JobDetailApi(APIView):
         def render() -> tuple[Any, float]:
             job = _job(owner, job_id)
             (view,) = job_views([job])
-            return JobDocument(view).data, job_seconds(job)
+            return JobDocument(view).data, job_cache_ttl_seconds(job)
 
         return cached_response("job", job_id, variant=str(owner.pk), render=render)
 
@@ -151,7 +153,7 @@ class JobOutputsApi(APIView):
         def render() -> tuple[Any, float]:
             job = _job(owner, job_id)
             complete = complete_generations([job.generation_id])
-            return outputs_document(job, complete.get(job.generation_id), request), job_seconds(job)
+            return outputs_document(job, complete.get(job.generation_id), request), job_cache_ttl_seconds(job)
 
         return cached_response("outputs", job_id, variant=variant_for(request, owner.pk), render=render)
 
@@ -237,10 +239,10 @@ class JobReprioritizeApi(APIView):
         The time that it has waited still counts.
         """
         rank = job_policy().rank
-        asked = ReprioritizeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
-        asked.is_valid(raise_exception=True)
+        serializer = ReprioritizeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
+        serializer.is_valid(raise_exception=True)
         owner = owner_of(request)
-        job_reprioritize(owner=owner, job_id=job_id, priority=asked.validated_data["priority"], rank=rank)
+        job_reprioritize(owner=owner, job_id=job_id, priority=serializer.validated_data["priority"], rank=rank)
         return _shown(owner, job_id)
 
 

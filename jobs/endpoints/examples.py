@@ -4,7 +4,7 @@ from drf_spectacular.utils import OpenApiExample
 
 _ID = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 _VIDEO = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-_ADDRESS, _VIDEO_ADDRESS = f"/api/v1/jobs/{_ID}", f"/api/v1/videos/{_VIDEO}"
+_URL, _VIDEO_URL = f"/api/v1/jobs/{_ID}", f"/api/v1/videos/{_VIDEO}"
 
 _REQUEST = {"resolution": "1080p", "codec": "h264", "preset": "medium", "bitrate": 5000000, "output_format": "mp4"}
 
@@ -30,11 +30,11 @@ JOB = OpenApiExample(
         "external_id": "order-4711",
         "metadata": {"customer": 17},
         "links": {
-            "self": _ADDRESS,
-            "outputs": f"{_ADDRESS}/outputs",
-            "plan": f"{_ADDRESS}/plan",
-            "video": _VIDEO_ADDRESS,
-            "playback": f"{_VIDEO_ADDRESS}/playback",
+            "self": _URL,
+            "outputs": f"{_URL}/outputs",
+            "plan": f"{_URL}/plan",
+            "video": _VIDEO_URL,
+            "playback": f"{_VIDEO_URL}/playback",
         },
     },
 )

@@ -20,7 +20,7 @@ SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
-_MOST_NAMED = 10
+_MAX_FORMATS = 10
 _PRIORITY_HELP = "0 to 100, higher first, or low, medium, high. TRANSCODER_PRIORITY_SCALE can lower the highest number."
 PROCESSING = frozenset(
     {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
@@ -82,7 +82,7 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
                 "type": "array",
                 "items": {"type": "string", "enum": list(OUTPUT_FORMATS)},
                 "minItems": 1,
-                "maxItems": _MOST_NAMED,
+                "maxItems": _MAX_FORMATS,
             },
         ]
     }
@@ -92,7 +92,7 @@ class OutputFormatField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: object) -> object:
         names = [data] if isinstance(data, str) else data
-        if isinstance(names, list) and 0 < len(names) <= _MOST_NAMED and all(name in OUTPUT_FORMATS for name in names):
+        if isinstance(names, list) and 0 < len(names) <= _MAX_FORMATS and all(name in OUTPUT_FORMATS for name in names):
             return data if isinstance(data, str) else sorted(set(names))
         raise serializers.ValidationError(f"must be one of: {', '.join(OUTPUT_FORMATS)}, or a list of them")
 

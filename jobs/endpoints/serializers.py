@@ -49,7 +49,7 @@ class PlannedRendition(serializers.Serializer[Any]):
     peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
 
 
-class PlannedSound(serializers.Serializer[Any]):
+class PlannedAudio(serializers.Serializer[Any]):
     name = serializers.CharField()
     bitrate = serializers.IntegerField()
     codecs = serializers.CharField()
@@ -99,7 +99,7 @@ class PlanDocument(serializers.Serializer[Any]):
     total_frames = serializers.IntegerField(allow_null=True)
     total_segments = serializers.IntegerField(allow_null=True)
     renditions = PlannedRendition(many=True)
-    audio = PlannedSound(allow_null=True)
+    audio = PlannedAudio(allow_null=True)
     warnings = serializers.ListField(child=serializers.CharField())
     reasons = PlanReason(many=True)
     steps = PlannedStepDocument(many=True)

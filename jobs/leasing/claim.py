@@ -16,7 +16,7 @@ from jobs.rules.steps import StepKind
 
 CANDIDATES = 64
 """Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""
-FEWEST_PER_LANE = 2
+MIN_PER_LANE = 2
 
 # Walks the partial index from lane to lane (see jobs.rules.rank), takes each one's best few, and sorts only those. The
 # constant limit inside the computed one keeps the planner from thinking that all ready steps are read, and from
@@ -127,7 +127,7 @@ def step_claim(  # noqa: PLR0913 - who asks for what, by name
         "lease_seconds": lease_seconds,
         "bucket_seconds": rank_bucket_seconds(rank),
         "candidates": CANDIDATES,
-        "fewest": FEWEST_PER_LANE,
+        "fewest": MIN_PER_LANE,
         "encoders": ["", *(offer.encoders if offer else ())],
         "device": offer.uuid if offer else "",
         "slots": offer.slots if offer else 0,

@@ -13,11 +13,11 @@ from django.db.models import OuterRef, Q
 from django.db.models.functions import Coalesce, JSONObject, Now
 
 from events.types import EventType
+from jobs.changes.cache_invalidation import job_changed, progress_changed
 from jobs.changes.endings import generations_retire
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
-from jobs.changes.showing import job_changed, progress_changed
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
@@ -103,7 +103,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
 
 
 @transaction.atomic
-def job_note_playable(*, claim: Claim) -> bool:
+def job_mark_playable(*, claim: Claim) -> bool:
     """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or nobody waits.
 
     Called after publishing one of the first segments. Whoever publishes the last of them sees the others' rows, as the

@@ -50,14 +50,14 @@ def step_fail(
     return state
 
 
-def leases_take_back(*, policy: JobPolicy) -> int:
+def leases_reclaim(*, policy: JobPolicy) -> int:
     """Take back steps whose worker let the lease run out. Returns how many; any number of callers may do it at once."""
-    return _take_back(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), policy)
+    return _reclaim(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), policy)
 
 
-def leases_hand_back(*, node: str, pid: int, policy: JobPolicy) -> int:
+def leases_release(*, node: str, pid: int, policy: JobPolicy) -> int:
     """Give back at once what a worker process held that is known to be dead. Returns how many steps that were."""
-    return _take_back(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), policy)
+    return _reclaim(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), policy)
 
 
 def steps_promote() -> int:
@@ -71,7 +71,7 @@ def steps_promote() -> int:
     return promoted
 
 
-def _take_back(lost: QuerySet[Step], policy: JobPolicy) -> int:
+def _reclaim(lost: QuerySet[Step], policy: JobPolicy) -> int:
     taken = 0
     for step in lost.order_by("lease_expires_at")[:_BATCH]:
         claim = claim_of(step)
@@ -79,11 +79,11 @@ def _take_back(lost: QuerySet[Step], policy: JobPolicy) -> int:
             with transaction.atomic():
                 state = _end_attempt(lost.filter(id=step.id, attempt=step.attempt), claim, WORKER_LOST, policy)
         except IntegrityError:  # one broken row must not keep the others from being taken back
-            log.exception("lease not taken back", extra={"event": "take_back_failed", "step": str(step.id)})
+            log.exception("lease not taken back", extra={"event": "reclaim_failed", "step": str(step.id)})
             continue
         if state is not None:
             taken += 1
-            log.warning("lease taken back", extra={"event": "lease_taken_back", "step": str(step.id), "state": state})
+            log.warning("lease taken back", extra={"event": "lease_reclaimed", "step": str(step.id), "state": state})
     return taken
 
 
@@ -105,8 +105,8 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
         failure,
         failures=step.failures,
         barren_attempts=step.barren_attempts,
-        policy=_patience(claim.kind, policy.retry),
-        spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        policy=_retry_policy(claim.kind, policy.retry),
+        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
     falls_back = _may_leave_the_gpu(step, above, failure, policy)
     if decision and not (falls_back and blames_device(failure) and not _device_left(step, policy)):
@@ -145,7 +145,7 @@ def _lock_above(claim: Claim, failure: Failure) -> _Held:
     )
 
 
-def _patience(kind: StepKind, retry: RetryConfig) -> RetryConfig:
+def _retry_policy(kind: StepKind, retry: RetryConfig) -> RetryConfig:
     forever = STEPS[kind].retries_forever
     return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER) if forever else retry
 

@@ -20,7 +20,7 @@ def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
     """Have a new or locked video looked at, once and as soon as the most urgent of all who ask."""
     lead = _lead(priority, rank)
     rank_at = Now() - timedelta(seconds=lead)
-    if not _asked(video.id).update(
+    if not _open_inspection(video.id).update(
         rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
     ):
         Step.objects.create(
@@ -38,7 +38,9 @@ def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankC
     """Let an inspection go as soon as somebody needs it who has waited since then; others may need it sooner."""
     lead = _lead(priority, rank)
     rank_at = since - timedelta(seconds=lead)
-    _asked(video_id).update(rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead))
+    _open_inspection(video_id).update(
+        rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
+    )
 
 
 def inspect_cancel(*, video: Video) -> None:
@@ -50,6 +52,6 @@ def _lead(priority: int, rank: RankConfig) -> int:
     return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, part=0, policy=rank)
 
 
-def _asked(video_id: UUID) -> QuerySet[Step]:
+def _open_inspection(video_id: UUID) -> QuerySet[Step]:
     """The inspection that was asked for and has not ended."""
     return Step.objects.filter(video=video_id, kind=StepKind.INSPECT, state__in=step_sources(StepState.CANCELLED))

@@ -28,7 +28,7 @@ class Resumed:
     segments_kept: int
 
 
-def generation_take_up(*, job: Job) -> Resumed | None:
+def generation_reopen(*, job: Job) -> Resumed | None:
     """Let a job's generation grow again from the first unpublished segment of every step. None: it cannot be used.
 
     It cannot when its objects were removed or are being removed, when it was complete and proved wrong, or when this
@@ -38,7 +38,7 @@ def generation_take_up(*, job: Job) -> Resumed | None:
     if generation is None:
         return None
     prefix = generation_prefix(job.video_id, generation.number)
-    if not _plan_is_read(generation) or _proved_wrong(generation):
+    if not _plan_is_read(generation) or _failed_verification(generation):
         generation_discard(generation=generation)
         return None
     if not purge_withdraw(video=job.video, prefix=prefix):
@@ -57,7 +57,7 @@ def _plan_is_read(generation: Generation) -> bool:
     return True
 
 
-def _proved_wrong(generation: Generation) -> bool:
+def _failed_verification(generation: Generation) -> bool:
     """Whether `finish` gave up on what was published: the same segments would fail again."""
     failed = Step.objects.filter(generation=generation, kind__in=LAST_STAGE, state=StepState.FAILED)
     return failed.filter(error_code__in=(VerificationFailed.code, RateExceeded.code)).exists()

@@ -12,15 +12,15 @@ from access.models import Owner
 from api.problems import Problem, not_found
 from configuration import RankConfig
 from events.types import EventType
-from jobs.changes.endings import job_halt, job_stop, open_jobs_lock, purge_request
+from jobs.changes.cache_invalidation import video_jobs_changed
+from jobs.changes.endings import job_cancel_locked, job_pause_locked, open_jobs_lock, purge_request
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
-from jobs.changes.showing import video_jobs_changed
 from jobs.changes.wake import dispatcher_wake
 from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_request
 from jobs.lifecycle.outcomes import continued_metadata
-from jobs.lifecycle.resuming import generation_take_up
+from jobs.lifecycle.resuming import generation_reopen
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, job_on_gpu
 from jobs.planning.plans import job_plan, job_request
@@ -85,7 +85,7 @@ def job_cancel(*, owner: Owner, job_id: UUID) -> None:
     _owned_job(owner, job_id)
     job = job_lock(job_id)
     _refuse_over(job)
-    job_stop(job=job)
+    job_cancel_locked(job=job)
 
 
 @transaction.atomic
@@ -98,7 +98,7 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     video = video_lock(_owned_job(owner, job_id).video_id)
     job = job_lock(job_id)
     _refuse_retry(job, video)
-    _go_on(job, video, policy, told=EventType.JOB_RETRIED)
+    _resume(job, video, policy, event=EventType.JOB_RETRIED)
 
 
 @transaction.atomic
@@ -111,7 +111,7 @@ def job_pause(*, owner: Owner, job_id: UUID) -> None:
     job = job_lock(job_id)
     _refuse_over(job)
     _refuse_paused(job)
-    job_halt(job=job)
+    job_pause_locked(job=job)
 
 
 @transaction.atomic
@@ -125,12 +125,12 @@ def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     job = job_lock(job_id)
     if job.state != JobState.PAUSED:
         raise Problem(status=409, code="job_not_paused", detail=f"The job is {job.state}, not paused.")
-    _go_on(job, video, policy, told=EventType.JOB_RESUMED)
+    _resume(job, video, policy, event=EventType.JOB_RESUMED)
 
 
-def _go_on(job: Job, video: Video, policy: JobPolicy, *, told: EventType) -> None:
+def _resume(job: Job, video: Video, policy: JobPolicy, *, event: EventType) -> None:
     """Queue a locked job again that ended early or rested, from the first segment that is not published."""
-    resumed = generation_take_up(job=job)
+    resumed = generation_reopen(job=job)
     # What waits for a device must not point to a plan that nobody carries out.
     job.generation = resumed.generation if resumed else None
     job_move(
@@ -146,11 +146,11 @@ def _go_on(job: Job, video: Video, policy: JobPolicy, *, told: EventType) -> Non
         playable_at=job.playable_at if resumed else None,
         open_steps=resumed.open_steps if resumed else 0,
         metadata=continued_metadata(
-            job, resumed.segments_kept if resumed else 0, retried=told == EventType.JOB_RETRIED
+            job, resumed.segments_kept if resumed else 0, retried=event == EventType.JOB_RETRIED
         ),
     )
     number = job.generation.number if job.generation else None
-    event_append(job_id=job.id, type=told, data={"continues_generation": number})
+    event_append(job_id=job.id, type=event, data={"continues_generation": number})
     if resumed:
         dispatcher_wake()
     else:
@@ -198,7 +198,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     """Cancel all work on a video, hide it, and have its objects removed. Raises Problem when there is no such video."""
     video = _owned_video_lock(owner, video_id)
     for job in open_jobs_lock(video):
-        job_stop(job=job)
+        job_cancel_locked(job=job)
     inspect_cancel(video=video)
     video_jobs_changed(video)
     video_mark_deleting(video=video)

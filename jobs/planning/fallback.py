@@ -11,7 +11,7 @@ from jobs.changes.endings import generation_discard, steps_cancel
 from jobs.changes.events import event_append
 from jobs.models import Job, Step
 from jobs.planning.plans import job_plan, job_request
-from jobs.planning.routing import GpuPolicy, cpu_route, gpu_wish
+from jobs.planning.routing import GpuPolicy, cpu_route, gpu_preference
 from jobs.rules.policy import JobPolicy
 from videos.models import Video
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def may_fall_back(job: Job, policy: JobPolicy) -> bool:
     """Whether the job would rather have the CPU than fail."""
-    return gpu_wish(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
+    return gpu_preference(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
 
 
 def job_on_gpu(job: Job) -> bool:
@@ -34,8 +34,8 @@ def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> 
     if old is None:
         raise ValueError(f"job {job.id} has nothing to fall back from")
     steps_cancel(generation=old)
-    kept = {name: value for name, value in job.metadata.items() if name != "segments_kept"}
-    Job.objects.filter(id=job.id).update(metadata=kept)
+    metadata = {name: value for name, value in job.metadata.items() if name != "segments_kept"}
+    Job.objects.filter(id=job.id).update(metadata=metadata)
     job_plan(job=job, video=video, policy=policy, route=cpu_route(job_request(job.request), reason))
     if old.playable_at is None:
         generation_discard(generation=old)

@@ -13,7 +13,7 @@ from jobs.changes.events import event_append
 from jobs.changes.wake import dispatcher_wake
 from jobs.models import Job, Step
 from jobs.planning.formats import HLS, MP4, output_formats
-from jobs.planning.routing import GpuUnavailable, Route, gpu_wish, route_for
+from jobs.planning.routing import GpuUnavailable, Route, gpu_preference, route_for
 from jobs.planning.speeds import throughput_measured
 from jobs.rules.policy import JobPolicy
 from jobs.rules.rank import rank_lead_seconds
@@ -38,13 +38,13 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None =
     A job that requires a GPU waits while there is none. Raises what `plan_job` raises, and UnknownVersion where
     another version of the program inspected the video; then nothing is written.
     """
-    wanted = job_request(job.request)
+    requested = job_request(job.request)
     try:
-        route = route or route_for(wanted, gpu_wish(job.request, wanted, policy.gpu), policy)
+        route = route or route_for(requested, gpu_preference(job.request, requested, policy.gpu), policy)
     except GpuUnavailable:
         _wait(job)
         return
-    plan = plan_for(facts=SourceFacts.from_json(video.facts), request=wanted, policy=policy, route=route)
+    plan = plan_for(facts=SourceFacts.from_json(video.facts), request=requested, policy=policy, route=route)
     _carry_out(job, video, plan, route, policy)
 
 
@@ -57,7 +57,7 @@ def _wait(job: Job) -> None:
 def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:
     """Write a plan down as a generation and its steps, in place of those that the job had."""
     generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
-    steps = Step.objects.bulk_create(_steps(job, generation, plan, route.need, policy))
+    steps = Step.objects.bulk_create(_steps(job, generation, plan, route.requirement, policy))
     open_steps = sum(step.state == StepState.READY for step in steps)
     Job.objects.filter(id=job.id).update(
         generation=generation,
@@ -75,10 +75,10 @@ def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: J
 def _routed_metadata(job: Job, route: Route) -> dict[str, object]:
     """Why a job that would rather have a GPU has none; nothing else is known before the end."""
     metadata = Job.objects.values_list("metadata", flat=True).get(id=job.id)  # a retry has just changed it
-    kept = {name: value for name, value in metadata.items() if name not in FALLBACK_FIELDS}
+    metadata = {name: value for name, value in metadata.items() if name not in FALLBACK_FIELDS}
     if not route.fallback_reason:
-        return kept
-    return {**kept, "gpu_fallback": True, "fallback_reason": route.fallback_reason}
+        return metadata
+    return {**metadata, "gpu_fallback": True, "fallback_reason": route.fallback_reason}
 
 
 def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route) -> EncodePlan:
@@ -124,7 +124,7 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
         )
 
 
-def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy: JobPolicy) -> Iterator[Step]:
+def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str, policy: JobPolicy) -> Iterator[Step]:
     """A chunk has a step for each group of renditions; their ordinals follow each other, chunk by chunk.
 
     What follows encoding has its rank from the beginning: a nearly done job goes before those planned after it.
@@ -143,7 +143,7 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy
             kind=kind,
             ordinal=ordinal,
             queue=GPU_QUEUE if sessions else spec.queue,
-            encoder=need if sessions else "",
+            encoder=requirement if sessions else "",
             sessions=sessions,
             state=StepState.READY if spec.stage is Stage.ENCODE else StepState.WAITING,
             lead_seconds=lead,
@@ -156,10 +156,10 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, need: str, policy
         yield step(StepKind.AUDIO, plan.total_segments)
     for chunk in plan.chunks:
         span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
-        for place, group in enumerate(plan.groups):
-            ordinal, sessions = chunk.ordinal * len(plan.groups) + place, len(group) if need else 0
+        for position, group in enumerate(plan.groups):
+            ordinal, sessions = chunk.ordinal * len(plan.groups) + position, len(group) if requirement else 0
             yield step(StepKind.CHUNK, chunk.segments, ordinal, part=chunk.ordinal, sessions=sessions, **span)
     if plan.mp4:
-        for place, rung in enumerate(plan.renditions):
-            yield step(StepKind.REMUX, ordinal=place, rendition=rung.name)
+        for position, rung in enumerate(plan.renditions):
+            yield step(StepKind.REMUX, ordinal=position, rendition=rung.name)
     yield step(StepKind.FINISH)

@@ -52,7 +52,7 @@ class GpuUnavailable(TranscodeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GpuWish:
+class GpuPreference:
     """What a job wants of GPUs; `index` is the only device that it accepts, unless it is `ANY_DEVICE`."""
 
     policy: GpuPolicy
@@ -61,63 +61,63 @@ class GpuWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """An encoder, the most sessions that a device offers it, and what only its devices can do (see `device_need`).
-
-    `fallback_reason` says why it is not a GPU's although one was preferred.
-    """
+    """The encoder of a job, and the devices that may run it."""
 
     encoder: VideoEncoder
     sessions: int | None = None
-    need: str = ""
+    """Most sessions that one device offers for the encoder; None on the CPU."""
+    requirement: str = ""
+    """The `device_requirement` of its chunk steps; empty on the CPU."""
     fallback_reason: str = ""
+    """The `FallbackReason` or failure code, where a GPU was preferred and the CPU was chosen."""
 
 
-def gpu_wish(request: Mapping[str, Any], wanted: JobRequest, config: GpuConfig) -> GpuWish:
+def gpu_preference(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> GpuPreference:
     """What a stored request means; what is only done on the CPU wants no GPU, whatever the installation prefers."""
-    if not config.enable_gpu or wanted.cpu_only:
-        return GpuWish(policy=GpuPolicy.NEVER)
+    if not config.enable_gpu or requested.cpu_only:
+        return GpuPreference(policy=GpuPolicy.NEVER)
     policy = GpuPolicy(request.get("gpu") or config.gpu_policy)
-    return GpuWish(policy=policy, index=request.get("gpu_device", ANY_DEVICE))
+    return GpuPreference(policy=policy, index=request.get("gpu_device", ANY_DEVICE))
 
 
-def device_need(encoder: str, index: int) -> str:
+def device_requirement(encoder: str, index: int) -> str:
     """What a device must offer for a step: an encoder, with the device's index where only that one is accepted."""
     return encoder if index == ANY_DEVICE else f"{encoder}@{index}"
 
 
-def encoder_of(need: str) -> str:
-    """The encoder of a `device_need`."""
-    return need.partition("@")[0]
+def encoder_of(requirement: str) -> str:
+    """The encoder of a `device_requirement`."""
+    return requirement.partition("@")[0]
 
 
-def needs_met(encoders: frozenset[str], index: int) -> frozenset[str]:
+def requirements_met(encoders: frozenset[str], index: int) -> frozenset[str]:
     """Everything that a device with these proven encoders offers."""
-    return encoders | {device_need(encoder, index) for encoder in encoders}
+    return encoders | {device_requirement(encoder, index) for encoder in encoders}
 
 
-def sessions_for(need: str, *, silence_seconds: float) -> int | None:
-    """The most sessions of a device that meets a need now; None: there is none."""
-    encoder, _, index = need.partition("@")
+def sessions_for(requirement: str, *, silence_seconds: float) -> int | None:
+    """The most sessions of a device that meets a requirement now; None: there is none."""
+    encoder, _, index = requirement.partition("@")
     return max_encoder_sessions(encoder, silence_seconds=silence_seconds, index=int(index or ANY_DEVICE))
 
 
-def route_for(wanted: JobRequest, wish: GpuWish, policy: JobPolicy) -> Route:
+def route_for(requested: JobRequest, preference: GpuPreference, policy: JobPolicy) -> Route:
     """Choose. Raises GpuUnavailable where a GPU is required and none is there that can."""
-    encoders = hardware_encoders(wanted.video_codec) if wish.policy is not GpuPolicy.NEVER else ()
+    encoders = hardware_encoders(requested.video_codec) if preference.policy is not GpuPolicy.NEVER else ()
     for encoder in encoders:
-        need = device_need(encoder.ffmpeg_name, wish.index)
-        sessions = sessions_for(need, silence_seconds=policy.silence_seconds)
+        requirement = device_requirement(encoder.ffmpeg_name, preference.index)
+        sessions = sessions_for(requirement, silence_seconds=policy.silence_seconds)
         if sessions is not None:
-            return Route(encoder=encoder, sessions=sessions, need=need)
-    if wish.policy is GpuPolicy.REQUIRE:
-        raise GpuUnavailable(f"no GPU that can encode {wanted.video_codec} is there")
-    reason = _why_none(encoders, policy) if wish.policy is GpuPolicy.PREFER else ""
-    return cpu_route(wanted, reason)
+            return Route(encoder=encoder, sessions=sessions, requirement=requirement)
+    if preference.policy is GpuPolicy.REQUIRE:
+        raise GpuUnavailable(f"no GPU that can encode {requested.video_codec} is there")
+    reason = _why_none(encoders, policy) if preference.policy is GpuPolicy.PREFER else ""
+    return cpu_route(requested, reason)
 
 
-def cpu_route(wanted: JobRequest, reason: str = "") -> Route:
-    """The CPU, and why, if that was not what was wanted."""
-    return Route(encoder=cpu_encoder(wanted.video_codec), fallback_reason=reason)
+def cpu_route(requested: JobRequest, reason: str = "") -> Route:
+    """The CPU, and why, if that was not what was requested."""
+    return Route(encoder=cpu_encoder(requested.video_codec), fallback_reason=reason)
 
 
 def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> FallbackReason:
@@ -127,12 +127,14 @@ def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> Fallback
     return FallbackReason.GPU_UNAVAILABLE if live else FallbackReason.NO_GPU
 
 
-def refuse_impossible(request: Mapping[str, Any], wanted: JobRequest, config: GpuConfig) -> None:
+def refuse_impossible(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> None:
     """Refuse a request that no GPU can ever fulfil. Raises Problem: 422 naming the choices."""
     if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
         raise wrong_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
-    if gpu_wish(request, wanted, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(wanted.video_codec):
-        raise wrong_field("gpu", f"must be one of: prefer, never; no GPU encodes {wanted.video_codec}")
+    if gpu_preference(request, requested, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(
+        requested.video_codec
+    ):
+        raise wrong_field("gpu", f"must be one of: prefer, never; no GPU encodes {requested.video_codec}")
     index = request.get("gpu_device", ANY_DEVICE)
     known = device_indexes_known() if index != ANY_DEVICE else frozenset()
     if index != ANY_DEVICE and index not in known:

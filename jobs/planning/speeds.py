@@ -5,7 +5,7 @@ from django.db import connection
 from jobs.rules.steps import MEASURED_KINDS
 from transcoding.planning.sizing import Throughput
 
-_FEWEST_SAMPLES = 3
+_MIN_SAMPLES = 3
 """One chunk may have shared its machine with anything; the median of three says something."""
 
 # Bounded: the newest chunks of the queue by its partial index, then those among them that are alike. Runs of less than
@@ -28,6 +28,6 @@ def throughput_measured(*, queue: str, encoder: str, preset: str) -> Throughput 
     with connection.cursor() as cursor:
         cursor.execute(_MEASURED, {"kinds": list(MEASURED_KINDS), "queue": queue, "encoder": encoder, "preset": preset})
         pixels_per_second, samples = cursor.fetchone()
-    if samples < _FEWEST_SAMPLES:
+    if samples < _MIN_SAMPLES:
         return None
     return Throughput(pixels_per_second=max(1, int(pixels_per_second)), samples=samples)

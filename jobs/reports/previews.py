@@ -10,7 +10,7 @@ from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
 from jobs.planning.plans import job_request, plan_for, queue_of
-from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, gpu_wish, refuse_impossible, route_for
+from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, gpu_preference, refuse_impossible, route_for
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
@@ -33,11 +33,11 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
     if video is None:
         raise not_found("video")
     facts = _facts(video)
-    wanted = job_request(request)
-    refuse_impossible(request, wanted, policy.gpu)
-    route = _route(request, wanted, policy)
-    plan = plan_for(facts=facts, request=wanted, policy=policy, route=route)
-    document = _document(plan, wanted, policy, fallback_reason=route.fallback_reason)
+    requested = job_request(request)
+    refuse_impossible(request, requested, policy.gpu)
+    route = _route(request, requested, policy)
+    plan = plan_for(facts=facts, request=requested, policy=policy, route=route)
+    document = _document(plan, requested, policy, fallback_reason=route.fallback_reason)
     return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], **document}
 
 
@@ -55,11 +55,11 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mappi
     return {"video_id": job.video_id, "job_id": job.id, "generation": number, "devices": devices, **document}
 
 
-def _route(request: Mapping[str, Any], wanted: JobRequest, policy: JobPolicy) -> Route:
+def _route(request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
     try:
-        return route_for(wanted, gpu_wish(request, wanted, policy.gpu), policy)
+        return route_for(requested, gpu_preference(request, requested, policy.gpu), policy)
     except GpuUnavailable as error:
-        detail = f"No GPU that can encode {wanted.video_codec} is there now; a job would wait for one."
+        detail = f"No GPU that can encode {requested.video_codec} is there now; a job would wait for one."
         raise Problem(status=409, code=error.code, detail=detail, retryable=True) from error
 
 

@@ -37,10 +37,13 @@ def progress_percent(state: JobState, units: Units) -> int:
     return int(done / weights * _BEFORE_THE_END) if weights else 0
 
 
-def encoded_fraction(units: Units, *, kept: int) -> Fraction:
-    """Return the share of the video that was encoded since the job started or was retried: `kept` were there before."""
+def encoded_fraction(units: Units, *, reused: int) -> Fraction:
+    """Return the share of the video, 0 to 1, that was encoded since the job started or was retried.
+
+    `reused` is the number of segments that an earlier try had published.
+    """
     counts = [count for kind, count in units.items() if STEPS[kind].measured]
-    new, total = sum(count.done for count in counts) - kept, sum(count.total for count in counts)
+    new, total = sum(count.done for count in counts) - reused, sum(count.total for count in counts)
     return Fraction(max(0, new), total) if total else Fraction(0)
 
 

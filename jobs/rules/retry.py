@@ -11,7 +11,7 @@ POISON = "poison"
 INCURABLE = frozenset({InputRejected.code, InputChanged.code})
 """Codes of jobs whose source turned out to be bad or gone while they were encoded: asking again cannot help."""
 
-_MOST_DOUBLINGS = 30
+_MAX_DOUBLINGS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,36 +54,36 @@ class Retry:
 
 
 def decide_retry(
-    failure: Failure, *, failures: int, barren_attempts: int, policy: RetryConfig, spread: float
+    failure: Failure, *, failures: int, barren_attempts: int, policy: RetryConfig, jitter: float
 ) -> Retry | None:
     """When to try again, or None for never.
 
     `failures` are those charged before. `barren_attempts` are the attempts in a row, this one included, that published
-    nothing new: 0 means this one did. `spread` in [0, 1) keeps steps that failed together from coming back together.
+    nothing new: 0 means this one did. `jitter` in [0, 1) keeps steps that failed together from coming back together.
     """
     if not failure.retryable:
         return None
     if failure.lost:
-        return _after_loss(failures, barren_attempts, policy, spread)
+        return _after_loss(failures, barren_attempts, policy, jitter)
     charged = failures + 1
     if charged >= policy.max_failures:
         return None
-    return Retry(delay_seconds=pause_seconds(charged, policy, spread), failures=charged)
+    return Retry(delay_seconds=pause_seconds(charged, policy, jitter), failures=charged)
 
 
-def _after_loss(failures: int, barren_attempts: int, policy: RetryConfig, spread: float) -> Retry | None:
+def _after_loss(failures: int, barren_attempts: int, policy: RetryConfig, jitter: float) -> Retry | None:
     """A lost worker is nobody's fault, until a step keeps losing them and gets nowhere."""
     if barren_attempts >= policy.poison_attempts:
         return None
     repeated = max(0, barren_attempts - 1)
-    return Retry(delay_seconds=pause_seconds(repeated, policy, spread) if repeated else 0.0, failures=failures)
+    return Retry(delay_seconds=pause_seconds(repeated, policy, jitter) if repeated else 0.0, failures=failures)
 
 
-def pause_seconds(times: int, policy: RetryConfig, spread: float) -> float:
+def pause_seconds(times: int, policy: RetryConfig, jitter: float) -> float:
     """Doubling pause before try number `times` (from 1), between half and all of it."""
-    doublings = min(times - 1, _MOST_DOUBLINGS)
+    doublings = min(times - 1, _MAX_DOUBLINGS)
     longest = min(policy.retry_max_seconds, policy.retry_base_seconds * 2.0**doublings)
-    return longest * (0.5 + spread / 2)
+    return longest * (0.5 + jitter / 2)
 
 
 def failure_of(error: TranscodeError) -> Failure:

@@ -105,7 +105,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
         from concurrent.futures import ThreadPoolExecutor
         from threading import Barrier
         from django.db import connection
-        from jobs.lifecycle.failures import leases_take_back
+        from jobs.lifecycle.failures import leases_reclaim
         from jobs.wiring import job_policy
 
         together = Barrier(9)
@@ -114,7 +114,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
             connection.ensure_connection()
             together.wait()
             try:
-                return leases_take_back(policy=job_policy())
+                return leases_reclaim(policy=job_policy())
             finally:
                 connection.close()
 
@@ -130,7 +130,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
         """)  # noqa: S608 - identifiers of our own rows
     )
     by_dispatchers = sum(
-        step in line and '"lease_taken_back"' in line
+        step in line and '"lease_reclaimed"' in line
         for dispatcher in (rig.dispatcher, rig.second_dispatcher)
         for line in rig.log(dispatcher).splitlines()
         for step in held

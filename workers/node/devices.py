@@ -9,7 +9,7 @@ from gpu.selectors import NodeDevice, candidates, devices_known, devices_live, d
 from gpu.services import device_record_failure, device_record_success
 from jobs.leasing.claim import Claim
 from jobs.leasing.slots import DeviceOffer, sessions_used
-from jobs.planning.routing import blames_device, encoder_of, needs_met
+from jobs.planning.routing import blames_device, encoder_of, requirements_met
 from jobs.rules.retry import Failure
 from transcoding.errors import DeviceLost
 
@@ -27,7 +27,7 @@ def _offer(device: NodeDevice, live: list[NodeDevice]) -> DeviceOffer:
     return DeviceOffer(
         uuid=device.device.uuid,
         slots=device.slots,
-        encoders=needs_met(device.usable_encoders, device.device.index),
+        encoders=requirements_met(device.usable_encoders, device.device.index),
         machine=device.machine,
         system_slots=device.system_slots,
         sharing=devices_sharing_limit(device, live),

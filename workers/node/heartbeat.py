@@ -16,7 +16,7 @@ from execution.scratch import liveness_folder
 from gpu.reporting import ReporterProcess
 from jobs.dispatching.tickets import node_queue, node_queue_forget
 from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
-from jobs.lifecycle.failures import leases_hand_back
+from jobs.lifecycle.failures import leases_release
 from jobs.models import NodeState
 from jobs.wiring import job_policy
 from observability.liveness import LivenessFile
@@ -109,7 +109,7 @@ class NodeKeeper:
         if self._ending.is_set() or node_busy(name=self._name) >= self._config.worker.worker_slots:
             self._probe.reset()
         elif self._probe.is_due():
-            self._to_itself.want({node_queue(self._name): 1})
+            self._to_itself.request({node_queue(self._name): 1})
 
     def _release_of_dead_children(self) -> None:
         """Release the steps of children that are gone: nobody renews their leases, so waiting for the end is no use.
@@ -122,7 +122,7 @@ class NodeKeeper:
         for pid in sorted(self._dead):
             if any(is_running(started) for started in self._dead[pid]):
                 continue
-            released = leases_hand_back(node=self._name, pid=pid, policy=job_policy())
+            released = leases_release(node=self._name, pid=pid, policy=job_policy())
             shutil.rmtree(scratch_of(self._config, pid), ignore_errors=True)
             del self._dead[pid]
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "released": released})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jobs.leasing.steps import StepWork, job_note_playable, step_publish
+from jobs.leasing.steps import StepWork, job_mark_playable, step_publish
 from storage.keys import run_prefix
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation
@@ -30,14 +30,14 @@ def publisher_for(
     reported = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
 
     if done and not reported:  # an attempt before this one may have ended between publishing and reporting
-        reported = retry_write(lambda: job_note_playable(claim=claim), control)
+        reported = retry_write(lambda: job_mark_playable(claim=claim), control)
 
     def publish(runs: Sequence[RunFacts], count: int) -> None:
         nonlocal done, reported
         done += count
         retry_write(lambda: step_publish(claim=claim, runs=runs, units_done=done), control)
         if not reported:
-            reported = retry_write(lambda: job_note_playable(claim=claim), control)
+            reported = retry_write(lambda: job_mark_playable(claim=claim), control)
 
     return Publisher(
         store=tools.store,

@@ -25,13 +25,13 @@ from execution.scratch import liveness_folder
 from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.services import DeviceDescription, device_report
-from jobs.dispatching.demand import tickets_wanted
+from jobs.dispatching.demand import ticket_demand
 from jobs.dispatching.dispatcher import Dispatcher, StopSignal
 from jobs.dispatching.listener import Listener
 from jobs.dispatching.tickets import TicketSender, ticket_send
 from jobs.leasing.nodes import node_heartbeat, node_register, node_remove
 from jobs.leasing.slots import DeviceOffer
-from jobs.lifecycle.failures import leases_take_back
+from jobs.lifecycle.failures import leases_reclaim
 from jobs.models import Node, Step
 from jobs.rules.transitions import StepState
 from observability.liveness import LivenessFile
@@ -53,7 +53,7 @@ def _ready(count: int, queue: str = "cpu") -> None:
 
 
 def _wanted() -> Mapping[str, int]:
-    return tickets_wanted(silence_seconds=20)
+    return ticket_demand(silence_seconds=20)
 
 
 @pytest.mark.django_db
@@ -272,7 +272,7 @@ def test_two_that_take_back_at_once_do_nothing_twice() -> None:
 
 def _take_back_and_close(retry: RetryConfig) -> None:
     try:
-        leases_take_back(policy=a_policy(retry=retry))
+        leases_reclaim(policy=a_policy(retry=retry))
     finally:
         connection.close()
 

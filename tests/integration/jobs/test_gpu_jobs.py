@@ -21,12 +21,12 @@ from jobs.dispatching.device_watch import devices_watch
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import step_postpone
 from jobs.leasing.slots import DeviceOffer, sessions_used
-from jobs.leasing.steps import job_note_playable, step_complete, step_publish
-from jobs.lifecycle.failures import leases_take_back, step_fail
+from jobs.leasing.steps import job_mark_playable, step_complete, step_publish
+from jobs.lifecycle.failures import leases_reclaim, step_fail
 from jobs.lifecycle.outcomes import job_complete
 from jobs.lifecycle.services import job_cancel, job_force_cpu, job_retry
 from jobs.models import Job, Step
-from jobs.planning.routing import blames_device, needs_met
+from jobs.planning.routing import blames_device, requirements_met
 from jobs.reports.previews import job_plan_document, job_preview
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure, failure_of
@@ -72,7 +72,7 @@ def a_gpu_job(
 
 
 def offer(index: int = 0, slots: int = 8) -> DeviceOffer:
-    encoders = needs_met(frozenset({H264, "hevc_nvenc"}), index)
+    encoders = requirements_met(frozenset({H264, "hevc_nvenc"}), index)
     return DeviceOffer(uuid=f"GPU-{index}", slots=slots, encoders=encoders)
 
 
@@ -106,7 +106,7 @@ def publish(claim: Claim) -> None:
 
 def carry_out(claim: Claim) -> None:
     publish(claim)
-    job_note_playable(claim=claim)
+    job_mark_playable(claim=claim)
     step_complete(claim=claim, result={"device_index": 0} if claim.device else {})
 
 
@@ -349,7 +349,7 @@ def test_a_step_that_keeps_killing_gpu_workers_is_done_on_the_cpu() -> None:
     policy = replace(POLICY, retry=replace(POLICY.retry, poison_attempts=2))
     for _ in range(2):
         expire(gpu_claim().step_id)
-        leases_take_back(policy=policy)
+        leases_reclaim(policy=policy)
     assert {step.queue for step in chunks(job)} == {"cpu"}
     assert job.metadata["fallback_reason"] == "poison"
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from configuration import RetryConfig
 from jobs.leasing.leases import LeaseLost, step_release, step_renew
 from jobs.leasing.steps import step_begin, step_complete, step_publish
-from jobs.lifecycle.failures import leases_hand_back, leases_take_back
+from jobs.lifecycle.failures import leases_reclaim, leases_release
 from jobs.models import Step
 from jobs.rules.transitions import StepState
 from tests.rows import a_bare_job, a_policy, a_run, a_step, a_video, claimed, expire, state_of
@@ -34,7 +34,7 @@ def test_a_lease_that_ran_out_can_be_renewed_as_long_as_nobody_took_it() -> None
     claim = claimed()
     expire(step.id)
     assert step_renew(claim=claim, lease_seconds=60)
-    assert leases_take_back(policy=a_policy(retry=RETRY)) == 0
+    assert leases_reclaim(policy=a_policy(retry=RETRY)) == 0
 
 
 def test_a_released_step_is_ready_at_once_and_uncharged() -> None:
@@ -48,14 +48,14 @@ def test_a_released_step_is_ready_at_once_and_uncharged() -> None:
 def test_a_running_lease_is_left_alone() -> None:
     _a_step()
     claimed()
-    assert leases_take_back(policy=a_policy(retry=RETRY)) == 0
+    assert leases_reclaim(policy=a_policy(retry=RETRY)) == 0
 
 
 def test_an_expired_lease_moves_to_the_next_worker_and_fences_the_old_one() -> None:
     step = _a_step()
     zombie = claimed(pid=1)
     expire(step.id)
-    assert leases_take_back(policy=a_policy(retry=RETRY)) == 1
+    assert leases_reclaim(policy=a_policy(retry=RETRY)) == 1
     winner = claimed(pid=2)
     assert (winner.step_id, winner.attempt) == (step.id, 2)
     run = a_run(Rendition.objects.get(), 0)
@@ -82,7 +82,7 @@ def test_a_lost_worker_is_not_charged_as_a_failure() -> None:
     step = _a_step()
     claimed()
     expire(step.id)
-    leases_take_back(policy=a_policy(retry=RETRY))
+    leases_reclaim(policy=a_policy(retry=RETRY))
     step.refresh_from_db()
     assert (step.state, step.failures, step.barren_attempts) == (StepState.READY, 0, 1)
     assert step.error_code == "worker_lost"
@@ -97,7 +97,7 @@ def test_publishing_something_makes_the_attempt_count_for_nothing_when_it_is_los
         assert claim.units_done == attempt
         step_publish(claim=claim, runs=[a_run(rendition, attempt)], units_done=attempt + 1)
         expire(step.id)
-        leases_take_back(policy=a_policy(retry=RETRY))
+        leases_reclaim(policy=a_policy(retry=RETRY))
     step.refresh_from_db()
     assert (step.state, step.units_done, step.barren_attempts) == (StepState.READY, 8, 0)
 
@@ -108,7 +108,7 @@ def test_a_step_that_keeps_losing_its_workers_is_poison() -> None:
         Step.objects.filter(state=StepState.DELAYED).update(state=StepState.READY, not_before=None)
         claimed()
         expire(step.id)
-        leases_take_back(policy=a_policy(retry=RETRY))
+        leases_reclaim(policy=a_policy(retry=RETRY))
     step.refresh_from_db()
     assert step.job is not None
     assert (step.state, step.error_code, step.attempt) == (StepState.FAILED, "poison", 3)
@@ -121,6 +121,6 @@ def test_what_a_dead_child_held_is_handed_back_at_once_and_nothing_else() -> Non
         a_step(job, ordinal=ordinal)
     dead = claimed(node="n", pid=1)
     others = [claimed(node="n", pid=2), claimed(node="m", pid=1)]
-    assert leases_hand_back(node="n", pid=1, policy=a_policy(retry=RETRY)) == 1
+    assert leases_release(node="n", pid=1, policy=a_policy(retry=RETRY)) == 1
     assert state_of(dead.step_id) is StepState.READY
     assert {state_of(claim.step_id) for claim in others} == {StepState.RUNNING}

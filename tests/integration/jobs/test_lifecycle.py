@@ -11,12 +11,12 @@ from django.db import IntegrityError, transaction
 
 from api.problems import Problem
 from configuration import RetryConfig
-from jobs.changes.endings import job_fail, job_stop
+from jobs.changes.endings import job_cancel_locked, job_fail
 from jobs.changes.moves import IllegalMove, job_move
 from jobs.leasing.claim import Claim, claim_of
 from jobs.leasing.leases import LeaseLost, step_release
 from jobs.leasing.steps import step_begin, step_complete
-from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
+from jobs.lifecycle.failures import leases_reclaim, step_fail, steps_promote
 from jobs.lifecycle.outcomes import job_complete
 from jobs.lifecycle.resuming import _steps_reopen
 from jobs.lifecycle.services import job_pause, job_resume, job_retry
@@ -75,9 +75,9 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "fail for good": lambda claim: _fail(claim, retryable=False, retry=RetryConfig()),
     "fail and pause": lambda claim: _fail(claim, retryable=True, retry=RetryConfig()),
     "fail and go on": lambda claim: _fail(claim, retryable=True, retry=NO_PAUSE),
-    "take back": lambda _: leases_take_back(policy=a_policy(retry=RetryConfig())),
+    "take back": lambda _: leases_reclaim(policy=a_policy(retry=RetryConfig())),
     "promote": lambda _: steps_promote(),
-    "stop the job": lambda claim: job_stop(job=_job_of(claim)),
+    "stop the job": lambda claim: job_cancel_locked(job=_job_of(claim)),
     "retry the job, others open": lambda claim: _retry(claim, others_open=True),
     "retry the job, others done": lambda claim: _retry(claim, others_open=False),
     "retry the job, a slot held": _retry_with_slot,
@@ -121,7 +121,7 @@ JOB_OPERATIONS: dict[str, Callable[[Job, Claim], object]] = {
     "begin": lambda _, claim: step_begin(claim=claim),
     "complete": lambda _, claim: job_complete(claim=claim, verified=[], result={}),
     "fail": lambda job, _: job_fail(job=job, failure=Failure(code="broken")),
-    "stop": lambda job, _: job_stop(job=job),
+    "stop": lambda job, _: job_cancel_locked(job=job),
     "pause": lambda job, _: job_pause(owner=job.owner, job_id=job.id),
     "resume": lambda job, _: job_resume(owner=job.owner, job_id=job.id, policy=a_policy()),
     "retry": lambda job, _: job_retry(owner=job.owner, job_id=job.id, policy=a_policy()),

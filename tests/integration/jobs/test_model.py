@@ -34,11 +34,11 @@ from pytest_django.fixtures import Settings
 from configuration import RetryConfig
 from events.models import Event
 from jobs.dispatching.janitor import generations_expire
-from jobs.dispatching.telling import progress_tell
+from jobs.dispatching.progress_events import progress_events_append
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, step_postpone, step_release, step_renew
 from jobs.leasing.steps import step_begin, step_complete, step_publish
-from jobs.lifecycle.failures import leases_take_back, step_fail, steps_promote
+from jobs.lifecycle.failures import leases_reclaim, step_fail, steps_promote
 from jobs.lifecycle.outcomes import job_complete, video_inspected, video_purged
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, failure_of
@@ -325,9 +325,9 @@ class Machine(RuleBasedStateMachine):
         self._tick()
 
     def _tick(self) -> None:
-        leases_take_back(policy=a_policy(retry=RETRY))
+        leases_reclaim(policy=a_policy(retry=RETRY))
         steps_promote()
-        progress_tell()
+        progress_events_append()
         self.model.tick(self.expired)
         self.expired = []
 

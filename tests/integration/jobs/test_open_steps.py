@@ -12,12 +12,12 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from jobs.dispatching.demand import tickets_wanted
+from jobs.dispatching.demand import ticket_demand
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, step_release
 from jobs.leasing.nodes import node_register, slots_alive
-from jobs.leasing.steps import job_note_playable, step_begin, step_close, step_complete, step_publish
-from jobs.lifecycle.failures import leases_take_back
+from jobs.leasing.steps import job_mark_playable, step_begin, step_close, step_complete, step_publish
+from jobs.lifecycle.failures import leases_reclaim
 from jobs.lifecycle.outcomes import job_complete
 from jobs.models import Job, Step
 from jobs.reports.selectors import job_views
@@ -112,7 +112,7 @@ def test_an_open_step_is_claimed_published_closed_and_finished(client: Client) -
     assert step_begin(claim=claim).job is not None
 
     publish(claim, 0, 9)
-    assert job_note_playable(claim=claim)
+    assert job_mark_playable(claim=claim)
     live, cache = playlist(client, job)
     assert "#EXT-X-MEDIA-SEQUENCE:3" in live
     assert segments_of(live) == [f"{number}.m4s" for number in range(3, 9)]
@@ -173,7 +173,7 @@ def test_a_window_never_goes_back_and_is_short_at_the_beginning(client: Client) 
     first = []
     for number in range(10):
         publish(claim, number, number + 1)
-        job_note_playable(claim=claim)
+        job_mark_playable(claim=claim)
         if number > 0:
             lines, _ = playlist(client, job)
             assert segments_of(lines)[-1] == f"{number}.m4s"
@@ -259,7 +259,7 @@ def test_only_the_lease_s_holder_closes_and_the_next_attempt_goes_on() -> None:
     step_begin(claim=claim)
     publish(claim, 0, 3)
     expire(claim.step_id)
-    leases_take_back(policy=a_policy())
+    leases_reclaim(policy=a_policy())
     with pytest.raises(LeaseLost), transaction.atomic():
         step_close(claim=claim, total_frames=3 * GOP_FRAMES)
     assert Rendition.objects.get().total_segments is None
@@ -300,13 +300,13 @@ def test_an_open_step_holds_its_slot() -> None:
     """Its process takes no ticket, and nobody can expect its slot to become free."""
     node_register(name="n1", queues=["cpu"], slots=2, pid=1, info={})
     an_open_job()
-    assert tickets_wanted(silence_seconds=20) == {"cpu": 1}
+    assert ticket_demand(silence_seconds=20) == {"cpu": 1}
     assert slots_alive(queue="cpu", silence_seconds=20) == 2
     assert claim_or_none(node="n1")
     job = a_bare_job(a_video())
     for ordinal in range(3):
         a_step(job, ordinal=ordinal)
-    assert tickets_wanted(silence_seconds=20) == {"cpu": 1}
+    assert ticket_demand(silence_seconds=20) == {"cpu": 1}
     assert slots_alive(queue="cpu", silence_seconds=20) == 1
     assert claim_or_none(node="n1")
     assert slots_alive(queue="cpu", silence_seconds=20) == 1, "a step with an end frees its slot"

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.dispatching.demand import tickets_wanted
+from jobs.dispatching.demand import ticket_demand
 from jobs.leasing.nodes import node_heartbeat, node_register
 from jobs.leasing.slots import DeviceOffer
 from jobs.leasing.steps import step_begin
@@ -40,9 +40,9 @@ def test_a_node_is_drained_and_taken_back(node: str) -> None:
     assert _command("node_drain", node) == "n1 is draining\n"
     assert node_heartbeat(name=node) is NodeState.DRAINING
     assert claim_or_none(node=node) is None
-    assert tickets_wanted(silence_seconds=20) == {}
+    assert ticket_demand(silence_seconds=20) == {}
     assert _command("node_drain", node, "--undo") == "n1 is active\n"
-    assert tickets_wanted(silence_seconds=20) == {"cpu": 2}
+    assert ticket_demand(silence_seconds=20) == {"cpu": 2}
     assert claim_or_none(node=node) is not None
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from configuration import RetryConfig
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import step_publish
-from jobs.lifecycle.failures import leases_take_back
+from jobs.lifecycle.failures import leases_reclaim
 from jobs.models import Step
 from tests.rows import a_bare_job, a_generation, a_policy, a_run, a_step, a_video, claimed, expire
 from transcoding.containers.segments import Keyframe
@@ -51,7 +51,7 @@ def test_what_an_unknown_commit_did_publish_is_told_even_after_the_lease_was_los
     rendition = Rendition.objects.get()
     step_publish(claim=claim, runs=[a_run(rendition, 0, 3)], units_done=3)
     expire(step.id)
-    leases_take_back(policy=a_policy(retry=RetryConfig()))
+    leases_reclaim(policy=a_policy(retry=RetryConfig()))
     step_publish(claim=claim, runs=[a_run(rendition, 0, 3)], units_done=3)
     with pytest.raises(LeaseLost):
         step_publish(claim=claim, runs=[a_run(rendition, 3)], units_done=4)

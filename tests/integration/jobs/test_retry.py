@@ -18,7 +18,7 @@ from jobs.changes.endings import purge_request
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import step_begin, step_complete, step_publish
-from jobs.lifecycle.failures import leases_take_back, step_fail
+from jobs.lifecycle.failures import leases_reclaim, step_fail
 from jobs.lifecycle.outcomes import job_complete, video_inspected
 from jobs.lifecycle.services import job_cancel, job_retry, video_delete
 from jobs.models import Job, Step
@@ -252,7 +252,7 @@ def test_poison_is_released_with_what_it_published_and_others_never_noticed() ->
         claim = claimed()
     for _ in range(3):
         expire(claim.step_id)
-        leases_take_back(policy=a_policy(retry=RetryConfig(poison_attempts=3, retry_base_seconds=0)))
+        leases_reclaim(policy=a_policy(retry=RetryConfig(poison_attempts=3, retry_base_seconds=0)))
         if state_of(claim.step_id) is StepState.READY:
             claim = _claim_again(claim)
     job.refresh_from_db()

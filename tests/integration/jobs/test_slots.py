@@ -18,7 +18,7 @@ from jobs.leasing.claim import Claim
 from jobs.leasing.leases import step_release
 from jobs.leasing.slots import DeviceOffer, sessions_used
 from jobs.leasing.steps import step_complete
-from jobs.lifecycle.failures import leases_hand_back, leases_take_back
+from jobs.lifecycle.failures import leases_reclaim, leases_release
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
 from jobs.rules.transitions import StepState
@@ -208,7 +208,7 @@ def held() -> Claim:
     [
         lambda claim: step_complete(claim=claim, result={}),
         lambda claim: step_release(claim=claim),
-        lambda _: leases_hand_back(node="n", pid=7, policy=a_policy(retry=RetryConfig())),
+        lambda _: leases_release(node="n", pid=7, policy=a_policy(retry=RetryConfig())),
     ],
 )
 def test_a_slot_is_free_when_its_worker_says_that_it_has_ended(held: Claim, end: Callable[[Claim], object]) -> None:
@@ -219,7 +219,7 @@ def test_a_slot_is_free_when_its_worker_says_that_it_has_ended(held: Claim, end:
 @pytest.mark.django_db
 def test_a_slot_of_a_silent_worker_is_free_when_its_lease_ends_and_no_sooner(held: Claim) -> None:
     Step.objects.filter(id=held.step_id).update(lease_expires_at=Now() + timedelta(seconds=9))
-    leases_take_back(policy=a_policy(retry=RetryConfig()))
+    leases_reclaim(policy=a_policy(retry=RetryConfig()))
     assert gpu_claim(an_offer(slots=1)) is None
     expire(held.step_id)
     claim = gpu_claim(an_offer(slots=1))

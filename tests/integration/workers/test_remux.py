@@ -14,7 +14,7 @@ from execution.ffmpeg import Stopped
 from jobs.leasing.claim import Claim, step_claim
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import step_begin
-from jobs.lifecycle.failures import leases_take_back
+from jobs.lifecycle.failures import leases_reclaim
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
@@ -120,7 +120,7 @@ def test_another_attempt_makes_another_object(tools: Tools, runner: StepRunner, 
     tools.draining.clear()
     assert mp4s(tools, encoded) == []
     expire(claim.step_id)
-    leases_take_back(policy=tools.policy)
+    leases_reclaim(policy=tools.policy)
     runner.work("cpu")
     encoded.refresh_from_db()
     assert encoded.state == "completed"

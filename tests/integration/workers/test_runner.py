@@ -15,7 +15,7 @@ from django.db import connection
 from events.models import Event
 from execution.ffmpeg import Stopped
 from jobs.leasing.steps import step_begin
-from jobs.lifecycle.failures import leases_take_back
+from jobs.lifecycle.failures import leases_reclaim
 from jobs.lifecycle.services import job_cancel, video_delete
 from jobs.models import Step
 from jobs.rules.steps import StepKind
@@ -154,7 +154,7 @@ def test_a_retry_goes_on_from_the_first_unpublished_segment(
     assert published == 1
     tools.draining.clear()
     expire(claim.step_id)
-    leases_take_back(policy=tools.policy)
+    leases_reclaim(policy=tools.policy)
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_detail) == ("completed", "")
@@ -306,7 +306,7 @@ def test_a_database_that_closes_connections_costs_no_attempt(
                 break
             for lost in Step.objects.filter(state="running"):  # the claim arrived, and its answer did not
                 expire(lost.id)
-            leases_take_back(policy=tools.policy)
+            leases_reclaim(policy=tools.policy)
     finally:
         over.set()
         disturber.join()

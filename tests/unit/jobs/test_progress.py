@@ -38,10 +38,10 @@ def test_only_a_completed_job_is_at_100() -> None:
 
 
 def test_only_video_that_was_not_there_before_was_encoded() -> None:
-    assert encoded_fraction(counts(chunk=(5, 10), audio=(10, 10)), kept=0) == Fraction(1, 2)
-    assert encoded_fraction(counts(chunk=(5, 10)), kept=3) == Fraction(1, 5)
-    assert encoded_fraction(counts(chunk=(2, 10)), kept=3) == 0
-    assert encoded_fraction(counts(audio=(10, 10)), kept=0) == 0
+    assert encoded_fraction(counts(chunk=(5, 10), audio=(10, 10)), reused=0) == Fraction(1, 2)
+    assert encoded_fraction(counts(chunk=(5, 10)), reused=3) == Fraction(1, 5)
+    assert encoded_fraction(counts(chunk=(2, 10)), reused=3) == 0
+    assert encoded_fraction(counts(audio=(10, 10)), reused=0) == 0
 
 
 def test_speed_is_seconds_of_video_per_second() -> None:
@@ -51,7 +51,7 @@ def test_speed_is_seconds_of_video_per_second() -> None:
 
 
 def _left(units: Units, *, seconds: int) -> int | None:
-    return seconds_left(units, encoded_fraction(units, kept=0), timedelta(seconds=seconds))
+    return seconds_left(units, encoded_fraction(units, reused=0), timedelta(seconds=seconds))
 
 
 def test_time_left_goes_on_as_so_far() -> None:

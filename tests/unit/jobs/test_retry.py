@@ -14,7 +14,7 @@ BAD_INPUT = Failure(code="input_rejected", input_at_fault=True)
 @pytest.mark.parametrize(
     ("failure", "failures", "barren_attempts", "expected"),
     [
-        # our own failures are charged; pauses are half of base x 2^(n-1) where spread is 0
+        # our own failures are charged; pauses are half of base x 2^(n-1) where jitter is 0
         (BROKEN, 0, 1, Retry(delay_seconds=5, failures=1)),  # 10 x 1 / 2
         (BROKEN, 1, 2, Retry(delay_seconds=10, failures=2)),  # 10 x 2 / 2
         (BROKEN, 2, 3, None),  # the third of three
@@ -32,12 +32,12 @@ BAD_INPUT = Failure(code="input_rejected", input_at_fault=True)
     ],
 )
 def test_decide_retry(failure: Failure, failures: int, barren_attempts: int, expected: Retry | None) -> None:
-    decided = decide_retry(failure, failures=failures, barren_attempts=barren_attempts, policy=POLICY, spread=0.0)
+    decided = decide_retry(failure, failures=failures, barren_attempts=barren_attempts, policy=POLICY, jitter=0.0)
     assert decided == expected
 
 
 @pytest.mark.parametrize(
-    ("times", "spread", "seconds"),
+    ("times", "jitter", "seconds"),
     [
         (1, 0.0, 5),  # 10 x 1 x 0.5
         (1, 0.5, 7.5),  # 10 x 1 x 0.75
@@ -46,8 +46,8 @@ def test_decide_retry(failure: Failure, failures: int, barren_attempts: int, exp
         (100_000, 0.0, 30),
     ],
 )
-def test_pause(times: int, spread: float, seconds: float) -> None:
-    assert pause_seconds(times, POLICY, spread) == seconds
+def test_pause(times: int, jitter: float, seconds: float) -> None:
+    assert pause_seconds(times, POLICY, jitter) == seconds
 
 
 def test_an_error_of_the_core_says_whose_fault_it_is() -> None:

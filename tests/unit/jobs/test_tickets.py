@@ -17,7 +17,7 @@ def test_each_queue_gets_its_tickets() -> None:
     sent: Counter[str] = Counter()
     sender = TicketSender(lambda queue: sent.update([queue]))
     sender.start()
-    sender.want({"cpu": 2, "gpu": 1})
+    sender.request({"cpu": 2, "gpu": 1})
     _until_sent(sent, 3)
     assert sent == {"cpu": 2, "gpu": 1}
 
@@ -34,5 +34,5 @@ def test_whatever_the_client_raises_the_next_demand_is_served() -> None:
     sender = TicketSender(send)
     sender.start()
     for count in (1, 2, 3):
-        sender.want({"cpu": 1})
+        sender.request({"cpu": 1})
         _until_sent(sent, count)

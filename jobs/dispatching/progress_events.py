@@ -12,18 +12,18 @@ from jobs.rules.transitions import JobState
 _BATCH = 500
 
 
-def progress_tell() -> int:
-    """Record the progress of every running job that has come further since it was last told. Returns how many have."""
+def progress_events_append() -> int:
+    """Append a progress event for every running job that has advanced since its last one. Return how many did."""
     running = Job.objects.filter(state=JobState.PROCESSING).select_related("video").order_by("started_at")[:_BATCH]
-    told = {job.id: job.progress_told for job in running}
-    further = [view for view in job_views(list(running)) if view.progress > told[view.id]]
+    reported = {job.id: job.progress_told for job in running}
+    further = [view for view in job_views(list(running)) if view.progress > reported[view.id]]
     for view in further:
-        _tell(view)
+        _append(view)
     return len(further)
 
 
 @transaction.atomic
-def _tell(view: JobView) -> None:
+def _append(view: JobView) -> None:
     job = job_lock(view.id)
     if job.state != JobState.PROCESSING or job.progress_told >= view.progress:
         return

@@ -6,7 +6,7 @@ import pytest
 
 from events.models import Event
 from events.types import EventType
-from jobs.dispatching.telling import progress_tell
+from jobs.dispatching.progress_events import progress_events_append
 from jobs.leasing.steps import step_begin, step_complete, step_publish
 from jobs.models import Job
 from tests.rows import a_job, a_run, a_video, claimed
@@ -23,14 +23,14 @@ def test_progress_is_told_when_there_is_some_and_never_back() -> None:
     told = []
     for first in (0, 1):
         step_publish(claim=claim, runs=[a_run(rendition, first, 1)], units_done=first + 1)
-        told.append([progress_tell(), progress_tell()])  # the second time there is nothing new
+        told.append([progress_events_append(), progress_events_append()])  # the second time there is nothing new
     assert told == [[1, 0], [1, 0]]
     Job.objects.update(progress_told=90)  # as before a retry that has to do some of it again
     step_complete(claim=claim, result={})
     other = claimed()
     step_begin(claim=other)
     step_publish(claim=other, runs=[a_run(rendition, 2, 1)], units_done=1)
-    assert progress_tell() == 0
+    assert progress_events_append() == 0
     events = Event.objects.filter(job_id=job.id, type=EventType.JOB_PROGRESS).order_by("seq")
     first, second = [event.data for event in events]
     assert 0 < first["progress"] < second["progress"] < 90

@@ -8,10 +8,10 @@ from jobs.models import Job
 from jobs.rules.transitions import JOB_ENDS
 from videos.models import Video
 
-KEPT_SECONDS = 300.0
-UNFINISHED_SECONDS = 5.0
+CACHE_TTL_SECONDS = 300.0
+UNFINISHED_CACHE_TTL_SECONDS = 5.0
 """Every publication forgets it anyway; this bounds what a worker could not say because Redis was away."""
-LIST_SECONDS = 2.0
+LIST_CACHE_TTL_SECONDS = 2.0
 """Lists are forgotten when a job changes its state, not with its progress."""
 
 
@@ -33,6 +33,6 @@ def video_jobs_changed(video: Video) -> None:
         invalidate(*things)
 
 
-def job_seconds(job: Job) -> float:
+def job_cache_ttl_seconds(job: Job) -> float:
     """How long a job's document may be kept."""
-    return KEPT_SECONDS if job.state in JOB_ENDS else UNFINISHED_SECONDS
+    return CACHE_TTL_SECONDS if job.state in JOB_ENDS else UNFINISHED_CACHE_TTL_SECONDS
