@@ -182,9 +182,9 @@ def preformatted(text: str) -> SafeString:
     return format_html('<pre style="{}">{}</pre>', style, text)
 
 
-def panel(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], *, note: object = "") -> Panel:
+def panel(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], *, caption: object = "") -> Panel:
     """One table of a page."""
-    return {"title": title, "note": note, "table": {"headers": headers, "rows": list(rows)}}
+    return {"title": title, "caption": caption, "table": {"headers": headers, "rows": list(rows)}}
 
 
 _COLOURS = {

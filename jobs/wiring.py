@@ -1,4 +1,4 @@
-"""The only place of this package that reads settings."""
+"""Builds the package's objects from the settings. No other module of the package, but its commands, reads them."""
 
 from functools import cache
 
@@ -46,7 +46,7 @@ def job_policy() -> JobPolicy:
 
 
 def dispatcher() -> Dispatcher:
-    """A dispatcher whose tickets go to the configured broker."""
+    """Build a dispatcher whose tickets go to the configured broker."""
     config: Config = settings.TRANSCODER
     sender = TicketSender(ticket_send)
     sender.start()
@@ -55,13 +55,16 @@ def dispatcher() -> Dispatcher:
 
 
 def janitor() -> Janitor:
-    """The janitor of a dispatcher process."""
+    """Build the janitor of a dispatcher process."""
     config: Config = settings.TRANSCODER
     return Janitor(store=store_from(config.storage), config=config.janitor, event_days=config.events.event_days)
 
 
 def on_uploaded(video: Video) -> None:
-    """What follows an upload, in its transaction: the upload route may not know jobs and is given this."""
+    """Record a complete upload and request its inspection, in the upload's transaction.
+
+    The upload routes are given this function: they lie below jobs and must not import it.
+    """
     rank = job_policy().rank
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_UPLOADED)
     inspect_request(video=video, priority=rank.default_priority, rank=rank)

@@ -17,7 +17,7 @@ from jobs.rules.transitions import JobPhase
 
 
 class JobActionForm(ActionForm):
-    """What the orders to several jobs take."""
+    """The form of the bulk actions on jobs: a priority."""
 
     priority = forms.IntegerField(
         required=False,
@@ -29,22 +29,22 @@ class JobActionForm(ActionForm):
 
 
 class ErrorCodeFilter(admin.SimpleListFilter):
-    """By error code: those that jobs failed with lately, and the one that was asked for."""
+    """By error code: those of recent failures, and the one in the URL."""
 
     title = "error code"
     parameter_name = "error_code"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        asked = request.GET.get(self.parameter_name)
+        chosen = request.GET.get(self.parameter_name)
         codes = [str(error["code"]) for error in recent_errors(request)]
-        return [(code, code) for code in ([asked] if asked and asked not in codes else []) + codes]
+        return [(code, code) for code in ([chosen] if chosen and chosen not in codes else []) + codes]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(error_code=self.value()) if self.value() else queryset
 
 
 class PhaseFilter(choice_filter("phase", [phase for phase in JobPhase if phase])):  # type: ignore[misc]
-    """By phase. Jobs that have one are unfinished, and for those there is an index."""
+    """By phase. Only unfinished jobs have one; saying so lets PostgreSQL use their index."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found: QuerySet[Any] = super().queryset(request, queryset)
@@ -52,7 +52,7 @@ class PhaseFilter(choice_filter("phase", [phase for phase in JobPhase if phase])
 
 
 def recent_errors(request: HttpRequest) -> list[dict[str, object]]:
-    """Errors by code, asked for once in a request."""
+    """Return the errors by code, from one query per HTTP request."""
     if not hasattr(request, "recent_errors"):
         request.recent_errors = errors_by_code()  # type: ignore[attr-defined]
     found: list[dict[str, object]] = request.recent_errors  # type: ignore[attr-defined]

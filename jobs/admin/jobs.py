@@ -86,7 +86,7 @@ def _open(job: Job) -> bool:
 
 
 class JobList(ChangeList):
-    """A page of jobs that know their progress."""
+    """A page of jobs, each with its `JobView` from one query for all."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -98,7 +98,7 @@ class JobList(ChangeList):
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    """All jobs, newest first; why one failed; orders to go on or to stop."""
+    """All jobs, newest first, with their errors, and actions that retry, pause, resume, cancel or reprioritize them."""
 
     list_display = (
         "id", "shown_state", "phase", "shown_progress", "priority", "owner_name", "filename", "error_code",
@@ -143,11 +143,11 @@ class JobAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        """By what has an index."""
+        """Search the columns that have an index."""
         if not search_term:
             return queryset, False
-        wanted = uuid_of(search_term)
-        found = Q(id=wanted) | Q(video=wanted) if wanted else Q(external_id=search_term) & ~Q(external_id="")
+        id_ = uuid_of(search_term)
+        found = Q(id=id_) | Q(video=id_) if id_ else Q(external_id=search_term) & ~Q(external_id="")
         return queryset.filter(found), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -198,7 +198,7 @@ class JobAdmin(ReadOnlyAdmin):
 
 
 def _view(job: Any) -> Any:
-    """What clients see of a job; a list has it from one query for all of them."""
+    """Return the job's `JobView`; `JobList` has set it on the rows of a list."""
     if not hasattr(job, "view"):
         (job.view,) = job_views([job])
     return job.view

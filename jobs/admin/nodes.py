@@ -18,7 +18,7 @@ from jobs.models import Node, NodeState
 
 @admin.register(Node)
 class NodeAdmin(ReadOnlyAdmin):
-    """Workers as they last described themselves; drained before their machine goes."""
+    """Worker nodes as they last registered, with actions that drain and activate them."""
 
     list_display = ("name", "shown_state", "queues", "slots", "pid", "started_at", "last_seen")
     list_filter = (choice_filter("state", NodeState.values),)
@@ -34,7 +34,7 @@ class NodeAdmin(ReadOnlyAdmin):
         ),
         Operation(
             name="activate",
-            label="Take steps again",
+            label="Activate",
             run=lambda node, _: node_order(name=node.name, state=NodeState.ACTIVE),
             offered=lambda node: node.state == NodeState.DRAINING,
         ),

@@ -1,4 +1,4 @@
-"""Tables on the admin pages of jobs, steps and nodes, each in a number of queries that does not grow."""
+"""Tables on the admin pages of jobs, steps and nodes. The number of queries does not depend on the number of rows."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, SegmentRun
 
 MAX_STEPS = 40
-"""Of a job, on its own page; a film has hundreds."""
+"""Steps shown on a job's page; a feature film has hundreds."""
 
 MAX_CHUNKS = 20
 
@@ -33,14 +33,14 @@ _MAX_ERRORS = 1000
 
 
 def errors_by_code() -> list[dict[str, object]]:
-    """How many jobs failed in the last seven days, the last thousand of them, by why; the most frequent first."""
+    """Count the failed jobs of the last seven days, at most the newest thousand, by error code; most frequent first."""
     failed = Job.objects.filter(state=JobState.FAILED, created_at__gt=Now() - timedelta(days=_ERROR_DAYS))
     codes = failed.order_by("-created_at", "-id").values_list("error_code", flat=True)[:_MAX_ERRORS]
     return [{"code": code, "jobs": jobs} for code, jobs in Counter(codes).most_common()]
 
 
 def job_panels(job: Job) -> list[Panel]:
-    """The steps and the plan of a job."""
+    """Build the tables of a job's steps and plan."""
     plan = plan_read(job.generation)
     panels = [_step_counts(job), _steps(job)]
     return panels + list(_plan_panels(plan, job)) if plan else panels
@@ -50,9 +50,9 @@ def _step_counts(job: Job) -> Panel:
     totals = {"steps": Count("id"), "tries": Sum("attempt"), "charged": Sum("failures")}
     counted = Step.objects.filter(job=job).values("kind", "state").annotate(**totals).order_by("kind", "state")
     rows = counted.values_list("kind", "state", *totals)
-    address = f"{reverse('admin:jobs_step_changelist')}?job={job.id}"
-    note = link(address, "All steps of this job")
-    return panel("Steps by state", ["kind", "state", "steps", "attempts", "failures"], rows, note=note)
+    url = f"{reverse('admin:jobs_step_changelist')}?job={job.id}"
+    link_text = link(url, "All steps of this job")
+    return panel("Steps by state", ["kind", "state", "steps", "attempts", "failures"], rows, caption=link_text)
 
 
 def _steps(job: Job) -> Panel:
@@ -62,9 +62,9 @@ def _steps(job: Job) -> Panel:
         output_field=IntegerField(),
     )
     steps = Step.objects.filter(job=job).defer("payload", "result").order_by(order, "kind", "ordinal")
-    headers = ["step", "state", "segments", "attempts", "worker", "began", "took", "error"]
-    note = f"What is wrong or under way first; {MAX_STEPS} at most."
-    return panel("Steps", headers, map(_step_row, steps[:MAX_STEPS]), note=note)
+    headers = ["step", "state", "segments", "attempts", "worker", "started", "took", "error"]
+    order_text = f"Failed and running steps first; {MAX_STEPS} at most."
+    return panel("Steps", headers, map(_step_row, steps[:MAX_STEPS]), caption=order_text)
 
 
 def _step_row(step: Step) -> list[object]:
@@ -88,17 +88,17 @@ def units_of(step: Step) -> str:
 
 
 def worker_of(step: Step) -> str:
-    """Who has, or last had, a step."""
+    """Name the node and process that run a step, or ran it last."""
     return f"{step.node}, process {step.worker_pid}" if step.node else ""
 
 
 def took(start: datetime | None, end: datetime | None) -> str:
-    """How long something took, if it began and ended."""
+    """Format the seconds between two times; empty where one is missing."""
     return f"{(end - start).total_seconds():.1f} s" if start and end else ""
 
 
 def plan_read(generation: Generation | None) -> EncodePlan | None:
-    """A generation's plan, unless there is none or another version of this program made it."""
+    """Read a generation's plan. None: there is none, or another version of the program wrote it."""
     try:
         return EncodePlan.from_json(generation.plan) if generation else None
     except ValueError:
@@ -114,12 +114,12 @@ def _plan_panels(plan: EncodePlan, job: Job) -> Iterator[Panel]:
     reasons = [[reason.choice, reason.value, reason.because] for reason in explain(plan, job_request(job.request))]
     yield panel("Plan: why", ["choice", "value", "because"], reasons)
     chunks = [[chunk.ordinal, chunk.first_segment, chunk.segments] for chunk in plan.chunks[:MAX_CHUNKS]]
-    note = f"{len(plan.chunks)} in all." if len(plan.chunks) > MAX_CHUNKS else ""
-    yield panel("Plan: chunks", ["chunk", "first segment", "segments"], chunks, note=note)
+    total = f"{len(plan.chunks)} in all." if len(plan.chunks) > MAX_CHUNKS else ""
+    yield panel("Plan: chunks", ["chunk", "first segment", "segments"], chunks, caption=total)
 
 
 def step_command(step: Step, policy: JobPolicy) -> Sequence[str]:
-    """The command that a planned step runs when nothing of it is published yet; empty for other kinds of steps."""
+    """Return the ffmpeg arguments of a planned step of which nothing is published; empty for other kinds of steps."""
     plan = plan_read(step.generation)
     found = _planned(plan, step, policy) if plan else None
     return found.command if found else ()
@@ -132,7 +132,7 @@ def _planned(plan: EncodePlan, step: Step, policy: JobPolicy) -> PlannedStep | N
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """What one attempt published, of one rendition."""
+    """Segments of one rendition that one attempt published."""
 
     attempt: int
     rendition: str
@@ -141,19 +141,19 @@ class _Published:
 
 
 def step_runs(step: Step) -> Panel:
-    """What each attempt of a step published."""
+    """Build the table of the segments that each attempt of a step published."""
     runs = SegmentRun.objects.filter(rendition__generation=step.generation_id, step_id=step.id)
     found: dict[tuple[int, str], _Published] = {}
     columns = ("attempt", "rendition__name", "first_segment", "segment_count", "published_at")
     for attempt, name, first, count, published in runs.order_by("attempt", "first_segment").values_list(*columns):
-        kept = found.setdefault((attempt, name), _Published(attempt, name, [], published))
-        kept.segments.append(f"{first}" if count == 1 else f"{first} to {first + count - 1}")
+        row = found.setdefault((attempt, name), _Published(attempt, name, [], published))
+        row.segments.append(f"{first}" if count == 1 else f"{first} to {first + count - 1}")
     rows = [[each.attempt, each.rendition, ", ".join(each.segments), each.last] for each in found.values()]
-    return panel("What its attempts published", ["attempt", "rendition", "segments", "first at"], rows)
+    return panel("Published by attempt", ["attempt", "rendition", "segments", "first at"], rows)
 
 
 def node_panels(node: Node) -> list[Panel]:
-    """What a worker node does now, and its devices."""
+    """Build the tables of a node's running steps and of its GPUs."""
     return [_held(node), _devices(node)]
 
 
@@ -171,7 +171,7 @@ def _held(node: Node) -> Panel:
         ]
         for step in held.order_by("claimed_at")[:MAX_STEPS]
     ]
-    return panel("Running steps", ["step", "job", "segments", "process", "GPU", "began", "lease ends"], rows)
+    return panel("Running steps", ["step", "job", "segments", "process", "GPU", "started", "lease ends"], rows)
 
 
 def _devices(node: Node) -> Panel:
@@ -183,5 +183,5 @@ def _devices(node: Node) -> Panel:
 
 
 def log_of(result: Mapping[str, Any] | None) -> str:
-    """The end of the log that a failed attempt left."""
+    """Return the end of a failed attempt's log, from its step's result."""
     return str((result or {}).get("log", ""))

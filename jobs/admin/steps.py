@@ -26,14 +26,14 @@ from jobs.wiring import job_policy
 
 
 class StepJobFilter(admin.SimpleListFilter):
-    """The job that links lead from; it is offered nowhere."""
+    """By job, from links on a job's page; the sidebar does not offer it."""
 
     title = "job"
     parameter_name = "job"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        asked = request.GET.get(self.parameter_name, "")
-        return [(asked, asked)]
+        job = request.GET.get(self.parameter_name, "")
+        return [(job, job)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = uuid_of(self.value() or "")
@@ -43,13 +43,13 @@ class StepJobFilter(admin.SimpleListFilter):
 _INDEXED_STATES = (StepState.FAILED, StepState.RUNNING, StepState.DELAYED, StepState.READY)
 
 
-def _job_asked(request: HttpRequest) -> bool:
+def _has_job_filter(request: HttpRequest) -> bool:
     return uuid_of(request.GET.get(StepJobFilter.parameter_name, "")) is not None
 
 
 @admin.register(Step)
 class StepAdmin(ReadOnlyAdmin):
-    """Steps of a job in their order, those that failed newest first, or of all jobs in none: there may be millions."""
+    """Steps: of one job in order, failed ones newest first, all others by id, as there may be millions."""
 
     list_display = (
         "name", "shown_state", "job_link", "units", "attempt", "failures", "worker", "device", "error_code",
@@ -64,8 +64,8 @@ class StepAdmin(ReadOnlyAdmin):
     change_form_outer_after_template = "administration/tables.html"
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[type[admin.SimpleListFilter]]:
-        """Within a job by anything, otherwise by what has an index."""
-        if _job_asked(request):
+        """Offer every filter within one job, and otherwise those that have an index."""
+        if _has_job_filter(request):
             return (
                 choice_filter("state", StepState),
                 choice_filter("kind", StepKind),
@@ -75,7 +75,7 @@ class StepAdmin(ReadOnlyAdmin):
         return (choice_filter("state", _INDEXED_STATES), StepJobFilter)
 
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
-        if _job_asked(request):
+        if _has_job_filter(request):
             return ("kind", "ordinal", "id")
         return ("-finished_at", "-id") if request.GET.get("state") == StepState.FAILED else ("-id",)
 

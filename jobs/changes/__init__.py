@@ -1,1 +1,1 @@
-"""What every change of a job shares: row locks in one order, moves by the tables, the log, kept answers, clean-up."""
+"""Writes shared by all changes of a job: row locks, state moves, events, cache invalidation, and removal of objects."""

@@ -1,4 +1,7 @@
-"""What of jobs is kept in the cache, and which of it a change concerns. Called inside the changing transaction."""
+"""Cache invalidation for jobs: the entries that a change makes stale, and how long entries live.
+
+Callers are inside the transaction that writes the change.
+"""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -9,30 +12,31 @@ from jobs.rules.transitions import JOB_ENDS
 from videos.models import Video
 
 CACHE_TTL_SECONDS = 300.0
+"""Of the document of a job that has ended; it changes only when the job is retried, which invalidates it."""
 UNFINISHED_CACHE_TTL_SECONDS = 5.0
-"""Every publication forgets it anyway; this bounds what a worker could not say because Redis was away."""
+"""Of the document of an open job. Each publication invalidates it; this bounds its age while Redis is unavailable."""
 LIST_CACHE_TTL_SECONDS = 2.0
-"""Lists are forgotten when a job changes its state, not with its progress."""
+"""Of a list of jobs. A change of state invalidates it, progress does not."""
 
 
 def job_changed(job_id: UUID, owner_id: UUID) -> None:
-    """A job's state changes, and with it what it made and the lists it is in."""
+    """Invalidate a job's document, its outputs and its owner's lists."""
     invalidate(f"job:{job_id}", f"outputs:{job_id}", f"jobs:{owner_id}")
 
 
 def progress_changed(job_id: UUID | None) -> None:
-    """More of a job is published."""
+    """Invalidate the document of a job that has published more. None (a step without a job) does nothing."""
     if job_id:
         invalidate(f"job:{job_id}")
 
 
 def video_jobs_changed(video: Video) -> None:
-    """What the jobs of a video made cannot be had any more."""
+    """Invalidate the outputs of every job of a video."""
     jobs: Iterable[UUID] = Job.objects.filter(video=video).values_list("id", flat=True)
     if things := [f"outputs:{job}" for job in jobs]:
         invalidate(*things)
 
 
 def job_cache_ttl_seconds(job: Job) -> float:
-    """How long a job's document may be kept."""
+    """Return the cache TTL of a job's document and outputs, in seconds."""
     return CACHE_TTL_SECONDS if job.state in JOB_ENDS else UNFINISHED_CACHE_TTL_SECONDS

@@ -1,4 +1,4 @@
-"""How jobs and videos end early, and what is left to clean up after them. Callers hold the row locks."""
+"""Early ends: fail, cancel and pause jobs, reject videos, and purge their objects. Callers hold the row locks."""
 
 from datetime import datetime
 from uuid import UUID
@@ -23,7 +23,7 @@ from videos.states import GenerationState
 
 
 def job_fail(*, job: Job, failure: Failure) -> None:
-    """End a locked job that cannot be done. What it made is removed, unless a retry could use it."""
+    """Fail a locked job. Its objects are purged, unless a retry could use them."""
     _job_end(job, JobState.FAILED, failure)
     if job.generation_id and not keeps_output(failure):
         number = Generation.objects.values_list("number", flat=True).get(id=job.generation_id)
@@ -31,19 +31,19 @@ def job_fail(*, job: Job, failure: Failure) -> None:
 
 
 def job_cancel_locked(*, job: Job) -> None:
-    """End a locked job that nobody wants any more."""
+    """Cancel a locked job that has not ended. Its objects stay for a retry, until the janitor purges them."""
     _job_end(job, JobState.CANCELLED, None)
 
 
 def job_pause_locked(*, job: Job) -> None:
-    """Let a locked job rest until somebody resumes it. Its running steps lose their fence; what is published stays."""
+    """Pause a locked job. Its running steps lose their fence; published segments stay and can be played."""
     job_move(job=job, to=JobState.PAUSED, phase=JobPhase.PAUSED, waiting_since=None)
     steps_cancel(job=job)
     event_append(job_id=job.id, type=EventType.JOB_PAUSED)
 
 
 def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
-    """Close a locked job. Its running steps lose their fence, but keep the time until which they may still write."""
+    """Close a locked job. Its running steps lose their fence, but keep `lease_expires_at`, until which they write."""
     job_move(
         job=job,
         to=state,
@@ -63,20 +63,20 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
 
 
 def steps_cancel(**which: object) -> None:
-    """Cancel every step that has not ended, of a job or of one kind of a video."""
+    """Cancel every step that has not ended. `which`: a filter, such as `job=job`."""
     Step.objects.filter(state__in=step_sources(StepState.CANCELLED), **which).update(
         state=StepState.CANCELLED, finished_at=Now(), not_before=None
     )
 
 
 def open_jobs_lock(video: Video) -> list[Job]:
-    """Lock the jobs of a locked video that have not ended."""
+    """Lock the jobs of a locked video that have not ended, ordered by id, and return them."""
     unfinished = Job.objects.filter(video=video, state__in=job_sources(JobState.CANCELLED))
     return list(unfinished.select_for_update(no_key=True).order_by("id"))
 
 
 def video_refuse(*, video: Video, failure: Failure) -> None:
-    """The source of a locked video is at fault: fail its jobs and remove every object, the source included."""
+    """Reject a locked video whose source is at fault: fail its jobs and purge every object, the source included."""
     for job in open_jobs_lock(video):
         _job_end(job, JobState.FAILED, failure)
     video_jobs_changed(video)
@@ -87,22 +87,23 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
 
 
 def generations_retire(*, job_id: UUID, but: UUID | None) -> None:
-    """Collect the generations that a locked job had before it fell back, once players need them no more."""
+    """Discard the generations that a locked job had before it fell back to the CPU. `but`: the one to leave."""
     for old in Generation.objects.filter(job_id=job_id, state=GenerationState.BUILDING):
         if old.id != but:
             generation_discard(generation=old)
 
 
 def generation_discard(*, generation: Generation) -> None:
-    """Take a generation from players and have what it made removed; its job is locked and never takes it up again."""
+    """Withdraw a generation from players and purge its objects. Its job is locked and never resumes it."""
     generation_abandon(generation_id=generation.id)
     purge_request(video=generation.video, prefix=generation_prefix(generation.video_id, generation.number))
 
 
 def purge_request(*, video: Video, prefix: str) -> None:
-    """Have every object under a prefix removed, once no cancelled step can still be writing there.
+    """Create the `purge` step that removes every object under a prefix.
 
-    The caller holds the lock of the video, or of the only job that could take the prefix up again.
+    It is delayed until no cancelled step of the video can still write. The caller holds the lock of the video, or of
+    the only job that could resume the generation under the prefix.
     """
     until = _leases_end(video)
     Step.objects.create(
@@ -119,18 +120,18 @@ def purge_request(*, video: Video, prefix: str) -> None:
 
 
 def purge_withdraw(*, video: Video, prefix: str) -> bool:
-    """Call off the removal of a prefix. False: it has begun, and nothing there may be pointed to any more.
+    """Cancel the purge of a prefix. False: it has started, and no row may name an object there any more.
 
-    A claim that is made at this moment is waited for: then the purge has begun.
+    The update waits for a claim that is being made at this moment; then the purge has started.
     """
     purges = _purges(video, prefix)
-    not_begun = purges.filter(state__in=(StepState.READY, StepState.DELAYED), attempt=0)
-    not_begun.update(state=StepState.CANCELLED, finished_at=Now(), not_before=None)
+    not_started = purges.filter(state__in=(StepState.READY, StepState.DELAYED), attempt=0)
+    not_started.update(state=StepState.CANCELLED, finished_at=Now(), not_before=None)
     return not purge_requested(video=video, prefix=prefix)
 
 
 def purge_requested(*, video: Video, prefix: str) -> bool:
-    """Tell whether a prefix is being removed, or was. One that was withdrawn does not count."""
+    """Tell whether a purge of the prefix is planned, running or done. A withdrawn one does not count."""
     return _purges(video, prefix).exclude(state=StepState.CANCELLED).exists()
 
 
@@ -139,7 +140,7 @@ def _purges(video: Video, prefix: str) -> QuerySet[Step]:
 
 
 def _leases_end(video: Video) -> datetime | None:
-    """When the last worker of a cancelled step must have stopped, by the contract of its lease."""
+    """Return the time by which the workers of a video's cancelled steps must have stopped writing; None: they have."""
     cancelled = Step.objects.filter(video=video, state=StepState.CANCELLED, lease_expires_at__gt=Now())
     until: datetime | None = cancelled.aggregate(until=Max("lease_expires_at"))["until"]
     return until

@@ -12,7 +12,8 @@ from observability import metrics
 
 _ENDS = frozenset(state.value for state in JOB_ENDS)
 
-# A transaction may have begun before one whose event for the same job is older: its event must not sort before that.
+# Readers sort by (transaction, id). A transaction may have started before one whose event of the same job is older, so
+# an event takes at least the transaction number of its predecessor.
 _APPEND = """
 WITH counted AS (
     UPDATE jobs_job SET last_event = last_event + 1 WHERE id = %(job)s
@@ -32,7 +33,7 @@ SELECT owner_id, age, taken FROM counted
 
 
 def event_append(*, job_id: UUID, type: str, data: Mapping[str, object] | None = None) -> None:  # noqa: A002 - its column
-    """Record what happened to a job under the next number of its sequence; the job's row lock keeps them in order."""
+    """Append an event to a job's log under its next sequence number. The job's row lock keeps the numbers in order."""
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, {"job": job_id, "type": type, "data": json.dumps(data or {})})
         owner_id, age, taken = cursor.fetchone()
@@ -42,7 +43,7 @@ def event_append(*, job_id: UUID, type: str, data: Mapping[str, object] | None =
 
 
 def _count(type_: str, age: float, taken: float | None) -> None:
-    """Seconds since the job was created, and since it was started."""
+    """Count an outcome after commit. `age`: seconds since the job was created; `taken`: since it was started."""
     outcome = type_.removeprefix("job.")
     if outcome in _ENDS:
         metrics.JOBS_COMPLETED.add(outcome=outcome)

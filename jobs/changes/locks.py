@@ -1,6 +1,6 @@
-"""Row locks, always taken in one order: video, then job, then step. The last is taken by the fenced write itself.
+"""Row locks, always in one order: video, then job, then step. The fenced write itself locks the step.
 
-`no_key`: rows that only refer to the locked one may still be inserted by others.
+`no_key`: others may still insert rows that refer to the locked one.
 """
 
 from uuid import UUID

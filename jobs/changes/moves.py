@@ -8,7 +8,7 @@ from videos.models import Generation
 
 
 class IllegalMove(Exception):
-    """A job was about to enter a state that the table does not allow from where it is: a bug."""
+    """A move that `JOB_MOVES` does not allow. Callers check the state first, so this is a bug."""
 
 
 def job_move(
@@ -18,7 +18,10 @@ def job_move(
     phase: JobPhase,
     **changes: Expression | Generation | str | int | datetime | dict[str, object] | None,
 ) -> None:
-    """Move a locked job to its next state, with what changes along; the only way a job's state ever changes."""
+    """Move a locked job to another state and phase, and set other columns with it. Nothing else writes a job's state.
+
+    Raises IllegalMove where the table does not allow it.
+    """
     if job.state not in job_sources(to):
         raise IllegalMove(f"a {job.state} job cannot become {to}")
     Job.objects.filter(id=job.id).update(state=to, phase=phase, **changes)

@@ -1,1 +1,1 @@
-"""What the dispatcher's process does: tickets to idle slots, expired leases, lost devices, progress told, janitors."""
+"""The dispatcher process: tickets for idle slots, expired leases, unavailable devices, progress events, janitor."""

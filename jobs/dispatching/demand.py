@@ -7,10 +7,12 @@ from gpu.selectors import nodes_with_free_slots
 from jobs.leasing.slots import sessions_used
 from jobs.rules.steps import GPU_QUEUE
 
-# Idle slots of the nodes that are alive and take work, per queue; then no more tickets than there are steps for them.
+# 1. `spare`: idle slots of each active, live node per queue. A GPU slot is `useful` while its node's devices have room.
+# 2. `idle`: useful and useless slots summed per queue.
+# 3. `demanded`: ready steps of the queue, at most as many as there are useful slots.
 #
-# An idle worker whose devices are all taken can do nothing, and takes tickets all the same: there are as many more of
-# them, or the worker that could do something might not get one. Where nobody could, there are none.
+# Workers whose devices are all in use take tickets too. So as many more are sent as there are useless slots: else the
+# worker that could run a step might not get one. Where no slot is useful, no ticket is sent.
 _DEMAND = """
 WITH busy AS (
     SELECT node, count(*) AS steps FROM jobs_step WHERE state = 'running' GROUP BY node
@@ -25,7 +27,7 @@ WITH busy AS (
     SELECT queue, coalesce(sum(slots) FILTER (WHERE useful), 0) AS useful,
            coalesce(sum(slots) FILTER (WHERE NOT useful), 0) AS useless
     FROM spare GROUP BY queue
-), wanted AS (
+), demanded AS (
     SELECT queue, useless, (
         SELECT count(*) FROM (
             SELECT FROM jobs_step step WHERE step.state = 'ready' AND step.queue = idle.queue LIMIT idle.useful
@@ -33,12 +35,12 @@ WITH busy AS (
     ) AS steps
     FROM idle WHERE useful > 0
 )
-SELECT queue, (steps + useless)::int FROM wanted WHERE steps > 0
+SELECT queue, (steps + useless)::int FROM demanded WHERE steps > 0
 """
 
 
 def ticket_demand(*, silence_seconds: float) -> Mapping[str, int]:
-    """How many workers of each queue are to be woken, as they have nothing to do although there is something."""
+    """Return the number of tickets to send per queue: idle workers that could run a ready step."""
     with_room = nodes_with_free_slots(silence_seconds=silence_seconds, used=sessions_used())
     values: dict[str, Any] = {"silence_seconds": silence_seconds, "gpu_queue": GPU_QUEUE, "with_room": list(with_room)}
     with connection.cursor() as cursor:

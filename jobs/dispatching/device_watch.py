@@ -1,4 +1,4 @@
-"""Looking after jobs that have no device: what a GPU is to do must not wait for one that will never be there again."""
+"""Device watch: no job waits for ever for a GPU that is gone or always busy. It falls back to the CPU, or fails."""
 
 from datetime import timedelta
 from functools import reduce
@@ -22,7 +22,7 @@ from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JOB_ENDS, JobState, StepState
 from transcoding.errors import DeviceBusy, TranscodeError
 
-# From one kind of requirement to the next on the index of steps that wait for devices, however many have it.
+# A loose index scan: one index lookup for each distinct (encoder, sessions, error code), however many steps have it.
 _LANES = """
 WITH RECURSIVE lanes AS (
     (SELECT encoder, sessions, error_code FROM jobs_step WHERE state IN ('delayed', 'ready') AND sessions > 0
@@ -43,21 +43,25 @@ _RUNS_WELL = Q(state=StepState.RUNNING) & (~_BUSY | Q(barren_attempts=0))
 
 
 def devices_watch(*, policy: JobPolicy) -> None:
-    """Note which jobs have no device, and have those that waited long enough done on the CPU, or fail.
+    """Mark jobs that wait for a device, and fall back to the CPU or fail those that have waited long enough.
 
-    Devices that are there but always busy with the work of others count as none.
+    1. Steps are stuck when no live device meets their requirement, or when they last found it busy with others.
+    2. A job with stuck steps and none that runs well gets `waiting_since`; it loses it when a device runs its steps.
+    3. After `node_silence_seconds` without a device, or `gpu_wait_seconds` where devices are only busy, the job falls
+       back to the CPU. A job that requires a GPU fails after `gpu_wait_seconds`.
     """
     stuck = _stuck_steps(policy)
     jobs = Job.objects.filter(finished_at=None)
-    unnoticed = jobs.filter(waiting_since=None, id__in=stuck.values("job"))
-    waiting = jobs.filter(waiting_since__isnull=False).order_by("?")  # nobody is behind a batch that waits on
-    for which in (unnoticed, waiting):
+    unmarked = jobs.filter(waiting_since=None, id__in=stuck.values("job"))
+    # In random order: a batch of jobs that go on waiting does not hold up the others.
+    waiting = jobs.filter(waiting_since__isnull=False).order_by("?")
+    for which in (unmarked, waiting):
         for job_id, video_id in which.values_list("id", "video")[:_BATCH]:
             _locked(job_id, video_id, stuck, policy)
 
 
 def _stuck_steps(policy: JobPolicy) -> QuerySet[Step]:
-    """Steps that wait for what no device offers, or found none that was not busy."""
+    """Return the ready and delayed steps whose requirement no device meets, or that found every device busy."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES)
         lanes = cursor.fetchall()
@@ -78,7 +82,7 @@ def _offered(requirement: str, sessions: int, policy: JobPolicy) -> bool:
 
 @transaction.atomic
 def _locked(job_id: UUID, video_id: UUID, stuck: QuerySet[Step], policy: JobPolicy) -> None:
-    """Look again under the locks, and act."""
+    """Read the job again under its locks, and move it as `devices_watch` says."""
     video, job = video_lock(video_id), job_lock(job_id)
     if job.state in JOB_ENDS or job.state == JobState.PAUSED:
         return
@@ -106,7 +110,7 @@ def _only_busy(job: Job, stuck: QuerySet[Step]) -> bool:
 
 
 def _give_up_after(job: Job, seconds: float) -> None:
-    """Raise GpuUnavailable for a job that is still without a device after so long."""
+    """Raise GpuUnavailable for a job that has waited for a device for so many seconds."""
     if _waited(job, seconds):
         raise GpuUnavailable(f"no GPU that can encode it was there for {seconds:.0f} s")
 

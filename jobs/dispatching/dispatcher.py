@@ -1,6 +1,6 @@
-"""The dispatcher: hands out tickets, takes back expired leases, lets go on what is delayed or lost its devices.
+"""The dispatcher: sends tickets, reclaims expired leases, promotes delayed steps, watches devices, reports progress.
 
-Every action is safe to do twice at once; that only one dispatcher acts saves work, nothing else.
+Every action is safe when two dispatchers do it at once; electing one leader only saves work.
 """
 
 import logging
@@ -27,15 +27,16 @@ from observability.liveness import LivenessFile
 log = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS = 0.05
-"""Shortest pause between two looks: a ticket that was just sent has become a claim by then."""
+"""Shortest pause between two looks for work: by then a ticket that was just sent has become a claim."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
+"""Pauses between attempts to reach the database: doubling from the first to the longest."""
 
 _DATABASE_GONE = (OperationalError, InterfaceError, psycopg.Error)
 
 
 class StopSignal:
-    """Set by SIGTERM or SIGINT, or by `request`; readable from then on, so that it also ends a wait."""
+    """A stop flag, set by SIGTERM, SIGINT or `request`. From then on its file descriptor is readable: it ends waits."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -74,7 +75,7 @@ class Dispatcher:
         self._next_tick = 0.0
 
     def run(self, stop: StopSignal) -> None:
-        """Act until told to stop, through restarts of the database."""
+        """Run until the stop signal is set, through restarts of the database."""
         pause = FIRST_PAUSE_SECONDS
         while not stop.requested:
             self._liveness.write()
@@ -83,7 +84,7 @@ class Dispatcher:
                 self._rest(stop)
                 pause = FIRST_PAUSE_SECONDS
             except _DATABASE_GONE as error:
-                log.warning("database away: %s", error, extra={"event": "database_unavailable"})
+                log.warning("database unavailable: %s", error, extra={"event": "database_unavailable"})
                 self.close()
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -95,7 +96,7 @@ class Dispatcher:
         connection.close()
 
     def _look(self) -> None:
-        """Do what there is to do, if this is the dispatcher that acts; the others try to become it once per tick."""
+        """Run what is due, if this dispatcher leads. The others try to become the leader once per tick."""
         due = time.monotonic() >= self._next_tick
         if due:
             self._next_tick = time.monotonic() + self._lease.dispatcher_tick_seconds
@@ -111,13 +112,13 @@ class Dispatcher:
             self._sender.request(demand)
 
     def _rest(self, stop: StopSignal) -> None:
-        """Sleep until something is new or the next tick is due, but long enough for tickets to be used."""
+        """Sleep until a notification arrives or the next tick is due, but at least `DEBOUNCE_SECONDS`."""
         stop.wait(DEBOUNCE_SECONDS)
         self._listener.wait(max(0.0, self._next_tick - time.monotonic()), stop)
 
 
 def _attempt(part: Callable[[], object]) -> None:
-    """A bug in one part must not keep the others from being done."""
+    """Run one part and log its exception, so that a bug in it does not stop the others. Raises database errors."""
     try:
         part()
     except _DATABASE_GONE:

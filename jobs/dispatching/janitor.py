@@ -1,6 +1,6 @@
-"""Clearing away what nobody will use any more: uploads, what lost jobs made, nodes that are gone, old answers.
+"""The janitor: removes abandoned uploads, sources and generations, silent nodes, old events and idempotency keys.
 
-Everything here may be done twice at once, and every part is bounded: what is left is found the next time.
+Every part is safe when two processes run it at once, and bounded: the next pass finds what is left.
 """
 
 import logging
@@ -35,7 +35,7 @@ _LISTED_AT_A_TIME = 1000
 
 
 class Janitor:
-    """A thread of the dispatcher that looks again and again; nothing waits for it and its failures harm nobody."""
+    """A thread of the dispatcher that runs every part once per `janitor_seconds`. Nothing waits for it."""
 
     def __init__(self, *, store: ObjectStore, config: JanitorConfig, event_days: int) -> None:
         self._store = store
@@ -46,11 +46,11 @@ class Janitor:
         self._thread = threading.Thread(target=self._keep_looking, name="janitor", daemon=True)
 
     def start(self) -> None:
-        """Begin to look, the first time after a pause."""
+        """Start the thread. The first pass follows one pause later."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop after the pass that runs."""
         self._over.set()
 
     def _keep_looking(self) -> None:
@@ -80,7 +80,7 @@ class Janitor:
 
 
 def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
-    """Throw away multipart uploads that were begun so long ago and never completed. Returns how many."""
+    """Abort multipart uploads that were started so long ago and never completed. Return their number."""
     latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
     abandoned = [upload for upload in store.list_multiparts(VIDEOS_PREFIX) if upload.started_at < latest]
     for upload in abandoned:
@@ -91,10 +91,10 @@ def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
 
 
 def sources_abandon(*, store: ObjectStore, unknown: MutableMapping[UUID, float], older_than_seconds: float) -> int:
-    """Remove sources whose row was never written, as their process was killed before that. Returns how many.
+    """Delete sources without a video row: their process was killed before it wrote one. Return their number.
 
-    `unknown` remembers from one look to the next since when a source has been without a row. Only a source that lies
-    alone is removed: where something was made of one, it is the database that has forgotten it.
+    `unknown` holds, from one pass to the next, the monotonic time at which each source was first seen without a row.
+    A source beside other objects stays: a job encoded it, so the database has lost the row (an old backup, say).
     """
     now = time.monotonic()
     orphans = {video_id: unknown.get(video_id, now) for video_id in _videos_without_row(store)}
@@ -128,27 +128,26 @@ def _lies_alone(store: ObjectStore, video_id: UUID) -> bool:
 
 
 def generations_expire(*, older_than_seconds: float) -> int:
-    """Have the objects of generations removed whose jobs were lost so long ago. Returns how many generations."""
+    """Purge the objects of abandoned generations whose jobs ended so long ago. Return the number of generations."""
     ended = Job.objects.filter(state__in=JOB_ENDS, finished_at__lt=Now() - timedelta(seconds=older_than_seconds))
-    lost = Generation.objects.filter(state=GenerationState.ABANDONED, job_id__in=ended.values("id"))
+    abandoned = Generation.objects.filter(state=GenerationState.ABANDONED, job_id__in=ended.values("id"))
     expired = 0
-    for generation in lost.select_related("video").order_by("created_at"):
+    for generation in abandoned.select_related("video").order_by("created_at"):
         prefix = generation_prefix(generation.video_id, generation.number)
         if expired == _BATCH:
             break
         if not purge_requested(video=generation.video, prefix=prefix):
             with transaction.atomic():
                 video = video_lock(generation.video_id)
-                if Generation.objects.filter(
-                    id=generation.id, state=GenerationState.ABANDONED
-                ).exists():  # not taken up
+                still = Generation.objects.filter(id=generation.id, state=GenerationState.ABANDONED)
+                if still.exists():  # it was not resumed meanwhile
                     purge_request(video=video, prefix=prefix)
             expired += 1
     return expired
 
 
 def nodes_forget(*, silent_seconds: float) -> int:
-    """Take nodes out of the list that have been silent for so long, and their queues away. Returns how many."""
+    """Delete nodes that have been silent for so long, and their own queues at the broker. Return their number."""
     silent = Node.objects.filter(last_seen__lt=Now() - timedelta(seconds=silent_seconds))
     for name in silent.values_list("name", flat=True):
         node_queue_forget(name)

@@ -1,4 +1,4 @@
-"""The dispatcher's own connection: woken by NOTIFY, and leader for as long as its session holds the lock."""
+"""The dispatcher's own connection: NOTIFY wakes it, and the advisory lock of its session makes it the leader."""
 
 import logging
 import select
@@ -18,20 +18,23 @@ _CONNECTING = {"connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval"
 
 
 class Interrupt(Protocol):
-    """Something readable that ends a wait early."""
+    """A file descriptor that ends a wait early when it is readable."""
 
     def fileno(self) -> int: ...
 
 
 class Listener:
-    """Raises psycopg.Error from every method when the connection is gone; `close` and begin again."""
+    """The leader lock and notifications.
+
+    Every method raises psycopg.Error when the connection is gone. Callers then `close` and try again.
+    """
 
     def __init__(self) -> None:
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._leading = False
 
     def lead(self) -> bool:
-        """Whether this process is the one that acts; tries to become it when nobody else is."""
+        """Return True if this process leads. Tries to take the leader lock otherwise."""
         if not self._leading:
             session = self._session()
             self._leading = session.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone() == (True,)
@@ -41,7 +44,7 @@ class Listener:
         return self._leading
 
     def wait(self, seconds: float, interrupt: Interrupt) -> bool:
-        """Sleep until there is news, the interrupt is readable, or the time is over. True: there was news."""
+        """Sleep until a notification arrives, the interrupt is readable or the time is over. True: a notification."""
         session = self._session()
         readable, _, _ = select.select([session, interrupt], [], [], seconds)
         return session in readable and bool(list(session.notifies(timeout=0)))

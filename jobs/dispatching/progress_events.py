@@ -1,4 +1,4 @@
-"""Telling how far running jobs are, as events: at most one per job and tick, and none that goes back."""
+"""Progress events of running jobs: at most one per job and tick, and progress never falls."""
 
 from django.db import transaction
 

@@ -1,4 +1,4 @@
-"""Tickets: Celery messages that say "there may be something to do" and carry no work."""
+"""Tickets: Celery messages that wake a worker to claim a step. They carry no work."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from celery import current_app
 from kombu import Exchange, Queue
 
 WORK_TASK = "workers.work"
-"""Sent by name: whoever carries tickets out is above this package."""
+"""Name of the Celery task, which lives in a package above this one."""
 
 log = logging.getLogger(__name__)
 
@@ -16,20 +16,20 @@ Send = Callable[[str], None]
 
 
 def ticket_send(queue: str) -> None:
-    """Wake one worker of a queue. Raises what the broker's client raises, after its own short timeouts.
+    """Wake one worker of a queue. Raises the errors of the broker's client, after its own short timeouts.
 
-    A ticket does not expire: the moment would be of our clock, and a worker whose clock is ahead would drop them all.
+    A ticket does not expire: expiry compares clocks, and a worker whose clock is ahead would drop every ticket.
     """
     current_app.send_task(WORK_TASK, args=[queue], queue=queue, retry=False, ignore_result=True)
 
 
 def node_queue(name: str) -> str:
-    """A queue that one node alone takes tickets from, so that it can find out whether it still takes any."""
+    """Return the name of the queue that only this node consumes, for its consumer probe."""
     return f"node.{name}"
 
 
 def node_queue_forget(name: str) -> None:
-    """Remove what a node that is gone did not take. Raises what the broker's client raises."""
+    """Delete the queue of a node that is gone, with its messages. Raises the errors of the broker's client."""
     with current_app.connection_for_write() as broker:
         own = node_queue(name)
         queue = Queue(own, Exchange(own, "direct"), routing_key=own, channel=broker.default_channel)
@@ -38,9 +38,9 @@ def node_queue_forget(name: str) -> None:
 
 
 class TicketSender:
-    """Sends tickets from a thread of its own, so that a broker that hangs holds up nobody.
+    """Sends tickets from a thread of its own, so that a broker that hangs blocks no caller.
 
-    Only the newest demand counts: what was not sent before it is forgotten, since the rows are still there.
+    Only the newest demand counts. Unsent tickets of an earlier one are dropped: the rows are still there.
     """
 
     def __init__(self, send: Send) -> None:
@@ -53,7 +53,7 @@ class TicketSender:
         Thread(target=self._run, name="tickets", daemon=True).start()
 
     def request(self, tickets: Mapping[str, int]) -> None:
-        """Ask for this many tickets per queue."""
+        """Replace the demand: tickets to send per queue."""
         with self._changed:
             self._requested = tickets
             self._changed.notify()
@@ -76,9 +76,9 @@ class TicketSender:
             self._record(broken=False, reason="")
 
     def _record(self, *, broken: bool, reason: str) -> None:
-        """Log when the broker goes and when it is back, not once per ticket."""
+        """Log when the broker becomes unavailable and when it is back, not once per ticket."""
         if broken and not self._broken:
-            log.warning("broker away: %s", reason, extra={"event": "broker_unavailable"})
+            log.warning("broker unavailable: %s", reason, extra={"event": "broker_unavailable"})
         elif self._broken and not broken:
             log.info("broker back", extra={"event": "broker_available"})
         self._broken = broken

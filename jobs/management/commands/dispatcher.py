@@ -10,18 +10,17 @@ from observability.scraping import metrics_server
 
 
 class Command(BaseCommand):
-    help = "Hand out tickets, take back leases, clear away and send webhooks, until SIGTERM. Several may run."
+    help = "Send tickets, reclaim leases, remove what is abandoned and send webhooks, until SIGTERM. Several may run."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = StopSignal()
         stop.install()
-        sweeping = janitor()
-        telling = webhook_sender()
-        for thread in (sweeping, telling):
+        threads = (janitor(), webhook_sender())
+        for thread in threads:
             thread.start()
-        port = metrics_server(settings.TRANSCODER.metrics, fault=str)  # as long as it answers, it goes on
+        port = metrics_server(settings.TRANSCODER.metrics, fault=str)  # it answers for as long as the process lives
         if port:
             port.start()
         dispatcher().run(stop)
-        for thread in (telling, sweeping):
+        for thread in reversed(threads):
             thread.close()

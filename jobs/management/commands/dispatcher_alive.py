@@ -8,7 +8,7 @@ from observability.liveness import liveness_faults
 
 
 class Command(BaseCommand):
-    help = "For probes: fail unless the dispatcher on this host goes on with its work."
+    help = "For probes: fail unless the dispatcher on this host was active lately."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if faults := liveness_faults(liveness_folder(settings.TRANSCODER.execution), "dispatcher"):

@@ -7,11 +7,13 @@ from jobs.models import NodeState
 
 
 class Command(BaseCommand):
-    help = "Have a worker node take no more steps and hand back what it runs, uncharged; --undo: take steps again."
+    help = (
+        "Drain a worker node: it claims no more steps and releases those it runs, uncharged. --undo: claim steps again."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the node's name, as work_status shows it")
-        parser.add_argument("--undo", action="store_true", help="let the node take steps again")
+        parser.add_argument("--undo", action="store_true", help="let the node claim steps again")
 
     def handle(self, *args: Any, **options: Any) -> None:
         state = NodeState.ACTIVE if options["undo"] else NodeState.DRAINING
