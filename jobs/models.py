@@ -29,34 +29,38 @@ def _of_kind(kinds: Iterable[StepKind]) -> Q:
 
 
 class Job(models.Model):
-    """One request to transcode one video. The last event's number and the open steps are counted under its lock.
-
-    `external_id` and `client_metadata` are its owner's own and mean nothing here.
-    `waiting_since`: the moment at which there was no GPU any more that could do what it needs one for.
-    """
+    """One request to transcode one video."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
     video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="jobs")
     generation = models.ForeignKey(Generation, on_delete=models.SET_NULL, null=True, related_name="+")
+    """The newest one; None before the job is planned."""
     state = models.TextField(default=JobState.QUEUED.value)
     phase = models.TextField(default=JobPhase.INSPECTING.value, blank=True)
     priority = models.PositiveSmallIntegerField()
     request = models.JSONField()
+    """The validated body of the transcode request, defaults included."""
     external_id = models.TextField(blank=True, db_default="")
     client_metadata = models.JSONField(default=dict, db_default={})
+    """The owner's own, like `external_id`: stored and returned, never read here."""
     open_steps = models.IntegerField(default=0)
+    """Steps of the current stage that are not done, counted under the job's lock."""
     last_event = models.IntegerField(default=0)
-    progress_told = models.PositiveSmallIntegerField(default=0)
+    """Sequence number of the job's newest event, counted under the job's lock."""
+    last_reported_progress = models.PositiveSmallIntegerField(default=0)
+    """Per cent in the newest progress event."""
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
     error_retryable = models.BooleanField(default=False)
     metadata = models.JSONField(default=dict)
+    """How the job was processed: GPU or CPU, speed, retries (see docs/operations.md)."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     playable_at = models.DateTimeField(null=True)
     waiting_since = models.DateTimeField(null=True)
+    """The moment since which no GPU meets the requirements of its steps; None: one does, or none is required."""
 
     class Meta:
         indexes = [
@@ -91,16 +95,7 @@ class Job(models.Model):
 
 
 class Step(models.Model):
-    """One piece of work that one worker does in one go.
-
-    `attempt` is the fencing token. `failures` are those it was charged with; `barren_attempts` counts the attempts in
-    a row, a running one included, that published nothing new. Units are segment numbers, published in all renditions
-    the step makes. `payload` says what to do, `result` what came of it. `rank_at` is the moment it became ready less
-    its lead; ready steps that wait in one lane are alike in owner, lead, encoder and sessions (see jobs.rules.rank).
-
-    `encoder` is what a GPU must have proven to run the step (see `jobs.planning.routing`), and `sessions` how many of
-    its slots that takes; empty and 0: any worker. `device` is the GPU that it runs on, or ran on last.
-    """
+    """A unit of work that one worker process claims and runs under a lease."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -111,18 +106,29 @@ class Step(models.Model):
     ordinal = models.PositiveIntegerField(default=0)
     queue = models.TextField(default=CPU_QUEUE)
     encoder = models.TextField(default="", blank=True)
+    """The requirement that a GPU must meet (see `device_requirement`); empty: any worker may claim the step."""
     sessions = models.PositiveSmallIntegerField(default=0)
+    """Slots that the step takes on its GPU; 0 without one."""
     device = models.TextField(default="", blank=True)
+    """UUID of the GPU that the step runs on, or ran on last."""
     state = models.TextField(default=StepState.READY.value)
     lead_seconds = models.IntegerField(db_default=0)
+    """Seconds that the priority is worth. Steps of one lane share owner, lead, encoder and sessions."""
     rank_at = models.DateTimeField()
+    """The moment at which the step became ready, less its lead (see `jobs.rules.rank`)."""
     not_before = models.DateTimeField(null=True)
     attempt = models.PositiveIntegerField(default=0)
+    """The fencing token: the number of claims so far."""
     failures = models.PositiveIntegerField(default=0)
-    barren_attempts = models.PositiveIntegerField(default=0)
+    """Failed attempts that count against the retry policy."""
+    attempts_without_progress = models.PositiveIntegerField(default=0)
+    """Attempts in a row, a running one included, that published nothing new."""
     units_total = models.PositiveIntegerField(default=0, null=True)
+    """Segments to publish; None while the step is open: its source has not ended."""
     units_done = models.PositiveIntegerField(default=0)
+    """Segments published so far in every rendition of the step."""
     payload = models.JSONField(default=dict)
+    """Parameters of the step, such as its first segment or a purge's prefix."""
     lease_expires_at = models.DateTimeField(null=True)
     node = models.TextField(blank=True)
     worker_pid = models.PositiveIntegerField(null=True)
@@ -131,6 +137,7 @@ class Step(models.Model):
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
     result = models.JSONField(null=True)
+    """Measurements of the last attempt, or the end of its log."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -212,14 +219,14 @@ class Step(models.Model):
 
 
 class NodeState(models.TextChoices):
-    """Whether a node takes new steps."""
+    """Orders of the operator: an active node claims steps, a draining one releases them."""
 
     ACTIVE = "active"
     DRAINING = "draining"
 
 
 class Node(models.Model):
-    """A worker as it last described itself."""
+    """A worker node as it last registered."""
 
     name = models.TextField(primary_key=True)
     queues = ArrayField(models.TextField())

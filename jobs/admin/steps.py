@@ -57,8 +57,9 @@ class StepAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_display_links = ("name",)
     readonly_fields = (
-        "name", "shown_state", "job_link", "queue", "encoder", "units", "attempt", "failures", "barren_attempts",
-        "worker", "device", "error_code", "error_detail", "log_tail", "command", "shown_result", "shown_payload",
+        "name", "shown_state", "job_link", "queue", "encoder", "units", "attempt", "failures",
+        "attempts_without_progress", "worker", "device", "error_code", "error_detail", "log_tail", "command",
+        "shown_result", "shown_payload",
         "created_at", "claimed_at", "lease_expires_at", "not_before", "finished_at", "took",
     )  # fmt: skip
     change_form_outer_after_template = "administration/tables.html"

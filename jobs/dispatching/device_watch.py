@@ -39,7 +39,7 @@ SELECT encoder, sessions, error_code FROM lanes
 """
 _BATCH = 100
 _BUSY = Q(error_code=DeviceBusy.code)
-_RUNS_WELL = Q(state=StepState.RUNNING) & (~_BUSY | Q(barren_attempts=0))
+_RUNS_WELL = Q(state=StepState.RUNNING) & (~_BUSY | Q(attempts_without_progress=0))
 
 
 def devices_watch(*, policy: JobPolicy) -> None:

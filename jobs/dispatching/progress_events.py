@@ -15,7 +15,7 @@ _BATCH = 500
 def progress_events_append() -> int:
     """Append a progress event for every running job that has advanced since its last one. Return how many did."""
     running = Job.objects.filter(state=JobState.PROCESSING).select_related("video").order_by("started_at")[:_BATCH]
-    reported = {job.id: job.progress_told for job in running}
+    reported = {job.id: job.last_reported_progress for job in running}
     further = [view for view in job_views(list(running)) if view.progress > reported[view.id]]
     for view in further:
         _append(view)
@@ -25,8 +25,8 @@ def progress_events_append() -> int:
 @transaction.atomic
 def _append(view: JobView) -> None:
     job = job_lock(view.id)
-    if job.state != JobState.PROCESSING or job.progress_told >= view.progress:
+    if job.state != JobState.PROCESSING or job.last_reported_progress >= view.progress:
         return
-    Job.objects.filter(id=job.id).update(progress_told=view.progress)
+    Job.objects.filter(id=job.id).update(last_reported_progress=view.progress)
     data = {"progress": view.progress, "speed": view.speed, "eta_seconds": view.eta_seconds}
     event_append(job_id=job.id, type=EventType.JOB_PROGRESS, data=data)

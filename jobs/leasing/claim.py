@@ -84,7 +84,7 @@ WITH RECURSIVE lanes AS (
     LIMIT 1 FOR UPDATE OF step SKIP LOCKED
 )
 UPDATE jobs_step step
-SET state = 'running', attempt = step.attempt + 1, barren_attempts = step.barren_attempts + 1,
+SET state = 'running', attempt = step.attempt + 1, attempts_without_progress = step.attempts_without_progress + 1,
     lease_expires_at = clock_timestamp() + %(lease_seconds)s * interval '1 second',
     node = %(node)s, worker_pid = %(pid)s, claimed_at = clock_timestamp(),
     device = CASE WHEN step.sessions > 0 THEN %(device)s ELSE '' END

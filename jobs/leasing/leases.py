@@ -41,7 +41,7 @@ def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bo
         fenced(claim).update(
             state=StepState.DELAYED,
             not_before=Now() + timedelta(seconds=seconds),
-            barren_attempts=Greatest(F("barren_attempts") - 1, 0),
+            attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0),
             error_code=code,
             error_detail=detail,
             **UNHELD,
@@ -53,7 +53,7 @@ def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bo
 def step_release(*, claim: Claim) -> bool:
     """Hand the step back uncharged, for the next worker at once. False: the lease was lost already."""
     released = fenced(claim).update(
-        state=StepState.READY, barren_attempts=Greatest(F("barren_attempts") - 1, 0), **UNHELD
+        state=StepState.READY, attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0), **UNHELD
     )
     if released:
         dispatcher_wake()

@@ -95,7 +95,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
     Raises InitMismatch, IntegrityError where a segment was published before, and LeaseLost: then none of these runs is
     published. What an earlier call did publish stays so, even if the lease was lost since.
     """
-    if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, barren_attempts=0):
+    if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, attempts_without_progress=0):
         progress_changed(claim.job_id)
         run_publish(step_id=claim.step_id, attempt=claim.attempt, runs=runs)
     elif not runs_published(step_id=claim.step_id, attempt=claim.attempt, runs=runs):

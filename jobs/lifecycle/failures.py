@@ -104,7 +104,7 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
     decision = decide_retry(
         failure,
         failures=step.failures,
-        barren_attempts=step.barren_attempts,
+        attempts_without_progress=step.attempts_without_progress,
         policy=_retry_policy(claim.kind, policy.retry),
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )

@@ -72,7 +72,7 @@ def _steps_reopen(generation: Generation) -> int:
     again = steps.filter(state__in=step_sources(StepState.WAITING))
     fresh = {
         "failures": 0,
-        "barren_attempts": 0,
+        "attempts_without_progress": 0,
         "error_code": "",
         "error_detail": "",
         "finished_at": None,

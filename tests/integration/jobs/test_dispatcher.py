@@ -267,7 +267,9 @@ def test_two_that_take_back_at_once_do_nothing_twice() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(Step.objects.values_list("state", "attempt", "barren_attempts")) == {(StepState.READY.value, 1, 1)}
+    assert set(Step.objects.values_list("state", "attempt", "attempts_without_progress")) == {
+        (StepState.READY.value, 1, 1)
+    }
 
 
 def _take_back_and_close(retry: RetryConfig) -> None:

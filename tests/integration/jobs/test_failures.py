@@ -149,7 +149,7 @@ def test_an_inspection_that_kills_its_workers_rejects_the_video() -> None:
     inspect_request(video=video, priority=50, rank=a_policy().rank)
     claim = claimed()
     lost = Failure(code="worker_lost", retryable=True, lost=True)
-    Step.objects.filter(id=claim.step_id).update(barren_attempts=RETRY.poison_attempts)
+    Step.objects.filter(id=claim.step_id).update(attempts_without_progress=RETRY.poison_attempts)
     assert step_fail(claim=claim, failure=lost, policy=a_policy(retry=RETRY)) is StepState.FAILED
     video.refresh_from_db()
     assert (video.state, video.error_code) == (VideoState.REJECTED, "poison")

@@ -401,7 +401,7 @@ def test_a_busy_device_is_no_failure() -> None:
         claim = gpu_claim()
         assert step_postpone(claim=claim, seconds=60, code="device_busy", detail="out of memory (10)")
         step = Step.objects.get(id=claim.step_id)
-        assert (step.state, step.failures, step.barren_attempts) == (StepState.DELAYED, 0, 0)
+        assert (step.state, step.failures, step.attempts_without_progress) == (StepState.DELAYED, 0, 0)
         assert sessions_used() == {}
         Step.objects.filter(id=step.id).update(state=StepState.READY, not_before=None)
     job.refresh_from_db()

@@ -41,7 +41,7 @@ def test_a_released_step_is_ready_at_once_and_uncharged() -> None:
     step = _a_step()
     assert step_release(claim=claimed())
     step.refresh_from_db()
-    assert (step.state, step.failures, step.barren_attempts, step.attempt) == (StepState.READY, 0, 0, 1)
+    assert (step.state, step.failures, step.attempts_without_progress, step.attempt) == (StepState.READY, 0, 0, 1)
     assert (step.node, step.worker_pid, step.lease_expires_at) == ("", None, None)
 
 
@@ -84,7 +84,7 @@ def test_a_lost_worker_is_not_charged_as_a_failure() -> None:
     expire(step.id)
     leases_reclaim(policy=a_policy(retry=RETRY))
     step.refresh_from_db()
-    assert (step.state, step.failures, step.barren_attempts) == (StepState.READY, 0, 1)
+    assert (step.state, step.failures, step.attempts_without_progress) == (StepState.READY, 0, 1)
     assert step.error_code == "worker_lost"
 
 
@@ -99,7 +99,7 @@ def test_publishing_something_makes_the_attempt_count_for_nothing_when_it_is_los
         expire(step.id)
         leases_reclaim(policy=a_policy(retry=RETRY))
     step.refresh_from_db()
-    assert (step.state, step.units_done, step.barren_attempts) == (StepState.READY, 8, 0)
+    assert (step.state, step.units_done, step.attempts_without_progress) == (StepState.READY, 8, 0)
 
 
 def test_a_step_that_keeps_losing_its_workers_is_poison() -> None:

@@ -346,7 +346,7 @@ class Machine(RuleBasedStateMachine):
         steps = {step.id: step for step in self.model.steps}
         for row in rows:
             step = steps[row.id]
-            found = (row.state, row.attempt, row.failures, row.barren_attempts, row.units_done)
+            found = (row.state, row.attempt, row.failures, row.attempts_without_progress, row.units_done)
             assert found == (step.state, step.attempt, step.failures, step.barren, step.done), step.key
         told = _events()
         jobs = {job.id: job for job in self.model.jobs}

@@ -25,7 +25,7 @@ def test_progress_is_told_when_there_is_some_and_never_back() -> None:
         step_publish(claim=claim, runs=[a_run(rendition, first, 1)], units_done=first + 1)
         told.append([progress_events_append(), progress_events_append()])  # the second time there is nothing new
     assert told == [[1, 0], [1, 0]]
-    Job.objects.update(progress_told=90)  # as before a retry that has to do some of it again
+    Job.objects.update(last_reported_progress=90)  # as before a retry that has to do some of it again
     step_complete(claim=claim, result={})
     other = claimed()
     step_begin(claim=other)

@@ -29,7 +29,7 @@ def test_publishing_counts_units_and_clears_barren_attempts() -> None:
     claim = claimed()
     step_publish(claim=claim, runs=[a_run(Rendition.objects.get(), 0, 3)], units_done=3)
     step.refresh_from_db()
-    assert (step.units_done, step.barren_attempts) == (3, 0)
+    assert (step.units_done, step.attempts_without_progress) == (3, 0)
 
 
 @pytest.mark.django_db

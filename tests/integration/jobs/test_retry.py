@@ -261,7 +261,7 @@ def test_poison_is_released_with_what_it_published_and_others_never_noticed() ->
 
     again = _retry(job)
     step = Step.objects.get(id=claim.step_id)
-    assert (step.state, step.barren_attempts) == (StepState.READY, 0)
+    assert (step.state, step.attempts_without_progress) == (StepState.READY, 0)
     _carry_out_all()
     again.refresh_from_db()
     other.refresh_from_db()

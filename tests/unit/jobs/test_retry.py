@@ -12,7 +12,7 @@ BAD_INPUT = Failure(code="input_rejected", input_at_fault=True)
 
 
 @pytest.mark.parametrize(
-    ("failure", "failures", "barren_attempts", "expected"),
+    ("failure", "failures", "attempts_without_progress", "expected"),
     [
         # our own failures are charged; pauses are half of base x 2^(n-1) where jitter is 0
         (BROKEN, 0, 1, Retry(delay_seconds=5, failures=1)),  # 10 x 1 / 2
@@ -31,8 +31,10 @@ BAD_INPUT = Failure(code="input_rejected", input_at_fault=True)
         (WORKER_LOST, 0, 5, None),  # poison
     ],
 )
-def test_decide_retry(failure: Failure, failures: int, barren_attempts: int, expected: Retry | None) -> None:
-    decided = decide_retry(failure, failures=failures, barren_attempts=barren_attempts, policy=POLICY, jitter=0.0)
+def test_decide_retry(failure: Failure, failures: int, attempts_without_progress: int, expected: Retry | None) -> None:
+    decided = decide_retry(
+        failure, failures=failures, attempts_without_progress=attempts_without_progress, policy=POLICY, jitter=0.0
+    )
     assert decided == expected
 
 
