@@ -66,7 +66,8 @@ class _Run:
     on_frames: Callable[[int], None]
     on_stderr_line: Callable[[str], None]
     files: tuple[Path, ...] = ()
-    active_at: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+    active_at: float = field(init=False)
     """Monotonic time of the last activity: a new frame, bytes of an output or input, a change of an output file."""
     frames: int = 0
     stderr: bytes = b""
@@ -74,8 +75,11 @@ class _Run:
     progress_text: str = ""
     written: tuple[tuple[int, int], ...] = ()
 
+    def __post_init__(self) -> None:
+        self.mark_active()
+
     def mark_active(self) -> None:
-        self.active_at = time.monotonic()
+        self.active_at = self.clock()
 
     def take_stderr(self, data: bytes) -> None:
         """Report complete lines and keep the tail: stderr of a broken file is unbounded."""
@@ -106,7 +110,10 @@ class _Run:
 class FfmpegRunner:
     """Runs ffmpeg commands; nothing else starts ffmpeg."""
 
-    def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
+    def __init__(
+        self, config: ExecutionConfig, limits: LimitConfig, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
         self._max_pixels = limits.max_pixels
         self._resource_limits = ResourceLimits(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
@@ -181,7 +188,7 @@ class FfmpegRunner:
             for pipe in ends:
                 pipe.close_write()
             files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
-            run = _Run(process, on_frames, on_stderr_line, files)
+            run = _Run(process, on_frames, on_stderr_line, files, self._clock)
             for feeder in feeders.values():
                 feeder.start(run.mark_active)
             with _selector(run, outputs, pipes, progress) as selector:
@@ -203,13 +210,13 @@ class FfmpegRunner:
                     key.data(data)
                 else:
                     selector.unregister(key.fd)
-            polled_at = time.monotonic()
+            polled_at = self._clock()
             on_poll()
-            run.active_at += time.monotonic() - polled_at  # ffmpeg may have waited for this callback
+            run.active_at += self._clock() - polled_at  # ffmpeg may have waited for this callback
             run.check_files()
             if stop.is_set():
                 raise Stopped
-            if time.monotonic() - run.active_at > self._stall_seconds:
+            if self._clock() - run.active_at > self._stall_seconds:
                 raise ProcessStalled(f"ffmpeg did nothing for {self._stall_seconds} s after frame {run.frames}")
 
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,8 +64,16 @@ class S3Config:
 class S3Store:
     """ObjectStore in a bucket."""
 
-    def __init__(self, config: S3Config, *, part_bytes: int, parallel_parts: int) -> None:
+    def __init__(
+        self,
+        config: S3Config,
+        *,
+        part_bytes: int,
+        parallel_parts: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.part_bytes = part_bytes
+        self._sleep = sleep
         self._parallel = parallel_parts
         self._bucket = config.bucket
         self._region = config.region
@@ -177,7 +185,7 @@ class S3Store:
                 failures += 1
                 if failures >= ATTEMPTS:
                     raise StorageUnavailable(key, str(error)) from error
-                time.sleep(_backoff_seconds(failures))
+                self._sleep(_backoff_seconds(failures))
                 response = self._get(key, position, end, etag=etag)
             finally:
                 body.close()

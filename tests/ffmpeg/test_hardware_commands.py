@@ -69,7 +69,7 @@ def run(binary: str, command: FfmpegCommand) -> Ended:
     """Encode to nothing, with the muxer and all."""
     command = replace(command, global_options={**command.global_options, "v": "warning"})
     argv = command.argv(binary, dict.fromkeys(command.targets, "/dev/null"), progress="pipe:1", max_pixels=1 << 25)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
     return Ended(done.returncode, done.stderr)
 
 

@@ -158,10 +158,10 @@ def test_what_a_header_says_at_length_is_not_asked_for(tmp_path: Path) -> None:
     assert parse_ffprobe(answer).duration == 1
 
 
-def _program(path: Path, text: str) -> Ffprobe:
+def _program(path: Path, text: str, *, stall_seconds: float = 60) -> Ffprobe:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
-    return Ffprobe(ExecutionConfig(ffprobe_path=str(path), stall_seconds=1), LimitConfig())
+    return Ffprobe(ExecutionConfig(ffprobe_path=str(path), stall_seconds=stall_seconds), LimitConfig())
 
 
 def test_a_long_answer_is_cut_off(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_long_answer_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_packets_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
-    silent = _program(tmp_path / "ffprobe", "echo 0,1,K_; exec sleep 60")
+    silent = _program(tmp_path / "ffprobe", "echo 0,1,K_; exec sleep 60", stall_seconds=1)
     with pytest.raises(ProcessStalled):
         list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=NEVER))
 

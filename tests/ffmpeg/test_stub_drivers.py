@@ -26,7 +26,7 @@ def encode(
     source = f"testsrc2=size={size}:rate={rate},trim=end_frame={FRAMES}"
     words = [FFMPEG, "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", source, "-c:v", encoder, *options]
     environ = {"PATH": os.defpath, **machine.environ}
-    return subprocess.run(words, env=environ, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, env=environ, check=False, capture_output=True, text=True, timeout=600)
 
 
 def probe(path: Path, what: str) -> list[dict[str, Any]]:

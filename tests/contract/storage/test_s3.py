@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import botocore.exceptions
@@ -140,7 +141,7 @@ def scripted_store(*responses: Respond) -> Iterator[S3Store]:
             access_key="a", secret_key="s",
         )  # fmt: skip
         try:
-            yield S3Store(config, part_bytes=PART, parallel_parts=1)
+            yield S3Store(config, part_bytes=PART, parallel_parts=1, sleep=no_pause)
         finally:
             server.shutdown()
             thread.join()
@@ -173,9 +174,14 @@ def body(data: bytes, *, announced: int, etag: str = "e1", expect_range: str | N
     return response
 
 
+def no_pause(_seconds: float) -> None:
+    pass
+
+
 @pytest.fixture
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    """Only of the client: other threads of this process sleep as they like."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=no_pause))
 
 
 pytestmark = pytest.mark.usefixtures("_no_pauses")
