@@ -158,7 +158,7 @@ def test_what_a_header_says_at_length_is_not_asked_for(tmp_path: Path) -> None:
     assert parse_ffprobe(answer).duration == 1
 
 
-def _program(path: Path, text: str, *, stall_seconds: float = 60) -> Ffprobe:
+def _program(path: Path, text: str, *, stall_seconds: int = 60) -> Ffprobe:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return Ffprobe(ExecutionConfig(ffprobe_path=str(path), stall_seconds=stall_seconds), LimitConfig())

@@ -121,7 +121,7 @@ def test_secrets_of_the_worker_do_not_reach_the_process(tmp_path: Path, monkeypa
     assert "hush" not in report.stderr
 
 
-def _program(folder: Path, script: str, *, stall_seconds: float = 60) -> FfmpegRunner:
+def _program(folder: Path, script: str, *, stall_seconds: int = 60) -> FfmpegRunner:
     """Build a runner with a shell script as ffmpeg."""
     program = folder / "ffmpeg"
     program.write_text(f"#!/bin/sh\n{script}\n")
