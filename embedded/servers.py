@@ -61,7 +61,7 @@ class PostgreSQL(Service):
             "timezone": "UTC",
         }
         if not self._durable:
-            # Survives its own death, not the machine's. Nothing runs but what a test does: events are told when every
+            # Survives its own death, not the machine's. Nothing runs but what a test does: events are sent when every
             # older transaction has ended, those of autovacuum too.
             options |= {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

@@ -1,4 +1,4 @@
-"""Real players in a real browser: a page of ours on an origin of its own, told what to play by the test."""
+"""Real players in a real browser: a page of ours on an origin of its own, controlled by the test."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Theatre:
         self._page = page
 
     def load(self, player: str, address: str) -> Json:
-        """Load an address into a player, until there is a picture."""
+        """Load an address into a player, until there is a frame."""
         return self._call("load", player, address)
 
     def play(self, *, start: float | None = None, end: float = 1e9, rate: float = 1) -> Json:
@@ -85,9 +85,9 @@ class Theatre:
         self._page.evaluate("(end) => { window.playing = play(null, end, 1); }", end)
 
     def played(self) -> Json:
-        """How it was since `begin`."""
-        told: Json = self._page.evaluate("() => window.playing")
-        return told
+        """Report of the playback since `begin`."""
+        report: Json = self._page.evaluate("() => window.playing")
+        return report
 
     def buffered_to(self, seconds: float) -> Json:
         """Wait until every source buffer reaches this far."""
@@ -96,5 +96,5 @@ class Theatre:
         return self._call("state")
 
     def _call(self, name: str, *arguments: object) -> Json:
-        told: Json = self._page.evaluate(f"(given) => {name}(...given)", list(arguments))
-        return told
+        report: Json = self._page.evaluate(f"(given) => {name}(...given)", list(arguments))
+        return report

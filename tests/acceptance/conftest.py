@@ -40,7 +40,7 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def ffmpeg(home: Home) -> PacedFfmpeg:
-    """The ffmpeg of the stack: as fast as it goes, but for a test that asks for another pace."""
+    """The ffmpeg of the stack: as fast as it goes, but for a test that sets another pace."""
     ffmpeg = PacedFfmpeg(home.folder / "bin")
     ffmpeg.install()
     return ffmpeg

@@ -1,4 +1,4 @@
-"""What a player does, over HTTP: jobs awaited, playlists read, segments fetched through their redirects."""
+"""A player over HTTP: jobs awaited, playlists read, segments fetched through their redirects."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def photograph(request: pytest.FixtureRequest, page: Page) -> Callable[[str], None]:
-    """Keep what a page looks like for docs/, if pytest was told to (--screenshots)."""
+def screenshot(request: pytest.FixtureRequest, page: Page) -> Callable[[str], None]:
+    """Keep what a page looks like for docs/, if pytest has --screenshots."""
 
     def keep(name: str) -> None:
         if request.config.getoption("--screenshots"):
@@ -64,22 +64,22 @@ def photograph(request: pytest.FixtureRequest, page: Page) -> Callable[[str], No
 
 
 def test_a_failed_job_is_found_read_retried_and_completes(
-    failed: Json, page: Page, stack: Stack, photograph: Callable[[str], None]
+    failed: Json, page: Page, stack: Stack, screenshot: Callable[[str], None]
 ) -> None:
     page.goto(f"{stack.api.url}/admin/")
     expect(page.get_by_text("Steps by queue")).to_be_visible()
-    photograph("overview")
+    screenshot("overview")
     page.locator("#errors-by-code").get_by_text("encoder_failed").click()
     found = page.get_by_role("link", name=failed["id"])
     expect(found).to_be_visible()
-    photograph("jobs")
+    screenshot("jobs")
     found.click()
     expect(page.get_by_text(SAID).first).to_be_visible()
-    photograph("job")
+    screenshot("job")
     page.get_by_role("link", name="chunk 0").click()
     expect(page.get_by_text(SAID).first).to_be_visible()
     expect(page.get_by_text("libx264").first).to_be_visible()
-    photograph("step")
+    screenshot("step")
     page.goto(f"{stack.api.url}/admin/jobs/job/{failed['id']}/change/")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("Retry: done.")).to_be_visible()
@@ -87,7 +87,7 @@ def test_a_failed_job_is_found_read_retried_and_completes(
     page.goto(f"{stack.api.url}/admin/videos/video/{UUID(failed['video_id'])}/change/")
     _plays(page)
     _is_pictured(page)
-    photograph("video")
+    screenshot("video")
 
 
 def _watch(page: Page) -> None:
@@ -102,7 +102,7 @@ def _watch(page: Page) -> None:
 
 
 def _plays(page: Page) -> None:
-    """Until the picture has moved, which is what the photograph shows."""
+    """Until the video has moved, which is what the screenshot shows."""
     video = page.locator("#player video")
     video.evaluate("(video) => { video.muted = true; return video.play(); }")
     page.wait_for_function(
@@ -116,10 +116,10 @@ def _plays(page: Page) -> None:
 
 
 def _is_pictured(page: Page) -> None:
-    """Eight pictures, which differ as what was filmed does. The store is another origin: a page cannot read them."""
-    pictures = page.locator("#pictures canvas")
-    expect(pictures).to_have_count(8, timeout=WAIT_MS)
-    assert len({picture.screenshot() for picture in pictures.all()}) == 8
+    """Eight frames, which differ as what was filmed does. The store is another origin: a page cannot read them."""
+    frames = page.locator("#frames canvas")
+    expect(frames).to_have_count(8, timeout=WAIT_MS)
+    assert len({frame.screenshot() for frame in frames.all()}) == 8
 
 
 def test_a_person_reads_documents_and_sends_requests_in_the_browser(failed: Json, page: Page, stack: Stack) -> None:

@@ -34,19 +34,19 @@ def test_it_is_watched_while_it_is_encoded(
         assert playback["state"] == "building"
         for name, theatre in theatres.items():
             assert theatre.load(name, playback["hls_url"])["problems"] == []
-        begun = {name: theatre.play(end=1) for name, theatre in theatres.items()}
+        started = {name: theatre.play(end=1) for name, theatre in theatres.items()}
         assert client.job(job["id"])["state"] == "processing", "it was encoded before it was watched: nothing is shown"
         end = CHUNK_SECONDS * SEAMS + 2
         for theatre in theatres.values():
             theatre.begin(end=end)
         for name, theatre in theatres.items():
-            _was_seen(begun[name], theatre.played(), end)
+            _was_seen(started[name], theatre.played(), end)
     assert finished(client, job)["state"] == "completed"
 
 
-def _was_seen(begun: Json, seen: Json, end: float) -> None:
+def _was_seen(started: Json, seen: Json, end: float) -> None:
     assert seen["problems"] == []
-    assert begun["at"] < CHUNK_SECONDS
+    assert started["at"] < CHUNK_SECONDS
     assert seen["at"] >= end
     assert seen["waits"] == 0
     assert all(len(ranges) == 1 and ranges[0][0] < 0.001 for ranges in seen["buffered"].values()), seen["buffered"]

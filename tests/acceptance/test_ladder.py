@@ -36,10 +36,10 @@ def test_key_frames_lie_on_the_grid(files: dict[str, Path]) -> None:
     assert [round(float(time) / 2.002, 3) for time in key_frame_seconds(files["360p"])] == list(range(13))
 
 
-def test_sound_is_in_step_with_the_picture(files: dict[str, Path]) -> None:
-    heard = beep_seconds(files["audio"])
-    assert len(heard) == 12
-    assert heard == pytest.approx([1.0 + 2 * beep for beep in range(12)], abs=1 / 30)
+def test_audio_is_in_step_with_the_video(files: dict[str, Path]) -> None:
+    beeps = beep_seconds(files["audio"])
+    assert len(beeps) == 12
+    assert beeps == pytest.approx([1.0 + 2 * beep for beep in range(12)], abs=1 / 30)
 
 
 def test_segments_come_by_redirect_from_a_private_bucket(hls_url: str) -> None:
@@ -55,8 +55,8 @@ def test_segments_come_by_redirect_from_a_private_bucket(hls_url: str) -> None:
 
 def test_one_rendition_of_the_wanted_size_and_bitrate(client: Client, clip: Path) -> None:
     playback = completed(client, clip, resolution="240p", bitrate=250_000, preset="ultrafast")
-    pictures = [rendition for rendition in playback["renditions"] if rendition["kind"] == "video"]
-    assert [(rendition["name"], rendition["height"]) for rendition in pictures] == [("240p", 240)]
+    videos = [rendition for rendition in playback["renditions"] if rendition["kind"] == "video"]
+    assert [(rendition["name"], rendition["height"]) for rendition in videos] == [("240p", 240)]
 
 
 def test_a_deleted_video_is_gone(client: Client, clip: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a job says it made is what can be fetched, byte by byte, and the progressive file plays by itself."""
+"""Outputs of a job are those that can be fetched, byte by byte, and the progressive file plays by itself."""
 
 from __future__ import annotations
 

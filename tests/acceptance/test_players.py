@@ -1,4 +1,4 @@
-"""What is made plays in the players that people use: to the end, anywhere, without a wait or a gap."""
+"""Outputs play in the players that people use: to the end, anywhere, without a wait or a gap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRAMES = 360
 RATE = Fraction(30000, 1001)
 SECONDS = FRAMES / RATE
 PRIMING = 1024
-"""Samples that an AAC encoder puts before the sound."""
+"""Samples that an AAC encoder puts before the audio."""
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 
 
@@ -41,8 +41,8 @@ def test_it_plays_to_the_end_and_seeks(player: str, kind: str, playback: Json, b
     with fresh_page(browser, players) as page:
         theatre = Theatre(page)
         assert theatre.load(player, playback[kind])["problems"] == []
-        begun = theatre.play(end=4.5)
-        assert (begun["waits"], begun["problems"]) == (0, [])
+        started = theatre.play(end=4.5)
+        assert (started["waits"], started["problems"]) == (0, [])
         whole = theatre.buffered_to(float(SECONDS) - 0.1)
         assert whole["duration"] == pytest.approx(float(SECONDS), abs=0.05)
         for kind_of_track, ranges in whole["buffered"].items():
@@ -81,7 +81,7 @@ def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
 def _decode_starts(
     player: Player, base: str, adaptation: ET.Element, representation: ET.Element
 ) -> tuple[list[int], list[int]]:
-    """When the segments start by the timeline, and by their first fragments, in ticks."""
+    """Starts of segments by the timeline, and by their first fragments, in ticks."""
     (template,) = adaptation.iter(f"{MPD}SegmentTemplate")
     rows = [(int(row.attrib["d"]), int(row.attrib.get("r", "0")) + 1) for row in template.iter(f"{MPD}S")]
     lengths = [ticks for ticks, times in rows for _ in range(times)]

@@ -15,11 +15,11 @@ KINDS = [name for name, case in CASES.items() if case.played]
 
 @pytest.fixture(scope="module")
 def jobs(client: Client, sources: Sources) -> dict[str, Json]:
-    """All sources uploaded and their jobs begun, before the first of them is looked at."""
-    return {name: _begun(client, sources(name)) for name in KINDS}
+    """All sources uploaded and their jobs started, before the first of them is looked at."""
+    return {name: _started(client, sources(name)) for name in KINDS}
 
 
-def _begun(client: Client, source: Path) -> Json:
+def _started(client: Client, source: Path) -> Json:
     video = client.upload(source, lambda _: None)
     return client.transcode(video["id"], {"preset": "ultrafast"})
 
@@ -34,11 +34,11 @@ def test_what_goes_in_comes_out(kind: str, client: Client, jobs: dict[str, Json]
         addresses = player.renditions(playback["hls_url"])
         files = {name: player.save(url, tmp_path / f"{name}.mp4") for name, url in addresses.items()}
     assert ("audio" in files) == case.sound
-    (picture,) = (path for name, path in files.items() if name != "audio")
-    numbers = shown_numbers(picture, turned=case.turned)
+    (video,) = (path for name, path in files.items() if name != "audio")
+    numbers = shown_numbers(video, turned=case.turned)
     assert len(numbers) == case.frames
     if case.constant:
         assert numbers == list(range(case.first_number, case.first_number + case.frames))
-    assert start_and_duration(picture)[0] == 0
+    assert start_and_duration(video)[0] == 0
     if case.sound:
         assert beep_seconds(files["audio"]) == pytest.approx(case.beeps(), abs=float(1 / case.rate))

@@ -38,7 +38,7 @@ _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 600
 _MIN_KILLS = 12
 """A busy machine gets on more slowly with killing, too."""
-_AWAY = (httpx2.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
+_UNAVAILABLE = (httpx2.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
 
 
 class Chaos:
@@ -47,7 +47,7 @@ class Chaos:
     def __init__(self, rig: Rig, video: Path, *, jobs: int, seconds: float, seed: int) -> None:
         self._rig = rig
         self._video = video
-        self._wanted = jobs
+        self._jobs_to_submit = jobs
         self._seconds = seconds
         self._dice = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
         self._videos: list[str] = []
@@ -62,7 +62,7 @@ class Chaos:
         while (passed := time.monotonic() - started) < self._seconds or self.kills.total() < _MIN_KILLS:
             if self.kills.total() >= _MIN_KILLS and self._all_over():
                 break
-            if len(self._rig.jobs) < min(self._wanted, 1 + self._wanted * 2 * passed / self._seconds):
+            if len(self._rig.jobs) < min(self._jobs_to_submit, 1 + self._jobs_to_submit * 2 * passed / self._seconds):
                 self._submit()
             if passed >= next_kill:
                 self._kill()
@@ -70,7 +70,7 @@ class Chaos:
             self._revive()
             time.sleep(_LOOK_SECONDS / 4)
         self._rig.heal()
-        while len(self._rig.jobs) < self._wanted:
+        while len(self._rig.jobs) < self._jobs_to_submit:
             self._submit()
         self._rig.finished(seconds=_DRAIN_SECONDS)
 
@@ -80,13 +80,13 @@ class Chaos:
             if len(self._videos) <= len(self._rig.jobs) // 5:
                 self._videos.append(self._rig.upload(self._video))
             self._rig.transcode(self._videos[-1])
-        except _AWAY:
+        except _UNAVAILABLE:
             self.refused += 1
 
     def _kill(self) -> None:
         """kill -9 of a part; a supervisor starts it again a little later."""
         name, kill = self._dice.choice(self._parts())
-        with suppress(*_AWAY, ProcessLookupError, AssertionError):
+        with suppress(*_UNAVAILABLE, ProcessLookupError, AssertionError):
             if kill():
                 self.kills[name] += 1
 
@@ -138,11 +138,11 @@ class Chaos:
         for service in due:
             try:
                 service.start()
-            except _AWAY:
+            except _UNAVAILABLE:
                 self._dead.append((time.monotonic() + 1, service))
 
     def _all_over(self) -> bool:
-        if len(self._rig.jobs) < self._wanted:
+        if len(self._rig.jobs) < self._jobs_to_submit:
             return False
         with suppress(psycopg.OperationalError):
             (open_jobs,) = self._rig.one(
@@ -152,7 +152,7 @@ class Chaos:
         return False
 
     def story(self) -> str:
-        """What happened, in a few lines."""
+        """Summary in a few lines."""
         ends = Counter(
             (state, code)
             for state, code in self._rig.all(
@@ -177,7 +177,7 @@ def _kill_one(dice: random.Random, pids: list[int]) -> bool:
 
 
 def tiny_video(folder: Path) -> Path:
-    """Two seconds with sound."""
+    """Two seconds with audio."""
     card = Card(rate=Fraction(25), frames=50, width=128, height=72)
     return make(folder / "tiny.mp4", card, "-c:v", "libx264", "-preset", "ultrafast", *AAC)
 

@@ -57,6 +57,6 @@ def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def blink(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One second without sound: a job of two short steps."""
+    """One second without audio: a job of two short steps."""
     card = Card(rate=Fraction(25), frames=25, width=128, height=72)
     return make(tmp_path_factory.mktemp("blink") / "blink.mp4", card, *FAST, *SILENT)

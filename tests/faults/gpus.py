@@ -39,7 +39,7 @@ class SecondGpuNode(GpuNode):
 
 
 class Gpus:
-    """What tests do to GPU workers and their devices, and what the drivers saw."""
+    """Faults of GPU workers and their devices, and what the drivers saw."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
@@ -62,21 +62,21 @@ class Gpus:
         self.drivers()
         for node in self.nodes:
             node.start()
-        if not self._proven():
+        if not self._verified():
             self.try_again()
 
     def heal(self) -> None:
-        """Mend, and wait until every device has proven its encoder to each of the nodes."""
+        """Mend, and wait until every device has verified its encoder to each of the nodes."""
         self.mend()
         for node in self.nodes:
             node.wait_ready()
-        self.rig.until(self._proven, 120, lambda: f"not proven: {self._reports()}")
+        self.rig.until(self._verified, 120, lambda: f"not verified: {self._reports()}")
 
     def try_again(self) -> None:
         """Have every node try its devices, as `manage.py gpu_trial` orders it."""
         self.rig.all("UPDATE gpu_devicereport SET trial_requested = true RETURNING id")
 
-    def _proven(self) -> bool:
+    def _verified(self) -> bool:
         ((count,),) = self.rig.all(
             "SELECT count(*) FROM gpu_devicereport WHERE verdicts ?& %s AND error = ''"
             " AND (verdicts->'h264_nvenc'->>'available')::boolean AND breakers->'h264_nvenc'->>'until' IS NULL"
@@ -108,12 +108,12 @@ class Gpus:
         return {device["uuid"]: device["slots"]["used"] for device in self.status()["devices"]}
 
     def encodes(self, width: int, height: int) -> list[Event]:
-        """What reached the drivers for pictures of this size, which trials do not have."""
+        """Calls that reached the drivers for frames of this size, which trials do not have."""
         return [
             event for event in self.machine.events("encode") if (event["width"], event["height"]) == (width, height)
         ]
 
-    def most_at_once(self, pids: set[int]) -> tuple[int, int]:
+    def max_at_once(self, pids: set[int]) -> tuple[int, int]:
         """The most sessions that these processes had open at once: on one device, and on all of them."""
         now: Counter[int] = Counter()
         on_device = on_system = 0

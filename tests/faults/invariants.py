@@ -1,4 +1,4 @@
-"""What must hold whatever happened, looked at after every test: I1 to I8 of the fault table."""
+"""Invariants that hold whatever happened, checked after every test: I1 to I8 of the fault table."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def _running_steps(rig: Rig) -> list[tuple[Any, ...]]:
 
 
 def seconds_are_counted_once(rig: Rig, jobs: list[str]) -> None:
-    """I6: what was published of a completed job is as long as its source, to the tick for pictures."""
-    for kind, frames, wanted in rig.all(
+    """I6: what was published of a completed job is as long as its source, to the tick for video."""
+    for kind, frames, expected in rig.all(
         "SELECT r.kind, sum(n.frames), (g.plan #>> '{source,total_frames}')::int"
         " FROM jobs_job j JOIN videos_generation g ON g.id = j.generation_id"
         " JOIN videos_rendition r ON r.generation_id = g.id JOIN videos_segmentrun s ON s.rendition_id = r.id"
@@ -119,7 +119,7 @@ def seconds_are_counted_once(rig: Rig, jobs: list[str]) -> None:
         " WHERE j.id = ANY(%s) AND j.state = 'completed' GROUP BY r.id, g.id",
         jobs,
     ):
-        assert kind == "audio" or frames == wanted
+        assert kind == "audio" or frames == expected
 
 
 def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
@@ -136,28 +136,28 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
     for job in jobs:
         history = histories[job]
         assert [seq for seq, *_ in history] == list(range(1, counted[job] + 1))
-        told = [progress for *_, progress in history if progress is not None]
-        assert told == sorted(set(told)), f"progress goes back or repeats itself: {told}"
+        reported = [progress for *_, progress in history if progress is not None]
+        assert reported == sorted(set(reported)), f"progress goes back or repeats itself: {reported}"
         types = _without_detours([kind for _, kind, *_ in history if kind != "job.progress"])
         assert types[0] == "job.queued"
         assert types[-1] == f"job.{states[job]}", "the last event is not how the job ended"
         assert all(count == 1 for count in Counter(types).values()), f"something happened twice: {types}"
-        places = [_EVENT_ORDER.get(kind, _LAST) for kind in types]
-        assert places == sorted(places), f"out of order: {types}"
+        order = [_EVENT_ORDER.get(kind, _LAST) for kind in types]
+        assert order == sorted(order), f"out of order: {types}"
         assert all(earlier <= later for (_, _, earlier, _), (_, _, later, _) in pairwise(history))
 
 
 def _without_detours(types: list[str]) -> list[str]:
     """A history without what a job may do twice.
 
-    One that needs a GPU may wait for it, and be planned anew for the CPU; one that rested starts again.
+    One that needs a GPU may wait for it, and be planned again for the CPU; one that rested starts again.
     """
     again = {"job.planned": "job.fell_back", "job.started": "job.resumed"}
     detours = {"job.waiting", "job.fell_back", "job.paused", "job.resumed"}
     return [
         kind
-        for place, kind in enumerate(types)
-        if kind not in detours and not (again.get(kind) in types and kind in types[:place])
+        for position, kind in enumerate(types)
+        if kind not in detours and not (again.get(kind) in types and kind in types[:position])
     ]
 
 

@@ -23,7 +23,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class TcpProxy:
-    """Passes connections on to a port of this machine, until told to misbehave."""
+    """Passes connections on to a port of this machine, until it is set to misbehave."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream = (LOOPBACK, upstream_port)
@@ -87,7 +87,7 @@ class TcpProxy:
                 with suppress(OSError):  # what was sent is done before the end is noticed
                     server.shutdown(socket.SHUT_WR)
                 back.join(_LAST_WORDS_SECONDS)
-        except OSError:  # the server is away: so is this address
+        except OSError:  # the server is unavailable: so is this address
             return
         finally:
             self._clients.discard(client)
@@ -117,7 +117,7 @@ def _reset(connection: socket.socket) -> None:
 
 
 class StoreFault:
-    """What the store may do to one request: the default is nothing."""
+    """A fault of the store for one request: none by default."""
 
     status: ClassVar[int | None] = None
 
@@ -184,8 +184,8 @@ class _StoreHandler(BaseHTTPRequestHandler):
         left = int(self.headers.get("Content-Length") or 0)
         blocks = []
         while left > 0:
-            wanted = min(left, max(1024, int(bytes_per_second / 10))) if bytes_per_second else left
-            if not (block := self.rfile.read(wanted)):
+            size = min(left, max(1024, int(bytes_per_second / 10))) if bytes_per_second else left
+            if not (block := self.rfile.read(size)):
                 raise ConnectionError
             blocks.append(block)
             left -= len(block)

@@ -30,7 +30,7 @@ LEASE_SECONDS = 6
 RENEW_SECONDS = 1.5
 STALL_SECONDS = 4
 SLACK_SECONDS = 10
-"""What a busy machine may add to a bound that the product promises; what is killed is paced to last longer."""
+"""Seconds that a busy machine may add to a bound that the product promises; what is killed is paced to last longer."""
 POISON_ATTEMPTS = 8
 """More than the deaths that random kills bring upon one innocent step in a row."""
 OVER = ("completed", "failed", "cancelled")
@@ -159,7 +159,7 @@ class Rig(Stack):
             proxy.close()
 
     def pace(self, times_real_time: float) -> None:
-        """How fast encodes that begin from now on read their source; 0: as fast as it goes."""
+        """Speed at which encodes that start from now on read their source; 0: as fast as it goes."""
         self.ffmpeg.pace(times_real_time)
 
     def pace_second_segment(self) -> None:
@@ -198,7 +198,7 @@ class Rig(Stack):
             return str(client.upload(path, lambda _: None)["id"])
 
     def transcode(self, video_id: str, **request: object) -> str:
-        """Ask for a transcode that costs little; the job's id. It is held to the invariants when the test ends."""
+        """Request a cheap transcode; return the job's id. It is held to the invariants when the test ends."""
         with closing(self.client()) as client:
             job: Json = client.transcode(video_id, {"preset": "ultrafast", **request})
         self.jobs.append(job["id"])
@@ -260,18 +260,20 @@ class Rig(Stack):
         return str(self.one("SELECT state FROM jobs_job WHERE id = %s", job_id)[0])
 
     def finished(self, *job_ids: str, seconds: float = 240) -> list[tuple[str, str]]:
-        """State and error code of jobs, when all of them are over. Databases that are away are waited for too."""
-        wanted = list(job_ids or self.jobs)
+        """State and error code of jobs, when all of them are over. Unavailable databases are waited for too."""
+        job_ids_awaited = list(job_ids or self.jobs)
         found: list[Row] = []
 
         def over() -> bool:
             nonlocal found
-            found = self.all("SELECT id::text, state, error_code, phase FROM jobs_job WHERE id = ANY(%s)", wanted)
-            return len(found) == len(wanted) and all(state in OVER for _, state, _, _ in found)
+            found = self.all(
+                "SELECT id::text, state, error_code, phase FROM jobs_job WHERE id = ANY(%s)", job_ids_awaited
+            )
+            return len(found) == len(job_ids_awaited) and all(state in OVER for _, state, _, _ in found)
 
         self.until(over, seconds, lambda: f"jobs are not over: {[row for row in found if row[1] not in OVER]}")
         ends = {job: (state, code) for job, state, code, _ in found}
-        return [ends[job] for job in wanted]
+        return [ends[job] for job in job_ids_awaited]
 
     def completed(self, *job_ids: str, seconds: float = 240) -> None:
         ends = self.finished(*job_ids, seconds=seconds)
@@ -429,7 +431,7 @@ def children(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; zombies do not."""
+    """Return True if a process runs; zombies do not."""
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False

@@ -59,7 +59,7 @@ def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip
     rig.worker_database.heal()
     rig.completed(job)
     failures = rig.all("SELECT failures FROM jobs_step WHERE job_id = %s", job)
-    assert {count for (count,) in failures} == {0}, "a database that is away is not the step's failure"
+    assert {count for (count,) in failures} == {0}, "an unavailable database is not the step's failure"
 
 
 def test_16_a_worker_that_waits_for_a_silent_database_gives_up_before_its_lease_ends(rig: Rig, clip: Path) -> None:
@@ -100,6 +100,6 @@ def test_17_every_other_commit_is_cut_off_before_its_answer(rig: Rig, clip: Path
 
 
 def _living(rig: Rig, pids: list[int]) -> str:
-    """What there is to know of processes that should be gone."""
+    """Details of processes that should be gone."""
     found = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in pids if alive(pid)]
     return "\n".join([*found, *(rig.log(node)[-3000:] for node in rig.nodes)])

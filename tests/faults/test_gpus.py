@@ -1,4 +1,4 @@
-"""Jobs on GPUs through the whole product: what drivers are asked for, who has their sessions, and how they die."""
+"""Jobs on GPUs through the whole product: the calls drivers see, who has their sessions, and how they die."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def running_gpus(servers: ServersOfThisRun, running_rig: Rig) -> Iterator[Gpus]:
 
 @pytest.fixture
 def gpus(running_gpus: Gpus, rig: Rig) -> Iterator[Gpus]:
-    """Two devices that two nodes have proven, in order at the beginning of each test."""
+    """Two devices that two nodes have verified, in order at the beginning of each test."""
     running_gpus.heal()
     yield running_gpus
     running_gpus.mend()  # a job may wait for that
@@ -55,7 +55,7 @@ def gpus(running_gpus: Gpus, rig: Rig) -> Iterator[Gpus]:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen seconds with sound: four segments, two chunks."""
+    """Sixteen seconds with audio: four segments, two chunks."""
     card = Card(rate=Fraction(25), frames=FRAMES, width=320, height=180)
     return make(tmp_path_factory.mktemp("film") / "film.mp4", card, *FAST, *AAC)
 
@@ -74,8 +74,8 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("noise") / "noise.mp4", card, *FAST, *SILENT)
 
 
-def picture_of(rig: Rig, job: str, folder: Path) -> Path:
-    """What a player has of a job's only rendition, played to its end."""
+def video_of(rig: Rig, job: str, folder: Path) -> Path:
+    """A job's only rendition as a player has it, played to its end."""
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", job)
     with closing(Player()) as player, closing(rig.client()) as client:
         addresses = player.renditions(client.playback(video)["hls_url"])
@@ -95,17 +95,17 @@ def mp4_of(rig: Rig, job: str, folder: Path) -> Path:
 def probed(path: Path) -> list[str]:
     """Codec, profile, B-frames and number of frames, as ffprobe finds them."""
     entries = "stream=codec_name,profile,has_b_frames,nb_read_frames"
-    asked = ["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_entries", entries]
-    done = subprocess.run([*asked, "-of", "csv=p=0", path], capture_output=True, text=True, check=True)
+    command = ["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_entries", entries]
+    done = subprocess.run([*command, "-of", "csv=p=0", path], capture_output=True, text=True, check=True)
     return done.stdout.strip().split(",")
 
 
-def asked_for(gpus: Gpus, width: int, height: int) -> list[dict[str, Any]]:
+def encodes_requested(gpus: Gpus, width: int, height: int) -> list[dict[str, Any]]:
     names = USUAL.keys() | {"preset", "level", "bitrate", "max_bitrate", "vbv_buffer", "quality"}
     return [{name: event[name] for name in names} for event in gpus.encodes(width, height)]
 
 
-def test_27_a_job_on_a_gpu_is_encoded_as_it_was_asked_for_and_plays(
+def test_27_a_job_on_a_gpu_is_encoded_as_it_was_requested_and_plays(
     rig: Rig, gpus: Gpus, film: Path, tmp_path: Path
 ) -> None:
     at_rate = rig.submit(
@@ -120,12 +120,12 @@ def test_27_a_job_on_a_gpu_is_encoded_as_it_was_asked_for_and_plays(
         assert not {"gpu_fallback", "fallback_reason", "cpu_codec"} & metadata.keys()
         assert metadata["processing_speed"] > 0
         assert chunks_of(rig, job) == [("gpu", "done", 1, 0, "")] * 2
-        assert shown_numbers(picture_of(rig, job, tmp_path)) == list(range(FRAMES))
+        assert shown_numbers(video_of(rig, job, tmp_path)) == list(range(FRAMES))
     assert probed(mp4_of(rig, at_rate, tmp_path)) == ["h264", "High", "2", str(FRAMES)]
     rates = {"bitrate": 300_000, "max_bitrate": 450_000, "vbv_buffer": 600_000, "quality": 0}
-    assert asked_for(gpus, 320, 180) == [{**USUAL, **rates, "preset": "p6", "level": 30}] * 2
+    assert encodes_requested(gpus, 320, 180) == [{**USUAL, **rates, "preset": "p6", "level": 30}] * 2
     quality = {"bitrate": 0, "max_bitrate": 273_375, "vbv_buffer": 0, "quality": 23}
-    assert asked_for(gpus, 288, 162) == [{**USUAL, **quality, "preset": "p3", "level": 30}] * 2
+    assert encodes_requested(gpus, 288, 162) == [{**USUAL, **quality, "preset": "p3", "level": 30}] * 2
 
 
 def test_27_a_job_that_may_not_have_a_gpu_touches_none(rig: Rig, gpus: Gpus, glimpse: Path) -> None:
@@ -149,7 +149,7 @@ def test_27_forty_renditions_on_four_processes_never_have_more_sessions_than_slo
     rig.completed(*jobs)
     encodes = [event for size in (*RUNGS, (256, 256)) for event in gpus.encodes(*size)]
     assert len(encodes) == 3 * LADDERS + SINGLES == 40
-    on_device, on_system = gpus.most_at_once({event["pid"] for event in encodes})
+    on_device, on_system = gpus.max_at_once({event["pid"] for event in encodes})
     assert on_device <= DEVICE_SLOTS
     assert len(RUNGS) < on_system <= SYSTEM_SLOTS, "several steps at once, and never one too many"
     assert {chunk for job in jobs for chunk in chunks_of(rig, job)} == {("gpu", "done", 1, 0, "")}
@@ -186,7 +186,7 @@ def test_27_a_driver_that_dies_in_mid_encode_ends_in_a_job_done_by_the_cpu(
     assert not {"gpu_codec", "gpu_device"} & metadata.keys()
     assert [chunk[:2] for chunk in chunks_of(rig, chunk.job) if chunk[0] == "cpu"] == [("cpu", "done")] * 2
     assert not [chunk for chunk in chunks_of(rig, chunk.job) if chunk[:2] == ("gpu", "done")]
-    assert shown_numbers(picture_of(rig, chunk.job, tmp_path)) == list(range(FRAMES))
+    assert shown_numbers(video_of(rig, chunk.job, tmp_path)) == list(range(FRAMES))
     assert not gpus.status()["available"]
 
 
@@ -194,11 +194,11 @@ def test_27_a_driver_that_spends_more_bits_than_playlists_promise_publishes_noth
     rig: Rig, gpus: Gpus, noise: Path
 ) -> None:
     gpus.drivers(unbounded=1)
-    kept, broken = (rig.submit(noise, resolution="360p", gpu=policy) for policy in ("prefer", "require"))
-    assert rig.finished(kept, broken) == [("completed", ""), ("failed", "rate_exceeded")]
-    metadata = metadata_of(rig, kept)
+    fell_back, broken = (rig.submit(noise, resolution="360p", gpu=policy) for policy in ("prefer", "require"))
+    assert rig.finished(fell_back, broken) == [("completed", ""), ("failed", "rate_exceeded")]
+    metadata = metadata_of(rig, fell_back)
     assert (metadata["gpu_enabled"], metadata["fallback_reason"]) == (False, "rate_exceeded")
-    assert [chunk[:4] for chunk in chunks_of(rig, kept)] == [("gpu", "failed", 1, 0), ("cpu", "done", 1, 0)]
+    assert [chunk[:4] for chunk in chunks_of(rig, fell_back)] == [("gpu", "failed", 1, 0), ("cpu", "done", 1, 0)]
     assert gpus.status()["available"], "it does as well with the next video"
 
 
@@ -218,7 +218,7 @@ def test_27_devices_without_nvenc_are_shown_with_the_reason_and_their_jobs_go_to
 
 
 def without_nvenc(device: dict[str, Any]) -> bool:
-    """Whether a device is shown as being there, with no slot and the reason for it."""
+    """Return True if a device is shown as being there, with no slot and the reason for it."""
     (h264,) = (each for each in device["encoders"] if each["name"] == "h264_nvenc")
     reasoned = "No capable devices found" in h264["reason"] and not h264["available"]
     return reasoned and device["slots"]["total"] == 0 and not device["error"]
@@ -230,7 +230,7 @@ def test_27_a_job_that_requires_a_gpu_waits_for_it_to_come_back_or_fails_with_th
     chunk = in_mid_encode(rig, gpus, film, gpu="require", gpu_device=0)
     gpus.drivers(lost="0")
     rig.until(lambda: waits(rig, chunk.job), 120, lambda: str(chunks_of(rig, chunk.job)))
-    assert {chunk[0] for chunk in chunks_of(rig, chunk.job)} == {"gpu"}, "the CPU is not asked"
+    assert {chunk[0] for chunk in chunks_of(rig, chunk.job)} == {"gpu"}, "the CPU is not command"
     assert any(code == "device_lost" for *_, code in chunks_of(rig, chunk.job)), chunks_of(rig, chunk.job)
 
     impatient = rig.submit(glimpse, resolution="360p", gpu="require", gpu_device=0)
@@ -285,7 +285,7 @@ def in_mid_encode(rig: Rig, gpus: Gpus, film: Path, **request: object) -> Runnin
 
 
 def holds(rig: Rig, chunk: RunningStep) -> bool:
-    """Whether an attempt's sessions still count as used."""
+    """Return True if an attempt's sessions still count as used."""
     return bool(
         rig.all(
             "SELECT FROM jobs_step WHERE id = %s AND attempt = %s AND sessions > 0 AND lease_expires_at > now()",

@@ -48,8 +48,8 @@ def test_28_two_nodes_share_a_video_and_one_is_killed_every_fifteen_seconds(
             name: player.save(url, tmp_path / f"{name}.mp4")
             for name, url in player.renditions(client.playback(video)["hls_url"]).items()
         }
-    (picture,) = (path for name, path in files.items() if name != "audio")
-    assert shown_numbers(picture) == list(range(FRAMES)), "not a frame is lost or doubled"
+    (video,) = (path for name, path in files.items() if name != "audio")
+    assert shown_numbers(video) == list(range(FRAMES)), "not a frame is lost or doubled"
     assert beep_seconds(files["audio"]) == pytest.approx([1.0 + 2 * beep for beep in range(FRAMES // 50)], abs=1 / 25)
 
 

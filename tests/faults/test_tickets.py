@@ -13,7 +13,7 @@ from tests.faults.rig import Rig
 
 BACKLOG = 100
 ANSWER_SLACK_SECONDS = 4
-"""What a busy machine may add to an answer; one that waits for Redis comes when Redis does, and that is later."""
+"""Seconds that a busy machine may add to an answer, which must come before Redis does."""
 
 
 def flush(rig: Rig) -> None:
@@ -27,7 +27,7 @@ def restart_redis(rig: Rig) -> None:
 
 
 def accepted_at_once(rig: Rig, video: str) -> str:
-    """Ask for a transcode, and be answered although nobody answers the API: it asks nothing of Redis."""
+    """Request a transcode, and be answered although nobody answers the API: it needs nothing of Redis."""
     with closing(rig.client()) as client:
         started = time.monotonic()
         job = client.transcode(video, {"preset": "ultrafast"})
@@ -56,9 +56,9 @@ def test_08_a_ticket_delivered_fifty_times_starts_nothing_twice(rig: Rig, clip: 
     rig.completed(job)
     assert attempts(rig, job) == {1}
     steps = rig.all("SELECT id::text FROM jobs_step WHERE job_id = %s", job)
-    begun = [line for node in rig.nodes for line in rig.log(node).splitlines() if '"step_begins"' in line]
+    started = [line for node in rig.nodes for line in rig.log(node).splitlines() if '"step_begins"' in line]
     for (step,) in steps:
-        assert sum(step in line for line in begun) == 1
+        assert sum(step in line for line in started) == 1
 
 
 def test_09_and_14_a_backlog_survives_lost_tickets_and_dead_dispatchers(rig: Rig, blink: Path) -> None:
@@ -109,7 +109,7 @@ def test_11_redis_hangs_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path
     assert shown(rig, *jobs) == {"completed"}
 
 
-def test_12_redis_is_away_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
+def test_12_redis_is_unavailable_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
     video = rig.inspected(blink)
     rig.kill(rig.redis)
     jobs = [accepted_at_once(rig, video)]

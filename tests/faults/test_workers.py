@@ -1,4 +1,4 @@
-"""Workers and encoders that are killed, frozen and told to end."""
+"""Workers and encoders that are killed, frozen and ended."""
 
 import os
 import signal
@@ -63,8 +63,8 @@ def test_01_a_killed_child_costs_what_it_had_not_published(rig: Rig, chunk: Runn
     (video,) = rig.one("SELECT video_id::text FROM jobs_job WHERE id = %s", chunk.job)
     with closing(Player()) as player, closing(rig.client()) as client:
         addresses = player.renditions(client.playback(video)["hls_url"])
-        (picture,) = (url for name, url in addresses.items() if name != "audio")
-        assert shown_numbers(player.save(picture, tmp_path / "picture.mp4")) == list(range(200))
+        (video,) = (url for name, url in addresses.items() if name != "audio")
+        assert shown_numbers(player.save(video, tmp_path / "video.mp4")) == list(range(200))
 
 
 def test_02_a_killed_worker_takes_its_children_and_their_ffmpeg_along(rig: Rig, chunk: RunningStep) -> None:
@@ -93,14 +93,16 @@ def test_03_a_frozen_worker_wakes_up_as_a_zombie_and_changes_nothing(rig: Rig, c
         for prefix, first, count in rig.all("SELECT key_prefix, first_segment, segment_count FROM videos_segmentrun")
         for number in range(first, first + count)
     }
-    rig.until(lambda: made(rig, video) <= published, 5 + SLACK_SECONDS, lambda: f"left: {made(rig, video) - published}")
+    rig.until(
+        lambda: objects(rig, video) <= published, 5 + SLACK_SECONDS, lambda: f"left: {objects(rig, video) - published}"
+    )
 
 
-def made(rig: Rig, video: UUID) -> set[str]:
+def objects(rig: Rig, video: UUID) -> set[str]:
     return {stored.key for stored in rig.store().list(video_prefix(video)) if stored.key.endswith(".m4s")}
 
 
-def test_04_a_worker_told_to_end_hands_back_what_does_not_fit(rig: Rig, clip: Path) -> None:
+def test_04_a_worker_that_ends_releases_what_does_not_fit(rig: Rig, clip: Path) -> None:
     rig.pace(0.25)  # a chunk of 8 s takes half a minute, and the grace period is 20 s
     job = rig.submit(clip)
     rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 60)
@@ -115,7 +117,7 @@ def test_04_a_worker_told_to_end_hands_back_what_does_not_fit(rig: Rig, clip: Pa
             for step in rig.running(job):
                 os.kill(step.pid, signal.SIGKILL)  # its slow encode need not be waited for
     rig.completed(job)
-    assert rig.step(chunk.id) == ("done", 2, 0), "handed back uncharged"
+    assert rig.step(chunk.id) == ("done", 2, 0), "released uncharged"
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGQUIT])

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db.backends.postgresql import base, operations
 
-_KEPT = ("django_content_type", "auth_permission")
-"""What Django would make again."""
+_NOT_EMPTIED = ("django_content_type", "auth_permission")
+"""Tables that Django would fill again."""
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -23,7 +23,7 @@ class DatabaseOperations(operations.DatabaseOperations):
         allow_cascade: bool = False,
     ) -> list[str]:
         """Wait for whoever still writes, as TRUNCATE does, and delete. Constraints are looked at when all is gone."""
-        names = [self.quote_name(table) for table in tables if table not in _KEPT]
+        names = [self.quote_name(table) for table in tables if table not in _NOT_EMPTIED]
         lock = f"LOCK TABLE {', '.join(names)} IN SHARE ROW EXCLUSIVE MODE"
         return [lock, *(f"DELETE FROM {name}" for name in names)]  # noqa: S608 - the names of our tables
 

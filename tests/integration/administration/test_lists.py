@@ -26,7 +26,7 @@ from tests.rows import a_bare_job, a_job, a_step, a_video, an_owner, an_uploaded
 
 pytestmark = pytest.mark.django_db
 FEW, MANY = 100, 100_000
-MOST_BLOCKS = 1_000
+MAX_BLOCKS = 1_000
 """Of 8 KiB. A page of rows takes 300 to 500; whatever reads a whole table or the index of a search takes thousands."""
 
 
@@ -113,7 +113,7 @@ def test_a_list_takes_as_many_queries_for_60_rows_as_for_3(
     path: str, make: Callable[[int], None], operator: Client
 ) -> None:
     make(3)
-    operator.get(f"/admin/{path}")  # what is asked for once in a process
+    operator.get(f"/admin/{path}")  # what is read once in a process
     few = _queries(operator, f"/admin/{path}")
     make(60)
     assert _queries(operator, f"/admin/{path}") == few
@@ -182,19 +182,19 @@ def _blocks(queries: Iterable[str]) -> int:
 
 
 def _blocks_of_jobs(plan: dict[str, Any]) -> int:
-    """Other tables have the same few rows here, but perhaps room for many that other tests took back."""
+    """Other tables have the same few rows here, but perhaps room for many that other tests deleted."""
     if plan.get("Relation Name") == Job._meta.db_table:
         return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
     return sum(_blocks_of_jobs(part) for part in plan.get("Plans", []))
 
 
 def _read(browser: Client, path: str) -> tuple[int, int]:
-    """How many queries a page takes, and how many blocks they look at."""
+    """Count the queries of a page, and the blocks that they read."""
     browser.get(path)
     with CaptureQueriesContext(connection) as queries:
         assert browser.get(path).status_code == 200
-    asked = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
-    return len(queries), _blocks(asked)
+    selects = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    return len(queries), _blocks(selects)
 
 
 def _pages_of_jobs(job: Job) -> list[str]:
@@ -230,4 +230,4 @@ def test_a_list_of_100_000_jobs_takes_the_queries_of_one_of_100_and_looks_at_few
         with _among("many"):
             same, blocks = _read(operator, path)
         assert same == queries, path
-        assert blocks < MOST_BLOCKS, path
+        assert blocks < MAX_BLOCKS, path

@@ -1,4 +1,4 @@
-"""What operators see of a job that failed, and what they can have done about it."""
+"""Admin pages of a job that failed, and the operations on it."""
 
 from __future__ import annotations
 
@@ -135,9 +135,9 @@ def test_a_node_is_drained_and_takes_steps_again(operator: Client) -> None:
 
 
 def test_a_key_is_revoked_and_shows_no_hash(operator: Client) -> None:
-    key, made = key_create(owner=default_owner(), name="ci", scopes=[Scope.ADMIN])
+    key, created = key_create(owner=default_owner(), name="ci", scopes=[Scope.ADMIN])
     page = operator.get(f"/admin/access/apikey/{key.id}/change/").content.decode()
-    assert made.digest not in page
+    assert created.digest not in page
     order(operator, f"/admin/access/apikey/{key.id}/change/", "revoke")
     assert ApiKey.objects.get().revoked_at is not None
 
@@ -232,7 +232,7 @@ def test_an_endpoint_is_disabled_and_shows_no_secret(operator: Client) -> None:
     assert endpoint.state == "disabled"
 
 
-def test_a_device_is_shown_with_what_its_encoders_proved(operator: Client) -> None:
+def test_a_device_is_shown_with_what_its_encoders_showed(operator: Client) -> None:
     device = DeviceReport.objects.create(
         node="node-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia", verdicts={"h264_nvenc": {}}
     )

@@ -27,7 +27,7 @@ class _Driver(Trials):
 
     def __init__(self) -> None:
         self.running: Counter[str] = Counter()
-        self.most: Counter[str] = Counter()
+        self.max_running: Counter[str] = Counter()
         self.done: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
@@ -35,7 +35,7 @@ class _Driver(Trials):
         on_poll()
         with self._lock:
             self.running[device.uuid] += 1
-            self.most[device.uuid] = max(self.most[device.uuid], self.running[device.uuid])
+            self.max_running[device.uuid] = max(self.max_running[device.uuid], self.running[device.uuid])
         time.sleep(0.02)
         with self._lock:
             self.running[device.uuid] -= 1
@@ -74,7 +74,7 @@ def test_one_device_is_tried_by_one_container_at_a_time_and_by_each_in_the_end(r
     driver, devices = _Driver(), _devices()
     patient = GpuConfig(gpu_trial_seconds=60)
     _containers(driver, lambda: Locks(Server(redis.cache_url, timeout_seconds=60)), *devices, config=patient)
-    assert driver.most == {device.uuid: 1 for device in devices}
+    assert driver.max_running == {device.uuid: 1 for device in devices}
     assert len(driver.done) == 6
     assert set(driver.done.values()) == {CONTAINERS}
 

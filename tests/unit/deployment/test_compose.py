@@ -26,10 +26,10 @@ def test_any_number_of_workers_fit_on_one_machine(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_that_is_stopped_has_time_to_finish_or_hand_back(name: str) -> None:
+def test_a_worker_that_is_stopped_has_time_to_finish_or_release(name: str) -> None:
     worker = SERVICES[name]
     grace = worker["environment"]["TRANSCODER_DRAIN_GRACE_SECONDS"]
-    assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just begun is finished, too"
+    assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just started is finished, too"
     assert seconds(worker["stop_grace_period"]) >= grace + 15
 
 

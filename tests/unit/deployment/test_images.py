@@ -1,4 +1,4 @@
-"""What goes into the images. There is no Docker here: what can be known without it."""
+"""Contents of the images. There is no Docker here: what can be known without it."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def allowed() -> set[str]:
 
 
 def copied() -> list[str]:
-    """What the Dockerfile copies out of the working tree."""
+    """Paths that the Dockerfile copies out of the working tree."""
     sources = [rest.split()[:-1] for word, rest in instructions() if word == "COPY" and "--from=" not in rest]
     return [source for each in sources for source in each]
 
@@ -67,7 +67,7 @@ def test_a_target_is_nobody_important_and_reaps_what_it_starts(target: str) -> N
     assert {"ffmpeg", "tini", "python3"} <= set(installed.split())
 
 
-def test_the_gpu_worker_asks_for_what_nvenc_needs() -> None:
+def test_the_gpu_worker_requests_what_nvenc_needs() -> None:
     environ = dict(re.findall(r"(\w+)=(\S+)", " ".join(rest for word, rest in stages()["worker-gpu"] if word == "ENV")))
     assert environ["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
     assert environ["TRANSCODER_WORKER_QUEUE"] == "gpu"

@@ -99,9 +99,9 @@ def test_new_code_waits_for_its_tables(deployment: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_that_is_ended_has_time_to_finish_or_hand_back(name: str) -> None:
+def test_a_worker_that_is_ended_has_time_to_finish_or_release(name: str) -> None:
     grace = float(setting("TRANSCODER_DRAIN_GRACE_SECONDS"))
-    assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just begun is finished, too"
+    assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just started is finished, too"
     assert pods()[name]["terminationGracePeriodSeconds"] >= grace + 15
 
 

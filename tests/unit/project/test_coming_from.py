@@ -67,7 +67,7 @@ THEIRS = {
         scheduler_nodes_total ffrtmp_worker_active_jobs ffrtmp_worker_jobs_total ffrtmp_worker_heartbeat_total
         ffrtmp_worker_job_duration_seconds""",
 }
-"""What their documents tell their users to type, ask for or watch."""
+"""Names that their documents have users type, call or watch."""
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -125,7 +125,7 @@ def words() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def exists(name: str) -> bool:
-    """Whether the product has an endpoint, setting, metric, event, command, field or value of this name."""
+    """Return True if the product has an endpoint, setting, metric, event, command, field or value of this name."""
     fields, values = words()
     if re.match(r"[A-Z]+ /", name):
         return plain(name) in endpoints()

@@ -1,10 +1,10 @@
-// Pictures of the video that a page plays, taken by the browser at even distances; a click plays from there.
+// Frames of the video that a page plays, taken by the browser at even distances; a click plays from there.
 "use strict";
 
 const COUNT = 8;
 const WIDTH = 160;
 
-function picture(video, player) {
+function frame(video, player) {
   const at = video.currentTime;
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH;
@@ -34,10 +34,10 @@ function take(player, strip) {
   };
   video.addEventListener("loadedmetadata", next, { once: true });
   video.addEventListener("seeked", () => {
-    strip.append(picture(video, player));
+    strip.append(frame(video, player));
     next();
   });
   video.append(...[...player.querySelectorAll("source")].map((source) => source.cloneNode()));
 }
 
-take(document.querySelector("#player video"), document.querySelector("#pictures"));
+take(document.querySelector("#player video"), document.querySelector("#frames"));
