@@ -81,7 +81,8 @@ def published_prefix(rendition: Rendition) -> list[PublishedSegment]:
 def newest_segments(rendition: Rendition, count: int) -> list[PublishedSegment]:
     """List the last segments up to `count`, ascending and without a gap; reads at most `count` rows, by the index."""
     window: list[PublishedSegment] = []
-    for run in SegmentRun.objects.filter(rendition=rendition).order_by("-first_segment")[:count]:
+    runs = _without_keyframes(SegmentRun.objects.filter(rendition=rendition)).order_by("-first_segment")
+    for run in runs[:count]:
         gap = window and run.first_segment + run.segment_count != window[0].number
         if gap or len(window) >= count:
             break

@@ -13,6 +13,9 @@ from jobs.rules.steps import GPU_QUEUE
 #
 # Workers whose devices are all in use take tickets too. So as many more are sent as there are useless slots: else the
 # worker that could run a step might not get one. Where no slot is useful, no ticket is sent.
+#
+# Open steps count as busy here, unlike in an owner's share: the process that encodes a stream consumes no message, and
+# tickets for it would pile up in the broker.
 _DEMAND = """
 WITH busy AS (
     SELECT node, count(*) AS steps FROM jobs_step WHERE state = 'running' GROUP BY node

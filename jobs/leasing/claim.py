@@ -18,12 +18,26 @@ CANDIDATES = 64
 """Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""
 MIN_PER_LANE = 2
 
-# Walks the partial index from lane to lane (see jobs.rules.rank), takes each one's best few, and sorts only those. The
-# constant limit inside the computed one keeps the planner from thinking that all ready steps are read, and from
-# compiling the statement because of that; it takes a search in an array, unlike a comparison, for one that most pass.
+# The statement, CTE by CTE. It sorts a few steps of each lane, never all that are ready.
 #
-# `room` is how many sessions the offered device has left: a lease that lives is a slot, whatever became of its step. A
-# lane that has to wait for more of them holds those back whose turn comes later, or it might wait for ever.
+# 1. `lanes` walks the partial index of ready steps from lane to lane (see jobs.rules.rank): one lookup for each,
+#    however many steps a lane has.
+# 2. `able` drops the lanes whose requirement this worker does not meet. A search in an array, unlike a comparison, is
+#    estimated to pass most rows, so that the planner does not choose a plan for one.
+# 3. `room` counts the sessions that the offered device has left. A live lease is a slot, whatever became of its step:
+#    its ffmpeg may still be running.
+# 4. `busy` counts each owner's running steps, for fair share. Open steps do not count: a stream of hours is not one of
+#    the turns that owners take.
+# 5. `turns` finds for each lane when it was last served. A lane's turn is no earlier than that, so that a long backlog
+#    ages only while none of it runs.
+# 6. `few` takes the best few of each lane, and at least two, since other workers skip the ones that are locked. The
+#    constant limit inside the computed one bounds what the planner expects to read: without it, it expects all ready
+#    steps, and compiles the statement (JIT) for longer than it runs.
+# 7. `best` compares the lanes' turns in buckets of a priority point. Within a bucket the owner with fewer running steps
+#    goes first, so nobody buys the next slot by a priority that is a little higher.
+# 8. `chosen` locks the first that fits, and skips what others are claiming. A step that needs more sessions than are
+#    left holds back those whose turn comes later: otherwise smaller ones would take each session that becomes free,
+#    and it would wait for ever. The state is a condition again, for rows that were claimed since the snapshot.
 _CLAIM = """
 WITH RECURSIVE lanes AS (
     (SELECT owner_id, lead_seconds, encoder, sessions FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s

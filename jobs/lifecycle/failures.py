@@ -96,8 +96,11 @@ class _Held:
 
 
 def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: JobPolicy) -> StepState | None:
-    """End a running attempt, unless `held` finds no row any more (None): then somebody else was first."""
+    """End a running attempt. Returns the step's new state; None: `held` finds no row, somebody else was first."""
+    # 1. Everybody locks video, then job, then step. So the rows that the outcome may change are locked before the step
+    #    is read, by what the failure could come to.
     above = _lock_above(claim, failure)
+    # 2. Only now the fence: while this waited for the locks, the attempt may have ended in another way.
     step = held.select_for_update(no_key=True).first()
     if step is None:
         return None
@@ -108,10 +111,15 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
         policy=_retry_policy(claim.kind, policy.retry),
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
+    # 3. Where the device is to blame and no other one is left, another attempt on a GPU would only wait: the CPU is
+    #    better than a retry, if the job may use it.
     falls_back = _may_leave_the_gpu(step, above, failure, policy)
     if decision and not (falls_back and blames_device(failure) and not _device_left(step, policy)):
         return _put_back(step, failure, decision)
+    # 4. No retry is left. A step that lost worker after worker is not "worker_lost" any more, it is poison.
     verdict = replace(failure, code=POISON, retryable=False) if failure.lost else failure
+    # 5. Before a job fails for what its GPU steps cannot do, the CPU tries: the old generation's other steps are
+    #    cancelled with this one.
     if falls_back and above.job and above.video:
         _end(step, verdict)
         _fall_back(above.job, above.video, verdict, policy)
