@@ -1,4 +1,4 @@
-"""Signals between a running step and the thread that keeps its lease: it moves, and it must stop."""
+"""Signals between a running step and the thread that keeps its lease: progress, and the order to stop."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ class StopReason(StrEnum):
 
 
 class StepControl:
-    """Movement in one direction, orders to stop in the other. A `StopSignal` for everything that runs."""
+    """Progress of a step in one direction, the order to stop in the other. A `StopSignal` for everything that runs."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Probe that this node still consumes the messages sent to it: a worker can look alive and have stopped consuming.
+"""Probe whether this node consumes the messages sent to it: a worker can look alive and have stopped consuming.
 
-Every node has a queue of its own besides the one it shares. When it has taken no ticket for a while although it has an
-idle slot, it sends itself one, through the broker and down to a child. While the broker is unavailable nothing counts.
+Every node has a queue of its own besides the shared one. When it has taken no ticket for a while although it has an
+idle slot, it sends itself one, through the broker to a child. Nothing counts while the broker is unavailable.
 """
 
 import mmap
@@ -21,12 +21,12 @@ class LastActivity:
         self._memory = mmap.mmap(-1, _TIME.size)
 
     def record(self) -> None:
-        """Set it to now."""
+        """Set the time to now."""
         _TIME.pack_into(self._memory, 0, time.monotonic())
 
     @property
     def at(self) -> float:
-        """In monotonic seconds; 0 before the first ticket."""
+        """Monotonic seconds; 0 before the first ticket."""
         (moment,) = _TIME.unpack_from(self._memory)
         return float(moment)
 

@@ -34,7 +34,7 @@ _PROBES_PER_TIMEOUT = 6
 
 
 class NodeKeeper:
-    """A thread of the parent that keeps the node's row true, and releases what dead children held, until `close`.
+    """A thread of the parent that updates the node's row, and releases the steps of dead children, until `close`.
 
     `draining` and `last_activity` are shared with the children; `ending` is set once the worker was ordered to end.
     """
@@ -112,7 +112,7 @@ class NodeKeeper:
             self._to_itself.request({node_queue(self._name): 1})
 
     def _release_of_dead_children(self) -> None:
-        """Release the steps of children that are gone: nobody renews their leases, so waiting for the end is no use.
+        """Release the steps of dead children: nobody renews their leases, so waiting for their expiry is of no use.
 
         What a child had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
         """

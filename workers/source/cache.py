@@ -1,4 +1,4 @@
-"""Sources on the node: fetched once, shared by its processes, bounded in bytes. ffmpeg itself never fetches."""
+"""Cache of whole sources on a node: fetched once, shared by its processes, bounded in bytes."""
 
 import fcntl
 import hashlib
@@ -24,7 +24,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 class SourceCache:
-    """A folder of whole source files, the least recently used of which go first."""
+    """A folder of whole source files, at most `max_bytes` together; the least recently used are removed first."""
 
     def __init__(
         self, store: ObjectStore, folder: Path, *, max_bytes: int, free_bytes: Callable[[Path], int] = _free_bytes
@@ -40,9 +40,10 @@ class SourceCache:
 
     @contextmanager
     def open(self, key: str, *, etag: str, moved: Callable[[int], None]) -> Iterator[Path]:
-        """The path of a local copy, kept as long as the context lasts. `moved` hears of every block that comes in.
+        """Yield the path of a local copy, which stays until the context ends.
 
-        An empty etag takes the object as it is. Raises InputChanged when the object is gone or another one.
+        `moved` is called with the length of every block that is fetched. An empty etag accepts any object. Raises
+        InputChanged when the object is gone or another one.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(key, etag)
@@ -58,7 +59,7 @@ class SourceCache:
         return self._folder / hashlib.sha256(f"{key}\n{etag}".encode()).hexdigest()
 
     def _held(self, lock: IO[str], path: Path) -> bool:
-        """Share the lock of a copy that is there. False: it is missing, or another process is fetching it."""
+        """Share the lock of an existing copy. False: it is missing, or another process is fetching it."""
         if _locked(lock, fcntl.LOCK_SH) and path.exists():
             return True
         fcntl.flock(lock, fcntl.LOCK_UN)
@@ -78,10 +79,10 @@ class SourceCache:
             partial.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
-        """Drop what killed processes left half done, and unused copies, oldest first, until so many bytes fit.
+        """Remove partial copies of killed processes, and unused copies, oldest first, until `size` more bytes fit.
 
-        They must be within bounds together with what is there, and on the disk. What is in use stays, and what is not
-        enough then is too much for this disk: writing it fails.
+        They must fit within `max_bytes` and on the disk. Copies in use stay: if the space is still too small, writing
+        the new copy fails.
         """
         for partial in self._folder.glob(f"*{_PARTIAL_SUFFIX}"):
             _remove_unused(partial)
@@ -96,7 +97,7 @@ class SourceCache:
 
 
 def _locked(lock: IO[str], kind: int) -> bool:
-    """Try to get a lock of this kind; where somebody else has it, say no after a pause."""
+    """Try to take a lock of this kind. False, after a pause, if another process holds it."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:

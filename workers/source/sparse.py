@@ -1,4 +1,4 @@
-"""A source in a local file of its full size that holds only the parts somebody needs; the rest of it are holes."""
+"""Sparse local copy of a source: a file of its full size with the ranges that a step reads; the rest are holes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -26,16 +26,17 @@ from transcoding.errors import InputChanged
 from transcoding.probing.sniff import sniff
 
 _THREADS = 16
-"""Ranges under way at a time: most are short, and wait for the store rather than for bytes."""
+"""Ranges fetched at a time: most are short, and wait for the store rather than for bytes."""
 _BLOCK_BYTES = 4096
 _MEDIA = "mdat"
 
 
 @dataclass
 class SparseSource:
-    """Fills `file` with ranges of one object, each byte fetched once. `moved` hears of every block that comes in.
+    """Fills `file` with ranges of one object; each byte is fetched once.
 
-    Raises InputChanged when the object is gone or another one.
+    `moved` is called with the length of every fetched block. Methods raise InputChanged when the object is gone or
+    another one.
     """
 
     store: ObjectStore
@@ -50,7 +51,7 @@ class SparseSource:
         self.file.truncate(self.size)
 
     def index(self) -> Mp4Index:
-        """Fetch every box but the media itself and read where that lies. Raises UnusableIndex."""
+        """Fetch every box but the media, and read from them where the media is. Raises UnusableIndex."""
         boxes = list(self._boxes())
         moov = next((box for box in boxes if box.kind == "moov"), None)
         if moov is None:
@@ -69,7 +70,7 @@ class SparseSource:
         return total(missing(spans, self.fetched))
 
     def fetch(self, spans: Iterable[Span]) -> None:
-        """Get what is missing of these spans, many ranges at a time."""
+        """Fetch the missing bytes of these spans, many ranges at a time."""
         lacking = missing(spans, self.fetched)
         length = self.store.part_bytes
         pieces = [
@@ -92,7 +93,7 @@ class SparseSource:
             raise RangeNotAvailable(self.key)
 
     def _boxes(self) -> Iterator[TopBox]:
-        """Walk the boxes of the file itself."""
+        """Yield the top-level boxes of the file. Raises UnusableIndex."""
         if sniff(self._head(0)) != "mov":
             raise UnusableIndex("the file is no MP4")
         position = 0
@@ -105,7 +106,7 @@ class SparseSource:
         raise UnusableIndex(f"the file has more than {MOST_TOP_BOXES} boxes")
 
     def _head(self, start: int) -> bytes:
-        """The first bytes of a box; a block is fetched at once, as some boxes are short."""
+        """Read the first bytes of a box. A whole block is fetched, as the next boxes may be short."""
         end = min(start + LARGEST_HEAD_BYTES, self.size)
         if self.lacks([(start, end)]):
             self.fetch([(start, min(start + _BLOCK_BYTES, self.size))])

@@ -1,6 +1,6 @@
-"""The local copy of a video that ffmpeg reads: what a step needs of the source where its index allows, else all of it.
+"""Local copy of a source for ffmpeg: the ranges that a step reads where the index allows it, else the whole file.
 
-For a source without a reliable index, all of it is its remux.
+For a source without a reliable index, the whole file is its remux.
 """
 
 import tempfile
@@ -29,18 +29,18 @@ SpansOf = Callable[[Mp4Index], Sequence[Span]]
 _SMALL_BYTES = 4 << 20
 """Sources up to this size are fetched whole: reading parts of them saves less than its round trips cost."""
 _MAX_PARTS = 0.75
-"""Share of a source above which all of it is fetched: it costs little more, and serves the machine's other steps."""
+"""Share of a source above which it is fetched whole: that costs little more, and serves other steps on this machine."""
 
 
 class WholeNeeded(Exception):
-    """Parts of the source will not do; the text says why. The step begins again with all of it."""
+    """Parts of the source do not suffice; the text is the reason. The step starts again with the whole file."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkingCopy:
-    """A file that ffmpeg can read. `index` is None where all of the source is there, rather than parts.
+    """A file that ffmpeg can read. `index` is None for a whole file, and set for parts of one.
 
-    `fetch` gets more parts of the source. It raises WholeNeeded when they are most of it.
+    `fetch` adds more parts. It raises WholeNeeded when they are most of the source.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class WorkingCopy:
     fetch: Callable[[Sequence[Span]], None] = lambda _: None
 
     def stderr_line(self, line: str) -> None:
-        """Take a line of ffmpeg's errors. Raises WholeNeeded when it may mean that a hole was read."""
+        """Handle a line of ffmpeg's stderr. Raises WholeNeeded when it may mean that a hole was read."""
         if self.index and not is_of_a_seek(line):
             raise WholeNeeded(f"ffmpeg says: {line.strip()[-200:]}")
 
@@ -58,7 +58,7 @@ class WorkingCopy:
 
 
 class SourceReader:
-    """One step's way to its source. `report` says how it was read, for the step's result."""
+    """Access of one step to its source. `report` goes into the step's result."""
 
     def __init__(
         self, video: Video, *, cache: SourceCache, store: ObjectStore, scratch: Path, control: StepControl
@@ -74,7 +74,7 @@ class SourceReader:
 
     @property
     def report(self) -> Mapping[str, object]:
-        """Bytes that came from the store, in how many seconds, and why all of the source was opened, if it was."""
+        """Fetched bytes, seconds of fetching, and the reason for opening the whole source, or an empty text."""
         return {
             "source_bytes": self._bytes,
             "source_seconds": round(self._seconds, 3),
@@ -82,9 +82,9 @@ class SourceReader:
         }
 
     def read(self, facts: SourceFacts | None, spans_of: SpansOf, use: Callable[[WorkingCopy], Answer]) -> Answer:
-        """Do something with the source, with parts of it if possible, and again with all of it if not.
+        """Call `use` with parts of the source if possible, and otherwise, or if they do not suffice, with all of it.
 
-        `facts` are None until the source was inspected. Raises InputChanged when the source is gone or another one.
+        `facts` are None until the source is inspected. Raises InputChanged when the source is gone or another one.
         """
         try:
             with self._parts(facts, spans_of) as copy:

@@ -57,7 +57,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One segment of one rung, kept to be decoded."""
+    """One segment of one rung that will be decoded."""
 
     rendition: str
     init: bytes
@@ -65,9 +65,9 @@ class _Sample:
 
 
 class _ChunkEncoding:
-    """Runs of ffmpeg for one chunk: what they were given to publish, rung by rung, and what is kept as samples.
+    """Runs of ffmpeg for one chunk: the segments to publish, rung by rung, and the samples to decode.
 
-    A second run goes on where the first one was broken off: what that had handed on by then is good.
+    A second run continues where the first one was aborted: the segments of that so far are good.
     """
 
     def __init__(  # noqa: PLR0913 - one chunk's work, put together in one place

@@ -1,4 +1,4 @@
-"""The last step of a job: prove that everything joins, then let players have it."""
+"""The last step of a job: verify that the segments of all chunks join, then complete the generation."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -24,7 +24,7 @@ from workers.tools import Tools
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
-    """Hold every rendition's runs and init segment against the plan; short, however long the video is."""
+    """Compare every rendition's runs and init segment with the plan. Takes a short time, however long the video is."""
     generation, plan = plan_of(work)
     runs = generation_runs(generation)
     verified = []
@@ -56,7 +56,7 @@ def _tidy(
 
 
 def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
-    """Read back what players will get first of all, and compare it with what the playlist says of it."""
+    """Read an init segment from the store, and compare it with its published digest and with the plan."""
     data = tools.store.get(rendition.init_key)
     if sha256(data).hexdigest() != rendition.init_sha256:
         raise VerificationFailed(f"{rendition.name}: the stored init segment is not the one that was published")
@@ -69,7 +69,7 @@ def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
 
 
 def _verify_assets(plan: EncodePlan, assets: Sequence[Asset], tools: Tools) -> None:
-    """Look that every planned asset is there and stored. Their content was verified by the steps that made them."""
+    """Check that every planned asset is published and stored. The steps that made them verified their content."""
     planned = {(AssetKind.MP4, rendition.name) for rendition in plan.renditions if plan.mp4}
     missing = planned - {(AssetKind(asset.kind), asset.name) for asset in assets}
     if missing:

@@ -20,7 +20,7 @@ from videos.services import RunFacts
 SEGMENT_CONTENT_TYPE = "video/iso.segment"
 INIT_CONTENT_TYPE = "video/mp4"
 _MAX_IN_FLIGHT = 4
-"""Segments of one rendition on their way at a time; ffmpeg waits when the store is slower than the encoder."""
+"""Uploads of one rendition at a time. Beyond, ffmpeg waits for the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class _Uploaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Prefix for an attempt's segments of one rendition, and the init segment that players know of already, if any."""
+    """Key prefix of an attempt's segments of one rendition, and the init segment that is published already, if any."""
 
     rendition_id: UUID
     prefix: str
@@ -65,10 +65,10 @@ class _Track:
 
 
 class Publisher:
-    """Uploads the segments of one attempt, and publishes those that are there in all of its renditions.
+    """Uploads the segments of one attempt, and publishes those that are stored in all of its renditions.
 
-    `publish` writes the runs and how many segments are done, fenced; what it raises ends the attempt. On the way out
-    of the context everything that was uploaded and never published is deleted.
+    `publish` writes the runs and the number of finished segments, fenced; what it raises ends the attempt. The end of
+    the context deletes everything that was uploaded and never published.
     """
 
     def __init__(  # noqa: PLR0913 - wired in one place, by name
@@ -103,7 +103,7 @@ class Publisher:
             self._store.delete(self._unpublished)
 
     def submit(self, name: str, segment: Segment, init: bytes) -> None:
-        """Begin to upload a segment of a rendition; waits while too many are on their way."""
+        """Start to upload a segment of a rendition. Waits while too many uploads are in progress."""
         track = self._tracks[name]
         if not track.init_sha256:
             self._store_init(track, init)
@@ -146,8 +146,8 @@ class Publisher:
             return
         runs = [self._run(track, count) for track in self._tracks.values()]
         keys = self._keys(count) & self._unpublished
-        # From here on it may be published, whatever we hear: a connection can break after the commit. What nobody
-        # points to is found by the janitor; what players know of must never be deleted.
+        # From here on the runs may be published, whatever is raised: a connection can break after the commit. `finish`
+        # deletes what no row names; what players know of must never be deleted.
         self._unpublished -= keys
         try:
             self._publish(runs, count)

@@ -1,4 +1,4 @@
-"""Remove every object under a prefix that nothing points to any more."""
+"""Delete every object under a prefix that no row names any more."""
 
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_purged
@@ -8,7 +8,7 @@ from workers.tools import Tools
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
-    """Delete what the step's payload names, open multipart uploads included."""
+    """Delete the objects under the payload's prefix, open multipart uploads included."""
     prefix = work.claim.payload["prefix"]
     control.moved()
     for upload in tools.store.list_multiparts(prefix):

@@ -70,7 +70,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
 
 
 class _StoredTrack:
-    """One rendition's coded track as it lies in the store, and what was seen of it on the way through."""
+    """One rendition's encoded track in the store, and what was counted of it while it was fed."""
 
     def __init__(self, rendition: Rendition, tools: Tools, control: StepControl) -> None:
         self._rendition = rendition
@@ -82,7 +82,7 @@ class _StoredTrack:
         self._media_bytes = 0
 
     def feed(self) -> Feed:
-        """The init segment and every segment, each held against the digest that was published of it."""
+        """Yield the init segment and every segment. Raises VerificationFailed unless their digests are as published."""
         self._init = self._get(self._rendition.init_key, self._rendition.init_sha256)
         yield self._init
         for data in self._segments_ahead():
@@ -90,7 +90,7 @@ class _StoredTrack:
             yield data
 
     def coded(self) -> Track:
-        """The track that a file of all these segments must have."""
+        """Return the track that a file of all these segments must have."""
         init = read_init(self._init)
         return Track(
             timescale=init.timescale,
@@ -102,7 +102,7 @@ class _StoredTrack:
         )
 
     def _segments_ahead(self) -> Iterator[bytes]:
-        """The segments in order; the next few are fetched meanwhile, as each costs a round trip."""
+        """Yield the segments in order. The next few are fetched meanwhile, as each costs a round trip."""
         coming: deque[Future[bytes]] = deque()
         with ThreadPoolExecutor(self._ahead, thread_name_prefix="fetch") as pool:
             for segment in self._segments:

@@ -1,4 +1,4 @@
-"""A real worker, its broker away, then its children frozen: only the second is its own fault."""
+"""A real worker with an unavailable broker, then with frozen children: only the second is its own fault."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from jobs.dispatching.tickets import ticket_send
 from jobs.lifecycle.inspection import inspect_request
 from tests.rows import an_uploaded_video
 
-DEAF_SECONDS = 2
+TIMEOUT_SECONDS = 2
 SETTINGS = {
-    "TRANSCODER_CONSUMER_TIMEOUT_SECONDS": str(DEAF_SECONDS),
+    "TRANSCODER_CONSUMER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
     "TRANSCODER_NODE_HEARTBEAT_SECONDS": "0.2",
     "TRANSCODER_NODE_NAME": "listener",
     "TRANSCODER_WORKER_SLOTS": "2",
@@ -81,12 +81,12 @@ def test_a_worker_is_alive_as_long_as_it_takes_what_is_sent_to_it(
     assert _until(_alive), "it starts"
     inspect_request(video=an_uploaded_video(), priority=50, rank=RankConfig())
     ticket_send("cpu")
-    time.sleep(DEAF_SECONDS + 0.5)
+    time.sleep(TIMEOUT_SECONDS + 0.5)
     assert _until(_alive), "it has answered itself"
     redis.close()
     try:
-        time.sleep(DEAF_SECONDS + 0.5)
-        assert _until(_alive), "a broker that is away is no reason to kill its workers"
+        time.sleep(TIMEOUT_SECONDS + 0.5)
+        assert _until(_alive), "an unavailable broker is no reason to kill its workers"
     finally:
         redis.start()
         redis.wait_ready()

@@ -1,4 +1,4 @@
-"""A GPU worker's way with devices, up to a device that turns out not to be there when ffmpeg asks for it."""
+"""Devices of a GPU worker, up to a device that turns out to be missing when ffmpeg opens it."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_a_worker_offers_its_own_devices_the_best_first(tools: Tools) -> None:
 def test_a_driver_that_is_not_there_after_all(
     tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, gpu: str
 ) -> None:
-    """The report says that the device has proven its encoder; ffmpeg finds no driver for it on this machine."""
+    """The report says that the trial encode on the device worked; ffmpeg finds no driver for it on this machine."""
     video = pipeline.upload(clip)
     runner.work("cpu")
     device_report(node=tools.node, machine="m", descriptions=[describe(0)])

@@ -25,7 +25,7 @@ def carry_out(tools: Tools, kind: StepKind) -> None:
 
 @pytest.fixture
 def job(tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path) -> Job:
-    """A job of four segments in two chunks, planned and not begun."""
+    """A job of four segments in two chunks, planned and not started."""
     video = pipeline.upload(clip)
     runner.work("cpu")
     return pipeline.transcode(video, chunk_seconds=8)
@@ -35,7 +35,7 @@ def playlist(job: Job, name: str) -> str:
     return rendition_playlist(Generation.objects.get(job_id=job.id).renditions.get(name=name))
 
 
-def test_a_job_is_playable_when_picture_and_sound_have_begun(tools: Tools, job: Job) -> None:
+def test_a_job_is_playable_when_video_and_audio_have_started(tools: Tools, job: Job) -> None:
     carry_out(tools, StepKind.AUDIO)
     assert not Job.objects.filter(playable_at__isnull=False).exists()
     assert Video.objects.get().current_generation is None
@@ -71,7 +71,7 @@ def test_a_gap_in_what_is_published_ends_the_playlist(tools: Tools, job: Job) ->
     assert playlist(job, "180p").count(".m4s") == 4
 
 
-def test_a_lost_generation_is_not_waited_for(tools: Tools, job: Job) -> None:
+def test_players_do_not_wait_for_an_abandoned_generation(tools: Tools, job: Job) -> None:
     carry_out(tools, StepKind.CHUNK)
     carry_out(tools, StepKind.AUDIO)
     assert Video.objects.get().current_generation is not None

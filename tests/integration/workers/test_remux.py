@@ -79,7 +79,7 @@ def test_an_mp4_has_every_frame_and_the_audio_in_step(
     assert not list(tools.scratch.iterdir())
 
 
-def test_without_being_asked_for_none_is_made(
+def test_no_mp4_is_made_unless_it_was_requested(
     tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
     job = pipeline.transcode(pipeline.upload(clip), output_format="hls")

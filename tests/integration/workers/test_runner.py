@@ -62,7 +62,7 @@ def test_every_published_segment_is_stored_with_the_digest_that_its_row_says(
     pipeline.transcode(pipeline.upload(clip))
     runner.work("cpu")
     segments = [segment for run in SegmentRun.objects.all() for segment in run_segments(run)]
-    assert len(segments) == 8, "four of the picture and four of the sound"
+    assert len(segments) == 8, "four of the video and four of the audio"
     for segment in segments:
         assert hashlib.sha256(tools.store.get(segment.key)).hexdigest() == segment.digest
 
@@ -124,7 +124,7 @@ def at_first_segment(tools: Tools, action: Callable[[], None]) -> StepRunner:
 
 
 def drain_after_first_publish(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let uploads of later segments wait until the first one of the picture is published, and then drain the node."""
+    """Let uploads of later segments wait until the first one of the video is published, and then drain the node."""
     put = tools.store.put
 
     def waiting_put(key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
@@ -162,8 +162,8 @@ def test_a_retry_goes_on_from_the_first_unpublished_segment(
     assert {run.attempt for run in runs} == {1, 2}
     referenced = {segment.key for run in SegmentRun.objects.all() for segment in run_segments(run)}
     referenced |= set(Rendition.objects.values_list("init_key", flat=True))
-    made = {stored.key for stored in tools.store.list(generation_prefix(video.id, 1))}
-    assert made == referenced, "what the first attempt uploaded and did not publish is gone"
+    stored_keys = {stored.key for stored in tools.store.list(generation_prefix(video.id, 1))}
+    assert stored_keys == referenced, "what the first attempt uploaded and did not publish is gone"
     assert min(run.first_segment for run in runs if run.attempt == 2) == published
     assert Step.objects.get(id=claim.step_id).failures == 0
 
@@ -182,9 +182,8 @@ def test_a_cancelled_step_stops_and_leaves_nothing_unpublished(
     at_first_segment(tools, cancel_it).work("cpu")
     job.refresh_from_db()
     assert job.state == "cancelled"
-    kept = {segment.key for run in SegmentRun.objects.all() for segment in run_segments(run)}
-    made = {key for key in objects(tools, video) if key.endswith(".m4s")}
-    assert made <= kept
+    published = {segment.key for run in SegmentRun.objects.all() for segment in run_segments(run)}
+    assert {key for key in objects(tools, video) if key.endswith(".m4s")} <= published
     assert not Step.objects.filter(state="running").exists()
 
 
@@ -207,9 +206,9 @@ def test_a_file_that_turns_out_bad_later_is_rejected_and_leaves_nothing(
 def test_a_codec_that_nobody_has_a_decoder_for_is_rejected(
     runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path
 ) -> None:
-    pictures = tmp_path / "pictures.mov"
-    run(["-i", f"file:{clip}", "-an", "-frames:v", "50", "-c:v", "png", f"file:{pictures}"])
-    job = pipeline.transcode(pipeline.upload(pictures))
+    stills = tmp_path / "stills.mov"
+    run(["-i", f"file:{clip}", "-an", "-frames:v", "50", "-c:v", "png", f"file:{stills}"])
+    job = pipeline.transcode(pipeline.upload(stills))
     runner.work("cpu")
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("failed", "input_rejected")
@@ -254,7 +253,7 @@ def test_deleting_a_video_removes_every_object(
     assert video.state == "deleted"
 
 
-def test_a_draining_worker_hands_back_what_it_holds_uncharged(
+def test_a_draining_worker_releases_its_steps_uncharged(
     tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path
 ) -> None:
     video = pipeline.upload(clip)
@@ -278,7 +277,7 @@ def test_a_database_that_closes_connections_costs_no_attempt(
     over = threading.Event()
 
     def disturb() -> None:
-        """So often that every kind of step is hit, and no longer: a busy machine would never get anywhere."""
+        """Close connections often enough to hit every kind of step, but not for ever: a slow machine must finish."""
         try:
             for _ in range(10):
                 if over.wait(0.3):

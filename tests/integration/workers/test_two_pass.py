@@ -19,8 +19,8 @@ from workers.steps.publisher import Publisher
 from workers.tools import Tools
 
 
-class HeardControl(StepControl):
-    """A control that remembers how far the step said it was."""
+class RecordingControl(StepControl):
+    """A control that records the progress that the step reports."""
 
     def __init__(self, tools: Tools) -> None:
         super().__init__(tools.draining)
@@ -39,15 +39,15 @@ def test_the_first_pass_is_half_of_a_chunk_and_leaves_nothing(
     runner.work("cpu")
     job = pipeline.transcode(video, chunk_seconds=60, codec="h265", two_pass=True, output_format=["hls", "mp4"])
     claim = claim_of_kind(tools, StepKind.CHUNK)
-    control = HeardControl(tools)
+    control = RecordingControl(tools)
     published_at: list[float] = []
     submit = Publisher.submit
 
-    def heard_submit(publisher: Publisher, name: str, segment: Segment, init: bytes) -> None:
+    def recording_submit(publisher: Publisher, name: str, segment: Segment, init: bytes) -> None:
         published_at.append(max(control.shares))
         submit(publisher, name, segment, init)
 
-    monkeypatch.setattr(Publisher, "submit", heard_submit)
+    monkeypatch.setattr(Publisher, "submit", recording_submit)
     chunk.run(step_begin(claim=claim), tools, control)
     assert control.shares == sorted(control.shares)
     assert control.shares[-1] == 1

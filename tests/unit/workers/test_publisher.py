@@ -28,7 +28,7 @@ def a_segment(number: int) -> Segment:
 
 
 class Published:
-    """What a publisher wrote, in order."""
+    """The runs that a publisher wrote, in order."""
 
     def __init__(self, fails_with: Exception | None = None) -> None:
         self.runs: list[tuple[int, int]] = []

@@ -16,7 +16,7 @@ def nothing(_amount: int) -> None:
 
 
 class CountingStore(LocalStore):
-    """Counts how often a source was really fetched."""
+    """A store that counts its fetches."""
 
     fetched = 0
 

@@ -44,7 +44,7 @@ def content(source: SparseSource) -> bytes:
     return os.pread(source.file.fileno(), SIZE + 1, 0)
 
 
-def test_what_was_asked_for_is_there_and_the_rest_is_a_hole(open_parts: Opener) -> None:
+def test_requested_bytes_are_there_and_the_rest_is_a_hole(open_parts: Opener) -> None:
     data = some_bytes()
     source = open_parts(data)
     source.fetch([(10, 20), (300_000, 500_000), (SIZE - 1, SIZE)])

@@ -12,7 +12,7 @@ class VirtualTime:
         self._now = 1_000.0
         self._change = threading.Condition()
         self._waiting: dict[int | None, tuple[float, threading.Event]] = {}
-        """By thread: when it is to be woken, and what wakes it earlier."""
+        """By thread: the time to wake it, and the event that wakes it earlier."""
 
     def __call__(self) -> float:
         return self._now
