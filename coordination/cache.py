@@ -11,8 +11,8 @@ keep them correct. docs/adr/0009-cache-invalidation.md has the reasons.
   fence stands. It is removed after the commit, and expires if the process died in between.
 - **Epoch.** A response is valid in one epoch only. Reading processes renew the epoch while they reach Redis, so it ends
   when they have not for EPOCH_SECONDS. A process that could not set a fence requests a new epoch before it commits. It
-  reads nothing from the cache until Redis has acknowledged that. A hanging Redis executes that request before any later
-  one.
+  reads nothing from the cache until Redis has acknowledged that. A Redis that hung executes that request in the first
+  turn of its loop.
 
 While Redis is unavailable, every response is rendered.
 """
@@ -41,6 +41,8 @@ LEASE_SECONDS = 3.0
 """Expiry of a lease whose owner died. A living owner extends it every RENEW_SECONDS."""
 WAIT_SECONDS = 2.0
 """Maximum wait for another reader's response. Longer than rendering one takes under normal load."""
+HANG_SECONDS = 0.01
+"""Shortest hang after which a writer may have given up: the minimum of TRANSCODER_CACHE_TIMEOUT_SECONDS."""
 _POLL_SECONDS = 0.01
 _MAX_POLL_SECONDS = 0.1
 
@@ -210,12 +212,20 @@ class ResponseCache:
     def _read(self, kind: str, name: str, variant: str) -> tuple[_Lookup, bytes]:
         if not self._may_use_cache():
             return _Lookup.OFF, b""
-        token = secrets.token_hex(8)
-        arguments: list[str | int | bytes] = [variant, token, self._lease_ms, self._max_ttl_ms, self._epoch_ms]
+        # A writer requests a new epoch while Redis hangs. Afterwards epoll may list a connection that was active just
+        # before the hang ahead of the writer's, and a READ there hits the old epoch. Replies are written at the end of
+        # that turn. So a hit counts only if Redis has replied a moment ago, or to a first READ.
+        hung = not self._server.replied_within(HANG_SECONDS)
         try:
-            reply: list[Any] = self._server.run(READ, [_key(f"{kind}:{name}"), _EPOCH], arguments)
+            found = self._run_read(kind, name, variant)
+            return self._run_read(kind, name, variant) if hung and found[0] is _Lookup.HIT else found
         except RedisUnavailable:
             return _Lookup.OFF, b""
+
+    def _run_read(self, kind: str, name: str, variant: str) -> tuple[_Lookup, bytes]:
+        token = secrets.token_hex(8)
+        arguments: list[str | int | bytes] = [variant, token, self._lease_ms, self._max_ttl_ms, self._epoch_ms]
+        reply: list[Any] = self._server.run(READ, [_key(f"{kind}:{name}"), _EPOCH], arguments)
         return _Lookup(reply[0].decode()), reply[1] if len(reply) > 1 else b""
 
     def _store(self, kind: str, name: str, variant: str, token: bytes, rendered: Rendered) -> None:

@@ -121,6 +121,8 @@ class Server:
         self._lock = threading.Lock()
         self._open_until = 0.0
         self._failing = False
+        self._replied = float("-inf")
+        """Time at which the latest command that Redis has replied to was sent."""
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:  # noqa: ANN401 - the script's own result
         """Run a script atomically. Raises RedisUnavailable."""
@@ -143,14 +145,20 @@ class Server:
         """True while no caller may use Redis."""
         return self._clock() < self._open_until
 
+    def replied_within(self, seconds: float) -> bool:
+        """Return True if Redis has replied to a command that this process sent within the last seconds."""
+        return self._clock() - self._replied < seconds
+
     def call(self, command: Callable[[], Any]) -> Any:  # noqa: ANN401 - the command's own result
         """Call Redis through the circuit breaker, for example a method of a `lock`. Raises RedisUnavailable."""
         self._enter()
+        sent = self._clock()
         try:
             reply = command()
         except (RedisError, OSError) as error:
             self._record(failing=True, reason=repr(error))
             raise RedisUnavailable from error
+        self._replied = max(self._replied, sent)
         if self._failing:
             self._record(failing=False)
         return reply

@@ -146,13 +146,17 @@ def test_a_failed_rendering_releases_its_own_lease_only(cache: ResponseCache, na
 
 
 def test_a_cache_hit_costs_one_round_trip(redis: Redis, name: str) -> None:
-    server = _Counting(redis.cache_url, timeout_seconds=60)
+    clock = _Clock()
+    server = _Counting(redis.cache_url, timeout_seconds=60, clock=clock)
     cache = patient_cache(server)
     _get(cache, name, b"cached")
     server.calls = 0
     for _ in range(10):
         assert cache.get("thing", name, "v", _never) == b"cached"
     assert server.calls == 10
+    clock.passes(1)
+    assert cache.get("thing", name, "v", _never) == b"cached"
+    assert server.calls == 12, "Redis may have hung"
 
 
 class _Counting(Server):
@@ -161,6 +165,30 @@ class _Counting(Server):
     def call(self, command: Callable[[], object]) -> Any:  # noqa: ANN401 - as the server's own
         self.calls += 1
         return super().call(command)
+
+
+def test_a_first_hit_after_a_hang_does_not_count(redis: Redis, name: str) -> None:
+    """Within one turn of its loop Redis may serve a reader before the new epoch that a writer requested earlier."""
+    clock = _Clock()
+    server = _Overtaken(redis.cache_url, timeout_seconds=60, clock=clock)
+    cache = patient_cache(server)
+    _get(cache, name, b"old")
+    clock.passes(1)
+    server.overtake = lambda: raw(redis).set("cache:epoch", uuid4().hex)
+    assert _get(cache, name, b"new") == b"new"
+
+
+class _Overtaken(Server):
+    """Calls `overtake` once, between the execution of a command and its reply."""
+
+    overtake: Callable[[], object] | None = None
+
+    def call(self, command: Callable[[], object]) -> Any:  # noqa: ANN401 - as the server's own
+        reply = super().call(command)
+        overtake, self.overtake = self.overtake, None
+        if overtake:
+            overtake()
+        return reply
 
 
 def test_a_crowd_does_not_wait_for_a_slow_rendering(server: Server, name: str) -> None:
