@@ -55,14 +55,14 @@ class HasScope(BasePermission):
         if request.auth is None:
             stranger_take(request._request)  # noqa: SLF001 - Django's
             raise no_caller()
-        scope = scope_needed(view, request.method or "")
+        scope = required_scope(view, request.method or "")
         if scope is not None:
             caller(request).require(scope)
             return True
         return not hasattr(view, (request.method or "").lower()) or request.method == "OPTIONS"
 
 
-def scope_needed(view: APIView | type[APIView], method: str) -> Scope | None:
+def required_scope(view: APIView | type[APIView], method: str) -> Scope | None:
     """What a view says that this method needs; HEAD needs what GET does."""
     scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
     return scopes.get("GET" if method == "HEAD" else method)

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from access.authentication import ApiKeyAuthentication, SessionAuthentication, scope_needed
+from access.authentication import ApiKeyAuthentication, SessionAuthentication, required_scope
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -15,7 +15,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = ["bearer", "apiKeyHeader"]  # noqa: RUF012 - its attribute
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        scope = scope_needed(auto_schema.view, auto_schema.method)
+        scope = required_scope(auto_schema.view, auto_schema.method)
         return [{name: [str(scope)] if scope else []} for name in self.name]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:  # noqa: ARG002 - its signature

@@ -1,4 +1,4 @@
-"""The ASGI application that an ASGI server runs: the streaming routes (uploads, events) in front of Django."""
+"""The ASGI application: the streaming routes (uploads, events) in front of Django."""
 
 import logging
 import os
@@ -20,19 +20,19 @@ from events.streams.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from videos.uploads.wiring import upload_route  # noqa: E402
 
-MOST_BODY_BYTES = 1 << 20
-"""The largest body of any other request: they are JSON documents, and Django spools bodies to disk."""
+MAX_BODY_BYTES = 1 << 20
+"""Limit of the body of all other requests, which are JSON documents. Django spools bodies to disk."""
 
-# Only this server pools connections: its requests run in threads that come and go. Workers fork, and a pool's threads
-# do not survive that.
+# Only the API pools connections: its requests run in short-lived threads. Workers fork, which a pool's threads do not
+# survive.
 _pool = {"min_size": 0, "max_size": settings.TRANSCODER.database.database_pool_size, "timeout": 10}
 connections.settings["default"]["OPTIONS"]["pool"] = _pool
 
-for warning in startup_warnings(os.environ):  # here and in no command, whose output people and programs read
+for warning in startup_warnings(os.environ):  # not in commands, whose output programs may read
     logging.getLogger(__name__).warning(warning, extra={"event": "setting_without_effect"})
 
 if cache := response_cache():
     cache.start_renewal()
 
-_limited = BodyLimit(OwnContext(cast("App", InOneThread())), max_bytes=MOST_BODY_BYTES)
+_limited = BodyLimit(OwnContext(cast("App", InOneThread())), max_bytes=MAX_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

@@ -1,7 +1,7 @@
-"""The admin's styles, scripts and fonts, from the packages they are installed in: nothing to collect, no other server.
+"""Static files of the admin, served from the packages that contain them, without collectstatic or another server.
 
-They are few and never change while a process lives, so each is read once. What a request names is looked up in a list
-that was made from the disk; no path of a request reaches it.
+They are few and do not change while the process runs, so each is read once. The path of a request is looked up in a
+list of the files and never used as a path, which excludes path traversal.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import condition, require_safe
 
 CACHE_SECONDS = 600
-"""How long browsers do not even ask whether a file has changed; after an upgrade they look odd for no longer."""
+"""Time that browsers use a file without revalidation, so also the time that they use old files after an upgrade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class _File:
 
 @cache
 def _paths() -> Mapping[str, Path]:
-    """Where the file of each name is; as with templates, the first application that has one wins."""
+    """Map each name to its file; as with templates, the first application that has it wins."""
     found: dict[str, Path] = {}
     for finder in finders.get_finders():
         for name, storage in finder.list([]):
@@ -56,7 +56,7 @@ def _etag(_request: HttpRequest, path: str) -> str:
 @require_safe
 @condition(etag_func=_etag)
 def static_file(_request: HttpRequest, path: str) -> HttpResponse:
-    """Give one of the files that installed applications have in `static`."""
+    """Serve a file that an installed application has in `static`."""
     file = _named(path)
     cached = {"Cache-Control": f"public, max-age={CACHE_SECONDS}"}
     return HttpResponse(file.content, content_type=file.media_type, headers=cached)

@@ -1,4 +1,4 @@
-"""The admin's menu: what belongs together, in the order in which people look for it."""
+"""The menu of the admin: groups of models."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _GROUPS = {
         "auth.group": "group",
     },
 }
-"""Models by group, with the names of their symbols in the theme's font."""
+"""Models by group, with the names of their icons in the theme's font."""
 
 
 def menu(request: HttpRequest) -> list[dict[str, Any]]:
-    """What the theme's sidebar shows to whoever asks: the lists that they may see."""
+    """Build the theme's sidebar. The theme leaves out items that the user may not see."""
     shown = {f"{each.opts.app_label}.{each.opts.model_name}": each for each in admin.site._registry.values()}  # noqa: SLF001 - Django's admin has no other list of them
     return [
         {"title": title, "items": [_item(shown[name], icon, request) for name, icon in models.items()]}

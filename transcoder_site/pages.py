@@ -1,6 +1,6 @@
-"""The API in a browser: whoever logged in reads the documents as pages, follows their links and sends requests.
+"""The API in a browser: pages that show documents with links, and forms that send requests.
 
-Each page is what the API answers programs with, in the name of the person's owner; nothing is asked in another way.
+Each page is the API's own response to the logged-in person, who acts for an owner.
 """
 
 import json
@@ -21,33 +21,36 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 from rest_framework.views import APIView
 
-from access.authentication import scope_needed
+from access.authentication import required_scope
 from access.callers import key_sent
 
 _API = "/api/v1/"
 _DOCUMENTS = {"application/json", "application/problem+json"}
 _PRIVATE = "private, no-store"
-_ADDRESS = re.compile(r'"((?:https?://|/api/)[^"\\\s]*)"')
+_URL = re.compile(r'"((?:https?://|/api/)[^"\\\s]*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What may be asked for at an address; `scope` is what a key needs for it."""
+    """An operation of the API."""
 
     method: str
     route: str
+    """Path without the first slash, with Django's converters for parameters."""
     scope: str
+    """Scope that a key requires."""
     summary: str
+    """First line of the view's docstring."""
 
     @property
-    def address(self) -> str:
-        """Where it is, if that needs no more than this; empty otherwise."""
+    def url(self) -> str:
+        """Path of the operation; empty when it has parameters."""
         return "" if "<" in self.route else f"/{self.route}"
 
 
 @cache
 def operations() -> tuple[Operation, ...]:
-    """Every operation that Django answers, in the order of its addresses."""
+    """List all operations of Django's views, by route."""
     found: dict[str, list[Operation]] = {}
     for pattern in _patterns(get_resolver().url_patterns):
         route = str(pattern.pattern)
@@ -60,86 +63,86 @@ def _patterns(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[URLPatte
     for pattern in patterns:
         if isinstance(pattern, URLPattern):
             yield pattern
-        elif not str(pattern.pattern):  # those of the applications; the admin's are another matter
+        elif not str(pattern.pattern):  # the included URLs of applications, without the admin's
             yield from _patterns(pattern.url_patterns)
 
 
 def _operation(view: type[APIView], method: str, route: str) -> Operation:
-    said = getattr(view, method.lower()).__doc__ or ""
-    return Operation(method, route, scope_needed(view, method) or "", said.strip().partition("\n")[0])
+    docstring = getattr(view, method.lower()).__doc__ or ""
+    return Operation(method, route, required_scope(view, method) or "", docstring.strip().partition("\n")[0])
 
 
 @require_safe
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
-    """What there is."""
+    """List all operations."""
     return _private(render(request, "pages/index.html", {"operations": operations()}))
 
 
 class BrowsablePages:
-    """Middleware that shows what the API answers as a page, to browsers that ask for pages."""
+    """Middleware that renders documents of the API as pages when a browser prefers HTML."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not _wants_page(request):
+        if not _prefers_page(request):
             return self._get_response(request)
         request.META["HTTP_ACCEPT"] = "application/json"
-        answer = self._get_response(request)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        response = self._get_response(request)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
             return redirect_to_login(request.get_full_path())
-        return _page(request, answer) if _is_document(answer) else answer
+        return _page(request, response) if _is_document(response) else response
 
 
-def _wants_page(request: HttpRequest) -> bool:
+def _prefers_page(request: HttpRequest) -> bool:
     if request.method != "GET" or not request.path.startswith(_API) or "format" in request.GET:
         return False
     preferred = request.get_preferred_type(["application/json", "text/html"])
     return preferred == "text/html" and key_sent(request.headers) is None
 
 
-def _is_document(answer: HttpResponseBase) -> TypeGuard[HttpResponse]:
-    """Whether it can be shown; redirects, files and streams are what they are."""
-    kind = answer.headers.get("Content-Type", "").partition(";")[0]
-    return isinstance(answer, HttpResponse) and kind in _DOCUMENTS and bool(answer.content)
+def _is_document(response: HttpResponseBase) -> TypeGuard[HttpResponse]:
+    """Return True for JSON documents; redirects, files and streams are passed on."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0]
+    return isinstance(response, HttpResponse) and kind in _DOCUMENTS and bool(response.content)
 
 
-def _page(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """The answer as a page, with what else may be asked of the same thing."""
-    around = [*_around(request)]
-    shown = {
-        "answer": answer,
-        "document": _linked(json.dumps(json.loads(answer.content), indent=2, ensure_ascii=False)),
-        "links": [each for each in around if each.method == "GET"],
-        "forms": [each for each in around if each.method != "GET"],
+def _page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Render a response as a page, with the other operations of the same resource."""
+    related = [*_related(request)]
+    context = {
+        "response": response,
+        "document": _linked(json.dumps(json.loads(response.content), indent=2, ensure_ascii=False)),
+        "links": [each for each in related if each.method == "GET"],
+        "forms": [each for each in related if each.method != "GET"],
     }
-    page = _private(render(request, "pages/document.html", shown, status=answer.status_code))
-    for name in answer.headers.keys() - {"Content-Type", "Content-Length", "ETag", "Cache-Control"}:
-        page.headers.setdefault(name, answer.headers[name])
+    page = _private(render(request, "pages/document.html", context, status=response.status_code))
+    for name in response.headers.keys() - {"Content-Type", "Content-Length", "ETag", "Cache-Control"}:
+        page.headers.setdefault(name, response.headers[name])
     return page
 
 
-def _around(request: HttpRequest) -> Iterator[Operation]:
-    """Operations at this address, and below it those that need to know no more."""
+def _related(request: HttpRequest) -> Iterator[Operation]:
+    """Yield the other operations of this URL, and those below it without further parameters."""
     route = request.resolver_match.route if request.resolver_match else None
     if not route:
         return
     for each in operations():
         if (each.route == route and each.method != "GET") or each.route.startswith(f"{route}/"):
             own = Operation(each.method, request.path[1:] + each.route.removeprefix(route), each.scope, each.summary)
-            if own.address:
+            if own.url:
                 yield own
 
 
 def _linked(text: str) -> SafeString:
-    """JSON with its addresses as links; every other string is but text."""
-    parts = _ADDRESS.split(text)
-    return format_html_join("", "{}", ((_link(part) if place % 2 else part,) for place, part in enumerate(parts)))
+    """Render JSON with links for its URLs; all other strings are escaped text."""
+    parts = _URL.split(text)
+    return format_html_join("", "{}", ((_link(part) if position % 2 else part,) for position, part in enumerate(parts)))
 
 
-def _link(address: str) -> SafeString:
-    return format_html('"<a href="{}" rel="noreferrer noopener">{}</a>"', address, address)
+def _link(url: str) -> SafeString:
+    return format_html('"<a href="{}" rel="noreferrer noopener">{}</a>"', url, url)
 
 
 def _private(page: HttpResponse) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What browsers may load and run on the pages of the admin and of the API."""
+"""The Content-Security-Policy of the pages of the admin and the API."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -14,9 +14,9 @@ _AWS = "https://*.amazonaws.com"
 
 
 class ContentPolicy:
-    """Pages run no script but their own files. The admin's load media from where players get them besides.
+    """Middleware that sets the policy. Pages run only our script files; the admin also loads media of playback URLs.
 
-    The admin's theme reads expressions from attributes, which takes 'unsafe-eval'; inline scripts stay forbidden.
+    The admin's theme evaluates expressions in attributes, which requires 'unsafe-eval'. Inline scripts are forbidden.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -27,7 +27,7 @@ class ContentPolicy:
         if request.path.startswith(_ADMIN):
             response.headers["Content-Security-Policy"] = _admin_policy()
         elif response.headers.get("Content-Type", "").startswith("text/html"):
-            response.headers["Content-Security-Policy"] = _written(_PAGE)
+            response.headers["Content-Security-Policy"] = _header(_PAGE)
         return response
 
 
@@ -52,15 +52,15 @@ def _admin_policy() -> str:
         "img-src": f"{media} data:",
         "media-src": f"{media} blob:",
     }
-    return _written(_PAGE | own)
+    return _header(_PAGE | own)
 
 
-def _written(rules: Mapping[str, str]) -> str:
+def _header(rules: Mapping[str, str]) -> str:
     return "; ".join(f"{rule} {value}" for rule, value in rules.items())
 
 
 def _media_origins() -> list[str]:
-    """Where playback addresses are and lead to, besides the admin's own origin."""
+    """List the origins of playback URLs and of the store that they redirect to."""
     config: Config = settings.TRANSCODER
     found = [config.site.public_url]
     if config.storage.storage == "s3" and config.playback.playback_delivery == "redirect":

@@ -1,6 +1,6 @@
-"""/healthz, /readyz and /health, open to everybody since they tell states only, and /metrics, for who has its token.
+"""The probes /healthz, /readyz and /health, which need no authentication, and /metrics, which requires a token.
 
-In front of everything else, since who asks speaks plain HTTP, names an address as the host and has no API key.
+This is the first middleware, since probes use plain HTTP, an IP address as the host, and no API key.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Probes:
-    """Middleware that answers probes and passes everything else on."""
+    """Middleware that responds to probes and passes other requests on."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -44,11 +44,11 @@ class Probes:
 
 
 def _readiness() -> HttpResponse:
-    """Whether requests can be answered: by the database. Without the others the API works, if less well."""
-    found = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
-    worst = worst_of(found)
+    """Respond 200 if the database works. Without the other dependencies the API works with degraded service."""
+    checks = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
+    worst = worst_of(checks)
     status = HTTPStatus.SERVICE_UNAVAILABLE if worst is Health.FAILED else HTTPStatus.OK
-    return JsonResponse({"status": worst, "checks": found}, status=status, headers={"Cache-Control": "no-store"})
+    return JsonResponse({"status": worst, "checks": checks}, status=status, headers={"Cache-Control": "no-store"})
 
 
 def _health() -> HttpResponse:
@@ -62,7 +62,7 @@ def _health() -> HttpResponse:
 
 
 def _metrics() -> HttpResponse:
-    """What this service has counted, and what the database knows, as long as it answers."""
+    """Export the metrics of this service's processes, and those of the database if it responds."""
     config: Config = settings.TRANSCODER
     known = DatabaseMetrics(silence_seconds=config.lease.node_silence_seconds)
     try:

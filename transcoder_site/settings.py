@@ -1,4 +1,4 @@
-"""Django's settings, all derived from the one Config that is read here."""
+"""Django's settings, derived from the Config that is loaded here."""
 
 import os
 from pathlib import Path
@@ -68,7 +68,7 @@ TEMPLATES = [
         },
     }
 ]
-STATIC_URL = "/static/"  # answered by transcoder_site.files
+STATIC_URL = "/static/"  # served by transcoder_site.files
 STATICFILES_DIRS = [Path(__file__).parent / "static"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "api-index"
@@ -93,13 +93,13 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "UserAttributeSimilarityValidator")
 ]
 SILENCED_SYSTEM_CHECKS = [
-    "security.W005",  # HSTS for subdomains binds hosts that are not ours
-    "security.W021",  # being preloaded into browsers is the domain owner's decision
+    "security.W005",  # HSTS for subdomains would affect hosts that are not ours
+    "security.W021",  # HSTS preloading is the decision of the domain's owner
 ]
 
 
-# A server that vanishes without a word is noticed within seconds; the address itself may say otherwise.
-_DATABASE_PATIENCE = {
+# Detects a server that is gone without closing its connections within seconds. Parameters of the URL take precedence.
+_DATABASE_TIMEOUTS = {
     "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "3",
@@ -109,7 +109,7 @@ _DATABASE_PATIENCE = {
 
 
 def _database(config: DatabaseConfig) -> dict[str, Any]:
-    """Django's description of the database that a postgresql:// address names."""
+    """Convert a postgresql:// URL to Django's settings of a database."""
     url = urlsplit(config.database_url)
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -119,7 +119,7 @@ def _database(config: DatabaseConfig) -> dict[str, Any]:
         "HOST": url.hostname or "",
         "PORT": str(url.port or ""),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": _DATABASE_PATIENCE | dict(parse_qsl(url.query)),
+        "OPTIONS": _DATABASE_TIMEOUTS | dict(parse_qsl(url.query)),
     }
 
 
@@ -134,11 +134,11 @@ FORMAT_MODULE_PATH = "transcoder_site.formats"
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsing.ShallowJson"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [  # the first one decides what a 401 says
+    "DEFAULT_AUTHENTICATION_CLASSES": [  # the first one sets the WWW-Authenticate header of a 401
         "access.authentication.ApiKeyAuthentication",
         "access.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # closed unless a view names a scope
+    "DEFAULT_PERMISSION_CLASSES": ["access.authentication.HasScope"],  # refuses views without a scope
     "DEFAULT_THROTTLE_CLASSES": ["access.rates.RateLimit"],
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -165,7 +165,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "workers", "description": "The worker nodes."},
     ],
     "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": "/api/v1",  # what follows it is an operation's tag
+    "SCHEMA_PATH_PREFIX": "/api/v1",  # the next part of the path is the tag of an operation
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -185,8 +185,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# A message is only a wake-up: acknowledged early, never waited for, never retried, no result. The reasons are in
-# docs/adr/0005-message-acknowledgement.md.
+# A message is only a ticket: acknowledged early, without result or retry. See docs/adr/0005-message-acknowledgement.md.
 CELERY_BROKER_URL = TRANSCODER.broker.broker_url
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
@@ -196,7 +195,7 @@ CELERY_TASK_DEFAULT_QUEUE = TRANSCODER.worker.worker_queue
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # who reaches the broker could shut workers down; nothing of ours does
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # unused, and any client of the broker could shut workers down
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

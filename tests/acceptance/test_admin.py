@@ -86,7 +86,7 @@ def test_a_failed_job_is_found_read_retried_and_completes(
     _watch(page)
     page.goto(f"{stack.api.url}/admin/videos/video/{UUID(failed['video_id'])}/change/")
     _plays(page)
-    _is_pictured(page)
+    _has_stills(page)
     screenshot("video")
 
 
@@ -115,11 +115,11 @@ def _plays(page: Page) -> None:
     video.evaluate("(video) => video.pause()")
 
 
-def _is_pictured(page: Page) -> None:
-    """Eight frames, which differ as what was filmed does. The store is another origin: a page cannot read them."""
-    frames = page.locator("#frames canvas")
-    expect(frames).to_have_count(8, timeout=WAIT_MS)
-    assert len({frame.screenshot() for frame in frames.all()}) == 8
+def _has_stills(page: Page) -> None:
+    """Compare screenshots of the stills: the store is another origin, so scripts cannot read the canvases."""
+    stills = page.locator("#stills canvas")
+    expect(stills).to_have_count(8, timeout=WAIT_MS)
+    assert len({still.screenshot() for still in stills.all()}) == 8
 
 
 def test_a_person_reads_documents_and_sends_requests_in_the_browser(failed: Json, page: Page, stack: Stack) -> None:

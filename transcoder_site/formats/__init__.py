@@ -1,1 +1,1 @@
-"""How dates are written; Django looks here by language."""
+"""Date formats by language, in Django's layout."""

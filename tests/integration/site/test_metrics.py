@@ -1,4 +1,4 @@
-"""/metrics of the API: closed without the token, and correct."""
+"""/metrics of the API: refused without the token, and correct."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(settings: Settings) -> Client:
 
 
 def _values(client: Client) -> dict[str, float]:
-    """Every sample by its name and labels as Prometheus writes them."""
+    """Read all samples by name and labels."""
     text = client.get("/metrics").content.decode()
     return {
         sample.name + "".join(f",{name}={value}" for name, value in sorted(sample.labels.items())): sample.value
@@ -43,7 +43,7 @@ def _values(client: Client) -> dict[str, float]:
     }
 
 
-def test_without_the_token_nothing_is_shown(client: Client, settings: Settings) -> None:
+def test_the_token_is_required(client: Client, settings: Settings) -> None:
     assert Client().get("/metrics").status_code == 401
     settings.TRANSCODER = configured.TRANSCODER
     settings.TRANSCODER = replace(settings.TRANSCODER, metrics=replace(settings.TRANSCODER.metrics, metrics_token=""))
@@ -67,7 +67,7 @@ def test_gauges_of_queues_jobs_and_nodes_match_the_rows(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_jobs_are_counted_when_they_are_committed(client: Client) -> None:
+def test_jobs_are_counted_on_commit(client: Client) -> None:
     before = _values(client)
     job = a_job(a_video(), codec="h264")
     step_begin(claim=claimed())
@@ -91,12 +91,12 @@ def test_requests_are_counted_by_route(client: Client) -> None:
         name for name in after if name.startswith("vodmill_http_requests_total") and after[name] != before.get(name)
     }
     assert len(routes) == 2
-    assert not any("0000" in name for name in routes), "URLs are no labels"
+    assert not any("0000" in name for name in routes), "labels contain no URLs"
     assert any("route=none" in name for name in routes)
 
 
 @pytest.mark.django_db
-def test_missing_readings_of_devices_are_left_out(client: Client) -> None:
+def test_unknown_readings_of_devices_are_left_out(client: Client) -> None:
     device = Device(index=0, uuid="GPU-1", name="A card", kind=DeviceKind.NVIDIA)
     state = DeviceState(device=device, reading=Reading(memory_used_mb=512, utilization_percent=0))
     limits = SlotLimits(device=3, system=None)
@@ -127,7 +127,7 @@ def test_the_store_is_counted(client: Client, s3_server: object) -> None:
 
 
 @pytest.mark.django_db
-def test_every_metric_is_in_the_docs_and_nothing_else() -> None:
+def test_the_docs_list_exactly_the_exported_metrics() -> None:
     shown = {name: (metric.kind, set(metric.labels)) for name, metric in METRICS.items()}
     for family in DatabaseMetrics(silence_seconds=20).collect():
         shown[family.name] = ("gauge", set(family._labelnames))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The API in a browser: its documents as pages, in the name of the owner of whoever logged in."""
+"""The API in a browser: its documents as pages for a person who acts for an owner."""
 
 from __future__ import annotations
 
@@ -34,45 +34,44 @@ def job() -> Job:
     return a_job(a_video(an_owner("acme")), priority=42)
 
 
-def test_what_is_no_document_is_what_it_is(person: Client, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A redirect to the store, which has no body to show."""
+def test_redirects_are_passed_on(person: Client, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = Delivery(store=wiring.store(), redirects=True, presign_seconds=60)
     monkeypatch.setattr("videos.playback.wiring.delivery", lambda: delivery)
-    answer = person.get(f"/api/v1/videos/{job.video_id}/original")
-    assert answer.status_code in (302, 307)
-    assert answer.headers["Location"].startswith("http")
+    response = person.get(f"/api/v1/videos/{job.video_id}/original")
+    assert response.status_code in (302, 307)
+    assert response.headers["Location"].startswith("http")
 
 
-def test_a_stranger_is_led_to_the_login_and_back() -> None:
+def test_an_anonymous_browser_is_redirected_to_the_login_and_back() -> None:
     stranger = Client(headers={"Accept": BROWSER})
     for path in ("/api/", "/api/v1/jobs?state=failed"):
-        answer = stranger.get(path)
-        assert answer.status_code == 302
-        assert answer.headers["Location"].startswith("/api/login?next=/api/")
+        response = stranger.get(path)
+        assert response.status_code == 302
+        assert response.headers["Location"].startswith("/api/login?next=/api/")
     page = stranger.get("/api/login?next=/api/v1/jobs").content.decode()
     assert 'name="next" value="/api/v1/jobs"' in page
 
 
-def test_the_first_page_names_every_operation_and_links_those_that_need_no_id(person: Client) -> None:
+def test_the_index_lists_all_operations_and_links_those_without_parameters(person: Client) -> None:
     page = person.get("/api/").content.decode()
     assert '<a href="/api/v1/jobs">' in page
     assert "/api/v1/jobs/&lt;uuid:job_id&gt;/cancel" in page
     assert len(operations()) > 30
 
 
-def test_a_document_is_a_page_with_links(person: Client, job: Job) -> None:
-    answer = person.get(f"/api/v1/jobs/{job.id}")
-    page = answer.content.decode()
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+def test_a_document_is_rendered_as_a_page_with_links(person: Client, job: Job) -> None:
+    response = person.get(f"/api/v1/jobs/{job.id}")
+    page = response.content.decode()
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert "&quot;priority&quot;: 42" in page
     assert f'href="/api/v1/jobs/{job.id}/plan"' in page
     assert f'<form action="/api/v1/jobs/{job.id}/cancel" data-method="POST">' in page
-    assert answer.headers["Cache-Control"] == "private, no-store"
-    assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page), "none of it inline"
+    assert response.headers["Cache-Control"] == "private, no-store"
+    assert "script-src 'self';" in response.headers["Content-Security-Policy"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page), "nothing is inline"
 
 
-def test_programs_get_documents(person: Client, job: Job) -> None:
+def test_programs_get_json(person: Client, job: Job) -> None:
     path = f"/api/v1/jobs/{job.id}"
     for accept in ("application/json", "*/*", None):
         program = Client(headers={"X-API-Key": a_key(an_owner("acme")), **({"Accept": accept} if accept else {})})
@@ -88,38 +87,42 @@ def test_errors_are_pages_too(person: Client) -> None:
         ("/api/v1/nothing", 404),
         ("/api/v1/jobs?limit=0", 422),
     ):
-        answer = person.get(path)
-        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8"), path
+        response = person.get(path)
+        assert (response.status_code, response.headers["Content-Type"]) == (status, "text/html; charset=utf-8"), path
 
 
-def test_what_clients_say_is_text(person: Client, job: Job) -> None:
-    said = {"a": "</pre><script>alert(1)</script>", "b": "javascript:alert(1)", "c": 'https://x.example/"onclick="x'}
-    Job.objects.filter(id=job.id).update(client_metadata=said)
+def test_text_of_clients_is_escaped(person: Client, job: Job) -> None:
+    metadata = {
+        "a": "</pre><script>alert(1)</script>",
+        "b": "javascript:alert(1)",
+        "c": 'https://x.example/"onclick="x',
+    }
+    Job.objects.filter(id=job.id).update(client_metadata=metadata)
     page = person.get(f"/api/v1/jobs/{job.id}").content.decode()
     assert "<script>alert" not in page
     assert 'href="javascript' not in page
     assert 'onclick="x' not in page
 
 
-def test_a_form_is_sent_with_the_token_of_its_page(person: Client, job: Job) -> None:
+def test_forms_require_the_csrf_token(person: Client, job: Job) -> None:
     page = person.get(f"/api/v1/jobs/{job.id}").content.decode()
     found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
     assert found
     path, body = f"/api/v1/jobs/{job.id}/cancel", {"content_type": "application/json", "data": "{}"}
     assert person.post(path, **body).status_code == 403  # type: ignore[arg-type]
-    answer = person.post(path, headers={"X-CSRFToken": found[1]}, **body)  # type: ignore[arg-type]
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    response = person.post(path, headers={"X-CSRFToken": found[1]}, **body)  # type: ignore[arg-type]
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
 
 
 def test_a_person_without_an_owner_gets_403() -> None:
     browser = Client(headers={"Accept": BROWSER})
     browser.force_login(User.objects.create_superuser("root"))
-    answer = browser.get("/api/v1/jobs")
-    assert answer.status_code == 403
-    assert "no_owner" in answer.content.decode()
+    response = browser.get("/api/v1/jobs")
+    assert response.status_code == 403
+    assert "no_owner" in response.content.decode()
 
 
-def test_a_logout_is_an_order(person: Client) -> None:
+def test_a_logout_requires_a_post_with_the_csrf_token(person: Client) -> None:
     assert person.get("/api/logout").status_code == 405
     assert person.post("/api/logout").status_code == 403
     page = person.get("/api/").content.decode()

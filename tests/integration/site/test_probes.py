@@ -1,4 +1,4 @@
-"""Probes of load balancers and orchestrators: without a key, over plain HTTP, with an address as the host name."""
+"""Probes of load balancers and orchestrators: without a key, over plain HTTP, with an IP address as the host."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def client(settings: Settings) -> Client:
     return Client(headers={"host": HOST})
 
 
-def test_a_process_that_answers_is_alive_without_a_database(client: Client) -> None:
+def test_liveness_does_not_depend_on_the_database(client: Client) -> None:
     assert client.get("/healthz").content == b"ok\n"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_ready_when_database_and_store_answer(client: Client, s3_server: object, redis: object) -> None:
+def test_it_is_ready_when_database_and_store_respond(client: Client, s3_server: object, redis: object) -> None:
     health.store().prepare()
-    answer = client.get("/readyz")
-    assert (answer.status_code, json.loads(answer.content)["status"]) == (200, "ok")
-    answer = client.get("/health")
-    assert (answer.status_code, json.loads(answer.content)) == (200, {"status": "healthy"})
+    response = client.get("/readyz")
+    assert (response.status_code, json.loads(response.content)["status"]) == (200, "ok")
+    response = client.get("/health")
+    assert (response.status_code, json.loads(response.content)) == (200, {"status": "healthy"})
 
 
 @pytest.mark.django_db(transaction=True)
@@ -50,25 +50,25 @@ def test_it_is_not_ready_before_all_migrations_are_applied(client: Client) -> No
     applied = MigrationRecorder.Migration.objects.filter(app="jobs").latest("id")
     applied.delete()
     try:
-        answer = client.get("/readyz")
-        found = json.loads(answer.content)
-        assert (answer.status_code, found["checks"]["migrations"]) == (503, "failed")
+        response = client.get("/readyz")
+        found = json.loads(response.content)
+        assert (response.status_code, found["checks"]["migrations"]) == (503, "failed")
         assert found["checks"]["database"] == "ok"
-        answer = client.get("/health")
-        assert (answer.status_code, json.loads(answer.content)) == (503, {"status": "unhealthy"})
+        response = client.get("/health")
+        assert (response.status_code, json.loads(response.content)) == (503, {"status": "unhealthy"})
     finally:
         applied.save(force_insert=True)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> None:
-    """Jobs are accepted and shown; the check of an unreachable store must not prevent that."""
+    """Jobs are accepted and shown without a store, so its check must not make the process unready."""
     health.store.cache_clear()
     storage = settings.TRANSCODER.storage
     settings.TRANSCODER = replace(settings.TRANSCODER, storage=replace(storage, s3_endpoint_url="http://127.0.0.1:9"))
     try:
-        answer = client.get("/readyz")
-        assert (answer.status_code, json.loads(answer.content)["checks"]["store"]) == (200, "degraded")
+        response = client.get("/readyz")
+        assert (response.status_code, json.loads(response.content)["checks"]["store"]) == (200, "degraded")
         assert client.get("/health").status_code == 200
     finally:
         health.store.cache_clear()

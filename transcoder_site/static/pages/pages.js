@@ -1,4 +1,4 @@
-// Sends what a form of a document's page says, as programs do, and shows the answer.
+// Sends the request of a form on a document's page as a program would, and shows the response.
 "use strict";
 
 async function send(form) {
@@ -17,12 +17,12 @@ async function send(form) {
 for (const form of document.querySelectorAll("form[data-method]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const shown = form.querySelector("output");
+    const output = form.querySelector("output");
     try {
-      const answer = await send(form);
-      shown.textContent = `${answer.status} ${answer.statusText}\n${await answer.text()}`;
+      const response = await send(form);
+      output.textContent = `${response.status} ${response.statusText}\n${await response.text()}`;
     } catch (error) {
-      shown.textContent = `No answer: ${error.message}`;
+      output.textContent = `No response: ${error.message}`;
     }
   });
 }

@@ -1,10 +1,10 @@
-// Frames of the video that a page plays, taken by the browser at even distances; a click plays from there.
+// Shows stills of the page's video at even distances; a click plays from there.
 "use strict";
 
 const COUNT = 8;
 const WIDTH = 160;
 
-function frame(video, player) {
+function still(video, player) {
   const at = video.currentTime;
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH;
@@ -19,7 +19,7 @@ function frame(video, player) {
   return canvas;
 }
 
-function take(player, strip) {
+function takeStills(player, strip) {
   const video = document.createElement("video");
   video.muted = true;
   video.preload = "auto";
@@ -29,15 +29,15 @@ function take(player, strip) {
       video.currentTime = (video.duration * (taken + 0.5)) / COUNT;
     } else {
       video.replaceChildren();
-      video.load(); // lets go of what it has read
+      video.load(); // frees the buffered media
     }
   };
   video.addEventListener("loadedmetadata", next, { once: true });
   video.addEventListener("seeked", () => {
-    strip.append(frame(video, player));
+    strip.append(still(video, player));
     next();
   });
   video.append(...[...player.querySelectorAll("source")].map((source) => source.cloneNode()));
 }
 
-take(document.querySelector("#player video"), document.querySelector("#frames"));
+takeStills(document.querySelector("#player video"), document.querySelector("#stills"));
