@@ -10,7 +10,6 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
-from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
@@ -18,9 +17,9 @@ from rest_framework.throttling import BaseThrottle
 
 from access.callers import Caller, caller_in
 from access.scopes import Scope
+from access.wiring import requests_per_minute
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
-from configuration import Config
 from coordination.rates import Rate, RateDecision
 from coordination.wiring import rate_limiter
 from observability import metrics
@@ -137,8 +136,7 @@ def _take_address(request: HttpRequest, rate_class: RateClass = RateClass.ADDRES
 
 def _taken(who: str, rate_class: RateClass, *, times: int = 1) -> RateDecision | None:
     """Take one from a bucket of so many times the rate; None: there is no limit."""
-    config: Config = settings.TRANSCODER
-    per_minute: int = getattr(config.rate, f"rate_{rate_class}_per_minute")
+    per_minute = requests_per_minute(rate_class)
     if not per_minute:
         return None
     verdict = rate_limiter().take(f"{rate_class}:{who}", Rate(per_minute * times))

@@ -61,8 +61,8 @@ class PostgreSQL(Service):
             "timezone": "UTC",
         }
         if not self._durable:
-            # Survives its own death, not the machine's. Nothing runs but what a test does: events are sent when every
-            # older transaction has ended, those of autovacuum too.
+            # Survives a crash of the process, but not of the machine. Autovacuum is off since event streams wait for
+            # every older transaction, its own included.
             options |= {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [*_as_unprivileged(self._data), str(self._program("postgres")), "-D", str(self._data), *flags]

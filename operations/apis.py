@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,8 +11,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from access.scopes import Scope
-from api.cached import cached_response
-from configuration import Config
+from api.responses import cached_response
 from jobs.models import NodeState
 from jobs.rules.steps import QUEUES
 from observability.health import Health, run_checks
@@ -27,6 +25,7 @@ from operations.statistics import (
     recent_jobs,
     stored_bytes,
 )
+from operations.wiring import node_silence_seconds
 
 WINDOW_SECONDS = 3600
 CACHE_SECONDS = 5.0
@@ -150,8 +149,7 @@ def _cached(name: str, render: Callable[[], Any]) -> HttpResponse:
 
 
 def _nodes() -> list[NodeHealth]:
-    config: Config = settings.TRANSCODER
-    return node_healths(silence_seconds=config.lease.node_silence_seconds)
+    return node_healths(silence_seconds=node_silence_seconds())
 
 
 def _queue_stats() -> dict[str, Any]:

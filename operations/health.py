@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from django.conf import settings
-
-from configuration import Config
 from coordination.wiring import server
 from observability.health import BackgroundCheck, Check, Health, MigrationsApplied, check_database, worst_of
 from operations.statistics import NodeHealth, QueueLoad, RecentJobs
+from operations.wiring import store
 from storage.errors import ObjectNotFound
-from storage.protocol import ObjectStore
-from storage.wiring import store_from
 
 WAIT_SECONDS = 2.0
 MAX_WAITING = 1000
@@ -44,13 +40,6 @@ def _store_answers() -> None:
         store().get(_NO_OBJECT)
     except ObjectNotFound:
         return
-
-
-@cache
-def store() -> ObjectStore:
-    """The store as this process reaches it."""
-    config: Config = settings.TRANSCODER
-    return store_from(config.storage)
 
 
 class AlertCode(StrEnum):

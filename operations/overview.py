@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -13,7 +12,6 @@ from api.administration import (
     link_to,
     panel,
 )
-from configuration import Config
 from jobs.admin.filters import recent_errors
 from jobs.rules.retry import POISON
 from jobs.rules.steps import QUEUES
@@ -28,6 +26,7 @@ from operations.statistics import (
     queue_loads,
     recent_jobs,
 )
+from operations.wiring import node_silence_seconds
 
 _RECENT_SECONDS = 3600
 
@@ -36,8 +35,7 @@ MAX_NODES_SHOWN = 40
 
 def overview_panels() -> list[Panel]:
     """Build the tables of the overview from the statistics that the API answers."""
-    config: Config = settings.TRANSCODER
-    loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=config.lease.node_silence_seconds)
+    loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=node_silence_seconds())
     recent = recent_jobs(window_seconds=_RECENT_SECONDS)
     quarantined = jobs_in_quarantine()
     found = alerts(loads, nodes, recent, quarantined=quarantined)

@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 from access.authentication import owner_of
 from access.models import Owner
 from access.scopes import Scope
-from api.cached import cached_response, variant_for
 from api.fields import LONGEST_EXTERNAL_ID, METADATA_HELP
 from api.problems import Problem, not_found
+from api.responses import cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from videos import examples
 from videos.models import Video
@@ -45,7 +45,9 @@ class VideoListApi(APIView):
             pages, page = VideoQuery.page(videos_of(owner), request)
             return pages.get_paginated_response([video_document(video, request) for video in page]).data, CACHE_SECONDS
 
-        return cached_response("videos", owner.pk, variant=variant_for(request, owner.pk, whole=True), render=render)
+        return cached_response(
+            "videos", owner.pk, variant=variant_for(request, owner.pk, with_query=True), render=render
+        )
 
 
 class VideoDetailApi(APIView):

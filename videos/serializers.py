@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework import serializers
 
-from api.links import absolute
+from api.wiring import absolute_url
 from videos.models import Video
 from videos.states import SHOWN_STATES, GenerationState, RenditionKind, VideoState
 
@@ -94,7 +94,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "size": video.size_bytes,
         "sha256": video.sha256,
         "container": video.container,
-        "original_url": absolute(request, f"{address}/original"),
+        "original_url": absolute_url(request, f"{address}/original"),
         **{name: media.get(name) for name in SHOWN_BY_NAME},
         "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
         "external_id": video.external_id or None,

@@ -3,9 +3,7 @@
 from typing import Any
 
 from celery import signals
-from django.conf import settings
 
-from execution.scratch import scratch_folder
 from jobs.dispatching.tickets import node_queue
 from observability.metrics import use_shared_folder
 from workers import wiring
@@ -18,20 +16,14 @@ _keepers: list[NodeKeeper] = []
 def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker has no types
     """The worker is about to consume: from a queue of its own too."""
     instance.app.amqp.queues.select_add(node_queue(wiring.NODE))
-    if settings.TRANSCODER.metrics.metrics_port:
-        use_shared_folder(scratch_folder(settings.TRANSCODER.execution) / "metrics" / wiring.NODE)
+    if folder := wiring.metrics_folder():
+        use_shared_folder(folder)
 
 
 @signals.worker_ready.connect
 def begin(**_: object) -> None:
     """The worker consumes: tickets may come."""
-    keeper = NodeKeeper(
-        settings.TRANSCODER,
-        wiring.NODE,
-        draining=wiring.draining,
-        last_activity=wiring.last_activity,
-        ending=wiring.ending,
-    )
+    keeper = wiring.node_keeper()
     _keepers.append(keeper)
     keeper.start()
 

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from functools import cache
+from pathlib import Path
 
 from django.conf import settings
 
@@ -15,6 +16,7 @@ from jobs.wiring import job_policy
 from storage.wiring import store_from
 from workers.node.consumer_probe import LastActivity
 from workers.node.flags import SharedFlag
+from workers.node.heartbeat import NodeKeeper
 from workers.node.scratch import scratch_of
 from workers.runner import StepRunner
 from workers.source.cache import SourceCache
@@ -37,6 +39,17 @@ ending = threading.Event()
 def runner() -> StepRunner:
     """The runner of this worker process."""
     return StepRunner(tools_from(settings.TRANSCODER, node=NODE, draining=draining))
+
+
+def node_keeper() -> NodeKeeper:
+    """Build the keeper of this node's row, for the worker's parent process."""
+    return NodeKeeper(settings.TRANSCODER, NODE, draining=draining, last_activity=last_activity, ending=ending)
+
+
+def metrics_folder() -> Path | None:
+    """Return the folder in which this worker's processes collect their metrics; None when metrics are off."""
+    config: Config = settings.TRANSCODER
+    return scratch_folder(config.execution) / "metrics" / NODE if config.metrics.metrics_port else None
 
 
 def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:

@@ -12,9 +12,9 @@ from access.authentication import owner_of
 from access.idempotency import idempotent
 from access.models import Owner
 from access.scopes import Scope
-from api.cached import cached_response, variant_for
 from api.pagination import ListQuery
 from api.problems import not_found
+from api.responses import cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
@@ -90,7 +90,7 @@ class JobListApi(APIView):
                 JobDocument(job_views(page), many=True).data
             ).data, LIST_CACHE_TTL_SECONDS
 
-        return cached_response("jobs", owner.pk, variant=variant_for(request, owner.pk, whole=True), render=render)
+        return cached_response("jobs", owner.pk, variant=variant_for(request, owner.pk, with_query=True), render=render)
 
 
 class VideoJobsApi(APIView):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from django.http import HttpRequest
 from django.urls import reverse
 
-from api.links import absolute
+from api.wiring import absolute_url
 from videos.models import Asset, Generation, Video
 from videos.playback import wiring
 from videos.playback.tokens import token_make
@@ -40,7 +40,7 @@ class PlaybackUrls:
         return self._absolute(f"play-{asset.kind}", asset.name)
 
     def _absolute(self, view: str, *more: str) -> str:
-        return absolute(self.request, reverse(view, args=[self.token, self.generation, *more]))
+        return absolute_url(self.request, reverse(view, args=[self.token, self.generation, *more]))
 
 
 def playback_urls(request: HttpRequest, video: Video, generation: Generation) -> PlaybackUrls:

@@ -12,7 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from operations import health
+from operations import health, wiring
 
 HOST = "10.1.2.3:8000"
 
@@ -38,7 +38,7 @@ def test_liveness_does_not_depend_on_the_database(client: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_ready_when_database_and_store_respond(client: Client, s3_server: object, redis: object) -> None:
-    health.store().prepare()
+    wiring.store().prepare()
     response = client.get("/readyz")
     assert (response.status_code, json.loads(response.content)["status"]) == (200, "ok")
     response = client.get("/health")
@@ -63,7 +63,7 @@ def test_it_is_not_ready_before_all_migrations_are_applied(client: Client) -> No
 @pytest.mark.django_db(transaction=True)
 def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> None:
     """Jobs are accepted and shown without a store, so its check must not make the process unready."""
-    health.store.cache_clear()
+    wiring.store.cache_clear()
     storage = settings.TRANSCODER.storage
     settings.TRANSCODER = replace(settings.TRANSCODER, storage=replace(storage, s3_endpoint_url="http://127.0.0.1:9"))
     try:
@@ -71,7 +71,7 @@ def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> N
         assert (response.status_code, json.loads(response.content)["checks"]["store"]) == (200, "degraded")
         assert client.get("/health").status_code == 200
     finally:
-        health.store.cache_clear()
+        wiring.store.cache_clear()
 
 
 def test_an_unreachable_database_is_unhealthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

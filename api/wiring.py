@@ -1,4 +1,4 @@
-"""Absolute addresses. The only place of this package that reads settings."""
+"""Builds what this package reads from the settings. Nothing else here reads them."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -6,8 +6,8 @@ from django.http import HttpRequest
 from configuration import Config
 
 
-def absolute(request: HttpRequest, path: str) -> str:
-    """Make a path absolute: under the public address if there is one, else under the one that was asked."""
+def absolute_url(request: HttpRequest, path: str) -> str:
+    """Make a path an absolute URL, under the configured public URL or otherwise under the host of the request."""
     base = _public_url()
     return f"{base}{path}" if base else request.build_absolute_uri(path)
 

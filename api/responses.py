@@ -1,0 +1,51 @@
+"""Responses from the response cache, and ETags of documents."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.http import ConditionalGetMiddleware
+from rest_framework.renderers import JSONRenderer
+
+from api.wiring import absolute_url
+from coordination.cache import Rendered
+from coordination.wiring import response_cache
+
+_API = "/api/"
+_PRIVATE = "private, no-cache"
+"""Clients may store a document and must revalidate it.
+
+It also keeps shared caches from storing documents, which a key in `X-API-Key` does not.
+"""
+
+
+def cached_response(kind: str, name: object, *, variant: str, render: Callable[[], tuple[Any, float]]) -> HttpResponse:
+    """Respond with the document of `kind:name` in this variant, from the cache if it has it.
+
+    `render` returns the document and its TTL in seconds. Its exceptions are raised, and nothing is cached then.
+    """
+
+    def entry() -> Rendered:
+        document, seconds = render()
+        return Rendered(JSONRenderer().render(document), seconds)
+
+    cache = response_cache()
+    body = cache.get(kind, str(name), variant, entry) if cache else entry().body
+    return HttpResponse(body, content_type="application/json")
+
+
+def variant_for(request: HttpRequest, owner_id: UUID, *, with_query: bool = False) -> str:
+    """Build the variant of a document that depends on its owner, the host of its URLs and, optionally, the query."""
+    path = request.get_full_path() if with_query else "/"
+    return f"{owner_id} {absolute_url(request, path)}"
+
+
+class ApiEtags(ConditionalGetMiddleware):
+    """Django's middleware for `ETag`, `If-None-Match` and 304, for the API only. Other responses have a max-age."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not request.path.startswith(_API):
+            return response
+        response.headers.setdefault("Cache-Control", _PRIVATE)
+        return super().process_response(request, response)
