@@ -13,7 +13,7 @@ from storage.keys import INIT_NAME, MP4_NAME, SEGMENT_SUFFIX
 
 CPU_QUEUE = "cpu"
 GPU_QUEUE = "gpu"
-"""Where steps that hold encoder sessions of a GPU run; the workers of this queue offer devices."""
+"""Queue of the steps that hold encoder sessions of a GPU; its workers offer devices."""
 QUEUES = (CPU_QUEUE, GPU_QUEUE)
 
 
@@ -35,16 +35,16 @@ class Stage(IntEnum):
 
 
 class HeadStart(Enum):
-    """Which steps of a kind rank before others of their priority."""
+    """The steps of a kind that rank before others of their priority."""
 
     ALL = auto()
-    """Somebody waits for each of them: to see the first frame, or to be told of the end."""
+    """Somebody waits for each of them: to see the first frame, or for the end."""
     FIRST = auto()
     """Only the one that makes the beginning of the video; the others would only push other jobs back."""
 
 
 class Unit(Enum):
-    """What the progress of a kind counts."""
+    """The unit in which the progress of a kind is counted."""
 
     SEGMENT = auto()
     """`units_done` of `units_total`: segments that the step has published in all of its renditions."""
@@ -60,9 +60,9 @@ class StepSpec:
     queue: str = CPU_QUEUE
     """The workers that run it; a step with encoder sessions goes to `GPU_QUEUE` instead."""
     stage: Stage | None
-    """When its job needs it. None: it belongs to a video and has no job, generation or renditions."""
+    """Stage of the job that it belongs to. None: it belongs to a video and has no job, generation or renditions."""
     phase: JobPhase
-    """What its job is shown as doing from the step's beginning on."""
+    """The phase that its job shows from the step's beginning on."""
     head_start: HeadStart = HeadStart.ALL
     unit: Unit = Unit.STEP
     weight: int = 0
@@ -74,7 +74,7 @@ class StepSpec:
     by its source: that says nothing about what a worker could do.
     """
     leaves: tuple[str, ...] = ()
-    """How the names of the objects end that its attempts store; `finish` deletes those of them that no row names."""
+    """Endings of the names of objects that its attempts store; `finish` deletes those objects that no row names."""
     commands: tuple[str, ...] = ()
     """Names under which the plan document shows its runs of ffmpeg, in their order."""
     retries_forever: bool = False
@@ -149,4 +149,4 @@ MEASURED_KINDS = kinds_where(lambda spec: spec.measured)
 COMMANDS = tuple(name for spec in _SPECS for name in spec.commands)
 """Every name that a plan document shows a run of ffmpeg under."""
 LEFT_OBJECTS = tuple(sorted({name for spec in _SPECS for name in spec.leaves}))
-"""How the names of all objects end that steps store under a generation."""
+"""Endings of the names of all objects that steps store under a generation."""
