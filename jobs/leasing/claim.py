@@ -36,8 +36,8 @@ MIN_PER_LANE = 2
 # 7. `best` compares the lanes' turns in buckets of a priority point. Within a bucket the owner with fewer running steps
 #    goes first, so nobody buys the next slot by a priority that is a little higher.
 # 8. `chosen` locks the first that fits, and skips what others are claiming. A step that needs more sessions than are
-#    left holds back those whose turn comes later: otherwise smaller ones would take each session that becomes free,
-#    and it would wait for ever. The state is a condition again, for rows that were claimed since the snapshot.
+#    left holds back those of later buckets: otherwise smaller ones would take each session that becomes free, and it
+#    would wait for ever. The state is a condition again, for rows that were claimed since the snapshot.
 _CLAIM = """
 WITH RECURSIVE lanes AS (
     (SELECT owner_id, lead_seconds, encoder, sessions FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s
