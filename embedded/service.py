@@ -27,7 +27,7 @@ class Service(ABC):
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     grace_seconds: ClassVar[float] = 10.0
-    ready_seconds: ClassVar[float] = 60.0
+    ready_seconds: ClassVar[float] = 180.0
 
     def __init__(self, home: Home) -> None:
         self.home = home

@@ -39,6 +39,6 @@ def fuzz(url: str, folder: Path, *options: str, ids: Mapping[str, object], unwan
     parameters = "\n".join(f'"path.{name}" = "{value}"' for name, value in ids.items())
     (folder / "schemathesis.toml").write_text(CONFIG.format(parameters=parameters, unwanted=unwanted))
     argv = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/api/schema?format=json"]
-    fixed = ["--seed", "1", "--generation-database", "none", "--no-color"]
+    fixed = ["--request-timeout", "120", "--seed", "1", "--generation-database", "none", "--no-color"]
     done = subprocess.run([*argv, *fixed, *options], capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr

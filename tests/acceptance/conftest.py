@@ -1,4 +1,4 @@
-"""The whole product, started as `make run` starts it, with time constants that fit into a test."""
+"""The whole product, started as `make run` starts it, with pauses that fit into a test."""
 
 from __future__ import annotations
 
@@ -20,11 +20,8 @@ from tests.pacing import PacedFfmpeg
 from tests.servers import RUNS
 
 SHORT_TIMES = {
-    "TRANSCODER_LEASE_SECONDS": "6",
-    "TRANSCODER_LEASE_RENEW_SECONDS": "1.5",
     "TRANSCODER_DISPATCHER_TICK_SECONDS": "0.5",
     "TRANSCODER_NODE_HEARTBEAT_SECONDS": "0.5",
-    "TRANSCODER_NODE_SILENCE_SECONDS": "3",
     "TRANSCODER_RETRY_BASE_SECONDS": "0.2",
     "TRANSCODER_PUBLISH_SECONDS": "0.5",
     "TRANSCODER_MAX_CHUNK_SECONDS": "8",

@@ -14,7 +14,7 @@ from embedded.client import Client, Json
 _POLL_SECONDS = 0.1
 
 
-def finished(client: Client, job: Json, *, seconds: float = 240) -> Json:
+def finished(client: Client, job: Json, *, seconds: float = 600) -> Json:
     """The job when it has ended, however. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while job["state"] not in ("completed", "failed", "cancelled"):
@@ -25,7 +25,7 @@ def finished(client: Client, job: Json, *, seconds: float = 240) -> Json:
     return job
 
 
-def playable(client: Client, job: Json, *, seconds: float = 120) -> Json:
+def playable(client: Client, job: Json, *, seconds: float = 300) -> Json:
     """Wait until the beginning of a job's video can be watched. Return the job."""
     deadline = time.monotonic() + seconds
     while not job["playable_at"]:
@@ -57,7 +57,7 @@ class Player:
     """Reads playlists and fetches what they name, following redirects as players do."""
 
     def __init__(self) -> None:
-        self._http = httpx2.Client(follow_redirects=True, trust_env=False, timeout=30)
+        self._http = httpx2.Client(follow_redirects=True, trust_env=False, timeout=120)
 
     def close(self) -> None:
         self._http.close()

@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, Page, expect
 from embedded.client import Client, Json
 from embedded.home import REPOSITORY
 from embedded.stack import Stack
+from tests.acceptance.browsing import PATIENCE_MS
 from tests.acceptance.playing import finished
 from tests.pacing import PacedFfmpeg
 
 SAID = "Cannot allocate memory: this machine is out of luck"
-WAIT_MS = 60_000
 IMAGES = REPOSITORY / "docs" / "images"
 
 
@@ -39,6 +39,7 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
     name, password = stack.admin_login()
     with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         refused: list[str] = []
         page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
         page.on("pageerror", lambda error: refused.append(str(error)))
@@ -110,7 +111,6 @@ def _plays(page: Page) -> None:
             const video = document.querySelector("#player video");
             return video.currentTime > 1 && video.getVideoPlaybackQuality().totalVideoFrames > 10;
         }""",
-        timeout=WAIT_MS,
     )
     video.evaluate("(video) => video.pause()")
 
@@ -118,7 +118,7 @@ def _plays(page: Page) -> None:
 def _has_stills(page: Page) -> None:
     """Compare screenshots of the stills: the store is another origin, so scripts cannot read the canvases."""
     stills = page.locator("#stills canvas")
-    expect(stills).to_have_count(8, timeout=WAIT_MS)
+    expect(stills).to_have_count(8)
     assert len({still.screenshot() for still in stills.all()}) == 8
 
 
@@ -128,6 +128,6 @@ def test_a_person_reads_documents_and_sends_requests_in_the_browser(failed: Json
     page.locator(f"#document a[href$='/api/v1/jobs/{failed['id']}']").first.click()
     cancel = page.locator(f"form[action='/api/v1/jobs/{failed['id']}/cancel']")
     cancel.get_by_role("button").click()
-    expect(cancel.locator("output")).to_contain_text("409", timeout=WAIT_MS)
+    expect(cancel.locator("output")).to_contain_text("409")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()

@@ -15,8 +15,8 @@ from tests.pacing import PacedFfmpeg
 CHUNK_SECONDS = 8
 """As the stack of these tests cuts chunks."""
 SEAMS = 3
-PACE = 4
-"""Times real time, in each of two slots: the encoder stays ahead of who watches, and takes a quarter of a minute."""
+PACE = 2
+"""Times real time, in each of two slots: the encoder stays ahead of who watches, and takes half a minute."""
 PLAYERS = ("hls.js", "shaka-player")
 
 

@@ -42,7 +42,7 @@ def test_a_generated_client_uploads_transcodes_polls_and_lists(
     generated: Path, stack: Stack, client: Client, clip: Path
 ) -> None:
     models: Any = module("models")
-    settings = {"base_url": stack.api.url, "token": client.api_key, "httpx_args": {"trust_env": False}}
+    settings = {"base_url": stack.api.url, "token": client.api_key, "httpx_args": {"trust_env": False}, "timeout": 120}
     with module("client").AuthenticatedClient(**settings) as api:
         transcoded(models, api, clip)
 
@@ -60,7 +60,7 @@ def transcoded(models: Any, api: Any, clip: Path) -> None:  # noqa: ANN401 - gen
     request = models.TranscodeRequest(resolution="240p", preset=models.PresetEnum("ultrafast"), priority="high")
     job = module("api.videos.video_transcode").sync(video.id, client=api, body=request)
     assert isinstance(job, models.JobDocument), job
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while job.state not in ("completed", "failed", "cancelled"):
         assert time.monotonic() < deadline, f"still {job.state}"
         time.sleep(0.1)

@@ -43,7 +43,7 @@ def test_audio_is_in_step_with_the_video(files: dict[str, Path]) -> None:
 
 
 def test_segments_come_by_redirect_from_a_private_bucket(hls_url: str) -> None:
-    with closing(Player()) as player, httpx2.Client(trust_env=False) as plain:
+    with closing(Player()) as player, httpx2.Client(trust_env=False, timeout=120) as plain:
         segment = player.playlist(player.renditions(hls_url)["360p"]).segments[0]
         answer = plain.get(segment)
         assert answer.status_code == httpx2.codes.FOUND

@@ -27,7 +27,7 @@ def _started(client: Client, source: Path) -> Json:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_goes_in_comes_out(kind: str, client: Client, jobs: dict[str, Json], tmp_path: Path) -> None:
     case = CASES[kind]
-    job = finished(client, jobs[kind], seconds=300)
+    job = finished(client, jobs[kind])
     assert job["state"] == "completed", job["error"]
     playback = client.playback(job["video_id"])
     with closing(Player()) as player:

@@ -66,6 +66,7 @@ def browser() -> Iterator[Browser]:
 def player(browser: Browser, web: tuple[Path, str]) -> Iterator[Page]:
     """The player's page, freshly opened."""
     page = browser.new_page()
+    page.set_default_timeout(120_000)
     page.goto(f"{web[1]}/browser/player.html")
     yield page
     page.close()
