@@ -1,21 +1,19 @@
-"""Assets: what the database refuses, replacement, deletion, and MP4s published before assets had rows."""
+"""Assets: constraints, replacement by a later attempt, lookup and deletion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import IntegrityError
 
 from tests.rows import a_job, a_run, a_video, an_mp4
 from videos.assets.selectors import asset_find, complete_generations, generation_assets
-from videos.assets.services import AssetFacts, assets_publish
+from videos.assets.services import assets_publish
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.services import VerifiedRendition, generation_complete, run_publish, video_mark_deleted
-from videos.states import AssetKind, GenerationState
+from videos.states import AssetKind
 
 
 def a_generation(video: Video | None = None) -> Generation:
@@ -136,48 +134,3 @@ def test_a_generation_takes_its_assets_along() -> None:
     assets_publish(generation_id=generation.id, assets=[an_mp4(a_rung(generation))])
     Generation.objects.filter(id=generation.id).delete()
     assert not Asset.objects.exists()
-
-
-# --- migration --------------------------------------------------------------------------------------------------------
-
-
-def migrated_to(*targets: tuple[str, str]) -> Any:  # noqa: ANN401 - historical models have no types
-    """Migrate to these targets; gives the models as they are there."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(list(targets))
-    return MigrationExecutor(connection).loader.project_state(list(targets)).apps
-
-
-@pytest.fixture
-def newest(transactional_db: None) -> Iterator[list[tuple[str, str]]]:
-    """The newest migrations; the test's database is brought back to them."""
-    leaves = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    yield leaves
-    MigrationExecutor(connection).migrate(leaves)
-
-
-def test_mp4s_of_before_become_assets_and_back(newest: list[tuple[str, str]]) -> None:
-    stored, unmade, deleted = (a_generation() for _ in range(3))
-    for generation in (stored, unmade, deleted):
-        rung = a_rung(generation)
-        run_publish(step_id=generation.id, attempt=1, runs=[a_run(rung, 0, 2), a_run(rung, 2, 1)])
-    complete(stored)
-    video_mark_deleted(video=deleted.video)
-
-    old = migrated_to(("videos", "0006_newest_in_state")).get_model("videos", "Rendition")
-    for generation in (stored, deleted):
-        rung = old.objects.filter(generation_id=generation.id, kind="video")
-        assert rung.update(mp4_key=f"{generation.id}.mp4", mp4_size=7, mp4_sha256="a" * 64) == 1
-
-    migrated_to(*newest)
-    assert generation_assets(stored).count() == Asset.objects.count() == 1
-    facts = {name: getattr(Asset.objects.get(), name) for name in AssetFacts.__dataclass_fields__}
-    rung = a_rung(stored)
-    expected = an_mp4(rung, key=f"{stored.id}.mp4", size_bytes=7, sha256="a" * 64)
-    ticks = 3 * a_run(rung, 0).durations[0]
-    assert facts == {name: getattr(replace(expected, duration=ticks / rung.timescale), name) for name in facts}
-    assert Generation.objects.get(id=stored.id).state == GenerationState.COMPLETE
-
-    old = migrated_to(("videos", "0006_newest_in_state")).get_model("videos", "Rendition")
-    back = old.objects.exclude(mp4_key="").values_list("generation_id", "mp4_key", "mp4_size", "mp4_sha256")
-    assert list(back) == [(stored.id, f"{stored.id}.mp4", 7, "a" * 64)]
