@@ -27,7 +27,7 @@ _PARAMETER = re.compile(r"\{\w+\}")
 
 
 class Answer(NamedTuple):
-    """What was answered to which request; the media type is without its parameters."""
+    """A response and its request. The media type is without its parameters."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""What every tier shares: its marker, no sockets in pure tests, and real servers where a test asks for them."""
+"""Fixtures and hooks of every tier: its marker, no sockets in pure tests, real servers on request."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.ffmpeg.cases import CASES, Sources
 from tests.servers import ServersOfThisRun, servers_of_this_run, tier
 
 TIERS = ("unit", "contract", "integration", "ffmpeg", "acceptance", "faults")
-"""In the order in which they run: what fails fast is seen early."""
+"""Tiers in the order in which they run: quick ones first."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", action="store_true", help="take the pictures of docs/images anew")
+    parser.addoption("--screenshots", action="store_true", help="take the screenshots of docs/images again")
     parser.addoption("--examples", type=int, help="how often the model of jobs is compared, at random (FAULTS 47)")
 
 
@@ -30,10 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if (name := tier(Path(item.path))) in TIERS:
             item.add_marker(name)
-    items.sort(key=_place)
+    items.sort(key=_tier_order)
 
 
-def _place(item: pytest.Item) -> int:
+def _tier_order(item: pytest.Item) -> int:
     name = tier(Path(item.path))
     return TIERS.index(name) if name in TIERS else len(TIERS)
 
@@ -50,7 +50,7 @@ def _no_sockets_in_pure_tests(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    """A source of the golden tests by the name of its case, made when it is first asked for."""
+    """A source of the golden tests by the name of its case, created when it is first requested."""
 
     @cache
     def of(name: str) -> Path:

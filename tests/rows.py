@@ -82,9 +82,9 @@ def an_owner(name: str) -> Owner:
 
 
 def a_key(owner: Owner | None = None, *scopes: Scope) -> str:
-    """A key's text, for everything unless scopes are named."""
-    _, made = key_create(owner=owner or default_owner(), name="test", scopes=list(scopes) or [Scope.ADMIN])
-    return made.text
+    """Create a key and return its text. Without scopes it may do everything."""
+    _, created = key_create(owner=owner or default_owner(), name="test", scopes=list(scopes) or [Scope.ADMIN])
+    return created.text
 
 
 def an_uploaded_video(owner: Owner | None = None) -> Video:

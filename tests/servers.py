@@ -87,9 +87,9 @@ def servers_of_this_run() -> ServersOfThisRun:
 
 
 def _clear(home: Home) -> None:
-    for kept in map(read_json, (home.folder / "run").glob("*.json")):
-        if kept:  # nodes that no Stack knows of are there too
-            daemons.stop(Identity(kept["pid"], kept["started"]), grace_seconds=1)
+    for identity in map(read_json, (home.folder / "run").glob("*.json")):
+        if identity:  # nodes that no Stack knows of are there too
+            daemons.stop(Identity(identity["pid"], identity["started"]), grace_seconds=1)
     Stack(home).close()
     shutil.rmtree(home.folder, ignore_errors=True)
 

@@ -23,7 +23,6 @@ PENDING = {
     "api",
     "docs/openapi.yaml",
     "jobs",
-    "tests",
     "tests/acceptance",
     "tests/faults",
     "tests/ffmpeg",
