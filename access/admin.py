@@ -18,17 +18,17 @@ from api.administration import Operation, ReadOnlyAdmin, badge, uuid_of
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
-_MOST_OWNERS = 200
+_MAX_OWNERS = 200
 
 
 class OwnerFilter(admin.SimpleListFilter):
-    """By owner: the first of them by name, and the one that was asked for; which of them have jobs is not counted."""
+    """Filter by owner. Offers the first `_MAX_OWNERS` by name, whether or not they have rows."""
 
     title = "owner"
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        owners = Owner.objects.order_by("name")[:_MOST_OWNERS]
+        owners = Owner.objects.order_by("name")[:_MAX_OWNERS]
         return [(str(owner.id), owner.name) for owner in owners]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -36,8 +36,8 @@ class OwnerFilter(admin.SimpleListFilter):
         return queryset.filter(owner=chosen) if chosen else queryset
 
 
-class ByRoot:
-    """Whoever changes users, groups and members can become anybody: superusers do. Others may be permitted to look."""
+class SuperuserOnly:
+    """Allow changes to superusers only: a person who can change users, groups or members can become anybody."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
@@ -50,8 +50,8 @@ class ByRoot:
 
 
 @admin.register(User)
-class UserAdmin(ByRoot, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """People who log in; those with `staff` come in here and see what their permissions say."""
+class UserAdmin(SuperuserOnly, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    """Accounts of people. Those with `staff` can use the admin within their permissions."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -59,13 +59,13 @@ class UserAdmin(ByRoot, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Group)
-class GroupAdmin(ByRoot, DjangoGroupAdmin, ModelAdmin):
-    """Permissions that several people have."""
+class GroupAdmin(SuperuserOnly, DjangoGroupAdmin, ModelAdmin):
+    """Groups of permissions."""
 
 
 @admin.register(Member)
-class MemberAdmin(ByRoot, ModelAdmin):
-    """For whom a person acts in the API. Nothing depends on these rows, so they are edited here."""
+class MemberAdmin(SuperuserOnly, ModelAdmin):
+    """Owners that people act for in the API. Edited here directly, since no other rows depend on these."""
 
     list_display = ("user", "owner_name")
     list_select_related = ("user", "owner")
@@ -79,7 +79,7 @@ class MemberAdmin(ByRoot, ModelAdmin):
 
 @admin.register(Owner)
 class OwnerAdmin(ReadOnlyAdmin):
-    """Whoever videos, jobs and keys belong to."""
+    """Owners of videos, jobs and keys."""
 
     list_display = ("name", "id", "created_at")
     search_fields = ("name",)
@@ -89,7 +89,7 @@ class OwnerAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys of all owners; what they are made of is kept nowhere and their hashes are not shown."""
+    """Keys of all owners. Secrets are not stored, and hashes are not shown."""
 
     list_display = (
         "name", "prefix", "shown_state", "owner_name", "shown_scopes", "created_at", "expires_at", "last_used_at",

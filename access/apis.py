@@ -28,17 +28,17 @@ class KeyListApi(APIView):
     @extend_schema(
         operation_id="key_create", parameters=[IDEMPOTENCY_KEY], request=KeyRequest, responses={201: NewKeyDocument}
     )
-    @idempotent(kept=without_key)
+    @idempotent(stored=without_key)
     def post(self, request: Request) -> Response:
         """Create an API key.
 
         It is shown only in this response.
         """
-        asked = KeyRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        key, made = key_create(owner=owner_of(request), **asked.validated_data)
+        body = KeyRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        key, generated = key_create(owner=owner_of(request), **body.validated_data)
         headers = {"Location": reverse("key-detail", args=[key.id])}
-        return Response(new_key_document(key, made.text), 201, headers=headers)
+        return Response(new_key_document(key, generated.text), 201, headers=headers)
 
 
 class KeyDetailApi(APIView):
@@ -68,13 +68,13 @@ class KeyRotateApi(APIView):
         request={"application/json": RotateRequest},
         responses=NewKeyDocument,
     )
-    @idempotent(kept=without_key)
+    @idempotent(stored=without_key)
     def post(self, request: Request, key_id: UUID) -> Response:
         """Rotate the secret of an API key.
 
-        The new one is shown only in this response. The one before works for a while, so that it can be replaced in use.
+        The new one is shown only in this response. The previous one is accepted for a while, to be replaced in use.
         """
-        asked = RotateRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        key, made = key_rotate(owner=owner_of(request), key_id=key_id, **asked.validated_data)
-        return Response(new_key_document(key, made.text))
+        body = RotateRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        key, generated = key_rotate(owner=owner_of(request), key_id=key_id, **body.validated_data)
+        return Response(new_key_document(key, generated.text))

@@ -6,5 +6,5 @@ class AccessConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have drf-spectacular know our authentication; it registers what was imported."""
+        """Register our authentication with drf-spectacular, which is an effect of the import."""
         import access.schema  # noqa: F401 - needs the settings and the models

@@ -1,4 +1,4 @@
-"""REST framework's view of access: who asks is in `request.auth`, a Caller; every view says what it needs."""
+"""Authentication and permissions for REST framework. `request.auth` is a Caller; views name their scopes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from rest_framework import authentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from access.callers import CHALLENGE, Caller, caller_of_key, caller_of_user, key_sent, no_caller
+from access.callers import CHALLENGE, Caller, caller_of_key, caller_of_user, key_in_headers, not_authenticated
 from access.models import Owner
-from access.rates import stranger_take
+from access.rates import check_unauthenticated_rate
 from access.scopes import Scope
 from api.problems import Problem
 
-if TYPE_CHECKING:  # what defines views asks the settings for these classes
+if TYPE_CHECKING:  # a circular import: REST framework's views load these classes by the settings
     from rest_framework.views import APIView
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):
-    """Programs: a key in the header `Authorization` or `X-API-Key`."""
+    """Authentication of programs by a key in the header `Authorization` or `X-API-Key`."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller] | None:
-        text = key_sent(request.headers)
+        text = key_in_headers(request.headers)
         if text is None:
             return None
         try:
             return AnonymousUser(), caller_of_key(text)
         except Problem:
-            stranger_take(request._request)  # noqa: SLF001 - Django's
+            check_unauthenticated_rate(request._request)  # noqa: SLF001 - Django's
             raise
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - REST framework's signature
@@ -38,7 +38,7 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """People who logged in; whatever changes something needs a CSRF token."""
+    """Authentication of logged-in people. Unsafe methods require a CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
         found = super().authenticate(request)
@@ -46,15 +46,15 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
 
 class HasScope(BasePermission):
-    """Lets a caller do what the view's `scopes` names for the method; a method that is not there names none.
+    """Permission by the view's `scopes`, a mapping of methods to scopes.
 
-    A view that says nothing lets nobody in.
+    A method of the view without a scope is refused; one that the view lacks is left to REST framework's 405.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.auth is None:
-            stranger_take(request._request)  # noqa: SLF001 - Django's
-            raise no_caller()
+            check_unauthenticated_rate(request._request)  # noqa: SLF001 - Django's
+            raise not_authenticated()
         scope = required_scope(view, request.method or "")
         if scope is not None:
             caller(request).require(scope)
@@ -63,16 +63,16 @@ class HasScope(BasePermission):
 
 
 def required_scope(view: APIView | type[APIView], method: str) -> Scope | None:
-    """What a view says that this method needs; HEAD needs what GET does."""
+    """Return the scope that a method of a view requires. HEAD requires that of GET."""
     scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
     return scopes.get("GET" if method == "HEAD" else method)
 
 
 def caller(request: Request) -> Caller:
-    """Who asks; views have one unless they are open to everybody."""
+    """Return the caller. Only views without authentication have none."""
     return cast("Caller", request.auth)
 
 
 def owner_of(request: Request) -> Owner:
-    """For whom a request is made."""
+    """Return the owner that the caller acts for."""
     return caller(request).owner

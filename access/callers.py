@@ -1,4 +1,4 @@
-"""Who asks: found from what a request brings, with what it may do and for whom."""
+"""Callers: lookup of the API key or the person behind a request, with owner and scopes."""
 
 import hmac
 import json
@@ -21,63 +21,65 @@ from api.problems import Problem
 from coordination.cache import Rendered
 from coordination.wiring import response_cache
 
-NOTE_USE_SECONDS = 60
-"""A key's last use is written no more often than this."""
-KEPT_SECONDS = 5.0
-"""For so long a key may go on working after it expired."""
+LAST_USED_SECONDS = 60
+"""Precision of `last_used_at`: it is written at most this often."""
+CALLER_TTL_SECONDS = 5.0
+"""TTL of cached keys. An expired key may work this much longer; rotation and revocation invalidate the cache."""
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="vodmill"'}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever sent a request. Every query of it is about this owner's rows. No key: a person who logged in."""
+    """Authenticated sender of a request."""
 
     owner: Owner
+    """Owner that it acts for. All queries of a request are limited to this owner's rows."""
     scopes: frozenset[str]
     key_id: UUID | None = None
+    """None for a logged-in person."""
 
     def require(self, scope: Scope) -> None:
-        """Raise Problem (403) where this caller may not do that."""
+        """Raise Problem (403) unless the caller has the scope."""
         if not allows(self.scopes, scope):
-            raise Problem(status=403, code="scope_missing", detail=f"This needs the scope `{scope}`.")
+            raise Problem(status=403, code="scope_missing", detail=f"This requires the scope `{scope}`.")
 
 
-def caller_in(scope: AsgiScope, wanted: Scope) -> Caller:
-    """Who sent a request that Django does not get to see, and may do this. Raises Problem (401, 403).
+def caller_from_scope(scope: AsgiScope, required: Scope) -> Caller:
+    """Find the caller of a request in front of Django. Raises Problem (401, 403).
 
-    Keys only: a form, and in some browsers a stream, is what a foreign page can ask for with somebody's cookies.
+    Accepts keys only, no sessions: foreign pages can send forms, and in some browsers open streams, with cookies.
     """
-    text = key_sent(ASGIRequest(scope, BytesIO()).headers)
+    text = key_in_headers(ASGIRequest(scope, BytesIO()).headers)
     if text is None:
-        raise no_caller()
+        raise not_authenticated()
     caller = caller_of_key(text)
-    caller.require(wanted)
+    caller.require(required)
     return caller
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedKey:
-    """The key that a request brought, without its text."""
+    """Key of a request, without its text."""
 
     prefix: str
     digest: str
 
 
-def presented_key_in(scope: AsgiScope) -> PresentedKey:
-    """What `caller_in` accepted, to be looked at again while the request goes on."""
-    text = key_sent(ASGIRequest(scope, BytesIO()).headers) or ""
+def presented_key(scope: AsgiScope) -> PresentedKey:
+    """Return the key that `caller_from_scope` accepted, for later checks during a long request."""
+    text = key_in_headers(ASGIRequest(scope, BytesIO()).headers) or ""
     return PresentedKey(key_prefix(text) or "", key_digest(text))
 
 
-def keys_that_work(proofs: Collection[PresentedKey]) -> set[PresentedKey]:
-    """Which of these keys still work, in one query."""
-    found = _working().filter(prefix__in={proof.prefix for proof in proofs})
+def working_keys(keys: Collection[PresentedKey]) -> set[PresentedKey]:
+    """Return those of the keys that still work, with one query."""
+    found = _working().filter(prefix__in={presented.prefix for presented in keys})
     accepted = {(key.prefix, digest) for key in found for digest in (key.sha256, key.also_accepted)}
-    return {proof for proof in proofs if (proof.prefix, proof.digest) in accepted}
+    return {presented for presented in keys if (presented.prefix, presented.digest) in accepted}
 
 
-def key_sent(headers: Mapping[str, str]) -> str | None:
-    """The key that a request brings as `Authorization: Bearer` or `X-API-Key`, whatever it is worth."""
+def key_in_headers(headers: Mapping[str, str]) -> str | None:
+    """Return the text of the key in `Authorization: Bearer` or `X-API-Key`, unchecked."""
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()
@@ -85,18 +87,18 @@ def key_sent(headers: Mapping[str, str]) -> str | None:
 
 
 def caller_of_key(text: str) -> Caller:
-    """Find who has this key. Raises Problem (401) for one that does not work (any more).
+    """Find the caller of a key. Raises Problem (401) for an unknown, revoked or expired key.
 
-    What was found is kept for a few seconds and forgotten when the key is rotated or revoked. Otherwise one query, and
-    a write where its last use was noted more than a minute ago.
+    Callers are cached for `CALLER_TTL_SECONDS`; rotating or revoking a key invalidates its entries. A cache miss is one
+    query, and one write when `last_used_at` is older than a minute.
     """
     prefix = key_prefix(text)
     cache = response_cache()
     if prefix is None or cache is None:
         return _caller(_working_key(text))
-    kept = json.loads(cache.get("key", prefix, key_digest(text), lambda: _kept(_working_key(text))))
-    owner = Owner(id=UUID(kept["owner"]), name=kept["owner_name"])
-    return Caller(owner=owner, scopes=frozenset(kept["scopes"]), key_id=UUID(kept["key"]))
+    cached = json.loads(cache.get("key", prefix, key_digest(text), lambda: _cache_entry(_working_key(text))))
+    owner = Owner(id=UUID(cached["owner"]), name=cached["owner_name"])
+    return Caller(owner=owner, scopes=frozenset(cached["scopes"]), key_id=UUID(cached["key"]))
 
 
 def _working_key(text: str) -> ApiKey:
@@ -110,45 +112,45 @@ def _caller(key: ApiKey) -> Caller:
     return Caller(owner=key.owner, scopes=frozenset(key.scopes), key_id=key.id)
 
 
-def _kept(key: ApiKey) -> Rendered:
-    shown = {"key": str(key.id), "owner": str(key.owner_id), "owner_name": key.owner.name, "scopes": key.scopes}
-    return Rendered(json.dumps(shown).encode(), KEPT_SECONDS)
+def _cache_entry(key: ApiKey) -> Rendered:
+    document = {"key": str(key.id), "owner": str(key.owner_id), "owner_name": key.owner.name, "scopes": key.scopes}
+    return Rendered(json.dumps(document).encode(), CALLER_TTL_SECONDS)
 
 
 def caller_of_user(user_id: int) -> Caller:
-    """Find whom a person who logged in acts for. Raises Problem (403) where that is nobody."""
+    """Find the owner that a logged-in person acts for. Raises Problem (403) when there is none."""
     member = Member.objects.filter(user=user_id).select_related("owner").first()
     if member is None:
         raise Problem(status=403, code="no_owner", detail="This account acts for no owner.")
     return Caller(owner=member.owner, scopes=frozenset({Scope.ADMIN}))
 
 
-def no_caller() -> Problem:
-    """Say that a key is needed."""
-    detail = "An API key is needed, as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+def not_authenticated() -> Problem:
+    """Build the Problem (401) of a request without a key."""
+    detail = "An API key is required, as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
     return Problem(status=401, code="not_authenticated", detail=detail, headers=CHALLENGE)
 
 
 _WORKING = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=Now()))
-_USED_LATELY = Q(last_used_at__gt=Now() - timedelta(seconds=NOTE_USE_SECONDS))
+_USED_RECENTLY = Q(last_used_at__gt=Now() - timedelta(seconds=LAST_USED_SECONDS))
 
 
 def _working() -> QuerySet[Any]:
-    """Keys that are neither revoked nor expired, `also_accepted`: the secret before, while it works."""
+    """Select working keys. `also_accepted` is the digest of the previous secret while it is accepted."""
     accepted = Case(When(previous_until__gt=Now(), then="previous_sha256"), default=Value(""), output_field=TextField())
     return ApiKey.objects.filter(_WORKING).annotate(also_accepted=accepted)
 
 
 def _find(text: str) -> ApiKey | None:
-    """The working key with this text. Only the database's clock says what has expired."""
+    """Find the working key with this text. Expiry is checked by the database's clock."""
     prefix = key_prefix(text)
     if prefix is None:
         return None
-    lately = Case(When(_USED_LATELY, then=True), default=False)
-    key: Any = _working().filter(prefix=prefix).select_related("owner").annotate(used_lately=lately).first()
+    recently = Case(When(_USED_RECENTLY, then=True), default=False)
+    key: Any = _working().filter(prefix=prefix).select_related("owner").annotate(used_recently=recently).first()
     digest = key_digest(text)
     if key is None or not any(hmac.compare_digest(digest, known) for known in (key.sha256, key.also_accepted)):
         return None
-    if not key.used_lately:
-        ApiKey.objects.filter(id=key.id).exclude(_USED_LATELY).update(last_used_at=Now())
+    if not key.used_recently:
+        ApiKey.objects.filter(id=key.id).exclude(_USED_RECENTLY).update(last_used_at=Now())
     return cast("ApiKey", key)

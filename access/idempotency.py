@@ -1,9 +1,9 @@
-"""`Idempotency-Key`: a request that is sent again because its answer got lost has no second effect.
+"""`Idempotency-Key`: repeating a request whose response was lost has no second effect.
 
-Keys belong to an owner. What is kept of a request that worked is its fingerprint and its answer, for a day. A request
-that fails leaves nothing behind: its key may be used again.
+Keys belong to an owner. Fingerprint and response of a successful request are stored for a day. A failed request stores
+nothing, and its key can be used again.
 
-JSON requests run in the transaction that keeps the answer, so that both happen or neither. An upload cannot hold a
+JSON requests run in the transaction that stores the response, so that both happen or neither. An upload cannot hold a
 transaction for hours: it claims its key under a lease, which it renews while bytes arrive.
 """
 
@@ -29,50 +29,50 @@ from api.problems import Problem
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-KEPT_SECONDS = 24 * 3600
+RESPONSE_TTL_SECONDS = 24 * 3600
 LEASE_SECONDS = 180
-"""More than an upload may be silent; a claim whose process died is free again after it."""
+"""Longer than the idle timeout of uploads. The claim of a dead process expires after it."""
 RENEW_SECONDS = 30
-_LONGEST_KEY = 255
+_MAX_KEY_LENGTH = 255
 
 Params = ParamSpec("Params")
 View = TypeVar("View", bound=APIView)
 Method = Callable[Concatenate[View, Request, Params], Response]
-AnsweringMethod = Callable[Concatenate[View, Request, Params], HttpResponseBase]
+RespondingMethod = Callable[Concatenate[View, Request, Params], HttpResponseBase]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a request was answered with, and is again when it is repeated."""
+class StoredResponse:
+    """Stored response of a request, for its repetitions."""
 
     status: int
     body: str
     location: str
 
     def headers(self) -> dict[str, str]:
-        """The headers of the answer to a repeated request."""
+        """Headers of the response to a repeated request."""
         return {REPLAYED: "true"} | ({"Location": self.location} if self.location else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to do a request with this key, for as long as its lease is renewed."""
+    """Exclusive use of a key by one request, while its lease is renewed."""
 
     owner: Owner
     key: str
     id: UUID
 
 
-def key_checked(text: str | None) -> str | None:
-    """The header's value, None without one. Raises Problem (400) for one that is empty, too long or not ASCII."""
-    if text is not None and not (0 < len(text) <= _LONGEST_KEY and text.isascii() and text.isprintable()):
-        detail = f"{HEADER} must have 1 to {_LONGEST_KEY} printable ASCII characters."
+def checked_key(text: str | None) -> str | None:
+    """Return the header's value, or None. Raises Problem (400) if it is empty, too long or not printable ASCII."""
+    if text is not None and not (0 < len(text) <= _MAX_KEY_LENGTH and text.isascii() and text.isprintable()):
+        detail = f"{HEADER} must have 1 to {_MAX_KEY_LENGTH} printable ASCII characters."
         raise Problem(status=400, code="invalid_idempotency_key", detail=detail)
     return text
 
 
 def fingerprint_of(parts: Sequence[str | bytes]) -> str:
-    """What two requests must have in common to be the same one."""
+    """Digest the parts of a request that its repetitions must have in common."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -81,47 +81,49 @@ def fingerprint_of(parts: Sequence[str | bytes]) -> str:
 
 
 def idempotent(
-    *, kept: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda document: document
-) -> Callable[[Method[View, Params]], AnsweringMethod[View, Params]]:
-    """Let a method that answers with JSON be repeated safely.
+    *, stored: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda document: document
+) -> Callable[[Method[View, Params]], RespondingMethod[View, Params]]:
+    """Decorate a view's method that responds with JSON, so that it can be repeated safely.
 
-    `kept` takes away what must not be stored of the document, or all of it where nothing happened.
+    `stored` returns the document to store: without secrets, or None to store nothing when nothing was changed.
     """
 
-    def decorate(method: Method[View, Params]) -> AnsweringMethod[View, Params]:
+    def decorate(method: Method[View, Params]) -> RespondingMethod[View, Params]:
         @functools.wraps(method)
-        def answered(view: View, request: Request, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
-            key = key_checked(request.headers.get(HEADER))
+        def wrapper(view: View, request: Request, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
+            key = checked_key(request.headers.get(HEADER))
             if key is None:
                 return method(view, request, *args, **kwargs)
             fingerprint = fingerprint_of([request.method or "", request.get_full_path(), request._request.body])  # noqa: SLF001 - REST framework's way to Django's request
             with transaction.atomic():
-                before = _answer_before(owner_of(request), key, fingerprint)
+                before = _stored_response(owner_of(request), key, fingerprint)
                 if before is not None:
                     return replayed(before)
                 response = method(view, request, *args, **kwargs)
-                document = kept(response.data)
+                document = stored(response.data)
                 if document is not None:
-                    _keep(owner_of(request), key, fingerprint, response, document)
+                    _store(owner_of(request), key, fingerprint, response, document)
                 return response
 
-        return answered
+        return wrapper
 
     return decorate
 
 
-def replayed(answer: Answer) -> HttpResponse:
-    """Give an answer again."""
-    return HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=answer.headers())
+def replayed(response: StoredResponse) -> HttpResponse:
+    """Build the response to a repeated request."""
+    return HttpResponse(
+        response.body, status=response.status, content_type="application/json", headers=response.headers()
+    )
 
 
 @transaction.atomic
-def claim_or_answer(*, owner: Owner, key: str, fingerprint: str) -> Claim | Answer:
-    """Claim a key for a request that takes long, or find what it was answered with.
+def claim_or_response(*, owner: Owner, key: str, fingerprint: str) -> Claim | StoredResponse:
+    """Claim a key for a long request, or return the stored response of an earlier one.
 
-    Raises Problem: 409 while another one is under way, 422 where the key was used for something else.
+    Raises Problem: 409 while another request with the key runs, 422 when the key was used for a different request.
     """
-    before = _answer_before(owner, key, fingerprint)
+    before = _stored_response(owner, key, fingerprint)
     if before is not None:
         return before
     claim = Claim(owner=owner, key=key, id=uuid4())
@@ -132,35 +134,35 @@ def claim_or_answer(*, owner: Owner, key: str, fingerprint: str) -> Claim | Answ
 
 
 def claim_renew(claim: Claim) -> None:
-    """Say that the request is still under way. Raises Problem (409) when the claim was lost."""
+    """Renew the lease of a claim. Raises Problem (409) when the claim was lost."""
     if not _claimed(claim).update(lease_expires_at=_lease_end()):
         raise _in_flight()
 
 
-def claim_answer(claim: Claim, answer: Answer) -> None:
-    """Keep the answer, in the transaction of what it is about. Raises Problem (409) when the claim was lost."""
-    if not _claimed(claim).update(claim=None, lease_expires_at=None, **_columns(answer)):
+def claim_complete(claim: Claim, response: StoredResponse) -> None:
+    """Store the response, in the transaction of the request's changes. Raises Problem (409) when the claim was lost."""
+    if not _claimed(claim).update(claim=None, lease_expires_at=None, **_columns(response)):
         raise _in_flight()
 
 
 def claim_release(claim: Claim) -> None:
-    """The request failed: let the key be used again."""
+    """Delete the claim of a failed request, so that its key can be used again."""
     _claimed(claim).delete()
 
 
-def requests_forget(*, older_than_seconds: float = KEPT_SECONDS) -> int:
-    """Forget requests that were made so long ago. Returns how many."""
+def requests_expire(*, older_than_seconds: float = RESPONSE_TTL_SECONDS) -> int:
+    """Delete stored requests older than this. Returns their number."""
     latest = Now() - timedelta(seconds=older_than_seconds)
     return IdempotentRequest.objects.filter(created_at__lt=latest).delete()[0]
 
 
-def _answer_before(owner: Owner, key: str, fingerprint: str) -> Answer | None:
-    """The answer that is kept, None where the request may be done now. Nobody else decides at the same time."""
+def _stored_response(owner: Owner, key: str, fingerprint: str) -> StoredResponse | None:
+    """Return the stored response, or None when the request may run. Holds the key's lock until the transaction ends."""
     if not _locked(owner, key):
         raise _in_flight()
-    mine = IdempotentRequest.objects.filter(owner=owner, key=key)
-    mine.filter(lease_expires_at__lte=Now()).delete()
-    row = mine.first()
+    rows = IdempotentRequest.objects.filter(owner=owner, key=key)
+    rows.filter(lease_expires_at__lte=Now()).delete()
+    row = rows.first()
     if row is None:
         return None
     if row.fingerprint != fingerprint:
@@ -168,33 +170,33 @@ def _answer_before(owner: Owner, key: str, fingerprint: str) -> Answer | None:
         raise Problem(status=422, code="idempotency_key_reused", detail=detail)
     if row.status is None:
         raise _in_flight()
-    return Answer(status=row.status, body=row.body, location=row.location)
+    return StoredResponse(status=row.status, body=row.body, location=row.location)
 
 
 def _locked(owner: Owner, key: str) -> bool:
-    """Take this key's lock until the transaction ends, without waiting."""
+    """Take the key's advisory lock until the transaction ends, without waiting. Returns False when it is taken."""
     number = int.from_bytes(hashlib.sha256(f"{owner.id}:{key}".encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        (got,) = cursor.fetchone()
-    return bool(got)
+        (locked,) = cursor.fetchone()
+    return bool(locked)
 
 
 def _in_flight() -> Problem:
-    detail = f"A request with this {HEADER} is under way."
+    detail = f"A request with this {HEADER} is still running."
     return Problem(
         status=409, code="idempotent_request_in_flight", detail=detail, retryable=True, headers={"Retry-After": "1"}
     )
 
 
-def _keep(owner: Owner, key: str, fingerprint: str, response: Response, document: dict[str, Any]) -> None:
+def _store(owner: Owner, key: str, fingerprint: str, response: Response, document: dict[str, Any]) -> None:
     body = JSONRenderer().render(document).decode()
-    answer = Answer(status=response.status_code, body=body, location=response.headers.get("Location", ""))
-    IdempotentRequest.objects.create(owner=owner, key=key, fingerprint=fingerprint, **_columns(answer))
+    stored = StoredResponse(status=response.status_code, body=body, location=response.headers.get("Location", ""))
+    IdempotentRequest.objects.create(owner=owner, key=key, fingerprint=fingerprint, **_columns(stored))
 
 
-def _columns(answer: Answer) -> dict[str, Any]:
-    return {"status": answer.status, "body": answer.body, "location": answer.location}
+def _columns(response: StoredResponse) -> dict[str, Any]:
+    return {"status": response.status, "body": response.body, "location": response.location}
 
 
 def _claimed(claim: Claim) -> Any:  # noqa: ANN401

@@ -1,7 +1,7 @@
-"""API keys as text: `vm_PREFIX_SECRET`, both in hexadecimal. The prefix finds the row, the whole is what is proven.
+"""API keys as text: `vm_PREFIX_SECRET`, both in hexadecimal. The prefix finds the row, the digest of the text verifies.
 
-The secret is 256 bits from the system's random source, so one SHA-256 is the right hash: there is nothing to guess that
-a slow hash would protect, and every request pays for it.
+The secret has 256 random bits, so a single SHA-256 is enough: a slow hash only protects guessable secrets, and every
+request would pay for it.
 """
 
 import hashlib
@@ -16,29 +16,29 @@ _SHAPE = re.compile(r"vm_([0-9a-f]{12})_[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just made. Its text is shown once and kept nowhere."""
+    """A new key or secret. Its text is shown once and not stored."""
 
     prefix: str
     text: str
 
     @property
     def digest(self) -> str:
-        """What is kept of it."""
+        """The digest to store."""
         return key_digest(self.text)
 
 
-def key_make(prefix: str | None = None) -> NewKey:
-    """Make a key, or the next secret of the one with this prefix."""
+def key_generate(prefix: str | None = None) -> NewKey:
+    """Generate a key, or the next secret of the key with this prefix."""
     prefix = prefix or secrets.token_hex(_PREFIX_BYTES)
     return NewKey(prefix, f"vm_{prefix}_{secrets.token_hex(_SECRET_BYTES)}")
 
 
 def key_prefix(text: str) -> str | None:
-    """The prefix of what looks like a key; None for everything else."""
+    """Return the prefix, or None when the text does not have the form of a key."""
     match = _SHAPE.fullmatch(text)
     return match[1] if match else None
 
 
 def key_digest(text: str) -> str:
-    """SHA-256 in hexadecimal."""
+    """Return the SHA-256 of the whole text in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

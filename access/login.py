@@ -1,4 +1,4 @@
-"""Logging in, as often as the rates allow."""
+"""Login forms with rate limits."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from unfold.forms import AuthenticationForm as ThemedForm
 
-from access.rates import login_take
+from access.rates import check_login_rate
 
 
 class PersonLogin(AuthenticationForm):
-    """The form of everybody who has a password. A try too many does not get as far as the password."""
+    """Login form. An attempt above the rate limit is refused before the password is checked."""
 
     def clean(self) -> dict[str, Any]:
-        verdict = login_take(self.request, self.cleaned_data.get("username", "")) if self.request else None
-        if verdict and not verdict.allowed:
-            wait = f"Too many tries. The next one is looked at in {verdict.retry_after_seconds} s."
+        decision = check_login_rate(self.request, self.cleaned_data.get("username", "")) if self.request else None
+        if decision and not decision.allowed:
+            wait = f"Too many attempts. The next one is accepted in {decision.retry_after_seconds} s."
             raise ValidationError(wait, code="throttled")
         return super().clean()
 
 
 class OperatorLogin(PersonLogin, ThemedForm):  # type: ignore[misc]
-    """The admin's form, which lets only staff in."""
+    """Login form of the admin, for staff only."""

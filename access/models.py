@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 
 class Owner(models.Model):
-    """Whoever videos and jobs belong to, and between whom the workers are shared fairly."""
+    """Account that videos and jobs belong to. Workers are shared fairly between owners."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     name = models.TextField(unique=True)
@@ -19,7 +19,7 @@ class Owner(models.Model):
 
 
 class Member(models.Model):
-    """A person who logs in and acts for an owner."""
+    """Assignment of a person to the owner that they act for."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="members")
@@ -29,7 +29,7 @@ class Member(models.Model):
 
 
 class ApiKey(models.Model):
-    """A program's credential (see access.keys). A rotated key's `previous_sha256` is good until `previous_until`."""
+    """Credential of a program (see `access.keys`)."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -38,7 +38,9 @@ class ApiKey(models.Model):
     prefix = models.TextField(unique=True)
     sha256 = models.TextField()
     previous_sha256 = models.TextField(blank=True)
+    """Digest of the secret before the last rotation."""
     previous_until = models.DateTimeField(null=True)
+    """Time until which the previous secret is accepted."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
@@ -60,15 +62,17 @@ class ApiKey(models.Model):
 
 
 class IdempotentRequest(models.Model):
-    """A request that came with an Idempotency-Key. Without a status it is under way, until its claim's lease ends."""
+    """A request with an Idempotency-Key: claimed by a running request, or with its stored response."""
 
     id = models.BigAutoField(primary_key=True)
     owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="+", db_index=False)
     key = models.TextField()
     fingerprint = models.TextField()
+    """Digest of the request; another request with the same key is refused."""
     claim = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
     status = models.PositiveSmallIntegerField(null=True)
+    """HTTP status of the response; null while the request runs."""
     body = models.TextField(blank=True)
     location = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now(), db_index=True, editable=False)

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says of keys and sessions. Loaded when the app is ready."""
+"""Security schemes of the OpenAPI document. Loaded when the app is ready."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from access.authentication import ApiKeyAuthentication, SessionAuthentication, r
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """What the schema says of keys: two headers, one of them is enough."""
+    """API keys in either of two headers."""
 
     target_class = ApiKeyAuthentication
     name = ["bearer", "apiKeyHeader"]  # noqa: RUF012 - its attribute
@@ -20,13 +20,17 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:  # noqa: ARG002 - its signature
         return [
-            {"type": "http", "scheme": "bearer", "description": "An API key. Operations name the scope they need."},
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key. Operations name the scope that they require.",
+            },
             {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key, in another header."},
         ]
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Sessions are for people in browsers and no part of what clients are generated from."""
+    """Sessions of people in browsers, which are left out of the requirements of operations."""
 
     target_class = SessionAuthentication
     name = "session"
@@ -35,4 +39,4 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         return None
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:  # noqa: ARG002 - its signature
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "People who logged in."}
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "Session of a logged-in person."}

@@ -1,4 +1,4 @@
-"""What a key may do. A scope is exactly what it says: writing does not include reading. `admin` is all of them."""
+"""Scopes: permissions of keys. Writing does not include reading; `admin` includes all scopes."""
 
 from enum import StrEnum
 
@@ -15,6 +15,6 @@ class Scope(StrEnum):
 SCOPES = tuple(scope.value for scope in Scope)
 
 
-def allows(granted: frozenset[str], wanted: Scope) -> bool:
-    """Whether these scopes include what is wanted; names that are no longer known grant nothing."""
-    return wanted in granted or Scope.ADMIN in granted
+def allows(granted: frozenset[str], required: Scope) -> bool:
+    """Return True if the granted scopes include the required one. Unknown names grant nothing."""
+    return required in granted or Scope.ADMIN in granted

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from access.keys import NewKey, key_make
+from access.keys import NewKey, key_generate
 from access.models import ApiKey, Member, Owner
 from access.scopes import Scope
 from api.problems import Problem, not_found
@@ -15,31 +15,31 @@ from coordination.wiring import invalidate
 
 DEFAULT_OWNER = "default"
 DEFAULT_GRACE_SECONDS = 24 * 3600
-"""How long the secret before works beside the one that replaced it."""
+"""Time for which the previous secret of a rotated key is accepted."""
 _PASSWORD_BYTES = 18
 
 
 def default_owner() -> Owner:
-    """Get the owner of an installation that has only one."""
+    """Get or create the owner of an installation that has only one."""
     return owner_named(DEFAULT_OWNER)
 
 
 def owner_named(name: str) -> Owner:
-    """Get or make an owner."""
+    """Get or create an owner."""
     return Owner.objects.get_or_create(name=name)[0]
 
 
 @transaction.atomic
 def member_add(*, owner: Owner, name: str) -> str | None:
-    """Let a person act for an owner. Who did not exist gets a password, which is returned and kept nowhere.
+    """Have a person act for an owner. Returns the password of a new account, which is not stored, or None.
 
-    Raises Problem (409) for somebody who acts for another owner.
+    Raises Problem (409) when the person acts for another owner.
     """
-    user, made = User.objects.get_or_create(username=name)
+    user, created = User.objects.get_or_create(username=name)
     member, _ = Member.objects.get_or_create(user=user, defaults={"owner": owner})
     if member.owner_id != owner.id:
         raise Problem(status=409, code="other_owner", detail=f"{name} acts for another owner already.")
-    if not made:
+    if not created:
         return None
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     user.set_password(password)
@@ -48,43 +48,43 @@ def member_add(*, owner: Owner, name: str) -> str | None:
 
 
 def keys_of(owner: Owner) -> QuerySet[ApiKey]:
-    """Every key of an owner that was not revoked, unordered."""
+    """Select the keys of an owner that are not revoked, unordered."""
     return ApiKey.objects.filter(owner=owner, revoked_at=None)
 
 
 def key_create(
     *, owner: Owner, name: str, scopes: list[Scope], expires_at: datetime | None = None
 ) -> tuple[ApiKey, NewKey]:
-    """Make a key. Its text is in the second of what is returned, and nowhere else."""
-    made = key_make()
+    """Create a key. The second value has its text, which is not stored."""
+    generated = key_generate()
     key = ApiKey.objects.create(
         owner=owner,
         name=name,
         scopes=sorted(set(scopes)),
-        prefix=made.prefix,
-        sha256=made.digest,
+        prefix=generated.prefix,
+        sha256=generated.digest,
         expires_at=expires_at,
     )
     key.refresh_from_db()
-    return key, made
+    return key, generated
 
 
 @transaction.atomic
 def key_rotate(*, owner: Owner, key_id: UUID, grace_seconds: int = DEFAULT_GRACE_SECONDS) -> tuple[ApiKey, NewKey]:
-    """Give a key a new secret; the one before works for so long. Raises Problem (404) where there is no such key."""
+    """Replace the secret of a key; the previous one is accepted for `grace_seconds`. Raises Problem (404)."""
     key = key_find(owner=owner, key_id=key_id)
     invalidate(f"key:{key.prefix}")
-    made = key_make(key.prefix)
+    generated = key_generate(key.prefix)
     keys_of(owner).filter(id=key_id).update(
-        previous_sha256=F("sha256"), previous_until=Now() + timedelta(seconds=grace_seconds), sha256=made.digest
+        previous_sha256=F("sha256"), previous_until=Now() + timedelta(seconds=grace_seconds), sha256=generated.digest
     )
     key.refresh_from_db()
-    return key, made
+    return key, generated
 
 
 @transaction.atomic
 def key_revoke(*, owner: Owner, key_id: UUID) -> None:
-    """Have a key not work from now on. Raises Problem (404) where there is no such key."""
+    """Revoke a key at once. Raises Problem (404)."""
     key = key_find(owner=owner, key_id=key_id)
     invalidate(f"key:{key.prefix}")
     if not keys_of(owner).filter(id=key_id).update(revoked_at=Now()):
@@ -100,6 +100,5 @@ def key_find(*, owner: Owner, key_id: UUID) -> ApiKey:
 
 
 def key_with_prefix(prefix: str) -> ApiKey | None:
-    """Find a key that was not revoked, whoever's, by the part of it that is no secret, with or without its `vm_`."""
-    wanted = prefix.removeprefix("vm_")
-    return ApiKey.objects.filter(prefix=wanted, revoked_at=None).select_related("owner").first()
+    """Find a key of any owner that is not revoked by its prefix, with or without `vm_`."""
+    return ApiKey.objects.filter(prefix=prefix.removeprefix("vm_"), revoked_at=None).select_related("owner").first()

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 from rest_framework.views import APIView
 
 from access.authentication import required_scope
-from access.callers import key_sent
+from access.callers import key_in_headers
 
 _API = "/api/v1/"
 _DOCUMENTS = {"application/json", "application/problem+json"}
@@ -99,7 +99,7 @@ def _prefers_page(request: HttpRequest) -> bool:
     if request.method != "GET" or not request.path.startswith(_API) or "format" in request.GET:
         return False
     preferred = request.get_preferred_type(["application/json", "text/html"])
-    return preferred == "text/html" and key_sent(request.headers) is None
+    return preferred == "text/html" and key_in_headers(request.headers) is None
 
 
 def _is_document(response: HttpResponseBase) -> TypeGuard[HttpResponse]:

@@ -6,8 +6,8 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from access.callers import PresentedKey, keys_that_work, presented_key_in
-from access.rates import caller_admitted
+from access.callers import PresentedKey, presented_key, working_keys
+from access.rates import admit_caller
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Scope, in_thread
 from configuration import EventConfig
@@ -37,9 +37,9 @@ def event_streams(app: App) -> EventStreams:
 
 
 async def _listener(scope: Scope) -> Listener:
-    caller = await in_thread(caller_admitted, scope, AccessScope.JOBS_READ)
-    return Listener(caller.owner.id, presented_key_in(scope))
+    caller = await in_thread(admit_caller, scope, AccessScope.JOBS_READ)
+    return Listener(caller.owner.id, presented_key(scope))
 
 
 async def recheck_keys(keys: Collection[PresentedKey]) -> set[PresentedKey]:
-    return await in_thread(keys_that_work, keys)
+    return await in_thread(working_keys, keys)

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from access.idempotency import requests_forget
+from access.idempotency import requests_expire
 from configuration import JanitorConfig
 from events.log import events_expire
 from jobs.changes.endings import purge_request, purge_requested
@@ -55,7 +55,7 @@ class Janitor:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
-            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events, requests_forget):
+            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events, requests_expire):
                 try:
                     part()
                 except Exception:

@@ -51,7 +51,7 @@ class VideoTranscodeApi(APIView):
         },
         examples=examples.TRANSCODE,
     )
-    @idempotent(kept=lambda document: document if "links" in document else None)  # a plan is no job
+    @idempotent(stored=lambda document: document if "links" in document else None)  # a plan is no job
     def post(self, request: Request, video_id: UUID) -> Response:
         """Transcode a video.
 

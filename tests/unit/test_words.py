@@ -19,7 +19,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PENDING = {
-    "access",
     "api",
     "docs/openapi.yaml",
     "jobs",

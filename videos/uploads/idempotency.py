@@ -10,13 +10,13 @@ from access.callers import Caller
 from access.idempotency import (
     HEADER,
     RENEW_SECONDS,
-    Answer,
     Claim,
-    claim_or_answer,
+    StoredResponse,
+    checked_key,
+    claim_or_response,
     claim_release,
     claim_renew,
     fingerprint_of,
-    key_checked,
 )
 from api.asgi import (
     Scope,
@@ -41,7 +41,7 @@ class UploadIdempotency:
     def __init__(self, scope: Scope, caller: Caller) -> None:
         self._scope = scope
         self._caller = caller
-        self._key = key_checked(header(scope, HEADER.lower().encode()))
+        self._key = checked_key(header(scope, HEADER.lower().encode()))
         self._renewed_at = -math.inf
         self.claim: Claim | None = None
 
@@ -62,8 +62,8 @@ class UploadIdempotency:
             claim_renew(self.claim)
             return
         fingerprint = fingerprint_of(["POST", PATH, filename, str(declared_length(self._scope))])
-        found = claim_or_answer(owner=self._caller.owner, key=self._key or "", fingerprint=fingerprint)
-        if isinstance(found, Answer):
+        found = claim_or_response(owner=self._caller.owner, key=self._key or "", fingerprint=fingerprint)
+        if isinstance(found, StoredResponse):
             raise AnsweredBeforeError(found)
         self.claim = found
 
@@ -79,6 +79,6 @@ class UploadIdempotency:
 class AnsweredBeforeError(Exception):
     """The same request was answered before."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, response: StoredResponse) -> None:
         super().__init__()
-        self.answer = answer
+        self.response = response

@@ -18,11 +18,11 @@ from rest_framework.renderers import JSONRenderer
 
 from access.callers import Caller
 from access.idempotency import (
-    Answer,
     Claim,
-    claim_answer,
+    StoredResponse,
+    claim_complete,
 )
-from access.rates import caller_admitted, upload_take
+from access.rates import admit_caller, check_upload_rate
 from access.scopes import Scope as AccessScope
 from api.asgi import (
     App,
@@ -105,7 +105,7 @@ class UploadRoute:
             metrics.UPLOADS.add(outcome="broken off")
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
         except AnsweredBeforeError as done:
-            before = done.answer
+            before = done.response
             await answer_early(
                 scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
             )
@@ -128,12 +128,12 @@ class UploadRoute:
         finally:
             self._taken -= 1
 
-    async def _take(self, scope: Scope, body: Body) -> Answer:
+    async def _take(self, scope: Scope, body: Body) -> StoredResponse:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
-        caller = await in_thread(caller_admitted, scope, AccessScope.VIDEOS_WRITE)
+        caller = await in_thread(admit_caller, scope, AccessScope.VIDEOS_WRITE)
         with self._slot():
-            await in_thread(upload_take, caller)
+            await in_thread(check_upload_rate, caller)
             form = VideoForm(header(scope, b"content-type"))
             idempotency = UploadIdempotency(scope, caller)
             try:
@@ -144,7 +144,7 @@ class UploadRoute:
 
     async def _take_file(
         self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, idempotency: UploadIdempotency
-    ) -> Answer:
+    ) -> StoredResponse:
         video_id = uuid4()
         incoming = IncomingObject(
             self._store,
@@ -202,11 +202,11 @@ class UploadRoute:
                 raise self._too_large()
             yield message.get("body", b"")
 
-    def _record(self, request: ASGIRequest, received: Received, caller: Caller, claim: Claim | None) -> Answer:
+    def _record(self, request: ASGIRequest, received: Received, caller: Caller, claim: Claim | None) -> StoredResponse:
         def recorded(video: Video) -> None:
             self._on_uploaded(video)
             if claim:
-                claim_answer(claim, _answer(video, request))
+                claim_complete(claim, _answer(video, request))
 
         fields = received.form.fields
         video = video_create(
@@ -229,9 +229,9 @@ class _ClientGoneError(Exception):
     pass
 
 
-def _answer(video: Video, request: ASGIRequest) -> Answer:
+def _answer(video: Video, request: ASGIRequest) -> StoredResponse:
     body = JSONRenderer().render(video_document(video, request)).decode()
-    return Answer(status=201, body=body, location=reverse("video-detail", args=[video.id]))
+    return StoredResponse(status=201, body=body, location=reverse("video-detail", args=[video.id]))
 
 
 def _is_unknown(video_id: UUID) -> bool:

@@ -8,15 +8,18 @@ from access.services import DEFAULT_OWNER, key_create, owner_named
 
 
 class Command(BaseCommand):
-    help = "Make an API key. It is printed once, alone on standard output; what is kept is its SHA-256."
+    help = "Create an API key. It is printed once, alone on standard output; only its SHA-256 is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="what the key is for")
-        parser.add_argument("--owner", default=DEFAULT_OWNER, help="whose it is; made where there is no such owner")
+        parser.add_argument("name", help="purpose of the key")
+        parser.add_argument("--owner", default=DEFAULT_OWNER, help="owner of the key; created if missing")
         parser.add_argument(
-            "--scope", action="append", choices=SCOPES, help="what it may do, several times; admin (all) by default"
+            "--scope",
+            action="append",
+            choices=SCOPES,
+            help="scope of the key; may be repeated; admin (all scopes) by default",
         )
-        parser.add_argument("--days", type=int, help="after how many days it expires; never by default")
+        parser.add_argument("--days", type=int, help="days until it expires; never by default")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["name"].strip():
@@ -24,10 +27,10 @@ class Command(BaseCommand):
         days = options["days"]
         if days is not None and days < 1:
             raise CommandError("--days must be at least 1")
-        _, made = key_create(
+        _, generated = key_create(
             owner=owner_named(options["owner"]),
             name=options["name"],
             scopes=options["scope"] or [Scope.ADMIN],
             expires_at=datetime.now(UTC) + timedelta(days=days) if days is not None else None,
         )
-        self.stdout.write(made.text)
+        self.stdout.write(generated.text)

@@ -6,7 +6,7 @@ from access.models import ApiKey
 
 
 class Command(BaseCommand):
-    help = "List API keys, newest first: prefix, owner, name, scopes, when made, last used and no longer good."
+    help = "List API keys, newest first: prefix, owner, name, scopes, dates of creation, last use and expiry."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--owner", help="only the keys of this owner")
@@ -25,5 +25,5 @@ def _line(key: ApiKey) -> str:
     if not key.revoked_at and key.expires_at:
         end = f"expires {key.expires_at:%Y-%m-%d}"
     return "\t".join(
-        (key.prefix, key.owner.name, key.name, ",".join(key.scopes), f"made {key.created_at:%Y-%m-%d}", used, end)
+        (key.prefix, key.owner.name, key.name, ",".join(key.scopes), f"created {key.created_at:%Y-%m-%d}", used, end)
     )

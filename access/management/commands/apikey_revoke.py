@@ -6,10 +6,10 @@ from access.services import key_revoke, key_with_prefix
 
 
 class Command(BaseCommand):
-    help = "Have an API key not work from now on."
+    help = "Revoke an API key."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("prefix", help="as apikey_list shows it")
+        parser.add_argument("prefix", help="prefix as in apikey_list")
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = key_with_prefix(options["prefix"])

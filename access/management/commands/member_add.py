@@ -7,11 +7,11 @@ from api.problems import Problem
 
 
 class Command(BaseCommand):
-    help = "Let a person act for an owner. The password of somebody new is printed once, alone on standard output."
+    help = "Have a person act for an owner. The password of a new account is printed once, alone on standard output."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="the name to log in with; made where there is no such user")
-        parser.add_argument("--owner", default=DEFAULT_OWNER, help="for whom; made where there is no such owner")
+        parser.add_argument("name", help="user name; the account is created if missing")
+        parser.add_argument("--owner", default=DEFAULT_OWNER, help="owner to act for; created if missing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

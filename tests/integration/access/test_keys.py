@@ -1,4 +1,4 @@
-"""Keys: what lets somebody in, for how long, and as whom."""
+"""API keys: authentication, scopes, expiry, and their endpoints and commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from access.callers import NOTE_USE_SECONDS
+from access.callers import LAST_USED_SECONDS
 from access.models import ApiKey, Owner
 from access.scopes import Scope
 from access.services import default_owner
@@ -36,11 +36,11 @@ def status_of(key: str, path: str = JOBS) -> int:
 
 
 def post(client: Client, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-    answer = client.post(path, data=json.dumps(body or {}), content_type="application/json")
-    return answer.status_code, answer.json()
+    response = client.post(path, data=json.dumps(body or {}), content_type="application/json")
+    return response.status_code, response.json()
 
 
-def test_a_key_is_taken_in_either_header() -> None:
+def test_a_key_is_accepted_in_either_header() -> None:
     key = a_key()
     assert status_with(Authorization=f"Bearer {key}") == 200
     assert status_with(Authorization=f"bearer  {key}") == 200
@@ -52,21 +52,21 @@ def test_a_key_is_taken_in_either_header() -> None:
     [lambda key: key[:0], lambda key: key[:-1], lambda key: key[:-1] + "x", lambda key: key[:-1] + "01"[key[-1] == "0"],
      lambda key: f"vm_000000000000{key[15:]}", lambda key: f"{key} ", str.upper, lambda key: "ü" * len(key)],
 )  # fmt: skip
-def test_what_is_not_exactly_a_key_lets_nobody_in(spoil: Callable[[str], str]) -> None:
-    answer = Client().get(JOBS, headers={"X-API-Key": spoil(a_key())})
-    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_key")
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+def test_a_changed_key_is_refused(spoil: Callable[[str], str]) -> None:
+    response = Client().get(JOBS, headers={"X-API-Key": spoil(a_key())})
+    assert (response.status_code, response.json()["code"]) == (401, "invalid_key")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_without_a_key_one_is_asked_for() -> None:
+def test_a_request_without_a_key_is_refused() -> None:
     for headers in ({}, {"Authorization": "Basic dTpw"}, {"Authorization": a_key()}):
-        answer = Client().get(JOBS, headers=headers)
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        response = Client().get(JOBS, headers=headers)
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_only_a_digest_is_kept() -> None:
+def test_only_a_digest_is_stored() -> None:
     key = a_key()
     with connection.cursor() as cursor:
         cursor.execute("SELECT row_to_json(k)::text FROM access_apikey k")
@@ -75,7 +75,7 @@ def test_only_a_digest_is_kept() -> None:
     assert key.rpartition("_")[2] not in row
 
 
-def test_a_key_that_expired_or_was_revoked_lets_nobody_in() -> None:
+def test_an_expired_or_revoked_key_is_refused() -> None:
     key = a_key()
     ApiKey.objects.update(expires_at=Now() + timedelta(minutes=1))
     assert status_of(key) == 200
@@ -89,16 +89,16 @@ def test_a_key_that_expired_or_was_revoked_lets_nobody_in() -> None:
     ("path", "needed"),
     [("/api/v1/videos", Scope.VIDEOS_READ), (JOBS, Scope.JOBS_READ), (KEYS, Scope.ADMIN)],
 )
-def test_a_key_does_what_its_scopes_say(path: str, needed: Scope) -> None:
+def test_a_key_is_limited_to_its_scopes(path: str, needed: Scope) -> None:
     assert status_of(a_key(None, needed), path) == 200
     assert status_of(a_key(None, Scope.ADMIN), path) == 200
     others = [scope for scope in Scope if scope not in (needed, Scope.ADMIN)]
-    answer = Client().get(path, headers={"X-API-Key": a_key(None, *others)})
-    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
-    assert needed in answer.json()["detail"]
+    response = Client().get(path, headers={"X-API-Key": a_key(None, *others)})
+    assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
+    assert needed in response.json()["detail"]
 
 
-def test_reading_is_not_writing() -> None:
+def test_scopes_for_reading_do_not_include_writing() -> None:
     video = an_uploaded_video()
     reader = Client(headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ, Scope.JOBS_READ)})
     assert reader.get(f"/api/v1/videos/{video.id}").status_code == 200
@@ -107,7 +107,7 @@ def test_reading_is_not_writing() -> None:
     assert post(reader, f"/api/v1/videos/{video.id}/transcode")[0] == 403
 
 
-def test_its_last_use_is_noted_once_a_minute() -> None:
+def test_last_used_at_is_written_once_a_minute() -> None:
     key = a_key()
     assert status_of(key) == 200
     first = ApiKey.objects.get().last_used_at
@@ -115,29 +115,29 @@ def test_its_last_use_is_noted_once_a_minute() -> None:
     with CaptureQueriesContext(connection) as captured:
         assert status_of(key) == 200
     assert not [query for query in captured if query["sql"].startswith("UPDATE")]
-    ApiKey.objects.update(last_used_at=Now() - timedelta(seconds=NOTE_USE_SECONDS + 1))
+    ApiKey.objects.update(last_used_at=Now() - timedelta(seconds=LAST_USED_SECONDS + 1))
     assert status_of(key) == 200
-    noted = ApiKey.objects.get().last_used_at
-    assert noted is not None
-    assert noted > first - timedelta(seconds=1)
+    used = ApiKey.objects.get().last_used_at
+    assert used is not None
+    assert used > first - timedelta(seconds=1)
 
 
-def test_a_key_is_made_shown_once_used_and_revoked(client: Client) -> None:
-    asked = {"name": "ci", "scopes": ["videos:read", "jobs:read"], "expires_at": "2999-01-01T00:00:00Z"}
-    status, made = post(client, KEYS, asked)
-    assert (status, made["scopes"], made["expires_at"]) == (201, ["jobs:read", "videos:read"], asked["expires_at"])
-    address = f"{KEYS}/{made['id']}"
-    assert made["key"].startswith(f"vm_{made['prefix']}_")
-    assert status_of(made["key"]) == 200
-    shown = client.get(address).json()
-    assert shown == {name: value for name, value in made.items() if name != "key"} | {
+def test_a_key_is_created_shown_once_used_and_revoked(client: Client) -> None:
+    body = {"name": "ci", "scopes": ["videos:read", "jobs:read"], "expires_at": "2999-01-01T00:00:00Z"}
+    status, created = post(client, KEYS, body)
+    assert (status, created["scopes"], created["expires_at"]) == (201, ["jobs:read", "videos:read"], body["expires_at"])
+    url = f"{KEYS}/{created['id']}"
+    assert created["key"].startswith(f"vm_{created['prefix']}_")
+    assert status_of(created["key"]) == 200
+    shown = client.get(url).json()
+    assert shown == {name: value for name, value in created.items() if name != "key"} | {
         "last_used_at": shown["last_used_at"]
     }
     assert [key["name"] for key in client.get(KEYS).json()["results"]] == ["ci", "test"]
-    assert made["key"] not in client.get(KEYS).content.decode()
-    assert client.delete(address).status_code == 204
-    assert status_of(made["key"]) == 401
-    assert client.get(address).status_code == client.delete(address).status_code == 404
+    assert created["key"] not in client.get(KEYS).content.decode()
+    assert client.delete(url).status_code == 204
+    assert status_of(created["key"]) == 401
+    assert client.get(url).status_code == client.delete(url).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_a_key_is_made_shown_once_used_and_revoked(client: Client) -> None:
      ({"name": "x", "scopes": ["admin"], "expires_at": "soon"}, "expires_at"),
      ({"name": "x", "scopes": ["admin"], "expires_at": "2001-01-01T00:00:00Z"}, "expires_at")],
 )  # fmt: skip
-def test_a_wrong_wish_for_a_key_names_the_field(client: Client, body: object, field: str) -> None:
+def test_errors_of_a_request_for_a_key_name_the_field(client: Client, body: object, field: str) -> None:
     status, problem = post(client, KEYS, body)
     assert (status, [error["field"] for error in problem["errors"]]) == (422, [field])
     assert ApiKey.objects.count() == 1
 
 
-def test_a_rotated_key_has_a_new_secret_and_the_old_one_works_for_a_while(client: Client) -> None:
+def test_a_rotated_key_has_a_new_secret_and_the_old_one_is_accepted_for_a_while(client: Client) -> None:
     old = post(client, KEYS, {"name": "ci", "scopes": ["jobs:read"]})[1]
     status, new = post(client, f"{KEYS}/{old['id']}/rotate", {"grace_seconds": 60})
     assert (status, new["id"], new["prefix"]) == (200, old["id"], old["prefix"])
@@ -164,12 +164,12 @@ def test_a_rotated_key_has_a_new_secret_and_the_old_one_works_for_a_while(client
     assert [status_of(key["key"]) for key in (old, new, newer)] == [401, 401, 200]
 
 
-def test_keys_of_others_are_not_there(client: Client) -> None:
+def test_keys_of_other_owners_are_not_found(client: Client) -> None:
     a_key(an_owner("other"))
     other = ApiKey.objects.get(owner__name="other")
     assert [key["name"] for key in client.get(KEYS).json()["results"]] == ["test"]
-    for answer in (client.get(f"{KEYS}/{other.id}"), client.delete(f"{KEYS}/{other.id}")):
-        assert (answer.status_code, answer.json()["code"]) == (404, "key_not_found")
+    for response in (client.get(f"{KEYS}/{other.id}"), client.delete(f"{KEYS}/{other.id}")):
+        assert (response.status_code, response.json()["code"]) == (404, "key_not_found")
     assert post(client, f"{KEYS}/{other.id}/rotate")[0] == 404
     other.refresh_from_db()
     assert (other.revoked_at, other.previous_sha256) == (None, "")
@@ -181,7 +181,7 @@ def run(*words: str) -> str:
     return out.getvalue()
 
 
-def test_keys_are_made_and_ended_on_the_command_line() -> None:
+def test_keys_are_created_and_revoked_on_the_command_line() -> None:
     key = run("apikey_create", "ci", "--owner", "acme", "--scope", "jobs:read", "--days", "1").strip()
     assert Owner.objects.filter(name="acme").exists()
     prefix = key.split("_")[1]
@@ -200,19 +200,19 @@ def test_keys_are_made_and_ended_on_the_command_line() -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "-1"])
-def test_a_key_is_not_made_for_no_time(days: str) -> None:
+def test_days_must_be_positive(days: str) -> None:
     with pytest.raises(CommandError, match="--days must be at least 1"):
         run("apikey_create", "ci", f"--days={days}")
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_has_a_name() -> None:
+def test_a_name_is_required() -> None:
     with pytest.raises(CommandError, match="must not be empty"):
         run("apikey_create", " ")
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_made_without_more_words_does_everything_for_the_default_owner() -> None:
+def test_by_default_a_key_has_all_scopes_for_the_default_owner() -> None:
     run("apikey_create", "mine")
     key = ApiKey.objects.get()
     assert (key.owner, key.scopes, key.expires_at) == (default_owner(), ["admin"], None)

@@ -1,4 +1,4 @@
-"""Logging in: how often, with what said about it, and with what session."""
+"""Logging in: rate limits, messages and sessions."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from coordination import wiring
 
 PASSWORD = "correct horse battery staple"
 WRONG = "incorrect horse"
-TRIES = 30
+ATTEMPTS = 30
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def limited(settings: Settings) -> Iterator[None]:
-    """Every process counts for itself here, which makes it a tenth."""
+    """Set the limit. Without Redis each process counts by itself and applies a tenth."""
     wiring.rate_limiter.cache_clear()
-    rate = replace(settings.TRANSCODER.rate, rate_login_per_minute=TRIES)
+    rate = replace(settings.TRANSCODER.rate, rate_login_per_minute=ATTEMPTS)
     settings.TRANSCODER = replace(settings.TRANSCODER, rate=rate)
     yield
     wiring.rate_limiter.cache_clear()
@@ -37,50 +37,50 @@ def path(request: pytest.FixtureRequest) -> str:
 
 
 def attempt(path: str, *, name: str = "ada", password: str = WRONG, address: str = "192.0.2.1") -> tuple[int, str]:
-    """Status, and what the page says."""
-    answer = Client(REMOTE_ADDR=address).post(path, {"username": name, "password": password})
-    return answer.status_code, answer.content.decode()
+    """Try to log in. Returns the status and the page."""
+    response = Client(REMOTE_ADDR=address).post(path, {"username": name, "password": password})
+    return response.status_code, response.content.decode()
 
 
-def test_an_address_tries_so_many_names_a_minute(path: str) -> None:
+def test_attempts_of_an_address_are_limited(path: str) -> None:
     assert [attempt(path, name=uuid4().hex)[0] for _ in range(4)] == [200, 200, 200, 429]
-    status, said = attempt(path, password=PASSWORD)
-    assert (status, "Too many tries" in said) == (429, True), "the right one is not looked at either"
+    status, page = attempt(path, password=PASSWORD)
+    assert (status, "Too many attempts" in page) == (429, True), "the right password is refused, too"
     assert attempt(path, password=PASSWORD, address="192.0.2.2")[0] == 302
 
 
-def test_a_name_is_tried_so_often_a_minute_from_wherever(path: str, settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # no time to fill up again
+def test_attempts_with_a_name_are_limited_over_all_addresses(path: str, settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # before the bucket refills
     statuses = (attempt(path, name="nobody", address=f"192.0.{number // 3}.1")[0] for number in range(100))
     assert 30 <= next(number for number, status in enumerate(statuses) if status == 429) < 60
-    assert attempt(path, name="bob", address="192.0.2.99")[0] == 200, "another has tries of its own"
+    assert attempt(path, name="bob", address="192.0.2.99")[0] == 200, "other names have attempts of their own"
 
 
-def test_nobody_is_kept_out_by_one_address_that_tries_a_name_again_and_again(path: str) -> None:
+def test_one_address_cannot_lock_out_the_owner_of_a_name(path: str) -> None:
     assert [attempt(path)[0] for _ in range(6)] == [200, 200, 200, 429, 429, 429]
     assert attempt(path, password=PASSWORD, address="192.0.2.2")[0] == 302
 
 
-def test_who_is_refused_is_told_when_to_come_back(path: str) -> None:
+def test_a_refused_attempt_has_retry_after(path: str) -> None:
     browser = Client()
     for _ in range(4):
-        answer = browser.post(path, {"username": "ada", "password": WRONG})
-    assert 1 <= int(answer.headers["Retry-After"]) <= 60
-    assert answer.headers["RateLimit-Limit"] == "3"
-    assert "Content-Security-Policy" in answer.headers
+        response = browser.post(path, {"username": "ada", "password": WRONG})
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
+    assert response.headers["RateLimit-Limit"] == "3"
+    assert "Content-Security-Policy" in response.headers
 
 
-def test_the_page_itself_is_always_there(path: str) -> None:
+def test_showing_the_form_is_not_limited(path: str) -> None:
     assert {Client().get(path).status_code for _ in range(8)} == {200}
 
 
-def test_nothing_tells_whether_a_name_exists(path: str) -> None:
+def test_responses_do_not_reveal_whether_a_name_exists(path: str) -> None:
     User.objects.create_user("gone", password=PASSWORD, is_active=False)
     tried = [("ada", WRONG), ("nobody", WRONG), ("gone", PASSWORD)]
-    answers = [attempt(path, name=name, password=password, address=f"192.0.2.{number}")
+    responses = [attempt(path, name=name, password=password, address=f"192.0.2.{number}")
                for number, (name, password) in enumerate(tried)]  # fmt: skip
-    assert {status for status, _ in answers} == {200}
-    assert len({_errors(page) for _, page in answers}) == 1
+    assert {status for status, _ in responses} == {200}
+    assert len({_errors(page) for _, page in responses}) == 1
 
 
 def _errors(page: str) -> str:
@@ -88,8 +88,8 @@ def _errors(page: str) -> str:
     return page[start : page.index("<", start)]
 
 
-def test_a_session_from_before_is_not_taken_over(path: str) -> None:
-    """Whoever planted it in somebody's browser would share it."""
+def test_the_session_id_changes_at_login(path: str) -> None:
+    """An attacker who planted a session id in a browser would share the session."""
     browser = Client()
     session = browser.session
     session["planted"] = True
@@ -102,21 +102,21 @@ def test_a_session_from_before_is_not_taken_over(path: str) -> None:
     assert intruder.get("/admin/").status_code == 302
 
 
-def test_a_login_needs_a_token_of_our_page(path: str) -> None:
-    answer = Client(enforce_csrf_checks=True).post(path, {"username": "ada", "password": PASSWORD})
-    assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
+def test_a_login_requires_the_csrf_token(path: str) -> None:
+    response = Client(enforce_csrf_checks=True).post(path, {"username": "ada", "password": PASSWORD})
+    assert (response.status_code, response.json()["code"]) == (403, "csrf_failed")
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_a_login_leads_to_no_other_site(path: str, target: str) -> None:
-    answer = Client().post(f"{path}?next={target}", {"username": "ada", "password": PASSWORD, "next": target})
-    assert answer.status_code == 302
-    assert "evil" not in answer.headers["Location"]
-    assert answer.headers["Location"].startswith("/")
+def test_a_login_does_not_redirect_to_other_sites(path: str, target: str) -> None:
+    response = Client().post(f"{path}?next={target}", {"username": "ada", "password": PASSWORD, "next": target})
+    assert response.status_code == 302
+    assert "evil" not in response.headers["Location"]
+    assert response.headers["Location"].startswith("/")
 
 
-def test_only_staff_get_into_the_admin_and_nobody_is_told_why_not() -> None:
+def test_only_staff_can_log_in_to_the_admin_and_others_get_no_reason() -> None:
     User.objects.create_user("bob", password=PASSWORD)
-    status, said = attempt("/admin/login/", name="bob", password=PASSWORD)
-    assert (status, "Please enter" in said) == (200, True)
+    status, page = attempt("/admin/login/", name="bob", password=PASSWORD)
+    assert (status, "Please enter" in page) == (200, True)
     assert attempt("/api/login", name="bob", password=PASSWORD, address="192.0.2.2")[0] == 302

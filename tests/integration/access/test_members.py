@@ -20,7 +20,7 @@ def member_add(*arguments: str) -> str:
     return printed.getvalue().strip()
 
 
-def test_somebody_new_logs_in_with_what_was_printed_and_acts_for_the_owner() -> None:
+def test_a_new_person_logs_in_with_the_printed_password_and_acts_for_the_owner() -> None:
     password = member_add("ada", "--owner", "acme")
     browser = Client()
     assert browser.login(username="ada", password=password)
@@ -29,7 +29,7 @@ def test_somebody_new_logs_in_with_what_was_printed_and_acts_for_the_owner() -> 
     assert not User.objects.filter(is_staff=True).exists()
 
 
-def test_somebody_known_keeps_the_password() -> None:
+def test_an_existing_account_keeps_its_password() -> None:
     user = User.objects.create_user("ada", password="one of her own")
     assert member_add("ada") == ""
     assert member_add("ada") == "", "once more changes nothing"
@@ -38,7 +38,7 @@ def test_somebody_known_keeps_the_password() -> None:
     assert Member.objects.get().owner.name == "default"
 
 
-def test_nobody_is_moved_from_one_owner_to_another() -> None:
+def test_a_person_cannot_change_their_owner() -> None:
     member_add("ada", "--owner", "acme")
     with pytest.raises(CommandError, match="another owner"):
         member_add("ada", "--owner", "other")

@@ -7,6 +7,6 @@ from access.services import default_owner
 
 
 @pytest.mark.django_db
-def test_everything_belongs_to_one_owner_until_somebody_has_to_log_in() -> None:
+def test_there_is_one_default_owner() -> None:
     assert default_owner() == default_owner()
     assert Owner.objects.filter(name="default").count() == 1

@@ -13,7 +13,7 @@ import pytest
 from django.db.models.functions import Now
 from drf_spectacular.generators import SchemaGenerator
 
-from access.idempotency import claim_or_answer, claim_release, claim_renew, requests_forget
+from access.idempotency import claim_or_response, claim_release, claim_renew, requests_expire
 from access.models import ApiKey, IdempotentRequest
 from access.services import default_owner
 from api.problems import Problem
@@ -147,7 +147,7 @@ def test_another_upload_is_refused(api: httpx2.Client, store: ObjectStore, chang
 
 
 def test_an_upload_under_way_is_not_begun_again(api: httpx2.Client, store: ObjectStore) -> None:
-    claim_or_answer(owner=default_owner(), key=ONCE["Idempotency-Key"], fingerprint=_fingerprint_of_the_file(api))
+    claim_or_response(owner=default_owner(), key=ONCE["Idempotency-Key"], fingerprint=_fingerprint_of_the_file(api))
     answer = upload(api, headers=ONCE)
     assert code_of(answer) == (409, "idempotent_request_in_flight")
     assert answer.json()["retryable"]
@@ -173,14 +173,14 @@ def test_an_upload_that_failed_may_be_corrected(api: httpx2.Client, store: Objec
 @pytest.mark.django_db
 def test_a_claim_that_was_lost_is_neither_renewed_nor_released() -> None:
     def claim() -> object:
-        return claim_or_answer(owner=default_owner(), key="k", fingerprint="f")
+        return claim_or_response(owner=default_owner(), key="k", fingerprint="f")
 
     first = claim()
-    with pytest.raises(Problem, match="under way"):
+    with pytest.raises(Problem, match="still running"):
         claim()
     IdempotentRequest.objects.update(lease_expires_at=Now())
     second = claim()
-    with pytest.raises(Problem, match="under way"):
+    with pytest.raises(Problem, match="still running"):
         claim_renew(first)  # type: ignore[arg-type]
     claim_release(first)  # type: ignore[arg-type]
     claim_renew(second)  # type: ignore[arg-type]
@@ -189,10 +189,10 @@ def test_a_claim_that_was_lost_is_neither_renewed_nor_released() -> None:
 @pytest.mark.django_db
 def test_answers_are_kept_for_a_day() -> None:
     for key in ("new", "old"):
-        claim_or_answer(owner=default_owner(), key=key, fingerprint="f")
+        claim_or_response(owner=default_owner(), key=key, fingerprint="f")
     IdempotentRequest.objects.filter(key="new").update(created_at=Now() - timedelta(hours=23, minutes=59))
     IdempotentRequest.objects.filter(key="old").update(created_at=Now() - timedelta(hours=24, minutes=1))
-    assert requests_forget() == 1
+    assert requests_expire() == 1
     assert IdempotentRequest.objects.get().key == "new"
 
 

@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from pytest_django import DjangoAssertNumQueries
 
-from access.callers import PresentedKey, keys_that_work, presented_key_in
+from access.callers import PresentedKey, presented_key, working_keys
 from access.keys import key_digest, key_prefix
 from access.models import ApiKey
 from access.scopes import Scope as AccessScope
@@ -116,7 +116,7 @@ Test = Callable[[EventStreams, EventHub], Awaitable[None]]
 
 def _run(owner_id: UUID, test: Test, *, batch: int = 500, queue: int = 1000, **named: Any) -> None:  # noqa: ANN401 - of limits
     async def authorize(scope: Scope) -> Listener:
-        return Listener(owner_id, presented_key_in(scope))
+        return Listener(owner_id, presented_key(scope))
 
     async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 299, "headers": []})
@@ -441,4 +441,4 @@ def test_keys_are_looked_at_in_one_query(django_assert_num_queries: DjangoAssert
     _, rotated_key = key_rotate(owner=owner, key_id=rotated.id)
     expected = {PresentedKey(key_prefix(text) or "", key_digest(text)) for text in (before, rotated_key.text, other)}
     with django_assert_num_queries(1):
-        assert keys_that_work([*expected, PresentedKey(rotated_key.prefix, "guessed")]) == expected
+        assert working_keys([*expected, PresentedKey(rotated_key.prefix, "guessed")]) == expected
