@@ -54,7 +54,7 @@ class Job(models.Model):
     error_detail = models.TextField(blank=True)
     error_retryable = models.BooleanField(default=False)
     metadata = models.JSONField(default=dict)
-    """How the job was processed: GPU or CPU, speed, retries (see docs/operations.md)."""
+    """Facts of processing: GPU or CPU, speed, retries (see docs/operations.md)."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

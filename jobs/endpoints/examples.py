@@ -1,4 +1,4 @@
-"""What the schema shows of jobs."""
+"""Examples of jobs in the OpenAPI document."""
 
 from drf_spectacular.utils import OpenApiExample
 
@@ -45,6 +45,6 @@ TRANSCODE = [
         request_only=True,
         value={**_REQUEST, "priority": "high", "external_id": "order-4711", "metadata": {"customer": 17}},
     ),
-    OpenApiExample("only tell the plan", request_only=True, value={"ladder": "auto", "dry_run": True}),
+    OpenApiExample("a dry run", request_only=True, value={"ladder": "auto", "dry_run": True}),
     OpenApiExample("the job", response_only=True, status_codes=["202"], value=JOB.value),
 ]

@@ -1,4 +1,4 @@
-"""What clients may send, field by field."""
+"""Request bodies and query parameters of jobs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,12 +21,13 @@ LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _MAX_FORMATS = 10
+"""Formats in one request; names may repeat."""
 _PRIORITY_HELP = "0 to 100, higher first, or low, medium, high. TRANSCODER_PRIORITY_SCALE can lower the highest number."
 PROCESSING = frozenset(
     {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
     | {"processing_time_seconds", "processing_speed", "retries", "segments_kept"}
 )
-"""Names of a job's metadata that say how it was processed."""
+"""Names in a job's metadata that the product writes: clients must not send them."""
 
 
 class ResolutionField(serializers.CharField):
@@ -150,7 +151,7 @@ class TranscodeRequest(StrictSerializer):
 
 
 def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:
-    """Nobody can have a GPU and what is only done on the CPU, or none and a certain one."""
+    """Refuse gpu=require with a choice that only the CPU can do, and gpu=never with a device."""
     cpu = {
         f"codec {attrs['codec']}": CODEC_NAMES[attrs["codec"]].cpu_only,
         f"preset {CPU_PRESET}": attrs.get("preset") == CPU_PRESET,
@@ -164,18 +165,18 @@ def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:
 
 
 class ReprioritizeRequest(StrictSerializer):
-    """How urgent a job is from now on."""
+    """The new priority of a job."""
 
     priority = PriorityField(help_text=_PRIORITY_HELP)
 
 
 class VideoJobQuery(LabelledQuery):
-    """How a list of one video's jobs may be narrowed down."""
+    """Filters of a list of one video's jobs."""
 
     state = OneOf(choices=[state.value for state in JobState], required=False, help_text="Only the jobs in this state.")
 
 
 class JobQuery(VideoJobQuery):
-    """How a list of jobs may be narrowed down."""
+    """Filters of a list of jobs."""
 
     video_id = serializers.UUIDField(required=False, help_text="Only the jobs of this video.")

@@ -1,4 +1,4 @@
-"""What clients get to see, as serializers for the schema's sake; they only read."""
+"""Response bodies of jobs, as read-only serializers, from which the OpenAPI document is generated."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ class PlanEstimate(serializers.Serializer[Any]):
 
 
 class PlanDocument(serializers.Serializer[Any]):
-    """What a job does or would do, and why."""
+    """The plan of a job or of a dry run, with its reasons."""
 
     video_id = serializers.UUIDField()
     job_id = serializers.UUIDField(allow_null=True, help_text="Null in a dry run.")
@@ -115,7 +115,7 @@ class JobDocument(serializers.Serializer[Any]):
         [phase.value for phase in JobPhase], help_text="What an unfinished job is doing; empty when it is over."
     )
     priority = serializers.IntegerField()
-    progress = serializers.IntegerField(help_text="0 to 100. Goes back only where a retry has to begin anew.")
+    progress = serializers.IntegerField(help_text="0 to 100. Falls only where a retry has to start again.")
     speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second.")
     eta_seconds = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -123,9 +123,9 @@ class JobDocument(serializers.Serializer[Any]):
     playable_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     error = JobError(allow_null=True)
-    request = serializers.DictField(help_text="What was asked for, with the defaults filled in.")
+    request = serializers.DictField(help_text="The request of the job, with the defaults filled in.")
     external_id = serializers.CharField(allow_null=True, help_text="Your own name for it.")
-    metadata = serializers.DictField(help_text="What it was asked for with, and how it was processed.")
+    metadata = serializers.DictField(help_text="The metadata of the request, and how the job was processed.")
     links = serializers.SerializerMethodField()
 
     @extend_schema_field(JobLinks)
@@ -174,7 +174,7 @@ class OutputsDocument(serializers.Serializer[Any]):
 
 
 def outputs_document(job: Job, complete: CompleteGeneration | None, request: HttpRequest) -> dict[str, Any]:
-    """Show what a job made; nothing while its generation is not complete."""
+    """Return the outputs of a job; none while its generation is not complete."""
     shown: dict[str, Any] = {"job_id": job.id, "state": job.state, "expires_at": None, "outputs": []}
     if complete:
         addresses = playback_urls(request, job.video, complete.generation)

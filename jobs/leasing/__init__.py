@@ -1,1 +1,1 @@
-"""A worker's hold on a step: nodes and the slots they have, claiming, leases, and fenced writes until it is done."""
+"""Leasing of steps to workers: nodes, GPU slots, claims, leases, and fenced writes until a step is done."""

@@ -1,4 +1,4 @@
-"""Claiming: one statement that picks the best ready step of a queue for one worker, and with it the slots it takes."""
+"""Claim: one statement that leases the best ready step of a queue to a worker, with the GPU slots it takes."""
 
 import json
 from collections.abc import Mapping
@@ -15,8 +15,9 @@ from jobs.rules.rank import rank_bucket_seconds
 from jobs.rules.steps import StepKind
 
 CANDIDATES = 64
-"""Steps looked at in all: more than workers that claim in the same instant and skip each other's locks."""
+"""Steps considered in all: more than there are workers that claim at once and skip each other's locked rows."""
 MIN_PER_LANE = 2
+"""Steps considered of each lane, however many lanes there are."""
 
 # The statement, CTE by CTE. It sorts a few steps of each lane, never all that are ready.
 #
@@ -130,9 +131,9 @@ class Claim:
 def step_claim(  # noqa: PLR0913 - who asks for what, by name
     *, queue: str, node: str, pid: int, lease_seconds: float, rank: RankConfig, offer: DeviceOffer | None = None
 ) -> Claim | None:
-    """Take the best ready step of a queue for this worker, or None when there is none it may have.
+    """Claim the best ready step of a queue for this worker. None: there is none that it may have.
 
-    Steps that need a device are only taken for the one that is `offer`ed, and only as long as it has slots left.
+    Steps with a GPU requirement are claimed only for the device in `offer`, and only while it has free slots.
     """
     values: dict[str, Any] = {
         "queue": queue,
@@ -164,7 +165,7 @@ def _take(values: Mapping[str, Any]) -> Claim | None:
 
 
 def claim_of(step: Step) -> Claim:
-    """The claim under which a step is running, for those who end it in its worker's place."""
+    """Return the claim under which a step runs, to end it in its worker's place."""
     return Claim(
         step_id=step.id,
         attempt=step.attempt,

@@ -1,4 +1,4 @@
-"""Holding a step: every write of its worker shows the claim, and one that matches no row means the lease is lost."""
+"""Leases: every write of a worker is fenced by its claim. One that matches no row means that the lease is lost."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,28 +15,31 @@ from jobs.rules.transitions import StepState
 
 
 class LeaseLost(Exception):
-    """The step was cancelled or given to somebody else: stop, delete what this attempt did not publish, say nothing."""
+    """The step was cancelled or claimed by another worker.
+
+    The worker stops, deletes the objects that this attempt did not publish, and reports nothing.
+    """
 
     def __init__(self, claim: Claim) -> None:
         super().__init__(f"{claim.kind} step {claim.step_id} is no longer held by attempt {claim.attempt}")
 
 
 UNHELD: Mapping[str, Any] = {"lease_expires_at": None, "node": "", "worker_pid": None}
-"""What a step that nobody runs has in the columns of its holder."""
+"""Values of the holder's columns of a step that nobody runs."""
 
 
 def fenced(claim: Claim) -> QuerySet[Step]:
-    """The claimed step's row, as long as the claim holds; otherwise nothing."""
+    """Select the claimed step's row while the claim holds; no row otherwise."""
     return Step.objects.filter(id=claim.step_id, attempt=claim.attempt, state=StepState.RUNNING)
 
 
 def step_renew(*, claim: Claim, lease_seconds: float) -> bool:
-    """Prolong the lease from now on. False: it is lost."""
+    """Renew the lease: it ends `lease_seconds` from now. False: it is lost."""
     return bool(fenced(claim).update(lease_expires_at=Now() + timedelta(seconds=lease_seconds)))
 
 
 def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bool:
-    """Hand the step back uncharged, for any worker after a pause. False: the lease was lost already."""
+    """Release the step uncharged, to be claimed after `seconds`. False: the lease was lost already."""
     return bool(
         fenced(claim).update(
             state=StepState.DELAYED,
@@ -51,7 +54,7 @@ def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bo
 
 @transaction.atomic
 def step_release(*, claim: Claim) -> bool:
-    """Hand the step back uncharged, for the next worker at once. False: the lease was lost already."""
+    """Release the step uncharged, to be claimed at once. False: the lease was lost already."""
     released = fenced(claim).update(
         state=StepState.READY, attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0), **UNHELD
     )

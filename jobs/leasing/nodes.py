@@ -1,4 +1,4 @@
-"""What worker nodes say about themselves, and what operators order them to do."""
+"""Worker nodes: registration, heartbeats, orders to drain, and their slots."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,32 +14,32 @@ from jobs.rules.transitions import StepState
 
 @transaction.atomic
 def node_register(*, name: str, queues: Sequence[str], slots: int, pid: int, info: Mapping[str, object]) -> None:
-    """Announce a worker that has just started; it is sent tickets from now on."""
+    """Register a worker node that has just started. Tickets are sent for it from now on."""
     described = {"queues": list(queues), "slots": slots, "pid": pid, "info": dict(info), "state": NodeState.ACTIVE}
     Node.objects.update_or_create(name=name, defaults={**described, "started_at": Now(), "last_seen": Now()})
     dispatcher_wake()
 
 
 def node_heartbeat(*, name: str) -> NodeState | None:
-    """Say that the node is still there. Returns whether it should drain; None: register again, it was forgotten."""
+    """Record the node's heartbeat. Return the state ordered for it; None: its row is gone, register again."""
     Node.objects.filter(name=name).update(last_seen=Now())
     state = Node.objects.filter(name=name).values_list("state", flat=True).first()
     return NodeState(state) if state else None
 
 
 def node_busy(*, name: str) -> int:
-    """How many steps run on a node."""
+    """Count the steps that run on a node."""
     return Step.objects.filter(node=name, state=StepState.RUNNING).count()
 
 
 def node_remove(*, name: str) -> None:
-    """Forget a worker that ends in an orderly way, so that no ticket is meant for it."""
+    """Delete the row of a node that shuts down, so that no ticket is sent for it."""
     Node.objects.filter(name=name).delete()
 
 
 @transaction.atomic
 def node_order(*, name: str, state: NodeState) -> bool:
-    """Have a node drain, or take steps again. False: no node has that name."""
+    """Order a node to drain or to claim steps again. False: no node has that name."""
     found = Node.objects.filter(name=name).update(state=state)
     if found:
         dispatcher_wake()
@@ -47,9 +47,9 @@ def node_order(*, name: str, state: NodeState) -> bool:
 
 
 def slots_alive(*, queue: str, silence_seconds: float) -> int:
-    """Return how many steps of a queue can run at a time on the nodes that are there and take work.
+    """Count the slots of a queue on its live, active nodes.
 
-    What an open step holds is not counted: it has no end that anybody could wait for.
+    Slots that open steps hold do not count: those have no end that anybody could wait for.
     """
     alive = Node.objects.filter(
         queues__contains=[queue], state=NodeState.ACTIVE, last_seen__gt=Now() - timedelta(seconds=silence_seconds)

@@ -1,7 +1,6 @@
-"""A worker's way through a step: begin, publish as often as there is something, complete.
+"""Fenced writes of a worker: begin a step, publish its segments, close it if it is open, complete it.
 
-All of it may be called again when the connection broke and nobody knows whether the commit arrived: the same attempt's
-second call finds what the first one did.
+Every write is idempotent for one attempt: call it again when the connection broke and the commit is in doubt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ from videos.services import RunFacts, generation_close, generation_mark_playable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepWork:
-    """What there is to do, read under the claim. Steps of a video have no job, generation or renditions."""
+    """The rows of a claimed step. Steps of a video have no job, generation or renditions."""
 
     claim: Claim
     video: Video
@@ -41,7 +40,7 @@ class StepWork:
 
 
 def step_begin(*, claim: Claim) -> StepWork:
-    """Read what the claimed step is about, in one query, and show its job as processing. Raises LeaseLost."""
+    """Read the claimed step's rows in one query, and start its job. Raises LeaseLost."""
     related = ("video", "job", "generation")
     step = fenced(claim).select_related(*related).annotate(rendition_rows=_RENDITION_ROWS).first()
     if step is None:
@@ -66,7 +65,7 @@ def _rendition(row: Mapping[str, object]) -> Rendition:
 
 
 def _job_shown(job: Job, claim: Claim) -> Job:
-    """Bring what people see of the job up to date; only the first step of a phase finds anything to write."""
+    """Update the job's state and phase. Only the first step of a phase has anything to write."""
     phase = STEPS[claim.kind].phase
     if job.state == JobState.PROCESSING and job.phase == phase:
         return job
@@ -79,7 +78,7 @@ def _job_shown(job: Job, claim: Claim) -> Job:
 
 
 def _job_show_progress(job: Job, phase: JobPhase) -> None:
-    """Move a locked job on as its steps begin: the first one starts it, what follows encoding is its last phase."""
+    """Start a queued job, or set the phase of a running one. The job is locked."""
     if job.state == JobState.QUEUED:
         job_move(job=job, to=JobState.PROCESSING, phase=phase, started_at=Now())
         event_append(job_id=job.id, type=EventType.JOB_STARTED)
@@ -90,10 +89,10 @@ def _job_show_progress(job: Job, phase: JobPhase) -> None:
 
 @transaction.atomic
 def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> None:
-    """Let players have these runs. `units_done` counts the segments of the step published so far, these included.
+    """Publish runs: players get them. `units_done`: segments of the step published so far, these included.
 
     Raises InitMismatch, IntegrityError where a segment was published before, and LeaseLost: then none of these runs is
-    published. What an earlier call did publish stays so, even if the lease was lost since.
+    published. Runs that an earlier call published stay, even if the lease was lost since.
     """
     if fenced(claim).filter(units_done__lt=units_done).update(units_done=units_done, attempts_without_progress=0):
         progress_changed(claim.job_id)
@@ -104,10 +103,10 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
 
 @transaction.atomic
 def job_mark_playable(*, claim: Claim) -> bool:
-    """Tell that the beginning can be watched, once it is published in every rendition. True: it is, or nobody waits.
+    """Mark the job as playable once its first segments are published in every rendition. True: no more calls are due.
 
-    Called after publishing one of the first segments. Whoever publishes the last of them sees the others' rows, as the
-    job's lock keeps the callers apart.
+    Call it after publishing one of the first segments. The job's lock keeps callers apart, so the one that publishes
+    the last of them sees the others' rows.
     """
     if claim.job_id is None or claim.generation_id is None:
         raise ValueError(f"a {claim.kind} step makes nothing playable")
@@ -128,10 +127,11 @@ def job_mark_playable(*, claim: Claim) -> bool:
 
 @transaction.atomic
 def step_close(*, claim: Claim, total_frames: int) -> None:
-    """Set the totals of the claimed open step and of its generation: the source has ended after so many frames.
+    """Close an open step and its generation: the source has ended after `total_frames` frames.
 
-    A tail of up to a tenth of a segment counts to the segment before it, which players have already: leave it out. May
-    be repeated. Raises LeaseLost, ValueError when the generation was closed with another number of frames, and
+    A tail of up to a tenth of a segment counts to the segment before it, which players have already: leave it out.
+
+    Raises LeaseLost, ValueError when the generation was closed with another number of frames, and
     IntegrityError when more segments are published than these frames make.
     """
     if claim.job_id is None or claim.generation_id is None:
@@ -147,7 +147,7 @@ def step_close(*, claim: Claim, total_frames: int) -> None:
 
 @transaction.atomic
 def step_complete(*, claim: Claim, result: Mapping[str, object]) -> None:
-    """Close a step all of whose units are published; the last one opens the job's next stage. Raises LeaseLost."""
+    """Mark a step as done whose units are all published; the last one starts the job's next stage. Raises LeaseLost."""
     if claim.job_id is None:
         raise ValueError(f"a {claim.kind} step is completed by a service of its own")
     job = job_lock(claim.job_id)
@@ -156,7 +156,7 @@ def step_complete(*, claim: Claim, result: Mapping[str, object]) -> None:
 
 
 def step_mark_done(*, claim: Claim, result: Mapping[str, object]) -> bool:
-    """Move the claimed step to done. False: this very attempt did that before. Raises LeaseLost."""
+    """Mark the claimed step as done. False: this attempt has done so before. Raises LeaseLost."""
     closed = fenced(claim).update(
         state=StepState.DONE,
         finished_at=Now(),
@@ -177,7 +177,7 @@ def job_advance(*, job: Job) -> None:
     waiting = Step.objects.filter(generation=job.generation_id, state=StepState.WAITING)
     for kinds in STAGES:
         if opened := waiting.filter(kind__in=kinds).update(state=StepState.READY):
-            if kinds != LAST_STAGE:  # nothing waits for the last one: what it does completes the job
+            if kinds != LAST_STAGE:  # no stage follows the last one: its outcome completes the job
                 Job.objects.filter(id=job.id).update(open_steps=opened)
             break
     dispatcher_wake()

@@ -1,1 +1,1 @@
-"""What moves jobs on: people who ask for something, steps that are done, and steps that failed."""
+"""The lifecycle of jobs: requests of clients, inspection, steps that are done or failed, retries and resumption."""

@@ -1,4 +1,4 @@
-"""What becomes of a step whose attempt ended early: told by its worker, or found out by others."""
+"""Failed attempts: reported by a worker, or found out by an expired lease; retry, fall back to the CPU or give up."""
 
 import logging
 import random
@@ -38,9 +38,9 @@ _FOR_EVER = 2**31
 def step_fail(
     *, claim: Claim, failure: Failure, policy: JobPolicy, result: Mapping[str, object] | None = None
 ) -> StepState:
-    """End an attempt that went wrong: try again, have it done on the CPU, or give up. Raises LeaseLost.
+    """End a failed attempt: retry the step, fall back to the CPU, or give up. Raises LeaseLost.
 
-    Returns the step's new state. `result` is kept for people: the end of a log, timings.
+    Returns the step's new state. `result` is stored for operators: the end of a log, timings.
     """
     state = _end_attempt(fenced(claim), claim, failure, policy)
     if state is None:
@@ -51,17 +51,17 @@ def step_fail(
 
 
 def leases_reclaim(*, policy: JobPolicy) -> int:
-    """Take back steps whose worker let the lease run out. Returns how many; any number of callers may do it at once."""
+    """Reclaim steps whose lease has expired. Return their number. Several processes may do this at once."""
     return _reclaim(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), policy)
 
 
 def leases_release(*, node: str, pid: int, policy: JobPolicy) -> int:
-    """Give back at once what a worker process held that is known to be dead. Returns how many steps that were."""
+    """Release the steps of a worker process that is known to be dead. Return their number."""
     return _reclaim(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), policy)
 
 
 def steps_promote() -> int:
-    """Make delayed steps ready whose time has come. Returns how many."""
+    """Make delayed steps ready whose time has come. Return their number."""
     due = Step.objects.filter(state=StepState.DELAYED, not_before__lte=Now())
     with transaction.atomic():
         ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:_BATCH])
@@ -78,18 +78,18 @@ def _reclaim(lost: QuerySet[Step], policy: JobPolicy) -> int:
         try:
             with transaction.atomic():
                 state = _end_attempt(lost.filter(id=step.id, attempt=step.attempt), claim, WORKER_LOST, policy)
-        except IntegrityError:  # one broken row must not keep the others from being taken back
-            log.exception("lease not taken back", extra={"event": "reclaim_failed", "step": str(step.id)})
+        except IntegrityError:  # one broken row must not keep the others from being reclaimed
+            log.exception("lease not reclaimed", extra={"event": "reclaim_failed", "step": str(step.id)})
             continue
         if state is not None:
             taken += 1
-            log.warning("lease taken back", extra={"event": "lease_reclaimed", "step": str(step.id), "state": state})
+            log.warning("lease reclaimed", extra={"event": "lease_reclaimed", "step": str(step.id), "state": state})
     return taken
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The rows above a step that its end may change, locked before it."""
+    """The rows that the end of a step may change, locked before the step."""
 
     video: Video | None
     job: Job | None
@@ -104,6 +104,7 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
     step = held.select_for_update(no_key=True).first()
     if step is None:
         return None
+    # 2. The retry policy decides whether another attempt follows.
     decision = decide_retry(
         failure,
         failures=step.failures,
@@ -135,12 +136,12 @@ def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> N
 
 
 def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
-    """Whether the CPU may do what this step cannot: what the source is to blame for would fail there, too."""
+    """Return True if the job may fall back to the CPU. A source at fault would fail there, too."""
     return bool(step.encoder and not source_at_fault(failure) and above.job and may_fall_back(above.job, policy))
 
 
 def _device_left(step: Step, policy: JobPolicy) -> bool:
-    """Whether some device can still do it: another one, or this one, which may fail now and then."""
+    """Return True if a live device meets the step's requirement: another one, or this one on another try."""
     sessions = sessions_for(step.encoder, silence_seconds=policy.silence_seconds)
     return sessions is not None and sessions >= step.sessions
 
@@ -195,13 +196,13 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
 
 
 def _refuses(step: Step, video: Video, failure: Failure) -> bool:
-    """Whether the source is to blame, and nothing that plays was ever made of it."""
+    """Return True if the source is at fault and the video has nothing that plays."""
     blamed = failure.input_at_fault or (failure.code == POISON and STEPS[StepKind(step.kind)].rejects_video)
     return blamed and video.current_generation_id is None and video.state in (VideoState.UPLOADED, VideoState.READY)
 
 
 def _inspection_give_up(video: Video, failure: Failure) -> None:
-    """The source is not to blame: fail the jobs that wait, and let the next job ask for another inspection."""
+    """Fail the jobs that wait for an inspection. The source is not at fault, so the next job requests another one."""
     video_record_error(video=video, code=failure.code, detail=failure.detail)
     for job in open_jobs_lock(video):
         job_fail(job=job, failure=failure)

@@ -1,4 +1,4 @@
-"""Looking at a video once, after upload and before anything is planned for it."""
+"""Inspection requests: each video is inspected once, after its upload and before a job is planned."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ from videos.models import Video
 
 
 def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
-    """Have a new or locked video looked at, once and as soon as the most urgent of all who ask."""
+    """Request the inspection of a new or locked video, or raise the rank of the one that is open."""
     lead = _lead(priority, rank)
     rank_at = Now() - timedelta(seconds=lead)
     if not _open_inspection(video.id).update(
@@ -35,7 +35,7 @@ def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
 
 
 def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankConfig) -> None:
-    """Let an inspection go as soon as somebody needs it who has waited since then; others may need it sooner."""
+    """Raise the rank of an open inspection to that of a job with this priority, created at `since`; never lower it."""
     lead = _lead(priority, rank)
     rank_at = since - timedelta(seconds=lead)
     _open_inspection(video_id).update(
@@ -44,7 +44,7 @@ def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankC
 
 
 def inspect_cancel(*, video: Video) -> None:
-    """Cancel the inspection of a locked video that nobody needs any more."""
+    """Cancel the inspection of a locked video."""
     steps_cancel(video=video, kind=StepKind.INSPECT)
 
 
@@ -53,5 +53,5 @@ def _lead(priority: int, rank: RankConfig) -> int:
 
 
 def _open_inspection(video_id: UUID) -> QuerySet[Step]:
-    """The inspection that was asked for and has not ended."""
+    """Select the requested inspection that has not ended."""
     return Step.objects.filter(video=video_id, kind=StepKind.INSPECT, state__in=step_sources(StepState.CANCELLED))

@@ -1,4 +1,4 @@
-"""What a step brings about when it is done, besides being done. One service per kind that has such a thing."""
+"""Outcomes of steps: one service for each kind whose end writes more than the step's own row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     policy: JobPolicy,
     result: Mapping[str, object],
 ) -> None:
-    """Close an `inspect` step: keep what it found and plan the jobs that wait for it. Raises LeaseLost."""
+    """Close an `inspect` step: record its findings and plan the jobs that wait for it. Raises LeaseLost."""
     video = video_lock(claim.video_id)
     if not step_mark_done(claim=claim, result=result):
         return
@@ -79,7 +79,7 @@ def step_complete_assets(*, claim: Claim, assets: Sequence[AssetFacts], result: 
 
 @transaction.atomic
 def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result: Mapping[str, object]) -> None:
-    """Close a `finish` step: its job is completed and players get its generation. Raises LeaseLost."""
+    """Close a `finish` step: complete its job and generation, which players then get. Raises LeaseLost."""
     if claim.job_id is None or claim.generation_id is None:
         raise ValueError(f"a {claim.kind} step finishes no job")
     video_lock(claim.video_id)
@@ -105,7 +105,7 @@ def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result:
 
 
 def continued_metadata(job: Job, segments_kept: int, *, retried: bool) -> dict[str, object]:
-    """What is remembered of a job that goes on: its retries, how much is there already, why it has no GPU."""
+    """Return the metadata of a retried or resumed job: retries, segments that are published, fallback reason."""
     fallback = {name: job.metadata[name] for name in FALLBACK_FIELDS if name in job.metadata}
     retries = int(job.metadata.get("retries", 0)) + retried
     return {**fallback, **({"retries": retries} if retries else {}), "segments_kept": segments_kept}
@@ -128,7 +128,7 @@ def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
 
 
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
-    """Name what encoded it: of several devices the one that did most steps."""
+    """Name the encoder and the GPU; of several GPUs, the one that ran the largest number of steps."""
     if not plan.encoder.hardware:
         return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": plan.encoder.ffmpeg_name}
     on_devices = Step.objects.filter(generation=job.generation_id, state=StepState.DONE).exclude(device="")
@@ -139,7 +139,7 @@ def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
 
 @transaction.atomic
 def video_purged(*, claim: Claim, objects: int) -> None:
-    """Close a `purge` step: everything under its prefix is gone. Raises LeaseLost."""
+    """Close a `purge` step that has removed every object under its prefix. Raises LeaseLost."""
     video = video_lock(claim.video_id)
     closed = step_mark_done(claim=claim, result={"objects": objects})
     whole = claim.payload["prefix"] == video_prefix(claim.video_id)

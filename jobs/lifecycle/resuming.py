@@ -1,4 +1,4 @@
-"""Taking up again what a failed or cancelled job began. Callers hold the video's lock and then the job's."""
+"""Resumption of a failed, cancelled or paused job's generation. Callers hold the locks of the video and the job."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,18 +21,20 @@ _LEAD = ExpressionWrapper(F("lead_seconds") * Value(timedelta(seconds=1)), outpu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """What a job goes on with: the steps `finish` waits for, and the segments of video that need no encoding."""
+    """A generation that grows again."""
 
     generation: Generation
     open_steps: int
+    """Steps that must be done before the next stage."""
     segments_kept: int
+    """Published segments of video, which are not encoded again."""
 
 
 def generation_reopen(*, job: Job) -> Resumed | None:
-    """Let a job's generation grow again from the first unpublished segment of every step. None: it cannot be used.
+    """Resume a job's generation from the first unpublished segment of every step. None: it cannot be resumed.
 
-    It cannot when its objects were removed or are being removed, when it was complete and proved wrong, or when this
-    version does not understand its plan.
+    It cannot when its objects were or are being removed, when it was complete and failed its verification, or when
+    this version of the program cannot read its plan.
     """
     generation = job.generation
     if generation is None:
@@ -58,15 +60,15 @@ def _plan_is_read(generation: Generation) -> bool:
 
 
 def _failed_verification(generation: Generation) -> bool:
-    """Whether `finish` gave up on what was published: the same segments would fail again."""
+    """Return True if the generation failed its verification: the same segments would fail again."""
     failed = Step.objects.filter(generation=generation, kind__in=LAST_STAGE, state=StepState.FAILED)
     return failed.filter(error_code__in=(VerificationFailed.code, RateExceeded.code)).exists()
 
 
 def _steps_reopen(generation: Generation) -> int:
-    """Have everything that is not done be done, uncharged, as if it had become ready now. Returns how many are open.
+    """Reset the steps that are not done, as if they had just been created. Return the number of open ones.
 
-    Until when a cancelled attempt may still write stays known: the purge of a deleted video waits for that.
+    `lease_expires_at` stays: until then a cancelled attempt may still write, and the purge of a deleted video waits.
     """
     steps = Step.objects.filter(generation=generation)
     again = steps.filter(state__in=step_sources(StepState.WAITING))
@@ -91,7 +93,7 @@ def _steps_reopen(generation: Generation) -> int:
 
 
 def _wait_for_slots(undone: QuerySet[Step]) -> None:
-    """A cancelled attempt holds its slots on a device until its lease ends, which another claim would overwrite."""
+    """Delay the steps whose cancelled attempt still holds slots of a device; a claim would overwrite that lease."""
     held = undone.filter(state=StepState.WAITING, sessions__gt=0, lease_expires_at__gt=Now())
     held.update(state=StepState.DELAYED, not_before=F("lease_expires_at"))
 

@@ -1,4 +1,7 @@
-"""What people can ask for. Locks go video, job, step (see jobs.changes.locks)."""
+"""Requests of clients and operators: create, cancel, pause, resume, retry, reprioritize and delete.
+
+Locks go video, job, step (see jobs.changes.locks).
+"""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -48,10 +51,10 @@ def job_create(  # noqa: PLR0913 - one row's facts
     external_id: str = "",
     client_metadata: dict[str, Any] | None = None,
 ) -> Job:
-    """Accept a request to transcode a video and plan it, now or when the video has been inspected.
+    """Create a job and plan it, now or when the video has been inspected.
 
-    Raises Problem when the owner has no such video, it was rejected, or no GPU can be as the request wants it;
-    InputRejected when it is beyond the limits.
+    Raises Problem: 404 not the owner's video, 422 rejected or a GPU that this installation cannot have;
+    InputRejected when beyond the limits.
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
@@ -71,7 +74,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
 
 
 def _plan_or_inspect(job: Job, video: Video, policy: JobPolicy) -> None:
-    """Plan a job now, or once its video is inspected: for the first time, or by this version of the program."""
+    """Plan a job now, or request an inspection: the video has none yet, or one by another version of the program."""
     if video.state == VideoState.READY:
         with suppress(UnknownVersion):
             job_plan(job=job, video=video, policy=policy)
@@ -81,7 +84,7 @@ def _plan_or_inspect(job: Job, video: Video, policy: JobPolicy) -> None:
 
 @transaction.atomic
 def job_cancel(*, owner: Owner, job_id: UUID) -> None:
-    """End a job that nobody wants any more. Raises Problem: 404 not the owner's, 409 already over."""
+    """Cancel a job. Raises Problem: 404 not the owner's, 409 already over."""
     _owned_job(owner, job_id)
     job = job_lock(job_id)
     _refuse_over(job)
@@ -90,7 +93,7 @@ def job_cancel(*, owner: Owner, job_id: UUID) -> None:
 
 @transaction.atomic
 def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
-    """Have a failed or cancelled job done after all, going on with what it published while that is still there.
+    """Queue a failed or cancelled job again. It resumes after its published segments, while these are stored.
 
     Raises Problem: 404 not the owner's, 409 not failed or cancelled or its video deleted, 422 the source is at fault;
     InputRejected where it has to be planned again and is beyond the limits.
@@ -103,7 +106,7 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 
 @transaction.atomic
 def job_pause(*, owner: Owner, job_id: UUID) -> None:
-    """Let a job rest; its steps that run are handed back with what they published.
+    """Pause a job. Its running steps are cancelled; published segments stay and can be played.
 
     Raises Problem: 404 not the owner's, 409 already over or paused.
     """
@@ -116,7 +119,7 @@ def job_pause(*, owner: Owner, job_id: UUID) -> None:
 
 @transaction.atomic
 def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
-    """Have a paused job go on where it was.
+    """Queue a paused job again. It resumes after its published segments.
 
     Raises Problem: 404 not the owner's, 409 not paused; InputRejected where it has to be planned again and is beyond
     the limits.
@@ -129,9 +132,9 @@ def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 
 
 def _resume(job: Job, video: Video, policy: JobPolicy, *, event: EventType) -> None:
-    """Queue a locked job again that ended early or rested, from the first segment that is not published."""
+    """Queue a locked job again, from the first segment that is not published."""
     resumed = generation_reopen(job=job)
-    # What waits for a device must not point to a plan that nobody carries out.
+    # A job that waits for a device must not name a generation that is discarded.
     job.generation = resumed.generation if resumed else None
     job_move(
         job=job,
@@ -159,7 +162,7 @@ def _resume(job: Job, video: Video, policy: JobPolicy, *, event: EventType) -> N
 
 @transaction.atomic
 def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankConfig) -> None:
-    """Change how urgent an unfinished job is; how long its steps have waited still counts.
+    """Change the priority of an unfinished job. The time that its steps have waited still counts.
 
     Raises Problem: 404 not the owner's, 409 already over.
     """
@@ -179,7 +182,7 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
 
 @transaction.atomic
 def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
-    """Have an unfinished job that was planned for a GPU done on the CPU, from its first chunk.
+    """Move an unfinished job from a GPU to the CPU, where it starts at its first chunk.
 
     Raises Problem: 404 not the owner's, 409 already over, paused, or not planned for a GPU; InputRejected where
     the CPU's plan is beyond the limits.
@@ -195,7 +198,7 @@ def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 
 @transaction.atomic
 def video_delete(*, owner: Owner, video_id: UUID) -> None:
-    """Cancel all work on a video, hide it, and have its objects removed. Raises Problem when there is no such video."""
+    """Cancel a video's jobs, hide it and purge its objects. Raises Problem: 404 not the owner's."""
     video = _owned_video_lock(owner, video_id)
     for job in open_jobs_lock(video):
         job_cancel_locked(job=job)
@@ -206,7 +209,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
 
 
 def _owned_video_lock(owner: Owner, video_id: UUID) -> Video:
-    """Lock a video the owner can see; whose it is never changes, its state may until the lock is held."""
+    """Lock a video of the owner and return it. Its state may have changed until the lock was held."""
     video = videos_of(owner).filter(id=video_id).select_for_update(no_key=True).first()
     if video is None:
         raise not_found("video")

@@ -1,1 +1,1 @@
-"""From a request and a video's facts to a generation and its steps: formats, devices, speeds, fallback to the CPU."""
+"""Planning: turns a request and a video's facts into a generation and its steps; GPU routing, CPU fallback."""

@@ -1,7 +1,7 @@
-"""From a GPU to the CPU in the middle of a job: another generation, made by the same steps as any other.
+"""Fallback from a GPU to the CPU within a job, as a new generation: a job never mixes encoders in a rendition.
 
-A job never mixes encoders in a rendition. The old generation stops growing. If players have its beginning, they keep
-that until they can have the new one's; then, or when the job ends, it is collected.
+The old generation stops growing. Where players have its beginning, they play it until the new one is playable. Then,
+or when the job ends, it is purged.
 """
 
 import logging
@@ -19,17 +19,20 @@ log = logging.getLogger(__name__)
 
 
 def may_fall_back(job: Job, policy: JobPolicy) -> bool:
-    """Whether the job would rather have the CPU than fail."""
+    """Return True if the job may run on the CPU, which it may unless it requires a GPU."""
     return gpu_preference(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
 
 
 def job_on_gpu(job: Job) -> bool:
-    """Whether the job's newest plan is for a GPU."""
+    """Return True if the job's newest plan is for a GPU."""
     return bool(job.generation_id) and Step.objects.filter(generation=job.generation_id).exclude(encoder="").exists()
 
 
 def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> None:
-    """Have a locked job of a locked video done on the CPU from its first chunk. Raises what `job_plan` raises."""
+    """Plan a locked job of a locked video for the CPU, from its first chunk. Raises the errors of `job_plan`.
+
+    `reason`: a `FallbackReason` or the code of a failure.
+    """
     old = job.generation
     if old is None:
         raise ValueError(f"job {job.id} has nothing to fall back from")

@@ -1,4 +1,4 @@
-"""Turning a video's facts and a job's request into a generation and its steps."""
+"""Planning of a job: turns the video's facts and the job's request into a generation and its steps."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,13 +29,13 @@ from videos.states import RenditionKind
 
 AUDIO_TIMESCALE = 48_000
 FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
-"""What a job's metadata says of why it is not encoded on a GPU."""
+"""Names in a job's metadata that say why it is not encoded on a GPU."""
 
 
 def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None = None) -> None:
-    """Plan a locked job of a locked, inspected video, where `route` says or where it finds one.
+    """Plan a locked job of a locked, inspected video. `route`: the encoder; None chooses one.
 
-    A job that requires a GPU waits while there is none. Raises what `plan_job` raises, and UnknownVersion where
+    A job that requires a GPU waits while there is none. Raises the errors of `plan_job`, and UnknownVersion where
     another version of the program inspected the video; then nothing is written.
     """
     requested = job_request(job.request)
@@ -55,7 +55,7 @@ def _wait(job: Job) -> None:
 
 
 def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:
-    """Write a plan down as a generation and its steps, in place of those that the job had."""
+    """Store a plan as the job's new generation and its steps."""
     generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
     steps = Step.objects.bulk_create(_steps(job, generation, plan, route.requirement, policy))
     open_steps = sum(step.state == StepState.READY for step in steps)
@@ -73,7 +73,7 @@ def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: J
 
 
 def _routed_metadata(job: Job, route: Route) -> dict[str, object]:
-    """Why a job that would rather have a GPU has none; nothing else is known before the end."""
+    """Return the job's metadata with the route's fallback reason, if it has one."""
     metadata = Job.objects.values_list("metadata", flat=True).get(id=job.id)  # a retry has just changed it
     metadata = {name: value for name, value in metadata.items() if name not in FALLBACK_FIELDS}
     if not route.fallback_reason:
@@ -82,19 +82,19 @@ def _routed_metadata(job: Job, route: Route) -> dict[str, object]:
 
 
 def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route) -> EncodePlan:
-    """Plan with chunks for the speed of the workers that will encode them. Raises what `plan_job` raises."""
+    """Plan with chunks sized for the measured speed of the workers. Raises the errors of `plan_job`."""
     encoder, preset = route.encoder, preset_of(request, policy.plan)
     measured = throughput_measured(queue=queue_of(encoder), encoder=encoder.ffmpeg_name, preset=preset)
     return plan_job(facts, request, policy.plan, encoder=encoder, sessions=route.sessions, measured=measured)
 
 
 def queue_of(encoder: VideoEncoder) -> str:
-    """Which workers encode with it."""
+    """Return the queue whose workers run an encoder."""
     return GPU_QUEUE if encoder.hardware else CPU_QUEUE
 
 
 def job_request(stored: dict[str, Any]) -> JobRequest:
-    """What a stored request means to planning."""
+    """Convert a stored request to the input of planning."""
     fields = {name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored}
     return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
 
@@ -125,9 +125,9 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
 
 
 def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str, policy: JobPolicy) -> Iterator[Step]:
-    """A chunk has a step for each group of renditions; their ordinals follow each other, chunk by chunk.
+    """Yield the steps of a plan. A chunk has one for each group of renditions, numbered chunk by chunk.
 
-    What follows encoding has its rank from the beginning: a nearly done job goes before those planned after it.
+    Steps of later stages rank by the time of planning, too: a nearly done job goes before those planned after it.
     """
 
     def step(

@@ -1,4 +1,4 @@
-"""Where a job is encoded: on a GPU that has proven it can, or on the CPU, and why not elsewhere."""
+"""Routing of a job to an encoder: of a GPU whose trial encodes have verified it, or of the CPU, with the reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from transcoding.errors import DeviceLost, EncoderRefused, TranscodeError
 from transcoding.planning.plan import JobRequest
 
 DEVICE_FAILURES = frozenset({DeviceLost.code, EncoderRefused.code})
-"""Codes of failures after which the same device is not the one to ask."""
+"""Error codes that are the device's fault: another device may succeed."""
 
 
 class GpuPolicy(StrEnum):
-    """Whether a job may, must or must not use a GPU."""
+    """The use of GPUs by a job: if one can, always, or never."""
 
     PREFER = "prefer"
     REQUIRE = "require"
@@ -28,7 +28,7 @@ class GpuPolicy(StrEnum):
 
 
 class FallbackReason(StrEnum):
-    """Why a job that prefers a GPU was planned for the CPU. One that failed on a GPU has its failure's code."""
+    """Reasons why a job that prefers a GPU is on the CPU. After a failure on a GPU, its error code is used instead."""
 
     NO_GPU_ENCODER = "no_gpu_encoder"
     NO_GPU = "no_gpu"
@@ -39,13 +39,13 @@ class FallbackReason(StrEnum):
 FALLBACK_TEXTS: Mapping[str, str] = {
     FallbackReason.NO_GPU_ENCODER: "no GPU encodes this codec",
     FallbackReason.NO_GPU: "no GPU is there",
-    FallbackReason.GPU_UNAVAILABLE: "no GPU that is there has proven that it can encode this",
+    FallbackReason.GPU_UNAVAILABLE: "no live GPU has been verified to encode this",
     FallbackReason.ORDERED: "an operator ordered it",
 }
 
 
 class GpuUnavailable(TranscodeError):
-    """A job requires a GPU, and none is there that can encode it now."""
+    """A job requires a GPU, and no live one can encode it."""
 
     code = FallbackReason.GPU_UNAVAILABLE.value
     retryable = True
@@ -53,10 +53,11 @@ class GpuUnavailable(TranscodeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuPreference:
-    """What a job wants of GPUs; `index` is the only device that it accepts, unless it is `ANY_DEVICE`."""
+    """The GPU policy of a job."""
 
     policy: GpuPolicy
     index: int = ANY_DEVICE
+    """The only device that it accepts, or `ANY_DEVICE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Route:
 
 
 def gpu_preference(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> GpuPreference:
-    """What a stored request means; what is only done on the CPU wants no GPU, whatever the installation prefers."""
+    """Return the GPU policy of a stored request. A request that only the CPU can do never uses a GPU."""
     if not config.enable_gpu or requested.cpu_only:
         return GpuPreference(policy=GpuPolicy.NEVER)
     policy = GpuPolicy(request.get("gpu") or config.gpu_policy)
@@ -81,28 +82,28 @@ def gpu_preference(request: Mapping[str, Any], requested: JobRequest, config: Gp
 
 
 def device_requirement(encoder: str, index: int) -> str:
-    """What a device must offer for a step: an encoder, with the device's index where only that one is accepted."""
+    """Format the requirement of a step: "ENCODER", or "ENCODER@INDEX" where one device is requested."""
     return encoder if index == ANY_DEVICE else f"{encoder}@{index}"
 
 
 def encoder_of(requirement: str) -> str:
-    """The encoder of a `device_requirement`."""
+    """Return the encoder in a `device_requirement`."""
     return requirement.partition("@")[0]
 
 
 def requirements_met(encoders: frozenset[str], index: int) -> frozenset[str]:
-    """Everything that a device with these proven encoders offers."""
+    """Return every requirement that a device with these verified encoders meets."""
     return encoders | {device_requirement(encoder, index) for encoder in encoders}
 
 
 def sessions_for(requirement: str, *, silence_seconds: float) -> int | None:
-    """The most sessions of a device that meets a requirement now; None: there is none."""
+    """Return the largest number of sessions of a live device that meets a requirement; None: no device does."""
     encoder, _, index = requirement.partition("@")
     return max_encoder_sessions(encoder, silence_seconds=silence_seconds, index=int(index or ANY_DEVICE))
 
 
 def route_for(requested: JobRequest, preference: GpuPreference, policy: JobPolicy) -> Route:
-    """Choose. Raises GpuUnavailable where a GPU is required and none is there that can."""
+    """Choose the encoder of a job. Raises GpuUnavailable where a GPU is required and no live one can encode."""
     encoders = hardware_encoders(requested.video_codec) if preference.policy is not GpuPolicy.NEVER else ()
     for encoder in encoders:
         requirement = device_requirement(encoder.ffmpeg_name, preference.index)
@@ -116,7 +117,7 @@ def route_for(requested: JobRequest, preference: GpuPreference, policy: JobPolic
 
 
 def cpu_route(requested: JobRequest, reason: str = "") -> Route:
-    """The CPU, and why, if that was not what was requested."""
+    """Return the route to the CPU encoder. `reason`: why it is not a GPU, where one was preferred."""
     return Route(encoder=cpu_encoder(requested.video_codec), fallback_reason=reason)
 
 
@@ -128,7 +129,7 @@ def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> Fallback
 
 
 def refuse_impossible(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> None:
-    """Refuse a request that no GPU can ever fulfil. Raises Problem: 422 naming the choices."""
+    """Refuse a request that no GPU of this installation can fulfil. Raises Problem: 422 naming the choices."""
     if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
         raise wrong_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
     if gpu_preference(request, requested, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(
@@ -143,5 +144,5 @@ def refuse_impossible(request: Mapping[str, Any], requested: JobRequest, config:
 
 
 def blames_device(failure: Failure) -> bool:
-    """Whether another device could do what failed here."""
+    """Return True if the failure is the device's fault, so that another device may succeed."""
     return failure.code in DEVICE_FAILURES

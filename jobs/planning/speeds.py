@@ -1,4 +1,4 @@
-"""How fast the workers of a queue encode, learned from the chunks they have done."""
+"""Throughput of a queue's workers, measured on the chunks that they have encoded."""
 
 from django.db import connection
 
@@ -6,7 +6,7 @@ from jobs.rules.steps import MEASURED_KINDS
 from transcoding.planning.sizing import Throughput
 
 _MIN_SAMPLES = 3
-"""One chunk may have shared its machine with anything; the median of three says something."""
+"""Fewest chunks that a median is taken of: a single one may have shared its machine with other work."""
 
 # Bounded: the newest chunks of the queue by its partial index, then those among them that are alike. Runs of less than
 # a second say more about starting ffmpeg than about encoding.
@@ -24,7 +24,7 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY pixels / seconds), count(*) F
 
 
 def throughput_measured(*, queue: str, encoder: str, preset: str) -> Throughput | None:
-    """What a slot of this queue encodes with this encoder and preset: the median of recent chunks. None: too few."""
+    """Return the throughput of one slot with this encoder and preset: the median of recent chunks. None: too few."""
     with connection.cursor() as cursor:
         cursor.execute(_MEASURED, {"kinds": list(MEASURED_KINDS), "queue": queue, "encoder": encoder, "preset": preset})
         pixels_per_second, samples = cursor.fetchone()

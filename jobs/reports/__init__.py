@@ -1,1 +1,1 @@
-"""Reads: what clients, operators, Prometheus and the admin get to know of jobs and of the platform."""
+"""Reads of jobs for the API and the admin: documents, progress, plans."""

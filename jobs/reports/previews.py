@@ -1,4 +1,4 @@
-"""What a job will do, or would do, in full: its plan, the commands, the reasons, and how long that takes."""
+"""Plan documents, of a job or of a dry run: plan, commands, reasons and an estimate of the time."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -24,7 +24,7 @@ from videos.states import VideoState
 
 
 def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy: JobPolicy) -> Mapping[str, object]:
-    """The plan that a job would have. Nothing is written.
+    """Return the plan document that a job would have. Nothing is written.
 
     Raises Problem: 404 not the owner's, 409 not inspected yet or without the GPU that it requires, 422 rejected;
     InputRejected when beyond the limits.
@@ -42,7 +42,7 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
 
 
 def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mapping[str, object]:
-    """The plan of a job's newest generation. Raises Problem: 404 not the owner's, 409 not planned."""
+    """Return the plan document of a job's newest generation. Raises Problem: 404 not the owner's, 409 not planned."""
     job = jobs_of(owner).select_related("generation").filter(id=job_id).first()
     if job is None:
         raise not_found("job")
@@ -84,7 +84,7 @@ def _unplanned(job: Job) -> Problem:
 
 
 def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Iterator[Mapping[str, object]]:
-    """Why each choice was made; that a GPU was preferred and there is none is known here only."""
+    """Yield the reason for each choice of a plan. The plan itself does not say that it is a fallback from a GPU."""
     for reason in explain(plan, request):
         fell_back = reason.choice == "device" and fallback_reason
         why = FALLBACK_TEXTS.get(fallback_reason, f"the GPU failed: {fallback_reason}")

@@ -1,4 +1,4 @@
-"""Reads of jobs, in a number of queries that does not depend on how many jobs or steps there are."""
+"""Reads of jobs. The number of queries does not depend on the number of jobs or steps."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from videos.models import Generation
 
 
 def jobs_of(owner: Owner) -> QuerySet[Job]:
-    """Every job of an owner, unordered, with what telling its progress needs."""
+    """Select every job of an owner, unordered, with the rows that its progress is computed from."""
     return Job.objects.filter(owner=owner).select_related("video")
 
 
 def devices_used(generation: Generation) -> list[str]:
-    """The GPUs that steps of a generation ran on so far, by UUID."""
+    """List the UUIDs of the GPUs that steps of a generation ran on so far."""
     steps = Step.objects.filter(generation=generation).exclude(device="")
     return list(steps.order_by("device").values_list("device", flat=True).distinct())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job as clients see it. Speed in seconds of video per second."""
+    """A job as clients see it. `speed` is in seconds of video per second."""
 
     id: UUID
     video_id: UUID
@@ -52,7 +52,7 @@ class JobView:
 
 
 def job_views(jobs: Sequence[Job]) -> list[JobView]:
-    """What clients see of jobs that came from `jobs_of`; one query for all of them."""
+    """Return the views of jobs from `jobs_of`, in their order; one query for all."""
     counts = _counts(job.generation_id for job in jobs)
     return [_view(job, counts.get(job.generation_id, _NOTHING)) for job in jobs]
 
@@ -86,7 +86,7 @@ def _unit_columns() -> Iterator[tuple[str, Aggregate]]:
     for kind in _WEIGHTED:
         own = Q(kind=kind)
         if STEPS[kind].unit is Unit.SEGMENT:
-            closed = own & Q(units_total__isnull=False)  # how far an open one is, nobody knows
+            closed = own & Q(units_total__isnull=False)  # an open one has no total yet
             yield f"{kind}_done", Sum("units_done", filter=closed, default=0)
             yield f"{kind}_total", Sum("units_total", filter=closed, default=0)
         else:
@@ -129,7 +129,7 @@ def _error(job: Job) -> Mapping[str, object] | None:
 
 
 def _pace(job: Job, count: _Count) -> dict[str, Any]:
-    """Speed and time left of a running job, the speed alone of a completed one."""
+    """Return speed and time left of a running job, and the speed of a completed one."""
     if job.state == JobState.COMPLETED:
         return {"speed": job.metadata.get("processing_speed"), "eta_seconds": None}
     facts = job.video.facts

@@ -1,1 +1,1 @@
-"""What is decided about jobs and steps by tables and arithmetic alone: no rows, no clock, no Django."""
+"""Rules of jobs and steps as tables and pure functions: states, kinds, rank, retry, progress. No rows, no clock."""

@@ -6,16 +6,15 @@ from transcoding.planning.plan import PlanPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPolicy:
-    """What an installation decides about all jobs: who goes first, when to try again, how and where videos are encoded.
-
-    It also says after how many seconds of silence a node, with its devices, is taken for gone; and for showing plans,
-    ffmpeg's threads and largest picture.
-    """
+    """The installation's settings for all jobs: rank, retry, planning and GPUs."""
 
     rank: RankConfig
     retry: RetryConfig
     plan: PlanPolicy
     silence_seconds: float = 20.0
+    """A node that was silent for so long counts as gone, with its devices."""
     ffmpeg_threads: int = 0
+    """Threads of ffmpeg in the commands of plan documents; 0: ffmpeg decides."""
     gpu: GpuConfig = field(default_factory=GpuConfig)
     max_pixels: int = LimitConfig().max_pixels
+    """Largest frame of a source, in pixels, in the commands of plan documents."""

@@ -29,7 +29,7 @@ Units = Mapping[StepKind, UnitCount]
 
 
 def progress_percent(state: JobState, units: Units) -> int:
-    """Return whole per cent, 100 only for a completed job; it falls only where a retry has to start again."""
+    """Return the progress in per cent: 100 only for a completed job. It falls only where a retry has to start again."""
     if state is JobState.COMPLETED:
         return 100
     weights = sum(STEPS[kind].weight for kind in units)
@@ -55,9 +55,9 @@ def encoding_speed(encoded: Fraction, duration_seconds: Fraction, elapsed: timed
 
 
 def seconds_left(units: Units, encoded: Fraction, elapsed: timedelta) -> int | None:
-    """Return how long the rest takes at the pace so far, None before anything was encoded.
+    """Return the seconds that the rest takes at the pace so far; None before anything was encoded.
 
-    What is encoded beside the video, like audio, is done before it and does not count.
+    Steps of the encode stage that are not measured, like audio, are done before the video and do not count.
     """
     counted = {
         kind: count for kind, count in units.items() if STEPS[kind].measured or STEPS[kind].stage is not Stage.ENCODE

@@ -1,10 +1,12 @@
-"""Who goes first, as arithmetic over the moments at which steps became ready and at which their lanes were served.
+"""Scheduling order: priorities, fair shares of owners, and ageing, as arithmetic over times.
 
-A step's lead is what its priority is worth in seconds, and `rank_at = ready time - lead`. Ready steps of one owner with
-one lead, and with the same need of a GPU, wait in one lane, the lowest rank first. A lane's turn is its first step's
-rank, but no earlier than the moment at which the lane last got a worker, less the lead: a long backlog ages only while
-nothing of it is begun. The statement in `jobs.leasing.claim` does this in SQL; `next_lane` is the same rule for people
-and for its tests.
+1. A step's lead is the seconds that its priority is worth, and `rank_at = ready time - lead`.
+2. Ready steps of one owner with one lead and one GPU requirement wait in one lane, the lowest rank first.
+3. A lane's turn is the rank of its first step, but no earlier than the time at which the lane last got a worker, less
+   the lead. So a long backlog ages only while none of it is started.
+4. Turns within one bucket count as equal: among them the owner with the fewest running steps goes first.
+
+The statement in `jobs.leasing.claim` does this in SQL. `next_lane` is the same rule in Python, for its tests.
 """
 
 from collections.abc import Iterable
@@ -19,7 +21,7 @@ HIGHEST_PRIORITY = 100
 
 
 def rank_lead_seconds(*, priority: int, kind: StepKind, part: int, policy: RankConfig) -> int:
-    """Return by how many seconds a step ranks before the moment it became ready.
+    """Return a step's lead: the seconds by which it ranks before the moment it became ready.
 
     `part` counts the parts of the video that steps of the kind are for, from 0.
     """
@@ -28,28 +30,30 @@ def rank_lead_seconds(*, priority: int, kind: StepKind, part: int, policy: RankC
 
 
 def rank_bucket_seconds(policy: RankConfig) -> int:
-    """Turns this close to the first one count as equal, so that the owner with fewer running steps goes first."""
+    """Return the width of a bucket in seconds, which is the worth of one point of priority."""
     return max(1, policy.priority_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """The ready steps of one owner with one lead: when the first became ready, when one was last begun; seconds."""
+    """The ready steps of one owner with one lead and requirement. Times are in seconds."""
 
     owner: str
     lead_seconds: int
     ready_at: float
+    """When its first step became ready."""
     served_at: float | None = None
+    """When one of its steps was last claimed."""
 
     @property
     def turn_at(self) -> float:
-        """The lane's place in the order; the lower, the sooner."""
+        """Return the lane's time in the order; the lowest goes first."""
         waits_since = self.ready_at if self.served_at is None else max(self.ready_at, self.served_at)
         return waits_since - self.lead_seconds
 
 
 def next_lane(lanes: Iterable[Lane], *, running: dict[str, int], bucket_seconds: int) -> Lane:
-    """The lane that is served next, given how many steps of each owner run."""
+    """Return the lane that is served next. `running`: the number of running steps per owner."""
     waiting = list(lanes)
     first = min(lane.turn_at for lane in waiting)
 

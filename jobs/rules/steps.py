@@ -40,7 +40,7 @@ class HeadStart(Enum):
     ALL = auto()
     """Somebody waits for each of them: to see the first frame, or for the end."""
     FIRST = auto()
-    """Only the one that makes the beginning of the video; the others would only push other jobs back."""
+    """Only the step of the beginning of the video; the others would only push other jobs back."""
 
 
 class Unit(Enum):
@@ -54,7 +54,7 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSpec:
-    """All that distinguishes one kind of step from another, but for what its worker does."""
+    """The properties of one kind of step, but for the work itself, which is in `workers/steps`."""
 
     kind: StepKind
     queue: str = CPU_QUEUE
@@ -78,10 +78,12 @@ class StepSpec:
     commands: tuple[str, ...] = ()
     """Names under which the plan document shows its runs of ffmpeg, in their order."""
     retries_forever: bool = False
-    """Tried again until it is done. Others give up by the retry policy: their job fails, and people may retry that."""
+    """Tried again until it is done. Others give up by the retry policy: their job fails, which may be retried."""
     rejects_video: bool = False
-    """Nothing can be made of the video before it is done. Where the source is to blame, or it killed its workers again
-    and again, its failure rejects the video; otherwise it fails the jobs that wait for it."""
+    """Its failure rejects the video if the source is at fault or the step is poison. Else the waiting jobs fail.
+
+    For steps without which no job of the video can be planned.
+    """
     once_per_video: bool = False
     """At most one step of the kind is unfinished for a video."""
 

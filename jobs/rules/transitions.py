@@ -1,4 +1,4 @@
-"""The lives of a job and a step as tables. Every statement that moves a row names the states it may come from here."""
+"""States of jobs and steps, and the moves between them. Every statement that moves a row takes its sources here."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,18 +8,18 @@ class JobState(StrEnum):
     QUEUED = "queued"
     PROCESSING = "processing"
     PAUSED = "paused"
-    """Until somebody resumes it, none of its steps is done; players keep what is published."""
+    """None of its steps runs until it is resumed; published segments can be played."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
 class JobPhase(StrEnum):
-    """What an unfinished job is doing, for people."""
+    """The activity of an unfinished job, for display."""
 
     INSPECTING = "inspecting"
     WAITING = "waiting"
-    """It needs a GPU, and none is there that can encode it."""
+    """It requires a GPU, and no live one can encode it."""
     PLANNED = "planned"
     ENCODING = "encoding"
     FINISHING = "finishing"
@@ -47,7 +47,7 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.CANCELLED: frozenset({JobState.QUEUED}),
 }
-"""Only somebody who asks for a retry brings a job back from an end."""
+"""Moves of a job. Only a requested retry leads out of an end."""
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     StepState.WAITING: frozenset({StepState.READY, StepState.CANCELLED}),
@@ -60,21 +60,21 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     StepState.FAILED: frozenset({StepState.READY, StepState.WAITING}),
     StepState.CANCELLED: frozenset({StepState.READY, StepState.WAITING, StepState.DELAYED}),
 }
-"""What a retried or resumed job wants done again is ready, or waits: for others, as before, or for a slot it holds."""
+"""Moves of a step. A retry or resumption makes ended steps ready, waiting, or delayed until their slots are free."""
 
 JOB_ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
-"""States in which nothing happens to a job by itself, and its work is over."""
+"""States in which a job's work is over."""
 JOB_RETRIED = frozenset({JobState.FAILED, JobState.CANCELLED})
 """States that a retry brings a job back from."""
 STEP_ENDS = frozenset({StepState.DONE, StepState.FAILED, StepState.CANCELLED})
-"""States in which nothing happens to a step by itself."""
+"""States in which a step's work is over."""
 
 
 def job_sources(to: JobState) -> list[JobState]:
-    """States from which a job may move there."""
+    """List the states from which a job may move to this one."""
     return [state for state, moves in JOB_MOVES.items() if to in moves]
 
 
 def step_sources(to: StepState) -> list[StepState]:
-    """States from which a step may move there."""
+    """List the states from which a step may move to this one."""
     return [state for state, moves in STEP_MOVES.items() if to in moves]

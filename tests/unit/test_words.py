@@ -77,7 +77,7 @@ WORDS = (
         "progressive MP4; a movie box of ISO BMFF may say movie",
         text=r"\bmovies?\b(?! (box|header|fragment|extends|timescale))",
     ),
-    Word("max_", names=r"\bmost\b"),
+    Word("max_", names=r"\bmost\b(?! common\b)"),
     Word("min_", names=r"\bfewest\b"),
     Word(
         "consumer probe, acknowledged, not consuming",
