@@ -128,7 +128,7 @@ class Claim:
     device: str = ""
 
 
-def step_claim(  # noqa: PLR0913 - who asks for what, by name
+def step_claim(  # noqa: PLR0913 - the parameters of a claim, by name
     *, queue: str, node: str, pid: int, lease_seconds: float, rank: RankConfig, offer: DeviceOffer | None = None
 ) -> Claim | None:
     """Claim the best ready step of a queue for this worker. None: there is none that it may have.

@@ -41,9 +41,9 @@ class Lane:
     owner: str
     lead_seconds: int
     ready_at: float
-    """When its first step became ready."""
+    """Time at which its first step became ready."""
     served_at: float | None = None
-    """When one of its steps was last claimed."""
+    """Time at which one of its steps was last claimed."""
 
     @property
     def turn_at(self) -> float:

@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PENDING = {
     "api",
     "docs/openapi.yaml",
-    "jobs",
     "tests/acceptance",
     "tests/faults",
     "tests/ffmpeg",

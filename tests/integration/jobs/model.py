@@ -1,4 +1,4 @@
-"""What jobs are promised to do, without rows, clocks or locks: the system is held to it by test_model.py."""
+"""The promised behaviour of jobs, without rows, clocks or locks. test_model.py compares the system with it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LOST = Failure(code="worker_lost", retryable=True, lost=True)
 
 
 class Fenced(Exception):
-    """A worker must be told that the step is not its own any more."""
+    """The worker's lease is lost."""
 
 
 class Refused(Exception):
-    """A client must be answered with this status."""
+    """The response to the client has this status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -78,17 +78,17 @@ class Step:
     state: StepState = StepState.READY
     attempt: int = 0
     failures: int = 0
-    barren: int = 0
+    attempts_without_progress: int = 0
     done: int = 0
     leased: bool = False
-    """Whether the lease of its last attempt, which may have been cancelled, goes on."""
+    """The lease of its last attempt has not expired, though the attempt may be cancelled."""
     due: bool = False
-    """Whether the time is over that it was delayed for."""
+    """The time that it was delayed for is over."""
     id: UUID | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells it from others before its row is known."""
+        """Identify the step before its row is known."""
         number = self.generation.number if self.generation else None
         return (self.kind, self.video.id, number, self.prefix, self.ordinal)
 
@@ -100,15 +100,15 @@ class Model:
         self.steps: list[Step] = []
         self.generations: list[Generation] = []
         self.answers: dict[str, tuple[tuple[UUID, object], UUID]] = {}
-        """By idempotency key: what was asked, and the job it made."""
+        """By idempotency key: the request, and the job that it created."""
 
     # Clients.
 
     def create(self, video: Video, key: str | None, body: object) -> UUID | None:
-        """The job of the request that this one repeats, or None where a new one is to be made."""
+        """Return the job of the request that this one repeats. None: a new one is created."""
         if key and key in self.answers:
-            asked, job = self.answers[key]
-            if asked != (video.id, body):
+            request, job = self.answers[key]
+            if request != (video.id, body):
                 raise Refused(422)
             return job
         if video.state == "deleted":
@@ -138,16 +138,16 @@ class Model:
     def resume(self, job: Job) -> None:
         if job.state != JobState.PAUSED:
             raise Refused(409)
-        self._go_on(job, "job.resumed")
+        self._resume(job, "job.resumed")
 
     def retry(self, job: Job) -> None:
         if job.state not in (JobState.FAILED, JobState.CANCELLED) or job.video.state == "deleted":
             raise Refused(409)
         if job.video.state == "rejected" or (job.generation and job.error in INCURABLE):
             raise Refused(422)
-        self._go_on(job, "job.retried")
+        self._resume(job, "job.retried")
 
-    def _go_on(self, job: Job, event: str) -> None:
+    def _resume(self, job: Job, event: str) -> None:
         resumed = job.generation is not None and self._resumes(job.generation)
         job.state, job.error = JobState.QUEUED, ""
         job.events.append(event)
@@ -180,14 +180,14 @@ class Model:
         return {step.id for step in self.steps if step.state == StepState.READY}
 
     def waits(self) -> bool:
-        """Whether something would change with time."""
+        """Return True if something changes with time."""
         cancelled = any(step.state == StepState.CANCELLED and step.leased for step in self.steps)
         return cancelled or any(step.state == StepState.DELAYED for step in self.steps)
 
     def claim(self, step: Step) -> None:
         step.state, step.leased = StepState.RUNNING, True
         step.attempt += 1
-        step.barren += 1
+        step.attempts_without_progress += 1
 
     def holds(self, step: Step, attempt: int) -> bool:
         return step.state == StepState.RUNNING and step.attempt == attempt
@@ -200,11 +200,11 @@ class Model:
 
     def publish(self, step: Step, attempt: int, done: int) -> None:
         self._fence(step, attempt)
-        step.done, step.barren = done, 0
+        step.done, step.attempts_without_progress = done, 0
 
     def complete(self, step: Step, attempt: int) -> None:
         if step.state == StepState.DONE and step.attempt == attempt:
-            return  # told twice
+            return  # reported twice
         self._fence(step, attempt)
         self._close(step, StepState.DONE)
         match step.kind:
@@ -225,18 +225,18 @@ class Model:
         self._fence(step, attempt)
         self._end_attempt(step, failure)
 
-    def hand_back(self, step: Step, attempt: int, to: StepState) -> bool:
+    def release(self, step: Step, attempt: int, to: StepState) -> bool:
         """Released or postponed, uncharged. False: the lease was lost."""
         if not self.holds(step, attempt):
             return False
         self._put_back(step, to)
-        step.barren = max(step.barren - 1, 0)
+        step.attempts_without_progress = max(step.attempts_without_progress - 1, 0)
         return True
 
     # Those who look after all.
 
     def tick(self, expired: list[Step]) -> None:
-        """The dispatcher's: take back leases that ran out, in this order, and promote what is due."""
+        """The dispatcher's: reclaim leases that ran out, in this order, and promote what is due."""
         for step in expired:
             if step.state == StepState.RUNNING and not step.leased:
                 self._end_attempt(step, LOST)
@@ -264,7 +264,7 @@ class Model:
         return [generation for generation in lost if not self._is_purged(generation.prefix)]
 
     def open_steps(self, generation: Generation) -> int:
-        """How many `finish` waits for."""
+        """Count the steps that `finish` waits for."""
         chunks = [step for step in self._of(generation) if step.kind is StepKind.CHUNK]
         return sum(step.state != StepState.DONE for step in chunks)
 
@@ -291,20 +291,20 @@ class Model:
 
     def _plan(self, job: Job) -> None:
         job.video.generations += 1
-        made = Generation(video=job.video, job=job, number=job.video.generations)
-        self.generations.append(made)
-        job.generation = made
+        planned = Generation(video=job.video, job=job, number=job.video.generations)
+        self.generations.append(planned)
+        job.generation = planned
         job.events.append("job.planned")
         for ordinal in range(CHUNKS):
-            chunk = Step(kind=StepKind.CHUNK, video=job.video, job=job, generation=made, ordinal=ordinal)
+            chunk = Step(kind=StepKind.CHUNK, video=job.video, job=job, generation=planned, ordinal=ordinal)
             self.steps.append(chunk)
-        finish = Step(kind=StepKind.FINISH, video=job.video, job=job, generation=made, state=StepState.WAITING)
+        finish = Step(kind=StepKind.FINISH, video=job.video, job=job, generation=planned, state=StepState.WAITING)
         self.steps.append(finish)
 
     def _end_attempt(self, step: Step, failure: Failure) -> None:
         forgiving = step.kind is StepKind.PURGE
-        if failure.lost and (forgiving or step.barren < POISON_ATTEMPTS):
-            self._put_back(step, StepState.DELAYED if step.barren > 1 else StepState.READY)
+        if failure.lost and (forgiving or step.attempts_without_progress < POISON_ATTEMPTS):
+            self._put_back(step, StepState.DELAYED if step.attempts_without_progress > 1 else StepState.READY)
         elif failure.retryable and not failure.lost and (forgiving or step.failures + 1 < MAX_FAILURES):
             step.failures += 1
             self._put_back(step, StepState.DELAYED)
@@ -343,7 +343,7 @@ class Model:
                 step.state, step.due = StepState.CANCELLED, False
 
     def _resumes(self, generation: Generation) -> bool:
-        """Whether what was lost can grow again; if so, nobody removes it."""
+        """Return True if an abandoned generation can grow again. Its purge is cancelled then."""
         finish = self._finish_of(generation)
         if finish.state == StepState.FAILED and generation.job.error == VerificationFailed.code:
             self._purge(generation.video, generation.prefix)
@@ -355,7 +355,7 @@ class Model:
     def _reopen(self, generation: Generation) -> None:
         for step in self._of(generation):
             if step.state != StepState.DONE:
-                step.failures = step.barren = 0
+                step.failures = step.attempts_without_progress = 0
                 step.state = StepState.READY if step.kind is StepKind.CHUNK else StepState.WAITING
         if not self.open_steps(generation):
             self._finish_of(generation).state = StepState.READY

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Answer(Protocol):
-    """What these tests read of the test client's responses."""
+    """The parts of the test client's responses that these tests read."""
 
     status_code: int
     content: bytes
@@ -72,10 +72,10 @@ def test_a_job_is_accepted_before_the_video_is_inspected(client: Client) -> None
     assert (document["phase"], document["priority"]) == ("inspecting", 80)
 
 
-def test_one_rendition_can_be_asked_for(client: Client) -> None:
-    asked = {"resolution": "240p", "bitrate": 300_000, "preset": "fast", "codec": "libx264"}
-    document = _read(_transcode(client, a_video().id, asked))
-    assert document["request"] == {**asked, "output_format": "hls"}
+def test_one_rendition_can_be_requested(client: Client) -> None:
+    body = {"resolution": "240p", "bitrate": 300_000, "preset": "fast", "codec": "libx264"}
+    document = _read(_transcode(client, a_video().id, body))
+    assert document["request"] == {**body, "output_format": "hls"}
     rendition = Rendition.objects.get(kind="video")
     assert (rendition.name, rendition.bitrate) == ("240p", 300_000)
 
@@ -126,7 +126,7 @@ def test_a_video_beyond_the_limits_is_a_problem_and_nothing_is_queued(client: Cl
     assert not Step.objects.exists()
 
 
-def test_progress_speed_and_time_left_are_told(client: Client) -> None:
+def test_progress_speed_and_time_left_are_reported(client: Client) -> None:
     job = a_job(a_video(audio=False))
     claim = claimed()
     step_begin(claim=claim)
@@ -167,10 +167,10 @@ def test_jobs_are_listed_newest_first_in_pages(client: Client) -> None:
 
 
 def test_jobs_can_be_narrowed_down(client: Client) -> None:
-    wanted, other = a_job(), a_job()
+    labelled, other = a_job(), a_job()
     Job.objects.filter(id=other.id).update(state=JobState.PROCESSING)
-    for query in (f"video_id={wanted.video_id}", "state=queued", f"state=queued&video_id={wanted.video_id}"):
-        assert [job["id"] for job in _read(client.get(f"/api/v1/jobs?{query}"))["results"]] == [str(wanted.id)]
+    for query in (f"video_id={labelled.video_id}", "state=queued", f"state=queued&video_id={labelled.video_id}"):
+        assert [job["id"] for job in _read(client.get(f"/api/v1/jobs?{query}"))["results"]] == [str(labelled.id)]
     assert _read(client.get(f"/api/v1/jobs?video_id={uuid4()}"))["results"] == []
 
 

@@ -83,7 +83,7 @@ def test_the_longest_waiting_goes_first() -> None:
 
 
 @pytest.mark.django_db
-def test_sound_and_the_first_chunk_of_a_job_go_first_then_chunks_in_order() -> None:
+def test_audio_and_the_first_chunk_of_a_job_go_first_then_chunks_in_order() -> None:
     a_job()
     order = [(claim.kind, claim.ordinal) for claim in (claimed() for _ in range(6))]
     assert set(order[:2]) == {(StepKind.AUDIO, 0), (StepKind.CHUNK, 0)}
@@ -110,7 +110,7 @@ def test_owners_with_equal_ranks_take_turns() -> None:
 
 
 @pytest.mark.django_db
-def test_a_backlog_ages_only_while_nothing_of_it_is_begun() -> None:
+def test_a_backlog_ages_only_while_nothing_of_it_is_started() -> None:
     for name, waited in (("ann", 10 * MINUTE), ("bob", 0)):
         job = a_bare_job(a_video(an_owner(name)))
         for ordinal in range(3):
@@ -175,7 +175,7 @@ def test_a_job_of_low_priority_gets_a_turn_in_the_end() -> None:
 
 
 def _wait_with_backlog(name: str, *, steps: int, running: int, hours: int) -> None:
-    """An owner whose steps have waited for hours, some of them begun just now."""
+    """An owner whose steps have waited for hours, some of them started just now."""
     job = a_bare_job(a_video(an_owner(name)))
     for ordinal in range(steps):
         a_step(job, ordinal=ordinal, lead_seconds=50 * MINUTE, waited_seconds=50 * MINUTE + hours * 3600)

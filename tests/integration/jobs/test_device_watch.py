@@ -55,7 +55,7 @@ def watched() -> int:
     """Watch once; the most rows that any of its queries has read."""
     with CaptureQueriesContext(connection) as queries:
         devices_watch(policy=POLICY)
-    most = 0
+    largest = 0
     for query in queries.captured_queries:
         if not query["sql"].lstrip().startswith(("SELECT", "WITH")) or "FOR NO KEY UPDATE" in query["sql"]:
             continue
@@ -63,8 +63,8 @@ def watched() -> int:
             cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query["sql"])
             ((text,),) = cursor.fetchall()
         (document,) = json.loads(text) if isinstance(text, str) else text
-        most = max(most, rows_read(document["Plan"]))
-    return most
+        largest = max(largest, rows_read(document["Plan"]))
+    return largest
 
 
 @pytest.mark.django_db

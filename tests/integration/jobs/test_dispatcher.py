@@ -52,7 +52,7 @@ def _ready(count: int, queue: str = "cpu") -> None:
         a_step(job, ordinal=ordinal, queue=queue)
 
 
-def _wanted() -> Mapping[str, int]:
+def _demand() -> Mapping[str, int]:
     return ticket_demand(silence_seconds=20)
 
 
@@ -60,9 +60,9 @@ def _wanted() -> Mapping[str, int]:
 def test_never_more_tickets_than_idle_slots() -> None:
     _node(slots=3)
     _ready(10)
-    assert _wanted() == {"cpu": 3}
+    assert _demand() == {"cpu": 3}
     claimed(node="n1")
-    assert _wanted() == {"cpu": 2}
+    assert _demand() == {"cpu": 2}
 
 
 @pytest.mark.django_db
@@ -70,7 +70,7 @@ def test_never_more_tickets_than_ready_steps() -> None:
     _node("n1", slots=10)
     _node("n2", slots=10)
     _ready(2)
-    assert _wanted() == {"cpu": 2}
+    assert _demand() == {"cpu": 2}
 
 
 @pytest.mark.django_db
@@ -78,10 +78,10 @@ def test_each_queue_is_counted_by_itself() -> None:
     _node("n1", slots=1)
     _node("n2", slots=1, queues=("gpu",))
     _ready(2, "cpu")
-    assert _wanted() == {"cpu": 1}
+    assert _demand() == {"cpu": 1}
     _device("n2")
     _ready(2, "gpu")
-    assert _wanted() == {"cpu": 1, "gpu": 1}
+    assert _demand() == {"cpu": 1, "gpu": 1}
 
 
 @pytest.mark.django_db
@@ -95,11 +95,11 @@ def test_who_has_a_device_with_room_gets_a_ticket_although_those_without_take_so
     a_step(job, ordinal=0, **gpu_steps)
     offer = DeviceOffer(uuid="GPU-0", slots=8, encoders=frozenset({"h264_nvenc"}))
     assert claim_or_none(queue="gpu", node="full", offer=offer)
-    assert _wanted() == {}, "nothing is ready"
+    assert _demand() == {}, "nothing is ready"
     a_step(job, ordinal=1, **gpu_steps)
-    assert _wanted() == {"gpu": 1 + 3 + 3}, "one for the step, and one for each who would take it in vain"
+    assert _demand() == {"gpu": 1 + 3 + 3}, "one for the step, and one for each who would take it in vain"
     DeviceReport.objects.filter(node="free").update(error="GPU is lost")
-    assert _wanted() == {}, "nobody could do anything"
+    assert _demand() == {}, "nobody could do anything"
 
 
 def _device(node: str, *, index: int = 0) -> None:
@@ -119,7 +119,7 @@ def test_nodes_that_take_nothing_get_no_ticket(change: dict[str, object]) -> Non
     _node()
     _ready(1)
     Node.objects.update(**change)
-    assert _wanted() == {}
+    assert _demand() == {}
 
 
 @pytest.mark.django_db
@@ -129,7 +129,7 @@ def test_a_node_that_has_too_many_steps_takes_nothing_from_others() -> None:
     _ready(5)
     for _ in range(3):
         claimed(node="n1")
-    assert _wanted() == {"cpu": 1}
+    assert _demand() == {"cpu": 1}
 
 
 @pytest.mark.django_db
@@ -139,13 +139,13 @@ def test_a_node_comes_lives_and_goes() -> None:
     Node.objects.update(last_seen=Now() - timedelta(hours=1))
     assert node_heartbeat(name="n1") == "active"
     _ready(1)
-    assert _wanted() == {"cpu": 1}
+    assert _demand() == {"cpu": 1}
     Node.objects.update(state="draining")
     assert node_heartbeat(name="n1") == "draining"
     _node()
     assert node_heartbeat(name="n1") == "active"
     node_remove(name="n1")
-    assert _wanted() == {}
+    assert _demand() == {}
 
 
 class Broker:
@@ -153,13 +153,13 @@ class Broker:
 
     def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
-        self.away = False
+        self.unavailable = False
         self.hangs: Event | None = None
 
     def send(self, queue: str) -> None:
         if self.hangs:
             self.hangs.wait()
-        if self.away:
+        if self.unavailable:
             raise ConnectionRefusedError
         self.sent[queue] += 1
 
@@ -242,7 +242,7 @@ def test_of_two_dispatchers_one_acts_and_the_other_follows() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_takes_back_expired_leases_and_lets_delayed_steps_go_on() -> None:
+def test_it_reclaims_expired_leases_and_promotes_delayed_steps() -> None:
     broker = Broker()
     job = a_bare_job(a_video())
     lost, delayed = a_step(job, ordinal=0), a_step(job, ordinal=1)
@@ -255,14 +255,14 @@ def test_it_takes_back_expired_leases_and_lets_delayed_steps_go_on() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_that_take_back_at_once_do_nothing_twice() -> None:
+def test_two_that_reclaim_at_once_do_nothing_twice() -> None:
     """Both act, as when the first has lost its session and does not know yet."""
     job = a_bare_job(a_video())
     for ordinal in range(20):
         a_step(job, ordinal=ordinal)
         expire(claimed().step_id)
     retry = RetryConfig()
-    threads = [Thread(target=_take_back_and_close, args=[retry]) for _ in range(4)]
+    threads = [Thread(target=_reclaim_and_close, args=[retry]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -272,7 +272,7 @@ def test_two_that_take_back_at_once_do_nothing_twice() -> None:
     }
 
 
-def _take_back_and_close(retry: RetryConfig) -> None:
+def _reclaim_and_close(retry: RetryConfig) -> None:
     try:
         leases_reclaim(policy=a_policy(retry=retry))
     finally:
@@ -289,11 +289,11 @@ def test_a_broker_that_hangs_holds_up_nothing_else() -> None:
     a_job()
     with _dispatching(broker, OFTEN):
         _until(lambda: state_of(step.id) is StepState.READY)
-        broker.away = True
+        broker.unavailable = True
         broker.hangs.set()
         time.sleep(0.3)
         assert not broker.sent
-        broker.away = False
+        broker.unavailable = False
         _until(lambda: broker.sent)
 
 

@@ -129,7 +129,7 @@ def test_an_inspection_that_finds_no_video_rejects_it() -> None:
     assert _purged_prefixes() == [video_prefix(video.id)]
 
 
-def test_an_inspection_that_fails_through_us_can_be_asked_for_again() -> None:
+def test_an_inspection_that_fails_through_us_can_be_requested_again() -> None:
     video = an_uploaded_video()
     job = a_job(video)
     claim = claimed()

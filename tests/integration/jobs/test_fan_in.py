@@ -27,7 +27,7 @@ MANY_CHUNKS_SECONDS = 8 * 4 * 2
 
 
 def _carry_out(claim: Claim) -> None:
-    """What a worker does with a chunk or the sound, without the encoding."""
+    """Do what a worker does with a chunk or the audio, without the encoding."""
     work = step_begin(claim=claim)
     kind = "audio" if claim.kind is StepKind.AUDIO else "video"
     first = claim.payload.get("first_segment", 0)
@@ -89,7 +89,7 @@ def test_remuxes_wait_for_all_encoding_and_finish_waits_for_them() -> None:
     rungs = list(Rendition.objects.filter(kind="video").order_by("position"))
     finish, remuxes = Step.objects.get(kind=StepKind.FINISH), Step.objects.filter(kind=StepKind.REMUX)
     assert remuxes.count() == len(rungs) > 1
-    for _ in range(3):  # the sound and two chunks
+    for _ in range(3):  # the audio and two chunks
         assert {*remuxes.values_list("state", flat=True), state_of(finish.id)} == {StepState.WAITING}
         _carry_out(claimed())
     assert set(remuxes.values_list("state", flat=True)) == {StepState.READY}

@@ -48,7 +48,7 @@ POLICY = replace(a_policy(retry=RetryConfig(retry_base_seconds=0.0, retry_max_se
 def a_gpu(
     index: int = 0, *, slots: int = 8, encoders: Sequence[str] = (H264, "hevc_nvenc"), node: str = "gpu-node"
 ) -> None:
-    """A device of a node of its own that has proven these encoders."""
+    """A device of a node of its own that has verified these encoders."""
     device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
     verdicts = {
         name: Verdict(encoder=name, available=True, reason="", driver="570.1", ffmpeg_version="9") for name in encoders
@@ -66,7 +66,7 @@ def a_gpu_job(
     height: int = 1080,
     **request: Any,  # noqa: ANN401
 ) -> Job:
-    """Two chunks of two segments, in four renditions and sound."""
+    """Two chunks of two segments, in four renditions and audio."""
     a_gpu(slots=slots)
     return a_job(a_video(seconds=16, width=width, height=height), policy=policy, **request)
 
@@ -142,8 +142,8 @@ def test_a_chunk_has_a_step_for_each_group_of_renditions_that_a_device_can_encod
     assert job.open_steps == 5
     leads = [step.lead_seconds for step in steps]
     assert leads[0] == leads[1] > leads[2], "all of the first chunk has its head start: people wait for every rendition"
-    sound = Step.objects.get(generation=job.generation_id, kind=StepKind.AUDIO)
-    assert (sound.queue, sound.encoder, sound.sessions) == ("cpu", "", 0)
+    audio = Step.objects.get(generation=job.generation_id, kind=StepKind.AUDIO)
+    assert (audio.queue, audio.encoder, audio.sessions) == ("cpu", "", 0)
 
 
 def test_a_job_in_groups_is_done_like_any_other() -> None:
@@ -161,13 +161,13 @@ def test_a_job_in_groups_is_done_like_any_other() -> None:
     assert (job.metadata["gpu_enabled"], job.metadata["gpu_device"], job.metadata["gpu_codec"]) == (True, 0, H264)
 
 
-def test_a_generation_is_playable_when_all_groups_have_begun() -> None:
+def test_a_generation_is_playable_when_all_groups_have_started() -> None:
     job = a_gpu_job(slots=3)
     Step.objects.filter(kind=StepKind.AUDIO).update(units_done=0)
-    sound = claim_or_none()
-    assert sound is not None
+    audio = claim_or_none()
+    assert audio is not None
     Job.objects.update(state="processing")
-    carry_out(sound)
+    carry_out(audio)
     first, second = gpu_claim(), gpu_claim()
     assert {claim.ordinal for claim in (first, second)} == {0, 1}
     carry_out(first)
@@ -426,9 +426,9 @@ def test_players_keep_the_beginning_that_they_have_until_there_is_another() -> N
     Job.objects.update(state="processing", started_at=Now())
     old = job.generation
     assert old is not None
-    sound, first = claim_or_none(), gpu_claim()
-    assert sound is not None
-    carry_out(sound)
+    audio, first = claim_or_none(), gpu_claim()
+    assert audio is not None
+    carry_out(audio)
     carry_out(first)
     job.refresh_from_db()
     playable_at = job.playable_at
@@ -450,9 +450,9 @@ def test_players_keep_the_beginning_that_they_have_until_there_is_another() -> N
 def test_a_job_that_ends_after_it_fell_back_leaves_nothing_behind() -> None:
     job = a_gpu_job()
     Job.objects.update(state="processing", started_at=Now())
-    sound, first = claim_or_none(), gpu_claim()
-    assert sound is not None
-    carry_out(sound)
+    audio, first = claim_or_none(), gpu_claim()
+    assert audio is not None
+    carry_out(audio)
     carry_out(first)
     set_aside()
     step_fail(claim=gpu_claim(), failure=LOST, policy=POLICY)
@@ -464,7 +464,7 @@ def test_a_job_that_ends_after_it_fell_back_leaves_nothing_behind() -> None:
     assert (job.state, job.metadata["gpu_fallback"]) == ("completed", True)
 
 
-def test_a_job_that_begins_anew_while_no_device_is_there_is_planned_when_one_comes() -> None:
+def test_a_job_that_starts_again_while_no_device_is_there_is_planned_when_one_comes() -> None:
     job = a_gpu_job(gpu="require")
     job_cancel(owner=job.owner, job_id=job.id)
     Generation.objects.update(plan={"version": 0})

@@ -1,4 +1,4 @@
-"""What clients may ask of GPUs, over HTTP: refused with the choices named, and never an error of ours."""
+"""GPU choices in requests, over HTTP: what is refused names the choices, and is never a server error."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def ask(client: Client, **body: object) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-@pytest.mark.parametrize("wish", [{}, {"gpu_device": 1}])
-def test_a_dry_run_of_what_only_a_gpu_may_do_says_that_none_can(client: Client, wish: dict[str, object]) -> None:
+@pytest.mark.parametrize("choice", [{}, {"gpu_device": 1}])
+def test_a_dry_run_of_what_only_a_gpu_may_do_says_that_none_can(client: Client, choice: dict[str, object]) -> None:
     a_gpu(1, "hevc_nvenc")
-    status, problem = ask(client, gpu="require", dry_run=True, **wish)
+    status, problem = ask(client, gpu="require", dry_run=True, **choice)
     assert (status, problem["code"], problem["retryable"]) == (409, "gpu_unavailable", True)
     assert problem["detail"] == "No GPU that can encode h264 is there now; a job would wait for one."
     assert not Job.objects.exists()
@@ -68,8 +68,8 @@ def test_an_index_that_no_node_has_is_refused_and_those_that_there_are_named(
 ) -> None:
     a_gpu(0, H264)
     a_gpu(3)
-    wish = {"gpu": policy} if policy else {}
-    status, problem = ask(client, gpu_device=index, dry_run=dry_run, **wish)
+    choice = {"gpu": policy} if policy else {}
+    status, problem = ask(client, gpu_device=index, dry_run=dry_run, **choice)
     assert (status, problem["code"]) == (422, "invalid")
     assert problem["errors"] == [{"field": "gpu_device", "detail": "must be one of: -1, 0, 3"}]
     assert not Job.objects.exists()

@@ -115,7 +115,7 @@ def test_a_step_that_keeps_losing_its_workers_is_poison() -> None:
     assert (step.job.state, step.job.error_code, step.job.error_retryable) == ("failed", "poison", False)
 
 
-def test_what_a_dead_child_held_is_handed_back_at_once_and_nothing_else() -> None:
+def test_what_a_dead_child_held_is_released_at_once_and_nothing_else() -> None:
     job = a_bare_job(a_video())
     for ordinal in range(3):
         a_step(job, ordinal=ordinal)

@@ -75,7 +75,7 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
     "fail for good": lambda claim: _fail(claim, retryable=False, retry=RetryConfig()),
     "fail and pause": lambda claim: _fail(claim, retryable=True, retry=RetryConfig()),
     "fail and go on": lambda claim: _fail(claim, retryable=True, retry=NO_PAUSE),
-    "take back": lambda _: leases_reclaim(policy=a_policy(retry=RetryConfig())),
+    "reclaim": lambda _: leases_reclaim(policy=a_policy(retry=RetryConfig())),
     "promote": lambda _: steps_promote(),
     "stop the job": lambda claim: job_cancel_locked(job=_job_of(claim)),
     "retry the job, others open": lambda claim: _retry(claim, others_open=True),
@@ -85,7 +85,7 @@ STEP_OPERATIONS: dict[str, Callable[[Claim], object]] = {
 
 
 def _retry(claim: Claim, *, others_open: bool) -> None:
-    """What a retry of the job does to its steps."""
+    """Do to the steps what a retry of their job does."""
     job = _job_of(claim)
     if others_open:
         a_step(job, ordinal=99)
@@ -151,7 +151,7 @@ def test_jobs_move_as_their_table_says() -> None:
 
 @pytest.mark.parametrize("origin", list(JobState))
 @pytest.mark.parametrize("to", list(JobState))
-def test_the_one_function_that_moves_a_job_obeys_the_table(origin: JobState, to: JobState) -> None:
+def test_the_one_function_that_moves_a_job_follows_the_table(origin: JobState, to: JobState) -> None:
     job = Job(state=origin)
     if to in JOB_MOVES[origin]:
         job_move(job=job, to=to, phase=JobPhase.ENDED)

@@ -52,8 +52,8 @@ from transcoding.errors import InputChanged, InputRejected, VerificationFailed
 from videos.models import Rendition, SegmentRun, Video
 from videos.states import RenditionKind, VideoState
 
-MOST_VIDEOS = 2
-MOST_JOBS = 4
+MAX_VIDEOS = 2
+MAX_JOBS = 4
 RETRY = RetryConfig(
     max_failures=of.MAX_FAILURES,
     poison_attempts=of.POISON_ATTEMPTS,
@@ -83,10 +83,10 @@ class Worker:
 
     claim: Claim
     step: of.Step
-    begun: bool = False
+    started: bool = False
     published: int = 0
-    told: bool = False
-    """It has said that it is done."""
+    done: bool = False
+    """It has reported the end of the step."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
         """Whatever happened, all that was accepted comes to an end when nothing goes wrong any more (I1)."""
         try:
             if sys.exc_info()[0] is None:
-                self._settle()
+                self._finish_all()
         finally:
             transaction.set_rollback(True)
             self._transaction.__exit__(None, None, None)
@@ -114,38 +114,38 @@ class Machine(RuleBasedStateMachine):
     def begin_with_a_video(self, ready: bool) -> None:  # noqa: FBT001 - hypothesis passes names
         self.upload(ready=ready)
 
-    @precondition(lambda self: len(self.model.videos) < MOST_VIDEOS)
+    @precondition(lambda self: len(self.model.videos) < MAX_VIDEOS)
     @rule(ready=st.booleans())
     def upload(self, ready: bool) -> None:  # noqa: FBT001
         video = a_video(seconds=16, audio=False) if ready else an_uploaded_video()
         self.model.videos.append(of.Video(id=video.id, state="ready" if ready else "uploaded"))
 
-    @precondition(lambda self: len(self.model.jobs) < MOST_JOBS)
+    @precondition(lambda self: len(self.model.jobs) < MAX_JOBS)
     @rule(n=which, key=st.sampled_from([None, "a", "b"]), body=st.sampled_from(BODIES))
     def create(self, n: int, key: str | None, body: dict[str, Any]) -> None:
-        video, asked = _pick(self.model.videos, n), json.dumps(body)
+        video, sent = _pick(self.model.videos, n), json.dumps(body)
         headers = {"Idempotency-Key": key} if key else {}
         answer = self._post(f"/videos/{video.id}/transcode", body, headers)
         before: UUID | None = None
 
         def expected() -> None:
             nonlocal before
-            before = self.model.create(video, key, asked)
+            before = self.model.create(video, key, sent)
 
-        if self._asked(answer, expected, 202) != 202:
+        if self._compare(answer, expected, 202) != 202:
             return
         job = UUID(json.loads(answer.content)["id"])
         assert ("Idempotent-Replayed" in answer.headers) == (before is not None)
         if before is not None:
             assert job == before
             return
-        self.model.created(of.Job(id=job, video=video, priority=body.get("priority", 50)), key, asked)
+        self.model.created(of.Job(id=job, video=video, priority=body.get("priority", 50)), key, sent)
 
     @precondition(lambda self: self.model.jobs)
     @rule(n=which)
     def cancel(self, n: int) -> None:
         job = _pick(self.model.jobs, n)
-        self._asked(self._post(f"/jobs/{job.id}/cancel"), lambda: self.model.cancel(job), 200)
+        self._compare(self._post(f"/jobs/{job.id}/cancel"), lambda: self.model.cancel(job), 200)
         self._look(job)
 
     @precondition(lambda self: self.model.jobs)
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
     def pause(self, n: int, at_once: bool) -> None:  # noqa: FBT001
         """`at_once`: and resume it."""
         job = _pick(self.model.jobs, n)
-        self._asked(self._post(f"/jobs/{job.id}/pause"), lambda: self.model.pause(job), 200)
+        self._compare(self._post(f"/jobs/{job.id}/pause"), lambda: self.model.pause(job), 200)
         self._look(job)
         if at_once:
             self._adopt()
@@ -166,14 +166,14 @@ class Machine(RuleBasedStateMachine):
         self._resume(_pick(resting or self.model.jobs, n))
 
     def _resume(self, job: of.Job) -> None:
-        self._asked(self._post(f"/jobs/{job.id}/resume"), lambda: self.model.resume(job), 202)
+        self._compare(self._post(f"/jobs/{job.id}/resume"), lambda: self.model.resume(job), 202)
         self._look(job)
 
     @precondition(lambda self: self.model.jobs)
     @rule(n=which)
     def retry(self, n: int) -> None:
         job = _pick(self.model.jobs, n)
-        self._asked(self._post(f"/jobs/{job.id}/retry"), lambda: self.model.retry(job), 202)
+        self._compare(self._post(f"/jobs/{job.id}/retry"), lambda: self.model.retry(job), 202)
         self._look(job)
 
     @precondition(lambda self: self.model.jobs)
@@ -181,7 +181,7 @@ class Machine(RuleBasedStateMachine):
     def reprioritize(self, n: int, priority: int) -> None:
         job = _pick(self.model.jobs, n)
         answer = self._post(f"/jobs/{job.id}/reprioritize", {"priority": priority})
-        self._asked(answer, lambda: self.model.reprioritize(job, priority), 200)
+        self._compare(answer, lambda: self.model.reprioritize(job, priority), 200)
         self._look(job)
 
     @precondition(lambda self: len(self.model.jobs) > 2)
@@ -189,7 +189,7 @@ class Machine(RuleBasedStateMachine):
     def delete(self, n: int) -> None:
         video = _pick(self.model.videos, n)
         answer = self.client.delete(f"/api/v1/videos/{video.id}")
-        self._asked(answer, lambda: self.model.delete(video), 204)
+        self._compare(answer, lambda: self.model.delete(video), 204)
 
     def _look(self, job: of.Job) -> None:
         shown = json.loads(self.client.get(f"/api/v1/jobs/{job.id}").content)
@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.claimable())
     @rule()
     def claim(self) -> None:
-        """Which step goes first is not the model's matter; that one does, and only one that is ready, is."""
+        """Claim a step, which must be a ready one. The model does not say which of them goes first."""
         ready = self.model.claimable()
         claim = claim_or_none(lease_seconds=LEASE_SECONDS)
         assert (claim is None) == (not ready)
@@ -215,7 +215,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self._holding())
     @rule(n=which, times=st.integers(min_value=1, max_value=4))
     def work(self, n: int, times: int) -> None:
-        """What a worker does that goes right."""
+        """Do the next things of a worker that nothing goes wrong for."""
         worker = _pick(self._holding(), n)
         for _ in range(times):
             self._next(worker)
@@ -223,7 +223,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self._zombies())
     @rule(n=which)
     def work_on(self, n: int) -> None:
-        """The same of a worker that does not know that its step is not its own any more, or not that it is done."""
+        """Do the same for a worker that has lost its lease, or has reported the end already."""
         self._next(_pick(self._zombies(), n))
 
     def _zombies(self) -> list[Worker]:
@@ -234,7 +234,7 @@ class Machine(RuleBasedStateMachine):
 
     def _next(self, worker: Worker) -> None:
         """Begin, publish a segment, say that it is done."""
-        if not worker.begun:
+        if not worker.started:
             self._begin(worker)
         elif worker.claim.kind is StepKind.CHUNK and worker.published < units_of(worker.claim):
             self._publish(worker)
@@ -246,13 +246,13 @@ class Machine(RuleBasedStateMachine):
     def fail(self, n: int, failure: Failure, later: bool) -> None:  # noqa: FBT001
         """`later`: the pause before the next attempt is over."""
         worker = _pick(self._holding() or self.workers, n)
-        if not worker.told and (failure.retryable or worker.claim.kind is not StepKind.PURGE):
+        if not worker.done and (failure.retryable or worker.claim.kind is not StepKind.PURGE):
             self._fail(worker, failure, later=later)
 
     @precondition(lambda self: self.model.claimable())
     @rule(times=st.integers(min_value=2, max_value=3), failure=st.sampled_from([None, FAILURES[0], FAILURES[2]]))
     def go_wrong_again(self, times: int, failure: Failure | None) -> None:
-        """What goes first is claimed and fails, or loses its worker (None), as soon as it may be claimed again."""
+        """Claim a step and let it fail or lose its worker (None), again as soon as it may be claimed."""
         for _ in range(times):
             if self.model.claimable():
                 self.claim()
@@ -274,14 +274,14 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.workers)
     @rule(n=which, postponed=st.booleans())
-    def hand_back(self, n: int, postponed: bool) -> None:  # noqa: FBT001
+    def release(self, n: int, postponed: bool) -> None:  # noqa: FBT001
         worker = _pick(self.workers, n)
         if postponed:
             done = step_postpone(claim=worker.claim, seconds=LEASE_SECONDS, code="busy", detail="")
         else:
             done = step_release(claim=worker.claim)
         to = StepState.DELAYED if postponed else StepState.READY
-        assert done == self.model.hand_back(worker.step, worker.claim.attempt, to)
+        assert done == self.model.release(worker.step, worker.claim.attempt, to)
 
     @precondition(lambda self: self.workers)
     @rule(n=which)
@@ -347,8 +347,10 @@ class Machine(RuleBasedStateMachine):
         for row in rows:
             step = steps[row.id]
             found = (row.state, row.attempt, row.failures, row.attempts_without_progress, row.units_done)
-            assert found == (step.state, step.attempt, step.failures, step.barren, step.done), step.key
-        told = _events()
+            assert found == (step.state, step.attempt, step.failures, step.attempts_without_progress, step.done), (
+                step.key
+            )
+        events = _events()
         jobs = {job.id: job for job in self.model.jobs}
         for shown in Job.objects.select_related("generation"):
             job = jobs.pop(shown.id)
@@ -356,8 +358,8 @@ class Machine(RuleBasedStateMachine):
             generation = job.generation
             assert (shown.state, shown.error_code, shown.priority) == (job.state, job.error, job.priority)
             assert number == (generation.number if generation else None)
-            assert [kind for kind, _ in told[shown.id] if kind != "job.progress"] == job.events
-            assert len(told[shown.id]) == shown.last_event
+            assert [kind for kind, _ in events[shown.id] if kind != "job.progress"] == job.events
+            assert len(events[shown.id]) == shown.last_event
             if generation and shown.generation:
                 assert shown.generation.state == generation.state
                 assert job.over or shown.open_steps == self.model.open_steps(generation)
@@ -374,22 +376,22 @@ class Machine(RuleBasedStateMachine):
             numbers = range(run.first_segment, run.first_segment + run.segment_count)
             published.setdefault((run.step_id, run.rendition_id), []).extend(numbers)
             assert run.attempt <= self._step(run.step_id).attempt
-        wanted = {}
+        expected = {}
         for chunk in rows:
             if not chunk.units_done or chunk.video.state == VideoState.DELETED:  # of which nothing is left
                 continue
             first = chunk.payload["first_segment"]
             for rendition in _renditions(chunk.generation_id):
-                wanted[chunk.id, rendition] = list(range(first, first + chunk.units_done))
-        assert published == wanted
+                expected[chunk.id, rendition] = list(range(first, first + chunk.units_done))
+        assert published == expected
 
     # How it is done.
 
     def _post(self, path: str, body: object = None, headers: dict[str, str] | None = None) -> HttpResponse:
         return self.client.post(f"/api/v1{path}", json.dumps(body or {}), "application/json", headers=headers)  # type: ignore[return-value]
 
-    def _asked(self, answer: Any, expected: Callable[[], object], status: int) -> int:  # noqa: ANN401 - of the test client
-        """Hold an answer to what the model says: this status unless it refuses. Returns the status."""
+    def _compare(self, answer: Any, expected: Callable[[], object], status: int) -> int:  # noqa: ANN401 - of the test client
+        """Compare a response with the model: it has this status, unless the model refuses. Return the status."""
         try:
             expected()
         except Refused as refused:
@@ -414,7 +416,7 @@ class Machine(RuleBasedStateMachine):
         return let
 
     def _begin(self, worker: Worker) -> None:
-        worker.begun = self._as_worker(
+        worker.started = self._as_worker(
             lambda: step_begin(claim=worker.claim), lambda: self.model.begin(worker.step, worker.claim.attempt)
         )
 
@@ -422,8 +424,8 @@ class Machine(RuleBasedStateMachine):
         claim, to = worker.claim, worker.published + 1
         first = claim.payload["first_segment"] + worker.published
         prefix = f"{claim.step_id}-a{claim.attempt}/"
-        made = Rendition.objects.filter(generation=claim.generation_id, kind=RenditionKind.VIDEO)
-        runs = [a_run(rendition, first, prefix=prefix) for rendition in made]
+        renditions = Rendition.objects.filter(generation=claim.generation_id, kind=RenditionKind.VIDEO)
+        runs = [a_run(rendition, first, prefix=prefix) for rendition in renditions]
         if self._as_worker(
             lambda: step_publish(claim=claim, runs=runs, units_done=to),
             lambda: self.model.publish(worker.step, claim.attempt, to),
@@ -446,7 +448,7 @@ class Machine(RuleBasedStateMachine):
                     video_purged(claim=claim, objects=1)
 
         let = self._as_worker(does, lambda: self.model.complete(worker.step, claim.attempt))
-        worker.told = worker.told or let
+        worker.done = worker.done or let
 
     def _step(self, step_id: UUID) -> of.Step:
         return next(step for step in self.model.steps if step.id == step_id)
@@ -462,10 +464,10 @@ class Machine(RuleBasedStateMachine):
                 assert row is not None, f"there is no {step.key}"
                 new.remove(row)
                 step.id = row.id
-        assert not new, f"nobody asked for {[_key(row) for row in new]}"
+        assert not new, f"nobody requested {[_key(row) for row in new]}"
         return rows
 
-    def _settle(self) -> None:
+    def _finish_all(self) -> None:
         """From here on nothing goes wrong, and what rests goes on."""
         self._adopt()
         for job in self.model.jobs:
@@ -480,7 +482,7 @@ class Machine(RuleBasedStateMachine):
             elif not self._holding():
                 break
             for worker in self._holding():
-                while not worker.told:
+                while not worker.done:
                     self._next(worker)
                 self._adopt()
         self.the_rows_are_what_the_model_says()
@@ -498,19 +500,19 @@ def _key(row: Step) -> tuple[object, ...]:
 
 
 def _events() -> dict[UUID | None, list[tuple[str, int]]]:
-    """What was told of each job, in the order in which clients get it, which is also that of its numbers (I7)."""
-    told: dict[UUID | None, list[tuple[str, int]]] = {}
+    """Return the events of each job in the order in which clients get them, which is that of their numbers (I7)."""
+    found: dict[UUID | None, list[tuple[str, int]]] = {}
     ids = Counter[int]()
     for event in Event.objects.filter(job_id__isnull=False).order_by("transaction", "id"):
         ids[event.id] += 1
-        history = told.setdefault(event.job_id, [])
+        history = found.setdefault(event.job_id, [])
         history.append((event.type, event.data.get("progress", 0)))
         assert event.seq == len(history)
-    for history in told.values():
+    for history in found.values():
         progress = [how_far for kind, how_far in history if kind == "job.progress"]
         assert progress == sorted(set(progress)), "progress goes back or repeats itself"
     assert all(count == 1 for count in ids.values())
-    return told
+    return found
 
 
 @cache
@@ -533,8 +535,8 @@ def two_chunks(settings: Settings) -> Iterator[None]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("two_chunks")
 def test_47_the_rows_are_what_the_model_says_whatever_happens(request: pytest.FixtureRequest) -> None:
-    wanted: int | None = request.config.getoption("--examples")
+    examples: int | None = request.config.getoption("--examples")
     quiet = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True)
     short = settings(quiet, max_examples=14, stateful_step_count=40, derandomize=True, phases=[Phase.generate])
-    long = settings(quiet, max_examples=wanted or 1, stateful_step_count=50)
-    run_state_machine_as_test(Machine, settings=long if wanted else short)
+    long = settings(quiet, max_examples=examples or 1, stateful_step_count=50)
+    run_state_machine_as_test(Machine, settings=long if examples else short)

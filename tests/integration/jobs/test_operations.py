@@ -35,7 +35,7 @@ def _command(name: str, *args: str) -> str:
     return out.getvalue()
 
 
-def test_a_node_is_drained_and_taken_back(node: str) -> None:
+def test_a_node_is_drained_and_activated_again(node: str) -> None:
     a_job()
     assert _command("node_drain", node) == "n1 is draining\n"
     assert node_heartbeat(name=node) is NodeState.DRAINING
@@ -51,7 +51,7 @@ def test_a_node_that_is_not_there_cannot_be_drained() -> None:
         _command("node_drain", "n2")
 
 
-def test_the_worker_obeys_until_it_ends(node: str) -> None:
+def test_the_worker_follows_it_until_it_ends(node: str) -> None:
     keeper = NodeKeeper(
         replace(settings.TRANSCODER),
         node,

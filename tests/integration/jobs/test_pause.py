@@ -52,7 +52,7 @@ def test_a_paused_job_is_left_alone_and_what_it_published_stays() -> None:
     job, claim = _under_way()
     paused = _pause(job)
     assert (paused.state, paused.phase, paused.finished_at) == (JobState.PAUSED, JobPhase.PAUSED, None)
-    assert not step_renew(claim=claim, lease_seconds=30), "its worker is told, and ends ffmpeg"
+    assert not step_renew(claim=claim, lease_seconds=30), "its worker learns it, and ends ffmpeg"
     with pytest.raises(LeaseLost):
         _publish(claim, to=2)
     steps_promote()
@@ -126,7 +126,7 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing() -> None:
     assert Job.objects.get(id=job.id).state == JobState.PAUSED
 
 
-def test_a_job_whose_plan_is_not_understood_any_more_takes_what_players_have_away_and_begins_anew() -> None:
+def test_a_job_whose_plan_is_not_understood_any_more_takes_what_players_have_away_and_starts_again() -> None:
     """After an update, say. Its objects are removed, so nobody may be pointed to them."""
     job, _ = _under_way()
     generation = Generation.objects.get()

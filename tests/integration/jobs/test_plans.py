@@ -1,4 +1,4 @@
-"""Plans as clients see them: of jobs, and of jobs that nobody asked for yet."""
+"""Plans as clients see them: of jobs, and of dry runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_dry_run_of_what_is_not_there_or_not_allowed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None])
-def test_a_dry_run_is_asked_for_by_a_boolean(client: Client, value: object) -> None:
+def test_a_dry_run_is_requested_by_a_boolean(client: Client, value: object) -> None:
     status, problem = _dry_run(client, a_video().id, dry_run=value)
     assert (status, [error["field"] for error in problem["errors"]]) == (422, ["dry_run"])
     assert not Job.objects.exists()

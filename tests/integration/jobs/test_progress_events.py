@@ -15,16 +15,16 @@ from videos.models import Rendition
 pytestmark = pytest.mark.django_db
 
 
-def test_progress_is_told_when_there_is_some_and_never_back() -> None:
+def test_progress_is_reported_when_there_is_some_and_never_back() -> None:
     job = a_job(a_video(audio=False))
     rendition = Rendition.objects.get(kind="video")
     claim = claimed()
     step_begin(claim=claim)
-    told = []
+    appended = []
     for first in (0, 1):
         step_publish(claim=claim, runs=[a_run(rendition, first, 1)], units_done=first + 1)
-        told.append([progress_events_append(), progress_events_append()])  # the second time there is nothing new
-    assert told == [[1, 0], [1, 0]]
+        appended.append([progress_events_append(), progress_events_append()])  # the second time there is nothing new
+    assert appended == [[1, 0], [1, 0]]
     Job.objects.update(last_reported_progress=90)  # as before a retry that has to do some of it again
     step_complete(claim=claim, result={})
     other = claimed()

@@ -24,7 +24,7 @@ def _a_long_step() -> Step:
 
 
 @pytest.mark.django_db
-def test_publishing_counts_units_and_clears_barren_attempts() -> None:
+def test_publishing_counts_units_and_clears_attempts_without_progress() -> None:
     step = _a_long_step()
     claim = claimed()
     step_publish(claim=claim, runs=[a_run(Rendition.objects.get(), 0, 3)], units_done=3)
@@ -44,8 +44,8 @@ def test_publishing_the_same_again_changes_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_what_an_unknown_commit_did_publish_is_told_even_after_the_lease_was_lost() -> None:
-    """The worker deletes what it is told was not published: here it must not."""
+def test_what_an_unknown_commit_did_publish_is_reported_even_after_the_lease_was_lost() -> None:
+    """The worker deletes what is reported as unpublished: here it must not."""
     step = _a_long_step()
     claim = claimed()
     rendition = Rendition.objects.get()

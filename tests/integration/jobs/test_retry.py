@@ -61,7 +61,7 @@ def _refused(job: Job) -> Problem:
 
 
 def _publish(claim: Claim, *, to: int) -> None:
-    """Publish what is missing of a chunk or the sound up to so many units."""
+    """Publish what is missing of a chunk or the audio up to so many units."""
     work = step_begin(claim=claim)
     kind = "audio" if claim.kind is StepKind.AUDIO else "video"
     first = claim.payload.get("first_segment", 0) + claim.units_done
@@ -138,7 +138,7 @@ def test_speed_and_time_left_of_a_retried_job_count_only_what_it_encodes_now() -
 @pytest.mark.django_db
 @pytest.mark.parametrize("done", range(7))
 def test_a_cancelled_job_goes_on_from_wherever_it_was(done: int) -> None:
-    job = a_job()  # sound, five chunks, then finish
+    job = a_job()  # audio, five chunks, then finish
     for _ in range(done):
         _carry_out(claimed())
     running = claimed()
@@ -189,10 +189,10 @@ def test_a_retry_of_anothers_job_is_not_found() -> None:
 @pytest.mark.django_db
 def test_a_rejected_source_is_not_tried_again() -> None:
     job = a_job()
-    step_fail(claim=claimed(), failure=failure_of(InputRejected("the sound is broken")), policy=a_policy(retry=ONCE))
+    step_fail(claim=claimed(), failure=failure_of(InputRejected("the audio is broken")), policy=a_policy(retry=ONCE))
     problem = _refused(job)
     assert (problem.status, problem.code) == (422, "input_rejected")
-    assert "the sound is broken" in problem.detail
+    assert "the audio is broken" in problem.detail
 
 
 @pytest.mark.django_db
@@ -270,7 +270,7 @@ def test_poison_is_released_with_what_it_published_and_others_never_noticed() ->
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("error", [VerificationFailed("a frame is missing"), RateExceeded("a segment has 9 b/s")])
-def test_a_generation_whose_proof_failed_is_made_anew_and_removed(error: VerificationFailed) -> None:
+def test_a_generation_whose_verification_failed_is_planned_again_and_removed(error: VerificationFailed) -> None:
     job = a_job()
     for _ in range(6):
         _carry_out(claimed())
@@ -283,7 +283,7 @@ def test_a_generation_whose_proof_failed_is_made_anew_and_removed(error: Verific
 
 
 @pytest.mark.django_db
-def test_a_plan_that_this_version_cannot_read_is_made_anew() -> None:
+def test_a_plan_that_this_version_cannot_read_is_made_again() -> None:
     job = _failed_half_way()
     Generation.objects.update(plan={"version": 0})
     again = _retry(job)
@@ -292,14 +292,14 @@ def test_a_plan_that_this_version_cannot_read_is_made_anew() -> None:
 
 
 def _purged(job: Job) -> UUID:
-    """Have a lost generation removed, as the janitor does."""
+    """Have an abandoned generation removed, as the janitor does."""
     generation = Generation.objects.get()
     purge_request(video=job.video, prefix=generation_prefix(job.video_id, generation.number))
     return Step.objects.get(kind=StepKind.PURGE).id
 
 
 @pytest.mark.django_db
-def test_a_removal_that_has_not_begun_is_called_off() -> None:
+def test_a_purge_that_has_not_started_is_withdrawn() -> None:
     job = _failed_half_way()
     purge = _purged(job)
     again = _retry(job)
@@ -318,7 +318,7 @@ def test_a_removal_that_has_not_begun_is_called_off() -> None:
     ],
     ids=["running", "to be tried again", "done"],
 )
-def test_nothing_that_a_removal_has_begun_to_remove_is_used_again(end: Callable[[Claim], object]) -> None:
+def test_nothing_that_a_purge_has_started_to_remove_is_used_again(end: Callable[[Claim], object]) -> None:
     job = _failed_half_way()
     _purged(job)
     Step.objects.filter(kind=StepKind.PURGE).update(rank_at="2020-01-01T00:00:00Z", not_before=None, state="ready")
@@ -354,8 +354,8 @@ def test_a_retry_and_the_removal_of_what_it_needs_never_both_win(round_number: i
         again = _retry(job)
         won = racing.result()
     assert again.generation is not None
-    begun = won is not None and won.kind is StepKind.PURGE
-    assert again.generation.number == (2 if begun else 1)
+    started = won is not None and won.kind is StepKind.PURGE
+    assert again.generation.number == (2 if started else 1)
 
 
 @pytest.mark.django_db(transaction=True)

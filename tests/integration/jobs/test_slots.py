@@ -85,17 +85,17 @@ def finish(claims: Sequence[Claim]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("steps", "slots", "most"), [([1] * 40, 3, 3), ([2] * 20, 5, 4), ([3, 1] * 10, 8, 8)])
-def test_four_workers_that_claim_forty_renditions_never_overbook(steps: list[int], slots: int, most: int) -> None:
+@pytest.mark.parametrize(("steps", "slots", "largest"), [([1] * 40, 3, 3), ([2] * 20, 5, 4), ([3, 1] * 10, 8, 8)])
+def test_four_workers_that_claim_forty_renditions_never_overbook(steps: list[int], slots: int, largest: int) -> None:
     gpu_steps(a_bare_job(a_video()), *steps)
     done = 0
     while done < len(steps):
         claims = together([lambda: claim_all(an_offer(slots=slots))] * 4)
         taken = sum(Step.objects.filter(id__in=[claim.step_id for claim in claims]).values_list("sessions", flat=True))
-        assert taken == sessions_used()["GPU-0"] <= most
+        assert taken == sessions_used()["GPU-0"] <= largest
         assert {claim.device for claim in claims} == {"GPU-0"}
         done += len(claims)
-        assert taken == most or done == len(steps)  # and no slot stays empty
+        assert taken == largest or done == len(steps)  # and no slot stays empty
         finish(claims)
     assert sessions_used() == {}
 
@@ -119,13 +119,13 @@ def test_devices_that_share_no_cap_do_not_count_each_other() -> None:
 
 
 @pytest.mark.django_db
-def test_a_step_is_claimed_for_a_device_that_has_proven_its_encoder_and_for_no_other() -> None:
+def test_a_step_is_claimed_for_a_device_that_has_verified_its_encoder_and_for_no_other() -> None:
     job = a_bare_job(a_video())
     gpu_steps(job, 1, 1, encoder=HEVC, waited_seconds=3600)
-    (wanted,) = gpu_steps(job, 1, first=2)
+    (chosen,) = gpu_steps(job, 1, first=2)
     claim = gpu_claim(an_offer())
     assert claim is not None, "steps that no device can do must not be in the way"
-    assert (claim.step_id, claim.device) == (wanted.id, "GPU-0")
+    assert (claim.step_id, claim.device) == (chosen.id, "GPU-0")
     assert gpu_claim(an_offer()) is None
     assert gpu_claim(None) is None
 
@@ -135,10 +135,10 @@ def test_many_steps_that_no_device_can_do_are_not_even_looked_at() -> None:
     job = a_bare_job(a_video())
     gpu_steps(job, *[1] * 200, encoder=HEVC, waited_seconds=3600)
     gpu_steps(job, *[9] * 200, waited_seconds=3600, first=200)
-    (wanted,) = gpu_steps(job, 1, first=400)
+    (chosen,) = gpu_steps(job, 1, first=400)
     claim = gpu_claim(an_offer(slots=8))
     assert claim is not None
-    assert claim.step_id == wanted.id
+    assert claim.step_id == chosen.id
 
 
 @pytest.mark.django_db

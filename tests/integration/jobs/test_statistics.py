@@ -41,7 +41,7 @@ def _ended(state: str, *, hours_ago: float = 0.5, **metadata: object) -> Job:
     return job
 
 
-def test_what_waits_and_runs_is_told_by_queue(client: Client) -> None:
+def test_what_waits_and_runs_is_reported_by_queue(client: Client) -> None:
     job = a_bare_job(a_video())
     for ordinal in range(3):
         a_step(job, ordinal=ordinal, waited_seconds=100 - ordinal)
@@ -68,10 +68,10 @@ def test_the_last_hour_is_summed_up(client: Client) -> None:
     Rendition.objects.filter(id=rendition.id).update(size_bytes=700)
     assets_publish(generation_id=done.generation_id, assets=[an_mp4(rendition, size_bytes=50)])
     stats = _read(client, "/system/stats")
-    told = stats["throughput"]
-    assert (told["completed"], told["failed"], told["cancelled"]) == (3, 1, 1)
-    assert (told["jobs_per_hour"], told["success_rate"], told["mean_speed"]) == (3, 0.75, 2.0)
-    assert told["mean_processing_seconds"] == 10
+    shown = stats["throughput"]
+    assert (shown["completed"], shown["failed"], shown["cancelled"]) == (3, 1, 1)
+    assert (shown["jobs_per_hour"], shown["success_rate"], shown["mean_speed"]) == (3, 0.75, 2.0)
+    assert shown["mean_processing_seconds"] == 10
     assert stats["storage"]["outputs_bytes"] == 750
     assert stats["storage"]["sources_bytes"] == 1_000_000 * 6
     assert stats["jobs"] == {"queued": 0, "processing": 0, "paused": 0}
@@ -83,15 +83,15 @@ def test_an_empty_house_has_no_rates(client: Client) -> None:
     assert (stats["queue_depth"], stats["oldest_ready_step_seconds"]) == (0, 0)
 
 
-def test_workers_are_told_alive_and_silent(client: Client) -> None:
+def test_workers_are_reported_alive_and_silent(client: Client) -> None:
     for name in ("here", "gone"):
         node_register(name=name, queues=["cpu"], slots=2, pid=1, info={})
     Node.objects.filter(name="gone").update(last_seen=Now() - timedelta(seconds=300))
     a_job()
     step_begin(claim=claimed(node="here"))
-    told = _read(client, "/workers/health")
-    assert (told["status"], told["total"], told["alive"], told["slots"], told["busy"]) == ("degraded", 2, 1, 2, 1)
-    assert {each["name"]: each["alive"] for each in told["workers"]} == {"gone": False, "here": True}
+    shown = _read(client, "/workers/health")
+    assert (shown["status"], shown["total"], shown["alive"], shown["slots"], shown["busy"]) == ("degraded", 2, 1, 2, 1)
+    assert {each["name"]: each["alive"] for each in shown["workers"]} == {"gone": False, "here": True}
     health = _read(client, "/system/health")
     assert [alert["code"] for alert in health["alerts"]] == ["worker_silent"]
     assert health["checks"]["database"] == "ok"
@@ -99,7 +99,7 @@ def test_workers_are_told_alive_and_silent(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/system/stats", "/system/health", "/queue/stats", "/workers/health"])
-def test_who_may_not_know_the_system_is_not_told(path: str) -> None:
+def test_who_may_not_know_the_system_gets_no_answer(path: str) -> None:
     key = a_key(None, Scope.JOBS_READ)
     assert Client(headers={"Authorization": f"Bearer {key}"}).get(f"/api/v1{path}").status_code == 403
     assert Client().get(f"/api/v1{path}").status_code == 401

@@ -28,7 +28,7 @@ QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean
         ({}, {}, {"completed": 10, "cancelled": 90}, []),
     ],
 )
-def test_what_is_out_of_the_ordinary_is_told(
+def test_what_is_out_of_the_ordinary_is_reported(
     load: dict[str, object], node: dict[str, object], recent: dict[str, object], codes: list[str]
 ) -> None:
     found = alerts([replace(IDLE, **load)], [replace(NODE, **node)], replace(QUIET, **recent), quarantined=0)  # type: ignore[arg-type]
@@ -43,5 +43,5 @@ def test_alerts_make_what_is_well_degraded() -> None:
 
 
 @pytest.mark.parametrize(("quarantined", "codes"), [(100, []), (101, ["quarantine_full"])])
-def test_a_full_quarantine_is_told(quarantined: int, codes: list[str]) -> None:
+def test_a_full_quarantine_is_reported(quarantined: int, codes: list[str]) -> None:
     assert [alert.code for alert in alerts([IDLE], [NODE], QUIET, quarantined=quarantined)] == codes

@@ -10,15 +10,15 @@ DEFAULTS = {"codec": "h264", "output_format": "hls"}
 
 
 def _read(body: dict[str, object]) -> dict[str, Any]:
-    asked = TranscodeRequest(data=body)
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)
+    serializer = TranscodeRequest(data=body)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
 
 
 def _faults(body: object) -> dict[str, list[str]]:
-    asked = TranscodeRequest(data=body)
-    assert not asked.is_valid()
-    return {field: [str(error) for error in errors] for field, errors in asked.errors.items()}
+    serializer = TranscodeRequest(data=body)
+    assert not serializer.is_valid()
+    return {field: [str(error) for error in errors] for field, errors in serializer.errors.items()}
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_what_is_refused_names_the_field(body: object, field: str, part: str) ->
 
 @pytest.mark.parametrize(("sent", "priority"), [(0, 0), (1, 10), (5, 50), (10, 100), ("low", 20), ("high", 80)])
 def test_a_scale_of_ten_translates_numbers_and_no_names(sent: object, priority: int) -> None:
-    asked = TranscodeRequest(data={"priority": sent}, context={"priority_scale": 10})
-    asked.is_valid(raise_exception=True)
-    assert asked.validated_data["priority"] == priority
+    serializer = TranscodeRequest(data={"priority": sent}, context={"priority_scale": 10})
+    serializer.is_valid(raise_exception=True)
+    assert serializer.validated_data["priority"] == priority
 
 
 def test_a_number_beyond_the_scale_is_refused_and_the_scale_named() -> None:
-    asked = TranscodeRequest(data={"priority": 50}, context={"priority_scale": 10})
-    assert not asked.is_valid()
-    assert "from 0 to 10, or one of: low, medium, high" in str(asked.errors["priority"])
+    serializer = TranscodeRequest(data={"priority": 50}, context={"priority_scale": 10})
+    assert not serializer.is_valid()
+    assert "from 0 to 10, or one of: low, medium, high" in str(serializer.errors["priority"])
 
 
 def test_a_long_list_of_formats_is_not_kept() -> None:

@@ -18,14 +18,14 @@ BAD_INPUT = Failure(code="input_rejected", input_at_fault=True)
         (BROKEN, 0, 1, Retry(delay_seconds=5, failures=1)),  # 10 x 1 / 2
         (BROKEN, 1, 2, Retry(delay_seconds=10, failures=2)),  # 10 x 2 / 2
         (BROKEN, 2, 3, None),  # the third of three
-        (BROKEN, 0, 0, Retry(delay_seconds=5, failures=1)),  # what it published before does not excuse it
+        (BROKEN, 0, 0, Retry(delay_seconds=5, failures=1)),  # what it published before does not count
         # the input's fault is never retried
         (BAD_INPUT, 0, 1, None),
         (BAD_INPUT, 0, 0, None),
         # a lost worker is not charged, and goes on at once where something was published
         (WORKER_LOST, 0, 0, Retry(delay_seconds=0, failures=0)),
         (WORKER_LOST, 2, 0, Retry(delay_seconds=0, failures=2)),
-        (WORKER_LOST, 0, 1, Retry(delay_seconds=0, failures=0)),  # once proves nothing
+        (WORKER_LOST, 0, 1, Retry(delay_seconds=0, failures=0)),  # one loss is not poison
         (WORKER_LOST, 0, 2, Retry(delay_seconds=5, failures=0)),  # 10 x 1 / 2
         (WORKER_LOST, 0, 4, Retry(delay_seconds=20, failures=0)),  # 10 x 4 / 2
         (WORKER_LOST, 0, 5, None),  # poison
