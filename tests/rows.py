@@ -19,6 +19,7 @@ from jobs.models import Job, Step
 from jobs.rules.policy import JobPolicy
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
+from transcoding.color import ColorSpace
 from transcoding.planning.plan import PlanPolicy
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
 from videos.assets.services import AssetFacts
@@ -63,7 +64,7 @@ def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, heigh
             rotation=0,
             pixel_format="yuv420p",
             interlaced=False,
-            hdr=False,
+            color=ColorSpace(),
             time_base=Fraction(1, 90_000),
             bit_rate=None,
         ),

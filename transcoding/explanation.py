@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from transcoding.color import Matrix
 from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand
@@ -76,6 +77,17 @@ def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
     )
     if source.video.interlaced:
         yield Reason(choice="deinterlacing", value="bwdif", because="the source is interlaced")
+    if plan.color:
+        yield Reason(choice="color_space", value=str(plan.color), because=_why_this_color(plan))
+
+
+def _why_this_color(plan: EncodePlan) -> str:
+    tagged = plan.source.video.color
+    if tagged == plan.color:
+        return "the source says so; colors are not converted"
+    if tagged and tagged.matrix == Matrix.RGB:
+        return "the source is RGB, which is encoded as YCbCr of limited range"
+    return "the source does not say all of it; this is what players take a source of its size for"
 
 
 def _picture_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:

@@ -56,6 +56,13 @@ class PlannedAudio(serializers.Serializer[Any]):
     peak_bandwidth = serializers.IntegerField()
 
 
+class PlannedColor(serializers.Serializer[Any]):
+    primaries = serializers.CharField(help_text="As ffprobe names it, like what follows.")
+    transfer = serializers.CharField()
+    matrix = serializers.CharField()
+    range = serializers.CharField(help_text="tv: limited, pc: full.")
+
+
 class PlannedStepDocument(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(
         COMMANDS,
@@ -100,6 +107,9 @@ class PlanDocument(serializers.Serializer[Any]):
     total_segments = serializers.IntegerField(allow_null=True)
     renditions = PlannedRendition(many=True)
     audio = PlannedAudio(allow_null=True)
+    color = PlannedColor(
+        allow_null=True, help_text="What renditions are tagged with. Null: with what the source's frames carry."
+    )
     warnings = serializers.ListField(child=serializers.CharField())
     reasons = PlanReason(many=True)
     steps = PlannedStepDocument(many=True)

@@ -107,6 +107,7 @@ def _document(
         "total_segments": plan.total_segments if ends else None,
         "renditions": [asdict(rendition) for rendition in plan.renditions],
         "audio": asdict(plan.audio) if plan.audio else None,
+        "color": asdict(plan.color) if plan.color else None,
         "warnings": list(plan.source.warnings),
         "reasons": list(_reasons(plan, request, fallback_reason)),
         "steps": [

@@ -49,7 +49,7 @@ def test_every_rung_has_the_profile_and_level_that_its_playlist_says(
     inits = _inits(path, plan)
     assert [rendition.name for rendition in plan.renditions] == ["2160p", "1440p", "1080p", "720p", "480p", "360p"]
     for rendition in plan.renditions:
-        check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)
+        check_video_init(read_init(inits[rendition.name]), rendition, plan)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -61,4 +61,4 @@ def test_every_preset_has_the_profile_that_its_playlist_says(
     plan = plan_job(facts, JobRequest(codec=codec, resolution="320x180", preset=preset), POLICY)
     inits = _inits(path, plan)
     for rendition in plan.renditions:
-        check_video_init(read_init(inits[rendition.name]), rendition, plan.grid)
+        check_video_init(read_init(inits[rendition.name]), rendition, plan)

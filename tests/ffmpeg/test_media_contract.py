@@ -73,7 +73,7 @@ def test_all_chunks_of_a_rendition_have_the_same_init_segment(name: str, golden:
 def test_init_segments_are_what_the_playlist_says(name: str, golden: Goldens) -> None:
     made = golden(name)
     for rendition in made.plan.renditions:
-        check_video_init(read_init(made.renditions[rendition.name].inits[0]), rendition, made.plan.grid)
+        check_video_init(read_init(made.renditions[rendition.name].inits[0]), rendition, made.plan)
     if made.plan.audio:
         check_audio_init(read_init(made.renditions[AUDIO].inits[0]))
 

@@ -63,7 +63,7 @@ def test_chunks_from_a_gpu_are_what_was_planned_and_join_without_a_gap(
     encoded = encode(plan, source, tmp_path)
     assert len(plan.chunks) > 1
     assert len(set(encoded.inits)) == 1
-    check_video_init(read_init(encoded.inits[0]), plan.renditions[0], plan.grid)
+    check_video_init(read_init(encoded.inits[0]), plan.renditions[0], plan)
     assert shown_numbers(encoded.path) == list(range(FRAMES))
     assert probe(encoded.path).start == 0
     check_asked(machine, plan)

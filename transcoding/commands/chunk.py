@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
+from transcoding.color import ColorSpace, Matrix
 from transcoding.commands.command import (
     ANONYMOUS,
     QUIET,
@@ -17,6 +18,14 @@ from transcoding.commands.command import (
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath
 from transcoding.planning.plan import EncodePlan, VideoRendition
+
+_SCALER_MATRICES = {
+    Matrix.BT709: "bt709",
+    Matrix.BT470BG: "bt470",
+    Matrix.SMPTE170M: "smpte170m",
+    Matrix.BT2020NC: "bt2020",
+}
+"""What the scaler calls the matrices that RGB is converted to."""
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
@@ -157,9 +166,37 @@ def _deinterlacer(plan: EncodePlan) -> str:
 
 
 def _scaling(plan: EncodePlan, rendition: VideoRendition) -> str:
+    tags = color_tags(plan.color)
     if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
-        return f"{plan.encoder.device.scaling(rendition.width, rendition.height)},setsar=1"
-    return f"scale={rendition.width}:{rendition.height}:flags=bicubic,setsar=1,{upload_filters(plan.encoder)}"
+        return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
+    scale = f"scale={rendition.width}:{rendition.height}:flags=bicubic{_color_conversion(plan)}"
+    return ",".join((scale, "setsar=1", *tags, upload_filters(plan.encoder)))
+
+
+def _color_conversion(plan: EncodePlan) -> str:
+    """Options of the scaler that keep its hands off colors: ffmpeg 5.1 would make full range limited, 9 would not.
+
+    Only RGB is converted; without a matrix, to BT.601 whatever the size.
+    """
+    if plan.color is None:
+        return ""
+    rgb = plan.source.video.color and plan.source.video.color.matrix == Matrix.RGB
+    matrix = f":out_color_matrix={_SCALER_MATRICES[plan.color.matrix]}" if rgb else ""
+    return f":out_range={plan.color.range}{matrix}"
+
+
+def color_tags(color: ColorSpace | None) -> tuple[str, ...]:
+    """Return the filter that tags frames with what is known of their color space: encoders and muxers read the tags."""
+    if color is None:
+        return ()
+    tags = {
+        "color_primaries": color.primaries,
+        "color_trc": color.transfer,
+        "colorspace": color.matrix,
+        "range": color.range,
+    }
+    known = ":".join(f"{name}={value}" for name, value in tags.items() if value != "unknown")
+    return (f"setparams={known}",) if known else ()
 
 
 def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:

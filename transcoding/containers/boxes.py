@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
+from transcoding.color import ColorSpace
+
 HEADER_BYTES = 8
 _LARGE = 1
 _NOT_SYNC = 0x0001_0000
 _TFHD_DESCRIPTION, _TFHD_DURATION, _TFHD_SIZE, _TFHD_FLAGS, _TFHD_OFFSET = 0x2, 0x8, 0x10, 0x20, 0x1
 _TRUN_OFFSET, _TRUN_FIRST_FLAGS = 0x1, 0x4
 _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION = 0x100, 0x200, 0x400, 0x800
+_VISUAL_ENTRIES = frozenset({"avc1", "hvc1", "av01"})
 _VISUAL_ENTRY_BYTES, _SOUND_ENTRY_BYTES = 78, 28
 
 
@@ -35,13 +38,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitSegment:
-    """What a track's init segment announces. `edit_start` is where presentation starts, in ticks of `timescale`."""
+    """What a track's init segment announces. `edit_start` is where presentation starts, in ticks of `timescale`.
+
+    `color` is None without a `colr` box.
+    """
 
     timescale: int
     codecs: str
     width: int
     height: int
     edit_start: int
+    color: ColorSpace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +143,7 @@ def read_init(data: bytes) -> InitSegment:
             width=width >> 16,
             height=height >> 16,
             edit_start=_edit_start(find(track, "edts", "elst")),
+            color=_color(find(track, "mdia", "minf", "stbl", "stsd")),
         )
 
 
@@ -211,6 +219,18 @@ def _codecs(stsd: memoryview) -> str:
     if entry.kind == "mp4a":
         return f"mp4a.40.{_audio_object_type(find(entry.payload[_SOUND_ENTRY_BYTES:], 'esds'))}"
     raise MalformedBoxes(f"unknown sample entry {entry.kind}")
+
+
+def _color(stsd: memoryview) -> ColorSpace | None:
+    """Return the color space in the `colr` box of the first sample entry, of the kind `nclx` (14496-12, 12.1.5)."""
+    entry = next(iterate_boxes(stsd[8:]))
+    if entry.kind not in _VISUAL_ENTRIES:
+        return None
+    boxes = iterate_boxes(entry.payload[_VISUAL_ENTRY_BYTES:])
+    colr = next((box.payload for box in boxes if box.kind == "colr" and bytes(box.payload[:4]) == b"nclx"), None)
+    if colr is None:
+        return None
+    return ColorSpace.of_codes(*struct.unpack_from(">HHH", colr, 4), full=bool(colr[10] & 0x80))
 
 
 def _hevc_codecs(hvcc: memoryview) -> str:

@@ -19,7 +19,6 @@ from transcoding.containers.boxes import (
 )
 from transcoding.encoders import AAC
 from transcoding.errors import RateExceeded, VerificationFailed
-from transcoding.grid import FrameGrid
 from transcoding.planning.plan import EncodePlan, VideoRendition
 
 AUDIO_TIMESCALE = 48_000
@@ -63,6 +62,7 @@ class VideoSegmenter:
     """Cuts one rung's output of one chunk run into segments. Raises VerificationFailed at the first deviation."""
 
     def __init__(self, plan: EncodePlan, rendition: VideoRendition, *, first_segment: int, segments: int) -> None:
+        self._plan = plan
         self._grid = plan.grid
         self._rendition = rendition
         self._next = first_segment
@@ -100,7 +100,7 @@ class VideoSegmenter:
             return
         if self._reader.init is None:
             raise VerificationFailed(f"{self._rendition.name}: a fragment came before the init segment")
-        check_video_init(read_init(self._reader.init), self._rendition, self._grid)
+        check_video_init(read_init(self._reader.init), self._rendition, self._plan)
         self._init_checked = True
 
     def _check(self, fragment: Fragment) -> None:
@@ -212,13 +212,15 @@ class AudioSegmenter:
         )
 
 
-def check_video_init(init: InitSegment, rendition: VideoRendition, grid: FrameGrid) -> None:
+def check_video_init(init: InitSegment, rendition: VideoRendition, plan: EncodePlan) -> None:
     """Hold an init segment against what the playlist promises. Raises VerificationFailed where they differ."""
     if _without_constraints(init.codecs) != _without_constraints(rendition.codecs):
         _compare(rendition.name, "codecs", init.codecs, rendition.codecs)
-    _compare(rendition.name, "timescale", init.timescale, grid.timescale)
+    _compare(rendition.name, "timescale", init.timescale, plan.grid.timescale)
     _compare(rendition.name, "width", init.width, rendition.width)
     _compare(rendition.name, "height", init.height, rendition.height)
+    if plan.color and plan.color.complete:
+        _compare(rendition.name, "color space", init.color, plan.color)
 
 
 def _without_constraints(codecs: str) -> str:

@@ -15,7 +15,7 @@ from transcoding.encoders.levels import (
     hevc_codecs,
     hevc_level_of_hardware,
 )
-from transcoding.encoders.traits import DeviceTraits, EncodeTarget, Family, Options, Preset, VideoEncoder
+from transcoding.encoders.traits import ColorSignal, DeviceTraits, EncodeTarget, Family, Options, Preset, VideoEncoder
 
 _PRESETS = {
     "ultrafast": ("speed", 8.0),
@@ -64,6 +64,7 @@ H264_AMF = VideoEncoder(
     options=partial(_options, own=lambda _: {"bf": "3", "bf_ref": "1"}),
     level=h264_level,
     codecs=h264_codecs,
+    color_signal=ColorSignal.CONTAINER,
     device=_DEVICE,
 )
 HEVC_AMF = VideoEncoder(
@@ -83,6 +84,7 @@ HEVC_AMF = VideoEncoder(
     ),
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
+    color_signal=ColorSignal.CONTAINER,
     device=_DEVICE,
 )
 AV1_AMF = VideoEncoder(
@@ -94,5 +96,6 @@ AV1_AMF = VideoEncoder(
     options=partial(_options, own=lambda _: {"header_insertion_mode": "gop"}),
     level=av1_level,
     codecs=av1_codecs,
+    color_signal=ColorSignal.CONTAINER,
     device=_DEVICE,
 )

@@ -6,6 +6,8 @@ from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 
+from transcoding.color import ColorSpace
+
 Options = Mapping[str, str]
 _NONE: Options = MappingProxyType({})
 
@@ -18,6 +20,16 @@ class Family(StrEnum):
     QSV = "qsv"
     AMF = "amf"
     VAAPI = "vaapi"
+
+
+class ColorSignal(StrEnum):
+    """Where an encoder's output says its color space, which every encoder takes from the tags of its frames.
+
+    `stream`: in the coded stream (VUI or sequence header), and so in the container, too. `container`: there only.
+    """
+
+    STREAM = "stream"
+    CONTAINER = "container"
 
 
 class HardwarePath(StrEnum):
@@ -71,7 +83,7 @@ class EncodeTarget:
     """What one rendition is encoded to; `gop` is the distance of key frames in frames.
 
     `pass_number` is 1 or 2 where an analysis goes first, whose findings lie in files that begin with `statistics`.
-    `threads` bounds encoders on the CPU; 0 leaves that to them.
+    `threads` bounds encoders on the CPU; 0 leaves that to them. `color` is what its frames are tagged with.
     """
 
     preset: str
@@ -82,6 +94,7 @@ class EncodeTarget:
     pass_number: int = 0
     statistics: str = ""
     threads: int = 0
+    color: ColorSpace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +149,8 @@ class VideoEncoder:
     `presets` maps the platform's presets, which are x264's names, to its own; `options` gives all options of a
     rendition, rate control and closed GOPs of a fixed length included; `level` picks the codec level for width, height,
     frame rate and rates, `codecs` names profile and level as RFC 6381 does. `two_pass`: whether it can analyse first;
-    `holds_quality`: whether it follows a quality where nobody asked for a bitrate.
+    `holds_quality`: whether it follows a quality where nobody asked for a bitrate. `color_signal`: where its output
+    says its color space.
     """
 
     ffmpeg_name: str
@@ -149,6 +163,7 @@ class VideoEncoder:
     codecs: Callable[[str, CodecLevel], str]
     two_pass: bool = False
     holds_quality: bool = False
+    color_signal: ColorSignal = ColorSignal.STREAM
     device: DeviceTraits | None = field(default=None, repr=False)
 
     @property

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Self
 
 from transcoding import records
+from transcoding.color import ColorSpace
 from transcoding.encoders import (
     AAC,
     CODEC_NAMES,
@@ -147,7 +148,7 @@ class EncodePlan:
     """Everything that the steps of a job need to know. `mp4`: each rung is made a progressive file of, too.
 
     `encoder_name` is a key of `ENCODERS`. `groups` are the names of renditions that one run of ffmpeg encodes together;
-    none given means all of them.
+    none given means all of them. `color` is what outputs are tagged with; None: with what frames of the source carry.
     """
 
     source: SourceFacts
@@ -156,6 +157,7 @@ class EncodePlan:
     audio: AudioRendition | None
     chunks: tuple[Chunk, ...]
     mp4: bool
+    color: ColorSpace | None
     sizing: ChunkSizing | None = None
     encoder_name: str = "libx264"
     hardware_path: HardwarePath = HardwarePath.CPU
@@ -224,6 +226,7 @@ class EncodePlan:
                 constant_quality=rendition.constant_quality,
             ),
             gop=self.grid.gop_frames,
+            color=self.color,
         )
 
     def to_json(self) -> dict[str, object]:
@@ -266,6 +269,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     asked = request.bitrate is not None
     return EncodePlan(
         source=facts,
+        color=_color(facts),
         encoder_name=encoder.ffmpeg_name,
         hardware_path=hardware_path(facts, encoder, policy.hardware_path),
         preset=preset,
@@ -361,6 +365,13 @@ def _rendition(
         codecs=encoder.codecs(profile, level),
         peak_bandwidth=int(control.peak(_shortest_measured(grid)) * _CONTAINER_OVERHEAD),
     )
+
+
+def _color(facts: SourceFacts) -> ColorSpace | None:
+    """Return what outputs are tagged with; None where nothing is known of the source's color space."""
+    display, color = facts.video.display, facts.video.color
+    sides = {"long_side": max(display.width, display.height), "short_side": display.short_side}
+    return color.encoded(**sides) if color else None
 
 
 def _audio(grid: FrameGrid) -> AudioRendition:

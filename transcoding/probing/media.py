@@ -10,11 +10,11 @@ from fractions import Fraction
 from typing import Any, Self
 
 from transcoding import records
+from transcoding.color import ColorSpace
 from transcoding.errors import InputRejected
 from transcoding.grid import SEGMENT_GOPS, FrameGrid, constant_rate, usual_gap, varying_rate
 from transcoding.upgrades import FACTS_UPGRADES
 
-_HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
 """What is taken for a number: a file says what it likes, and to work out 1e999999999 would take for ever."""
 _CLOCK_TIME = re.compile(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,12})?)", re.ASCII)
@@ -60,7 +60,10 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoStream:
-    """The picture track that is transcoded. `display` has rotation and pixel aspect ratio applied."""
+    """The video track that is transcoded. `display` has rotation and pixel aspect ratio applied.
+
+    `color` is what the track says of itself; None where it was inspected before anybody asked.
+    """
 
     index: int
     codec: str
@@ -68,7 +71,7 @@ class VideoStream:
     rotation: int
     pixel_format: str
     interlaced: bool
-    hdr: bool
+    color: ColorSpace | None
     time_base: Fraction
     bit_rate: int | None
 
@@ -188,9 +191,20 @@ def _video(stream: Mapping[str, Any]) -> VideoStream:
         rotation=rotation,
         pixel_format=stream.get("pix_fmt", "unknown"),
         interlaced=stream.get("field_order", "") not in _PROGRESSIVE,
-        hdr=stream.get("color_transfer") in _HDR_TRANSFERS,
+        color=_color(stream),
         time_base=Fraction(stream["time_base"]),
         bit_rate=int(stream["bit_rate"]) if stream.get("bit_rate", "").isdigit() else None,
+    )
+
+
+def _color(stream: Mapping[str, Any]) -> ColorSpace:
+    """Read the color space of a video track. Pixel formats of JPEG (yuvj420p) are of full range by their name."""
+    full = str(stream.get("pix_fmt", "")).startswith("yuvj")
+    return ColorSpace.of_names(
+        primaries=stream.get("color_primaries"),
+        transfer=stream.get("color_transfer"),
+        matrix=stream.get("color_space"),
+        range_="pc" if full else stream.get("color_range"),
     )
 
 
@@ -355,7 +369,7 @@ def _warnings(media: MediaInfo, timing: FrameTiming) -> Sequence[SourceWarning]:
         SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
         SourceWarning.ROTATED: media.video.rotation != 0,
         SourceWarning.INTERLACED: media.video.interlaced,
-        SourceWarning.HDR: media.video.hdr,
+        SourceWarning.HDR: bool(media.video.color and media.video.color.hdr),
         SourceWarning.NO_AUDIO: media.audio is None,
         SourceWarning.EXTRA_STREAMS: media.streams > shown,
     }

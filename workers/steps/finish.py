@@ -64,7 +64,7 @@ def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
         check_audio_init(read_init(data))
         return data
     planned = next(planned for planned in plan.renditions if planned.name == rendition.name)
-    check_video_init(read_init(data), planned, plan.grid)
+    check_video_init(read_init(data), planned, plan)
     return data
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
+from transcoding.color import ColorSpace
 from transcoding.commands.remux import index_command
 from transcoding.containers.boxes import top_level_kinds
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, covers
@@ -191,6 +192,16 @@ def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
         yield line
 
 
+def _color(color: ColorSpace) -> dict[str, object]:
+    names = {
+        "color_primaries": color.primaries,
+        "color_transfer": color.transfer,
+        "color_matrix": color.matrix,
+        "color_range": color.range,
+    }
+    return {"hdr": color.hdr} | {name: None if value == "unknown" else value for name, value in names.items()}
+
+
 def _for_people(found: _Found) -> dict[str, object]:
     """Return what the API shows of a source."""
     family, media, facts = found.family, found.media, found.facts
@@ -205,7 +216,7 @@ def _for_people(found: _Found) -> dict[str, object]:
         "rotation": media.video.rotation,
         "pixel_format": media.video.pixel_format,
         "interlaced": media.video.interlaced,
-        "hdr": media.video.hdr,
+        **_color(media.video.color or ColorSpace()),
         "bitrate": media.video.bit_rate,
         "audio_codec": media.audio.codec if media.audio else None,
         "audio_channels": media.audio.channels if media.audio else None,

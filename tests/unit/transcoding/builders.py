@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from transcoding.color import ColorSpace, Matrix
 from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
 from transcoding.planning.sizing import ChunkSizing, SizedBy
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
@@ -14,9 +15,18 @@ PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
 FILM = Fraction(24000, 1001)
 NTSC_DOUBLE = Fraction(60000, 1001)
+UNTAGGED = ColorSpace()
+BT709_CODES, BT601_CODES = (1, 1, 1), (6, 6, 6)
 
 
-def a_video(width: int = 1280, height: int = 720, *, index: int = 0, interlaced: bool = False) -> VideoStream:
+def a_video(
+    width: int = 1280,
+    height: int = 720,
+    *,
+    index: int = 0,
+    interlaced: bool = False,
+    color: ColorSpace | None = UNTAGGED,
+) -> VideoStream:
     return VideoStream(
         index=index,
         codec="h264",
@@ -24,7 +34,7 @@ def a_video(width: int = 1280, height: int = 720, *, index: int = 0, interlaced:
         rotation=0,
         pixel_format="yuv420p",
         interlaced=interlaced,
-        hdr=False,
+        color=color,
         time_base=Fraction(1, 90_000),
         bit_rate=None,
     )
@@ -111,6 +121,8 @@ def an_init(
     sound: bool = False,
     version: int = 0,
     picture: bytes = b"",
+    color: tuple[int, int, int] = BT601_CODES,
+    full_range: bool = False,
 ) -> bytes:
     """`ftyp` and `moov` of one track, with the fields that are read where the standard puts them."""
     wide = version == 1
@@ -119,15 +131,24 @@ def an_init(
     mdhd = bytes([version, 0, 0, 0]) + times + struct.pack(">I", timescale) + bytes(12 if wide else 8)
     edit = struct.pack(">QqI" if wide else ">IiI", 0, edit_start, 0x0001_0000)
     elst = bytes([version, 0, 0, 0]) + struct.pack(">I", 1) + edit
-    entry = _sound_entry() if sound else picture or a_picture_entry("avc1", "avcC", b"\x01" + profile + b"\xff")
+    entry = _sound_entry() if sound else picture or _avc_entry(profile, color, full_range=full_range)
     stsd = bytes(4) + struct.pack(">I", 1) + entry
     minf = box("minf", box("stbl", box("stsd", stsd)))
     track = box("tkhd", tkhd) + box("edts", box("elst", elst)) + box("mdia", box("mdhd", mdhd) + minf)
     return box("ftyp", b"iso6") + box("moov", box("mvhd", bytes(100)) + box("trak", track))
 
 
-def a_picture_entry(kind: str, configuration: str, payload: bytes) -> bytes:
-    return box(kind, bytes(78) + box(configuration, payload))
+def a_picture_entry(kind: str, configuration: str, payload: bytes, *more: bytes) -> bytes:
+    return box(kind, bytes(78) + box(configuration, payload) + b"".join(more))
+
+
+def a_colr(color: tuple[int, int, int] = BT601_CODES, *, full_range: bool = False) -> bytes:
+    """The box of a color space, of the code points of primaries, transfer function and matrix."""
+    return box("colr", b"nclx" + struct.pack(">HHHB", *color, full_range << 7))
+
+
+def _avc_entry(profile: bytes, color: tuple[int, int, int], *, full_range: bool) -> bytes:
+    return a_picture_entry("avc1", "avcC", b"\x01" + profile + b"\xff", a_colr(color, full_range=full_range))
 
 
 def _sound_entry() -> bytes:
@@ -170,6 +191,7 @@ def a_video_stream(plan: EncodePlan, *, first_segment: int = 0, segments: int | 
         width=rendition.width,
         height=rendition.height,
         profile=bytes.fromhex(rendition.codecs.removeprefix("avc1.")),
+        color=BT709_CODES if plan.color and plan.color.matrix == Matrix.BT709 else BT601_CODES,
     )
     return init + b"".join(a_gop(plan, frame) for frame in range(first, end, grid.gop_frames))
 

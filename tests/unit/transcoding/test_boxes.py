@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import a_fragment, a_picture_entry, an_audio_stream, an_init, box
+from transcoding.color import ColorSpace
 from transcoding.containers.boxes import (
     Fragment,
     FragmentReader,
@@ -26,6 +27,9 @@ NEXT_GOP = a_fragment(3000, [(1000, b"key2", True)])
 STREAM = an_init() + GOP + NEXT_GOP
 
 
+BT601 = ColorSpace.of_codes(6, 6, 6, full=False)
+
+
 def fragments_of(*parts: bytes) -> list[Fragment]:
     reader = FragmentReader()
     return [fragment for part in parts for fragment in reader.feed(part)]
@@ -34,8 +38,16 @@ def fragments_of(*parts: bytes) -> list[Fragment]:
 @pytest.mark.parametrize("version", [0, 1])
 def test_an_init_segment_of_pictures(version: int) -> None:
     assert read_init(an_init(version=version)) == InitSegment(
-        timescale=25_000, codecs="avc1.64001e", width=640, height=360, edit_start=2000
+        timescale=25_000, codecs="avc1.64001e", width=640, height=360, edit_start=2000, color=BT601
     )
+
+
+def test_a_color_space_is_read_from_the_sample_entry() -> None:
+    assert read_init(an_init(color=(9, 16, 9), full_range=True)).color == ColorSpace.of_codes(9, 16, 9, full=True)
+    plain = a_picture_entry("avc1", "avcC", bytes.fromhex("0164001eff"))
+    assert read_init(an_init(picture=plain)).color is None
+    with pytest.raises(MalformedBoxes):
+        read_init(an_init(picture=a_picture_entry("avc1", "avcC", bytes.fromhex("0164001eff"), box("colr", b"nclx"))))
 
 
 @pytest.mark.parametrize("version", [0, 1])

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source, some_audio
+from transcoding.color import ColorRange, ColorSpace, Matrix
 from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand, Input, Output
@@ -21,6 +22,7 @@ GLOBALS = [
     *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error"),
     *("-progress", "pipe:9", "-stats_period", "0.5"),
 ]
+BT601 = "setparams=color_primaries=smpte170m:color_trc=smpte170m:colorspace=smpte170m:range=tv"
 MUXING = "+cmaf+delay_moov+default_base_moof+skip_trailer"
 
 
@@ -73,8 +75,8 @@ def test_the_first_chunk() -> None:
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
-            "[in0]scale=854:480:flags=bicubic,setsar=1,format=yuv420p[480p];"
-            "[in1]scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"
+            f"[in0]scale=854:480:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[480p];"
+            f"[in1]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
         ),
         *("-map", "[480p]"),
         *encoding(bitrate="1500000", maxrate="2250000", bufsize="3000000", gop="50", level="3.0"),
@@ -97,7 +99,7 @@ def test_a_chunk_in_the_middle() -> None:
         "-filter_complex",
         (
             "[0:0]setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,split=1[in0];"
-            "[in0]scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"
+            f"[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
         ),
         *("-map", "[360p]"),
         *encoding(bitrate="800000", maxrate="1200000", bufsize="1600000", gop="60", level="3.0"),
@@ -113,10 +115,41 @@ def test_the_last_chunk_of_a_varying_source() -> None:
     words = argv(chunk_command(plan, "/s/x", first_segment=3, segments=2))
     assert words[words.index("-filter_complex") + 1] == (
         "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=2:stop_mode=clone,"
-        "setpts=PTS-STARTPTS,split=1[in0];[in0]scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"
+        f"setpts=PTS-STARTPTS,split=1[in0];[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
     )
     assert words[words.index("-frames:v") + 1] == "160"
     assert words[words.index("-output_ts_offset") + 1] == "12.000000"
+
+
+@pytest.mark.parametrize(
+    ("color", "scaling"),
+    [
+        (None, "scale=640:360:flags=bicubic,setsar=1,format=yuv420p[360p]"),
+        (
+            ColorSpace(range=ColorRange.FULL),
+            (
+                "scale=640:360:flags=bicubic:out_range=pc,setsar=1,"
+                "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=pc,format=yuv420p[360p]"
+            ),
+        ),
+        (
+            ColorSpace(matrix=Matrix.RGB, range=ColorRange.FULL),
+            (
+                "scale=640:360:flags=bicubic:out_range=tv:out_color_matrix=bt709,setsar=1,"
+                "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,format=yuv420p[360p]"
+            ),
+        ),
+        (
+            ColorSpace(matrix=Matrix.YCGCO),
+            "scale=640:360:flags=bicubic:out_range=tv,setsar=1,setparams=colorspace=ycgco:range=tv,format=yuv420p[360p]",
+        ),
+    ],
+    ids=["not inspected", "full range", "rgb", "neither of both"],
+)
+def test_frames_are_tagged_with_their_color_space(color: ColorSpace | None, scaling: str) -> None:
+    source = a_source(1280, 720)
+    plan = a_plan(replace(source, video=replace(source.video, color=color)))
+    assert graph(plan).endswith(f"[in0]{scaling}")
 
 
 def test_only_the_end_of_a_varying_source_is_padded() -> None:
@@ -219,8 +252,8 @@ def test_asking_for_streams() -> None:
         "-show_entries",
         (
             "format=format_name"
-            ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,color_transfer,sample_aspect_ratio"
-            ",time_base,duration,bit_rate,channels,sample_rate"
+            ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,sample_aspect_ratio"
+            ",color_primaries,color_transfer,color_space,color_range,time_base,duration,bit_rate,channels,sample_rate"
             ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
         ),
         *("-of", "json", "file:/s/x"),
@@ -260,8 +293,8 @@ def test_nvenc_with_frames_from_memory() -> None:
     words = on_device(HardwarePath.UPLOAD)
     assert words[words.index("-filter_complex") + 1] == (
         "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
-        "[in0]scale=854:480:flags=bicubic,setsar=1,format=nv12[480p];"
-        "[in1]scale=640:360:flags=bicubic,setsar=1,format=nv12[360p]"
+        f"[in0]scale=854:480:flags=bicubic:out_range=tv,setsar=1,{BT601},format=nv12[480p];"
+        f"[in1]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=nv12[360p]"
     )
     first = words.index("-map")
     assert words[first : words.index("-frames:v")] == [
@@ -288,8 +321,8 @@ def test_nvenc_with_all_frames_on_the_device() -> None:
     assert words.count("-i") == 1
     assert words[words.index("-filter_complex") + 1] == (
         "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
-        "[in0]scale_cuda=854:480:interp_algo=bicubic:format=nv12,setsar=1[480p];"
-        "[in1]scale_cuda=640:360:interp_algo=bicubic:format=nv12,setsar=1[360p]"
+        f"[in0]scale_cuda=854:480:interp_algo=bicubic:format=nv12,setsar=1,{BT601}[480p];"
+        f"[in1]scale_cuda=640:360:interp_algo=bicubic:format=nv12,setsar=1,{BT601}[360p]"
     )
     assert "-gpu" not in words
     assert "-reinit_filter" not in words

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 from tests.rows import a_plan_policy, some_facts
+from transcoding.color import ColorSpace
 from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.explanation import Reason, estimate, explain, planned_steps
 from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
@@ -28,7 +29,16 @@ def _reasons(plan: EncodePlan, request: JobRequest | None = None) -> dict[str, R
 
 def test_every_choice_of_a_usual_plan_has_a_reason() -> None:
     reasons = _reasons(_plan())
-    assert list(reasons) == ["frame_rate", "renditions", "encoder", "device", "sound", "segments", "chunks"]
+    assert list(reasons) == [
+        "frame_rate",
+        "color_space",
+        "renditions",
+        "encoder",
+        "device",
+        "sound",
+        "segments",
+        "chunks",
+    ]
     assert all(reason.value and reason.because for reason in reasons.values())
     assert reasons["renditions"].value == "360p"
     assert reasons["sound"].value == "stereo, mp4a.40.2, 128000 bit/s"
@@ -63,6 +73,21 @@ def test_what_is_unusual_about_a_source_is_said() -> None:
     assert "no constant rate" in reasons["frame_rate"].because
     assert reasons["deinterlacing"].value == "bwdif"
     assert _reasons(_plan(SILENT))["sound"].value == "none"
+
+
+@pytest.mark.parametrize(
+    ("tagged", "value", "because"),
+    [
+        (ColorSpace(), "smpte170m, smpte170m, smpte170m, tv", "players take a source of its size for"),
+        (ColorSpace.of_codes(1, 1, 1, full=False), "bt709, bt709, bt709, tv", "the source says so"),
+        (ColorSpace.of_codes(2, 2, 0, full=True), "bt709, bt709, bt709, tv", "the source is RGB"),
+    ],
+    ids=str,
+)
+def test_a_color_space_has_a_reason(tagged: ColorSpace, value: str, because: str) -> None:
+    reason = _reasons(_plan(replace(FACTS, video=replace(FACTS.video, color=tagged))))["color_space"]
+    assert reason.value == value
+    assert because in reason.because
 
 
 def test_what_was_asked_for_is_told_from_what_is_usual() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import PAL, a_picture, a_sound, ffprobe_json
+from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.errors import InputRejected
 from transcoding.probing.media import (
     FrameTiming,
@@ -116,7 +117,37 @@ def test_field_order(order: str, interlaced: bool) -> None:  # noqa: FBT001 - a 
     ("transfer", "hdr"), [("bt709", False), ("smpte2084", True), ("arib-std-b67", True), (None, False)]
 )
 def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FBT001 - a column of the table
-    assert parse_ffprobe(ffprobe_json(a_picture(color_transfer=transfer))).video.hdr is hdr
+    color = parse_ffprobe(ffprobe_json(a_picture(color_transfer=transfer))).video.color
+    assert color is not None
+    assert color.hdr is hdr
+
+
+@pytest.mark.parametrize(
+    ("fields", "color"),
+    [
+        ({}, ColorSpace()),
+        (
+            {
+                "color_primaries": "bt2020",
+                "color_transfer": "arib-std-b67",
+                "color_space": "bt2020nc",
+                "color_range": "tv",
+            },
+            ColorSpace(
+                primaries=Primaries.BT2020, transfer=Transfer.HLG, matrix=Matrix.BT2020NC, range=ColorRange.LIMITED
+            ),
+        ),
+        ({"pix_fmt": "yuvj422p"}, ColorSpace(range=ColorRange.FULL)),
+        (
+            {"pix_fmt": "gbrp", "color_space": "gbr", "color_range": "pc"},
+            ColorSpace(matrix=Matrix.RGB, range=ColorRange.FULL),
+        ),
+        ({"color_space": "reserved", "color_range": "bt709:x=", "color_primaries": 7}, ColorSpace()),
+    ],
+    ids=str,
+)
+def test_color_space(fields: dict[str, object], color: ColorSpace) -> None:
+    assert parse_ffprobe(ffprobe_json(a_picture(**fields))).video.color == color
 
 
 @pytest.mark.parametrize(

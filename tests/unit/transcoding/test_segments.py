@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.transcoding.builders import (
     NTSC,
+    a_colr,
     a_fragment,
     a_gop,
     a_picture_entry,
@@ -145,6 +146,10 @@ def test_a_short_last_segment_may_have_any_rate() -> None:
         (an_init(timescale=90_000), "timescale is 90000, the plan says 25000"),
         (an_init(width=642), "width is 642, the plan says 640"),
         (an_init(height=362), "height is 362, the plan says 360"),
+        (an_init(color=(1, 1, 1)), "color space is bt709, bt709, bt709, tv, the plan says smpte170m, smpte170m"),
+        (an_init(color=(6, 6, 2)), "color space is smpte170m, smpte170m, unknown, tv, the plan says smpte170m"),
+        (an_init(full_range=True), "color space is smpte170m, smpte170m, smpte170m, pc, the plan says smpte170m"),
+        (an_init(picture=a_picture_entry("avc1", "avcC", bytes.fromhex("0164001eff"))), "color space is None"),
     ],
 )
 def test_an_init_segment_that_breaks_a_promise_is_told_before_anything_is_published(
@@ -155,7 +160,7 @@ def test_an_init_segment_that_breaks_a_promise_is_told_before_anything_is_publis
 
 
 def test_a_good_init_segment_is_silent() -> None:
-    check_video_init(read_init(an_init()), PLAN.renditions[0], PLAN.grid)
+    check_video_init(read_init(an_init()), PLAN.renditions[0], PLAN)
     check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, sound=True)))
 
 
@@ -244,14 +249,14 @@ def test_the_first_rung_alone_is_looked_at() -> None:
 
 def _hevc(codecs: str, found: str) -> None:
     """Check an init segment whose hvcC holds these bytes against a promise of this codecs string."""
-    data = an_init(picture=a_picture_entry("hvc1", "hvcC", bytes.fromhex(found)))
-    check_video_init(read_init(data), replace(PLAN.renditions[0], codecs=codecs), PLAN.grid)
+    data = an_init(picture=a_picture_entry("hvc1", "hvcC", bytes.fromhex(found), a_colr()))
+    check_video_init(read_init(data), replace(PLAN.renditions[0], codecs=codecs), PLAN)
 
 
 def test_flags_of_what_a_stream_does_without_are_the_encoder_s_own_business() -> None:
     _hevc("hvc1.1.6.L93.90", "0101600000009000000000005d")
     _hevc("hvc1.1.6.L93.90", "010160000000b000000000005d")
-    check_video_init(read_init(an_init(profile=bytes.fromhex("640c1e"))), PLAN.renditions[0], PLAN.grid)
+    check_video_init(read_init(an_init(profile=bytes.fromhex("640c1e"))), PLAN.renditions[0], PLAN)
 
 
 @pytest.mark.parametrize(

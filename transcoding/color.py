@@ -1,0 +1,193 @@
+"""Color spaces of video: what a source says of its own, and what outputs are tagged with (ITU-T H.273).
+
+Names are those of ffprobe and of ffmpeg's options; code points are those that streams and containers hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+_HD_WIDTH = 1280
+_PAL_LINES = 576
+"""Sizes from which players take untagged video for BT.709: 1280 columns, or more lines than the 576 of PAL."""
+
+
+class Primaries(StrEnum):
+    """Which red, green and blue the components stand for."""
+
+    BT709 = "bt709"
+    BT470M = "bt470m"
+    BT470BG = "bt470bg"
+    SMPTE170M = "smpte170m"
+    SMPTE240M = "smpte240m"
+    FILM = "film"
+    BT2020 = "bt2020"
+    SMPTE428 = "smpte428"
+    SMPTE431 = "smpte431"
+    SMPTE432 = "smpte432"
+    EBU3213 = "ebu3213"
+    UNKNOWN = "unknown"
+
+
+class Transfer(StrEnum):
+    """How coded values follow light."""
+
+    BT709 = "bt709"
+    BT470M = "bt470m"
+    BT470BG = "bt470bg"
+    SMPTE170M = "smpte170m"
+    SMPTE240M = "smpte240m"
+    LINEAR = "linear"
+    LOG100 = "log100"
+    LOG316 = "log316"
+    XVYCC = "iec61966-2-4"
+    BT1361E = "bt1361e"
+    SRGB = "iec61966-2-1"
+    BT2020_10 = "bt2020-10"
+    BT2020_12 = "bt2020-12"
+    PQ = "smpte2084"
+    SMPTE428 = "smpte428"
+    HLG = "arib-std-b67"
+    UNKNOWN = "unknown"
+
+
+class Matrix(StrEnum):
+    """How luma and chroma were made of red, green and blue; `gbr` is no such mixture but the colors themselves."""
+
+    RGB = "gbr"
+    BT709 = "bt709"
+    FCC = "fcc"
+    BT470BG = "bt470bg"
+    SMPTE170M = "smpte170m"
+    SMPTE240M = "smpte240m"
+    YCGCO = "ycgco"
+    BT2020NC = "bt2020nc"
+    BT2020C = "bt2020c"
+    SMPTE2085 = "smpte2085"
+    DERIVED_NC = "chroma-derived-nc"
+    DERIVED_C = "chroma-derived-c"
+    ICTCP = "ictcp"
+    UNKNOWN = "unknown"
+
+
+class ColorRange(StrEnum):
+    """Which coded values are black and white: 16 and 235 of 8 bits (`tv`), or 0 and 255 (`pc`)."""
+
+    LIMITED = "tv"
+    FULL = "pc"
+    UNKNOWN = "unknown"
+
+
+HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
+
+_PRIMARIES_CODES: Mapping[int, Primaries] = MappingProxyType(
+    dict(zip((1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 22, 2), Primaries, strict=True))
+)
+_TRANSFER_CODES: Mapping[int, Transfer] = MappingProxyType(dict(zip((1, *range(4, 19), 2), Transfer, strict=True)))
+_MATRIX_CODES: Mapping[int, Matrix] = MappingProxyType(dict(zip((0, 1, *range(4, 15), 2), Matrix, strict=True)))
+
+_MATRIX_OF: Mapping[Primaries, Matrix] = MappingProxyType(
+    {
+        Primaries.BT709: Matrix.BT709,
+        Primaries.BT470BG: Matrix.BT470BG,
+        Primaries.SMPTE170M: Matrix.SMPTE170M,
+        Primaries.BT2020: Matrix.BT2020NC,
+    }
+)
+_PRIMARIES_OF: Mapping[Matrix, Primaries] = MappingProxyType({matrix: each for each, matrix in _MATRIX_OF.items()})
+_TRANSFER_OF: Mapping[Primaries, Transfer] = MappingProxyType(
+    {
+        Primaries.BT709: Transfer.BT709,
+        Primaries.BT470BG: Transfer.SMPTE170M,  # BT.601 has one function for both of its systems
+        Primaries.SMPTE170M: Transfer.SMPTE170M,
+    }
+)
+
+_Name = TypeVar("_Name", Primaries, Transfer, Matrix, ColorRange)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColorSpace:
+    """Primaries, transfer function, matrix and range of a video; each may be unknown."""
+
+    primaries: Primaries = Primaries.UNKNOWN
+    transfer: Transfer = Transfer.UNKNOWN
+    matrix: Matrix = Matrix.UNKNOWN
+    range: ColorRange = ColorRange.UNKNOWN
+
+    def __str__(self) -> str:
+        return f"{self.primaries}, {self.transfer}, {self.matrix}, {self.range}"
+
+    @classmethod
+    def of_names(
+        cls, *, primaries: object = None, transfer: object = None, matrix: object = None, range_: object = None
+    ) -> "ColorSpace":
+        """Read ffprobe's names; names that are not known here are unknown, as nothing else goes into a command."""
+        return cls(
+            primaries=_named(Primaries, primaries),
+            transfer=_named(Transfer, transfer),
+            matrix=_named(Matrix, matrix),
+            range=_named(ColorRange, range_),
+        )
+
+    @classmethod
+    def of_codes(cls, primaries: int, transfer: int, matrix: int, *, full: bool) -> "ColorSpace":
+        """Read the code points of a `colr` box; reserved ones are unknown."""
+        return cls(
+            primaries=_PRIMARIES_CODES.get(primaries, Primaries.UNKNOWN),
+            transfer=_TRANSFER_CODES.get(transfer, Transfer.UNKNOWN),
+            matrix=_MATRIX_CODES.get(matrix, Matrix.UNKNOWN),
+            range=ColorRange.FULL if full else ColorRange.LIMITED,
+        )
+
+    @property
+    def hdr(self) -> bool:
+        """Tell whether the transfer function is one of high dynamic range."""
+        return self.transfer in HDR_TRANSFERS
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether primaries, transfer and matrix are all known: only then does a file get a `colr` box."""
+        return "unknown" not in (self.primaries, self.transfer, self.matrix)
+
+    def encoded(self, *, long_side: int, short_side: int) -> "ColorSpace":
+        """Return the color space of what is encoded from a source like this, of so many pixels.
+
+        Nothing is converted, but RGB becomes YCbCr of limited range. What the source leaves open is taken for what
+        players take it for, from the source's own size and for all rungs alike: BT.709 for high definition, BT.601 for
+        standard definition. Untagged rungs of several sizes would be shown in different colors.
+        """
+        rgb = self.matrix == Matrix.RGB
+        primaries = Primaries.BT709 if rgb and self.primaries == Primaries.UNKNOWN else self.primaries
+        matrix = self.matrix
+        if matrix in (Matrix.UNKNOWN, Matrix.RGB):
+            matrix = _MATRIX_OF.get(primaries) or _usual_matrix(long_side, short_side)
+        if primaries == Primaries.UNKNOWN:
+            # Full range comes from computers and phones, whose primaries are those of BT.709 whatever the matrix.
+            full = self.range == ColorRange.FULL
+            primaries = Primaries.BT709 if full else _PRIMARIES_OF.get(matrix, Primaries.UNKNOWN)
+        transfer = self.transfer
+        if transfer == Transfer.UNKNOWN:
+            transfer = _TRANSFER_OF.get(primaries, Transfer.UNKNOWN)
+        limited = rgb or self.range == ColorRange.UNKNOWN
+        return ColorSpace(
+            primaries=primaries,
+            transfer=transfer,
+            matrix=matrix,
+            range=ColorRange.LIMITED if limited else self.range,
+        )
+
+
+def _named(kind: type[_Name], name: object) -> _Name:
+    try:
+        return kind(str(name))
+    except ValueError:
+        return kind("unknown")
+
+
+def _usual_matrix(long_side: int, short_side: int) -> Matrix:
+    if long_side >= _HD_WIDTH or short_side > _PAL_LINES:
+        return Matrix.BT709
+    return Matrix.BT470BG if short_side == _PAL_LINES else Matrix.SMPTE170M
