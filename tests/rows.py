@@ -68,7 +68,7 @@ def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, heigh
             time_base=Fraction(1, 90_000),
             bit_rate=None,
         ),
-        audio=AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000) if audio else None,
+        audio=(AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000),) if audio else (),
         first=Fraction(0),
         rate=Fraction(25),
         constant=True,

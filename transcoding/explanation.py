@@ -9,7 +9,7 @@ from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
-from transcoding.planning.plan import AUDIO, Chunk, EncodePlan, JobRequest
+from transcoding.planning.plan import Chunk, EncodePlan, JobRequest
 from transcoding.planning.sizing import ChunkSizing, SizedBy
 
 SOURCE = "{source}"
@@ -62,7 +62,7 @@ class Estimate:
 
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
     """Why each choice of a plan was made, in the order in which they were."""
-    return [*_source_reasons(plan), *_picture_reasons(plan, request), _sound_reason(plan), *_chunk_reasons(plan)]
+    return [*_source_reasons(plan), *_video_reasons(plan, request), *_audio_reasons(plan), *_chunk_reasons(plan)]
 
 
 def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
@@ -90,7 +90,7 @@ def _why_this_color(plan: EncodePlan) -> str:
     return "the source does not say all of it; this is what players take a source of its size for"
 
 
-def _picture_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
+def _video_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     display = plan.source.video.display
     size = f"{display.width}x{display.height}"
     names = ", ".join(rendition.name for rendition in plan.renditions)
@@ -124,11 +124,14 @@ def _why_there(plan: EncodePlan) -> str:
     return f"{name} runs on a device; decoding and scaling on the CPU bears every source"
 
 
-def _sound_reason(plan: EncodePlan) -> Reason:
-    if plan.audio is None:
-        return Reason(choice="sound", value="none", because="the source has none")
+def _audio_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    if not plan.audio:
+        yield Reason(choice="audio", value="none", because="the source has none")
     because = "one rendition serves all rungs, encoded once beside the first chunk"
-    return Reason(choice="sound", value=f"stereo, {plan.audio.codecs}, {plan.audio.bitrate} bit/s", because=because)
+    for track in plan.audio:
+        kind = "stereo" if track.channels == 2 else f"{track.channels} channels"  # noqa: PLR2004 - left and right
+        said = (track.language, kind, track.codecs, f"{track.bitrate} bit/s")
+        yield Reason(choice=track.name, value=", ".join(filter(None, said)), because=because)
 
 
 def _chunk_reasons(plan: EncodePlan) -> Iterator[Reason]:
@@ -164,9 +167,9 @@ def planned_steps(plan: EncodePlan, *, threads: int = 0, max_pixels: int) -> Ite
     """List every run of ffmpeg that the plan takes when nothing goes wrong; of an open-ended plan, none is known."""
     if plan.open_ended:
         return
-    if plan.audio:
-        whole = Chunk(ordinal=0, first_segment=0, segments=plan.total_segments)
-        yield _planned(plan, AUDIO, whole, audio_command(plan, SOURCE), max_pixels)
+    for position, track in enumerate(plan.audio):
+        whole = Chunk(ordinal=position, first_segment=0, segments=plan.total_segments)
+        yield _planned(plan, "audio", whole, audio_command(plan, track, SOURCE), max_pixels)
     device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
     for chunk in plan.chunks:
         for group in plan.groups:

@@ -11,20 +11,22 @@ Stored = dict[str, Any]
 
 
 def _facts_to_2(facts: Stored) -> Stored:
-    """Fill in what the first facts lack; color spaces were not asked for, and cannot be made up."""
-    return {"sample_shift": None, **facts, "video": {**facts["video"], "color": None}}
+    """Fill in what the first facts lack."""
+    return {"sample_shift": None, **facts}
+
+
+def _facts_to_3(facts: Stored) -> Stored:
+    """Leave color spaces open, which were not asked for; the first audio track was the only one that was looked at."""
+    audio = [{**facts["audio"], "language": ""}] if facts["audio"] else []
+    return {**facts, "video": {**facts["video"], "color": None}, "audio": audio}
 
 
 def _plan_to_2(plan: Stored) -> Stored:
-    """Fill in what the first plans lack: they were all for x264, in one pass and one run of ffmpeg per chunk.
-
-    No color space means no tags: what is encoded of such a plan after its upgrade is like what was encoded before.
-    """
+    """Fill in what the first plans lack: they were all for x264, in one pass and one run of ffmpeg per chunk."""
     names = [rendition["name"] for rendition in plan["renditions"]]
     first = {"sizing": None, "encoder_name": "libx264", "hardware_path": "cpu", "two_pass": False, "groups": [names]}
     renditions = [{"tier": "", "constant_quality": False, **rendition} for rendition in plan["renditions"]]
-    now = {"renditions": renditions, "source": _facts_to_2(plan["source"]), "color": None}
-    return {**first, **plan, **now}
+    return {**first, **plan, "renditions": renditions, "source": _facts_to_2(plan["source"])}
 
 
 def _plan_to_3(plan: Stored) -> Stored:
@@ -32,5 +34,16 @@ def _plan_to_3(plan: Stored) -> Stored:
     return {**plan, "segment_gops": 2}
 
 
-FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2,)
-PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3)
+def _plan_to_4(plan: Stored) -> Stored:
+    """Have a list of audio tracks, one of text tracks, and no color space.
+
+    No color space means no tags: what is encoded of such a plan after its upgrade is like what was encoded before.
+    """
+    source = _facts_to_3(plan["source"])
+    track = {"language": "", "default": True, "channels": 2}
+    audio = [{**plan["audio"], **track, "stream": source["audio"][0]["index"]}] if plan["audio"] else []
+    return {**plan, "source": source, "color": None, "audio": audio, "text": []}
+
+
+FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4)

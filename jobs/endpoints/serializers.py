@@ -51,9 +51,21 @@ class PlannedRendition(serializers.Serializer[Any]):
 
 class PlannedAudio(serializers.Serializer[Any]):
     name = serializers.CharField()
-    bitrate = serializers.IntegerField()
+    stream = serializers.IntegerField(help_text="Index of the stream in the source.")
+    language = serializers.CharField(help_text="As the source names it; empty if it does not.")
+    default = serializers.BooleanField(help_text="Players begin with this track.")
+    channels = serializers.IntegerField()
+    bitrate = serializers.IntegerField(help_text="Bits per second.")
     codecs = serializers.CharField()
-    peak_bandwidth = serializers.IntegerField()
+    peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
+
+
+class PlannedText(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    language = serializers.CharField()
+    default = serializers.BooleanField()
+    forced = serializers.BooleanField()
+    hearing_impaired = serializers.BooleanField()
 
 
 class PlannedColor(serializers.Serializer[Any]):
@@ -106,7 +118,8 @@ class PlanDocument(serializers.Serializer[Any]):
     total_frames = serializers.IntegerField(allow_null=True)
     total_segments = serializers.IntegerField(allow_null=True)
     renditions = PlannedRendition(many=True)
-    audio = PlannedAudio(allow_null=True)
+    audio = PlannedAudio(many=True)
+    text = PlannedText(many=True, help_text="No text tracks are made yet.")
     color = PlannedColor(
         allow_null=True, help_text="What renditions are tagged with. Null: with what the source's frames carry."
     )

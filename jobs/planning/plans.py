@@ -20,14 +20,13 @@ from jobs.rules.rank import rank_lead_seconds
 from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, STEPS, Stage, StepKind
 from jobs.rules.transitions import JobPhase, StepState
 from observability import metrics
-from transcoding.encoders import VideoEncoder
+from transcoding.encoders import AAC, VideoEncoder
 from transcoding.planning.plan import EncodePlan, JobRequest, plan_job, preset_of
 from transcoding.probing.media import SourceFacts
 from videos.models import Generation, Video
 from videos.services import RenditionPlan, generation_create
 from videos.states import RenditionKind
 
-AUDIO_TIMESCALE = 48_000
 FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
 """Names in a job's metadata that say why it is not encoded on a GPU."""
 
@@ -113,19 +112,19 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
             height=video.height,
             frame_rate=str(plan.grid.rate),
         )
-    if plan.audio:
+    for track in plan.audio:
         yield RenditionPlan(
-            name=plan.audio.name,
+            name=track.name,
             kind=RenditionKind.AUDIO,
-            bitrate=plan.audio.bitrate,
-            codecs=plan.audio.codecs,
-            timescale=AUDIO_TIMESCALE,
+            bitrate=track.bitrate,
+            codecs=track.codecs,
+            timescale=AAC.sample_rate,
             total_segments=total_segments,
         )
 
 
 def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str, policy: JobPolicy) -> Iterator[Step]:
-    """Yield the steps of a plan. A chunk has one for each group of renditions, numbered chunk by chunk.
+    """Yield the steps of a plan: one for each audio track, and of a chunk for each group of renditions, chunk by chunk.
 
     Steps of later stages rank by the time of planning, too: a nearly done job goes before those planned after it.
     """
@@ -152,8 +151,8 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str,
             payload=payload,
         )
 
-    if plan.audio:
-        yield step(StepKind.AUDIO, plan.total_segments)
+    for position, _ in enumerate(plan.audio):
+        yield step(StepKind.AUDIO, plan.total_segments, position)
     for chunk in plan.chunks:
         span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
         for position, group in enumerate(plan.groups):

@@ -29,6 +29,7 @@ from transcoding.manifests.hls import (
     target_seconds,
 )
 from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.planning.tracks import AudioRendition, audio_renditions
 from transcoding.probing.media import Packet, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
 
@@ -81,18 +82,22 @@ class Golden:
     renditions: dict[str, Encoded]
 
 
-def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264") -> Golden:
-    """Take a source through everything that the steps of a job do, chunk after chunk."""
+def transcode(
+    source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264", all_audio: bool = False
+) -> Golden:
+    """Take a source through everything that the steps of a job do, chunk after chunk; with all audio, or the first."""
     folder.mkdir(parents=True, exist_ok=True)
     working_copy, facts = inspect(source, folder)
     plan = small_plan(facts, policy, codec)
+    if all_audio:
+        plan = replace(plan, audio=audio_renditions(facts.audio, plan.grid))
     golden = Golden(source=source, working_copy=working_copy, plan=plan, folder=folder, renditions={})
     for rendition in plan.renditions:
         golden.renditions[rendition.name] = Encoded(path=folder / f"{rendition.name}.mp4")
     for chunk in plan.chunks:
         encode_chunk(golden, first_segment=chunk.first_segment, segments=chunk.segments, into=golden.renditions)
-    if plan.audio:
-        golden.renditions["audio"] = encode_audio(golden)
+    for track in plan.audio:
+        golden.renditions[track.name] = encode_audio(golden, track)
     for encoded in golden.renditions.values():
         encoded.write()
     return golden
@@ -108,7 +113,9 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
     remuxed = demuxer not in INDEXED
     if remuxed:
         indexed = folder / "indexed.mkv"
-        runner().run(index_command(str(source), demuxer=demuxer), {"indexed": indexed}, stop=NEVER)
+        tracks = parse_ffprobe(prober().streams(source, demuxer=demuxer)).audio
+        command = index_command(str(source), demuxer=demuxer, audio=tracks)
+        runner().run(command, {"indexed": indexed}, stop=NEVER)
         source, demuxer = indexed, "matroska"
     media = parse_ffprobe(prober().streams(source, demuxer=demuxer))
     lines = prober().packets(source, demuxer=demuxer, stream=media.video.index, stop=NEVER)
@@ -163,12 +170,12 @@ def _analyse(golden: Golden, first_segment: int, segments: int) -> str:
     return statistics
 
 
-def encode_audio(golden: Golden) -> Encoded:
+def encode_audio(golden: Golden, track: AudioRendition) -> Encoded:
     """The audio step."""
-    cutter = AudioSegmenter(golden.plan)
-    encoded = Encoded(path=golden.folder / "audio.mp4")
-    command = audio_command(golden.plan, str(golden.working_copy))
-    runner().run(command, {"audio": lambda data: encoded.segments.extend(cutter.feed(data))}, stop=NEVER)
+    cutter = AudioSegmenter(golden.plan, track)
+    encoded = Encoded(path=golden.folder / f"{track.name}.mp4")
+    command = audio_command(golden.plan, track, str(golden.working_copy))
+    runner().run(command, {track.name: lambda data: encoded.segments.extend(cutter.feed(data))}, stop=NEVER)
     encoded.segments.append(cutter.finish())
     encoded.inits.append(cutter.init or b"")
     return encoded
@@ -198,19 +205,22 @@ def publish(golden: Golden, folder: Path) -> None:
         )
         for rendition in plan.renditions
     ]
-    (folder / "master.m3u8").write_text(master_playlist(videos, _audio_variant(plan)))
+    (folder / "master.m3u8").write_text(master_playlist(videos, _audio_variants(plan)))
 
 
-def _audio_variant(plan: EncodePlan) -> AudioVariant | None:
-    if plan.audio is None:
-        return None
-    return AudioVariant(
-        name=plan.audio.name,
-        codecs=plan.audio.codecs,
-        channels=2,
-        peak_bandwidth=plan.audio.peak_bandwidth,
-        average_bandwidth=plan.audio.bitrate,
-    )
+def _audio_variants(plan: EncodePlan) -> list[AudioVariant]:
+    return [
+        AudioVariant(
+            name=track.name,
+            language=track.language,
+            default=track.default,
+            codecs=track.codecs,
+            channels=track.channels,
+            peak_bandwidth=track.peak_bandwidth,
+            average_bandwidth=track.bitrate,
+        )
+        for track in plan.audio
+    ]
 
 
 def runner() -> FfmpegRunner:

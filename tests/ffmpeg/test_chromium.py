@@ -14,7 +14,6 @@ from tests.ffmpeg.cases import CASES
 from tests.ffmpeg.conftest import Goldens
 from tests.ffmpeg.golden import Golden, publish
 from transcoding.manifests.hls import INIT_NAME, segment_name
-from transcoding.planning.plan import AUDIO
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
@@ -99,8 +98,7 @@ def test_chromium_itself_sees_one_range_from_0_to_the_end(name: str, published: 
     plan = published.plan
     best = plan.renditions[0]
     tracks = [_track(name, published, best.name, f'video/mp4; codecs="{best.codecs}"')]
-    if plan.audio:
-        tracks.append(_track(name, published, AUDIO, f'audio/mp4; codecs="{plan.audio.codecs}"'))
+    tracks += [_track(name, published, track.name, f'audio/mp4; codecs="{track.codecs}"') for track in plan.audio]
     _hold_whole(player.evaluate("append", tracks), published)
 
 

@@ -21,14 +21,12 @@ from tests.ffmpeg.golden import (
     start_and_duration,
     transcode,
 )
-from transcoding.commands.audio import AUDIO_RATE
 from transcoding.commands.remux import decode_command
 from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import verify_rendition
 from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
-from transcoding.planning.plan import AUDIO
 
 every_case = pytest.mark.parametrize("name", CASES)
 HALF = Fraction(1, 2)
@@ -75,7 +73,7 @@ def test_init_segments_are_what_the_playlist_says(name: str, golden: Goldens) ->
     for rendition in made.plan.renditions:
         check_video_init(read_init(made.renditions[rendition.name].inits[0]), rendition, made.plan)
     if made.plan.audio:
-        check_audio_init(read_init(made.renditions[AUDIO].inits[0]))
+        check_audio_init(read_init(made.renditions["audio"].inits[0]), "audio")
 
 
 @every_case
@@ -101,17 +99,17 @@ def test_the_picture_starts_at_0_and_lasts_as_long_as_its_frames(name: str, gold
 def test_the_sound_starts_with_the_picture(name: str, golden: Goldens) -> None:
     """ffprobe counts the frame of priming, which the edit list hides from players."""
     made = golden(name)
-    assert (AUDIO in made.renditions) is CASES[name].sound
+    assert ("audio" in made.renditions) is CASES[name].sound
     if CASES[name].sound:
-        start, _ = start_and_duration(made.renditions[AUDIO].path)
-        assert float(start) == pytest.approx(-AAC.priming_samples / AUDIO_RATE, abs=1e-3)
+        start, _ = start_and_duration(made.renditions["audio"].path)
+        assert float(start) == pytest.approx(-AAC.priming_samples / AAC.sample_rate, abs=1e-3)
 
 
 @every_case
 def test_beeps_are_heard_while_their_frames_are_shown(name: str, golden: Goldens) -> None:
     case = CASES[name]
     if case.sound:
-        heard = beep_seconds(golden(name).renditions[AUDIO].path)
+        heard = beep_seconds(golden(name).renditions["audio"].path)
         assert heard == pytest.approx(case.beeps(), abs=float(1 / case.rate))
 
 

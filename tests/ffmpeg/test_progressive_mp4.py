@@ -16,7 +16,7 @@ import pytest
 from execution.ffmpeg import Feed, Stopped
 from tests.ffmpeg.golden import FFPROBE, NEVER, Golden, beep_seconds, runner, shown_numbers, transcode
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make
-from transcoding.commands.remux import AUDIO_INPUT, MP4_TARGET, VIDEO_INPUT, mp4_command
+from transcoding.commands.remux import MP4_TARGET, VIDEO_INPUT, mp4_command
 from transcoding.containers.boxes import (
     MalformedBoxes,
     Track,
@@ -47,8 +47,7 @@ def mp4(golden: Golden) -> Path:
 def made(golden: Golden, path: Path, *, video: Feed | None = None) -> Path:
     """What the remux step does, of the largest rung."""
     feeds = {VIDEO_INPUT: video or parts(golden, golden.plan.renditions[0].name)}
-    if golden.plan.audio:
-        feeds[AUDIO_INPUT] = parts(golden, "audio")
+    feeds |= {track.name: parts(golden, track.name) for track in golden.plan.audio}
     runner().run(mp4_command(golden.plan), {MP4_TARGET: path}, inputs=feeds, stop=NEVER)
     return path
 
@@ -62,7 +61,8 @@ def parts(golden: Golden, name: str) -> Feed:
 
 def coded(golden: Golden) -> list[Track]:
     """The tracks that went in."""
-    return [_coded(golden, name) for name in (golden.plan.renditions[0].name, "audio") if name in golden.renditions]
+    names = [golden.plan.renditions[0].name, *(track.name for track in golden.plan.audio)]
+    return [_coded(golden, name) for name in names]
 
 
 def _coded(golden: Golden, name: str) -> Track:
@@ -190,7 +190,7 @@ def test_a_feed_is_closed_when_ffmpeg_ends_before_it(golden: Golden, tmp_path: P
     command = mp4_command(golden.plan)
     (output,) = command.outputs
     short = replace(command, outputs=(replace(output, options={**output.options, "frames:v": "10", "t": "0.5"}),))
-    feeds = {VIDEO_INPUT: waiting(), AUDIO_INPUT: parts(golden, "audio")}
+    feeds = {VIDEO_INPUT: waiting(), "audio": parts(golden, "audio")}
     assert runner().run(short, {MP4_TARGET: tmp_path / "progressive.mp4"}, inputs=feeds, stop=NEVER).frames == 10
     assert closed.is_set()
 
@@ -211,7 +211,7 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
         runner().run(
             mp4_command(golden.plan),
             {MP4_TARGET: tmp_path / "progressive.mp4"},
-            inputs={VIDEO_INPUT: slow(), AUDIO_INPUT: parts(golden, "audio")},
+            inputs={VIDEO_INPUT: slow(), "audio": parts(golden, "audio")},
             stop=stop,
         )
     assert time.monotonic() - begun < 20
@@ -222,7 +222,7 @@ def test_what_is_written_to_a_file_counts_as_movement(golden: Golden, tmp_path: 
     runner().run(
         mp4_command(golden.plan),
         {MP4_TARGET: tmp_path / "progressive.mp4"},
-        inputs={VIDEO_INPUT: parts(golden, golden.plan.renditions[0].name), AUDIO_INPUT: parts(golden, "audio")},
+        inputs={VIDEO_INPUT: parts(golden, golden.plan.renditions[0].name), "audio": parts(golden, "audio")},
         stop=NEVER,
         on_frames=heard.append,
     )

@@ -230,8 +230,9 @@ def test_audio_far_beyond_the_end_of_the_video_is_not_padded(tmp_path: Path) -> 
     source = tmp_path / "source.mkv"
     late = r"sine=duration=1,asetpts='PTS+gt(T\,0.5)*20000/TB'"
     run(["-f", "lavfi", "-i", late, *AAC, f"file:{source}"])
-    facts = replace(a_source(frames=25), demuxer="matroska", audio=some_audio(index=0))
-    command = audio_command(a_plan(facts), str(source))
+    facts = replace(a_source(frames=25), demuxer="matroska", audio=(some_audio(index=0),))
+    plan = a_plan(facts)
+    command = audio_command(plan, plan.audio[0], str(source))
     before = _seconds_of_children()
     runner().run(command, {"audio": lambda _: None}, stop=NEVER)
     assert _seconds_of_children() - before < 4

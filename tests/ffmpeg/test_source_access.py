@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,12 @@ from transcoding.containers.boxes import find
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
 from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.errors import TranscodeError
-from transcoding.planning.plan import AUDIO, EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.tracks import AudioRendition, audio_renditions
 from transcoding.probing.media import SourceFacts, measure_timing, parse_packets
 from workers.source.sparse import SparseSource
 from workers.source.working_copy import WorkingCopy
-from workers.steps.audio import beginning_of_sound
+from workers.steps.audio import beginning_of_audio
 
 FILLS = (0x00, 0xFF)
 MANY_FRAMES = 250
@@ -173,6 +175,7 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     shift = index.shift_to(parse_packets(lines))
     assert shift is not None
     plan = plan_job(facts, JobRequest(resolution=SIZE, bitrate=400_000), replace(POLICY, preset="ultrafast"))
+    plan = replace(plan, audio=audio_renditions(facts.audio, plan.grid))
     yield Parts(whole, facts, lines, shift, plan, store, "source", folder)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -182,7 +185,7 @@ def test_inspecting_needs_no_media(parts: Parts) -> None:
     assert facts.video.codec in READABLE_CODECS
     said = prober().streams(parts.whole, demuxer="mov")
     packets = list(parse_packets(_packets(parts.whole, facts.video.index, parsed=True)))
-    sound = _packets(parts.whole, facts.audio.index) if facts.audio else []
+    audio = {track.index: _packets(parts.whole, track.index) for track in facts.audio}
     for fill in FILLS:
         path, index = parts.copy(Mp4Index.opening, fill)
         complaints: list[str] = []
@@ -198,9 +201,9 @@ def test_inspecting_needs_no_media(parts: Parts) -> None:
         assert found[0].key == packets[0].key
         measured = measure_timing(found, facts.video.time_base)
         assert (measured.first, measured.rate, measured.total_frames) == (facts.first, facts.rate, facts.total_frames)
-        if facts.audio:
-            assert _packets(path, facts.audio.index) == sound
-            assert covers(index.sound(), parse_packets(sound))
+        for stream, packets_of_it in audio.items():
+            assert _packets(path, stream) == packets_of_it
+            assert covers(index.audio(stream), parse_packets(packets_of_it))
 
 
 def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
@@ -224,33 +227,32 @@ def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
 
 def test_the_sound_of_parts_is_the_sound_of_the_whole(parts: Parts) -> None:
     plan = parts.plan
-    if plan.audio is None:
-        return
-    expected, _ = _encode(audio_command(plan, str(parts.whole)))
-    for fill in FILLS:
-        path, _ = parts.copy(Mp4Index.sound, fill)
-        encoded, complaints = _encode(audio_command(plan, str(path)))
-        assert encoded == expected
-        assert complaints == []
+    for track in plan.audio:
+        expected, _ = _encode(audio_command(plan, track, str(parts.whole)))
+        for fill in FILLS:
+            path, _ = parts.copy(lambda index: index.audio(track.stream), fill)  # noqa: B023 - called at once
+            encoded, complaints = _encode(audio_command(plan, track, str(path)))
+            assert encoded == expected
+            assert complaints == []
 
 
 def test_the_first_segments_of_sound_are_the_same_from_parts(parts: Parts) -> None:
     plan = parts.plan
-    if plan.audio is None or plan.total_segments <= 2 * FIRST_SEGMENTS:
+    if plan.total_segments <= 2 * FIRST_SEGMENTS:
         return
-    expected = _sound_segments(plan, _encode(audio_command(plan, str(parts.whole)))[0])
-    for fill in FILLS:
+    for track, fill in product(plan.audio, FILLS):
+        expected = _audio_segments(plan, track, _encode(audio_command(plan, track, str(parts.whole)))[0])
         path, index = parts.copy(Mp4Index.opening, fill)
-        spans = beginning_of_sound(WorkingCopy(path, index), plan, FIRST_SEGMENTS, prober(), NEVER)
+        packets = prober().packets(path, demuxer="mov", stream=track.stream, stop=NEVER, parsed=False)
+        spans = beginning_of_audio(WorkingCopy(path, index), plan, track, FIRST_SEGMENTS, packets)
         path, _ = parts.copy(lambda _: spans, fill)  # noqa: B023 - called at once
-        encoded, complaints = _encode(audio_command(plan, str(path), segments=FIRST_SEGMENTS))
-        assert _sound_segments(plan, encoded)[:FIRST_SEGMENTS] == expected[:FIRST_SEGMENTS]
+        encoded, complaints = _encode(audio_command(plan, track, str(path), segments=FIRST_SEGMENTS))
+        assert _audio_segments(plan, track, encoded)[:FIRST_SEGMENTS] == expected[:FIRST_SEGMENTS]
         assert complaints == []
 
 
-def _sound_segments(plan: EncodePlan, encoded: dict[str, bytes]) -> list[Segment]:
-    segmenter = AudioSegmenter(plan)
-    return list(segmenter.feed(encoded[AUDIO]))
+def _audio_segments(plan: EncodePlan, track: AudioRendition, encoded: dict[str, bytes]) -> list[Segment]:
+    return list(AudioSegmenter(plan, track).feed(encoded[track.name]))
 
 
 def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:

@@ -1,4 +1,4 @@
-"""The command that encodes the audio track."""
+"""The command that encodes an audio track."""
 
 from fractions import Fraction
 
@@ -12,42 +12,42 @@ from transcoding.commands.command import (
     source_input,
 )
 from transcoding.encoders import AAC
-from transcoding.planning.plan import AUDIO, EncodePlan
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import AudioRendition
 
-AUDIO_RATE = 48_000
-"""Samples per second of every sound rendition, and its time scale."""
+_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
-def sound_needed_until(plan: EncodePlan, segments: int) -> Fraction:
-    """Up to which time an audio command for the first so many segments reads sound, in seconds on the source's clock.
+def audio_needed_until(plan: EncodePlan, segments: int) -> Fraction:
+    """Up to which time an audio command for the first so many segments reads audio, in seconds on the source's clock.
 
     A segment beyond the one that is encoded along: more than ffmpeg's queues hold.
     """
     return plan.source.first + plan.grid.start(segments + 2)
 
 
-def audio_command(plan: EncodePlan, source: str, *, segments: int | None = None) -> FfmpegCommand:
-    """Encode the sound track, in step with the video grid and exactly as long; one fragment per AAC frame.
+def audio_command(
+    plan: EncodePlan, track: AudioRendition, source: str, *, segments: int | None = None
+) -> FfmpegCommand:
+    """Encode an audio track, in step with the video grid and exactly as long; one fragment per AAC frame.
 
-    The assembler joins the frames to segments at the video's boundaries. Of a command for the first `segments`, these
-    are the same as of a command for all; what it gives beyond them is not. Raises ValueError when there is no sound.
+    The target is the track's name. The segmenter joins the frames to segments at the video's boundaries. Of a command
+    for the first `segments`, these are the same as of a command for all; what it gives beyond them is not.
     """
-    if plan.audio is None or plan.source.audio is None:
-        raise ValueError("the source has no sound")
     length = seconds_text(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
     graph = ",".join(
         (
-            f"[0:{plan.source.audio.index}]" + on_own_clock("asetpts", plan.source.first),
-            f"atrim=end={length}",  # a gap up to sound behind the video's end would be filled first, at any length
-            f"aresample={AUDIO_RATE}:async=1:first_pts=0",
-            "aformat=sample_fmts=fltp:channel_layouts=stereo",
+            f"[0:{track.stream}]" + on_own_clock("asetpts", plan.source.first),
+            f"atrim=end={length}",  # a gap up to audio behind the video's end would be filled first, at any length
+            f"aresample={AAC.sample_rate}:async=1:first_pts=0",
+            f"aformat=sample_fmts=fltp:channel_layouts={_LAYOUTS[track.channels]}",
             f"apad=whole_dur={length}",
-            f"atrim=end={length}[{AUDIO}]",
+            f"atrim=end={length}[{track.name}]",
         )
     )
     options: dict[str, str | None] = {
         "c:a": AAC.ffmpeg_name,
-        "b:a": str(plan.audio.bitrate),
+        "b:a": str(track.bitrate),
         **ANONYMOUS,
         **fragment_options("frag_every_frame"),
         "f": "mp4",
@@ -55,5 +55,5 @@ def audio_command(plan: EncodePlan, source: str, *, segments: int | None = None)
     return FfmpegCommand(
         inputs=(source_input(plan, source),),
         filter_graph=graph,
-        outputs=(Output(target=AUDIO, maps=(f"[{AUDIO}]",), options=options),),
+        outputs=(Output(target=track.name, maps=(f"[{track.name}]",), options=options),),
     )

@@ -6,7 +6,7 @@ _FACTS = (
     "format=format_name"
     ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,sample_aspect_ratio"
     ",color_primaries,color_transfer,color_space,color_range,time_base,duration,bit_rate,channels,sample_rate"
-    ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+    ":stream_disposition=attached_pic:stream_tags=DURATION,language:stream_side_data=rotation"
 )
 """Exactly what is read: tags and chapters can be as long as the file."""
 

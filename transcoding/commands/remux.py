@@ -1,16 +1,21 @@
 """Commands that copy streams without encoding them, and the one that decodes a sample of our own output."""
 
+from collections.abc import Sequence
+
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output
 from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.media import AudioStream
 
-VIDEO_INPUT, AUDIO_INPUT, MP4_TARGET = "video", "audio", "mp4"
-"""Names under which `mp4_command` reads its inputs, fed through pipes, and writes its output."""
+VIDEO_INPUT, MP4_TARGET = "video", "mp4"
+"""Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
 
 
-def index_command(source: str, *, demuxer: str) -> FfmpegCommand:
+def index_command(source: str, *, demuxer: str, audio: Sequence[AudioStream] = ()) -> FfmpegCommand:
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `indexed`.
 
-    AVI gives packets without presentation times, which Matroska refuses: they are generated.
+    `audio` are the streams that are copied beside the first video stream, with their languages and nothing else that is
+    written in the source. AVI gives packets without presentation times, which Matroska refuses: they are generated.
     """
     opening: dict[str, str | None] = {
         "fflags": "+genpts",
@@ -18,34 +23,55 @@ def index_command(source: str, *, demuxer: str) -> FfmpegCommand:
         "protocol_whitelist": PROTOCOLS,
         "copyts": None,
     }
-    copy: dict[str, str | None] = {"c": "copy", "map_metadata": "-1", "map_chapters": "-1", "f": "matroska"}
+    copy: dict[str, str | None] = {
+        "c": "copy",
+        "map_metadata": "-1",
+        **_languages(audio),
+        "map_chapters": "-1",
+        "f": "matroska",
+    }
     return FfmpegCommand(
         inputs=(Input(path=source, options=opening),),
-        outputs=(Output(target="indexed", maps=("0:V:0", "0:a:0?"), options=copy),),
+        outputs=(Output(target="indexed", maps=("0:V:0", *(f"0:{track.index}" for track in audio)), options=copy),),
     )
 
 
 def mp4_command(plan: EncodePlan) -> FfmpegCommand:
-    """Copy, not encode, one video rendition and the audio into a progressive MP4 with its index in front.
+    """Copy, not encode, one video rendition and all audio tracks into a progressive MP4 with its index in front.
 
-    `copyts` and the exact time scales keep both edit lists, so that video and audio stay in step. Inputs are the init
-    segment and all segments of each, in order, fed as `VIDEO_INPUT` and `AUDIO_INPUT`; the target is `MP4_TARGET`.
+    `copyts` and the exact time scales keep all edit lists, so that video and audio stay in step. Inputs are the init
+    segment and all segments of each, in order, fed as `VIDEO_INPUT` and by the names of the audio tracks; the target is
+    `MP4_TARGET`.
     """
-    tracks = (VIDEO_INPUT, AUDIO_INPUT) if plan.audio else (VIDEO_INPUT,)
+    tracks = (VIDEO_INPUT, *(track.name for track in plan.audio))
     opening: dict[str, str | None] = {"f": "mov", "protocol_whitelist": PROTOCOLS, "copyts": None}
     timescale = str(plan.grid.timescale)
     copy: dict[str, str | None] = {
         "c": "copy",
         **ANONYMOUS,
+        **_track_options(plan.audio),
         "video_track_timescale": timescale,
         "movie_timescale": timescale,
         "movflags": "+faststart",
         "f": "mp4",
     }
+    maps = ("0:v:0", *(f"{number}:a:0" for number, _ in enumerate(plan.audio, start=1)))
     return FfmpegCommand(
         inputs=tuple(Input(path=track, options=opening) for track in tracks),
-        outputs=(Output(target=MP4_TARGET, maps=("0:v:0", "1:a:0")[: len(tracks)], options=copy),),
+        outputs=(Output(target=MP4_TARGET, maps=maps, options=copy),),
     )
+
+
+def _track_options(audio: Sequence[AudioRendition]) -> dict[str, str | None]:
+    """Say of each audio track its language, and where there are several, which one players begin with."""
+    options = _languages(audio)
+    if len(audio) > 1:
+        options |= {f"disposition:a:{n}": "default" if track.default else "0" for n, track in enumerate(audio)}
+    return options
+
+
+def _languages(audio: Sequence[AudioStream] | Sequence[AudioRendition]) -> dict[str, str | None]:
+    return {f"metadata:s:a:{n}": f"language={track.language}" for n, track in enumerate(audio) if track.language}
 
 
 def decode_command(path: str) -> FfmpegCommand:

@@ -140,20 +140,21 @@ class Mp4Index:
         first = 0 if seek is None else self._start_of(self._ticks(seek - _SEEK_SLACK, shift))
         return merge(self.opening() + self.frames.span(first, self._end_of(self._ticks(until, shift))))
 
-    def sound(self) -> list[Span]:
-        """What it takes to decode all of the first sound track."""
-        track = self._sound_track
-        return merge([*self.opening(), *(track.chunks if track else ())])
+    def audio(self, stream: int) -> list[Span]:
+        """What it takes to decode all of an audio track, by ffmpeg's index of its stream. Raises UnusableIndex."""
+        return merge([*self.opening(), *self._audio_track(stream).chunks])
 
-    def sound_until(self, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
+    def audio_until(self, stream: int, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
         """The same up to a time on ffmpeg's clock, in seconds; `packets` are ffmpeg's of that track, in order."""
-        track = self._sound_track
-        early = takewhile(lambda packet: track is not None and packet.pts < end * track.timescale, packets)
+        ticks = end * self._audio_track(stream).timescale
+        early = takewhile(lambda packet: packet.pts < ticks, packets)
         return merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
 
-    @property
-    def _sound_track(self) -> Track | None:
-        return next((track for track in self.tracks if track.handler == "soun"), None)
+    def _audio_track(self, stream: int) -> Track:
+        """Find the track that ffmpeg gives this index; it counts tracks as they come."""
+        if stream >= len(self.tracks) or self.tracks[stream].handler != "soun":
+            raise UnusableIndex(f"track {stream} is not audio")
+        return self.tracks[stream]
 
     def shift_to(self, packets: Iterable[Packet]) -> int | None:
         """What to add to this index's times to get those of ffmpeg's packets of the video track, in ticks.

@@ -20,8 +20,8 @@ from transcoding.containers.boxes import (
 from transcoding.encoders import AAC
 from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.planning.plan import EncodePlan, VideoRendition
+from transcoding.planning.tracks import AudioRendition
 
-AUDIO_TIMESCALE = 48_000
 _RATE_TOLERANCE = Fraction(11, 10)
 """How far over its promised rate a segment may be: x264's buffer model does not count every bit that it writes."""
 
@@ -151,8 +151,9 @@ def _keyframes(fragments: Sequence[Fragment]) -> Iterator[Keyframe]:
 class AudioSegmenter:
     """Joins AAC frames to segments that end at the video's boundaries, to the nearest frame."""
 
-    def __init__(self, plan: EncodePlan) -> None:
+    def __init__(self, plan: EncodePlan, track: AudioRendition) -> None:
         self._grid = plan.grid
+        self._name = track.name
         self._reader = FragmentReader()
         self._fragments: list[Fragment] = []
         self._next = 0
@@ -167,7 +168,7 @@ class AudioSegmenter:
         """Take the next bytes of the stream, give the segments that they complete; the last one comes by `finish`."""
         for fragment in _checked(self._reader, data):
             if self._tick == 0:
-                check_audio_init(read_init(self._reader.init or b""))
+                check_audio_init(read_init(self._reader.init or b""), self._name)
             self._check(fragment)
             if self._tick >= self._boundary(self._next + 1) and self._next + 1 < self._grid.total_segments:
                 yield self._segment()
@@ -175,26 +176,28 @@ class AudioSegmenter:
             self._tick += fragment.duration
 
     def _check(self, fragment: Fragment) -> None:
-        """Every frame but the last is whole: ffmpeg shortens frames where sound comes twice, as on a restart."""
+        """Every frame but the last is whole: ffmpeg shortens frames where audio comes twice, as on a restart."""
         if fragment.decode_time != self._tick:
-            raise VerificationFailed(f"audio: a frame starts at {fragment.decode_time} instead of {self._tick}")
+            raise VerificationFailed(f"{self._name}: a frame starts at {fragment.decode_time} instead of {self._tick}")
         if self._tick % AAC.frame_samples:
             raise VerificationFailed(
-                f"audio: the frame before {self._tick} is shorter than {AAC.frame_samples} samples"
+                f"{self._name}: the frame before {self._tick} is shorter than {AAC.frame_samples} samples"
             )
 
     def finish(self) -> Segment:
-        """Give the last segment. Raises VerificationFailed when the sound is not as long as the picture."""
+        """Give the last segment. Raises VerificationFailed when the audio is not as long as the video."""
         planned = self._presentation(self._grid.duration)
         if self._reader.leftover or not self._fragments or self._next + 1 != self._grid.total_segments:
-            raise VerificationFailed(f"audio: the stream ends in segment {self._next} of {self._grid.total_segments}")
+            raise VerificationFailed(
+                f"{self._name}: the stream ends in segment {self._next} of {self._grid.total_segments}"
+            )
         if abs(self._tick - planned) > AAC.frame_samples:
-            raise VerificationFailed(f"audio: {self._tick} samples instead of {planned}")
+            raise VerificationFailed(f"{self._name}: {self._tick} samples instead of {planned}")
         return self._segment()
 
     def _presentation(self, time: Fraction) -> int:
         """The decode tick of what is heard at this time, in seconds: priming comes first."""
-        return round(time * AUDIO_TIMESCALE) + AAC.priming_samples
+        return round(time * AAC.sample_rate) + AAC.priming_samples
 
     def _boundary(self, segment: int) -> int:
         """The decode tick at which a segment starts: the frame nearest to the video's boundary."""
@@ -240,11 +243,11 @@ def check_rate(rendition: VideoRendition, rate: int, *, segment: int | None = No
         )
 
 
-def check_audio_init(init: InitSegment) -> None:
-    """Hold the sound's init segment against the encoder's traits: its priming must be cut off exactly."""
-    _compare("audio", "codecs", init.codecs, AAC.codecs)
-    _compare("audio", "timescale", init.timescale, AUDIO_TIMESCALE)
-    _compare("audio", "start of presentation", init.edit_start, AAC.priming_samples)
+def check_audio_init(init: InitSegment, name: str) -> None:
+    """Hold the init segment of an audio track against the encoder's traits: its priming must be cut off exactly."""
+    _compare(name, "codecs", init.codecs, AAC.codecs)
+    _compare(name, "timescale", init.timescale, AAC.sample_rate)
+    _compare(name, "start of presentation", init.edit_start, AAC.priming_samples)
 
 
 def _compare(name: str, what: str, found: object, planned: object) -> None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from transcoding.containers.boxes import Track
-from transcoding.containers.segments import AUDIO_TIMESCALE, check_rate
+from transcoding.containers.segments import check_rate
+from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
-from transcoding.planning.plan import AUDIO, EncodePlan
+from transcoding.planning.plan import EncodePlan
 
 _AUDIO_SLACK_SAMPLES = 2048
-"""Sound may be a frame of padding longer than priming and picture together."""
+"""Audio may be a frame of padding longer than priming and video together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def join_runs(name: str, runs: Sequence[PublishedRun], *, timescale: int, full_s
 
 def verify_rendition(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
     """Prove that a rendition is whole: each segment once, each frame there, as long as planned, within its promise."""
-    return _verify_audio(plan, runs) if name == AUDIO else _verify_video(plan, name, runs)
+    return _verify_audio(plan, name, runs) if plan.audio_track(name) else _verify_video(plan, name, runs)
 
 
 def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
@@ -77,14 +78,14 @@ def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> 
     return totals
 
 
-def _verify_audio(plan: EncodePlan, runs: Sequence[PublishedRun]) -> RenditionTotals:
+def _verify_audio(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
     grid = plan.grid
-    full = int(grid.segment_frames / grid.rate * AUDIO_TIMESCALE)
-    totals = join_runs(AUDIO, runs, timescale=AUDIO_TIMESCALE, full_segment_ticks=full)
-    _hold(AUDIO, "segments", totals.segments, grid.total_segments)
-    excess = totals.ticks - round(grid.duration * AUDIO_TIMESCALE)
+    full = int(grid.segment_frames / grid.rate * AAC.sample_rate)
+    totals = join_runs(name, runs, timescale=AAC.sample_rate, full_segment_ticks=full)
+    _hold(name, "segments", totals.segments, grid.total_segments)
+    excess = totals.ticks - round(grid.duration * AAC.sample_rate)
     if not 0 <= excess <= _AUDIO_SLACK_SAMPLES:
-        raise VerificationFailed(f"{AUDIO}: {totals.ticks} samples for {float(grid.duration):.3f} s")
+        raise VerificationFailed(f"{name}: {totals.ticks} samples for {float(grid.duration):.3f} s")
     return totals
 
 

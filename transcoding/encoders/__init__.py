@@ -22,7 +22,15 @@ from transcoding.encoders.vaapi import AV1_VAAPI, H264_VAAPI, HEVC_VAAPI
 from transcoding.encoders.x264 import X264
 from transcoding.encoders.x265 import X265
 
-AAC = AudioEncoder(ffmpeg_name="aac", codecs="mp4a.40.2", bitrate=128_000, priming_samples=1024, frame_samples=1024)
+AAC = AudioEncoder(
+    ffmpeg_name="aac",
+    codecs="mp4a.40.2",
+    bitrate=128_000,
+    sample_rate=48_000,
+    channels=2,
+    priming_samples=1024,
+    frame_samples=1024,
+)
 """ffmpeg's own AAC-LC encoder: frames of 1,024 samples after 1,024 samples of priming (see `docs/media.md`)."""
 
 

@@ -181,10 +181,16 @@ class VideoEncoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioEncoder:
-    """One sound encoder; the samples of priming are cut off by the edit list of its init segment."""
+    """One audio encoder, and what every audio rendition of it is like.
+
+    Bits per second, samples per second, and channels; the samples of priming are cut off by the edit list of its init
+    segment.
+    """
 
     ffmpeg_name: str
     codecs: str
     bitrate: int
+    sample_rate: int
+    channels: int
     priming_samples: int
     frame_samples: int

@@ -19,6 +19,8 @@ _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 
+_ROLES = "urn:mpeg:dash:role:2011"
+
 Attributes = dict[str, str]
 
 
@@ -43,12 +45,12 @@ class Timeline:
 
 def dash_manifest(
     videos: Sequence[VideoVariant],
-    pictures: Timeline,
-    sound: tuple[AudioVariant, Timeline] | None,
+    video_timeline: Timeline,
+    audio: Sequence[tuple[AudioVariant, Timeline]],
     *,
     duration: Fraction,
 ) -> str:
-    """The static MPD of a video of so many seconds; addresses are relative to its own, as in the HLS playlists.
+    """Render the static MPD of a video of so many seconds; URLs are relative to its own, as in the HLS playlists.
 
     Filling a buffer of the longest segment's length at the announced bandwidth is enough to play on without a stop.
     """
@@ -59,18 +61,18 @@ def dash_manifest(
             "profiles": _PROFILE,
             "type": "static",
             "mediaPresentationDuration": _period(duration),
-            "minBufferTime": _period(pictures.longest),
+            "minBufferTime": _period(video_timeline.longest),
         },
     )
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
-    _pictures(period, videos, pictures)
-    if sound is not None:
-        _sound(period, *sound)
+    _video(period, videos, video_timeline)
+    for track, timeline in audio:
+        _audio(period, track, timeline, alone=len(audio) == 1)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _pictures(period: ET.Element, videos: Sequence[VideoVariant], timeline: Timeline) -> None:
+def _video(period: ET.Element, videos: Sequence[VideoVariant], timeline: Timeline) -> None:
     largest = {
         "maxWidth": str(max(video.width for video in videos)),
         "maxHeight": str(max(video.height for video in videos)),
@@ -83,9 +85,13 @@ def _pictures(period: ET.Element, videos: Sequence[VideoVariant], timeline: Time
         _representation(adaptation, video.name, video.codecs, video.peak_bandwidth, size | rate)
 
 
-def _sound(period: ET.Element, audio: AudioVariant, timeline: Timeline) -> None:
-    adaptation = _adaptation_set(period, "audio", {})
+def _audio(period: ET.Element, audio: AudioVariant, timeline: Timeline, *, alone: bool) -> None:
+    """Add an adaptation set for an audio rendition: players choose between them by language and role."""
+    adaptation = _adaptation_set(period, "audio", {"lang": audio.language} if audio.language else {})
     ET.SubElement(adaptation, "AudioChannelConfiguration", {"schemeIdUri": _CHANNELS, "value": str(audio.channels)})
+    if not alone:
+        role = "main" if audio.default else "alternate"
+        ET.SubElement(adaptation, "Role", {"schemeIdUri": _ROLES, "value": role})
     _template(adaptation, timeline)
     rate = {"audioSamplingRate": str(timeline.timescale)}
     _representation(adaptation, audio.name, audio.codecs, audio.peak_bandwidth, rate)

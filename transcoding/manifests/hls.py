@@ -4,14 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from transcoding.encoders import AAC
+
 HLS_CONTENT_TYPE = "application/vnd.apple.mpegurl"
 INIT_NAME = "init.mp4"
+AUDIO_GROUP = "audio"
 _VERSION = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoVariant:
-    """One video rendition as the master playlist lists it. Bandwidths in bits per second, without the sound's."""
+    """One video rendition as the master playlist lists it. Bandwidths in bits per second, without the audio's."""
 
     name: str
     width: int
@@ -24,9 +27,11 @@ class VideoVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioVariant:
-    """The sound rendition as the master playlist lists it. Bandwidths in bits per second."""
+    """An audio rendition as the master playlist lists it; the language may be empty. Bandwidths in bits per second."""
 
     name: str
+    language: str
+    default: bool
     codecs: str
     channels: int
     peak_bandwidth: int
@@ -38,24 +43,33 @@ def segment_name(number: int | str) -> str:
     return f"{number}.m4s"
 
 
-def master_playlist(videos: Sequence[VideoVariant], audio: AudioVariant | None) -> str:
-    """The HLS master playlist; every rendition's own playlist is `<name>/index.m3u8` beside it."""
+def master_playlist(videos: Sequence[VideoVariant], audio: Sequence[AudioVariant]) -> str:
+    """Render the HLS master playlist; every rendition's own playlist is `<name>/index.m3u8` beside it.
+
+    All audio renditions are one group: they have one codec, and every rung goes with each of them.
+    """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    if audio is not None:
-        lines.append(
-            f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{audio.name}",NAME="{audio.name}",DEFAULT=YES,AUTOSELECT=YES,'
-            f'CHANNELS="{audio.channels}",URI="{audio.name}/index.m3u8"'
-        )
+    lines += [_audio_media(track) for track in audio]
     for video in videos:
         lines += [_stream_inf(video, audio), f"{video.name}/index.m3u8"]
     return "\n".join(lines) + "\n"
 
 
-def _stream_inf(video: VideoVariant, audio: AudioVariant | None) -> str:
-    peak = video.peak_bandwidth + (audio.peak_bandwidth if audio else 0)
-    average = video.average_bandwidth + (audio.average_bandwidth if audio else 0)
-    codecs = ",".join([video.codecs] + ([audio.codecs] if audio else []))
-    group = f',AUDIO="{audio.name}"' if audio else ""
+def _audio_media(track: AudioVariant) -> str:
+    language = f'LANGUAGE="{track.language}",' if track.language else ""
+    return (
+        f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{AUDIO_GROUP}",{language}NAME="{track.name}",'
+        f"DEFAULT={'YES' if track.default else 'NO'},AUTOSELECT=YES,"
+        f'CHANNELS="{track.channels}",URI="{track.name}/index.m3u8"'
+    )
+
+
+def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant]) -> str:
+    """Of the audio, one rendition is played at a time: bandwidths are those with the largest one."""
+    peak = video.peak_bandwidth + max((track.peak_bandwidth for track in audio), default=0)
+    average = video.average_bandwidth + max((track.average_bandwidth for track in audio), default=0)
+    codecs = ",".join(dict.fromkeys([video.codecs, *(track.codecs for track in audio)]))
+    group = f',AUDIO="{AUDIO_GROUP}"' if audio else ""
     return (
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},"
         f'CODECS="{codecs}",RESOLUTION={video.width}x{video.height},FRAME-RATE={float(video.frame_rate):.3f}{group}'
@@ -100,6 +114,6 @@ def _media_lines(
 def target_seconds(segment: Fraction) -> int:
     """The TARGETDURATION of every rendition: no segment, rounded to whole seconds, is longer.
 
-    Sound segments end at the frame nearest to the boundary, so they may be 1/47 s longer than the picture's.
+    Audio segments end at the frame nearest to the boundary, so they may be 1/47 s longer than the video's.
     """
-    return max(1, round(segment + Fraction(1024, 48_000)))
+    return max(1, round(segment + Fraction(AAC.frame_samples, AAC.sample_rate)))

@@ -13,7 +13,6 @@ from typing import Self
 from transcoding import records
 from transcoding.color import ColorSpace
 from transcoding.encoders import (
-    AAC,
     CODEC_NAMES,
     CPU_PRESET,
     ENCODERS,
@@ -28,11 +27,9 @@ from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.planning.sizing import ChunkLimits, ChunkSizing, Throughput, frame_work, size_chunks
+from transcoding.planning.tracks import AudioRendition, TextTrack, audio_renditions
 from transcoding.probing.media import SourceFacts
 from transcoding.upgrades import PLAN_UPGRADES
-
-AUDIO = "audio"
-"""Name of the one sound rendition that serves every rung."""
 
 _DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 """Pixel formats of sources that every decoder of a device has been made for: 8 bits, 4:2:0."""
@@ -125,16 +122,6 @@ class VideoRendition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AudioRendition:
-    """The sound to encode: one AAC stereo rendition at 48 kHz for all rungs."""
-
-    name: str
-    bitrate: int
-    codecs: str
-    peak_bandwidth: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A stretch of whole segments that one run of ffmpeg encodes into all rungs."""
 
@@ -154,10 +141,11 @@ class EncodePlan:
     source: SourceFacts
     preset: str
     renditions: tuple[VideoRendition, ...]
-    audio: AudioRendition | None
+    audio: tuple[AudioRendition, ...]
     chunks: tuple[Chunk, ...]
     mp4: bool
     color: ColorSpace | None
+    text: tuple[TextTrack, ...] = ()
     sizing: ChunkSizing | None = None
     encoder_name: str = "libx264"
     hardware_path: HardwarePath = HardwarePath.CPU
@@ -169,6 +157,13 @@ class EncodePlan:
     def __post_init__(self) -> None:
         if self.encoder_name not in ENCODERS:
             raise ValueError(f"there is no encoder {self.encoder_name}")
+        names = [
+            *(rung.name for rung in self.renditions),
+            *(track.name for track in self.audio),
+            *(track.name for track in self.text),
+        ]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two tracks have one name: {', '.join(names)}")
         if not self.groups:
             object.__setattr__(self, "groups", (tuple(rendition.name for rendition in self.renditions),))
 
@@ -202,6 +197,10 @@ class EncodePlan:
     def frame_pixels(self) -> int:
         """Work in one frame, in pixels (see transcoding.planning.sizing)."""
         return frame_work(self.source.video.display, self.renditions) * (1 + self.two_pass)
+
+    def audio_track(self, name: str) -> AudioRendition | None:
+        """Find an audio track by its name."""
+        return next((track for track in self.audio if track.name == name), None)
 
     @property
     def total_segments(self) -> int:
@@ -276,7 +275,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         two_pass=two_pass,
         renditions=tuple(_rendition(size, encoder, preset, grid, bitrate_asked=asked) for size in rungs),
         groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
-        audio=_audio(grid) if facts.audio else None,
+        audio=audio_renditions(facts.audio[:1], grid),
         chunks=plan_chunks(grid, sizing),
         mp4=request.mp4,
         sizing=sizing,
@@ -372,14 +371,6 @@ def _color(facts: SourceFacts) -> ColorSpace | None:
     display, color = facts.video.display, facts.video.color
     sides = {"long_side": max(display.width, display.height), "short_side": display.short_side}
     return color.encoded(**sides) if color else None
-
-
-def _audio(grid: FrameGrid) -> AudioRendition:
-    """AAC holds its rate but for a frame or two; a very short clip's priming frames weigh more."""
-    frame_seconds = Fraction(AAC.frame_samples, 48_000)
-    measured = min(grid.peak_frames / grid.rate, Fraction(4))
-    peak = AAC.bitrate * (1 + 4 * frame_seconds / measured) * Fraction(6, 5)
-    return AudioRendition(name=AUDIO, bitrate=AAC.bitrate, codecs=AAC.codecs, peak_bandwidth=int(peak))
 
 
 def _shortest_measured(grid: FrameGrid) -> Fraction:

@@ -13,6 +13,7 @@ from transcoding import records
 from transcoding.color import ColorSpace
 from transcoding.errors import InputRejected
 from transcoding.grid import SEGMENT_GOPS, FrameGrid, constant_rate, usual_gap, varying_rate
+from transcoding.probing.decoders import DECODERS
 from transcoding.upgrades import FACTS_UPGRADES
 
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
@@ -23,8 +24,11 @@ _FULL_TURN = 360
 _HALF_TURN = 180
 _MOST_FRAMES_MISSING = Fraction(1, 10)
 """Share of the announced duration that may be missing before a source counts as truncated."""
-_MOST_SAMPLES_PER_SECOND = 384_000
-_MOST_CHANNELS = 64
+_MAX_SAMPLE_RATE = 384_000
+_MAX_CHANNELS = 64
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+"""What is taken for a language tag (RFC 5646); it goes into manifests and commands."""
+_UNDETERMINED = "und"
 _MOST_COPIES = 50
 _FRAMES_NEVER_INFLATED = 100_000
 _SLACK_SECONDS = Fraction(2)
@@ -78,17 +82,18 @@ class VideoStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioStream:
-    """The sound track that is transcoded."""
+    """An audio track that can be transcoded. `language` is as the container says it, mostly ISO 639-2; empty if not."""
 
     index: int
     codec: str
     channels: int
     sample_rate: int
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """What a source contains: its first real video track, its first sound track, and how many streams in all.
+    """What a source contains: its first real video track, its audio tracks, and how many streams in all.
 
     `duration` is what the header announces for the video track, in seconds; None where the container does not say.
     `coded` is the size of its pictures as they are decoded, before rotation and pixel aspect ratio.
@@ -99,7 +104,7 @@ class MediaInfo:
     streams: int
     coded: Resolution
     video: VideoStream
-    audio: AudioStream | None
+    audio: tuple[AudioStream, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +130,7 @@ class SourceFacts:
     demuxer: str
     remuxed: bool
     video: VideoStream
-    audio: AudioStream | None
+    audio: tuple[AudioStream, ...]
     first: Fraction
     rate: Fraction
     constant: bool
@@ -151,12 +156,15 @@ class SourceFacts:
 def parse_ffprobe(text: str) -> MediaInfo:
     """Read the output of the command that asks for streams.
 
-    Raises InputRejected when there is no video track in it, or absurd sound.
+    Raises InputRejected when there is no video track in it, or its first audio track is absurd; other audio tracks
+    that are, or that no decoder may touch, are left out.
     """
     document = json.loads(text)
     streams = document.get("streams", [])
     video = next((stream for stream in streams if _is_video(stream)), None)
-    audio = next((stream for stream in streams if _is_audio(stream)), None)
+    audio = [_audio(stream) for stream in streams if _is_audio(stream)]
+    if audio:
+        _refuse_absurd(audio[0])
     if video is None:
         raise InputRejected("the file has no video track")
     return MediaInfo(
@@ -165,7 +173,7 @@ def parse_ffprobe(text: str) -> MediaInfo:
         streams=len(streams),
         coded=Resolution(width=int(video["width"]), height=int(video["height"])),
         video=_video(video),
-        audio=_audio(audio) if audio else None,
+        audio=tuple(audio[:1] + [each for each in audio[1:] if each.codec in DECODERS and not _is_absurd(each)]),
     )
 
 
@@ -234,16 +242,25 @@ def _display_size(stream: Mapping[str, Any], *, turned: bool) -> Resolution:
 
 
 def _audio(stream: Mapping[str, Any]) -> AudioStream:
-    """The sound track. Raises InputRejected for more sound than anybody records: resampling takes room for it."""
-    channels, sample_rate = int(stream.get("channels", 0)), int(stream["sample_rate"])
-    if sample_rate > _MOST_SAMPLES_PER_SECOND or channels > _MOST_CHANNELS:
-        raise InputRejected(f"the sound has {channels} channels at {sample_rate} Hz; that is more than is allowed")
+    language = str(stream.get("tags", {}).get("language", ""))
     return AudioStream(
         index=stream["index"],
         codec=stream.get("codec_name", "unknown"),
-        channels=channels,
-        sample_rate=sample_rate,
+        channels=int(stream.get("channels", 0)),
+        sample_rate=int(stream["sample_rate"]),
+        language=language if _LANGUAGE.fullmatch(language) and language != _UNDETERMINED else "",
     )
+
+
+def _is_absurd(audio: AudioStream) -> bool:
+    """Tell whether this is more audio than anybody records: resampling takes memory for it."""
+    return audio.sample_rate > _MAX_SAMPLE_RATE or audio.channels > _MAX_CHANNELS
+
+
+def _refuse_absurd(audio: AudioStream) -> None:
+    if _is_absurd(audio):
+        found = f"{audio.channels} channels at {audio.sample_rate} Hz"
+        raise InputRejected(f"the audio has {found}; that is more than is allowed")
 
 
 def _fraction(text: object) -> Fraction | None:
@@ -364,13 +381,13 @@ def _refuse_truncated(media: MediaInfo, timing: FrameTiming) -> None:
 
 
 def _warnings(media: MediaInfo, timing: FrameTiming) -> Sequence[SourceWarning]:
-    shown = 1 + (media.audio is not None)
+    shown = 1 + bool(media.audio)  # as much as is planned for
     told = {
         SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
         SourceWarning.ROTATED: media.video.rotation != 0,
         SourceWarning.INTERLACED: media.video.interlaced,
         SourceWarning.HDR: bool(media.video.color and media.video.color.hdr),
-        SourceWarning.NO_AUDIO: media.audio is None,
+        SourceWarning.NO_AUDIO: not media.audio,
         SourceWarning.EXTRA_STREAMS: media.streams > shown,
     }
     return [warning for warning, applies in told.items() if applies]

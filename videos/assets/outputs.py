@@ -100,7 +100,7 @@ def _asset(asset: Asset, renditions: Sequence[Rendition], url: str) -> Output:
         url=url,
         size=asset.size_bytes,
         checksum=Checksum(algorithm=ChecksumKind.OBJECT, value=asset.sha256),
-        codecs=",".join(track.codecs for track in tracks),
+        codecs=",".join(dict.fromkeys(track.codecs for track in tracks)),
         width=asset.width,
         height=asset.height,
         frame_rate=next((track.frame_rate for track in tracks if track.frame_rate), None),

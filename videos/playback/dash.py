@@ -2,7 +2,6 @@
 
 from transcoding.encoders import AAC
 from transcoding.manifests.dash import Timeline, dash_manifest
-from transcoding.manifests.hls import AudioVariant
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
 from videos.playback.playlists import generation_audio, generation_videos
@@ -18,14 +17,11 @@ def generation_dash(generation: Generation) -> str:
     return dash_manifest(
         generation_videos(plan, rows),
         Timeline.of_samples(rendition_durations(first_rung), timescale=first_rung.timescale),
-        _audio_track(generation_audio(plan, rows), rows),
+        [(track, _audio_timeline(rows[track.name])) for track in generation_audio(plan, rows)],
         duration=plan.grid.duration,
     )
 
 
-def _audio_track(audio: AudioVariant | None, rows: dict[str, Rendition]) -> tuple[AudioVariant, Timeline] | None:
-    if audio is None:
-        return None
-    row = rows[audio.name]
-    durations = rendition_durations(row)
-    return audio, Timeline.of_samples(durations, timescale=row.timescale, skipped=AAC.priming_samples)
+def _audio_timeline(rendition: Rendition) -> Timeline:
+    durations = rendition_durations(rendition)
+    return Timeline.of_samples(durations, timescale=rendition.timescale, skipped=AAC.priming_samples)

@@ -16,9 +16,6 @@ from videos.models import Generation, Rendition
 from videos.selectors import PublishedSegment, newest_segments, published_prefix
 from videos.states import GenerationState, RenditionKind
 
-CHANNELS = 2
-"""Audio is always stereo."""
-
 WINDOW_SEGMENTS = 6
 """Segments in the playlist of a live stream. RFC 8216, section 6.2.2, wants three target durations at least; twice as
 many let a player that reloads late go on."""
@@ -47,17 +44,20 @@ def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[V
     ]
 
 
-def generation_audio(plan: EncodePlan, rows: Mapping[str, Rendition]) -> AudioVariant | None:
-    """Describe the audio rendition as manifests do; None for a silent video."""
-    if plan.audio is None:
-        return None
-    return AudioVariant(
-        name=plan.audio.name,
-        codecs=plan.audio.codecs,
-        channels=CHANNELS,
-        peak_bandwidth=plan.audio.peak_bandwidth,
-        average_bandwidth=rows[plan.audio.name].avg_bitrate or plan.audio.bitrate,
-    )
+def generation_audio(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[AudioVariant]:
+    """Return what manifests say of the audio tracks."""
+    return [
+        AudioVariant(
+            name=track.name,
+            language=track.language,
+            default=track.default,
+            codecs=track.codecs,
+            channels=track.channels,
+            peak_bandwidth=track.peak_bandwidth,
+            average_bandwidth=rows[track.name].avg_bitrate or track.bitrate,
+        )
+        for track in plan.audio
+    ]
 
 
 def rendition_playlist(rendition: Rendition) -> str:

@@ -1,18 +1,17 @@
-"""Encode the whole sound track, and publish its segments while that runs."""
+"""Encode an audio track as a whole, and publish its segments while that runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from execution.ffmpeg import StopSignal
-from execution.ffprobe import Ffprobe
 from jobs.leasing.steps import StepWork, step_complete
-from transcoding.commands.audio import audio_command, sound_needed_until
-from transcoding.containers.mp4_index import Mp4Index, Span
+from transcoding.commands.audio import audio_command, audio_needed_until
+from transcoding.containers.mp4_index import Mp4Index, Span, covers
 from transcoding.containers.segments import AudioSegmenter, Segment
-from transcoding.planning.plan import AUDIO, EncodePlan
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.media import parse_packets
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
-from workers.source.working_copy import WorkingCopy
+from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import plan_of, publisher_for
 from workers.tools import Tools
@@ -20,7 +19,7 @@ from workers.tools import Tools
 BEGINNINGS = (4, 16, 64)
 """How many segments the first runs of a long video go to.
 
-Sound that lies in the file frame by frame takes thousands of requests, or the whole file: nobody should wait for that
+Audio that lies in the file frame by frame takes thousands of requests, or the whole file: nobody should wait for that
 to watch the first seconds. Each stretch is long enough to play until the next one is there.
 """
 
@@ -28,25 +27,34 @@ to watch the first seconds. Each stretch is long enough to play until the next o
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Encode from the start, also on a retry, and publish from the first unpublished segment on.
 
-    The encoder gives the same frames for the same sound every time, and is too fast for a seam in it to be worth it.
+    The encoder gives the same frames for the same audio every time, and is too fast for a seam in it to be worth it.
     """
     _, plan = plan_of(work)
+    track = plan.audio[work.claim.ordinal]
     reader = tools.source_reader(work.video, control)
-    with publisher_for(work, [AUDIO], tools, control, first_segment=0) as publisher:
-        encoding = _SoundEncoding(plan, publisher, tools, control, first_unpublished=work.claim.units_done)
+    with publisher_for(work, [track.name], tools, control, first_segment=0) as publisher:
+        encoding = _AudioEncoding(plan, track, publisher, tools, control, first_unpublished=work.claim.units_done)
         reader.read(plan.source, Mp4Index.opening, encoding.encode)
         publisher.flush()
     result = {"seconds": round(encoding.seconds, 3), **reader.report}
     retry_write(lambda: step_complete(claim=work.claim, result=result), control)
 
 
-class _SoundEncoding:
-    """Runs of ffmpeg for the sound track, and which segment is the next to publish."""
+class _AudioEncoding:
+    """Runs of ffmpeg for one audio track, and which segment is the next to publish."""
 
-    def __init__(
-        self, plan: EncodePlan, publisher: Publisher, tools: Tools, control: StepControl, *, first_unpublished: int
+    def __init__(  # noqa: PLR0913 - one track's work, put together in one place
+        self,
+        plan: EncodePlan,
+        track: AudioRendition,
+        publisher: Publisher,
+        tools: Tools,
+        control: StepControl,
+        *,
+        first_unpublished: int,
     ) -> None:
         self._plan = plan
+        self._track = track
         self._publisher = publisher
         self._tools = tools
         self._control = control
@@ -54,22 +62,44 @@ class _SoundEncoding:
         self.seconds = 0.0
 
     def encode(self, copy: WorkingCopy) -> None:
-        """Run ffmpeg to the end of the sound, where that has to be fetched first after shorter runs."""
+        """Run ffmpeg to the end of the track, where that has to be fetched first after shorter runs."""
         if copy.index:
             for segments in self._beginnings():
-                copy.fetch(beginning_of_sound(copy, self._plan, segments, self._tools.ffprobe, self._control))
+                copy.fetch(self._beginning(copy, segments))
                 self._run(copy, segments)
                 self._publisher.flush()
-            copy.fetch(copy.index.sound())
+            copy.fetch(self._all_of_it(copy))
         segmenter = self._run(copy)
         self._take(segmenter.finish(), segmenter)
 
     def _beginnings(self) -> Iterator[int]:
         return (segments for segments in BEGINNINGS if self._next < segments < self._plan.total_segments / 2)
 
+    def _beginning(self, copy: WorkingCopy, segments: int) -> Sequence[Span]:
+        return beginning_of_audio(copy, self._plan, self._track, segments, self._packets(copy))
+
+    def _all_of_it(self, copy: WorkingCopy) -> Sequence[Span]:
+        """Return where the track lies. Inspection has held the index of the first one against ffmpeg's packets only."""
+        if copy.index is None:
+            return ()
+        spans = copy.index.audio(self._track.stream)
+        first = self._plan.source.audio[0].index == self._track.stream
+        if not first and not covers(spans, parse_packets(self._packets(copy))):
+            raise WholeNeeded("ffmpeg reads the index of this track in another way")
+        return spans
+
+    def _packets(self, copy: WorkingCopy) -> Iterator[str]:
+        return self._tools.ffprobe.packets(
+            copy.path,
+            demuxer=self._plan.source.demuxer,
+            stream=self._track.stream,
+            stop=self._control,
+            parsed=False,
+        )
+
     def _run(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
         """One run of ffmpeg for the first so many segments, or for all."""
-        segmenter, total = AudioSegmenter(self._plan), self._plan.total_segments
+        segmenter, total = AudioSegmenter(self._plan, self._track), self._plan.total_segments
 
         def take(data: bytes) -> None:
             self._control.moved()
@@ -79,8 +109,8 @@ class _SoundEncoding:
                     self._control.advanced(segment.number + 1, total)
 
         report = self._tools.ffmpeg.run(
-            audio_command(self._plan, str(copy.path), segments=segments),
-            {AUDIO: take},
+            audio_command(self._plan, self._track, str(copy.path), segments=segments),
+            {self._track.name: take},
             stop=self._control,
             on_poll=self._publisher.poll,
             on_stderr_line=copy.stderr_line,
@@ -90,17 +120,17 @@ class _SoundEncoding:
 
     def _take(self, segment: Segment, segmenter: AudioSegmenter) -> None:
         if segment.number >= self._next:
-            self._publisher.submit(AUDIO, segment, segmenter.init or b"")
+            self._publisher.submit(self._track.name, segment, segmenter.init or b"")
             self._next = segment.number + 1
 
 
-def beginning_of_sound(
-    copy: WorkingCopy, plan: EncodePlan, segments: int, ffprobe: Ffprobe, stop: StopSignal
+def beginning_of_audio(
+    copy: WorkingCopy, plan: EncodePlan, track: AudioRendition, segments: int, packets: Iterable[str]
 ) -> Sequence[Span]:
-    """Which bytes a run for the first so many segments reads: where ffmpeg itself finds the packets of that time."""
-    if plan.source.audio is None or copy.index is None:
-        raise ValueError("no sound, or no index to find it by")
-    lines = ffprobe.packets(
-        copy.path, demuxer=plan.source.demuxer, stream=plan.source.audio.index, stop=stop, parsed=False
-    )
-    return copy.index.sound_until(sound_needed_until(plan, segments), parse_packets(lines))
+    """Which bytes a run for the first so many segments reads: where ffmpeg itself finds the packets of that time.
+
+    `packets` are ffprobe's lines about the track. Raises ValueError without an index.
+    """
+    if copy.index is None:
+        raise ValueError("there is no index to find the track by")
+    return copy.index.audio_until(track.stream, audio_needed_until(plan, segments), parse_packets(packets))

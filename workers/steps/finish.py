@@ -11,12 +11,12 @@ from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import PublishedRun, digest_of, verify_rendition
 from transcoding.errors import VerificationFailed
-from transcoding.planning.plan import AUDIO, EncodePlan
+from transcoding.planning.plan import EncodePlan
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, SegmentRun
 from videos.selectors import generation_runs, run_segments
 from videos.services import VerifiedRendition
-from videos.states import AssetKind
+from videos.states import AssetKind, RenditionKind
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.steps.publishing import plan_of
@@ -60,8 +60,8 @@ def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
     data = tools.store.get(rendition.init_key)
     if sha256(data).hexdigest() != rendition.init_sha256:
         raise VerificationFailed(f"{rendition.name}: the stored init segment is not the one that was published")
-    if rendition.name == AUDIO:
-        check_audio_init(read_init(data))
+    if rendition.kind == RenditionKind.AUDIO:
+        check_audio_init(read_init(data), rendition.name)
         return data
     planned = next(planned for planned in plan.renditions if planned.name == rendition.name)
     check_video_init(read_init(data), planned, plan)

@@ -1,5 +1,6 @@
 """Inspect a source once: what is in it, and when each of its frames is shown."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,11 @@ from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
 from transcoding.color import ColorSpace
+from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.remux import index_command
 from transcoding.containers.boxes import top_level_kinds
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, covers
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.decoders import DECODERS
 from transcoding.probing.media import (
     MediaInfo,
@@ -38,6 +40,8 @@ _INDEX_TARGET = "indexed"
 _INDEXED_DEMUXER = "matroska"
 _MAX_GROWTH = 2
 _GROWTH_SLACK_BYTES = 64 << 20
+
+log = logging.getLogger(__name__)
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -77,7 +81,7 @@ def _inspect(copy: WorkingCopy, video: Video, tools: Tools, control: StepControl
     if _has_index(copy.path, family, media):
         return _Found(family, media, _measure(copy, DEMUXERS[family], tools, control, remuxed=False))
     with _folder(tools) as folder:
-        indexed = _remux(copy.path, family, folder, tools, control)
+        indexed = _remux(copy.path, media, folder, tools, control)
         facts = _measure(WorkingCopy(indexed), _INDEXED_DEMUXER, tools, control, remuxed=True)
         tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, control.moved)
     return _Found(family, media, facts)
@@ -119,7 +123,7 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
 
 def _refuse_other_codecs(media: MediaInfo) -> None:
     """No step has a decoder for them: see transcoding.probing.decoders."""
-    codecs = [media.video.codec, *([media.audio.codec] if media.audio else [])]
+    codecs = [media.video.codec, *(track.codec for track in media.audio[:1])]
     if refused := [codec for codec in codecs if codec not in DECODERS]:
         raise InputRejected(f"{refused[0]} is not among the codecs that are accepted")
 
@@ -132,10 +136,24 @@ def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
     return family == _INDEXED_DEMUXER and media.duration is not None
 
 
-def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepControl) -> Path:
-    """Copy the streams into a container with an index; nothing is encoded."""
-    indexed = folder / "indexed.mkv"
-    command = index_command(str(source), demuxer=DEMUXERS[family])
+def _remux(source: Path, media: MediaInfo, folder: Path, tools: Tools, control: StepControl) -> Path:
+    """Copy the streams into a container with an index; nothing is encoded.
+
+    Where another audio track than the first does not bear that, the first is copied alone.
+    """
+    indexed, demuxer = folder / "indexed.mkv", DEMUXERS[_family(source)]
+    try:
+        _copy_streams(index_command(str(source), demuxer=demuxer, audio=media.audio), source, indexed, tools, control)
+    except TranscodeError:
+        if len(media.audio) <= 1:
+            raise
+        log.info("only the first audio track is copied", extra={"event": "audio_tracks_left_out"})
+        first = index_command(str(source), demuxer=demuxer, audio=media.audio[:1])
+        _copy_streams(first, source, indexed, tools, control)
+    return indexed
+
+
+def _copy_streams(command: FfmpegCommand, source: Path, indexed: Path, tools: Tools, control: StepControl) -> None:
     allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
 
     def grown(frames: int) -> None:
@@ -144,7 +162,6 @@ def _remux(source: Path, family: str, folder: Path, tools: Tools, control: StepC
 
     tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=grown)
     refuse_growth(indexed, allowed)
-    return indexed
 
 
 def refuse_growth(copy: Path, allowed: int) -> None:
@@ -177,7 +194,8 @@ def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, 
 
     frames = list(packets(media.video.index, parsed=True))
     shift = index.shift_to(packets(media.video.index))
-    if shift is None or (media.audio and not covers(index.sound(), packets(media.audio.index))):
+    audio = [track.index for track in media.audio[:1]]
+    if shift is None or not all(covers(index.audio(stream), packets(stream)) for stream in audio):
         raise WholeNeeded("ffmpeg reads its index in another way")
     if not frames[0].key:
         raise WholeNeeded("it does not begin with a key frame")
@@ -218,6 +236,6 @@ def _for_people(found: _Found) -> dict[str, object]:
         "interlaced": media.video.interlaced,
         **_color(media.video.color or ColorSpace()),
         "bitrate": media.video.bit_rate,
-        "audio_codec": media.audio.codec if media.audio else None,
-        "audio_channels": media.audio.channels if media.audio else None,
+        "audio_codec": media.audio[0].codec if media.audio else None,
+        "audio_channels": media.audio[0].channels if media.audio else None,
     }

@@ -1,4 +1,4 @@
-"""Make the progressive MP4 of one rendition: its segments and the audio's, copied into one file, index in front."""
+"""Make the progressive MP4 of one rendition: its segments and those of all audio tracks, copied into one file."""
 
 import hashlib
 import tempfile
@@ -12,11 +12,10 @@ from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import step_complete_assets
 from storage.keys import MP4_NAME, asset_key, run_prefix
-from transcoding.commands.remux import AUDIO_INPUT, MP4_TARGET, VIDEO_INPUT, mp4_command
+from transcoding.commands.remux import MP4_TARGET, VIDEO_INPUT, mp4_command
 from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
 from transcoding.containers.verification import verify_mp4
 from transcoding.errors import VerificationFailed
-from transcoding.planning.plan import AUDIO
 from videos.assets.services import AssetFacts
 from videos.models import Rendition
 from videos.selectors import published_prefix
@@ -36,8 +35,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     name = work.claim.payload["rendition"]
     rows = {rendition.name: rendition for rendition in work.renditions}
     tracks = {VIDEO_INPUT: _StoredTrack(rows[name], tools, control)}
-    if plan.audio:
-        tracks[AUDIO_INPUT] = _StoredTrack(rows[AUDIO], tools, control)
+    tracks |= {track.name: _StoredTrack(rows[track.name], tools, control) for track in plan.audio}
     prefix = run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt)
     key = asset_key(prefix, MP4_NAME)
     with tempfile.TemporaryDirectory(prefix="remux-", dir=tools.scratch, ignore_cleanup_errors=True) as folder:

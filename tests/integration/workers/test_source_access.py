@@ -14,7 +14,6 @@ from storage.protocol import ObjectStore, StoredObject
 from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
 from tests.pipeline_client import PipelineClient
-from transcoding.planning.plan import AUDIO
 from videos.models import SegmentRun, Video
 from videos.selectors import run_segments
 from workers.runner import StepRunner
@@ -86,7 +85,7 @@ class WatchedStore:
         return self._store.open(key, start, end, etag=etag)
 
     def put(self, key: str, data: bytes, content_type: str) -> StoredObject:
-        if f"/{AUDIO}/" in key and not self.requests_until_sound:
+        if "/audio/" in key and not self.requests_until_sound:
             self.requests_until_sound = self.requests
         return self._store.put(key, data, content_type)
 

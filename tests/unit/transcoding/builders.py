@@ -9,6 +9,7 @@ from fractions import Fraction
 from transcoding.color import ColorSpace, Matrix
 from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
 from transcoding.planning.sizing import ChunkSizing, SizedBy
+from transcoding.planning.tracks import audio_renditions
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
 
 PAL = Fraction(25)
@@ -40,8 +41,8 @@ def a_video(
     )
 
 
-def some_audio(*, index: int = 1) -> AudioStream:
-    return AudioStream(index=index, codec="aac", channels=2, sample_rate=48_000)
+def some_audio(*, index: int = 1, language: str = "") -> AudioStream:
+    return AudioStream(index=index, codec="aac", channels=2, sample_rate=48_000, language=language)
 
 
 def a_source(
@@ -60,7 +61,7 @@ def a_source(
         demuxer="mov",
         remuxed=False,
         video=a_video(width, height, interlaced=interlaced),
-        audio=None if silent else some_audio(),
+        audio=() if silent else (some_audio(),),
         first=first,
         rate=rate,
         constant=constant,
@@ -212,4 +213,10 @@ def an_audio_stream(samples: int, *, missing: int = -1, shortened: int = -1) -> 
 
 
 def without_sound(plan: EncodePlan) -> EncodePlan:
-    return replace(plan, audio=None)
+    return replace(plan, audio=())
+
+
+def with_two_languages(plan: EncodePlan) -> EncodePlan:
+    """The plan with two audio tracks, of streams 1 and 2 of its source."""
+    streams = (some_audio(index=1, language="eng"), some_audio(index=2, language="deu"))
+    return replace(plan, source=replace(plan.source, audio=streams), audio=audio_renditions(streams, plan.grid))

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source, some_audio
+from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source, some_audio, with_two_languages
 from transcoding.color import ColorRange, ColorSpace, Matrix
 from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
@@ -169,9 +169,9 @@ def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:
 
 def test_the_chosen_track_is_encoded() -> None:
     source = a_source()
-    plan = a_plan(replace(source, video=replace(source.video, index=3), audio=some_audio(index=5)))
+    plan = a_plan(replace(source, video=replace(source.video, index=3), audio=(some_audio(index=5),)))
     assert graph(plan).startswith("[0:3]")
-    assert "[0:5]asetpts" in " ".join(argv(audio_command(plan, "/s/x")))
+    assert "[0:5]asetpts" in " ".join(argv(audio_command(plan, plan.audio[0], "/s/x")))
 
 
 def test_a_seek_never_goes_before_the_start() -> None:
@@ -182,7 +182,7 @@ def test_a_seek_never_goes_before_the_start() -> None:
 
 def test_sound() -> None:
     plan = a_plan(a_source(rate=PAL, frames=333, first=Fraction(1, 3)))
-    assert argv(audio_command(plan, "/s/x")) == [
+    assert argv(audio_command(plan, plan.audio[0], "/s/x")) == [
         *GLOBALS,
         *("-f", "mov", "-protocol_whitelist", "file,pipe", "-copyts", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
@@ -197,13 +197,23 @@ def test_sound() -> None:
     ]
 
 
-def test_a_silent_source_has_no_sound_to_encode() -> None:
-    with pytest.raises(ValueError, match="no sound"):
-        audio_command(a_plan(a_source(silent=True)), "/s/x")
+def test_every_audio_track_has_a_command() -> None:
+    plan = with_two_languages(a_plan())
+    words = argv(audio_command(plan, plan.audio[1], "/s/x"))
+    assert words[words.index("-filter_complex") + 1].startswith("[0:2]asetpts=")
+    assert words[words.index("-map") + 1] == "[audio-2]"
+
+
+def test_channels_are_as_planned() -> None:
+    plan = a_plan()
+    graph_of_mono = " ".join(argv(audio_command(plan, replace(plan.audio[0], channels=1), "/s/x")))
+    assert "channel_layouts=mono," in graph_of_mono
 
 
 def test_indexing() -> None:
-    assert argv(index_command("/s/x", demuxer="mpegts")) == [
+    assert argv(
+        index_command("/s/x", demuxer="mpegts", audio=[some_audio(index=1), some_audio(index=4, language="deu")])
+    ) == [
         *GLOBALS,
         *(
             "-fflags",
@@ -217,8 +227,9 @@ def test_indexing() -> None:
             "-i",
             "file:/s/x",
         ),
-        *("-map", "0:V:0", "-map", "0:a:0?"),
-        *("-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "matroska"),
+        *("-map", "0:V:0", "-map", "0:1", "-map", "0:4"),
+        *("-c", "copy", "-map_metadata", "-1", "-metadata:s:a:1", "language=deu"),
+        *("-map_chapters", "-1", "-f", "matroska"),
         "pipe:5",
     ]
 
@@ -254,7 +265,7 @@ def test_asking_for_streams() -> None:
             "format=format_name"
             ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,sample_aspect_ratio"
             ",color_primaries,color_transfer,color_space,color_range,time_base,duration,bit_rate,channels,sample_rate"
-            ":stream_disposition=attached_pic:stream_tags=DURATION:stream_side_data=rotation"
+            ":stream_disposition=attached_pic:stream_tags=DURATION,language:stream_side_data=rotation"
         ),
         *("-of", "json", "file:/s/x"),
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
 from xml.etree import ElementTree as ET
@@ -48,7 +49,15 @@ media="$RepresentationID$/$Number$.m4s">
 
 PICTURES = Timeline.of_samples([120_120, 120_120, 60_060], timescale=30_000)
 SOUND = Timeline.of_samples([193_536, 191_488, 96_480], timescale=48_000, skipped=1024)
-AUDIO = AudioVariant(name="audio", codecs="mp4a.40.2", channels=2, peak_bandwidth=160_000, average_bandwidth=128_000)
+AUDIO = AudioVariant(
+    name="audio",
+    language="",
+    default=True,
+    codecs="mp4a.40.2",
+    channels=2,
+    peak_bandwidth=160_000,
+    average_bandwidth=128_000,
+)
 
 
 def a_rung(name: str, width: int, height: int, *, codecs: str, peak: int, rate: Fraction = NTSC) -> VideoVariant:
@@ -70,18 +79,39 @@ RUNGS = [
 
 
 def test_the_whole_document() -> None:
-    assert dash_manifest(RUNGS, PICTURES, (AUDIO, SOUND), duration=300 / NTSC) == GOLDEN
+    assert dash_manifest(RUNGS, PICTURES, [(AUDIO, SOUND)], duration=300 / NTSC) == GOLDEN
+
+
+def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None:
+    german = replace(AUDIO, name="audio-2", language="deu", default=False)
+    longer = replace(SOUND, durations=(1, 2, 3))
+    text = dash_manifest(
+        RUNGS, PICTURES, [(replace(AUDIO, language="eng"), SOUND), (german, longer)], duration=300 / NTSC
+    )
+    name = "{urn:mpeg:dash:schema:mpd:2011}"
+    sets = ET.fromstring(text.partition("\n")[2]).findall(f".//{name}AdaptationSet[@contentType='audio']")  # noqa: S314
+    assert [each.get("lang") for each in sets] == ["eng", "deu"]
+    roles = [role for each in sets if (role := each.find(f"{name}Role")) is not None]
+    assert [(role.get("schemeIdUri"), role.get("value")) for role in roles] == [
+        ("urn:mpeg:dash:role:2011", "main"),
+        ("urn:mpeg:dash:role:2011", "alternate"),
+    ]
+    assert [[each.tag.removeprefix(name) for each in found] for found in sets] == [
+        ["AudioChannelConfiguration", "Role", "SegmentTemplate", "Representation"]
+    ] * 2, "in the order of the schema"
+    assert [each.get("id") for each in sets] == ["1", "2"]
+    assert [s.get("d") for s in sets[1].iter(f"{name}S")] == ["1", "2", "3"]
 
 
 def test_a_video_without_sound_has_one_adaptation_set() -> None:
-    text = dash_manifest(RUNGS, PICTURES, None, duration=300 / NTSC)
+    text = dash_manifest(RUNGS, PICTURES, [], duration=300 / NTSC)
     assert text.count("<AdaptationSet") == 1
     assert "audio" not in text
 
 
 def test_what_is_unusual_in_a_name_is_escaped() -> None:
     rung = a_rung('7"2<0&p', 1280, 720, codecs="avc1.64001f", peak=1)
-    root = ET.fromstring(dash_manifest([rung], PICTURES, None, duration=Fraction(1)).partition("\n")[2])  # noqa: S314
+    root = ET.fromstring(dash_manifest([rung], PICTURES, [], duration=Fraction(1)).partition("\n")[2])  # noqa: S314
     (found,) = root.iter("{urn:mpeg:dash:schema:mpd:2011}Representation")
     assert found.attrib["id"] == '7"2<0&p'
 
@@ -96,18 +126,18 @@ def test_what_is_unusual_in_a_name_is_escaped() -> None:
     ],
 )
 def test_lengths_are_written_in_seconds(seconds: Fraction, written: str) -> None:
-    text = dash_manifest(RUNGS, PICTURES, None, duration=seconds)
+    text = dash_manifest(RUNGS, PICTURES, [], duration=seconds)
     assert f'mediaPresentationDuration="{written}"' in text
 
 
 def test_a_whole_rate_is_written_as_one_number() -> None:
     rung = a_rung("720p", 1280, 720, codecs="avc1.64001f", peak=1, rate=Fraction(25))
-    assert 'frameRate="25"' in dash_manifest([rung], PICTURES, None, duration=Fraction(1))
+    assert 'frameRate="25"' in dash_manifest([rung], PICTURES, [], duration=Fraction(1))
 
 
 def test_a_long_film_takes_one_row_for_all_its_full_segments() -> None:
     film = Timeline.of_samples([100_000] * 1800 + [40_000], timescale=25_000)
-    text = dash_manifest(RUNGS, film, None, duration=Fraction(7201))
+    text = dash_manifest(RUNGS, film, [], duration=Fraction(7201))
     assert text.count("<S ") == 2
     assert '<S t="0" d="100000" r="1799" />' in text
 

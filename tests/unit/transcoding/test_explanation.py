@@ -35,13 +35,13 @@ def test_every_choice_of_a_usual_plan_has_a_reason() -> None:
         "renditions",
         "encoder",
         "device",
-        "sound",
+        "audio",
         "segments",
         "chunks",
     ]
     assert all(reason.value and reason.because for reason in reasons.values())
     assert reasons["renditions"].value == "360p"
-    assert reasons["sound"].value == "stereo, mp4a.40.2, 128000 bit/s"
+    assert reasons["audio"].value == "stereo, mp4a.40.2, 128000 bit/s"
 
 
 def test_an_open_ended_plan_says_that_nobody_knows_its_length() -> None:
@@ -72,7 +72,7 @@ def test_what_is_unusual_about_a_source_is_said() -> None:
     assert "no reliable index" in reasons["source"].because
     assert "no constant rate" in reasons["frame_rate"].because
     assert reasons["deinterlacing"].value == "bwdif"
-    assert _reasons(_plan(SILENT))["sound"].value == "none"
+    assert _reasons(_plan(SILENT))["audio"].value == "none"
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -32,11 +33,19 @@ SMALL = VideoVariant(
     peak_bandwidth=1_648_000,
     average_bandwidth=800_000,
 )
-SOUND = AudioVariant(name="audio", codecs="mp4a.40.2", channels=2, peak_bandwidth=156_876, average_bandwidth=128_000)
+AUDIO = AudioVariant(
+    name="audio",
+    language="",
+    default=True,
+    codecs="mp4a.40.2",
+    channels=2,
+    peak_bandwidth=156_876,
+    average_bandwidth=128_000,
+)
 
 
-def test_a_master_playlist_with_sound() -> None:
-    assert master_playlist([HD, SMALL], SOUND) == (
+def test_a_master_playlist_with_audio() -> None:
+    assert master_playlist([HD, SMALL], [AUDIO]) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -51,8 +60,28 @@ def test_a_master_playlist_with_sound() -> None:
     )
 
 
-def test_a_master_playlist_without_sound() -> None:
-    assert master_playlist([SMALL], None) == (
+def test_audio_tracks_are_one_group_that_players_choose_from_by_language() -> None:
+    english = replace(AUDIO, language="eng")
+    german = replace(AUDIO, name="audio-2", language="deu", default=False, channels=1, peak_bandwidth=200_000)
+    lines = master_playlist([HD], [english, german]).splitlines()
+    assert lines[3:6] == [
+        (
+            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",LANGUAGE="eng",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
+            'URI="audio/index.m3u8"'
+        ),
+        (
+            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",LANGUAGE="deu",NAME="audio-2",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="1",'
+            'URI="audio-2/index.m3u8"'
+        ),
+        (
+            '#EXT-X-STREAM-INF:BANDWIDTH=6380000,AVERAGE-BANDWIDTH=3128000,CODECS="avc1.64001f,mp4a.40.2",'
+            'RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"'
+        ),
+    ]
+
+
+def test_a_master_playlist_without_audio() -> None:
+    assert master_playlist([SMALL], []) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"

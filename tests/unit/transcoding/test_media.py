@@ -33,10 +33,34 @@ def turned(degrees: object) -> list[dict[str, object]]:
     return [{"side_data_type": "Display Matrix", "rotation": degrees}]
 
 
-def test_the_first_picture_and_the_first_sound_are_taken() -> None:
+def test_the_first_video_track_and_all_audio_tracks_are_taken() -> None:
     media = parse_ffprobe(ffprobe_json(a_sound(), a_picture(), a_sound(channels=6), a_picture()))
-    assert media.audio
-    assert (media.video.index, media.audio.index, media.audio.channels, media.streams) == (1, 0, 2, 4)
+    assert (media.video.index, media.streams) == (1, 4)
+    assert [(track.index, track.channels) for track in media.audio] == [(0, 2), (2, 6)]
+
+
+def test_other_audio_tracks_than_the_first_are_left_out_where_nothing_can_be_made_of_them() -> None:
+    odd = [a_sound(channels=65), a_sound(sample_rate="384001"), a_sound(codec_name="ilbc"), a_sound(sample_rate="0")]
+    media = parse_ffprobe(ffprobe_json(a_picture(), a_sound(codec_name="ilbc"), *odd, a_sound(codec_name="opus")))
+    assert [(track.index, track.codec) for track in media.audio] == [(1, "ilbc"), (6, "opus")]
+
+
+@pytest.mark.parametrize(
+    ("tags", "language"),
+    [
+        ({"language": "eng"}, "eng"),
+        ({"language": "zh-Hant-TW"}, "zh-Hant-TW"),
+        ({"language": "und"}, ""),
+        ({"language": 'x"y'}, ""),
+        ({"language": "e" * 99}, ""),
+        ({"language": 7}, ""),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_the_language_of_audio(tags: dict[str, object], language: str) -> None:
+    (track,) = parse_ffprobe(ffprobe_json(a_picture(), a_sound(tags=tags))).audio
+    assert track.language == language
 
 
 def test_cover_art_is_no_video() -> None:
@@ -55,7 +79,7 @@ def test_a_file_without_a_picture_is_rejected(streams: tuple[dict[str, object], 
 
 
 def test_a_sound_track_without_samples_is_none() -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="0"))).audio is None
+    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="0"))).audio == ()
 
 
 @pytest.mark.parametrize("fields", [{"sample_rate": "384001"}, {"channels": 65}])
@@ -67,7 +91,7 @@ def test_more_sound_than_anybody_records_is_rejected(fields: dict[str, object]) 
 
 def test_data_tracks_are_only_counted() -> None:
     media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_picture(), {"codec_type": "subtitle"}))
-    assert (media.video.index, media.streams, media.audio) == (1, 3, None)
+    assert (media.video.index, media.streams, media.audio) == (1, 3, ())
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_the_last_chunk_reads_to_the_end_and_the_first_from_the_start() -> None:
 
 def test_sound_is_read_whole_and_little_else() -> None:
     index = an_index()
-    spans = index.sound()
+    spans = index.audio(1)
     sound = index.tracks[1]
     assert bytes_of(sound.chunks) <= bytes_of(spans)
     assert total(spans) == 30 * SOUND + OPENING * FRAME
@@ -229,7 +229,7 @@ def test_no_damage_gets_further_than_an_unusable_index(data: st.DataObject) -> N
         index = read_index(bytes(movie[: data.draw(st.integers(0, len(movie)))]), FILE_SIZE)
         spans = [
             *index.picture(seek=Fraction(4), until=Fraction(9), shift=0),
-            *index.sound(),
+            *index.audio(1),
         ]
     except UnusableIndex:
         return

@@ -6,11 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_sizing, a_source
+from tests.unit.transcoding.builders import (
+    NTSC,
+    PAL,
+    a_plan,
+    a_policy,
+    a_sizing,
+    a_source,
+    some_audio,
+    with_two_languages,
+)
 from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
-from transcoding.planning.plan import AudioRendition, EncodePlan, JobRequest, plan_chunks, plan_job
+from transcoding.planning.plan import EncodePlan, JobRequest, plan_chunks, plan_job
+from transcoding.planning.tracks import AudioRendition, TextTrack
 from transcoding.probing.media import SourceFacts, SourceWarning
 
 sources = st.builds(
@@ -115,10 +125,43 @@ def test_the_preset_is_the_request_s_or_the_usual_one() -> None:
 
 
 def test_sound_is_one_rendition() -> None:
-    assert a_plan().audio == AudioRendition(
-        name="audio", bitrate=128_000, codecs="mp4a.40.2", peak_bandwidth=156_876
-    )  # 4 frames more than the rate in 4 s, and a fifth of boxes
-    assert a_plan(a_source(silent=True)).audio is None
+    track = AudioRendition(
+        name="audio",
+        stream=1,
+        language="",
+        default=True,
+        channels=2,
+        bitrate=128_000,
+        codecs="mp4a.40.2",
+        peak_bandwidth=156_876,  # 4 frames more than the rate in 4 s, and a fifth of boxes
+    )
+    assert a_plan().audio == (track,)
+    assert a_plan(a_source(silent=True)).audio == ()
+
+
+def test_one_audio_track_is_chosen_the_first_one() -> None:
+    streams = (some_audio(index=3, language="eng"), some_audio(index=1, language="deu"))
+    (track,) = a_plan(replace(a_source(), audio=streams)).audio
+    assert (track.stream, track.language, track.default) == (3, "eng", True)
+
+
+def test_a_plan_may_have_several_audio_tracks_and_text() -> None:
+    subtitles = TextTrack(name="text-deu", language="deu", default=False, forced=True, hearing_impaired=False)
+    plan = replace(with_two_languages(a_plan()), text=(subtitles,))
+    assert [(track.name, track.stream, track.language, track.default) for track in plan.audio] == [
+        ("audio", 1, "eng", True),
+        ("audio-2", 2, "deu", False),
+    ]
+    assert plan.audio_track("audio-2") == plan.audio[1]
+    assert plan.audio_track("360p") is None
+    assert EncodePlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_no_two_tracks_have_one_name() -> None:
+    plan = a_plan()
+    for audio in (plan.audio * 2, (replace(plan.audio[0], name="360p"),)):
+        with pytest.raises(ValueError, match="two tracks have one name"):
+            replace(plan, audio=audio)
 
 
 def test_a_video_that_is_too_long_is_rejected() -> None:

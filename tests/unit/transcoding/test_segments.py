@@ -161,7 +161,7 @@ def test_an_init_segment_that_breaks_a_promise_is_told_before_anything_is_publis
 
 def test_a_good_init_segment_is_silent() -> None:
     check_video_init(read_init(an_init()), PLAN.renditions[0], PLAN)
-    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, sound=True)))
+    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, sound=True)), "audio")
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,11 @@ def test_a_good_init_segment_is_silent() -> None:
 )
 def test_sound_whose_priming_is_not_cut_off_is_told(init: bytes, complaint: str) -> None:
     with pytest.raises(VerificationFailed, match=complaint):
-        list(AudioSegmenter(PLAN).feed(init + a_fragment(0, [(1024, b"x", True)])))
+        list(AudioSegmenter(PLAN, PLAN.audio[0]).feed(init + a_fragment(0, [(1024, b"x", True)])))
 
 
 def sound(stream: bytes, plan: EncodePlan = PLAN) -> list[Segment]:
-    segmenter = AudioSegmenter(plan)
+    segmenter = AudioSegmenter(plan, plan.audio[0])
     return [*segmenter.feed(stream), segmenter.finish()]
 
 
@@ -196,7 +196,7 @@ def test_sound_is_cut_at_the_frame_nearest_to_the_picture_s_boundary() -> None:
 
 
 def test_sound_comes_while_it_is_encoded() -> None:
-    segmenter = AudioSegmenter(PLAN)
+    segmenter = AudioSegmenter(PLAN, PLAN.audio[0])
     stream = an_audio_stream(LENGTH)
     assert [segment.number for segment in segmenter.feed(stream[: len(stream) // 2])] == [0]
     assert segmenter.init == stream.partition(b"moof")[0][:-4]

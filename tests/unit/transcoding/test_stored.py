@@ -24,7 +24,7 @@ def stored(name: str) -> dict[str, Any]:
 
 
 def a_rotated_source() -> SourceFacts:
-    """The source that the stored files of version 1 are about."""
+    """The source that the stored files are about."""
     facts = a_source(1920, 1080, rate=NTSC, frames=1000, first=Fraction(1, 15), warnings=(SourceWarning.ROTATED,))
     return _without_color(replace(facts, sample_shift=-1024))
 
@@ -34,13 +34,23 @@ def _without_color(facts: SourceFacts) -> SourceFacts:
     return replace(facts, video=replace(facts.video, color=None))
 
 
-def test_facts_of_version_1_are_read() -> None:
-    assert SourceFacts.from_json(stored("facts-1")) == a_rotated_source()
+@pytest.mark.parametrize("name", ["facts-1", "facts-2"])
+def test_facts_of_earlier_versions_are_read(name: str) -> None:
+    assert SourceFacts.from_json(stored(name)) == a_rotated_source()
 
 
-def test_a_plan_of_version_1_is_read() -> None:
+@pytest.mark.parametrize("name", ["plan-1", "plan-2", "plan-3"])
+def test_plans_of_earlier_versions_are_read(name: str) -> None:
     request = JobRequest(resolution="720p", mp4=True, two_pass=True)
-    assert EncodePlan.from_json(stored("plan-1")) == plan_job(a_rotated_source(), request, a_policy())
+    read = EncodePlan.from_json(stored(name))
+    assert read == plan_job(a_rotated_source(), request, a_policy())
+    assert (read.segment_gops, read.color, len(read.audio), read.text) == (2, None, 1, ())
+
+
+def test_an_earlier_plan_without_audio_has_no_track() -> None:
+    old = stored("plan-3")
+    read = EncodePlan.from_json({**old, "audio": None, "source": {**old["source"], "audio": None}})
+    assert (read.audio, read.source.audio) == ((), ())
 
 
 def test_the_first_plans_are_read_as_x264_s() -> None:
@@ -49,12 +59,6 @@ def test_the_first_plans_are_read_as_x264_s() -> None:
     assert read == replace(
         plan_job(_without_color(a_source(frames=300)), JobRequest(resolution="360p"), a_policy()), sizing=None
     )
-
-
-def test_a_plan_of_version_2_has_segments_of_two_gops() -> None:
-    read = EncodePlan.from_json(stored("plan-2"))
-    assert read.segment_gops == 2
-    assert read == plan_job(a_rotated_source(), JobRequest(resolution="720p", mp4=True, two_pass=True), a_policy())
 
 
 @pytest.mark.parametrize("version", [0, 99, -1, "2", None, [], 1.5], ids=str)
