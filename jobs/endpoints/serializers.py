@@ -65,7 +65,7 @@ class PlannedText(serializers.Serializer[Any]):
     language = serializers.CharField()
     default = serializers.BooleanField()
     forced = serializers.BooleanField()
-    hearing_impaired = serializers.BooleanField()
+    captions = serializers.BooleanField()
 
 
 class PlannedColor(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
 """Commands that copy streams without encoding them, and the one that decodes a sample of our own output."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output
 from transcoding.planning.plan import EncodePlan
@@ -26,7 +26,7 @@ def index_command(source: str, *, demuxer: str, audio: Sequence[AudioStream] = (
     copy: dict[str, str | None] = {
         "c": "copy",
         "map_metadata": "-1",
-        **_languages(audio),
+        **_languages(track.language for track in audio),
         "map_chapters": "-1",
         "f": "matroska",
     }
@@ -64,14 +64,14 @@ def mp4_command(plan: EncodePlan) -> FfmpegCommand:
 
 def _track_options(audio: Sequence[AudioRendition]) -> dict[str, str | None]:
     """Say of each audio track its language, and where there are several, which one players begin with."""
-    options = _languages(audio)
+    options = _languages(track.language for track in audio)
     if len(audio) > 1:
         options |= {f"disposition:a:{n}": "default" if track.default else "0" for n, track in enumerate(audio)}
     return options
 
 
-def _languages(audio: Sequence[AudioStream] | Sequence[AudioRendition]) -> dict[str, str | None]:
-    return {f"metadata:s:a:{n}": f"language={track.language}" for n, track in enumerate(audio) if track.language}
+def _languages(languages: Iterable[str]) -> dict[str, str | None]:
+    return {f"metadata:s:a:{n}": f"language={language}" for n, language in enumerate(languages) if language}
 
 
 def decode_command(path: str) -> FfmpegCommand:

@@ -36,16 +36,16 @@ class AudioRendition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTrack:
-    """One text track: subtitles in a language. `forced` ones are shown to everybody, others to those who ask.
+    """One text track: subtitles in a language.
 
-    `hearing_impaired`: it says what is heard besides speech.
+    `forced` subtitles are shown to everybody, others on request. `captions` describe noises and music besides speech.
     """
 
     name: str
     language: str
     default: bool
     forced: bool
-    hearing_impaired: bool
+    captions: bool
 
 
 def audio_renditions(streams: Sequence[AudioStream], grid: FrameGrid) -> tuple[AudioRendition, ...]:

@@ -146,7 +146,7 @@ def test_one_audio_track_is_chosen_the_first_one() -> None:
 
 
 def test_a_plan_may_have_several_audio_tracks_and_text() -> None:
-    subtitles = TextTrack(name="text-deu", language="deu", default=False, forced=True, hearing_impaired=False)
+    subtitles = TextTrack(name="text-deu", language="deu", default=False, forced=True, captions=False)
     plan = replace(with_two_languages(a_plan()), text=(subtitles,))
     assert [(track.name, track.stream, track.language, track.default) for track in plan.audio] == [
         ("audio", 1, "eng", True),
