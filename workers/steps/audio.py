@@ -17,10 +17,10 @@ from workers.steps.publishing import plan_of, publisher_for
 from workers.tools import Tools
 
 BEGINNINGS = (4, 16, 64)
-"""How many segments the first runs of a long video go to.
+"""Segments at which the first runs for a long video end.
 
-Audio that lies in the file frame by frame takes thousands of requests, or the whole file: nobody should wait for that
-to watch the first seconds. Each stretch is long enough to play until the next one is there.
+Audio that is interleaved frame by frame takes thousands of requests, or the whole file: nobody should wait for that to
+watch the first seconds. Each stretch is long enough to play until the next one is published.
 """
 
 
@@ -41,7 +41,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
 
 
 class _AudioEncoding:
-    """Runs of ffmpeg for one audio track, and which segment is the next to publish."""
+    """Runs of ffmpeg for one audio track, and the next segment to publish."""
 
     def __init__(  # noqa: PLR0913 - one track's work, put together in one place
         self,
@@ -79,7 +79,7 @@ class _AudioEncoding:
         return beginning_of_audio(copy, self._plan, self._track, segments, self._packets(copy))
 
     def _all_of_it(self, copy: WorkingCopy) -> Sequence[Span]:
-        """Return where the track lies. Inspection has held the index of the first one against ffmpeg's packets only."""
+        """Return the bytes of the track. Inspection compares only the first track with ffmpeg's packets."""
         if copy.index is None:
             return ()
         spans = copy.index.audio(self._track.stream)
@@ -98,7 +98,7 @@ class _AudioEncoding:
         )
 
     def _run(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
-        """One run of ffmpeg for the first so many segments, or for all."""
+        """Run ffmpeg once, for the first `segments`, or for all."""
         segmenter, total = AudioSegmenter(self._plan, self._track), self._plan.total_segments
 
         def take(data: bytes) -> None:
@@ -127,7 +127,7 @@ class _AudioEncoding:
 def beginning_of_audio(
     copy: WorkingCopy, plan: EncodePlan, track: AudioRendition, segments: int, packets: Iterable[str]
 ) -> Sequence[Span]:
-    """Which bytes a run for the first so many segments reads: where ffmpeg itself finds the packets of that time.
+    """Return the bytes that a run for the first `segments` reads: where ffmpeg itself finds the packets of that time.
 
     `packets` are ffprobe's lines about the track. Raises ValueError without an index.
     """

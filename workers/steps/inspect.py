@@ -122,7 +122,7 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
 
 
 def _refuse_other_codecs(media: MediaInfo) -> None:
-    """No step has a decoder for them: see transcoding.probing.decoders."""
+    """Raise InputRejected for a codec that no step has a decoder for: see transcoding.probing.decoders."""
     codecs = [media.video.codec, *(track.codec for track in media.audio[:1])]
     if refused := [codec for codec in codecs if codec not in DECODERS]:
         raise InputRejected(f"{refused[0]} is not among the codecs that are accepted")
@@ -181,9 +181,9 @@ def _measure(copy: WorkingCopy, demuxer: str, tools: Tools, control: StepControl
 
 
 def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, control: StepControl) -> SourceFacts:
-    """The same without the packets' bytes, which do not matter to their times, and a look whether the index is right.
+    """Measure like `_measure`, without the packets' bytes, which do not matter to their times, and check the index.
 
-    Every packet that ffmpeg will ever read must lie where the index says it does. Raises WholeNeeded otherwise.
+    Every packet that ffmpeg will ever read must be where the index says. Raises WholeNeeded otherwise.
     """
     if media.video.codec not in READABLE_CODECS:
         raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
@@ -198,7 +198,7 @@ def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, 
     if shift is None or not all(covers(index.audio(stream), packets(stream)) for stream in audio):
         raise WholeNeeded("ffmpeg reads its index in another way")
     if not frames[0].key:
-        raise WholeNeeded("it does not begin with a key frame")
+        raise WholeNeeded("it does not start with a key frame")
     timing = measure_timing(frames, media.video.time_base)
     facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
     return replace(facts, sample_shift=shift)

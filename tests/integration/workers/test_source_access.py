@@ -1,4 +1,4 @@
-"""How much of a source a job takes from the store when every step has a cold cache, and what if that was not enough."""
+"""Bytes of a source that a job reads from the store when every step has a cold cache, and a retry with all of it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,18 +20,18 @@ from workers.runner import StepRunner
 from workers.tools import Tools
 
 CHUNK_SECONDS = 30
-MOST_OF_THE_SOURCE = 1.25
+MAX_SHARE_OF_THE_SOURCE = 1.25
 TO_AND_FRO = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50", "-b:v", "1500k")
-"""A frame of picture, two of sound, and so on, as ffmpeg writes."""
+"""A frame of video, two of audio, and so on, as ffmpeg writes."""
 CAMERA = (*TO_AND_FRO, "-chunk_duration", "500000")
-"""Half a second of picture, half a second of sound, as cameras and phones write."""
+"""Half a second of video, half a second of audio, as cameras and phones write."""
 SECONDS = 32
-FIRST_SOUND_SECONDS = 24
+FIRST_AUDIO_SECONDS = 24
 """Four segments, and one that is encoded and one that is read along; of 150."""
-SOUNDS_PER_SECOND = 25
-"""Stretches of sound between two pictures, at most."""
+AUDIO_STRETCHES_PER_SECOND = 25
+"""Stretches of audio between two video frames, at most."""
 OPENING_REQUESTS = 100
-"""For the index and the first frames of the sound step, and for a chunk that may have been there first."""
+"""For the index and the first frames of the audio step, and for a chunk that may have been there first."""
 
 
 def a_film(folder: Path, seconds: int, *options: str) -> Path:
@@ -50,13 +50,13 @@ def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(video: Video) -> dict[str, dict[str, object]]:
-    """What the steps that read the source say of it."""
+    """Return the results of the steps that read the source."""
     steps = Step.objects.filter(video=video).exclude(kind="finish").order_by("kind", "ordinal")
     return {f"{step.kind} {step.ordinal}": step.result or {} for step in steps}
 
 
 def numbers_shown(tools: Tools, folder: Path) -> list[int]:
-    """The numbers of the frames that a viewer of the top rung sees."""
+    """Read the numbers of the frames that a viewer of the top rung sees."""
     runs = list(SegmentRun.objects.filter(rendition__name="180p").order_by("first_segment"))
     keys = [init_key(runs[0].key_prefix), *(segment.key for run in runs for segment in run_segments(run))]
     joined = folder / "joined.mp4"
@@ -70,12 +70,12 @@ def completed(job: Job) -> bool:
 
 
 class WatchedStore:
-    """The real store, and how often something was read from it until the first sound was stored, and in all."""
+    """The real store, with counts of the reads until the first audio was stored, and of all reads."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self.requests = 0
-        self.requests_until_sound = 0
+        self.requests_until_audio = 0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
@@ -85,12 +85,12 @@ class WatchedStore:
         return self._store.open(key, start, end, etag=etag)
 
     def put(self, key: str, data: bytes, content_type: str) -> StoredObject:
-        if "/audio/" in key and not self.requests_until_sound:
-            self.requests_until_sound = self.requests
+        if "/audio/" in key and not self.requests_until_audio:
+            self.requests_until_audio = self.requests
         return self._store.put(key, data, content_type)
 
 
-def test_a_job_reads_little_more_than_its_source_and_its_first_sound_early(
+def test_a_job_reads_little_more_than_its_source_and_its_first_audio_early(
     tools: Tools, pipeline: PipelineClient, film: Path
 ) -> None:
     store = WatchedStore(tools.store)
@@ -101,20 +101,20 @@ def test_a_job_reads_little_more_than_its_source_and_its_first_sound_early(
     store.requests = 0
     runner.work("cpu")
     assert completed(job)
-    print(f"\n{store.requests_until_sound} of {store.requests} requests until there is sound")  # noqa: T201 - to look at
-    assert 0 < store.requests_until_sound <= FIRST_SOUND_SECONDS * SOUNDS_PER_SECOND + OPENING_REQUESTS
+    print(f"\n{store.requests_until_audio} of {store.requests} requests until there is audio")  # noqa: T201 - to look at
+    assert 0 < store.requests_until_audio <= FIRST_AUDIO_SECONDS * AUDIO_STRETCHES_PER_SECOND + OPENING_REQUESTS
     read = results(video)
-    assert [result["source_whole"] for result in read.values()] == [""] * 7, "inspection, sound and five chunks"
+    assert [result["source_whole"] for result in read.values()] == [""] * 7, "inspection, audio and five chunks"
     assert list(tools.scratch.iterdir()) == []
     share = sum(int(str(result["source_bytes"])) for result in read.values()) / film.stat().st_size
     print(f"\n{share:.3f} of {film.stat().st_size} bytes read: {read}")  # noqa: T201 - a figure to look at
-    assert share <= MOST_OF_THE_SOURCE
+    assert share <= MAX_SHARE_OF_THE_SOURCE
 
 
 def test_a_hole_that_is_read_costs_another_reading_and_no_frame(
     tools: Tools, runner: StepRunner, pipeline: PipelineClient, short_film: Path, tmp_path: Path
 ) -> None:
-    """An index that is five seconds wrong: chunks are read from and up to the wrong place."""
+    """An index that is five seconds wrong: chunks are read from and up to the wrong byte."""
     video = pipeline.upload(short_film)
     runner.work("cpu")
     video.refresh_from_db()
