@@ -15,7 +15,7 @@ _PAL_LINES = 576
 
 
 class Primaries(StrEnum):
-    """Which red, green and blue the components stand for."""
+    """Color primaries: the red, green and blue that the components stand for."""
 
     BT709 = "bt709"
     BT470M = "bt470m"
@@ -32,7 +32,7 @@ class Primaries(StrEnum):
 
 
 class Transfer(StrEnum):
-    """How coded values follow light."""
+    """Transfer characteristics: the relation of coded values to light."""
 
     BT709 = "bt709"
     BT470M = "bt470m"
@@ -54,7 +54,7 @@ class Transfer(StrEnum):
 
 
 class Matrix(StrEnum):
-    """How luma and chroma were made of red, green and blue; `gbr` is no such mixture but the colors themselves."""
+    """Matrix coefficients: the mixture of colors in luma and chroma; `gbr` is the colors themselves."""
 
     RGB = "gbr"
     BT709 = "bt709"
@@ -73,7 +73,7 @@ class Matrix(StrEnum):
 
 
 class ColorRange(StrEnum):
-    """Which coded values are black and white: 16 and 235 of 8 bits (`tv`), or 0 and 255 (`pc`)."""
+    """Range of coded values from black to white: 16 and 235 of 8 bits (`tv`), or 0 and 255 (`pc`)."""
 
     LIMITED = "tv"
     FULL = "pc"

@@ -61,7 +61,7 @@ class Estimate:
 
 
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
-    """Why each choice of a plan was made, in the order in which they were."""
+    """Explain each choice of a plan, in the order in which they were made."""
     return [*_source_reasons(plan), *_video_reasons(plan, request), *_audio_reasons(plan), *_chunk_reasons(plan)]
 
 
@@ -70,10 +70,12 @@ def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
     if source.remuxed:
         because = "its own container has no reliable index, so chunks could not be cut exactly"
         yield Reason(choice="source", value="a copy in Matroska", because=because)
-    kept = "every frame of the source has a place on this grid"
+    remaining = "every frame of the source has a position on this grid"
     mapped = "the source has no constant rate; its frames are put on the grid of the rate nearest to its usual one"
     yield Reason(
-        choice="frame_rate", value=f"{float(source.rate):.5g} per second", because=kept if source.constant else mapped
+        choice="frame_rate",
+        value=f"{float(source.rate):.5g} per second",
+        because=remaining if source.constant else mapped,
     )
     if source.video.interlaced:
         yield Reason(choice="deinterlacing", value="bwdif", because="the source is interlaced")
@@ -95,15 +97,15 @@ def _video_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     size = f"{display.width}x{display.height}"
     names = ", ".join(rendition.name for rendition in plan.renditions)
     ladder = f"all rungs that the source of {size} fills; nothing is enlarged"
-    single = f"one rendition was asked for; the source is {size}, and nothing is enlarged"
+    single = f"one rendition was requested; the source is {size}, and nothing is enlarged"
     yield Reason(choice="renditions", value=names, because=ladder if request.is_ladder else single)
     encoder = f"{plan.encoder.ffmpeg_name}, preset {plan.preset}"
-    preset = "asked for" if request.preset else "this installation's usual one"
+    preset = "requested" if request.preset else "this installation's usual one"
     yield Reason(
-        choice="encoder", value=encoder, because=f"{plan.encoder.codec} is asked for or usual; the preset is {preset}"
+        choice="encoder", value=encoder, because=f"{plan.encoder.codec} is requested or usual; the preset is {preset}"
     )
     if plan.two_pass:
-        because = "asked for" if request.two_pass else "this installation's usual way"
+        because = "requested" if request.two_pass else "this installation's usual way"
         yield Reason(choice="passes", value="two, the first one for analysis", because=because)
     yield Reason(choice="device", value=_DEVICES[plan.hardware_path], because=_why_there(plan))
 
@@ -197,7 +199,7 @@ def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand, m
 
 
 def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
-    """How long it will take on idle workers, chunks being all that counts. None: the plan does not know its speed."""
+    """Estimate the time on idle workers, chunks being all that counts. None: the plan does not know its speed."""
     if plan.sizing is None:
         return None
     work = float(plan.grid.duration) / plan.sizing.speed

@@ -16,7 +16,7 @@ def _facts_to_2(facts: Stored) -> Stored:
 
 
 def _facts_to_3(facts: Stored) -> Stored:
-    """Leave color spaces open, which were not asked for; the first audio track was the only one that was looked at."""
+    """Leave color spaces open, which were not requested; the first audio track was the only one that was looked at."""
     audio = [{**facts["audio"], "language": ""}] if facts["audio"] else []
     return {**facts, "video": {**facts["video"], "color": None}, "audio": audio}
 

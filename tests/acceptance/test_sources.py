@@ -33,12 +33,12 @@ def test_what_goes_in_comes_out(kind: str, client: Client, jobs: dict[str, Json]
     with closing(Player()) as player:
         addresses = player.renditions(playback["hls_url"])
         files = {name: player.save(url, tmp_path / f"{name}.mp4") for name, url in addresses.items()}
-    assert ("audio" in files) == case.sound
+    assert ("audio" in files) == case.audio
     (video,) = (path for name, path in files.items() if name != "audio")
     numbers = shown_numbers(video, turned=case.turned)
     assert len(numbers) == case.frames
     if case.constant:
         assert numbers == list(range(case.first_number, case.first_number + case.frames))
     assert start_and_duration(video)[0] == 0
-    if case.sound:
+    if case.audio:
         assert beep_seconds(files["audio"]) == pytest.approx(case.beeps(), abs=float(1 / case.rate))

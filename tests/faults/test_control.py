@@ -8,7 +8,7 @@ from uuid import UUID
 from storage.keys import video_prefix
 from tests.faults.proxy import StoreFault
 from tests.faults.rig import POISON_ATTEMPTS, RENEW_SECONDS, SLACK_SECONDS, Rig, alive
-from tests.ffmpeg.sources import remade
+from tests.ffmpeg.sources import converted
 from tests.pacing import POISON
 
 CANCEL_SECONDS = RENEW_SECONDS + 5 + SLACK_SECONDS
@@ -143,7 +143,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
 
 
 def test_26_poison_is_put_away_and_others_are_not_harmed(rig: Rig, clip: Path, tmp_path: Path) -> None:
-    poison = remade(clip, tmp_path / "poison.mp4", ["-metadata", f"comment={POISON}"])
+    poison = converted(clip, tmp_path / "poison.mp4", ["-metadata", f"comment={POISON}"])
     jobs = [rig.submit(poison), rig.submit(clip)]
     assert rig.finished(*jobs) == [("failed", "poison"), ("completed", "")]
     attempts = Counter(attempt for (attempt,) in rig.all("SELECT attempt FROM jobs_step WHERE job_id = %s", jobs[0]))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, remade
+from tests.ffmpeg.sources import AAC, H264, SILENT, Card, converted, make
 
 Maker = Callable[[Path], Path]
 Sources = Callable[[str], Path]
-"""Where the source of a case lies, by its name."""
+"""Finds the source of a case by its name."""
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
@@ -34,7 +34,7 @@ TICKS = "settb=1/90000"
 JITTERED = rf"{TICKS},setpts='round((N+0.3*sin(N*1.7))*3000)',select='not(eq(mod(n\,17)\,5))*not(between(n\,100\,130))'"
 """30 frames a second as a phone takes them: up to a third of a slot early or late, some missing, a hole of 1 s."""
 STANDING = rf"{TICKS},setpts='N*3000',select='not(between(n\,130\,250))*not(between(n\,330\,388))'"
-"""A screen recording: a picture that stands for 4 s, over the end of a chunk, and another for 2 s before the last."""
+"""A screen recording: a video that stands for 4 s, over the end of a chunk, and another for 2 s before the last."""
 TS_PACKET = 188
 
 
@@ -43,7 +43,7 @@ class Case:
     """A source, and what must be found in it and in its renditions, of the codec that they are encoded to.
 
     `rate` and `frames` are those of the output, `first_number` is the first frame that a viewer of the source sees,
-    `turned` a filter that undoes a rotation. Sound is `sound_shift` seconds late, and lacks the beeps of `lost_beeps`.
+    `turned` a filter that undoes a rotation. Audio is `audio_shift` seconds late, and lacks the beeps of `lost_beeps`.
     """
 
     make: Maker
@@ -53,15 +53,15 @@ class Case:
     card_rate: Fraction | None = None
     first_number: int = 0
     turned: str = "null"
-    sound: bool = True
-    sound_shift: Fraction = Fraction(0)
+    audio: bool = True
+    audio_shift: Fraction = Fraction(0)
     lost_beeps: tuple[int, ...] = ()
     played: bool = True
     codec: str = "h264"
 
     def beeps(self) -> list[float]:
-        """When beeps must start in the output, in seconds; those near its ends are left out."""
-        shift = self.sound_shift - self.first_number / (self.card_rate or self.rate)
+        """Starts of beeps expected in the output, in seconds; those near its ends are left out."""
+        shift = self.audio_shift - self.first_number / (self.card_rate or self.rate)
         times = [float(second + shift) for second in range(1, 20, 2) if second not in self.lost_beeps]
         return [time for time in times if 0 <= time < self.frames / self.rate - Fraction(1, 10)]
 
@@ -75,19 +75,19 @@ def _recut(options: tuple[str, ...], *, opening: tuple[str, ...] = ()) -> Maker:
 
     def maker(folder: Path) -> Path:
         plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
-        return remade(plain, folder / "source.mp4", options, opening=opening)
+        return converted(plain, folder / "source.mp4", options, opening=opening)
 
     return maker
 
 
 def _delayed(kind: str) -> Maker:
-    """An MP4 in which picture or sound starts half a second after the other, by an empty edit."""
+    """An MP4 in which video or audio starts half a second after the other, by an empty edit."""
 
     def maker(folder: Path) -> Path:
         plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
         other = {"v": "a", "a": "v"}[kind]
         maps = ("-map", f"0:{kind}", "-map", f"1:{other}")
-        return remade(plain, folder / "source.mp4", maps, opening=("-itsoffset", "0.5", "-i", f"file:{plain}"))
+        return converted(plain, folder / "source.mp4", maps, opening=("-itsoffset", "0.5", "-i", f"file:{plain}"))
 
     return maker
 
@@ -106,7 +106,7 @@ def _tuned_in(options: tuple[str, ...]) -> Maker:
 
 
 def _growing(folder: Path) -> Path:
-    """A stream whose pictures become larger and of another format after 5 s, in the middle of a chunk.
+    """A stream whose frames become larger and of another format after 5 s, in the middle of a chunk.
 
     Its second part begins two frames of reordering later than an offset of 5 s alone would have it.
     """
@@ -127,7 +127,7 @@ CASES = {
         rate=Fraction(30),
         frames=390,
         constant=False,
-        sound=False,
+        audio=False,
         played=False,
         codec="hevc",
     ),
@@ -136,7 +136,7 @@ CASES = {
         make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=740), *H264, *SILENT),
         rate=NTSC_DOUBLE,
         frames=740,
-        sound=False,
+        audio=False,
         codec="av1",
     ),
     "b_frames": Case(make=_of("mp4", replace(PAL, frames=430), *H264, *AAC), rate=Fraction(25), frames=430),
@@ -188,7 +188,7 @@ CASES = {
     ),
     "tuned_in": Case(make=_tuned_in(X264_OPEN_GOP), rate=Fraction(25), frames=155, first_number=75),
     "tuned_in_mpeg2": Case(make=_tuned_in(MPEG2), rate=Fraction(25), frames=200, first_number=30, played=False),
-    "growing_pictures": Case(make=_growing, rate=Fraction(25), frames=230, sound=False, played=False),
+    "growing_frames": Case(make=_growing, rate=Fraction(25), frames=230, audio=False, played=False),
     "mpeg4_in_avi": Case(make=_of("avi", PAL, *MPEG4), rate=Fraction(25), frames=230),
     "vp9_in_webm": Case(make=_of("webm", PAL, *VP9), rate=Fraction(25), frames=230),
     "vp8_in_webm": Case(make=_of("webm", PAL, *VP8), rate=Fraction(25), frames=230, played=False),
@@ -229,28 +229,28 @@ CASES = {
         make=_of("mxf", PAL, *MPEG2[:-2], "-c:a", "pcm_s16le"), rate=Fraction(25), frames=230, played=False
     ),
     "late_edit": Case(make=_recut((), opening=("-ss", "1.24")), rate=Fraction(25), frames=199, first_number=31),
-    "late_picture": Case(make=_delayed("v"), rate=Fraction(25), frames=230, sound_shift=Fraction(-1, 2)),
-    "late_sound": Case(make=_delayed("a"), rate=Fraction(25), frames=230, sound_shift=Fraction(1, 2)),
-    "sound_begins_late": Case(
+    "late_video": Case(make=_delayed("v"), rate=Fraction(25), frames=230, audio_shift=Fraction(-1, 2)),
+    "late_audio": Case(make=_delayed("a"), rate=Fraction(25), frames=230, audio_shift=Fraction(1, 2)),
+    "audio_begins_late": Case(
         make=_of("mp4", replace(PAL, audio_filter="atrim=start=3.5"), *H264, *AAC),
         rate=Fraction(25),
         frames=230,
         lost_beeps=(1, 3),
     ),
-    "sound_ends_early": Case(
+    "audio_ends_early": Case(
         make=_of("mp4", replace(PAL, audio_filter="atrim=end=6.2"), *H264, *AAC),
         rate=Fraction(25),
         frames=230,
         lost_beeps=(7, 9, 11, 13),
     ),
-    "sound_with_a_gap": Case(
+    "audio_with_a_gap": Case(
         make=_of("mkv", replace(PAL, audio_filter="aselect='not(between(t,3.5,8.5))'"), *H264, *AAC),
         rate=Fraction(25),
         frames=230,
         lost_beeps=(5, 7),
         played=False,
     ),
-    "sound_is_longer": Case(
+    "audio_is_longer": Case(
         make=_of("mp4", Card(rate=Fraction(25), frames=310, audio_filter="apad=pad_dur=3"), *H264, *AAC),
         rate=Fraction(25),
         frames=310,
@@ -261,7 +261,7 @@ CASES = {
     "tail_of_five_frames": Case(
         make=_of("mp4", Card(rate=Fraction(25), frames=305), *H264, *AAC), rate=Fraction(25), frames=305
     ),
-    "silent": Case(make=_of("mp4", PAL, *H264, *SILENT), rate=Fraction(25), frames=230, sound=False),
+    "silent": Case(make=_of("mp4", PAL, *H264, *SILENT), rate=Fraction(25), frames=230, audio=False),
     "portrait": Case(
         make=_recut((), opening=("-display_rotation:v:0", "90")), rate=Fraction(25), frames=230, turned="transpose=1"
     ),

@@ -1,4 +1,4 @@
-"""The golden encodes, made once per run when a test first asks for them."""
+"""The golden encodes, encodes once per run when a test first requests them."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,12 @@ Goldens = Callable[[str], Golden]
 @pytest.fixture(scope="session")
 def golden(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Goldens:
     """A golden encode by the name of its case."""
-    made: dict[str, Golden] = {}
+    encodes: dict[str, Golden] = {}
 
     def of(name: str) -> Golden:
-        if name not in made:
+        if name not in encodes:
             folder = tmp_path_factory.mktemp(name) / "out"
-            made[name] = transcode(sources(name), folder, codec=CASES[name].codec)
-        return made[name]
+            encodes[name] = transcode(sources(name), folder, codec=CASES[name].codec)
+        return encodes[name]
 
     return of

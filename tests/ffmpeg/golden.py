@@ -52,7 +52,7 @@ _BEEP_LEVEL = 3000
 
 @dataclass(kw_only=True)
 class Encoded:
-    """What came out for one rendition: the init segments of all runs, the segments, and the file they join to."""
+    """Outputs of one rendition: the init segments of all runs, the segments, and the file they join to."""
 
     path: Path
     inits: list[bytes] = field(default_factory=list)
@@ -241,14 +241,14 @@ def shown_numbers(path: Path, *, turned: str = "null") -> list[int]:
 
 
 def shown_frames(path: Path) -> list[tuple[Fraction, int]]:
-    """When each frame of a file is shown, from its packets, and the number on it."""
+    """Presentation time of each frame of a file, from its packets, and the number on it."""
     read = probe(path)
     times = sorted(Fraction(packet.pts) * read.time_base for packet in read.packets if not packet.discard)
     return list(zip(times, shown_numbers(path), strict=True))
 
 
 def beep_seconds(path: Path) -> list[float]:
-    """When the beeps of a file start, in seconds on its own clock."""
+    """Starts of the beeps of a file, in seconds on its own clock."""
     chosen = ("-map", "0:a:0", "-ac", "1", "-ar", str(BEEP_RATE))
     raw = sources.run(["-i", f"file:{path}", *chosen, "-f", "s16le", "-"])
     return list(_onsets(memoryview(raw).cast("h")))
@@ -266,7 +266,7 @@ def _onsets(samples: Sequence[int]) -> Iterator[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Probed:
-    """What ffprobe says of the first stream of a file, its times in ticks."""
+    """First stream of a file as ffprobe reports it, its times in ticks."""
 
     time_base: Fraction
     start: Fraction
@@ -281,13 +281,13 @@ def start_and_duration(path: Path) -> tuple[Fraction, Fraction]:
 
 
 def key_frame_seconds(path: Path) -> list[Fraction]:
-    """When the key frames of a file are shown."""
+    """Presentation times of the key frames of a file."""
     return [packet.pts * probe(path).time_base for packet in probe(path).packets if packet.key]
 
 
 @cache
 def probe(path: Path) -> Probed:
-    """Ask ffprobe about a file; an answer is kept, as the golden files never change."""
+    """Ask ffprobe about a file; an answer is remaining, as the golden files never change."""
     entries = "stream:format_tags:packet=pts,flags"
     done = subprocess.run(
         [FFPROBE, "-v", "error", "-of", "json", "-select_streams", "0", "-show_entries", entries, f"file:{path}"],

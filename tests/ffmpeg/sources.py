@@ -1,8 +1,8 @@
-"""Test videos whose every frame shows its own number and whose sound beeps at known frames.
+"""Test videos whose every frame shows its own number and whose audio beeps at known frames.
 
 The upper half of a frame is 16 columns, black or white: 12 bits of the frame's number and 4 bits to check them. They
-survive any scaling and any codec, so what a decoder shows can be told frame by frame. The lower half moves.
-The sound is a beep of 60 ms at 1, 3, 5 ... seconds, at the frame that belongs there.
+survive any scaling and any codec, so what a decoder shows can be reported frame by frame. The lower half moves.
+The audio is a beep of 60 ms at 1, 3, 5 ... seconds, at the frame that belongs there.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ SILENT = ("-an",)
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A numbered test picture with beeps: how it is made before a codec and a container see it."""
+    """A numbered test video with beeps: how it is made before a codec and a container see it."""
 
     rate: Fraction
     frames: int
@@ -66,7 +66,7 @@ def check_of(number: int) -> int:
 
 
 def make(path: Path, card: Card, *options: str) -> Path:
-    """Encode a card with the codecs and the container that these ffmpeg options ask for."""
+    """Encode a card with the codecs and the container that these ffmpeg options request."""
     half = f"{card.width}x{card.height // 2}"
     graph = (
         f"[0:v]scale={half.replace('x', ':')}:flags=neighbor,setsar=1,format=yuv420p[numbers];"
@@ -86,7 +86,7 @@ def make(path: Path, card: Card, *options: str) -> Path:
     return path
 
 
-def remade(source: Path, path: Path, options: Sequence[str], *, opening: Sequence[str] = ()) -> Path:
+def converted(source: Path, path: Path, options: Sequence[str], *, opening: Sequence[str] = ()) -> Path:
     """Copy the streams of a test video into another file, changed by these options."""
     run([*opening, "-i", f"file:{source}", "-c", "copy", *options, f"file:{path}"])
     return path

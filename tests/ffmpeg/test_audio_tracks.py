@@ -16,7 +16,7 @@ from transcoding.containers.verification import verify_rendition
 
 BEEPS = [1.0, 3.0, 5.0, 7.0, 9.0]
 DELAY = 0.5
-"""Seconds by which the beeps of the second language are later: that tells the tracks apart."""
+"""Seconds by which the beeps of the second language are later: that says the tracks apart."""
 
 
 def two_languages(plain: Path, path: Path) -> Path:
@@ -29,7 +29,7 @@ def two_languages(plain: Path, path: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=["mp4", "ts"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
+def two_tracks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
     """A transcode with both tracks; of the transport stream, by way of an indexed copy."""
     folder = tmp_path_factory.mktemp(request.param)
     source = two_languages(make(folder / "plain.mp4", PAL, *H264, *AAC), folder / f"source.{request.param}")
@@ -48,23 +48,25 @@ def _languages(streams: list[dict[str, Any]]) -> list[str]:
     return [each["tags"]["language"] for each in streams if each["codec_type"] == "audio"]
 
 
-def test_both_tracks_are_encoded_whole_and_from_their_own_stream(made: Golden) -> None:
-    assert [(track.name, track.language, track.default) for track in made.plan.audio] == [
+def test_both_tracks_are_encoded_whole_and_from_their_own_stream(two_tracks: Golden) -> None:
+    assert [(track.name, track.language, track.default) for track in two_tracks.plan.audio] == [
         ("audio", "eng", True),
         ("audio-2", "deu", False),
     ]
-    for track, late in zip(made.plan.audio, (0.0, DELAY), strict=True):
-        encoded = made.renditions[track.name]
-        assert verify_rendition(made.plan, track.name, [encoded.as_run]).segments == made.plan.total_segments
+    for track, late in zip(two_tracks.plan.audio, (0.0, DELAY), strict=True):
+        encoded = two_tracks.renditions[track.name]
+        assert (
+            verify_rendition(two_tracks.plan, track.name, [encoded.as_run]).segments == two_tracks.plan.total_segments
+        )
         beeps = [second + late for second in BEEPS if second + late < 9.1]
         assert beep_seconds(encoded.path) == pytest.approx(beeps, abs=1 / 25)
 
 
-def test_ffmpeg_finds_both_tracks_with_their_languages_in_the_hls_playlists(made: Golden, tmp_path: Path) -> None:
-    publish(made, tmp_path)
+def test_ffmpeg_finds_both_tracks_with_their_languages_in_the_hls_playlists(two_tracks: Golden, tmp_path: Path) -> None:
+    publish(two_tracks, tmp_path)
     streams = _probed(tmp_path / "master.m3u8", "-allowed_extensions", "ALL")
     assert _languages(streams) == ["eng", "deu"]
-    assert sum(each["codec_type"] == "video" for each in streams) == len(made.plan.renditions)
+    assert sum(each["codec_type"] == "video" for each in streams) == len(two_tracks.plan.renditions)
     for track, late in enumerate((0.0, DELAY)):
         wave = tmp_path / f"{track}.wav"
         playlist = str(tmp_path / "master.m3u8")
@@ -72,11 +74,13 @@ def test_ffmpeg_finds_both_tracks_with_their_languages_in_the_hls_playlists(made
         assert beep_seconds(wave)[0] == pytest.approx(BEEPS[0] + late, abs=1 / 20)
 
 
-def test_a_progressive_file_has_both_tracks(made: Golden, tmp_path: Path) -> None:
-    names = {VIDEO_INPUT: made.plan.renditions[0].name} | {track.name: track.name for track in made.plan.audio}
-    feeds = {target: parts(made, name) for target, name in names.items()}
+def test_a_progressive_file_has_both_tracks(two_tracks: Golden, tmp_path: Path) -> None:
+    names = {VIDEO_INPUT: two_tracks.plan.renditions[0].name} | {
+        track.name: track.name for track in two_tracks.plan.audio
+    }
+    feeds = {target: parts(two_tracks, name) for target, name in names.items()}
     path = tmp_path / "progressive.mp4"
-    runner().run(mp4_command(made.plan), {MP4_TARGET: path}, inputs=feeds, stop=NEVER)
+    runner().run(mp4_command(two_tracks.plan), {MP4_TARGET: path}, inputs=feeds, stop=NEVER)
     streams = _probed(path)
     assert [each["codec_type"] for each in streams] == ["video", "audio", "audio"]
     assert _languages(streams) == ["eng", "deu"]

@@ -25,11 +25,11 @@ PLAYED = [name for name, case in CASES.items() if case.played]
 MICROSECONDS = 2e-6
 """Chromium counts in whole microseconds; frames of 1001/30000 s are none."""
 SPEEDS = (8, 4, 1, 0.5)
-"""Tried one after another: a gap stalls at every speed, and always at the same place; a busy machine does not."""
-SAME_PLACE = 0.2
+"""Tried one after another: a gap stalls at every speed, and always at the same position; a busy machine does not."""
+SAME_POSITION = 0.2
 """Seconds between two waits for the same gap."""
 STALLED = "bufferStalledError"
-"""What hls.js calls a wait, which is judged by its place."""
+"""hls.js' name for a wait, which is judged by its position."""
 TOO_SHORT_FOR_HLS_JS = {"one_frame"}
 """hls.js ends a stream when Chromium shows a frame, and Chromium shows a single frame when the stream has ended."""
 
@@ -75,10 +75,10 @@ def player(browser: Browser, web: tuple[Path, str]) -> Iterator[Page]:
 def published(request: pytest.FixtureRequest, golden: Goldens, web: tuple[Path, str]) -> Golden:
     """The golden encode of the test's case, under `/<case>/`."""
     name: str = request.getfixturevalue("name")
-    made = golden(name)
+    golden_case = golden(name)
     if not (web[0] / name).exists():
-        publish(made, web[0] / name)
-    return made
+        publish(golden_case, web[0] / name)
+    return golden_case
 
 
 @pytest.mark.parametrize("name", [name for name in PLAYED if name not in TOO_SHORT_FOR_HLS_JS])
@@ -102,17 +102,17 @@ def test_chromium_itself_sees_one_range_from_0_to_the_end(name: str, published: 
     _hold_whole(player.evaluate("append", tracks), published)
 
 
-def _track(case: str, made: Golden, rendition: str, kind: str) -> dict[str, object]:
-    names = [INIT_NAME, *(segment_name(segment.number) for segment in made.renditions[rendition].segments)]
+def _track(case: str, golden_case: Golden, rendition: str, kind: str) -> dict[str, object]:
+    names = [INIT_NAME, *(segment_name(segment.number) for segment in golden_case.renditions[rendition].segments)]
     return {"type": kind, "files": [f"/{case}/{rendition}/{file}" for file in names]}
 
 
-def _hold_whole(found: dict[str, Any], made: Golden) -> None:
+def _hold_whole(found: dict[str, Any], golden_case: Golden) -> None:
     """One range, from exactly 0 to the end of the last frame: in the element, and in each source buffer."""
-    length = float(made.plan.grid.duration)
+    length = float(golden_case.plan.grid.duration)
     assert found["problems"] == []
     assert found["duration"] == pytest.approx(length, abs=MICROSECONDS)
-    assert set(found["each"]) == ({"video", "audio"} if made.plan.audio else {"video"})
+    assert set(found["each"]) == ({"video", "audio"} if golden_case.plan.audio else {"video"})
     for ranges in (found["video"], *found["each"].values()):
         assert len(ranges) == 1
         assert ranges[0][0] == 0
@@ -120,17 +120,22 @@ def _hold_whole(found: dict[str, Any], made: Golden) -> None:
 
 
 def _plays(player: Page, start: float, end: float) -> dict[str, Any]:
-    """How a stretch plays, with the places at which it waited at every speed that was tried."""
+    """Playback of a stretch, with the positions at which it waited at every speed that was tried."""
     waits: list[float] | None = None
     for speed in SPEEDS:
         played: dict[str, Any] = player.evaluate(
             "([start, end, speed]) => play(start, end, speed)", [start, end, speed]
         )
-        waits = played["waits"] if waits is None else [place for place in waits if _near(place, played["waits"])]
+        waits = (
+            played["waits"] if waits is None else [position for position in waits if _near(position, played["waits"])]
+        )
         if not waits:
             break
-    return played | {"waits": waits, "problems": [told for told in played["problems"] if STALLED not in told]}
+    return played | {
+        "waits": waits,
+        "problems": [reported for reported in played["problems"] if STALLED not in reported],
+    }
 
 
-def _near(place: float, others: list[float]) -> bool:
-    return any(abs(place - other) < SAME_PLACE for other in others)
+def _near(position: float, others: list[float]) -> bool:
+    return any(abs(position - other) < SAME_POSITION for other in others)

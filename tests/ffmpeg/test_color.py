@@ -25,7 +25,7 @@ MUXERS = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "ivf"}
 
 @dataclass(frozen=True, kw_only=True)
 class Colored:
-    """A source of one color: its size, how it is made, and what its outputs must be tagged with."""
+    """A source of one color: its size, how it is cards, and what its outputs must be tagged with."""
 
     size: str
     filters: str
@@ -72,12 +72,12 @@ SOURCES = {
         size="640x360", filters="format=gbrp", options=("-c:v", "ffv1"), suffix="mkv", tags="bt709 bt709 bt709 tv"
     ),
 }
-Made = Callable[[str], Path]
+Cards = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The source of this name, made when a test first asks for it."""
+def cards(tmp_path_factory: pytest.TempPathFactory) -> Cards:
+    """The source of this name, made when a test first needs it."""
     folder = tmp_path_factory.mktemp("colors")
 
     def of(name: str) -> Path:
@@ -133,8 +133,8 @@ def _encode(source: Path, folder: Path, ffmpeg: str, encoder: str) -> Path:
 
 @FFMPEGS
 @pytest.mark.parametrize("name", SOURCES)
-def test_an_output_is_tagged_with_what_its_values_mean(name: str, ffmpeg: str, made: Made, tmp_path: Path) -> None:
-    encoded = _encode(made(name), tmp_path, ffmpeg, "libx264")
+def test_an_output_is_tagged_with_what_its_values_mean(name: str, ffmpeg: str, cards: Cards, tmp_path: Path) -> None:
+    encoded = _encode(cards(name), tmp_path, ffmpeg, "libx264")
     assert _tags(encoded) == _color(SOURCES[name].tags)
     assert all(abs(found - drawn) <= 4 for found, drawn in zip(_shown(encoded), RED, strict=True)), _shown(encoded)
 
@@ -143,10 +143,10 @@ def test_an_output_is_tagged_with_what_its_values_mean(name: str, ffmpeg: str, m
 @pytest.mark.parametrize("encoder", MUXERS)
 @pytest.mark.parametrize("name", ["untagged_hd", "full_range"])
 def test_the_coded_stream_says_its_colors_without_a_container(
-    name: str, encoder: str, ffmpeg: str, made: Made, tmp_path: Path
+    name: str, encoder: str, ffmpeg: str, cards: Cards, tmp_path: Path
 ) -> None:
-    encoded = _encode(made(name), tmp_path, ffmpeg, encoder)
-    bare = sources.remade(encoded, tmp_path / "bare", ["-f", MUXERS[encoder]])
+    encoded = _encode(cards(name), tmp_path, ffmpeg, encoder)
+    bare = sources.converted(encoded, tmp_path / "bare", ["-f", MUXERS[encoder]])
     assert _tags(encoded) == _tags(bare) == _color(SOURCES[name].tags)
 
 
@@ -175,9 +175,9 @@ def test_every_name_is_one_that_ffmpeg_knows(ffmpeg: str) -> None:
 
 
 def test_a_source_inspected_before_colors_were_looked_at_keeps_the_tags_of_its_frames(
-    made: Made, tmp_path: Path
+    cards: Cards, tmp_path: Path
 ) -> None:
-    path, facts = inspect(made("hd_of_bt601"), tmp_path)
+    path, facts = inspect(cards("hd_of_bt601"), tmp_path)
     old = replace(facts, video=replace(facts.video, color=None))
     plan = plan_job(old, JobRequest(resolution="320x180"), POLICY)
     graph = chunk_command(plan, str(path), first_segment=0, segments=1).filter_graph or ""

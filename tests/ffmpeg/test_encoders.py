@@ -1,4 +1,4 @@
-"""What the encoders' traits promise, held against what real runs of them write."""
+"""Promises of the encoders' traits, held against what real runs of them write."""
 
 from collections import deque
 from dataclasses import replace

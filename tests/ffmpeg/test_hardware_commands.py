@@ -52,13 +52,13 @@ CODES_OF_WRONG_OPTIONS = {8, 222}
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended."""
+    """The end of a run."""
 
     code: int
     said: str
 
     @property
-    def complains_of_options(self) -> bool:
+    def rejects_options(self) -> bool:
         return self.code in CODES_OF_WRONG_OPTIONS or any(phrase in self.said for phrase in WRONG_OPTION)
 
     def lacks(self, *phrases: str) -> bool:
@@ -74,7 +74,7 @@ def run(binary: str, command: FfmpegCommand) -> Ended:
 
 
 def plans(encoder: VideoEncoder) -> Iterator[EncodePlan]:
-    """Whatever decides about a command: rates that were asked for or not, paths, sources with and without fields."""
+    """Whatever decides about a command: rates that were requested or not, paths, sources with and without fields."""
     name = next(name for name, choice in CODEC_NAMES.items() if choice.codec == encoder.codec)
     for request in (JobRequest(codec=name), JobRequest(codec=name, resolution="720p", bitrate=2_000_000)):
         for path in encoder.paths:
@@ -93,9 +93,9 @@ def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
 
 
 def drawn(command: FfmpegCommand) -> FfmpegCommand:
-    """The same with a picture that ffmpeg draws in place of the source; how it is decoded stays."""
-    kept = {name: value for name, value in command.inputs[0].options.items() if "hw" in name}
-    source = Input(path="testsrc2=size=1280x720:rate=25", options={"f": "lavfi", **kept}, made_up=True)
+    """The same with a video that ffmpeg draws in place of the source; how it is decoded stays."""
+    remaining = {name: value for name, value in command.inputs[0].options.items() if "hw" in name}
+    source = Input(path="testsrc2=size=1280x720:rate=25", options={"f": "lavfi", **remaining}, made_up=True)
     return replace(command, inputs=(source,))
 
 
@@ -118,36 +118,36 @@ def opens_a_device(command: FfmpegCommand) -> bool:
     return "init_hw_device" in command.global_options
 
 
-def all_at_once(binary: str, wanted: Sequence[FfmpegCommand]) -> list[Ended]:
+def all_at_once(binary: str, requested: Sequence[FfmpegCommand]) -> list[Ended]:
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda command: run(binary, command), wanted))
+        return list(pool.map(lambda command: run(binary, command), requested))
 
 
 @pytest.mark.parametrize("encoder", HARDWARE, ids=lambda encoder: encoder.ffmpeg_name)
 def test_nothing_but_the_device_is_missing(encoder: VideoEncoder) -> None:
-    wanted = list(commands(encoder))
-    for command, ended in zip(wanted, all_at_once(NEW, wanted), strict=True):
+    requested = list(commands(encoder))
+    for command, ended in zip(requested, all_at_once(NEW, requested), strict=True):
         assert ended.code, command
         assert ended.lacks(*NO_DRIVER[encoder.family]), (command, ended)
         assert gpu_failure(ended.said, encoder) is GpuFailure.DEVICE_LOST, (command, ended)
-        assert not ended.complains_of_options, (command, ended)
-    opening = [without_device(command) for command in wanted if opens_a_device(command)]
+        assert not ended.rejects_options, (command, ended)
+    opening = [without_device(command) for command in requested if opens_a_device(command)]
     for command, ended in zip(opening, all_at_once(NEW, opening), strict=True):
         assert ended.code in {218, 171}, (command, ended)
         assert ended.lacks(*NO_FRAMES_OF_A_DEVICE), (command, ended)
-        assert not ended.complains_of_options, (command, ended)
+        assert not ended.rejects_options, (command, ended)
 
 
 @pytest.mark.parametrize("name", OLD_HAS)
 def test_the_older_ffmpeg_misses_nothing_else_either(name: str) -> None:
     """As far as it looks, which is up to the first device that it opens. Its exit code says nothing."""
     encoder = ENCODERS[name]
-    wanted = list(commands(encoder))
-    for command, ended in zip(wanted, all_at_once(OLD, wanted), strict=True):
+    requested = list(commands(encoder))
+    for command, ended in zip(requested, all_at_once(OLD, requested), strict=True):
         assert ended.code, command
         assert ended.lacks(*NO_DRIVER[encoder.family]), (command, ended)
         assert gpu_failure(ended.said, encoder) is GpuFailure.DEVICE_LOST, (command, ended)
-        assert not ended.complains_of_options, (command, ended)
+        assert not ended.rejects_options, (command, ended)
 
 
 @pytest.mark.parametrize("encoder", HARDWARE, ids=lambda encoder: encoder.ffmpeg_name)
@@ -164,7 +164,7 @@ def test_every_preset_is_one_of_the_encoder(encoder: VideoEncoder) -> None:
     command = replace(without_device(drawn(one)), outputs=tuple(outputs))
     ended = run(NEW, command)
     assert ended.lacks(*NO_FRAMES_OF_A_DEVICE, *NO_DRIVER[encoder.family]), ended
-    assert not ended.complains_of_options, ended
+    assert not ended.rejects_options, ended
 
 
 WRONG = {
@@ -187,7 +187,7 @@ def test_a_wrong_option_is_caught(encoder: VideoEncoder, wrong: str) -> None:
         spoilt = replace(first, options={**first.options, name: value})
         command = replace(command, outputs=(spoilt, *command.outputs[1:]))
         ended = run(NEW, without_device(command) if opens_a_device(command) else command)
-        assert ended.complains_of_options, ended
+        assert ended.rejects_options, ended
 
 
 @pytest.mark.parametrize("path", [HardwarePath.UPLOAD, HardwarePath.DEVICE])
@@ -196,4 +196,4 @@ def test_a_wrong_option_of_a_filter_is_caught(path: HardwarePath) -> None:
     plan = plan_job(a_source(), JobRequest(), policy, encoder=ENCODERS["h264_nvenc"])
     command = without_device(drawn(chunk_command(plan, "source", first_segment=0, segments=1, device=DEVICE)))
     graph = (command.filter_graph or "").replace("bicubic", "cubist", 1)
-    assert run(NEW, replace(command, filter_graph=graph)).complains_of_options
+    assert run(NEW, replace(command, filter_graph=graph)).rejects_options

@@ -1,4 +1,4 @@
-"""What the tools say of real files: good ones of every family, broken ones, and those that are no video at all."""
+"""Inspection of real files: good ones of every family, broken ones, and those that are no video at all."""
 
 import threading
 from fractions import Fraction
@@ -50,10 +50,10 @@ def test_a_real_file_is_known_by_its_first_bytes(extension: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("extension", STILLS)
-def test_a_picture_is_no_video(extension: str, tmp_path: Path) -> None:
-    picture = tmp_path / f"picture.{extension}"
-    run(["-f", "lavfi", "-i", "testsrc2=size=64x64", "-frames:v", "1", *STILLS[extension], f"file:{picture}"])
-    assert sniff(_head(picture)) is None
+def test_a_video_is_no_video(extension: str, tmp_path: Path) -> None:
+    video = tmp_path / f"video.{extension}"
+    run(["-f", "lavfi", "-i", "testsrc2=size=64x64", "-frames:v", "1", *STILLS[extension], f"file:{video}"])
+    assert sniff(_head(video)) is None
 
 
 def _head(path: Path) -> bytes:
@@ -90,7 +90,7 @@ def _index_first(extension: str) -> tuple[str, ...]:
     return ("-movflags", "+faststart") if extension == "mp4" else ()
 
 
-def test_sound_alone_is_rejected(tmp_path: Path) -> None:
+def test_audio_alone_is_rejected(tmp_path: Path) -> None:
     source = tmp_path / "source.mp4"
     run(["-f", "lavfi", "-i", "sine=duration=1", *AAC, f"file:{source}"])
     with pytest.raises(InputRejected, match="no video track"):
@@ -122,8 +122,8 @@ def test_pixels_that_are_not_square_count_as_they_are_shown(tmp_path: Path) -> N
     assert (facts.video.display.width, facts.video.display.height) == (1024, 576)
 
 
-def test_a_header_does_not_make_room_for_larger_pictures(tmp_path: Path) -> None:
-    """Pictures that shrink to nothing when shown, and pictures that grow behind the header: neither is decoded."""
+def test_a_header_does_not_make_room_for_larger_frames(tmp_path: Path) -> None:
+    """Frames that shrink to nothing when shown, and frames that grow behind the header: neither is decoded."""
     small, large = (tmp_path / f"{name}.ts" for name in ("small", "large"))
     for path, size in ((small, "64x64"), (large, "640x640")):
         run(["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25", "-frames:v", "50", *H264, f"file:{path}"])
@@ -139,7 +139,7 @@ def test_a_header_does_not_make_room_for_larger_pictures(tmp_path: Path) -> None
     assert runner().run(decode, nothing, stop=NEVER).frames > 51
 
 
-def test_ffprobe_decodes_no_larger_pictures_either(tmp_path: Path) -> None:
+def test_ffprobe_decodes_no_larger_frames_either(tmp_path: Path) -> None:
     source = make(tmp_path / "source.mp4", SHORT, *H264, *SILENT)
     Ffprobe(ExecutionConfig(), LimitConfig(max_pixels=320 * 180)).streams(source, demuxer="mov")
 
@@ -150,7 +150,7 @@ def test_pixels_that_hardly_show_count_as_they_are_coded(tmp_path: Path) -> None
     assert (media.coded, media.video.display) == (Resolution(width=640, height=360), Resolution(width=6, height=360))
 
 
-def test_what_a_header_says_at_length_is_not_asked_for(tmp_path: Path) -> None:
+def test_what_a_header_says_at_length_is_not_read(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     make(source, SHORT, *H264, *SILENT, "-metadata", f"comment={'x' * 100_000}")
     answer = prober().streams(source, demuxer="matroska")
@@ -204,8 +204,8 @@ def test_subtitles_and_a_cover_do_not_stand_in_the_way(extension: str, subtitles
     inputs = [f"file:{plain}", f"file:{tmp_path / 'words.srt'}"]
     cover = ["-map", "0:v", "-c:v:1", "png", "-frames:v:1", "1", "-disposition:v:1", "attached_pic"]
     opening = [word for path in inputs for word in ("-i", path)]
-    picture = cover if extension == "mp4" else []
-    run([*opening, "-map", "0:v", *picture, "-map", "1:s", "-c:v:0", "copy", "-c:s", subtitles, f"file:{source}"])
+    video = cover if extension == "mp4" else []
+    run([*opening, "-map", "0:v", *video, "-map", "1:s", "-c:v:0", "copy", "-c:s", subtitles, f"file:{source}"])
     said: list[str] = []
     media = parse_ffprobe(prober().streams(source, demuxer=FAMILIES[extension][0], on_stderr_line=said.append))
-    assert (media.video.codec, media.streams, said) == ("h264", 2 + bool(picture), [])
+    assert (media.video.codec, media.streams, said) == ("h264", 2 + bool(video), [])

@@ -1,4 +1,4 @@
-"""The media contract, proven on what real sources become: opened, decoded and read back frame by frame."""
+"""The media contract, verified on what real sources become: opened, decoded and read back frame by frame."""
 
 import threading
 from dataclasses import replace
@@ -41,17 +41,17 @@ def test_rate_and_length_are_those_of_the_source(name: str, golden: Goldens) -> 
 
 @every_case
 def test_every_rendition_shows_the_right_frame_at_every_time(name: str, golden: Goldens) -> None:
-    made = golden(name)
-    expected = _expected_numbers(made, CASES[name])
-    for rendition in made.plan.renditions:
-        assert shown_numbers(made.renditions[rendition.name].path, turned=CASES[name].turned) == expected
+    encoded_case = golden(name)
+    expected = _expected_numbers(encoded_case, CASES[name])
+    for rendition in encoded_case.plan.renditions:
+        assert shown_numbers(encoded_case.renditions[rendition.name].path, turned=CASES[name].turned) == expected
 
 
-def _expected_numbers(made: Golden, case: Case) -> list[int]:
+def _expected_numbers(encoded_case: Golden, case: Case) -> list[int]:
     """Constant sources: every frame, once, in order. Others: what the source shows in the middle of each slot."""
     if case.constant:
         return list(range(case.first_number, case.first_number + case.frames))
-    frames = shown_frames(made.source)
+    frames = shown_frames(encoded_case.source)
     first = frames[0][0]
     slots = [(number, (seconds - first) * case.rate) for seconds, number in frames]
     return [
@@ -61,70 +61,70 @@ def _expected_numbers(made: Golden, case: Case) -> list[int]:
 
 @every_case
 def test_all_chunks_of_a_rendition_have_the_same_init_segment(name: str, golden: Goldens) -> None:
-    made = golden(name)
-    assert {rendition: len(set(encoded.inits)) for rendition, encoded in made.renditions.items()} == dict.fromkeys(
-        made.renditions, 1
-    )
+    encoded_case = golden(name)
+    assert {
+        rendition: len(set(encoded.inits)) for rendition, encoded in encoded_case.renditions.items()
+    } == dict.fromkeys(encoded_case.renditions, 1)
 
 
 @every_case
 def test_init_segments_are_what_the_playlist_says(name: str, golden: Goldens) -> None:
-    made = golden(name)
-    for rendition in made.plan.renditions:
-        check_video_init(read_init(made.renditions[rendition.name].inits[0]), rendition, made.plan)
-    if made.plan.audio:
-        check_audio_init(read_init(made.renditions["audio"].inits[0]), "audio")
+    encoded_case = golden(name)
+    for rendition in encoded_case.plan.renditions:
+        check_video_init(read_init(encoded_case.renditions[rendition.name].inits[0]), rendition, encoded_case.plan)
+    if encoded_case.plan.audio:
+        check_audio_init(read_init(encoded_case.renditions["audio"].inits[0]), "audio")
 
 
 @every_case
 def test_all_renditions_have_their_key_frames_on_the_grid(name: str, golden: Goldens) -> None:
-    made = golden(name)
-    grid = made.plan.grid
+    encoded_case = golden(name)
+    grid = encoded_case.plan.grid
     expected = [float(frame / grid.rate) for frame in range(0, grid.frame_count, grid.gop_frames)]
-    for rendition in made.plan.renditions:
-        found = key_frame_seconds(made.renditions[rendition.name].path)
+    for rendition in encoded_case.plan.renditions:
+        found = key_frame_seconds(encoded_case.renditions[rendition.name].path)
         assert [float(seconds) for seconds in found] == pytest.approx(expected, abs=2e-6)
 
 
 @every_case
-def test_the_picture_starts_at_0_and_lasts_as_long_as_its_frames(name: str, golden: Goldens) -> None:
-    made = golden(name)
-    for rendition in made.plan.renditions:
-        start, duration = start_and_duration(made.renditions[rendition.name].path)
+def test_the_video_starts_at_0_and_lasts_as_long_as_its_frames(name: str, golden: Goldens) -> None:
+    encoded_case = golden(name)
+    for rendition in encoded_case.plan.renditions:
+        start, duration = start_and_duration(encoded_case.renditions[rendition.name].path)
         assert start == 0
-        assert float(duration) == pytest.approx(float(made.plan.grid.duration), abs=2e-6)
+        assert float(duration) == pytest.approx(float(encoded_case.plan.grid.duration), abs=2e-6)
 
 
 @every_case
-def test_the_sound_starts_with_the_picture(name: str, golden: Goldens) -> None:
+def test_the_audio_starts_with_the_video(name: str, golden: Goldens) -> None:
     """ffprobe counts the frame of priming, which the edit list hides from players."""
-    made = golden(name)
-    assert ("audio" in made.renditions) is CASES[name].sound
-    if CASES[name].sound:
-        start, _ = start_and_duration(made.renditions["audio"].path)
+    encoded_case = golden(name)
+    assert ("audio" in encoded_case.renditions) is CASES[name].audio
+    if CASES[name].audio:
+        start, _ = start_and_duration(encoded_case.renditions["audio"].path)
         assert float(start) == pytest.approx(-AAC.priming_samples / AAC.sample_rate, abs=1e-3)
 
 
 @every_case
 def test_beeps_are_heard_while_their_frames_are_shown(name: str, golden: Goldens) -> None:
     case = CASES[name]
-    if case.sound:
-        heard = beep_seconds(golden(name).renditions["audio"].path)
-        assert heard == pytest.approx(case.beeps(), abs=float(1 / case.rate))
+    if case.audio:
+        received = beep_seconds(golden(name).renditions["audio"].path)
+        assert received == pytest.approx(case.beeps(), abs=float(1 / case.rate))
 
 
 @every_case
 def test_the_finishing_proof_holds(name: str, golden: Goldens) -> None:
-    made = golden(name)
-    for rendition, encoded in made.renditions.items():
-        totals = verify_rendition(made.plan, rendition, [encoded.as_run])
-        assert totals.segments == made.plan.total_segments
+    encoded_case = golden(name)
+    for rendition, encoded in encoded_case.renditions.items():
+        totals = verify_rendition(encoded_case.plan, rendition, [encoded.as_run])
+        assert totals.segments == encoded_case.plan.total_segments
 
 
 @every_case
 def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path: Path) -> None:
-    made = golden(name)
-    encoded = made.renditions[made.plan.renditions[0].name]
+    encoded_case = golden(name)
+    encoded = encoded_case.renditions[encoded_case.plan.renditions[0].name]
     alone = tmp_path / "alone.mp4"
     alone.write_bytes(encoded.inits[0] + encoded.segments[-1].data)
     report = runner().run(decode_command(str(alone)), {"nothing": None}, stop=threading.Event())
@@ -133,9 +133,9 @@ def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path
 
 @pytest.mark.parametrize("name", ["tail_of_five_frames", "ten_frames", "to_hevc", "to_av1"])
 def test_the_byte_range_of_a_key_frame_decodes_to_that_frame(name: str, golden: Goldens, tmp_path: Path) -> None:
-    made = golden(name)
-    grid = made.plan.grid
-    encoded = made.renditions[made.plan.renditions[0].name]
+    encoded_case = golden(name)
+    grid = encoded_case.plan.grid
+    encoded = encoded_case.renditions[encoded_case.plan.renditions[0].name]
     for segment in encoded.segments:
         for keyframe in segment.keyframes:
             alone = tmp_path / f"{segment.number}-{keyframe.ticks}.mp4"
@@ -144,8 +144,8 @@ def test_the_byte_range_of_a_key_frame_decodes_to_that_frame(name: str, golden: 
     assert sum(len(segment.keyframes) for segment in encoded.segments) == -(-grid.frame_count // grid.gop_frames)
 
 
-def test_sound_that_changes_in_mid_stream_is_told_before_it_is_published_garbled(tmp_path: Path) -> None:
-    """ffmpeg builds a new filter graph for it, which begins at 0 again: the sound so far would be heard as silence."""
+def test_audio_that_changes_in_mid_stream_is_reported_before_it_is_published_garbled(tmp_path: Path) -> None:
+    """ffmpeg builds a new filter graph for it, which begins at 0 again: the audio so far would come out as silence."""
     card = sources.Card(rate=Fraction(25), frames=125)
     mono = sources.make(tmp_path / "mono.ts", card, *sources.H264, *sources.AAC)
     later = ("-ac", "2", "-ar", "44100", "-output_ts_offset", "5.08")

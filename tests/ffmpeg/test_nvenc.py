@@ -1,6 +1,6 @@
 """The commands of a GPU's jobs, run by an ffmpeg whose NVENC is there, and held to the media contract.
 
-What it proves is ffmpeg's part: options, numbers of frames, time stamps and boxes. The pictures come from x264.
+What it shows is ffmpeg's part: options, numbers of frames, time stamps and boxes. The frames come from x264.
 """
 
 from dataclasses import replace
@@ -66,7 +66,7 @@ def test_chunks_from_a_gpu_are_what_was_planned_and_join_without_a_gap(
     check_video_init(read_init(encoded.inits[0]), plan.renditions[0], plan)
     assert shown_numbers(encoded.path) == list(range(FRAMES))
     assert probe(encoded.path).start == 0
-    check_asked(machine, plan)
+    check_requested(machine, plan)
 
 
 def test_a_driver_that_does_not_keep_to_the_most_is_found_out_at_its_first_segment(
@@ -82,11 +82,11 @@ def test_a_driver_that_does_not_keep_to_the_most_is_found_out_at_its_first_segme
         encode(plan, source, tmp_path)
 
 
-def check_asked(machine: GpuMachine, plan: EncodePlan) -> None:
-    """What reached the driver is what was planned."""
-    asked = machine.events("encode")
+def check_requested(machine: GpuMachine, plan: EncodePlan) -> None:
+    """Compare what reached the driver with the plan."""
+    requested = machine.events("encode")
     expected = {"device": 2, "preset": "p3", "tuning": "hq", "rate_control": "vbr", "profile": "high"}
     expected |= {"bitrate": 300_000, "max_bitrate": 450_000, "vbv_buffer": 600_000, "quality": 0}
     expected |= {"gop": 60, "idr_period": 60, "b_frames": 3, "b_references": "middle"}
-    assert [{name: each[name] for name in expected} for each in asked] == [expected] * len(plan.chunks)
-    assert {Fraction(each["frame_rate"]) for each in asked} == {plan.grid.rate}
+    assert [{name: each[name] for name in expected} for each in requested] == [expected] * len(plan.chunks)
+    assert {Fraction(each["frame_rate"]) for each in requested} == {plan.grid.rate}

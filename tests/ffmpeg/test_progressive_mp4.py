@@ -41,11 +41,11 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> Golden:
 
 @pytest.fixture(scope="module")
 def mp4(golden: Golden) -> Path:
-    return made(golden, golden.folder / "progressive.mp4")
+    return remuxed(golden, golden.folder / "progressive.mp4")
 
 
-def made(golden: Golden, path: Path, *, video: Feed | None = None) -> Path:
-    """What the remux step does, of the largest rung."""
+def remuxed(golden: Golden, path: Path, *, video: Feed | None = None) -> Path:
+    """Remux the largest rung as the step does."""
     feeds = {VIDEO_INPUT: video or parts(golden, golden.plan.renditions[0].name)}
     feeds |= {track.name: parts(golden, track.name) for track in golden.plan.audio}
     runner().run(mp4_command(golden.plan), {MP4_TARGET: path}, inputs=feeds, stop=NEVER)
@@ -108,7 +108,7 @@ def test_every_packet_is_the_one_that_was_encoded(golden: Golden, mp4: Path) -> 
 
 
 def probed(path: Path, *entries: str) -> dict[str, object]:
-    """What ffprobe says of a file, as JSON."""
+    """Return the JSON of ffprobe for a file."""
     done = subprocess.run([FFPROBE, "-v", "error", "-of", "json", *entries, path], capture_output=True, check=True)
     document: dict[str, object] = json.loads(done.stdout)
     return document
@@ -135,7 +135,7 @@ def test_it_says_nothing_of_who_made_it(mp4: Path) -> None:
 
 def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
     silent = transcode(make(tmp_path / "source.mp4", replace(CARD, frames=130), *H264, *SILENT), tmp_path / "out")
-    path = made(silent, tmp_path / "progressive.mp4")
+    path = remuxed(silent, tmp_path / "progressive.mp4")
     verify_mp4("180p", tracks(path), coded(silent))
     assert shown_numbers(path) == list(range(130))
 
@@ -144,7 +144,7 @@ def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
 def test_other_codecs_are_copied_as_they_are(codec: str, tmp_path: Path) -> None:
     card = replace(CARD, frames=250)
     other = transcode(make(tmp_path / "source.mp4", card, *H264, *AAC), tmp_path / "out", codec=codec)
-    path = made(other, tmp_path / "progressive.mp4")
+    path = remuxed(other, tmp_path / "progressive.mp4")
     verify_mp4("180p", tracks(path), coded(other))
     assert packets(path, "v") == packets(other.renditions["180p"].path, "v")
     assert shown_numbers(path) == list(range(250))
@@ -152,7 +152,7 @@ def test_other_codecs_are_copied_as_they_are(codec: str, tmp_path: Path) -> None
 
 def test_a_segment_that_is_left_out_is_noticed(golden: Golden, tmp_path: Path) -> None:
     every = list(parts(golden, golden.plan.renditions[0].name))
-    path = made(golden, tmp_path / "progressive.mp4", video=(part for part in [*every[:2], *every[3:]]))
+    path = remuxed(golden, tmp_path / "progressive.mp4", video=(part for part in [*every[:2], *every[3:]]))
     with pytest.raises(VerificationFailed, match="the file has"):
         verify_mp4("180p", tracks(path), coded(golden))
 
@@ -173,7 +173,7 @@ def test_what_a_feed_raises_ends_the_run(golden: Golden, tmp_path: Path) -> None
         raise VerificationFailed("the store gave something else")
 
     with pytest.raises(VerificationFailed, match="something else"):
-        made(golden, tmp_path / "progressive.mp4", video=broken())
+        remuxed(golden, tmp_path / "progressive.mp4", video=broken())
 
 
 def test_a_feed_is_closed_when_ffmpeg_ends_before_it(golden: Golden, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
     end = threading.Timer(0.6, over.set)
     timer.start()
     end.start()
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(Stopped):
         runner().run(
             mp4_command(golden.plan),
@@ -214,21 +214,21 @@ def test_a_run_can_be_stopped_while_it_waits_for_its_feed(golden: Golden, tmp_pa
             inputs={VIDEO_INPUT: slow(), "audio": parts(golden, "audio")},
             stop=stop,
         )
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - started < 20
 
 
 def test_what_is_written_to_a_file_counts_as_movement(golden: Golden, tmp_path: Path) -> None:
-    heard: list[int] = []
+    received: list[int] = []
     runner().run(
         mp4_command(golden.plan),
         {MP4_TARGET: tmp_path / "progressive.mp4"},
         inputs={VIDEO_INPUT: parts(golden, golden.plan.renditions[0].name), "audio": parts(golden, "audio")},
         stop=NEVER,
-        on_frames=heard.append,
+        on_frames=received.append,
     )
-    assert heard
+    assert received
 
 
 def test_an_mp4_is_the_same_every_time(golden: Golden, mp4: Path, tmp_path: Path) -> None:
-    again = made(golden, tmp_path / "again.mp4")
+    again = remuxed(golden, tmp_path / "again.mp4")
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(mp4.read_bytes()).digest()

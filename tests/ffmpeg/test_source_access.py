@@ -27,7 +27,7 @@ from tests.ffmpeg.cases import (
     _recut,
 )
 from tests.ffmpeg.golden import NEVER, POLICY, prober, runner
-from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, remade
+from tests.ffmpeg.sources import AAC, H264, SILENT, Card, converted, make
 from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import chunk_command, read_until, seek_time
 from transcoding.commands.command import FfmpegCommand
@@ -49,15 +49,15 @@ FIRST_SEGMENTS = 1
 LONG = Card(rate=Fraction(25), frames=350)
 """14 s: four chunks, of which the second and the third have something before them and behind them that is left out."""
 LONG_GOPS = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "180", "-keyint_min", "180", *AAC)
-OLD_SOUND = ("-c:a", "pcm_s16le")
+PCM_AUDIO = ("-c:a", "pcm_s16le")
 SIZE = "320x180"
 """One rung, as what is compared is what is read."""
 
 
-def _two_sounds_and_a_timecode(folder: Path) -> Path:
+def _two_audio_tracks_and_a_timecode(folder: Path) -> Path:
     plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
     maps = ("-map", "0:v", "-map", "0:a", "-map", "0:a", "-timecode", "01:00:00:00")
-    return remade(plain, folder / "source.mov", maps)
+    return converted(plain, folder / "source.mov", maps)
 
 
 def _with_chapters(folder: Path) -> Path:
@@ -65,30 +65,30 @@ def _with_chapters(folder: Path) -> Path:
     chapters = folder / "chapters.txt"
     marks = "".join(f"[CHAPTER]\nTIMEBASE=1/1\nSTART={at}\nEND={at + 5}\ntitle=at {at}\n" for at in (0, 5, 9))
     chapters.write_text(f";FFMETADATA1\n{marks}")
-    return remade(plain, folder / "source.mp4", ("-map_metadata", "1"), opening=("-i", f"file:{chapters}"))
+    return converted(plain, folder / "source.mp4", ("-map_metadata", "1"), opening=("-i", f"file:{chapters}"))
 
 
 def _beyond_four_gigabytes(folder: Path) -> Path:
     """The media of a small file behind a hole of 5 GB, under a 64-bit box and 64-bit chunk offsets."""
     plain = make(folder / "plain.mp4", PAL, *H264, *SILENT).read_bytes()
-    media, movie = plain.index(b"mdat") - 4, plain.rindex(b"moov") - 4
+    media, moov = plain.index(b"mdat") - 4, plain.rindex(b"moov") - 4
     shift = 5 << 30
     path = folder / "source.mp4"
     with path.open("wb") as file:
-        file.write(plain[:media] + struct.pack(">I4sQ", 1, b"mdat", movie - media + shift))
+        file.write(plain[:media] + struct.pack(">I4sQ", 1, b"mdat", moov - media + shift))
         file.seek(media + shift)
-        file.write(plain[media:movie] + _with_large_offsets(plain[movie:], shift))
+        file.write(plain[media:moov] + _with_large_offsets(plain[moov:], shift))
     return path
 
 
-def _with_large_offsets(movie: bytes, shift: int) -> bytes:
+def _with_large_offsets(moov: bytes, shift: int) -> bytes:
     """The same `moov` with `co64` for `stco`; every box around it grows."""
     path = ("moov", "trak", "mdia", "minf", "stbl", "stco")
-    small = bytes(find(movie, *path))
+    small = bytes(find(moov, *path))
     (count,) = struct.unpack_from(">I", small, 4)
     offsets = [offset + shift for offset in struct.unpack_from(f">{count}I", small, 8)]
     large = small[:8] + struct.pack(f">{count}Q", *offsets)
-    grown = movie.replace(b"stco" + small, b"co64" + large)
+    grown = moov.replace(b"stco" + small, b"co64" + large)
     for kind in path:
         at = grown.index({"stco": b"co64"}.get(kind, kind.encode())) - 4
         (size,) = struct.unpack_from(">I", grown, at)
@@ -102,17 +102,17 @@ SOURCES: dict[str, Maker] = {
     "open_gop": _of("mp4", LONG, *X264_OPEN_GOP),
     "hevc_open_gop": _of("mp4", LONG, *X265_OPEN_GOP),
     "long_gops": _of("mp4", Card(rate=Fraction(25), frames=400), *LONG_GOPS),
-    "sound_in_long_chunks": _of("mp4", LONG, *H264, *AAC, "-chunk_duration", "1000000"),
-    "sound_at_the_end": _of("mp4", LONG, *H264, *AAC, "-chunk_duration", "100000000"),
-    "plain_sound": _of("mov", LONG, *H264, *OLD_SOUND),
-    "two_sounds_and_a_timecode": _two_sounds_and_a_timecode,
+    "audio_in_long_chunks": _of("mp4", LONG, *H264, *AAC, "-chunk_duration", "1000000"),
+    "audio_at_the_end": _of("mp4", LONG, *H264, *AAC, "-chunk_duration", "100000000"),
+    "plain_audio": _of("mov", LONG, *H264, *PCM_AUDIO),
+    "two_audio_tracks_and_a_timecode": _two_audio_tracks_and_a_timecode,
     "chapters": _with_chapters,
     "silent": _of("mp4", LONG, *H264, *SILENT),
     "varying": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *AAC, *KEEP_TIMES),
     "standing": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=STANDING), *H264, *AAC, *KEEP_TIMES),
     "late_edit": _recut((), opening=("-ss", "1.24")),
-    "late_picture": _delayed("v"),
-    "late_sound": _delayed("a"),
+    "late_video": _delayed("v"),
+    "late_audio": _delayed("a"),
     "negative_offsets": _of("mp4", LONG, *H264, *AAC, "-movflags", "+negative_cts_offsets"),
     "no_edit_list": _of("mp4", LONG, *H264, *AAC, "-use_editlist", "0"),
     "beyond_four_gigabytes": _beyond_four_gigabytes,
@@ -120,8 +120,8 @@ SOURCES: dict[str, Maker] = {
     "ten_frames": _of("mp4", Card(rate=Fraction(30), frames=10), *H264, *AAC),
     "av1": _of("mp4", LONG, "-c:v", "libsvtav1", "-preset", "12", "-g", "60", *AAC),
     "mpeg4": _of("mp4", LONG, "-c:v", "mpeg4", "-bf", "2", "-g", "50", "-q:v", "4", *AAC),
-    "prores": _of("mov", PAL, "-c:v", "prores", "-profile:v", "0", *OLD_SOUND),
-    "mjpeg": _of("mov", PAL, "-c:v", "mjpeg", "-q:v", "8", "-pix_fmt", "yuvj420p", *OLD_SOUND),
+    "prores": _of("mov", PAL, "-c:v", "prores", "-profile:v", "0", *PCM_AUDIO),
+    "mjpeg": _of("mov", PAL, "-c:v", "mjpeg", "-q:v", "8", "-pix_fmt", "yuvj420p", *PCM_AUDIO),
     "mp3": _of("mp4", LONG, *H264, "-c:a", "libmp3lame"),
     "ac3": _of("mp4", LONG, *H264, "-c:a", "ac3"),
 }
@@ -140,14 +140,14 @@ class Parts:
     key: str
     folder: Path
 
-    def copy(self, need: Callable[[Mp4Index], Sequence[Span]], fill: int) -> tuple[Path, Mp4Index]:
+    def copy(self, requirement: Callable[[Mp4Index], Sequence[Span]], fill: int) -> tuple[Path, Mp4Index]:
         """The path of a partial copy, and the source's index."""
         stored = self.store.head(self.key)
         path = self.folder / f"parts-{fill}"
         with path.open("w+b") as file:
             source = SparseSource(self.store, self.key, stored.etag, stored.size, file, lambda _: None)
             index = source.index()
-            source.fetch(need(index))
+            source.fetch(requirement(index))
             if fill and stored.size < 1 << 30:
                 _fill_holes(file.fileno(), source.fetched, stored.size, fill)
         return path, index
@@ -188,10 +188,10 @@ def test_inspecting_needs_no_media(parts: Parts) -> None:
     audio = {track.index: _packets(parts.whole, track.index) for track in facts.audio}
     for fill in FILLS:
         path, index = parts.copy(Mp4Index.opening, fill)
-        complaints: list[str] = []
-        streams = prober().streams(path, demuxer="mov", on_stderr_line=complaints.append)
+        stderr_lines: list[str] = []
+        streams = prober().streams(path, demuxer="mov", on_stderr_line=stderr_lines.append)
         assert streams.replace(str(path), str(parts.whole)) == said
-        assert complaints == []
+        assert stderr_lines == []
         lines = _packets(path, facts.video.index)
         assert lines == parts.lines
         assert index.shift_to(parse_packets(lines)) == parts.shift
@@ -211,32 +211,32 @@ def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
     for chunk in plan.chunks:
         first, segments = chunk.first_segment, chunk.segments
 
-        def need(index: Mp4Index, first: int = first, segments: int = segments) -> Sequence[Span]:
-            return index.picture(seek=seek_time(plan, first), until=read_until(plan, first, segments), shift=shift)
+        def requirement(index: Mp4Index, first: int = first, segments: int = segments) -> Sequence[Span]:
+            return index.video(seek=seek_time(plan, first), until=read_until(plan, first, segments), shift=shift)
 
         def command(path: Path, first: int = first, segments: int = segments) -> FfmpegCommand:
             return chunk_command(plan, str(path), first_segment=first, segments=segments, threads=1)
 
         expected, _ = _encode(command(parts.whole))
         for fill in FILLS:
-            path = parts.copy(need, fill)[0]
-            encoded, complaints = _encode(command(path))
+            path = parts.copy(requirement, fill)[0]
+            encoded, stderr_lines = _encode(command(path))
             assert encoded == expected
-            assert [line for line in complaints if not is_of_a_seek(line)] == []
+            assert [line for line in stderr_lines if not is_of_a_seek(line)] == []
 
 
-def test_the_sound_of_parts_is_the_sound_of_the_whole(parts: Parts) -> None:
+def test_the_audio_of_parts_is_the_audio_of_the_whole(parts: Parts) -> None:
     plan = parts.plan
     for track in plan.audio:
         expected, _ = _encode(audio_command(plan, track, str(parts.whole)))
         for fill in FILLS:
             path, _ = parts.copy(lambda index: index.audio(track.stream), fill)  # noqa: B023 - called at once
-            encoded, complaints = _encode(audio_command(plan, track, str(path)))
+            encoded, stderr_lines = _encode(audio_command(plan, track, str(path)))
             assert encoded == expected
-            assert complaints == []
+            assert stderr_lines == []
 
 
-def test_the_first_segments_of_sound_are_the_same_from_parts(parts: Parts) -> None:
+def test_the_first_segments_of_audio_are_the_same_from_parts(parts: Parts) -> None:
     plan = parts.plan
     if plan.total_segments <= 2 * FIRST_SEGMENTS:
         return
@@ -246,9 +246,9 @@ def test_the_first_segments_of_sound_are_the_same_from_parts(parts: Parts) -> No
         packets = prober().packets(path, demuxer="mov", stream=track.stream, stop=NEVER, parsed=False)
         spans = beginning_of_audio(WorkingCopy(path, index), plan, track, FIRST_SEGMENTS, packets)
         path, _ = parts.copy(lambda _: spans, fill)  # noqa: B023 - called at once
-        encoded, complaints = _encode(audio_command(plan, track, str(path), segments=FIRST_SEGMENTS))
+        encoded, stderr_lines = _encode(audio_command(plan, track, str(path), segments=FIRST_SEGMENTS))
         assert _audio_segments(plan, track, encoded)[:FIRST_SEGMENTS] == expected[:FIRST_SEGMENTS]
-        assert complaints == []
+        assert stderr_lines == []
 
 
 def _audio_segments(plan: EncodePlan, track: AudioRendition, encoded: dict[str, bytes]) -> list[Segment]:
@@ -263,15 +263,15 @@ def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:
     last = plan.chunks[-1]
     path, _ = parts.copy(Mp4Index.opening, 0)
     command = chunk_command(plan, str(path), first_segment=last.first_segment, segments=last.segments, threads=2)
-    heard: list[str] = []
+    received: list[str] = []
     with suppress(TranscodeError):
         runner().run(
             command,
             dict.fromkeys(command.targets),
             stop=NEVER,
-            on_stderr_line=heard.append,
+            on_stderr_line=received.append,
         )
-    assert [line for line in heard if not is_of_a_seek(line)] != []
+    assert [line for line in received if not is_of_a_seek(line)] != []
 
 
 def _packets(path: Path, stream: int, *, parsed: bool = False) -> list[str]:
@@ -280,11 +280,11 @@ def _packets(path: Path, stream: int, *, parsed: bool = False) -> list[str]:
 
 def _encode(command: FfmpegCommand) -> tuple[dict[str, bytes], list[str]]:
     taken = {target: bytearray() for target in command.targets}
-    complaints: list[str] = []
+    stderr_lines: list[str] = []
     runner().run(
         command,
         {target: data.extend for target, data in taken.items()},
         stop=NEVER,
-        on_stderr_line=complaints.append,
+        on_stderr_line=stderr_lines.append,
     )
-    return {target: bytes(data) for target, data in taken.items()}, complaints
+    return {target: bytes(data) for target, data in taken.items()}, stderr_lines

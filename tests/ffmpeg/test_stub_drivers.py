@@ -38,13 +38,13 @@ def probe(path: Path, what: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rate", ["24", "30000/1001"])
-def test_encodes_in_the_structure_that_is_asked_for(machine: GpuMachine, tmp_path: Path, rate: str) -> None:
+def test_encodes_in_the_structure_that_is_requested(machine: GpuMachine, tmp_path: Path, rate: str) -> None:
     path = tmp_path / "out.mp4"
     rates = ("-rc", "vbr", "-b:v", "300k", "-maxrate", "450k", "-bufsize", "600k")
     shape = ("-g", str(GOP), "-bf", "3", "-b_ref_mode", "middle", "-profile:v", "high", "-level", "3.0")
     done = encode(machine, "-preset", "p4", "-tune", "hq", "-gpu", "2", *rates, *shape, str(path), rate=rate)
     assert (done.returncode, done.stderr) == (0, "")
-    opened, asked, closed = machine.events()
+    opened, requested, closed = machine.events()
     shape_seen = {"width": 320, "height": 180, "gop": GOP, "idr_period": GOP, "b_frames": 3, "b_references": "middle"}
     rates_seen = {
         "rate_control": "vbr",
@@ -55,16 +55,16 @@ def test_encodes_in_the_structure_that_is_asked_for(machine: GpuMachine, tmp_pat
     }
     words_seen = {"device": 2, "preset": "p4", "tuning": "hq", "profile": "high", "level": 30}
     expected = shape_seen | rates_seen | words_seen
-    assert {name: asked[name] for name in expected} == expected
-    assert Fraction(asked["frame_rate"]) == Fraction(rate)
+    assert {name: requested[name] for name in expected} == expected
+    assert Fraction(requested["frame_rate"]) == Fraction(rate)
     assert (opened["on_device"], closed["frames"], closed["memory"]) == (1, FRAMES, "system")
     (stream,) = probe(path, "stream=profile,level,has_b_frames,nb_frames,avg_frame_rate,start_time")
     assert (stream["profile"], stream["level"], int(stream["nb_frames"])) == ("High", 30, FRAMES)
     assert stream["has_b_frames"] == 2
     assert Fraction(stream["avg_frame_rate"]) == Fraction(rate)
-    pictures = probe(path, "frame=pict_type,key_frame")
-    assert [number for number, picture in enumerate(pictures) if picture["key_frame"]] == [0, 48, 96, 144]
-    assert "".join(picture["pict_type"] for picture in pictures[:9]) == "IBBBPBBBP"
+    frames = probe(path, "frame=pict_type,key_frame")
+    assert [number for number, video in enumerate(frames) if video["key_frame"]] == [0, 48, 96, 144]
+    assert "".join(video["pict_type"] for video in frames[:9]) == "IBBBPBBBP"
 
 
 def test_constant_quality_ignores_a_bitrate_beside_it_as_the_hardware_does(machine: GpuMachine, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_counts_the_sessions_of_all_processes(machine: GpuMachine, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("settings", "complaint"),
+    ("settings", "message"),
     [
         ({"die_after": 40}, "EncodePicture failed!: device does not exist (5)"),
         ({"die_after": 40, "die_how": "generic"}, "EncodePicture failed!: generic error (20)"),
@@ -121,13 +121,11 @@ def test_counts_the_sessions_of_all_processes(machine: GpuMachine, tmp_path: Pat
         ({"codecs": "none"}, "No capable devices found"),
     ],
 )
-def test_fails_as_a_driver_does(
-    machine: GpuMachine, tmp_path: Path, settings: dict[str, object], complaint: str
-) -> None:
+def test_fails_as_a_driver_does(machine: GpuMachine, tmp_path: Path, settings: dict[str, object], message: str) -> None:
     machine.set(**settings)
     done = encode(machine, "-gpu", "0", str(tmp_path / "out.mp4"))
     assert done.returncode == 1
-    assert complaint in done.stderr
+    assert message in done.stderr
 
 
 def test_dies_with_the_process(machine: GpuMachine, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def uneven(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return transcode(source, folder / "out", policy=TWO_PASS, codec=request.param)
 
 
-def test_the_whole_title_has_the_bitrate_that_was_asked_for(uneven: Golden) -> None:
+def test_the_whole_title_has_the_bitrate_that_was_requested(uneven: Golden) -> None:
     assert len(uneven.plan.chunks) == 6
     for rendition in uneven.plan.renditions:
         segments = uneven.renditions[rendition.name].segments
@@ -36,8 +36,8 @@ def test_every_frame_is_there_and_all_chunks_have_the_same_init_segment(uneven: 
         assert len(set(encoded.inits)) == 1
 
 
-def test_what_is_left_of_a_chunk_is_analysed_anew(uneven: Golden, tmp_path: Path) -> None:
-    """A chunk of all segments, begun again at the fifth."""
+def test_what_is_left_of_a_chunk_is_analysed_again(uneven: Golden, tmp_path: Path) -> None:
+    """A chunk of all segments, started again at the fifth."""
     names = [rendition.name for rendition in uneven.plan.renditions]
     again = {name: Encoded(path=tmp_path / f"{name}.mp4") for name in names}
     total = uneven.plan.total_segments

@@ -25,7 +25,7 @@ _SCALER_MATRICES = {
     Matrix.SMPTE170M: "smpte170m",
     Matrix.BT2020NC: "bt2020",
 }
-"""What the scaler calls the matrices that RGB is converted to."""
+"""Matrices that RGB is converted to, by the scaler's names."""
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
@@ -117,23 +117,23 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
 
 
 def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
-    """Let pictures that change size or format in mid-stream through to the scaler: a new graph would begin at 0 again.
+    """Let frames that change size or format in mid-stream through to the scaler: a new graph would begin at 0 again.
 
-    The deinterlacer, unlike the scaler, expects all pictures to be alike, and so do all filters on a device.
+    The deinterlacer, unlike the scaler, expects all frames to be alike, and so do all filters on a device.
     """
     alike = plan.source.video.interlaced or plan.hardware_path == HardwarePath.DEVICE
     return {} if alike else {"reinit_filter": "0"}
 
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
-    """Where a run that begins with this segment seeks to, in seconds on the source's clock; None: it does not."""
+    """Return where a run from this segment on seeks to, in seconds on the source's clock; None: it does not."""
     if not first_segment:
         return None
     return max(Fraction(0), plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN)
 
 
 def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
-    """Up to which time such a run needs frames, in seconds on the source's clock: a frame beyond the end settles it."""
+    """Up to which time such a run needs frames, in seconds on the source's clock: a frame beyond the end decides it."""
     return plan.source.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
 
 
@@ -151,7 +151,7 @@ def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segme
         chain.append(_deinterlacer(plan))
     chain.append(f"fps={ratio_text(grid.rate)}:start_time={seconds_text(grid.start(first_segment))}")
     if not plan.source.constant and first_segment + segments == grid.total_segments:
-        # The length of a varying source's last frame is a matter of rounding; a copy or two of it settle that.
+        # The length of a varying source's last frame is a matter of rounding; a copy or two of it decides that.
         chain.append("tpad=stop=2:stop_mode=clone")
     chain += ["setpts=PTS-STARTPTS", f"split={len(chosen)}"]
     heads = "".join(f"[in{number}]" for number in range(len(chosen)))

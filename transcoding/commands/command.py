@@ -1,4 +1,4 @@
-"""ffmpeg commands as data. Text is made in one place, in the one order that ffmpeg accepts."""
+"""ffmpeg commands as data. Text is made in one position, in the one order that ffmpeg accepts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ def option_words(options: Options) -> list[str]:
 
 
 def source_input(plan: EncodePlan, path: str, options: Options = MappingProxyType({})) -> Input:
-    """Open the source with its demuxer forced and its own clock kept."""
+    """Open the source with its demuxer forced and its own clock remaining."""
     opening = {"f": plan.source.demuxer, "protocol_whitelist": PROTOCOLS, "copyts": None}
     return Input(path=path, options={**opening, **options})
 

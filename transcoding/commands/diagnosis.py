@@ -55,7 +55,7 @@ An unknown way to say so costs a second reading of the source, and nothing else.
 
 
 def is_of_a_seek(line: str) -> bool:
-    """Return True if this line of stderr only means that decoding began at a frame which others reach back over."""
+    """Return True if this line of stderr only means that decoding started at a frame which others reach back over."""
     return not line.strip() or _AFTER_A_SEEK.search(line) is not None
 
 

@@ -20,9 +20,16 @@ def packets_command(  # noqa: PLR0913 - a whole command, by name
     binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, parsed: bool = True
 ) -> list[str]:
     """The ffprobe command whose output `parse_packets` reads. Not `parsed`: the packets as the container has them."""
-    wanted = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
+    requested = [
+        "-select_streams",
+        str(stream),
+        "-show_entries",
+        "packet=pts,duration,size,pos,flags",
+        "-of",
+        "csv=p=0",
+    ]
     raw = [] if parsed else ["-fflags", "noparse"]
-    return [*_probe(binary, demuxer, max_pixels), *raw, *wanted, f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels), *raw, *requested, f"file:{path}"]
 
 
 def _probe(binary: str, demuxer: str, max_pixels: int) -> list[str]:

@@ -21,7 +21,7 @@ _TFHD_DESCRIPTION, _TFHD_DURATION, _TFHD_SIZE, _TFHD_FLAGS, _TFHD_OFFSET = 0x2, 
 _TRUN_OFFSET, _TRUN_FIRST_FLAGS = 0x1, 0x4
 _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION = 0x100, 0x200, 0x400, 0x800
 _VISUAL_ENTRIES = frozenset({"avc1", "hvc1", "av01"})
-_VISUAL_ENTRY_BYTES, _SOUND_ENTRY_BYTES = 78, 28
+_VISUAL_ENTRY_BYTES, _AUDIO_ENTRY_BYTES = 78, 28
 
 
 class MalformedBoxes(ValueError):
@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitSegment:
-    """What a track's init segment announces. `edit_start` is where presentation starts, in ticks of `timescale`.
+    """Values of a track's init segment. `edit_start` is where presentation starts, in ticks of `timescale`.
 
     `color` is None without a `colr` box.
     """
@@ -53,7 +53,7 @@ class InitSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """What the index of a progressive file says of a track.
+    """A track as the index of a progressive file describes it.
 
     Samples (coded frames), ticks of `timescale` and bytes are those of the whole track; `edit_start` is where
     presentation starts, in ticks.
@@ -217,7 +217,7 @@ def _codecs(stsd: memoryview) -> str:
     if entry.kind == "av01":
         return _av1_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "av1C"))
     if entry.kind == "mp4a":
-        return f"mp4a.40.{_audio_object_type(find(entry.payload[_SOUND_ENTRY_BYTES:], 'esds'))}"
+        return f"mp4a.40.{_audio_object_type(find(entry.payload[_AUDIO_ENTRY_BYTES:], 'esds'))}"
     raise MalformedBoxes(f"unknown sample entry {entry.kind}")
 
 
@@ -367,7 +367,7 @@ class FragmentReader:
 
 
 def join_fragments(fragments: Sequence[Fragment], *, sequence: int) -> bytes:
-    """Write several fragments of independent samples (sound) as a single one: one `moof`, one `mdat`.
+    """Write several fragments of independent samples (audio) as a single one: one `moof`, one `mdat`.
 
     Saves about 100 bytes per AAC frame, a quarter of its size. `sequence` counts fragments from 1.
     """
@@ -391,9 +391,9 @@ def _box(kind: bytes, payload: bytes) -> bytes:
     return struct.pack(">I4s", HEADER_BYTES + len(payload), kind) + payload
 
 
-def top_level_kinds(file: BinaryIO, *, at_most: int = 64) -> list[str]:
+def top_level_kinds(file: BinaryIO, *, max_boxes: int = 64) -> list[str]:
     """The types of a file's first top-level boxes, read by skipping over their payloads."""
-    return [kind for kind, _, _ in islice(_top_level(file), at_most)]
+    return [kind for kind, _, _ in islice(_top_level(file), max_boxes)]
 
 
 def front_index(file: BinaryIO) -> bytes:

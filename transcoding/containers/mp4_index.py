@@ -1,4 +1,4 @@
-"""Where the samples of an MP4 or QuickTime file lie (ISO/IEC 14496-12), so that a step can fetch only what it needs.
+"""Sample positions of an MP4 or QuickTime file (ISO/IEC 14496-12), so that a step can fetch only what it needs.
 
 This decides which bytes are fetched, never when a frame is shown: times that count are ffmpeg's, and these tables are
 trusted only after they were held against them. Every count is checked against the bytes that are there before anything
@@ -23,39 +23,39 @@ Span = tuple[int, int]
 
 LARGEST_HEAD_BYTES = 16
 LARGEST_INDEX_BYTES = 64 << 20
-"""Everything but the media itself, in bytes: twelve hours of 60 frames per second with sound need about 40 MB."""
-MOST_TOP_BOXES = 64
+"""Everything but the media itself, in bytes: twelve hours of 60 frames per second with audio need about 40 MB."""
+MAX_TOP_BOXES = 64
 MERGED_GAP_BYTES = 4096
 """Gaps up to this are fetched along: the headers of another request and its answer are not much shorter."""
-MOST_SPANS = 4096
+MAX_SPANS = 4096
 """Requests for one step; about four seconds of them, 16 at a time, from a store 15 ms away."""
 
 READABLE_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "prores", "mjpeg"})
-"""What ffmpeg calls the codecs of which a file may be read in parts.
+"""Codecs, by ffmpeg's names, of which a file may be read in parts.
 
-Their packets' times and flags come from the index alone, and their decoders complain of a packet of zeros, so that a
-hole that is read is heard of.
+Their packets' times and flags come from the index alone, and their decoders report errors in a packet of zeros, so
+that reading a hole is noticed.
 """
 
-_MOST_FRAMES = 3_000_000
-_MOST_CHUNKS = 1_000_000
-_MOST_CHILDREN = 1024
+_MAX_FRAMES = 3_000_000
+_MAX_CHUNKS = 1_000_000
+_MAX_CHILDREN = 1024
 _FRAGMENTED = frozenset({"moof", "mvex", "sidx", "styp", "mfra"})
 _OPENING_FRAMES = 40
 """First frames that ffmpeg may decode on opening a file, to learn its pixel format and how far frames are reordered.
 
-It stops when 20 have come out; when picture and sound lie far apart it reads on, but only looks at times that the index
+It stops when 20 have come out; when video and audio lie far apart it reads on, but only looks at times that the index
 holds.
 """
-_OPENING_SOUND_CHUNKS = 8
-_OPENING_SOUND_BYTES = 1 << 14
-"""The same for a sound track, whichever is less: a chunk has one packet or more, the largest kinds have 8 kB."""
+_OPENING_AUDIO_CHUNKS = 8
+_OPENING_AUDIO_BYTES = 1 << 14
+"""The same for a audio track, whichever is less: a chunk has one packet or more, the largest kinds have 8 kB."""
 _OPENING_BYTES = 1 << 16
 """The same for any other track: chapters and time codes are read whole on opening, and are that short."""
 _READ_AHEAD_FRAMES = 64
 """Frames read beyond the last needed one: ffmpeg's queues hold 16, up to 16 threads one each, reordering another 16."""
 _SEEK_SLACK = Fraction(1, 1000)
-"""Seconds by which a key frame must lie before the wanted time to be surely the one that ffmpeg starts at."""
+"""Seconds by which a key frame must lie before the requested time to be surely the one that ffmpeg starts at."""
 
 
 class UnusableIndex(ValueError):
@@ -87,9 +87,9 @@ class Track:
         return zip(self.starts, self.ends, strict=True)
 
     def opening(self) -> list[Span]:
-        """What ffmpeg reads of a track that is not the picture to get to know it."""
+        """Return the spans that ffmpeg reads to probe a track that is not the video."""
         if self.handler == "soun":
-            return _first_bytes(islice(self.chunks, _OPENING_SOUND_CHUNKS), _OPENING_SOUND_BYTES)
+            return _first_bytes(islice(self.chunks, _OPENING_AUDIO_CHUNKS), _OPENING_AUDIO_BYTES)
         return _first_bytes(self.chunks, _OPENING_BYTES)
 
 
@@ -106,7 +106,7 @@ class Frames:
     sync: bytes
 
     def span(self, first: int, end: int) -> list[Span]:
-        """Where these samples lie."""
+        """Return the spans of these samples."""
         return [
             (offset, offset + size) for offset, size in zip(self.offsets[first:end], self.sizes[first:end], strict=True)
         ]
@@ -114,7 +114,7 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Mp4Index:
-    """What is known of a file's tracks; exactly one of them is the picture."""
+    """The tracks of a file; exactly one of them is the video."""
 
     tracks: tuple[Track, ...]
     frames: Frames
@@ -125,15 +125,15 @@ class Mp4Index:
         return next(track.timescale for track in self.tracks if track.handler == "vide")
 
     def opening(self) -> list[Span]:
-        """What ffmpeg reads to get to know a file, whatever it is then asked to do with it."""
+        """Return the spans that ffmpeg reads to probe a file, whatever it does next."""
         spans = self.frames.span(0, _OPENING_FRAMES)
         for track in self.tracks:
             if track.handler != "vide":
                 spans += track.opening()
         return merge(spans)
 
-    def picture(self, *, seek: Fraction | None, until: Fraction, shift: int) -> list[Span]:
-        """What it takes to decode from a seek to `seek` on until the frame shown at `until` is followed by another.
+    def video(self, *, seek: Fraction | None, until: Fraction, shift: int) -> list[Span]:
+        """Return the spans needed to decode from a seek to `seek` until the frame after the one shown at `until`.
 
         Times are seconds on ffmpeg's clock, `shift` what `shift_to` found. No `seek`: from the first frame on.
         """
@@ -141,7 +141,7 @@ class Mp4Index:
         return merge(self.opening() + self.frames.span(first, self._end_of(self._ticks(until, shift))))
 
     def audio(self, stream: int) -> list[Span]:
-        """What it takes to decode all of an audio track, by ffmpeg's index of its stream. Raises UnusableIndex."""
+        """Return the spans needed to decode all of an audio track, by ffmpeg's stream index. Raises UnusableIndex."""
         return merge([*self.opening(), *self._audio_track(stream).chunks])
 
     def audio_until(self, stream: int, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
@@ -157,7 +157,7 @@ class Mp4Index:
         return self.tracks[stream]
 
     def shift_to(self, packets: Iterable[Packet]) -> int | None:
-        """What to add to this index's times to get those of ffmpeg's packets of the video track, in ticks.
+        """Return what turns this index's times into those of ffmpeg's packets of the video track, in ticks.
 
         None: the packets are not these samples. Each must be one of them, in order, of the same size, with all times
         apart by the same amount, and a sync sample must be a key frame to ffmpeg too, or it would start before it.
@@ -196,11 +196,11 @@ def union(spans: Iterable[Span]) -> list[Span]:
     return _join(sorted(spans), 0)
 
 
-def missing(wanted: Iterable[Span], there: Sequence[Span]) -> list[Span]:
-    """What of these spans is not in those that `union` made."""
+def missing(requested: Iterable[Span], there: Sequence[Span]) -> list[Span]:
+    """Return the parts of these spans that are not in those that `union` returned."""
     starts = [start for start, _ in there]
     found: list[Span] = []
-    for start, end in union(wanted):
+    for start, end in union(requested):
         position = start
         for held_start, held_end in there[max(0, bisect_right(starts, start) - 1) :]:
             if held_start >= end:
@@ -213,24 +213,24 @@ def missing(wanted: Iterable[Span], there: Sequence[Span]) -> list[Span]:
     return found
 
 
-def merge(spans: Iterable[Span], *, gap: int = MERGED_GAP_BYTES, most: int = MOST_SPANS) -> list[Span]:
+def merge(spans: Iterable[Span], *, gap: int = MERGED_GAP_BYTES, max_spans: int = MAX_SPANS) -> list[Span]:
     """Join spans that overlap or lie close to each other, and if there are too many, the closest ones of them."""
     joined = _join(sorted(spans), gap)
-    if len(joined) > most:
+    if len(joined) > max_spans:
         gaps = sorted(later[0] - earlier[1] for earlier, later in pairwise(joined))
-        joined = _join(joined, gaps[len(joined) - most - 1])
+        joined = _join(joined, gaps[len(joined) - max_spans - 1])
     return joined
 
 
 def covers(spans: Sequence[Span], packets: Iterable[Packet]) -> bool:
-    """Whether every packet lies in these merged spans."""
+    """Return True if every packet lies in these merged spans."""
     starts = [start for start, _ in spans]
-    places = ((packet, bisect_right(starts, packet.position) - 1) for packet in packets)
-    return all(place >= 0 and packet.position + packet.size <= spans[place][1] for packet, place in places)
+    positions = ((packet, bisect_right(starts, packet.position) - 1) for packet in packets)
+    return all(position >= 0 and packet.position + packet.size <= spans[position][1] for packet, position in positions)
 
 
 def total(spans: Iterable[Span]) -> int:
-    """How many bytes merged spans hold."""
+    """Return the number of bytes in merged spans."""
     return sum(end - start for start, end in spans)
 
 
@@ -253,14 +253,14 @@ def read_index(moov: bytes | memoryview, file_size: int) -> Mp4Index:
         if any(box.kind in _FRAGMENTED for box in boxes):
             raise UnusableIndex("the file is fragmented")
         tables = [_Tables.of(box.payload) for box in boxes if box.kind == "trak"]
-        pictures = [table for table in tables if table.handler == "vide"]
-        if len(pictures) != 1:
-            raise UnusableIndex(f"{len(pictures)} video tracks")
-        if sum(len(table.chunk_offsets) for table in tables) > _MOST_CHUNKS:
+        frames = [table for table in tables if table.handler == "vide"]
+        if len(frames) != 1:
+            raise UnusableIndex(f"{len(frames)} video tracks")
+        if sum(len(table.chunk_offsets) for table in tables) > _MAX_CHUNKS:
             raise UnusableIndex("too many chunks")
         starts = array("Q", sorted(offset for table in tables for offset in table.chunk_offsets))
         tracks = tuple(table.track(starts, file_size) for table in tables)
-        return Mp4Index(tracks, pictures[0].frames(file_size))
+        return Mp4Index(tracks, frames[0].frames(file_size))
 
 
 @contextmanager
@@ -303,7 +303,7 @@ class _Tables:
         return Track(self.handler, self.timescale, self.chunk_offsets, ends)
 
     def _next_starts(self, starts: Sequence[int], file_size: int) -> Sequence[int]:
-        """Of samples of one size, as plain sound has, QuickTime means what it likes: a chunk goes on to the next."""
+        """Of samples of one size, as plain audio has, QuickTime means what it likes: a chunk goes on to the next."""
         following = (bisect_right(starts, offset) for offset in self.chunk_offsets)
         return [starts[number] if number < len(starts) else max(file_size, starts[-1]) for number in following]
 
@@ -315,7 +315,7 @@ class _Tables:
     def frames(self, file_size: int) -> Frames:
         """All samples, one by one. Raises UnusableIndex when there are more than a video has."""
         size, count = self._sample_sizes()
-        if not 0 < count <= _MOST_FRAMES:
+        if not 0 < count <= _MAX_FRAMES:
             raise UnusableIndex(f"{count} frames")
         sizes = array("I", [size]) * count if size else _numbers(self._size_table(count), 4)
         offsets = array("Q")
@@ -329,7 +329,7 @@ class _Tables:
             if position > file_size:
                 raise UnusableIndex("a frame ends behind the file")
         if len(offsets) != count:
-            raise UnusableIndex(f"{len(offsets)} of {count} frames have a place")
+            raise UnusableIndex(f"{len(offsets)} of {count} frames have a position")
         return Frames(offsets, sizes, self._times(count), self._sync(count))
 
     def _sample_sizes(self) -> tuple[int, int]:
@@ -344,7 +344,7 @@ class _Tables:
         return sizes[: 4 * count]
 
     def _samples_per_chunk(self) -> Iterator[int]:
-        """How many samples each chunk has."""
+        """Return the number of samples of each chunk."""
         runs = list(struct.iter_unpack(">III", _table(self.boxes, "stsc", 12)))
         firsts = [run[0] for run in runs] + [len(self.chunk_offsets) + 1]
         if firsts[0] != 1 or any(later < earlier for earlier, later in pairwise(firsts)):
@@ -353,7 +353,7 @@ class _Tables:
             yield from repeat(samples, following - first)
 
     def _times(self, count: int) -> Sequence[int]:
-        """When each sample is shown, on the media's own clock."""
+        """Return each sample's presentation time, on the media's own clock."""
         times, decoded = array("q"), 0
         for samples, duration in struct.iter_unpack(">II", _table(self.boxes, "stts", 8)):
             if len(times) + samples > count:
@@ -380,7 +380,7 @@ class _Tables:
             number = end
 
     def _sync(self, count: int) -> bytes:
-        """Which samples decoding can start at; without the table it is every one."""
+        """Return the samples that decoding can start at; without the table it is every one."""
         if "stss" not in self.boxes:
             return b"\1" * count
         flags = bytearray(count)
@@ -392,9 +392,9 @@ class _Tables:
 
 
 def _children(payload: memoryview) -> Iterator[Box]:
-    boxes = list(islice(iterate_boxes(payload), _MOST_CHILDREN + 1))
-    if len(boxes) > _MOST_CHILDREN:
-        raise UnusableIndex(f"more than {_MOST_CHILDREN} boxes in one")
+    boxes = list(islice(iterate_boxes(payload), _MAX_CHILDREN + 1))
+    if len(boxes) > _MAX_CHILDREN:
+        raise UnusableIndex(f"more than {_MAX_CHILDREN} boxes in one")
     return iter(boxes)
 
 
@@ -422,14 +422,14 @@ def _numbers(rows: memoryview, width: int) -> "array[int]":
     return numbers
 
 
-def _first_bytes(spans: Iterable[Span], wanted: int) -> list[Span]:
+def _first_bytes(spans: Iterable[Span], requested: int) -> list[Span]:
     """The first so many bytes of these spans, in their order."""
     found: list[Span] = []
     for start, end in spans:
-        if wanted <= 0:
+        if requested <= 0:
             break
-        found.append((start, min(end, start + wanted)))
-        wanted -= end - start
+        found.append((start, min(end, start + requested)))
+        requested -= end - start
     return found
 
 

@@ -23,7 +23,7 @@ from transcoding.planning.plan import EncodePlan, VideoRendition
 from transcoding.planning.tracks import AudioRendition
 
 _RATE_TOLERANCE = Fraction(11, 10)
-"""How far over its promised rate a segment may be: x264's buffer model does not count every bit that it writes."""
+"""Tolerance above the promised rate of a segment: x264's buffer model does not count every bit that it writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,7 @@ class AudioSegmenter:
         return self._segment()
 
     def _presentation(self, time: Fraction) -> int:
-        """The decode tick of what is heard at this time, in seconds: priming comes first."""
+        """The decode tick of what is presented at this time, in seconds: priming comes first."""
         return round(time * AAC.sample_rate) + AAC.priming_samples
 
     def _boundary(self, segment: int) -> int:

@@ -26,7 +26,7 @@ class PublishedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionTotals:
-    """What a finished rendition came to: segments, frames, ticks, bytes; bits per second at the peak and overall."""
+    """Totals of a finished rendition: segments, frames, ticks, bytes; bits per second at the peak and overall."""
 
     segments: int
     frames: int

@@ -1,4 +1,4 @@
-"""What differs between encoders, one record each; nothing else in the project compares encoder names."""
+"""Differences between encoders, one record each; nothing else in the project compares encoder names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ AAC = AudioEncoder(
 
 @dataclass(frozen=True, slots=True)
 class CodecChoice:
-    """What a codec's name in a request means; the name of an encoder for the CPU forces the CPU."""
+    """Meaning of a codec's name in a request; the name of an encoder for the CPU forces the CPU."""
 
     codec: str
     cpu_only: bool = False
@@ -71,7 +71,7 @@ PRESETS = tuple(X264.presets)
 """Names of presets, which every encoder has."""
 
 CPU_PRESET = "cpu"
-"""Not a preset but a wish that a request may make in place of one: the usual preset, on the CPU."""
+"""Not a preset but a preference that a request may make in place of one: the usual preset, on the CPU."""
 
 
 def cpu_encoder(codec: str) -> VideoEncoder:

@@ -13,7 +13,7 @@ _NONE: Options = MappingProxyType({})
 
 
 class Family(StrEnum):
-    """Where an encoder runs: on the CPU, or through one vendor's interface to a device."""
+    """Family of an encoder: on the CPU, or through one vendor's interface to a device."""
 
     CPU = "cpu"
     NVENC = "nvenc"
@@ -23,7 +23,7 @@ class Family(StrEnum):
 
 
 class ColorSignal(StrEnum):
-    """Where an encoder's output says its color space, which every encoder takes from the tags of its frames.
+    """Signalling of the color space in an encoder's output, which every encoder takes from the tags of its frames.
 
     `stream`: in the coded stream (VUI or sequence header), and so in the container, too. `container`: there only.
     """
@@ -33,7 +33,7 @@ class ColorSignal(StrEnum):
 
 
 class HardwarePath(StrEnum):
-    """Where frames are decoded and scaled: for CPU encoders `cpu`; for others on the CPU or on the device.
+    """Path of frames through decoding and scaling: for CPU encoders `cpu`; for others on the CPU or on the device.
 
     `upload` bears every source and keeps hostile ones away from drivers; `device` saves the CPU nearly all work.
     """
@@ -47,7 +47,7 @@ class HardwarePath(StrEnum):
 class RateControl:
     """Bits per second on average and at most, and the decoder buffer in bits.
 
-    `constant_quality`: nobody asked for a bitrate; an encoder that can holds a quality, and only the most is kept.
+    `constant_quality`: nobody requested a bitrate; an encoder that can holds a quality, and only the most is remaining.
     """
 
     bitrate: int
@@ -80,7 +80,7 @@ class CodecLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeTarget:
-    """What one rendition is encoded to; `gop` is the distance of key frames in frames.
+    """Encoder settings of one rendition; `gop` is the distance of key frames in frames.
 
     `pass_number` is 1 or 2 where an analysis goes first, whose findings lie in files that begin with `statistics`.
     `threads` bounds encoders on the CPU; 0 leaves that to them. `color` is what its frames are tagged with.
@@ -99,7 +99,7 @@ class EncodeTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """What one of the platform's presets means to an encoder.
+    """One of the platform's presets in an encoder's own options.
 
     `speed` is how fast it is compared with veryfast of x264, a guess for the time before anything is measured.
     """
@@ -111,7 +111,7 @@ class Preset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardwareDevice:
-    """What a command must know of a device: its number within its family, or its DRM render node.
+    """A device as commands name it: its number within its family, or its DRM render node.
 
     Known only when a step is claimed, so it is no part of any plan.
     """
@@ -122,9 +122,9 @@ class HardwareDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTraits:
-    """How frames reach the devices of a family, and are decoded and scaled there.
+    """Traits of a hardware family: upload of frames to its devices, decoding and scaling there.
 
-    `opening` gives the global options that open the device for a path, `chosen` what tells an encoder of system frames
+    `opening` gives the global options that open the device for a path, `chosen` what says an encoder of system frames
     which one to take. `decoding` goes in front of the input on the device path; without it there is no such path.
     `decoded` are the codecs that it takes, `deinterlacer` the filter for interlaced ones.
     """
@@ -149,7 +149,7 @@ class VideoEncoder:
     `presets` maps the platform's presets, which are x264's names, to its own; `options` gives all options of a
     rendition, rate control and closed GOPs of a fixed length included; `level` picks the codec level for width, height,
     frame rate and rates, `codecs` names profile and level as RFC 6381 does. `two_pass`: whether it can analyse first;
-    `holds_quality`: whether it follows a quality where nobody asked for a bitrate. `color_signal`: where its output
+    `holds_quality`: whether it follows a quality where nobody requested a bitrate. `color_signal`: where its output
     says its color space.
     """
 
@@ -168,7 +168,7 @@ class VideoEncoder:
 
     @property
     def hardware(self) -> bool:
-        """Whether it runs on a device rather than the CPU."""
+        """True if it runs on a device rather than the CPU."""
         return self.device is not None
 
     @property

@@ -1,8 +1,8 @@
 """The DASH manifest (ISO/IEC 23009-1) of a whole video: pure text, over the very segments that HLS lists.
 
-A SegmentTimeline tells when segments are presented, which is after the edit lists of their init segments. The pictures'
+A SegmentTimeline says when segments are presented, which is after the edit lists of their init segments. The frames'
 edit list takes off the delay of B-frames, so segment 0 starts at 0 although its first frame is composed later. The
-sound's takes off the encoder's priming, so segment 0 is shorter here than its samples. Both timelines start at 0 and
+audio's takes off the encoder's priming, so segment 0 is shorter here than its samples. Both timelines start at 0 and
 need no presentationTimeOffset; with one, players would shift what the browser has already shifted.
 """
 

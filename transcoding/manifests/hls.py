@@ -39,7 +39,7 @@ class AudioVariant:
 
 
 def segment_name(number: int | str) -> str:
-    """The relative address of a segment, or the pattern of all of them for a placeholder of the number."""
+    """The relative URL of a segment, or the pattern of all of them for a placeholder of the number."""
     return f"{number}.m4s"
 
 

@@ -39,10 +39,10 @@ _CONTAINER_OVERHEAD = Fraction(103, 100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What a job was asked for. Without resolution and bitrate it is the whole ladder.
+    """The request of a job. Without resolution and bitrate it is the whole ladder.
 
-    `resolution` is "720p" or "1280x720", `codec` a key of `CODEC_NAMES`, `bitrate` in bits per second; `mp4` asks for
-    progressive files besides the segments. `two_pass` asks for an analysis before encoding, None leaves that to the
+    `resolution` is "720p" or "1280x720", `codec` a key of `CODEC_NAMES`, `bitrate` in bits per second; `mp4` requests
+    progressive files besides the segments. `two_pass` requests an analysis before encoding, None leaves that to the
     installation. `preset` is one of the encoder's or `CPU_PRESET`.
     """
 
@@ -55,23 +55,23 @@ class JobRequest:
 
     @property
     def video_codec(self) -> str:
-        """The codec itself, whichever name it was asked for by."""
+        """The codec itself, whichever name it was requested by."""
         return CODEC_NAMES[self.codec].codec
 
     @property
     def cpu_only(self) -> bool:
-        """Whether what was asked for is only done on the CPU."""
+        """True if the request can only be done on the CPU."""
         return CODEC_NAMES[self.codec].cpu_only or self.preset == CPU_PRESET or self.two_pass is True
 
     @property
     def is_ladder(self) -> bool:
-        """Whether all fitting rungs are wanted rather than one rendition."""
+        """True if all fitting rungs are requested rather than one rendition."""
         return self.resolution is None and self.bitrate is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPolicy:
-    """What an installation decides about every plan: the usual preset, what chunks are like, and limits.
+    """Policy of an installation for every plan: the usual preset, what chunks are like, and limits.
 
     Work of a chunk and lengths of chunks and videos are in seconds. `assumed_pixels_per_second` is what a worker slot
     is taken to encode with preset veryfast as long as nothing was measured. `two_pass`: whether CPU encoders analyse
@@ -104,7 +104,7 @@ class PlanPolicy:
 class VideoRendition:
     """One rung to encode, and what a playlist says of it. Rates in bits per second, the buffer in bits.
 
-    `constant_quality`: nobody asked for the bitrate; encoders that can hold a quality below the most instead.
+    `constant_quality`: nobody requested the bitrate; encoders that can hold a quality below the most instead.
     """
 
     name: str
@@ -169,7 +169,7 @@ class EncodePlan:
 
     @property
     def grid(self) -> FrameGrid:
-        """Where frames, segments and ticks of every rendition lie."""
+        """The grid of frames, segments and ticks of every rendition."""
         return self.source.grid(self.segment_gops)
 
     @property
@@ -210,7 +210,7 @@ class EncodePlan:
     def target(
         self, rendition: VideoRendition, *, pass_number: int = 0, statistics: str = "", threads: int = 0
     ) -> EncodeTarget:
-        """What the encoder is told about one of the renditions."""
+        """Encoder settings of one of the renditions."""
         return EncodeTarget(
             pass_number=pass_number,
             statistics=f"{statistics}-{rendition.name}" if pass_number else "",
@@ -247,10 +247,10 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     sessions: int | None = None,
     measured: Throughput | None = None,
 ) -> EncodePlan:
-    """Decide rungs, chunks and promises for an encoder of the codec asked for; without one, the CPU's.
+    """Decide rungs, chunks and promises for an encoder of the codec requested; without one, the CPU's.
 
     `sessions` is how many renditions one device encodes at a time, None without limit; `measured` how fast workers
-    encode with this encoder and preset. Raises InputRejected when the source, or what is asked for, is beyond the
+    encode with this encoder and preset. Raises InputRejected when the source, or what is requested, is beyond the
     installation's limits.
     """
     grid = facts.grid()
@@ -265,7 +265,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     work = frame_work(facts.video.display, rungs) * (1 + two_pass)
     throughput = measured or assumed_throughput(encoder, preset, policy)
     sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
-    asked = request.bitrate is not None
+    requested = request.bitrate is not None
     return EncodePlan(
         source=facts,
         color=_color(facts),
@@ -273,7 +273,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         hardware_path=hardware_path(facts, encoder, policy.hardware_path),
         preset=preset,
         two_pass=two_pass,
-        renditions=tuple(_rendition(size, encoder, preset, grid, bitrate_asked=asked) for size in rungs),
+        renditions=tuple(_rendition(size, encoder, preset, grid, bitrate_requested=requested) for size in rungs),
         groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
         audio=audio_renditions(facts.audio[:1], grid),
         chunks=plan_chunks(grid, sizing),
@@ -287,10 +287,10 @@ def preset_of(request: JobRequest, policy: PlanPolicy) -> str:
     return policy.preset if request.preset in (None, CPU_PRESET) else request.preset
 
 
-def hardware_path(facts: SourceFacts, encoder: VideoEncoder, wanted: HardwarePath) -> HardwarePath:
-    """Where this source's frames are decoded and scaled: on the device only if it is wanted and can do all of it.
+def hardware_path(facts: SourceFacts, encoder: VideoEncoder, requested: HardwarePath) -> HardwarePath:
+    """Choose where frames are decoded and scaled: on the device only if that is requested and it can do all of it.
 
-    ffmpeg turns pictures upright, and follows changes of their size, in memory only.
+    ffmpeg turns frames upright, and follows changes of their size, in memory only.
     """
     if encoder.device is None:
         return HardwarePath.CPU
@@ -300,13 +300,13 @@ def hardware_path(facts: SourceFacts, encoder: VideoEncoder, wanted: HardwarePat
         and not facts.video.rotation
         and (not facts.video.interlaced or encoder.device.deinterlacer)
     )
-    return HardwarePath.DEVICE if wanted == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
+    return HardwarePath.DEVICE if requested == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
 
 
 def _two_pass(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
-    """Whether to analyse first; of a single frame, x264 finds nothing that it would believe itself."""
-    wanted = policy.two_pass if request.two_pass is None else request.two_pass
-    return wanted and encoder.two_pass and facts.total_frames != 1
+    """Decide whether to analyse first; of a single frame, x264 finds nothing that it would believe itself."""
+    requested = policy.two_pass if request.two_pass is None else request.two_pass
+    return requested and encoder.two_pass and facts.total_frames != 1
 
 
 def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...], ...]:
@@ -317,14 +317,14 @@ def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...]
 
 
 def assumed_throughput(encoder: VideoEncoder, preset: str, policy: PlanPolicy) -> Throughput:
-    """What is taken for granted until chunks have been measured."""
+    """Throughput assumed until chunks have been measured."""
     return Throughput(
         pixels_per_second=int(policy.assumed_pixels_per_second * encoder.presets[preset].speed), samples=0
     )
 
 
 def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
-    """Cut the video into chunks of at most the wanted length, of equal size give or take a segment.
+    """Cut the video into chunks of at most the requested length, of equal size give or take a segment.
 
     No chunk is only the tail of the video: a tail shorter than a segment joins the chunk before it.
     """
@@ -345,9 +345,9 @@ def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
 
 
 def _rendition(
-    size: RenditionSize, encoder: VideoEncoder, preset: str, grid: FrameGrid, *, bitrate_asked: bool
+    size: RenditionSize, encoder: VideoEncoder, preset: str, grid: FrameGrid, *, bitrate_requested: bool
 ) -> VideoRendition:
-    control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and not bitrate_asked)
+    control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and not bitrate_requested)
     profile = encoder.presets[preset].profile
     level = encoder.level(size.width, size.height, grid.rate, control)
     return VideoRendition(

@@ -17,25 +17,25 @@ from transcoding.probing.decoders import DECODERS
 from transcoding.upgrades import FACTS_UPGRADES
 
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
-"""What is taken for a number: a file says what it likes, and to work out 1e999999999 would take for ever."""
+"""Numbers that are read: a file says what it likes, and to work out 1e999999999 would take for ever."""
 _CLOCK_TIME = re.compile(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,12})?)", re.ASCII)
 _PROGRESSIVE = frozenset({"progressive", "unknown", ""})
 _FULL_TURN = 360
 _HALF_TURN = 180
-_MOST_FRAMES_MISSING = Fraction(1, 10)
+_MAX_FRAMES_MISSING = Fraction(1, 10)
 """Share of the announced duration that may be missing before a source counts as truncated."""
 _MAX_SAMPLE_RATE = 384_000
 _MAX_CHANNELS = 64
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
-"""What is taken for a language tag (RFC 5646); it goes into manifests and commands."""
+"""Language tags (RFC 5646) that are accepted; one goes into manifests and commands."""
 _UNDETERMINED = "und"
-_MOST_COPIES = 50
+_MAX_COPIES = 50
 _FRAMES_NEVER_INFLATED = 100_000
 _SLACK_SECONDS = Fraction(2)
 
 
 class SourceWarning(StrEnum):
-    """What about a source a person should know; each has a right handling by default."""
+    """Warnings about a source; each has a right handling by default."""
 
     VARIABLE_FRAME_RATE = "variable_frame_rate"
     ROTATED = "rotated"
@@ -47,14 +47,14 @@ class SourceWarning(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """Pixel size of a picture as a viewer sees it; sources may have odd sides, renditions never have."""
+    """Pixel size of a video as a viewer sees it; sources may have odd sides, renditions never have."""
 
     width: int
     height: int
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:
-            raise ValueError(f"a picture has positive sides, got {self.width}x{self.height}")
+            raise ValueError(f"a video has positive sides, got {self.width}x{self.height}")
 
     @property
     def short_side(self) -> int:
@@ -66,7 +66,7 @@ class Resolution:
 class VideoStream:
     """The video track that is transcoded. `display` has rotation and pixel aspect ratio applied.
 
-    `color` is what the track says of itself; None where it was inspected before anybody asked.
+    `color` is what the track says of itself; None where it was inspected before anybody requested.
     """
 
     index: int
@@ -93,10 +93,10 @@ class AudioStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """What a source contains: its first real video track, its audio tracks, and how many streams in all.
+    """Streams of a source: its first real video track, its audio tracks, and how many streams in all.
 
     `duration` is what the header announces for the video track, in seconds; None where the container does not say.
-    `coded` is the size of its pictures as they are decoded, before rotation and pixel aspect ratio.
+    `coded` is the size of its frames as they are decoded, before rotation and pixel aspect ratio.
     """
 
     format_name: str
@@ -109,7 +109,7 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameTiming:
-    """When frames are shown: the first one (seconds on the source's clock) and the grid they are put on."""
+    """Timing of frames: the first one (seconds on the source's clock) and the grid they are put on."""
 
     first: Fraction
     rate: Fraction
@@ -154,7 +154,7 @@ class SourceFacts:
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
-    """Read the output of the command that asks for streams.
+    """Read the output of the command that requests streams.
 
     Raises InputRejected when there is no video track in it, or its first audio track is absurd; other audio tracks
     that are, or that no decoder may touch, are left out.
@@ -178,7 +178,7 @@ def parse_ffprobe(text: str) -> MediaInfo:
 
 
 def _is_video(stream: Mapping[str, Any]) -> bool:
-    """Whether this is moving picture: cover art is listed as video too."""
+    """True for moving video: cover art is listed as video too."""
     return (
         stream.get("codec_type") == "video"
         and not stream.get("disposition", {}).get("attached_pic")
@@ -228,7 +228,7 @@ def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:
-    """Clockwise degrees that a player turns the picture by: 0, 90, 180 or 270."""
+    """Clockwise degrees that a player turns the video by: 0, 90, 180 or 270."""
     sides = (entry["rotation"] for entry in stream.get("side_data_list", ()) if "rotation" in entry)
     return round(-float(next(sides, 0)) / 90) * 90 % _FULL_TURN
 
@@ -273,7 +273,7 @@ def _fraction(text: object) -> Fraction | None:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded frame: presentation time and duration in ticks of the stream's time base, size and place in bytes.
+    """One coded frame: presentation time and duration in ticks of the stream's time base, size and position in bytes.
 
     `position` is -1 where ffprobe does not say.
     """
@@ -293,7 +293,7 @@ def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
     """
     for line in lines:
         fields = line.strip().split(",")
-        if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five asked for
+        if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five requested
             pts, duration, size, position, flags = fields[:5]
             yield Packet(
                 int(pts),
@@ -305,7 +305,7 @@ def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
             )
 
 
-def at_most(number: int, lines: Iterable[str]) -> Iterator[str]:
+def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
     """Pass on lines, one for each packet. Raises InputRejected when there are more than this."""
     for count, line in enumerate(lines):
         if count == number:
@@ -345,10 +345,10 @@ def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTimin
 def _refuse_inflated(coded: int, total: int) -> None:
     """Refuse a few frames that stand for hours on a fine grid: a kilobyte that would be half a day of encoding.
 
-    Slides and screen recordings, whose pictures stand long as well, stay below: even at one picture per 10 s, on the
+    Slides and screen recordings, whose frames stand long as well, stay below: even at one video per 10 s, on the
     coarsest grid, it takes more than five hours to get there.
     """
-    if total > max(_FRAMES_NEVER_INFLATED, coded * _MOST_COPIES):
+    if total > max(_FRAMES_NEVER_INFLATED, coded * _MAX_COPIES):
         raise InputRejected(f"the video has {coded} frames, but would become {total}")
 
 
@@ -376,13 +376,13 @@ def _refuse_truncated(media: MediaInfo, timing: FrameTiming) -> None:
     if media.duration is None:
         return
     there = max(timing.first, Fraction(0)) + timing.total_frames / timing.rate
-    if media.duration - there > max(_SLACK_SECONDS, media.duration * _MOST_FRAMES_MISSING):
+    if media.duration - there > max(_SLACK_SECONDS, media.duration * _MAX_FRAMES_MISSING):
         raise InputRejected(f"the file is truncated: {float(there):.1f} of {float(media.duration):.1f} s are there")
 
 
 def _warnings(media: MediaInfo, timing: FrameTiming) -> Sequence[SourceWarning]:
     shown = 1 + bool(media.audio)  # as much as is planned for
-    told = {
+    reported = {
         SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
         SourceWarning.ROTATED: media.video.rotation != 0,
         SourceWarning.INTERLACED: media.video.interlaced,
@@ -390,4 +390,4 @@ def _warnings(media: MediaInfo, timing: FrameTiming) -> Sequence[SourceWarning]:
         SourceWarning.NO_AUDIO: not media.audio,
         SourceWarning.EXTRA_STREAMS: media.streams > shown,
     }
-    return [warning for warning, applies in told.items() if applies]
+    return [warning for warning, applies in reported.items() if applies]

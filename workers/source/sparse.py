@@ -11,7 +11,7 @@ from storage.transfer import TransferProgress, run_parallel
 from transcoding.containers.mp4_index import (
     LARGEST_HEAD_BYTES,
     LARGEST_INDEX_BYTES,
-    MOST_TOP_BOXES,
+    MAX_TOP_BOXES,
     Mp4Index,
     Span,
     TopBox,
@@ -97,13 +97,13 @@ class SparseSource:
         if sniff(self._head(0)) != "mov":
             raise UnusableIndex("the file is no MP4")
         position = 0
-        for _ in range(MOST_TOP_BOXES):
+        for _ in range(MAX_TOP_BOXES):
             if position == self.size:
                 return
             box = read_top_box(self._head(position), position, self.size)
             position = box.end
             yield box
-        raise UnusableIndex(f"the file has more than {MOST_TOP_BOXES} boxes")
+        raise UnusableIndex(f"the file has more than {MAX_TOP_BOXES} boxes")
 
     def _head(self, start: int) -> bytes:
         """Read the first bytes of a box. A whole block is fetched, as the next boxes may be short."""

@@ -95,7 +95,7 @@ class _ChunkEncoding:
     def spans(self, index: Mp4Index) -> Sequence[Span]:
         """Return the bytes of the source that the next run reads."""
         first, segments = self._left()
-        return index.picture(
+        return index.video(
             seek=seek_time(self._plan, first),
             until=read_until(self._plan, first, segments),
             shift=self._plan.source.sample_shift or 0,

@@ -22,7 +22,7 @@ from transcoding.probing.media import (
     MediaInfo,
     Packet,
     SourceFacts,
-    at_most,
+    first_lines,
     measure_timing,
     parse_ffprobe,
     parse_packets,
@@ -175,7 +175,7 @@ def _measure(copy: WorkingCopy, demuxer: str, tools: Tools, control: StepControl
     media = _media(copy, demuxer, tools)
     lines = tools.ffprobe.packets(copy.path, demuxer=demuxer, stream=media.video.index, stop=control)
     limits = tools.config.limits
-    lines = at_most(limits.max_duration_seconds * limits.max_frame_rate, _moving(lines, control))
+    lines = first_lines(limits.max_duration_seconds * limits.max_frame_rate, _moving(lines, control))
     timing = measure_timing(parse_packets(lines), media.video.time_base)
     return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
 

@@ -22,7 +22,7 @@ from jobs.rules.steps import StepKind
 from storage.keys import generation_prefix, video_prefix
 from storage.protocol import ObjectStore, StoredObject
 from tests.ffmpeg.golden import shown_numbers
-from tests.ffmpeg.sources import remade, run
+from tests.ffmpeg.sources import converted, run
 from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
 from tests.rows import expire
@@ -219,7 +219,7 @@ def test_a_file_cut_in_half_is_rejected(
     tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path
 ) -> None:
     half = tmp_path / "half.mp4"
-    fast = remade(clip, tmp_path / "fast.mp4", ["-movflags", "+faststart"])
+    fast = converted(clip, tmp_path / "fast.mp4", ["-movflags", "+faststart"])
     half.write_bytes(fast.read_bytes()[: fast.stat().st_size // 2])
     job = pipeline.transcode(pipeline.upload(half))
     runner.work("cpu")

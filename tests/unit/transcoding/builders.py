@@ -90,7 +90,7 @@ def a_sizing(segments: int) -> ChunkSizing:
 
 
 def a_plan(source: SourceFacts | None = None, *, resolution: str | None = "360p") -> EncodePlan:
-    """One rung and sound unless told otherwise."""
+    """One rung and audio unless set otherwise."""
     return plan_job(source or a_source(), JobRequest(resolution=resolution), a_policy())
 
 
@@ -100,11 +100,11 @@ def ffprobe_json(*streams: dict[str, object], format_name: str = "mov,mp4") -> s
     return json.dumps({"streams": numbered, "format": {"format_name": format_name}})
 
 
-def a_picture(**fields: object) -> dict[str, object]:
+def a_video_track(**fields: object) -> dict[str, object]:
     return {"codec_type": "video", "codec_name": "h264", "width": 1280, "height": 720, "pix_fmt": "yuv420p", **fields}
 
 
-def a_sound(**fields: object) -> dict[str, object]:
+def an_audio_track(**fields: object) -> dict[str, object]:
     return {"codec_type": "audio", "codec_name": "aac", "channels": 2, "sample_rate": "48000", **fields}
 
 
@@ -119,9 +119,9 @@ def an_init(
     height: int = 360,
     profile: bytes = bytes.fromhex("64001e"),
     edit_start: int = 2000,
-    sound: bool = False,
+    audio: bool = False,
     version: int = 0,
-    picture: bytes = b"",
+    video: bytes = b"",
     color: tuple[int, int, int] = BT601_CODES,
     full_range: bool = False,
 ) -> bytes:
@@ -132,14 +132,14 @@ def an_init(
     mdhd = bytes([version, 0, 0, 0]) + times + struct.pack(">I", timescale) + bytes(12 if wide else 8)
     edit = struct.pack(">QqI" if wide else ">IiI", 0, edit_start, 0x0001_0000)
     elst = bytes([version, 0, 0, 0]) + struct.pack(">I", 1) + edit
-    entry = _sound_entry() if sound else picture or _avc_entry(profile, color, full_range=full_range)
+    entry = _audio_entry() if audio else video or _avc_entry(profile, color, full_range=full_range)
     stsd = bytes(4) + struct.pack(">I", 1) + entry
     minf = box("minf", box("stbl", box("stsd", stsd)))
     track = box("tkhd", tkhd) + box("edts", box("elst", elst)) + box("mdia", box("mdhd", mdhd) + minf)
     return box("ftyp", b"iso6") + box("moov", box("mvhd", bytes(100)) + box("trak", track))
 
 
-def a_picture_entry(kind: str, configuration: str, payload: bytes, *more: bytes) -> bytes:
+def a_video_entry(kind: str, configuration: str, payload: bytes, *more: bytes) -> bytes:
     return box(kind, bytes(78) + box(configuration, payload) + b"".join(more))
 
 
@@ -149,10 +149,10 @@ def a_colr(color: tuple[int, int, int] = BT601_CODES, *, full_range: bool = Fals
 
 
 def _avc_entry(profile: bytes, color: tuple[int, int, int], *, full_range: bool) -> bytes:
-    return a_picture_entry("avc1", "avcC", b"\x01" + profile + b"\xff", a_colr(color, full_range=full_range))
+    return a_video_entry("avc1", "avcC", b"\x01" + profile + b"\xff", a_colr(color, full_range=full_range))
 
 
-def _sound_entry() -> bytes:
+def _audio_entry() -> bytes:
     """AAC-LC at 48 kHz, its descriptors' lengths in the four-byte form that ffmpeg writes."""
     long = b"\x80\x80\x80"
     specific = b"\x05" + long + b"\x02" + bytes.fromhex("1190")
@@ -182,7 +182,7 @@ def a_gop(plan: EncodePlan, first_frame: int, frames: int | None = None) -> byte
 
 
 def a_video_stream(plan: EncodePlan, *, first_segment: int = 0, segments: int | None = None) -> bytes:
-    """What a flawless run of ffmpeg writes for the plan's first rung."""
+    """Output of a flawless run of ffmpeg for the plan's first rung."""
     grid = plan.grid
     rendition = plan.renditions[0]
     first = grid.first_frame(first_segment)
@@ -209,10 +209,10 @@ def an_audio_stream(samples: int, *, missing: int = -1, shortened: int = -1) -> 
     ends = [*starts[1:], total] if shortened >= 0 else [min(start + 1024, total) for start in starts]
     lengths = ((start, end - start) for start, end in zip(starts, ends, strict=True))
     frames = (a_fragment(start, [(length, b"aac%d" % start, True)]) for start, length in lengths)
-    return an_init(timescale=48_000, width=0, height=0, edit_start=1024, sound=True) + b"".join(frames)
+    return an_init(timescale=48_000, width=0, height=0, edit_start=1024, audio=True) + b"".join(frames)
 
 
-def without_sound(plan: EncodePlan) -> EncodePlan:
+def without_audio(plan: EncodePlan) -> EncodePlan:
     return replace(plan, audio=())
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.transcoding.builders import a_fragment, a_picture_entry, an_audio_stream, an_init, box
+from tests.unit.transcoding.builders import a_fragment, a_video_entry, an_audio_stream, an_init, box
 from transcoding.color import ColorSpace
 from transcoding.containers.boxes import (
     Fragment,
@@ -36,7 +36,7 @@ def fragments_of(*parts: bytes) -> list[Fragment]:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_an_init_segment_of_pictures(version: int) -> None:
+def test_an_init_segment_of_frames(version: int) -> None:
     assert read_init(an_init(version=version)) == InitSegment(
         timescale=25_000, codecs="avc1.64001e", width=640, height=360, edit_start=2000, color=BT601
     )
@@ -44,15 +44,15 @@ def test_an_init_segment_of_pictures(version: int) -> None:
 
 def test_a_color_space_is_read_from_the_sample_entry() -> None:
     assert read_init(an_init(color=(9, 16, 9), full_range=True)).color == ColorSpace.of_codes(9, 16, 9, full=True)
-    plain = a_picture_entry("avc1", "avcC", bytes.fromhex("0164001eff"))
-    assert read_init(an_init(picture=plain)).color is None
+    plain = a_video_entry("avc1", "avcC", bytes.fromhex("0164001eff"))
+    assert read_init(an_init(video=plain)).color is None
     with pytest.raises(MalformedBoxes):
-        read_init(an_init(picture=a_picture_entry("avc1", "avcC", bytes.fromhex("0164001eff"), box("colr", b"nclx"))))
+        read_init(an_init(video=a_video_entry("avc1", "avcC", bytes.fromhex("0164001eff"), box("colr", b"nclx"))))
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_an_init_segment_of_sound(version: int) -> None:
-    data = an_init(timescale=48_000, width=0, height=0, edit_start=1024, sound=True, version=version)
+def test_an_init_segment_of_audio(version: int) -> None:
+    data = an_init(timescale=48_000, width=0, height=0, edit_start=1024, audio=True, version=version)
     assert read_init(data) == InitSegment(timescale=48_000, codecs="mp4a.40.2", width=0, height=0, edit_start=1024)
 
 
@@ -71,10 +71,10 @@ def test_an_init_segment_of_sound(version: int) -> None:
 def test_other_codecs_are_named_by_their_configuration(
     kind: str, configuration: str, payload: str, codecs: str
 ) -> None:
-    data = an_init(picture=a_picture_entry(kind, configuration, bytes.fromhex(payload)))
+    data = an_init(video=a_video_entry(kind, configuration, bytes.fromhex(payload)))
     assert read_init(data).codecs == codecs
     with pytest.raises(MalformedBoxes):
-        read_init(an_init(picture=a_picture_entry(kind, configuration, b"\x01")))
+        read_init(an_init(video=a_video_entry(kind, configuration, b"\x01")))
 
 
 def test_two_edits_are_refused() -> None:
@@ -90,7 +90,7 @@ def test_an_unknown_codec_is_refused() -> None:
 
 
 def test_every_broken_off_init_segment_is_refused() -> None:
-    for data in (an_init(), an_init(sound=True)):
+    for data in (an_init(), an_init(audio=True)):
         for length in range(len(data)):
             with pytest.raises(MalformedBoxes):
                 read_init(data[:length])
@@ -241,4 +241,4 @@ def test_a_missing_box_is_named() -> None:
 def test_the_kinds_at_the_top_are_read_without_their_payloads() -> None:
     data = box("ftyp", b"isom") + box("mdat", bytes(1000)) + box("moov", box("trak")) + box("free", bytes(8))
     assert top_level_kinds(io.BytesIO(data)) == ["ftyp", "mdat", "moov", "free"]
-    assert top_level_kinds(io.BytesIO(data), at_most=2) == ["ftyp", "mdat"]
+    assert top_level_kinds(io.BytesIO(data), max_boxes=2) == ["ftyp", "mdat"]

@@ -160,7 +160,7 @@ def test_only_the_end_of_a_varying_source_is_padded() -> None:
 
 
 def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:
-    """By a filter that does not bear it when pictures change their size."""
+    """By a filter that does not bear it when frames change their size."""
     plan = a_plan(a_source(interlaced=True))
     assert "-reinit_filter" not in argv(chunk_command(plan, "/s/x", first_segment=0, segments=1))
     filters = graph(plan).split(",")
@@ -180,7 +180,7 @@ def test_a_seek_never_goes_before_the_start() -> None:
     assert words[words.index("-ss") + 1] == "0.000000"
 
 
-def test_sound() -> None:
+def test_audio() -> None:
     plan = a_plan(a_source(rate=PAL, frames=333, first=Fraction(1, 3)))
     assert argv(audio_command(plan, plan.audio[0], "/s/x")) == [
         *GLOBALS,
@@ -257,7 +257,7 @@ def test_decoding_a_sample() -> None:
 PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", *BOUNDS]
 
 
-def test_asking_for_streams() -> None:
+def test_command_for_streams() -> None:
     assert streams_command("ffprobe", "/s/x", demuxer="avi", max_pixels=1000) == [
         *PROBE,
         "-show_entries",
@@ -271,7 +271,7 @@ def test_asking_for_streams() -> None:
     ]
 
 
-def test_asking_for_packets() -> None:
+def test_command_for_packets() -> None:
     assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2, max_pixels=1000) == [
         *PROBE,
         *("-select_streams", "2", "-show_entries", "packet=pts,duration,size,pos,flags"),
@@ -364,11 +364,11 @@ def test_a_run_may_encode_some_of_the_rungs() -> None:
     assert "split=2[in0][in1];[in0]scale=854:480" in (command.filter_graph or "")
 
 
-def test_a_trial_encodes_a_drawn_picture_with_the_options_of_a_job() -> None:
+def test_a_trial_encodes_a_drawn_video_with_the_options_of_a_job() -> None:
     words = argv(trial_command(ENCODERS["h264_nvenc"], SECOND, frames=10))
     assert words[words.index("-f") :][:2] == ["-f", "lavfi"]
     assert words[words.index("-i") + 1] == "testsrc2=size=640x360:rate=25"
-    assert "-codec_whitelist" not in words, "ffmpeg's own pictures come through a decoder that no file may have"
+    assert "-codec_whitelist" not in words, "ffmpeg's own frames come through a decoder that no file may have"
     assert words[words.index("-b_ref_mode") + 1] == "middle"
     assert words[words.index("-gpu") + 1] == "1"
     assert words[-5:] == ["-frames:v", "10", "-f", "null", "pipe:5"]
@@ -390,7 +390,7 @@ def test_the_first_pass_sees_the_very_frames_of_the_second_and_writes_nothing() 
     assert {output.options["f"] for output in first.outputs} == {"null"}
 
 
-def test_x265_is_told_of_passes_in_its_own_words() -> None:
+def test_x265_is_reported_of_passes_in_its_own_words() -> None:
     plan = plan_job(a_source(854, 480), JobRequest(codec="hevc", two_pass=True), a_policy())
     command = analysis_command(plan, "/s/x", first_segment=0, segments=1, threads=3, statistics="/t:1/pass")
     own = command.outputs[0].options["x265-params"] or ""

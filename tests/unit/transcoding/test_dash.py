@@ -45,10 +45,10 @@ media="$RepresentationID$/$Number$.m4s">
   </Period>
 </MPD>
 """
-"""Three segments, 4.004, 4.004 and 2.002 s; the sound's first one has 1,024 samples more than are heard."""
+"""Three segments, 4.004, 4.004 and 2.002 s; the audio's first one has 1,024 samples more than are presented."""
 
-PICTURES = Timeline.of_samples([120_120, 120_120, 60_060], timescale=30_000)
-SOUND = Timeline.of_samples([193_536, 191_488, 96_480], timescale=48_000, skipped=1024)
+VIDEO_TIMELINE = Timeline.of_samples([120_120, 120_120, 60_060], timescale=30_000)
+AUDIO_TIMELINE = Timeline.of_samples([193_536, 191_488, 96_480], timescale=48_000, skipped=1024)
 AUDIO = AudioVariant(
     name="audio",
     language="",
@@ -79,14 +79,14 @@ RUNGS = [
 
 
 def test_the_whole_document() -> None:
-    assert dash_manifest(RUNGS, PICTURES, [(AUDIO, SOUND)], duration=300 / NTSC) == GOLDEN
+    assert dash_manifest(RUNGS, VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC) == GOLDEN
 
 
 def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None:
     german = replace(AUDIO, name="audio-2", language="deu", default=False)
-    longer = replace(SOUND, durations=(1, 2, 3))
+    longer = replace(AUDIO_TIMELINE, durations=(1, 2, 3))
     text = dash_manifest(
-        RUNGS, PICTURES, [(replace(AUDIO, language="eng"), SOUND), (german, longer)], duration=300 / NTSC
+        RUNGS, VIDEO_TIMELINE, [(replace(AUDIO, language="eng"), AUDIO_TIMELINE), (german, longer)], duration=300 / NTSC
     )
     name = "{urn:mpeg:dash:schema:mpd:2011}"
     sets = ET.fromstring(text.partition("\n")[2]).findall(f".//{name}AdaptationSet[@contentType='audio']")  # noqa: S314
@@ -103,15 +103,15 @@ def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None
     assert [s.get("d") for s in sets[1].iter(f"{name}S")] == ["1", "2", "3"]
 
 
-def test_a_video_without_sound_has_one_adaptation_set() -> None:
-    text = dash_manifest(RUNGS, PICTURES, [], duration=300 / NTSC)
+def test_a_video_without_audio_has_one_adaptation_set() -> None:
+    text = dash_manifest(RUNGS, VIDEO_TIMELINE, [], duration=300 / NTSC)
     assert text.count("<AdaptationSet") == 1
     assert "audio" not in text
 
 
 def test_what_is_unusual_in_a_name_is_escaped() -> None:
     rung = a_rung('7"2<0&p', 1280, 720, codecs="avc1.64001f", peak=1)
-    root = ET.fromstring(dash_manifest([rung], PICTURES, [], duration=Fraction(1)).partition("\n")[2])  # noqa: S314
+    root = ET.fromstring(dash_manifest([rung], VIDEO_TIMELINE, [], duration=Fraction(1)).partition("\n")[2])  # noqa: S314
     (found,) = root.iter("{urn:mpeg:dash:schema:mpd:2011}Representation")
     assert found.attrib["id"] == '7"2<0&p'
 
@@ -126,13 +126,13 @@ def test_what_is_unusual_in_a_name_is_escaped() -> None:
     ],
 )
 def test_lengths_are_written_in_seconds(seconds: Fraction, written: str) -> None:
-    text = dash_manifest(RUNGS, PICTURES, [], duration=seconds)
+    text = dash_manifest(RUNGS, VIDEO_TIMELINE, [], duration=seconds)
     assert f'mediaPresentationDuration="{written}"' in text
 
 
 def test_a_whole_rate_is_written_as_one_number() -> None:
     rung = a_rung("720p", 1280, 720, codecs="avc1.64001f", peak=1, rate=Fraction(25))
-    assert 'frameRate="25"' in dash_manifest([rung], PICTURES, [], duration=Fraction(1))
+    assert 'frameRate="25"' in dash_manifest([rung], VIDEO_TIMELINE, [], duration=Fraction(1))
 
 
 def test_a_long_film_takes_one_row_for_all_its_full_segments() -> None:
@@ -142,9 +142,9 @@ def test_a_long_film_takes_one_row_for_all_its_full_segments() -> None:
     assert '<S t="0" d="100000" r="1799" />' in text
 
 
-def test_sound_starts_with_what_is_heard() -> None:
-    """Segment n is heard from its decode time less the priming on: the edit list cuts that off once, at the start."""
+def test_audio_starts_with_what_is_heard() -> None:
+    """Segment n is presented from its decode time less the priming: the edit list cuts that off once, at the start."""
     coded = [193_536, 191_488, 192_512]
-    heard = Timeline.of_samples(coded, timescale=48_000, skipped=1024)
-    starts = [0, *accumulate(heard.durations)]
+    received = Timeline.of_samples(coded, timescale=48_000, skipped=1024)
+    starts = [0, *accumulate(received.durations)]
     assert starts == [0, *(end - 1024 for end in accumulate(coded))]

@@ -90,12 +90,12 @@ def test_a_color_space_has_a_reason(tagged: ColorSpace, value: str, because: str
     assert because in reason.because
 
 
-def test_what_was_asked_for_is_told_from_what_is_usual() -> None:
-    asked = JobRequest(resolution="240p", preset="slow")
-    reasons = _reasons(_plan(request=asked), asked)
-    assert "one rendition was asked for" in reasons["renditions"].because
+def test_what_was_requested_differs_from_what_is_usual() -> None:
+    requested = JobRequest(resolution="240p", preset="slow")
+    reasons = _reasons(_plan(request=requested), requested)
+    assert "one rendition was requested" in reasons["renditions"].because
     assert reasons["encoder"].value == "libx264, preset slow"
-    assert "the preset is asked for" in reasons["encoder"].because
+    assert "the preset is requested" in reasons["encoder"].because
 
 
 @pytest.mark.parametrize("sized_by", list(SizedBy))
@@ -162,13 +162,13 @@ def test_times_are_exact_on_a_fractional_rate() -> None:
 
 
 def test_both_passes_are_shown() -> None:
-    asked = JobRequest(two_pass=True)
-    plan = _plan(SILENT, asked)
+    requested = JobRequest(two_pass=True)
+    plan = _plan(SILENT, requested)
     steps = list(planned_steps(plan, max_pixels=1000))
     assert [step.kind for step in steps] == ["analysis", "chunk"] * 5
     assert "{statistics}-360p" in steps[0].command
-    reason = _reasons(plan, asked)["passes"]
-    assert (reason.value, reason.because) == ("two, the first one for analysis", "asked for")
+    reason = _reasons(plan, requested)["passes"]
+    assert (reason.value, reason.because) == ("two, the first one for analysis", "requested")
 
 
 def test_a_device_is_named_by_its_encoder_and_by_who_decodes() -> None:

@@ -111,7 +111,7 @@ def test_the_playlist_of_a_finished_rendition() -> None:
 
 
 def test_the_playlist_of_a_growing_rendition() -> None:
-    """Players join what has no end at its live edge, unless told otherwise."""
+    """Players join what has no end at its live edge, unless set otherwise."""
     assert media_playlist([Fraction(4)], target_seconds=4, complete=False) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.transcoding.builders import PAL, a_picture, a_sound, ffprobe_json
+from tests.unit.transcoding.builders import PAL, a_video_track, an_audio_track, ffprobe_json
 from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.errors import InputRejected
 from transcoding.probing.media import (
@@ -14,7 +14,7 @@ from transcoding.probing.media import (
     Packet,
     Resolution,
     SourceWarning,
-    at_most,
+    first_lines,
     measure_timing,
     parse_ffprobe,
     parse_packets,
@@ -25,7 +25,7 @@ MILLISECOND = Fraction(1, 1000)
 
 
 def displayed(**fields: object) -> tuple[int, int]:
-    video = parse_ffprobe(ffprobe_json(a_picture(**fields))).video
+    video = parse_ffprobe(ffprobe_json(a_video_track(**fields))).video
     return video.display.width, video.display.height
 
 
@@ -34,14 +34,21 @@ def turned(degrees: object) -> list[dict[str, object]]:
 
 
 def test_the_first_video_track_and_all_audio_tracks_are_taken() -> None:
-    media = parse_ffprobe(ffprobe_json(a_sound(), a_picture(), a_sound(channels=6), a_picture()))
+    media = parse_ffprobe(ffprobe_json(an_audio_track(), a_video_track(), an_audio_track(channels=6), a_video_track()))
     assert (media.video.index, media.streams) == (1, 4)
     assert [(track.index, track.channels) for track in media.audio] == [(0, 2), (2, 6)]
 
 
 def test_other_audio_tracks_than_the_first_are_left_out_where_nothing_can_be_made_of_them() -> None:
-    odd = [a_sound(channels=65), a_sound(sample_rate="384001"), a_sound(codec_name="ilbc"), a_sound(sample_rate="0")]
-    media = parse_ffprobe(ffprobe_json(a_picture(), a_sound(codec_name="ilbc"), *odd, a_sound(codec_name="opus")))
+    odd = [
+        an_audio_track(channels=65),
+        an_audio_track(sample_rate="384001"),
+        an_audio_track(codec_name="ilbc"),
+        an_audio_track(sample_rate="0"),
+    ]
+    media = parse_ffprobe(
+        ffprobe_json(a_video_track(), an_audio_track(codec_name="ilbc"), *odd, an_audio_track(codec_name="opus"))
+    )
     assert [(track.index, track.codec) for track in media.audio] == [(1, "ilbc"), (6, "opus")]
 
 
@@ -59,38 +66,38 @@ def test_other_audio_tracks_than_the_first_are_left_out_where_nothing_can_be_mad
     ids=str,
 )
 def test_the_language_of_audio(tags: dict[str, object], language: str) -> None:
-    (track,) = parse_ffprobe(ffprobe_json(a_picture(), a_sound(tags=tags))).audio
+    (track,) = parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(tags=tags))).audio
     assert track.language == language
 
 
 def test_cover_art_is_no_video() -> None:
-    cover = a_picture(codec_name="png", disposition={"attached_pic": 1})
-    assert parse_ffprobe(ffprobe_json(cover, a_picture())).video.index == 1
+    cover = a_video_track(codec_name="png", disposition={"attached_pic": 1})
+    assert parse_ffprobe(ffprobe_json(cover, a_video_track())).video.index == 1
 
 
 @pytest.mark.parametrize(
     "streams",
-    [(), (a_sound(),), (a_picture(disposition={"attached_pic": 1}),), (a_picture(width=0, height=0),)],
-    ids=["nothing", "sound", "cover art", "no size"],
+    [(), (an_audio_track(),), (a_video_track(disposition={"attached_pic": 1}),), (a_video_track(width=0, height=0),)],
+    ids=["nothing", "audio", "cover art", "no size"],
 )
-def test_a_file_without_a_picture_is_rejected(streams: tuple[dict[str, object], ...]) -> None:
+def test_a_file_without_a_video_is_rejected(streams: tuple[dict[str, object], ...]) -> None:
     with pytest.raises(InputRejected, match="no video track"):
         parse_ffprobe(ffprobe_json(*streams))
 
 
-def test_a_sound_track_without_samples_is_none() -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="0"))).audio == ()
+def test_a_audio_track_without_samples_is_none() -> None:
+    assert parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(sample_rate="0"))).audio == ()
 
 
 @pytest.mark.parametrize("fields", [{"sample_rate": "384001"}, {"channels": 65}])
-def test_more_sound_than_anybody_records_is_rejected(fields: dict[str, object]) -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(), a_sound(sample_rate="384000", channels=64))).audio
+def test_more_audio_than_anybody_records_is_rejected(fields: dict[str, object]) -> None:
+    assert parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(sample_rate="384000", channels=64))).audio
     with pytest.raises(InputRejected, match="more than is allowed"):
-        parse_ffprobe(ffprobe_json(a_picture(), a_sound(**fields)))
+        parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(**fields)))
 
 
 def test_data_tracks_are_only_counted() -> None:
-    media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_picture(), {"codec_type": "subtitle"}))
+    media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_video_track(), {"codec_type": "subtitle"}))
     assert (media.video.index, media.streams, media.audio) == (1, 3, ())
 
 
@@ -106,7 +113,7 @@ def test_data_tracks_are_only_counted() -> None:
     ],
 )
 def test_rotation_turns_the_size_that_is_shown(degrees: object, rotation: int, size: tuple[int, int]) -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(side_data_list=turned(degrees)))).video.rotation == rotation
+    assert parse_ffprobe(ffprobe_json(a_video_track(side_data_list=turned(degrees)))).video.rotation == rotation
     assert displayed(side_data_list=turned(degrees)) == size
 
 
@@ -134,14 +141,14 @@ def test_the_aspect_of_pixels_applies_before_the_rotation() -> None:
     ("order", "interlaced"), [("progressive", False), ("unknown", False), ("tt", True), ("bb", True), ("tb", True)]
 )
 def test_field_order(order: str, interlaced: bool) -> None:  # noqa: FBT001 - a column of the table
-    assert parse_ffprobe(ffprobe_json(a_picture(field_order=order))).video.interlaced is interlaced
+    assert parse_ffprobe(ffprobe_json(a_video_track(field_order=order))).video.interlaced is interlaced
 
 
 @pytest.mark.parametrize(
     ("transfer", "hdr"), [("bt709", False), ("smpte2084", True), ("arib-std-b67", True), (None, False)]
 )
 def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FBT001 - a column of the table
-    color = parse_ffprobe(ffprobe_json(a_picture(color_transfer=transfer))).video.color
+    color = parse_ffprobe(ffprobe_json(a_video_track(color_transfer=transfer))).video.color
     assert color is not None
     assert color.hdr is hdr
 
@@ -171,7 +178,7 @@ def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FB
     ids=str,
 )
 def test_color_space(fields: dict[str, object], color: ColorSpace) -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(**fields))).video.color == color
+    assert parse_ffprobe(ffprobe_json(a_video_track(**fields))).video.color == color
 
 
 @pytest.mark.parametrize(
@@ -191,16 +198,16 @@ def test_color_space(fields: dict[str, object], color: ColorSpace) -> None:
     ],
 )
 def test_the_announced_duration(fields: dict[str, object], seconds: Fraction | None) -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(**fields))).duration == seconds
+    assert parse_ffprobe(ffprobe_json(a_video_track(**fields))).duration == seconds
 
 
 def test_the_bit_rate_may_be_missing() -> None:
-    assert parse_ffprobe(ffprobe_json(a_picture(bit_rate="1000"))).video.bit_rate == 1000
-    assert parse_ffprobe(ffprobe_json(a_picture(bit_rate="N/A"))).video.bit_rate is None
-    assert parse_ffprobe(ffprobe_json(a_picture())).video.bit_rate is None
+    assert parse_ffprobe(ffprobe_json(a_video_track(bit_rate="1000"))).video.bit_rate == 1000
+    assert parse_ffprobe(ffprobe_json(a_video_track(bit_rate="N/A"))).video.bit_rate is None
+    assert parse_ffprobe(ffprobe_json(a_video_track())).video.bit_rate is None
 
 
-def test_a_picture_has_positive_sides() -> None:
+def test_a_video_has_positive_sides() -> None:
     with pytest.raises(ValueError, match="positive"):
         Resolution(width=0, height=720)
 
@@ -262,9 +269,9 @@ def test_a_last_frame_of_unknown_length_stays_as_long_as_most() -> None:
 
 
 def test_no_more_packets_are_read_than_a_video_may_have() -> None:
-    assert list(at_most(2, ["1", "2"])) == ["1", "2"]
+    assert list(first_lines(2, ["1", "2"])) == ["1", "2"]
     with pytest.raises(InputRejected, match="more than 2 packets"):
-        list(at_most(2, itertools.repeat("")))
+        list(first_lines(2, itertools.repeat("")))
 
 
 def test_four_frames_do_not_become_half_a_day() -> None:
@@ -292,7 +299,7 @@ def test_every_track_with_a_key_frame_in_front_has_a_timing(ticks: list[int]) ->
 
 
 def media(**fields: object) -> MediaInfo:
-    return parse_ffprobe(ffprobe_json(a_picture(**fields), a_sound()))
+    return parse_ffprobe(ffprobe_json(a_video_track(**fields), an_audio_track()))
 
 
 def announced(seconds: float | None) -> MediaInfo:
@@ -340,7 +347,7 @@ def test_warnings(fields: dict[str, object], constant: bool, warnings: tuple[Sou
     assert facts.warnings == warnings
 
 
-def test_missing_sound_and_extra_tracks_are_warned_of() -> None:
-    silent = parse_ffprobe(ffprobe_json(a_picture(), {"codec_type": "data"}))
+def test_missing_audio_and_extra_tracks_are_warned_of() -> None:
+    silent = parse_ffprobe(ffprobe_json(a_video_track(), {"codec_type": "data"}))
     facts = source_facts(silent, timing(1), demuxer="mov", remuxed=False)
     assert facts.warnings == (SourceWarning.NO_AUDIO, SourceWarning.EXTRA_STREAMS)

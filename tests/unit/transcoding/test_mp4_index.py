@@ -1,4 +1,4 @@
-"""Which bytes of an MP4 file a step needs, and that no file can make that go wrong."""
+"""Byte ranges of an MP4 file that a step needs; no file can make them wrong."""
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,10 +24,10 @@ from transcoding.probing.media import Packet
 
 FILE_SIZE = 10_000_000
 FRAME = 1000
-SOUND = 100
+AUDIO = 100
 OPENING = 40
 TICKS = 25
-"""Ticks per second of the picture, and so frames: times are frame numbers."""
+"""Ticks per second of the video, and so frames: times are frame numbers."""
 
 
 def box(kind: str, *payload: bytes) -> bytes:
@@ -46,34 +46,34 @@ def a_track(handler: str, boxes: Mapping[str, bytes]) -> bytes:
     return box("trak", box("mdia", mdhd, hdlr, box("minf", box("stbl", *boxes.values()))))
 
 
-def picture_tables(frames: int = 300, *, gop: int = 50, at: int = 40) -> dict[str, bytes]:
-    """Frames of 1,000 bytes in chunks of ten, each chunk followed by one of sound."""
+def video_tables(frames: int = 300, *, gop: int = 50, at: int = 40) -> dict[str, bytes]:
+    """Frames of 1,000 bytes in chunks of ten, each chunk followed by one of audio."""
     chunks = range(-(-frames // 10))
     return {
         "stsz": box("stsz", bytes(4), struct.pack(">II", 0, frames), struct.pack(">I", FRAME) * frames),
-        "stco": table("stco", *([at + number * (10 * FRAME + SOUND)] for number in chunks)),
+        "stco": table("stco", *([at + number * (10 * FRAME + AUDIO)] for number in chunks)),
         "stsc": table("stsc", (1, 10, 1), row="III"),
         "stts": table("stts", (frames, 1), row="II"),
         "stss": table("stss", *([number] for number in range(1, frames + 1, gop))),
     }
 
 
-def sound_tables(chunks: int = 30, *, at: int = 40, size: int = 0) -> dict[str, bytes]:
-    sizes = b"" if size else struct.pack(">I", SOUND) * chunks
+def audio_tables(chunks: int = 30, *, at: int = 40, size: int = 0) -> dict[str, bytes]:
+    sizes = b"" if size else struct.pack(">I", AUDIO) * chunks
     return {
         "stsz": box("stsz", bytes(4), struct.pack(">II", size, chunks), sizes),
-        "stco": table("stco", *([at + 10 * FRAME + number * (10 * FRAME + SOUND)] for number in range(chunks))),
+        "stco": table("stco", *([at + 10 * FRAME + number * (10 * FRAME + AUDIO)] for number in range(chunks))),
         "stsc": table("stsc", (1, 1, 1), row="III"),
         "stts": table("stts", (chunks, 10), row="II"),
     }
 
 
-def a_movie(*tracks: bytes) -> bytes:
-    return b"".join(tracks) or (a_track("vide", picture_tables()) + a_track("soun", sound_tables()))
+def a_moov(*tracks: bytes) -> bytes:
+    return b"".join(tracks) or (a_track("vide", video_tables()) + a_track("soun", audio_tables()))
 
 
 def an_index(*tracks: bytes) -> Mp4Index:
-    return read_index(a_movie(*tracks), FILE_SIZE)
+    return read_index(a_moov(*tracks), FILE_SIZE)
 
 
 def packets_of(index: Mp4Index, shift: int) -> list[Packet]:
@@ -94,57 +94,57 @@ def test_a_frame_lies_where_the_tables_say() -> None:
     frames = an_index().frames
     assert len(frames.offsets) == 300
     assert frames.offsets[:2].tolist() == [40, 1040]  # type: ignore[attr-defined]
-    assert frames.offsets[10] == 40 + 10 * FRAME + SOUND
+    assert frames.offsets[10] == 40 + 10 * FRAME + AUDIO
     assert [number for number in range(300) if frames.sync[number]] == [0, 50, 100, 150, 200, 250]
 
 
 def test_a_chunk_begins_at_the_key_frame_before_its_seek_and_reads_on_a_little() -> None:
     index = an_index()
-    spans = index.picture(seek=Fraction(110, TICKS), until=Fraction(150, TICKS), shift=0)
+    spans = index.video(seek=Fraction(110, TICKS), until=Fraction(150, TICKS), shift=0)
     # 110 lies in the group from 100 on; 151 is the first frame after 150, and 64 are read ahead of it
     assert frames_in(index, spans) == list(range(100, 151 + 1 + 64))
 
 
 def test_a_seek_to_a_key_frame_is_not_relied_on_to_the_microsecond() -> None:
     index = an_index()
-    spans = index.picture(seek=Fraction(100, TICKS), until=Fraction(150, TICKS), shift=0)
+    spans = index.video(seek=Fraction(100, TICKS), until=Fraction(150, TICKS), shift=0)
     assert frames_in(index, spans)[0] == 50
 
 
 def test_times_are_those_of_ffmpeg() -> None:
     index = an_index()
-    spans = index.picture(seek=Fraction(110 + 75, TICKS), until=Fraction(150 + 75, TICKS), shift=75)
+    spans = index.video(seek=Fraction(110 + 75, TICKS), until=Fraction(150 + 75, TICKS), shift=75)
     assert frames_in(index, spans)[0] == 100
 
 
 def test_reordered_frames_are_read_up_to_the_last_in_decoding_order() -> None:
-    tables = picture_tables()
+    tables = video_tables()
     # groups of I P B B: frame 1 is shown third after its B-frames
     offsets = [(1, 1), (1, 3), (1, 0), (1, 0)] * 75
     index = an_index(a_track("vide", {**tables, "ctts": table("ctts", *offsets, row="Ii")}))
     assert list(index.frames.times[:4]) == [1, 4, 2, 3]
-    spans = index.picture(seek=None, until=Fraction(102, TICKS), shift=0)
+    spans = index.video(seek=None, until=Fraction(102, TICKS), shift=0)
     # 103 is shown next, and decoded last of its group; 104 frames, then 64 more
     assert frames_in(index, spans)[-1] == 103 + 64
 
 
 def test_the_last_chunk_reads_to_the_end_and_the_first_from_the_start() -> None:
     index = an_index()
-    spans = index.picture(seek=None, until=Fraction(1000), shift=0)
+    spans = index.video(seek=None, until=Fraction(1000), shift=0)
     assert frames_in(index, spans) == list(range(40, 300))
 
 
-def test_sound_is_read_whole_and_little_else() -> None:
+def test_audio_is_read_whole_and_little_else() -> None:
     index = an_index()
     spans = index.audio(1)
-    sound = index.tracks[1]
-    assert bytes_of(sound.chunks) <= bytes_of(spans)
-    assert total(spans) == 30 * SOUND + OPENING * FRAME
+    audio = index.tracks[1]
+    assert bytes_of(audio.chunks) <= bytes_of(spans)
+    assert total(spans) == 30 * AUDIO + OPENING * FRAME
 
 
-def test_plain_sound_goes_on_to_the_next_chunk_of_any_track() -> None:
-    index = an_index(a_track("vide", picture_tables()), a_track("soun", sound_tables(size=2)))
-    assert index.tracks[1].ends[0] - index.tracks[1].starts[0] == SOUND
+def test_plain_audio_goes_on_to_the_next_chunk_of_any_track() -> None:
+    index = an_index(a_track("vide", video_tables()), a_track("soun", audio_tables(size=2)))
+    assert index.tracks[1].ends[0] - index.tracks[1].starts[0] == AUDIO
     assert index.tracks[1].ends[-1] == FILE_SIZE
 
 
@@ -206,14 +206,14 @@ def test_a_frame_that_is_shown_twice_is_not_understood() -> None:
 )
 def test_tables_that_do_not_fit_make_an_index_unusable(kind: str, instead: bytes) -> None:
     with pytest.raises(UnusableIndex):
-        an_index(a_track("vide", {**picture_tables(), kind: instead}))
+        an_index(a_track("vide", {**video_tables(), kind: instead}))
 
 
-def test_fragmented_files_and_several_pictures_are_read_whole() -> None:
+def test_fragmented_files_and_several_videos_are_read_whole() -> None:
     with pytest.raises(UnusableIndex, match="fragmented"):
-        an_index(a_movie(), box("mvex"))
+        an_index(a_moov(), box("mvex"))
     with pytest.raises(UnusableIndex, match="2 video tracks"):
-        an_index(a_track("vide", picture_tables()), a_track("vide", picture_tables()))
+        an_index(a_track("vide", video_tables()), a_track("vide", video_tables()))
     with pytest.raises(UnusableIndex, match="boxes"):
         an_index(*([box("free")] * 2000))
 
@@ -221,14 +221,14 @@ def test_fragmented_files_and_several_pictures_are_read_whole() -> None:
 @settings(deadline=None)  # a machine may be busy
 @given(st.data())
 def test_no_damage_gets_further_than_an_unusable_index(data: st.DataObject) -> None:
-    movie = bytearray(a_movie())
+    moov = bytearray(a_moov())
     for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(movie) - 1))
-        movie[at] = data.draw(st.integers(0, 255))
+        at = data.draw(st.integers(0, len(moov) - 1))
+        moov[at] = data.draw(st.integers(0, 255))
     try:
-        index = read_index(bytes(movie[: data.draw(st.integers(0, len(movie)))]), FILE_SIZE)
+        index = read_index(bytes(moov[: data.draw(st.integers(0, len(moov)))]), FILE_SIZE)
         spans = [
-            *index.picture(seek=Fraction(4), until=Fraction(9), shift=0),
+            *index.video(seek=Fraction(4), until=Fraction(9), shift=0),
             *index.audio(1),
         ]
     except UnusableIndex:
@@ -272,9 +272,9 @@ def test_near_spans_are_read_as_one() -> None:
 
 def test_too_many_spans_become_fewer_at_the_smallest_gaps() -> None:
     spans = [(0, 10), (30, 40), (45, 50), (90, 99)]
-    assert merge(spans, gap=0, most=3) == [(0, 10), (30, 50), (90, 99)]
-    assert merge(spans, gap=0, most=1) == [(0, 99)]
-    assert len(merge([(at * 10, at * 10 + 1) for at in range(500)], gap=0, most=100)) <= 100
+    assert merge(spans, gap=0, max_spans=3) == [(0, 10), (30, 50), (90, 99)]
+    assert merge(spans, gap=0, max_spans=1) == [(0, 99)]
+    assert len(merge([(at * 10, at * 10 + 1) for at in range(500)], gap=0, max_spans=100)) <= 100
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)).map(lambda pair: (pair[0], pair[0] + pair[1])))
@@ -285,15 +285,15 @@ def bytes_of(spans: Iterable[tuple[int, int]]) -> set[int]:
 
 
 @given(SPANS, SPANS)
-def test_what_is_missing_is_what_is_not_there(wanted: list[tuple[int, int]], there: list[tuple[int, int]]) -> None:
-    found = missing(wanted, union(there))
-    assert bytes_of(found) == bytes_of(wanted) - bytes_of(there)
+def test_what_is_missing_is_what_is_not_there(requested: list[tuple[int, int]], there: list[tuple[int, int]]) -> None:
+    found = missing(requested, union(there))
+    assert bytes_of(found) == bytes_of(requested) - bytes_of(there)
     assert total(found) == len(bytes_of(found))
 
 
 @given(SPANS, st.integers(0, 5), st.integers(1, 4))
-def test_merging_loses_nothing(spans: list[tuple[int, int]], gap: int, most: int) -> None:
-    merged = merge(spans, gap=gap, most=most)
+def test_merging_loses_nothing(spans: list[tuple[int, int]], gap: int, max_spans: int) -> None:
+    merged = merge(spans, gap=gap, max_spans=max_spans)
     assert bytes_of(spans) <= bytes_of(merged)
-    assert len(merged) <= most
+    assert len(merged) <= max_spans
     assert all(earlier[1] < later[0] for earlier, later in pairwise(merged))

@@ -124,7 +124,7 @@ def test_the_preset_is_the_request_s_or_the_usual_one() -> None:
     assert (plan.preset, {rendition.profile for rendition in plan.renditions}) == ("ultrafast", {"main"})
 
 
-def test_sound_is_one_rendition() -> None:
+def test_audio_is_one_rendition() -> None:
     track = AudioRendition(
         name="audio",
         stream=1,
@@ -184,7 +184,7 @@ def test_totals_of_a_plan() -> None:
         {"chunks": {"0": 1}},
         {"renditions": None},
         {"source": {"rate": "25/0"}},
-        {"source": {"warnings": ["unheard of"]}},
+        {"source": {"warnings": ["unknown"]}},
     ],
     ids=str,
 )
@@ -264,13 +264,13 @@ def test_sessions_are_no_matter_of_the_cpu() -> None:
 
 
 @pytest.mark.parametrize("encoder", ENCODERS.values(), ids=lambda encoder: encoder.ffmpeg_name)
-def test_a_quality_is_held_only_where_no_bitrate_was_asked_for(encoder: VideoEncoder) -> None:
+def test_a_quality_is_held_only_where_no_bitrate_was_requested(encoder: VideoEncoder) -> None:
     name = next(name for name, choice in CODEC_NAMES.items() if choice.codec == encoder.codec)
     usual = plan_job(a_source(), JobRequest(codec=name), a_policy(), encoder=encoder)
-    asked = plan_job(a_source(), JobRequest(codec=name, bitrate=1_000_000), a_policy(), encoder=encoder)
+    requested = plan_job(a_source(), JobRequest(codec=name, bitrate=1_000_000), a_policy(), encoder=encoder)
     assert {rung.constant_quality for rung in usual.renditions} == {encoder.holds_quality}
-    assert not asked.renditions[0].constant_quality
-    for rung in (*usual.renditions, *asked.renditions):
+    assert not requested.renditions[0].constant_quality
+    for rung in (*usual.renditions, *requested.renditions):
         assert rung.peak_bandwidth > rung.max_rate, "what a playlist promises is the same"
 
 

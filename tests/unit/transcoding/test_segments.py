@@ -9,9 +9,9 @@ from tests.unit.transcoding.builders import (
     a_colr,
     a_fragment,
     a_gop,
-    a_picture_entry,
     a_plan,
     a_source,
+    a_video_entry,
     a_video_stream,
     an_audio_stream,
     an_init,
@@ -89,7 +89,7 @@ def frames_from(first: int, count: int, *, ticks: int = 1000, keys: tuple[int, .
 
 
 @pytest.mark.parametrize(
-    ("stream", "complaint"),
+    ("stream", "message"),
     [
         (a_gop(PLAN, 0), "before the init segment"),
         (INIT + a_gop(PLAN, 50), "starts at another time"),
@@ -107,12 +107,12 @@ def frames_from(first: int, count: int, *, ticks: int = 1000, keys: tuple[int, .
         (INIT + b"\x00\x00\x00\x02moof", "boxes that cannot be read"),
     ],
 )
-def test_a_deviation_from_the_plan_is_told(stream: bytes, complaint: str) -> None:
-    with pytest.raises(VerificationFailed, match=complaint):
+def test_a_deviation_from_the_plan_is_reported(stream: bytes, message: str) -> None:
+    with pytest.raises(VerificationFailed, match=message):
         cut(stream)
 
 
-def test_more_than_the_chunk_is_told() -> None:
+def test_more_than_the_chunk_is_reported() -> None:
     with pytest.raises(VerificationFailed, match="the stream ends at frame 200 of 100"):
         cut(a_video_stream(PLAN, segments=2), segments=1)
 
@@ -124,11 +124,11 @@ def with_bits(bits_per_second: int, *, first: int, frames: int) -> bytes:
     return a_fragment(first * 1000, samples)
 
 
-def test_a_segment_that_breaks_the_promised_rate_is_told_before_anybody_gets_it() -> None:
+def test_a_segment_that_breaks_the_promised_rate_is_reported_before_anybody_gets_it() -> None:
     promised = PLAN.renditions[0].peak_bandwidth
     segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
-    kept = INIT + with_bits(promised * 2, first=0, frames=50) + a_gop(PLAN, 50)
-    assert [segment.number for segment in segmenter.feed(kept)] == [0], "what counts is a segment, not a GOP"
+    remaining = INIT + with_bits(promised * 2, first=0, frames=50) + a_gop(PLAN, 50)
+    assert [segment.number for segment in segmenter.feed(remaining)] == [0], "what counts is a segment, not a GOP"
     with pytest.raises(RateExceeded, match=f"360p: segment 1 has .* b/s, the playlist promises {promised}"):
         list(segmenter.feed(with_bits(promised * 2, first=100, frames=50) + with_bits(promised, first=150, frames=50)))
 
@@ -140,7 +140,7 @@ def test_a_short_last_segment_may_have_any_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("init", "complaint"),
+    ("init", "message"),
     [
         (an_init(profile=bytes.fromhex("64001f")), "codecs is avc1.64001f, the plan says avc1.64001e"),
         (an_init(timescale=90_000), "timescale is 90000, the plan says 25000"),
@@ -149,35 +149,35 @@ def test_a_short_last_segment_may_have_any_rate() -> None:
         (an_init(color=(1, 1, 1)), "color space is bt709, bt709, bt709, tv, the plan says smpte170m, smpte170m"),
         (an_init(color=(6, 6, 2)), "color space is smpte170m, smpte170m, unknown, tv, the plan says smpte170m"),
         (an_init(full_range=True), "color space is smpte170m, smpte170m, smpte170m, pc, the plan says smpte170m"),
-        (an_init(picture=a_picture_entry("avc1", "avcC", bytes.fromhex("0164001eff"))), "color space is None"),
+        (an_init(video=a_video_entry("avc1", "avcC", bytes.fromhex("0164001eff"))), "color space is None"),
     ],
 )
-def test_an_init_segment_that_breaks_a_promise_is_told_before_anything_is_published(
-    init: bytes, complaint: str
+def test_an_init_segment_that_breaks_a_promise_is_reported_before_anything_is_published(
+    init: bytes, message: str
 ) -> None:
-    with pytest.raises(VerificationFailed, match=complaint):
+    with pytest.raises(VerificationFailed, match=message):
         cut(init + a_gop(PLAN, 0) + a_gop(PLAN, 50))
 
 
 def test_a_good_init_segment_is_silent() -> None:
     check_video_init(read_init(an_init()), PLAN.renditions[0], PLAN)
-    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, sound=True)), "audio")
+    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, audio=True)), "audio")
 
 
 @pytest.mark.parametrize(
-    ("init", "complaint"),
+    ("init", "message"),
     [
-        (an_init(timescale=44_100, edit_start=1024, sound=True), "timescale is 44100"),
-        (an_init(timescale=48_000, edit_start=0, sound=True), "start of presentation is 0, the plan says 1024"),
+        (an_init(timescale=44_100, edit_start=1024, audio=True), "timescale is 44100"),
+        (an_init(timescale=48_000, edit_start=0, audio=True), "start of presentation is 0, the plan says 1024"),
         (an_init(timescale=48_000, edit_start=1024), "codecs is avc1"),
     ],
 )
-def test_sound_whose_priming_is_not_cut_off_is_told(init: bytes, complaint: str) -> None:
-    with pytest.raises(VerificationFailed, match=complaint):
+def test_audio_whose_priming_is_not_cut_off_is_reported(init: bytes, message: str) -> None:
+    with pytest.raises(VerificationFailed, match=message):
         list(AudioSegmenter(PLAN, PLAN.audio[0]).feed(init + a_fragment(0, [(1024, b"x", True)])))
 
 
-def sound(stream: bytes, plan: EncodePlan = PLAN) -> list[Segment]:
+def audio(stream: bytes, plan: EncodePlan = PLAN) -> list[Segment]:
     segmenter = AudioSegmenter(plan, plan.audio[0])
     return [*segmenter.feed(stream), segmenter.finish()]
 
@@ -186,8 +186,8 @@ LENGTH = 633_600
 """Samples in 13.2 s."""
 
 
-def test_sound_is_cut_at_the_frame_nearest_to_the_picture_s_boundary() -> None:
-    found = sound(an_audio_stream(LENGTH))
+def test_audio_is_cut_at_the_frame_nearest_to_the_video_s_boundary() -> None:
+    found = audio(an_audio_stream(LENGTH))
     assert [(segment.number, segment.frames) for segment in found] == [(0, 188), (1, 188), (2, 188), (3, 56)]
     starts = [sum(segment.duration for segment in found[:number]) - 1024 for number in range(4)]
     for number, start in enumerate(starts[1:], 1):
@@ -195,21 +195,21 @@ def test_sound_is_cut_at_the_frame_nearest_to_the_picture_s_boundary() -> None:
     assert sum(segment.duration for segment in found) == LENGTH + 1024
 
 
-def test_sound_comes_while_it_is_encoded() -> None:
+def test_audio_comes_while_it_is_encoded() -> None:
     segmenter = AudioSegmenter(PLAN, PLAN.audio[0])
     stream = an_audio_stream(LENGTH)
     assert [segment.number for segment in segmenter.feed(stream[: len(stream) // 2])] == [0]
     assert segmenter.init == stream.partition(b"moof")[0][:-4]
 
 
-def test_a_very_short_video_has_one_segment_of_sound() -> None:
+def test_a_very_short_video_has_one_segment_of_audio() -> None:
     plan = a_plan(a_source(frames=1))
-    (segment,) = sound(an_audio_stream(1920), plan)
+    (segment,) = audio(an_audio_stream(1920), plan)
     assert (segment.number, segment.frames, segment.duration) == (0, 3, 2944)
 
 
 @pytest.mark.parametrize(
-    ("stream", "complaint"),
+    ("stream", "message"),
     [
         (b"", "ends in segment 0 of 4"),
         (an_audio_stream(LENGTH)[:-1], "ends in segment 3 of 4"),
@@ -222,17 +222,17 @@ def test_a_very_short_video_has_one_segment_of_sound() -> None:
         (b"\x00\x00\x00\x02moof", "boxes that cannot be read"),
     ],
 )
-def test_sound_that_is_not_as_long_as_the_picture_is_told(stream: bytes, complaint: str) -> None:
-    with pytest.raises(VerificationFailed, match=complaint):
-        sound(stream)
+def test_audio_that_is_not_as_long_as_the_video_is_reported(stream: bytes, message: str) -> None:
+    with pytest.raises(VerificationFailed, match=message):
+        audio(stream)
 
 
 @pytest.mark.parametrize("off", [-1024, -1, 1, 1024])
-def test_a_frame_of_sound_more_or_less_is_none(off: int) -> None:
-    assert len(sound(an_audio_stream(LENGTH + off))) == 4
+def test_a_frame_of_audio_more_or_less_is_none(off: int) -> None:
+    assert len(audio(an_audio_stream(LENGTH + off))) == 4
 
 
-@pytest.mark.parametrize("make", [lambda: cut(INIT), lambda: sound(b"")])
+@pytest.mark.parametrize("make", [lambda: cut(INIT), lambda: audio(b"")])
 def test_a_failed_verification_may_be_tried_again(make: Callable[[], object]) -> None:
     with pytest.raises(VerificationFailed) as raised:
         make()
@@ -249,7 +249,7 @@ def test_the_first_rung_alone_is_looked_at() -> None:
 
 def _hevc(codecs: str, found: str) -> None:
     """Check an init segment whose hvcC holds these bytes against a promise of this codecs string."""
-    data = an_init(picture=a_picture_entry("hvc1", "hvcC", bytes.fromhex(found), a_colr()))
+    data = an_init(video=a_video_entry("hvc1", "hvcC", bytes.fromhex(found), a_colr()))
     check_video_init(read_init(data), replace(PLAN.renditions[0], codecs=codecs), PLAN)
 
 

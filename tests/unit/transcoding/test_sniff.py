@@ -31,7 +31,7 @@ HOSTILE = {
     "ELF": b"\x7fELF\x02\x01\x01",
     "EBML of another kind": b"\x1a\x45\xdf\xa3\x84\x42\x82\x80something",
     "a box that cannot hold itself": b"\x00\x00\x00\x04ftypisom",
-    "ftyp in the wrong place": b"ftypisom\x00\x00\x00\x18",
+    "ftyp in the wrong position": b"ftypisom\x00\x00\x00\x18",
 }
 
 

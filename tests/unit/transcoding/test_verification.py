@@ -40,7 +40,7 @@ def test_runs_that_join_are_added_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "complaint"),
+    ("runs", "message"),
     [
         ((), "0 segments instead of 4"),
         (WHOLE[:1], "2 segments instead of 4"),
@@ -58,17 +58,17 @@ def test_runs_that_join_are_added_up() -> None:
         ((PublishedRun(first_segment=0, durations=[], frames=[], sizes=[]), *WHOLE), "the run at segment 0 is ragged"),
     ],
 )
-def test_what_is_not_whole_is_told(runs: tuple[PublishedRun, ...], complaint: str) -> None:
-    with pytest.raises(VerificationFailed, match=complaint):
+def test_what_is_not_whole_is_reported(runs: tuple[PublishedRun, ...], message: str) -> None:
+    with pytest.raises(VerificationFailed, match=message):
         verified(*runs)
 
 
 def test_a_segment_may_exceed_its_promise_by_a_tenth() -> None:
     promised = PLAN.renditions[0].peak_bandwidth
-    most = promised * 11 // 10 * 4 // 8
-    assert verified(a_run(0, 100, 100, size=most), WHOLE[1]).peak_bandwidth > promised
+    largest = promised * 11 // 10 * 4 // 8
+    assert verified(a_run(0, 100, 100, size=largest), WHOLE[1]).peak_bandwidth > promised
     with pytest.raises(RateExceeded, match=f"the playlist promises {promised}"):
-        verified(a_run(0, 100, 100, size=most + 10), WHOLE[1])
+        verified(a_run(0, 100, 100, size=largest + 10), WHOLE[1])
 
 
 def test_a_short_last_segment_does_not_count_for_the_peak() -> None:
@@ -82,7 +82,7 @@ def test_the_only_segment_counts_for_the_peak_however_short() -> None:
     assert totals.peak_bandwidth == 20_000
 
 
-def sound(*ticks: int) -> RenditionTotals:
+def audio(*ticks: int) -> RenditionTotals:
     run = PublishedRun(first_segment=0, durations=ticks, frames=[188] * len(ticks), sizes=[64_000] * len(ticks))
     return verify_rendition(PLAN, "audio", [run])
 
@@ -91,16 +91,16 @@ SEGMENT = 188 * 1024
 
 
 @pytest.mark.parametrize("extra", [0, 1024, 2048])
-def test_sound_is_as_long_as_the_picture_and_its_priming(extra: int) -> None:
-    assert sound(SEGMENT, SEGMENT, SEGMENT, 633_600 - 3 * SEGMENT + extra).segments == 4
+def test_audio_is_as_long_as_the_video_and_its_priming(extra: int) -> None:
+    assert audio(SEGMENT, SEGMENT, SEGMENT, 633_600 - 3 * SEGMENT + extra).segments == 4
 
 
 @pytest.mark.parametrize("extra", [-1, 2049])
-def test_sound_of_another_length_is_told(extra: int) -> None:
+def test_audio_of_another_length_is_reported(extra: int) -> None:
     with pytest.raises(VerificationFailed, match=r"samples for 13\.200 s"):
-        sound(SEGMENT, SEGMENT, SEGMENT, 633_600 - 3 * SEGMENT + extra)
+        audio(SEGMENT, SEGMENT, SEGMENT, 633_600 - 3 * SEGMENT + extra)
 
 
-def test_sound_of_fewer_segments_is_told() -> None:
+def test_audio_of_fewer_segments_is_reported() -> None:
     with pytest.raises(VerificationFailed, match="3 segments instead of 4"):
-        sound(SEGMENT, SEGMENT, 633_600 - 2 * SEGMENT)
+        audio(SEGMENT, SEGMENT, 633_600 - 2 * SEGMENT)
