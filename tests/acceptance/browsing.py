@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from embedded.home import REPOSITORY
 
 Json = dict[str, Any]
-PATIENCE_MS = 120_000
-"""How long a busy machine may take for what a page does at once."""
-expect.set_options(timeout=PATIENCE_MS)
+TIMEOUT_MS = 120_000
+"""Time in milliseconds for what a page does at once, on a busy machine."""
+expect.set_options(timeout=TIMEOUT_MS)
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
     "--no-sandbox",
@@ -65,7 +65,7 @@ def fresh_page(browser: Browser, address: str) -> Iterator[Page]:
     """A page in a window of its own, so that it is in front whatever other pages there are."""
     with browser.new_context() as context:
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.goto(address)
         yield page
 

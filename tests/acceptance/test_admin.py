@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from embedded.client import Client, Json
 from embedded.home import REPOSITORY
 from embedded.stack import Stack
-from tests.acceptance.browsing import PATIENCE_MS
+from tests.acceptance.browsing import TIMEOUT_MS
 from tests.acceptance.playing import finished
 from tests.pacing import PacedFfmpeg
 
@@ -39,7 +39,7 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
     name, password = stack.admin_login()
     with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         refused: list[str] = []
         page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
         page.on("pageerror", lambda error: refused.append(str(error)))

@@ -92,7 +92,7 @@ def running(rig: Rig) -> bool:
     return bool(rig.ffmpegs())
 
 
-def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, clip: Path) -> None:
+def test_25_many_who_reclaim_the_same_leases_move_each_step_once(rig: Rig, clip: Path) -> None:
     rig.pace(1)
     job = rig.submit(clip)
     rig.until(lambda: len(rig.running(job)) == 2 and len(rig.ffmpegs()) == 2, 60)
@@ -110,7 +110,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
 
         together = Barrier(9)
 
-        def take_back(_):
+        def reclaim(_):
             connection.ensure_connection()
             together.wait()
             try:
@@ -119,7 +119,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
                 connection.close()
 
         with ThreadPoolExecutor(8) as pool:
-            answers = [pool.submit(take_back, number) for number in range(8)]
+            answers = [pool.submit(reclaim, number) for number in range(8)]
             with connection.cursor() as cursor:
                 cursor.execute(
                     "UPDATE jobs_step SET lease_expires_at = now() - interval '1 s' WHERE id = ANY(%s::uuid[])",
@@ -135,7 +135,7 @@ def test_25_many_who_take_back_the_same_leases_move_each_step_once(rig: Rig, cli
         for line in rig.log(dispatcher).splitlines()
         for step in held
     )
-    assert int(taken.split()[-1]) + by_dispatchers == len(held), "each was taken back by one of them"
+    assert int(taken.split()[-1]) + by_dispatchers == len(held), "each was reclaimed by one of them"
     for node in rig.nodes:
         rig.thaw(node)
     rig.completed(job)
