@@ -107,7 +107,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             name="revoke",
             label="Revoke",
             run=lambda key, _: key_revoke(owner=key.owner, key_id=key.id),
-            offered=lambda key: key.revoked_at is None,
+            available=lambda key: key.revoked_at is None,
         ),
     )
 

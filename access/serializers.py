@@ -8,7 +8,7 @@ from rest_framework import serializers
 from access.models import ApiKey
 from access.scopes import SCOPES
 from access.services import DEFAULT_GRACE_SECONDS
-from api.fields import OneOf, StrictSerializer, WholeNumber
+from api.fields import Choice, StrictInteger, StrictSerializer
 
 _MAX_NAME_LENGTH = 200
 _MAX_GRACE_SECONDS = 30 * 24 * 3600
@@ -18,7 +18,7 @@ class KeyRequest(StrictSerializer):
     """Request for a new key."""
 
     name = serializers.CharField(min_length=1, max_length=_MAX_NAME_LENGTH, help_text="Purpose of the key.")
-    scopes = serializers.ListField(child=OneOf(choices=SCOPES), min_length=1, max_length=len(SCOPES))
+    scopes = serializers.ListField(child=Choice(choices=SCOPES), min_length=1, max_length=len(SCOPES))
     expires_at = serializers.DateTimeField(
         required=False, help_text="Time from which on it is refused; never by default."
     )
@@ -32,7 +32,7 @@ class KeyRequest(StrictSerializer):
 class RotateRequest(StrictSerializer):
     """Request for a new secret."""
 
-    grace_seconds = WholeNumber(
+    grace_seconds = StrictInteger(
         min_value=0,
         max_value=_MAX_GRACE_SECONDS,
         default=DEFAULT_GRACE_SECONDS,

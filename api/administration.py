@@ -1,6 +1,6 @@
-"""What the admin's pages of all applications share: lists that cost the same at any length, and orders to services.
+"""Base of the admin's pages: lists without counting queries, and operations that call services.
 
-Rows are shown, never edited: whatever changes one is a service that holds its locks and invariants.
+Rows are read-only. Changes go through services, which take the locks and keep the invariants.
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ Panel = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """Something an operator can have done to one row. `run` gets the row and what was entered, and calls a service.
-
-    It raises Problem where that cannot be done. `offered` says for which rows the row's own page has a button. `asks`
-    names the one number it takes.
-    """
+    """Operation of an operator on one row."""
 
     name: str
     label: str
     run: Callable[[Any, Mapping[str, str]], object]
-    offered: Callable[[Any], bool] = lambda _: True
-    asks: str = ""
+    """Calls a service with the row and the form's values. Raises Problem."""
+    available: Callable[[Any], bool] = lambda _: True
+    """Returns True for rows whose page shows the button."""
+    input_name: str = ""
+    """Name of the number that the operator enters; empty: none."""
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Pages that show rows. Nobody counts them or sorts them by what has no index."""
+    """Read-only pages of rows. Lists are not counted, and not sorted by columns without an index."""
 
     operations: ClassVar[tuple[Operation, ...]] = ()
     paginator = InfinitePaginator
@@ -69,14 +68,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, "view") or self.has_operate_permission(request)
+        return self._has_permission(request, "view") or self.has_operate_permission(request)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may give orders: Django's permission to change the model."""
-        return self._may(request, "change")
+        """Return True if the user may run operations: Django's permission to change the model."""
+        return self._has_permission(request, "change")
 
-    def _may(self, request: HttpRequest, what: str) -> bool:
-        permitted: bool = request.user.has_perm(f"{self.opts.app_label}.{what}_{self.opts.model_name}")
+    def _has_permission(self, request: HttpRequest, action: str) -> bool:
+        permitted: bool = request.user.has_perm(f"{self.opts.app_label}.{action}_{self.opts.model_name}")
         return permitted
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
@@ -97,15 +96,15 @@ class ReadOnlyAdmin(ModelAdmin):
         if not self.has_operate_permission(request):
             raise PermissionDenied
         row = self.get_object(request, object_id)
-        found = next((each for each in self.operations if each.name == operation), None)
-        if row is None or found is None:
+        match = next((each for each in self.operations if each.name == operation), None)
+        if row is None or match is None:
             raise Http404
-        self.operate(request, found, [row])
+        self.operate(request, match, [row])
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
         return HttpResponseRedirect(page)
 
     def operate(self, request: HttpRequest, operation: Operation, rows: Iterable[Model]) -> None:
-        """Carry an operation out on each row by itself, say what came of it, and keep who did it."""
+        """Run an operation on each row separately, report the outcomes, and log who did it."""
         done = 0
         for row in rows:
             try:
@@ -116,29 +115,29 @@ class ReadOnlyAdmin(ModelAdmin):
                 done += 1
                 self.log_change(request, row, operation.label)
         if done:
-            what = f" ({done})" if done > 1 else ""
-            self.message_user(request, f"{operation.label}: done{what}.", messages.SUCCESS)
+            count = f" ({done})" if done > 1 else ""
+            self.message_user(request, f"{operation.label}: done{count}.", messages.SUCCESS)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row = context["original"]
         if row is not None:
             context["subtitle"] = str(row.pk)
-            context["operations"] = self._offered(request, row)
+            context["operations"] = self._available(request, row)
             context |= self.panels(request, row)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _offered(self, request: HttpRequest, row: Model) -> list[dict[str, object]]:
+    def _available(self, request: HttpRequest, row: Model) -> list[dict[str, object]]:
         if not self.has_operate_permission(request):
             return []
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
         return [
-            {"label": each.label, "asks": each.asks, "url": reverse(name, args=[row.pk, each.name])}
+            {"label": each.label, "input_name": each.input_name, "url": reverse(name, args=[row.pk, each.name])}
             for each in self.operations
-            if each.offered(row)
+            if each.available(row)
         ]
 
     def panels(self, request: HttpRequest, row: Any) -> dict[str, object]:
-        """What the templates of a row's page show besides its fields."""
+        """Build the context for the parts of a row's page besides its fields."""
         return {}
 
 
@@ -150,7 +149,7 @@ def _action(operation: Operation) -> Callable[[ReadOnlyAdmin, HttpRequest, Query
 
 
 def choice_filter(field: str, values: Iterable[str], *, title: str = "") -> type[admin.SimpleListFilter]:
-    """A filter by the values that a field can have, known without asking the database which ones it has."""
+    """Create a filter by the given values of a field, without a query for the existing ones."""
     choices = [(str(value), str(value)) for value in values]
 
     class ChoiceFilter(admin.SimpleListFilter):
@@ -166,24 +165,24 @@ def choice_filter(field: str, values: Iterable[str], *, title: str = "") -> type
     return ChoiceFilter
 
 
-def link(address: str, text: object) -> SafeString:
-    """A link as the theme shows them."""
-    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, text)
+def link(url: str, text: object) -> SafeString:
+    """Render a link in the theme's style."""
+    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', url, text)
 
 
 def link_to(model: str, row_id: object, text: object = None) -> str:
-    """A link to a row's page; `model` is "jobs_job". Nothing where there is no row."""
+    """Render a link to a row's page; `model` is for example "jobs_job". Empty without a row."""
     return "" if row_id is None else link(reverse(f"admin:{model}_change", args=[row_id]), text or row_id)
 
 
 def preformatted(text: str) -> SafeString:
-    """Text as it is, lines kept."""
+    """Render text with its line breaks."""
     style = "white-space: pre-wrap; overflow-wrap: anywhere; font-family: monospace; font-size: 12px"
     return format_html('<pre style="{}">{}</pre>', style, text)
 
 
 def panel(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], *, caption: object = "") -> Panel:
-    """One table of a page."""
+    """Build a table of a page."""
     return {"title": title, "caption": caption, "table": {"headers": headers, "rows": list(rows)}}
 
 
@@ -195,17 +194,17 @@ _COLOURS = {
 
 
 def badge(state: str, text: str = "") -> SafeString:
-    """A state, or what is said of it, in the state's colour."""
+    """Render a state, or `text`, in the state's colour."""
     return format_html('<b style="color: {}">{}</b>', _COLOURS.get(state, "#6b7280"), text or state)
 
 
 def as_json(value: object) -> SafeString:
-    """A document for people."""
+    """Render a value as indented JSON."""
     return preformatted(json.dumps(value, indent=2, ensure_ascii=False)) if value else preformatted("")
 
 
 def uuid_of(text: str) -> UUID | None:
-    """What somebody typed or a link says, if it is an id."""
+    """Parse a UUID. Returns None for other text."""
     try:
         return UUID(text.strip())
     except ValueError:

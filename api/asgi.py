@@ -1,4 +1,4 @@
-"""What ASGI applications of ours share: types, problem documents, and what stands in front of Django."""
+"""ASGI types, problem documents, and the ASGI middleware in front of Django."""
 
 import asyncio
 import contextlib
@@ -25,40 +25,41 @@ Result = TypeVar("Result")
 
 DRAIN_BYTES = 16 * 1024 * 1024
 DRAIN_SECONDS = 2.0
+"""Limits of the rest of a refused body that is read, so that the client gets the response."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """Look up a request header by its lower-case name."""
+    """Return a request header by its lower-case name, or None."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 async def in_thread(function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
-    """Call something that uses the database, with what Django does to its connections around a request."""
+    """Call a function that uses the database in a thread, closing stale connections as Django does around a request."""
 
-    def called() -> Result:
+    def call() -> Result:
         close_old_connections()
         try:
             return function(*args, **kwargs)
         finally:
             close_old_connections()
 
-    return await sync_to_async(called, thread_sensitive=False)()
+    return await sync_to_async(call, thread_sensitive=False)()
 
 
 def declared_length(scope: Scope) -> int | None:
-    """Read Content-Length; None for a chunked body."""
+    """Return Content-Length, or None for a chunked body."""
     text = header(scope, b"content-length")
     return int(text) if text and text.isdecimal() else None
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    """Answer with a whole JSON body."""
+    """Send a complete JSON response."""
     await _start(send, status, "application/json", body, headers)
     await send({"type": "http.response.body", "body": body})
 
 
 class Body:
-    """A `receive` that counts the body and knows when it is over."""
+    """Wrapper of `receive` that counts the bytes of the body and detects its end."""
 
     def __init__(
         self, receive: Receive, *, drain_bytes: int = DRAIN_BYTES, drain_seconds: float = DRAIN_SECONDS
@@ -76,7 +77,7 @@ class Body:
         return message
 
     async def drain(self) -> None:
-        """Throw a bounded part of the rest away, for a bounded time."""
+        """Read and discard the rest of the body, within the limits of bytes and time."""
         enough = self.size + self._drain_bytes
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_seconds):
@@ -85,21 +86,21 @@ class Body:
 
 
 async def refuse(scope: Scope, body: Body, send: Send, problem: Problem) -> None:
-    """Answer with a problem although the body may still be on its way."""
-    await answer_early(scope, body, send, problem.status, MEDIA_TYPE, problem.body(scope["path"]), problem.headers)
+    """Respond with a problem, possibly before the body has arrived."""
+    await respond_early(scope, body, send, problem.status, MEDIA_TYPE, problem.body(scope["path"]), problem.headers)
 
 
-async def answer_early(  # noqa: PLR0913, PLR0917 - a request, and what is answered
-    scope: Scope, body: Body, send: Send, status: int, media_type: str, answer: bytes, headers: Mapping[str, str]
+async def respond_early(  # noqa: PLR0913, PLR0917 - a request and its response
+    scope: Scope, body: Body, send: Send, status: int, media_type: str, response: bytes, headers: Mapping[str, str]
 ) -> None:
-    """Answer although the body may still be on its way.
+    """Respond, possibly before the body has arrived.
 
-    Closing a socket with unread bytes in it resets the connection, and the client may lose the answer. So the answer
-    goes out first, then some of the body is thrown away, then the connection is closed.
+    Closing a socket with unread bytes resets the connection, and the client may lose the response. So the response is
+    sent first, then a part of the body is discarded, then the connection is closed.
     """
     closing = {} if body.ended else {"Connection": "close"}
-    await _start(send, status, media_type, answer, {**headers, **closing})
-    await send({"type": "http.response.body", "body": answer, "more_body": True})
+    await _start(send, status, media_type, response, {**headers, **closing})
+    await send({"type": "http.response.body", "body": response, "more_body": True})
     if header(scope, b"expect") is None:  # a client that waits for 100 Continue has sent nothing
         await body.drain()
     await send({"type": "http.response.body", "body": b""})
@@ -111,11 +112,11 @@ async def _start(send: Send, status: int, media_type: str, body: bytes, headers:
     await send({"type": "http.response.start", "status": status, "headers": raw})
 
 
-class InOneThread(ASGIHandler):
-    """Django's handler for a site whose views and middleware are all synchronous, as REST framework's are.
+class SingleThreadHandler(ASGIHandler):
+    """Django's handler for a site with synchronous views and middleware only, as REST framework's are.
 
-    A request crosses into its thread once. Django's own handler would cross back to the event loop between the
-    middleware and the view, and into the thread again, for a sixth of the processor time of a short answer.
+    Each request switches into its thread once. Django's own handler switches back to the event loop between middleware
+    and view, which takes a sixth of the CPU time of a short response.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - Django's signature
@@ -125,12 +126,12 @@ class InOneThread(ASGIHandler):
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
 
 
-class OwnContext:
-    """Runs every request in a context of its own, in front of Django.
+class IsolatedContext:
+    """Middleware in front of Django that runs every request in a context of its own.
 
-    asyncio hands the context of one request on to the next one of the same connection when that came before the first
-    was over (python/cpython#140947), as players' requests do. Django finds a request's thread by the context, so both
-    would share it, the first to end would end it, and the second one's database connection would never be given back.
+    asyncio passes the context of a request on to the next one of the same connection if that arrives before the first
+    has ended (python/cpython#140947), as players' requests do. Django finds a request's thread by the context, so both
+    would share one; the first to end closes it, and the database connection of the other would leak.
     """
 
     def __init__(self, app: App) -> None:
@@ -144,7 +145,7 @@ class OwnContext:
 
 
 class BodyLimit:
-    """A cap on request bodies, in front of an application that spools them to disk before it looks at them (Django)."""
+    """Middleware that limits request bodies, in front of Django, which spools them to disk before any check."""
 
     def __init__(self, app: App, *, max_bytes: int) -> None:
         self._app = app

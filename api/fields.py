@@ -1,4 +1,4 @@
-"""Fields of requests that any endpoint may use. They take what the schema says, and nothing that only looks like it."""
+"""Serializer fields for requests of all endpoints. They accept exactly the types that the schema names."""
 
 import json
 import math
@@ -9,16 +9,16 @@ from typing import Any, ClassVar, NoReturn
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-_MOST_NAMED = 10
-_LONGEST_NAME = 100
-LONGEST_EXTERNAL_ID = 255
+_MAX_UNKNOWN_NAMES = 10
+_MAX_NAME_LENGTH = 100
+MAX_EXTERNAL_ID_LENGTH = 255
 MAX_METADATA_BYTES = 16 * 1024
-MOST_METADATA_NAMES = 100
-_DEEPEST = 10
+MAX_METADATA_NAMES = 100
+_MAX_DEPTH = 10
 
 
-class OneOf(serializers.ChoiceField):
-    """A choice whose error names the choices."""
+class Choice(serializers.ChoiceField):
+    """ChoiceField with an error message that lists the choices."""
 
     def fail(self, key: str, **named: object) -> NoReturn:
         if key == "invalid_choice":
@@ -27,31 +27,31 @@ class OneOf(serializers.ChoiceField):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it does not know: a typing error must not silently become a default."""
+    """Serializer that refuses unknown fields: a misspelt name must not silently mean the default."""
 
     ALSO_KNOWN: ClassVar[tuple[str, ...]] = ()
-    """What is read elsewhere and named in the error, too."""
+    """Names that are read elsewhere, for the list of known fields in the error."""
 
     def to_internal_value(self, data: object) -> object:
-        strange = (name for name in data if name not in self.fields) if isinstance(data, Mapping) else ()
-        unknown = list(islice(strange, _MOST_NAMED))  # an answer must not be longer than what was asked
+        unknown_names = (name for name in data if name not in self.fields) if isinstance(data, Mapping) else ()
+        unknown = list(islice(unknown_names, _MAX_UNKNOWN_NAMES))  # limits the size of the error
         if unknown:
             known = ", ".join((*self.fields, *self.ALSO_KNOWN))
             raise serializers.ValidationError(
-                {str(name)[:_LONGEST_NAME]: [f"unknown field; known are: {known}"] for name in unknown}
+                {str(name)[:_MAX_NAME_LENGTH]: [f"unknown field; known are: {known}"] for name in unknown}
             )
         return super().to_internal_value(data)
 
 
-def whole(data: object) -> int | None:
-    """The whole number that this is in JSON, where 5.0 is one and true is none."""
+def as_integer(data: object) -> int | None:
+    """Return a JSON value as an integer, or None if it is none. 5.0 is an integer in JSON, true is not."""
     if isinstance(data, float) and data.is_integer():
         return int(data)
     return data if isinstance(data, int) and not isinstance(data, bool) else None
 
 
-class WholeNumber(serializers.IntegerField):
-    """A JSON number without a fraction; text that looks like one is refused, as the schema says."""
+class StrictInteger(serializers.IntegerField):
+    """IntegerField for JSON numbers only; strings of digits are refused."""
 
     default_error_messages: ClassVar = {
         "invalid": "must be a whole number",
@@ -60,14 +60,14 @@ class WholeNumber(serializers.IntegerField):
     }
 
     def to_internal_value(self, data: float | str) -> int:
-        number = whole(data)
+        number = as_integer(data)
         if number is None:
             self.fail("invalid")
         return super().to_internal_value(number)
 
 
-class YesOrNo(serializers.BooleanField):
-    """A JSON boolean; text and numbers that look like one are refused, as the schema says."""
+class StrictBoolean(serializers.BooleanField):
+    """BooleanField for true and false only; strings and numbers are refused."""
 
     default_error_messages: ClassVar = {"invalid": "must be true or false"}
 
@@ -78,21 +78,21 @@ class YesOrNo(serializers.BooleanField):
 
 
 class ExternalId(serializers.CharField):
-    """The client's own name for a thing: kept, shown, looked for, never understood."""
+    """Identifier of the client's own choice, which is stored, shown and searched for, but not interpreted."""
 
     def __init__(self, *, help_text: str = "") -> None:
         super().__init__(
             required=False,
             allow_blank=True,
-            max_length=LONGEST_EXTERNAL_ID,
+            max_length=MAX_EXTERNAL_ID_LENGTH,
             trim_whitespace=False,
             help_text=help_text or None,
         )
 
 
-@extend_schema_field({"type": "object", "additionalProperties": True, "maxProperties": MOST_METADATA_NAMES})
+@extend_schema_field({"type": "object", "additionalProperties": True, "maxProperties": MAX_METADATA_NAMES})
 class Metadata(serializers.Field[Any, Any, Any, Any]):
-    """Whatever a client wants to have kept: a JSON object of bounded size. `reserved` names are the platform's own."""
+    """JSON object of the client's own data, limited in size. Names in `reserved` are refused."""
 
     def __init__(self, *, reserved: frozenset[str] = frozenset()) -> None:
         super().__init__(required=False, help_text=METADATA_HELP)
@@ -102,9 +102,9 @@ class Metadata(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, dict):
             raise serializers.ValidationError("must be a JSON object")
         _refuse_unstorable(data)
-        if len(data) > MOST_METADATA_NAMES or len(json.dumps(data).encode()) > MAX_METADATA_BYTES:
+        if len(data) > MAX_METADATA_NAMES or len(json.dumps(data).encode()) > MAX_METADATA_BYTES:
             raise serializers.ValidationError(
-                f"may have {MOST_METADATA_NAMES} names and {MAX_METADATA_BYTES} bytes of JSON"
+                f"may have {MAX_METADATA_NAMES} names and {MAX_METADATA_BYTES} bytes of JSON"
             )
         if taken := sorted(self._reserved & data.keys()):
             raise serializers.ValidationError(f"these names are the platform's own: {', '.join(taken)}")
@@ -115,15 +115,15 @@ class Metadata(serializers.Field[Any, Any, Any, Any]):
 
 
 METADATA_HELP = (
-    f"Whatever you want to have kept and shown again: at most {MOST_METADATA_NAMES} names and {MAX_METADATA_BYTES}"
-    " bytes of JSON. Names that the platform itself uses are refused."
+    f"Your own data, stored and shown unchanged: at most {MAX_METADATA_NAMES} names and {MAX_METADATA_BYTES} bytes of"
+    " JSON. Names that the platform itself uses are refused."
 )
 
 
 def _refuse_unstorable(value: object, depth: int = 0) -> None:
-    """Refuse what is JSON, but not for PostgreSQL, and what nests deeper than anybody means it to."""
-    if depth > _DEEPEST:
-        raise serializers.ValidationError(f"may nest {_DEEPEST} levels deep")
+    """Refuse JSON that PostgreSQL cannot store, and more than `_MAX_DEPTH` levels. Raises ValidationError."""
+    if depth > _MAX_DEPTH:
+        raise serializers.ValidationError(f"may nest {_MAX_DEPTH} levels deep")
     if isinstance(value, str) and ("\0" in value or _has_surrogates(value)):
         raise serializers.ValidationError("must not contain NUL or half a surrogate pair")
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,6 +1,6 @@
-"""Lists are narrowed down and ordered by their query, and walked by cursors.
+"""Filters, order and cursor pagination of lists.
 
-They take `limit` and `cursor` and answer with `results`, `next` and `previous`.
+Lists take `limit` and `cursor` and respond with `results`, `next` and `previous`.
 """
 
 from datetime import datetime
@@ -13,19 +13,19 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param
 
-from api.fields import ExternalId, OneOf, StrictSerializer
+from api.fields import Choice, ExternalId, StrictSerializer
 
-_MOST_DIGITS = 10
-"""Python refuses to read thousands of them, with an error that would be ours."""
+_MAX_DIGITS = 10
+"""Limit before parsing: Python raises an error for integers of thousands of digits."""
 
 
 class CursorPages(CursorPagination):
-    """Newest first; rows that arrive while a client walks the list neither repeat nor hide others."""
+    """Pages, newest first. Rows that are created meanwhile neither repeat nor hide others."""
 
     page_size = 20
     max_page_size = 100
     page_size_query_param = "limit"
-    page_size_query_description = "How many results a page holds, 1 to 100."
+    page_size_query_description = "Number of results of a page, 1 to 100."
     ordering = ("-created_at", "-id")
     offset_cutoff = 10_000
 
@@ -34,12 +34,12 @@ class CursorPages(CursorPagination):
             self.ordering = ("created_at", "id")
 
     def get_page_size(self, request: Request) -> int:
-        """Refuse a limit that makes no sense instead of ignoring it."""
-        return _whole(request, "limit", 1, self.max_page_size) or self.page_size
+        """Return the limit of the request. Raises ValidationError for an invalid one, which Django's ignores."""
+        return _integer(request, "limit", 1, self.max_page_size) or self.page_size
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """A broken cursor is a wrong field, not a missing page. `offset` is for clients that count: a first page."""
-        offset = _whole(request, "offset", 0, self.offset_cutoff)
+        """Decode the cursor, or build one from `offset`, for clients that count. Raises ValidationError."""
+        offset = _integer(request, "offset", 0, self.offset_cutoff)
         if offset is not None and "cursor" not in request.query_params:
             self.base_url = remove_query_param(request.build_absolute_uri(), "offset")
             return Cursor(offset=offset, reverse=False, position=None)
@@ -52,11 +52,11 @@ class CursorPages(CursorPagination):
         return cursor
 
 
-def _whole(request: Request, name: str, lowest: int, highest: int) -> int | None:
+def _integer(request: Request, name: str, lowest: int, highest: int) -> int | None:
     text = request.query_params.get(name)
     if text is None:
         return None
-    if not (len(text) <= _MOST_DIGITS and text.isdecimal() and lowest <= int(text) <= highest):
+    if not (len(text) <= _MAX_DIGITS and text.isdecimal() and lowest <= int(text) <= highest):
         raise ValidationError({name: f"must be a whole number from {lowest} to {highest}"})
     return int(text)
 
@@ -67,11 +67,11 @@ NEWEST_FIRST, OLDEST_FIRST = "-created_at", "created_at"
 
 
 class ListQuery(StrictSerializer):
-    """How any list may be narrowed down and ordered; a name that no list knows is refused, not ignored."""
+    """Query of a list: filters and order. Unknown names are refused."""
 
-    created_after = serializers.DateTimeField(required=False, help_text="Made at this time or later.")
-    created_before = serializers.DateTimeField(required=False, help_text="Made before this time.")
-    order = OneOf(choices=[NEWEST_FIRST, OLDEST_FIRST], required=False, help_text="Newest first by default.")
+    created_after = serializers.DateTimeField(required=False, help_text="Created at this time or later.")
+    created_before = serializers.DateTimeField(required=False, help_text="Created before this time.")
+    order = Choice(choices=[NEWEST_FIRST, OLDEST_FIRST], required=False, help_text="Newest first by default.")
 
     ALSO_KNOWN = ("limit", "cursor", "offset")
     PAGES: ClassVar = (*ALSO_KNOWN, "format")
@@ -79,16 +79,16 @@ class ListQuery(StrictSerializer):
 
     @classmethod
     def page(cls, rows: QuerySet[Row], request: Request) -> tuple[CursorPages, list[Row]]:
-        """The rows that a request asks for, and the pages they belong to. Raises ValidationError."""
-        wanted = cls(data={name: value for name, value in request.query_params.items() if name not in cls.PAGES})
-        wanted.is_valid(raise_exception=True)
-        asked: dict[str, Any] = dict(wanted.validated_data)
-        pages = CursorPages(oldest_first=asked.pop("order", NEWEST_FIRST) == OLDEST_FIRST)
-        narrowed = rows.filter(**{cls.LOOKUPS.get(name, name): value for name, value in asked.items()})
+        """Filter and paginate rows by the query of a request. Raises ValidationError."""
+        query = cls(data={name: value for name, value in request.query_params.items() if name not in cls.PAGES})
+        query.is_valid(raise_exception=True)
+        filters: dict[str, Any] = dict(query.validated_data)
+        pages = CursorPages(oldest_first=filters.pop("order", NEWEST_FIRST) == OLDEST_FIRST)
+        narrowed = rows.filter(**{cls.LOOKUPS.get(name, name): value for name, value in filters.items()})
         return pages, pages.paginate_queryset(narrowed, request) or []
 
 
 class LabelledQuery(ListQuery):
-    """A list of things that clients may have given a name of their own."""
+    """Query of a list of rows with an external id."""
 
-    external_id = ExternalId(help_text="Only those with exactly this one.")
+    external_id = ExternalId(help_text="Only rows with exactly this external id.")

@@ -1,4 +1,4 @@
-"""Reading what clients send."""
+"""Parser of request bodies."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -10,7 +10,7 @@ from api.problems import Problem
 
 
 class ShallowJson(JSONParser):
-    """JSON; what nests too deeply to be read is as malformed as what is none."""
+    """JSON parser that refuses compressed bodies (415) and JSON that nests too deeply (400)."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

@@ -1,6 +1,6 @@
-"""Every error of the HTTP API is an RFC 9457 problem document with a stable `code`.
+"""Errors of the HTTP API: RFC 9457 problem documents with a stable `code`.
 
-Raise `Problem` anywhere below a view. Foreign errors (REST framework's, Django's, the database's, the core's) are
+Raise `Problem` anywhere below a view. Exceptions of REST framework, Django, the database and the pure core are
 translated here and nowhere else.
 """
 
@@ -23,27 +23,31 @@ from transcoding.errors import InputRejected, TranscodeError
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
 _IN_PATHS = "/:@!$&'()*+,;=~"
-"""What a path may have besides letters, digits and `_.-` (RFC 3986)."""
+"""Characters of a path besides letters, digits and `_.-` (RFC 3986)."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request; nested fields are dotted, `field` is empty for the whole body."""
+    """Error of one field of a request."""
 
     field: str
+    """Dotted path of a nested field; empty for the whole body."""
     detail: str
 
 
 @dataclass(kw_only=True, eq=False)
 class Problem(Exception):
-    """An answer that is an error. `code` is for programs and never changes, `detail` is for people."""
+    """An error response."""
 
     status: int
     code: str
+    """For programs; never changes."""
     detail: str
+    """For people."""
     retryable: bool = False
+    """The same request may succeed later."""
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,7 +55,7 @@ class Problem(Exception):
         return self.detail
 
     def document(self, instance: str) -> dict[str, Any]:
-        """Render as JSON; `instance` is the path that was asked for."""
+        """Build the JSON document; `instance` is the path of the request."""
         document = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -70,12 +74,12 @@ class Problem(Exception):
 
 
 def not_found(what: str) -> Problem:
-    """Say that `what` ("video", "job") does not exist, or is not the asker's, which looks the same."""
+    """Build the 404 of a row ("video", "job") that does not exist or belongs to another owner."""
     return Problem(status=404, code=f"{what}_not_found", detail=f"There is no such {what}.")
 
 
-def wrong_field(name: str, detail: str, *, code: str = "invalid", status: int = 422) -> Problem:
-    """Say what is wrong with one field."""
+def invalid_field(name: str, detail: str, *, code: str = "invalid", status: int = 422) -> Problem:
+    """Build the Problem of one invalid field."""
     return Problem(status=status, code=code, detail=f"{name}: {detail}", errors=(FieldError(name, detail),))
 
 
@@ -86,7 +90,7 @@ def problem_response(problem: Problem, instance: str) -> HttpResponse:
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """REST framework's hook. None lets an unknown error become Django's 500, with its traceback logged."""
+    """Translate an exception for REST framework. With None, Django logs the traceback and responds 500."""
     problem = problem_of(error)
     if problem is None:
         return None
@@ -94,12 +98,12 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """Translate an error into the problem that it means, or None: a bug of ours."""
-    return next((translate(error) for kind, translate in _MEANINGS if isinstance(error, kind)), None)
+    """Translate an exception into a Problem, or return None for an unknown one, which is a bug."""
+    return next((translate(error) for kind, translate in _TRANSLATIONS if isinstance(error, kind)), None)
 
 
 def any_problem_of(error: Exception) -> Problem:
-    """As `problem_of`; a bug of ours is logged, and told as one."""
+    """Translate an exception as `problem_of`. An unknown one is logged and becomes a 500."""
     problem = problem_of(error)
     if problem is None:
         log.error("request failed", exc_info=error)
@@ -112,7 +116,7 @@ def too_large(detail: str, *, field: str = "") -> Problem:
 
 
 def unavailable(code: str, detail: str) -> Problem:
-    """Say that something behind us is away and that trying again can help."""
+    """Build the 503 of an unavailable dependency, with Retry-After."""
     return Problem(status=503, code=code, detail=detail, retryable=True, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
@@ -129,7 +133,7 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem_response(_nothing_here(exception), request.path)
+    return problem_response(_not_found(exception), request.path)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
@@ -137,24 +141,24 @@ def handler500(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's hook for what changes something on behalf of somebody who logged in."""
+    """Respond 403 to a failed CSRF check; a hook of Django."""
     problem = Problem(status=403, code="csrf_failed", detail=f"The CSRF check failed. {reason}".strip())
     return problem_response(problem, request.path)
 
 
-def _itself(problem: Problem) -> Problem:
+def _identity(problem: Problem) -> Problem:
     return problem
 
 
-def _nothing_here(_error: Exception) -> Problem:
-    return Problem(status=404, code="not_found", detail="There is nothing at this address.")
+def _not_found(_error: Exception) -> Problem:
+    return Problem(status=404, code="not_found", detail="There is nothing at this URL.")
 
 
 def _forbidden(_error: Exception) -> Problem:
     return Problem(status=403, code="permission_denied", detail="This is not allowed.")
 
 
-def _too_much(_error: Exception) -> Problem:
+def _too_large(_error: Exception) -> Problem:
     return too_large("The request body is too large.")
 
 
@@ -162,7 +166,7 @@ def _malformed(_error: Exception) -> Problem:
     return Problem(status=400, code="bad_request", detail="The request is malformed.")
 
 
-def _no_database(error: Exception) -> Problem:
+def _database_unavailable(error: Exception) -> Problem:
     log.error("database unavailable", exc_info=error)
     return unavailable("database_unavailable", "The database cannot be reached.")
 
@@ -178,7 +182,7 @@ def _validation(error: rest.ValidationError) -> Problem:
 
 
 def _flatten(detail: object, path: str = "") -> Iterator[FieldError]:
-    """Walk REST framework's nested error lists and dicts."""
+    """Yield the errors of REST framework's nested lists and dicts."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
             yield from _flatten(inner, path if name == "non_field_errors" else _join(path, str(name)))
@@ -214,7 +218,7 @@ def _rest_headers(error: rest.APIException) -> dict[str, str]:
 
 
 def _transcode(error: TranscodeError) -> Problem:
-    """The uploader's fault is 422; what may pass is 503; the rest is ours."""
+    """Translate errors of the core: 422 for the uploaded file, 503 for retryable ones, else 500."""
     if isinstance(error, InputRejected):
         return Problem(status=422, code=error.code, detail=str(error))
     log.error("request failed", exc_info=error)
@@ -223,17 +227,17 @@ def _transcode(error: TranscodeError) -> Problem:
     return Problem(status=500, code=error.code, detail="Something went wrong on our side.")
 
 
-_MEANINGS: Sequence[tuple[type[Exception], Callable[[Any], Problem]]] = (
-    (Problem, _itself),
+_TRANSLATIONS: Sequence[tuple[type[Exception], Callable[[Any], Problem]]] = (
+    (Problem, _identity),
     (rest.ValidationError, _validation),
     (rest.APIException, _rest),
-    (Http404, _nothing_here),
+    (Http404, _not_found),
     (PermissionDenied, _forbidden),
-    (RequestDataTooBig, _too_much),
+    (RequestDataTooBig, _too_large),
     (SuspiciousOperation, _malformed),
-    (OperationalError, _no_database),
-    (InterfaceError, _no_database),
-    (psycopg.OperationalError, _no_database),
+    (OperationalError, _database_unavailable),
+    (InterfaceError, _database_unavailable),
+    (psycopg.OperationalError, _database_unavailable),
     (TranscodeError, _transcode),
 )
-"""The first match counts, so the narrower kind comes first."""
+"""Translations by class; the first match counts, so subclasses come first."""

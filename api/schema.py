@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says of all endpoints alike: pages of lists, and problems for what goes wrong."""
+"""Parts of the OpenAPI document that all endpoints share: pages of lists, problems, descriptions."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -11,25 +11,25 @@ from api.pagination import CursorPages
 from api.problems import MEDIA_TYPE
 
 PAGE_PARAMETERS = [
-    OpenApiParameter("cursor", str, description="Where the page begins, from `next` or `previous`."),
+    OpenApiParameter("cursor", str, description="Start of the page, from `next` or `previous`."),
     OpenApiParameter(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": CursorPages.max_page_size, "default": CursorPages.page_size},
-        description="How many results a page holds.",
+        description="Number of results of a page.",
     ),
     OpenApiParameter(
         "offset",
         {"type": "integer", "minimum": 0, "maximum": CursorPages.offset_cutoff},
-        description="How many results to leave out, for a first page. Walking on by `next` is better: it neither "
-        "repeats nor hides results while others arrive.",
+        description="Number of results to skip, for a first page. Prefer `next`, which neither repeats nor hides "
+        "results while others are created.",
     ),
 ]
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
     OpenApiParameter.HEADER,
-    description="Makes it safe to send the request again: for 24 hours the same request gets the same answer, with "
-    "`Idempotent-Replayed: true`, and another one 422. While the first is under way, 409.",
+    description="Makes it safe to repeat the request: for 24 hours the same request gets the same response, with "
+    "`Idempotent-Replayed: true`, and a different one 422. While the first one is still running, 409.",
 )
 
 _PROBLEM = {
@@ -43,7 +43,7 @@ _PROBLEM = {
         "detail": {"type": "string", "description": "For people."},
         "instance": {"type": "string", "format": "uri-reference"},
         "code": {"type": "string", "description": "For programs; never changes."},
-        "retryable": {"type": "boolean", "description": "Whether the same request may work later."},
+        "retryable": {"type": "boolean", "description": "The same request may succeed later."},
         "errors": {
             "type": "array",
             "items": {
@@ -54,19 +54,19 @@ _PROBLEM = {
         },
     },
 }
-_WRONG = {
+_PROBLEMS = {
     "400": "The request is malformed.",
     "401": "The key is missing or does not work.",
     "403": "The key lacks the scope.",
-    "404": "There is no such thing, or it belongs to another owner.",
-    "408": "The client stopped sending, or sent too slowly. Nothing was kept.",
-    "409": "It is not in a state for this, or a request with this Idempotency-Key is under way.",
+    "404": "It does not exist, or it belongs to another owner.",
+    "408": "The client stopped sending, or sent too slowly. Nothing was stored.",
+    "409": "Its state does not allow this, or a request with this Idempotency-Key is still running.",
     "413": "The body is too large.",
     "415": "The body is of another media type.",
-    "422": "A field is wrong (`errors` says which and why), or the Idempotency-Key was used for another request.",
-    "429": "Too many requests; `Retry-After` says when to come back.",
-    "503": "A part of the platform is away; try again later.",
-    "default": "Something else is wrong.",
+    "422": "A field is invalid (see `errors`), or the Idempotency-Key was used for another request.",
+    "429": "Too many requests; `Retry-After` has the seconds until the next one is accepted.",
+    "503": "A part of the platform is unavailable; try again later.",
+    "default": "Another error.",
 }
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
 _STREAM_TYPE = "text/event-stream"
@@ -84,7 +84,7 @@ _FILE = "The bytes of the file."
 
 @cache
 def page_of(item: type[serializers.BaseSerializer[Any]]) -> serializers.Serializer[Any]:
-    """Describe a page of a list of `item`."""
+    """Build the serializer of a page of `item`."""
     return inline_serializer(
         name=f"{item.__name__}Page",
         fields={
@@ -96,16 +96,16 @@ def page_of(item: type[serializers.BaseSerializer[Any]]) -> serializers.Serializ
 
 
 def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
-    """Say of every operation what can go wrong: problems all. A drf-spectacular postprocessing hook."""
+    """Add the problems to every operation. A drf-spectacular postprocessing hook."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
-    components["responses"] = {_component(status): _answer(about) for status, about in _WRONG.items()}
-    for address, path in result.get("paths", {}).items():
+    components["responses"] = {_component(status): _response(about) for status, about in _PROBLEMS.items()}
+    for url, path in result.get("paths", {}).items():
         for method in _METHODS & path.keys():
             if _takes_a_form(path[method]):
                 path[method]["requestBody"]["required"] = True  # drf-spectacular cannot know
             responses: dict[str, Any] = path[method]["responses"]
-            for status in _expected(address, method, path[method]):
+            for status in _expected_statuses(url, method, path[method]):
                 responses.setdefault(status, {"$ref": f"#/components/responses/{_component(status)}"})
             if method == "get" and "security" in path[method] and _is_document(responses.get("200", {})):
                 responses.setdefault("304", {"description": "Nothing changed since the `ETag` in `If-None-Match`."})
@@ -114,7 +114,7 @@ def add_problems(result: dict[str, Any], **_context: object) -> dict[str, Any]:
 
 
 def describe_operations(result: dict[str, Any], **_context: object) -> dict[str, Any]:
-    """Complete the texts of every operation: a summary, the scope, path parameters, successful responses.
+    """Complete the descriptions of every operation: summary, scope, path parameters, successful responses.
 
     The first paragraph of a view's docstring is the summary and the rest the description. A drf-spectacular
     postprocessing hook.
@@ -136,10 +136,10 @@ def describe_operations(result: dict[str, Any], **_context: object) -> dict[str,
 
 
 def _scopes(operation: Mapping[str, Any]) -> str:
-    """Move the scopes from the security requirements, where only OAuth has them, into words."""
+    """Move the scopes from the security requirements, where only OAuth may have them, into a sentence."""
     needed = {scope: None for each in operation["security"] for scopes in each.values() for scope in scopes}
     operation["security"][:] = [{name: [] for name in each} for each in operation["security"]]
-    return f"Needs the scope {' and '.join(f'`{scope}`' for scope in needed)}."
+    return f"Requires the scope {' and '.join(f'`{scope}`' for scope in needed)}."
 
 
 def _success(status: str, response: Mapping[str, Any]) -> str:
@@ -151,22 +151,22 @@ def _success(status: str, response: Mapping[str, Any]) -> str:
     return _PAGE if content.get("schema", {}).get("$ref", "").endswith("Page") else _SUCCESS[status]
 
 
-def _expected(address: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
-    """The statuses of problems that a client of this operation should be ready for."""
+def _expected_statuses(url: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the statuses of problems that an operation can respond with."""
     parameters = {(each["in"], each["name"]) for each in operation.get("parameters", [])}
-    once = ("header", IDEMPOTENCY_KEY.name) in parameters
+    idempotent = ("header", IDEMPOTENCY_KEY.name) in parameters
     yield from ("503", "default")
     if "security" in operation:
         yield from ("401", "403", "429")
-    if "{" in address:
+    if "{" in url:
         yield "404"
-    if once or ("{" in address and method != "get"):
+    if idempotent or ("{" in url and method != "get"):
         yield "409"
     if "requestBody" in operation:
         yield from ("400", "413", "415")
     if _takes_a_form(operation):
         yield "408"
-    if once or "requestBody" in operation or any(place == "query" for place, _ in parameters):
+    if idempotent or "requestBody" in operation or any(location == "query" for location, _ in parameters):
         yield "422"
 
 
@@ -174,14 +174,14 @@ def _takes_a_form(operation: Mapping[str, Any]) -> bool:
     return "multipart/form-data" in operation.get("requestBody", {}).get("content", ())
 
 
-def _is_document(answer: Mapping[str, Any]) -> bool:
-    """Whether it is a document, which has an ETag, and not a stream or a file."""
-    return "application/json" in answer.get("content", {"application/json": None})
+def _is_document(response: Mapping[str, Any]) -> bool:
+    """Return True for a document, which has an ETag, but not for a stream or a file."""
+    return "application/json" in response.get("content", {"application/json": None})
 
 
 def _component(status: str) -> str:
     return f"Problem{status.capitalize()}"
 
 
-def _answer(description: str) -> dict[str, Any]:
+def _response(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

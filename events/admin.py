@@ -36,13 +36,13 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
             name="enable",
             label="Enable",
             run=lambda endpoint, _: endpoint_update(endpoint=endpoint, state=EndpointState.ENABLED),
-            offered=lambda endpoint: endpoint.state == EndpointState.DISABLED,
+            available=lambda endpoint: endpoint.state == EndpointState.DISABLED,
         ),
         Operation(
             name="disable",
             label="Disable",
             run=lambda endpoint, _: endpoint_update(endpoint=endpoint, state=EndpointState.DISABLED),
-            offered=lambda endpoint: endpoint.state == EndpointState.ENABLED,
+            available=lambda endpoint: endpoint.state == EndpointState.ENABLED,
         ),
     )
 
@@ -108,7 +108,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             name="redeliver",
             label="Send again",
             run=lambda delivery, _: delivery_repeat(delivery=delivery),
-            offered=lambda delivery: delivery.state in (DeliveryState.DELIVERED, DeliveryState.FAILED),
+            available=lambda delivery: delivery.state in (DeliveryState.DELIVERED, DeliveryState.FAILED),
         ),
     )
 

@@ -13,7 +13,7 @@ django.setup(set_prefix=False)  # before the models are imported
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from api.asgi import App, BodyLimit, InOneThread, OwnContext  # noqa: E402
+from api.asgi import App, BodyLimit, IsolatedContext, SingleThreadHandler  # noqa: E402
 from configuration import startup_warnings  # noqa: E402
 from coordination.wiring import response_cache  # noqa: E402
 from events.streams.wiring import event_streams  # noqa: E402
@@ -34,5 +34,5 @@ for warning in startup_warnings(os.environ):  # not in commands, whose output pr
 if cache := response_cache():
     cache.start_renewal()
 
-_limited = BodyLimit(OwnContext(cast("App", InOneThread())), max_bytes=MAX_BODY_BYTES)
+_limited = BodyLimit(IsolatedContext(cast("App", SingleThreadHandler())), max_bytes=MAX_BODY_BYTES)
 application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)

@@ -41,7 +41,7 @@ ASGI_APPLICATION = "transcoder_site.asgi.application"
 APPEND_SLASH = False
 MIDDLEWARE = [
     "transcoder_site.probes.Probes",
-    "api.counting.CountRequests",
+    "api.request_metrics.RequestMetrics",
     "access.rates.RateHeaders",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

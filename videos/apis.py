@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from access.authentication import owner_of
 from access.models import Owner
 from access.scopes import Scope
-from api.fields import LONGEST_EXTERNAL_ID, METADATA_HELP
+from api.fields import MAX_EXTERNAL_ID_LENGTH, METADATA_HELP
 from api.problems import Problem, not_found
 from api.responses import cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
@@ -129,7 +129,7 @@ class VideoUploadApi(APIView):
                     "video": {"type": "string", "format": "binary"},
                     "external_id": {
                         "type": "string",
-                        "maxLength": LONGEST_EXTERNAL_ID,
+                        "maxLength": MAX_EXTERNAL_ID_LENGTH,
                         "description": "Your own name for it.",
                     },
                     "metadata": {"type": "string", "description": f"A JSON object. {METADATA_HELP}"},

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from api.fields import ExternalId, Metadata, OneOf, StrictSerializer
+from api.fields import Choice, ExternalId, Metadata, StrictSerializer
 from api.pagination import LabelledQuery
 from videos.states import SHOWN_STATES
 
@@ -16,7 +16,7 @@ INSPECTED = frozenset(
 class VideoQuery(LabelledQuery):
     """Filters of a list of videos."""
 
-    status = OneOf(choices=SHOWN_STATES, required=False, help_text="Only the videos in this state.")
+    status = Choice(choices=SHOWN_STATES, required=False, help_text="Only the videos in this state.")
 
     LOOKUPS: ClassVar = {**LabelledQuery.LOOKUPS, "status": "state"}
 

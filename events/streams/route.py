@@ -15,7 +15,7 @@ from uuid import UUID
 
 from access.callers import PresentedKey
 from api.asgi import App, Body, Message, Receive, Scope, Send, header, refuse
-from api.problems import Problem, any_problem_of, not_found, unavailable, wrong_field
+from api.problems import Problem, any_problem_of, invalid_field, not_found, unavailable
 from events.log import BEGINNING, Position
 from events.streams.hub import EventFilter, EventHub
 from events.types import EVENT_TYPES, JOB_ENDED
@@ -209,14 +209,14 @@ def _query(scope: Scope) -> dict[str, str]:
         raise Problem(status=400, code="invalid_query", detail="The query has too many fields.") from error
     for name, _ in pairs:
         if name not in _FIELDS:
-            raise wrong_field(name, f"unknown field; known are: {', '.join(_FIELDS)}")
+            raise invalid_field(name, f"unknown field; known are: {', '.join(_FIELDS)}")
     return dict(pairs)
 
 
 def _types_requested(query: Mapping[str, str]) -> frozenset[str]:
     types = frozenset(filter(None, query.get("types", "").split(",")))
     if not types <= frozenset(EVENT_TYPES):
-        raise wrong_field("types", f"must be some of: {', '.join(EVENT_TYPES)}")
+        raise invalid_field("types", f"must be some of: {', '.join(EVENT_TYPES)}")
     return types
 
 
@@ -226,4 +226,4 @@ def _last_seen(scope: Scope, query: Mapping[str, str]) -> Position | None:
     try:
         return Position.parse(text) if text else None
     except ValueError as error:
-        raise wrong_field("last_event_id", str(error)) from None
+        raise invalid_field("last_event_id", str(error)) from None

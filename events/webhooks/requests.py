@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
-from api.fields import OneOf, StrictSerializer
+from api.fields import Choice, StrictSerializer
 from api.pagination import ListQuery
 from events.models import DeliveryState, EndpointState
 from events.types import EVENT_TYPES
@@ -43,7 +43,7 @@ class WebhookRequest(StrictSerializer):
 
     url = WebhookUrlField(max_length=MAX_URL_LENGTH)
     types = serializers.ListField(
-        child=OneOf(choices=list(EVENT_TYPES)),
+        child=Choice(choices=list(EVENT_TYPES)),
         required=False,
         max_length=len(EVENT_TYPES),
         help_text="Empty: everything but job.progress.",
@@ -54,7 +54,7 @@ class WebhookRequest(StrictSerializer):
 class WebhookChange(WebhookRequest):
     """A change to an endpoint; fields left out stay as they are."""
 
-    state = OneOf(
+    state = Choice(
         choices=[state.value for state in EndpointState],
         required=False,
         help_text="Enabled again, it gets what it has missed.",
@@ -64,6 +64,6 @@ class WebhookChange(WebhookRequest):
 class DeliveryQuery(ListQuery):
     """Filters of the list of deliveries."""
 
-    state = OneOf(
+    state = Choice(
         choices=[state.value for state in DeliveryState], required=False, help_text="Only the deliveries in this state."
     )

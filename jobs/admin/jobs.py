@@ -19,7 +19,7 @@ from api.administration import (
     link_to,
     uuid_of,
 )
-from api.problems import wrong_field
+from api.problems import invalid_field
 from jobs.admin.filters import ErrorCodeFilter, JobActionForm, PhaseFilter, recent_errors
 from jobs.admin.panels import job_panels, took
 from jobs.lifecycle.services import job_cancel, job_force_cpu, job_pause, job_reprioritize, job_resume, job_retry
@@ -50,14 +50,14 @@ def _retry(job: Job, _entered: Mapping[str, str]) -> None:
 
 def _release(job: Job, entered: Mapping[str, str]) -> None:
     if not _poisoned(job):
-        raise wrong_field("job", "is not in quarantine", code="not_in_quarantine", status=409)
+        raise invalid_field("job", "is not in quarantine", code="not_in_quarantine", status=409)
     _retry(job, entered)
 
 
 def _reprioritize(job: Job, entered: Mapping[str, str]) -> None:
     text = entered.get("priority", "")
     if not text.isdecimal() or not LOWEST_PRIORITY <= int(text) <= HIGHEST_PRIORITY:
-        raise wrong_field("priority", f"give a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}")
+        raise invalid_field("priority", f"give a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}")
     job_reprioritize(owner=job.owner, job_id=job.id, priority=int(text), rank=job_policy().rank)
 
 
@@ -124,13 +124,15 @@ class JobAdmin(ReadOnlyAdmin):
         "created_at", "started_at", "playable_at", "finished_at", "speed",
     )  # fmt: skip
     operations = (
-        Operation(name="retry", label="Retry", run=_retry, offered=_ended_early),
-        Operation(name="release", label="Release from quarantine", run=_release, offered=_poisoned),
-        Operation(name="pause", label="Pause", run=_pause, offered=_at_work),
-        Operation(name="resume", label="Resume", run=_resume, offered=_paused),
-        Operation(name="cancel", label="Cancel", run=_cancel, offered=_open),
-        Operation(name="cpu", label="Force CPU", run=_force_cpu, offered=lambda job: _at_work(job) and job_on_gpu(job)),
-        Operation(name="reprioritise", label="Set priority", run=_reprioritize, offered=_open, asks="priority"),
+        Operation(name="retry", label="Retry", run=_retry, available=_ended_early),
+        Operation(name="release", label="Release from quarantine", run=_release, available=_poisoned),
+        Operation(name="pause", label="Pause", run=_pause, available=_at_work),
+        Operation(name="resume", label="Resume", run=_resume, available=_paused),
+        Operation(name="cancel", label="Cancel", run=_cancel, available=_open),
+        Operation(
+            name="cpu", label="Force CPU", run=_force_cpu, available=lambda job: _at_work(job) and job_on_gpu(job)
+        ),
+        Operation(name="reprioritise", label="Set priority", run=_reprioritize, available=_open, input_name="priority"),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:

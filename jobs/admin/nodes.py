@@ -30,13 +30,13 @@ class NodeAdmin(ReadOnlyAdmin):
             name="drain",
             label="Drain",
             run=lambda node, _: node_order(name=node.name, state=NodeState.DRAINING),
-            offered=lambda node: node.state == NodeState.ACTIVE,
+            available=lambda node: node.state == NodeState.ACTIVE,
         ),
         Operation(
             name="activate",
             label="Activate",
             run=lambda node, _: node_order(name=node.name, state=NodeState.ACTIVE),
-            offered=lambda node: node.state == NodeState.DRAINING,
+            available=lambda node: node.state == NodeState.DRAINING,
         ),
     )
 

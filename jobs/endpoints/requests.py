@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from api.fields import ExternalId, Metadata, OneOf, StrictSerializer, WholeNumber, YesOrNo, whole
+from api.fields import Choice, ExternalId, Metadata, StrictBoolean, StrictInteger, StrictSerializer, as_integer
 from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
 from jobs.planning.formats import HLS, OUTPUT_FORMATS
@@ -63,7 +63,7 @@ class PriorityField(serializers.Field[int, Any, int, Any]):
         if isinstance(data, str) and data in PRIORITY_NAMES:
             return PRIORITY_NAMES[data]
         highest: int = self.context.get("priority_scale", HIGHEST_PRIORITY)
-        number = whole(data)
+        number = as_integer(data)
         if number is not None and LOWEST_PRIORITY <= number <= highest:
             return round(number * HIGHEST_PRIORITY / highest)
         names = ", ".join(PRIORITY_NAMES)
@@ -107,18 +107,18 @@ class TranscodeRequest(StrictSerializer):
     resolution = ResolutionField(
         required=False, help_text='"1080p" … "240p", or "1920x1080". Never larger than the source.'
     )
-    codec = OneOf(
+    codec = Choice(
         choices=list(CODEC_NAMES), default="h264", help_text="The name of an encoder, such as libx264, forces the CPU."
     )
-    preset = OneOf(
+    preset = Choice(
         choices=[*PRESETS, CPU_PRESET],
         required=False,
         help_text='Speed against size; the names of x264. "cpu" is the usual one, on the CPU.',
     )
-    bitrate = WholeNumber(
+    bitrate = StrictInteger(
         min_value=LOWEST_BITRATE, max_value=HIGHEST_BITRATE, required=False, help_text="Bits per second."
     )
-    ladder = OneOf(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
+    ladder = Choice(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
     output_format = OutputFormatField(
         default=HLS,
         help_text="hls and dash: both are made by every job, whichever is named. mp4 adds a progressive file for each "
@@ -127,20 +127,20 @@ class TranscodeRequest(StrictSerializer):
     priority = PriorityField(required=False, help_text=_PRIORITY_HELP)
     external_id = ExternalId(help_text="Your own name for the job.")
     metadata = Metadata(reserved=PROCESSING)
-    two_pass = YesOrNo(
+    two_pass = StrictBoolean(
         required=False,
         help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
     )
-    gpu = OneOf(
+    gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],
         required=False,
         help_text="prefer: a GPU if one can, else the CPU; require: no CPU; never: no GPU. Default: a setting.",
     )
-    gpu_device = WholeNumber(
+    gpu_device = StrictInteger(
         required=False,
         help_text="The only GPU that may encode it, by its index in the GPU status. -1, the default: any.",
     )
-    dry_run = YesOrNo(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
+    dry_run = StrictBoolean(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         single = [name for name in ("resolution", "bitrate") if name in attrs]
@@ -173,7 +173,9 @@ class ReprioritizeRequest(StrictSerializer):
 class VideoJobQuery(LabelledQuery):
     """Filters of a list of one video's jobs."""
 
-    state = OneOf(choices=[state.value for state in JobState], required=False, help_text="Only the jobs in this state.")
+    state = Choice(
+        choices=[state.value for state in JobState], required=False, help_text="Only the jobs in this state."
+    )
 
 
 class JobQuery(VideoJobQuery):

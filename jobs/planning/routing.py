@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from api.problems import wrong_field
+from api.problems import invalid_field
 from configuration import GpuConfig
 from gpu.selection import ANY_DEVICE
 from gpu.selectors import device_indexes_known, devices_live, max_encoder_sessions
@@ -131,16 +131,16 @@ def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> Fallback
 def refuse_impossible(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> None:
     """Refuse a request that no GPU of this installation can fulfil. Raises Problem: 422 naming the choices."""
     if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
-        raise wrong_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
+        raise invalid_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
     if gpu_preference(request, requested, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(
         requested.video_codec
     ):
-        raise wrong_field("gpu", f"must be one of: prefer, never; no GPU encodes {requested.video_codec}")
+        raise invalid_field("gpu", f"must be one of: prefer, never; no GPU encodes {requested.video_codec}")
     index = request.get("gpu_device", ANY_DEVICE)
     known = device_indexes_known() if index != ANY_DEVICE else frozenset()
     if index != ANY_DEVICE and index not in known:
         choices = ", ".join(str(each) for each in (ANY_DEVICE, *sorted(known)))
-        raise wrong_field("gpu_device", f"must be one of: {choices}")
+        raise invalid_field("gpu_device", f"must be one of: {choices}")
 
 
 def blames_device(failure: Failure) -> bool:

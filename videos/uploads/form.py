@@ -11,8 +11,8 @@ from unicodedata import category
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.fields import LONGEST_EXTERNAL_ID, MAX_METADATA_BYTES
-from api.problems import Problem, wrong_field
+from api.fields import MAX_EXTERNAL_ID_LENGTH, MAX_METADATA_BYTES
+from api.problems import Problem, invalid_field
 from videos.queries import UploadFields
 
 FIELD = "video"
@@ -21,7 +21,7 @@ MAX_HEADERS = 8
 MAX_HEADER_BYTES = 8192
 MAX_FILENAME = 255
 MAX_EXTENSION = 16
-MAX_FIELD_BYTES = {"external_id": 4 * LONGEST_EXTERNAL_ID, "metadata": MAX_METADATA_BYTES}
+MAX_FIELD_BYTES = {"external_id": 4 * MAX_EXTERNAL_ID_LENGTH, "metadata": MAX_METADATA_BYTES}
 NO_NAME = "unnamed"
 UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 """Control characters and line ends. Marks of writing direction stay: names in Hebrew and Arabic need them."""
@@ -74,7 +74,7 @@ class VideoForm:
         if not self._ended:
             raise _malformed("it ends before its last boundary")
         if self.filename is None:
-            raise wrong_field(FIELD, "is required", code="required")
+            raise invalid_field(FIELD, "is required", code="required")
 
     def _part_begins(self) -> None:
         self._disposition = b""
@@ -99,18 +99,18 @@ class VideoForm:
             self._field_begins(name)
         else:
             known = ", ".join(f"`{field}`" for field in (FIELD, *MAX_FIELD_BYTES))
-            raise wrong_field(name, f"is not a field of this form; known are: {known}", code="unknown_field")
+            raise invalid_field(name, f"is not a field of this form; known are: {known}", code="unknown_field")
 
     def _file_begins(self, options: dict[bytes, bytes]) -> None:
         if b"filename" not in options:
-            raise wrong_field(FIELD, "must be a file")
+            raise invalid_field(FIELD, "must be a file")
         if self.filename is not None:
-            raise wrong_field(FIELD, "must be one file, not several")
+            raise invalid_field(FIELD, "must be one file, not several")
         self.filename = clean_filename(options[b"filename"])
 
     def _field_begins(self, name: str) -> None:
         if name in self.fields:
-            raise wrong_field(name, "may be there once")
+            raise invalid_field(name, "may be there once")
         self._field = name
 
     def _data(self, data: bytes, start: int, end: int) -> None:
@@ -119,7 +119,7 @@ class VideoForm:
             return
         self._value += data[start:end]
         if len(self._value) > MAX_FIELD_BYTES[self._field]:
-            raise wrong_field(self._field, f"may have {MAX_FIELD_BYTES[self._field]} bytes")
+            raise invalid_field(self._field, f"may have {MAX_FIELD_BYTES[self._field]} bytes")
 
     def _part_ends(self) -> None:
         if self._field:
@@ -148,7 +148,7 @@ def _field_value(name: str, raw: bytes) -> Any:  # noqa: ANN401 - text or JSON
     try:
         value = json.loads(raw) if name == "metadata" else raw.decode()
     except (ValueError, RecursionError):
-        raise wrong_field(name, "must be JSON" if name == "metadata" else "must be UTF-8") from None
+        raise invalid_field(name, "must be JSON" if name == "metadata" else "must be UTF-8") from None
     checked = UploadFields(data={name: value})
     checked.is_valid(raise_exception=True)
     return checked.validated_data[name]

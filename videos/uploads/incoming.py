@@ -11,7 +11,7 @@ from api.asgi import (
     Body,
     Message,
 )
-from api.problems import Problem, wrong_field
+from api.problems import Problem, invalid_field
 from storage.protocol import StoredObject
 from storage.stream import IncomingObject
 from transcoding.probing.sniff import HEAD_BYTES, NOT_A_VIDEO, sniff
@@ -59,7 +59,7 @@ class IncomingFile:
 
     async def finish(self, video_id: UUID, form: VideoForm) -> Received:
         if not self.size:
-            raise wrong_field(FIELD, "the file is empty", code="empty_file")
+            raise invalid_field(FIELD, "the file is empty", code="empty_file")
         container = self._container or _container(self._head)
         stored = await self._incoming.finish()
         return Received(
@@ -100,7 +100,7 @@ def _stalled() -> Problem:
 def _container(head: bytes) -> str:
     family = sniff(head)
     if family is None:
-        raise wrong_field(FIELD, NOT_A_VIDEO, code="not_a_video")
+        raise invalid_field(FIELD, NOT_A_VIDEO, code="not_a_video")
     return family
 
 

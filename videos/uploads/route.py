@@ -30,11 +30,11 @@ from api.asgi import (
     Receive,
     Scope,
     Send,
-    answer_early,
     declared_length,
     header,
     in_thread,
     refuse,
+    respond_early,
     send_json,
 )
 from api.problems import Problem, any_problem_of, too_large, unavailable
@@ -106,7 +106,7 @@ class UploadRoute:
             log.info("upload broken off by the client", extra={"event": "upload_broken_off"})
         except AnsweredBeforeError as done:
             before = done.response
-            await answer_early(
+            await respond_early(
                 scope, body, send, before.status, "application/json", before.body.encode(), before.headers()
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem

@@ -63,7 +63,7 @@ def test_errors_are_counted_by_code(operator: Client, failed: Job) -> None:
     assert "encoder_failed <b>1</b>" in page
 
 
-def test_its_page_says_why(operator: Client, failed: Job) -> None:
+def test_the_page_of_a_failed_job_has_the_error(operator: Client, failed: Job) -> None:
     page = operator.get(page_of(failed)).content.decode()
     for said in ("ffmpeg ended with 1: Conversion failed!", "node-7", "acme", "Plan: why", "nothing is enlarged"):
         assert said in page
@@ -77,7 +77,7 @@ def test_the_page_of_a_step_has_its_command_and_the_end_of_its_log(operator: Cli
     assert "{source}" in page
 
 
-def test_a_retry_is_ordered_and_remembered(operator: Client, failed: Job) -> None:
+def test_a_retry_is_requested_and_logged(operator: Client, failed: Job) -> None:
     page = order(operator, page_of(failed), "retry")
     failed.refresh_from_db()
     assert failed.state == "queued"
@@ -112,7 +112,7 @@ def test_the_cpu_is_forced_where_a_gpu_is_planned(operator: Client) -> None:
     assert Step.objects.filter(job=job, queue="cpu", kind="chunk", state="ready").exists()
 
 
-def test_quarantine_is_left_by_an_order_of_its_own(operator: Client) -> None:
+def test_a_job_is_released_from_quarantine_by_its_own_operation(operator: Client) -> None:
     job = a_job()
     step_fail(claim=claimed(), failure=Failure(code=POISON, detail="kept losing its workers"), policy=a_policy())
     assert 'error_code=poison">1</a>' in operator.get("/admin/").content.decode()
@@ -122,12 +122,12 @@ def test_quarantine_is_left_by_an_order_of_its_own(operator: Client) -> None:
     assert Job.objects.get().state == "queued"
 
 
-def test_what_is_not_in_quarantine_is_not_released(operator: Client, failed: Job) -> None:
+def test_a_job_outside_quarantine_is_not_released(operator: Client, failed: Job) -> None:
     assert "is not in quarantine" in order(operator, page_of(failed), "release")
     assert Job.objects.get().state == "failed"
 
 
-def test_a_node_is_drained_and_takes_steps_again(operator: Client) -> None:
+def test_a_node_is_drained_and_undrained(operator: Client) -> None:
     node_register(name="node-7", queues=["cpu"], slots=2, pid=1, info={})
     for operation, state in (("drain", "draining"), ("activate", "active")):
         order(operator, "/admin/jobs/node/node-7/change/", operation)
@@ -142,7 +142,7 @@ def test_a_key_is_revoked_and_shows_no_hash(operator: Client) -> None:
     assert ApiKey.objects.get().revoked_at is not None
 
 
-def test_a_page_of_a_long_job_is_as_short_as_that_of_any_other(operator: Client) -> None:
+def test_the_page_of_a_long_job_is_limited(operator: Client) -> None:
     job = a_bare_job(a_video())
     a_step(job)
     page_queries = _queries(operator, page_of(job))
@@ -160,7 +160,7 @@ def _queries(browser: Client, path: str) -> int:
 
 
 @pytest.mark.parametrize("model", ["jobs/job", "jobs/step", "jobs/node", "videos/video", "access/apikey"])
-def test_nothing_is_added_edited_or_deleted_by_hand(model: str, operator: Client) -> None:
+def test_rows_cannot_be_added_edited_or_deleted(model: str, operator: Client) -> None:
     assert operator.get(f"/admin/{model}/add/").status_code == 403
     job = a_job()
     ids = {"jobs/job": job.id, "jobs/step": Step.objects.first(), "videos/video": job.video_id}
@@ -178,7 +178,7 @@ def _somebody(*permissions: str, staff: bool = True) -> Client:
     return browser
 
 
-def test_who_may_only_look_gives_no_orders(failed: Job) -> None:
+def test_the_view_permission_allows_no_operations(failed: Job) -> None:
     viewer = _somebody("view_job")
     page = viewer.get(page_of(failed)).content.decode()
     assert "Conversion failed!" in page
@@ -188,18 +188,18 @@ def test_who_may_only_look_gives_no_orders(failed: Job) -> None:
     assert Job.objects.get().state == "failed"
 
 
-def test_who_may_order_needs_not_be_allowed_everything(failed: Job) -> None:
+def test_the_change_permission_of_a_model_allows_its_operations(failed: Job) -> None:
     order(_somebody("change_job"), page_of(failed), "retry")
     assert Job.objects.get().state == "queued"
 
 
-def test_who_is_no_operator_stays_outside(failed: Job) -> None:
+def test_people_without_staff_are_refused(failed: Job) -> None:
     for browser in (Client(), _somebody("view_job", staff=False)):
         answer = browser.get(page_of(failed))
         assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/admin/login/")
 
 
-def test_an_order_is_no_link(operator: Client, failed: Job) -> None:
+def test_operations_require_a_post(operator: Client, failed: Job) -> None:
     """And comes from a page of ours."""
     path = page_of(failed).replace("/change/", "/operate/retry/")
     assert operator.get(path).status_code == 405
@@ -232,7 +232,7 @@ def test_an_endpoint_is_disabled_and_shows_no_secret(operator: Client) -> None:
     assert endpoint.state == "disabled"
 
 
-def test_a_device_is_shown_with_what_its_encoders_showed(operator: Client) -> None:
+def test_a_device_is_shown_with_its_verdicts(operator: Client) -> None:
     device = DeviceReport.objects.create(
         node="node-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia", verdicts={"h264_nvenc": {}}
     )
@@ -240,7 +240,7 @@ def test_a_device_is_shown_with_what_its_encoders_showed(operator: Client) -> No
     assert "h264_nvenc" in operator.get(f"/admin/gpu/devicereport/{device.id}/change/").content.decode()
 
 
-def test_the_menu_and_the_titles_are_words_for_people(operator: Client, failed: Job) -> None:
+def test_the_menu_and_the_titles_are_readable(operator: Client, failed: Job) -> None:
     page = operator.get("/admin/").content.decode()
     menu = re.findall(r'href="/admin/\w+/\w+/"[^>]*>.*?<span>([^<]+)</span>', page, re.DOTALL)
     assert menu == [
@@ -264,20 +264,20 @@ def _everything_else() -> list[Any]:
     return [Node.objects.get(), Member.objects.get(), endpoint, key, delivery]
 
 
-def test_whoever_may_see_one_kind_of_rows_is_offered_no_other() -> None:
+def test_the_menu_has_only_permitted_lists() -> None:
     page = _somebody("view_node").get("/admin/").content.decode()
     assert set(re.findall(r'href="/admin/(\w+/\w+)/"', page)) == {"jobs/node"}
     assert "Steps by queue" not in page
 
 
-def test_the_first_page_says_what_to_look_at(operator: Client, failed: Job) -> None:
+def test_the_overview_shows_alerts(operator: Client, failed: Job) -> None:
     a_job()
     page = operator.get("/admin/").content.decode()
     for said in ("no_worker", "steps wait in queue cpu, which no worker serves", "encoder_failed <b>1</b>"):
         assert said in page
 
 
-def test_a_node_shows_what_it_does_and_what_it_has(operator: Client) -> None:
+def test_a_node_shows_its_steps_and_devices(operator: Client) -> None:
     node_register(name="node-7", queues=["cpu"], slots=2, pid=1, info={})
     DeviceReport.objects.create(node="node-7", uuid="GPU-1", machine="m", index=0, name="A GPU", kind="nvidia")
     job = a_job()
@@ -295,14 +295,14 @@ def test_an_endpoint_shows_its_latest_deliveries(operator: Client) -> None:
     assert f"/admin/events/delivery/{delivery.id}/change/" in page
 
 
-def test_steps_that_failed_are_found_among_those_of_all_jobs(operator: Client, failed: Job) -> None:
+def test_failed_steps_can_be_filtered(operator: Client, failed: Job) -> None:
     a_job()
     page = operator.get("/admin/jobs/step/?state=failed").content.decode()
     found = set(re.findall(r"/admin/jobs/step/([0-9a-f-]{36})/change/", page))
     assert found == {str(Step.objects.get(state="failed").id)}
 
 
-def test_nobody_makes_themselves_a_superuser() -> None:
+def test_a_person_cannot_become_a_superuser() -> None:
     """Django lets whoever may change users change what they may do."""
     may = ("view_user", "add_user", "change_user", "delete_user", "change_group", "add_group", "add_member")
     clerk = _somebody(*may)

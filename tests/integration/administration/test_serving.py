@@ -10,7 +10,7 @@ from django.test import Client
 from tests.rows import a_video
 
 
-def test_every_file_that_a_page_names_is_there(operator: Client) -> None:
+def test_all_static_files_of_the_pages_exist(operator: Client) -> None:
     page = operator.get("/admin/jobs/job/").content.decode()
     named = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
     assert len(named) > 10
@@ -22,11 +22,11 @@ def test_every_file_that_a_page_names_is_there(operator: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["../manage.py", "..%2f..%2fmanage.py", "admin/", "", "/etc/passwd"])
-def test_no_other_file_is(path: str, client: Client) -> None:
+def test_other_files_are_not_served(path: str, client: Client) -> None:
     assert client.get(f"/static/{path}").status_code == 404
 
 
-def test_pages_run_and_load_nothing_from_elsewhere(operator: Client) -> None:
+def test_pages_load_nothing_from_other_origins(operator: Client) -> None:
     video = a_video()
     for path in ("/admin/login/", "/admin/", "/admin/jobs/job/", f"/admin/videos/video/{video.id}/change/"):
         answer = operator.get(path, follow=True)
@@ -38,7 +38,7 @@ def test_pages_run_and_load_nothing_from_elsewhere(operator: Client) -> None:
         assert not re.search(r'(?:src|<link[^>]*href)="(?:https?:)?//', page)
 
 
-def test_the_session_is_kept_from_scripts_and_other_sites(client: Client, django_user_model: type) -> None:
+def test_the_session_cookie_is_hidden_from_scripts_and_other_sites(client: Client, django_user_model: type) -> None:
     django_user_model.objects.create_superuser("operator", password="correct horse battery staple")  # type: ignore[attr-defined]
     named = {"username": "operator", "password": "correct horse battery staple"}
     answer = client.post("/admin/login/?next=/admin/", named)

@@ -39,12 +39,12 @@ def videos() -> Iterator[str]:
 def playbacks() -> Iterator[str]:
     generation = a_job().generation
     assert generation is not None
-    address = f"/videos/{generation.video_id}/playback"
-    yield address
+    url = f"/videos/{generation.video_id}/playback"
+    yield url
     generation_mark_playable(generation=generation)
-    yield address
+    yield url
     generation_complete(generation=generation, verified=[])
-    yield address
+    yield url
 
 
 def jobs() -> Iterator[str]:
@@ -110,9 +110,9 @@ def test_every_documented_value_is_answered(
     client: Client, document: str, name: str, addresses: Callable[[], Iterator[str]]
 ) -> None:
     answered: set[str] = set()
-    for address in addresses():
-        answer = client.get(API + address)
-        answered |= set(values(answer.json(), name)) if answer.status_code == 200 else set()
+    for url in addresses():
+        response = client.get(API + url)
+        answered |= set(values(response.json(), name)) if response.status_code == 200 else set()
     documented = set(enumerated(schema()["components"]["schemas"][document]["properties"][name]))
     assert documented
     assert documented <= answered

@@ -25,13 +25,13 @@ def test_a_video_is_uploaded(api: httpx2.Client, store: ObjectStore, tmp_path: P
     path = tmp_path / "test.mp4"
     path.write_bytes(FILE)
     with path.open("rb") as file:
-        answer = api.post(UPLOAD, files={"video": file})
-    assert answer.status_code == 201
-    assert answer.json().keys() >= SHOWN
-    assert (answer.json()["filename"], answer.json()["size"]) == ("test.mp4", len(FILE))
+        response = api.post(UPLOAD, files={"video": file})
+    assert response.status_code == 201
+    assert response.json().keys() >= SHOWN
+    assert (response.json()["filename"], response.json()["size"]) == ("test.mp4", len(FILE))
 
 
-def test_a_video_says_what_its_client_said_of_it(api: httpx2.Client, store: ObjectStore) -> None:
+def test_a_video_shows_its_client_s_metadata(api: httpx2.Client, store: ObjectStore) -> None:
     said = {"external_id": "asset 17", "metadata": '{"project": "summer", "audio_codec_wanted": null}'}
     shown = api.post(UPLOAD, files={"video": ("a.mp4", FILE)}, data=said).json()
     assert shown["external_id"] == "asset 17"
@@ -46,16 +46,16 @@ def test_a_video_says_what_its_client_said_of_it(api: httpx2.Client, store: Obje
      ({"metadata": '{"rotation": 90}'}, "metadata"), ({"metadata": " " * 20_000}, "metadata"),
      ({"title": "x"}, "title")],
 )  # fmt: skip
-def test_what_is_wrong_with_a_form_is_named(
+def test_errors_of_an_upload_form_name_the_field(
     api: httpx2.Client, store: ObjectStore, fields: dict[str, str], field: str
 ) -> None:
-    answer = api.post(UPLOAD, files={"video": ("a.mp4", FILE)}, data=fields)
-    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
+    response = api.post(UPLOAD, files={"video": ("a.mp4", FILE)}, data=fields)
+    assert (response.status_code, [error["field"] for error in response.json()["errors"]]) == (422, [field])
     assert list(store.list("videos/")) == []
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "body",
     [
         {"resolution": "1080p", "codec": "h264", "preset": "medium", "bitrate": 5000000},
         {"resolution": "720p", "codec": "h264", "preset": "fast"},
@@ -66,14 +66,14 @@ def test_what_is_wrong_with_a_form_is_named(
         {"resolution": "4k", "codec": "h265", "preset": "cpu"},
     ],
 )  # fmt: skip
-def test_a_transcode_is_asked_for(api: httpx2.Client, asked: dict[str, Any]) -> None:
+def test_a_transcode_is_requested(api: httpx2.Client, body: dict[str, Any]) -> None:
     video = a_video(width=1920, height=1080)
-    answer = api.post(f"/api/v1/videos/{video.id}/transcode", json=asked)
-    assert answer.status_code == 202, answer.text
-    job = answer.json()
+    response = api.post(f"/api/v1/videos/{video.id}/transcode", json=body)
+    assert response.status_code == 202, response.text
+    job = response.json()
     assert api.get(f"/api/v1/jobs/{job['id']}").json()["status"] == "queued"
-    assert job["priority"] == asked.pop("priority", 50)
-    assert job["request"].items() >= asked.items()
+    assert job["priority"] == body.pop("priority", 50)
+    assert job["request"].items() >= body.items()
 
 
 def test_jobs_and_outputs_are_looked_up(api: httpx2.Client) -> None:

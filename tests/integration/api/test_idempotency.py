@@ -1,4 +1,4 @@
-"""A request that is sent again because its answer got lost has no second effect (FAULTS 44)."""
+"""A request that is sent again because its response got lost has no second effect (FAULTS 44)."""
 
 from __future__ import annotations
 
@@ -31,32 +31,34 @@ def upload(api: httpx2.Client, *, data: bytes = FILE, name: str = "a.mp4", heade
     return api.post(UPLOAD, files={"video": (name, data, "video/mp4")}, headers=headers)
 
 
-def code_of(answer: httpx2.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+def code_of(response: httpx2.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
 
 
 # --- requests in JSON -------------------------------------------------------------------------------------------------
 
 
-def test_44_twenty_at_once_make_one_job(api: httpx2.Client) -> None:
+def test_44_twenty_concurrent_requests_create_one_job(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
 
     def create(_: int) -> httpx2.Response:
         return api.post(path, json={"preset": "fast"}, headers=ONCE)
 
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(create, range(20)))
+        responses = list(threads.map(create, range(20)))
     job = Job.objects.get()
-    found = Counter(answer.status_code for answer in answers)
+    found = Counter(response.status_code for response in responses)
     assert found[202] >= 1
     assert found[202] + found[409] == 20
-    assert {answer.json()["id"] for answer in answers if answer.status_code == 202} == {str(job.id)}
-    assert sum("idempotent-replayed" not in answer.headers for answer in answers if answer.status_code == 202) == 1
-    in_flight = {answer.json()["code"] for answer in answers if answer.status_code == 409}
+    assert {response.json()["id"] for response in responses if response.status_code == 202} == {str(job.id)}
+    assert (
+        sum("idempotent-replayed" not in response.headers for response in responses if response.status_code == 202) == 1
+    )
+    in_flight = {response.json()["code"] for response in responses if response.status_code == 409}
     assert in_flight <= {"idempotent_request_in_flight"}
 
 
-def test_the_same_request_gets_the_same_answer(api: httpx2.Client) -> None:
+def test_a_repeated_request_gets_the_stored_response(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
     first = api.post(path, json={"preset": "fast"}, headers=ONCE)
     Job.objects.update(priority=1)  # what has happened since does not change it
@@ -68,7 +70,7 @@ def test_the_same_request_gets_the_same_answer(api: httpx2.Client) -> None:
     assert "idempotent-replayed" not in first.headers
 
 
-def test_another_request_is_refused(api: httpx2.Client) -> None:
+def test_a_different_request_with_the_same_key_is_refused(api: httpx2.Client) -> None:
     one, other = (f"/api/v1/videos/{a_video().id}/transcode" for _ in range(2))
     assert api.post(one, json={"preset": "fast"}, headers=ONCE).status_code == 202
     assert code_of(api.post(one, json={"preset": "slow"}, headers=ONCE)) == (422, "idempotency_key_reused")
@@ -78,7 +80,7 @@ def test_another_request_is_refused(api: httpx2.Client) -> None:
     assert Video.objects.count() == 2
 
 
-def test_a_request_that_failed_may_be_corrected(api: httpx2.Client) -> None:
+def test_a_failed_request_can_be_corrected(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
     assert api.post(path, json={"preset": "no"}, headers=ONCE).status_code == 422
     assert api.post(f"/api/v1/videos/{uuid4()}/transcode", json={}, headers=ONCE).status_code == 404
@@ -86,14 +88,14 @@ def test_a_request_that_failed_may_be_corrected(api: httpx2.Client) -> None:
     assert api.post(path, json={"preset": "fast"}, headers=ONCE).status_code == 202
 
 
-def test_a_dry_run_does_nothing_and_leaves_nothing(api: httpx2.Client) -> None:
+def test_a_dry_run_stores_no_response(api: httpx2.Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
     assert api.post(path, json={"dry_run": True}, headers=ONCE).status_code == 200
     assert not IdempotentRequest.objects.exists()
     assert api.post(path, json={}, headers=ONCE).status_code == 202
 
 
-def test_a_key_is_its_owners(api: httpx2.Client) -> None:
+def test_owners_have_separate_keys(api: httpx2.Client) -> None:
     mine, other = a_video(), a_video(an_owner("other"))
     first = api.post(f"/api/v1/videos/{mine.id}/transcode", json={}, headers=ONCE)
     headers = ONCE | {"X-API-Key": a_key(other.owner)}
@@ -102,10 +104,10 @@ def test_a_key_is_its_owners(api: httpx2.Client) -> None:
     assert Job.objects.count() == 2
 
 
-def test_a_secret_is_not_kept_for_a_second_answer(api: httpx2.Client) -> None:
+def test_secrets_are_not_stored_for_repeated_requests(api: httpx2.Client) -> None:
     before = ApiKey.objects.count()
-    asked = {"name": "ci", "scopes": ["jobs:read"]}
-    first, again = (api.post("/api/v1/keys", json=asked, headers=ONCE) for _ in range(2))
+    body = {"name": "ci", "scopes": ["jobs:read"]}
+    first, again = (api.post("/api/v1/keys", json=body, headers=ONCE) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json() | {"key": None}
     assert ApiKey.objects.count() == before + 1
@@ -113,17 +115,17 @@ def test_a_secret_is_not_kept_for_a_second_answer(api: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "ü"])
-def test_a_key_that_is_none_is_refused(api: httpx2.Client, key: str) -> None:
+def test_an_invalid_key_is_refused(api: httpx2.Client, key: str) -> None:
     headers = [(b"Idempotency-Key", key.encode())]
-    answer = api.post(f"/api/v1/videos/{a_video().id}/transcode", json={}, headers=headers)
-    assert code_of(answer) == (400, "invalid_idempotency_key")
+    response = api.post(f"/api/v1/videos/{a_video().id}/transcode", json={}, headers=headers)
+    assert code_of(response) == (400, "invalid_idempotency_key")
     assert not Job.objects.exists()
 
 
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_upload_that_is_sent_again_makes_no_second_video(api: httpx2.Client, store: ObjectStore) -> None:
+def test_a_repeated_upload_creates_no_second_video(api: httpx2.Client, store: ObjectStore) -> None:
     first, again = (upload(api, headers=ONCE) for _ in range(2))
     assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
     assert again.headers["location"] == first.headers["location"]
@@ -131,7 +133,9 @@ def test_an_upload_that_is_sent_again_makes_no_second_video(api: httpx2.Client, 
     assert Video.objects.count() == len(list(store.list("videos/"))) == 1
 
 
-def test_a_large_one_is_answered_before_it_is_read(api: httpx2.Client, store: ObjectStore) -> None:
+def test_a_large_repeated_upload_gets_its_response_before_the_body_is_read(
+    api: httpx2.Client, store: ObjectStore
+) -> None:
     data = FILE + bytes(30 << 20)
     first = upload(api, data=data, headers=ONCE)
     again = upload(api, data=data, headers=ONCE)
@@ -140,17 +144,19 @@ def test_a_large_one_is_answered_before_it_is_read(api: httpx2.Client, store: Ob
 
 
 @pytest.mark.parametrize("changed", [{"name": "b.mp4"}, {"data": FILE + b"x"}])
-def test_another_upload_is_refused(api: httpx2.Client, store: ObjectStore, changed: dict[str, object]) -> None:
+def test_a_different_upload_with_the_same_key_is_refused(
+    api: httpx2.Client, store: ObjectStore, changed: dict[str, object]
+) -> None:
     assert upload(api, headers=ONCE).status_code == 201
     assert code_of(upload(api, headers=ONCE, **changed)) == (422, "idempotency_key_reused")  # type: ignore[arg-type]
     assert Video.objects.count() == len(list(store.list("videos/"))) == 1
 
 
-def test_an_upload_under_way_is_not_begun_again(api: httpx2.Client, store: ObjectStore) -> None:
+def test_a_concurrent_upload_with_the_same_key_is_refused(api: httpx2.Client, store: ObjectStore) -> None:
     claim_or_response(owner=default_owner(), key=ONCE["Idempotency-Key"], fingerprint=_fingerprint_of_the_file(api))
-    answer = upload(api, headers=ONCE)
-    assert code_of(answer) == (409, "idempotent_request_in_flight")
-    assert answer.json()["retryable"]
+    response = upload(api, headers=ONCE)
+    assert code_of(response) == (409, "idempotent_request_in_flight")
+    assert response.json()["retryable"]
     under_way = IdempotentRequest.objects.filter(status=None)
     assert under_way.update(lease_expires_at=Now() - timedelta(seconds=1))  # its process died
     assert upload(api, headers=ONCE).status_code == 201
@@ -164,14 +170,14 @@ def _fingerprint_of_the_file(api: httpx2.Client) -> str:
     return found
 
 
-def test_an_upload_that_failed_may_be_corrected(api: httpx2.Client, store: ObjectStore) -> None:
+def test_a_failed_upload_can_be_corrected(api: httpx2.Client, store: ObjectStore) -> None:
     assert code_of(upload(api, data=b"no video at all" * 10, headers=ONCE)) == (422, "not_a_video")
     assert not IdempotentRequest.objects.exists()
     assert upload(api, headers=ONCE).status_code == 201
 
 
 @pytest.mark.django_db
-def test_a_claim_that_was_lost_is_neither_renewed_nor_released() -> None:
+def test_a_lost_claim_is_neither_renewed_nor_released() -> None:
     def claim() -> object:
         return claim_or_response(owner=default_owner(), key="k", fingerprint="f")
 
@@ -187,7 +193,7 @@ def test_a_claim_that_was_lost_is_neither_renewed_nor_released() -> None:
 
 
 @pytest.mark.django_db
-def test_answers_are_kept_for_a_day() -> None:
+def test_responses_are_stored_for_a_day() -> None:
     for key in ("new", "old"):
         claim_or_response(owner=default_owner(), key=key, fingerprint="f")
     IdempotentRequest.objects.filter(key="new").update(created_at=Now() - timedelta(hours=23, minutes=59))
@@ -196,7 +202,7 @@ def test_answers_are_kept_for_a_day() -> None:
     assert IdempotentRequest.objects.get().key == "new"
 
 
-def test_every_operation_that_creates_something_takes_a_key() -> None:
+def test_every_creating_operation_accepts_a_key() -> None:
     schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     posts = [path["post"] for path in schema["paths"].values() if "post" in path]
     creating = {post["operationId"]: post for post in posts if "201" in post["responses"]}
@@ -205,7 +211,7 @@ def test_every_operation_that_creates_something_takes_a_key() -> None:
         assert "Idempotency-Key" in {parameter["name"] for parameter in post["parameters"]}, post["operationId"]
 
 
-def test_a_webhook_is_made_once(api: httpx2.Client) -> None:
+def test_a_repeated_request_creates_one_webhook(api: httpx2.Client) -> None:
     first, again = (api.post("/api/v1/webhooks", json={"url": "https://a.example/"}, headers=ONCE) for _ in range(2))
     assert (first.status_code, again.content) == (201, first.content)
     assert len(api.get("/api/v1/webhooks").json()["results"]) == 1

@@ -1,6 +1,6 @@
-"""No operation shows or changes what is another owner's, and none but a few answer without a key (FAULTS 42).
+"""No operation shows or changes what is another owner's, and none but a few response without a key (FAULTS 42).
 
-The operations are those of the schema, and every address of the site is one of them or known to be open: a new endpoint
+The operations are those of the schema, and every url of the site is one of them or known to be open: a new endpoint
 is walked over without being named here, unless it is about a new kind of thing.
 """
 
@@ -32,10 +32,10 @@ from videos.models import Video
 from videos.uploads.idempotency import PATH as UPLOAD
 
 OPEN = {"api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
-"""Addresses that answer without a key, besides those of players, whose token is their key."""
+"""URLs that need no key, besides those of players, which contain a token."""
 
 STREAMED = {"video_upload", "event_stream", "job_event_stream"}
-"""Operations that are answered in front of Django; below, they are asked for on the served site."""
+"""Operations in front of Django, which are tested on the served site below."""
 
 BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}}
 """Bodies that are right where an empty one is not."""
@@ -78,7 +78,7 @@ def theirs(db: None) -> dict[str, str]:
     }
 
 
-def address(operation: Operation, ids: dict[str, str]) -> str:
+def url(operation: Operation, ids: dict[str, str]) -> str:
     names = re.findall(r"{(\w+)}", operation.path)
     assert set(names) <= ids.keys(), f"{operation.path}: add another owner's {set(names) - ids.keys()} to `theirs`"
     return operation.path.format(**ids)
@@ -107,43 +107,43 @@ def _values(model: type[Model]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if each.id not in STREAMED], ids=lambda operation: operation.id
 )
-def test_42_what_is_anothers_is_not_there(operation: Operation, theirs: dict[str, str]) -> None:
+def test_42_rows_of_other_owners_are_not_found(operation: Operation, theirs: dict[str, str]) -> None:
     mine = Client(headers={"X-API-Key": a_key()})
-    path = address(operation, theirs)
+    path = url(operation, theirs)
     before = rows()
-    answer = ask(mine, operation, path)
+    response = ask(mine, operation, path)
     if path != operation.path:
-        assert answer.status_code == 404, answer.content
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json()["code"].endswith("_not_found")
+        assert response.status_code == 404, response.content
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["code"].endswith("_not_found")
     elif operation.method == "get":
-        assert answer.status_code == 200
-    assert not [text for text in theirs.values() if text in answer.content.decode().replace(path, "")]
+        assert response.status_code == 200
+    assert not [text for text in theirs.values() if text in response.content.decode().replace(path, "")]
     assert rows() == before
 
 
-def test_42_answers_that_are_kept_are_kept_for_one_owner(
+def test_42_cached_responses_are_separate_per_owner(
     transactional_db: None, caching: ResponseCache, theirs: dict[str, str]
 ) -> None:
-    """The owner asks first, so that whatever is kept of an answer is there when the other one asks."""
+    """The owner asks first, so that whatever is kept of an response is there when the other one asks."""
     owner = Client(headers={"X-API-Key": a_key(Owner.objects.get(name="other"))})
     mine = Client(headers={"X-API-Key": a_key()})
     reading = [each for each in OPERATIONS if each.method == "get" and each.id not in STREAMED]
     for operation in reading:
-        path = address(operation, theirs)
+        path = url(operation, theirs)
         ask(owner, operation, path)
-        answer = ask(mine, operation, path)
-        assert answer.status_code == (200 if path == operation.path else 404), operation.id
-        assert not [text for text in theirs.values() if text in answer.content.decode().replace(path, "")]
-    Job.objects.update(priority=1)  # past the services: nothing forgets the answer
+        response = ask(mine, operation, path)
+        assert response.status_code == (200 if path == operation.path else 404), operation.id
+        assert not [text for text in theirs.values() if text in response.content.decode().replace(path, "")]
+    Job.objects.update(priority=1)  # past the services: nothing forgets the response
     assert owner.get(f"/api/v1/jobs/{theirs['job_id']}").json()["priority"] == 50, "nothing was kept"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
-def test_without_a_key_nothing_is_there(operation: Operation, theirs: dict[str, str]) -> None:
+def test_every_operation_requires_a_key(operation: Operation, theirs: dict[str, str]) -> None:
     before = rows()
-    answer = ask(Client(), operation, address(operation, theirs))
-    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    response = ask(Client(), operation, url(operation, theirs))
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
     assert rows() == before
 
 
@@ -156,58 +156,58 @@ def _addresses(patterns: list[URLPattern | URLResolver], before: str = "") -> It
             yield re.sub(r"<\w+:(\w+)>", r"{\1}", text)
 
 
-def test_every_address_is_walked_over_or_known_to_be_open() -> None:
+def test_every_url_is_tested_or_known_to_be_open() -> None:
     walked = {operation.path.removeprefix("/") for operation in OPERATIONS}
     others = {path for path in _addresses(get_resolver().url_patterns) if not path.startswith(("play/", "admin/"))}
     assert others - walked == OPEN
 
 
 @pytest.mark.django_db
-def test_the_admin_opens_to_nobody_without_a_session() -> None:
+def test_the_admin_requires_a_session() -> None:
     """Neither to a stranger nor to somebody with a key, however mighty."""
     pages = [path for path in _addresses(get_resolver().url_patterns) if path.startswith("admin/")]
     clients = [Client(), Client(headers={"X-API-Key": a_key()})]
     for path in pages:
-        address = "/" + re.sub(r"\{\w+\}|\(\?P<\w+>[^)]*\)|\$", "1", path)
+        url = "/" + re.sub(r"\{\w+\}|\(\?P<\w+>[^)]*\)|\$", "1", path)
         for client in clients:
-            answers = [client.get(address), client.post(address)]
-            opened = [answer.status_code for answer in answers if answer.status_code == 200]
-            assert not opened or "login" in path, f"{address} answers {opened}"
+            responses = [client.get(url), client.post(url)]
+            opened = [response.status_code for response in responses if response.status_code == 200]
+            assert not opened or "login" in path, f"{url} responses {opened}"
     assert len(pages) > 20
 
 
-def test_uploads_are_for_those_with_a_key(api: httpx2.Client, store: ObjectStore) -> None:
+def test_uploads_require_a_key(api: httpx2.Client, store: ObjectStore) -> None:
     form = {"video": ("clip.mp4", b"never read", "video/mp4")}
     for headers, status, code in (
         ({}, 401, "not_authenticated"),
         ({"X-API-Key": "vm_000000000000_" + "0" * 64}, 401, "invalid_key"),
         ({"X-API-Key": a_key(None, Scope.JOBS_WRITE, Scope.VIDEOS_READ)}, 403, "scope_missing"),
     ):
-        answer = httpx2.post(f"{api.base_url}{UPLOAD}", files=form, headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (status, code)
-        assert answer.headers["content-type"] == "application/problem+json"
+        response = httpx2.post(f"{api.base_url}{UPLOAD}", files=form, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (status, code)
+        assert response.headers["content-type"] == "application/problem+json"
     assert not Video.objects.exists()
     assert list(store.list("videos/")) == []
 
 
 @pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/jobs/{job_id}/events"])
-def test_streams_are_for_those_with_a_key(api: httpx2.Client, theirs: dict[str, str], path: str) -> None:
-    address = f"{api.base_url}{path.format(**theirs)}"
-    answer = httpx2.get(address)
-    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
-    answer = httpx2.get(address, headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ)})
-    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+def test_streams_require_a_key(api: httpx2.Client, theirs: dict[str, str], path: str) -> None:
+    url = f"{api.base_url}{path.format(**theirs)}"
+    response = httpx2.get(url)
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+    response = httpx2.get(url, headers={"X-API-Key": a_key(None, Scope.VIDEOS_READ)})
+    assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
 
 
-def test_42_the_events_of_anothers_job_are_not_there(api: httpx2.Client, theirs: dict[str, str]) -> None:
-    answer = api.get(f"/api/v1/jobs/{theirs['job_id']}/events")
-    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+def test_42_events_of_another_owner_s_job_are_not_found(api: httpx2.Client, theirs: dict[str, str]) -> None:
+    response = api.get(f"/api/v1/jobs/{theirs['job_id']}/events")
+    assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
 
 
 def test_an_upload_belongs_to_the_owner_of_its_key(api: httpx2.Client, store: ObjectStore) -> None:
     data = bytes.fromhex("0000001c") + b"ftypisom" + bytes(100)
-    answer = api.post(UPLOAD, files={"video": ("a.mp4", data)}, headers={"X-API-Key": a_key(an_owner("other"))})
-    assert answer.status_code == 201
+    response = api.post(UPLOAD, files={"video": ("a.mp4", data)}, headers={"X-API-Key": a_key(an_owner("other"))})
+    assert response.status_code == 201
     assert Video.objects.get().owner == Owner.objects.get(name="other")
-    assert api.get(answer.headers["location"]).status_code == 404
+    assert api.get(response.headers["location"]).status_code == 404
     assert store.get(source_key(Video.objects.get().id)) == data

@@ -26,15 +26,15 @@ PLAIN_LISTS = ("/api/v1/keys", "/api/v1/webhooks")
 
 
 def ids(client: Client, path: str) -> list[str]:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.content
-    return [each["id"] for each in answer.json()["results"]]
+    response = client.get(path)
+    assert response.status_code == 200, response.content
+    return [each["id"] for each in response.json()["results"]]
 
 
 def fields(client: Client, path: str) -> list[str]:
-    answer = client.get(path)
-    assert answer.status_code == 422, answer.content
-    return [error["field"] for error in answer.json()["errors"]]
+    response = client.get(path)
+    assert response.status_code == 422, response.content
+    return [error["field"] for error in response.json()["errors"]]
 
 
 def three_jobs() -> list[Job]:
@@ -47,7 +47,7 @@ def three_jobs() -> list[Job]:
     return jobs
 
 
-def test_the_oldest_may_come_first(client: Client) -> None:
+def test_lists_can_be_ordered_oldest_first(client: Client) -> None:
     oldest = [str(job.id) for job in three_jobs()]
     assert ids(client, "/api/v1/jobs?order=created_at") == oldest
     assert ids(client, "/api/v1/jobs?order=-created_at") == ids(client, "/api/v1/jobs") == oldest[::-1]
@@ -57,7 +57,7 @@ def test_the_oldest_may_come_first(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_time_narrows_a_list_down(client: Client, path: str) -> None:
+def test_lists_can_be_filtered_by_time(client: Client, path: str) -> None:
     jobs = three_jobs()
     second = jobs[1].created_at if "jobs" in path else jobs[1].video.created_at
     when = second.isoformat().replace("+00:00", "Z")
@@ -73,7 +73,7 @@ def test_a_time_narrows_a_list_down(client: Client, path: str) -> None:
     [("order=id", "order"), ("created_after=yesterday", "created_after"), ("created=2026", "created"),
      ("offset=-1", "offset"), ("offset=10001", "offset"), ("external_id=%00", "external_id")],
 )  # fmt: skip
-def test_what_a_list_does_not_know_is_refused(client: Client, path: str, query: str, field: str) -> None:
+def test_unknown_parameters_of_a_list_are_refused(client: Client, path: str, query: str, field: str) -> None:
     assert fields(client, f"{path}?{query}") == [field]
 
 
@@ -82,17 +82,17 @@ def test_what_a_list_does_not_know_is_refused(client: Client, path: str, query: 
     ("query", "field"),
     [("order=id", "order"), ("page=2", "page"), ("external_id=x", "external_id"), ("limit=0", "limit")],
 )
-def test_lists_of_what_has_no_name_refuse_it_too(client: Client, path: str, query: str, field: str) -> None:
+def test_lists_without_external_ids_refuse_that_parameter(client: Client, path: str, query: str, field: str) -> None:
     assert fields(client, f"{path}?{query}") == [field]
     assert client.get(f"{path}?order=created_at&created_after=2026-01-01T00:00:00Z").status_code == 200
 
 
-def test_what_a_list_does_know_is_said(client: Client) -> None:
+def test_the_error_names_the_known_parameters(client: Client) -> None:
     error = client.get("/api/v1/webhooks?page=2").json()["detail"]
     assert error == "page: unknown field; known are: created_after, created_before, order, limit, cursor, offset"
 
 
-def test_a_list_may_be_counted_through(client: Client) -> None:
+def test_lists_accept_an_offset(client: Client) -> None:
     newest = [str(a_job().id) for _ in range(5)][::-1]
     assert ids(client, "/api/v1/jobs?limit=20&offset=0") == newest
     page = client.get("/api/v1/jobs?limit=2&offset=1").json()
@@ -100,7 +100,7 @@ def test_a_list_may_be_counted_through(client: Client) -> None:
     assert ids(client, page["next"]) == newest[3:]
 
 
-def test_videos_are_narrowed_down_by_status(client: Client) -> None:
+def test_videos_can_be_filtered_by_status(client: Client) -> None:
     rejected, _ = an_uploaded_video(), a_video()
     video_reject(video=rejected, code="input_rejected", detail="no")
     assert ids(client, "/api/v1/videos?status=rejected") == [str(rejected.id)]
@@ -109,11 +109,11 @@ def test_videos_are_narrowed_down_by_status(client: Client) -> None:
 
 def transcode(client: Client, video: Video, **body: object) -> tuple[int, dict[str, Any]]:
     path = f"/api/v1/videos/{video.id}/transcode"
-    answer = client.post(path, data=json.dumps(body), content_type="application/json")
-    return answer.status_code, answer.json()
+    response = client.post(path, data=json.dumps(body), content_type="application/json")
+    return response.status_code, response.json()
 
 
-def test_what_a_client_says_of_a_job_is_kept_shown_and_looked_for(client: Client) -> None:
+def test_external_id_and_metadata_are_stored_shown_and_searched(client: Client) -> None:
     video = a_video()
     said = {"customer": 17, "tags": ["a", {"b": None}], "ü": "日本", "": 1.5}
     status, job = transcode(client, video, external_id=" order 4711 ", metadata=said)
@@ -135,16 +135,16 @@ def test_what_a_client_says_of_a_job_is_kept_shown_and_looked_for(client: Client
     [[], "text", None, {"gpu_enabled": True}, {"x": "y" * 17_000}, {str(number): 0 for number in range(101)},
      {"x": "\0"}, {"\0": 1}, {"x": "\ud800"}, {"a": {"b": [[[[[[[[[[1]]]]]]]]]]}}],
 )  # fmt: skip
-def test_metadata_is_a_bounded_object(client: Client, metadata: object) -> None:
+def test_metadata_is_an_object_of_limited_size(client: Client, metadata: object) -> None:
     status, problem = transcode(client, a_video(), metadata=metadata)
     assert (status, [error["field"] for error in problem["errors"]]) == (422, ["metadata"])
     assert not Job.objects.exists()
 
 
-def test_a_number_that_is_none_is_refused(client: Client) -> None:
+def test_a_string_of_digits_is_refused_as_a_number(client: Client) -> None:
     path = f"/api/v1/videos/{a_video().id}/transcode"
-    answer = client.post(path, data='{"metadata": {"x": 1e999}}', content_type="application/json")
-    assert answer.status_code == 422
+    response = client.post(path, data='{"metadata": {"x": 1e999}}', content_type="application/json")
+    assert response.status_code == 422
 
 
 def test_the_jobs_of_a_video(client: Client) -> None:
@@ -158,7 +158,7 @@ def test_the_jobs_of_a_video(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/videos", "job", "video"])
-def test_what_did_not_change_is_not_sent_again(client: Client, path: str) -> None:
+def test_an_unchanged_document_is_answered_with_304(client: Client, path: str) -> None:
     job = a_job()
     path = {"job": f"/api/v1/jobs/{job.id}", "video": f"/api/v1/videos/{job.video_id}"}.get(path, path)
     first = client.get(path)
@@ -173,13 +173,13 @@ def test_what_did_not_change_is_not_sent_again(client: Client, path: str) -> Non
     assert changed.headers["ETag"] != etag
 
 
-def test_a_problem_is_always_told(client: Client) -> None:
+def test_a_problem_is_never_answered_with_304(client: Client) -> None:
     path = "/api/v1/jobs/00000000-0000-0000-0000-000000000000"
     assert client.get(path, headers={"If-None-Match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/api/v1/webhooks", "/api/v1/keys"])
-def test_lists_of_what_is_set_up_are_ordered_and_narrowed_down_too(client: Client, path: str) -> None:
+def test_lists_of_keys_and_webhooks_can_be_ordered_and_filtered(client: Client, path: str) -> None:
     for number in range(2):
         endpoint_create(owner=default_owner(), url=f"https://{number}.example/")
         a_key()
@@ -190,11 +190,11 @@ def test_lists_of_what_is_set_up_are_ordered_and_narrowed_down_too(client: Clien
 
 
 def test_a_compressed_document_is_refused(client: Client) -> None:
-    answer = client.post("/api/v1/keys", "{}", content_type="application/json", headers={"Content-Encoding": "gzip"})
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    response = client.post("/api/v1/keys", "{}", content_type="application/json", headers={"Content-Encoding": "gzip"})
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/events", f"/api/v1/jobs/{uuid4()}/events"])
-def test_a_stream_has_no_head(client: Client, path: str) -> None:
-    answer = client.head(path)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, OPTIONS")
+def test_a_stream_does_not_support_head(client: Client, path: str) -> None:
+    response = client.head(path)
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, OPTIONS")

@@ -28,12 +28,12 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "django.request")
 
 
-def test_46_nothing_undocumented_happens(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
+def test_46_all_responses_are_documented(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
     key = api.headers["X-API-Key"]
     headers = ["--header", f"X-API-Key: {key}", "--header", f"Authorization: Bearer {key}"]
     streams = ["--exclude-path-regex", "/events$"]  # they do not end
     fuzz_everything(api, tmp_path, *headers, *streams, "--phases", "examples,coverage,fuzzing")
 
 
-def test_46_nothing_happens_without_a_key(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
+def test_46_all_responses_without_a_key_are_documented(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
     fuzz_everything(api, tmp_path, "--phases", "examples,fuzzing")

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 
-from api.asgi import App, BodyLimit, InOneThread, OwnContext
+from api.asgi import App, BodyLimit, IsolatedContext, SingleThreadHandler
 from embedded.servers import SeaweedFS
 from events.streams.wiring import event_streams
 from jobs.wiring import on_uploaded
@@ -68,12 +68,12 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
-    limited = BodyLimit(OwnContext(django_app()), max_bytes=MAX_BODY_BYTES)
+    limited = BodyLimit(IsolatedContext(django_app()), max_bytes=MAX_BODY_BYTES)
     return upload_route(event_streams(limited), on_uploaded=on_uploaded)
 
 
 def django_app() -> App:
-    return cast("App", InOneThread())
+    return cast("App", SingleThreadHandler())
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class Server:
 
 
 async def reading_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reads all of the body, as Django does, and answers with its length."""
+    """Reads all of the body, as Django does, and responses with its length."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -66,16 +66,16 @@ def test_a_body_within_the_limit_passes() -> None:
     assert limited(Server([b"12345", b"67890"])).document == 10
 
 
-def test_a_declared_body_beyond_the_limit_is_refused_unread() -> None:
+def test_a_body_with_a_content_length_above_the_limit_is_refused_unread() -> None:
     server = limited(Server([b"x" * 11]), (b"content-length", b"11"))
     assert (server.status, server.document["code"]) == (413, "too_large")
 
 
-def test_an_undeclared_body_is_cut_off_at_the_limit() -> None:
+def test_a_chunked_body_is_refused_at_the_limit() -> None:
     assert limited(Server([b"x" * 6, b"x" * 6, b"x" * 6])).status == 413
 
 
-def test_other_protocols_pass_by() -> None:
+def test_other_protocols_are_passed_on() -> None:
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,20 +113,20 @@ def test_a_refusal_is_a_problem_document() -> None:
     assert server.headers[b"x-y"] == b"z"
 
 
-def test_a_refused_body_is_thrown_away_so_that_the_answer_arrives() -> None:
+def test_the_rest_of_a_refused_body_is_drained_so_that_the_response_arrives() -> None:
     server = refusing(Server([b"x"] * 5))
     assert server.left == 0
     assert server.headers[b"connection"] == b"close"
 
 
-def test_a_connection_whose_body_is_over_can_be_kept() -> None:
+def test_a_connection_stays_open_after_a_complete_body() -> None:
     assert b"connection" not in refusing(Server([b"x"]), read_first=1).headers
 
 
-def test_throwing_away_has_an_end() -> None:
+def test_draining_is_limited() -> None:
     assert refusing(Server([b"x" * 6] * 5), drain_bytes=10).left == 3
     assert refusing(Server([b"x"], ends=False), drain_seconds=0.05).status == 422
 
 
-def test_a_client_that_waits_for_a_go_has_nothing_to_throw_away() -> None:
+def test_nothing_is_drained_for_a_client_that_waits_for_100_continue() -> None:
     assert refusing(Server([b"x"]), (b"expect", b"100-continue")).left == 1

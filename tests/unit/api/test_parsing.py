@@ -9,13 +9,13 @@ from api.pagination import CursorPages
 from api.parsing import ShallowJson
 
 
-def test_json_that_nests_too_deeply_is_malformed() -> None:
+def test_json_that_nests_too_deeply_is_a_bad_request() -> None:
     assert ShallowJson().parse(io.BytesIO(b'{"a": [1]}')) == {"a": [1]}
     with pytest.raises(ParseError, match="too deeply"):
         ShallowJson().parse(io.BytesIO(b"[" * 100_000))
 
 
-def test_a_limit_of_thousands_of_digits_is_wrong_like_any_other() -> None:
+def test_a_limit_of_thousands_of_digits_is_invalid() -> None:
     request = Request(APIRequestFactory().get("/", {"limit": "1" * 5000}))
     with pytest.raises(ValidationError):
         CursorPages().get_page_size(request)

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api import problems
-from api.problems import FieldError, Problem, not_found, problem_of, wrong_field
+from api.problems import FieldError, Problem, invalid_field, not_found, problem_of
 from storage.errors import ObjectNotFound, StorageRefused, StorageUnavailable
 from transcoding.errors import InputRejected
 
@@ -23,25 +23,25 @@ class Size(serializers.Serializer[object]):
     width = serializers.IntegerField(min_value=2)
 
 
-class Wanted(serializers.Serializer[object]):
+class Encoding(serializers.Serializer[object]):
     codec = serializers.ChoiceField(["h264", "h265"])
     sizes = Size(many=True, required=False)
 
 
-class WantedApi(APIView):
+class EncodingApi(APIView):
     authentication_classes = ()
     permission_classes = ()
     parser_classes = (JSONParser,)
 
     def post(self, request: Request) -> Response:
-        Wanted(data=request.data).is_valid(raise_exception=True)
+        Encoding(data=request.data).is_valid(raise_exception=True)
         return Response({})
 
 
-def answer_to(body: object, content_type: str = "application/json", method: str = "POST") -> HttpResponse:
+def response_to(body: object, content_type: str = "application/json", method: str = "POST") -> HttpResponse:
     text = body if isinstance(body, str) else json.dumps(body)
-    request = RequestFactory().generic(method, "/wanted", text, content_type=content_type)
-    response = WantedApi.as_view()(request)
+    request = RequestFactory().generic(method, "/encodings", text, content_type=content_type)
+    response = EncodingApi.as_view()(request)
     assert isinstance(response, HttpResponse)
     return response
 
@@ -54,7 +54,7 @@ def document(response: HttpResponse) -> dict[str, object]:
 
 
 def test_a_problem_document_has_every_member() -> None:
-    problem = wrong_field("video", "is required", code="required")
+    problem = invalid_field("video", "is required", code="required")
     assert problem.document("/upload") == {
         "type": "about:blank",
         "title": "Unprocessable Entity",
@@ -67,19 +67,19 @@ def test_a_problem_document_has_every_member() -> None:
     }
 
 
-def test_a_wrong_value_names_its_field() -> None:
-    found = document(answer_to({"codec": "mpeg1"}))
-    assert (found["status"], found["code"], found["instance"]) == (422, "invalid", "/wanted")
+def test_an_invalid_value_names_its_field() -> None:
+    found = document(response_to({"codec": "mpeg1"}))
+    assert (found["status"], found["code"], found["instance"]) == (422, "invalid", "/encodings")
     assert found["errors"] == [{"field": "codec", "detail": '"mpeg1" is not a valid choice.'}]
 
 
 def test_nested_fields_are_dotted() -> None:
-    found = document(answer_to({"codec": "h264", "sizes": [{"width": 2}, {"width": 1}]}))
+    found = document(response_to({"codec": "h264", "sizes": [{"width": 2}, {"width": 1}]}))
     assert [error["field"] for error in found["errors"]] == ["sizes.1.width"]  # type: ignore[attr-defined]
 
 
-def test_a_body_that_is_no_object_is_at_fault_as_a_whole() -> None:
-    found = document(answer_to([1, 2]))
+def test_a_body_that_is_no_object_has_an_error_without_a_field() -> None:
+    found = document(response_to([1, 2]))
     assert [error["field"] for error in found["errors"]] == [""]  # type: ignore[attr-defined]
 
 
@@ -91,13 +91,13 @@ def test_a_body_that_is_no_object_is_at_fault_as_a_whole() -> None:
         ("", "application/json", "DELETE", 405, "method_not_allowed"),
     ],
 )
-def test_requests_that_make_no_sense(body: str, content_type: str, method: str, status: int, code: str) -> None:
-    found = document(answer_to(body, content_type, method))
+def test_malformed_requests_are_refused(body: str, content_type: str, method: str, status: int, code: str) -> None:
+    found = document(response_to(body, content_type, method))
     assert (found["status"], found["code"]) == (status, code)
 
 
-def test_a_wrong_method_is_told_the_right_ones() -> None:
-    assert answer_to("", method="DELETE").headers["Allow"] == "POST, OPTIONS"
+def test_a_wrong_method_gets_an_allow_header() -> None:
+    assert response_to("", method="DELETE").headers["Allow"] == "POST, OPTIONS"
 
 
 @pytest.mark.parametrize(
@@ -119,20 +119,20 @@ def test_a_wrong_method_is_told_the_right_ones() -> None:
         (ObjectNotFound("a"), 500, "object_not_found", False),
     ],
 )
-def test_every_known_error_has_one_meaning(error: Exception, status: int, code: str, retryable: bool) -> None:  # noqa: FBT001
+def test_known_exceptions_are_translated(error: Exception, status: int, code: str, retryable: bool) -> None:  # noqa: FBT001
     problem = problem_of(error)
     assert problem is not None
     assert (problem.status, problem.code, problem.retryable) == (status, code, retryable)
 
 
 @pytest.mark.parametrize("error", [rest.Throttled(3), StorageUnavailable("a")])
-def test_what_may_pass_says_when_to_come_back(error: Exception) -> None:
+def test_retryable_problems_have_retry_after(error: Exception) -> None:
     problem = problem_of(error)
     assert problem is not None
     assert int(problem.headers["Retry-After"]) > 0
 
 
-def test_what_is_ours_tells_nothing_of_the_inside() -> None:
+def test_internal_errors_reveal_no_details() -> None:
     for error in (StorageRefused("videos/1/source", "SignatureDoesNotMatch"), StorageUnavailable("k", "10.0.0.1")):
         problem = problem_of(error)
         assert problem is not None
@@ -140,7 +140,7 @@ def test_what_is_ours_tells_nothing_of_the_inside() -> None:
         assert "Signature" not in problem.detail
 
 
-def test_a_bug_is_no_problem_of_the_client() -> None:
+def test_an_unknown_exception_is_no_problem() -> None:
     assert problem_of(KeyError("x")) is None
 
 
@@ -159,6 +159,6 @@ def test_django_s_own_errors_are_problems(handler: Callable[[HttpRequest], HttpR
     assert document(handler(RequestFactory().get("/x")))["status"] == status
 
 
-def test_a_problem_is_an_error_that_says_what_it_is() -> None:
+def test_a_problem_is_an_exception_with_its_detail() -> None:
     problem = Problem(status=409, code="busy", detail="The video is busy.", errors=(FieldError("a", "b"),))
     assert str(problem) == "The video is busy."

@@ -10,26 +10,26 @@ class Item(serializers.Serializer[object]):
     name = serializers.CharField()
 
 
-def responses(address: str, **methods: object) -> dict[str, object]:
-    """What the schema says of the answers of the only operation."""
-    schema = add_problems({"paths": {address: methods}}, generator=None, request=None, public=True)
-    (operation,) = schema["paths"][address].values()
-    for answer in operation["responses"].values():
-        if "$ref" in answer:
-            named = schema["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+def responses(url: str, **methods: object) -> dict[str, object]:
+    """Return the responses of the only operation in the schema."""
+    schema = add_problems({"paths": {url: methods}}, generator=None, request=None, public=True)
+    (operation,) = schema["paths"][url].values()
+    for response in operation["responses"].values():
+        if "$ref" in response:
+            named = schema["components"]["responses"][response["$ref"].rpartition("/")[2]]
             (content,) = named["content"].items()
             assert content == ("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
     found: dict[str, object] = operation["responses"]
     return found
 
 
-def test_every_operation_may_answer_with_a_problem_and_keeps_what_it_says_itself() -> None:
+def test_problems_are_added_to_every_operation_without_replacing_its_own() -> None:
     own = {"description": "Its own."}
     assert list(responses("/a", get={"responses": {"200": own}})) == ["200", "503", "default"]
     assert responses("/a", post={"responses": {"default": own}})["default"] == own
 
 
-def test_an_operation_is_ready_for_what_it_can_meet() -> None:
+def test_the_problems_of_an_operation_follow_from_its_parameters() -> None:
     guarded: dict[str, object] = {"responses": {}, "security": [{"bearer": []}]}
     assert list(responses("/a", get=guarded)) == ["304", "401", "403", "429", "503", "default"]
     filtered = {"responses": {}, "parameters": [{"in": "query", "name": "state"}]}
@@ -50,7 +50,7 @@ def test_the_schema_of_a_problem_is_the_problem() -> None:
     assert document.keys() | {"errors"} == described["properties"].keys()
 
 
-def test_a_page_has_results_and_ways_on() -> None:
+def test_a_page_has_results_next_and_previous() -> None:
     assert list(page_of(Item).fields) == ["next", "previous", "results"]
 
 
@@ -65,7 +65,7 @@ def described(description: str = "Show it.", **more: object) -> dict[str, Any]:
 def test_the_first_paragraph_of_a_docstring_is_the_summary() -> None:
     operation = described("Show it,\nall of it.\n\nIt is long.\n\nAnd wide.")
     assert operation["summary"] == "Show it, all of it"
-    assert operation["description"] == "It is long.\n\nAnd wide.\n\nNeeds the scope `a:read`."
+    assert operation["description"] == "It is long.\n\nAnd wide.\n\nRequires the scope `a:read`."
     assert operation["security"] == [{"bearer": []}, {"header": []}]
 
 
@@ -76,13 +76,13 @@ def test_parameters_in_paths_and_successful_responses_are_described() -> None:
         "own",
     ]
     page = {"application/json": {"schema": {"$ref": "#/components/schemas/APage"}}}
-    answers = {
+    responses = {
         "200": {"description": "", "content": page},
         "201": {"description": "own"},
         "204": {"description": ""},
         "404": {"$ref": "#/components/responses/Problem404"},
     }
-    assert described(responses=answers)["responses"] == {
+    assert described(responses=responses)["responses"] == {
         "200": {"description": "A page of the list.", "content": page},
         "201": {"description": "own"},
         "204": {"description": "Done; there is no body."},

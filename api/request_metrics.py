@@ -1,4 +1,4 @@
-"""Middleware that counts requests and how long they took, by the route and never by the address."""
+"""Middleware for metrics of requests: counts and durations by route, never by URL."""
 
 import time
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from observability import metrics
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class CountRequests:
+class RequestMetrics:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        began = time.perf_counter()
+        started = time.perf_counter()
         response = self._get_response(request)
         method = request.method if request.method in _METHODS else "other"
         route = request.resolver_match.route if request.resolver_match else "none"
         metrics.HTTP_REQUESTS.add(method=method, route=route, status=response.status_code)
-        metrics.HTTP_SECONDS.observe(time.perf_counter() - began, method=method, route=route)
+        metrics.HTTP_SECONDS.observe(time.perf_counter() - started, method=method, route=route)
         return response
