@@ -16,7 +16,7 @@ from jobs.rules.policy import JobPolicy
 from observability.liveness import LivenessFile
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
-from transcoding.planning.plan import PlanPolicy
+from transcoding.planning.request import PlanPolicy
 from videos.models import Video
 
 

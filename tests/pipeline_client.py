@@ -9,7 +9,7 @@ from jobs.lifecycle.inspection import inspect_request
 from jobs.lifecycle.services import job_create
 from jobs.models import Job
 from storage.keys import source_key
-from transcoding.planning.plan import PlanPolicy
+from transcoding.planning.request import PlanPolicy
 from transcoding.probing.sniff import HEAD_BYTES, sniff
 from videos.models import Video
 from videos.services import video_create

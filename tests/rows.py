@@ -20,7 +20,7 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
 from transcoding.color import ColorSpace
-from transcoding.planning.plan import PlanPolicy
+from transcoding.planning.request import PlanPolicy
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
 from videos.assets.services import AssetFacts
 from videos.models import Generation, Rendition, Video

@@ -1,4 +1,4 @@
-"""Color spaces of video: what a source says of its own, and what outputs are tagged with (ITU-T H.273).
+"""Color spaces of video (ITU-T H.273), read from sources and written to outputs as tags.
 
 Names are those of ffprobe and of ffmpeg's options; code points are those that streams and containers hold.
 """
@@ -15,7 +15,7 @@ _PAL_LINES = 576
 
 
 class Primaries(StrEnum):
-    """Color primaries: the red, green and blue that the components stand for."""
+    """The red, green and blue that the components stand for."""
 
     BT709 = "bt709"
     BT470M = "bt470m"
@@ -32,7 +32,7 @@ class Primaries(StrEnum):
 
 
 class Transfer(StrEnum):
-    """Transfer characteristics: the relation of coded values to light."""
+    """The function from light to coded values."""
 
     BT709 = "bt709"
     BT470M = "bt470m"
@@ -54,7 +54,7 @@ class Transfer(StrEnum):
 
 
 class Matrix(StrEnum):
-    """Matrix coefficients: the mixture of colors in luma and chroma; `gbr` is the colors themselves."""
+    """The mixture of red, green and blue in luma and chroma; `gbr` stands for the unmixed colors."""
 
     RGB = "gbr"
     BT709 = "bt709"
@@ -73,7 +73,7 @@ class Matrix(StrEnum):
 
 
 class ColorRange(StrEnum):
-    """Range of coded values from black to white: 16 and 235 of 8 bits (`tv`), or 0 and 255 (`pc`)."""
+    """The coded values of black and white: 16 and 235 of 8 bits (`tv`), or 0 and 255 (`pc`)."""
 
     LIMITED = "tv"
     FULL = "pc"
@@ -153,11 +153,11 @@ class ColorSpace:
         return "unknown" not in (self.primaries, self.transfer, self.matrix)
 
     def encoded(self, *, long_side: int, short_side: int) -> "ColorSpace":
-        """Return the color space of what is encoded from a source like this, of so many pixels.
+        """Return the color space of the renditions of such a source, whose sides are given in pixels.
 
-        Nothing is converted, but RGB becomes YCbCr of limited range. What the source leaves open is taken for what
-        players take it for, from the source's own size and for all rungs alike: BT.709 for high definition, BT.601 for
-        standard definition. Untagged rungs of several sizes would be shown in different colors.
+        Nothing is converted, but RGB becomes YCbCr of limited range. Unknown properties are those that players assume
+        for video of the source's size: BT.709 for high definition, BT.601 for standard definition. They are the same
+        for all rungs; players would show untagged rungs of several sizes in different colors.
         """
         rgb = self.matrix == Matrix.RGB
         primaries = Primaries.BT709 if rgb and self.primaries == Primaries.UNKNOWN else self.primaries

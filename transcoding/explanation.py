@@ -9,7 +9,8 @@ from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
-from transcoding.planning.plan import Chunk, EncodePlan, JobRequest
+from transcoding.planning.plan import Chunk, EncodePlan
+from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import ChunkSizing, SizedBy
 
 SOURCE = "{source}"
@@ -70,12 +71,12 @@ def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
     if source.remuxed:
         because = "its own container has no reliable index, so chunks could not be cut exactly"
         yield Reason(choice="source", value="a copy in Matroska", because=because)
-    remaining = "every frame of the source has a position on this grid"
+    every_frame = "every frame of the source has a slot on this grid"
     mapped = "the source has no constant rate; its frames are put on the grid of the rate nearest to its usual one"
     yield Reason(
         choice="frame_rate",
         value=f"{float(source.rate):.5g} per second",
-        because=remaining if source.constant else mapped,
+        because=every_frame if source.constant else mapped,
     )
     if source.video.interlaced:
         yield Reason(choice="deinterlacing", value="bwdif", because="the source is interlaced")

@@ -16,7 +16,7 @@ def _facts_to_2(facts: Stored) -> Stored:
 
 
 def _facts_to_3(facts: Stored) -> Stored:
-    """Leave color spaces open, which were not requested; the first audio track was the only one that was looked at."""
+    """Leave color spaces open, which were not read; the first audio track was the only one that was read."""
     audio = [{**facts["audio"], "language": ""}] if facts["audio"] else []
     return {**facts, "video": {**facts["video"], "color": None}, "audio": audio}
 
@@ -37,7 +37,7 @@ def _plan_to_3(plan: Stored) -> Stored:
 def _plan_to_4(plan: Stored) -> Stored:
     """Have a list of audio tracks, one of text tracks, and no color space.
 
-    No color space means no tags: what is encoded of such a plan after its upgrade is like what was encoded before.
+    No color space means no tags: segments that are encoded after the upgrade match those before it.
     """
     source = _facts_to_3(plan["source"])
     track = {"language": "", "default": True, "channels": 2}

@@ -21,7 +21,9 @@ from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, STEPS, Stage, StepKind
 from jobs.rules.transitions import JobPhase, StepState
 from observability import metrics
 from transcoding.encoders import AAC, VideoEncoder
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job, preset_of
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job, preset_of
+from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts
 from videos.models import Generation, Video
 from videos.services import RenditionPlan, generation_create

@@ -13,7 +13,7 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure
 from transcoding.encoders import VideoEncoder, cpu_encoder, hardware_encoders
 from transcoding.errors import DeviceLost, EncoderRefused, TranscodeError
-from transcoding.planning.plan import JobRequest
+from transcoding.planning.request import JobRequest
 
 DEVICE_FAILURES = frozenset({DeviceLost.code, EncoderRefused.code})
 """Error codes that are the device's fault: another device may succeed."""

@@ -16,7 +16,8 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
 from transcoding.errors import UnknownVersion
 from transcoding.explanation import estimate, explain, planned_steps
-from transcoding.planning.plan import EncodePlan, JobRequest
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts
 from videos.models import Video
 from videos.selectors import video_find

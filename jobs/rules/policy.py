@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 
 from configuration import GpuConfig, LimitConfig, RankConfig, RetryConfig
-from transcoding.planning.plan import PlanPolicy
+from transcoding.planning.request import PlanPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

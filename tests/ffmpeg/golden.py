@@ -28,7 +28,9 @@ from transcoding.manifests.hls import (
     segment_name,
     target_seconds,
 )
-from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.tracks import AudioRendition, audio_renditions
 from transcoding.probing.media import Packet, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
@@ -287,7 +289,7 @@ def key_frame_seconds(path: Path) -> list[Fraction]:
 
 @cache
 def probe(path: Path) -> Probed:
-    """Ask ffprobe about a file; an answer is remaining, as the golden files never change."""
+    """Ask ffprobe about a file; the result is cached, as the golden files never change."""
     entries = "stream:format_tags:packet=pts,flags"
     done = subprocess.run(
         [FFPROBE, "-v", "error", "-of", "json", "-select_streams", "0", "-show_entries", entries, f"file:{path}"],

@@ -16,7 +16,8 @@ from tests.ffmpeg.test_hardware_commands import NEW, OLD
 from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.commands.chunk import chunk_command, color_tags
 from transcoding.containers.segments import Segment, VideoSegmenter
-from transcoding.planning.plan import JobRequest, plan_job
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 
 RED = (192, 48, 32)
 FFMPEGS = pytest.mark.parametrize("ffmpeg", [NEW, OLD], ids=["new", "old"])

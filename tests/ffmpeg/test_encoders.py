@@ -14,7 +14,9 @@ from transcoding.commands.chunk import chunk_command
 from transcoding.containers.boxes import FragmentReader, read_init
 from transcoding.containers.segments import check_video_init
 from transcoding.encoders import PRESETS
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.probing.media import Resolution, SourceFacts
 
 CODECS = ("h264", "hevc", "av1")

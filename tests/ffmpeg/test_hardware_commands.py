@@ -19,7 +19,9 @@ from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.diagnosis import GpuFailure, gpu_failure
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 
 NEW = imageio_ffmpeg.get_ffmpeg_exe()
 OLD = "/usr/bin/ffmpeg"
@@ -94,8 +96,8 @@ def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
 
 def drawn(command: FfmpegCommand) -> FfmpegCommand:
     """The same with a video that ffmpeg draws in place of the source; how it is decoded stays."""
-    remaining = {name: value for name, value in command.inputs[0].options.items() if "hw" in name}
-    source = Input(path="testsrc2=size=1280x720:rate=25", options={"f": "lavfi", **remaining}, made_up=True)
+    hardware = {name: value for name, value in command.inputs[0].options.items() if "hw" in name}
+    source = Input(path="testsrc2=size=1280x720:rate=25", options={"f": "lavfi", **hardware}, made_up=True)
     return replace(command, inputs=(source,))
 
 

@@ -19,7 +19,9 @@ from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import VideoSegmenter, check_video_init
 from transcoding.encoders import ENCODERS, HardwareDevice
 from transcoding.errors import RateExceeded
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 
 FRAMES = 300
 DEVICE = HardwareDevice(family_index=2)

@@ -36,7 +36,9 @@ from transcoding.containers.boxes import find
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
 from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.errors import TranscodeError
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.planning.tracks import AudioRendition, audio_renditions
 from transcoding.probing.media import SourceFacts, measure_timing, parse_packets
 from workers.source.sparse import SparseSource

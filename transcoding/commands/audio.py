@@ -19,9 +19,9 @@ _LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def audio_needed_until(plan: EncodePlan, segments: int) -> Fraction:
-    """Up to which time an audio command for the first so many segments reads audio, in seconds on the source's clock.
+    """Return the time up to which a command for the first `segments` reads audio, in seconds on the source's clock.
 
-    A segment beyond the one that is encoded along: more than ffmpeg's queues hold.
+    It is a segment beyond the additional one that the command encodes: more than ffmpeg's queues hold.
     """
     return plan.source.first + plan.grid.start(segments + 2)
 
@@ -31,8 +31,8 @@ def audio_command(
 ) -> FfmpegCommand:
     """Encode an audio track, in step with the video grid and exactly as long; one fragment per AAC frame.
 
-    The target is the track's name. The segmenter joins the frames to segments at the video's boundaries. Of a command
-    for the first `segments`, these are the same as of a command for all; what it gives beyond them is not.
+    The target is the track's name. The segmenter joins the frames to segments at the video's boundaries. The first
+    `segments` of a limited command are the same as those of a command for all; anything beyond them is not.
     """
     length = seconds_text(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
     graph = ",".join(

@@ -17,7 +17,8 @@ from transcoding.commands.command import (
 )
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath
-from transcoding.planning.plan import EncodePlan, VideoRendition
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import VideoRendition
 
 _SCALER_MATRICES = {
     Matrix.BT709: "bt709",
@@ -25,10 +26,10 @@ _SCALER_MATRICES = {
     Matrix.SMPTE170M: "smpte170m",
     Matrix.BT2020NC: "bt2020",
 }
-"""Matrices that RGB is converted to, by the scaler's names."""
+"""Names in the scaler of the matrices that RGB is converted to."""
 
 _SEEK_MARGIN = Fraction(1)
-"""Seconds before a chunk's start at which decoding begins at the latest, so that the frame shown there is known."""
+"""Seconds before a chunk's start at which decoding starts at the latest, so that the frame shown there is known."""
 
 
 def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
@@ -42,10 +43,10 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     threads: int = 0,
     statistics: str = "",
 ) -> FfmpegCommand:
-    """Decode a stretch once and encode it into rungs, as CMAF fragments that continue exactly where others end.
+    """Decode some segments once and encode them into rungs, as CMAF fragments that continue where others end.
 
-    All rungs unless `renditions` names some. An encoder for hardware needs to know its `device`. `statistics`: where
-    the analysis of this very stretch lies, for the second of two passes. Raises ValueError without a device.
+    `renditions` are the names of the rungs; None means all. `statistics` is the path prefix of the analysis of these
+    segments, for the second of two passes. Raises ValueError for a hardware encoder without a `device`.
     """
     chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
     outputs = tuple(
@@ -74,7 +75,7 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
     threads: int = 0,
     statistics: str,
 ) -> FfmpegCommand:
-    """The first of two passes over a stretch: what it finds goes to files whose names begin with `statistics`."""
+    """Return the first of two passes over some segments; its findings go to files with the path prefix `statistics`."""
     chosen = _chosen(plan, renditions)
     outputs = tuple(
         Output(
@@ -117,7 +118,7 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
 
 
 def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
-    """Let frames that change size or format in mid-stream through to the scaler: a new graph would begin at 0 again.
+    """Let frames that change size or format in mid-stream through to the scaler: a new graph would start at 0 again.
 
     The deinterlacer, unlike the scaler, expects all frames to be alike, and so do all filters on a device.
     """
@@ -126,19 +127,22 @@ def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
 
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
-    """Return where a run from this segment on seeks to, in seconds on the source's clock; None: it does not."""
+    """Return the seek target of a run from this segment on, in seconds on the source's clock; None: no seek."""
     if not first_segment:
         return None
     return max(Fraction(0), plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN)
 
 
 def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
-    """Up to which time such a run needs frames, in seconds on the source's clock: a frame beyond the end decides it."""
+    """Return the time up to which such a run reads frames, in seconds on the source's clock.
+
+    It is one frame beyond the end: the filter shows a frame until the next one is there.
+    """
     return plan.source.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
 
 
 def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
-    """To a key frame some time before a segment, on the source's own clock, keeping everything from there on."""
+    """Seek to a key frame some time before a segment, on the source's own clock, and keep everything from there on."""
     time = seek_time(plan, first_segment)
     return {} if time is None else {"noaccurate_seek": None, "seek_timestamp": "1", "ss": seconds_text(time)}
 
@@ -151,7 +155,7 @@ def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segme
         chain.append(_deinterlacer(plan))
     chain.append(f"fps={ratio_text(grid.rate)}:start_time={seconds_text(grid.start(first_segment))}")
     if not plan.source.constant and first_segment + segments == grid.total_segments:
-        # The length of a varying source's last frame is a matter of rounding; a copy or two of it decides that.
+        # The length of a varying source's last frame is a matter of rounding; it is long enough with a copy or two.
         chain.append("tpad=stop=2:stop_mode=clone")
     chain += ["setpts=PTS-STARTPTS", f"split={len(chosen)}"]
     heads = "".join(f"[in{number}]" for number in range(len(chosen)))
@@ -174,9 +178,9 @@ def _scaling(plan: EncodePlan, rendition: VideoRendition) -> str:
 
 
 def _color_conversion(plan: EncodePlan) -> str:
-    """Options of the scaler that keep its hands off colors: ffmpeg 5.1 would make full range limited, 9 would not.
+    """Return options that keep the scaler from converting colors: ffmpeg 5.1 makes full range limited, 9 does not.
 
-    Only RGB is converted; without a matrix, to BT.601 whatever the size.
+    Only RGB is converted: without an explicit matrix to BT.601, whatever the size.
     """
     if plan.color is None:
         return ""
@@ -217,5 +221,5 @@ def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> di
 
 
 def _cut(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:
-    """By number of frames; nothing is dropped or doubled behind the filters."""
+    """Cut by number of frames; nothing is dropped or doubled behind the filters."""
     return {"frames:v": str(plan.grid.frames_in(first_segment, segments)), "fps_mode": "passthrough"}

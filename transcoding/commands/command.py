@@ -1,4 +1,4 @@
-"""ffmpeg commands as data. Text is made in one position, in the one order that ffmpeg accepts."""
+"""ffmpeg commands as data. `argv` alone renders them, in the one order that ffmpeg accepts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ PROTOCOLS = "file,pipe"
 _NO_PIPES: Mapping[str, str] = MappingProxyType({})
 
 QUIET = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
-"""Without `y`, ffmpeg 9 leaves an output file that is there as it was, and ends with 0."""
+"""Options of every run. Without `y`, ffmpeg 9 keeps an existing output file and ends with 0."""
 
 ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
-"""Leaves out where and with what a video was taken, and the muxer's version, which would differ between workers."""
+"""Options that leave out location and camera, and the muxer's version, which differs between workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Input:
         return self.path if self.made_up else f"file:{self.path}"
 
     def bounded(self, max_pixels: int) -> Options:
-        """Its options and the bounds of decoders, which some options narrow or widen; what we draw needs none."""
+        """Return the options with the bounds of decoders, which some options override; drawn inputs have none."""
         bounds = {} if self.made_up else decoder_bounds(max_pixels)
         return {**self.options, **bounds, **self.options}
 
@@ -93,7 +93,7 @@ class FfmpegCommand:
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:
-    """Options for whoever opens a file, if only to probe it: no decoder but the listed, no larger frame than allowed.
+    """Return options for opening a file, if only to probe it: listed decoders only, and frames of the allowed size.
 
     A header says nothing about the frames behind it. The quarter on top is for the edges that codecs add and crop:
     1080 lines are coded as 1088.
@@ -108,7 +108,7 @@ def option_words(options: Options) -> list[str]:
 
 
 def source_input(plan: EncodePlan, path: str, options: Options = MappingProxyType({})) -> Input:
-    """Open the source with its demuxer forced and its own clock remaining."""
+    """Open the source with its demuxer forced and its own clock kept."""
     opening = {"f": plan.source.demuxer, "protocol_whitelist": PROTOCOLS, "copyts": None}
     return Input(path=path, options={**opening, **options})
 

@@ -26,7 +26,7 @@ _MACHINE_AT_FAULT = (
     "Input/output error",
     "Broken pipe",
 )
-"""Looked for first: what ffmpeg cannot open is "Error opening input" too, and a damaged frame is "Invalid data"."""
+"""Messages that are searched first: "Error opening input" and "Invalid data" have causes in the machine, too."""
 _INPUT_AT_FAULT = (
     "moov atom not found",
     "Invalid data found when processing input",
@@ -48,9 +48,9 @@ _AFTER_A_SEEK = re.compile(
     r"|Could not find ref with POC"
     r"|^\s*Last message repeated \d+ times"
 )
-"""Messages of decoders about a whole and healthy file when they begin in the middle of it, at an open GOP.
+"""Messages of decoders about a healthy file when they start in the middle of it, at an open GOP.
 
-An unknown way to say so costs a second reading of the source, and nothing else.
+An unknown message only costs a second reading of the source.
 """
 
 
@@ -60,7 +60,7 @@ def is_of_a_seek(line: str) -> bool:
 
 
 def diagnose(returncode: int, stderr: str) -> TranscodeError:
-    """The error that a failed run stands for. Text that blames the input means that no retry can help."""
+    """Return the error of a failed run. Text that blames the input means that no retry can help."""
     last = last_words(stderr)
     if returncode < 0:
         return EncoderFailed(f"ffmpeg was ended by signal {-returncode}: {last}")
@@ -77,7 +77,7 @@ class GpuFailure(StrEnum):
     ENCODER_REFUSED = "encoder_refused"
 
     def error(self, stderr: str) -> EncoderFailed:
-        """The error that it stands for."""
+        """Return the failure as an error."""
         kinds = {self.BUSY: DeviceBusy, self.DEVICE_LOST: DeviceLost, self.ENCODER_REFUSED: EncoderRefused}
         return kinds[self](last_words(stderr))
 
@@ -133,13 +133,13 @@ def gpu_failure(stderr: str, encoder: VideoEncoder) -> GpuFailure | None:
 
 
 def last_words(text: str) -> str:
-    """The last line of what a program said: short, and without where files lie on our machines."""
+    """Return the last line of a program's output: short, and without local paths."""
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
     return _PATH.sub("the file", last)[:_LONGEST]
 
 
 def output_tail(text: str) -> str:
-    """The last lines of what a program said, without where files lie on our machines."""
+    """Return the last lines of a program's output, without local paths."""
     return _PATH.sub("the file", text.strip())[-_LONGEST_TAIL:]
 
 

@@ -16,13 +16,13 @@ def _needed(encoder: VideoEncoder, device: HardwareDevice | None) -> HardwareDev
 
 
 def device_decoding(plan: EncodePlan) -> Options:
-    """Options that have the device decode, so that frames never leave it."""
+    """Return options that have the device decode, so that frames never leave it."""
     on_device = plan.hardware_path == HardwarePath.DEVICE
     return plan.encoder.device.decoding if plan.encoder.device and on_device else {}
 
 
 def upload_filters(encoder: VideoEncoder) -> str:
-    """Filters that give an encoder frames from memory."""
+    """Return filters that give an encoder frames from memory."""
     return ",".join([f"format={encoder.pixel_format}", *(encoder.device.upload if encoder.device else ())])
 
 

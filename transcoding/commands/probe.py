@@ -8,28 +8,24 @@ _FACTS = (
     ",color_primaries,color_transfer,color_space,color_range,time_base,duration,bit_rate,channels,sample_rate"
     ":stream_disposition=attached_pic:stream_tags=DURATION,language:stream_side_data=rotation"
 )
-"""Exactly what is read: tags and chapters can be as long as the file."""
+"""The fields that are read, and no others: tags and chapters can be as long as the file."""
 
 
 def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int) -> list[str]:
-    """The ffprobe command whose output `parse_ffprobe` reads."""
+    """Return the ffprobe command whose output `parse_ffprobe` reads."""
     return [*_probe(binary, demuxer, max_pixels), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
 
 
 def packets_command(  # noqa: PLR0913 - a whole command, by name
     binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, parsed: bool = True
 ) -> list[str]:
-    """The ffprobe command whose output `parse_packets` reads. Not `parsed`: the packets as the container has them."""
-    requested = [
-        "-select_streams",
-        str(stream),
-        "-show_entries",
-        "packet=pts,duration,size,pos,flags",
-        "-of",
-        "csv=p=0",
-    ]
+    """Return the ffprobe command whose output `parse_packets` reads.
+
+    `parsed` has ffprobe split packets into frames; otherwise they are those of the container.
+    """
+    entries = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
     raw = [] if parsed else ["-fflags", "noparse"]
-    return [*_probe(binary, demuxer, max_pixels), *raw, *requested, f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels), *raw, *entries, f"file:{path}"]
 
 
 def _probe(binary: str, demuxer: str, max_pixels: int) -> list[str]:

@@ -75,7 +75,7 @@ def _languages(languages: Iterable[str]) -> dict[str, str | None]:
 
 
 def decode_command(path: str) -> FfmpegCommand:
-    """Decode a sample of our own output to nothing: its frame count and its silence prove that it plays."""
+    """Decode a sample of our own output to nothing: its frame count and an empty stderr show that it plays."""
     return FfmpegCommand(
         inputs=(Input(path=path, options={"f": "mov", "protocol_whitelist": PROTOCOLS}),),
         outputs=(Output(target="nothing", maps=("0:v:0",), options={"f": "null"}),),

@@ -11,9 +11,9 @@ TRIAL = "trial"
 
 
 def trial_command(encoder: VideoEncoder, device: HardwareDevice | None, *, frames: int = 30) -> FfmpegCommand:
-    """Encode a few frames that ffmpeg draws, with the options of a real job; what comes out goes to `nothing`.
+    """Encode a few frames that ffmpeg draws, with the options of a real job; the output goes to `nothing`.
 
-    That a device is there, or listed, shows nothing, and NVENC refuses frames below 145 pixels.
+    A device that is present or listed need not have an encoder, and NVENC refuses frames below 145 pixels.
     """
     width, height, rate = 640, 360, Fraction(25)
     control = RateControl.for_bitrate(1_000_000)

@@ -19,8 +19,8 @@ from transcoding.containers.boxes import (
 )
 from transcoding.encoders import AAC
 from transcoding.errors import RateExceeded, VerificationFailed
-from transcoding.planning.plan import EncodePlan, VideoRendition
-from transcoding.planning.tracks import AudioRendition
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import AudioRendition, VideoRendition
 
 _RATE_TOLERANCE = Fraction(11, 10)
 """Tolerance above the promised rate of a segment: x264's buffer model does not count every bit that it writes."""

@@ -1,4 +1,4 @@
-"""Differences between encoders, one record each; nothing else in the project compares encoder names."""
+"""The registry of encoders: one record each; nothing else in the project compares encoder names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ AAC = AudioEncoder(
 
 @dataclass(frozen=True, slots=True)
 class CodecChoice:
-    """Meaning of a codec's name in a request; the name of an encoder for the CPU forces the CPU."""
+    """The codec behind a name in a request. The name of a CPU encoder forces the CPU."""
 
     codec: str
     cpu_only: bool = False
@@ -49,7 +49,7 @@ _HARDWARE = (
     *(H264_AMF, HEVC_AMF, AV1_AMF),
     *(H264_VAAPI, HEVC_VAAPI, AV1_VAAPI),
 )
-"""In order of preference where a device offers several."""
+"""Hardware encoders, in order of preference where a device offers several."""
 
 ENCODERS: Mapping[str, VideoEncoder] = MappingProxyType(
     {encoder.ffmpeg_name: encoder for encoder in (*_CPU, *_HARDWARE)}
@@ -71,16 +71,16 @@ PRESETS = tuple(X264.presets)
 """Names of presets, which every encoder has."""
 
 CPU_PRESET = "cpu"
-"""Not a preset but a preference that a request may make in place of one: the usual preset, on the CPU."""
+"""A value that a request may have in place of a preset: the usual preset, on the CPU."""
 
 
 def cpu_encoder(codec: str) -> VideoEncoder:
-    """The encoder of a codec that runs everywhere. Raises KeyError for an unknown codec."""
+    """Return the encoder of a codec that runs everywhere. Raises KeyError for an unknown codec."""
     return _CPU_ENCODERS[codec]
 
 
 def hardware_encoders(codec: str) -> tuple[VideoEncoder, ...]:
-    """The encoders of a codec that run on devices, preferred ones first."""
+    """List the encoders of a codec that run on devices, preferred ones first."""
     return tuple(encoder for encoder in _HARDWARE if encoder.codec == codec)
 
 

@@ -58,7 +58,7 @@ def _rates(target: EncodeTarget) -> Options:
 def _options(
     target: EncodeTarget, *, presets: MappingProxyType[str, Preset], own: Callable[[EncodeTarget], Options]
 ) -> Options:
-    """An IDR frame at the start of every GOP and nowhere else, whatever the driver would like."""
+    """Return options for an IDR frame at the start of every GOP and nowhere else, whatever the driver's defaults."""
     return {
         **presets[target.preset].options,
         "tune": "hq",

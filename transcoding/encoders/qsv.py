@@ -46,7 +46,7 @@ def _presets(profile: str) -> MappingProxyType[str, Preset]:
 
 
 def _options(target: EncodeTarget, *, own: Callable[[EncodeTarget], Options]) -> Options:
-    """A bitrate below the most makes it variable; quality modes know no most, so the ladder's bitrates stand."""
+    """Return options for a variable rate: a bitrate below `maxrate`. Quality modes have no maximum, so none is used."""
     control = target.control
     return {
         "preset": _PRESETS[target.preset][0],

@@ -1,7 +1,7 @@
 """AV1 on the CPU by SVT-AV1.
 
-Beside an average it keeps no maximum: after a still frame its segments have seven times the rate. Beside a quality it
-does, give or take a third. So it is given a quality, and the bitrate as the most.
+With an average bitrate it keeps no maximum: after a still frame its segments have seven times the rate. With a quality
+it does, give or take a third. So it gets a quality, and the bitrate as the maximum.
 """
 
 from types import MappingProxyType

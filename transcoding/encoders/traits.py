@@ -13,7 +13,7 @@ _NONE: Options = MappingProxyType({})
 
 
 class Family(StrEnum):
-    """Family of an encoder: on the CPU, or through one vendor's interface to a device."""
+    """The vendor's interface that an encoder runs through, or the CPU."""
 
     CPU = "cpu"
     NVENC = "nvenc"
@@ -23,41 +23,38 @@ class Family(StrEnum):
 
 
 class ColorSignal(StrEnum):
-    """Signalling of the color space in an encoder's output, which every encoder takes from the tags of its frames.
-
-    `stream`: in the coded stream (VUI or sequence header), and so in the container, too. `container`: there only.
-    """
+    """The place of the color space in an encoder's output. Every encoder takes it from the tags of its frames."""
 
     STREAM = "stream"
+    """In the coded stream (VUI or sequence header), and so in the container, too."""
     CONTAINER = "container"
+    """In the container only."""
 
 
 class HardwarePath(StrEnum):
-    """Path of frames through decoding and scaling: for CPU encoders `cpu`; for others on the CPU or on the device.
-
-    `upload` bears every source and keeps hostile ones away from drivers; `device` saves the CPU nearly all work.
-    """
+    """The place where frames are decoded and scaled."""
 
     CPU = "cpu"
+    """On the CPU, for an encoder that runs there."""
     UPLOAD = "upload"
+    """On the CPU, for an encoder on a device: it takes every source, and keeps hostile ones away from drivers."""
     DEVICE = "device"
+    """On the device, which saves the CPU nearly all work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateControl:
-    """Bits per second on average and at most, and the decoder buffer in bits.
-
-    `constant_quality`: nobody requested a bitrate; an encoder that can holds a quality, and only the most is remaining.
-    """
+    """The rates of a rendition in bits per second, and its decoder buffer in bits."""
 
     bitrate: int
     max_rate: int
     buffer_size: int
     constant_quality: bool = False
+    """No bitrate was requested: an encoder that can holds a quality and keeps below `max_rate` only."""
 
     @classmethod
     def for_bitrate(cls, bitrate: int, *, constant_quality: bool = False) -> "RateControl":
-        """The constrained variable rate of the ladder: half again as much at peaks, a buffer of two seconds."""
+        """Return the constrained variable rate of the ladder: half again as much at peaks, a buffer of two seconds."""
         return cls(
             bitrate=bitrate,
             max_rate=bitrate * 3 // 2,
@@ -66,7 +63,7 @@ class RateControl:
         )
 
     def peak(self, seconds: Fraction) -> int:
-        """The most bits per second that any stretch of this length can have."""
+        """Return the highest rate of any stretch of this length, in bits per second."""
         return int(self.max_rate + self.buffer_size / seconds)
 
 
@@ -80,100 +77,98 @@ class CodecLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeTarget:
-    """Encoder settings of one rendition; `gop` is the distance of key frames in frames.
-
-    `pass_number` is 1 or 2 where an analysis goes first, whose findings lie in files that begin with `statistics`.
-    `threads` bounds encoders on the CPU; 0 leaves that to them. `color` is what its frames are tagged with.
-    """
+    """All that an encoder must know about one rendition."""
 
     preset: str
     profile: str
     level: CodecLevel
     control: RateControl
     gop: int
+    """Distance of key frames, in frames."""
     pass_number: int = 0
+    """1 or 2 where an analysis goes first; 0: a single pass."""
     statistics: str = ""
+    """Path prefix of the files with the findings of the analysis."""
     threads: int = 0
+    """Limit for encoders on the CPU; 0 leaves the number to them."""
     color: ColorSpace | None = None
+    """The tags of its frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """One of the platform's presets in an encoder's own options.
-
-    `speed` is how fast it is compared with veryfast of x264, a guess for the time before anything is measured.
-    """
+    """The meaning of one of the platform's presets for an encoder."""
 
     speed: float
+    """Speed relative to veryfast of x264, an estimate for the time before anything is measured."""
     profile: str
     options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardwareDevice:
-    """A device as commands name it: its number within its family, or its DRM render node.
-
-    Known only when a step is claimed, so it is no part of any plan.
-    """
+    """The device that a command runs on. It is chosen when a step is claimed, so it is no part of any plan."""
 
     family_index: int
+    """Number of the device within its family."""
     render_node: str = ""
+    """Path of its DRM render node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTraits:
-    """Traits of a hardware family: upload of frames to its devices, decoding and scaling there.
-
-    `opening` gives the global options that open the device for a path, `chosen` what says an encoder of system frames
-    which one to take. `decoding` goes in front of the input on the device path; without it there is no such path.
-    `decoded` are the codecs that it takes, `deinterlacer` the filter for interlaced ones.
-    """
+    """The way of frames to the devices of a family, and their decoding and scaling there."""
 
     opening: Callable[[HardwareDevice, HardwarePath], Options]
+    """Returns the global options that open the device for a path."""
     chosen: Callable[[HardwareDevice], Options] = lambda _: _NONE
+    """Returns the options that name the device to an encoder of system frames."""
     upload: tuple[str, ...] = ()
+    """Filters that bring frames from memory to the device."""
     decoding: Options = field(default_factory=dict)
+    """Input options of the device path; a family without them has no such path."""
     decoded: frozenset[str] = frozenset()
+    """Codecs that the device path decodes."""
     deinterlacer: str = ""
+    """Filter for interlaced frames on the device path; a family without it gets them from the CPU."""
     scaler: str = ""
 
     def scaling(self, width: int, height: int) -> str:
-        """The filter that scales on the device, to the 8 bits that every rendition has."""
+        """Return the filter that scales on the device, to the 8 bits that every rendition has."""
         return self.scaler.format(width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoEncoder:
-    """One video encoder: its name and options for ffmpeg, and what its output is called in a playlist.
-
-    `presets` maps the platform's presets, which are x264's names, to its own; `options` gives all options of a
-    rendition, rate control and closed GOPs of a fixed length included; `level` picks the codec level for width, height,
-    frame rate and rates, `codecs` names profile and level as RFC 6381 does. `two_pass`: whether it can analyse first;
-    `holds_quality`: whether it follows a quality where nobody requested a bitrate. `color_signal`: where its output
-    says its color space.
-    """
+    """One video encoder: its name and options for ffmpeg, and its name in playlists."""
 
     ffmpeg_name: str
     codec: str
     family: Family
     presets: Mapping[str, Preset]
+    """By the platform's names, which are those of x264."""
     pixel_format: str
     options: Callable[[EncodeTarget], Options]
+    """Returns all options of a rendition, rate control and closed GOPs of a fixed length included."""
     level: Callable[[int, int, Fraction, RateControl], CodecLevel]
+    """Chooses the codec level for width, height, frames per second and rates."""
     codecs: Callable[[str, CodecLevel], str]
+    """Names profile and level as RFC 6381 does."""
     two_pass: bool = False
+    """It can analyse first."""
     holds_quality: bool = False
+    """It follows a quality where no bitrate was requested."""
     color_signal: ColorSignal = ColorSignal.STREAM
     device: DeviceTraits | None = field(default=None, repr=False)
 
     @property
     def hardware(self) -> bool:
-        """True if it runs on a device rather than the CPU."""
+        """Tell whether it runs on a device rather than the CPU."""
         return self.device is not None
 
     @property
     def paths(self) -> tuple[HardwarePath, ...]:
-        """The ways on which it can get its frames, the safest first."""
+        """List the paths on which it can get its frames, the safest first."""
         if self.device is None:
             return (HardwarePath.CPU,)
         return (HardwarePath.UPLOAD, HardwarePath.DEVICE) if self.device.decoding else (HardwarePath.UPLOAD,)
@@ -181,16 +176,16 @@ class VideoEncoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioEncoder:
-    """One audio encoder, and what every audio rendition of it is like.
-
-    Bits per second, samples per second, and channels; the samples of priming are cut off by the edit list of its init
-    segment.
-    """
+    """One audio encoder, and the properties of every audio rendition."""
 
     ffmpeg_name: str
     codecs: str
     bitrate: int
+    """Bits per second."""
     sample_rate: int
+    """Samples per second, and the time scale."""
     channels: int
     priming_samples: int
+    """Samples at the start that the edit list of the init segment hides."""
     frame_samples: int
+    """Samples of one coded frame."""

@@ -31,7 +31,7 @@ from transcoding.encoders.traits import (
 )
 
 _SPEED = 6.0
-"""Drivers have levels of quality of their own, and mostly one that counts: presets are all the same."""
+"""Drivers have quality levels of their own, and mostly a single effective one: presets are all the same."""
 _PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
@@ -40,7 +40,7 @@ def _presets(profile: str) -> MappingProxyType[str, Preset]:
 
 
 def _rates(target: EncodeTarget) -> Options:
-    """QVBR is not everywhere, so a quality is only ever approached by the ladder's bitrates."""
+    """Return VBR options: QVBR is not available everywhere, so the ladder's bitrates stand in for a quality."""
     control = target.control
     rates = {"b:v": str(control.bitrate), "maxrate": str(control.max_rate), "bufsize": str(control.buffer_size)}
     return {"rc_mode": "VBR", **rates}
@@ -49,7 +49,7 @@ def _rates(target: EncodeTarget) -> Options:
 def _options(
     target: EncodeTarget, *, own: Callable[[EncodeTarget], Options], number: Callable[[CodecLevel], int]
 ) -> Options:
-    """`idr_interval` 0 makes every I frame an IDR frame, and `g` puts them on the grid."""
+    """Return all options: `idr_interval` 0 makes every I frame an IDR frame, and `g` puts them on the grid."""
     return {
         "profile:v": target.profile,
         **own(target),

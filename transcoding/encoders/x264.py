@@ -18,7 +18,7 @@ _SPEEDS = {  # 720p at 3 Mbit/s on two cores
 
 
 def _options(target: EncodeTarget) -> Options:
-    """Equal for all chunks: closed GOPs of a fixed length and a fixed reorder delay make init segments identical."""
+    """Return options that are equal for all chunks: a fixed GOP and reorder delay make init segments identical."""
     return {
         "preset": target.preset,
         "profile:v": target.profile,
@@ -37,7 +37,7 @@ def _options(target: EncodeTarget) -> Options:
 
 
 def _pass(target: EncodeTarget) -> Options:
-    """Headers that do not depend on what the analysis found: init segments of all chunks are the same."""
+    """Keep headers independent of the findings of the analysis: all chunks have the same init segment."""
     return {"pass": str(target.pass_number), "passlogfile": target.statistics, "x264-params": "stitchable=1"}
 
 

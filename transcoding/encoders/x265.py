@@ -19,7 +19,7 @@ _SPEEDS = {  # 720p at 3 Mbit/s on two cores, compared with veryfast of x264
 
 
 def _options(target: EncodeTarget) -> Options:
-    """As for x264. `info=0` keeps x265's own text out of the stream."""
+    """Return options as for x264. `info=0` keeps x265's own text out of the stream."""
     own = {
         "level-idc": target.level.name,
         "high-tier": str(int(target.level.tier == "high")),
@@ -48,7 +48,7 @@ def _options(target: EncodeTarget) -> Options:
 
 
 def _quoted(value: str) -> str:
-    """A path may hold what separates the parameters."""
+    """Escape the separators of parameters, which a path may contain."""
     return value.replace("\\", "\\\\").replace(":", "\\:")
 
 

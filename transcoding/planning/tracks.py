@@ -1,4 +1,4 @@
-"""The audio and text tracks of a plan."""
+"""The video, audio and text tracks of a plan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +17,36 @@ _CONTAINER_OVERHEAD = Fraction(6, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AudioRendition:
-    """One audio track to encode: which stream of the source, what as, and what playlists say of it.
+class VideoRendition:
+    """One rung to encode, and its entry in playlists. Rates are bits per second, the buffer is bits."""
 
-    `stream` is ffprobe's index of the source's stream, `language` as the source names it, empty if it does not.
-    `bitrate` and `peak_bandwidth` are bits per second. One track at most is the `default` that players begin with.
-    """
+    name: str
+    width: int
+    height: int
+    bitrate: int
+    max_rate: int
+    buffer_size: int
+    profile: str
+    level: str
+    codecs: str
+    peak_bandwidth: int
+    """The highest rate of a segment, boxes included: a promise of the playlists."""
+    tier: str = ""
+    constant_quality: bool = False
+    """No bitrate was requested: encoders that can hold a quality, and only stay below `max_rate`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioRendition:
+    """One audio track to encode, and its entry in playlists. Rates are bits per second."""
 
     name: str
     stream: int
+    """ffprobe's index of the stream in the source."""
     language: str
+    """As the source names it; empty if it does not."""
     default: bool
+    """Players start with this track. At most one is the default."""
     channels: int
     bitrate: int
     codecs: str

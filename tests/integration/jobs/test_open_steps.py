@@ -26,7 +26,9 @@ from jobs.rules.transitions import JobPhase, JobState, StepState
 from operations.statistics import recent_jobs
 from tests.rows import a_bare_job, a_policy, a_step, a_video, an_owner, claim_or_none, claimed, expire
 from transcoding.containers.verification import PublishedRun, verify_rendition
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.playback.playlists import WINDOW_SEGMENTS

@@ -17,7 +17,8 @@ from tests.ffmpeg.sources import run
 from tests.ffmpeg.test_audio_tracks import BEEPS, DELAY, two_languages
 from tests.pipeline_client import PipelineClient
 from transcoding.manifests.hls import INIT_NAME, segment_name
-from transcoding.planning.plan import EncodePlan, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
 from transcoding.planning.tracks import audio_renditions
 from videos.models import Asset, Generation, Rendition
 from videos.playback.dash import generation_dash

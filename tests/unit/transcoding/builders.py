@@ -7,7 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from transcoding.color import ColorSpace, Matrix
-from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, SizedBy
 from transcoding.planning.tracks import audio_renditions
 from transcoding.probing.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream

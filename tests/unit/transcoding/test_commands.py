@@ -14,7 +14,9 @@ from transcoding.commands.probe import packets_command, streams_command
 from transcoding.commands.remux import decode_command, index_command
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.probing.decoders import WHITELIST
 
 BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)

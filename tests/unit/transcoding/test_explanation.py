@@ -9,7 +9,9 @@ from tests.rows import a_plan_policy, some_facts
 from transcoding.color import ColorSpace
 from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.explanation import Reason, estimate, explain, planned_steps
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import SizedBy, Throughput
 from transcoding.probing.media import SourceFacts
 

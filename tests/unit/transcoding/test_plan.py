@@ -19,7 +19,9 @@ from tests.unit.transcoding.builders import (
 from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_chunks, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_chunks, plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.planning.tracks import AudioRendition, TextTrack
 from transcoding.probing.media import SourceFacts, SourceWarning
 

@@ -127,8 +127,8 @@ def with_bits(bits_per_second: int, *, first: int, frames: int) -> bytes:
 def test_a_segment_that_breaks_the_promised_rate_is_reported_before_anybody_gets_it() -> None:
     promised = PLAN.renditions[0].peak_bandwidth
     segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
-    remaining = INIT + with_bits(promised * 2, first=0, frames=50) + a_gop(PLAN, 50)
-    assert [segment.number for segment in segmenter.feed(remaining)] == [0], "what counts is a segment, not a GOP"
+    stream = INIT + with_bits(promised * 2, first=0, frames=50) + a_gop(PLAN, 50)
+    assert [segment.number for segment in segmenter.feed(stream)] == [0], "what counts is a segment, not a GOP"
     with pytest.raises(RateExceeded, match=f"360p: segment 1 has .* b/s, the playlist promises {promised}"):
         list(segmenter.feed(with_bits(promised * 2, first=100, frames=50) + with_bits(promised, first=150, frames=50)))
 

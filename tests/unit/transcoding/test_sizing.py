@@ -8,7 +8,9 @@ import pytest
 from tests.rows import a_plan_policy, some_facts
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
-from transcoding.planning.plan import EncodePlan, JobRequest, PlanPolicy, plan_chunks, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_chunks, plan_job
+from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkLimits, SizedBy, Throughput, frame_work, size_chunks
 from transcoding.probing.media import Resolution, SourceFacts
 

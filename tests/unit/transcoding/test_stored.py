@@ -10,7 +10,9 @@ import pytest
 
 from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source
 from transcoding.errors import TranscodeError, UnknownVersion
-from transcoding.planning.plan import EncodePlan, JobRequest, plan_job
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
+from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts, SourceWarning
 from transcoding.records import current_version
 from transcoding.upgrades import FACTS_UPGRADES, PLAN_UPGRADES

@@ -1,0 +1,165 @@
+"""From the facts of a source, a request and the policy to a plan."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+from transcoding.color import ColorSpace
+from transcoding.encoders import CPU_PRESET, HardwarePath, RateControl, VideoEncoder, cpu_encoder
+from transcoding.errors import InputRejected, PlanTooLarge
+from transcoding.grid import FrameGrid
+from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
+from transcoding.planning.plan import Chunk, EncodePlan
+from transcoding.planning.request import JobRequest, PlanPolicy
+from transcoding.planning.sizing import ChunkSizing, Throughput, frame_work, size_chunks
+from transcoding.planning.tracks import VideoRendition, audio_renditions
+from transcoding.probing.media import SourceFacts
+
+_DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
+"""Pixel formats that every decoder of a device supports: 8 bits, 4:2:0."""
+_CONTAINER_OVERHEAD = Fraction(103, 100)
+"""Boxes around the frames: 1 to 3 % of a segment at the bit rates of the ladder."""
+
+
+def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
+    facts: SourceFacts,
+    request: JobRequest,
+    policy: PlanPolicy,
+    *,
+    encoder: VideoEncoder | None = None,
+    sessions: int | None = None,
+    measured: Throughput | None = None,
+) -> EncodePlan:
+    """Decide rungs, chunks and promises for an encoder of the requested codec; without one, the CPU's.
+
+    `sessions` is the number of renditions that one device encodes at a time, None without limit. `measured` is the
+    speed of workers with this encoder and preset.
+
+    Raises:
+        InputRejected: The source or the request is beyond the installation's limits.
+
+    """
+    grid = facts.grid()
+    if grid.duration > policy.max_seconds:
+        raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
+    encoder = encoder or cpu_encoder(request.video_codec)
+    preset = preset_of(request, policy)
+    rungs = _ladder(facts, request).rungs
+    if len(rungs) > policy.max_renditions:
+        raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
+    two_pass = _two_pass(facts, request, encoder, policy)
+    work = frame_work(facts.video.display, rungs) * (1 + two_pass)
+    throughput = measured or assumed_throughput(encoder, preset, policy)
+    sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
+    return EncodePlan(
+        source=facts,
+        color=_color(facts),
+        encoder_name=encoder.ffmpeg_name,
+        hardware_path=hardware_path(facts, encoder, policy.hardware_path),
+        preset=preset,
+        two_pass=two_pass,
+        renditions=tuple(
+            _rendition(size, encoder, preset, grid, bitrate_requested=request.bitrate is not None) for size in rungs
+        ),
+        groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
+        audio=audio_renditions(facts.audio[:1], grid),
+        chunks=plan_chunks(grid, sizing),
+        mp4=request.mp4,
+        sizing=sizing,
+    )
+
+
+def preset_of(request: JobRequest, policy: PlanPolicy) -> str:
+    """Return the encoder's preset for a request."""
+    return policy.preset if request.preset in (None, CPU_PRESET) else request.preset
+
+
+def hardware_path(facts: SourceFacts, encoder: VideoEncoder, preferred: HardwarePath) -> HardwarePath:
+    """Choose where this source's frames are decoded and scaled: on the device only if that is preferred and possible.
+
+    ffmpeg rotates frames, and follows changes of their size, in memory only.
+    """
+    if encoder.device is None:
+        return HardwarePath.CPU
+    suits = (
+        facts.video.codec in encoder.device.decoded
+        and facts.video.pixel_format in _DECODED_FORMATS
+        and not facts.video.rotation
+        and (not facts.video.interlaced or encoder.device.deinterlacer)
+    )
+    return HardwarePath.DEVICE if preferred == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
+
+
+def _two_pass(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
+    """Decide whether to analyse first. x264 refuses its own analysis of a single frame."""
+    requested = policy.two_pass if request.two_pass is None else request.two_pass
+    return requested and encoder.two_pass and facts.total_frames != 1
+
+
+def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...], ...]:
+    """Split renditions into as few runs as sessions allow, of equal size give or take one."""
+    runs = -(-len(names) // max(1, sessions)) if sessions is not None else 1
+    bounds = [len(names) * run // runs for run in range(runs + 1)]
+    return tuple(tuple(names[start:end]) for start, end in pairwise(bounds))
+
+
+def assumed_throughput(encoder: VideoEncoder, preset: str, policy: PlanPolicy) -> Throughput:
+    """Return the speed that is assumed until chunks have been measured."""
+    return Throughput(
+        pixels_per_second=int(policy.assumed_pixels_per_second * encoder.presets[preset].speed), samples=0
+    )
+
+
+def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
+    """Cut the video into chunks of at most the chosen length, of equal size give or take a segment.
+
+    No chunk is only the tail of the video: a tail shorter than a segment joins the chunk before it.
+    """
+    segments = grid.total_segments
+    whole = max(1, grid.frame_count // grid.segment_frames)
+    count = -(-whole // sizing.segments)
+    starts = [-(-whole * ordinal // count) for ordinal in range(count)] + [segments]
+    return tuple(
+        Chunk(ordinal=ordinal, first_segment=start, segments=end - start)
+        for ordinal, (start, end) in enumerate(pairwise(starts))
+    )
+
+
+def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
+    if request.is_ladder:
+        return plan_ladder(facts.video.display)
+    return single_rung(facts.video.display, requested=request.resolution, bitrate=request.bitrate)
+
+
+def _rendition(
+    size: RenditionSize, encoder: VideoEncoder, preset: str, grid: FrameGrid, *, bitrate_requested: bool
+) -> VideoRendition:
+    control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and not bitrate_requested)
+    profile = encoder.presets[preset].profile
+    level = encoder.level(size.width, size.height, grid.rate, control)
+    return VideoRendition(
+        name=size.name,
+        width=size.width,
+        height=size.height,
+        bitrate=control.bitrate,
+        max_rate=control.max_rate,
+        buffer_size=control.buffer_size,
+        profile=profile,
+        level=level.name,
+        tier=level.tier,
+        constant_quality=control.constant_quality,
+        codecs=encoder.codecs(profile, level),
+        peak_bandwidth=int(control.peak(_shortest_measured(grid)) * _CONTAINER_OVERHEAD),
+    )
+
+
+def _color(facts: SourceFacts) -> ColorSpace | None:
+    """Return what outputs are tagged with; None where nothing is known of the source's color space."""
+    display, color = facts.video.display, facts.video.color
+    sides = {"long_side": max(display.width, display.height), "short_side": display.short_side}
+    return color.encoded(**sides) if color else None
+
+
+def _shortest_measured(grid: FrameGrid) -> Fraction:
+    """Length of the segments over which the peak rate counts; players ignore a shorter last one."""
+    return grid.peak_frames / grid.rate

@@ -1,0 +1,71 @@
+"""The request of a job and the policy of an installation: all that is decided before a source is looked at."""
+
+from dataclasses import dataclass
+
+from transcoding.encoders import CODEC_NAMES, CPU_PRESET, HardwarePath
+from transcoding.planning.sizing import ChunkLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """The choices of a client. Without resolution and bitrate it is the whole ladder."""
+
+    resolution: str | None = None
+    """"720p" or "1280x720"."""
+    codec: str = "h264"
+    """A key of `CODEC_NAMES`."""
+    preset: str | None = None
+    """One of the encoder's presets, or `CPU_PRESET`. None: the installation's."""
+    bitrate: int | None = None
+    """Bits per second."""
+    mp4: bool = False
+    """Make progressive files besides the segments."""
+    two_pass: bool | None = None
+    """Analyse before encoding. None: as the installation does."""
+
+    @property
+    def video_codec(self) -> str:
+        """The codec itself, whichever of its names was requested."""
+        return CODEC_NAMES[self.codec].codec
+
+    @property
+    def cpu_only(self) -> bool:
+        """Tell whether only the CPU can do this."""
+        return CODEC_NAMES[self.codec].cpu_only or self.preset == CPU_PRESET or self.two_pass is True
+
+    @property
+    def is_ladder(self) -> bool:
+        """Tell whether all rungs are requested that fit the source, rather than one rendition."""
+        return self.resolution is None and self.bitrate is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPolicy:
+    """The settings of an installation that go into every plan."""
+
+    preset: str
+    """The preset of requests that name none."""
+    chunk_work_seconds: int
+    """Target for the work of a chunk, in seconds of one worker slot."""
+    min_chunk_seconds: int
+    max_chunk_seconds: int
+    assumed_pixels_per_second: int
+    """Speed of a worker slot with preset veryfast, as long as none was measured."""
+    max_seconds: int
+    """Longest video."""
+    max_chunks: int
+    max_renditions: int
+    two_pass: bool = False
+    """CPU encoders analyse first, unless a request says otherwise."""
+    hardware_path: HardwarePath = HardwarePath.UPLOAD
+    """The path of frames to devices, where a source allows both."""
+
+    @property
+    def chunk_limits(self) -> ChunkLimits:
+        """The part that sizing reads."""
+        return ChunkLimits(
+            work_seconds=self.chunk_work_seconds,
+            min_seconds=self.min_chunk_seconds,
+            max_seconds=self.max_chunk_seconds,
+            max_chunks=self.max_chunks,
+        )
