@@ -1,4 +1,4 @@
-"""Holds every response of the API in tests to docs/openapi.yaml: its status, its media type and its document.
+"""Comparison of every response in tests with docs/openapi.yaml: status, media type and document.
 
 Stricter than the published schema in one thing: a document has no field that the schema does not name.
 """
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
 
 class Undocumented(AssertionError):
-    """The schema does not say that this is answered."""
+    """The schema has no such response."""
 
 
 class Conformance:
@@ -55,7 +55,7 @@ class Conformance:
         self._responses = components["responses"]
 
     def check(self, answer: Answer) -> None:
-        """Raise Undocumented unless the schema has such a response; what it knows no operation for is a problem."""
+        """Raise Undocumented unless the schema has such a response. Unknown operations must respond with a problem."""
         operation = self._operation(answer)
         if operation is None:
             response = self._responses["ProblemDefault"]
@@ -118,7 +118,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _closed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Forbid what an object does not name, unless it says something of that itself."""
+    """Forbid additional properties, unless the schema of the object declares them."""
     return {"additionalProperties": False, **schema} if "properties" in schema else schema
 
 

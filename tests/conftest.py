@@ -1,4 +1,4 @@
-"""Fixtures and hooks of every tier: its marker, no sockets in pure tests, real servers on request."""
+"""Fixtures and hooks of all tiers: markers, no sockets in pure tests, real servers on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.ffmpeg.cases import CASES, Sources
 from tests.servers import ServersOfThisRun, servers_of_this_run, tier
 
 TIERS = ("unit", "contract", "integration", "ffmpeg", "acceptance", "faults")
-"""Tiers in the order in which they run: quick ones first."""
+"""Tiers in their order of execution, quick ones first."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the folder it lies in, and put the quick tiers first."""
+    """Mark each test with its folder, and run the quick tiers first."""
     for item in items:
         if (name := tier(Path(item.path))) in TIERS:
             item.add_marker(name)
@@ -50,7 +50,7 @@ def _no_sockets_in_pure_tests(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    """A source of the golden tests by the name of its case, created when it is first requested."""
+    """Sources of the golden tests by name, created on first use."""
 
     @cache
     def of(name: str) -> Path:
@@ -61,7 +61,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[ServersOfThisRun]:
-    """The servers of this run, none of them started; all that were are ended with it."""
+    """The servers of this run. Each is started on first use, and all are stopped with the run."""
     servers = servers_of_this_run()
     servers.hold()
     yield servers
@@ -70,29 +70,29 @@ def servers() -> Iterator[ServersOfThisRun]:
 
 @pytest.fixture(scope="session")
 def postgresql(servers: ServersOfThisRun) -> PostgreSQL:
-    """A running PostgreSQL, the one Django's settings name."""
+    """The running PostgreSQL of Django's settings."""
     return servers.started(servers.postgresql)
 
 
 @pytest.fixture(scope="session")
 def redis(servers: ServersOfThisRun) -> Redis:
-    """A running Redis, the one Celery's settings name."""
+    """The running Redis of Celery's settings."""
     return servers.started(servers.redis)
 
 
 @pytest.fixture(scope="session")
 def s3_server(servers: ServersOfThisRun) -> SeaweedFS:
-    """A running S3 server, the one the storage settings name; it has no bucket yet."""
+    """The running S3 server of the storage settings, without a bucket."""
     return servers.started(servers.seaweedfs)
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """Make the test database, and leave alone afterwards what Django makes after migrations: it is never emptied."""
+    """Create the test database. Rows that Django creates after migrations are kept: the database is never flushed."""
     post_migrate.disconnect(create_contenttypes)
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(postgresql: PostgreSQL) -> None:
-    """Start PostgreSQL before pytest-django makes the test database."""
+    """Start PostgreSQL before pytest-django creates the test database."""

@@ -1,4 +1,4 @@
-"""Rows for tests: each builder takes only what its test is about."""
+"""Builders of rows for tests, with defaults for everything that a test does not set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEASE_SECONDS = 60.0
 
 
 def a_plan_policy(*, chunk_seconds: int, preset: str = "veryfast", max_seconds: int = 3600) -> PlanPolicy:
-    """Chunks of this length, however fast the machine is."""
+    """Build a policy with chunks of this length, whatever the speed of the machine."""
     return PlanPolicy(
         preset=preset,
         chunk_work_seconds=60,
@@ -53,7 +53,7 @@ def a_policy(*, chunk_seconds: int = 8, retry: RetryConfig | None = None) -> Job
 
 
 def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, height: int = 360) -> dict[str, object]:
-    """Facts of a 25 fps source, as inspection stores them."""
+    """Build the facts of a source with 25 fps, as inspection stores them."""
     facts = SourceFacts(
         demuxer="mov",
         remuxed=False,
@@ -83,7 +83,7 @@ def an_owner(name: str) -> Owner:
 
 
 def a_key(owner: Owner | None = None, *scopes: Scope) -> str:
-    """Create a key and return its text. Without scopes it may do everything."""
+    """Create a key and return its text. Without scopes it gets all of them."""
     _, created = key_create(owner=owner or default_owner(), name="test", scopes=list(scopes) or [Scope.ADMIN])
     return created.text
 
@@ -140,7 +140,7 @@ def a_bare_job(video: Video, *, open_steps: int = 0) -> Job:
 
 
 def a_step(job: Job, *, ordinal: int = 0, waited_seconds: float = 0, **fields: object) -> Step:
-    """A ready chunk of one segment that has waited so long."""
+    """Create a ready chunk of one segment that has waited this long."""
     values: dict[str, Any] = {
         "owner_id": job.owner_id,
         "video_id": job.video_id,
@@ -154,7 +154,7 @@ def a_step(job: Job, *, ordinal: int = 0, waited_seconds: float = 0, **fields: o
 
 
 def claimed(*, node: str = "node", pid: int = 1, lease_seconds: float = LEASE_SECONDS) -> Claim:
-    """The claim of whatever goes first."""
+    """Claim the best ready step."""
     claim = step_claim(queue="cpu", node=node, pid=pid, lease_seconds=lease_seconds, rank=RankConfig())
     assert claim is not None, "nothing was ready"
     return claim
@@ -178,7 +178,7 @@ def claim_or_none(**named: object) -> Claim | None:
 
 
 def expire(step_id: UUID) -> None:
-    """Let a lease have run out a second ago."""
+    """Set a lease's expiry to a second ago."""
     Step.objects.filter(id=step_id).update(lease_expires_at=Now() - timedelta(seconds=1))
 
 

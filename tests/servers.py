@@ -29,7 +29,7 @@ S = TypeVar("S", bound=Service)
 
 
 class ServersOfThisRun:
-    """Servers by kind; their addresses are known before they run, because Django reads its settings once."""
+    """Servers by kind. Their ports are known before they run, because Django reads its settings once."""
 
     def __init__(self) -> None:
         self.home = Home(RUNS / str(os.getpid()))
@@ -40,7 +40,7 @@ class ServersOfThisRun:
         atexit.register(self.close)
 
     def environment(self) -> dict[str, str]:
-        """The settings of a product process that uses these servers."""
+        """Build the settings of a process that uses these servers."""
         return {
             "TRANSCODER_SECRET_KEY": SECRET_KEY,
             "TRANSCODER_HTTPS": "false",
@@ -60,13 +60,13 @@ class ServersOfThisRun:
         }
 
     def started(self, server: S) -> S:
-        """Start one server and wait until it works."""
+        """Start a server and wait until it is ready."""
         server.start()
         server.wait_ready()
         return server
 
     def hold(self) -> None:
-        """Mark this run's folder as in use, and clear away what killed runs left."""
+        """Mark this run's folder as in use, and remove the folders of killed runs."""
         self._held.enter_context(self.home.locked())
         for folder in RUNS.iterdir():
             if folder != self.home.folder:
@@ -74,7 +74,7 @@ class ServersOfThisRun:
                     _clear(Home(folder))
 
     def close(self) -> None:
-        """End what was started and remove the folder; a forked child that exits does neither."""
+        """Stop the started servers and remove the folder. Does nothing in a forked child."""
         if self.home.folder.name == str(os.getpid()):
             _clear(self.home)
             self._held.close()
@@ -82,7 +82,7 @@ class ServersOfThisRun:
 
 @cache
 def servers_of_this_run() -> ServersOfThisRun:
-    """The one instance: settings and fixtures must speak of the same ports."""
+    """Return the only instance, so that settings and fixtures use the same ports."""
     return ServersOfThisRun()
 
 
@@ -95,5 +95,5 @@ def _clear(home: Home) -> None:
 
 
 def tier(path: Path) -> str:
-    """The tier a test file belongs to: the first folder below tests/."""
+    """Return the tier of a test file: the first folder below tests/."""
     return path.relative_to(REPOSITORY / "tests").parts[0]

@@ -1,4 +1,4 @@
-"""transcoder_site.settings with an environment that is complete: for pytest, mypy and checks."""
+"""The settings with a complete environment, for pytest, mypy and checks."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Real players in a real browser: a page of ours on an origin of its own, controlled by the test."""
+"""Players in a real browser: a page on an origin of its own, controlled by the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedded.home import REPOSITORY
 
 Json = dict[str, Any]
 TIMEOUT_MS = 120_000
-"""Time in milliseconds for what a page does at once, on a busy machine."""
+"""Timeout in milliseconds for immediate reactions of a page, on a busy machine."""
 expect.set_options(timeout=TIMEOUT_MS)
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
@@ -38,7 +38,7 @@ class _Silent(SimpleHTTPRequestHandler):
 
 @contextmanager
 def pages(folder: Path = REPOSITORY / "tests" / "browser") -> Iterator[str]:
-    """Serve the browser's pages; the address they are at is no origin of the product's."""
+    """Serve the browser's pages on an origin other than the product's, and yield its URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(folder))) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -51,7 +51,7 @@ def pages(folder: Path = REPOSITORY / "tests" / "browser") -> Iterator[str]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without pages."""
+    """Start a browser without pages."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         try:
@@ -62,7 +62,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def fresh_page(browser: Browser, address: str) -> Iterator[Page]:
-    """A page in a window of its own, so that it is in front whatever other pages there are."""
+    """Open a page in a window of its own, so that it stays in the foreground."""
     with browser.new_context() as context:
         page = context.new_page()
         page.set_default_timeout(TIMEOUT_MS)
@@ -71,21 +71,21 @@ def fresh_page(browser: Browser, address: str) -> Iterator[Page]:
 
 
 class Theatre:
-    """The page that plays; see players.html for what it tells."""
+    """The page with the players; players.html defines the reports."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
 
     def load(self, player: str, address: str) -> Json:
-        """Load an address into a player, until there is a frame."""
+        """Load a URL into a player and wait for the first frame."""
         return self._call("load", player, address)
 
     def play(self, *, start: float | None = None, end: float = 1e9, rate: float = 1) -> Json:
-        """Play from somewhere (None: from where it is) to somewhere or the end."""
+        """Play from `start` (None: the current position) to `end` or the end of the video. Times are in seconds."""
         return self._call("play", start, end, rate)
 
     def begin(self, *, end: float) -> None:
-        """Play on to somewhere, which `played` waits for; other pages may play meanwhile."""
+        """Start playing up to `end`, without waiting; `played` waits for it."""
         self._page.evaluate("(end) => { window.playing = play(null, end, 1); }", end)
 
     def played(self) -> Json:

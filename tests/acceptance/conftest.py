@@ -1,4 +1,4 @@
-"""The whole product, started as `make run` starts it, with pauses that fit into a test."""
+"""The whole product, started as by `make run`, with intervals short enough for tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def ffmpeg(home: Home) -> PacedFfmpeg:
-    """The ffmpeg of the stack: as fast as it goes, but for a test that sets another pace."""
+    """The ffmpeg of the stack. Its speed is unlimited unless a test limits it."""
     ffmpeg = PacedFfmpeg(home.folder / "bin")
     ffmpeg.install()
     return ffmpeg
@@ -45,7 +45,7 @@ def ffmpeg(home: Home) -> PacedFfmpeg:
 
 @pytest.fixture(scope="session")
 def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
-    """The product on servers of its own; everything is ended with the run."""
+    """The running product with servers of its own."""
     environ = {"PATH": os.environ["PATH"], "TRANSCODER_FFMPEG_PATH": str(ffmpeg.path), **SHORT_TIMES}
     home.port("api")  # any free one: the usual one may be somebody's `make run`
     stack = Stack(home, durable=False, environ=environ)
@@ -70,7 +70,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def players() -> Iterator[str]:
-    """The address of the page that plays."""
+    """URL of the page with the players."""
     with pages() as address:
         yield f"{address}/players.html"
 
@@ -84,7 +84,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two minutes that are so small that they cost the machine little: thirty segments, fifteen chunks."""
+    """Two minutes of tiny frames, which take little CPU: thirty segments, fifteen chunks."""
     card = Card(rate=Fraction(25), frames=25 * 120, width=192, height=108)
     small = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50")
     return make(tmp_path_factory.mktemp("long") / "clip.mp4", card, *small, *AAC)

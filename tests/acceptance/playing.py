@@ -1,4 +1,4 @@
-"""A player over HTTP: jobs awaited, playlists read, segments fetched through their redirects."""
+"""A player over HTTP: waits for jobs, reads playlists, fetches segments through their redirects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POLL_SECONDS = 0.1
 
 
 def finished(client: Client, job: Json, *, seconds: float = 600) -> Json:
-    """The job when it has ended, however. Raises TimeoutError."""
+    """Wait until a job has ended in any state, and return it. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while job["state"] not in ("completed", "failed", "cancelled"):
         if time.monotonic() > deadline:
@@ -26,7 +26,7 @@ def finished(client: Client, job: Json, *, seconds: float = 600) -> Json:
 
 
 def playable(client: Client, job: Json, *, seconds: float = 300) -> Json:
-    """Wait until the beginning of a job's video can be watched. Return the job."""
+    """Wait until a job is playable, and return it."""
     deadline = time.monotonic() + seconds
     while not job["playable_at"]:
         assert job["state"] not in ("failed", "cancelled"), job["error"]
@@ -37,7 +37,7 @@ def playable(client: Client, job: Json, *, seconds: float = 300) -> Json:
 
 
 def completed(client: Client, path: Path, **request: object) -> Json:
-    """Upload a file, transcode it, and give the playback document of the completed video."""
+    """Upload and transcode a file, and return the playback document of the completed video."""
     video = client.upload(path, lambda _: None)
     job = finished(client, client.transcode(video["id"], request))
     assert job["state"] == "completed", job["error"]
@@ -46,7 +46,7 @@ def completed(client: Client, path: Path, **request: object) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Playlist:
-    """One rendition's playlist: addresses of its init segment and its segments, and their lengths in seconds."""
+    """Playlist of a rendition: URLs of its init segment and segments, and their lengths in seconds."""
 
     init: str
     segments: list[str]
@@ -54,7 +54,7 @@ class Playlist:
 
 
 class Player:
-    """Reads playlists and fetches what they name, following redirects as players do."""
+    """Reads playlists and fetches their segments, following redirects as players do."""
 
     def __init__(self) -> None:
         self._http = httpx2.Client(follow_redirects=True, trust_env=False, timeout=120)
@@ -68,7 +68,7 @@ class Player:
         return response
 
     def renditions(self, master_url: str) -> dict[str, str]:
-        """Addresses of the playlists that a master playlist names, by the folder that names the rendition."""
+        """Read the URLs of the playlists in a master playlist, by rendition."""
         text = self.get(master_url).text
         named = [line for line in text.splitlines() if line and not line.startswith("#")]
         named += [line.partition('URI="')[2].partition('"')[0] for line in text.splitlines() if 'URI="' in line]
@@ -84,7 +84,7 @@ class Player:
         )
 
     def save(self, url: str, path: Path) -> Path:
-        """Join a rendition's init segment and all its segments to a file."""
+        """Write a rendition's init segment and all its segments into a file."""
         playlist = self.playlist(url)
         path.write_bytes(b"".join(self.get(part).content for part in (playlist.init, *playlist.segments)))
         return path

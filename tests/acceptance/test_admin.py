@@ -1,4 +1,4 @@
-"""An operator's way: find the job that failed, read why, have it done after all, and see it end well."""
+"""The admin in a browser: find a failed job, read its error, retry it, watch it complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGES = REPOSITORY / "docs" / "images"
 
 @pytest.fixture
 def failed(client: Client, clip: Path, ffmpeg: PacedFfmpeg) -> Json:
-    """A job that failed because of a machine which has been mended since."""
+    """A job that failed because of a fault of the machine that is repaired by now."""
     with ExitStack() as mended:
         mended.callback(ffmpeg.mend)
         ffmpeg.break_down(SAID)
@@ -35,7 +35,7 @@ def failed(client: Client, clip: Path, ffmpeg: PacedFfmpeg) -> Json:
 
 @pytest.fixture
 def page(stack: Stack, browser: Browser) -> Iterator[Page]:
-    """The admin's first page, after a login; nothing that a page runs or loads is refused by its own policy."""
+    """The admin's first page after a login. Fails the test when a page violates its content policy."""
     name, password = stack.admin_login()
     with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
         page = context.new_page()
@@ -54,14 +54,14 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def screenshot(request: pytest.FixtureRequest, page: Page) -> Callable[[str], None]:
-    """Keep what a page looks like for docs/, if pytest has --screenshots."""
+    """Save screenshots for docs/ if pytest has --screenshots."""
 
-    def keep(name: str) -> None:
+    def save(name: str) -> None:
         if request.config.getoption("--screenshots"):
             IMAGES.mkdir(exist_ok=True)
             page.screenshot(path=IMAGES / f"admin-{name}.png")
 
-    return keep
+    return save
 
 
 def test_a_failed_job_is_found_read_retried_and_completes(
@@ -92,7 +92,7 @@ def test_a_failed_job_is_found_read_retried_and_completes(
 
 
 def _watch(page: Page) -> None:
-    """Look again until the job says that it is completed, as people do."""
+    """Reload the page until the job is completed, as people do."""
     state = page.get_by_text("completed", exact=True).first
     for _ in range(120):
         if state.count():
@@ -103,7 +103,7 @@ def _watch(page: Page) -> None:
 
 
 def _plays(page: Page) -> None:
-    """Until the video has moved, which is what the screenshot shows."""
+    """Wait until the video plays, for the screenshot."""
     video = page.locator("#player video")
     video.evaluate("(video) => { video.muted = true; return video.play(); }")
     page.wait_for_function(

@@ -1,4 +1,4 @@
-"""A video is watched while it is still being encoded, over the seams of its chunks, without a wait."""
+"""Playback of a video during its encode, across the boundaries of chunks, without stalls."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tests.acceptance.playing import finished, playable
 from tests.pacing import PacedFfmpeg
 
 CHUNK_SECONDS = 8
-"""As the stack of these tests cuts chunks."""
+"""Length of the chunks of this stack."""
 SEAMS = 3
 PACE = 2
-"""Times real time, in each of two slots: the encoder stays ahead of who watches, and takes half a minute."""
+"""Speed of each of two slots, times real time: the encoder stays ahead of the player, and takes half a minute."""
 PLAYERS = ("hls.js", "shaka-player")
 
 
 def test_it_is_watched_while_it_is_encoded(
     client: Client, long_clip: Path, browser: Browser, players: str, ffmpeg: PacedFfmpeg
 ) -> None:
-    """By two players at once, whose pages are open before there is anything to see."""
+    """Two players at once, whose pages are open before the video is playable."""
     video = client.upload(long_clip, lambda _: None)
     with ExitStack() as stack:
         theatres = {name: Theatre(stack.enter_context(fresh_page(browser, players))) for name in PLAYERS}

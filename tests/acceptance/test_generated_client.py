@@ -1,4 +1,4 @@
-"""A client that a generator made of the API's own schema does what people generate clients for."""
+"""A client generated from the OpenAPI document uploads, transcodes, polls and lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGE = "generated_vodmill"
 
 @pytest.fixture(scope="module")
 def generated(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The package, importable for as long as these tests run."""
+    """The generated package, importable during these tests."""
     folder = tmp_path_factory.mktemp("generated")
     tool = Path(sys.executable).with_name("openapi-python-client")
     schema = f"{stack.api.url}/api/schema?format=json"

@@ -1,4 +1,4 @@
-"""A real video goes in, a playable ladder comes out: over HTTP, through every process of the product."""
+"""A ladder from a real video, over HTTP and through every process of the product."""
 
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +18,7 @@ def hls_url(client: Client, clip: Path) -> str:
 
 @pytest.fixture(scope="module")
 def files(hls_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every rendition, fetched as a player does and joined to a file."""
+    """All renditions as files, fetched as by a player."""
     folder = tmp_path_factory.mktemp("played")
     with closing(Player()) as player:
         return {name: player.save(url, folder / f"{name}.mp4") for name, url in player.renditions(hls_url).items()}

@@ -1,4 +1,4 @@
-"""Outputs of a job are those that can be fetched, byte by byte, and the progressive file plays by itself."""
+"""The outputs of a job match the bytes of their URLs, and its progressive MP4 plays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 749 * 1001 / 30_000
 
 @pytest.fixture(scope="module")
 def outputs(client: Client, clip: Path) -> list[Json]:
-    """The outputs of a ladder with progressive files."""
+    """The outputs of a ladder with progressive MP4s."""
     video = client.upload(clip, lambda _: None)
     job = finished(client, client.transcode(video["id"], {"output_format": ["hls", "mp4"], "preset": "ultrafast"}))
     assert job["state"] == "completed", job["error"]

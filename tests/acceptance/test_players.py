@@ -1,4 +1,4 @@
-"""Outputs play in the players that people use: to the end, anywhere, without a wait or a gap."""
+"""Outputs in common players: playback to the end, seeking, no stalls, no gaps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRAMES = 360
 RATE = Fraction(30000, 1001)
 SECONDS = FRAMES / RATE
 PRIMING = 1024
-"""Samples that an AAC encoder puts before the audio."""
+"""Priming samples of the AAC encoder."""
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 
 
@@ -60,7 +60,7 @@ def test_it_plays_to_the_end_and_seeks(player: str, kind: str, playback: Json, b
 
 
 def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
-    """Every segment of every representation starts, once its edit list is applied, when its timeline says."""
+    """With its edit list applied, each segment of each representation starts at the time in the timeline."""
     with closing(Player()) as player:
         answer = player.get(playback["dash_url"])
         assert answer.headers["content-type"] == "application/dash+xml"
@@ -81,7 +81,7 @@ def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
 def _decode_starts(
     player: Player, base: str, adaptation: ET.Element, representation: ET.Element
 ) -> tuple[list[int], list[int]]:
-    """Starts of segments by the timeline, and by their first fragments, in ticks."""
+    """Return the starts of segments in ticks, by the timeline and by their first fragments."""
     (template,) = adaptation.iter(f"{MPD}SegmentTemplate")
     rows = [(int(row.attrib["d"]), int(row.attrib.get("r", "0")) + 1) for row in template.iter(f"{MPD}S")]
     lengths = [ticks for ticks, times in rows for _ in range(times)]

@@ -1,4 +1,4 @@
-"""The schema says what is answered while a video is being encoded: the job runs, and the generation is not complete."""
+"""Responses during an encode match the OpenAPI document: the job runs, and the generation is incomplete."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.fuzzing import fuzz
 from tests.pacing import PacedFfmpeg
 
 CRAWL = 0.1
-"""Times real time: the rest of the video would take eight minutes in two slots, longer than all requests together."""
+"""Speed, times real time: the rest of the video would take eight minutes in two slots, longer than all requests."""
 
 
 @contextmanager
 def being_encoded(stack: Stack, client: Client, long_clip: Path, ffmpeg: PacedFfmpeg) -> Iterator[Json]:
-    """A job whose video can be played from its beginning and is far from complete; it is cancelled in the end."""
+    """A job whose video is playable and far from complete. It is cancelled after the test."""
     video = client.upload(long_clip, lambda _: None)
     ffmpeg.pace(1)
     job = client.transcode(video["id"], {"preset": "ultrafast"})

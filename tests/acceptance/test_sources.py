@@ -1,4 +1,4 @@
-"""Every kind of source, through the whole product: what a client uploads is what a player shows."""
+"""Every kind of source through the whole product: a player shows the uploaded frames."""
 
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +15,7 @@ KINDS = [name for name, case in CASES.items() if case.played]
 
 @pytest.fixture(scope="module")
 def jobs(client: Client, sources: Sources) -> dict[str, Json]:
-    """All sources uploaded and their jobs started, before the first of them is looked at."""
+    """Jobs of all sources, started before the first test."""
     return {name: _started(client, sources(name)) for name in KINDS}
 
 
