@@ -1,4 +1,4 @@
-"""A plan for people: what is done, by which commands, why so, and how long that will take."""
+"""Explanation of a plan: its choices with their reasons, its commands, and the expected time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SOURCE = "{source}"
 RENDER_NODE = "{render node}"
 """Stands for the device that a worker will have; where devices are numbered, the first one stands for all."""
 STATISTICS = "{statistics}"
-"""Stands for where the findings of an analysis lie."""
+"""Stands for the path of the findings of an analysis."""
 _BINARY = "ffmpeg"
 _PROGRESS = "{progress}"
 
@@ -31,7 +31,7 @@ class _Stretch(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One choice of a plan, what it came to, and why."""
+    """One choice of a plan, its value and its reason."""
 
     choice: str
     value: str

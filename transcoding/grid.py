@@ -37,7 +37,7 @@ STANDARD_RATES = tuple(
 
 _JOINED_TAIL = 10
 """A tail of up to a tenth of a segment belongs to the segment before it: players that look past the edit list, such as
-hls.js, position one or two frames behind the end of the buffer and never end. Rounded, such a segment is no longer."""
+hls.js, put one or two frames behind the end of the buffer and never end. Rounded, such a segment is no longer."""
 _NTSC_DENOMINATOR = 1001
 _SLOT_TOLERANCE = Fraction(2, 5)
 """Distance from its slot, in frames, at which a constant-rate frame may lie: containers round to 1 ms or 1/90000 s."""

@@ -15,7 +15,7 @@ from embedded.client import Client, Json
 from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, completed
 from tests.ffmpeg.sources import AAC, H264, Card, make
-from transcoding.containers.boxes import FragmentReader
+from transcoding.containers.fragments import FragmentReader
 
 FRAMES = 360
 RATE = Fraction(30000, 1001)

@@ -34,7 +34,7 @@ TICKS = "settb=1/90000"
 JITTERED = rf"{TICKS},setpts='round((N+0.3*sin(N*1.7))*3000)',select='not(eq(mod(n\,17)\,5))*not(between(n\,100\,130))'"
 """30 frames a second as a phone takes them: up to a third of a slot early or late, some missing, a hole of 1 s."""
 STANDING = rf"{TICKS},setpts='N*3000',select='not(between(n\,130\,250))*not(between(n\,330\,388))'"
-"""A screen recording: a video that stands for 4 s, over the end of a chunk, and another for 2 s before the last."""
+"""A screen recording: a frame that stands for 4 s, over the end of a chunk, and another for 2 s before the last."""
 TS_PACKET = 188
 
 

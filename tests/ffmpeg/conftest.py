@@ -1,4 +1,4 @@
-"""The golden encodes, encodes once per run when a test first requests them."""
+"""The golden encodes, each made once per run when a test first requests it."""
 
 from collections.abc import Callable
 

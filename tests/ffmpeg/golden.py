@@ -32,8 +32,9 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.tracks import AudioRendition, audio_renditions
-from transcoding.probing.media import Packet, SourceFacts, measure_timing, parse_ffprobe, parse_packets, source_facts
+from transcoding.probing.media import SourceFacts, parse_ffprobe, source_facts
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
+from transcoding.probing.timing import Packet, measure_timing, parse_packets
 
 NEVER = threading.Event()
 INDEXED = frozenset({"mov", "matroska"})

@@ -1,7 +1,7 @@
 """Test videos whose every frame shows its own number and whose audio beeps at known frames.
 
 The upper half of a frame is 16 columns, black or white: 12 bits of the frame's number and 4 bits to check them. They
-survive any scaling and any codec, so what a decoder shows can be reported frame by frame. The lower half moves.
+survive any scaling and any codec, so the output of a decoder can be identified frame by frame. The lower half moves.
 The audio is a beep of 60 ms at 1, 3, 5 ... seconds, at the frame that belongs there.
 """
 

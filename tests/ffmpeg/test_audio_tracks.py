@@ -16,7 +16,7 @@ from transcoding.containers.verification import verify_rendition
 
 BEEPS = [1.0, 3.0, 5.0, 7.0, 9.0]
 DELAY = 0.5
-"""Seconds by which the beeps of the second language are later: that says the tracks apart."""
+"""Seconds by which the beeps of the second language are later: they distinguish the tracks."""
 
 
 def two_languages(plain: Path, path: Path) -> Path:

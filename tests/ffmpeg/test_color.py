@@ -26,7 +26,7 @@ MUXERS = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "ivf"}
 
 @dataclass(frozen=True, kw_only=True)
 class Colored:
-    """A source of one color: its size, how it is cards, and what its outputs must be tagged with."""
+    """A source of one color: its size, how it is made, and the tags that its outputs must have."""
 
     size: str
     filters: str

@@ -11,7 +11,8 @@ from execution.ffmpeg import Sink
 from tests.ffmpeg.golden import NEVER, POLICY, inspect, runner
 from tests.ffmpeg.sources import H264, SILENT, Card, make
 from transcoding.commands.chunk import chunk_command
-from transcoding.containers.boxes import FragmentReader, read_init
+from transcoding.containers.boxes import read_init
+from transcoding.containers.fragments import FragmentReader
 from transcoding.containers.segments import check_video_init
 from transcoding.encoders import PRESETS
 from transcoding.planning.plan import EncodePlan

@@ -33,14 +33,16 @@ from transcoding.commands.chunk import chunk_command, read_until, seek_time
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import is_of_a_seek
 from transcoding.containers.boxes import find
-from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, Span, covers
+from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
+from transcoding.containers.spans import Span, covers
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.tracks import AudioRendition, audio_renditions
-from transcoding.probing.media import SourceFacts, measure_timing, parse_packets
+from transcoding.probing.media import SourceFacts
+from transcoding.probing.timing import measure_timing, parse_packets
 from workers.source.sparse import SparseSource
 from workers.source.working_copy import WorkingCopy
 from workers.steps.audio import beginning_of_audio

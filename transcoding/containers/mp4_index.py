@@ -16,20 +16,13 @@ from fractions import Fraction
 from itertools import islice, pairwise, repeat, takewhile
 
 from transcoding.containers.boxes import Box, MalformedBoxes, box_header, find, iterate_boxes
-from transcoding.probing.media import Packet
-
-Span = tuple[int, int]
-"""A range of bytes: the first, and one past the last."""
+from transcoding.containers.spans import Span, first_bytes, merge
+from transcoding.probing.timing import Packet
 
 LARGEST_HEAD_BYTES = 16
 LARGEST_INDEX_BYTES = 64 << 20
 """Everything but the media itself, in bytes: twelve hours of 60 frames per second with audio need about 40 MB."""
 MAX_TOP_BOXES = 64
-MERGED_GAP_BYTES = 4096
-"""Gaps up to this are fetched along: the headers of another request and its answer are not much shorter."""
-MAX_SPANS = 4096
-"""Requests for one step; about four seconds of them, 16 at a time, from a store 15 ms away."""
-
 READABLE_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "prores", "mjpeg"})
 """Codecs, by ffmpeg's names, of which a file may be read in parts.
 
@@ -49,7 +42,7 @@ holds.
 """
 _OPENING_AUDIO_CHUNKS = 8
 _OPENING_AUDIO_BYTES = 1 << 14
-"""The same for a audio track, whichever is less: a chunk has one packet or more, the largest kinds have 8 kB."""
+"""The same for an audio track, whichever is less: a chunk has one packet or more, the largest kinds have 8 kB."""
 _OPENING_BYTES = 1 << 16
 """The same for any other track: chapters and time codes are read whole on opening, and are that short."""
 _READ_AHEAD_FRAMES = 64
@@ -89,8 +82,8 @@ class Track:
     def opening(self) -> list[Span]:
         """Return the spans that ffmpeg reads to probe a track that is not the video."""
         if self.handler == "soun":
-            return _first_bytes(islice(self.chunks, _OPENING_AUDIO_CHUNKS), _OPENING_AUDIO_BYTES)
-        return _first_bytes(self.chunks, _OPENING_BYTES)
+            return first_bytes(islice(self.chunks, _OPENING_AUDIO_CHUNKS), _OPENING_AUDIO_BYTES)
+        return first_bytes(self.chunks, _OPENING_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +138,7 @@ class Mp4Index:
         return merge([*self.opening(), *self._audio_track(stream).chunks])
 
     def audio_until(self, stream: int, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
-        """The same up to a time on ffmpeg's clock, in seconds; `packets` are ffmpeg's of that track, in order."""
+        """Return the same up to a time on ffmpeg's clock, in seconds. `packets` are ffmpeg's of that track."""
         ticks = end * self._audio_track(stream).timescale
         early = takewhile(lambda packet: packet.pts < ticks, packets)
         return merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
@@ -191,49 +184,6 @@ class Mp4Index:
         return last + 1 + _READ_AHEAD_FRAMES
 
 
-def union(spans: Iterable[Span]) -> list[Span]:
-    """The same bytes as spans that neither overlap nor touch, in order."""
-    return _join(sorted(spans), 0)
-
-
-def missing(requested: Iterable[Span], there: Sequence[Span]) -> list[Span]:
-    """Return the parts of these spans that are not in those that `union` returned."""
-    starts = [start for start, _ in there]
-    found: list[Span] = []
-    for start, end in union(requested):
-        position = start
-        for held_start, held_end in there[max(0, bisect_right(starts, start) - 1) :]:
-            if held_start >= end:
-                break
-            if held_start > position:
-                found.append((position, held_start))
-            position = max(position, held_end)
-        if position < end:
-            found.append((position, end))
-    return found
-
-
-def merge(spans: Iterable[Span], *, gap: int = MERGED_GAP_BYTES, max_spans: int = MAX_SPANS) -> list[Span]:
-    """Join spans that overlap or lie close to each other, and if there are too many, the closest ones of them."""
-    joined = _join(sorted(spans), gap)
-    if len(joined) > max_spans:
-        gaps = sorted(later[0] - earlier[1] for earlier, later in pairwise(joined))
-        joined = _join(joined, gaps[len(joined) - max_spans - 1])
-    return joined
-
-
-def covers(spans: Sequence[Span], packets: Iterable[Packet]) -> bool:
-    """Return True if every packet lies in these merged spans."""
-    starts = [start for start, _ in spans]
-    positions = ((packet, bisect_right(starts, packet.position) - 1) for packet in packets)
-    return all(position >= 0 and packet.position + packet.size <= spans[position][1] for packet, position in positions)
-
-
-def total(spans: Iterable[Span]) -> int:
-    """Return the number of bytes in merged spans."""
-    return sum(end - start for start, end in spans)
-
-
 def read_top_box(head: bytes, start: int, file_size: int) -> TopBox:
     """Read the header of the box at `start`; `head` is its first 16 bytes, or what there is of them."""
     with _usable():
@@ -253,14 +203,14 @@ def read_index(moov: bytes | memoryview, file_size: int) -> Mp4Index:
         if any(box.kind in _FRAGMENTED for box in boxes):
             raise UnusableIndex("the file is fragmented")
         tables = [_Tables.of(box.payload) for box in boxes if box.kind == "trak"]
-        frames = [table for table in tables if table.handler == "vide"]
-        if len(frames) != 1:
-            raise UnusableIndex(f"{len(frames)} video tracks")
+        videos = [table for table in tables if table.handler == "vide"]
+        if len(videos) != 1:
+            raise UnusableIndex(f"{len(videos)} video tracks")
         if sum(len(table.chunk_offsets) for table in tables) > _MAX_CHUNKS:
             raise UnusableIndex("too many chunks")
         starts = array("Q", sorted(offset for table in tables for offset in table.chunk_offsets))
         tracks = tuple(table.track(starts, file_size) for table in tables)
-        return Mp4Index(tracks, frames[0].frames(file_size))
+        return Mp4Index(tracks, videos[0].frames(file_size))
 
 
 @contextmanager
@@ -303,7 +253,10 @@ class _Tables:
         return Track(self.handler, self.timescale, self.chunk_offsets, ends)
 
     def _next_starts(self, starts: Sequence[int], file_size: int) -> Sequence[int]:
-        """Of samples of one size, as plain audio has, QuickTime means what it likes: a chunk goes on to the next."""
+        """Return ends of chunks whose samples have one size, as PCM has: each ends at the next chunk of any track.
+
+        The size that QuickTime gives for such samples is not the size of a sample in bytes.
+        """
         following = (bisect_right(starts, offset) for offset in self.chunk_offsets)
         return [starts[number] if number < len(starts) else max(file_size, starts[-1]) for number in following]
 
@@ -420,24 +373,3 @@ def _numbers(rows: memoryview, width: int) -> "array[int]":
     if sys.byteorder == "little":
         numbers.byteswap()
     return numbers
-
-
-def _first_bytes(spans: Iterable[Span], requested: int) -> list[Span]:
-    """The first so many bytes of these spans, in their order."""
-    found: list[Span] = []
-    for start, end in spans:
-        if requested <= 0:
-            break
-        found.append((start, min(end, start + requested)))
-        requested -= end - start
-    return found
-
-
-def _join(spans: Iterable[Span], gap: int) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in spans:
-        if joined and start <= joined[-1][1] + gap:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined

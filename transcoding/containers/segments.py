@@ -1,7 +1,6 @@
-"""Fragments become segments, checked against the plan as they arrive.
+"""The segmenter: fragments become segments, verified against the plan as they arrive.
 
-What ffmpeg wrote is believed only for the frames, decode times and key frames that the boxes themselves show: its exit
-code says nothing about them.
+Frames, decode times and key frames are read from the boxes: ffmpeg's exit code says nothing about them.
 """
 
 import hashlib
@@ -9,14 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcoding.containers.boxes import (
-    Fragment,
-    FragmentReader,
-    InitSegment,
-    MalformedBoxes,
-    join_fragments,
-    read_init,
-)
+from transcoding.containers.boxes import InitSegment, MalformedBoxes, read_init
+from transcoding.containers.fragments import Fragment, FragmentReader, join_fragments
 from transcoding.encoders import AAC
 from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.planning.plan import EncodePlan
@@ -133,7 +126,7 @@ class VideoSegmenter:
         return segment
 
     def _check_rate(self, segment: Segment) -> None:
-        """Before anybody gets it; a last segment that is shorter than the others counts for no peak."""
+        """Verify the rate before anybody gets the segment. A shorter last segment has no peak."""
         if segment.frames >= self._grid.peak_frames:
             rate = len(segment.data) * 8 * self._grid.timescale // segment.duration
             check_rate(self._rendition, rate, segment=segment.number)
@@ -176,7 +169,10 @@ class AudioSegmenter:
             self._tick += fragment.duration
 
     def _check(self, fragment: Fragment) -> None:
-        """Every frame but the last is whole: ffmpeg shortens frames where audio comes twice, as on a restart."""
+        """Verify time and length. Every frame but the last is whole.
+
+        ffmpeg shortens frames where audio comes twice, as after a restart of the source.
+        """
         if fragment.decode_time != self._tick:
             raise VerificationFailed(f"{self._name}: a frame starts at {fragment.decode_time} instead of {self._tick}")
         if self._tick % AAC.frame_samples:
@@ -196,11 +192,11 @@ class AudioSegmenter:
         return self._segment()
 
     def _presentation(self, time: Fraction) -> int:
-        """The decode tick of what is presented at this time, in seconds: priming comes first."""
+        """Return the decode tick of what is presented at this time, in seconds: priming comes first."""
         return round(time * AAC.sample_rate) + AAC.priming_samples
 
     def _boundary(self, segment: int) -> int:
-        """The decode tick at which a segment starts: the frame nearest to the video's boundary."""
+        """Return the decode tick at which a segment starts: the frame nearest to the video's boundary."""
         ticks = self._presentation(self._grid.start(segment))
         return round(Fraction(ticks, AAC.frame_samples)) * AAC.frame_samples
 
@@ -216,7 +212,7 @@ class AudioSegmenter:
 
 
 def check_video_init(init: InitSegment, rendition: VideoRendition, plan: EncodePlan) -> None:
-    """Hold an init segment against what the playlist promises. Raises VerificationFailed where they differ."""
+    """Compare an init segment with the promises of the playlist. Raises VerificationFailed where they differ."""
     if _without_constraints(init.codecs) != _without_constraints(rendition.codecs):
         _compare(rendition.name, "codecs", init.codecs, rendition.codecs)
     _compare(rendition.name, "timescale", init.timescale, plan.grid.timescale)
@@ -227,7 +223,7 @@ def check_video_init(init: InitSegment, rendition: VideoRendition, plan: EncodeP
 
 
 def _without_constraints(codecs: str) -> str:
-    """Profile, tier and level: every encoder has its own mind about flags that say what a stream does without."""
+    """Return profile, tier and level only: encoders differ in the flags for unused features."""
     kind, _, rest = codecs.partition(".")
     if kind == "avc1":
         return f"{kind}.{rest[:2]}..{rest[4:]}"
@@ -235,7 +231,7 @@ def _without_constraints(codecs: str) -> str:
 
 
 def check_rate(rendition: VideoRendition, rate: int, *, segment: int | None = None) -> None:
-    """Hold a segment's bits per second, or those of the largest one, against the promise. Raises RateExceeded."""
+    """Compare the bits per second of a segment, or of the largest one, with the promise. Raises RateExceeded."""
     if rate > rendition.peak_bandwidth * _RATE_TOLERANCE:
         which = "a segment" if segment is None else f"segment {segment}"
         raise RateExceeded(
@@ -244,7 +240,10 @@ def check_rate(rendition: VideoRendition, rate: int, *, segment: int | None = No
 
 
 def check_audio_init(init: InitSegment, name: str) -> None:
-    """Hold the init segment of an audio track against the encoder's traits: its priming must be cut off exactly."""
+    """Compare the init segment of an audio track with the encoder's traits. Raises VerificationFailed.
+
+    Its edit list must cut off the priming exactly.
+    """
     _compare(name, "codecs", init.codecs, AAC.codecs)
     _compare(name, "timescale", init.timescale, AAC.sample_rate)
     _compare(name, "start of presentation", init.edit_start, AAC.priming_samples)
@@ -256,7 +255,7 @@ def _compare(name: str, what: str, found: object, planned: object) -> None:
 
 
 def _checked(reader: FragmentReader, data: bytes) -> Iterator[Fragment]:
-    """The fragments of a stream; whatever cannot be read in it is a failed verification."""
+    """Yield the fragments of a stream. Raises VerificationFailed for anything that cannot be read."""
     try:
         yield from reader.feed(data)
     except MalformedBoxes as error:

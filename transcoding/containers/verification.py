@@ -1,4 +1,4 @@
-"""The last look at a finished job: its runs of segments must join to exactly what was planned."""
+"""Verification of a finished rendition: its runs of segments must join to exactly what was planned."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -63,7 +63,10 @@ def join_runs(name: str, runs: Sequence[PublishedRun], *, timescale: int, full_s
 
 
 def verify_rendition(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
-    """Prove that a rendition is whole: each segment once, each frame there, as long as planned, within its promise."""
+    """Verify that a rendition is whole: each segment once, no frame missing, as long as planned, within its promise.
+
+    Raises VerificationFailed.
+    """
     return _verify_audio(plan, name, runs) if plan.audio_track(name) else _verify_video(plan, name, runs)
 
 
@@ -99,7 +102,7 @@ def verify_mp4(name: str, found: Sequence[Track], coded: Sequence[Track]) -> Non
 
 
 def digest_of(digests: Iterable[str]) -> str:
-    """One SHA-256 for several objects: of their SHA-256s in hexadecimal, in order, each on a line of its own."""
+    """Return one SHA-256 for several objects: of their SHA-256s in hexadecimal, in order, each on a line of its own."""
     return sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 

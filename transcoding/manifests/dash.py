@@ -1,4 +1,4 @@
-"""The DASH manifest (ISO/IEC 23009-1) of a whole video: pure text, over the very segments that HLS lists.
+"""The DASH manifest (ISO/IEC 23009-1) of a whole video, over the segments that HLS lists.
 
 A SegmentTimeline says when segments are presented, which is after the edit lists of their init segments. The frames'
 edit list takes off the delay of B-frames, so segment 0 starts at 0 although its first frame is composed later. The
@@ -33,7 +33,7 @@ class Timeline:
 
     @classmethod
     def of_samples(cls, durations: Sequence[int], *, timescale: int, skipped: int = 0) -> "Timeline":
-        """The timeline of coded segments, of whose first one an edit list skips so many ticks."""
+        """Return the timeline of coded segments; an edit list skips so many ticks of the first one."""
         first, *others = durations
         return cls(timescale=timescale, durations=(first - skipped, *others))
 

@@ -1,4 +1,4 @@
-"""Playlists from rows: pure text. Promises come from the plan and never change while a playlist grows."""
+"""HLS playlists (RFC 8216). Promises come from the plan and never change while a playlist grows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class AudioVariant:
 
 
 def segment_name(number: int | str) -> str:
-    """The relative URL of a segment, or the pattern of all of them for a placeholder of the number."""
+    """Return the relative URL of a segment, or the pattern of all of them for a placeholder of the number."""
     return f"{number}.m4s"
 
 
@@ -65,7 +65,7 @@ def _audio_media(track: AudioVariant) -> str:
 
 
 def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant]) -> str:
-    """Of the audio, one rendition is played at a time: bandwidths are those with the largest one."""
+    """Render a variant with the bandwidth of the largest audio rendition, as one of them plays at a time."""
     peak = video.peak_bandwidth + max((track.peak_bandwidth for track in audio), default=0)
     average = video.average_bandwidth + max((track.average_bandwidth for track in audio), default=0)
     codecs = ",".join(dict.fromkeys([video.codecs, *(track.codecs for track in audio)]))
@@ -77,7 +77,7 @@ def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant]) -> str:
 
 
 def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:
-    """The HLS playlist of one rendition: its segments' lengths in seconds, in order, from segment 0.
+    """Render the HLS playlist of one rendition: its segments' lengths in seconds, in order, from segment 0.
 
     Until it is complete it is an EVENT playlist that only ever grows. Players would join that at its end; it says that
     it starts at its beginning.
@@ -112,7 +112,7 @@ def _media_lines(
 
 
 def target_seconds(segment: Fraction) -> int:
-    """The TARGETDURATION of every rendition: no segment, rounded to whole seconds, is longer.
+    """Return the TARGETDURATION of every rendition: no segment, rounded to whole seconds, is longer.
 
     Audio segments end at the frame nearest to the boundary, so they may be 1/47 s longer than the video's.
     """

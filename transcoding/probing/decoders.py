@@ -1,4 +1,4 @@
-"""Codecs that sources may hold, and those of ffmpeg's decoders may touch their bytes.
+"""Codecs that sources may have, and the decoders of ffmpeg that may touch their bytes.
 
 ffmpeg has hundreds of decoders, most for formats that nobody uploads, and damage in each of them is reachable by any
 file that names it. What is not listed is never opened, neither to decode nor to find out what a file is; a file with
@@ -78,4 +78,4 @@ DECODERS = MappingProxyType({**_VIDEO, **_AUDIO})
 """Codecs of video and audio that sources may have, by ffprobe's names, and ffmpeg's decoders for each."""
 
 WHITELIST = ",".join((*(name for names in DECODERS.values() for name in names), *_BESIDE))
-"""As `-codec_whitelist` wants it. Names that a build does not know do no harm."""
+"""The value of `-codec_whitelist`. Names that a build does not know do no harm."""

@@ -1,9 +1,8 @@
-"""Facts about a source: what ffprobe's JSON and packet lists say, as values."""
+"""Facts about a source as values, from ffprobe's JSON."""
 
 import json
 import re
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -12,12 +11,13 @@ from typing import Any, Self
 from transcoding import records
 from transcoding.color import ColorSpace
 from transcoding.errors import InputRejected
-from transcoding.grid import SEGMENT_GOPS, FrameGrid, constant_rate, usual_gap, varying_rate
+from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.probing.decoders import DECODERS
+from transcoding.probing.timing import FrameTiming
 from transcoding.upgrades import FACTS_UPGRADES
 
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
-"""Numbers that are read: a file says what it likes, and to work out 1e999999999 would take for ever."""
+"""The only accepted form of numbers: a hostile file may say 1e999999999, which takes for ever to work out."""
 _CLOCK_TIME = re.compile(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,12})?)", re.ASCII)
 _PROGRESSIVE = frozenset({"progressive", "unknown", ""})
 _FULL_TURN = 360
@@ -27,15 +27,13 @@ _MAX_FRAMES_MISSING = Fraction(1, 10)
 _MAX_SAMPLE_RATE = 384_000
 _MAX_CHANNELS = 64
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
-"""Language tags (RFC 5646) that are accepted; one goes into manifests and commands."""
+"""The accepted language tags (RFC 5646): they go into manifests and commands."""
 _UNDETERMINED = "und"
-_MAX_COPIES = 50
-_FRAMES_NEVER_INFLATED = 100_000
 _SLACK_SECONDS = Fraction(2)
 
 
 class SourceWarning(StrEnum):
-    """Warnings about a source; each has a right handling by default."""
+    """Something unusual about a source, which is handled by default."""
 
     VARIABLE_FRAME_RATE = "variable_frame_rate"
     ROTATED = "rotated"
@@ -64,80 +62,73 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoStream:
-    """The video track that is transcoded. `display` has rotation and pixel aspect ratio applied.
-
-    `color` is what the track says of itself; None where it was inspected before anybody requested.
-    """
+    """The video track that is transcoded."""
 
     index: int
     codec: str
     display: Resolution
+    """Size with rotation and pixel aspect ratio applied."""
     rotation: int
+    """Clockwise degrees: 0, 90, 180 or 270."""
     pixel_format: str
     interlaced: bool
     color: ColorSpace | None
+    """The color space in the track itself. None: an earlier version inspected it, which did not read that."""
     time_base: Fraction
     bit_rate: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioStream:
-    """An audio track that can be transcoded. `language` is as the container says it, mostly ISO 639-2; empty if not."""
+    """An audio track that can be transcoded."""
 
     index: int
     codec: str
     channels: int
     sample_rate: int
     language: str = ""
+    """As in the container, mostly ISO 639-2; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """Streams of a source: its first real video track, its audio tracks, and how many streams in all.
-
-    `duration` is what the header announces for the video track, in seconds; None where the container does not say.
-    `coded` is the size of its frames as they are decoded, before rotation and pixel aspect ratio.
-    """
+    """The streams of a source."""
 
     format_name: str
     duration: Fraction | None
+    """Length of the video track in the header, in seconds. None: the container does not say."""
     streams: int
+    """Number of streams of all kinds."""
     coded: Resolution
+    """Size of the decoded frames, before rotation and pixel aspect ratio."""
     video: VideoStream
     audio: tuple[AudioStream, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameTiming:
-    """Timing of frames: the first one (seconds on the source's clock) and the grid they are put on."""
-
-    first: Fraction
-    rate: Fraction
-    constant: bool
-    total_frames: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
-    """All that planning needs to know of an inspected source; stored with the video.
-
-    They are measured on the working copy: the source itself, or where `remuxed`, a copy of its streams in a container
-    with an index. `demuxer` is the one that ffmpeg is forced to use on it, `first` the time of the first video frame on
-    its clock in seconds. `sample_shift` leads from the times of the file's own sample tables to ffmpeg's, in ticks of
-    the video's time base; None where the two do not agree, and the file is only ever read whole.
-    """
+    """All that planning must know of an inspected source. Stored with the video, and measured on the working copy."""
 
     demuxer: str
+    """The demuxer that ffmpeg is forced to use on the working copy."""
     remuxed: bool
+    """The working copy is a copy of the streams in a container with an index; otherwise it is the source itself."""
     video: VideoStream
     audio: tuple[AudioStream, ...]
     first: Fraction
+    """Time of the first video frame on the clock of the working copy, in seconds."""
     rate: Fraction
+    """Frames per second of the outputs."""
     constant: bool
+    """The frames of the source lie on the grid of that rate."""
     total_frames: int | None
     """None: the source has not ended. Inspected files always have."""
     warnings: tuple[SourceWarning, ...]
     sample_shift: int | None = None
+    """Difference from the times of the file's own sample tables to ffmpeg's, in ticks of the video's time base.
+
+    None: the two do not agree, and the file is only ever read whole.
+    """
 
     def to_json(self) -> dict[str, object]:
         """Return the facts as JSON-ready values, with their version."""
@@ -154,10 +145,13 @@ class SourceFacts:
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
-    """Read the output of the command that requests streams.
+    """Read the output of `streams_command`.
 
-    Raises InputRejected when there is no video track in it, or its first audio track is absurd; other audio tracks
-    that are, or that no decoder may touch, are left out.
+    Other audio tracks than the first are left out where they are absurd, or no decoder may touch them.
+
+    Raises:
+        InputRejected: There is no video track, or the first audio track is absurd.
+
     """
     document = json.loads(text)
     streams = document.get("streams", [])
@@ -178,7 +172,7 @@ def parse_ffprobe(text: str) -> MediaInfo:
 
 
 def _is_video(stream: Mapping[str, Any]) -> bool:
-    """True for moving video: cover art is listed as video too."""
+    """Tell whether a stream is moving video: cover art is listed as video too."""
     return (
         stream.get("codec_type") == "video"
         and not stream.get("disposition", {}).get("attached_pic")
@@ -217,7 +211,7 @@ def _color(stream: Mapping[str, Any]) -> ColorSpace:
 
 
 def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
-    """The announced length of one track: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska."""
+    """Return the announced length of one track in seconds: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska."""
     if "duration" in stream:
         return _fraction(stream["duration"])
     tag = _CLOCK_TIME.fullmatch(str(stream.get("tags", {}).get("DURATION", "")))
@@ -228,7 +222,7 @@ def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:
-    """Clockwise degrees that a player turns the video by: 0, 90, 180 or 270."""
+    """Return the clockwise degrees that a player turns the video by: 0, 90, 180 or 270."""
     sides = (entry["rotation"] for entry in stream.get("side_data_list", ()) if "rotation" in entry)
     return round(-float(next(sides, 0)) / 90) * 90 % _FULL_TURN
 
@@ -271,89 +265,8 @@ def _fraction(text: object) -> Fraction | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """One coded frame: presentation time and duration in ticks of the stream's time base, size and position in bytes.
-
-    `position` is -1 where ffprobe does not say.
-    """
-
-    pts: int
-    duration: int
-    key: bool
-    discard: bool
-    size: int = 0
-    position: int = -1
-
-
-def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
-    """Read `ffprobe -show_entries packet=pts,duration,size,pos,flags -of csv=p=0`.
-
-    Packets without a time are left out.
-    """
-    for line in lines:
-        fields = line.strip().split(",")
-        if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five requested
-            pts, duration, size, position, flags = fields[:5]
-            yield Packet(
-                int(pts),
-                int(duration) if duration.isdigit() else 0,
-                key=flags.startswith("K"),
-                discard="D" in flags,
-                size=int(size) if size.isdigit() else 0,
-                position=int(position) if position.isdigit() else -1,
-            )
-
-
-def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
-    """Pass on lines, one for each packet. Raises InputRejected when there are more than this."""
-    for count, line in enumerate(lines):
-        if count == number:
-            raise InputRejected(f"the video track has more than {number} packets")
-        yield line
-
-
-def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:
-    """Find the first shown frame, the rate and the number of frames on that rate's grid.
-
-    Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
-    makes those behind it decodable. Raises InputRejected when nothing is left, or hardly anything to fill hours with.
-    """
-    first_key, times, lengths = None, array("q"), array("q")  # not lists of values: films have a million frames
-    for packet in packets:
-        if packet.key and first_key is None:
-            first_key = packet.pts
-        if not packet.discard:
-            times.append(packet.pts)
-            lengths.append(packet.duration)
-    shown = array("q", sorted(time for time in times if first_key is not None and time >= first_key))
-    if not shown:
-        raise InputRejected("the video track has no frame that can be decoded")
-    first = shown[0] * time_base
-    rate = constant_rate(shown, time_base)
-    if rate is not None:
-        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(shown))
-    # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
-    gap = usual_gap(shown)
-    end = max(time + (length or gap) for time, length in zip(times, lengths, strict=True) if time >= shown[0])
-    rate = varying_rate(shown, time_base)
-    total_frames = max(1, round((end * time_base - first) * rate))
-    _refuse_inflated(len(shown), total_frames)
-    return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
-
-
-def _refuse_inflated(coded: int, total: int) -> None:
-    """Refuse a few frames that stand for hours on a fine grid: a kilobyte that would be half a day of encoding.
-
-    Slides and screen recordings, whose frames stand long as well, stay below: even at one video per 10 s, on the
-    coarsest grid, it takes more than five hours to get there.
-    """
-    if total > max(_FRAMES_NEVER_INFLATED, coded * _MAX_COPIES):
-        raise InputRejected(f"the video has {coded} frames, but would become {total}")
-
-
 def source_facts(media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool) -> SourceFacts:
-    """Put together what planning needs. Raises InputRejected when the file ends long before it says it does."""
+    """Combine what planning needs. Raises InputRejected when the file ends long before it says it does."""
     _refuse_truncated(media, timing)
     return SourceFacts(
         demuxer=demuxer,

@@ -13,15 +13,12 @@ from transcoding.containers.mp4_index import (
     LARGEST_INDEX_BYTES,
     MAX_TOP_BOXES,
     Mp4Index,
-    Span,
     TopBox,
     UnusableIndex,
-    missing,
     read_index,
     read_top_box,
-    total,
-    union,
 )
+from transcoding.containers.spans import Span, missing, total, union
 from transcoding.errors import InputChanged
 from transcoding.probing.sniff import sniff
 

@@ -14,7 +14,8 @@ from typing import TypeVar
 from storage.keys import indexed_key
 from storage.protocol import ObjectStore
 from transcoding.commands.diagnosis import is_of_a_seek
-from transcoding.containers.mp4_index import Mp4Index, Span, UnusableIndex, total
+from transcoding.containers.mp4_index import Mp4Index, UnusableIndex
+from transcoding.containers.spans import Span, total
 from transcoding.errors import InputRejected
 from transcoding.probing.media import SourceFacts
 from videos.models import Video

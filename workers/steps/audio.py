@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands.audio import audio_command, audio_needed_until
-from transcoding.containers.mp4_index import Mp4Index, Span, covers
+from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
+from transcoding.containers.spans import Span, covers
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
-from transcoding.probing.media import parse_packets
+from transcoding.probing.timing import parse_packets
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy

@@ -11,8 +11,9 @@ from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands.chunk import analysis_command, chunk_command, read_until, seek_time
 from transcoding.commands.diagnosis import gpu_failure
 from transcoding.commands.remux import decode_command
-from transcoding.containers.mp4_index import Mp4Index, Span
+from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import Segment, VideoSegmenter
+from transcoding.containers.spans import Span
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.sizing import frame_work

@@ -15,20 +15,13 @@ from transcoding.color import ColorSpace
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.remux import index_command
 from transcoding.containers.boxes import top_level_kinds
-from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index, covers
+from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
+from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.decoders import DECODERS
-from transcoding.probing.media import (
-    MediaInfo,
-    Packet,
-    SourceFacts,
-    first_lines,
-    measure_timing,
-    parse_ffprobe,
-    parse_packets,
-    source_facts,
-)
+from transcoding.probing.media import MediaInfo, SourceFacts, parse_ffprobe, source_facts
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
+from transcoding.probing.timing import Packet, first_lines, measure_timing, parse_packets
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write

@@ -26,7 +26,8 @@ from tests.ffmpeg.sources import converted, run
 from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
 from tests.rows import expire
-from transcoding.containers.boxes import iterate_boxes, read_fragment
+from transcoding.containers.boxes import iterate_boxes
+from transcoding.containers.fragments import read_fragment
 from videos.models import Rendition, SegmentRun, Video
 from videos.selectors import run_keyframes, run_segments
 from workers.lease.control import StepControl

@@ -8,19 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import a_fragment, a_video_entry, an_audio_stream, an_init, box
 from transcoding.color import ColorSpace
-from transcoding.containers.boxes import (
-    Fragment,
-    FragmentReader,
-    InitSegment,
-    MalformedBoxes,
-    Sample,
-    find,
-    iterate_boxes,
-    join_fragments,
-    read_fragment,
-    read_init,
-    top_level_kinds,
-)
+from transcoding.containers.boxes import InitSegment, MalformedBoxes, find, iterate_boxes, read_init, top_level_kinds
+from transcoding.containers.fragments import Fragment, FragmentReader, Sample, join_fragments, read_fragment
 
 GOP = a_fragment(0, [(1000, b"key", True), (1000, b"", False), (1000, b"delta", False)])
 NEXT_GOP = a_fragment(3000, [(1000, b"key2", True)])

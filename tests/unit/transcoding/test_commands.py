@@ -392,7 +392,7 @@ def test_the_first_pass_sees_the_very_frames_of_the_second_and_writes_nothing() 
     assert {output.options["f"] for output in first.outputs} == {"null"}
 
 
-def test_x265_is_reported_of_passes_in_its_own_words() -> None:
+def test_x265_gets_passes_by_its_own_parameters() -> None:
     plan = plan_job(a_source(854, 480), JobRequest(codec="hevc", two_pass=True), a_policy())
     command = analysis_command(plan, "/s/x", first_segment=0, segments=1, threads=3, statistics="/t:1/pass")
     own = command.outputs[0].options["x265-params"] or ""

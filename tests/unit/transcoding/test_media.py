@@ -8,18 +8,8 @@ from hypothesis import strategies as st
 from tests.unit.transcoding.builders import PAL, a_video_track, an_audio_track, ffprobe_json
 from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.errors import InputRejected
-from transcoding.probing.media import (
-    FrameTiming,
-    MediaInfo,
-    Packet,
-    Resolution,
-    SourceWarning,
-    first_lines,
-    measure_timing,
-    parse_ffprobe,
-    parse_packets,
-    source_facts,
-)
+from transcoding.probing.media import MediaInfo, Resolution, SourceWarning, parse_ffprobe, source_facts
+from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -85,7 +75,7 @@ def test_a_file_without_a_video_is_rejected(streams: tuple[dict[str, object], ..
         parse_ffprobe(ffprobe_json(*streams))
 
 
-def test_a_audio_track_without_samples_is_none() -> None:
+def test_an_audio_track_without_samples_is_none() -> None:
     assert parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(sample_rate="0"))).audio == ()
 
 

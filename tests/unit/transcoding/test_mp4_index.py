@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcoding.containers.mp4_index import (
-    Mp4Index,
-    UnusableIndex,
-    covers,
-    merge,
-    missing,
-    read_index,
-    read_top_box,
-    total,
-    union,
-)
-from transcoding.probing.media import Packet
+from transcoding.containers.mp4_index import Mp4Index, UnusableIndex, read_index, read_top_box
+from transcoding.containers.spans import covers, merge, missing, total, union
+from transcoding.probing.timing import Packet
 
 FILE_SIZE = 10_000_000
 FRAME = 1000

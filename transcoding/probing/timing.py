@@ -1,0 +1,111 @@
+"""The timing of a source's frames, from its packets as ffprobe lists them."""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from transcoding.errors import InputRejected
+from transcoding.grid import constant_rate, usual_gap, varying_rate
+
+_MAX_COPIES = 50
+"""Frames on the grid for each coded frame, beyond which a longer video is refused."""
+_FRAMES_NEVER_INFLATED = 100_000
+"""Videos of up to so many frames are never refused for that: half an hour of 60 frames per second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameTiming:
+    """The timing of a video track, and of its frames on the grid."""
+
+    first: Fraction
+    """Time of the first frame on the source's clock, in seconds."""
+    rate: Fraction
+    constant: bool
+    total_frames: int
+    """Frames on the grid of that rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One coded frame. Times are ticks of the stream's time base."""
+
+    pts: int
+    duration: int
+    key: bool
+    discard: bool
+    """An edit list hides it."""
+    size: int = 0
+    """Bytes."""
+    position: int = -1
+    """Offset in the file in bytes, -1 where ffprobe does not say."""
+
+
+def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
+    """Read `ffprobe -show_entries packet=pts,duration,size,pos,flags -of csv=p=0`.
+
+    Packets without a time are left out.
+    """
+    for line in lines:
+        fields = line.strip().split(",")
+        if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five entries
+            pts, duration, size, position, flags = fields[:5]
+            yield Packet(
+                int(pts),
+                int(duration) if duration.isdigit() else 0,
+                key=flags.startswith("K"),
+                discard="D" in flags,
+                size=int(size) if size.isdigit() else 0,
+                position=int(position) if position.isdigit() else -1,
+            )
+
+
+def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
+    """Pass on lines, one for each packet. Raises InputRejected when there are more than this."""
+    for count, line in enumerate(lines):
+        if count == number:
+            raise InputRejected(f"the video track has more than {number} packets")
+        yield line
+
+
+def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:
+    """Find the first shown frame, the rate and the number of frames on that rate's grid.
+
+    Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
+    makes those behind it decodable.
+
+    Raises:
+        InputRejected: No frame can be decoded, or a few of them would fill hours.
+
+    """
+    first_key, times, lengths = None, array("q"), array("q")  # not lists of values: films have a million frames
+    for packet in packets:
+        if packet.key and first_key is None:
+            first_key = packet.pts
+        if not packet.discard:
+            times.append(packet.pts)
+            lengths.append(packet.duration)
+    shown = array("q", sorted(time for time in times if first_key is not None and time >= first_key))
+    if not shown:
+        raise InputRejected("the video track has no frame that can be decoded")
+    first = shown[0] * time_base
+    rate = constant_rate(shown, time_base)
+    if rate is not None:
+        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(shown))
+    # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
+    gap = usual_gap(shown)
+    end = max(time + (length or gap) for time, length in zip(times, lengths, strict=True) if time >= shown[0])
+    rate = varying_rate(shown, time_base)
+    total_frames = max(1, round((end * time_base - first) * rate))
+    _refuse_inflated(len(shown), total_frames)
+    return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
+
+
+def _refuse_inflated(coded: int, total: int) -> None:
+    """Refuse a few frames that stand for hours on a fine grid: a kilobyte that would be half a day of encoding.
+
+    Slides and screen recordings, whose frames stand long as well, stay below: even at one frame per 10 s, on the
+    coarsest grid, it takes more than five hours to get there.
+    """
+    if total > max(_FRAMES_NEVER_INFLATED, coded * _MAX_COPIES):
+        raise InputRejected(f"the video has {coded} frames, but would become {total}")
