@@ -37,12 +37,12 @@ from tests.servers import RUNS
 _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 600
 _MIN_KILLS = 12
-"""A busy machine gets on more slowly with killing, too."""
+"""A low number: a busy machine is slower with kills, too."""
 _UNAVAILABLE = (httpx2.HTTPError, ApiError, psycopg.OperationalError, OSError, DaemonError)
 
 
 class Chaos:
-    """Submits jobs evenly over a time, and kills something again and again until they are over."""
+    """Submits jobs at even intervals, and kills random processes until all jobs have ended."""
 
     def __init__(self, rig: Rig, video: Path, *, jobs: int, seconds: float, seed: int) -> None:
         self._rig = rig
@@ -75,7 +75,7 @@ class Chaos:
         self._rig.finished(seconds=_DRAIN_SECONDS)
 
     def _submit(self) -> None:
-        """A new video for every fifth job; a client whose request fails asks again, as clients do."""
+        """Submit a job, every fifth one with a new video. A failed request is repeated, as by clients."""
         try:
             if len(self._videos) <= len(self._rig.jobs) // 5:
                 self._videos.append(self._rig.upload(self._video))
@@ -84,7 +84,7 @@ class Chaos:
             self.refused += 1
 
     def _kill(self) -> None:
-        """kill -9 of a part; a supervisor starts it again a little later."""
+        """Kill a process with SIGKILL; it is restarted a little later."""
         name, kill = self._dice.choice(self._parts())
         with suppress(*_UNAVAILABLE, ProcessLookupError, AssertionError):
             if kill():
@@ -114,7 +114,7 @@ class Chaos:
         return _kill_one(self._dice, found)
 
     def _freeze_child(self) -> bool:
-        """Let it sleep until somebody else has its step, and go on as if nothing had happened."""
+        """Stop a child process until another worker has its step, then let it continue."""
         node = self._dice.choice(self._rig.nodes)
         found = children(self._rig.pid(node)) if node.running() else []
         if not found:
@@ -128,7 +128,7 @@ class Chaos:
         return _kill_one(self._dice, self._rig.ffmpegs())
 
     def _revive(self) -> None:
-        """Start what has been dead for long enough, without waiting for it, and let go on what has been frozen."""
+        """Restart processes that have been dead for long enough, and continue frozen ones."""
         for _, pid in (each for each in self._frozen if each[0] <= time.monotonic()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -152,7 +152,7 @@ class Chaos:
         return False
 
     def story(self) -> str:
-        """Summary in a few lines."""
+        """Summarise the run in a few lines."""
         ends = Counter(
             (state, code)
             for state, code in self._rig.all(

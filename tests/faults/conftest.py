@@ -1,4 +1,4 @@
-"""One stack for all fault tests: healed, drained and held to the invariants after each of them."""
+"""One stack for all fault tests. After each test it is healed and drained, and the invariants are checked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def running_rig() -> Iterator[Rig]:
 
 @pytest.fixture
 def rig(running_rig: Rig, request: pytest.FixtureRequest) -> Iterator[Rig]:
-    """The stack, in order at the beginning; in order again, and true to the invariants, at the end."""
+    """The healed stack. After the test it is healed again, and the invariants are checked."""
     running_rig.jobs.clear()
     yield running_rig
     running_rig.heal()

@@ -18,7 +18,7 @@ _LAST = 9
 
 
 def check(rig: Rig, jobs: list[str]) -> None:
-    """Hold these jobs, all of which must be over, and what the whole stack left behind to the invariants."""
+    """Check the invariants for these jobs, which must have ended, and for everything that the stack left behind."""
     one_terminal_state_each(rig, jobs)
     events_are_a_history(rig, jobs)
     no_ffmpeg_without_a_lease(rig)
@@ -30,7 +30,7 @@ def check(rig: Rig, jobs: list[str]) -> None:
 
 
 def one_terminal_state_each(rig: Rig, jobs: list[str]) -> None:
-    """I1."""
+    """Check I1: each job ended in one terminal state, with one event that says so."""
     states: dict[str, str] = dict(rig.all("SELECT id::text, state FROM jobs_job WHERE id = ANY(%s)", jobs))
     assert set(states) == set(jobs), "an accepted job is gone"
     assert not {job: state for job, state in states.items() if state not in OVER}
@@ -51,7 +51,7 @@ def one_terminal_state_each(rig: Rig, jobs: list[str]) -> None:
 
 
 def every_segment_once(rig: Rig, jobs: list[str]) -> None:
-    """I2."""
+    """Check I2: each segment of a completed job was published once."""
     numbers: dict[str, list[int]] = defaultdict(list)
     makers: dict[tuple[str, int], set[str]] = defaultdict(set)
     totals: dict[str, tuple[str, int]] = {}
@@ -74,7 +74,7 @@ def every_segment_once(rig: Rig, jobs: list[str]) -> None:
 
 
 def published_objects_are_there(rig: Rig, jobs: list[str]) -> None:
-    """I3."""
+    """Check I3: all published objects are in the store, with the recorded content."""
     store = rig.store()
     for prefix, first, digests, init_key, init_sha256 in rig.all(
         "SELECT s.key_prefix, s.first_segment, s.digests, r.init_key, r.init_sha256"
@@ -92,12 +92,12 @@ def _digest(store: ObjectStore, key: str) -> str:
 
 
 def no_ffmpeg_without_a_lease(rig: Rig) -> None:
-    """I4. All jobs are over, so nothing has a lease any more."""
+    """Check I4: no ffmpeg runs without a lease. All jobs have ended, so there are no leases."""
     rig.until(lambda: not rig.ffmpegs(), ORPHAN_SECONDS, lambda: f"ffmpeg lives on: {rig.ffmpegs()}")
 
 
 def nothing_is_left(rig: Rig) -> None:
-    """I5, as far as it is not the janitor's."""
+    """Check I5, except for what the janitor deletes: no temporary files, no running steps."""
     rig.until(lambda: not _running_steps(rig), ORPHAN_SECONDS, lambda: f"steps run on: {_running_steps(rig)}")
     scratch = rig.scratch("one").parent
     assert not [str(path) for path in scratch.glob("*/steps/*/*")], "scratch is not empty"
@@ -110,7 +110,7 @@ def _running_steps(rig: Rig) -> list[tuple[Any, ...]]:
 
 
 def seconds_are_counted_once(rig: Rig, jobs: list[str]) -> None:
-    """I6: what was published of a completed job is as long as its source, to the tick for video."""
+    """Check I6: the renditions of a completed job are as long as its source, for video to the tick."""
     for kind, frames, expected in rig.all(
         "SELECT r.kind, sum(n.frames), (g.plan #>> '{source,total_frames}')::int"
         " FROM jobs_job j JOIN videos_generation g ON g.id = j.generation_id"
@@ -123,7 +123,7 @@ def seconds_are_counted_once(rig: Rig, jobs: list[str]) -> None:
 
 
 def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
-    """I7: numbered from 1 without gaps, in the order in which a job lives, with times that never go back."""
+    """Check I7: events are numbered from 1 without gaps, in a possible order, with times that never decrease."""
     histories: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for job, *event in rig.all(
         "SELECT job_id::text, seq, type, created_at, (data->>'progress')::int FROM events_event"
@@ -148,7 +148,7 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
 
 
 def _without_detours(types: list[str]) -> list[str]:
-    """A history without what a job may do twice.
+    """Remove from a history the events that may occur more than once.
 
     One that needs a GPU may wait for it, and be planned again for the CPU; one that rested starts again.
     """
@@ -162,7 +162,7 @@ def _without_detours(types: list[str]) -> list[str]:
 
 
 def no_secret_in_logs(rig: Rig) -> None:
-    """I8."""
+    """Check I8: the logs contain no secret."""
     secrets = list(json.loads((rig.home.folder / "state.json").read_text())["secrets"].values())
     for log in (rig.home.folder / "logs").iterdir():
         text = log.read_text(encoding="utf-8", errors="replace")
