@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_socket
 from django.contrib.contenttypes.management import create_contenttypes
@@ -17,6 +18,9 @@ from tests.servers import ServersOfThisRun, servers_of_this_run, tier
 
 TIERS = ("unit", "contract", "integration", "ffmpeg", "acceptance", "faults")
 """Tiers in their order of execution, quick ones first."""
+
+hypothesis.settings.register_profile("busy", deadline=None)  # an example takes as long as a busy machine needs
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transcoding.containers.mp4_index import Mp4Index, UnusableIndex, read_index, read_top_box
@@ -209,7 +209,6 @@ def test_fragmented_files_and_several_videos_are_read_whole() -> None:
         an_index(*([box("free")] * 2000))
 
 
-@settings(deadline=None)  # a machine may be busy
 @given(st.data())
 def test_no_damage_gets_further_than_an_unusable_index(data: st.DataObject) -> None:
     moov = bytearray(a_moov())
