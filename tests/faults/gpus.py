@@ -70,7 +70,7 @@ class Gpus:
         self.mend()
         for node in self.nodes:
             node.wait_ready()
-        self.rig.until(self._verified, 120, lambda: f"not verified: {self._reports()}")
+        self.rig.until(self._verified, 300, lambda: f"not verified: {self._reports()}")
 
     def try_again(self) -> None:
         """Have every node try its devices, as `manage.py gpu_trial` orders it."""
@@ -80,7 +80,7 @@ class Gpus:
         ((count,),) = self.rig.all(
             "SELECT count(*) FROM gpu_devicereport WHERE verdicts ?& %s AND error = ''"
             " AND (verdicts->'h264_nvenc'->>'available')::boolean AND breakers->'h264_nvenc'->>'until' IS NULL"
-            " AND reported_at > now() - interval '2 seconds'",
+            " AND reported_at > now() - interval '10 seconds'",
             list(ENCODERS),
         )
         return bool(count == DEVICES * len(self.nodes))
@@ -98,7 +98,7 @@ class Gpus:
     def status(self) -> dict[str, Any]:
         """The answer of `GET /api/v1/system/gpu/status`."""
         key = {"Authorization": f"Bearer {self.rig.home.find_secret(API_KEY)}"}
-        answer = httpx2.get(f"{self.rig.api.url}/api/v1/system/gpu/status", headers=key, trust_env=False, timeout=30)
+        answer = httpx2.get(f"{self.rig.api.url}/api/v1/system/gpu/status", headers=key, trust_env=False, timeout=120)
         answer.raise_for_status()
         document: dict[str, Any] = answer.json()
         return document

@@ -194,7 +194,7 @@ class _StoreHandler(BaseHTTPRequestHandler):
         return b"".join(blocks)
 
     def _pass_on(self, body: bytes, bytes_per_second: float) -> None:
-        upstream = http.client.HTTPConnection(LOOPBACK, self.store.upstream_port, timeout=30)
+        upstream = http.client.HTTPConnection(LOOPBACK, self.store.upstream_port, timeout=120)
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():

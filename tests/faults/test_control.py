@@ -19,7 +19,7 @@ def test_24_a_queued_job_that_is_cancelled_never_starts(rig: Rig, blink: Path) -
     for node in rig.nodes:
         rig.freeze(node)
     job = rig.transcode(video)
-    assert rig.cancel(job) == "cancelled"
+    assert rig.order(job, "cancel") == "cancelled"
     for node in rig.nodes:
         rig.thaw(node)
     rig.completed(rig.transcode(video))
@@ -28,13 +28,13 @@ def test_24_a_queued_job_that_is_cancelled_never_starts(rig: Rig, blink: Path) -
 
 
 def test_24_a_running_job_that_is_cancelled_loses_its_ffmpeg(rig: Rig, clip: Path) -> None:
-    rig.pace(0.25)  # a chunk of 8 s takes half a minute
+    rig.pace(0.1)  # a chunk of 8 s takes longer than what must end it
     job = rig.submit(clip)
-    rig.until(lambda: len(rig.running(job)) == 2 and len(rig.ffmpegs()) == 2, 60)
+    rig.until(lambda: len(rig.running(job)) == 2 and len(rig.ffmpegs()) == 2, 180)
     ffmpeg = rig.ffmpegs()
-    assert rig.cancel(job) == "cancelled"
+    assert rig.order(job, "cancel") == "cancelled"
     rig.until(lambda: not any(alive(pid) for pid in ffmpeg), CANCEL_SECONDS)
-    assert rig.cancel(job) == "409", "over is over"
+    assert rig.order(job, "cancel") == "job_over", "over is over"
 
 
 def test_a_running_job_that_is_paused_loses_its_ffmpeg_and_goes_on_after_its_last_segment(rig: Rig, clip: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_running_job_that_is_paused_loses_its_ffmpeg_and_goes_on_after_its_las
         "SELECT coalesce(sum(segment_count), 0) FROM videos_segmentrun run JOIN jobs_step step ON step.id = run.step_id"
         " WHERE step.kind = 'chunk' AND step.job_id = %s"
     )
-    rig.until(lambda: rig.one(published, job) > (0,) and len(rig.ffmpegs()) == 2, 60)
+    rig.until(lambda: rig.one(published, job) > (0,) and len(rig.ffmpegs()) == 2, 180)
     ffmpeg = rig.ffmpegs()
     assert rig.order(job, "pause") == "paused"
     rig.until(lambda: not any(alive(pid) for pid in ffmpeg), CANCEL_SECONDS)
@@ -66,8 +66,8 @@ def test_24_a_job_that_is_cancelled_while_it_uploads_leaves_what_was_published_a
 
     rig.worker_store.judge = crawl
     job = rig.transcode(video)
-    rig.until(lambda: bool(objects(rig, video)), 60)
-    assert rig.cancel(job) == "cancelled"
+    rig.until(lambda: bool(objects(rig, video)), 180)
+    assert rig.order(job, "cancel") == "cancelled"
     rig.worker_store.heal()
     rig.until(lambda: not running(rig), CANCEL_SECONDS)
     published = {
@@ -81,7 +81,7 @@ def test_24_a_job_that_is_cancelled_while_it_uploads_leaves_what_was_published_a
 def test_24_a_job_that_is_done_cannot_be_cancelled(rig: Rig, blink: Path) -> None:
     job = rig.submit(blink)
     rig.completed(job)
-    assert rig.cancel(job) == "409"
+    assert rig.order(job, "cancel") == "job_over"
 
 
 def objects(rig: Rig, video: str) -> set[str]:
@@ -93,9 +93,9 @@ def running(rig: Rig) -> bool:
 
 
 def test_25_many_who_reclaim_the_same_leases_move_each_step_once(rig: Rig, clip: Path) -> None:
-    rig.pace(1)
+    rig.pace(0.25)
     job = rig.submit(clip)
-    rig.until(lambda: len(rig.running(job)) == 2 and len(rig.ffmpegs()) == 2, 60)
+    rig.until(lambda: len(rig.running(job)) == 2 and len(rig.ffmpegs()) == 2, 180)
     held = {step.id: step.attempt for step in rig.running(job)}
     for node in rig.nodes:
         rig.freeze(node)  # so that nobody renews
@@ -152,9 +152,9 @@ def test_26_poison_is_put_away_and_others_are_not_harmed(rig: Rig, clip: Path, t
 
 def test_23_workers_whose_clocks_are_wrong_work_like_any_others(rig: Rig, clip: Path) -> None:
     with rig.wrong_clocks(3600):
-        rig.pace(1.5)
+        rig.pace(0.5)
         job = rig.submit(clip)
-        rig.until(lambda: len(rig.running(job)) == 2, 60)
+        rig.until(lambda: len(rig.running(job)) == 2, 180)
         nodes = rig.all("SELECT DISTINCT node FROM jobs_step WHERE job_id = %s AND state = 'running'", job)
         assert len(nodes) == 2, "both take part"
         rig.completed(job)

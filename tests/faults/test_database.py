@@ -35,7 +35,7 @@ def test_13_an_api_killed_right_after_the_commit_has_accepted_the_job(rig: Rig, 
 
 
 def test_15_a_restart_of_postgresql_costs_no_attempt(rig: Rig, clip: Path) -> None:
-    rig.pace(2)
+    rig.pace_second_segment(seconds=10)
     job = rig.submit(clip)
     rig.chunk_in_the_middle(job)
     rig.postgresql.close()
@@ -47,9 +47,9 @@ def test_15_a_restart_of_postgresql_costs_no_attempt(rig: Rig, clip: Path) -> No
 
 
 def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip: Path) -> None:
-    rig.pace(0.25)  # the encode would outlast the lease by far
+    rig.pace(0.1)  # the encode would outlast the lease by far
     job = rig.submit(clip)
-    rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 60)
+    rig.until(lambda: any(rig.ffmpegs_of(step.pid) for step in rig.running(job)), 180)
     ffmpeg = rig.ffmpegs()
     rig.pace(0)
     rig.worker_database.hang()
@@ -63,7 +63,7 @@ def test_16_a_worker_that_cannot_prove_its_lease_kills_its_ffmpeg(rig: Rig, clip
 
 
 def test_16_a_worker_that_waits_for_a_silent_database_gives_up_before_its_lease_ends(rig: Rig, clip: Path) -> None:
-    rig.pace(1.5)  # the encode is over before its lease is; its worker is not
+    rig.pace_second_segment(seconds=8)  # the encode is over before its lease is; its worker is not
     job = rig.submit(clip)
     chunk = rig.chunk_in_the_middle(job)
     ffmpeg = rig.ffmpegs()

@@ -30,7 +30,7 @@ def test_28_two_nodes_share_a_video_and_one_is_killed_every_fifteen_seconds(
 ) -> None:
     rig.pace(2.5)  # a chunk is 3.2 s of work
     job = rig.submit(film)
-    rig.until(lambda: len(rig.ffmpegs()) == 2, 60)
+    rig.until(lambda: len(rig.ffmpegs()) == 2, 180)
     lost = []
     for node in itertools.cycle(rig.nodes):
         if _over_within(rig, job, KILL_EVERY_SECONDS):

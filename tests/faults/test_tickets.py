@@ -11,9 +11,9 @@ from redis import Redis
 
 from tests.faults.rig import Rig
 
-BACKLOG = 100
-ANSWER_SLACK_SECONDS = 4
-"""Seconds that a busy machine may add to an answer, which must come before Redis does."""
+BACKLOG = 60
+BOUND_SECONDS = 1
+"""Until a job is accepted."""
 
 
 def flush(rig: Rig) -> None:
@@ -26,14 +26,24 @@ def restart_redis(rig: Rig) -> None:
     rig.redis.wait_ready()
 
 
-def accepted_at_once(rig: Rig, video: str) -> str:
-    """Request a transcode, and be answered although nobody answers the API: it needs nothing of Redis."""
+def accepted(rig: Rig, video: str) -> tuple[str, float]:
+    """Request a transcode; the job and how many seconds its client has waited for the answer."""
     with closing(rig.client()) as client:
         started = time.monotonic()
         job = client.transcode(video, {"preset": "ultrafast"})
-        assert time.monotonic() - started < 1 + ANSWER_SLACK_SECONDS
+        seconds = time.monotonic() - started
     rig.jobs.append(job["id"])
-    return str(job["id"])
+    return str(job["id"]), seconds
+
+
+def accepted_at_once(rig: Rig, video: str, usual: float) -> str:
+    """Request a transcode, and be answered although nobody answers the API: it needs nothing of Redis.
+
+    `usual`: seconds that this machine, which may be busy, took for it before.
+    """
+    job, seconds = accepted(rig, video)
+    assert seconds < BOUND_SECONDS + 10 * usual
+    return job
 
 
 def shown(rig: Rig, *jobs: str) -> set[str]:
@@ -69,12 +79,12 @@ def test_09_and_14_a_backlog_survives_lost_tickets_and_dead_dispatchers(rig: Rig
     flush(rig)
     for node in rig.nodes:
         rig.thaw(node)
-    for left, dispatcher in ((80, rig.dispatcher), (50, rig.second_dispatcher), (20, rig.dispatcher)):
-        rig.until(lambda left=left: open_jobs(rig, jobs) <= left, 240)  # type: ignore[misc] # mypy and lambda defaults
+    for left, dispatcher in ((48, rig.dispatcher), (30, rig.second_dispatcher), (12, rig.dispatcher)):
+        rig.until(lambda left=left: open_jobs(rig, jobs) <= left, 600)  # type: ignore[misc] # mypy and lambda defaults
         flush(rig)
         rig.kill(dispatcher)
         dispatcher.start()  # the other one, or the next one, goes on meanwhile
-    rig.completed(*jobs, seconds=300)
+    rig.completed(*jobs)
     assert attempts(rig, *jobs) == {1}
 
 
@@ -84,7 +94,7 @@ def open_jobs(rig: Rig, jobs: list[str]) -> int:
 
 
 def test_10_redis_dies_and_comes_back_in_the_middle_of_an_encode(rig: Rig, clip: Path, blink: Path) -> None:
-    rig.pace(2)
+    rig.pace_second_segment(seconds=10)
     job = rig.submit(clip)
     rig.chunk_in_the_middle(job)
     assert shown(rig, job) == {"processing"}
@@ -95,36 +105,38 @@ def test_10_redis_dies_and_comes_back_in_the_middle_of_an_encode(rig: Rig, clip:
     rig.completed(job)
     assert shown(rig, job) == {"completed"}
     assert attempts(rig, job) == {1}, "what ran went on"
-    rig.completed(rig.submit(blink), seconds=120)
+    rig.completed(rig.submit(blink))
 
 
 def test_11_redis_hangs_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
     video = rig.inspected(blink)
+    _, usual = accepted(rig, video)
     os.kill(rig.pid(rig.redis), signal.SIGSTOP)
-    jobs = [accepted_at_once(rig, video) for _ in range(3)]
+    jobs = [accepted_at_once(rig, video, usual) for _ in range(3)]
     assert shown(rig, *jobs) <= {"queued", "processing", "completed"}
     time.sleep(6)
     os.kill(rig.pid(rig.redis), signal.SIGCONT)
-    rig.completed(*jobs, seconds=120)
+    rig.completed(*jobs)
     assert shown(rig, *jobs) == {"completed"}
 
 
 def test_12_redis_is_unavailable_and_jobs_are_accepted_all_the_same(rig: Rig, blink: Path) -> None:
     video = rig.inspected(blink)
+    _, usual = accepted(rig, video)
     rig.kill(rig.redis)
-    jobs = [accepted_at_once(rig, video)]
+    jobs = [accepted_at_once(rig, video, usual)]
     uploaded = rig.upload(blink)
     time.sleep(8)
-    jobs.append(accepted_at_once(rig, uploaded))
+    jobs.append(accepted_at_once(rig, uploaded, usual))
     restart_redis(rig)
-    rig.completed(*jobs, seconds=120)
+    rig.completed(*jobs)
     assert shown(rig, *jobs) == {"completed"}
 
 
 def test_a_reset_connection_to_redis_loses_and_doubles_nothing(rig: Rig, clip: Path, blink: Path) -> None:
-    rig.pace(3)
+    rig.pace_second_segment(seconds=10)
     job = rig.submit(clip)
     rig.chunk_in_the_middle(job)
     rig.broker.reset()
-    rig.completed(job, rig.submit(blink), seconds=120)
+    rig.completed(job, rig.submit(blink))
     assert attempts(rig, job) == {1}
