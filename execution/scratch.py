@@ -23,6 +23,11 @@ def liveness_folder(config: ExecutionConfig) -> Path:
     return scratch_folder(config) / "alive"
 
 
+def steps_folder(config: ExecutionConfig) -> Path:
+    """Return the folder in which each worker process has its temporary files, in a folder named by its pid."""
+    return scratch_folder(config) / "steps"
+
+
 def private_folder(path: Path) -> Path:
     """Create a folder with mode 0700. Raises PermissionError when it is a link or belongs to another user.
 

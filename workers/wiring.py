@@ -11,13 +11,12 @@ from django.conf import settings
 from configuration import Config
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
-from execution.scratch import scratch_folder
+from execution.scratch import scratch_folder, steps_folder
 from jobs.wiring import job_policy
 from storage.wiring import store_from
 from workers.node.consumer_probe import LastActivity
 from workers.node.flags import SharedFlag
 from workers.node.heartbeat import NodeKeeper
-from workers.node.scratch import scratch_of
 from workers.runner import StepRunner
 from workers.source.cache import SourceCache
 from workers.tools import Tools
@@ -55,7 +54,7 @@ def metrics_folder() -> Path | None:
 def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
     """Build the tools that a configuration describes."""
     folder = scratch_folder(config.execution)
-    scratch = scratch_of(config, os.getpid())
+    scratch = steps_folder(config.execution) / str(os.getpid())
     scratch.mkdir(parents=True, exist_ok=True)
     store = store_from(config.storage)
     return Tools(

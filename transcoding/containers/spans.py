@@ -49,8 +49,8 @@ def merge(spans: Iterable[Span], *, gap: int = MERGED_GAP_BYTES, max_spans: int 
 def covers(spans: Sequence[Span], packets: Iterable[Packet]) -> bool:
     """Tell whether every packet lies in these merged spans."""
     starts = [start for start, _ in spans]
-    positions = ((packet, bisect_right(starts, packet.position) - 1) for packet in packets)
-    return all(position >= 0 and packet.position + packet.size <= spans[position][1] for packet, position in positions)
+    found = ((packet, bisect_right(starts, packet.position) - 1) for packet in packets)
+    return all(index >= 0 and packet.position + packet.size <= spans[index][1] for packet, index in found)
 
 
 def total(spans: Iterable[Span]) -> int:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
 from execution.process import child_pids, is_running
-from execution.scratch import liveness_folder
+from execution.scratch import liveness_folder, steps_folder
 from gpu.reporting import ReporterProcess
 from jobs.dispatching.tickets import node_queue, node_queue_forget
 from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
@@ -23,7 +23,6 @@ from observability.liveness import LivenessFile
 from observability.scraping import metrics_server
 from workers.node.consumer_probe import ConsumerProbe, LastActivity, probe_sender
 from workers.node.flags import SharedFlag
-from workers.node.scratch import scratch_of
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ class NodeKeeper:
         self._thread.start()
 
     def _clear_scratch(self) -> None:
-        for folder in scratch_of(self._config, 0).parent.glob("*"):
+        for folder in steps_folder(self._config.execution).glob("*"):
             if folder.name.isdigit() and not Path("/proc", folder.name).exists():
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,7 +122,7 @@ class NodeKeeper:
             if any(is_running(started) for started in self._dead[pid]):
                 continue
             released = leases_release(node=self._name, pid=pid, policy=job_policy())
-            shutil.rmtree(scratch_of(self._config, pid), ignore_errors=True)
+            shutil.rmtree(steps_folder(self._config.execution) / str(pid), ignore_errors=True)
             del self._dead[pid]
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "released": released})
 
