@@ -185,7 +185,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# A message is only a ticket: acknowledged early, without result or retry. See docs/adr/0005-message-acknowledgement.md.
+# A message is only a ticket: never acknowledged, without result or retry. See docs/adr/0005-message-acknowledgement.md.
 CELERY_BROKER_URL = TRANSCODER.broker.broker_url
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True

@@ -9,7 +9,8 @@ from pathlib import Path
 from celery import Celery
 from redis import Redis
 
-from tests.faults.rig import Rig
+from jobs.dispatching.tickets import WORK_TASK, node_queue
+from tests.faults.rig import SLACK_SECONDS, Rig
 
 BACKLOG = 60
 BOUND_SECONDS = 1
@@ -62,7 +63,7 @@ def test_08_a_ticket_delivered_fifty_times_starts_nothing_twice(rig: Rig, clip: 
     job = rig.submit(clip)
     app = Celery(broker=rig.redis.url)
     for _ in range(50):
-        app.send_task("workers.work", args=["cpu"], queue="cpu", ignore_result=True)
+        app.send_task(WORK_TASK, args=["cpu"], queue="cpu", ignore_result=True)
     rig.completed(job)
     assert attempts(rig, job) == {1}
     steps = rig.all("SELECT id::text FROM jobs_step WHERE job_id = %s", job)
@@ -140,3 +141,19 @@ def test_a_reset_connection_to_redis_loses_and_doubles_nothing(rig: Rig, clip: P
     rig.broker.reset()
     rig.completed(job, rig.submit(blink))
     assert attempts(rig, job) == {1}
+
+
+def test_a_worker_takes_tickets_after_any_number_of_resets(rig: Rig) -> None:
+    """Resets come while tickets are taken: whatever was on its way then must not count as taken for good."""
+    rounds = 12
+    app = Celery(broker=rig.redis.url)
+    queues = {node_queue(name) for (name,) in rig.all("SELECT name FROM jobs_node WHERE state = 'active'")}
+    assert len(queues) == len(rig.nodes)
+    with Redis.from_url(rig.redis.url) as server:
+        for number in range(rounds):
+            for queue in [*queues, *["cpu"] * 10]:
+                app.send_task(WORK_TASK, args=["cpu"], queue=queue, ignore_result=True)
+            time.sleep(number / rounds * 0.2)
+            rig.broker.reset()
+            rig.until(lambda: not any(server.llen(queue) for queue in queues), 30 + SLACK_SECONDS)
+        assert not server.exists("unacked", "unacked_index"), "an acknowledgement can be lost"
