@@ -13,7 +13,7 @@ from django.urls import reverse
 from api.administration import Panel, badge, link, link_to, panel
 from gpu.models import DeviceReport
 from jobs.models import Job, Node, Step
-from jobs.planning.plans import job_request
+from jobs.planning.requests import job_request
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JobState, StepState
 from transcoding.explanation import PlannedStep, explain, planned_steps

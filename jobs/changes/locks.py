@@ -5,6 +5,8 @@
 
 from uuid import UUID
 
+from access.models import Owner
+from api.problems import not_found
 from jobs.models import Job
 from videos.models import Video
 
@@ -15,3 +17,22 @@ def video_lock(video_id: UUID) -> Video:
 
 def job_lock(job_id: UUID) -> Job:
     return Job.objects.select_for_update(no_key=True).get(id=job_id)
+
+
+def owned_job_lock(owner: Owner, job_id: UUID) -> Job:
+    """Lock a job of the owner. Raises Problem: 404 not the owner's."""
+    _owned_job(owner, job_id)
+    return job_lock(job_id)
+
+
+def owned_job_and_video_lock(owner: Owner, job_id: UUID) -> tuple[Job, Video]:
+    """Lock a job of the owner, and its video before it. Raises Problem: 404 not the owner's."""
+    video = video_lock(_owned_job(owner, job_id).video_id)
+    return job_lock(job_id), video
+
+
+def _owned_job(owner: Owner, job_id: UUID) -> Job:
+    job = Job.objects.filter(id=job_id, owner=owner).first()
+    if job is None:
+        raise not_found("job")
+    return job

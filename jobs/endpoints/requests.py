@@ -10,7 +10,7 @@ from api.fields import Choice, ExternalId, Metadata, StrictBoolean, StrictIntege
 from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
 from jobs.planning.formats import HLS, OUTPUT_FORMATS
-from jobs.planning.routing import GpuPolicy
+from jobs.planning.requests import GpuPolicy
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS

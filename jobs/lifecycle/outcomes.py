@@ -19,7 +19,8 @@ from jobs.changes.moves import job_move
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import job_advance, step_mark_done
 from jobs.models import Job, Step
-from jobs.planning.plans import FALLBACK_FIELDS, job_plan
+from jobs.planning.plans import job_plan
+from jobs.planning.steps import FALLBACK_FIELDS
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JobPhase, JobState, StepState

@@ -18,7 +18,7 @@ from events.types import EventType
 from jobs.changes.cache_invalidation import video_jobs_changed
 from jobs.changes.endings import job_cancel_locked, job_pause_locked, open_jobs_lock, purge_request
 from jobs.changes.events import event_append
-from jobs.changes.locks import job_lock, video_lock
+from jobs.changes.locks import owned_job_and_video_lock, owned_job_lock
 from jobs.changes.moves import job_move
 from jobs.changes.wake import dispatcher_wake
 from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_request
@@ -26,8 +26,9 @@ from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_reopen
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, job_on_gpu
-from jobs.planning.plans import job_plan, job_request
-from jobs.planning.routing import FallbackReason, refuse_impossible
+from jobs.planning.plans import job_plan
+from jobs.planning.requests import refuse_impossible
+from jobs.planning.routing import FallbackReason
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import INCURABLE
 from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepState
@@ -58,7 +59,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
-    refuse_impossible(request, job_request(request), policy.gpu)
+    refuse_impossible(request, policy.gpu)
     job = Job.objects.create(
         owner=owner,
         video=video,
@@ -85,8 +86,7 @@ def _plan_or_inspect(job: Job, video: Video, policy: JobPolicy) -> None:
 @transaction.atomic
 def job_cancel(*, owner: Owner, job_id: UUID) -> None:
     """Cancel a job. Raises Problem: 404 not the owner's, 409 already over."""
-    _owned_job(owner, job_id)
-    job = job_lock(job_id)
+    job = owned_job_lock(owner, job_id)
     _refuse_over(job)
     job_cancel_locked(job=job)
 
@@ -98,8 +98,7 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     Raises Problem: 404 not the owner's, 409 not failed or cancelled or its video deleted, 422 the source is at fault;
     InputRejected where it has to be planned again and is beyond the limits.
     """
-    video = video_lock(_owned_job(owner, job_id).video_id)
-    job = job_lock(job_id)
+    job, video = owned_job_and_video_lock(owner, job_id)
     _refuse_retry(job, video)
     _resume(job, video, policy, event=EventType.JOB_RETRIED)
 
@@ -110,8 +109,7 @@ def job_pause(*, owner: Owner, job_id: UUID) -> None:
 
     Raises Problem: 404 not the owner's, 409 already over or paused.
     """
-    _owned_job(owner, job_id)
-    job = job_lock(job_id)
+    job = owned_job_lock(owner, job_id)
     _refuse_over(job)
     _refuse_paused(job)
     job_pause_locked(job=job)
@@ -124,8 +122,7 @@ def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     Raises Problem: 404 not the owner's, 409 not paused; InputRejected where it has to be planned again and is beyond
     the limits.
     """
-    video = video_lock(_owned_job(owner, job_id).video_id)
-    job = job_lock(job_id)
+    job, video = owned_job_and_video_lock(owner, job_id)
     if job.state != JobState.PAUSED:
         raise Problem(status=409, code="job_not_paused", detail=f"The job is {job.state}, not paused.")
     _resume(job, video, policy, event=EventType.JOB_RESUMED)
@@ -166,8 +163,7 @@ def job_reprioritize(*, owner: Owner, job_id: UUID, priority: int, rank: RankCon
 
     Raises Problem: 404 not the owner's, 409 already over.
     """
-    _owned_job(owner, job_id)
-    job = job_lock(job_id)
+    job = owned_job_lock(owner, job_id)
     _refuse_over(job)
     gained = (priority - job.priority) * rank.priority_seconds
     Job.objects.filter(id=job.id).update(priority=priority)
@@ -187,8 +183,7 @@ def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     Raises Problem: 404 not the owner's, 409 already over, paused, or not planned for a GPU; InputRejected where
     the CPU's plan is beyond the limits.
     """
-    video = video_lock(_owned_job(owner, job_id).video_id)
-    job = job_lock(job_id)
+    job, video = owned_job_and_video_lock(owner, job_id)
     _refuse_over(job)
     _refuse_paused(job)
     if not job_on_gpu(job):
@@ -214,13 +209,6 @@ def _owned_video_lock(owner: Owner, video_id: UUID) -> Video:
     if video is None:
         raise not_found("video")
     return video
-
-
-def _owned_job(owner: Owner, job_id: UUID) -> Job:
-    job = Job.objects.filter(id=job_id, owner=owner).first()
-    if job is None:
-        raise not_found("job")
-    return job
 
 
 def _refuse_over(job: Job) -> None:

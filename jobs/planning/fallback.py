@@ -10,8 +10,9 @@ from events.types import EventType
 from jobs.changes.endings import generation_discard, steps_cancel
 from jobs.changes.events import event_append
 from jobs.models import Job, Step
-from jobs.planning.plans import job_plan, job_request
-from jobs.planning.routing import GpuPolicy, cpu_route, gpu_preference
+from jobs.planning.plans import job_plan
+from jobs.planning.requests import GpuPolicy, gpu_preference, job_request
+from jobs.planning.routing import cpu_route
 from jobs.rules.policy import JobPolicy
 from videos.models import Video
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def may_fall_back(job: Job, policy: JobPolicy) -> bool:
     """Return True if the job may run on the CPU, which it may unless it requires a GPU."""
-    return gpu_preference(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
+    return gpu_preference(job.request, policy.gpu).policy is not GpuPolicy.REQUIRE
 
 
 def job_on_gpu(job: Job) -> bool:

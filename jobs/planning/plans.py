@@ -1,36 +1,23 @@
-"""Planning of a job: turns the video's facts and the job's request into a generation and its steps."""
+"""Planning of a job: turns the video's facts and the job's request into a plan, or lets the job wait for a GPU."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-from functools import partial
-from typing import Any
-
-from django.db import transaction
 from django.db.models.functions import Now
 
 from events.types import EventType
 from jobs.changes.events import event_append
-from jobs.changes.wake import dispatcher_wake
-from jobs.models import Job, Step
-from jobs.planning.formats import HLS, MP4, output_formats
-from jobs.planning.routing import GpuUnavailable, Route, gpu_preference, route_for
+from jobs.models import Job
+from jobs.planning.requests import gpu_preference, job_request
+from jobs.planning.routing import GpuUnavailable, Route, route_for
 from jobs.planning.speeds import throughput_measured
+from jobs.planning.steps import plan_carry_out
 from jobs.rules.policy import JobPolicy
-from jobs.rules.rank import rank_lead_seconds
-from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, STEPS, Stage, StepKind
-from jobs.rules.transitions import JobPhase, StepState
-from observability import metrics
-from transcoding.encoders import AAC, VideoEncoder
+from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE
+from jobs.rules.transitions import JobPhase
+from transcoding.encoders import VideoEncoder
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job, preset_of
 from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts
-from videos.models import Generation, Video
-from videos.services import RenditionPlan, generation_create
-from videos.states import RenditionKind
-
-FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
-"""Names in a job's metadata that say why it is not encoded on a GPU."""
+from videos.models import Video
 
 
 def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None = None) -> None:
@@ -39,47 +26,20 @@ def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None =
     A job that requires a GPU waits while there is none. Raises the errors of `plan_job`, and UnknownVersion where
     another version of the program inspected the video; then nothing is written.
     """
-    requested = job_request(job.request)
+    requested, preference = job_request(job.request), gpu_preference(job.request, policy.gpu)
     try:
-        route = route or route_for(requested, gpu_preference(job.request, requested, policy.gpu), policy)
+        route = route or route_for(requested, preference, policy)
     except GpuUnavailable:
         _wait(job)
         return
     plan = plan_for(facts=SourceFacts.from_json(video.facts), request=requested, policy=policy, route=route)
-    _carry_out(job, video, plan, route, policy)
+    plan_carry_out(job, video, plan, route, policy)
 
 
 def _wait(job: Job) -> None:
     if job.waiting_since is None:
         Job.objects.filter(id=job.id).update(phase=JobPhase.WAITING, waiting_since=Now())
         event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": "gpu"})
-
-
-def _carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:
-    """Store a plan as the job's new generation and its steps."""
-    generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
-    steps = Step.objects.bulk_create(_steps(job, generation, plan, route.requirement, policy))
-    open_steps = sum(step.state == StepState.READY for step in steps)
-    Job.objects.filter(id=job.id).update(
-        generation=generation,
-        phase=JobPhase.PLANNED,
-        open_steps=open_steps,
-        waiting_since=None,
-        metadata=_routed_metadata(job, route),
-    )
-    if route.fallback_reason:
-        transaction.on_commit(partial(metrics.FALLBACKS.add, reason=route.fallback_reason))
-    event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
-    dispatcher_wake()
-
-
-def _routed_metadata(job: Job, route: Route) -> dict[str, object]:
-    """Return the job's metadata with the route's fallback reason, if it has one."""
-    metadata = Job.objects.values_list("metadata", flat=True).get(id=job.id)  # a retry has just changed it
-    metadata = {name: value for name, value in metadata.items() if name not in FALLBACK_FIELDS}
-    if not route.fallback_reason:
-        return metadata
-    return {**metadata, "gpu_fallback": True, "fallback_reason": route.fallback_reason}
 
 
 def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route) -> EncodePlan:
@@ -92,75 +52,3 @@ def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy, rout
 def queue_of(encoder: VideoEncoder) -> str:
     """Return the queue whose workers run an encoder."""
     return GPU_QUEUE if encoder.hardware else CPU_QUEUE
-
-
-def job_request(stored: dict[str, Any]) -> JobRequest:
-    """Convert a stored request to the input of planning."""
-    fields = {name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored}
-    return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
-
-
-def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
-    total_segments = None if plan.grid.is_open else plan.total_segments
-    for video in plan.renditions:
-        yield RenditionPlan(
-            name=video.name,
-            kind=RenditionKind.VIDEO,
-            bitrate=video.bitrate,
-            codecs=video.codecs,
-            timescale=plan.grid.timescale,
-            total_segments=total_segments,
-            width=video.width,
-            height=video.height,
-            frame_rate=str(plan.grid.rate),
-        )
-    for track in plan.audio:
-        yield RenditionPlan(
-            name=track.name,
-            kind=RenditionKind.AUDIO,
-            bitrate=track.bitrate,
-            codecs=track.codecs,
-            timescale=AAC.sample_rate,
-            total_segments=total_segments,
-        )
-
-
-def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str, policy: JobPolicy) -> Iterator[Step]:
-    """Yield the steps of a plan: one for each audio track, and of a chunk for each group of renditions, chunk by chunk.
-
-    Steps of later stages rank by the time of planning, too: a nearly done job goes before those planned after it.
-    """
-
-    def step(
-        kind: StepKind, units: int = 0, ordinal: int = 0, *, part: int = 0, sessions: int = 0, **payload: int | str
-    ) -> Step:
-        spec = STEPS[kind]
-        lead = rank_lead_seconds(priority=job.priority, kind=kind, part=part, policy=policy.rank)
-        return Step(
-            owner_id=job.owner_id,
-            video_id=job.video_id,
-            job=job,
-            generation=generation,
-            kind=kind,
-            ordinal=ordinal,
-            queue=GPU_QUEUE if sessions else spec.queue,
-            encoder=requirement if sessions else "",
-            sessions=sessions,
-            state=StepState.READY if spec.stage is Stage.ENCODE else StepState.WAITING,
-            lead_seconds=lead,
-            rank_at=Now() - timedelta(seconds=lead),
-            units_total=units,
-            payload=payload,
-        )
-
-    for position, _ in enumerate(plan.audio):
-        yield step(StepKind.AUDIO, plan.total_segments, position)
-    for chunk in plan.chunks:
-        span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
-        for position, group in enumerate(plan.groups):
-            ordinal, sessions = chunk.ordinal * len(plan.groups) + position, len(group) if requirement else 0
-            yield step(StepKind.CHUNK, chunk.segments, ordinal, part=chunk.ordinal, sessions=sessions, **span)
-    if plan.mp4:
-        for position, rung in enumerate(plan.renditions):
-            yield step(StepKind.REMUX, ordinal=position, rendition=rung.name)
-    yield step(StepKind.FINISH)

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from api.problems import invalid_field
-from configuration import GpuConfig
 from gpu.selection import ANY_DEVICE
-from gpu.selectors import device_indexes_known, devices_live, max_encoder_sessions
+from gpu.selectors import devices_live, max_encoder_sessions
+from jobs.planning.requests import GpuPolicy, GpuPreference
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure
 from transcoding.encoders import VideoEncoder, cpu_encoder, hardware_encoders
@@ -17,14 +15,6 @@ from transcoding.planning.request import JobRequest
 
 DEVICE_FAILURES = frozenset({DeviceLost.code, EncoderRefused.code})
 """Error codes that are the device's fault: another device may succeed."""
-
-
-class GpuPolicy(StrEnum):
-    """The use of GPUs by a job: if one can, always, or never."""
-
-    PREFER = "prefer"
-    REQUIRE = "require"
-    NEVER = "never"
 
 
 class FallbackReason(StrEnum):
@@ -52,15 +42,6 @@ class GpuUnavailable(TranscodeError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GpuPreference:
-    """The GPU policy of a job."""
-
-    policy: GpuPolicy
-    index: int = ANY_DEVICE
-    """The only device that it accepts, or `ANY_DEVICE`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """The encoder of a job, and the devices that may run it."""
 
@@ -71,14 +52,6 @@ class Route:
     """The `device_requirement` of its chunk steps; empty on the CPU."""
     fallback_reason: str = ""
     """The `FallbackReason` or failure code, where a GPU was preferred and the CPU was chosen."""
-
-
-def gpu_preference(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> GpuPreference:
-    """Return the GPU policy of a stored request. A request that only the CPU can do never uses a GPU."""
-    if not config.enable_gpu or requested.cpu_only:
-        return GpuPreference(policy=GpuPolicy.NEVER)
-    policy = GpuPolicy(request.get("gpu") or config.gpu_policy)
-    return GpuPreference(policy=policy, index=request.get("gpu_device", ANY_DEVICE))
 
 
 def device_requirement(encoder: str, index: int) -> str:
@@ -126,21 +99,6 @@ def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> Fallback
         return FallbackReason.NO_GPU_ENCODER
     live = devices_live(silence_seconds=policy.silence_seconds)
     return FallbackReason.GPU_UNAVAILABLE if live else FallbackReason.NO_GPU
-
-
-def refuse_impossible(request: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> None:
-    """Refuse a request that no GPU of this installation can fulfil. Raises Problem: 422 naming the choices."""
-    if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
-        raise invalid_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
-    if gpu_preference(request, requested, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(
-        requested.video_codec
-    ):
-        raise invalid_field("gpu", f"must be one of: prefer, never; no GPU encodes {requested.video_codec}")
-    index = request.get("gpu_device", ANY_DEVICE)
-    known = device_indexes_known() if index != ANY_DEVICE else frozenset()
-    if index != ANY_DEVICE and index not in known:
-        choices = ", ".join(str(each) for each in (ANY_DEVICE, *sorted(known)))
-        raise invalid_field("gpu_device", f"must be one of: {choices}")
 
 
 def blames_device(failure: Failure) -> bool:

@@ -9,8 +9,9 @@ from access.models import Owner
 from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
-from jobs.planning.plans import job_request, plan_for, queue_of
-from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, gpu_preference, refuse_impossible, route_for
+from jobs.planning.plans import plan_for, queue_of
+from jobs.planning.requests import gpu_preference, job_request, refuse_impossible
+from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, route_for
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
@@ -35,7 +36,7 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
         raise not_found("video")
     facts = _facts(video)
     requested = job_request(request)
-    refuse_impossible(request, requested, policy.gpu)
+    refuse_impossible(request, policy.gpu)
     route = _route(request, requested, policy)
     plan = plan_for(facts=facts, request=requested, policy=policy, route=route)
     document = _document(plan, requested, policy, fallback_reason=route.fallback_reason)
@@ -58,7 +59,7 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mappi
 
 def _route(request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
     try:
-        return route_for(requested, gpu_preference(request, requested, policy.gpu), policy)
+        return route_for(requested, gpu_preference(request, policy.gpu), policy)
     except GpuUnavailable as error:
         detail = f"No GPU that can encode {requested.video_codec} is there now; a job would wait for one."
         raise Problem(status=409, code=error.code, detail=detail, retryable=True) from error

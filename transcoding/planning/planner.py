@@ -39,17 +39,17 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         InputRejected: The source or the request is beyond the installation's limits.
 
     """
+    encoder = encoder or cpu_encoder(request.video_codec)
+    preset = preset_of(request, policy)
+    two_pass = _two_pass(facts, request, encoder, policy)
+    throughput = measured or assumed_throughput(encoder, preset, policy)
     grid = facts.grid()
     if grid.duration > policy.max_seconds:
         raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
-    encoder = encoder or cpu_encoder(request.video_codec)
-    preset = preset_of(request, policy)
     rungs = _ladder(facts, request).rungs
     if len(rungs) > policy.max_renditions:
         raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
-    two_pass = _two_pass(facts, request, encoder, policy)
     work = frame_work(facts.video.display, rungs) * (1 + two_pass)
-    throughput = measured or assumed_throughput(encoder, preset, policy)
     sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
     return EncodePlan(
         source=facts,
@@ -62,8 +62,8 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
             _rendition(size, encoder, preset, grid, bitrate_requested=request.bitrate is not None) for size in rungs
         ),
         groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
-        audio=audio_renditions(facts.audio[:1], grid),
         chunks=plan_chunks(grid, sizing),
+        audio=audio_renditions(facts.audio[:1], grid),
         mp4=request.mp4,
         sizing=sizing,
     )

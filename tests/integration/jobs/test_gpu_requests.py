@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 import jobs.endpoints.apis
+import jobs.planning.requests
 import jobs.planning.routing
 from configuration import GpuConfig
 from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Verdict
@@ -105,7 +106,8 @@ def test_a_codec_that_no_gpu_encodes_goes_to_the_cpu_at_once_or_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every codec of today has encoders on devices; the next one may have none."""
-    monkeypatch.setattr(jobs.planning.routing, "hardware_encoders", lambda _: ())
+    for module in (jobs.planning.requests, jobs.planning.routing):
+        monkeypatch.setattr(module, "hardware_encoders", lambda _: ())
     a_gpu(0, H264)
     status, plan = ask(client, gpu="prefer", dry_run=True)
     assert (status, plan["encoder"]) == (200, "libx264")

@@ -1,0 +1,59 @@
+"""The stored request of a job: converted to the input of planning, and its policy for GPUs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from api.problems import invalid_field
+from configuration import GpuConfig
+from gpu.selection import ANY_DEVICE
+from gpu.selectors import device_indexes_known
+from jobs.planning.formats import HLS, MP4, output_formats
+from transcoding.encoders import hardware_encoders
+from transcoding.planning.request import JobRequest
+
+
+class GpuPolicy(StrEnum):
+    """The use of GPUs by a job: if one can, always, or never."""
+
+    PREFER = "prefer"
+    REQUIRE = "require"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuPreference:
+    """The GPU policy of a job."""
+
+    policy: GpuPolicy
+    index: int = ANY_DEVICE
+    """The only device that it accepts, or `ANY_DEVICE`."""
+
+
+def job_request(stored: Mapping[str, Any]) -> JobRequest:
+    """Convert a stored request to the input of planning."""
+    fields = {name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored}
+    return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
+
+
+def gpu_preference(request: Mapping[str, Any], config: GpuConfig) -> GpuPreference:
+    """Return the GPU policy of a stored request. A request that only the CPU can do never uses a GPU."""
+    if not config.enable_gpu or job_request(request).cpu_only:
+        return GpuPreference(policy=GpuPolicy.NEVER)
+    policy = GpuPolicy(request.get("gpu") or config.gpu_policy)
+    return GpuPreference(policy=policy, index=request.get("gpu_device", ANY_DEVICE))
+
+
+def refuse_impossible(request: Mapping[str, Any], config: GpuConfig) -> None:
+    """Refuse a request that no GPU of this installation can fulfil. Raises Problem: 422 naming the choices."""
+    if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
+        raise invalid_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
+    codec = job_request(request).video_codec
+    if gpu_preference(request, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(codec):
+        raise invalid_field("gpu", f"must be one of: prefer, never; no GPU encodes {codec}")
+    index = request.get("gpu_device", ANY_DEVICE)
+    known = device_indexes_known() if index != ANY_DEVICE else frozenset()
+    if index != ANY_DEVICE and index not in known:
+        choices = ", ".join(str(each) for each in (ANY_DEVICE, *sorted(known)))
+        raise invalid_field("gpu_device", f"must be one of: {choices}")
