@@ -67,7 +67,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def servers() -> Iterator[ServersOfThisRun]:
     """The servers of this run. Each is started on first use, and all are stopped with the run."""
     servers = servers_of_this_run()
-    servers.hold()
+    servers.clear_killed()
     yield servers
     servers.close()
 

@@ -7,9 +7,11 @@ killed leaves its folder and perhaps its servers; the next run that starts serve
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -32,8 +34,8 @@ class ServersOfThisRun:
     """Servers by kind. Their ports are known before they run, because Django reads its settings once."""
 
     def __init__(self) -> None:
-        self.home = Home(RUNS / str(os.getpid()))
         self._held = ExitStack()
+        self.home = self._held.enter_context(locked_home(str(os.getpid())))
         self.postgresql = PostgreSQL(self.home, durable=False)
         self.redis = Redis(self.home)
         self.seaweedfs = SeaweedFS(self.home)
@@ -65,13 +67,13 @@ class ServersOfThisRun:
         server.wait_ready()
         return server
 
-    def hold(self) -> None:
-        """Mark this run's folder as in use, and remove the folders of killed runs."""
-        self._held.enter_context(self.home.locked())
-        for folder in RUNS.iterdir():
-            if folder != self.home.folder:
-                with suppress(BlockingIOError), Home(folder).locked():
-                    _clear(Home(folder))
+    def clear_killed(self) -> None:
+        """Remove the folders of killed runs. Those in use are locked."""
+        with _alone():
+            for folder in RUNS.iterdir():
+                if folder.is_dir() and folder != self.home.folder:
+                    with suppress(BlockingIOError), Home(folder).locked():
+                        _clear(Home(folder))
 
     def close(self) -> None:
         """Stop the started servers and remove the folder. Does nothing in a forked child."""
@@ -84,6 +86,25 @@ class ServersOfThisRun:
 def servers_of_this_run() -> ServersOfThisRun:
     """Return the only instance, so that settings and fixtures use the same ports."""
     return ServersOfThisRun()
+
+
+@contextmanager
+def locked_home(name: str) -> Iterator[Home]:
+    """Make a folder of this run, which no other run removes as long as it is locked. Names begin with the run's pid."""
+    home = Home(RUNS / name)
+    with ExitStack() as held:
+        with _alone():
+            held.enter_context(home.locked())
+        yield home
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other run makes or removes folders: one that has just been made is not locked yet."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    with (RUNS / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _clear(home: Home) -> None:

@@ -17,7 +17,7 @@ from embedded.stack import Stack
 from tests.acceptance.browsing import chromium, pages
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.pacing import PacedFfmpeg
-from tests.servers import RUNS
+from tests.servers import locked_home
 
 SHORT_TIMES = {
     "TRANSCODER_DISPATCHER_TICK_SECONDS": "0.5",
@@ -30,8 +30,7 @@ SHORT_TIMES = {
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Home]:
-    home = Home(RUNS / f"{os.getpid()}-stack")
-    with home.locked():
+    with locked_home(f"{os.getpid()}-stack") as home:
         yield home
 
 

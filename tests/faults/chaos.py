@@ -26,13 +26,12 @@ import httpx2
 import psycopg
 
 from embedded.client import ApiError
-from embedded.home import Home
 from embedded.service import Service
 from execution.daemons import DaemonError
 from tests.faults import invariants
 from tests.faults.rig import LEASE_SECONDS, Rig, children
 from tests.ffmpeg.sources import AAC, Card, make
-from tests.servers import RUNS
+from tests.servers import locked_home
 
 _LOOK_SECONDS = 0.2
 _DRAIN_SECONDS = 600
@@ -194,8 +193,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
     _say(f"seed {options.seed}")
-    home = Home(RUNS / f"{os.getpid()}-chaos")
-    with home.locked(), tempfile.TemporaryDirectory() as folder:
+    with locked_home(f"{os.getpid()}-chaos") as home, tempfile.TemporaryDirectory() as folder:
         rig = Rig(home)
         try:
             rig.start()

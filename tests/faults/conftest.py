@@ -9,19 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from embedded.home import Home
 from tests.faults import invariants
 from tests.faults.rig import Rig
 from tests.ffmpeg.sources import AAC, SILENT, Card, make
-from tests.servers import RUNS
+from tests.servers import locked_home
 
 FAST = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50")
 
 
 @pytest.fixture(scope="session")
 def running_rig() -> Iterator[Rig]:
-    home = Home(RUNS / f"{os.getpid()}-faults")
-    with home.locked():
+    with locked_home(f"{os.getpid()}-faults") as home:
         rig = Rig(home)
         try:
             rig.start()

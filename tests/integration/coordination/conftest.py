@@ -16,7 +16,7 @@ from coordination.cache import ResponseCache
 from coordination.server import Server
 from embedded.home import Home
 from embedded.servers import Redis
-from tests.servers import RUNS, ServersOfThisRun
+from tests.servers import ServersOfThisRun, locked_home
 
 PATIENT_SECONDS = 60.0
 """Timeout that no busy machine exceeds."""
@@ -64,8 +64,7 @@ def pid(redis: Redis) -> int:
 @pytest.fixture(scope="session")
 def own_home(servers: ServersOfThisRun) -> Iterator[Home]:
     """Provide a folder for processes that no other test uses."""
-    home = Home(RUNS / f"{servers.home.folder.name}-outage")
-    with home.locked():
+    with locked_home(f"{servers.home.folder.name}-outage") as home:
         yield home
 
 
