@@ -56,7 +56,10 @@ def spawn(  # noqa: PLR0913 - properties of one process, by name
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
-    The child is killed when the thread that started it ends. Raises RuntimeError outside the main thread.
+    The child is killed when the thread that started it ends. It stays in its parent's session: the kernel may share the
+    processor out by session first (`sched_autogroup_enabled`), and niceness counts within one only.
+
+    Raises RuntimeError outside the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
@@ -68,7 +71,7 @@ def spawn(  # noqa: PLR0913 - properties of one process, by name
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
-            start_new_session=True,
+            process_group=0,
             env={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
         )
         _spawned.add(process)

@@ -14,7 +14,7 @@ from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import plan_of, publisher_for
+from workers.steps.publishing import LATER_NICENESS, plan_of, publisher_for
 from workers.tools import Tools
 
 BEGINNINGS = (4, 16, 64)
@@ -114,6 +114,7 @@ class _AudioEncoding:
             {self._track.name: take},
             stop=self._control,
             on_poll=self._publisher.poll,
+            niceness=LATER_NICENESS if self._next else 0,
             on_stderr_line=copy.stderr_line,
         )
         self.seconds += report.seconds

@@ -22,11 +22,8 @@ from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import plan_of, publisher_for
+from workers.steps.publishing import LATER_NICENESS, plan_of, publisher_for
 from workers.tools import Tools
-
-LATER_NICENESS = 5
-"""Later chunks let the first one of a video on the same machine go first: somebody may wait to watch it."""
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:

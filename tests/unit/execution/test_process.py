@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 from execution.process import child_pids, is_running, kill_children, spawn
 
@@ -26,3 +28,25 @@ def test_kill_children_kills_what_spawn_started_and_nothing_else() -> None:
         assert spawned.wait(timeout=60) == -9
         assert is_running(other.pid)
         other.kill()
+
+
+def test_a_nice_process_leaves_the_processor_to_one_that_is_not() -> None:
+    """The kernel may share the processor out by session first: then niceness between sessions means nothing."""
+    core = str(min(os.sched_getaffinity(0)))
+    spin = ["taskset", "--cpu-list", core, sys.executable, "-c", "while True: pass"]
+    first, later = spawn(spin, stderr=subprocess.DEVNULL), spawn(spin, stderr=subprocess.DEVNULL, niceness=10)
+    try:
+        deadline = time.monotonic() + 60
+        while _cpu_ticks(first) + _cpu_ticks(later) < 200 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert _cpu_ticks(later) < _cpu_ticks(first) / 3
+        assert os.getpgid(first.pid) == first.pid
+    finally:
+        kill_children()
+        for process in (first, later):
+            process.wait(timeout=60)
+
+
+def _cpu_ticks(process: subprocess.Popen[bytes]) -> int:
+    user, system = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(user) + int(system)
