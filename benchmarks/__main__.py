@@ -7,12 +7,13 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, latency, outage, overhead, streams, workers
+from benchmarks import cache, film, latency, outage, overhead, playable, streams, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, report
 
 MEASUREMENTS = {
     "latency": latency.measure,
+    "playable": playable.measure,
     "overhead": overhead.measure,
     "workers": workers.measure,
     "cache": cache.measure,
@@ -20,7 +21,7 @@ MEASUREMENTS = {
     "streams": streams.measure,
     "film": film.measure,
 }
-DEFAULTS = ("latency", "overhead", "workers", "cache", "outage", "streams")
+DEFAULTS = ("latency", "playable", "overhead", "workers", "cache", "outage", "streams")
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="name of a measurement; may be repeated")
-    parser.add_argument("--pairs", type=int, default=5, help="number of pairs for overhead and workers")
+    parser.add_argument("--pairs", type=int, default=5, help="number of pairs for playable, overhead and workers")
     parser.add_argument("--seconds", type=int, default=60, help="length of the source for overhead and workers")
     parser.add_argument("--steps", type=int, default=100, help="number of steps for latency; at least 2")
     parser.add_argument("--film-seconds", type=int, default=600, help="length of the source for film")

@@ -9,17 +9,18 @@ from execution.ffmpeg import FfmpegRunner
 from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.planning.ladder import RUNGS, Rung
 
-GOP_FRAMES = "50"
-"""Two seconds of the benchmark clip, which has 25 frames per second."""
+GOP_FRAMES = 50
+GOP_SECONDS = 2
+"""Of the benchmark clip, which has 25 frames per second."""
 LADDER = tuple(rung for rung in RUNGS if rung.name in ("720p", "480p", "360p"))
 
 
-def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
-    """Decode once and encode all rungs and the audio into MP4 files. Returns wall seconds."""
+def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path, *, seconds: int | None = None) -> float:
+    """Decode once and encode all rungs and the audio into MP4 files, or their first `seconds`. Returns wall seconds."""
     heads = "".join(f"[in{number}]" for number in range(len(rungs)))
     scales = (f"[in{number}]scale=-2:{rung.short_side}[{rung.name}]" for number, rung in enumerate(rungs))
     command = FfmpegCommand(
-        inputs=(Input(path=str(source)),),
+        inputs=(Input(path=str(source), options={} if seconds is None else {"t": str(seconds)}),),
         filter_graph=";".join([f"[0:v:0]split={len(rungs)}{heads}", *scales]),
         outputs=tuple(_output(rung, audio=number == 0) for number, rung in enumerate(rungs)),
     )
@@ -43,8 +44,8 @@ def _output(rung: Rung, *, audio: bool) -> Output:
         "b:v": str(rung.bitrate),
         "maxrate": str(rung.bitrate * 3 // 2),
         "bufsize": str(rung.bitrate * 2),
-        "g": GOP_FRAMES,
-        "keyint_min": GOP_FRAMES,
+        "g": str(GOP_FRAMES),
+        "keyint_min": str(GOP_FRAMES),
         "sc_threshold": "0",
         "bf": "3",
         "c:a": "aac",

@@ -1,4 +1,4 @@
-"""One video on two worker nodes compared with one node, each with one slot and one thread per ffmpeg."""
+"""One video on two worker nodes compared with one node. Each has one slot, and a core of its own with its children."""
 
 import argparse
 import os
@@ -26,13 +26,21 @@ _NODES = "SELECT count(*) FROM jobs_node WHERE last_seen > clock_timestamp() - i
 
 
 class OneSlot(Worker):
-    """A worker node with one slot."""
+    """A worker node with one slot, on the first core that this process may use."""
 
     slots = 1
+    core = 0
+
+    def argv(self) -> list[str]:
+        core = sorted(os.sched_getaffinity(0))[self.core]
+        return ["taskset", "--cpu-list", str(core), *super().argv()]
 
 
 class SecondNode(OneSlot):
+    """The same on the second core."""
+
     name = "worker-2"
+    core = 1
 
 
 class PairOfWorkers(Stack):
