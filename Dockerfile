@@ -48,8 +48,7 @@ ENTRYPOINT ["/usr/bin/tini", "--"]
 
 FROM vodmill AS api
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "transcoder_site.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
-     "--no-access-log", "--timeout-graceful-shutdown", "25"]
+CMD ["python", "-m", "transcoder_site.server", "--host", "0.0.0.0", "--port", "8000", "--grace-seconds", "25"]
 
 FROM vodmill AS worker-cpu
 ENV TRANSCODER_WORKER_QUEUE=cpu

@@ -2,15 +2,11 @@
 
 import asyncio
 import contextlib
-import contextvars
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from api.problems import MEDIA_TYPE, Problem, too_large
 
@@ -110,38 +106,6 @@ async def _start(send: Send, status: int, media_type: str, body: bytes, headers:
     fields = {"Content-Type": media_type, "Content-Length": str(len(body)), **headers}
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
-
-
-class SingleThreadHandler(ASGIHandler):
-    """Django's handler for a site with synchronous views and middleware only, as REST framework's are.
-
-    Each request switches into its thread once. Django's own handler switches back to the event loop between middleware
-    and view, which takes a sixth of the CPU time of a short response.
-    """
-
-    def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - Django's signature
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
-
-
-class IsolatedContext:
-    """Middleware in front of Django that runs every request in a context of its own.
-
-    asyncio passes the context of a request on to the next one of the same connection if that arrives before the first
-    has ended (python/cpython#140947), as players' requests do. Django finds a request's thread by the context, so both
-    would share one; the first to end closes it, and the database connection of the other would leak.
-    """
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def run() -> None:
-            await self._app(scope, receive, send)
-
-        await asyncio.create_task(run(), context=contextvars.Context())
 
 
 class BodyLimit:

@@ -55,8 +55,8 @@ class Api(Product):
         self.home.store_port(self.name, port)
 
     def argv(self) -> list[str]:
-        serve = ["-m", "uvicorn", "transcoder_site.asgi:application", "--host", LOOPBACK, "--port", str(self._port)]
-        return [sys.executable, *serve, "--no-access-log", "--timeout-graceful-shutdown", "3"]
+        serve = ["-m", "transcoder_site.server", "--host", LOOPBACK, "--port", str(self._port)]
+        return [sys.executable, *serve, "--grace-seconds", "3"]
 
     def ports(self) -> tuple[int, ...]:
         return (self._port,)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from typing import cast
 
 import django
 
@@ -13,17 +12,19 @@ django.setup(set_prefix=False)  # before the models are imported
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from api.asgi import App, BodyLimit, IsolatedContext, SingleThreadHandler  # noqa: E402
+from api.asgi import BodyLimit  # noqa: E402
+from api.threads import DjangoInThreads  # noqa: E402
 from configuration import startup_warnings  # noqa: E402
 from coordination.wiring import response_cache  # noqa: E402
 from events.streams.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
+from transcoder_site.probes import answer_alive  # noqa: E402
 from videos.uploads.wiring import upload_route  # noqa: E402
 
 MAX_BODY_BYTES = 1 << 20
 """Limit of the body of all other requests, which are JSON documents. Django spools bodies to disk."""
 
-# Only the API pools connections: its requests run in short-lived threads. Workers fork, which a pool's threads do not
+# Only the API pools connections: it has more threads than connections. Workers fork, which a pool's threads do not
 # survive.
 _pool = {"min_size": 0, "max_size": settings.TRANSCODER.database.database_pool_size, "timeout": 10}
 connections.settings["default"]["OPTIONS"]["pool"] = _pool
@@ -34,5 +35,5 @@ for warning in startup_warnings(os.environ):  # not in commands, whose output pr
 if cache := response_cache():
     cache.start_renewal()
 
-_limited = BodyLimit(IsolatedContext(cast("App", SingleThreadHandler())), max_bytes=MAX_BODY_BYTES)
-application = upload_route(event_streams(_limited), on_uploaded=on_uploaded)
+_limited = BodyLimit(DjangoInThreads(), max_bytes=MAX_BODY_BYTES)
+application = answer_alive(upload_route(event_streams(_limited), on_uploaded=on_uploaded))

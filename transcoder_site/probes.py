@@ -1,6 +1,7 @@
 """The probes /healthz, /readyz and /health, which need no authentication, and /metrics, which requires a token.
 
-This is the first middleware, since probes use plain HTTP, an IP address as the host, and no API key.
+The middleware is the first one, since probes use plain HTTP, an IP address as the host, and no API key. /healthz is
+answered in front of Django: it must not wait for a thread while all of them wait for something else.
 """
 
 import logging
@@ -12,6 +13,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
+from api.asgi import App, Receive, Scope, Send
 from configuration import Config
 from observability.health import Health, run_checks, worst_of
 from observability.metrics import MEDIA_TYPE, exposition
@@ -32,8 +34,6 @@ class Probes:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method in ("GET", "HEAD"):
-            if request.path == ALIVE:
-                return HttpResponse("ok\n", content_type="text/plain")
             if request.path == READY:
                 return _readiness()
             if request.path == HEALTH:
@@ -41,6 +41,20 @@ class Probes:
             if request.path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
                 return _metrics() if token_matches(request.headers.get("Authorization"), token) else _no_token()
         return self._get_response(request)
+
+
+def answer_alive(app: App) -> App:
+    """Answer GET /healthz, and pass other requests on."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == ALIVE and scope["method"] in ("GET", "HEAD"):
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"3")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"ok\n"})
+            return
+        await app(scope, receive, send)
+
+    return answered
 
 
 def _readiness() -> HttpResponse:

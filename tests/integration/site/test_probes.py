@@ -32,10 +32,6 @@ def client(settings: Settings) -> Client:
     return Client(headers={"host": HOST})
 
 
-def test_liveness_does_not_depend_on_the_database(client: Client) -> None:
-    assert client.get("/healthz").content == b"ok\n"
-
-
 @pytest.mark.django_db(transaction=True)
 def test_it_is_ready_when_database_and_store_respond(client: Client, s3_server: object, redis: object) -> None:
     wiring.store().prepare()
@@ -83,5 +79,4 @@ def test_an_unreachable_database_is_unhealthy(client: Client, monkeypatch: pytes
 
 
 def test_other_requests_reach_the_site(client: Client) -> None:
-    assert client.post("/healthz").status_code != 200
     assert client.get("/healthz/").status_code != 200

@@ -6,19 +6,21 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import httpx2
 import pytest
 import uvicorn
 
-from api.asgi import App, BodyLimit, IsolatedContext, SingleThreadHandler
+from api.asgi import App, BodyLimit
+from api.connections import BoundedHttp
+from api.threads import DjangoInThreads
 from embedded.servers import SeaweedFS
 from events.streams.wiring import event_streams
 from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
 from tests.conformance import Answer, published
 from tests.rows import a_key
+from transcoder_site.probes import answer_alive
 from videos.playback import wiring
 from videos.uploads.wiring import upload_route
 
@@ -30,7 +32,7 @@ def serving(app: App) -> Iterator[httpx2.Client]:
     """Serve an application from a thread; the client's base address is the server's, and it has a key."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so for sockets that it made
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+        server = uvicorn.Server(uvicorn.Config(app, http=BoundedHttp, lifespan="off", log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
@@ -68,12 +70,12 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
-    limited = BodyLimit(IsolatedContext(django_app()), max_bytes=MAX_BODY_BYTES)
-    return upload_route(event_streams(limited), on_uploaded=on_uploaded)
+    limited = BodyLimit(django_app(), max_bytes=MAX_BODY_BYTES)
+    return answer_alive(upload_route(event_streams(limited), on_uploaded=on_uploaded))
 
 
 def django_app() -> App:
-    return cast("App", SingleThreadHandler())
+    return DjangoInThreads()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from asgiref.sync import SyncToAsync
 from django.db import connection
 
 from storage.keys import init_key, run_prefix, segment_key
@@ -400,7 +399,7 @@ def test_a_stream_holds_no_database_connection_and_the_next_request_has_a_thread
         player.sendall(request)  # before the first is over: that is when asyncio mixes contexts up
         held_up.resumed.set()
         second, _ = _body(player, rest)
-        wait_for(lambda: not SyncToAsync.context_to_thread_executor)
+        wait_for(lambda: not _other_sessions())
     assert first == second == segment_bytes("360p", 7)
 
 

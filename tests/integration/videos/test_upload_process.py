@@ -46,8 +46,8 @@ class ApiProcess:
             "TRANSCODER_DATABASE_URL": urlunsplit(url._replace(path=f"/{database}")),
             "TMPDIR": str(scratch),
         }
-        serve = ["-m", "uvicorn", "transcoder_site.asgi:application", "--port", str(port), "--log-level", "warning"]
-        serve += ["--timeout-graceful-shutdown", "1"]
+        serve = ["-m", "transcoder_site.server", "--port", str(port)]
+        serve += ["--grace-seconds", "1"]
         self._process = subprocess.Popen([sys.executable, *serve], cwd=REPOSITORY, env=environment)
 
     def connection(self, timeout: float = 120) -> http.client.HTTPConnection:

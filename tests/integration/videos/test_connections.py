@@ -1,0 +1,141 @@
+"""The edge of the server: clients that send slowly, in part, too much, several requests at once, or leave."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx2
+import pytest
+
+from api import connections
+from api.asgi import BodyLimit
+from api.threads import DjangoInThreads
+from storage.protocol import ObjectStore
+from tests.integration.videos.conftest import MAX_BODY_BYTES, a_site, serving
+from tests.integration.videos.test_upload import wait_for
+from transcoder_site.probes import answer_alive
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HALF = b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+SECONDS = 120
+
+
+@contextmanager
+def connected(server: httpx2.Client) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.base_url.port or 0), timeout=SECONDS) as client:
+        yield client
+
+
+@pytest.fixture
+def server(transactional_db: None) -> Iterator[httpx2.Client]:
+    with serving(a_site()) as client:
+        yield client
+
+
+def to_the_end(client: socket.socket) -> bytes:
+    """Read until the server closes."""
+    received = b""
+    while data := client.recv(1 << 16):
+        received += data
+    return received
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", HALF], ids=["nothing", "an empty line", "half a head"])
+def test_a_head_that_does_not_come_has_a_deadline(
+    server: httpx2.Client, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    with connected(server) as client:
+        client.sendall(sent)
+        assert to_the_end(client).startswith(b"HTTP/1.1 408 ")
+
+
+def test_the_next_head_of_a_connection_has_a_deadline_too(
+    server: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 2)
+    with connected(server) as client:
+        client.sendall(GET + HALF)
+        answers = to_the_end(client)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert answers.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 408 " in answers
+
+
+def test_a_head_that_is_too_large_is_refused(server: httpx2.Client) -> None:
+    with connected(server) as client:
+        client.sendall(HALF + b"X-Much: " + b"x" * connections.HEAD_BYTES)
+        assert to_the_end(client).startswith(b"HTTP/1.1 431 ")
+
+
+def test_no_more_connections_than_allowed_are_open(server: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "connection_limit", lambda: 2)
+    with connected(server) as first, connected(server) as second:
+        first.sendall(GET)
+        second.sendall(GET)
+        assert first.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        assert second.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        with connected(server) as third:
+            assert to_the_end(third).startswith(b"HTTP/1.1 503 ")
+        first.close()
+
+        def accepted() -> bool:
+            with connected(server) as another:
+                another.sendall(GET)
+                return another.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+        wait_for(accepted)
+
+
+def test_many_half_sent_requests_stop_nobody(server: httpx2.Client) -> None:
+    with ExitStack() as clients:
+        for _ in range(1030):
+            clients.enter_context(connected(server)).sendall(HALF)
+        assert server.get("/healthz").text == "ok\n"
+        assert server.get("/api/v1/jobs").status_code == 200
+
+
+def test_a_body_that_does_not_come_has_a_deadline(transactional_db: None) -> None:
+    site = BodyLimit(DjangoInThreads(body_seconds=0.5), max_bytes=MAX_BODY_BYTES)
+    with serving(site) as server, connected(server) as client:
+        client.sendall(b"POST /api/v1/webhooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        answer = to_the_end(client)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"request_timeout"' in answer
+
+
+def test_requests_that_come_at_once_are_answered_in_order(server: httpx2.Client) -> None:
+    paths = (b"/healthz", b"/api/v1/nothing", b"/readyz", b"/healthz")
+    requests = [GET.replace(b"/healthz", path) for path in paths]
+    requests[-1] = requests[-1].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with connected(server) as client:
+        client.sendall(b"".join(requests))
+        answers = to_the_end(client)
+    assert [answer[:3] for answer in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200", b"200"]
+
+
+def test_a_busy_pool_of_threads_does_not_stop_the_liveness_probe(transactional_db: None, store: ObjectStore) -> None:
+    django = DjangoInThreads(threads=1)
+    with serving(answer_alive(BodyLimit(django, max_bytes=MAX_BODY_BYTES))) as server:
+        release = ExitStack()
+        with release:
+            gate = threading.Event()
+            release.callback(gate.set)
+            django._threads.submit(gate.wait, SECONDS)
+            assert server.get("/healthz").text == "ok\n"
+            with pytest.raises(httpx2.TimeoutException):
+                server.get("/readyz", timeout=0.5)
+        assert server.get("/readyz").status_code == 200
+
+
+def test_a_client_that_leaves_before_its_answer_harms_nobody(server: httpx2.Client) -> None:
+    for sent in (HALF, HALF + b"\r\n", HALF.replace(b"GET", b"POST") + b"Content-Length: 10\r\n\r\n{"):
+        with connected(server) as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+        with connected(server) as client:
+            client.sendall(sent)
+    assert server.get("/api/v1/jobs").status_code == 200

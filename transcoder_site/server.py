@@ -1,0 +1,33 @@
+"""Serve the API: `python -m transcoder_site.server --host HOST --port PORT`.
+
+uvicorn with bounds of connections and requests. It reads `FORWARDED_ALLOW_IPS`, the proxies whose headers are believed.
+"""
+
+import argparse
+
+import uvicorn
+
+from api.connections import BoundedHttp
+
+
+def main() -> None:
+    """Serve until a signal ends it."""
+    parser = argparse.ArgumentParser(prog="python -m transcoder_site.server", description="Serve the API.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes")
+    parser.add_argument("--grace-seconds", type=int, default=25, help="seconds that open requests have at the end")
+    options = parser.parse_args()
+    uvicorn.run(
+        "transcoder_site.asgi:application",
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        http=BoundedHttp,
+        access_log=False,
+        timeout_graceful_shutdown=options.grace_seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()
