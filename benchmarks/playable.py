@@ -15,12 +15,13 @@ from benchmarks.running import FILES, home, looped_clip, report, running
 from embedded.client import Client
 from embedded.stack import Stack
 from transcoding.grid import SEGMENT_GOPS
-from videos.selectors import PLAYABLE_SEGMENTS
 
 LENGTHS = (10, 60, 600)
 """Seconds of source."""
+PLAYABLE_SEGMENTS = 2
+"""`videos.selectors.PLAYABLE_SEGMENTS`, which needs Django."""
 QUEUED = 8
-"""Jobs of another video that are requested right after the measured one."""
+"""Jobs of another video that are requested when the measured one is planned."""
 RENEW_SECONDS = 2
 _POLL_SECONDS = 0.02
 _RUNNING = "SELECT count(*) FROM jobs_step WHERE state = 'running'"
@@ -77,12 +78,15 @@ def _ratios(stack: Stack, client: Client, pairs: int) -> Iterator[Ratio]:
 
 
 def _seconds_to_playable(stack: Stack, client: Client, source: Path, then: Callable[[], None]) -> float:
-    """Upload a source and transcode it. `then` runs right after the request. Raises RuntimeError when the job fails."""
+    """Upload a source and transcode it. `then` runs once the job is planned. Raises RuntimeError when it fails."""
     video = str(client.upload(source, lambda _: None)["id"])
     uploaded = time.monotonic()
     job = client.transcode(video, {"ladder": "auto"})
-    then()
+    planned = False
     while job["playable_at"] is None:
+        if not planned and job["phase"] != "inspecting":
+            planned = True
+            then()
         if job["state"] in ("failed", "cancelled"):
             raise RuntimeError(f"job {job['id']} {job['state']}: {job['error']}")
         time.sleep(_POLL_SECONDS)
