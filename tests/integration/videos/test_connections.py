@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import httpx2
 import pytest
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from api import connections
 from api.asgi import BodyLimit
@@ -118,17 +119,22 @@ def test_requests_that_come_at_once_are_answered_in_order(server: httpx2.Client)
 
 
 def test_a_busy_pool_of_threads_does_not_stop_the_liveness_probe(transactional_db: None, store: ObjectStore) -> None:
-    django = DjangoInThreads(threads=1)
-    with serving(answer_alive(BodyLimit(django, max_bytes=MAX_BODY_BYTES))) as server:
-        release = ExitStack()
-        with release:
-            gate = threading.Event()
-            release.callback(gate.set)
-            django._threads.submit(gate.wait, SECONDS)
+    site = answer_alive(BodyLimit(DjangoInThreads(threads=1), max_bytes=MAX_BODY_BYTES))
+    with serving(site) as server, connected(server) as waiting:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE access_apikey IN ACCESS EXCLUSIVE MODE")
+            waiting.sendall(HALF + f"X-API-Key: {server.headers['x-api-key']}\r\n\r\n".encode())
+            wait_for(lambda: _waits_for_a_lock(cursor))  # the only thread
             assert server.get("/healthz").text == "ok\n"
             with pytest.raises(httpx2.TimeoutException):
                 server.get("/readyz", timeout=0.5)
+        assert waiting.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         assert server.get("/readyz").status_code == 200
+
+
+def _waits_for_a_lock(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+    return bool(cursor.fetchone()[0])
 
 
 def test_a_client_that_leaves_before_its_answer_harms_nobody(server: httpx2.Client) -> None:
