@@ -6,7 +6,7 @@ from asyncio.events import TimerHandle
 from functools import cache
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 64 * 1024
 """Limit of a request line and its headers, beyond the block of bytes in which they end."""
@@ -16,6 +16,9 @@ RESERVED_FILES = 256
 """File descriptors that connections of clients leave to the database, the store and Redis."""
 MAX_FILES = 1 << 16
 """File descriptors of this process, where it is allowed more."""
+
+PIPELINED = 32
+"""Requests of one connection that wait for the response to an earlier one; a client that sends more is cut off."""
 
 _RESPONSE = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -37,10 +40,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
-        self._heads = 0
+        self._unfinished_bytes = 0
+        self._advanced = False
         self._in_head = True
         self._deadline: TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
@@ -52,29 +56,64 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_deadline()
         super().connection_lost(exc)
+        # uvicorn tells only the newest of pipelined requests.
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        was_in_head, heads = self._in_head, self._heads
-        if was_in_head:
-            self._set_deadline()
+        self._advanced = False
         super().data_received(data)
-        if was_in_head and self._in_head and self._heads == heads:  # all of it belongs to one head
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self._close(b"431 Request Header Fields Too Large")
+        if self._in_head or not self._answering:  # a body may still come after its response
+            self._set_deadline()
+        # Blocks of bytes that end neither a head nor a request, and are no body: a head, trailers, sizes of chunks.
+        self._unfinished_bytes = 0 if self._advanced else self._unfinished_bytes + len(data)
+        if self._unfinished_bytes > HEAD_BYTES:
+            self._close(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
+        self._in_head = True
         self._set_deadline()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else a trailer, which is no header
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        self._advanced = True
         self._unset_deadline()
-        self._heads, self._head_bytes, self._in_head = self._heads + 1, 0, False
+        self._in_head = False
+        if self.transport.is_closing():
+            return
         super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self._close(b"")
+
+    def on_body(self, body: bytes) -> None:
+        self._advanced = True
+        if not self.transport.is_closing():
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_head = True
-        super().on_message_complete()
+        self._advanced = True
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, but not in the middle of the response to an earlier request."""
+        if self._answering and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        else:
+            super().send_400_response(msg)
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._abort_later()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - an ASGI application
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _set_deadline(self) -> None:
         if self._deadline is None:
@@ -104,3 +143,8 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._answering:
             self.transport.write(_RESPONSE % status)
         self.transport.close()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        """Closing waits until everything is sent, which a client that does not read never lets happen."""
+        self.loop.call_later(HEAD_SECONDS, self.transport.abort)

@@ -45,7 +45,7 @@ class DjangoInThreads(BaseHandler):
         """Handle an HTTP request. A client that is gone before its body has arrived gets no response."""
         if scope["type"] != "http":
             raise ValueError(f"nothing but HTTP is served here, got {scope['type']}")
-        arriving = Body(receive)
+        arriving = Body(receive, drain_bytes=0)  # what was too slow is not waited for again
         try:
             async with asyncio.timeout(self._body_seconds):
                 body = await _whole(arriving)

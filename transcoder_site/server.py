@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m transcoder_site.server", description="Serve the API.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on")
-    parser.add_argument("--workers", type=int, default=1, help="number of processes")
+    parser.add_argument("--workers", type=int, help="number of processes; WEB_CONCURRENCY or 1 without")
     parser.add_argument("--grace-seconds", type=int, default=25, help="seconds that open requests have at the end")
     options = parser.parse_args()
     uvicorn.run(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx2
 import pytest
@@ -12,7 +14,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from api import connections
-from api.asgi import BodyLimit
+from api.asgi import BodyLimit, Receive, Scope, Send
 from api.threads import DjangoInThreads
 from storage.protocol import ObjectStore
 from tests.integration.videos.conftest import MAX_BODY_BYTES, a_site, serving
@@ -70,6 +72,68 @@ def test_a_head_that_is_too_large_is_refused(server: httpx2.Client) -> None:
     with connected(server) as client:
         client.sendall(HALF + b"X-Much: " + b"x" * connections.HEAD_BYTES)
         assert to_the_end(client).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_that_comes_after_its_response_has_a_deadline(
+    server: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    with connected(server) as client:
+        client.sendall(GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n"))
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        client.sendall(b"x")
+        to_the_end(client)
+
+
+CHUNKED = HALF.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+def test_trailers_are_no_headers(server: httpx2.Client) -> None:
+    key = f"X-API-Key: {server.headers['x-api-key']}\r\n".encode()
+    with connected(server) as client:
+        client.sendall(CHUNKED + key + b"Connection: close\r\n\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
+
+
+def test_trailers_without_end_are_cut_off(server: httpx2.Client) -> None:
+    with connected(server) as client:
+        client.sendall(CHUNKED + b"X-Much: ")
+        with suppress(ConnectionError):
+            for _ in range(1 + connections.HEAD_BYTES // 1024):
+                client.sendall(b"x" * 1024)
+                time.sleep(0.001)
+        with suppress(ConnectionError):
+            to_the_end(client)
+
+
+def test_a_client_that_sends_requests_without_end_is_cut_off(server: httpx2.Client) -> None:
+    with connected(server) as client:
+        client.sendall(GET.replace(b"/healthz", b"/readyz") * (connections.PIPELINED + 20))
+        with suppress(ConnectionError):
+            assert to_the_end(client).count(b"HTTP/1.1 ") <= connections.PIPELINED + 1
+
+
+def test_what_is_no_request_ends_the_connection_after_the_response_before_it(server: httpx2.Client) -> None:
+    with connected(server) as client:
+        client.sendall(GET.replace(b"/healthz", b"/readyz") + b"nonsense\r\n\r\n")
+        answers = to_the_end(client)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_learns_that_its_client_left_although_another_one_waits_behind_it(transactional_db: None) -> None:
+    started, left = threading.Event(), threading.Event()
+
+    async def waits(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            started.set()
+        left.set()
+
+    with serving(waits) as server:
+        with connected(server) as client:
+            client.sendall(GET + GET)
+            assert started.wait(SECONDS)
+        assert left.wait(SECONDS)
 
 
 def test_no_more_connections_than_allowed_are_open(server: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
