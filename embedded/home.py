@@ -28,9 +28,24 @@ class Home:
         """Return the port of this name; pick and store a free one, with a free twin, on first use."""
         ports: dict[str, int] = self._state["ports"]
         if name not in ports:
-            own = set(ports.values())
-            self.store_port(name, pick_port(taken=own | {port + TWIN_OFFSET for port in own}, preferred=preferred))
+            with self._only_one_picks():
+                known = {*ports.values(), *self._ports_of_others()}
+                taken = known | {port + TWIN_OFFSET for port in known}
+                self.store_port(name, pick_port(taken=taken, preferred=preferred))
         return ports[name]
+
+    @contextmanager
+    def _only_one_picks(self) -> Iterator[None]:
+        """Wait until no home beside this one picks a port: one that is picked is free until a server starts there."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / "ports.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _ports_of_others(self) -> Iterator[int]:
+        for path in self.folder.parent.glob("*/state.json"):
+            state = read_json(path) if path != self._path else None
+            yield from state["ports"].values() if state else ()
 
     def store_port(self, name: str, port: int) -> None:
         """Set the port of this name."""

@@ -158,6 +158,12 @@ def test_ports_and_secrets_are_stored_with_mode_0600(home: Home) -> None:
     assert (home.folder / "state.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_homes_beside_each_other_do_not_pick_the_same_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Home(tmp_path / "one").port("redis")  # free, as long as nothing is started there
+    monkeypatch.setattr("embedded.ports.random.sample", lambda candidates, _: [first, *candidates])
+    assert Home(tmp_path / "two").port("redis") != first
+
+
 def test_only_one_process_holds_the_lock_of_a_home(home: Home) -> None:
     with home.locked(), pytest.raises(BlockingIOError), Home(home.folder).locked():
         pass
