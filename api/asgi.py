@@ -109,7 +109,7 @@ async def _start(send: Send, status: int, media_type: str, body: bytes, headers:
 
 
 class BodyLimit:
-    """Middleware that limits request bodies, in front of Django, which spools them to disk before any check."""
+    """Middleware that limits request bodies, in front of Django, which gets each of them as a whole."""
 
     def __init__(self, app: App, *, max_bytes: int) -> None:
         self._app = app

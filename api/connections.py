@@ -1,4 +1,4 @@
-"""Bounds of HTTP connections: bytes and seconds of a request's head, seconds of its body, and connections at a time."""
+"""Bounds of HTTP connections: bytes and seconds of a request's head, pipelined requests, and connections at a time."""
 
 import asyncio
 import resource

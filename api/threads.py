@@ -65,10 +65,6 @@ class DjangoInThreads(BaseHandler):
         finally:
             await self._call(response.close)
 
-    def close(self) -> None:
-        """Wait for the requests that are being handled."""
-        self._threads.shutdown()
-
     def _respond(self, scope: Scope, body: bytes) -> tuple[HttpResponseBase, bytes | None]:
         """Return the closed response and its content; None where it is streamed, by the open response."""
         set_script_prefix(get_script_prefix(scope))
