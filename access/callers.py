@@ -18,7 +18,6 @@ from access.models import ApiKey, Member, Owner
 from access.scopes import Scope, allows
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
-from coordination.cache import Rendered
 from coordination.wiring import response_cache
 
 LAST_USED_SECONDS = 60
@@ -112,9 +111,9 @@ def _caller(key: ApiKey) -> Caller:
     return Caller(owner=key.owner, scopes=frozenset(key.scopes), key_id=key.id)
 
 
-def _cache_entry(key: ApiKey) -> Rendered:
+def _cache_entry(key: ApiKey) -> tuple[bytes, float]:
     document = {"key": str(key.id), "owner": str(key.owner_id), "owner_name": key.owner.name, "scopes": key.scopes}
-    return Rendered(json.dumps(document).encode(), CALLER_TTL_SECONDS)
+    return json.dumps(document).encode(), CALLER_TTL_SECONDS
 
 
 def caller_of_user(user_id: int) -> Caller:

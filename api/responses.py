@@ -9,7 +9,6 @@ from django.middleware.http import ConditionalGetMiddleware
 from rest_framework.renderers import JSONRenderer
 
 from api.wiring import absolute_url
-from coordination.cache import Rendered
 from coordination.wiring import response_cache
 
 _API = "/api/"
@@ -26,12 +25,12 @@ def cached_response(kind: str, name: object, *, variant: str, render: Callable[[
     `render` returns the document and its TTL in seconds. Its exceptions are raised, and nothing is cached then.
     """
 
-    def entry() -> Rendered:
+    def entry() -> tuple[bytes, float]:
         document, seconds = render()
-        return Rendered(JSONRenderer().render(document), seconds)
+        return JSONRenderer().render(document), seconds
 
     cache = response_cache()
-    body = cache.get(kind, str(name), variant, entry) if cache else entry().body
+    body = cache.get(kind, str(name), variant, entry) if cache else entry()[0]
     return HttpResponse(body, content_type="application/json")
 
 

@@ -396,7 +396,9 @@ class CacheConfig:
         help="redis://:password@host:port/number. Empty: no cache, and each process counts rates for itself.",
     )
     enable_cache: bool = setting(default=True, help="Cache responses. Rate limits do not depend on it.")
-    cache_ttl_seconds: int = setting(300, minimum=1, help="Maximum time to live of a cached response.")
+    cache_ttl_seconds: int = setting(
+        300, minimum=1, help="Upper bound of the time to live of cached responses, which is 2 to 30 s."
+    )
     cache_timeout_seconds: float = setting(
         0.1, minimum=0.01, maximum=5, help="Time without a reply after which Redis is not used for a second."
     )

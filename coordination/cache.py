@@ -1,73 +1,101 @@
-"""Response cache: rendered responses in Redis that are never staler than the request that reads them.
+"""Response cache: rendered responses in Redis.
 
-All responses of one document (`job:ID`) are fields of one hash, by variant: owner, host and query. Three mechanisms
-keep them correct. docs/adr/0009-cache-invalidation.md has the reasons.
+While Redis works, a reader sees every change that was committed before its request, through any process. Otherwise a
+response is at most as old as its time to live. docs/adr/0014-cache-bounds.md has the reasons.
 
-- **Lease.** On a cache miss the reader gets a lease, renders, and stores its response only while it has the lease. A
-  write deletes the lease, so a response that was rendered from older rows is not stored. Other readers wait for the
-  one that renders. A lease is a lock with its owner's token and an expiry. The script that reads also takes it, so it
-  costs no extra round trip.
-- **Fence.** Before a write commits, its transaction deletes the document and sets a fence. Nothing is stored while the
-  fence stands. It is removed after the commit, and expires if the process died in between.
-- **Epoch.** A response is valid in one epoch only. Reading processes renew the epoch while they reach Redis, so it ends
-  when they have not for EPOCH_SECONDS. A process that could not set a fence requests a new epoch before it commits. It
-  reads nothing from the cache until Redis has acknowledged that. A Redis that hung executes that request in the first
-  turn of its loop.
-
-While Redis is unavailable, every response is rendered.
+- **Lease.** On a cache miss one reader gets a lease, renders, and stores its response only while it has the lease.
+  Other readers wait for it. A write deletes the lease, so a response rendered from older rows is not stored.
+- **Fence.** Before a write commits, its transaction deletes the document and sets a fence. No lease is given while it
+  stands. It is removed after the commit, and expires if the process died in between.
+- **Time to live.** It counts from the lease, which is older than the rows that were read. It bounds the age of
+  responses that a writer could not delete, because Redis did not answer or came back with older data.
 """
 
-import logging
 import secrets
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
-from coordination.cache_scripts import CHANGE_FENCES, EXTEND_LEASE, NEW_EPOCH, READ, RENEW_EPOCH, STORE
-from coordination.server import RedisUnavailable, Server
+from coordination.server import RedisUnavailable, Script, Server
 from observability import metrics
 
-log = logging.getLogger(__name__)
-
-EPOCH_SECONDS = 5.0
-RENEW_SECONDS = 1.0
-"""Interval at which a process renews the epoch and its leases, or retries to start a new epoch."""
-FENCE_SECONDS = 10
-"""Expiry of a fence. Longer than any transaction that changes documents; an early expiry alone breaks nothing."""
+FENCE_SECONDS = 10.0
+"""Expiry of a fence. Longer than any transaction that changes documents."""
 LEASE_SECONDS = 3.0
-"""Expiry of a lease whose owner died. A living owner extends it every RENEW_SECONDS."""
+"""Expiry of a lease. Rendering takes less under normal load; after the death of its owner others wait for it."""
 WAIT_SECONDS = 2.0
-"""Maximum wait for another reader's response. Longer than rendering one takes under normal load."""
-HANG_SECONDS = 0.01
-"""Shortest hang after which a writer may have given up: the minimum of TRANSCODER_CACHE_TIMEOUT_SECONDS."""
+"""Maximum wait for another reader's response."""
 _POLL_SECONDS = 0.01
 _MAX_POLL_SECONDS = 0.1
 
-_EPOCH = "cache:epoch"
+_HIT, _LEASE, _BUSY, _OFF = b"hit", b"lease", b"busy", b"off"
 
+# All responses of a document are fields of one hash, by variant: owner, host and query. So a write deletes all of them.
+# `#lease:VARIANT` is a lease: the time in ms at which it was taken, and its owner's token. All times are Redis's.
+# The hash expires when its first response does. `KEY:fences` is a sorted set: tokens of fences by expiry in ms.
 
-class _Lookup(StrEnum):
-    """Result of READ."""
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ms(number) return string.format('%.0f', number) end
+"""
 
-    HIT = "hit"
-    LEASE = "lease"
-    BUSY = "busy"
-    OFF = "off"
+# KEYS: document. ARGV: variant, token, lease ms, maximum TTL ms.
+# Returns "hit" and the body; "lease" and a lease: render and store; "busy": another reader renders; "off": a fence.
+_READ = Script(f"""
+local field = '#lease:' .. ARGV[1]
+local body, lease = unpack(redis.call('HMGET', KEYS[1], ARGV[1], field))
+if body then return {{'hit', body}} end
+if redis.call('EXISTS', KEYS[1] .. ':fences') == 1 then return {{'off', ''}} end
+{_NOW}
+if lease and now < string.match(lease, '%d+') + ARGV[3] then return {{'busy', ''}} end
+lease = ms(now) .. ' ' .. ARGV[2]
+redis.call('HSET', KEYS[1], field, lease)
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIREAT', KEYS[1], ms(now + ARGV[4])) end
+return {{'lease', lease}}
+""")
 
+# KEYS: document. ARGV: variant, lease, body ('': store nothing), TTL ms. Releases the lease.
+# Returns 0 if the lease is lost: a write has deleted the document, or another reader got a lease after it expired.
+_STORE = Script(f"""
+local field = '#lease:' .. ARGV[1]
+if redis.call('HGET', KEYS[1], field) ~= ARGV[2] then return 0 end
+{_NOW}
+local expiry = string.match(ARGV[2], '%d+') + ARGV[4]
+if ARGV[3] ~= '' and now < expiry then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+    if now + redis.call('PTTL', KEYS[1]) > expiry then redis.call('PEXPIREAT', KEYS[1], ms(expiry)) end
+end
+redis.call('HDEL', KEYS[1], field)
+return 1
+""")
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A rendered response and its time to live in seconds; 0: do not cache it."""
+# KEYS: documents. ARGV: token, fence ms. Several writers may have fences at once.
+_FENCE = Script(f"""
+{_NOW}
+for _, key in ipairs(KEYS) do
+    redis.call('DEL', key)
+    redis.call('ZADD', key .. ':fences', ms(now + ARGV[2]), ARGV[1])
+    redis.call('PEXPIRE', key .. ':fences', ARGV[2])
+end
+return 1
+""")
 
-    body: bytes
-    ttl_seconds: float
+# KEYS: documents. ARGV: token. Deletes the documents again: the fence may have expired before the commit.
+# Removes expired fences of others, too: under steady writes the set itself never expires.
+_UNFENCE = Script(f"""
+{_NOW}
+for _, key in ipairs(KEYS) do
+    redis.call('DEL', key)
+    redis.call('ZREM', key .. ':fences', ARGV[1])
+    redis.call('ZREMRANGEBYSCORE', key .. ':fences', '-inf', ms(now))
+end
+return 1
+""")
 
 
 class ResponseCache:
-    """One process's access to the cache. Processes that read call `start_renewal` once; writers need not."""
+    """Access to the cache. Any number of threads may use it."""
 
     def __init__(
         self,
@@ -76,168 +104,65 @@ class ResponseCache:
         max_ttl_seconds: float,
         wait_seconds: float = WAIT_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
-        epoch_seconds: float = EPOCH_SECONDS,
+        fence_seconds: float = FENCE_SECONDS,
     ) -> None:
         self._server = server
-        self._max_ttl_ms = max(1, int(max_ttl_seconds * 1000))
+        self._max_ttl_ms = int(max_ttl_seconds * 1000)
         self._wait_seconds = wait_seconds
         self._lease_ms = int(lease_seconds * 1000)
-        self._epoch_ms = int(epoch_seconds * 1000)
-        self._lock = threading.Lock()
-        self._owes_new_epoch = False
-        """This process could not set a fence, and Redis has not acknowledged a new epoch since."""
-        self._one_way = server.one_way_connection()
-        self._new_epoch_sent = False
-        self._renewing = False
-        self._leases: dict[bytes, tuple[str, str]] = {}
-        """Leases of this process by token: key and variant of the response that is being rendered."""
+        self._fence_ms = int(fence_seconds * 1000)
 
-    def get(self, kind: str, name: str, variant: str, render: Callable[[], Rendered]) -> bytes:
-        """Return the response of `kind:name` for this variant: the cached one, or a new one by `render`."""
-        found, value = self._look_up(kind, name, variant)
-        if found is _Lookup.HIT:
+    def get(self, kind: str, name: str, variant: str, render: Callable[[], tuple[bytes, float]]) -> bytes:
+        """Return the response of `kind:name` for this variant: the cached one, or a new one by `render`.
+
+        `render` returns the response and its time to live in seconds.
+        """
+        key = _key(f"{kind}:{name}")
+        found, value = self._look_up(key, variant)
+        if found == _HIT:
             metrics.CACHE_HITS.add(kind=kind)
             return value
-        metrics.CACHE_MISSES.add(kind=kind, reason="absent" if found is _Lookup.LEASE else found.value)
-        if found is not _Lookup.LEASE:
-            return render().body
-        rendered = Rendered(b"", 0)  # releases the lease if `render` raises
-        self._leases[value] = _key(f"{kind}:{name}"), variant
+        metrics.CACHE_MISSES.add(kind=kind, reason="absent" if found == _LEASE else found.decode())
+        if found != _LEASE:
+            return render()[0]
+        body, ttl_seconds = b"", 0.0  # releases the lease if `render` raises
         try:
-            rendered = render()
+            body, ttl_seconds = render()
         finally:
-            del self._leases[value]
-            self._store(kind, name, variant, value, rendered)
-        return rendered.body
+            with suppress(RedisUnavailable):  # the lease expires by itself
+                self._server.run(_STORE, [key], [variant, value, body, int(ttl_seconds * 1000)])
+        return body
 
-    def fence(self, *documents: str) -> bool:
+    def fence(self, *documents: str) -> str | None:
         """Delete documents (`kind:name`) and let nobody store them, before the commit that changes them.
 
-        False if Redis did not acknowledge it. Then this process does not use the cache until a new epoch has started.
+        Returns the fence, to be removed after the commit; None if Redis is unavailable.
         """
-        return self._change_fences(documents, 1)
+        token = secrets.token_hex(8)
+        try:
+            self._server.run(_FENCE, [_key(each) for each in documents], [token, self._fence_ms])
+        except RedisUnavailable:
+            return None
+        return token
 
-    def unfence(self, *documents: str, fenced: bool) -> None:
-        """Allow to store documents again, after the commit. Documents without a fence are deleted once more."""
-        self._change_fences(documents, -1 if fenced else 0)
+    def unfence(self, fence: str, *documents: str) -> None:
+        """Allow to store documents again, after the commit."""
+        with suppress(RedisUnavailable):  # the fence expires by itself
+            self._server.run(_UNFENCE, [_key(each) for each in documents], [fence])
 
-    def renew_epoch(self) -> None:
-        """Renew the epoch, as a process that reads. Raises RedisUnavailable."""
-        if not self._may_use_cache():
-            raise RedisUnavailable
-        self._connect_one_way()
-        self._server.run(RENEW_EPOCH, [_EPOCH], self._epoch_arguments())
-
-    def extend_leases(self) -> None:
-        """Extend the leases of this process, so that slow responses are rendered once, too. Raises RedisUnavailable."""
-        for token, (key, variant) in list(self._leases.items()):
-            self._server.run(EXTEND_LEASE, [key], [variant, token, self._lease_ms])
-
-    def start_renewal(self) -> None:
-        """Renew the epoch and this process's leases in a thread, until the process ends."""
-        self._renewing = True
-        threading.Thread(target=self._renew_for_ever, name="cache-renewal", daemon=True).start()
-
-    def _renew_for_ever(self) -> None:
+    def _look_up(self, key: str, variant: str) -> tuple[bytes, bytes]:
+        """Return what _READ found, with the body or the lease. Waits a moment for another reader that renders."""
+        started, pause = time.monotonic(), _POLL_SECONDS
+        arguments: list[str | int] = [variant, secrets.token_hex(8), self._lease_ms, self._max_ttl_ms]
         while True:
             try:
-                self.renew_epoch()
-                self.extend_leases()
+                found, value = self._server.run(_READ, [key], arguments)
             except RedisUnavailable:
-                log.debug("cache unavailable")
-            time.sleep(RENEW_SECONDS)
-
-    def _change_fences(self, documents: Sequence[str], change: int) -> bool:
-        if not self._may_use_cache():
-            return False
-        try:
-            # Connect while Redis answers: once it hangs, a new epoch can only be requested on an open connection.
-            self._connect_one_way()
-            self._server.run(CHANGE_FENCES, [_key(each) for each in documents], [change, FENCE_SECONDS * 1000])
-        except RedisUnavailable:
-            self._request_new_epoch()
-            return False
-        return True
-
-    def _connect_one_way(self) -> None:
-        with self._lock:
-            self._one_way.connect()
-
-    def _may_use_cache(self) -> bool:
-        """Return False while this process owes a new epoch. Tries to start one, without waiting."""
-        if not self._owes_new_epoch:
-            return True
-        with self._lock:
-            self._owes_new_epoch = self._owes_new_epoch and not self._new_epoch_started()
-            return not self._owes_new_epoch
-
-    def _request_new_epoch(self) -> None:
-        """Request a new epoch without waiting for Redis. Nothing cached now is read once Redis has executed it."""
-        with self._lock:
-            retry = not (self._owes_new_epoch or self._renewing)
-            self._owes_new_epoch = True
-            # A request that was sent before is for an earlier change. If it is done or lost, this change needs another.
-            if self._new_epoch_started() or not self._new_epoch_sent:
-                self._new_epoch_started()
-        if retry:
-            threading.Thread(target=self._retry_new_epoch, name="cache-new-epoch", daemon=True).start()
-
-    def _retry_new_epoch(self) -> None:
-        """Retry until it is acknowledged, in a process without the renewal thread, which would do the same."""
-        while not self._may_use_cache():
-            time.sleep(RENEW_SECONDS)
-
-    def _new_epoch_started(self) -> bool:
-        """Read Redis's acknowledgement of a new epoch. Sends the request first, unless it is on its way."""
-        try:
-            if not self._new_epoch_sent:
-                self._one_way.send(NEW_EPOCH, [_EPOCH], self._epoch_arguments())
-            self._new_epoch_sent = True
-            self._new_epoch_sent = not (acknowledged := self._one_way.acknowledged())
-        except RedisUnavailable:
-            acknowledged = self._new_epoch_sent = False
-        return acknowledged
-
-    def _look_up(self, kind: str, name: str, variant: str) -> tuple[_Lookup, bytes]:
-        """Return what READ found, with the body or the token. Waits a moment for another reader that renders."""
-        deadline = time.monotonic() + self._wait_seconds
-        pause = _POLL_SECONDS
-        while True:
-            found, value = self._read(kind, name, variant)
-            if found is not _Lookup.BUSY or time.monotonic() >= deadline:
+                return _OFF, b""
+            if found != _BUSY or time.monotonic() - started >= self._wait_seconds:
                 return found, value
             time.sleep(pause)
             pause = min(pause * 1.5, _MAX_POLL_SECONDS)
-
-    def _read(self, kind: str, name: str, variant: str) -> tuple[_Lookup, bytes]:
-        if not self._may_use_cache():
-            return _Lookup.OFF, b""
-        # A writer requests a new epoch while Redis hangs. Afterwards epoll may list a connection that was active just
-        # before the hang ahead of the writer's, and a READ there hits the old epoch. Replies are written at the end of
-        # that turn. So a hit counts only if Redis has replied a moment ago, or to a first READ.
-        hung = not self._server.replied_within(HANG_SECONDS)
-        try:
-            found = self._run_read(kind, name, variant)
-            return self._run_read(kind, name, variant) if hung and found[0] is _Lookup.HIT else found
-        except RedisUnavailable:
-            return _Lookup.OFF, b""
-
-    def _run_read(self, kind: str, name: str, variant: str) -> tuple[_Lookup, bytes]:
-        token = secrets.token_hex(8)
-        arguments: list[str | int | bytes] = [variant, token, self._lease_ms, self._max_ttl_ms, self._epoch_ms]
-        reply: list[Any] = self._server.run(READ, [_key(f"{kind}:{name}"), _EPOCH], arguments)
-        return _Lookup(reply[0].decode()), reply[1] if len(reply) > 1 else b""
-
-    def _store(self, kind: str, name: str, variant: str, token: bytes, rendered: Rendered) -> None:
-        body = rendered.body if rendered.ttl_seconds > 0 else b""
-        ttl_ms = min(self._max_ttl_ms, max(1, int(rendered.ttl_seconds * 1000)))
-        try:
-            self._server.run(STORE, [_key(f"{kind}:{name}")], [variant, token, body, ttl_ms])
-        except RedisUnavailable:  # the lease expires by itself
-            return
-
-    def _epoch_arguments(self) -> list[str | int | bytes]:
-        return [secrets.token_hex(8), self._epoch_ms]
 
 
 def _key(document: str) -> str:

@@ -46,10 +46,7 @@ _PER_PROCESS = (server, response_cache, rate_limiter, locks)
 
 
 def _reset_after_fork() -> None:
-    """Let a forked child create its own: it must not read its parent's replies, nor wait for its parent's locks.
-
-    A new epoch that the parent owes stays with the parent.
-    """
+    """Let a forked child create its own: it must not read its parent's replies, nor wait for its parent's locks."""
     for each in _PER_PROCESS:
         each.cache_clear()
 
@@ -59,6 +56,5 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 def invalidate(*documents: str) -> None:
     """Invalidate cached documents (`kind:name`). Call it in the transaction that changes them."""
-    if cache := response_cache():
-        fenced = cache.fence(*documents)
-        transaction.on_commit(partial(cache.unfence, *documents, fenced=fenced))
+    if (cache := response_cache()) and (fence := cache.fence(*documents)):
+        transaction.on_commit(partial(cache.unfence, fence, *documents))

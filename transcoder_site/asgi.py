@@ -15,7 +15,6 @@ from django.db import connections  # noqa: E402
 from api.asgi import BodyLimit  # noqa: E402
 from api.threads import DjangoInThreads  # noqa: E402
 from configuration import startup_warnings  # noqa: E402
-from coordination.wiring import response_cache  # noqa: E402
 from events.streams.wiring import event_streams  # noqa: E402
 from jobs.wiring import on_uploaded  # noqa: E402
 from transcoder_site.probes import answer_alive  # noqa: E402
@@ -31,9 +30,6 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 
 for warning in startup_warnings(os.environ):  # not in commands, whose output programs may read
     logging.getLogger(__name__).warning(warning, extra={"event": "setting_without_effect"})
-
-if cache := response_cache():
-    cache.start_renewal()
 
 _limited = BodyLimit(DjangoInThreads(), max_bytes=MAX_BODY_BYTES)
 application = answer_alive(upload_route(event_streams(_limited), on_uploaded=on_uploaded))

@@ -25,7 +25,8 @@ from videos.selectors import video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
 from videos.states import GenerationState
 
-CACHE_SECONDS = 300.0
+CACHE_SECONDS = 30.0
+LIST_CACHE_SECONDS = 2.0
 RANGE = OpenApiParameter(
     "Range", str, OpenApiParameter.HEADER, description="The part that is requested, such as `bytes=0-1023`."
 )
@@ -43,7 +44,9 @@ class VideoListApi(APIView):
 
         def render() -> tuple[Any, float]:
             pages, page = VideoQuery.page(videos_of(owner), request)
-            return pages.get_paginated_response([video_document(video, request) for video in page]).data, CACHE_SECONDS
+            return pages.get_paginated_response(
+                [video_document(video, request) for video in page]
+            ).data, LIST_CACHE_SECONDS
 
         return cached_response(
             "videos", owner.pk, variant=variant_for(request, owner.pk, with_query=True), render=render

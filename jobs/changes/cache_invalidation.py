@@ -11,10 +11,11 @@ from jobs.models import Job
 from jobs.rules.transitions import JOB_ENDS
 from videos.models import Video
 
-CACHE_TTL_SECONDS = 300.0
-"""Of the document of a job that has ended; it changes only when the job is retried, which invalidates it."""
+# Every change invalidates. These bound the age of documents while Redis is unavailable to the writer.
+FINISHED_CACHE_TTL_SECONDS = 30.0
+"""Of the document of a job that has ended; it changes only when the job is retried."""
 UNFINISHED_CACHE_TTL_SECONDS = 5.0
-"""Of the document of an open job. Each publication invalidates it; this bounds its age while Redis is unavailable."""
+"""Of the document of an open job."""
 LIST_CACHE_TTL_SECONDS = 2.0
 """Of a list of jobs. A change of state invalidates it, progress does not."""
 
@@ -39,4 +40,4 @@ def video_jobs_changed(video: Video) -> None:
 
 def job_cache_ttl_seconds(job: Job) -> float:
     """Return the cache TTL of a job's document and outputs, in seconds."""
-    return CACHE_TTL_SECONDS if job.state in JOB_ENDS else UNFINISHED_CACHE_TTL_SECONDS
+    return FINISHED_CACHE_TTL_SECONDS if job.state in JOB_ENDS else UNFINISHED_CACHE_TTL_SECONDS

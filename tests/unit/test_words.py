@@ -113,7 +113,7 @@ WORDS = (
         text=r"\blost generations?\b|\bgenerations? (is|are|was|were|gets?|got) lost\b",
     ),
     Word("started", text=r"\b(begun|began|unbegun)\b"),
-    Word("cache epoch stale, invalidate", text=r"\bleave[s]? word\b|\bleft word\b"),
+    Word("invalidate", text=r"\bleave[s]? word\b|\bleft word\b"),
     Word("snapshot", text=r"\bphotograph(s|ed)?\b"),
 )
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import math
 import os
 import signal
+import sys
+import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -34,20 +38,41 @@ def server(redis: Redis) -> Server:
 
 def patient_cache(server: Server, *, wait_seconds: float = PATIENT_SECONDS) -> ResponseCache:
     """Create a cache in which nothing expires because the machine is busy."""
-    cache = ResponseCache(
+    return ResponseCache(
         server,
         max_ttl_seconds=300,
         wait_seconds=wait_seconds,
         lease_seconds=PATIENT_SECONDS,
-        epoch_seconds=PATIENT_SECONDS,
+        fence_seconds=PATIENT_SECONDS,
     )
-    cache.renew_epoch()
-    return cache
 
 
 @pytest.fixture
 def cache(server: Server) -> ResponseCache:
     return patient_cache(server)
+
+
+class History:
+    """Numbers that only grow, in the order in which they were committed."""
+
+    def __init__(self) -> None:
+        self._committed: list[tuple[float, int]] = []
+        self._lock = threading.Lock()
+
+    def add(self, number: int) -> None:
+        """Record a number after its commit."""
+        with self._lock:
+            self._committed.append((time.monotonic(), max(number, self.by(math.inf))))
+
+    def by(self, instant: float) -> int:
+        """Return the number that had been recorded by this time of the monotonic clock."""
+        index = bisect_right(self._committed, (instant, sys.maxsize))
+        return self._committed[index - 1][1] if index else 0
+
+    def check(self, shown: int, requested_at: float, *, max_age_seconds: float = 0.0) -> None:
+        """Refuse a response that is older than this at the time of its request."""
+        written = self.by(requested_at - max_age_seconds)
+        assert shown >= written, f"was shown {shown} more than {max_age_seconds} s after {written} had been written"
 
 
 def raw(redis: Redis) -> redis_client.Redis:
@@ -114,6 +139,14 @@ def frozen(redis: Redis) -> Callable[[], AbstractContextManager[None]]:
     return freeze
 
 
+def until(done: Callable[[], object], seconds: float = 120) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
 @contextmanager
 def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> Iterator[ResponseCache]:
     """Use a running Redis for the cache and rate limits of this process."""
@@ -134,5 +167,4 @@ def caching_on(redis: Redis, settings: Settings, *, timeout_seconds: float) -> I
 def caching(redis: Redis, settings: Settings) -> Iterator[ResponseCache]:
     """Use the Redis of the tests for the cache and rate limits of this process."""
     with caching_on(redis, settings, timeout_seconds=PATIENT_SECONDS) as cache:
-        cache.renew_epoch()
         yield cache
