@@ -1,12 +1,14 @@
 """Responses from the response cache, and ETags of documents."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.http import ConditionalGetMiddleware
 from rest_framework.renderers import JSONRenderer
+from rest_framework.serializers import BaseSerializer
 
 from api.wiring import absolute_url
 from coordination.wiring import response_cache
@@ -17,6 +19,19 @@ _PRIVATE = "private, no-cache"
 
 It also keeps shared caches from storing documents, which a key in `X-API-Key` does not.
 """
+
+
+def as_document(kind: Callable[[], BaseSerializer[Any]], value: object) -> Any:  # noqa: ANN401 - as the serializer's own
+    """Convert a value to a document by a serializer that only reads.
+
+    All requests use one instance: each new one copies its fields, which takes longer than the conversion.
+    """
+    return _serializer(kind).to_representation(value)
+
+
+@cache
+def _serializer(kind: Callable[[], BaseSerializer[Any]]) -> BaseSerializer[Any]:
+    return kind()
 
 
 def cached_response(kind: str, name: object, *, variant: str, render: Callable[[], tuple[Any, float]]) -> HttpResponse:

@@ -14,7 +14,7 @@ from access.models import Owner
 from access.scopes import Scope
 from api.fields import MAX_EXTERNAL_ID_LENGTH, METADATA_HELP
 from api.problems import Problem, not_found
-from api.responses import cached_response, variant_for
+from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from videos import examples
 from videos.models import Video
@@ -108,7 +108,7 @@ class VideoPlaybackApi(APIView):
         The URLs work without credentials until they expire.
         """
         video = video_of(owner_of(request), video_id)
-        return Response(PlaybackDocument(_playback(video, request)).data)
+        return Response(as_document(PlaybackDocument, _playback(video, request)))
 
 
 class VideoUploadApi(APIView):

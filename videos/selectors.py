@@ -23,7 +23,8 @@ def videos_of(owner: Owner) -> QuerySet[Video]:
 
 
 def video_find(*, owner: Owner, video_id: UUID) -> Video | None:
-    return videos_of(owner).filter(id=video_id).select_related("current_generation").first()
+    found = videos_of(owner).filter(id=video_id).select_related("current_generation")
+    return next(iter(found), None)  # `first` would build an order for one row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework import serializers
 
+from api.responses import as_document
 from api.wiring import absolute_url
 from videos.models import Video
 from videos.states import SHOWN_STATES, GenerationState, RenditionKind, VideoState
@@ -105,7 +106,8 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "inspected_at": video.inspected_at,
         "links": links,
     }
-    return VideoDocument(shown).data
+    document: dict[str, Any] = as_document(VideoDocument, shown)
+    return document
 
 
 def _mean_bitrate(video: Video, media: Mapping[str, Any]) -> int | None:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from access.models import Owner
 from access.scopes import Scope
 from api.pagination import ListQuery
 from api.problems import not_found
-from api.responses import cached_response, variant_for
+from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
@@ -69,7 +70,7 @@ class VideoTranscodeApi(APIView):
         owner = owner_of(request)
         if fields.pop("dry_run", False):
             preview = job_preview(owner=owner, video_id=video_id, request=fields, policy=policy)
-            return Response(PlanDocument(preview).data)
+            return Response(as_document(PlanDocument, preview))
         job = job_create(owner=owner, video_id=video_id, request=fields, priority=priority, policy=policy, **labels)
         answer = _shown(owner, job.id, status=202)
         answer.headers["Location"] = reverse("job-detail", args=[job.id])
@@ -86,9 +87,7 @@ class JobListApi(APIView):
 
         def render() -> tuple[Any, float]:
             pages, page = JobQuery.page(jobs_of(owner), request)
-            return pages.get_paginated_response(
-                JobDocument(job_views(page), many=True).data
-            ).data, LIST_CACHE_TTL_SECONDS
+            return pages.get_paginated_response(_documents(page)).data, LIST_CACHE_TTL_SECONDS
 
         return cached_response("jobs", owner.pk, variant=variant_for(request, owner.pk, with_query=True), render=render)
 
@@ -103,7 +102,7 @@ class VideoJobsApi(APIView):
         """List the jobs of a video, newest first."""
         video = video_of(owner_of(request), video_id)
         pages, page = VideoJobQuery.page(jobs_of(owner_of(request)).filter(video=video), request)
-        return pages.get_paginated_response(JobDocument(job_views(page), many=True).data)
+        return pages.get_paginated_response(_documents(page))
 
 
 class VideoOutputsApi(APIView):
@@ -133,8 +132,7 @@ class JobDetailApi(APIView):
 
         def render() -> tuple[Any, float]:
             job = _job(owner, job_id)
-            (view,) = job_views([job])
-            return JobDocument(view).data, job_cache_ttl_seconds(job)
+            return _document(job), job_cache_ttl_seconds(job)
 
         return cached_response("job", job_id, variant=str(owner.pk), render=render)
 
@@ -170,7 +168,7 @@ class JobPlanApi(APIView):
         In commands, names in braces stand for the source, the outputs and the progress pipe.
         """
         plan = job_plan_document(owner=owner_of(request), job_id=job_id, policy=job_policy())
-        return Response(PlanDocument(plan).data)
+        return Response(as_document(PlanDocument, plan))
 
 
 class JobCancelApi(APIView):
@@ -247,15 +245,23 @@ class JobReprioritizeApi(APIView):
 
 
 def _job(owner: Owner, job_id: UUID) -> Job:
-    job = jobs_of(owner).filter(id=job_id).first()
+    job = next(iter(jobs_of(owner).filter(id=job_id)), None)  # `first` would build an order for one row
     if job is None:
         raise not_found("job")
     return job
 
 
+def _document(job: Job) -> dict[str, Any]:
+    (document,) = _documents([job])
+    return document
+
+
+def _documents(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    return [as_document(JobDocument, view) for view in job_views(jobs)]
+
+
 def _shown(owner: Owner, job_id: UUID, *, status: int = 200) -> Response:
-    (view,) = job_views([_job(owner, job_id)])
-    return Response(JobDocument(view).data, status)
+    return Response(_document(_job(owner, job_id)), status)
 
 
 class VideoApi(VideoDetailApi):

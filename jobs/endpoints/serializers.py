@@ -7,6 +7,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from api.responses import as_document
 from jobs.models import Job
 from jobs.reports.selectors import JobView
 from jobs.rules.steps import COMMANDS
@@ -202,4 +203,5 @@ def outputs_document(job: Job, complete: CompleteGeneration | None, request: Htt
     if complete:
         addresses = playback_urls(request, job.video, complete.generation)
         shown |= {"expires_at": addresses.expires_at, "outputs": list(outputs_of(complete, addresses))}
-    return OutputsDocument(shown).data
+    document: dict[str, Any] = as_document(OutputsDocument, shown)
+    return document
