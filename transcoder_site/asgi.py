@@ -21,7 +21,7 @@ from transcoder_site.probes import answer_alive  # noqa: E402
 from videos.uploads.wiring import upload_route  # noqa: E402
 
 MAX_BODY_BYTES = 1 << 20
-"""Limit of the body of all other requests, which are JSON documents. Django spools bodies to disk."""
+"""Limit of the body of all other requests, which are JSON documents. Each is read into memory as a whole."""
 
 # Only the API pools connections: it has more threads than connections. Workers fork, which a pool's threads do not
 # survive.

@@ -1,7 +1,7 @@
 """POST /api/v1/videos/upload, as an ASGI application in front of Django.
 
-Django's own handler spools a whole body to disk before any view runs. Here the file goes straight into the store while
-it arrives, in constant memory: the client is read no faster than the store takes parts.
+Django's handler reads the whole body before the view runs. Here the file goes straight into the store while it arrives,
+in constant memory: the client is read no faster than the store takes parts.
 """
 
 import asyncio
