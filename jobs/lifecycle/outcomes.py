@@ -20,6 +20,7 @@ from jobs.leasing.claim import Claim
 from jobs.leasing.steps import job_advance, step_mark_done
 from jobs.models import Job, Step
 from jobs.planning.plans import job_plan
+from jobs.planning.requests import job_request
 from jobs.planning.steps import FALLBACK_FIELDS
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
@@ -62,7 +63,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
 
 def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
     try:
-        job_plan(job=job, video=video, policy=policy)
+        job_plan(job=job, video=video, requested=job_request(job.request), policy=policy)
     except TranscodeError as error:
         job_fail(job=job, failure=failure_of(error))
 

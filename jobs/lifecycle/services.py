@@ -27,7 +27,7 @@ from jobs.lifecycle.resuming import generation_reopen
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, job_on_gpu
 from jobs.planning.plans import job_plan
-from jobs.planning.requests import refuse_impossible
+from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FallbackReason
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import INCURABLE
@@ -35,6 +35,7 @@ from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, St
 from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import UnknownVersion
+from transcoding.planning.request import JobRequest
 from videos.models import Video
 from videos.selectors import videos_of
 from videos.services import video_mark_deleting
@@ -59,7 +60,8 @@ def job_create(  # noqa: PLR0913 - one row's facts
     """
     video = _owned_video_lock(owner, video_id)
     _refuse_rejected(video)
-    refuse_impossible(request, policy.gpu)
+    requested = job_request(request)
+    refuse_impossible(request, requested, policy.gpu)
     job = Job.objects.create(
         owner=owner,
         video=video,
@@ -70,15 +72,15 @@ def job_create(  # noqa: PLR0913 - one row's facts
     )
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
     transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
-    _plan_or_inspect(job, video, policy)
+    _plan_or_inspect(job, video, requested, policy)
     return job
 
 
-def _plan_or_inspect(job: Job, video: Video, policy: JobPolicy) -> None:
+def _plan_or_inspect(job: Job, video: Video, requested: JobRequest, policy: JobPolicy) -> None:
     """Plan a job now, or request an inspection: the video has none yet, or one by another version of the program."""
     if video.state == VideoState.READY:
         with suppress(UnknownVersion):
-            job_plan(job=job, video=video, policy=policy)
+            job_plan(job=job, video=video, requested=requested, policy=policy)
             return
     inspect_request(video=video, priority=job.priority, rank=policy.rank)
 
@@ -154,7 +156,7 @@ def _resume(job: Job, video: Video, policy: JobPolicy, *, event: EventType) -> N
     if resumed:
         dispatcher_wake()
     else:
-        _plan_or_inspect(job, video, policy)
+        _plan_or_inspect(job, video, job_request(job.request), policy)
 
 
 @transaction.atomic

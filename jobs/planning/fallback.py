@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def may_fall_back(job: Job, policy: JobPolicy) -> bool:
     """Return True if the job may run on the CPU, which it may unless it requires a GPU."""
-    return gpu_preference(job.request, policy.gpu).policy is not GpuPolicy.REQUIRE
+    return gpu_preference(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
 
 
 def job_on_gpu(job: Job) -> bool:
@@ -40,7 +40,8 @@ def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> 
     steps_cancel(generation=old)
     metadata = {name: value for name, value in job.metadata.items() if name != "segments_kept"}
     Job.objects.filter(id=job.id).update(metadata=metadata)
-    job_plan(job=job, video=video, policy=policy, route=cpu_route(job_request(job.request), reason))
+    requested = job_request(job.request)
+    job_plan(job=job, video=video, requested=requested, policy=policy, route=cpu_route(requested, reason))
     if old.playable_at is None:
         generation_discard(generation=old)
     event_append(job_id=job.id, type=EventType.JOB_FELL_BACK, data={"from_generation": old.number, "reason": reason})

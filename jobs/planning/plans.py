@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.models import Job
-from jobs.planning.requests import gpu_preference, job_request
+from jobs.planning.requests import gpu_preference
 from jobs.planning.routing import GpuUnavailable, Route, route_for
 from jobs.planning.speeds import throughput_measured
 from jobs.planning.steps import plan_carry_out
@@ -20,15 +20,14 @@ from transcoding.probing.media import SourceFacts
 from videos.models import Video
 
 
-def job_plan(*, job: Job, video: Video, policy: JobPolicy, route: Route | None = None) -> None:
+def job_plan(*, job: Job, video: Video, requested: JobRequest, policy: JobPolicy, route: Route | None = None) -> None:
     """Plan a locked job of a locked, inspected video. `route`: the encoder; None chooses one.
 
     A job that requires a GPU waits while there is none. Raises the errors of `plan_job`, and UnknownVersion where
     another version of the program inspected the video; then nothing is written.
     """
-    requested, preference = job_request(job.request), gpu_preference(job.request, policy.gpu)
     try:
-        route = route or route_for(requested, preference, policy)
+        route = route or route_for(requested, gpu_preference(job.request, requested, policy.gpu), policy)
     except GpuUnavailable:
         _wait(job)
         return

@@ -37,22 +37,22 @@ def job_request(stored: Mapping[str, Any]) -> JobRequest:
     return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
 
 
-def gpu_preference(request: Mapping[str, Any], config: GpuConfig) -> GpuPreference:
+def gpu_preference(stored: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> GpuPreference:
     """Return the GPU policy of a stored request. A request that only the CPU can do never uses a GPU."""
-    if not config.enable_gpu or job_request(request).cpu_only:
+    if not config.enable_gpu or requested.cpu_only:
         return GpuPreference(policy=GpuPolicy.NEVER)
-    policy = GpuPolicy(request.get("gpu") or config.gpu_policy)
-    return GpuPreference(policy=policy, index=request.get("gpu_device", ANY_DEVICE))
+    policy = GpuPolicy(stored.get("gpu") or config.gpu_policy)
+    return GpuPreference(policy=policy, index=stored.get("gpu_device", ANY_DEVICE))
 
 
-def refuse_impossible(request: Mapping[str, Any], config: GpuConfig) -> None:
+def refuse_impossible(stored: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> None:
     """Refuse a request that no GPU of this installation can fulfil. Raises Problem: 422 naming the choices."""
-    if request.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
+    if stored.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
         raise invalid_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
-    codec = job_request(request).video_codec
-    if gpu_preference(request, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(codec):
+    codec = requested.video_codec
+    if gpu_preference(stored, requested, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(codec):
         raise invalid_field("gpu", f"must be one of: prefer, never; no GPU encodes {codec}")
-    index = request.get("gpu_device", ANY_DEVICE)
+    index = stored.get("gpu_device", ANY_DEVICE)
     known = device_indexes_known() if index != ANY_DEVICE else frozenset()
     if index != ANY_DEVICE and index not in known:
         choices = ", ".join(str(each) for each in (ANY_DEVICE, *sorted(known)))

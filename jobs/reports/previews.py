@@ -36,7 +36,7 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
         raise not_found("video")
     facts = _facts(video)
     requested = job_request(request)
-    refuse_impossible(request, policy.gpu)
+    refuse_impossible(request, requested, policy.gpu)
     route = _route(request, requested, policy)
     plan = plan_for(facts=facts, request=requested, policy=policy, route=route)
     document = _document(plan, requested, policy, fallback_reason=route.fallback_reason)
@@ -59,7 +59,7 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mappi
 
 def _route(request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
     try:
-        return route_for(requested, gpu_preference(request, policy.gpu), policy)
+        return route_for(requested, gpu_preference(request, requested, policy.gpu), policy)
     except GpuUnavailable as error:
         detail = f"No GPU that can encode {requested.video_codec} is there now; a job would wait for one."
         raise Problem(status=409, code=error.code, detail=detail, retryable=True) from error
