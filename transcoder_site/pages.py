@@ -98,8 +98,9 @@ class BrowsablePages:
 def _prefers_page(request: HttpRequest) -> bool:
     if request.method != "GET" or not request.path.startswith(_API) or "format" in request.GET:
         return False
-    preferred = request.get_preferred_type(["application/json", "text/html"])
-    return preferred == "text/html" and key_in_headers(request.headers) is None
+    if key_in_headers(request.headers) is not None:
+        return False
+    return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
 
 
 def _is_document(response: HttpResponseBase) -> TypeGuard[HttpResponse]:
