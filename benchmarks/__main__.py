@@ -44,6 +44,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=5, help="number of pairs for playable, overhead and workers")
     parser.add_argument("--seconds", type=int, default=60, help="length of the source for overhead and workers")
     parser.add_argument("--steps", type=int, default=100, help="number of steps for latency; at least 2")
+    parser.add_argument("--outage-seconds", type=int, default=60, help="length of each load of outage")
     parser.add_argument("--film-seconds", type=int, default=600, help="length of the source for film")
     parser.add_argument("--dry-run", action="store_true", help="print the results only")
     return parser.parse_args()

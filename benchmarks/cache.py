@@ -66,7 +66,7 @@ def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - the signature
 def _loads(stack: Stack, job: str, key: str) -> Iterator[Load]:
     """Measure both APIs in turn, twice each, so that drift of the machine becomes visible."""
     job_path = f"/api/v1/jobs/{job}"
-    uncached = _uncached(stack)
+    uncached = uncached_api(stack)
     try:
         for name, path in {"job": job_path, "outputs": f"{job_path}/outputs", "jobs": "/api/v1/jobs"}.items():
             for api, caching in ((uncached, "not cached"), (stack.api, "cached")) * 2:
@@ -94,7 +94,7 @@ def _measured(api: Api, name: str, path: str, *, key: str) -> Load:
     return _load(name, times, elapsed, _cpu_seconds(identity.pid) - cpu)
 
 
-def _uncached(stack: Stack) -> UncachedApi:
+def uncached_api(stack: Stack) -> UncachedApi:
     """Start the API process without the cache."""
     api = UncachedApi(stack.home, {**stack.api.environ(), "TRANSCODER_ENABLE_CACHE": "false"})
     api.start()

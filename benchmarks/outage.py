@@ -1,4 +1,8 @@
-"""Response times and failures of one API process while Redis is killed and restarted under load."""
+"""Response times and failures of the API while Redis is killed and started again, under requests on a fixed schedule.
+
+The schedule does not wait for responses, and a response time counts from the moment at which its request was due. So a
+pause of the API shows in all requests that were due meanwhile.
+"""
 
 import argparse
 import http.client
@@ -8,111 +12,157 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from benchmarks.cache import CONNECTIONS, UNBOUNDED
+from benchmarks.cache import CONNECTIONS, UNBOUNDED, uncached_api
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.running import generated_film, home, report, running
+from embedded.product import Api
 from embedded.servers import Redis
 from embedded.stack import Stack
 
-SECONDS = 5
+CAPACITY_SECONDS = 10
+SHARE = 0.6
+"""Rate of the schedule, as a share of the capacity."""
+CLIENTS = 64
+"""Connections of the schedule: requests that may be open at a time. As many as the API has threads."""
 HEADER = """\
-| Redis | requests per second | p50 | p99 | slowest | other responses than 200 | connections lost |
-|---|---|---|---|---|---|---|"""
+| API, requests per second | Redis | requests | p50 | p99 | slowest | other responses than 200 | connections lost |
+|---|---|---|---|---|---|---|---|"""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request and its response."""
 
-    at: float
-    """Monotonic time of the request."""
+    due: float
+    """Monotonic time at which it had to be sent."""
     took: float
-    """Seconds until the response was complete."""
+    """Seconds from then until the response was complete."""
     status: int
     """HTTP status; 0: the connection was lost."""
 
 
-def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - the signature of all measurements
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Paths of one API process."""
+
+    url: str
+    paths: Sequence[str]
+    key: str
+
+
+def measure(options: argparse.Namespace) -> str:
     """Return the table."""
+    seconds: int = options.outage_seconds
     stack = Stack(home(), environ={**os.environ, **UNBOUNDED})
     source = generated_film(1, size="320x180", audio=False)
-    with running(stack), closing(stack.client()) as client:
+    with running(stack), closing(stack.client()) as client, closing(uncached_api(stack)) as uncached:
         job = f"/api/v1/jobs/{JobsUnderTest(client, source).last}"
-        paths = (job, f"{job}/outputs", "/api/v1/jobs")
-        load = _Load(stack.api.url, paths, client.api_key)
-        rows = [
-            load.row("running", lambda: None),
-            load.row("killed (-9)", lambda: _kill(stack.redis)),
-            load.row("running again", lambda: _start(stack.redis)),
-        ]
-        load.end()
-    return "\n".join((f"{CONNECTIONS} connections for {SECONDS} s each.\n", HEADER, *rows))
 
+        def target(api: Api) -> Target:
+            return Target(api.url, (job, f"{job}/outputs", "/api/v1/jobs"), client.api_key)
 
-class _Load:
-    """Readers that continue after errors."""
-
-    def __init__(self, url: str, paths: Sequence[str], key: str) -> None:
-        self._url = urlsplit(url)
-        self._paths = paths
-        self._headers = {"Authorization": f"Bearer {key}"}
-        self._over = threading.Event()
-        self._requests: list[list[Request]] = [[] for _ in range(CONNECTIONS)]
-        self._readers = [threading.Thread(target=self._read, args=(requests,)) for requests in self._requests]
-        for reader in self._readers:
-            reader.start()
-        time.sleep(1)  # warm-up
-
-    def row(self, name: str, change: Callable[[], None]) -> str:
-        """Apply a change and evaluate the requests that start during the next `SECONDS`."""
-        since = time.monotonic()
-        change()
-        time.sleep(max(0.0, since + SECONDS - time.monotonic()))
-        until = time.monotonic()
-        report(f"redis {name}: measured")
-        requests = [each for some in self._requests for each in list(some) if since <= each.at < until]
-        cuts = statistics.quantiles((each.took for each in requests), n=100)
-        wrong = sum(each.status not in (0, http.client.OK) for each in requests)
-        lost = sum(each.status == 0 for each in requests)
-        times = (
-            f"{cuts[49] * 1000:.1f} ms | {cuts[98] * 1000:.1f} ms | {max(each.took for each in requests) * 1000:.0f} ms"
+        without, cached = _capacity(target(uncached)), _capacity(target(stack.api))
+        loads = (
+            ("not cached", target(uncached), without),
+            ("cached", target(stack.api), without),
+            ("cached", target(stack.api), cached),
         )
-        return f"| {name} | {len(requests) / (until - since):.0f} | {times} | {wrong} | {lost} |"
-
-    def end(self) -> None:
-        """Stop the readers."""
-        self._over.set()
-        for reader in self._readers:
-            reader.join()
-
-    def _read(self, requests: list[Request]) -> None:
-        with closing(http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=30)) as link:
-            for path in itertools.cycle(self._paths):
-                if self._over.is_set():
-                    return
-                started, status = time.monotonic(), 0
-                with suppress(OSError, http.client.HTTPException):
-                    link.request("GET", path, headers=self._headers)
-                    response = link.getresponse()
-                    response.read()
-                    status = response.status
-                if not status:
-                    link.close()
-                requests.append(Request(started, time.monotonic() - started, status))
+        rows = [row for load in loads for row in _rows(*load, stack.redis, seconds)]
+    about = (
+        f"Capacity: {without:.0f} requests per second not cached, {cached:.0f} cached ({CONNECTIONS} connections for"
+        f" {CAPACITY_SECONDS} s each). Then {SHARE:.0%} of either for {seconds} s over {CLIENTS} connections.\n"
+    )
+    return "\n".join((about, HEADER, *rows))
 
 
-def _kill(redis: Redis) -> None:
+def _capacity(target: Target) -> float:
+    """Return the requests per second that the API responds to when each connection sends the next one at once."""
+    _send(target, _at_once(1), CONNECTIONS)  # warm-up
+    return len(_send(target, _at_once(CAPACITY_SECONDS), CONNECTIONS)) / CAPACITY_SECONDS
+
+
+def _rows(name: str, target: Target, capacity: float, redis: Redis, seconds: int) -> Iterator[str]:
+    """Send on schedule. Kill Redis after the first third, and start it after the second."""
+    rate = capacity * SHARE
+    start = time.monotonic()
+    killed, restarted, end = (start + seconds * third / 3 for third in (1, 2, 3))
+    interruption = threading.Thread(target=_interrupt, args=(redis, killed, restarted))
+    interruption.start()
+    requests = _send(target, (start + number / rate for number in range(int(rate * seconds))), CLIENTS)
+    interruption.join()
+    report(f"{name}, {rate:.0f} requests per second: measured")
+    for state, since, until in (
+        ("running", start, killed),
+        ("killed (-9)", killed, restarted),
+        ("running again", restarted, end),
+    ):
+        yield _row(f"{name}, {rate:.0f}", state, [each for each in requests if since <= each.due < until])
+
+
+def _row(name: str, state: str, requests: Sequence[Request]) -> str:
+    times = [each.took * 1000 for each in requests]
+    cuts = statistics.quantiles(times, n=100)
+    wrong = sum(each.status not in (0, http.client.OK) for each in requests)
+    lost = sum(each.status == 0 for each in requests)
+    slowest = f"{cuts[49]:.0f} ms | {cuts[98]:.0f} ms | {max(times):.0f} ms"
+    return f"| {name} | {state} | {len(requests)} | {slowest} | {wrong} | {lost} |"
+
+
+def _at_once(seconds: float) -> Iterator[float]:
+    """Yield the present moment until the time is over."""
+    until = time.monotonic() + seconds
+    while (now := time.monotonic()) < until:
+        yield now
+
+
+def _send(target: Target, due: Iterator[float], connections: int) -> list[Request]:
+    """Send a request at each of these moments, to the paths in turn; later when no connection is free."""
+    schedule = zip(due, itertools.cycle(target.paths), strict=False)
+    lock = threading.Lock()
+    requests: list[list[Request]] = [[] for _ in range(connections)]
+    senders = [threading.Thread(target=_send_some, args=(target, schedule, lock, some)) for some in requests]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    return [each for some in requests for each in some]
+
+
+def _send_some(
+    target: Target, schedule: Iterator[tuple[float, str]], lock: threading.Lock, requests: list[Request]
+) -> None:
+    """Take the next request of the schedule and send it when it is due, over one connection, until there is none."""
+    url, headers = urlsplit(target.url), {"Authorization": f"Bearer {target.key}"}
+    with closing(http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)) as connection:
+        while True:
+            with lock:
+                due, path = next(schedule, (None, ""))
+            if due is None:
+                return
+            time.sleep(max(0.0, due - time.monotonic()))
+            status = 0
+            with suppress(OSError, http.client.HTTPException):
+                connection.request("GET", path, headers=headers)
+                response = connection.getresponse()
+                response.read()
+                status = response.status
+            if not status:
+                connection.close()
+            requests.append(Request(due, time.monotonic() - due, status))
+
+
+def _interrupt(redis: Redis, kill_at: float, start_at: float) -> None:
+    """Kill Redis and start it again."""
     identity = redis.identity
     if identity is None:
         raise RuntimeError("Redis does not run")
+    time.sleep(max(0.0, kill_at - time.monotonic()))
     os.kill(identity.pid, signal.SIGKILL)
-
-
-def _start(redis: Redis) -> None:
+    time.sleep(max(0.0, start_at - time.monotonic()))
     redis.start()
     redis.wait_ready()
