@@ -9,6 +9,7 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 from redis.lock import Lock
 from redis.retry import Retry
@@ -17,6 +18,11 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 1.0
 """Time for which the circuit breaker stays open after a failure. Then one caller tries."""
+IDLE_SECONDS = 1.0
+"""Time after which a connection is checked before it is used again: Redis may have closed it.
+
+At most OPEN_SECONDS: a Redis that is back after a failure is not found by an older connection.
+"""
 
 
 class RedisUnavailable(Exception):
@@ -31,6 +37,44 @@ class Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+class _Connections:
+    """Open connections to Redis, each for one command at a time. Any number of threads may use them.
+
+    redis-py's pool asks the kernel before each command whether the connection is still open, by three system calls, and
+    its client prepares retries and metrics that are not used here. Both together take as long as the command itself.
+    """
+
+    def __init__(self, pool: ConnectionPool, clock: Callable[[], float]) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._idle: list[tuple[float, Connection]] = []
+        """The connections that no thread uses, with the time of their last use. The last one is used next."""
+
+    def execute(self, *command: str | int | bytes) -> Any:  # noqa: ANN401 - the command's own result
+        """Send a command and return its reply."""
+        connection = self._take()
+        try:
+            connection.send_command(*command)  # type: ignore[no-untyped-call]
+            reply = connection.read_response()
+        except BaseException:
+            connection.disconnect()  # type: ignore[no-untyped-call] # a reply may still come
+            self._pool.release(connection)
+            raise
+        self._idle.append((self._clock(), connection))
+        return reply
+
+    def _take(self) -> Connection:
+        """Return a connection that was used a moment ago, or one of the pool, which checks or opens it."""
+        try:
+            used_at, connection = self._idle.pop()
+        except IndexError:
+            return self._pool.get_connection()
+        if self._clock() - used_at < IDLE_SECONDS:
+            return connection
+        self._pool.release(connection)
+        return self._pool.get_connection()
+
+
 class Server:
     """A Redis behind a circuit breaker that opens at the first failure. Any number of threads may use it."""
 
@@ -41,6 +85,7 @@ class Server:
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
         )
+        self._connections = _Connections(self._redis.connection_pool, clock)
         self._clock = clock
         self._lock = threading.Lock()
         self._open_until = 0.0
@@ -90,6 +135,6 @@ class Server:
 
     def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:  # noqa: ANN401
         try:
-            return self._redis.evalsha(script.digest, len(keys), *keys, *args)
+            return self._connections.execute("EVALSHA", script.digest, len(keys), *keys, *args)
         except NoScriptError:  # the first call, or a server that was restarted
-            return self._redis.eval(script.text, len(keys), *keys, *args)
+            return self._connections.execute("EVAL", script.text, len(keys), *keys, *args)
