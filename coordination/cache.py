@@ -11,6 +11,7 @@ response is at most as old as its time to live. docs/adr/0014-cache-bounds.md ha
   responses that a writer could not delete, because Redis did not answer or came back with older data.
 """
 
+import itertools
 import secrets
 import time
 from collections.abc import Callable
@@ -111,6 +112,8 @@ class ResponseCache:
         self._wait_seconds = wait_seconds
         self._lease_ms = int(lease_seconds * 1000)
         self._fence_ms = int(fence_seconds * 1000)
+        self._reader = secrets.token_hex(8)
+        self._lookups = itertools.count()
 
     def get(self, kind: str, name: str, variant: str, render: Callable[[], tuple[bytes, float]]) -> bytes:
         """Return the response of `kind:name` for this variant: the cached one, or a new one by `render`.
@@ -153,7 +156,8 @@ class ResponseCache:
     def _look_up(self, key: str, variant: str) -> tuple[bytes, bytes]:
         """Return what _READ found, with the body or the lease. Waits a moment for another reader that renders."""
         started, pause = time.monotonic(), _POLL_SECONDS
-        arguments: list[str | int] = [variant, secrets.token_hex(8), self._lease_ms, self._max_ttl_ms]
+        token = f"{self._reader}-{next(self._lookups)}"  # random bytes for each would cost a system call
+        arguments: list[str | int] = [variant, token, self._lease_ms, self._max_ttl_ms]
         while True:
             try:
                 found, value = self._server.run(_READ, [key], arguments)
