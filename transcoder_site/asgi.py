@@ -1,5 +1,6 @@
 """The ASGI application: the streaming routes (uploads, events) in front of Django."""
 
+import gc
 import logging
 import os
 
@@ -33,3 +34,5 @@ for warning in startup_warnings(os.environ):  # not in commands, whose output pr
 
 _limited = BodyLimit(DjangoInThreads(), max_bytes=MAX_BODY_BYTES)
 application = answer_alive(upload_route(event_streams(_limited), on_uploaded=on_uploaded))
+
+gc.freeze()  # what is loaded by now stays, so that no collection has to visit it

@@ -11,6 +11,11 @@ from transcoder_site.files import static_file
 from transcoder_site.pages import index
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("jobs.urls")),
+    path("", include("videos.urls")),
+    path("", include("events.urls")),
+    path("", include("access.urls")),
+    path("", include("operations.urls")),
     path("api/", index, name="api-index"),
     path("api/login", LoginView.as_view(template_name="pages/login.html", form_class=PersonLogin), name="login"),
     path("api/logout", LogoutView.as_view(next_page="login"), name="logout"),
@@ -18,11 +23,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("static/<path:path>", static_file),
-    path("", include("access.urls")),
-    path("", include("jobs.urls")),
-    path("", include("videos.urls")),
-    path("", include("events.urls")),
-    path("", include("operations.urls")),
 ]
 
 handler400 = "api.problems.handler400"
