@@ -13,6 +13,7 @@ from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filt
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, Video
 from videos.playback.urls import PlaybackUrls, playback_urls
+from videos.selectors import is_open
 from videos.states import AssetKind, GenerationState, VideoState
 
 MIB = 1024 * 1024
@@ -106,7 +107,7 @@ def _player(urls: PlaybackUrls, generation: Generation, assets: Iterable[Asset])
         if complete and asset.kind == AssetKind.MP4
     ]
     hls = {"name": "HLS", "url": urls.hls(), "type": HLS}
-    dash = [{"name": "DASH", "url": urls.dash(), "type": "application/dash+xml"}] if complete else []
+    dash = [] if is_open(generation) else [{"name": "DASH", "url": urls.dash(), "type": "application/dash+xml"}]
     sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*files[:1], hls]]
     return {"sources": sources, "links": [hls, *dash, *files], "expires_at": urls.expires_at}
 

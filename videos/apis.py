@@ -21,9 +21,8 @@ from videos.models import Video
 from videos.playback import wiring
 from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
-from videos.selectors import video_find, videos_of
+from videos.selectors import is_open, video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
-from videos.states import GenerationState
 
 CACHE_SECONDS = 30.0
 LIST_CACHE_SECONDS = 2.0
@@ -169,7 +168,7 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
         "state": generation.state,
         "generation": generation.number,
         "hls_url": urls.hls(),
-        "dash_url": urls.dash() if generation.state == GenerationState.COMPLETE else None,
+        "dash_url": None if is_open(generation) else urls.dash(),
         "expires_at": urls.expires_at,
         "renditions": generation.renditions.order_by("position"),
     }

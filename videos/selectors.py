@@ -103,10 +103,15 @@ def generation_can_start(generation: Generation) -> bool:
     )
 
 
-def rendition_durations(rendition: Rendition) -> list[int]:
-    """Read the durations of all published segments of a complete rendition, in ticks; no other columns."""
-    runs = SegmentRun.objects.filter(rendition=rendition).order_by("first_segment")
-    return [ticks for durations in runs.values_list("durations", flat=True) for ticks in durations]
+def is_open(generation: Generation) -> bool:
+    """Tell whether the end of a generation is not known yet."""
+    return Rendition.objects.filter(generation=generation, total_segments=None).exists()
+
+
+def published_durations(rendition: Rendition) -> list[int]:
+    """Read the durations of the segments from 0 up to the first gap, in ticks; few other columns."""
+    runs = SegmentRun.objects.filter(rendition=rendition).only("first_segment", "segment_count", "durations")
+    return [ticks for run in contiguous(runs.order_by("first_segment")) for ticks in run.durations]
 
 
 def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:

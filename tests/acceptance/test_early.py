@@ -17,23 +17,23 @@ CHUNK_SECONDS = 8
 SEAMS = 3
 PACE = 2
 """Speed of each of two slots, times real time: the encoder stays ahead of the player, and takes half a minute."""
-PLAYERS = ("hls.js", "shaka-player")
+PLAYERS = (("hls.js", "hls_url"), ("shaka-player", "hls_url"), ("dash.js", "dash_url"))
 
 
 def test_it_is_watched_while_it_is_encoded(
     client: Client, long_clip: Path, browser: Browser, players: str, ffmpeg: PacedFfmpeg
 ) -> None:
-    """Two players at once, whose pages are open before the video is playable."""
+    """Three players at once, whose pages are open before the video is playable."""
     video = client.upload(long_clip, lambda _: None)
     with ExitStack() as stack:
-        theatres = {name: Theatre(stack.enter_context(fresh_page(browser, players))) for name in PLAYERS}
+        theatres = {each: Theatre(stack.enter_context(fresh_page(browser, players))) for each in PLAYERS}
         ffmpeg.pace(PACE)
         stack.callback(ffmpeg.pace, 0)
         job = playable(client, client.transcode(video["id"], {"preset": "ultrafast"}))
         playback = client.playback(video["id"])
         assert playback["state"] == "building"
-        for name, theatre in theatres.items():
-            assert theatre.load(name, playback["hls_url"])["problems"] == []
+        for (player, url), theatre in theatres.items():
+            assert theatre.load(player, playback[url])["problems"] == []
         started = {name: theatre.play(end=1) for name, theatre in theatres.items()}
         assert client.job(job["id"])["state"] == "processing", "it was encoded before it was watched: nothing is shown"
         end = CHUNK_SECONDS * SEAMS + 2

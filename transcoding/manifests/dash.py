@@ -1,4 +1,4 @@
-"""The DASH manifest (ISO/IEC 23009-1) of a whole video, over the segments that HLS lists.
+"""The DASH manifest (ISO/IEC 23009-1) of a video, over the segments that HLS lists.
 
 A SegmentTimeline says when segments are presented, which is after the edit lists of their init segments. The frames'
 edit list takes off the delay of B-frames, so segment 0 starts at 0 although its first frame is composed later. The
@@ -8,6 +8,7 @@ need no presentationTimeOffset; with one, players would shift what the browser h
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
 from xml.etree import ElementTree as ET
@@ -20,13 +21,16 @@ _PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 
 _ROLES = "urn:mpeg:dash:role:2011"
+_CLOCK = "urn:mpeg:dash:utc:direct:2014"
+_UPDATE_SECONDS = Fraction(2)
+"""Interval at which players look for more: half a segment, so that they find each one soon."""
 
 Attributes = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The segments of an adaptation set, all of them: their lengths in ticks, as they are presented."""
+    """The segments of an adaptation set, those that exist: their lengths in ticks, as they are presented."""
 
     timescale: int
     durations: tuple[int, ...]
@@ -43,23 +47,36 @@ class Timeline:
         return Fraction(max(self.durations), self.timescale)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """Clock of a video that is being encoded."""
+
+    playable_at: datetime
+    """Time at which its start could be watched first."""
+    now: datetime
+    """Time at which the manifest is rendered."""
+
+
 def dash_manifest(
     videos: Sequence[VideoVariant],
     video_timeline: Timeline,
     audio: Sequence[tuple[AudioVariant, Timeline]],
     *,
     duration: Fraction,
+    growth: Growth | None = None,
 ) -> str:
-    """Render the static MPD of a video of so many seconds; URLs are relative to its own, as in the HLS playlists.
+    """Render the MPD of a video of `duration` seconds in all; URLs are relative to its own, as in the HLS playlists.
 
     Filling a buffer of the longest segment's length at the announced bandwidth is enough to play on without a stop.
+    With `growth` players ask again for the segments to come, until there is a static MPD.
     """
     root = ET.Element(
         "MPD",
         {
             "xmlns": _NAMESPACE,
             "profiles": _PROFILE,
-            "type": "static",
+            "type": "dynamic" if growth else "static",
+            **(_growing(growth, duration) if growth else {}),
             "mediaPresentationDuration": _period(duration),
             "minBufferTime": _period(video_timeline.longest),
         },
@@ -68,8 +85,24 @@ def dash_manifest(
     _video(period, videos, video_timeline)
     for track, timeline in audio:
         _audio(period, track, timeline, alone=len(audio) == 1)
+    if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time
+        ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _time(growth.now)})
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _growing(growth: Growth, duration: Fraction) -> Attributes:
+    """Return the attributes of an MPD that grows.
+
+    Players start at the beginning, as with HLS: they are asked to stay as far behind the newest segment as the video is
+    long. By their clock every segment has its time already, so only the timeline says which of them exist.
+    """
+    return {
+        "availabilityStartTime": _time(growth.playable_at - timedelta(seconds=float(duration))),
+        "publishTime": _time(growth.now),
+        "minimumUpdatePeriod": _period(_UPDATE_SECONDS),
+        "suggestedPresentationDelay": _period(duration),
+    }
 
 
 def _video(period: ET.Element, videos: Sequence[VideoVariant], timeline: Timeline) -> None:
@@ -128,6 +161,10 @@ def _runs(durations: Iterable[int]) -> Iterable[Attributes]:
 
 def _representation(adaptation: ET.Element, name: str, codecs: str, bandwidth: int, more: Attributes) -> None:
     ET.SubElement(adaptation, "Representation", {"id": name, "codecs": codecs, "bandwidth": str(bandwidth), **more})
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _period(seconds: Fraction) -> str:

@@ -1,27 +1,37 @@
-"""The DASH manifest of a complete generation, from its rows and its plan."""
+"""The DASH manifest of a generation, from its rows and its plan."""
+
+from datetime import UTC, datetime
 
 from transcoding.encoders import AAC
-from transcoding.manifests.dash import Timeline, dash_manifest
+from transcoding.manifests.dash import Growth, Timeline, dash_manifest
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
 from videos.playback.playlists import generation_audio, generation_videos
-from videos.selectors import rendition_durations
-from videos.states import RenditionKind
+from videos.selectors import published_durations
+from videos.states import GenerationState, RenditionKind
 
 
 def generation_dash(generation: Generation) -> str:
-    """Render the MPD. All rungs have the segments of the first one: `finish` compared each with the same plan."""
+    """Render the MPD of a generation whose start is published at least.
+
+    All rungs have the segments of the first one, as far as they go: they are made from the same plan.
+    """
     plan = EncodePlan.from_json(generation.plan)
     rows = {row.name: row for row in generation.renditions.order_by("position")}
+    growth = None
+    if generation.state != GenerationState.COMPLETE and generation.playable_at:
+        growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
+    rungs = [published_durations(row) for row in rows.values() if row.kind == RenditionKind.VIDEO]
     first_rung = next(row for row in rows.values() if row.kind == RenditionKind.VIDEO)
     return dash_manifest(
         generation_videos(plan, rows),
-        Timeline.of_samples(rendition_durations(first_rung), timescale=first_rung.timescale),
+        Timeline.of_samples(min(rungs, key=len), timescale=first_rung.timescale),
         [(track, _audio_timeline(rows[track.name])) for track in generation_audio(plan, rows)],
         duration=plan.grid.duration,
+        growth=growth,
     )
 
 
 def _audio_timeline(rendition: Rendition) -> Timeline:
-    durations = rendition_durations(rendition)
+    durations = published_durations(rendition)
     return Timeline.of_samples(durations, timescale=rendition.timescale, skipped=AAC.priming_samples)

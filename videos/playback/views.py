@@ -18,7 +18,7 @@ from videos.playback import wiring
 from videos.playback.dash import generation_dash
 from videos.playback.playlists import content_type, generation_master, rendition_playlist
 from videos.playback.tokens import token_read
-from videos.selectors import segment_find
+from videos.selectors import is_open, segment_find
 from videos.states import GenerationState, VideoState
 
 Params = ParamSpec("Params")
@@ -73,25 +73,18 @@ def _problem(error: Exception) -> Problem:
 
 @for_players
 def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
-    """Serve the DASH manifest of a complete generation: it is a static one."""
-    found = _complete_generation(token, generation)
-    headers = {"Cache-Control": COMPLETE}
-    return HttpResponse(generation_dash(found), content_type=DASH_CONTENT_TYPE, headers=headers)
+    """Serve the DASH manifest of a generation of which at least the start can be watched."""
+    found = _playable_generation(token, generation)
+    if is_open(found):  # the manifest states the duration
+        raise not_found("generation")
+    return _manifest(generation_dash(found), found, DASH_CONTENT_TYPE)
 
 
 @for_players
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the master playlist of a generation of which at least the start can be watched."""
-    found = (
-        Generation.objects.filter(
-            video=token_video(token), number=generation, video__state=VideoState.READY, playable_at__isnull=False
-        )
-        .exclude(state=GenerationState.ABANDONED)
-        .first()
-    )
-    if found is None:
-        raise not_found("generation")
-    return _playlist(generation_master(found), found)
+    found = _playable_generation(token, generation)
+    return _manifest(generation_master(found), found, HLS_CONTENT_TYPE)
 
 
 @for_players
@@ -100,7 +93,7 @@ def index(request: HttpRequest, token: str, generation: int, rendition: str) -> 
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None:
         raise not_found("generation")
-    return _playlist(rendition_playlist(found), found.generation)
+    return _manifest(rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
 
 
 @for_players
@@ -135,10 +128,14 @@ def token_video(token: str) -> UUID:
     return video_id
 
 
-def _complete_generation(token: str, number: int) -> Generation:
-    found = Generation.objects.filter(
-        video=token_video(token), number=number, video__state=VideoState.READY, state=GenerationState.COMPLETE
-    ).first()
+def _playable_generation(token: str, number: int) -> Generation:
+    found = (
+        Generation.objects.filter(
+            video=token_video(token), number=number, video__state=VideoState.READY, playable_at__isnull=False
+        )
+        .exclude(state=GenerationState.ABANDONED)
+        .first()
+    )
     if found is None:
         raise not_found("generation")
     return found
@@ -161,6 +158,6 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
     return rendition
 
 
-def _playlist(text: str, generation: Generation) -> HttpResponse:
+def _manifest(text: str, generation: Generation, content_type: str) -> HttpResponse:
     cache = COMPLETE if generation.state == GenerationState.COMPLETE else GROWING
-    return HttpResponse(text, content_type=HLS_CONTENT_TYPE, headers={"Cache-Control": cache})
+    return HttpResponse(text, content_type=content_type, headers={"Cache-Control": cache})

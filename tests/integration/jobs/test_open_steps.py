@@ -103,6 +103,11 @@ def playlist(client: Client, job: Job) -> tuple[list[str], str]:
     return answer.content.decode().splitlines(), answer.headers["Cache-Control"]
 
 
+def dash_status(client: Client, job: Job) -> int:
+    token = token_make(job.video_id, expires_at=int(time.time()) + 60)
+    return client.get(f"/play/{token}/{Generation.objects.get(job_id=job.id).number}/manifest.mpd").status_code
+
+
 def segments_of(lines: list[str]) -> list[str]:
     return [line for line in lines if line.endswith(".m4s")]
 
@@ -120,11 +125,13 @@ def test_an_open_step_is_claimed_published_closed_and_finished(client: Client) -
     assert segments_of(live) == [f"{number}.m4s" for number in range(3, 9)]
     assert not [line for line in live if line.startswith(("#EXT-X-PLAYLIST-TYPE", "#EXT-X-ENDLIST", "#EXT-X-START"))]
     assert cache == "public, max-age=1"
+    assert dash_status(client, job) == 404, "a DASH manifest states the duration"
 
     publish(claim, 9, 20, last_frames=GOP_FRAMES - 10)
     step_close(claim=claim, total_frames=FRAMES)
     step_close(claim=claim, total_frames=FRAMES)  # the answer to the first commit was lost
     assert Step.objects.get(id=claim.step_id).units_total == Rendition.objects.get().total_segments == 20
+    assert dash_status(client, job) == 200
     growing, _ = playlist(client, job)
     assert "#EXT-X-PLAYLIST-TYPE:EVENT" in growing
     assert "#EXT-X-MEDIA-SEQUENCE:0" in growing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -29,6 +29,7 @@ from videos.services import (
     RunFacts,
     VerifiedRendition,
     generation_complete,
+    generation_mark_playable,
     run_publish,
     video_mark_deleting,
 )
@@ -64,9 +65,16 @@ class Played:
         return list(self.generation.renditions.order_by("position"))
 
 
-def publish(store: ObjectStore, generation: Generation, *, segments: int = SEGMENTS) -> None:
+def publish(
+    store: ObjectStore,
+    generation: Generation,
+    *,
+    segments: int = SEGMENTS,
+    renditions: Iterable[Rendition] | None = None,
+) -> None:
+    """Publish the first segments of all renditions, or of these."""
     step_id = uuid4()
-    for rendition in generation.renditions.all():
+    for rendition in renditions or generation.renditions.all():
         prefix = run_prefix(generation.video_id, generation.number, rendition.name, step_id, 1)
         store.put(init_key(prefix), f"{rendition.name} init".encode(), "video/mp4")
         for number in range(segments):
@@ -255,13 +263,38 @@ def assert_not_found(answer: httpx2.Response) -> None:
 # --- before it is complete --------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_complete_has_no_dash_manifest(api: httpx2.Client, building: Played) -> None:
-    assert_not_found(api.get(building.url("manifest.mpd")))
+MANIFESTS = ("manifest.mpd", "master.m3u8", "360p/index.m3u8")
 
 
-def test_what_is_not_complete_has_no_playlist(api: httpx2.Client, building: Played) -> None:
-    assert_not_found(api.get(building.url("master.m3u8")))
-    assert_not_found(api.get(building.url("360p/index.m3u8")))
+def test_what_is_not_playable_has_no_manifest(api: httpx2.Client, building: Played) -> None:
+    for rest in MANIFESTS:
+        assert_not_found(api.get(building.url(rest)))
+
+
+def test_what_is_playable_has_manifests_that_grow(api: httpx2.Client, building: Played) -> None:
+    generation_mark_playable(generation=building.generation)
+    shown = api.get(f"/api/v1/videos/{building.video.id}/playback").json()
+    assert shown["state"] == "building"
+    for rest in MANIFESTS:
+        answer = api.get(building.url(rest))
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=1")
+    hls, dash = api.get(building.url("360p/index.m3u8")).text, api.get(shown["dash_url"]).text
+    assert hls.count(".m4s") == 3
+    assert 'type="dynamic"' in dash
+    assert 'mediaPresentationDuration="PT40S"' in dash
+    assert '<S t="0" d="100000" r="2" />' in dash
+
+
+def test_dash_lists_what_all_rungs_have(api: httpx2.Client, store: ObjectStore, transactional_db: None) -> None:
+    """Groups of rungs are encoded by steps of their own on GPUs."""
+    video = a_video(width=1280, height=720)
+    generation = a_job(video).generation
+    assert generation is not None
+    first, *others = generation.renditions.order_by("position")
+    publish(store, generation, segments=5, renditions=[first])
+    publish(store, generation, segments=2, renditions=others)
+    generation_mark_playable(generation=generation)
+    assert '<S t="0" d="100000" r="1" />' in api.get(Played(video, generation).url("manifest.mpd")).text
 
 
 def test_what_is_published_counts(api: httpx2.Client, building: Played) -> None:

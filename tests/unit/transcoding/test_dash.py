@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import accumulate
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from transcoding.manifests.dash import Timeline, dash_manifest
+from transcoding.manifests.dash import Growth, Timeline, dash_manifest
 from transcoding.manifests.hls import AudioVariant, VideoVariant
 
 NTSC = Fraction(30000, 1001)
@@ -80,6 +81,29 @@ RUNGS = [
 
 def test_the_whole_document() -> None:
     assert dash_manifest(RUNGS, VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC) == GOLDEN
+
+
+def test_a_video_that_is_being_encoded_is_requested_again_and_played_from_its_beginning() -> None:
+    growth = Growth(
+        playable_at=datetime(2026, 1, 31, 12, 0, 30, 5_000, tzinfo=UTC),
+        now=datetime(2026, 1, 31, 13, 0, 40, tzinfo=timezone(timedelta(hours=1))),
+    )
+    one = Timeline.of_samples([120_120], timescale=30_000)
+    text = dash_manifest(RUNGS, one, [], duration=Fraction(10), growth=growth)
+    root = ET.fromstring(text.partition("\n")[2])  # noqa: S314
+    name = "{urn:mpeg:dash:schema:mpd:2011}"
+    assert {key: root.get(key) for key in root.attrib if key not in ("profiles", "minBufferTime")} == {
+        "type": "dynamic",
+        "availabilityStartTime": "2026-01-31T12:00:20.005Z",
+        "publishTime": "2026-01-31T12:00:40.000Z",
+        "minimumUpdatePeriod": "PT2S",
+        "suggestedPresentationDelay": "PT10S",
+        "mediaPresentationDuration": "PT10S",
+    }
+    assert [(s.get("t"), s.get("d"), s.get("r")) for s in root.iter(f"{name}S")] == [("0", "120120", None)]
+    period, clock = root
+    assert (period.tag, clock.tag) == (f"{name}Period", f"{name}UTCTiming"), "in the order of the schema"
+    assert clock.attrib == {"schemeIdUri": "urn:mpeg:dash:utc:direct:2014", "value": "2026-01-31T12:00:40.000Z"}
 
 
 def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None:
