@@ -15,7 +15,7 @@ from typing import IO, Protocol
 import imageio_ffmpeg
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.process import ResourceLimits, kill_and_wait, spawn
+from execution.process import ResourceLimits, kill_and_wait, set_niceness, spawn
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import diagnose, output_tail
 from transcoding.commands.progress import parse_progress
@@ -65,11 +65,13 @@ class _Run:
     process: subprocess.Popen[bytes]
     on_frames: Callable[[int], None]
     on_stderr_line: Callable[[str], None]
+    requested_niceness: Callable[[], int]
     files: tuple[Path, ...] = ()
     clock: Callable[[], float] = time.monotonic
     active_at: float = field(init=False)
     """Monotonic time of the last activity: a new frame, bytes of an output or input, a change of an output file."""
     frames: int = 0
+    niceness: int = 0
     stderr: bytes = b""
     partial_line: bytes = b""
     progress_text: str = ""
@@ -80,6 +82,12 @@ class _Run:
 
     def mark_active(self) -> None:
         self.active_at = self.clock()
+
+    def apply_niceness(self) -> None:
+        niceness = self.requested_niceness()
+        if niceness > self.niceness:
+            set_niceness(self.process, niceness)
+            self.niceness = niceness
 
     def take_stderr(self, data: bytes) -> None:
         """Report complete lines and keep the tail: stderr of a broken file is unbounded."""
@@ -147,7 +155,7 @@ class FfmpegRunner:
         stop: StopSignal,
         on_frames: Callable[[int], None] = lambda _: None,
         on_poll: Callable[[], None] = lambda: None,
-        niceness: int = 0,
+        niceness: Callable[[], int] = lambda: 0,
         on_stderr_line: Callable[[str], None] = lambda _: None,
     ) -> RunReport:
         """Run a command to its end. The process is gone when this returns or raises.
@@ -160,7 +168,7 @@ class FfmpegRunner:
             on_frames: gets the number of frames written so far; also called while only files grow.
             on_poll: called after every read, at least every 0.2 s; time spent in it does not count as a stall.
             on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
-            niceness: added to the process's nice value.
+            niceness: returns the process's nice value, asked at every poll. It may only rise.
 
         Raises:
             Stopped: the stop signal was set.
@@ -183,12 +191,13 @@ class FfmpegRunner:
             )
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
-            process = spawn(argv, pass_fds=inherited, niceness=niceness, limits=self._resource_limits)
+            process = spawn(argv, pass_fds=inherited, limits=self._resource_limits)
             stack.callback(kill_and_wait, process)
             for pipe in ends:
                 pipe.close_write()
             files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
-            run = _Run(process, on_frames, on_stderr_line, files, self._clock)
+            run = _Run(process, on_frames, on_stderr_line, niceness, files, self._clock)
+            run.apply_niceness()
             for feeder in feeders.values():
                 feeder.start(run.mark_active)
             with _selector(run, outputs, pipes, progress) as selector:
@@ -212,6 +221,7 @@ class FfmpegRunner:
                     selector.unregister(key.fd)
             polled_at = self._clock()
             on_poll()
+            run.apply_niceness()
             run.active_at += self._clock() - polled_at  # ffmpeg may have waited for this callback
             run.check_files()
             if stop.is_set():

@@ -45,28 +45,25 @@ class ResourceLimits:
         return ("prlimit", f"--fsize={self.file_bytes}", f"--cpu={self.cpu_seconds}", "--core=0", "--")
 
 
-def spawn(  # noqa: PLR0913 - properties of one process, by name
+def spawn(
     argv: Sequence[str],
     *,
     pass_fds: Sequence[int] = (),
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
-    niceness: int = 0,
     limits: ResourceLimits | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
-    The child is killed when the thread that started it ends. It stays in its parent's session: the kernel may share the
-    processor out by session first (`sched_autogroup_enabled`), and niceness counts within one only.
+    The child is killed when the thread that started it ends. It stays in its parent's session, for `set_niceness`.
 
     Raises RuntimeError outside the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
-    polite = ("nice", "-n", str(niceness)) if niceness else ()
     with _spawning:
         process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
-            [*polite, *(limits.prefix if limits else ()), *_PARENT_DEATH, *argv],
+            [*(limits.prefix if limits else ()), *_PARENT_DEATH, *argv],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -76,6 +73,16 @@ def spawn(  # noqa: PLR0913 - properties of one process, by name
         )
         _spawned.add(process)
     return process
+
+
+def set_niceness(process: subprocess.Popen[bytes], niceness: int) -> None:
+    """Set the nice value of a process that `spawn` started, of all its threads and children. Only root may lower it.
+
+    It counts against processes of the same session only, where the kernel shares the processor out by session first
+    (`sched_autogroup_enabled`).
+    """
+    with suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PGRP, process.pid, niceness)
 
 
 class Sidecar:

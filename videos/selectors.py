@@ -13,9 +13,6 @@ from transcoding.containers.segments import Keyframe
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.states import HIDDEN_STATES
 
-PLAYABLE_SEGMENTS = 2
-"""Segments of every rendition that make a video playable: one to show, and one to fetch meanwhile."""
-
 
 def videos_of(owner: Owner) -> QuerySet[Video]:
     """Select the videos that the owner can see, unordered."""
@@ -91,16 +88,10 @@ def newest_segments(rendition: Rendition, count: int) -> list[PublishedSegment]:
     return window[-count:]
 
 
-def generation_can_start(generation: Generation) -> bool:
-    """Check whether the first segments of every rendition are published; two queries."""
-    renditions = Rendition.objects.filter(generation=generation).prefetch_related(
-        Prefetch("runs", SegmentRun.objects.filter(first_segment__lt=PLAYABLE_SEGMENTS).order_by("first_segment"))
-    )
-    return all(
-        sum(run.segment_count for run in contiguous(rendition.runs.all()))
-        >= min(PLAYABLE_SEGMENTS, rendition.total_segments or PLAYABLE_SEGMENTS)
-        for rendition in renditions
-    )
+def renditions_with_beginnings(generation: Generation, *, segments: int) -> QuerySet[Rendition]:
+    """Select the renditions with those `runs` that begin within the first `segments`, in order; two queries."""
+    runs = _without_keyframes(SegmentRun.objects.filter(first_segment__lt=segments)).order_by("first_segment")
+    return Rendition.objects.filter(generation=generation).prefetch_related(Prefetch("runs", runs))
 
 
 def is_open(generation: Generation) -> bool:

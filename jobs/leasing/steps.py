@@ -5,6 +5,8 @@ Every write is idempotent for one attempt: call it again when the connection bro
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, transaction
@@ -21,10 +23,11 @@ from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
 from jobs.models import Job, Step
+from jobs.rules.playable import MAX_SEGMENTS, Beginning, is_playable
 from jobs.rules.steps import LAST_STAGE, STAGES, STEPS
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from videos.models import Generation, Rendition, Video
-from videos.selectors import generation_can_start
+from videos.selectors import contiguous, renditions_with_beginnings
 from videos.services import RunFacts, generation_close, generation_mark_playable, run_publish, runs_published
 
 
@@ -103,7 +106,7 @@ def step_publish(*, claim: Claim, runs: Sequence[RunFacts], units_done: int) -> 
 
 @transaction.atomic
 def job_mark_playable(*, claim: Claim) -> bool:
-    """Mark the job as playable once its first segments are published in every rendition. True: no more calls are due.
+    """Mark the job as playable once `jobs.rules.playable` finds it so. True: no more calls are due.
 
     Call it after publishing one of the first segments. The job's lock keeps callers apart, so the one that publishes
     the last of them sees the others' rows.
@@ -116,13 +119,40 @@ def job_mark_playable(*, claim: Claim) -> bool:
     over = job.state != JobState.PROCESSING or job.generation_id != generation.id
     if over or generation.playable_at is not None:
         return True
-    if not generation_can_start(generation):
+    if not is_playable(_beginnings(generation)):
         return False
     generation_mark_playable(generation=generation)
     generations_retire(job_id=job.id, but=generation.id)
     Job.objects.filter(id=job.id).update(playable_at=Coalesce("playable_at", Now()))
     event_append(job_id=job.id, type=EventType.JOB_PLAYABLE, data={"generation": generation.number})
     return True
+
+
+def first_chunk_has_node(*, claim: Claim, node: str) -> bool:
+    """Tell whether a node encodes the beginning of the video of a claim, and it is not playable yet."""
+    running = Step.objects.filter(job=claim.job_id, state=StepState.RUNNING, node=node)
+    return running.filter(payload__first_segment=0, generation__playable_at=None).exists()
+
+
+def _beginnings(generation: Generation) -> list[Beginning]:
+    renditions = list(renditions_with_beginnings(generation, segments=MAX_SEGMENTS))
+    first_runs = [run for rendition in renditions for run in rendition.runs.all() if run.first_segment == 0]
+    claimed = {
+        (step.id, step.attempt): step.claimed_at
+        for step in Step.objects.filter(id__in={run.step_id for run in first_runs})
+    }
+    return [_beginning(rendition, claimed) for rendition in renditions]
+
+
+def _beginning(rendition: Rendition, claimed: Mapping[tuple[UUID, int], datetime | None]) -> Beginning:
+    """Measure a rendition, given when the latest attempts of its steps were claimed."""
+    runs = list(contiguous(rendition.runs.all()))
+    speed = None
+    if runs and (started := claimed.get((runs[0].step_id, runs[0].attempt))):
+        seconds = (runs[0].published_at - started).total_seconds()
+        media_seconds = sum(runs[0].durations) / rendition.timescale
+        speed = media_seconds / seconds if seconds > 0 else None
+    return Beginning(segments=sum(run.segment_count for run in runs), total=rendition.total_segments, speed=speed)
 
 
 @transaction.atomic

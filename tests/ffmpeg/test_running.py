@@ -74,6 +74,26 @@ def test_an_existing_output_file_is_overwritten(tmp_path: Path) -> None:
     assert target.stat().st_size == 16 * 16 * 3 // 2
 
 
+def test_a_run_becomes_nicer_while_it_goes_on_with_all_of_its_threads() -> None:
+    """Niceness belongs to threads: that of the first one alone would mean nothing to an encoder."""
+    steps = iter([0, 0, 7])
+    stop, found = threading.Event(), list[set[int]]()
+
+    def look() -> None:
+        (process,) = _children()
+        found.append(
+            {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{process}/task").iterdir()}
+        )
+        if found[-1] == {7}:
+            stop.set()
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with pytest.raises(Stopped):
+        runner().run(ENDLESS, {"out": lambda _: None}, stop=stop, on_poll=look, niceness=lambda: next(steps, 7))
+    assert found[0] == {own}
+    assert found[-1] == {7}
+
+
 def test_a_stopped_run_leaves_no_process() -> None:
     stop = threading.Event()
     started = time.monotonic()

@@ -16,7 +16,7 @@ from fractions import Fraction
 from itertools import islice, pairwise, repeat, takewhile
 
 from transcoding.containers.boxes import Box, MalformedBoxes, box_header, find, iterate_boxes
-from transcoding.containers.spans import Span, first_bytes, merge
+from transcoding.containers.spans import Span, bridged, first_bytes, merge
 from transcoding.probing.timing import Packet
 
 LARGEST_HEAD_BYTES = 16
@@ -137,11 +137,15 @@ class Mp4Index:
         """Return the spans needed to decode all of an audio track, by ffmpeg's stream index. Raises UnusableIndex."""
         return merge([*self.opening(), *self._audio_track(stream).chunks])
 
-    def audio_until(self, stream: int, end: Fraction, packets: Iterable[Packet]) -> list[Span]:
-        """Return the same up to a time on ffmpeg's clock, in seconds. `packets` are ffmpeg's of that track."""
+    def audio_until(self, stream: int, end: Fraction, packets: Iterable[Packet], *, spare: int) -> list[Span]:
+        """Return the same up to a time on ffmpeg's clock, in seconds. `packets` are ffmpeg's of that track.
+
+        Up to `spare` bytes between them are included, for fewer and longer spans.
+        """
         ticks = end * self._audio_track(stream).timescale
         early = takewhile(lambda packet: packet.pts < ticks, packets)
-        return merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
+        spans = merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
+        return bridged(spans, spare)
 
     def _audio_track(self, stream: int) -> Track:
         """Find the track that ffmpeg gives this index; it counts tracks as they come."""

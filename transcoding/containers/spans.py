@@ -46,6 +46,19 @@ def merge(spans: Iterable[Span], *, gap: int = MERGED_GAP_BYTES, max_spans: int 
     return joined
 
 
+def bridged(spans: Iterable[Span], spare: int) -> list[Span]:
+    """Join merged spans over the gaps between them, from the first one on, as long as `spare` bytes last."""
+    joined: list[Span] = []
+    for start, end in spans:
+        gap = start - joined[-1][1] if joined else 0
+        if joined and gap <= spare:
+            spare -= gap
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
 def covers(spans: Sequence[Span], packets: Iterable[Packet]) -> bool:
     """Tell whether every packet lies in these merged spans."""
     starts = [start for start, _ in spans]

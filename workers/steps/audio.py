@@ -1,8 +1,9 @@
 """Encode an audio track as a whole, and publish its segments while that runs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from jobs.leasing.steps import StepWork, step_complete
+from jobs.leasing.steps import StepWork, first_chunk_has_node, step_complete
 from transcoding.commands.audio import audio_command, audio_needed_until
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
@@ -17,12 +18,19 @@ from workers.steps.publisher import Publisher
 from workers.steps.publishing import LATER_NICENESS, plan_of, publisher_for
 from workers.tools import Tools
 
-BEGINNINGS = (4, 16, 64)
+BEGINNINGS = (2, 8, 32, 128)
 """Segments at which the first runs for a long video end.
 
 Audio that is interleaved frame by frame takes thousands of requests, or the whole file: nobody should wait for that to
 watch the first seconds. Each stretch is long enough to play until the next one is published.
 """
+SPARE_SHARE = 64
+"""Share of the source, as a divisor, that may be fetched along with the beginnings to save requests."""
+FIRST_SEGMENTS = 2
+"""Segments that are made at full priority, if the run goes on: players that start wait for no others."""
+YIELD_SECONDS = 10
+"""Longest pause before the rest of the audio is fetched, while the first chunk has this machine."""
+_POLL_SECONDS = 0.1
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -34,7 +42,15 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     track = plan.audio[work.claim.ordinal]
     reader = tools.source_reader(work.video, control)
     with publisher_for(work, [track.name], tools, control, first_segment=0) as publisher:
-        encoding = _AudioEncoding(plan, track, publisher, tools, control, first_unpublished=work.claim.units_done)
+        encoding = _AudioEncoding(
+            plan,
+            track,
+            publisher,
+            tools,
+            control,
+            first_unpublished=work.claim.units_done,
+            in_the_way=lambda: first_chunk_has_node(claim=work.claim, node=tools.node),
+        )
         reader.read(plan.source, Mp4Index.opening, encoding.encode)
         publisher.flush()
     result = {"seconds": round(encoding.seconds, 3), **reader.report}
@@ -53,6 +69,7 @@ class _AudioEncoding:
         control: StepControl,
         *,
         first_unpublished: int,
+        in_the_way: Callable[[], bool],
     ) -> None:
         self._plan = plan
         self._track = track
@@ -60,6 +77,7 @@ class _AudioEncoding:
         self._tools = tools
         self._control = control
         self._next = first_unpublished
+        self._in_the_way = in_the_way
         self.seconds = 0.0
 
     def encode(self, copy: WorkingCopy) -> None:
@@ -69,9 +87,17 @@ class _AudioEncoding:
                 copy.fetch(self._beginning(copy, segments))
                 self._run(copy, segments)
                 self._publisher.flush()
+                self._yield()
             copy.fetch(self._all_of_it(copy))
         segmenter = self._run(copy)
         self._take(segmenter.finish(), segmenter)
+
+    def _yield(self) -> None:
+        """Wait a moment, if somebody waits for the first chunk, and this machine encodes it."""
+        deadline = time.monotonic() + YIELD_SECONDS
+        while self._in_the_way() and time.monotonic() < deadline:
+            self._control.moved()
+            time.sleep(_POLL_SECONDS)
 
     def _beginnings(self) -> Iterator[int]:
         return (segments for segments in BEGINNINGS if self._next < segments < self._plan.total_segments / 2)
@@ -114,7 +140,7 @@ class _AudioEncoding:
             {self._track.name: take},
             stop=self._control,
             on_poll=self._publisher.poll,
-            niceness=LATER_NICENESS if self._next else 0,
+            niceness=lambda: LATER_NICENESS if self._next >= FIRST_SEGMENTS else 0,
             on_stderr_line=copy.stderr_line,
         )
         self.seconds += report.seconds
@@ -135,4 +161,5 @@ def beginning_of_audio(
     """
     if copy.index is None:
         raise ValueError("there is no index to find the track by")
-    return copy.index.audio_until(track.stream, audio_needed_until(plan, segments), parse_packets(packets))
+    until, spare = audio_needed_until(plan, segments), copy.path.stat().st_size // SPARE_SHARE
+    return copy.index.audio_until(track.stream, until, parse_packets(packets), spare=spare)

@@ -127,7 +127,7 @@ class _ChunkEncoding:
             stop=self._control,
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
             on_poll=self._publisher.poll,
-            niceness=self._niceness,
+            niceness=lambda: self._niceness,
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self._refuse_short_source(copy, report.frames, first, segments)
@@ -160,7 +160,7 @@ class _ChunkEncoding:
             stop=self._control,
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_poll=self._publisher.poll,
-            niceness=self._niceness,
+            niceness=lambda: self._niceness,
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)

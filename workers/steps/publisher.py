@@ -11,10 +11,10 @@ from typing import Self
 from uuid import UUID
 
 from jobs.leasing.leases import LeaseLost
+from jobs.rules.playable import MAX_SEGMENTS
 from storage.keys import init_key, segment_key
 from storage.protocol import ObjectStore
 from transcoding.containers.segments import Keyframe, Segment
-from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 
 SEGMENT_CONTENT_TYPE = "video/iso.segment"
@@ -51,6 +51,7 @@ class _Track:
     destination: Destination
     init_key: str = ""
     init_sha256: str = ""
+    init_upload: Future[object] | None = None
     pending: deque[Future[_Uploaded]] = field(default_factory=deque)
 
     def ready(self) -> int:
@@ -106,16 +107,16 @@ class Publisher:
         """Start to upload a segment of a rendition. Waits while too many uploads are in progress."""
         track = self._tracks[name]
         if not track.init_sha256:
-            self._store_init(track, init)
+            self._submit_init(track, init)
         while len(track.pending) - track.ready() >= _MAX_IN_FLIGHT:
             track.pending[track.ready()].exception()
         key = segment_key(track.destination.prefix, segment.number)
         self._unpublished.add(key)
-        track.pending.append(self._pool.submit(self._upload, key, segment))
+        track.pending.append(self._pool.submit(self._upload, key, segment, track.init_upload))
 
     def poll(self) -> None:
         """Publish what is in the store, if it is time; the first segments of a video do not wait."""
-        if self._next < PLAYABLE_SEGMENTS or time.monotonic() - self._published_at >= self._every_seconds:
+        if self._next < MAX_SEGMENTS or time.monotonic() - self._published_at >= self._every_seconds:
             self._publish_ready()
 
     def flush(self) -> None:
@@ -125,18 +126,21 @@ class Publisher:
                 upload.result()
         self._publish_ready()
 
-    def _store_init(self, track: _Track, init: bytes) -> None:
-        """Make sure that the init segment is in the store: it is the same for all chunks, and mostly there already."""
+    def _submit_init(self, track: _Track, init: bytes) -> None:
+        """Upload the init segment unless it is in the store: it is the same for all chunks, mostly there already."""
         track.init_sha256, known = sha256(init).hexdigest(), track.destination
         if track.init_sha256 == known.init_sha256:
             track.init_key = known.init_key
             return
         track.init_key = init_key(known.prefix)
         self._unpublished.add(track.init_key)
-        self._store.put(track.init_key, init, INIT_CONTENT_TYPE)
+        track.init_upload = self._pool.submit(self._store.put, track.init_key, init, INIT_CONTENT_TYPE)
 
-    def _upload(self, key: str, segment: Segment) -> _Uploaded:
+    def _upload(self, key: str, segment: Segment, init_upload: Future[object] | None) -> _Uploaded:
+        """Upload a segment. It counts as stored once its init segment is, whose upload was submitted before."""
         self._store.put(key, segment.data, SEGMENT_CONTENT_TYPE)
+        if init_upload:
+            init_upload.result()
         self._moved(len(segment.data))
         return _Uploaded(segment.duration, len(segment.data), segment.digest, segment.frames, segment.keyframes)
 

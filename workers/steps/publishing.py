@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from jobs.leasing.steps import StepWork, job_mark_playable, step_publish
+from jobs.rules.playable import MAX_SEGMENTS
 from storage.keys import run_prefix
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation
-from videos.selectors import PLAYABLE_SEGMENTS
 from videos.services import RunFacts
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
@@ -34,7 +34,7 @@ def publisher_for(
     """Return a publisher for these renditions of the step. `first_segment` is the first unit of the whole step."""
     generation, claim = plan_of(work)[0], work.claim
     done = claim.units_done
-    reported = generation.playable_at is not None or first_segment >= PLAYABLE_SEGMENTS
+    reported = generation.playable_at is not None or first_segment >= MAX_SEGMENTS
 
     if done and not reported:  # an attempt before this one may have ended between publishing and reporting
         reported = retry_write(lambda: job_mark_playable(claim=claim), control)

@@ -26,8 +26,8 @@ TO_AND_FRO = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50",
 CAMERA = (*TO_AND_FRO, "-chunk_duration", "500000")
 """Half a second of video, half a second of audio, as cameras and phones write."""
 SECONDS = 32
-FIRST_AUDIO_SECONDS = 24
-"""Four segments, and one that is encoded and one that is read along; of 150."""
+FIRST_AUDIO_SECONDS = 16
+"""Two segments, and one that is encoded and one that is read along; of 150."""
 AUDIO_STRETCHES_PER_SECOND = 25
 """Stretches of audio between two video frames, at most."""
 OPENING_REQUESTS = 100
@@ -36,6 +36,12 @@ OPENING_REQUESTS = 100
 
 def a_film(folder: Path, seconds: int, *options: str) -> Path:
     return make(folder / "film.mp4", Card(rate=Fraction(25), frames=25 * seconds), *options, *AAC)
+
+
+@pytest.fixture(autouse=True)
+def _small_sources_are_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read a film of some megabytes in parts, as longer ones are."""
+    monkeypatch.setattr("workers.source.working_copy.SMALL_BYTES", 4 << 20)
 
 
 @pytest.fixture(scope="session", params=[CAMERA, TO_AND_FRO], ids=["camera", "to_and_fro"])

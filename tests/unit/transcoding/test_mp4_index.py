@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcoding.containers.mp4_index import Mp4Index, UnusableIndex, read_index, read_top_box
-from transcoding.containers.spans import covers, merge, missing, total, union
+from transcoding.containers.spans import bridged, covers, merge, missing, total, union
 from transcoding.probing.timing import Packet
 
 FILE_SIZE = 10_000_000
@@ -265,6 +265,15 @@ def test_too_many_spans_become_fewer_at_the_smallest_gaps() -> None:
     assert merge(spans, gap=0, max_spans=3) == [(0, 10), (30, 50), (90, 99)]
     assert merge(spans, gap=0, max_spans=1) == [(0, 99)]
     assert len(merge([(at * 10, at * 10 + 1) for at in range(500)], gap=0, max_spans=100)) <= 100
+
+
+def test_gaps_are_bridged_from_the_first_one_on_while_bytes_are_to_spare() -> None:
+    spans = [(0, 10), (14, 20), (23, 30), (31, 40)]
+    assert bridged(spans, 0) == spans
+    assert bridged(spans, 4) == [(0, 20), (23, 30), (31, 40)]
+    assert bridged(spans, 5) == [(0, 20), (23, 40)]
+    assert bridged(spans, 8) == [(0, 40)]
+    assert bridged([], 8) == []
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)).map(lambda pair: (pair[0], pair[0] + pair[1])))
