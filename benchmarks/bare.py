@@ -12,17 +12,21 @@ from transcoding.planning.ladder import RUNGS, Rung
 GOP_FRAMES = 50
 GOP_SECONDS = 2
 """Of the benchmark clip, which has 25 frames per second."""
+PRESET = "veryfast"
+"""The installation's default."""
 LADDER = tuple(rung for rung in RUNGS if rung.name in ("720p", "480p", "360p"))
 
 
-def one_run(source: Path, rungs: tuple[Rung, ...], folder: Path, *, seconds: int | None = None) -> float:
+def one_run(
+    source: Path, rungs: tuple[Rung, ...], folder: Path, *, seconds: int | None = None, preset: str = PRESET
+) -> float:
     """Decode once and encode all rungs and the audio into MP4 files, or their first `seconds`. Returns wall seconds."""
     heads = "".join(f"[in{number}]" for number in range(len(rungs)))
     scales = (f"[in{number}]scale=-2:{rung.short_side}[{rung.name}]" for number, rung in enumerate(rungs))
     command = FfmpegCommand(
         inputs=(Input(path=str(source), options={} if seconds is None else {"t": str(seconds)}),),
         filter_graph=";".join([f"[0:v:0]split={len(rungs)}{heads}", *scales]),
-        outputs=tuple(_output(rung, audio=number == 0) for number, rung in enumerate(rungs)),
+        outputs=tuple(_output(rung, audio=number == 0, preset=preset) for number, rung in enumerate(rungs)),
     )
     started = time.monotonic()
     targets = {rung.name: folder / f"{rung.name}.mp4" for rung in rungs}
@@ -37,10 +41,10 @@ def run_per_rung(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
     return sum(one_run(source, (rung,), folder) for rung in rungs)
 
 
-def _output(rung: Rung, *, audio: bool) -> Output:
+def _output(rung: Rung, *, audio: bool, preset: str) -> Output:
     options: dict[str, str | None] = {
         "c:v": "libx264",
-        "preset": "veryfast",
+        "preset": preset,
         "b:v": str(rung.bitrate),
         "maxrate": str(rung.bitrate * 3 // 2),
         "bufsize": str(rung.bitrate * 2),

@@ -2,15 +2,17 @@
 
 import argparse
 import os
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
 
-from benchmarks.bare import GOP_SECONDS, LADDER, one_run
-from benchmarks.ratios import HEADER, Ratio, measure_pairs
+from benchmarks.bare import GOP_SECONDS, LADDER, PRESET, one_run
 from benchmarks.running import FILES, home, looped_clip, report, running
 from embedded.client import Client
 from embedded.stack import Stack
@@ -18,83 +20,119 @@ from transcoding.grid import SEGMENT_GOPS
 
 LENGTHS = (10, 60, 600)
 """Seconds of source."""
-PLAYABLE_SEGMENTS = 2
-"""`videos.selectors.PLAYABLE_SEGMENTS`, which needs Django."""
+SEGMENT_SECONDS = SEGMENT_GOPS * GOP_SECONDS
 QUEUED = 8
 """Jobs of another video that are requested when the measured one is planned."""
+PRESETS = (PRESET, "faster", "fast", "medium", "slow", "slower")
+NEAR_REAL_TIME = 1.3
 RENEW_SECONDS = 2
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
+"""Of a client that does not follow the events: more often would cost the machine what is measured."""
 _RUNNING = "SELECT count(*) FROM jobs_step WHERE state = 'running'"
+_PUBLISHED = """
+SELECT min(published) FROM (
+    SELECT coalesce(sum(segment_count) FILTER (WHERE published_at <= playable_at), 0) AS published
+    FROM jobs_job AS job
+    JOIN videos_rendition AS rendition USING (generation_id)
+    LEFT JOIN videos_segmentrun AS run ON run.rendition_id = rendition.id
+    WHERE job.id = %s AND rendition.kind = 'video' GROUP BY rendition.id
+) AS renditions"""
+
+HEADER = """\
+| source | preset, bare speed | segments there | playable, p50 | bare ffmpeg, p50 | difference, p50 | worst | pairs |
+|---|---|---|---|---|---|---|---|"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A source and what is done with it."""
+
+    source_seconds: int
+    preset: str
+    speed: float
+    queued: int = 0
+
+    def row(self, pairs: Sequence[tuple[float, int, float]]) -> str:
+        """Format a row of pairs of (our seconds, segments that were there, bare ffmpeg's seconds)."""
+        differences = [ours - bare for ours, _, bare in pairs]
+        required = sorted({segments for _, segments, _ in pairs})
+        source = f"{self.source_seconds} s" + (f", {self.queued} jobs queued behind it" if self.queued else "")
+        return (
+            f"| {source} | {self.preset}, {self.speed:.2f} | {' or '.join(map(str, required))}"
+            f" | {statistics.median(ours for ours, _, _ in pairs):.1f} s"
+            f" | {statistics.median(bare for _, _, bare in pairs):.1f} s"
+            f" | {statistics.median(differences):+.1f} s | {max(differences):+.1f} s | {len(pairs)} |"
+        )
 
 
 def measure(options: argparse.Namespace) -> str:
     """Return the table. Jobs are cancelled once they are playable."""
     stack = Stack(home(), environ={**os.environ, "TRANSCODER_LEASE_RENEW_SECONDS": str(RENEW_SECONDS)})
     with running(stack), closing(stack.client()) as client:
-        rows = [ratio.line() for ratio in _ratios(stack, client, options.pairs)]
-    beginning = f"the first {_beginning_seconds()} s ({PLAYABLE_SEGMENTS} segments)"
-    setup = f"The clip of `make run`, looped. Bare ffmpeg decodes once and encodes {beginning} of all rungs."
+        rows = list(_rows(stack, client, options.pairs))
+    setup = (
+        "The clip of `make run`, looped, ladder of 720p, 480p and 360p. Bare ffmpeg decodes once and encodes the first"
+        f" segments, of {SEGMENT_SECONDS} s each: as many as were there when the job was playable. Speeds are multiples"
+        " of real time."
+    )
     return "\n".join((f"{setup}\n", HEADER, *rows))
 
 
-def _beginning_seconds() -> int:
-    return PLAYABLE_SEGMENTS * SEGMENT_GOPS * GOP_SECONDS
+def _rows(stack: Stack, client: Client, pairs: int) -> Iterator[str]:
+    _seconds_to_playable(stack, client, _Case(LENGTHS[0], PRESET, 0), looped_clip(LENGTHS[0]))  # starts the processes
+    for case in _cases():
+        source, measured, required = looped_clip(case.source_seconds), list[tuple[float, int, float]](), 1
+        for number in range(pairs):
+            bare = _bare(source, case, required) if number % 2 else 0.0
+            ours, segments = _seconds_to_playable(stack, client, case, source)
+            if not bare or segments != required:
+                bare = _bare(source, case, segments)
+            required = segments
+            measured.append((ours, segments, bare))
+            report(f"{case}: {ours:.1f} s for {segments} / {bare:.1f} s")
+        yield case.row(measured)
 
 
-def _ratios(stack: Stack, client: Client, pairs: int) -> Iterator[Ratio]:
-    def alone(source: Path) -> float:
-        return _seconds_to_playable(stack, client, source, lambda: None)
-
-    def before_others(source: Path) -> float:
-        other = str(client.upload(source, lambda _: None)["id"])
-
-        def queue() -> None:
-            for _ in range(QUEUED):
-                client.transcode(other, {"ladder": "auto"})
-
-        seconds = _seconds_to_playable(stack, client, source, queue)
-        client.delete(other)
-        _until_idle(stack)
-        return seconds
-
-    def bare(source: Path) -> float:
-        return one_run(source, LADDER, FILES, seconds=_beginning_seconds())
-
+def _cases() -> Iterator[_Case]:
+    """The clip as it is, then with a preset near 1.3 times real time, and with one below real time."""
     source = looped_clip(LENGTHS[0])
-    alone(source)  # starts the worker's processes
-    cases: tuple[tuple[str, Callable[[Path], float], int], ...] = (
-        *((f"playable, {seconds} s of source / bare ffmpeg", alone, seconds) for seconds in LENGTHS),
-        (f"the same, {QUEUED} jobs queued behind it, {LENGTHS[1]} s", before_others, LENGTHS[1]),
-    )
-    for name, ours, seconds in cases:
-        source = looped_clip(seconds)
-        yield measure_pairs(
-            name,
-            lambda ours=ours, source=source: ours(source),  # type: ignore[misc] # mypy and lambda defaults
-            lambda source=source: bare(source),  # type: ignore[misc]
-            pairs=pairs,
-            report=report,
-        )
+    seconds = 2 * SEGMENT_SECONDS
+    speeds = {preset: seconds / one_run(source, LADDER, FILES, seconds=seconds, preset=preset) for preset in PRESETS}
+    report(f"speeds of bare ffmpeg: {speeds}")
+    near = min(PRESETS, key=lambda preset: abs(speeds[preset] - NEAR_REAL_TIME))
+    below = next((preset for preset in PRESETS if speeds[preset] < 1), PRESETS[-1])
+    for preset in (PRESET, near, below):
+        for length in LENGTHS:
+            yield _Case(length, preset, speeds[preset])
+        yield _Case(LENGTHS[1], preset, speeds[preset], QUEUED)
 
 
-def _seconds_to_playable(stack: Stack, client: Client, source: Path, then: Callable[[], None]) -> float:
-    """Upload a source and transcode it. `then` runs once the job is planned. Raises RuntimeError when it fails."""
+def _bare(source: Path, case: _Case, segments: int) -> float:
+    return one_run(source, LADDER, FILES, seconds=segments * SEGMENT_SECONDS, preset=case.preset)
+
+
+def _seconds_to_playable(stack: Stack, client: Client, case: _Case, source: Path) -> tuple[float, int]:
+    """Upload and transcode a source. Returns the seconds, and the segments published by then. Raises RuntimeError."""
+    other = str(client.upload(source, lambda _: None)["id"]) if case.queued else None
     video = str(client.upload(source, lambda _: None)["id"])
-    uploaded = time.monotonic()
-    job = client.transcode(video, {"ladder": "auto"})
+    uploaded = time.time()
+    job = client.transcode(video, {"ladder": "auto", "preset": case.preset})
     planned = False
     while job["playable_at"] is None:
-        if not planned and job["phase"] != "inspecting":
+        if other and not planned and job["phase"] != "inspecting":
             planned = True
-            then()
+            for _ in range(case.queued):
+                client.transcode(other, {"ladder": "auto", "preset": case.preset})
         if job["state"] in ("failed", "cancelled"):
             raise RuntimeError(f"job {job['id']} {job['state']}: {job['error']}")
         time.sleep(_POLL_SECONDS)
         job = client.job(job["id"])
-    seconds = time.monotonic() - uploaded
-    client.delete(video)
+    with psycopg.connect(stack.postgresql.url, autocommit=True) as database:
+        (segments,) = database.execute(_PUBLISHED, [job["id"]]).fetchone() or (0,)
+    for each in filter(None, (video, other)):
+        client.delete(each)
     _until_idle(stack)
-    return seconds
+    return datetime.fromisoformat(job["playable_at"]).timestamp() - uploaded, int(segments)
 
 
 def _until_idle(stack: Stack) -> None:
