@@ -1,19 +1,21 @@
 """`python -m benchmarks [--only NAME …]`: measure overhead, latency and throughput.
 
-Results are written to docs/benchmarks.md unless --dry-run is given. `film` takes long and is run only when named.
+Results are written to docs/benchmarks.md unless --dry-run is given. `film` takes long, and `watching` requires Chromium
+(`make testsetup`): they are run only when named.
 """
 
 import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, latency, outage, overhead, playable, streams, workers
+from benchmarks import cache, film, latency, outage, overhead, playable, streams, watching, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, report
 
 MEASUREMENTS = {
     "latency": latency.measure,
     "playable": playable.measure,
+    "watching": watching.measure,
     "overhead": overhead.measure,
     "workers": workers.measure,
     "cache": cache.measure,

@@ -4,7 +4,7 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,16 +95,31 @@ def _rows(stack: Stack, client: Client, pairs: int) -> Iterator[str]:
 
 def _cases() -> Iterator[_Case]:
     """The clip as it is, then with a preset near 1.3 times real time, and with one below real time."""
-    source = looped_clip(LENGTHS[0])
-    seconds = 2 * SEGMENT_SECONDS
-    speeds = {preset: seconds / one_run(source, LADDER, FILES, seconds=seconds, preset=preset) for preset in PRESETS}
-    report(f"speeds of bare ffmpeg: {speeds}")
-    near = min(PRESETS, key=lambda preset: abs(speeds[preset] - NEAR_REAL_TIME))
+    speeds = _speeds()
+    near, _ = _nearest(speeds)
     below = next((preset for preset in PRESETS if speeds[preset] < 1), PRESETS[-1])
     for preset in (PRESET, near, below):
         for length in LENGTHS:
             yield _Case(length, preset, speeds[preset])
         yield _Case(LENGTHS[1], preset, speeds[preset], QUEUED)
+
+
+def near_real_time() -> tuple[str, float]:
+    """Return the preset with which bare ffmpeg is nearest to 1.3 times real time, and that speed."""
+    return _nearest(_speeds())
+
+
+def _nearest(speeds: Mapping[str, float]) -> tuple[str, float]:
+    return min(speeds.items(), key=lambda each: abs(each[1] - NEAR_REAL_TIME))
+
+
+def _speeds() -> dict[str, float]:
+    """Measure bare ffmpeg with the presets, as multiples of real time."""
+    source = looped_clip(LENGTHS[0])
+    seconds = 2 * SEGMENT_SECONDS
+    speeds = {preset: seconds / one_run(source, LADDER, FILES, seconds=seconds, preset=preset) for preset in PRESETS}
+    report(f"speeds of bare ffmpeg: {speeds}")
+    return speeds
 
 
 def _bare(source: Path, case: _Case, segments: int) -> float:
