@@ -80,12 +80,13 @@ screenshots: testsetup ## Take the screenshots of docs/images again
 	@$(python) -m pytest -q tests/acceptance/test_admin.py --screenshots
 
 .PHONY: bench
-bench: setup ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only latency")
+bench: ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only latency")
+	@scripts/setup bench
 	@$(python) -m benchmarks $(ARGS)
 
 .PHONY: lock
 lock: testsetup ## Lock the newest Python packages that requirements/*.in allow, with the hashes of the index in use
-	@for name in runtime embedded development; do \
+	@for name in runtime embedded development peers; do \
 		$(python) -m piptools compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
 			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; \

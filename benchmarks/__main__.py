@@ -8,7 +8,7 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, latency, outage, overhead, playable, streams, watching, workers
+from benchmarks import cache, film, latency, outage, overhead, peers, playable, streams, watching, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, report
 
@@ -17,13 +17,14 @@ MEASUREMENTS = {
     "playable": playable.measure,
     "watching": watching.measure,
     "overhead": overhead.measure,
+    "peers": peers.measure,
     "workers": workers.measure,
     "cache": cache.measure,
     "outage": outage.measure,
     "streams": streams.measure,
     "film": film.measure,
 }
-DEFAULTS = ("latency", "playable", "overhead", "workers", "cache", "outage", "streams")
+DEFAULTS = ("latency", "playable", "overhead", "peers", "workers", "cache", "outage", "streams")
 
 
 def main() -> int:
@@ -43,8 +44,11 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="name of a measurement; may be repeated")
-    parser.add_argument("--pairs", type=int, default=5, help="number of pairs for playable, overhead and workers")
-    parser.add_argument("--seconds", type=int, default=60, help="length of the source for overhead and workers")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="number of pairs for playable, overhead, peers and workers"
+    )
+    lengths = f"length of the source for overhead, workers and peers (there at most {peers.MAX_SECONDS})"
+    parser.add_argument("--seconds", type=int, default=60, help=lengths)
     parser.add_argument("--steps", type=int, default=100, help="number of steps for latency; at least 2")
     parser.add_argument("--outage-seconds", type=int, default=60, help="length of each load of outage")
     parser.add_argument("--film-seconds", type=int, default=600, help="length of the source for film")

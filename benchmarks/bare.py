@@ -13,7 +13,7 @@ GOP_FRAMES = 50
 GOP_SECONDS = 2
 """Of the benchmark clip, which has 25 frames per second."""
 PRESET = "veryfast"
-"""The installation's default."""
+"""Preset of jobs that request none."""
 LADDER = tuple(rung for rung in RUNGS if rung.name in ("720p", "480p", "360p"))
 
 
@@ -26,7 +26,7 @@ def one_run(
     command = FfmpegCommand(
         inputs=(Input(path=str(source), options={} if seconds is None else {"t": str(seconds)}),),
         filter_graph=";".join([f"[0:v:0]split={len(rungs)}{heads}", *scales]),
-        outputs=tuple(_output(rung, audio=number == 0, preset=preset) for number, rung in enumerate(rungs)),
+        outputs=tuple(_output(rung, preset=preset, audio=number == 0) for number, rung in enumerate(rungs)),
     )
     started = time.monotonic()
     targets = {rung.name: folder / f"{rung.name}.mp4" for rung in rungs}
@@ -36,12 +36,12 @@ def one_run(
     return time.monotonic() - started
 
 
-def run_per_rung(source: Path, rungs: tuple[Rung, ...], folder: Path) -> float:
+def run_per_rung(source: Path, rungs: tuple[Rung, ...], folder: Path, *, preset: str = PRESET) -> float:
     """Run one ffmpeg per rung in turn, each decoding the source. Returns wall seconds of all."""
-    return sum(one_run(source, (rung,), folder) for rung in rungs)
+    return sum(one_run(source, (rung,), folder, preset=preset) for rung in rungs)
 
 
-def _output(rung: Rung, *, audio: bool, preset: str) -> Output:
+def _output(rung: Rung, *, preset: str, audio: bool) -> Output:
     options: dict[str, str | None] = {
         "c:v": "libx264",
         "preset": preset,
