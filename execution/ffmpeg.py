@@ -30,7 +30,8 @@ Feed = Generator[bytes, None, None]
 _NO_FEEDS: Mapping[str, Feed] = MappingProxyType({})
 _READ_BYTES = 1 << 18
 _STDERR_TAIL_BYTES = 1 << 14
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
+"""Longest time until a segment that was uploaded meanwhile is published."""
 _QUERY_TIMEOUT_SECONDS = 10
 
 
@@ -166,7 +167,7 @@ class FfmpegRunner:
             inputs: per input a feed, written into a pipe by a thread.
             stop: ends the run when it is set.
             on_frames: gets the number of frames written so far; also called while only files grow.
-            on_poll: called after every read, at least every 0.2 s; time spent in it does not count as a stall.
+            on_poll: called after every read, at least every 0.05 s; time spent in it does not count as a stall.
             on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
             niceness: returns the process's nice value, asked at every poll. It may only rise.
 

@@ -22,6 +22,8 @@ _STREAMS_BYTES = 4 << 20
 _READ_BYTES = 1 << 16
 _STDERR_TAIL_BYTES = 1 << 14
 _POLL_SECONDS = 0.2
+_PIPE_BYTES = 1 << 20
+"""The largest that Linux grants to any process: the lines of about ten minutes of video."""
 
 
 class Ffprobe:
@@ -46,7 +48,17 @@ class Ffprobe:
         return out.decode("utf-8", "replace")
 
     def packets(self, path: Path, *, demuxer: str, stream: int, stop: StopSignal, parsed: bool = True) -> Iterator[str]:
-        """Yield one line per packet of a stream, in decoding order, while ffprobe reads the file.
+        """Yield the lines of `open_packets`."""
+        with self.open_packets(path, demuxer=demuxer, stream=stream, stop=stop, parsed=parsed) as lines:
+            yield from lines
+
+    @contextmanager
+    def open_packets(
+        self, path: Path, *, demuxer: str, stream: int, stop: StopSignal, parsed: bool = True
+    ) -> Iterator[Iterator[str]]:
+        """Start ffprobe and yield its lines, one per packet of a stream in decoding order, while it reads the file.
+
+        Several may run at a time: each goes on until a megabyte of its lines is not read. It is killed on exit.
 
         Args:
             path: the file.
@@ -66,12 +78,15 @@ class Ffprobe:
         )
         # A broken file gives a line of stderr per packet; nobody reads them, and a full pipe would block ffprobe.
         with self._running(argv, stderr=subprocess.DEVNULL) as process:
-            rest = b""
-            for block in self._blocks(process, stop):
-                *lines, rest = (rest + block).split(b"\n")
-                yield from (line.decode("ascii", "replace") for line in lines)
-            if _exit_code(process):
-                raise InputRejected("the file's packets cannot be read")
+            yield self._lines(process, stop)
+
+    def _lines(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[str]:
+        rest = b""
+        for block in self._blocks(process, stop):
+            *lines, rest = (rest + block).split(b"\n")
+            yield from (line.decode("ascii", "replace") for line in lines)
+        if _exit_code(process):
+            raise InputRejected("the file's packets cannot be read")
 
     def _blocks(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[bytes]:
         """Yield blocks of stdout as they arrive. Time that the reader takes does not count as a stall."""
@@ -94,7 +109,9 @@ class Ffprobe:
     @contextmanager
     def _running(self, argv: list[str], *, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
         """Start ffprobe; kill it and close its pipes on exit."""
-        process = spawn(argv, stdout=subprocess.PIPE, stderr=stderr, limits=self._resource_limits)
+        process = spawn(
+            argv, stdout=subprocess.PIPE, stderr=stderr, pipe_bytes=_PIPE_BYTES, limits=self._resource_limits
+        )
         try:
             yield process
         finally:

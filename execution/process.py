@@ -45,17 +45,19 @@ class ResourceLimits:
         return ("prlimit", f"--fsize={self.file_bytes}", f"--cpu={self.cpu_seconds}", "--core=0", "--")
 
 
-def spawn(
+def spawn(  # noqa: PLR0913 - properties of one process, by name
     argv: Sequence[str],
     *,
     pass_fds: Sequence[int] = (),
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
+    pipe_bytes: int = -1,
     limits: ResourceLimits | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
     The child is killed when the thread that started it ends. It stays in its parent's session, for `set_niceness`.
+    `pipe_bytes` is the capacity of the pipes for stdout and stderr; -1: the kernel's default.
 
     Raises RuntimeError outside the main thread.
     """
@@ -68,6 +70,7 @@ def spawn(
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
+            pipesize=pipe_bytes,
             process_group=0,
             env={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
         )

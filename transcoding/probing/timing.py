@@ -41,7 +41,7 @@ class Packet:
     """Offset in the file in bytes, -1 where ffprobe does not say."""
 
 
-def parse_packets(lines: Iterable[str]) -> Iterable[Packet]:
+def parse_packets(lines: Iterable[str]) -> Iterator[Packet]:
     """Read `ffprobe -show_entries packet=pts,duration,size,pos,flags -of csv=p=0`.
 
     Packets without a time are left out.

@@ -1,9 +1,8 @@
 """Encode an audio track as a whole, and publish its segments while that runs."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from jobs.leasing.steps import StepWork, first_chunk_has_node, step_complete
+from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands.audio import audio_command, audio_needed_until
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
@@ -15,7 +14,7 @@ from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import LATER_NICENESS, plan_of, publisher_for
+from workers.steps.publishing import LATER_NICENESS, make_way, plan_of, publisher_for
 from workers.tools import Tools
 
 BEGINNINGS = (2, 8, 32, 128)
@@ -26,11 +25,8 @@ watch the first seconds. Each stretch is long enough to play until the next one 
 """
 SPARE_SHARE = 64
 """Share of the source, as a divisor, that may be fetched along with the beginnings to save requests."""
-FIRST_SEGMENTS = 2
-"""Segments that are made at full priority, if the run goes on: players that start wait for no others."""
-YIELD_SECONDS = 10
-"""Longest pause before the rest of the audio is fetched, while the first chunk has this machine."""
-_POLL_SECONDS = 0.1
+FIRST_SEGMENTS = 1
+"""Segments that are made at full priority: the first of the video takes longer than the others at a lower one."""
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -49,7 +45,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             tools,
             control,
             first_unpublished=work.claim.units_done,
-            in_the_way=lambda: first_chunk_has_node(claim=work.claim, node=tools.node),
+            make_way=lambda: make_way(work, tools, control),
         )
         reader.read(plan.source, Mp4Index.opening, encoding.encode)
         publisher.flush()
@@ -69,7 +65,7 @@ class _AudioEncoding:
         control: StepControl,
         *,
         first_unpublished: int,
-        in_the_way: Callable[[], bool],
+        make_way: Callable[[], None],
     ) -> None:
         self._plan = plan
         self._track = track
@@ -77,7 +73,7 @@ class _AudioEncoding:
         self._tools = tools
         self._control = control
         self._next = first_unpublished
-        self._in_the_way = in_the_way
+        self._make_way = make_way
         self.seconds = 0.0
 
     def encode(self, copy: WorkingCopy) -> None:
@@ -87,17 +83,10 @@ class _AudioEncoding:
                 copy.fetch(self._beginning(copy, segments))
                 self._run(copy, segments)
                 self._publisher.flush()
-                self._yield()
+                self._make_way()
             copy.fetch(self._all_of_it(copy))
         segmenter = self._run(copy)
         self._take(segmenter.finish(), segmenter)
-
-    def _yield(self) -> None:
-        """Wait a moment, if somebody waits for the first chunk, and this machine encodes it."""
-        deadline = time.monotonic() + YIELD_SECONDS
-        while self._in_the_way() and time.monotonic() < deadline:
-            self._control.moved()
-            time.sleep(_POLL_SECONDS)
 
     def _beginnings(self) -> Iterator[int]:
         return (segments for segments in BEGINNINGS if self._next < segments < self._plan.total_segments / 2)

@@ -1,5 +1,6 @@
 """Encode one chunk into all rungs, publish its segments while that runs, and decode a sample of them."""
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,11 @@ from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import LATER_NICENESS, plan_of, publisher_for
+from workers.steps.publishing import LATER_NICENESS, make_way, plan_of, publisher_for
 from workers.tools import Tools
+
+FEW_CORES = 4
+"""Cores that the first chunk of a ladder fills by itself. With more of them, later chunks start beside it at once."""
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -34,6 +38,8 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     names = plan.groups[group]
     device = device_of(work.claim, node=tools.node)
     reader = tools.source_reader(work.video, control)
+    if chunk.first_segment and device is None and len(os.sched_getaffinity(0)) <= FEW_CORES:
+        make_way(work, tools, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
         encoding = _ChunkEncoding(
             plan,

@@ -3,8 +3,8 @@
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,10 +72,11 @@ def _inspect(copy: WorkingCopy, video: Video, tools: Tools, control: StepControl
     if copy.index:
         return _Found(family, media, _measure_parts(copy.path, copy.index, media, tools, control))
     if _has_index(copy.path, family, media):
-        return _Found(family, media, _measure(copy, DEMUXERS[family], tools, control, remuxed=False))
+        return _Found(family, media, _measure(copy.path, DEMUXERS[family], media, tools, control, remuxed=False))
     with _folder(tools) as folder:
         indexed = _remux(copy.path, media, folder, tools, control)
-        facts = _measure(WorkingCopy(indexed), _INDEXED_DEMUXER, tools, control, remuxed=True)
+        copied = _media(WorkingCopy(indexed), _INDEXED_DEMUXER, tools)
+        facts = _measure(indexed, _INDEXED_DEMUXER, copied, tools, control, remuxed=True)
         tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, control.moved)
     return _Found(family, media, facts)
 
@@ -163,10 +164,11 @@ def refuse_growth(copy: Path, allowed: int) -> None:
         raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes")
 
 
-def _measure(copy: WorkingCopy, demuxer: str, tools: Tools, control: StepControl, *, remuxed: bool) -> SourceFacts:
+def _measure(  # noqa: PLR0913 - a file and what reads it
+    path: Path, demuxer: str, media: MediaInfo, tools: Tools, control: StepControl, *, remuxed: bool
+) -> SourceFacts:
     """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
-    media = _media(copy, demuxer, tools)
-    lines = tools.ffprobe.packets(copy.path, demuxer=demuxer, stream=media.video.index, stop=control)
+    lines = tools.ffprobe.packets(path, demuxer=demuxer, stream=media.video.index, stop=control)
     limits = tools.config.limits
     lines = first_lines(limits.max_duration_seconds * limits.max_frame_rate, _moving(lines, control))
     timing = measure_timing(parse_packets(lines), media.video.time_base)
@@ -181,15 +183,16 @@ def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, 
     if media.video.codec not in READABLE_CODECS:
         raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
 
-    def packets(stream: int, *, parsed: bool = False) -> Iterable[Packet]:
-        lines = tools.ffprobe.packets(path, demuxer=DEMUXERS["mov"], stream=stream, stop=control, parsed=parsed)
-        return parse_packets(_moving(lines, control))
+    def packets(stream: int, *, parsed: bool = False) -> Iterator[Packet]:
+        opened = tools.ffprobe.open_packets(path, demuxer=DEMUXERS["mov"], stream=stream, stop=control, parsed=parsed)
+        return parse_packets(_moving(running.enter_context(opened), control))
 
-    frames = list(packets(media.video.index, parsed=True))
-    shift = index.shift_to(packets(media.video.index))
-    audio = [track.index for track in media.audio[:1]]
-    if shift is None or not all(covers(index.audio(stream), packets(stream)) for stream in audio):
-        raise WholeNeeded("ffmpeg reads its index in another way")
+    with ExitStack() as running:
+        parsed, contained = packets(media.video.index, parsed=True), packets(media.video.index)
+        audio = [(track.index, packets(track.index)) for track in media.audio[:1]]
+        frames, shift = list(parsed), index.shift_to(contained)
+        if shift is None or not all(covers(index.audio(stream), found) for stream, found in audio):
+            raise WholeNeeded("ffmpeg reads its index in another way")
     if not frames[0].key:
         raise WholeNeeded("it does not start with a key frame")
     timing = measure_timing(frames, media.video.time_base)

@@ -1,8 +1,9 @@
 """Publish the segments of a step: the part that all steps with segments share."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
-from jobs.leasing.steps import StepWork, job_mark_playable, step_publish
+from jobs.leasing.steps import StepWork, first_chunk_has_node, job_mark_playable, step_publish
 from jobs.rules.playable import MAX_SEGMENTS
 from storage.keys import run_prefix
 from transcoding.planning.plan import EncodePlan
@@ -19,6 +20,21 @@ LATER_NICENESS = 10
 Beside an ffmpeg of niceness 0 on full cores it gets a fifth of the processor (measured with x264 on two cores): enough
 to never count as stalled.
 """
+
+
+MAKE_WAY_SECONDS = 10
+"""Longest pause of a step whose job is not playable yet, while the same node encodes the first chunk."""
+_POLL_SECONDS = 0.1
+
+
+def make_way(
+    work: StepWork, tools: Tools, control: StepControl, *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Wait a moment, if somebody waits for the first chunk, and this node encodes it."""
+    deadline = time.monotonic() + MAKE_WAY_SECONDS
+    while time.monotonic() < deadline and first_chunk_has_node(claim=work.claim, node=tools.node):
+        control.moved()
+        sleep(_POLL_SECONDS)
 
 
 def plan_of(work: StepWork) -> tuple[Generation, EncodePlan]:

@@ -1,5 +1,6 @@
 """A video can be watched from its beginning while the rest is still being encoded."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from videos.playback.playlists import rendition_playlist
 from videos.services import generation_abandon
 from workers.lease.control import StepControl
 from workers.runner import RUN, StepRunner
+from workers.steps import publishing
+from workers.steps.publishing import make_way
 from workers.tools import Tools
 
 
@@ -62,7 +65,36 @@ def test_a_playlist_grows_as_an_event_and_ends_as_video_on_demand(tools: Tools, 
     assert whole.endswith("3.m4s\n#EXT-X-ENDLIST\n")
 
 
-def test_a_gap_in_what_is_published_ends_the_playlist(tools: Tools, job: Job) -> None:
+def test_a_later_chunk_makes_way_until_the_video_is_playable(tools: Tools, job: Job) -> None:
+    audio = claim_of_kind(tools, StepKind.AUDIO)
+    first, second = claim_of_kind(tools, StepKind.CHUNK), claim_of_kind(tools, StepKind.CHUNK)
+    assert (first.ordinal, second.ordinal) == (0, 1)
+    work, control = step_begin(claim=second), StepControl(tools.draining)
+    polls: list[int] = []
+
+    def encoded_meanwhile(_: float) -> None:
+        polls.append(control.movements)
+        if len(polls) == 2:
+            for claim in (audio, first):
+                RUN[claim.kind](step_begin(claim=claim), tools, StepControl(tools.draining))
+
+    make_way(work, tools, control, sleep=encoded_meanwhile)
+    assert polls == [1, 2], "its lease is renewed meanwhile"
+    make_way(work, tools, control, sleep=encoded_meanwhile)
+    assert len(polls) == 2, "the video is playable"
+
+
+def test_a_later_chunk_does_not_wait_for_ever(tools: Tools, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "MAKE_WAY_SECONDS", 0.1)
+    claim_of_kind(tools, StepKind.CHUNK)
+    second = claim_of_kind(tools, StepKind.CHUNK)
+    started = time.monotonic()
+    make_way(step_begin(claim=second), tools, StepControl(tools.draining))
+    assert time.monotonic() - started >= 0.1
+
+
+def test_a_gap_in_what_is_published_ends_the_playlist(tools: Tools, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "MAKE_WAY_SECONDS", 0)
     first, second = claim_of_kind(tools, StepKind.CHUNK), claim_of_kind(tools, StepKind.CHUNK)
     assert (first.ordinal, second.ordinal) == (0, 1)
     RUN[StepKind.CHUNK](step_begin(claim=second), tools, StepControl(tools.draining))
