@@ -1,7 +1,7 @@
 """The steps of a plan: writes the generation that a planned job makes, and the steps that make it."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
@@ -31,7 +31,10 @@ def plan_carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, polic
     """Store the plan of a locked job of a locked video as its new generation and its steps."""
     generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
     metadata = _routed_metadata(job, route)
-    steps = Step.objects.bulk_create(_steps(job, generation, plan, route.requirement, policy))
+    # A job that waited for an inspection, or for a GPU, keeps its place among those that were planned at once.
+    since = Now() if job.generation_id else job.created_at
+    planned = _steps(job, generation, plan, requirement=route.requirement, policy=policy, since=since)
+    steps = Step.objects.bulk_create(planned)
     open_steps = sum(step.state == StepState.READY for step in steps)
     Job.objects.filter(id=job.id).update(
         generation=generation,
@@ -80,10 +83,12 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
         )
 
 
-def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str, policy: JobPolicy) -> Iterator[Step]:
+def _steps(  # noqa: PLR0913 - all that the rows are made of
+    job: Job, generation: Generation, plan: EncodePlan, *, requirement: str, policy: JobPolicy, since: datetime | Now
+) -> Iterator[Step]:
     """Yield the steps of a plan: one for each audio track, and of a chunk for each group of renditions, chunk by chunk.
 
-    Steps of later stages rank by the time of planning, too: a nearly done job goes before those planned after it.
+    They rank by `since`, those of later stages, too: a nearly done job goes before those requested after it.
     """
 
     def step(
@@ -103,7 +108,7 @@ def _steps(job: Job, generation: Generation, plan: EncodePlan, requirement: str,
             sessions=sessions,
             state=StepState.READY if spec.stage is Stage.ENCODE else StepState.WAITING,
             lead_seconds=lead,
-            rank_at=Now() - timedelta(seconds=lead),
+            rank_at=since - timedelta(seconds=lead),
             units_total=units,
             payload=payload,
         )

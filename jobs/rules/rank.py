@@ -1,6 +1,7 @@
 """Scheduling order: priorities, fair shares of owners, and ageing, as arithmetic over times.
 
-1. A step's lead is the seconds that its priority is worth, and `rank_at = ready time - lead`.
+1. A step's lead is the seconds that its priority is worth, and `rank_at = ready time - lead`. Steps of a first plan
+   count as ready since the request, so a job keeps its place while its video is inspected.
 2. Ready steps of one owner with one lead and one GPU requirement wait in one lane, the lowest rank first.
 3. A lane's turn is the rank of its first step, but no earlier than the time at which the lane last got a worker, less
    the lead. So a long backlog ages only while none of it is started.

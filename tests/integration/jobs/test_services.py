@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from access.services import default_owner
@@ -217,3 +220,14 @@ def test_a_deleted_video_is_gone() -> None:
         with pytest.raises(Problem) as caught:
             again()
         assert caught.value.status == 404
+
+
+def test_a_job_keeps_its_place_while_its_video_is_inspected() -> None:
+    waiting = a_job(an_uploaded_video())
+    Job.objects.filter(id=waiting.id).update(created_at=Now() - timedelta(seconds=2))
+    inspection = claimed()
+    at_once = a_job(a_video())
+    Job.objects.filter(id=at_once.id).update(created_at=Now() - timedelta(seconds=1))
+    Step.objects.filter(job=at_once).update(rank_at=F("rank_at") - timedelta(seconds=1))
+    video_inspected(claim=inspection, facts=some_facts(), media={}, warnings=[], policy=a_policy(), result={})
+    assert [claimed().job_id for _ in range(4)] == [waiting.id, waiting.id, at_once.id, at_once.id], "their beginnings"
