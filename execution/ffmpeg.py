@@ -169,7 +169,7 @@ class FfmpegRunner:
             on_frames: gets the number of frames written so far; also called while only files grow.
             on_poll: called after every read, at least every 0.05 s; time spent in it does not count as a stall.
             on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
-            niceness: returns the process's nice value, asked at every poll. It may only rise.
+            niceness: returns by how much the process is nicer than this one. Read at every poll; it may only rise.
 
         Raises:
             Stopped: the stop signal was set.

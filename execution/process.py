@@ -20,6 +20,7 @@ _FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "P
 error. `CUDA_DEVICE_ORDER`: number devices as NVML does; the default begins with the fastest.
 """
 _END_SECONDS = 10
+_MAX_NICENESS = 19
 _spawned: WeakSet[subprocess.Popen[bytes]] = WeakSet()
 """Processes that `spawn` started. `kill_children` does not touch other children of this process."""
 _spawning = threading.Lock()
@@ -45,19 +46,17 @@ class ResourceLimits:
         return ("prlimit", f"--fsize={self.file_bytes}", f"--cpu={self.cpu_seconds}", "--core=0", "--")
 
 
-def spawn(  # noqa: PLR0913 - properties of one process, by name
+def spawn(
     argv: Sequence[str],
     *,
     pass_fds: Sequence[int] = (),
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
-    pipe_bytes: int = -1,
     limits: ResourceLimits | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
     The child is killed when the thread that started it ends. It stays in its parent's session, for `set_niceness`.
-    `pipe_bytes` is the capacity of the pipes for stdout and stderr; -1: the kernel's default.
 
     Raises RuntimeError outside the main thread.
     """
@@ -70,7 +69,6 @@ def spawn(  # noqa: PLR0913 - properties of one process, by name
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
-            pipesize=pipe_bytes,
             process_group=0,
             env={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
         )
@@ -79,13 +77,14 @@ def spawn(  # noqa: PLR0913 - properties of one process, by name
 
 
 def set_niceness(process: subprocess.Popen[bytes], niceness: int) -> None:
-    """Set the nice value of a process that `spawn` started, of all its threads and children. Only root may lower it.
+    """Make a process that `spawn` started, with all its threads and children, nicer than this process by so much.
 
     It counts against processes of the same session only, where the kernel shares the processor out by session first
-    (`sched_autogroup_enabled`).
+    (`sched_autogroup_enabled`). Only root may lower it again.
     """
-    with suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PGRP, process.pid, niceness)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PGRP, process.pid, min(own + niceness, _MAX_NICENESS))
 
 
 class Sidecar:

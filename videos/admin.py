@@ -12,8 +12,8 @@ from access.admin import OwnerFilter
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, Video
+from videos.playback.dash import has_dash
 from videos.playback.urls import PlaybackUrls, playback_urls
-from videos.selectors import is_open
 from videos.states import AssetKind, GenerationState, VideoState
 
 MIB = 1024 * 1024
@@ -107,7 +107,7 @@ def _player(urls: PlaybackUrls, generation: Generation, assets: Iterable[Asset])
         if complete and asset.kind == AssetKind.MP4
     ]
     hls = {"name": "HLS", "url": urls.hls(), "type": HLS}
-    dash = [] if is_open(generation) else [{"name": "DASH", "url": urls.dash(), "type": "application/dash+xml"}]
+    dash = [{"name": "DASH", "url": urls.dash(), "type": "application/dash+xml"}] if has_dash(generation) else []
     sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*files[:1], hls]]
     return {"sources": sources, "links": [hls, *dash, *files], "expires_at": urls.expires_at}
 

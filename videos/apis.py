@@ -19,9 +19,10 @@ from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from videos import examples
 from videos.models import Video
 from videos.playback import wiring
+from videos.playback.dash import has_dash
 from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
-from videos.selectors import is_open, video_find, videos_of
+from videos.selectors import video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
 
 CACHE_SECONDS = 30.0
@@ -168,7 +169,7 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
         "state": generation.state,
         "generation": generation.number,
         "hls_url": urls.hls(),
-        "dash_url": None if is_open(generation) else urls.dash(),
+        "dash_url": urls.dash() if has_dash(generation) else None,
         "expires_at": urls.expires_at,
         "renditions": generation.renditions.order_by("position"),
     }

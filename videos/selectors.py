@@ -94,11 +94,6 @@ def renditions_with_beginnings(generation: Generation, *, segments: int) -> Quer
     return Rendition.objects.filter(generation=generation).prefetch_related(Prefetch("runs", runs))
 
 
-def is_open(generation: Generation) -> bool:
-    """Tell whether the end of a generation is not known yet."""
-    return Rendition.objects.filter(generation=generation, total_segments=None).exists()
-
-
 def published_durations(rendition: Rendition) -> list[int]:
     """Read the durations of the segments from 0 up to the first gap, in ticks; few other columns."""
     runs = SegmentRun.objects.filter(rendition=rendition).only("first_segment", "segment_count", "durations")

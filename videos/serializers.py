@@ -75,7 +75,7 @@ class PlaybackDocument(serializers.Serializer[Any]):
     )
     generation = serializers.IntegerField(allow_null=True)
     hls_url = serializers.URLField(allow_null=True)
-    dash_url = serializers.URLField(allow_null=True, help_text="Null while the end of the video is not known.")
+    dash_url = serializers.URLField(allow_null=True, help_text="Null also while the end of the video is not known.")
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
     renditions = PlaybackRendition(many=True)
 

@@ -129,9 +129,13 @@ def job_mark_playable(*, claim: Claim) -> bool:
 
 
 def first_chunk_has_node(*, claim: Claim, node: str) -> bool:
-    """Tell whether a node encodes the beginning of the video of a claim, and it is not playable yet."""
-    running = Step.objects.filter(job=claim.job_id, state=StepState.RUNNING, node=node)
-    return running.filter(payload__first_segment=0, generation__playable_at=None).exists()
+    """Tell whether a node encodes the beginning of the video of a claim, and only that is missing to play it."""
+    steps = Step.objects.filter(job=claim.job_id, generation__playable_at=None)
+    first = steps.filter(state=StepState.RUNNING, node=node, payload__first_segment=0).first()
+    if first is None:
+        return False
+    # Another audio track that has no slot yet is missing, too.
+    return not steps.filter(state=StepState.READY, lead_seconds__gte=first.lead_seconds).exists()
 
 
 def _beginnings(generation: Generation) -> list[Beginning]:

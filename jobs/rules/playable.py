@@ -1,4 +1,4 @@
-"""Decide when a video that is being encoded is playable: a player that starts now at its beginning never waits."""
+"""Decide when a video that is being encoded is playable: at its speed so far, a player that starts now never waits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -17,13 +17,13 @@ CHUNK_SECONDS = 8
 SEAMS = 3
 PACE = 2
 """Speed of each of two slots, times real time: the encoder stays ahead of the player, and takes half a minute."""
-PLAYERS = (("hls.js", "hls_url"), ("shaka-player", "hls_url"), ("dash.js", "dash_url"))
+PLAYERS = (("hls.js", "hls_url"), ("shaka-player", "hls_url"), ("shaka-player", "dash_url"), ("dash.js", "dash_url"))
 
 
 def test_it_is_watched_while_it_is_encoded(
     client: Client, long_clip: Path, browser: Browser, players: str, ffmpeg: PacedFfmpeg
 ) -> None:
-    """Three players at once, whose pages are open before the video is playable."""
+    """Four players at once, whose pages are open before the video is playable."""
     video = client.upload(long_clip, lambda _: None)
     with ExitStack() as stack:
         theatres = {each: Theatre(stack.enter_context(fresh_page(browser, players))) for each in PLAYERS}

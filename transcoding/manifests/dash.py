@@ -6,6 +6,7 @@ audio's takes off the encoder's priming, so segment 0 is shorter here than its s
 need no presentationTimeOffset; with one, players would shift what the browser has already shifted.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,11 @@ _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 
 _ROLES = "urn:mpeg:dash:role:2011"
 _CLOCK = "urn:mpeg:dash:utc:direct:2014"
+_LEAD_SECONDS = 30
+"""Seconds of media for which the time of playback has come when a video becomes playable.
+
+dash.js fetches no segment before its time, so this is how far ahead it can buffer, if that much is encoded.
+"""
 _UPDATE_SECONDS = Fraction(2)
 """Interval at which players look for more: half a segment, so that they find each one soon."""
 
@@ -76,11 +82,13 @@ def dash_manifest(
             "xmlns": _NAMESPACE,
             "profiles": _PROFILE,
             "type": "dynamic" if growth else "static",
-            **(_growing(growth, duration) if growth else {}),
+            **(_growing(growth) if growth else {}),
             "mediaPresentationDuration": _period(duration),
             "minBufferTime": _period(video_timeline.longest),
         },
     )
+    if growth:
+        _start_at_the_beginning(root, duration)
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
     _video(period, videos, video_timeline)
     for track, timeline in audio:
@@ -91,18 +99,27 @@ def dash_manifest(
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _growing(growth: Growth, duration: Fraction) -> Attributes:
+def _growing(growth: Growth) -> Attributes:
     """Return the attributes of an MPD that grows.
 
-    Players start at the beginning, as with HLS: they are asked to stay as far behind the newest segment as the video is
-    long. By their clock every segment has its time already, so only the timeline says which of them exist.
+    To players it is a live stream that they watch from some seconds behind its newest moment, so those that open it
+    first start at its beginning.
     """
     return {
-        "availabilityStartTime": _time(growth.playable_at - timedelta(seconds=float(duration))),
+        "availabilityStartTime": _time(growth.playable_at - timedelta(seconds=_LEAD_SECONDS)),
         "publishTime": _time(growth.now),
         "minimumUpdatePeriod": _period(_UPDATE_SECONDS),
-        "suggestedPresentationDelay": _period(duration),
+        "suggestedPresentationDelay": _period(Fraction(_LEAD_SECONDS)),
     }
+
+
+def _start_at_the_beginning(root: ET.Element, duration: Fraction) -> None:
+    """Request a latency as long as the video, so that dash.js starts at the beginning whenever it is opened.
+
+    A presentation delay of that length would keep shaka-player from playing past the beginning.
+    """
+    service = ET.SubElement(root, "ServiceDescription", {"id": "0"})
+    ET.SubElement(service, "Latency", {"target": str(math.ceil(1000 * duration))})
 
 
 def _video(period: ET.Element, videos: Sequence[VideoVariant], timeline: Timeline) -> None:

@@ -11,6 +11,11 @@ from videos.selectors import published_durations
 from videos.states import GenerationState, RenditionKind
 
 
+def has_dash(generation: Generation) -> bool:
+    """Tell whether a generation can have a manifest, which states the duration: it is not open."""
+    return not EncodePlan.from_json(generation.plan).grid.is_open
+
+
 def generation_dash(generation: Generation) -> str:
     """Render the MPD of a generation whose start is published at least.
 
@@ -18,14 +23,14 @@ def generation_dash(generation: Generation) -> str:
     """
     plan = EncodePlan.from_json(generation.plan)
     rows = {row.name: row for row in generation.renditions.order_by("position")}
+    rungs = [row for row in rows.values() if row.kind == RenditionKind.VIDEO]
     growth = None
     if generation.state != GenerationState.COMPLETE and generation.playable_at:
         growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
-    rungs = [published_durations(row) for row in rows.values() if row.kind == RenditionKind.VIDEO]
-    first_rung = next(row for row in rows.values() if row.kind == RenditionKind.VIDEO)
+    durations = [published_durations(row) for row in (rungs if growth else rungs[:1])]
     return dash_manifest(
         generation_videos(plan, rows),
-        Timeline.of_samples(min(rungs, key=len), timescale=first_rung.timescale),
+        Timeline.of_samples(min(durations, key=len), timescale=rungs[0].timescale),
         [(track, _audio_timeline(rows[track.name])) for track in generation_audio(plan, rows)],
         duration=plan.grid.duration,
         growth=growth,

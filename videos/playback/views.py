@@ -15,10 +15,10 @@ from transcoding.manifests.dash import DASH_CONTENT_TYPE
 from transcoding.manifests.hls import HLS_CONTENT_TYPE
 from videos.models import Generation, Rendition
 from videos.playback import wiring
-from videos.playback.dash import generation_dash
+from videos.playback.dash import generation_dash, has_dash
 from videos.playback.playlists import content_type, generation_master, rendition_playlist
 from videos.playback.tokens import token_read
-from videos.selectors import is_open, segment_find
+from videos.selectors import segment_find
 from videos.states import GenerationState, VideoState
 
 Params = ParamSpec("Params")
@@ -75,7 +75,7 @@ def _problem(error: Exception) -> Problem:
 def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the DASH manifest of a generation of which at least the start can be watched."""
     found = _playable_generation(token, generation)
-    if is_open(found):  # the manifest states the duration
+    if not has_dash(found):
         raise not_found("generation")
     return _manifest(generation_dash(found), found, DASH_CONTENT_TYPE)
 

@@ -79,11 +79,12 @@ class _AudioEncoding:
     def encode(self, copy: WorkingCopy) -> None:
         """Run ffmpeg to the end of the track, where that has to be fetched first after shorter runs."""
         if copy.index:
-            for segments in self._beginnings():
+            for number, segments in enumerate(self._beginnings()):
                 copy.fetch(self._beginning(copy, segments))
                 self._run(copy, segments)
                 self._publisher.flush()
-                self._make_way()
+                if number == 0:
+                    self._make_way()
             copy.fetch(self._all_of_it(copy))
         segmenter = self._run(copy)
         self._take(segmenter.finish(), segmenter)

@@ -24,7 +24,7 @@ to never count as stalled.
 
 MAKE_WAY_SECONDS = 10
 """Longest pause of a step whose job is not playable yet, while the same node encodes the first chunk."""
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 
 
 def make_way(
@@ -32,7 +32,9 @@ def make_way(
 ) -> None:
     """Wait a moment, if somebody waits for the first chunk, and this node encodes it."""
     deadline = time.monotonic() + MAKE_WAY_SECONDS
-    while time.monotonic() < deadline and first_chunk_has_node(claim=work.claim, node=tools.node):
+    while time.monotonic() < deadline and retry_write(
+        lambda: first_chunk_has_node(claim=work.claim, node=tools.node), control
+    ):
         control.moved()
         sleep(_POLL_SECONDS)
 

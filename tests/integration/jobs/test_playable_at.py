@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db.models import F
@@ -12,6 +13,7 @@ from jobs.leasing.steps import first_chunk_has_node, job_mark_playable, step_beg
 from jobs.lifecycle.failures import leases_reclaim
 from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
+from jobs.rules.transitions import StepState
 from tests.rows import a_job, a_policy, a_run, a_video, claimed, expire
 from videos.models import Rendition
 from videos.services import RunFacts
@@ -85,6 +87,15 @@ def test_the_audio_makes_way_for_the_first_chunk_on_its_node_until_the_video_is_
     assert not first_chunk_has_node(claim=audio, node="another node")
     publish(audio, 0)
     assert publish(chunk, 0)
+    assert not first_chunk_has_node(claim=audio, node="node")
+
+
+def test_nothing_makes_way_while_other_beginnings_wait_for_a_slot() -> None:
+    """Two slots, two audio tracks: the second one is needed to play, too."""
+    audio, _ = both_started()
+    second = Step.objects.get(id=audio.step_id)
+    second.pk, second.ordinal, second.state, second.lease_expires_at = uuid4(), 1, StepState.READY, None
+    second.save(force_insert=True)
     assert not first_chunk_has_node(claim=audio, node="node")
 
 

@@ -86,6 +86,7 @@ def test_a_later_chunk_makes_way_until_the_video_is_playable(tools: Tools, job: 
 
 def test_a_later_chunk_does_not_wait_for_ever(tools: Tools, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "MAKE_WAY_SECONDS", 0.1)
+    claim_of_kind(tools, StepKind.AUDIO)
     claim_of_kind(tools, StepKind.CHUNK)
     second = claim_of_kind(tools, StepKind.CHUNK)
     started = time.monotonic()

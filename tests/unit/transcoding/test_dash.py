@@ -94,15 +94,16 @@ def test_a_video_that_is_being_encoded_is_requested_again_and_played_from_its_be
     name = "{urn:mpeg:dash:schema:mpd:2011}"
     assert {key: root.get(key) for key in root.attrib if key not in ("profiles", "minBufferTime")} == {
         "type": "dynamic",
-        "availabilityStartTime": "2026-01-31T12:00:20.005Z",
+        "availabilityStartTime": "2026-01-31T12:00:00.005Z",
         "publishTime": "2026-01-31T12:00:40.000Z",
         "minimumUpdatePeriod": "PT2S",
-        "suggestedPresentationDelay": "PT10S",
+        "suggestedPresentationDelay": "PT30S",
         "mediaPresentationDuration": "PT10S",
     }
     assert [(s.get("t"), s.get("d"), s.get("r")) for s in root.iter(f"{name}S")] == [("0", "120120", None)]
-    period, clock = root
-    assert (period.tag, clock.tag) == (f"{name}Period", f"{name}UTCTiming"), "in the order of the schema"
+    service, _, clock = root
+    assert [each.tag.removeprefix(name) for each in root] == ["ServiceDescription", "Period", "UTCTiming"]
+    assert [latency.attrib for latency in service] == [{"target": "10000"}]
     assert clock.attrib == {"schemeIdUri": "urn:mpeg:dash:utc:direct:2014", "value": "2026-01-31T12:00:40.000Z"}
 
 
