@@ -1,6 +1,7 @@
 """Encode an audio track as a whole, and publish its segments while that runs."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands.audio import audio_command, audio_needed_until
@@ -77,14 +78,15 @@ class _AudioEncoding:
         self.seconds = 0.0
 
     def encode(self, copy: WorkingCopy) -> None:
-        """Run ffmpeg to the end of the track, where that has to be fetched first after shorter runs."""
-        if copy.index:
-            for number, segments in enumerate(self._beginnings()):
+        """Run ffmpeg to the end of the track, after shorter runs for its beginnings: one, or several to be fetched."""
+        for number, segments in enumerate(self._beginnings() if copy.index else islice(self._beginnings(), 1)):
+            if copy.index:
                 copy.fetch(self._beginning(copy, segments))
-                self._run(copy, segments)
-                self._publisher.flush()
-                if number == 0:
-                    self._make_way()
+            self._run(copy, segments)
+            self._publisher.flush()
+            if number == 0:
+                self._make_way()
+        if copy.index:
             copy.fetch(self._all_of_it(copy))
         segmenter = self._run(copy)
         self._take(segmenter.finish(), segmenter)
