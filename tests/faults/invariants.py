@@ -126,7 +126,7 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
     """Check I7: events are numbered from 1 without gaps, in a possible order, with times that never decrease."""
     histories: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for job, *event in rig.all(
-        "SELECT job_id::text, seq, type, created_at, (data->>'progress')::int FROM events_event"
+        "SELECT job_id::text, seq, type, created_at, data->>'generation', (data->>'progress')::int FROM events_event"
         " WHERE job_id = ANY(%s) ORDER BY job_id, seq",
         jobs,
     ):
@@ -139,20 +139,23 @@ def events_are_a_history(rig: Rig, jobs: list[str]) -> None:
         reported = [progress for *_, progress in history if progress is not None]
         assert reported == sorted(set(reported)), f"progress goes back or repeats itself: {reported}"
         types = _without_detours([kind for _, kind, *_ in history if kind != "job.progress"])
+        playable = [generation for _, kind, _, generation, _ in history if kind == "job.playable"]
+        assert len(playable) == len(set(playable)), f"a generation is playable twice: {playable}"
         assert types[0] == "job.queued"
         assert types[-1] == f"job.{states[job]}", "the last event is not how the job ended"
         assert all(count == 1 for count in Counter(types).values()), f"something happened twice: {types}"
         order = [_EVENT_ORDER.get(kind, _LAST) for kind in types]
         assert order == sorted(order), f"out of order: {types}"
-        assert all(earlier <= later for (_, _, earlier, _), (_, _, later, _) in pairwise(history))
+        assert all(earlier <= later for (_, _, earlier, *_), (_, _, later, *_) in pairwise(history))
 
 
 def _without_detours(types: list[str]) -> list[str]:
     """Remove from a history the events that may occur more than once.
 
-    One that needs a GPU may wait for it, and be planned again for the CPU; one that rested starts again.
+    One that needs a GPU may wait for it, and be planned again for the CPU, also after its start was playable; one that
+    rested starts again.
     """
-    again = {"job.planned": "job.fell_back", "job.started": "job.resumed"}
+    again = {"job.planned": "job.fell_back", "job.playable": "job.fell_back", "job.started": "job.resumed"}
     detours = {"job.waiting", "job.fell_back", "job.paused", "job.resumed"}
     return [
         kind
