@@ -7,11 +7,13 @@ from pathlib import Path
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner
 from transcoding.commands.command import FfmpegCommand, Input, Output
+from transcoding.grid import SEGMENT_GOPS
 from transcoding.planning.ladder import RUNGS, Rung
 
 GOP_FRAMES = 50
 GOP_SECONDS = 2
 """Of the benchmark clip, which has 25 frames per second."""
+SEGMENT_SECONDS = SEGMENT_GOPS * GOP_SECONDS
 PRESET = "veryfast"
 """Preset of jobs that request none."""
 LADDER = tuple(rung for rung in RUNGS if rung.name in ("720p", "480p", "360p"))

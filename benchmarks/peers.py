@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.bare import GOP_SECONDS, LADDER, one_run, run_per_rung
+from benchmarks.bare import LADDER, SEGMENT_SECONDS, one_run, run_per_rung
 from benchmarks.end_to_end import JobsUnderTest
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
 from benchmarks.running import FFMPEG, FILES, home, looped_clip, report, running
@@ -16,7 +16,6 @@ from embedded.client import Json
 from embedded.home import REPOSITORY
 from embedded.stack import Stack
 from execution import daemons
-from transcoding.grid import SEGMENT_GOPS
 from transcoding.planning.ladder import Rung
 
 MAX_SECONDS = 20
@@ -122,7 +121,7 @@ def pipeline(rungs: Sequence[Rung]) -> Json:
         "manifest_format": ["hls", "dash"],
         "hls_output": hls,
         "dash_output": dash,
-        "segment_size": SEGMENT_GOPS * GOP_SECONDS,
+        "segment_size": SEGMENT_SECONDS,
         "segment_per_file": True,
     }
 

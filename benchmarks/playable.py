@@ -12,15 +12,13 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.bare import GOP_SECONDS, LADDER, PRESET, one_run
+from benchmarks.bare import LADDER, PRESET, SEGMENT_SECONDS, one_run
 from benchmarks.running import FILES, home, looped_clip, report, running
 from embedded.client import Client
 from embedded.stack import Stack
-from transcoding.grid import SEGMENT_GOPS
 
 LENGTHS = (10, 60, 600)
 """Seconds of source."""
-SEGMENT_SECONDS = SEGMENT_GOPS * GOP_SECONDS
 QUEUED = 8
 """Jobs of another video that are requested when the measured one is planned."""
 PRESETS = (PRESET, "faster", "fast", "medium", "slow", "slower")

@@ -133,7 +133,7 @@ class _ChunkEncoding:
             stop=self._control,
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
             on_poll=self._publisher.poll,
-            niceness=lambda: self._niceness,
+            niceness=self._niceness,
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self._refuse_short_source(copy, report.frames, first, segments)
@@ -166,7 +166,7 @@ class _ChunkEncoding:
             stop=self._control,
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_poll=self._publisher.poll,
-            niceness=lambda: self._niceness,
+            niceness=self._niceness,
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)
@@ -174,7 +174,6 @@ class _ChunkEncoding:
         for segmenter in segmenters.values():
             segmenter.finish()
 
-    @property
     def _niceness(self) -> int:
         return 0 if self._chunk.ordinal == 0 else LATER_NICENESS
 
