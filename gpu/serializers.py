@@ -61,8 +61,15 @@ class GpuStatusDocument(serializers.Serializer[Any]):
 def gpu_status_document(
     known: Iterable[NodeDevice], *, silence_seconds: float, slots_used: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Build the document with one entry per device: the report of its first node that is not silent."""
-    by_device = sorted(known, key=lambda each: (each.device.uuid, each.silent_seconds > silence_seconds, each.node))
+    """Build the document with one entry per device: of its nodes that are not silent, a report of a working encoder.
+
+    Nodes that share a device may differ in their drivers' libraries, and jobs go to the node whose encoder works.
+    """
+
+    def shown_first(each: NodeDevice) -> tuple[str, bool, bool, str]:
+        return each.device.uuid, each.silent_seconds > silence_seconds, not each.usable_encoders, each.node
+
+    by_device = sorted(known, key=shown_first)
     devices, working = [], set()
     for uuid, group in groupby(by_device, key=lambda each: each.device.uuid):
         reports = list(group)

@@ -113,6 +113,16 @@ def test_a_device_of_several_nodes_is_one_entry_as_a_live_node_reports_it() -> N
     )
 
 
+def test_a_device_that_works_on_one_of_its_nodes_is_available() -> None:
+    """Jobs go to that node: its report is shown, whichever node is first by name."""
+    report(described(reason="libnvidia-encode is missing"), node="n1")
+    report(described(), node="n2")
+    document = status()
+    assert (document["available"], document["nvenc_supported"], document["device_count"]) == (True, True, 1)
+    (device,) = document["devices"]
+    assert (device["node"], device["slots"]["total"], device["encoders"][0]["available"]) == ("n2", 16, True)
+
+
 def test_devices_of_a_silent_node_are_stale_then_removed() -> None:
     report(described())
     DeviceReport.objects.update(reported_at=F("reported_at") - timedelta(seconds=60))
