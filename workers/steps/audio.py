@@ -15,7 +15,7 @@ from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import LATER_NICENESS, make_way, plan_of, publisher_for
+from workers.steps.publishing import AUDIO_NICENESS, make_way, plan_of, publisher_for
 from workers.tools import Tools
 
 BEGINNINGS = (2, 8, 32, 128)
@@ -132,7 +132,7 @@ class _AudioEncoding:
             {self._track.name: take},
             stop=self._control,
             on_poll=self._publisher.poll,
-            niceness=lambda: LATER_NICENESS if self._next >= FIRST_SEGMENTS else 0,
+            niceness=lambda: AUDIO_NICENESS if self._next >= FIRST_SEGMENTS else 0,
             on_stderr_line=copy.stderr_line,
         )
         self.seconds += report.seconds

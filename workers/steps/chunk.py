@@ -23,7 +23,7 @@ from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import LATER_NICENESS, make_way, plan_of, publisher_for
+from workers.steps.publishing import chunk_niceness, make_way, plan_of, publisher_for
 from workers.tools import Tools
 
 FEW_CORES = 4
@@ -133,7 +133,7 @@ class _ChunkEncoding:
             stop=self._control,
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
             on_poll=self._publisher.poll,
-            niceness=self._niceness,
+            niceness=lambda: chunk_niceness(self._chunk.ordinal),
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self._refuse_short_source(copy, report.frames, first, segments)
@@ -166,16 +166,13 @@ class _ChunkEncoding:
             stop=self._control,
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_poll=self._publisher.poll,
-            niceness=self._niceness,
+            niceness=lambda: chunk_niceness(self._chunk.ordinal),
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)
         self._refuse_short_source(copy, report.frames, first, segments)
         for segmenter in segmenters.values():
             segmenter.finish()
-
-    def _niceness(self) -> int:
-        return 0 if self._chunk.ordinal == 0 else LATER_NICENESS
 
     def _stderr_line(self, copy: WorkingCopy, line: str) -> None:
         """Take a line of ffmpeg's errors. Raises the failure of the device, or WholeNeeded, that it stands for.

@@ -14,16 +14,18 @@ from workers.lease.fenced_writes import retry_write
 from workers.steps.publisher import Destination, Publisher
 from workers.tools import Tools
 
-LATER_NICENESS = 10
-"""Niceness of what nobody waits for to start watching: later chunks, and all but the first segments of audio.
+AUDIO_NICENESS = 10
+"""Niceness of all but the first segments of audio.
 
-Beside an ffmpeg of niceness 0 on full cores it gets a fifth of the processor (measured with x264 on two cores): enough
-to never count as stalled.
+Beside an ffmpeg of niceness 0 on full cores it gets a fifth of the processor (measured with x264 on two cores).
 """
+_CHUNK_NICENESS = (0, 10, 15, 19)
+"""Niceness of the first chunks; the last one is that of all others."""
+MAKE_WAY_SECONDS = 20
+"""Longest pause of a step whose job is not playable yet, while the same node encodes the first chunk.
 
-
-MAKE_WAY_SECONDS = 10
-"""Longest pause of a step whose job is not playable yet, while the same node encodes the first chunk."""
+Two segments take 16 s at half of real time. What waits is either short or has minutes of work before it.
+"""
 _POLL_SECONDS = 0.2
 
 
@@ -37,6 +39,16 @@ def make_way(
     ):
         control.moved()
         sleep(_POLL_SECONDS)
+
+
+def chunk_niceness(ordinal: int) -> int:
+    """Return the niceness of a chunk by its place in the video.
+
+    Whoever watches during the encode needs the chunks in their order: of two on the same cores, the earlier one has
+    nearly all of them. From the fourth on they share evenly, since nobody but root may lower a niceness again; what was
+    published ahead of the viewer by then covers it.
+    """
+    return _CHUNK_NICENESS[min(ordinal, len(_CHUNK_NICENESS) - 1)]
 
 
 def plan_of(work: StepWork) -> tuple[Generation, EncodePlan]:
