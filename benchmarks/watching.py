@@ -50,10 +50,10 @@ def _rows(client: Client, preset: str, seconds: int) -> Iterator[str]:
                 first_frame = time.monotonic()
                 seen = theatre.play(end=seconds - _UNWATCHED_SECONDS)
                 progress = client.job(job["id"])["progress"]
-                problems = [*loaded["problems"], *seen["problems"]]
+                stalls, problems = len(seen["waits"]), [*loaded["problems"], *seen["problems"]]
                 row = (
                     f"| {player} | {manifest.removesuffix('_url').upper()} | {playable_at - uploaded:.1f} s"
-                    f" | {first_frame - playable_at:.1f} s | {seen['at']:.0f} s | {seen['waits']} | {len(problems)}"
+                    f" | {first_frame - playable_at:.1f} s | {seen['at']:.0f} s | {stalls} | {len(problems)}"
                     f" | {progress:.0f} % |"
                 )
                 report(f"{row} {problems}")
