@@ -223,8 +223,8 @@ def _transcode(error: TranscodeError) -> Problem:
         return Problem(status=422, code=error.code, detail=str(error))
     log.error("request failed", exc_info=error)
     if error.retryable:
-        return unavailable(error.code, "A part of the platform cannot be reached.")
-    return Problem(status=500, code=error.code, detail="Something went wrong on our side.")
+        return unavailable(error.code, error.for_clients or "A part of the platform cannot be reached.")
+    return Problem(status=500, code=error.code, detail=error.for_clients or internal_error().detail)
 
 
 _TRANSLATIONS: Sequence[tuple[type[Exception], Callable[[Any], Problem]]] = (

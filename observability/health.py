@@ -46,6 +46,12 @@ class BackgroundCheck:
         self._started_at = clock() - RESULT_TTL_SECONDS
         self._passed = False
         self._running = False
+        self._cause = ""
+
+    @property
+    def cause(self) -> str:
+        """Reason of the last run's failure, for operators; empty if it passed."""
+        return self._cause
 
     def start(self) -> None:
         """Start the check, unless it runs already or its result is still valid."""
@@ -65,10 +71,10 @@ class BackgroundCheck:
         try:
             self.check.probe()
         except Exception as error:  # noqa: BLE001 - any exception means that the check failed
-            log.warning("%s is unhealthy: %s", self.check.name, error, extra={"event": "check_failed"})
-            self._passed = False
+            self._passed, self._cause = False, str(error) or type(error).__name__
+            log.warning("%s is unhealthy: %s", self.check.name, self._cause, extra={"event": "check_failed"})
         else:
-            self._passed = True
+            self._passed, self._cause = True, ""
         finally:
             with self._lock:
                 self._running = False

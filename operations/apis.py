@@ -15,7 +15,14 @@ from api.responses import cached_response
 from jobs.models import NodeState
 from jobs.rules.steps import QUEUES
 from observability.health import Health, run_checks
-from operations.health import WAIT_SECONDS, AlertCode, alerts, dependency_checks, system_state
+from operations.health import (
+    WAIT_SECONDS,
+    AlertCode,
+    alerts,
+    dependency_alerts,
+    dependency_checks,
+    system_state,
+)
 from operations.statistics import (
     NodeHealth,
     jobs_in_quarantine,
@@ -188,9 +195,13 @@ def _workers_health() -> dict[str, Any]:
 
 def _system_health() -> dict[str, Any]:
     nodes = _nodes()
-    checks = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
+    dependencies = dependency_checks()
+    checks = run_checks(dependencies, timeout_seconds=WAIT_SECONDS)
     recent = recent_jobs(window_seconds=WINDOW_SECONDS)
-    found = list(alerts(queue_loads(QUEUES), nodes, recent, quarantined=jobs_in_quarantine()))
+    found = [
+        *dependency_alerts(dependencies, checks),
+        *alerts(queue_loads(QUEUES), nodes, recent, quarantined=jobs_in_quarantine()),
+    ]
     return {
         "status": system_state(checks, found).value,
         "checks": {name: state.value for name, state in checks.items()},

@@ -1,6 +1,6 @@
 """Health of what a process depends on, and alerts about the platform as a whole."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -48,6 +48,8 @@ class AlertCode(StrEnum):
     JOBS_FAIL = "jobs_fail"
     QUARANTINE_FULL = "quarantine_full"
     WORKER_SILENT = "worker_silent"
+    STORE = "store"
+    REDIS = "redis"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,17 @@ def alerts(
             yield Alert(
                 code=AlertCode.WORKER_SILENT, detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago."
             )
+
+
+def dependency_alerts(checks: Iterable[BackgroundCheck], results: Mapping[str, Health]) -> Iterator[Alert]:
+    """Yield an alert for each optional dependency that does not work, with the cause that its check met.
+
+    Without the required ones nobody could read an alert.
+    """
+    for check in checks:
+        name = check.check.name
+        if results[name] is Health.DEGRADED:
+            yield Alert(code=AlertCode(name), detail=check.cause or f"No answer within {WAIT_SECONDS:g} s.")
 
 
 def system_state(checks: Mapping[str, Health], found: Sequence[Alert]) -> Health:

@@ -52,9 +52,14 @@ class UploadNotFound(StorageError):
 class StorageRefused(StorageError):
     code = "storage_refused"
     description = "the store refused the request"
+    for_clients = (
+        "The object store refuses the platform's requests. Its operator finds the cause in the log"
+        " and in /api/v1/system/health."
+    )
 
 
 class StorageUnavailable(StorageError):
     code = "storage_unavailable"
     description = "the store is unavailable"
+    for_clients = "The object store cannot be reached."
     retryable = True

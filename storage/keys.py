@@ -35,9 +35,14 @@ def generation_prefix(video_id: UUID, generation: int) -> str:
     return f"{video_prefix(video_id)}g{generation}/"
 
 
+def rendition_prefix(video_id: UUID, generation: int, rendition: str) -> str:
+    """Prefix of all objects of a rendition, its files included."""
+    return f"{generation_prefix(video_id, generation)}{rendition}/"
+
+
 def run_prefix(video_id: UUID, generation: int, rendition: str, step_id: UUID, attempt: int) -> str:
     """Prefix of the objects that one attempt of a step stores for one rendition. It is never reused."""
-    return f"{generation_prefix(video_id, generation)}{rendition}/{step_id}-a{attempt}/"
+    return f"{rendition_prefix(video_id, generation, rendition)}{step_id}-a{attempt}/"
 
 
 def segment_key(prefix: str, number: int) -> str:

@@ -163,7 +163,7 @@ class LocalStore:
     def prepare(self) -> None:
         with _file_errors(""):
             for folder in (self._objects, self._incoming, self._uploads):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _path(self, key: str) -> Path:
         return self._objects / check_key(key)

@@ -1,6 +1,7 @@
 """Object store in an S3-compatible bucket."""
 
 import contextlib
+import logging
 import os
 import random
 import time
@@ -19,18 +20,22 @@ from storage.errors import (
     ObjectNotFound,
     RangeNotAvailable,
     StorageError,
+    StorageRefused,
     StorageUnavailable,
     UploadNotFound,
 )
-from storage.keys import check_key, check_prefix
+from storage.keys import VIDEOS_PREFIX, check_key, check_prefix
 from storage.protocol import MultipartUpload, Progress, StoredObject
-from storage.s3_errors import error_code, s3_errors, tolerated
+from storage.s3_checksums import register_content_md5
+from storage.s3_errors import ADVICE, error_code, has_no_cause, optional, reason_of, s3_errors
 from storage.s3_metrics import register_request_metrics
 from storage.transfer import TransferProgress, batches, run_parallel, spans, write_at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 20
@@ -77,6 +82,8 @@ class S3Store:
         self._parallel = parallel_parts
         self._bucket = config.bucket
         self._region = config.region
+        self._deletes_many = True
+        """DeleteObjects works here, as far as is known."""
         self._client = _client(config, config.endpoint_url)
         public = config.public_endpoint_url or config.endpoint_url
         self._signer = self._client if public == config.endpoint_url else _client(config, public)
@@ -192,7 +199,18 @@ class S3Store:
 
     def head(self, key: str) -> StoredObject:
         with s3_errors(check_key(key)):
-            response = self._client.head_object(Bucket=self._bucket, Key=key)
+            try:
+                response = self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if not has_no_cause(error):
+                    raise
+                return self._head_by_get(key)
+        return StoredObject(key, response["ContentLength"], _etag(response["ETag"]))
+
+    def _head_by_get(self, key: str) -> StoredObject:
+        """Ask again with a request whose failure has a body: a missing bucket must not pass for a missing object."""
+        response = self._get(key, 0, None, etag=None)
+        response["Body"].close()
         return StoredObject(key, response["ContentLength"], _etag(response["ETag"]))
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -200,12 +218,33 @@ class S3Store:
             self._delete_batch([check_key(key) for key in batch])
 
     def _delete_batch(self, keys: Sequence[str]) -> None:
+        if not self._deletes_many:
+            self._delete_singly(keys)
+            return
+        try:
+            self._delete_many(keys)
+        except StorageRefused as error:
+            self._delete_singly(keys)
+            # Had it refused these, too, the credentials would be at fault and not the operation.
+            log.warning("deleting objects one by one: %s", error, extra={"event": "store_deletes_singly"})
+            self._deletes_many = False
+
+    def _delete_singly(self, keys: Sequence[str]) -> None:
+        run_parallel(self._delete_one, keys, threads=self._parallel, progress=TransferProgress(None))
+
+    def _delete_many(self, keys: Sequence[str]) -> None:
         objects: Any = [{"Key": key} for key in keys]
         with s3_errors(keys[0]):
             response = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
         for error in response.get("Errors", ()):
-            if error.get("Code") != "NoSuchKey":
-                raise StorageUnavailable(error.get("Key", keys[0]), f"not deleted: {error.get('Code')}")
+            code = error.get("Code", "")
+            if code != "NoSuchKey":
+                kind = StorageRefused if code in ADVICE else StorageUnavailable
+                raise kind(error.get("Key", keys[0]), f"not deleted: {reason_of(code)}")
+
+    def _delete_one(self, key: str) -> None:
+        with contextlib.suppress(ObjectNotFound), s3_errors(key):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def delete_prefix(self, prefix: str) -> int:
         deleted = 0
@@ -289,23 +328,26 @@ class S3Store:
             self._allow_any_origin()
 
     def _make_bucket(self) -> None:
-        """Create the bucket unless it exists, so that no right to create buckets is needed. New buckets are private."""
+        """Create the bucket unless it exists, so that no right to create buckets is needed. New buckets are private.
+
+        Listing is a right that is needed anyway, and its refusal names the cause, which that of HEAD cannot.
+        """
         try:
-            self._client.head_bucket(Bucket=self._bucket)
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=VIDEOS_PREFIX, MaxKeys=1)
         except ClientError as error:
-            if error_code(error) not in {"404", "NoSuchBucket", "NotFound"}:
+            if error_code(error) != "NoSuchBucket":
                 raise
             location: Any = {}
             if self._region != "us-east-1":  # S3 refuses a location constraint of its default region
                 location = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-            with tolerated("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            with contextlib.suppress(self._client.exceptions.BucketAlreadyOwnedByYou):
                 self._client.create_bucket(Bucket=self._bucket, **location)
 
     def _allow_any_origin(self) -> None:
         """Allow CORS requests of any origin: browsers send `Origin: null` after a cross-origin redirect.
 
         Only `*` matches that. Access is granted by the URL's signature. Some stores (MinIO) allow all origins and
-        lack this operation.
+        lack this operation; a key that may not change the bucket need not.
         """
         rule: Any = {
             "AllowedOrigins": ["*"],
@@ -314,7 +356,7 @@ class S3Store:
             "ExposeHeaders": ["Content-Length", "Content-Range", "ETag"],
             "MaxAgeSeconds": 3600,
         }
-        with tolerated("NotImplemented"):
+        with optional("CORS rules of the bucket", "browsers can play redirected URLs only if it allows any origin"):
             self._client.put_bucket_cors(Bucket=self._bucket, CORSConfiguration={"CORSRules": [rule]})
 
 
@@ -350,4 +392,5 @@ def _client(config: S3Config, endpoint_url: str) -> "S3Client":
     )
     client = session.client("s3", endpoint_url=endpoint_url or None, config=client_config)
     register_request_metrics(client.meta.events)
+    register_content_md5(client.meta.events)
     return client

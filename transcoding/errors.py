@@ -20,6 +20,8 @@ class TranscodeError(Exception):
 
     code = "transcode_error"
     retryable = False
+    for_clients = ""
+    """Sentence for clients of the API; empty for a matter of the operator alone."""
     output_tail = ""
     """The end of what the program said that failed, for people."""
 

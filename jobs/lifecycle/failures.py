@@ -104,6 +104,8 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
     step = held.select_for_update(no_key=True).first()
     if step is None:
         return None
+    if STEPS[claim.kind].retries_forever:  # also where only an operator can help: the store refuses our key, say
+        failure = replace(failure, retryable=True)
     # 2. The retry policy decides whether another attempt follows.
     decision = decide_retry(
         failure,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from configuration import RetryConfig
+from storage.errors import StorageRefused
 from transcoding.errors import InputChanged, InputRejected, TranscodeError
 
 POISON = "poison"
@@ -39,9 +40,10 @@ def source_at_fault(failure: Failure) -> bool:
 def keeps_output(failure: Failure) -> bool:
     """Return True if the segments of a job that failed like this stay in the store for a retry.
 
-    Those of a poisoned job do, too: an operator may retry it after removing what killed its workers.
+    An operator may retry a poisoned job after removing what killed its workers, and one that the store refused after
+    correcting keys, rights or a clock.
     """
-    return failure.retryable or failure.code == POISON
+    return failure.retryable or failure.code in (POISON, StorageRefused.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

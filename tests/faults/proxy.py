@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -121,14 +122,22 @@ class StoreFault:
 
     status: ClassVar[int | None] = None
 
-    def __init__(self, *, status: int | None = None, reset: bool = False, bytes_per_second: float = 0) -> None:
+    def __init__(
+        self,
+        *,
+        status: int | None = None,
+        code: str = "InternalError",
+        reset: bool = False,
+        bytes_per_second: float = 0,
+    ) -> None:
         self.answer = status
+        self.code = code
         self.reset = reset
         self.bytes_per_second = bytes_per_second
 
 
-Judge = Callable[[str, str], StoreFault | None]
-"""Decides from method and path what happens to a request."""
+Judge = Callable[[str, str, Message], StoreFault | None]
+"""Decides from method, path and headers what happens to a request."""
 
 
 class StoreProxy:
@@ -169,12 +178,12 @@ class _StoreHandler(BaseHTTPRequestHandler):
     store: ClassVar[StoreProxy]
 
     def _serve(self) -> None:
-        fault = self.store.judge(self.command, self.path) if self.store.judge else None
+        fault = self.store.judge(self.command, self.path, self.headers) if self.store.judge else None
         body = self._body(fault.bytes_per_second if fault else 0)
         if fault and fault.reset:
             self._hang_up()
         elif fault and fault.answer:
-            self._answer(fault.answer, {}, b"<Error><Code>InternalError</Code><Message>no</Message></Error>")
+            self._answer(fault.answer, {}, f"<Error><Code>{fault.code}</Code><Message>no</Message></Error>".encode())
         else:
             self._pass_on(body, fault.bytes_per_second if fault else 0)
 

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections import Counter
+from email.message import Message
 from pathlib import Path
 from uuid import UUID
 
@@ -61,7 +62,7 @@ def test_24_a_job_that_is_cancelled_while_it_uploads_leaves_what_was_published_a
 ) -> None:
     video = rig.inspected(clip)
 
-    def crawl(method: str, path: str) -> StoreFault | None:
+    def crawl(method: str, path: str, _headers: Message) -> StoreFault | None:
         return StoreFault(bytes_per_second=20_000) if method == "PUT" else None
 
     rig.worker_store.judge = crawl

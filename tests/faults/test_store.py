@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_18_three_of_ten_writes_fail(rig: Rig, clip: Path) -> None:
     counter = itertools.count()
     failed: Counter[str] = Counter()
 
-    def judge(method: str, path: str) -> StoreFault | None:
+    def judge(method: str, path: str, _headers: Message) -> StoreFault | None:
         """No request fails more often than its client repeats it."""
         if method not in ("PUT", "POST") or next(counter) % 10 not in (0, 3, 7) or failed[path] == 3:
             return None
@@ -51,7 +52,7 @@ def test_18_three_of_ten_writes_fail(rig: Rig, clip: Path) -> None:
 def test_19_a_store_that_crawls_and_then_resets_costs_no_attempt(rig: Rig, tmp_path: Path) -> None:
     crawling, resetting = iter(range(3)), iter(range(6))
 
-    def judge(method: str, path: str) -> StoreFault | None:
+    def judge(method: str, path: str, _headers: Message) -> StoreFault | None:
         if method != "PUT":
             return None
         if next(crawling, None) is not None:

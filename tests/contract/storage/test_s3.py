@@ -20,6 +20,7 @@ from storage.errors import (
     StorageError,
     StorageRefused,
     StorageUnavailable,
+    UploadNotFound,
 )
 from storage.s3 import S3Config, S3Store
 from storage.s3_errors import ERRORS_BY_CODE, s3_errors
@@ -228,7 +229,8 @@ def test_resumes_without_progress_are_limited() -> None:
 def test_complete_succeeds_when_an_earlier_response_was_lost(tmp_path: Path) -> None:
     with scripted_store(status(404, "NoSuchUpload"), status(200)) as store:
         assert store.complete_multipart("a", "u", ["e"]).etag == "e1"
-    with scripted_store(status(404, "NoSuchUpload"), status(404)) as store, pytest.raises(StorageError):
+    lost = (status(404, "NoSuchUpload"), status(404), status(404, "NoSuchKey"))
+    with scripted_store(*lost) as store, pytest.raises(UploadNotFound):
         store.complete_multipart("a", "u", ["e"])
 
 
@@ -273,6 +275,7 @@ RETRYABLE = (HTTPClientError, botocore.exceptions.ConnectionError, botocore.exce
         ("SlowDown", 503, StorageUnavailable),
         ("InternalError", 500, StorageUnavailable),
         ("TooManyRequests", 429, StorageUnavailable),
+        ("NotImplemented", 501, StorageRefused),
         ("RequestTimeout", 400, StorageUnavailable),
         ("", 502, StorageUnavailable),
         ("PreconditionFailed", 412, ObjectChanged),

@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from operations import health, wiring
+from tests.rows import a_key
 
 HOST = "10.1.2.3:8000"
 
@@ -68,6 +69,26 @@ def test_it_stays_ready_without_a_store(client: Client, settings: Settings) -> N
         assert client.get("/health").status_code == 200
     finally:
         wiring.store.cache_clear()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_operators_read_why_the_store_refuses(
+    settings: Settings, s3_server: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    wiring.store.cache_clear()
+    storage = replace(settings.TRANSCODER.storage, s3_secret_key="of somebody else")
+    settings.TRANSCODER = replace(settings.TRANSCODER, storage=storage)
+    try:
+        shown = Client(headers={"Authorization": f"Bearer {a_key()}"}).get("/api/v1/system/health").json()
+    finally:
+        wiring.store.cache_clear()
+    (alert,) = (alert for alert in shown["alerts"] if alert["code"] == "store")
+    assert "SignatureDoesNotMatch" in alert["detail"]
+    assert "check TRANSCODER_S3_SECRET_KEY" in alert["detail"]
+    assert "of somebody else" not in alert["detail"]
+    assert (shown["status"], shown["checks"]["store"]) == ("degraded", "degraded")
+    assert "store is unhealthy: " in caplog.text
+    assert "SignatureDoesNotMatch" in caplog.text
 
 
 def test_an_unreachable_database_is_unhealthy(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,13 @@ def test_internal_errors_reveal_no_details() -> None:
         assert "Signature" not in problem.detail
 
 
+def test_a_client_reads_that_it_is_the_store() -> None:
+    for error in (StorageRefused("videos/1/source"), StorageUnavailable("videos/1/source")):
+        problem = problem_of(error)
+        assert problem is not None
+        assert "object store" in problem.detail
+
+
 def test_an_unknown_exception_is_no_problem() -> None:
     assert problem_of(KeyError("x")) is None
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from observability.health import Health
-from operations.health import alerts, system_state
+from observability.health import BackgroundCheck, Check, Health, run_checks
+from operations.health import alerts, dependency_alerts, system_state
 from operations.statistics import NodeHealth, QueueLoad, RecentJobs
 
 IDLE = QueueLoad(queue="cpu", ready=0, delayed=0, running=0, oldest_ready_seconds=0)
@@ -45,3 +45,16 @@ def test_alerts_make_what_is_well_degraded() -> None:
 @pytest.mark.parametrize(("quarantined", "codes"), [(100, []), (101, ["quarantine_full"])])
 def test_a_full_quarantine_is_reported(quarantined: int, codes: list[str]) -> None:
     assert [alert.code for alert in alerts([IDLE], [NODE], QUIET, quarantined=quarantined)] == codes
+
+
+def test_an_optional_dependency_that_fails_is_reported_with_its_cause() -> None:
+    def refuse() -> None:
+        raise RuntimeError("the store refused the request")
+
+    failing = [
+        BackgroundCheck(Check(name=name, probe=refuse, required=name == "database")) for name in ("store", "database")
+    ]
+    found = list(dependency_alerts(failing, run_checks(failing, timeout_seconds=60)))
+    assert [(alert.code, alert.detail) for alert in found] == [("store", "the store refused the request")]
+    well = [BackgroundCheck(Check(name="redis", probe=lambda: None, required=False))]
+    assert list(dependency_alerts(well, run_checks(well, timeout_seconds=60))) == []

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from configuration import RetryConfig
-from jobs.rules.retry import WORKER_LOST, Failure, Retry, decide_retry, failure_of, pause_seconds
+from jobs.rules.retry import WORKER_LOST, Failure, Retry, decide_retry, failure_of, keeps_output, pause_seconds
+from storage.errors import StorageRefused
 from transcoding.errors import EncoderFailed, InputRejected
 
 POLICY = RetryConfig(max_failures=3, poison_attempts=5, retry_base_seconds=10, retry_max_seconds=60)
@@ -58,3 +59,10 @@ def test_an_error_of_the_core_says_whose_fault_it_is() -> None:
     )
     assert failure_of(EncoderFailed("exit code 1")).retryable
     assert not failure_of(EncoderFailed("exit code 1")).input_at_fault
+
+
+def test_what_an_operator_can_mend_costs_no_segments() -> None:
+    refused = failure_of(StorageRefused("videos/a/source", "AccessDenied"))
+    assert not refused.retryable
+    assert keeps_output(refused)
+    assert not keeps_output(BAD_INPUT)

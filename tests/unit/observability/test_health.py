@@ -22,6 +22,23 @@ def test_a_probe_that_raises_is_degraded_or_failed() -> None:
     assert run_checks([_check(_fails, required=True)], timeout_seconds=60) == {"it": Health.FAILED}
 
 
+def test_the_cause_of_a_failure_is_kept_until_it_passes() -> None:
+    failing, now = [True], [0.0]
+
+    def probe() -> None:
+        if failing.pop():
+            _fails()
+        failing.append(False)
+
+    check = BackgroundCheck(Check(name="it", probe=probe, required=False), clock=lambda: now[0])
+    run_checks([check], timeout_seconds=60)
+    assert check.cause == "unavailable"
+    failing.append(False)
+    now[0] += RESULT_TTL_SECONDS
+    run_checks([check], timeout_seconds=60)
+    assert check.cause == ""
+
+
 def test_a_probe_that_hangs_is_not_waited_for_and_runs_once() -> None:
     answer, runs = threading.Event(), list[int]()
 

@@ -1,8 +1,9 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from storage.errors import StorageError
 from storage.wiring import store_from
 
 
@@ -10,4 +11,7 @@ class Command(BaseCommand):
     help = "Make the store ready for use: a private bucket whose objects players of any origin may read when signed."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        store_from(settings.TRANSCODER.storage).prepare()
+        try:
+            store_from(settings.TRANSCODER.storage).prepare()
+        except StorageError as error:
+            raise CommandError(str(error)) from error
