@@ -128,7 +128,8 @@ def describe_operations(result: dict[str, Any], **_context: object) -> dict[str,
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "path":
                     noun = parameter["name"].removesuffix("_id")
-                    parameter.setdefault("description", f"The `id` of the {noun}.")
+                    identity = "name" if noun == parameter["name"] else "id"
+                    parameter.setdefault("description", f"The `{identity}` of the {noun}.")
             for status, response in operation["responses"].items():
                 if "$ref" not in response:
                     response["description"] = response.get("description") or _success(status, response)

@@ -7,6 +7,7 @@ class EventType(StrEnum):
     VIDEO_UPLOADED = "video.uploaded"
     VIDEO_READY = "video.ready"
     VIDEO_REJECTED = "video.rejected"
+    VIDEO_SOURCE_DELETED = "video.source_deleted"
     JOB_QUEUED = "job.queued"
     JOB_WAITING = "job.waiting"
     JOB_PLANNED = "job.planned"
@@ -21,8 +22,19 @@ class EventType(StrEnum):
     JOB_COMPLETED = "job.completed"
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
+    JOB_OUTPUTS_DELETED = "job.outputs_deleted"
+    JOB_DELETED = "job.deleted"
 
 
 EVENT_TYPES = tuple(kind.value for kind in EventType)
-JOB_ENDED = frozenset({EventType.JOB_COMPLETED.value, EventType.JOB_FAILED.value, EventType.JOB_CANCELLED.value})
-"""After these nothing happens to a job, unless somebody retries it."""
+JOB_ENDED = frozenset(
+    kind.value
+    for kind in (
+        EventType.JOB_COMPLETED,
+        EventType.JOB_FAILED,
+        EventType.JOB_CANCELLED,
+        EventType.JOB_OUTPUTS_DELETED,
+        EventType.JOB_DELETED,
+    )
+)
+"""After these nothing happens to a job, unless somebody retries or deletes it."""

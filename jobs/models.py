@@ -61,6 +61,8 @@ class Job(models.Model):
     playable_at = models.DateTimeField(null=True)
     waiting_since = models.DateTimeField(null=True)
     """The moment since which no GPU meets the requirements of its steps; None: one does, or none is required."""
+    deleted_at = models.DateTimeField(null=True)
+    """The moment at which its owner deleted it. It is hidden; the janitor removes the row later, with its events."""
 
     class Meta:
         indexes = [
@@ -74,6 +76,7 @@ class Job(models.Model):
             ),
             models.Index(fields=["external_id", "owner"], name="jobs_job_external", condition=~Q(external_id="")),
             models.Index(fields=["waiting_since"], name="jobs_job_waiting", condition=Q(waiting_since__isnull=False)),
+            models.Index(fields=["deleted_at"], name="jobs_job_deleted", condition=Q(deleted_at__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(name="jobs_job_state", condition=_one_of("state", JobState)),

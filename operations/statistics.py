@@ -142,7 +142,8 @@ def jobs_in_quarantine() -> int:
 
 
 _STORED = """
-SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video WHERE state <> 'deleted'),
+SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video
+        WHERE state <> 'deleted' AND source_deleted_at IS NULL),
        (SELECT coalesce(sum(output.size_bytes), 0)::bigint
         FROM (SELECT generation_id, size_bytes FROM videos_rendition
               UNION ALL SELECT generation_id, size_bytes FROM videos_asset) output

@@ -113,8 +113,10 @@ class ConformingResponses:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Match the paths of a template whose parameters are all UUIDs."""
-    return re.compile(_PARAMETER.sub(r"[0-9a-f-]{36}", template))
+    """Match the paths of a template. Parameters are UUIDs if they are named like one, else words."""
+    return re.compile(
+        _PARAMETER.sub(lambda found: r"[0-9a-f-]{36}" if found[0].endswith("_id}") else r"[\w-]+", template)
+    )
 
 
 def _closed(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from videos.playback import wiring
 from videos.playback.dash import has_dash
 from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
-from videos.selectors import video_find, videos_of
+from videos.selectors import source_deleted, video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
 
 CACHE_SECONDS = 30.0
@@ -88,6 +88,8 @@ class VideoOriginalApi(APIView):
         The response is a redirect to the object store where clients can reach it, and the file otherwise.
         """
         video = video_of(owner_of(request), video_id)
+        if video.source_deleted_at:
+            raise source_deleted(status=404)
         answer = wiring.delivery().answer(
             request._request,  # noqa: SLF001 - REST framework's way to Django's request
             video.source_key,

@@ -42,6 +42,8 @@ class Video(models.Model):
     current_generation = models.ForeignKey("Generation", on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     inspected_at = models.DateTimeField(null=True)
+    source_deleted_at = models.DateTimeField(null=True)
+    """The moment at which the owner deleted the source alone. What was made of it stays."""
 
     class Meta:
         indexes = [

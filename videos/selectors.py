@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Prefetch, QuerySet
 
 from access.models import Owner
+from api.problems import Problem
 from storage.keys import segment_key
 from transcoding.containers.segments import Keyframe
 from videos.models import Generation, Rendition, SegmentRun, Video
@@ -22,6 +23,12 @@ def videos_of(owner: Owner) -> QuerySet[Video]:
 def video_find(*, owner: Owner, video_id: UUID) -> Video | None:
     found = videos_of(owner).filter(id=video_id).select_related("current_generation")
     return next(iter(found), None)  # `first` would build an order for one row
+
+
+def source_deleted(*, status: int = 409) -> Problem:
+    """Build the problem of a request that needs a source which its owner deleted."""
+    detail = "The source of the video was deleted. What was made of it stays; upload the file again to transcode it."
+    return Problem(status=status, code="source_deleted", detail=detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

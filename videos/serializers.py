@@ -38,7 +38,9 @@ class VideoDocument(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes.")
     sha256 = serializers.CharField()
     container = serializers.CharField(help_text="What the first bytes of the file say it is.")
-    original_url = serializers.URLField(help_text="Where the uploaded file can be had.")
+    original_url = serializers.URLField(
+        allow_null=True, help_text="Where the uploaded file can be had. Null: it was deleted."
+    )
     duration = serializers.FloatField(allow_null=True, help_text="Seconds; this and what follows: after inspection.")
     width = serializers.IntegerField(allow_null=True)
     height = serializers.IntegerField(allow_null=True)
@@ -95,7 +97,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "size": video.size_bytes,
         "sha256": video.sha256,
         "container": video.container,
-        "original_url": absolute_url(request, f"{address}/original"),
+        "original_url": None if video.source_deleted_at else absolute_url(request, f"{address}/original"),
         **{name: media.get(name) for name in SHOWN_BY_NAME},
         "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
         "external_id": video.external_id or None,

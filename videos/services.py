@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Case, Max, When
 from django.db.models.functions import Coalesce, Now
 
 from access.models import Owner
@@ -15,7 +15,7 @@ from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
-from videos.states import GenerationState, RenditionState, VideoState
+from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
 
 @transaction.atomic
@@ -84,6 +84,11 @@ def video_mark_deleted(*, video: Video) -> None:
     SegmentRun.objects.filter(rendition__generation__video=video).delete()
     Asset.objects.filter(generation__video=video).delete()
     _save(video, "state")
+
+
+def video_mark_source_deleted(*, video: Video) -> None:
+    """Record that the source of a locked video is deleted. What was made of it stays."""
+    _save(video, source_deleted_at=Now())
 
 
 def _save(video: Video, *fields: str, **expressions: object) -> None:
@@ -298,3 +303,27 @@ def generation_abandon(*, generation_id: UUID) -> None:
     building = Generation.objects.filter(id=generation_id, state=GenerationState.BUILDING)
     if building.update(state=GenerationState.ABANDONED):
         Video.objects.filter(current_generation=generation_id).update(current_generation=None)
+
+
+def generation_delete(*, generation: Generation) -> None:
+    """Take a generation of a locked video from players for good, and drop the rows that named its objects.
+
+    If they had it, they get the newest other one that plays, a complete one first.
+    """
+    SegmentRun.objects.filter(rendition__generation=generation).delete()
+    Asset.objects.filter(generation=generation).delete()
+    Rendition.objects.filter(generation=generation).delete()
+    Generation.objects.filter(id=generation.id).update(
+        state=GenerationState.DELETED, playable_at=None, completed_at=None
+    )
+    complete_first = Case(When(state=GenerationState.COMPLETE, then=0), default=1)
+    playable = Generation.objects.filter(video=generation.video_id, playable_at__isnull=False)
+    others = playable.exclude(state__in=GONE_STATES).order_by(complete_first, "-number")
+    videos = Video.objects.filter(id=generation.video_id, current_generation=generation)
+    videos.update(current_generation=others.first())
+
+
+def rendition_delete(*, rendition: Rendition) -> None:
+    """Take a rendition of a complete generation from players, and drop the rows that named its objects."""
+    SegmentRun.objects.filter(rendition=rendition).delete()
+    rendition.delete()

@@ -21,12 +21,18 @@ SHOWN_STATES = tuple(state.value for state in VideoState if state not in HIDDEN_
 class GenerationState(StrEnum):
     """Life of a generation: it is built and becomes complete, or its job ends before that and it is abandoned.
 
-    A retry may build an abandoned generation further.
+    A retry may build an abandoned generation further. Of a deleted one the row is left, so that its number, which is
+    part of keys and of playback URLs, is never used again.
     """
 
     BUILDING = "building"
     COMPLETE = "complete"
     ABANDONED = "abandoned"
+    DELETED = "deleted"
+
+
+GONE_STATES = frozenset({GenerationState.ABANDONED, GenerationState.DELETED})
+"""States of generations that players cannot have."""
 
 
 class RenditionState(StrEnum):

@@ -7,11 +7,11 @@ from videos.states import AssetKind
 
 _PLAY = "play/<str:token>/<int:generation>"
 
-# A kind of asset has a route `play-KIND`. `video-detail` is a route of jobs, which know what deleting a video cancels.
+# A kind of asset has a route `play-KIND`. `video-detail` and `video-original` are routes of jobs, which know what a
+# deletion cancels or must wait for.
 urlpatterns = [
     path("api/v1/videos", apis.VideoListApi.as_view(), name="video-list"),
     path("api/v1/videos/upload", apis.VideoUploadApi.as_view(), name="video-upload"),
-    path("api/v1/videos/<uuid:video_id>/original", apis.VideoOriginalApi.as_view(), name="video-original"),
     path("api/v1/videos/<uuid:video_id>/playback", apis.VideoPlaybackApi.as_view(), name="video-playback"),
     path(f"{_PLAY}/master.m3u8", views.master, name="play-master"),
     path(f"{_PLAY}/manifest.mpd", views.dash, name="play-dash"),

@@ -9,6 +9,7 @@ from access.models import Owner
 from api.problems import not_found
 from jobs.models import Job
 from videos.models import Video
+from videos.selectors import videos_of
 
 
 def video_lock(video_id: UUID) -> Video:
@@ -31,8 +32,19 @@ def owned_job_and_video_lock(owner: Owner, job_id: UUID) -> tuple[Job, Video]:
     return job_lock(job_id), video
 
 
+def owned_video_lock(owner: Owner, video_id: UUID) -> Video:
+    """Lock a video of the owner and return it. Its state may have changed until the lock was held.
+
+    Raises Problem: 404 not the owner's, or deleted.
+    """
+    video = videos_of(owner).filter(id=video_id).select_for_update(no_key=True).first()
+    if video is None:
+        raise not_found("video")
+    return video
+
+
 def _owned_job(owner: Owner, job_id: UUID) -> Job:
-    job = Job.objects.filter(id=job_id, owner=owner).first()
+    job = Job.objects.filter(id=job_id, owner=owner, deleted_at=None).first()
     if job is None:
         raise not_found("job")
     return job

@@ -20,7 +20,7 @@ from events.log import events_expire
 from jobs.changes.endings import purge_request, purge_requested
 from jobs.changes.locks import video_lock
 from jobs.dispatching.tickets import node_queue_forget
-from jobs.models import Job, Node
+from jobs.models import Job, Node, Step
 from jobs.rules.transitions import JOB_ENDS
 from storage.keys import VIDEOS_PREFIX, generation_prefix, source_key, video_prefix
 from storage.protocol import ObjectStore
@@ -55,7 +55,15 @@ class Janitor:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
-            for part in (self._uploads, self._sources, self._generations, self._nodes, self._events, requests_expire):
+            for part in (
+                self._uploads,
+                self._sources,
+                self._generations,
+                self._jobs,
+                self._nodes,
+                self._events,
+                requests_expire,
+            ):
                 try:
                     part()
                 except Exception:
@@ -71,6 +79,9 @@ class Janitor:
 
     def _generations(self) -> None:
         generations_expire(older_than_seconds=self._config.abandoned_generation_seconds)
+
+    def _jobs(self) -> None:
+        jobs_forget(older_than_days=self._event_days)
 
     def _nodes(self) -> None:
         nodes_forget(silent_seconds=self._config.forgotten_node_seconds)
@@ -144,6 +155,15 @@ def generations_expire(*, older_than_seconds: float) -> int:
                     purge_request(video=video, prefix=prefix)
             expired += 1
     return expired
+
+
+def jobs_forget(*, older_than_days: int) -> int:
+    """Remove the rows of jobs that were deleted so long ago, when their events expire, too. Return their number."""
+    old = Job.objects.filter(deleted_at__lt=Now() - timedelta(days=older_than_days)).order_by("deleted_at")
+    ids = list(old.values_list("id", flat=True)[:_BATCH])
+    Step.objects.filter(job__in=ids).delete()
+    Job.objects.filter(id__in=ids).delete()
+    return len(ids)
 
 
 def nodes_forget(*, silent_seconds: float) -> int:

@@ -21,6 +21,7 @@ from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_tt
 from jobs.endpoints import examples
 from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
+from jobs.lifecycle.deletion import job_delete, job_outputs_delete, job_rendition_delete, source_delete
 from jobs.lifecycle.services import (
     job_cancel,
     job_create,
@@ -35,7 +36,7 @@ from jobs.reports.previews import job_plan_document, job_preview
 from jobs.reports.selectors import job_views, jobs_of
 from jobs.rules.transitions import JobState
 from jobs.wiring import job_policy
-from videos.apis import VideoDetailApi, video_of
+from videos.apis import VideoDetailApi, VideoOriginalApi, video_of
 from videos.assets.selectors import complete_generations
 
 
@@ -123,7 +124,7 @@ class VideoOutputsApi(APIView):
 
 
 class JobDetailApi(APIView):
-    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+    scopes: ClassVar = {"GET": Scope.JOBS_READ, "DELETE": Scope.JOBS_WRITE}
 
     @extend_schema(operation_id="job_detail", responses=JobDocument, examples=[examples.JOB])
     def get(self, request: Request, job_id: UUID) -> HttpResponse:
@@ -136,9 +137,19 @@ class JobDetailApi(APIView):
 
         return cached_response("job", job_id, variant=str(owner.pk), render=render)
 
+    @extend_schema(operation_id="job_delete", responses={204: None})
+    def delete(self, request: Request, job_id: UUID) -> Response:
+        """Delete a job that is over, and its outputs.
+
+        It is no longer shown, nothing of it plays any more, and its objects are removed from the store. A job that is
+        not over must be cancelled first: 409 `job_not_over`.
+        """
+        job_delete(owner=owner_of(request), job_id=job_id)
+        return Response(status=204)
+
 
 class JobOutputsApi(APIView):
-    scopes: ClassVar = {"GET": Scope.JOBS_READ}
+    scopes: ClassVar = {"GET": Scope.JOBS_READ, "DELETE": Scope.JOBS_WRITE}
 
     @extend_schema(operation_id="job_outputs", responses=OutputsDocument)
     def get(self, request: Request, job_id: UUID) -> HttpResponse:
@@ -154,6 +165,29 @@ class JobOutputsApi(APIView):
             return outputs_document(job, complete.get(job.generation_id), request), job_cache_ttl_seconds(job)
 
         return cached_response("outputs", job_id, variant=variant_for(request, owner.pk), render=render)
+
+    @extend_schema(operation_id="job_outputs_delete", responses={204: None})
+    def delete(self, request: Request, job_id: UUID) -> Response:
+        """Delete the outputs of a job that is over.
+
+        The job stays as a record. If players had its outputs, they get those of the newest other job of the video.
+        """
+        job_outputs_delete(owner=owner_of(request), job_id=job_id)
+        return Response(status=204)
+
+
+class JobRenditionApi(APIView):
+    scopes: ClassVar = {"DELETE": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_rendition_delete", responses={204: None})
+    def delete(self, request: Request, job_id: UUID, rendition: str) -> Response:
+        """Delete one video rendition of a completed job.
+
+        Its files go with it. The last one (409 `last_rendition`) and audio (409 `audio_rendition`) are deleted with all
+        outputs only.
+        """
+        job_rendition_delete(owner=owner_of(request), job_id=job_id, name=rendition)
+        return Response(status=204)
 
 
 class JobPlanApi(APIView):
@@ -276,4 +310,20 @@ class VideoApi(VideoDetailApi):
         Its jobs are cancelled, it is no longer shown, and its objects are removed from the store.
         """
         video_delete(owner=owner_of(request), video_id=video_id)
+        return Response(status=204)
+
+
+class OriginalApi(VideoOriginalApi):
+    """The address of a video's source: reading it needs no jobs, deleting it does."""
+
+    scopes: ClassVar = {**VideoOriginalApi.scopes, "DELETE": Scope.VIDEOS_WRITE}
+
+    @extend_schema(operation_id="video_original_delete", responses={204: None})
+    def delete(self, request: Request, video_id: UUID) -> Response:
+        """Delete the original file alone.
+
+        The video keeps its outputs and can be played, and cannot be transcoded again: 409 `source_deleted`. While a job
+        of it is not over, the answer is 409 `video_in_use`; where nothing was made of it, 409 `no_outputs`.
+        """
+        source_delete(owner=owner_of(request), video_id=video_id)
         return Response(status=204)

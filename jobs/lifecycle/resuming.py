@@ -15,6 +15,7 @@ from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation
 from videos.services import generation_resume
+from videos.states import GenerationState
 
 _LEAD = ExpressionWrapper(F("lead_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
 
@@ -37,7 +38,7 @@ def generation_reopen(*, job: Job) -> Resumed | None:
     this version of the program cannot read its plan.
     """
     generation = job.generation
-    if generation is None:
+    if generation is None or generation.state == GenerationState.DELETED:
         return None
     prefix = generation_prefix(job.video_id, generation.number)
     if not _plan_is_read(generation) or _failed_verification(generation):

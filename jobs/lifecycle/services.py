@@ -12,13 +12,13 @@ from django.db import transaction
 from django.db.models import F
 
 from access.models import Owner
-from api.problems import Problem, not_found
+from api.problems import Problem
 from configuration import RankConfig
 from events.types import EventType
 from jobs.changes.cache_invalidation import video_jobs_changed
 from jobs.changes.endings import job_cancel_locked, job_pause_locked, open_jobs_lock, purge_request
 from jobs.changes.events import event_append
-from jobs.changes.locks import owned_job_and_video_lock, owned_job_lock
+from jobs.changes.locks import owned_job_and_video_lock, owned_job_lock, owned_video_lock
 from jobs.changes.moves import job_move
 from jobs.changes.wake import dispatcher_wake
 from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_request
@@ -37,7 +37,7 @@ from storage.keys import video_prefix
 from transcoding.errors import UnknownVersion
 from transcoding.planning.request import JobRequest
 from videos.models import Video
-from videos.selectors import videos_of
+from videos.selectors import source_deleted
 from videos.services import video_mark_deleting
 from videos.states import VideoState
 
@@ -55,11 +55,12 @@ def job_create(  # noqa: PLR0913 - one row's facts
 ) -> Job:
     """Create a job and plan it, now or when the video has been inspected.
 
-    Raises Problem: 404 not the owner's video, 422 rejected or a GPU that this installation cannot have;
-    InputRejected when beyond the limits.
+    Raises Problem: 404 not the owner's video, 409 its source was deleted, 422 rejected or a GPU that this installation
+    cannot have; InputRejected when beyond the limits.
     """
-    video = _owned_video_lock(owner, video_id)
+    video = owned_video_lock(owner, video_id)
     _refuse_rejected(video)
+    _refuse_without_source(video)
     requested = job_request(request)
     refuse_impossible(request, requested, policy.gpu)
     job = Job.objects.create(
@@ -97,8 +98,8 @@ def job_cancel(*, owner: Owner, job_id: UUID) -> None:
 def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     """Queue a failed or cancelled job again. It resumes after its published segments, while these are stored.
 
-    Raises Problem: 404 not the owner's, 409 not failed or cancelled or its video deleted, 422 the source is at fault;
-    InputRejected where it has to be planned again and is beyond the limits.
+    Raises Problem: 404 not the owner's, 409 not failed or cancelled, or its video or source deleted, 422 the source is
+    at fault; InputRejected where it has to be planned again and is beyond the limits.
     """
     job, video = owned_job_and_video_lock(owner, job_id)
     _refuse_retry(job, video)
@@ -196,21 +197,13 @@ def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 @transaction.atomic
 def video_delete(*, owner: Owner, video_id: UUID) -> None:
     """Cancel a video's jobs, hide it and purge its objects. Raises Problem: 404 not the owner's."""
-    video = _owned_video_lock(owner, video_id)
+    video = owned_video_lock(owner, video_id)
     for job in open_jobs_lock(video):
         job_cancel_locked(job=job)
     inspect_cancel(video=video)
     video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id))
-
-
-def _owned_video_lock(owner: Owner, video_id: UUID) -> Video:
-    """Lock a video of the owner and return it. Its state may have changed until the lock was held."""
-    video = videos_of(owner).filter(id=video_id).select_for_update(no_key=True).first()
-    if video is None:
-        raise not_found("video")
-    return video
 
 
 def _refuse_over(job: Job) -> None:
@@ -228,11 +221,17 @@ def _refuse_rejected(video: Video) -> None:
         raise Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
 
 
+def _refuse_without_source(video: Video) -> None:
+    if video.source_deleted_at:
+        raise source_deleted()
+
+
 def _refuse_retry(job: Job, video: Video) -> None:
     if job.state not in JOB_RETRIED:
         raise Problem(status=409, code="job_not_retryable", detail=f"The job is {job.state}, not failed or cancelled.")
     if video.state in (VideoState.DELETING, VideoState.DELETED):
         raise Problem(status=409, code="video_deleted", detail="The job's video was deleted.")
     _refuse_rejected(video)
+    _refuse_without_source(video)
     if job.generation_id and job.error_code in INCURABLE:
         raise Problem(status=422, code=job.error_code, detail=f"The source is at fault: {job.error_detail}")

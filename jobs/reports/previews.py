@@ -21,20 +21,22 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts
 from videos.models import Video
-from videos.selectors import video_find
+from videos.selectors import source_deleted, video_find
 from videos.states import VideoState
 
 
 def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy: JobPolicy) -> Mapping[str, object]:
     """Return the plan document that a job would have. Nothing is written.
 
-    Raises Problem: 404 not the owner's, 409 not inspected yet or without the GPU that it requires, 422 rejected;
-    InputRejected when beyond the limits.
+    Raises Problem: 404 not the owner's, 409 not inspected yet, without a source or without the GPU that it requires,
+    422 rejected; InputRejected when beyond the limits.
     """
     video = video_find(owner=owner, video_id=video_id)
     if video is None:
         raise not_found("video")
     facts = _facts(video)
+    if video.source_deleted_at:
+        raise source_deleted()
     requested = job_request(request)
     refuse_impossible(request, requested, policy.gpu)
     route = _route(request, requested, policy)

@@ -19,8 +19,8 @@ from videos.models import Generation
 
 
 def jobs_of(owner: Owner) -> QuerySet[Job]:
-    """Select every job of an owner, unordered, with the rows that its progress is computed from."""
-    return Job.objects.filter(owner=owner).select_related("video")
+    """Select the jobs that an owner can see, unordered, with the rows that their progress is computed from."""
+    return Job.objects.filter(owner=owner, deleted_at=None).select_related("video")
 
 
 def devices_used(generation: Generation) -> list[str]:

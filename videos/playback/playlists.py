@@ -29,7 +29,7 @@ def generation_master(generation: Generation) -> str:
 
 
 def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[VideoVariant]:
-    """List the video renditions as manifests describe them."""
+    """List the video renditions as manifests describe them, but those that were deleted."""
     return [
         VideoVariant(
             name=rung.name,
@@ -41,6 +41,7 @@ def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[V
             average_bandwidth=rows[rung.name].avg_bitrate or rung.bitrate,
         )
         for rung in plan.renditions
+        if rung.name in rows
     ]
 
 

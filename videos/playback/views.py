@@ -19,7 +19,7 @@ from videos.playback.dash import generation_dash, has_dash
 from videos.playback.playlists import content_type, generation_master, rendition_playlist
 from videos.playback.tokens import token_read
 from videos.selectors import segment_find
-from videos.states import GenerationState, VideoState
+from videos.states import GONE_STATES, GenerationState, VideoState
 
 Params = ParamSpec("Params")
 View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
@@ -133,7 +133,7 @@ def _playable_generation(token: str, number: int) -> Generation:
         Generation.objects.filter(
             video=token_video(token), number=number, video__state=VideoState.READY, playable_at__isnull=False
         )
-        .exclude(state=GenerationState.ABANDONED)
+        .exclude(state__in=GONE_STATES)
         .first()
     )
     if found is None:
@@ -150,7 +150,7 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
             generation__video=token_video(token),
             generation__video__state=VideoState.READY,
         )
-        .exclude(generation__state=GenerationState.ABANDONED)
+        .exclude(generation__state__in=GONE_STATES)
         .first()
     )
     if rendition is None:

@@ -75,6 +75,7 @@ def theirs(db: None) -> dict[str, str]:
         "key_id": str(ApiKey.objects.get(owner=owner).id),
         "webhook_id": str(webhook.id),
         "delivery_id": str(delivery.id),
+        "rendition": "360p",
     }
 
 
