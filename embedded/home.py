@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from embedded.ports import TWIN_OFFSET, pick_port
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class Home:
-    """A folder with its ports and secrets in state.json (mode 0600)."""
+    """A folder with its ports and secrets in state.json. Only its user can enter it (mode 0700)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,8 +37,8 @@ class Home:
     @contextmanager
     def _only_one_picks(self) -> Iterator[None]:
         """Wait until no home beside this one picks a port: one that is picked is free until a server starts there."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with (self.folder.parent / "ports.lock").open("w") as file:
+        self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open_private(self.folder.parent / "ports.lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -73,10 +73,20 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock for starting and stopping services. Raises BlockingIOError when another process holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as file:
+        self.make_private()
+        with open_private(self.folder / "lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+
+    def make_private(self) -> None:
+        """Create the folder, and close one to others that an older version left open."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)
+
+
+def open_private(path: Path) -> TextIO:
+    """Open a file for writing, with mode 0600 if it is new."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")  # noqa: PTH123 - pathlib cannot set the mode at creation
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -90,9 +100,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a file with mode 0600, atomically: readers see the old or the new content."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(path.name + ".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib cannot set the mode at creation
+    with open_private(fresh) as file:
         json.dump(value, file, indent=2)
         file.write("\n")
     fresh.replace(path)

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from embedded.home import REPOSITORY, Home
+from embedded.home import REPOSITORY, Home, open_private
 from embedded.ports import LOOPBACK, TWIN_OFFSET
 from embedded.service import Service, find_program
 from execution import daemons
@@ -96,11 +96,10 @@ class PostgreSQL(Service):
         fresh, password = self.folder / "data.new", self.folder / "password"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        password.write_text(self._password)
+        _write_private(password, self._password)
         if os.geteuid() == 0:
             shutil.chown(fresh, POSTGRESQL_USER, POSTGRESQL_USER)
             shutil.chown(password, POSTGRESQL_USER, POSTGRESQL_USER)
-        password.chmod(0o600)
         arguments = ["-D", str(fresh), f"--username={USER}", f"--pwfile={password}", "--auth=scram-sha-256"]
         arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
         daemons.run(
@@ -234,7 +233,7 @@ class SeaweedFS(Service):
 
     def prepare(self) -> None:
         super().prepare()
-        (self.folder / "data").mkdir(exist_ok=True)
+        (self.folder / "data").mkdir(exist_ok=True, mode=0o700)
         credentials = f'{{"accessKey": "{self.access_key}", "secretKey": "{self.secret_key}"}}'
         identity = f'{{"name": "{USER}", "credentials": [{credentials}], "actions": ["Admin"]}}'
         _write_private(self.folder / "s3.json", f'{{"identities": [{identity}]}}\n')
@@ -257,8 +256,8 @@ def _works_in(folder: Path) -> Iterator[Path]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
+    with open_private(path) as file:
+        file.write(text)
 
 
 def _as_unprivileged(folder: Path) -> list[str]:
@@ -274,7 +273,10 @@ def _as_unprivileged(folder: Path) -> list[str]:
     if capability:
         setpriv += [f"--inh-caps=-all,+{capability}", f"--ambient-caps=-all,+{capability}"]
     elif closed := [parent for parent in folder.parents if not parent.stat().st_mode & 0o001]:
-        raise DaemonError(f"user {POSTGRESQL_USER} cannot enter {closed[-1]}: move this copy to a folder open to all")
+        raise DaemonError(
+            f"user {POSTGRESQL_USER} cannot enter {', '.join(map(str, reversed(closed)))} without a capability that"
+            " this root lacks: allow it (chmod o+x), or run as another user"
+        )
     return [*setpriv, "--"]
 
 

@@ -53,7 +53,7 @@ class Service(ABC):
 
     def prepare(self) -> None:
         """Create files that it requires. Called while it does not run."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def fingerprint(self) -> str:
         """Digest of everything whose change requires a restart."""

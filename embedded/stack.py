@@ -75,7 +75,7 @@ class Stack:
         Raises DaemonError, PortTaken, ConfigurationError.
         """
         load(self._environ)  # refuse wrong settings before anything starts
-        self.home.folder.mkdir(parents=True, exist_ok=True)
+        self.home.make_private()
         for server in self.servers:
             _start(server, report)
         if not all(process.current() for process in self.product):

@@ -20,6 +20,8 @@ from pathlib import Path
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES = 16 * 1024
 POLL_SECONDS = 0.05
+PRIVATE_UMASK = 0o077
+"""Nobody but their user reads what the processes write: keys, the database, logs, other people's videos."""
 KILL_SECONDS = 10.0
 """Time that killed processes get to end: an uninterruptible system call may delay it."""
 
@@ -50,9 +52,12 @@ class _Stat:
 
 
 def start(argv: Sequence[str], *, log: Path, environ: Mapping[str, str], folder: Path) -> Identity:
-    """Start a process in a session of its own and append its output to `log`. Raises DaemonError."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    """Start a process in a session of its own and append its output to `log`. Raises DaemonError.
+
+    Log and files of the process are private to its user.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(log, "ab", opener=_private) as output:
         try:
             process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
                 argv,
@@ -62,6 +67,7 @@ def start(argv: Sequence[str], *, log: Path, environ: Mapping[str, str], folder:
                 env=dict(environ),
                 cwd=folder,
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
         except OSError as error:
             raise DaemonError(f"cannot start {argv[0]}: {error.strerror}") from error
@@ -71,6 +77,10 @@ def start(argv: Sequence[str], *, log: Path, environ: Mapping[str, str], folder:
     identity = Identity(process.pid, stat.started)
     _children[identity] = process
     return identity
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def alive(identity: Identity) -> bool:
@@ -125,6 +135,7 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], folder: Path, timeou
             cwd=folder,
             timeout=timeout_seconds,
             check=False,
+            umask=PRIVATE_UMASK,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DaemonError(f"{argv[0]}: {error}") from error

@@ -1,11 +1,18 @@
 """The scratch folder: temporary files, and the liveness files that local probes read."""
 
 import os
+import shutil
+import socket
 import stat
 import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
 from configuration import ExecutionConfig
+from execution.file_locks import LockKind, file_lock
+
+_POLL_SECONDS = 0.05
 
 
 def scratch_folder(config: ExecutionConfig) -> Path:
@@ -24,7 +31,49 @@ def liveness_folder(config: ExecutionConfig) -> Path:
 
 
 def steps_folder(config: ExecutionConfig) -> Path:
-    """Return the folder in which each worker process has its temporary files, in a folder named by its pid."""
+    """Return the folder in which each worker process of this host has its temporary files, in one named by its pid.
+
+    Containers, each with a host name and pids of its own, may share the scratch folder.
+    """
+    return _steps(config) / socket.gethostname()
+
+
+def steps_hold(config: ExecutionConfig) -> IO[str]:
+    """Say that a worker runs on this host, until the returned file is closed. Clear what dead workers left.
+
+    That is everything of hosts of which no worker runs, and what is named by pids of this host that are gone.
+    """
+    folder = steps_folder(config)
+    private_folder(folder.parent)
+    private_folder(folder)
+    while (held := file_lock(_lock_of(folder), LockKind.SHARED)) is None:  # it is just being cleared by another host
+        time.sleep(_POLL_SECONDS)
+    _clear_hosts(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for left in folder.iterdir():
+        if not _is_process(left.name):
+            shutil.rmtree(left, ignore_errors=True)
+    return held
+
+
+def _clear_hosts(folder: Path) -> None:
+    for host in (entry for entry in folder.iterdir() if entry.is_dir() and not _is_process(entry.name)):
+        if lock := file_lock(_lock_of(host), LockKind.EXCLUSIVE):
+            with lock:
+                shutil.rmtree(host, ignore_errors=True)
+                _lock_of(host).unlink()
+
+
+def _is_process(name: str) -> bool:
+    """Tell whether a folder is named by a process that runs; such folders were not sorted by hosts before."""
+    return name.isdigit() and Path("/proc", name).exists()
+
+
+def _lock_of(host: Path) -> Path:
+    return host.with_name(f"{host.name}.lock")
+
+
+def _steps(config: ExecutionConfig) -> Path:
     return scratch_folder(config) / "steps"
 
 

@@ -33,7 +33,7 @@ class LivenessFile:
         """
         written = self._path.with_suffix(".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             written.write_text(json.dumps({"pid": self._pid, "at": time.monotonic(), "fault": fault}))
             written.replace(self._path)
         except OSError as error:

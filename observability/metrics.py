@@ -110,7 +110,7 @@ def use_shared_folder(folder: Path) -> None:
     Call it before anything is counted. Several API workers, which vodmill does not fork, share the folder in the
     library's variable PROMETHEUS_MULTIPROC_DIR.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for file in folder.glob("*.db"):
         file.unlink(missing_ok=True)
     os.environ[_FOLDER] = str(folder)

@@ -55,7 +55,7 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
     """Build the tools that a configuration describes."""
     folder = scratch_folder(config.execution)
     scratch = steps_folder(config.execution) / str(os.getpid())
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = store_from(config.storage)
     return Tools(
         config=config,

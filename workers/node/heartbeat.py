@@ -6,13 +6,13 @@ import shutil
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
+from typing import IO
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
 from execution.process import child_pids, is_running
-from execution.scratch import liveness_folder, steps_folder
+from execution.scratch import liveness_folder, steps_folder, steps_hold
 from gpu.reporting import ReporterProcess
 from jobs.dispatching.tickets import node_queue, node_queue_forget
 from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
@@ -50,6 +50,7 @@ class NodeKeeper:
         self._dead: dict[int, list[int]] = {}
         self._known = False
         self._report_at = 0.0
+        self._held: IO[str] | None = None
         self._liveness = LivenessFile(liveness_folder(config.execution), "worker")
         timeout = config.worker.consumer_timeout_seconds
         self._probe = ConsumerProbe(last_activity, idle_seconds=timeout / _PROBES_PER_TIMEOUT, timeout_seconds=timeout)
@@ -64,17 +65,12 @@ class NodeKeeper:
         return self._reporter is not None
 
     def start(self) -> None:
-        """Delete the scratch files of killed workers, and start the thread."""
-        self._clear_scratch()
+        """Clear what killed workers left in the scratch folder, and start the thread."""
+        self._held = steps_hold(self._config.execution)
         self._to_itself.start()
         if self._port:
             self._port.start()
         self._thread.start()
-
-    def _clear_scratch(self) -> None:
-        for folder in steps_folder(self._config.execution).glob("*"):
-            if folder.name.isdigit() and not Path("/proc", folder.name).exists():
-                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Remove the node's row and stop."""
@@ -82,6 +78,8 @@ class NodeKeeper:
         self._thread.join()
         if self._port:
             self._port.close()
+        if self._held:
+            self._held.close()
 
     def _keep(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):

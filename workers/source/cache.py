@@ -1,6 +1,5 @@
 """Cache of whole sources on a node: fetched once, shared by its processes, bounded in bytes."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from execution.file_locks import LockKind, file_lock
 from storage.errors import ObjectChanged, ObjectNotFound
 from storage.protocol import ObjectStore
 from transcoding.errors import InputChanged
@@ -47,23 +47,35 @@ class SourceCache:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(key, etag)
-        with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
-            while not self._held(lock, path):
-                if _locked(lock, fcntl.LOCK_EX) and not path.exists():
-                    self._fetch(key, etag, path, moved)
-                moved(0)
+        with self._locked_copy(key, etag, path, moved):
             os.utime(path)
             yield path
 
+    def _locked_copy(self, key: str, etag: str, path: Path, moved: Callable[[int], None]) -> IO[str]:
+        """Fetch the copy unless it is there, and return its lock, which other readers may share."""
+        while True:
+            if lock := file_lock(_lock_of(path), LockKind.SHARED):
+                if path.exists():
+                    return lock
+                lock.close()
+            if lock := file_lock(_lock_of(path), LockKind.EXCLUSIVE):
+                with lock:
+                    self._fetch_once(key, etag, path, moved)
+            else:  # another process is fetching it
+                time.sleep(_POLL_SECONDS)
+            moved(0)
+
+    def _fetch_once(self, key: str, etag: str, path: Path, moved: Callable[[int], None]) -> None:
+        if path.exists():
+            return
+        try:
+            self._fetch(key, etag, path, moved)
+        except BaseException:
+            _lock_of(path).unlink()
+            raise
+
     def _path(self, key: str, etag: str) -> Path:
         return self._folder / hashlib.sha256(f"{key}\n{etag}".encode()).hexdigest()
-
-    def _held(self, lock: IO[str], path: Path) -> bool:
-        """Share the lock of an existing copy. False: it is missing, or another process is fetching it."""
-        if _locked(lock, fcntl.LOCK_SH) and path.exists():
-            return True
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        return False
 
     def _fetch(self, key: str, etag: str, path: Path, moved: Callable[[int], None]) -> None:
         partial = path.with_suffix(_PARTIAL_SUFFIX)
@@ -79,13 +91,14 @@ class SourceCache:
             partial.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
-        """Remove partial copies of killed processes, and unused copies, oldest first, until `size` more bytes fit.
+        """Remove what killed processes left, and unused copies, oldest first, until `size` more bytes fit.
 
         They must fit within `max_bytes` and on the disk. Copies in use stay: if the space is still too small, writing
         the new copy fails.
         """
-        for partial in self._folder.glob(f"*{_PARTIAL_SUFFIX}"):
-            _remove_unused(partial)
+        for left in (*self._folder.glob(f"*{_PARTIAL_SUFFIX}"), *self._folder.glob(f"*{_LOCK_SUFFIX}")):
+            if not left.with_suffix("").exists():
+                _remove_unused(left)
         copies = [path for path in self._folder.iterdir() if path.suffix == ""]
         held = {path: path.stat() for path in copies}
         total = size + sum(entry.st_size for entry in held.values())
@@ -96,21 +109,15 @@ class SourceCache:
                 total -= held[path].st_size
 
 
-def _locked(lock: IO[str], kind: int) -> bool:
-    """Try to take a lock of this kind. False, after a pause, if another process holds it."""
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        time.sleep(_POLL_SECONDS)
-        return False
-    return True
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(_LOCK_SUFFIX)
 
 
 def _remove_unused(path: Path) -> bool:
-    with path.with_suffix(_LOCK_SUFFIX).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+    """Delete a file and its lock, unless a process holds that."""
+    if (lock := file_lock(_lock_of(path), LockKind.EXCLUSIVE)) is None:
+        return False
+    with lock:
         path.unlink(missing_ok=True)
-        return True
+        _lock_of(path).unlink(missing_ok=True)
+    return True

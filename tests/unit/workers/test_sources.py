@@ -142,3 +142,44 @@ def test_what_moved_raises_ends_the_fetch_and_leaves_nothing(
     with pytest.raises(RuntimeError), cache.open(key, etag=etag, moved=stop):
         pass
     assert copies(folder) == []
+
+
+def test_no_lock_outlives_its_copy(store: CountingStore, cache: SourceCache, folder: Path) -> None:
+    for name in "abcdef":
+        key, etag = a_source(store, name)
+        with cache.open(key, etag=etag, moved=nothing):
+            pass
+    with pytest.raises(InputChanged), cache.open("videos/x/source", etag="e", moved=nothing):
+        pass
+    (folder / "left-by-a-killed-one.lock").touch()
+    (folder / "left-by-another.lock").touch()
+    (folder / "left-by-another.partial").touch()
+    key, etag = a_source(store, "last")
+    with cache.open(key, etag=etag, moved=nothing):
+        pass
+    names = {path.name for path in folder.iterdir()}
+    assert names == {name for path in copies(folder) for name in (path.name, f"{path.name}.lock")}
+    assert len(copies(folder)) == 2
+
+
+def test_readers_and_removers_race_for_locks_and_nobody_loses_a_copy(store: CountingStore, folder: Path) -> None:
+    """Each opens a source that the others drop all the time, lock file included."""
+    sources = [a_source(store, name) for name in "abc"]
+    cache = SourceCache(store, folder, max_bytes=100)
+    failures: list[BaseException] = []
+
+    def use(first: int) -> None:
+        try:
+            for turn in range(60):
+                key, etag = sources[(first + turn) % len(sources)]
+                with cache.open(key, etag=etag, moved=nothing) as path:
+                    assert path.read_bytes()[:1].decode() == key[7]
+        except BaseException as error:  # noqa: BLE001 - reported by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=use, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
