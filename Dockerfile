@@ -42,7 +42,6 @@ ENV PATH=/opt/vodmill/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TRANSCODER_SCRATCH_PATH=/var/lib/vodmill
-VOLUME /var/lib/vodmill
 USER 10001:10001
 ENTRYPOINT ["/usr/bin/tini", "--"]
 
@@ -74,7 +73,6 @@ ENV PATH=/opt/vodmill/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/b
     NVIDIA_DRIVER_CAPABILITIES=compute,video,utility \
     TRANSCODER_SCRATCH_PATH=/var/lib/vodmill \
     TRANSCODER_WORKER_QUEUE=gpu
-VOLUME /var/lib/vodmill
 USER 10001:10001
 ENTRYPOINT ["/usr/bin/tini", "--"]
 CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle", \

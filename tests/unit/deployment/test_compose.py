@@ -1,8 +1,10 @@
 """The whole product in one Compose file: what its schema cannot say."""
 
 import re
+from typing import Any
 
 import pytest
+import yaml
 
 from configuration import EncodeConfig
 from embedded.home import REPOSITORY
@@ -11,10 +13,19 @@ from tests.unit.deployment.reading import SETTINGS, compose, seconds, stages
 SERVICES = compose()["services"]
 WORKERS = ["worker-cpu", "worker-gpu"]
 OURS = ["prepare", "api", "dispatcher", *WORKERS]
+OTHERS = ["postgresql", "redis-tickets", "redis-cache", "seaweedfs", "prometheus"]
+IMAGE_VOLUMES = {
+    "postgresql": "/var/lib/postgresql/data",
+    "redis-tickets": "/data",
+    "redis-cache": "/data",
+    "seaweedfs": "/data",
+    "prometheus": "/prometheus",
+}
+"""Paths that the images of others declare as volumes. What mounts nothing there gets an anonymous one."""
 
 
 def test_nothing_is_missing() -> None:
-    assert set(SERVICES) == {"postgresql", "redis-tickets", "redis-cache", "seaweedfs", *OURS}
+    assert set(SERVICES) == {*OURS, *OTHERS}
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -22,7 +33,7 @@ def test_any_number_of_workers_fit_on_one_machine(name: str) -> None:
     worker = SERVICES[name]
     assert not {"container_name", "hostname", "ports"} & set(worker)
     assert "TRANSCODER_NODE_NAME" not in worker["environment"]  # the container's own name, which is unique
-    assert all(":" not in volume for volume in worker["volumes"])  # nothing shared: one anonymous volume each
+    assert worker["volumes"] == ["scratch:/var/lib/vodmill"]  # shared: each has folders of its own there
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -39,12 +50,58 @@ def test_what_opens_files_of_strangers_reaches_nothing_outside(name: str) -> Non
     assert compose()["networks"]["inside"] == {"internal": True}
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_containers_have_no_privileges(name: str) -> None:
+@pytest.mark.parametrize("name", [*OURS, *OTHERS])
+def test_containers_have_no_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
-    assert service["read_only"]
+    assert service.get("cap_add", []) == (["DAC_OVERRIDE"] if name == "seaweedfs" else [])
     assert "no-new-privileges:true" in service["security_opt"]
+    assert service["read_only"] is (name != "prometheus")
+
+
+def mounts(service: dict[str, Any]) -> set[str]:
+    """The paths at which something is mounted, volumes and tmpfs."""
+    volumes = (
+        volume.split(":")[1] if ":" in volume else f"anonymous {volume}" for volume in service.get("volumes", [])
+    )
+    return {*volumes, *(tmpfs.split(":")[0] for tmpfs in service["tmpfs"])}
+
+
+@pytest.mark.parametrize("name", [*OURS, *OTHERS])
+def test_no_volume_is_anonymous(name: str) -> None:
+    found = mounts(SERVICES[name])
+    assert not [path for path in found if path.startswith("anonymous")]
+    assert IMAGE_VOLUMES.get(name, "/var/lib/vodmill") in found
+    named = {volume.split(":")[0] for volume in SERVICES[name].get("volumes", [])}
+    assert named <= set(compose()["volumes"])
+
+
+def test_no_image_of_ours_declares_a_volume() -> None:
+    assert "VOLUME" not in {word for stage in stages().values() for word, _ in stage}
+
+
+def test_players_reach_the_api_and_nothing_else() -> None:
+    assert "${TRANSCODER_PLAYBACK_DELIVERY:-proxy}" in SERVICES["api"]["environment"].values()
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"api", "prometheus"}
+    assert all(port.startswith("127.0.0.1:") for port in published["prometheus"])
+
+
+def test_the_metrics_of_every_process_are_read() -> None:
+    scraped = yaml.safe_load((REPOSITORY / "monitoring/prometheus.yml").read_text())["scrape_configs"]
+    found = {name: one["port"] for each in scraped for one in each["dns_sd_configs"] for name in one["names"]}
+    assert found.pop("api") == 8000
+    assert found == {
+        name: SERVICES[name]["environment"]["TRANSCODER_METRICS_PORT"] for name in ["dispatcher", *WORKERS]
+    }
+    token = {each["authorization"]["credentials_file"] for each in scraped}
+    assert token == {f"/run/secrets/{secret}" for secret in SERVICES["prometheus"]["secrets"]}
+    assert compose()["secrets"] == {"metrics_token": {"environment": "TRANSCODER_METRICS_TOKEN"}}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_image_of_others_can_be_replaced(name: str) -> None:
+    assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z/]+:[a-z0-9.-]+\}", SERVICES[name]["image"])
 
 
 def test_gpu_workers_reserve_devices_with_what_nvenc_needs() -> None:

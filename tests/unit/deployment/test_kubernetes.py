@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from configuration import EncodeConfig
+from configuration import EncodeConfig, UploadConfig
 from embedded.home import REPOSITORY
 from tests.unit.deployment.reading import SETTINGS, Manifest, manifests, stages
 
@@ -55,12 +55,14 @@ def test_a_pod_is_nobody_important(name: str) -> None:
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
     for each in [*pod.get("initContainers", []), *pod["containers"]]:
         context = each["securityContext"]
         assert context["readOnlyRootFilesystem"]
         assert not context["allowPrivilegeEscalation"]
         assert context["capabilities"] == {"drop": ["ALL"]}
-        assert {"requests", "limits"} <= set(each["resources"])
+        for kind in ("requests", "limits"):
+            assert {"cpu", "memory", "ephemeral-storage"} <= set(each["resources"][kind])
 
 
 def test_settings_are_ones_and_none_is_secret() -> None:
@@ -88,6 +90,10 @@ def test_probes_prove_that_work_is_consumed() -> None:
     for name in WORKERS:
         assert container(name)["livenessProbe"]["exec"]["command"] == ["python", "manage.py", "worker_alive"]
     assert container("dispatcher")["livenessProbe"]["exec"]["command"][-1] == "dispatcher_alive"
+    for name in ("dispatcher", *WORKERS):
+        probe = container(name)["readinessProbe"]["exec"]
+        assert f"127.0.0.1:{setting('TRANSCODER_METRICS_PORT')}/healthz" in probe["command"][-1]
+        assert container(name)["startupProbe"]["exec"] == probe
     assert container("api")["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert container("api")["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
@@ -95,7 +101,7 @@ def test_probes_prove_that_work_is_consumed() -> None:
 @pytest.mark.parametrize("deployment", sorted(DEPLOYMENTS))
 def test_new_code_waits_for_its_tables(deployment: str) -> None:
     (waiting,) = pods()[deployment]["initContainers"]
-    assert "migrate --check" in waiting["command"][-1]
+    assert waiting["command"] == ["python", "manage.py", "migrations_wait"]
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -117,6 +123,25 @@ def test_workers_are_scaled_by_what_waits_and_runs(name: str) -> None:
     assert authentication["secretTargetRef"] == [
         {"parameter": "connection", "name": "vodmill", "key": "TRANSCODER_DATABASE_URL"}
     ]
+
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_the_largest_upload_fits_into_the_scratch_of_every_slot(name: str) -> None:
+    (scratch,) = (volume for volume in pods()[name]["volumes"] if volume["name"] == "scratch")
+    claimed = scratch["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"]
+    slots = next(int(each["value"]) for each in container(name)["env"] if each["name"] == "TRANSCODER_WORKER_SLOTS")
+    source_and_remux = 2 * UploadConfig().max_upload_bytes
+    assert int(claimed.removesuffix("Gi")) * GIB >= slots * source_and_remux + 10 * GIB
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_ffmpeg_starts_as_many_threads_as_the_limit_allows(name: str) -> None:
+    (threads,) = (each for each in container(name)["env"] if each["name"] == "TRANSCODER_FFMPEG_THREADS")
+    assert threads["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
+    assert container(name)["resources"]["limits"]["cpu"].isdecimal()
 
 
 def test_gpu_workers_go_where_gpus_are() -> None:
