@@ -49,12 +49,12 @@ def test_it_is_watched_while_it_is_encoded(
         for name, theatre in theatres.items():
             seen = theatre.played()
             _was_seen(started[name], seen, end)
-            assert [each for each in seen["waits"] if published.kept_up(each[1])] == [], published.ends
+            assert [each for each in seen["waits"] if published.in_time(each[1])] == [], published.ends
     assert finished(client, job)["state"] == "completed"
 
 
 class _Published:
-    """How far all playlists of a video reached, and when: a busy machine may encode slower than players play."""
+    """Ends of all playlists of a video over time: a busy machine may encode slower than players play."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[float, float]] = []
@@ -66,7 +66,7 @@ class _Published:
         end = min(sum(playlist.durations) for playlist in playlists)
         self.ends.append((time.time(), end))
 
-    def kept_up(self, until: float) -> bool:
+    def in_time(self, until: float) -> bool:
         """Tell whether, up to a moment, publication was as fast as is presumed of a video that is playable."""
         first_at, first_end = self.ends[0]
         return all(
