@@ -100,7 +100,7 @@ def nothing_is_left(rig: Rig) -> None:
     """Check I5, except for what the janitor deletes: no temporary files, no running steps."""
     rig.until(lambda: not _running_steps(rig), ORPHAN_SECONDS, lambda: f"steps run on: {_running_steps(rig)}")
     scratch = rig.scratch("one").parent
-    assert not [str(path) for path in scratch.glob("*/steps/*/*")], "scratch is not empty"
+    assert not [str(path) for path in scratch.glob("*/steps/*/*/*")], "scratch is not empty"
     assert not [str(path) for path in scratch.glob("*/sources/*.partial")]
     assert not list(rig.store().list_multiparts("videos/")), "a multipart upload is left open"
 
