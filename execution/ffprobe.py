@@ -129,7 +129,7 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int:
     """
     code = process.wait()
     if code < 0 and -code not in {signal.SIGXCPU, signal.SIGXFSZ}:
-        raise EncoderFailed(f"ffprobe was killed by signal {-code}")
+        raise EncoderFailed(f"ffprobe was killed on the worker ({signal.Signals(-code).name}); upload the file again")
     return code
 
 

@@ -16,6 +16,16 @@ from transcoding.errors import (
 
 _LONGEST = 200
 _LONGEST_TAIL = 4000
+_NOTHING = "it said nothing"
+_ADDRESS = re.compile(r" ?@ 0x[0-9a-fA-F]+|\b0x[0-9a-fA-F]{6,}")
+"""An address in ffmpeg's memory."""
+_CODE = re.compile(r"\b(?:with )?(?:error|return|exit) (?:code|status):? -?\d+(?: \((?P<meaning>[^)]*)\))?")
+"""A number that only ffmpeg's source explains, and its meaning, where ffmpeg prints it."""
+_SUMMARY = re.compile(
+    r"(?:\[[^\]]*\] )*(?:Conversion failed!|Task finished |Terminating thread |Exiting |Nothing was written"
+    r"|Could not open encoder before EOF|Last message repeated)"
+)
+"""Lines that ffmpeg prints after the one that says why."""
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:'\"]+")
 _MACHINE_AT_FAULT = (
     "No such file or directory",
@@ -63,10 +73,15 @@ def diagnose(returncode: int, stderr: str) -> TranscodeError:
     """Return the error of a failed run. Text that blames the input means that no retry can help."""
     last = last_words(stderr)
     if returncode < 0:
-        return EncoderFailed(f"ffmpeg was ended by signal {-returncode}: {last}")
+        return EncoderFailed(f"ffmpeg was killed on the worker, perhaps for lack of memory ({last}); {_NEXT}")
     if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
-        return InputRejected(f"ffmpeg cannot read the file: {last}")
-    return EncoderFailed(f"ffmpeg ended with {returncode}: {last}")
+        return InputRejected(
+            f"ffmpeg cannot read the file ({last}); check that it plays, and export or upload it again"
+        )
+    return EncoderFailed(f"ffmpeg failed ({last}); {_NEXT}")
+
+
+_NEXT = "retry the job; if it fails again, its steps in the admin have more of ffmpeg's output"
 
 
 class GpuFailure(StrEnum):
@@ -78,8 +93,13 @@ class GpuFailure(StrEnum):
 
     def error(self, stderr: str) -> EncoderFailed:
         """Return the failure as an error."""
-        kinds = {self.BUSY: DeviceBusy, self.DEVICE_LOST: DeviceLost, self.ENCODER_REFUSED: EncoderRefused}
-        return kinds[self](last_words(stderr))
+        kinds: dict[GpuFailure, tuple[type[EncoderFailed], str]] = {
+            self.BUSY: (DeviceBusy, "the GPU has no session or memory left"),
+            self.DEVICE_LOST: (DeviceLost, "the GPU or its driver does not work"),
+            self.ENCODER_REFUSED: (EncoderRefused, "the GPU's encoder refused the video"),
+        }
+        kind, meaning = kinds[self]
+        return kind(f"{meaning} ({last_words(stderr)})")
 
 
 _GPU_FAILURES: tuple[tuple[GpuFailure, re.Pattern[str]], ...] = (
@@ -133,9 +153,13 @@ def gpu_failure(stderr: str, encoder: VideoEncoder) -> GpuFailure | None:
 
 
 def last_words(text: str) -> str:
-    """Return the last line of a program's output: short, and without local paths."""
-    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
-    return _PATH.sub("the file", last)[:_LONGEST]
+    """Return the last line of a program's output that says something: short, for people, and without local paths."""
+    lines = [line.strip() for line in reversed(text.splitlines()) if line.strip()]
+    last = next((line for line in lines if not _SUMMARY.match(line)), lines[0] if lines else _NOTHING)
+    plain = _CODE.sub(
+        lambda found: f": {found['meaning']}" if found["meaning"] else "", _ADDRESS.sub("", _PATH.sub("the file", last))
+    )
+    return " ".join(plain.split()).replace(" :", ":").rstrip(" .:;")[:_LONGEST]
 
 
 def output_tail(text: str) -> str:

@@ -19,14 +19,14 @@ from transcoding.errors import (
         (1, "[in#0] Error opening input: Invalid data found when processing input", InputRejected, "cannot read"),
         (234, "Stream map '0:v:0' matches no streams.", InputRejected, "matches no streams"),
         (1, "EBML header parsing failed\n\n", InputRejected, "EBML header parsing failed"),
-        (-9, "", EncoderFailed, "ended by signal 9: it said nothing"),
-        (-11, "Invalid data found when processing input", EncoderFailed, "ended by signal 11"),
+        (-9, "", EncoderFailed, "killed on the worker, perhaps for lack of memory (it said nothing)"),
+        (-11, "Invalid data found when processing input", EncoderFailed, "killed on the worker"),
         (1, "Error opening input: No such file or directory", EncoderFailed, "No such file"),
         (228, "Invalid data found when processing input\nNo space left on device", EncoderFailed, "No space left"),
         (1, "x264 [error]: malloc of size 1 failed\nCannot allocate memory", EncoderFailed, "Cannot allocate"),
-        (8, "Unrecognized option 'bogus'.", EncoderFailed, "ended with 8: Unrecognized option"),
-        (1, "", EncoderFailed, "ended with 1: it said nothing"),
-        (1, "first\nlast\n \n", EncoderFailed, "last"),
+        (8, "Unrecognized option 'bogus'.", EncoderFailed, "ffmpeg failed (Unrecognized option"),
+        (1, "", EncoderFailed, "ffmpeg failed (it said nothing)"),
+        (1, "first\nlast\n \n", EncoderFailed, "(last)"),
     ],
 )
 def test_a_failure_is_the_file_s_or_the_machine_s(
@@ -58,7 +58,47 @@ def test_only_what_is_known_to_come_of_a_seek_is_put_down_to_it(line: str, *, ha
 
 def test_where_files_lie_is_nobodys_business() -> None:
     said = "first\n[mov @ 0x5] Error opening input: file:/tmp/vodmill/steps/7/a-b.mp4: Invalid data, 3/4 of it\n\n"
-    assert last_words(said) == "[mov @ 0x5] Error opening input: the file: Invalid data, 3/4 of it"
+    assert last_words(said) == "[mov] Error opening input: the file: Invalid data, 3/4 of it"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55cd5d818e40] moov atom not found",
+            "[mov,mp4,m4a,3gp,3g2,mj2] moov atom not found",
+        ),
+        ("[h264 @ 0x1] [dec:h264 @ 0x2] Invalid data. \nConversion failed!", "[h264] [dec:h264] Invalid data"),
+        ("buffer 0x7ffd1c2b3a40 is too small", "buffer is too small"),
+        (
+            "[x264 @ 0x5] width not divisible by 2 (641x360)\n[a @ 0x6] Task finished with error code: -22 (Invalid)",
+            "[x264] width not divisible by 2 (641x360)",
+        ),
+        (
+            "[vost#0:0/libx264 @ 0x6] Task finished with error code: -22 (Invalid argument)",
+            "[vost#0:0/libx264] Task finished: Invalid argument",
+        ),
+        ("Conversion failed!", "Conversion failed!"),
+    ],
+)
+def test_last_words_are_for_people(said: str, shown: str) -> None:
+    """Neither addresses of memory nor numbers of errors, and the line that says why instead of the summary."""
+    assert last_words(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("returncode", "stderr", "advice"),
+    [
+        (183, "[mov @ 0x1] moov atom not found", "export or upload it again"),
+        (-9, "", "retry the job"),
+        (234, "[libx264 @ 0x1] no", "retry the job"),
+    ],
+)
+def test_an_error_says_what_to_do(returncode: int, stderr: str, advice: str) -> None:
+    text = str(diagnose(returncode, stderr))
+    assert advice in text
+    assert "0x" not in text
+    assert str(abs(returncode)) not in text
 
 
 def test_last_words_are_short() -> None:
@@ -188,5 +228,6 @@ def test_what_a_device_has_to_do_with_a_failure(encoder: str, said: str, failure
 def test_each_failure_of_a_device_is_an_error_of_its_own(failure: GpuFailure, kind: type[TranscodeError]) -> None:
     error = failure.error("first\nlast words")
     assert type(error) is kind
-    assert (error.retryable, str(error)) == (True, "last words")
+    assert error.retryable
+    assert str(error).endswith(" (last words)")
     assert error.code == ("device_busy" if failure is GpuFailure.BUSY else failure.value)
