@@ -5,15 +5,43 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from access.authentication import owner_of
+from access.authentication import caller, owner_of
 from access.idempotency import idempotent
-from access.scopes import Scope
-from access.serializers import KeyDocument, KeyRequest, NewKeyDocument, RotateRequest, new_key_document, without_key
+from access.scopes import ANY_SCOPE, Scope
+from access.serializers import (
+    KeyDocument,
+    KeyRequest,
+    NewKeyDocument,
+    RotateRequest,
+    ServiceDocument,
+    new_key_document,
+    without_key,
+)
 from access.services import key_create, key_find, key_revoke, key_rotate, keys_of
 from api.pagination import ListQuery
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from api.views import APIView
+from api.wiring import absolute_url
+from observability.version import VERSION
+
+
+class ServiceApi(APIView):
+    scopes: ClassVar = {"GET": ANY_SCOPE}
+
+    @extend_schema(operation_id="service", responses=ServiceDocument, tags=["system"])
+    def get(self, request: Request) -> Response:
+        """Show the version of the API, and the owner and scopes of the key."""
+        shown = caller(request)
+        return Response(
+            {
+                "name": "vodmill",
+                "version": VERSION,
+                "owner": shown.owner.name,
+                "scopes": sorted(shown.scopes),
+                "schema_url": absolute_url(request, reverse("schema")),
+            }
+        )
 
 
 class KeyListApi(APIView):

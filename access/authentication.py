@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from access.callers import CHALLENGE, Caller, caller_of_key, caller_of_user, key_in_headers, not_authenticated
 from access.models import Owner
 from access.rates import check_unauthenticated_rate
-from access.scopes import Scope
+from access.scopes import ANY_SCOPE, Scope
 from api.problems import Problem
+from api.request_log import describe_request
 
 if TYPE_CHECKING:  # a circular import: REST framework's views load these classes by the settings
     from rest_framework.views import APIView
@@ -28,10 +29,11 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
         if text is None:
             return None
         try:
-            return AnonymousUser(), caller_of_key(text)
+            caller = caller_of_key(text)
         except Problem:
             check_unauthenticated_rate(request._request)  # noqa: SLF001 - Django's
             raise
+        return AnonymousUser(), _annotated(request, caller)
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - REST framework's signature
         return CHALLENGE["WWW-Authenticate"]
@@ -42,7 +44,13 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, Caller] | None:
         found = super().authenticate(request)
-        return None if found is None else (found[0], caller_of_user(found[0].pk))
+        return None if found is None else (found[0], _annotated(request, caller_of_user(found[0].pk)))
+
+
+def _annotated(request: Request, caller: Caller) -> Caller:
+    """Note the owner in the access log."""
+    describe_request(getattr(request._request, "scope", {}), owner_id=caller.owner.id)  # noqa: SLF001 - Django's
+    return caller
 
 
 class HasScope(BasePermission):
@@ -57,14 +65,15 @@ class HasScope(BasePermission):
             raise not_authenticated()
         scope = required_scope(view, request.method or "")
         if scope is not None:
-            caller(request).require(scope)
+            if scope != ANY_SCOPE:
+                caller(request).require(Scope(scope))
             return True
         return not hasattr(view, (request.method or "").lower()) or request.method == "OPTIONS"
 
 
-def required_scope(view: APIView | type[APIView], method: str) -> Scope | None:
-    """Return the scope that a method of a view requires. HEAD requires that of GET."""
-    scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
+def required_scope(view: APIView | type[APIView], method: str) -> str | None:
+    """Return the scope that a method of a view requires, or ANY_SCOPE. HEAD requires that of GET."""
+    scopes: Mapping[str, str] = getattr(view, "scopes", {})
     return scopes.get("GET" if method == "HEAD" else method)
 
 

@@ -20,6 +20,7 @@ from access.scopes import Scope
 from access.wiring import requests_per_minute
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
+from api.request_log import describe_request
 from coordination.rates import Rate, RateDecision
 from coordination.wiring import rate_limiter
 from observability import metrics
@@ -39,6 +40,7 @@ class RateClass(StrEnum):
     WRITE = "write"
     UPLOAD = "upload"
     ADDRESS = "address"
+    PLAY = "play"
     LOGIN = "login"
 
 
@@ -89,11 +91,13 @@ def rate_headers(decision: RateDecision) -> dict[str, str]:
 def admit_caller(scope: AsgiScope, required: Scope) -> Caller:
     """Find the caller as `caller_from_scope`, with a rate limit on failures. Raises Problem (401, 403, 429)."""
     try:
-        return caller_from_scope(scope, required)
+        caller = caller_from_scope(scope, required)
     except Problem as problem:
         if problem.status == HTTPStatus.UNAUTHORIZED:
             check_unauthenticated_rate(ASGIRequest(scope, BytesIO()))
         raise
+    describe_request(scope, owner_id=caller.owner.id)
+    return caller
 
 
 def check_upload_rate(caller: Caller) -> None:
@@ -104,6 +108,11 @@ def check_upload_rate(caller: Caller) -> None:
 def check_unauthenticated_rate(request: HttpRequest) -> None:
     """Count a request of an address without a working key. Raises Problem (429) above the limit."""
     _refuse(_take_for_address(request))
+
+
+def check_play_rate(request: HttpRequest) -> None:
+    """Count a request of a player's address. Raises Problem (429) above the limit."""
+    _refuse(_take_for_address(request, RateClass.PLAY))
 
 
 def check_login_rate(request: HttpRequest, name: str) -> RateDecision | None:

@@ -12,6 +12,8 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+ANY_SCOPE = ""
+"""In place of a scope: every working key may."""
 SCOPES = tuple(scope.value for scope in Scope)
 
 

@@ -40,6 +40,14 @@ class RotateRequest(StrictSerializer):
     )
 
 
+class ServiceDocument(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    owner = serializers.CharField(help_text="Name of the owner that the key belongs to.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
+    schema_url = serializers.URLField(help_text="URL of the OpenAPI document.")
+
+
 class KeyDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()

@@ -42,6 +42,12 @@ async def in_thread(function: Callable[Params, Result], *args: Params.args, **kw
     return await sync_to_async(call, thread_sensitive=False)()
 
 
+def path_below_prefix(scope: Scope) -> str:
+    """Return the path of a request without the prefix of the site."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 def declared_length(scope: Scope) -> int | None:
     """Return Content-Length, or None for a chunked body."""
     text = header(scope, b"content-length")

@@ -3,7 +3,7 @@
 Lists take `limit` and `cursor` and respond with `results`, `next` and `previous`.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param
 
 from api.fields import Choice, ExternalId, StrictSerializer
+from api.wiring import absolute_url
 
 _MAX_DIGITS = 10
 """Limit before parsing: Python raises an error for integers of thousands of digits."""
@@ -39,17 +40,25 @@ class CursorPages(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Decode the cursor, or build one from `offset`, for clients that count. Raises ValidationError."""
+        self.base_url = remove_query_param(absolute_url(request, request.get_full_path()), "offset")
         offset = _integer(request, "offset", 0, self.offset_cutoff)
         if offset is not None and "cursor" not in request.query_params:
-            self.base_url = remove_query_param(request.build_absolute_uri(), "offset")
             return Cursor(offset=offset, reverse=False, position=None)
         try:
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                datetime.fromisoformat(str(cursor.position))
-        except (NotFound, ValueError):
+                cursor = cursor._replace(position=str(_moment(str(cursor.position))))  # type: ignore[arg-type]  # it is text
+        except (NotFound, ValueError, OverflowError):
             raise ValidationError({"cursor": "is not a cursor of this list"}) from None
         return cursor
+
+
+def _moment(text: str) -> datetime:
+    """Parse the position of a cursor as UTC. Raises ValueError, and OverflowError for times outside of UTC's years."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a position has a time zone")
+    return moment.astimezone(UTC)
 
 
 def _integer(request: Request, name: str, lowest: int, highest: int) -> int | None:

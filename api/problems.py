@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as rest
 
+from observability.logs import bound_field
 from transcoding.errors import InputRejected, TranscodeError
 
 MEDIA_TYPE = "application/problem+json"
@@ -65,6 +66,8 @@ class Problem(Exception):
             "code": self.code,
             "retryable": self.retryable,
         }
+        if request_id := bound_field("request_id"):
+            document["request_id"] = request_id
         if self.errors:
             document["errors"] = [{"field": error.field, "detail": error.detail} for error in self.errors]
         return document

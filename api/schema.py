@@ -44,6 +44,7 @@ _PROBLEM = {
         "instance": {"type": "string", "format": "uri-reference"},
         "code": {"type": "string", "description": "For programs; never changes."},
         "retryable": {"type": "boolean", "description": "The same request may succeed later."},
+        "request_id": {"type": "string", "description": "Of this request, as in `X-Request-ID`; for the operators."},
         "errors": {
             "type": "array",
             "items": {
@@ -63,7 +64,7 @@ _PROBLEMS = {
     "409": "Its state does not allow this, or a request with this Idempotency-Key is still running.",
     "413": "The body is too large.",
     "415": "The body is of another media type.",
-    "422": "A field is invalid (see `errors`), or the Idempotency-Key was used for another request.",
+    "422": "A field or parameter is invalid (see `errors`), or the Idempotency-Key was used for another request.",
     "429": "Too many requests; `Retry-After` has the seconds until the next one is accepted.",
     "503": "A part of the platform is unavailable; try again later.",
     "default": "Another error.",
@@ -140,7 +141,7 @@ def _scopes(operation: Mapping[str, Any]) -> str:
     """Move the scopes from the security requirements, where only OAuth may have them, into a sentence."""
     needed = {scope: None for each in operation["security"] for scopes in each.values() for scope in scopes}
     operation["security"][:] = [{name: [] for name in each} for each in operation["security"]]
-    return f"Requires the scope {' and '.join(f'`{scope}`' for scope in needed)}."
+    return f"Requires the scope {' and '.join(f'`{scope}`' for scope in needed)}." if needed else "Requires a key."
 
 
 def _success(status: str, response: Mapping[str, Any]) -> str:
@@ -167,7 +168,7 @@ def _expected_statuses(url: str, method: str, operation: Mapping[str, Any]) -> I
         yield from ("400", "413", "415")
     if _takes_a_form(operation):
         yield "408"
-    if idempotent or "requestBody" in operation or any(location == "query" for location, _ in parameters):
+    if idempotent or "requestBody" in operation or "security" in operation:
         yield "422"
 
 

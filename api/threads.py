@@ -23,6 +23,7 @@ from django.urls import set_script_prefix
 
 from api.asgi import Body, Receive, Scope, Send, refuse
 from api.problems import Problem
+from api.request_log import log_context
 
 THREADS = 64
 """Requests that are handled at a time; more wait. Most wait for the database, which has a pool of its own."""
@@ -67,6 +68,10 @@ class DjangoInThreads(BaseHandler):
 
     def _respond(self, scope: Scope, body: bytes) -> tuple[HttpResponseBase, bytes | None]:
         """Return the closed response and its content; None where it is streamed, by the open response."""
+        with log_context(scope):
+            return self._respond_in_context(scope, body)
+
+    def _respond_in_context(self, scope: Scope, body: bytes) -> tuple[HttpResponseBase, bytes | None]:
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=type(self), scope=scope)
         response = self._response(scope, body)

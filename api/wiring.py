@@ -3,15 +3,22 @@
 from django.conf import settings
 from django.http import HttpRequest
 
-from configuration import Config
+from configuration import SiteConfig
 
 
-def absolute_url(request: HttpRequest, path: str) -> str:
-    """Make a path an absolute URL, under the configured public URL or otherwise under the host of the request."""
-    base = _public_url()
-    return f"{base}{path}" if base else request.build_absolute_uri(path)
+def absolute_url(request: HttpRequest | None, path: str) -> str:
+    """Make a path an absolute URL, under the configured public URL or otherwise under the host of the request.
+
+    A path from `reverse` has the prefix of the public URL already, except in threads that handle no request. Where
+    neither URL nor request is there, the path itself is returned.
+    """
+    site = _site()
+    if not site.public_origin:
+        return request.build_absolute_uri(path) if request else path
+    prefix = site.url_prefix
+    return f"{site.public_origin}{path if path.startswith(f'{prefix}/') else prefix + path}"
 
 
-def _public_url() -> str:
-    config: Config = settings.TRANSCODER
-    return config.site.public_url.rstrip("/")
+def _site() -> SiteConfig:
+    site: SiteConfig = settings.TRANSCODER.site
+    return site

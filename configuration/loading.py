@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from configuration.declaration import PREFIX, Section, Setting, section_settings
-from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
+from configuration.other_names import OTHER_NAMES, REPLACED, SERVER_VARIABLES, WITHOUT_EFFECT
 from configuration.parsing import parse_setting
 from configuration.sections import Config
 
@@ -49,7 +49,7 @@ def all_settings() -> Iterator[Setting]:
 
 def startup_warnings(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield one sentence for each variable that is set and has no effect."""
-    for variable, reason in WITHOUT_EFFECT.items():
+    for variable, reason in {**WITHOUT_EFFECT, **SERVER_VARIABLES}.items():
         if environ.get(variable):
             yield f"{variable} has no effect: {reason}"
 
@@ -65,6 +65,8 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _hint(name: str, settings: Mapping[str, Setting]) -> str:
     """Suggest the most similar setting. Empty if none is similar enough: a wrong hint is worse than none."""
+    if name in REPLACED:
+        return f" any more: {REPLACED[name]}"
     if (plain := name.removesuffix("_FILE")) in settings and plain != name:
         return f"; only secrets are read from files, and {plain} is none"
     words = {variable.removeprefix(PREFIX): variable for variable in settings}

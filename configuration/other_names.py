@@ -70,3 +70,13 @@ WITHOUT_EFFECT: Mapping[str, str] = MappingProxyType(
     {PREFIX + "CHUNKSIZE": "clients send a video in one request and not in parts"}
 )
 """Variables that are accepted without effect, with the reason."""
+
+REPLACED: Mapping[str, str] = MappingProxyType(
+    {PREFIX + "TRUST_FORWARDED_PROTO": "name the proxies in TRANSCODER_TRUSTED_PROXIES"}
+)
+"""Variables of earlier versions, with what to do instead. They stop the start."""
+
+SERVER_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {"FORWARDED_ALLOW_IPS": "name the proxies in TRANSCODER_TRUSTED_PROXIES"}
+)
+"""Variables of the HTTP server that are not read, with the reason."""

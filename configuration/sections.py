@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -27,11 +28,19 @@ class SiteConfig:
     allowed_hosts: tuple[str, ...] = setting(
         ("localhost", "127.0.0.1"), help="Host names of the API, separated by commas."
     )
-    public_url: str = setting("", help="Base of absolute URLs in responses. Empty: taken from each request.")
-    https: bool = setting(default=True, help="Serve HTTPS only: plain HTTP is redirected, HSTS is sent.")
-    trust_forwarded_proto: bool = setting(
-        default=False, help="Trust X-Forwarded-Proto. Only behind a proxy that always sets it."
+    public_url: str = setting(
+        "",
+        help="URL at which clients reach the API, with the path of a prefix, if there is one: the base of all absolute"
+        " URLs. Its host and its origin are accepted, too. Empty: taken from each request.",
     )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        help="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: 10.1.0.7,…",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (), help="Origins whose pages may use the API from a browser, with an API key: https://app.example.org,…"
+    )
+    https: bool = setting(default=True, help="Serve HTTPS only: plain HTTP is redirected, HSTS is sent.")
     hsts_seconds: int = setting(31_536_000, minimum=0, help="Time for which browsers use HTTPS only (HSTS).")
     log_level: str = setting(
         "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="Minimum severity of log lines."
@@ -43,8 +52,53 @@ class SiteConfig:
                 f"TRANSCODER_SECRET_KEY (or TRANSCODER_SECRET_KEY_FILE) must have at least"
                 f" {SECRET_KEY_CHARACTERS} characters, got {len(self.secret_key)}"
             )
-        if self.public_url and urlsplit(self.public_url).scheme not in {"http", "https"}:
-            yield f"TRANSCODER_PUBLIC_URL must begin with http:// or https://, got {self.public_url!r}"
+        if self.public_url and (problem := _public_url_problem(self.public_url)):
+            yield f"TRANSCODER_PUBLIC_URL {problem}, got {self.public_url!r}"
+        for text in self.trusted_proxies:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                yield f"TRANSCODER_TRUSTED_PROXIES: {error}"
+        for text in self.cors_origins:
+            if not _ORIGIN.fullmatch(text):
+                yield f"TRANSCODER_CORS_ORIGINS must be origins such as https://app.example.org, got {text!r}"
+
+    @property
+    def url_prefix(self) -> str:
+        """Path below which proxies publish the API, such as `/vod`; empty: none."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+    @property
+    def public_origin(self) -> str:
+        """Scheme, host and port of the public URL; empty: none is configured."""
+        url = urlsplit(self.public_url)
+        return f"{url.scheme}://{url.netloc.lower()}" if self.public_url else ""
+
+    @property
+    def public_host(self) -> str:
+        """Host of the public URL without its port, an IPv6 address in brackets; empty: none is configured."""
+        host = urlsplit(self.public_url).hostname or ""
+        return f"[{host}]" if ":" in host else host
+
+
+_OWN_PATHS = ("admin", "api", "health", "healthz", "metrics", "play", "readyz", "static")
+"""First parts of our own paths. A prefix must not begin with one of them."""
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+
+
+def _public_url_problem(text: str) -> str:
+    """Say what a public URL must be and is not. Empty: nothing."""
+    url = urlsplit(text)
+    if url.scheme not in {"http", "https"}:
+        return "must begin with http:// or https://"
+    if not _ORIGIN.fullmatch(f"{url.scheme}://{url.netloc.lower()}"):
+        return "must name a host and perhaps a port"
+    if url.query or url.fragment or not _PREFIX.fullmatch(url.path):
+        return "must end after a path of letters, digits and ._~-"
+    if url.path.split("/")[1:2] and url.path.split("/")[1] in _OWN_PATHS:
+        return f"must not have a path that begins with one of our own ({', '.join(_OWN_PATHS)})"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,6 +471,9 @@ class RateConfig:
     rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one API key.")
     rate_address_per_minute: int = setting(
         300, minimum=0, help="Requests from one network address without a working API key."
+    )
+    rate_play_per_minute: int = setting(
+        6000, minimum=0, help="Requests for playlists, segments and files of videos from one network address."
     )
     rate_login_per_minute: int = setting(
         10, minimum=0, help="Login attempts from one network address; ten times as many with one name."

@@ -7,7 +7,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from access.authentication import owner_of
 from access.idempotency import idempotent
@@ -15,6 +14,7 @@ from access.scopes import Scope
 from api.pagination import ListQuery
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from api.views import APIView
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.webhooks.deliveries import delivery_repeat
 from events.webhooks.requests import DeliveryQuery, WebhookChange, WebhookRequest
@@ -157,7 +157,13 @@ class DeliveryListApi(APIView):
 class DeliveryRepeatApi(APIView):
     scopes: ClassVar = {"POST": Scope.ADMIN}
 
-    @extend_schema(operation_id="delivery_redeliver", request=None, responses={202: DeliveryDocument})
+    @extend_schema(
+        operation_id="delivery_redeliver",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses={202: DeliveryDocument},
+    )
+    @idempotent()
     def post(self, request: Request, webhook_id: UUID, delivery_id: UUID) -> Response:
         """Deliver an event again.
 

@@ -4,8 +4,8 @@ from typing import ClassVar
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from api.views import APIView
 from gpu.selectors import devices_known
 from gpu.serializers import GpuStatusDocument, gpu_status_document
 

@@ -8,10 +8,10 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from access.scopes import Scope
-from api.responses import cached_response
+from api.responses import cached_response, with_weak_etag
+from api.views import APIView
 from jobs.models import NodeState
 from jobs.rules.steps import QUEUES
 from observability.health import Health, run_checks
@@ -36,6 +36,7 @@ from operations.wiring import node_silence_seconds
 
 WINDOW_SECONDS = 3600
 CACHE_SECONDS = 5.0
+AGES = frozenset({"oldest_ready_seconds", "oldest_ready_step_seconds", "silent_seconds"})
 HEALTH_STATES = [state.value for state in Health]
 
 
@@ -152,7 +153,9 @@ class SystemHealthApi(_SystemApi):
 
 
 def _cached(name: str, render: Callable[[], Any]) -> HttpResponse:
-    return cached_response("stats", name, variant="", render=lambda: (render(), CACHE_SECONDS))
+    """Respond with a document for all callers. Its ETag ignores that ages grow all the time."""
+    response = cached_response("stats", name, variant="", render=lambda: (render(), CACHE_SECONDS))
+    return with_weak_etag(response, ages=AGES)
 
 
 def _nodes() -> list[NodeHealth]:

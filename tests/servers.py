@@ -55,6 +55,7 @@ class ServersOfThisRun:
             "TRANSCODER_RATE_WRITE_PER_MINUTE": "0",
             "TRANSCODER_RATE_UPLOAD_PER_MINUTE": "0",
             "TRANSCODER_RATE_ADDRESS_PER_MINUTE": "0",
+            "TRANSCODER_RATE_PLAY_PER_MINUTE": "0",
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
             "TRANSCODER_S3_ACCESS_KEY": self.seaweedfs.access_key,
             "TRANSCODER_S3_SECRET_KEY": self.seaweedfs.secret_key,

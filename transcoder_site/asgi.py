@@ -13,16 +13,9 @@ django.setup(set_prefix=False)  # before the models are imported
 from django.conf import settings  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from api.asgi import BodyLimit  # noqa: E402
 from api.threads import DjangoInThreads  # noqa: E402
 from configuration import startup_warnings  # noqa: E402
-from events.streams.wiring import event_streams  # noqa: E402
-from jobs.wiring import on_uploaded  # noqa: E402
-from transcoder_site.probes import answer_alive  # noqa: E402
-from videos.uploads.wiring import upload_route  # noqa: E402
-
-MAX_BODY_BYTES = 1 << 20
-"""Limit of the body of all other requests, which are JSON documents. Each is read into memory as a whole."""
+from transcoder_site.routes import site  # noqa: E402
 
 # Only the API pools connections: it has more threads than connections. Workers fork, which a pool's threads do not
 # survive.
@@ -32,7 +25,6 @@ connections.settings["default"]["OPTIONS"]["pool"] = _pool
 for warning in startup_warnings(os.environ):  # not in commands, whose output programs may read
     logging.getLogger(__name__).warning(warning, extra={"event": "setting_without_effect"})
 
-_limited = BodyLimit(DjangoInThreads(), max_bytes=MAX_BODY_BYTES)
-application = answer_alive(upload_route(event_streams(_limited), on_uploaded=on_uploaded))
+application = site(DjangoInThreads(), settings.TRANSCODER.site)
 
 gc.freeze()  # what is loaded by now stays, so that no collection has to visit it

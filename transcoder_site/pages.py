@@ -15,7 +15,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, get_script_prefix
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
@@ -23,11 +23,12 @@ from rest_framework.views import APIView
 
 from access.authentication import required_scope
 from access.callers import key_in_headers
+from api.problems import MEDIA_TYPE
 
-_API = "/api/v1/"
+_API = "/api/v1"
+_PLAY = "/play/"
 _DOCUMENTS = {"application/json", "application/problem+json"}
 _PRIVATE = "private, no-store"
-_URL = re.compile(r'"((?:https?://|/api/)[^"\\\s]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,12 @@ class Operation:
     @property
     def url(self) -> str:
         """Path of the operation; empty when it has parameters."""
-        return "" if "<" in self.route else f"/{self.route}"
+        return "" if "<" in self.route else f"{get_script_prefix()}{self.route}"
+
+    @property
+    def template(self) -> str:
+        """Path of the operation with Django's converters for parameters."""
+        return f"{get_script_prefix()}{self.route}"
 
 
 @cache
@@ -87,7 +93,8 @@ class BrowsablePages:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not _prefers_page(request):
-            return self._get_response(request)
+            response = self._get_response(request)
+            return _problem_page(request, response) if _fails_for_a_person(response, request) else response
         request.META["HTTP_ACCEPT"] = "application/json"
         response = self._get_response(request)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -96,11 +103,27 @@ class BrowsablePages:
 
 
 def _prefers_page(request: HttpRequest) -> bool:
-    if request.method != "GET" or not request.path.startswith(_API) or "format" in request.GET:
+    if request.method != "GET" or not request.path_info.startswith(_API) or "format" in request.GET:
         return False
+    return _is_from_a_browser(request)
+
+
+def _is_from_a_browser(request: HttpRequest) -> bool:
     if key_in_headers(request.headers) is not None:
         return False
     return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
+
+
+def _fails_for_a_person(response: HttpResponseBase, request: HttpRequest) -> TypeGuard[HttpResponse]:
+    """Return True for problems outside of the API, such as a login whose form was too old."""
+    if request.path_info.startswith((_API, _PLAY)) or response.headers.get("Content-Type") != MEDIA_TYPE:
+        return False
+    return _is_from_a_browser(request)
+
+
+def _problem_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    context = {"problem": json.loads(response.content)}
+    return _private(render(request, "pages/problem.html", context, status=response.status_code))
 
 
 def _is_document(response: HttpResponseBase) -> TypeGuard[HttpResponse]:
@@ -131,14 +154,16 @@ def _related(request: HttpRequest) -> Iterator[Operation]:
         return
     for each in operations():
         if (each.route == route and each.method != "GET") or each.route.startswith(f"{route}/"):
-            own = Operation(each.method, request.path[1:] + each.route.removeprefix(route), each.scope, each.summary)
+            path = request.path_info[1:] + each.route.removeprefix(route)
+            own = Operation(each.method, path, each.scope, each.summary)
             if own.url:
                 yield own
 
 
 def _linked(text: str) -> SafeString:
     """Render JSON with links for its URLs; all other strings are escaped text."""
-    parts = _URL.split(text)
+    path = re.escape(f"{get_script_prefix()}api/")
+    parts = re.split(rf'"((?:https?://|{path})[^"\\\s]*)"', text)
     return format_html_join("", "{}", ((_link(part) if position % 2 else part,) for position, part in enumerate(parts)))
 
 

@@ -24,7 +24,7 @@ class ContentPolicy:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
-        if request.path.startswith(_ADMIN):
+        if request.path_info.startswith(_ADMIN):
             response.headers["Content-Security-Policy"] = _admin_policy()
         elif response.headers.get("Content-Type", "").startswith("text/html"):
             response.headers["Content-Security-Policy"] = _header(_PAGE)
@@ -62,7 +62,7 @@ def _header(rules: Mapping[str, str]) -> str:
 def _media_origins() -> list[str]:
     """List the origins of playback URLs and of the store that they redirect to."""
     config: Config = settings.TRANSCODER
-    found = [config.site.public_url]
+    found = [config.site.public_origin]
     if config.storage.storage == "s3" and config.playback.playback_delivery == "redirect":
         found.append(config.storage.s3_public_endpoint_url or config.storage.s3_endpoint_url or _AWS)
     return [f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in found if url]

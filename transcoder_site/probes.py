@@ -13,7 +13,8 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from api.asgi import App, Receive, Scope, Send
+from api.asgi import App, Receive, Scope, Send, path_below_prefix
+from api.request_log import describe_request
 from configuration import Config
 from observability.health import Health, run_checks, worst_of
 from observability.metrics import MEDIA_TYPE, exposition
@@ -34,11 +35,14 @@ class Probes:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method in ("GET", "HEAD"):
-            if request.path == READY:
+            path = request.path_info
+            if path in (READY, HEALTH, METRICS):
+                describe_request(getattr(request, "scope", {}), route=path)
+            if path == READY:
                 return _readiness()
-            if request.path == HEALTH:
+            if path == HEALTH:
                 return _health()
-            if request.path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
+            if path == METRICS and (token := settings.TRANSCODER.metrics.metrics_token):
                 return _metrics() if token_matches(request.headers.get("Authorization"), token) else _no_token()
         return self._get_response(request)
 
@@ -47,7 +51,8 @@ def answer_alive(app: App) -> App:
     """Answer GET /healthz, and pass other requests on."""
 
     async def answered(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == ALIVE and scope["method"] in ("GET", "HEAD"):
+        if scope["type"] == "http" and path_below_prefix(scope) == ALIVE and scope["method"] in ("GET", "HEAD"):
+            describe_request(scope, route=ALIVE)
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"3")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"ok\n"})

@@ -1,6 +1,6 @@
 """Serve the API: `python -m transcoder_site.server --host HOST --port PORT`.
 
-uvicorn with bounds of connections and requests. It reads `FORWARDED_ALLOW_IPS`, the proxies whose headers are believed.
+uvicorn with bounds of connections and requests.
 """
 
 import argparse
@@ -24,7 +24,8 @@ def main() -> None:
         port=options.port,
         workers=options.workers,
         http=BoundedHttp,
-        access_log=False,
+        access_log=False,  # api.request_log writes it
+        proxy_headers=False,  # transcoder_site.routes reads them, from the proxies that are named
         timeout_graceful_shutdown=options.grace_seconds,
     )
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from configuration import Config, DatabaseConfig, load
 from observability.logs import logging_settings
+from observability.version import VERSION
 
 TRANSCODER: Config = load(os.environ)
 
@@ -15,7 +16,7 @@ _site = TRANSCODER.site
 SECRET_KEY = _site.secret_key
 DEBUG = _site.debug
 LOGGING = logging_settings(_site.log_level)
-ALLOWED_HOSTS = list(_site.allowed_hosts)
+ALLOWED_HOSTS = [*_site.allowed_hosts, *filter(None, [_site.public_host])]
 
 INSTALLED_APPS = [
     "unfold",  # before the admin, whose site and templates it replaces
@@ -68,7 +69,7 @@ TEMPLATES = [
         },
     }
 ]
-STATIC_URL = "/static/"  # served by transcoder_site.files
+STATIC_URL = f"{_site.url_prefix}/static/"  # served by transcoder_site.files
 STATICFILES_DIRS = [Path(__file__).parent / "static"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "api-index"
@@ -82,9 +83,12 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "operations.overview.overview",
 }
 
+FORCE_SCRIPT_NAME = _site.url_prefix or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{_site.url_prefix}/"
+CSRF_TRUSTED_ORIGINS = [*filter(None, [_site.public_origin])]
 SECURE_SSL_REDIRECT = _site.https
 SECURE_HSTS_SECONDS = _site.hsts_seconds if _site.https else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _site.trust_forwarded_proto else None
+SECURE_SSL_HOST = urlsplit(_site.public_origin).netloc or None
 SESSION_COOKIE_SECURE = _site.https
 CSRF_COOKIE_SECURE = _site.https
 CSRF_FAILURE_VIEW = "api.problems.csrf_failure"
@@ -134,6 +138,7 @@ FORMAT_MODULE_PATH = "transcoder_site.formats"
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsing.ShallowJson"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.LenientNegotiation",
     "DEFAULT_AUTHENTICATION_CLASSES": [  # the first one sets the WWW-Authenticate header of a 401
         "access.authentication.ApiKeyAuthentication",
         "access.authentication.SessionAuthentication",
@@ -147,10 +152,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "vodmill",
     "DESCRIPTION": "A video goes in, a ladder that every player can play comes out.",
-    "VERSION": "1",
+    "VERSION": VERSION,
     "CONTACT": {"name": "The operators of this installation"},
     "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
-    "SERVERS": [{"url": "/", "description": "This installation."}],
+    "SERVERS": [{"url": f"{_site.public_origin}{_site.url_prefix}" or "/", "description": "This installation."}],
     "TAGS": [
         {"name": "events", "description": "Streams of what happens to videos and jobs."},
         {

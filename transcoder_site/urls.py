@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("events.urls")),
     path("", include("access.urls")),
     path("", include("operations.urls")),
+    path("", RedirectView.as_view(pattern_name="api-index")),
     path("api/", index, name="api-index"),
     path("api/login", LoginView.as_view(template_name="pages/login.html", form_class=PersonLogin), name="login"),
     path("api/logout", LogoutView.as_view(next_page="login"), name="logout"),

@@ -7,7 +7,6 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from access.authentication import owner_of
 from access.models import Owner
@@ -16,6 +15,7 @@ from api.fields import MAX_EXTERNAL_ID_LENGTH, METADATA_HELP
 from api.problems import Problem, not_found
 from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from api.views import APIView
 from videos import examples
 from videos.models import Video
 from videos.playback import wiring

@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from access.callers import PresentedKey
-from api.asgi import App, Body, Message, Receive, Scope, Send, header, refuse
+from api.asgi import App, Body, Message, Receive, Scope, Send, header, path_below_prefix, refuse
 from api.problems import Problem, any_problem_of, invalid_field, not_found, unavailable
+from api.request_log import describe_request
 from events.log import BEGINNING, Position
 from events.streams.hub import EventFilter, EventHub
 from events.types import EVENT_TYPES, JOB_ENDED
@@ -90,7 +91,7 @@ class EventStreams:
         self._checking: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = _ADDRESS.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        found = _requested(scope)
         if found is None:
             await self._app(scope, receive, send)
             return
@@ -109,6 +110,7 @@ class EventStreams:
             await refuse(scope, Body(receive), send, any_problem_of(error))
 
     async def _listen(self, scope: Scope, job: str | None, receive: Receive, send: Send) -> None:
+        describe_request(scope, route="/api/v1/jobs/<uuid:job_id>/events" if job else "/api/v1/events")
         listener = await self._authorize(scope)
         query = _query(scope)
         event_filter = EventFilter(listener.owner_id, UUID(job) if job else None, _types_requested(query))
@@ -195,6 +197,13 @@ class EventStreams:
         """Raises TimeoutError when the client does not read any more."""
         async with asyncio.timeout(self._limits.send_seconds):
             await send({"type": "http.response.body", "body": block, "more_body": more})
+
+
+def _requested(scope: Scope) -> re.Match[str] | None:
+    """Match the path of a request for a stream."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return None
+    return _ADDRESS.fullmatch(path_below_prefix(scope))
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -7,7 +7,6 @@ from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from access.authentication import owner_of
 from access.idempotency import idempotent
@@ -17,6 +16,7 @@ from api.pagination import ListQuery
 from api.problems import not_found
 from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
+from api.views import APIView
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
 from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
@@ -208,7 +208,8 @@ class JobPlanApi(APIView):
 class JobCancelApi(APIView):
     scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
 
-    @extend_schema(operation_id="job_cancel", request=None, responses=JobDocument)
+    @extend_schema(operation_id="job_cancel", parameters=[IDEMPOTENCY_KEY], request=None, responses=JobDocument)
+    @idempotent()
     def post(self, request: Request, job_id: UUID) -> Response:
         """Cancel a job.
 
@@ -222,7 +223,8 @@ class JobCancelApi(APIView):
 class JobPauseApi(APIView):
     scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
 
-    @extend_schema(operation_id="job_pause", request=None, responses=JobDocument)
+    @extend_schema(operation_id="job_pause", parameters=[IDEMPOTENCY_KEY], request=None, responses=JobDocument)
+    @idempotent()
     def post(self, request: Request, job_id: UUID) -> Response:
         """Pause a job.
 
@@ -236,7 +238,8 @@ class JobPauseApi(APIView):
 class JobResumeApi(APIView):
     scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
 
-    @extend_schema(operation_id="job_resume", request=None, responses={202: JobDocument})
+    @extend_schema(operation_id="job_resume", parameters=[IDEMPOTENCY_KEY], request=None, responses={202: JobDocument})
+    @idempotent()
     def post(self, request: Request, job_id: UUID) -> Response:
         """Resume a paused job.
 
@@ -250,7 +253,8 @@ class JobResumeApi(APIView):
 class JobRetryApi(APIView):
     scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
 
-    @extend_schema(operation_id="job_retry", request=None, responses={202: JobDocument})
+    @extend_schema(operation_id="job_retry", parameters=[IDEMPOTENCY_KEY], request=None, responses={202: JobDocument})
+    @idempotent()
     def post(self, request: Request, job_id: UUID) -> Response:
         """Retry a failed or cancelled job.
 
@@ -264,7 +268,13 @@ class JobRetryApi(APIView):
 class JobReprioritizeApi(APIView):
     scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
 
-    @extend_schema(operation_id="job_reprioritize", request=ReprioritizeRequest, responses=JobDocument)
+    @extend_schema(
+        operation_id="job_reprioritize",
+        parameters=[IDEMPOTENCY_KEY],
+        request=ReprioritizeRequest,
+        responses=JobDocument,
+    )
+    @idempotent()
     def post(self, request: Request, job_id: UUID) -> Response:
         """Change the priority of a queued or running job.
 

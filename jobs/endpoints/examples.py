@@ -38,6 +38,69 @@ JOB = OpenApiExample(
         },
     },
 )
+_COMMAND = ["ffmpeg", "-nostdin", "-i", "{source}", "-c:v", "libx264", "-f", "mp4", "{360p}"]
+PLAN = OpenApiExample(
+    "the plan of a dry run",
+    response_only=True,
+    status_codes=["200"],
+    value={
+        "video_id": _VIDEO,
+        "job_id": None,
+        "generation": None,
+        "codec": "h264",
+        "encoder": "libx264",
+        "preset": "veryfast",
+        "devices": [],
+        "frame_rate": 25.0,
+        "duration": 40.0,
+        "total_frames": 1000,
+        "total_segments": 10,
+        "renditions": [
+            {
+                "name": "360p",
+                "width": 640,
+                "height": 360,
+                "bitrate": 800000,
+                "max_rate": 1200000,
+                "buffer_size": 1600000,
+                "profile": "high",
+                "level": "3.0",
+                "tier": "",
+                "constant_quality": False,
+                "codecs": "avc1.64001e",
+                "peak_bandwidth": 1320000,
+            }
+        ],
+        "audio": [
+            {
+                "name": "audio",
+                "stream": 1,
+                "language": "eng",
+                "default": True,
+                "channels": 2,
+                "bitrate": 128000,
+                "codecs": "mp4a.40.2",
+                "peak_bandwidth": 141000,
+            }
+        ],
+        "text": [],
+        "color": {"primaries": "bt709", "transfer": "bt709", "matrix": "bt709", "range": "tv"},
+        "warnings": [],
+        "reasons": [{"choice": "ladder", "value": "360p", "because": "the source has 360 lines; nothing is enlarged"}],
+        "steps": [
+            {
+                "kind": "chunk",
+                "ordinal": 0,
+                "first_segment": 0,
+                "segments": 10,
+                "start": 0.0,
+                "duration": 40.0,
+                "command": _COMMAND,
+            }
+        ],
+        "estimate": {"speed": 3.5, "work_seconds": 12.0, "slots": 2, "seconds": 6.5},
+    },
+)
 TRANSCODE = [
     OpenApiExample("the whole ladder", request_only=True, value={}),
     OpenApiExample(
@@ -46,5 +109,6 @@ TRANSCODE = [
         value={**_REQUEST, "priority": "high", "external_id": "order-4711", "metadata": {"customer": 17}},
     ),
     OpenApiExample("a dry run", request_only=True, value={"ladder": "auto", "dry_run": True}),
+    PLAN,
     OpenApiExample("the job", response_only=True, status_codes=["202"], value=JOB.value),
 ]

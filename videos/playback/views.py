@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
+from access.rates import check_play_rate
 from api.problems import Problem, internal_error, not_found, problem_of, problem_response
 from transcoding.manifests.dash import DASH_CONTENT_TYPE
 from transcoding.manifests.hls import HLS_CONTENT_TYPE
@@ -43,8 +44,12 @@ def for_players(view: View[Params]) -> View[Params]:
 
     @functools.wraps(view)
     def answered(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
+        response: HttpResponseBase | None
         try:
-            response = _without_content(request) or view(request, *args, **kwargs)
+            response = _without_content(request)
+            if response is None:
+                check_play_rate(request)  # before the token is read: guessing is limited, too
+                response = view(request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - without these headers a player cannot even see that it failed
             response = problem_response(_problem(error), request.path)
             response.headers["Cache-Control"] = "no-store"

@@ -33,11 +33,14 @@ from api.asgi import (
     declared_length,
     header,
     in_thread,
+    path_below_prefix,
     refuse,
     respond_early,
     send_json,
 )
 from api.problems import Problem, any_problem_of, too_large, unavailable
+from api.request_log import describe_request
+from api.views import check_query
 from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore
@@ -77,11 +80,15 @@ class UploadRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+        elif _is_upload_by(scope, "POST"):
+            describe_request(scope, route=PATH)
             upload = asyncio.ensure_future(self._answer(scope, receive, send))
             self._under_way.add(upload)
             upload.add_done_callback(self._under_way.discard)
             await upload
+        elif _is_upload_by(scope, "PUT", "PATCH"):  # Django would read the body, and find it too large
+            describe_request(scope, route=PATH)
+            await refuse(scope, Body(receive), send, _not_allowed(scope["method"]))
         else:
             await self._app(scope, receive, send)
 
@@ -168,6 +175,7 @@ class UploadRoute:
     def _check(self, scope: Scope, request: ASGIRequest) -> None:
         """Check everything that can be checked before the first byte of the body. Raises Problem."""
         request.get_host()  # raises for a host that is not ours
+        check_query(request.GET, frozenset())
         if self._limits.https_only and not request.is_secure():
             raise Problem(status=403, code="https_required", detail="Uploads are accepted over HTTPS only.")
         if header(scope, b"content-encoding") not in (None, "identity"):
@@ -223,6 +231,15 @@ class UploadRoute:
         )
         metrics.UPLOAD_BYTES.add(received.stored.size)
         return _answer(video, request)
+
+
+def _is_upload_by(scope: Scope, *methods: str) -> bool:
+    return scope["type"] == "http" and path_below_prefix(scope) == PATH and scope["method"] in methods
+
+
+def _not_allowed(method: str) -> Problem:
+    detail = f'Method "{method}" not allowed: a video is sent by POST.'
+    return Problem(status=405, code="method_not_allowed", detail=detail, headers={"Allow": "POST, OPTIONS"})
 
 
 class _ClientGoneError(Exception):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
+import httpx2
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from coordination import wiring
+from tests.integration.videos.conftest import api, store
+
+__all__ = ["api", "store"]
 
 PASSWORD = "correct horse battery staple"
 WRONG = "incorrect horse"
@@ -120,3 +125,14 @@ def test_only_staff_can_log_in_to_the_admin_and_others_get_no_reason() -> None:
     status, page = attempt("/admin/login/", name="bob", password=PASSWORD)
     assert (status, "Please enter" in page) == (200, True)
     assert attempt("/api/login", name="bob", password=PASSWORD, address="192.0.2.2")[0] == 302
+
+
+def test_a_header_is_no_way_around_the_limit(api: httpx2.Client, settings: Settings) -> None:
+    """By default nobody is a trusted proxy, not even a program of this machine."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # before the bucket refills
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', api.get("/api/login").text)
+    assert token
+    form = {"username": "nobody", "password": WRONG, "csrfmiddlewaretoken": token[1]}
+    headers = ({"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}"} for number in range(200))
+    statuses = (api.post("/api/login", data=form, headers=each).status_code for each in headers)
+    assert 429 in statuses

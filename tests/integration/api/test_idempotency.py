@@ -19,9 +19,13 @@ from access.services import default_owner
 from api.problems import Problem
 from jobs.models import Job
 from storage.protocol import ObjectStore
+from tests.integration.api.test_isolation import rows
+from tests.integration.api.test_negotiation import mine
 from tests.rows import a_key, a_video, an_owner
 from videos.models import Video
 from videos.uploads.idempotency import PATH as UPLOAD
+
+__all__ = ["mine"]
 
 FILE = bytes.fromhex("0000001c") + b"ftypisom" + bytes(1000)
 ONCE = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
@@ -202,13 +206,43 @@ def test_responses_are_stored_for_a_day() -> None:
     assert IdempotentRequest.objects.get().key == "new"
 
 
-def test_every_creating_operation_accepts_a_key() -> None:
+def posts() -> dict[str, Any]:
+    """The POST operations of the schema by their ids, with their paths."""
     schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    posts = [path["post"] for path in schema["paths"].values() if "post" in path]
-    creating = {post["operationId"]: post for post in posts if "201" in post["responses"]}
-    assert creating.keys() == {"key_create", "video_upload", "webhook_create"}  # a transcode may also be a dry run: 202
-    for post in (*creating.values(), *(post for post in posts if post["operationId"] == "video_transcode")):
-        assert "Idempotency-Key" in {parameter["name"] for parameter in post["parameters"]}, post["operationId"]
+    found = {path: methods["post"] for path, methods in schema["paths"].items() if "post" in methods}
+    return {post["operationId"]: post | {"path": path} for path, post in found.items()}
+
+
+POSTS = posts()
+BODIES: dict[str, dict[str, object]] = {
+    "key_create": {"name": "x", "scopes": ["jobs:read"]},
+    "webhook_create": {"url": "https://a.example/"},
+    "job_reprioritize": {"priority": 7},
+}
+BEFORE = {"job_resume": "pause", "job_retry": "cancel"}
+"""Operations that a job has to have had before."""
+
+
+@pytest.mark.parametrize("operation", sorted(POSTS))
+def test_every_post_accepts_a_key(operation: str) -> None:
+    assert "Idempotency-Key" in {parameter["name"] for parameter in POSTS[operation]["parameters"]}
+    assert {"409", "422"} <= POSTS[operation]["responses"].keys()
+
+
+@pytest.mark.parametrize("operation", sorted(POSTS.keys() - {"video_upload"}))
+def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dict[str, str]) -> None:
+    path, body = POSTS[operation]["path"].format(**mine), BODIES.get(operation, {})
+    if operation in BEFORE:
+        assert api.post(f"/api/v1/jobs/{mine['job_id']}/{BEFORE[operation]}").is_success
+    first = api.post(path, json=body, headers=ONCE)
+    assert first.is_success, first.text
+    before = rows()
+    again = api.post(path, json=body, headers=ONCE)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (first.status_code, "true")
+    assert again.json().keys() == first.json().keys()
+    assert rows() == before
+    other = api.post(path, json={**body, "unknown": 1}, headers=ONCE)
+    assert code_of(other) == (422, "idempotency_key_reused")
 
 
 def test_a_repeated_request_creates_one_webhook(api: httpx2.Client) -> None:

@@ -31,7 +31,7 @@ from tests.rows import a_job, a_key, a_video, an_owner
 from videos.models import Video
 from videos.uploads.idempotency import PATH as UPLOAD
 
-OPEN = {"api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
+OPEN = {"", "api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
 """URLs that need no key, besides those of players, which contain a token."""
 
 STREAMED = {"video_upload", "event_stream", "job_event_stream"}

@@ -89,7 +89,7 @@ def test_lists_without_external_ids_refuse_that_parameter(client: Client, path: 
 
 def test_the_error_names_the_known_parameters(client: Client) -> None:
     error = client.get("/api/v1/webhooks?page=2").json()["detail"]
-    assert error == "page: unknown field; known are: created_after, created_before, order, limit, cursor, offset"
+    assert error == "page: unknown parameter; known are: created_after, created_before, cursor, limit, offset, order"
 
 
 def test_lists_accept_an_offset(client: Client) -> None:

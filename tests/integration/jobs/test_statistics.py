@@ -112,3 +112,22 @@ def test_statistics_take_few_queries_however_much_there_is(client: Client) -> No
     with CaptureQueriesContext(connection) as queries:
         _read(client, "/system/stats")
     assert len(queries) <= 6
+
+
+@pytest.mark.parametrize("path", ["/system/stats", "/queue/stats", "/workers/health", "/system/gpu/status"])
+def test_unchanged_statistics_are_answered_with_304(client: Client, path: str) -> None:
+    """Ages grow from request to request, which alone is no change within a minute."""
+    node_register(name="node", queues=["cpu"], slots=1, pid=1, info={})
+    job = a_bare_job(a_video())
+    a_step(job, waited_seconds=10)
+    first = client.get(f"/api/v1{path}")
+    etag = first.headers["ETag"]
+    same = client.get(f"/api/v1{path}", headers={"If-None-Match": etag})
+    assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", etag)
+    if path == "/system/gpu/status":
+        return
+    Node.objects.update(slots=2)
+    a_step(job, ordinal=1, waited_seconds=200)
+    changed = client.get(f"/api/v1{path}", headers={"If-None-Match": etag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != etag

@@ -59,6 +59,31 @@ def test_the_index_lists_all_operations_and_links_those_without_parameters(perso
     assert len(operations()) > 30
 
 
+def test_the_root_leads_to_the_index(person: Client) -> None:
+    assert person.get("/").headers["Location"] == "/api/"
+    assert "Operations" in person.get("/", follow=True).content.decode()
+
+
+def test_deleting_requires_confirmation(person: Client, job: Job) -> None:
+    page = person.get(f"/api/v1/videos/{job.video_id}").content.decode()
+    forms = re.findall(r'<form action="[^"]*" data-method="(\w+)"( data-confirm="[^"]+")?', page)
+    assert forms
+    assert {method for method, confirms in forms if confirms} == {"DELETE"}
+
+
+def test_a_failed_login_is_a_page_for_a_browser_and_a_problem_for_a_program() -> None:
+    for path in ("/api/login", "/admin/login/"):
+        browser = Client(enforce_csrf_checks=True, headers={"Accept": BROWSER})
+        response = browser.post(path, {"username": "ada", "password": "x"})
+        assert (response.status_code, response.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
+        assert "The CSRF check failed" in response.content.decode()
+        program = Client(enforce_csrf_checks=True).post(path)
+        assert (program.status_code, program.json()["code"]) == (403, "csrf_failed")
+    response = Client(headers={"Accept": BROWSER}).get("/nowhere")
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert Client(headers={"Accept": BROWSER}).get("/play/x").headers["Content-Type"] == "application/problem+json"
+
+
 def test_a_document_is_rendered_as_a_page_with_links(person: Client, job: Job) -> None:
     response = person.get(f"/api/v1/jobs/{job.id}")
     page = response.content.decode()

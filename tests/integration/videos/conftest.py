@@ -10,21 +10,17 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 import uvicorn
+from django.conf import settings
 
-from api.asgi import App, BodyLimit
+from api.asgi import App
 from api.connections import BoundedHttp
 from api.threads import DjangoInThreads
 from embedded.servers import SeaweedFS
-from events.streams.wiring import event_streams
-from jobs.wiring import on_uploaded
 from storage.protocol import ObjectStore
 from tests.conformance import Answer, published
 from tests.rows import a_key
-from transcoder_site.probes import answer_alive
+from transcoder_site.routes import site
 from videos.playback import wiring
-from videos.uploads.wiring import upload_route
-
-MAX_BODY_BYTES = 1 << 20
 
 
 @contextmanager
@@ -32,7 +28,9 @@ def serving(app: App) -> Iterator[httpx2.Client]:
     """Serve an application from a thread; the client's base address is the server's, and it has a key."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so for sockets that it made
-        server = uvicorn.Server(uvicorn.Config(app, http=BoundedHttp, lifespan="off", log_level="critical"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, http=BoundedHttp, lifespan="off", log_level="critical", proxy_headers=False)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
@@ -51,7 +49,7 @@ def serving(app: App) -> Iterator[httpx2.Client]:
 def conforms(response: httpx2.Response) -> None:
     """Hold a response to the schema, also one that Django has no part in. Raises Undocumented."""
     media_type = response.headers.get("content-type", "").partition(";")[0]
-    if response.request.url.path.startswith("/api/v1/"):
+    if response.request.url.path.startswith("/api/v1/") and response.request.method != "OPTIONS":
         body = b"" if media_type == "text/event-stream" else response.read()
         request = response.request
         published().check(Answer(request.method, request.url.path, response.status_code, media_type, body))
@@ -70,8 +68,7 @@ def store(s3_server: SeaweedFS) -> Iterator[ObjectStore]:
 
 def a_site() -> App:
     """The whole site as transcoder_site.asgi puts it together, but without its pool of database connections."""
-    limited = BodyLimit(django_app(), max_bytes=MAX_BODY_BYTES)
-    return answer_alive(upload_route(event_streams(limited), on_uploaded=on_uploaded))
+    return site(django_app(), settings.TRANSCODER.site)
 
 
 def django_app() -> App:

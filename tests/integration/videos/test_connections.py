@@ -17,9 +17,10 @@ from api import connections
 from api.asgi import BodyLimit, Receive, Scope, Send
 from api.threads import DjangoInThreads
 from storage.protocol import ObjectStore
-from tests.integration.videos.conftest import MAX_BODY_BYTES, a_site, serving
+from tests.integration.videos.conftest import a_site, serving
 from tests.integration.videos.test_upload import wait_for
 from transcoder_site.probes import answer_alive
+from transcoder_site.routes import MAX_BODY_BYTES
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF = b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"

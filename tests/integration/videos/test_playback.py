@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
@@ -14,10 +14,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 from django.db import connection
+from pytest_django.fixtures import Settings
 
+from coordination.cache import ResponseCache
+from embedded.servers import Redis
 from storage.keys import init_key, run_prefix, segment_key
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
+from tests.integration.coordination.conftest import caching
 from tests.integration.videos.test_upload import wait_for
 from tests.rows import a_job, a_video, an_mp4
 from videos.assets.services import assets_publish
@@ -33,6 +37,8 @@ from videos.services import (
     run_publish,
     video_mark_deleting,
 )
+
+__all__ = ["caching"]
 
 SEGMENTS = 10
 """A video of 40 s in segments of 4 s."""
@@ -451,3 +457,21 @@ def test_a_range_that_is_not_there_is_refused(api: httpx2.Client, proxied: Playe
         assert (answer.status_code, answer.json()["code"]) == (416, "range_not_available")
         assert answer.headers["content-range"] == "bytes */14"
         assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_players_have_a_rate_by_address(
+    api: httpx2.Client, played: Played, settings: Settings, redis: Redis, caching: ResponseCache
+) -> None:
+    """Wrong tokens count, too, so that guessing them is limited; preflight requests do not."""
+    rate = replace(settings.TRANSCODER.rate, rate_play_per_minute=5)
+    settings.TRANSCODER = replace(settings.TRANSCODER, rate=rate)
+    for number in range(5):
+        status = api.get(played.url("master.m3u8") if number % 2 else f"/play/guess-{number}/1/master.m3u8").status_code
+        assert status == (200 if number % 2 else 404)
+        assert api.options(played.url("master.m3u8")).status_code == 204
+    refused = api.get(played.url("master.m3u8"))
+    assert (refused.status_code, refused.json()["code"]) == (429, "throttled")
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["cache-control"] == "no-store"
+    assert api.get("/api/v1/videos").status_code == 200

@@ -404,3 +404,10 @@ def test_json_is_what_is_sent(api: httpx2.Client, store: ObjectStore) -> None:
     response = send(api, a_video())
     assert response.headers["content-type"] == "application/json"
     assert json.loads(response.content)["links"]["self"] == response.headers["location"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_another_method_with_a_large_body_is_not_allowed(api: httpx2.Client, method: str) -> None:
+    response = api.request(method, PATH, content=bytes(4 * 1024 * 1024))
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert response.headers["allow"] == "POST, OPTIONS"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.db import connection
 
-from embedded.home import REPOSITORY
 from storage.protocol import ObjectStore
+from tests.api_process import ApiProcess
 from tests.rows import a_key
 from videos.uploads.idempotency import PATH
 
@@ -33,55 +29,6 @@ HEAD = (
     + b"ftypisom"
 )
 TAIL = b"\r\n--b0undary--\r\n"
-
-
-class ApiProcess:
-    """The API as it is run in production, in a process of its own."""
-
-    def __init__(self, port: int, database: str, scratch: Path) -> None:
-        self.port = port
-        url = urlsplit(os.environ["TRANSCODER_DATABASE_URL"])
-        environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "transcoder_site.settings",
-            "TRANSCODER_DATABASE_URL": urlunsplit(url._replace(path=f"/{database}")),
-            "TMPDIR": str(scratch),
-        }
-        serve = ["-m", "transcoder_site.server", "--port", str(port)]
-        serve += ["--grace-seconds", "1"]
-        self._process = subprocess.Popen([sys.executable, *serve], cwd=REPOSITORY, env=environment)
-
-    def connection(self, timeout: float = 120) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                with closing(self.connection(10)) as client:
-                    client.request("GET", "/api/v1/videos")
-                    assert client.getresponse().status == 401
-                    return
-            except OSError:
-                assert self._process.poll() is None, "the API ended"
-                time.sleep(0.1)
-        pytest.fail("the API did not come up")
-
-    def peak_memory(self) -> int:
-        """Read the highest resident size that the process ever had, in bytes."""
-        return int(self._figure("status", "VmHWM").split()[0]) * 1024
-
-    def written(self) -> int:
-        """Count the bytes passed to write() so far: files and pipes, not sockets."""
-        return int(self._figure("io", "wchar"))
-
-    def _figure(self, file: str, name: str) -> str:
-        lines = Path(f"/proc/{self._process.pid}/{file}").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(60)
 
 
 @pytest.fixture

@@ -31,9 +31,9 @@ def test_problems_are_added_to_every_operation_without_replacing_its_own() -> No
 
 def test_the_problems_of_an_operation_follow_from_its_parameters() -> None:
     guarded: dict[str, object] = {"responses": {}, "security": [{"bearer": []}]}
-    assert list(responses("/a", get=guarded)) == ["304", "401", "403", "429", "503", "default"]
+    assert list(responses("/a", get=guarded)) == ["304", "401", "403", "422", "429", "503", "default"]
     filtered = {"responses": {}, "parameters": [{"in": "query", "name": "state"}]}
-    assert list(responses("/a", get=filtered)) == ["422", "503", "default"]
+    assert list(responses("/a", get=filtered)) == ["503", "default"]  # operations without a key refuse none
     created = {"responses": {}, "requestBody": {}, "parameters": [{"in": "header", "name": "Idempotency-Key"}]}
     assert list(responses("/a", post=created)) == ["400", "409", "413", "415", "422", "503", "default"]
     form: dict[str, object] = {"responses": {}, "requestBody": {"content": {"multipart/form-data": {}}}}
@@ -47,7 +47,7 @@ def test_the_schema_of_a_problem_is_the_problem() -> None:
     described = add_problems({})["components"]["schemas"]["Problem"]
     document = Problem(status=400, code="c", detail="d").document("/x")
     assert set(described["required"]) == document.keys()
-    assert document.keys() | {"errors"} == described["properties"].keys()
+    assert document.keys() | {"errors", "request_id"} == described["properties"].keys()
 
 
 def test_a_page_has_results_next_and_previous() -> None:

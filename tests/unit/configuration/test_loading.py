@@ -85,6 +85,21 @@ def test_all_mistakes_are_reported_together() -> None:
             {"TRANSCODER_PUBLIC_URL": "video.example"},
             "TRANSCODER_PUBLIC_URL must begin with http:// or https://, got 'video.example'",
         ),
+        ({"TRANSCODER_PUBLIC_URL": "https://"}, "TRANSCODER_PUBLIC_URL must name a host and perhaps a port, got"),
+        ({"TRANSCODER_PUBLIC_URL": "https://a@b.example"}, "TRANSCODER_PUBLIC_URL must name a host and perhaps a port"),
+        ({"TRANSCODER_PUBLIC_URL": "https://b.example/?x"}, "TRANSCODER_PUBLIC_URL must end after a path of letters"),
+        ({"TRANSCODER_PUBLIC_URL": "https://b.example/a b"}, "TRANSCODER_PUBLIC_URL must end after a path of letters"),
+        (
+            {"TRANSCODER_PUBLIC_URL": "https://b.example/api/x"},
+            "TRANSCODER_PUBLIC_URL must not have a path that begins",
+        ),
+        ({"TRANSCODER_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "TRANSCODER_TRUSTED_PROXIES: 'proxy' does not appear"),
+        ({"TRANSCODER_TRUSTED_PROXIES": "*"}, "TRANSCODER_TRUSTED_PROXIES: '*' does not appear to be"),
+        ({"TRANSCODER_CORS_ORIGINS": "https://a.example/"}, "TRANSCODER_CORS_ORIGINS must be origins such as"),
+        (
+            {"TRANSCODER_TRUST_FORWARDED_PROTO": "true"},
+            "TRANSCODER_TRUST_FORWARDED_PROTO is not a setting any more: name the proxies in",
+        ),
         (
             {"TRANSCODER_S3_BUCKET_FILE": "/x"},
             "TRANSCODER_S3_BUCKET_FILE is not a setting; only secrets are read from files, and",
@@ -138,3 +153,17 @@ def test_a_config_is_built_from_values() -> None:
 def test_an_upload_must_fit_into_the_parts_that_a_store_takes() -> None:
     with pytest.raises(ConfigurationError, match="TRANSCODER_MAX_UPLOAD_BYTES must be at most 10000 times"):
         load(KEY | {"TRANSCODER_MAX_UPLOAD_BYTES": str(10**12)})
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "host", "prefix"),
+    [
+        ("", "", "", ""),
+        ("https://Video.example/", "https://video.example", "video.example", ""),
+        ("http://video.example:8080/vod/", "http://video.example:8080", "video.example", "/vod"),
+        ("https://[2001:db8::1]/a/b", "https://[2001:db8::1]", "[2001:db8::1]", "/a/b"),
+    ],
+)
+def test_a_public_url_has_an_origin_a_host_and_a_prefix(url: str, origin: str, host: str, prefix: str) -> None:
+    site = load(KEY | {"TRANSCODER_PUBLIC_URL": url}).site
+    assert (site.public_origin, site.public_host, site.url_prefix) == (origin, host, prefix)

@@ -1,5 +1,7 @@
 import json
 import logging
+import time
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -64,3 +66,49 @@ def test_a_token_in_a_traceback_is_hidden() -> None:
     found = JsonFormatter().format(record)
     assert "secret" not in found
     assert json.loads(found)["exception"].endswith("/play/…/1/index.m3u8")
+
+
+TOKEN = "3fa85f6457174562b3fc2c963f66afa6-6979f1c0.jqR3Zb0l4HfYk2v1gkXw5nq-8sQdT_uE7cJpMZrVxyA"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://video.example/play/{TOKEN}/1/master.m3u8",
+        f"/vod/play/{TOKEN}/1/master.m3u8",
+        f"/play//{TOKEN}/1/master.m3u8",
+        f"/api/login?next=/play/{TOKEN}&a=b",
+        f"?url={quote(f'/play/{TOKEN}/1/0.m4s', safe='')}&a=b",
+        quote(quote(quote(f"/play/{TOKEN}", safe=""), safe=""), safe=""),
+        "/%70lay/" + "".join(f"%{ord(letter):02x}" for letter in TOKEN) + "/1",
+        f"/%70l%61y/{TOKEN}",
+        f"Referer: https://player.example/?src=https%3A%2F%2Fvideo.example%2Fplay%2F{TOKEN}%2F1%2Fmaster.m3u8",
+        f"token={TOKEN}",
+        f"/play/{TOKEN}".upper(),
+        "".join(f"%25%32%35%32%35{ord(letter):02x}" for letter in f"/play/{TOKEN}"),
+    ],
+)
+def test_a_token_is_hidden_however_it_is_written(text: str) -> None:
+    shown = str(line("GET %s", text, url=text))
+    for part in (TOKEN[:32], TOKEN[-20:]):
+        assert part not in shown
+        assert part.upper() not in shown
+        assert quote(part, safe="") not in shown
+        assert "".join(f"%{ord(letter):02x}" for letter in part) not in shown
+
+
+def test_decoding_for_a_token_breaks_no_line() -> None:
+    text = f"%22%0A%5C/play/{TOKEN}%22%0A{{"
+    assert line("%s", text)["message"] == '"\n\\/play/…"\n{'
+
+
+def test_encoded_text_without_a_token_stays_as_it_is() -> None:
+    text = "/api/v1/videos?external_id=a%20b%2Fc%25 100 % done"
+    assert line("%s", text)["message"] == text
+
+
+def test_a_long_line_takes_no_quadratic_time() -> None:
+    started = time.process_time()
+    line("%s", "a%" * 100_000)
+    line("%s", "%25" * 100_000)
+    assert time.process_time() - started < 20, "some milliseconds, unless it is quadratic"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from configuration.loading import all_settings
-from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
+from configuration.other_names import OTHER_NAMES, REPLACED, WITHOUT_EFFECT
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -54,7 +54,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=names())
 def test_settings_that_are_named_exist(page: Path) -> None:
     known = {name for setting in all_settings() for name in (setting.variable, setting.file_variable)}
-    known |= {*WITHOUT_EFFECT, *(other.variable for other in OTHER_NAMES)}
+    known |= {*WITHOUT_EFFECT, *REPLACED, *(other.variable for other in OTHER_NAMES)}
     assert set(re.findall(r"\bTRANSCODER_[A-Z0-9_]*[A-Z0-9]\b(?!_)", page.read_text())) - known == set()
 
 

@@ -17,6 +17,9 @@ async function send(form) {
 for (const form of document.querySelectorAll("form[data-method]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (form.dataset.confirm && !window.confirm(form.dataset.confirm)) {
+      return;
+    }
     const output = form.querySelector("output");
     try {
       const response = await send(form);

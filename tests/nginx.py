@@ -1,0 +1,102 @@
+"""nginx with the configurations of docs/reverse-proxies.md, on ports of this run."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from embedded.home import REPOSITORY, Home
+from embedded.ports import LOOPBACK
+from embedded.service import Service, find_program
+
+DOCUMENT = REPOSITORY / "docs" / "reverse-proxies.md"
+MAIN = """
+daemon off;
+worker_processes 1;
+user {user};
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/client_body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+{servers}
+}}
+"""
+
+
+def documented_servers() -> list[str]:
+    """Return the server blocks of the documentation, in their order."""
+    return re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+class Nginx(Service):
+    """nginx in front of APIs. `tls_port` has the first documented server, `path_port` the second one.
+
+    `whole_path_port` has the second one, too, with the path passed on as it is.
+    """
+
+    name = "nginx"
+
+    def __init__(self, home: Home, *, tls_api_port: int, path_api_port: int) -> None:
+        super().__init__(home)
+        self.tls_port, self.path_port, self.whole_path_port = (
+            home.port(f"{self.name}-{part}") for part in ("tls", "path", "whole-path")
+        )
+        self._tls_api_port = tls_api_port
+        self._path_api_port = path_api_port
+
+    @property
+    def certificate(self) -> Path:
+        """Path of the self-signed certificate for `localhost`."""
+        return self.folder / "certificate.pem"
+
+    @property
+    def errors(self) -> str:
+        """The error log: warnings, too, such as that of a body in a temporary file."""
+        return (self.folder / "error.log").read_text(encoding="utf-8")
+
+    def argv(self) -> list[str]:
+        program = find_program("nginx")
+        assert program, "nginx is not installed: run `make testsetup`"
+        return [str(program), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr"]
+
+    def ports(self) -> tuple[int, ...]:
+        return (self.tls_port, self.path_port, self.whole_path_port)
+
+    def prepare(self) -> None:
+        super().prepare()
+        key = self.folder / "key.pem"
+        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-nodes"]
+        new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        subprocess.run([*new, "-keyout", key, "-out", self.certificate, *subject], check=True, capture_output=True)
+        tls, path = documented_servers()
+        tls = tls.replace("listen 443", f"listen {LOOPBACK}:{self.tls_port}").replace(
+            "video.example.org;", "localhost;"
+        )
+        tls = re.sub(r"/etc/ssl/\S+\.pem", str(self.certificate), re.sub(r"/etc/ssl/\S+\.key", str(key), tls))
+        tls = tls.replace("127.0.0.1:8000", f"{LOOPBACK}:{self._tls_api_port}")
+        path = path.replace("127.0.0.1:8000", f"{LOOPBACK}:{self._path_api_port}")
+        cut = path.replace("listen 80", f"listen {LOOPBACK}:{self.path_port}")
+        whole = path.replace("listen 80", f"listen {LOOPBACK}:{self.whole_path_port}")
+        whole = whole.replace(f"{self._path_api_port}/;", f"{self._path_api_port};")
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        text = MAIN.format(user=user, folder=self.folder, servers=f"{tls}\n{cut}\n{whole}")
+        (self.folder / "nginx.conf").write_text(text, encoding="utf-8")
+
+    def ready(self) -> bool:
+        """Return True if it accepts connections."""
+        for port in self.ports():
+            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2):
+                continue
+            return False
+        return True

@@ -1,0 +1,25 @@
+"""The ASGI applications of the site, one in front of the other."""
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from api.asgi import App, BodyLimit
+from api.cross_origin import CrossOrigin
+from api.prefix import UrlPrefix
+from api.request_log import RequestLog
+from configuration import SiteConfig
+from events.streams.wiring import event_streams
+from jobs.wiring import on_uploaded
+from transcoder_site.probes import answer_alive
+from videos.uploads.wiring import upload_route
+
+MAX_BODY_BYTES = 1 << 20
+"""Limit of the body of all other requests, which are JSON documents. Each is read into memory as a whole."""
+
+
+def site(django: App, config: SiteConfig) -> App:
+    """Put the streaming routes (uploads, events) and what concerns every request in front of Django."""
+    limited = BodyLimit(django, max_bytes=MAX_BODY_BYTES)
+    streaming = answer_alive(upload_route(event_streams(limited), on_uploaded=on_uploaded))
+    shared = RequestLog(CrossOrigin(streaming, origins=config.cors_origins))
+    proxied: App = ProxyHeadersMiddleware(UrlPrefix(shared, config.url_prefix), list(config.trusted_proxies))  # type: ignore[assignment, arg-type]  # its types name each kind of message
+    return proxied
