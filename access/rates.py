@@ -44,6 +44,16 @@ class RateClass(StrEnum):
     LOGIN = "login"
 
 
+for _class, _buckets in (
+    (RateClass.READ, ("key", "owner")),
+    (RateClass.WRITE, ("key", "owner")),
+    (RateClass.UPLOAD, ("key", "owner")),
+    (RateClass.ADDRESS, ("address",)),
+    (RateClass.LOGIN, ("address", "name")),
+):
+    metrics.RATE_LIMITED.expect(rate=[_class], by=_buckets)
+
+
 class RateLimit(BaseThrottle):
     """REST framework's throttle. Each caller has one bucket for reads and one for writes."""
 

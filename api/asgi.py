@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
-from api.problems import MEDIA_TYPE, Problem, too_large
+from api.problems import MEDIA_TYPE, Problem, problem_count, too_large
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -46,6 +46,15 @@ def path_below_prefix(scope: Scope) -> str:
     """Return the path of a request without the prefix of the site."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def threaded(function: Callable[Params, Result]) -> Callable[Params, Awaitable[Result]]:
+    """Make a function that calls another one with `in_thread`."""
+
+    async def call(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+        return await in_thread(function, *args, **kwargs)
+
+    return call
 
 
 def declared_length(scope: Scope) -> int | None:
@@ -89,6 +98,7 @@ class Body:
 
 async def refuse(scope: Scope, body: Body, send: Send, problem: Problem) -> None:
     """Respond with a problem, possibly before the body has arrived."""
+    problem_count(problem)
     await respond_early(scope, body, send, problem.status, MEDIA_TYPE, problem.body(scope["path"]), problem.headers)
 
 

@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as rest
 
+from observability import metrics
 from observability.logs import bound_field
 from transcoding.errors import InputRejected, TranscodeError
 
@@ -87,9 +88,15 @@ def invalid_field(name: str, detail: str, *, code: str = "invalid", status: int 
 
 
 def problem_response(problem: Problem, instance: str) -> HttpResponse:
+    problem_count(problem)
     return HttpResponse(
         problem.body(instance), status=problem.status, content_type=MEDIA_TYPE, headers=dict(problem.headers)
     )
+
+
+def problem_count(problem: Problem) -> None:
+    """Count a problem that a request is answered with."""
+    metrics.PROBLEMS.add(status=problem.status, code=problem.code)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:

@@ -18,8 +18,10 @@ from api.views import APIView
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.webhooks.deliveries import delivery_repeat
 from events.webhooks.requests import DeliveryQuery, WebhookChange, WebhookRequest
-from events.webhooks.serializers import DeliveryDocument, WebhookDocument, WebhookSecretDocument
+from events.webhooks.serializers import DeliveryDocument, WebhookDocument, WebhookSecretDocument, WebhookTestDocument
 from events.webhooks.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
+from events.webhooks.trial import endpoint_test
+from events.webhooks.wiring import outbound_client
 
 _LAST_SEEN = [
     OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen."),
@@ -137,6 +139,23 @@ class WebhookRotateApi(APIView):
         """
         endpoint_rotate_secret(endpoint=_endpoint(request, webhook_id))
         return Response(WebhookSecretDocument(_endpoint(request, webhook_id)).data)
+
+
+class WebhookTestApi(APIView):
+    scopes: ClassVar = {"POST": Scope.ADMIN}
+
+    @extend_schema(
+        operation_id="webhook_test", parameters=[IDEMPOTENCY_KEY], request=None, responses=WebhookTestDocument
+    )
+    @idempotent()
+    def post(self, request: Request, webhook_id: UUID) -> Response:
+        """Test a webhook endpoint.
+
+        A document of the type `webhook.test` is posted to its URL now, signed like any other, and the response shows
+        what the receiver answered. It is sent once, also to an endpoint that is disabled, and is in no delivery log.
+        """
+        outcome = endpoint_test(endpoint=_endpoint(request, webhook_id), client=outbound_client())
+        return Response(WebhookTestDocument(outcome).data)
 
 
 class DeliveryListApi(APIView):

@@ -6,7 +6,7 @@ that may yet be committed comes after that.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -84,8 +84,8 @@ class LoggedEvent:
     data: Mapping[str, Any]
     created_at: datetime
 
-    def document(self) -> dict[str, Any]:
-        """The event as JSON-ready values, the same in streams and webhooks."""
+    def document(self, subject: Mapping[str, object]) -> dict[str, Any]:
+        """The event as JSON-ready values, the same in streams and webhooks. `subject` describes its video and job."""
         about = {"video_id": str(self.video_id)} | (
             {"job_id": str(self.job_id), "seq": self.seq} if self.job_id else {}
         )
@@ -93,9 +93,12 @@ class LoggedEvent:
             "id": str(self.uid),
             "type": self.type,
             "timestamp": self.created_at.isoformat(),
-            "data": about | dict(self.data),
+            "data": {**about, **subject, **self.data},
         }
 
+
+EventDocuments = Callable[[Sequence[LoggedEvent]], Sequence[Mapping[str, Any]]]
+"""Renders the documents of events. It is given to streams and webhooks, which know nothing of videos and jobs."""
 
 COLUMNS = "transaction, id, uid, owner_id, video_id, job_id, seq, type, data::text, created_at"
 """Columns that `event_read` reads, in order."""

@@ -62,7 +62,8 @@ class EndpointState(StrEnum):
 class WebhookEndpoint(models.Model):
     """The URL of an owner that events are posted to. No `types`: of everything but progress.
 
-    Both secrets sign as long as the old one has not expired. Events from `fresh_from` on are delivered.
+    `sha256_signature` adds the header `X-Webhook-Signature` to those of the specification. Both
+    secrets sign as long as the old one has not expired. Events from `fresh_from` on are delivered.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -73,6 +74,7 @@ class WebhookEndpoint(models.Model):
     secret = models.TextField()
     old_secret = models.TextField(blank=True)
     old_secret_expires_at = models.DateTimeField(null=True)
+    sha256_signature = models.BooleanField(default=False, db_default=False)
     state = models.TextField(default=EndpointState.ENABLED.value)
     disabled_reason = models.TextField(blank=True)
     fresh_from = models.DateTimeField(db_default=Now())
@@ -107,6 +109,8 @@ class Delivery(models.Model):
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="+")
     state = models.TextField(db_default=DeliveryState.PENDING.value)
     attempts = models.PositiveIntegerField(db_default=0)
+    tried_since = models.DateTimeField(null=True)
+    """The first attempt, from which on it is tried for a day; later where it is sent again."""
     next_attempt_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     finished_at = models.DateTimeField(null=True)
@@ -120,6 +124,7 @@ class Delivery(models.Model):
                 condition=Q(state__in=[DeliveryState.PENDING.value, DeliveryState.SENDING.value]),
             ),
             models.Index(F("endpoint"), F("created_at").desc(), F("id").desc(), name="events_delivery_newest"),
+            models.Index(fields=["-created_at", "-id"], name="events_delivery_newest_of_all"),
             models.Index(
                 fields=["-created_at", "-id"],
                 name="events_delivery_newest_failed",

@@ -8,6 +8,7 @@ class EventType(StrEnum):
     VIDEO_READY = "video.ready"
     VIDEO_REJECTED = "video.rejected"
     VIDEO_SOURCE_DELETED = "video.source_deleted"
+    VIDEO_DELETED = "video.deleted"
     JOB_QUEUED = "job.queued"
     JOB_WAITING = "job.waiting"
     JOB_PLANNED = "job.planned"
@@ -27,6 +28,10 @@ class EventType(StrEnum):
 
 
 EVENT_TYPES = tuple(kind.value for kind in EventType)
+TEST_TYPE = "webhook.test"
+"""The type of test deliveries. It happens to nothing, so it is in no log, and endpoints cannot choose it."""
+RESET_TYPE = "reset"
+"""The type of the message of a stream whose next events are not kept any more."""
 JOB_ENDED = frozenset(
     kind.value
     for kind in (

@@ -8,6 +8,7 @@ urlpatterns = [
     path("api/v1/webhooks", apis.WebhookListApi.as_view(), name="webhook-list"),
     path("api/v1/webhooks/<uuid:webhook_id>", apis.WebhookDetailApi.as_view(), name="webhook-detail"),
     path("api/v1/webhooks/<uuid:webhook_id>/rotate-secret", apis.WebhookRotateApi.as_view(), name="webhook-rotate"),
+    path("api/v1/webhooks/<uuid:webhook_id>/test", apis.WebhookTestApi.as_view(), name="webhook-test"),
     path("api/v1/webhooks/<uuid:webhook_id>/deliveries", apis.DeliveryListApi.as_view(), name="delivery-list"),
     path(
         "api/v1/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/redeliver",

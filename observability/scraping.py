@@ -1,6 +1,7 @@
 """Metrics server: /metrics and /healthz of a process without a web server."""
 
 import hmac
+import logging
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,6 +11,8 @@ from configuration import MetricsConfig
 from observability.metrics import MEDIA_TYPE, exposition
 
 LOOPBACK = "127.0.0.1"
+
+log = logging.getLogger(__name__)
 
 
 def token_matches(header: str | None, token: str) -> bool:
@@ -41,10 +44,22 @@ class MetricsServer:
 
 
 def metrics_server(config: MetricsConfig, *, fault: Callable[[], str]) -> MetricsServer | None:
-    """Create the metrics server of a process; None if no port is configured."""
+    """Create the metrics server of a process; None if no port is configured, or another process has it.
+
+    Two nodes of one machine may have the same settings: the second one works, without metrics.
+    """
     if not config.metrics_port:
         return None
-    return MetricsServer(config.metrics_port, token=config.metrics_token, fault=fault)
+    try:
+        return MetricsServer(config.metrics_port, token=config.metrics_token, fault=fault)
+    except OSError as error:
+        log.error(  # noqa: TRY400 - the traceback of a taken port says nothing
+            "port %s has no metrics of this process: %s. Give each process a TRANSCODER_METRICS_PORT of its own.",
+            config.metrics_port,
+            error,
+            extra={"event": "metrics_port_unavailable", "port": config.metrics_port},
+        )
+        return None
 
 
 class _Handler(BaseHTTPRequestHandler):

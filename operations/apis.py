@@ -17,6 +17,7 @@ from jobs.rules.steps import QUEUES
 from observability.health import Health, run_checks
 from operations.health import (
     WAIT_SECONDS,
+    WEBHOOK_WINDOW_SECONDS,
     AlertCode,
     alerts,
     dependency_alerts,
@@ -25,6 +26,8 @@ from operations.health import (
 )
 from operations.statistics import (
     NodeHealth,
+    failing_endpoints,
+    failing_purges,
     jobs_in_quarantine,
     node_healths,
     open_jobs,
@@ -203,7 +206,14 @@ def _system_health() -> dict[str, Any]:
     recent = recent_jobs(window_seconds=WINDOW_SECONDS)
     found = [
         *dependency_alerts(dependencies, checks),
-        *alerts(queue_loads(QUEUES), nodes, recent, quarantined=jobs_in_quarantine()),
+        *alerts(
+            queue_loads(QUEUES),
+            nodes,
+            recent,
+            quarantined=jobs_in_quarantine(),
+            purges=failing_purges(),
+            endpoints=failing_endpoints(window_seconds=WEBHOOK_WINDOW_SECONDS),
+        ),
     ]
     return {
         "status": system_state(checks, found).value,

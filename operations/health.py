@@ -7,7 +7,7 @@ from functools import cache
 
 from coordination.wiring import server
 from observability.health import BackgroundCheck, Check, Health, MigrationsApplied, check_database, worst_of
-from operations.statistics import NodeHealth, QueueLoad, RecentJobs
+from operations.statistics import FailingEndpoint, FailingPurges, NodeHealth, QueueLoad, RecentJobs
 from operations.wiring import store
 from storage.errors import ObjectNotFound
 
@@ -18,6 +18,8 @@ MIN_ENDED = 10
 """Below this, a share of failures says nothing."""
 MAX_SILENT_SECONDS = 120.0
 MAX_QUARANTINED = 100
+WEBHOOK_WINDOW_SECONDS = 24 * 3600
+"""Receivers are noticed on the day on which they fail."""
 _NO_OBJECT = "health/none"
 
 
@@ -50,6 +52,8 @@ class AlertCode(StrEnum):
     WORKER_SILENT = "worker_silent"
     STORE = "store"
     REDIS = "redis"
+    PURGES_FAIL = "purges_fail"
+    WEBHOOKS_FAIL = "webhooks_fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +64,17 @@ class Alert:
     detail: str
 
 
-def alerts(
-    loads: Sequence[QueueLoad], nodes: Sequence[NodeHealth], recent: RecentJobs, *, quarantined: int
+NO_PURGES = FailingPurges(steps=0, error="")
+
+
+def alerts(  # noqa: PLR0913 - each number by its name
+    loads: Sequence[QueueLoad],
+    nodes: Sequence[NodeHealth],
+    recent: RecentJobs,
+    *,
+    quarantined: int,
+    purges: FailingPurges = NO_PURGES,
+    endpoints: Sequence[FailingEndpoint] = (),
 ) -> Iterator[Alert]:
     """Yield an alert for each number that is out of the ordinary."""
     for load in loads:
@@ -84,6 +97,17 @@ def alerts(
             yield Alert(
                 code=AlertCode.WORKER_SILENT, detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago."
             )
+    if purges.steps:
+        yield Alert(
+            code=AlertCode.PURGES_FAIL,
+            detail=f"{purges.steps} deletions of objects keep failing, and are tried again: {purges.error}",
+        )
+    if failed := sum(endpoint.failed for endpoint in endpoints):
+        receivers = sum(bool(endpoint.failed) for endpoint in endpoints)
+        yield Alert(
+            code=AlertCode.WEBHOOKS_FAIL,
+            detail=f"{failed} webhook deliveries to {receivers} endpoints failed for good in the last day.",
+        )
 
 
 def dependency_alerts(checks: Iterable[BackgroundCheck], results: Mapping[str, Health]) -> Iterator[Alert]:

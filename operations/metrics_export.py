@@ -12,7 +12,7 @@ from gpu.selectors import NodeDevice, devices_live
 from jobs.leasing.slots import sessions_used
 from jobs.rules.steps import QUEUES
 from observability.metrics import PREFIX
-from operations.statistics import node_healths, open_jobs, queue_loads
+from operations.statistics import failing_purges, node_healths, open_jobs, queue_loads, webhook_endpoints
 
 _MEGABYTE = 1 << 20
 
@@ -34,6 +34,8 @@ class DatabaseMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _queues()
         yield _jobs()
+        yield _purges()
+        yield _endpoints()
         yield from self._nodes()
         yield from _devices(devices_live(silence_seconds=self._silence_seconds), sessions_used())
 
@@ -68,6 +70,19 @@ def _jobs() -> Metric:
     for state, count in open_jobs().items():
         jobs.add_metric([state], count)
     return jobs
+
+
+def _purges() -> Metric:
+    purges = _gauge("purges_failing", "Deletions of objects that keep failing and are tried again.")
+    purges.add_metric([], failing_purges().steps)
+    return purges
+
+
+def _endpoints() -> Metric:
+    endpoints = _gauge("webhook_endpoints", "Webhook endpoints.", "state")
+    for state, count in webhook_endpoints().items():
+        endpoints.add_metric([state], count)
+    return endpoints
 
 
 _READINGS = (

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connection
+from django.db.models import Count
 
+from events.models import EndpointState, WebhookEndpoint
 from jobs.rules.retry import POISON
+from jobs.rules.steps import kinds_where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,90 @@ def jobs_in_quarantine() -> int:
         cursor.execute("SELECT count(*) FROM jobs_job WHERE error_code = %s AND error_code <> ''", [POISON])
         (count,) = cursor.fetchone()
     return int(count)
+
+
+MIN_PURGE_FAILURES = 3
+"""A store that was unavailable for a moment explains fewer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingPurges:
+    """Purges that failed several times and wait for another try, and the error of the one that failed last."""
+
+    steps: int
+    error: str
+
+
+_NEVER_GIVEN_UP = kinds_where(lambda spec: spec.retries_forever)
+
+_FAILING_PURGES = """
+SELECT count(*),
+       coalesce((array_agg(concat_ws(': ', error_code, nullif(error_detail, '')) ORDER BY not_before DESC))[1], '')
+FROM jobs_step WHERE state = 'delayed' AND kind = ANY(%(kinds)s) AND failures >= %(failures)s
+"""
+
+
+def failing_purges() -> FailingPurges:
+    """Count the purges that keep failing: objects that were to be deleted are still stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FAILING_PURGES, {"kinds": [kind.value for kind in _NEVER_GIVEN_UP], "failures": MIN_PURGE_FAILURES}
+        )
+        steps, error = cursor.fetchone()
+    return FailingPurges(steps=steps, error=error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingEndpoint:
+    """A webhook endpoint with deliveries that failed for good lately, or that are being tried again."""
+
+    id: UUID
+    url: str
+    owner: str
+    state: str
+    failed: int
+    retried: int
+
+
+def webhook_endpoints() -> dict[str, int]:
+    """Count the webhook endpoints by state."""
+    counted = WebhookEndpoint.objects.values_list("state").annotate(Count("id"))
+    return {**{state.value: 0 for state in EndpointState}, **dict(counted)}
+
+
+MAX_DELIVERIES = 1000
+"""Newest of each kind that are looked at: more of them say nothing else."""
+
+_FAILING_ENDPOINTS = """
+WITH failed AS (
+    SELECT endpoint_id FROM events_delivery
+    WHERE state = 'failed' AND created_at > now() - 2 * %(seconds)s * interval '1 second'
+      AND finished_at > now() - %(seconds)s * interval '1 second'
+    ORDER BY created_at DESC, id DESC LIMIT %(most)s
+), retried AS (
+    SELECT endpoint_id FROM events_delivery
+    WHERE state IN ('pending', 'sending') AND attempts > 1 ORDER BY next_attempt_at LIMIT %(most)s
+), counted AS (
+    SELECT endpoint_id, sum(failed)::int AS failed, sum(retried)::int AS retried
+    FROM (SELECT endpoint_id, 1 AS failed, 0 AS retried FROM failed
+          UNION ALL SELECT endpoint_id, 0, 1 FROM retried) AS deliveries
+    GROUP BY endpoint_id
+)
+SELECT endpoint.id, endpoint.url, owner.name, endpoint.state, failed, retried
+FROM counted JOIN events_webhookendpoint endpoint ON endpoint.id = endpoint_id
+JOIN access_owner owner ON owner.id = endpoint.owner_id
+ORDER BY failed DESC, retried DESC, endpoint.id
+"""
+
+
+def failing_endpoints(*, window_seconds: int) -> list[FailingEndpoint]:
+    """List the webhook endpoints with failed deliveries of the window, and those whose deliveries are retried."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FAILING_ENDPOINTS, {"seconds": window_seconds, "most": MAX_DELIVERIES})
+        return [
+            FailingEndpoint(id=id_, url=url, owner=owner, state=state, failed=failed, retried=retried)
+            for id_, url, owner, state, failed, retried in cursor.fetchall()
+        ]
 
 
 _STORED = """

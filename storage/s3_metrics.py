@@ -8,6 +8,13 @@ from observability import metrics
 
 _WITH_BODY = {"PutObject": "up", "UploadPart": "up", "GetObject": "down"}
 
+_OPERATIONS = (
+    "PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2", "CreateMultipartUpload", "UploadPart",
+    "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads",
+)  # fmt: skip
+metrics.STORAGE_OPERATIONS.expect(operation=_OPERATIONS, outcome=("2xx", "4xx", "5xx", "no answer"))
+metrics.STORAGE_SECONDS.expect(operation=_OPERATIONS)
+
 
 class Events(Protocol):
     """The part of a client's `meta.events` that is used."""

@@ -47,6 +47,7 @@ class Conformance:
     """The responses that an OpenAPI document allows."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        self._webhooks = document.get("webhooks", {})
         self._paths = {_pattern(template): path for template, path in document["paths"].items()}
         closed = {name: _closed(schema) for name, schema in document["components"]["schemas"].items()}
         components = {**document["components"], "schemas": closed}
@@ -71,17 +72,28 @@ class Conformance:
         if answer.media_type.endswith("json") and answer.method != "HEAD":
             self._validate(answer, content[answer.media_type]["schema"])
 
+    def check_event(self, document: Mapping[str, Any]) -> None:
+        """Raise Undocumented unless the schema has such a document of an event."""
+        webhook = self._webhooks.get(document["type"])
+        if webhook is None:
+            raise Undocumented(f"the schema has no webhook {document['type']}")
+        schema = webhook["post"]["requestBody"]["content"]["application/json"]["schema"]
+        self._errors(f"event {document['type']}", schema, document)
+
     def _operation(self, answer: Answer) -> Mapping[str, Any] | None:
         method = "get" if answer.method == "HEAD" else answer.method.lower()
         found = (path.get(method) for pattern, path in self._paths.items() if pattern.fullmatch(answer.path))
         return next(found, None)
 
     def _validate(self, answer: Answer, schema: Mapping[str, Any]) -> None:
+        self._errors(str(answer), schema, json.loads(answer.body))
+
+    def _errors(self, what: str, schema: Mapping[str, Any], document: object) -> None:
         named = {"$ref": _URN + schema["$ref"]} if "$ref" in schema else schema
         validator = Draft202012Validator(named, registry=self._registry, format_checker=FORMATS)
-        wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(json.loads(answer.body))]
+        wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
         if wrong:
-            raise Undocumented("\n".join((str(answer), *wrong)))
+            raise Undocumented("\n".join((what, *wrong)))
 
 
 @cache
@@ -120,8 +132,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _closed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Forbid additional properties, unless the schema of the object declares them."""
-    return {"additionalProperties": False, **schema} if "properties" in schema else schema
+    """Forbid additional properties, inner objects included, unless the schema of the object declares them."""
+    if "properties" not in schema:
+        return schema
+    inner = {name: _closed(each) for name, each in schema["properties"].items()}
+    return {"additionalProperties": False, **schema, "properties": inner}
 
 
 FORMATS = FormatChecker(formats=())

@@ -28,6 +28,8 @@ from videos.services import RenditionPlan, RunFacts, generation_create, video_cr
 from videos.states import AssetKind
 
 LEASE_SECONDS = 60.0
+PUBLIC_URL = "https://[2000::1]/hook"
+"""A public address that is nobody's (RFC 4291 leaves it unassigned), and needs no name server."""
 
 
 def a_plan_policy(*, chunk_seconds: int, preset: str = "veryfast", max_seconds: int = 3600) -> PlanPolicy:

@@ -8,6 +8,7 @@ from api.prefix import UrlPrefix
 from api.request_log import RequestLog
 from configuration import SiteConfig
 from events.streams.wiring import event_streams
+from jobs.reports.event_documents import event_documents, job_ended
 from jobs.wiring import on_uploaded
 from transcoder_site.probes import answer_alive
 from videos.uploads.wiring import upload_route
@@ -19,7 +20,8 @@ MAX_BODY_BYTES = 1 << 20
 def site(django: App, config: SiteConfig) -> App:
     """Put the streaming routes (uploads, events) and what concerns every request in front of Django."""
     limited = BodyLimit(django, max_bytes=MAX_BODY_BYTES)
-    streaming = answer_alive(upload_route(event_streams(limited), on_uploaded=on_uploaded))
+    events = event_streams(limited, documents=event_documents, job_ended=job_ended)
+    streaming = answer_alive(upload_route(events, on_uploaded=on_uploaded))
     shared = RequestLog(CrossOrigin(streaming, origins=config.cors_origins))
     proxied: App = ProxyHeadersMiddleware(UrlPrefix(shared, config.url_prefix), list(config.trusted_proxies))  # type: ignore[assignment, arg-type]  # its types name each kind of message
     return proxied

@@ -178,6 +178,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "api.schema.add_problems",
         "api.schema.describe_operations",
+        "jobs.endpoints.event_schema.add_webhooks",
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,  # it would repeat each value
     "ENUM_NAME_OVERRIDES": {  # several documents have a `state` or a `status`

@@ -2,9 +2,18 @@
 
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import StepWork
-from jobs.rules.steps import STEPS
+from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, MEASURED_KINDS, STEPS
 from observability import metrics
+from transcoding.encoders import ENCODERS
 from workers.steps.publishing import plan_of
+
+OUTCOMES = ("done", "failed", "lost", "stopped")
+_OF_QUEUE = {CPU_QUEUE: tuple(STEPS), GPU_QUEUE: MEASURED_KINDS}
+
+for _queue, _kinds in _OF_QUEUE.items():
+    metrics.STEPS_RUN.expect(queue=[_queue], kind=_kinds, outcome=OUTCOMES)
+    metrics.STEP_SECONDS.expect(queue=[_queue], kind=_kinds)
+metrics.ENCODES.expect(encoder=[encoder.ffmpeg_name for encoder in ENCODERS.values()], outcome=OUTCOMES)
 
 
 def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: str, seconds: float) -> None:

@@ -3,20 +3,23 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from django.db import DatabaseError, InterfaceError
 
-from events.log import CHANNEL, COLUMNS, COMMIT_HORIZON, LoggedEvent, Position, event_read
+from events.log import BEGINNING, CHANNEL, COLUMNS, COMMIT_HORIZON, LoggedEvent, Position, event_read
 
 log = logging.getLogger(__name__)
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Connect = Callable[[], Awaitable[Connection]]
+Render = Callable[[Sequence[LoggedEvent]], Awaitable[Sequence[Mapping[str, Any]]]]
+"""Renders the documents of events, in their order."""
 
 _BATCH = 500
 _LOOK_SECONDS = 1.0
@@ -37,6 +40,13 @@ WHERE owner_id = %(owner)s AND (%(job)s::uuid IS NULL OR job_id = %(job)s::uuid)
   AND (transaction, id) > (%(transaction)s, %(event)s) AND (transaction, id) <= (%(until_transaction)s, %(until_event)s)
 ORDER BY transaction, id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
+
+_HAS_FIRST = "SELECT EXISTS (SELECT FROM events_event WHERE owner_id = %(owner)s AND job_id = %(job)s AND seq = 1)"
+_HAS = """
+SELECT EXISTS (
+    SELECT FROM events_event WHERE id = %(event)s AND transaction = %(transaction)s AND owner_id = %(owner)s
+)
+"""
 
 _LAST = f"SELECT {COLUMNS} FROM events_event WHERE owner_id = %(owner)s AND job_id = %(job)s ORDER BY seq DESC LIMIT 1"  # noqa: S608 - put together from constants
 
@@ -62,9 +72,9 @@ class Message:
     rendered: bytes
 
     @classmethod
-    def of(cls, event: LoggedEvent) -> "Message":
-        document = json.dumps(event.document(), separators=(",", ":"))
-        return cls(event, f"id: {event.position}\nevent: {event.type}\ndata: {document}\n\n".encode())
+    def of(cls, event: LoggedEvent, document: Mapping[str, Any]) -> "Message":
+        data = json.dumps(document, separators=(",", ":"))
+        return cls(event, f"id: {event.position}\nevent: {event.type}\ndata: {data}\n\n".encode())
 
 
 class Subscription:
@@ -103,8 +113,11 @@ class FellBehind(Exception):
 class EventHub:
     """Begins to follow the log with the first subscription, and goes on through restarts of the database."""
 
-    def __init__(self, connect: Connect, *, readers: int = 4, batch: int = _BATCH, queue: int = _QUEUE) -> None:
+    def __init__(
+        self, connect: Connect, render: Render, *, readers: int = 4, batch: int = _BATCH, queue: int = _QUEUE
+    ) -> None:
         self._connect = connect
+        self._render = render
         self._batch = batch
         self._queue = queue
         self._readers = asyncio.Semaphore(readers)
@@ -138,9 +151,8 @@ class EventHub:
         """Yield what happened after one position in the log and up to another, page by page."""
         while after < until:
             page = await self._page(event_filter, after, until)
-            for event in page:
-                if event in event_filter:
-                    yield Message.of(event)
+            for message in await self._messages([event for event in page if event in event_filter]):
+                yield message
             if len(page) < self._batch:
                 return
             after = page[-1].position
@@ -151,6 +163,22 @@ class EventHub:
             cursor = await session.execute(_LAST, {"owner": event_filter.owner_id, "job": event_filter.job_id})
             row = await cursor.fetchone()
             return event_read(row) if row else None
+
+    async def missed(self, event_filter: EventFilter, after: Position | None) -> bool:
+        """Tell whether something may have happened since a position that is not kept any more.
+
+        Without a position, or from the very beginning: whether the first event of a job is not kept.
+        """
+        values: dict[str, object] = {"owner": event_filter.owner_id, "job": event_filter.job_id}
+        if after in (None, BEGINNING) and event_filter.job_id:
+            query = _HAS_FIRST
+        elif after is None:
+            return False
+        else:
+            query, values = _HAS, values | {"transaction": after.transaction, "event": after.event_id}
+        async with self._readers, await self._connect() as session:
+            cursor = await session.execute(query, values)
+            return await cursor.fetchone() != (True,)
 
     async def close(self) -> None:
         """Stop following; open streams get nothing more."""
@@ -185,7 +213,7 @@ class EventHub:
                 async with await self._connect() as session:
                     await session.execute(f"LISTEN {CHANNEL}")
                     await self._read_on(session)
-            except psycopg.Error as error:
+            except (psycopg.Error, DatabaseError, InterfaceError) as error:
                 log.warning("events wait for the database: %s", error, extra={"event": "event_hub_waits"})
             except Exception:  # every stream of the process depends on this task, and nothing else would notice its end
                 log.exception("events are not followed", extra={"event": "event_hub_failed"})
@@ -206,10 +234,17 @@ class EventHub:
     async def _read(self, session: Connection, after: Position) -> int:
         values = {"transaction": after.transaction, "event": after.event_id, "limit": self._batch}
         cursor = await session.execute(_AFTER, values)
-        rows = await cursor.fetchall()
-        for row in rows:
-            message = Message.of(event_read(row))
-            self._position = message.event.position
-            for subscription in self._subscriptions:
-                subscription.offer(message)
-        return len(rows)
+        events = [event_read(row) for row in await cursor.fetchall()]
+        if self._subscriptions:
+            # Whoever subscribes while these are rendered begins before them, and is offered all of them below.
+            for message in await self._messages(events):
+                self._position = message.event.position
+                for subscription in self._subscriptions:
+                    subscription.offer(message)
+        elif events:
+            self._position = events[-1].position
+        return len(events)
+
+    async def _messages(self, events: Sequence[LoggedEvent]) -> list[Message]:
+        documents = await self._render(events) if events else ()
+        return [Message.of(event, document) for event, document in zip(events, documents, strict=True)]

@@ -5,6 +5,7 @@ its beginning. Both go on after `Last-Event-ID`.
 """
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
@@ -19,7 +20,7 @@ from api.problems import Problem, any_problem_of, invalid_field, not_found, unav
 from api.request_log import describe_request
 from events.log import BEGINNING, Position
 from events.streams.hub import EventFilter, EventHub
-from events.types import EVENT_TYPES, JOB_ENDED
+from events.types import EVENT_TYPES, JOB_ENDED, RESET_TYPE
 
 HEARTBEAT_SECONDS = 15.0
 """Shorter than the minute after which proxies take a silent connection for dead."""
@@ -50,6 +51,8 @@ class Listener:
 
 Authorize = Callable[[Scope], Awaitable[Listener]]
 """Authenticates a request. Raises Problem."""
+JobEnded = Callable[[UUID, UUID], Awaitable[bool | None]]
+"""Tells whether a job of an owner is over; None: the owner has no such job."""
 Recheck = Callable[[Collection[PresentedKey]], Awaitable[Collection[PresentedKey]]]
 """Returns those of these keys that still work."""
 
@@ -79,13 +82,21 @@ class _Open:
 class EventStreams:
     """An ASGI application that answers the addresses of streams and leaves all others to the next one."""
 
-    def __init__(
-        self, app: App, hub: EventHub, *, authorize: Authorize, recheck: Recheck, limits: StreamLimits
+    def __init__(  # noqa: PLR0913 - what it is given to do, by name
+        self,
+        app: App,
+        hub: EventHub,
+        *,
+        authorize: Authorize,
+        recheck: Recheck,
+        job_ended: JobEnded,
+        limits: StreamLimits,
     ) -> None:
         self._app = app
         self._hub = hub
         self._authorize = authorize
         self._recheck = recheck
+        self._job_ended = job_ended
         self._limits = limits
         self._open: set[_Open] = set()
         self._checking: asyncio.Task[None] | None = None
@@ -149,23 +160,30 @@ class EventStreams:
     async def _answer(
         self, stream: _Open, event_filter: EventFilter, after: Position | None, receive: Receive, send: Send
     ) -> None:
-        # 204 keeps browsers from reconnecting.
-        if event_filter.job_id is not None and await self._is_over(event_filter, after):
+        over, rests = False, False
+        if event_filter.job_id is not None:
+            last = await self._hub.last_of_job(event_filter)
+            if last is None:
+                rests = await self._rests(event_filter.owner_id, event_filter.job_id)
+                over = rests and after == BEGINNING  # the id of the message that says so
+            else:
+                over = last.type in JOB_ENDED and after is not None and last.position <= after
+        if over:  # 204 keeps browsers from reconnecting
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        following = self._follow(event_filter, after, send)
+        following = self._follow(event_filter, after, send, rests=rests)
         if await self._until_over(_disconnected(receive), following, stream.dismissed.wait()):
             with suppress(TimeoutError):
                 await self._send(send, b"", more=False)
 
-    async def _is_over(self, event_filter: EventFilter, after: Position | None) -> bool:
-        """Return True once a client has seen the end of a job. Raises Problem when there is no such job."""
-        last = await self._hub.last_of_job(event_filter)
-        if last is None:
+    async def _rests(self, owner_id: UUID, job_id: UUID) -> bool:
+        """Tell whether a job of which no event is kept is over. Raises Problem when there is no such job."""
+        ended = await self._job_ended(owner_id, job_id)
+        if ended is None:
             raise not_found("job")
-        return after is not None and last.type in JOB_ENDED and last.position <= after
+        return ended
 
     async def _until_over(self, gone: _Wait, *others: _Wait) -> bool:
         """Wait for one of these, or until the time is over. Return False when the client is gone."""
@@ -179,12 +197,17 @@ class EventStreams:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, event_filter: EventFilter, after: Position | None, send: Send) -> None:
-        """First what was missed, then what happens, each event once and in order."""
+    async def _follow(self, event_filter: EventFilter, after: Position | None, send: Send, *, rests: bool) -> None:
+        """First what was missed, then what happens, each event once and in order. `rests`: nothing happens any more."""
         async with self._hub.subscribe(event_filter) as subscription:
-            if after is None:
+            missed = await self._hub.missed(event_filter, after)
+            if after is None or rests or (missed and after > subscription.since):  # of another life of the database
                 after = BEGINNING if event_filter.job_id else subscription.since
             await self._send(send, f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
+            if missed or rests:
+                await self._send(send, _reset(event_filter, after))
+            if rests:
+                return
             last = None
             async for message in self._hub.backlog(event_filter, after, subscription.since):
                 await self._send(send, message.rendered)
@@ -204,6 +227,13 @@ def _requested(scope: Scope) -> re.Match[str] | None:
     if scope["type"] != "http" or scope["method"] != "GET":
         return None
     return _ADDRESS.fullmatch(path_below_prefix(scope))
+
+
+def _reset(event_filter: EventFilter, after: Position) -> bytes:
+    """Render the message to a client whose next events are not kept any more: it must read its documents again."""
+    about = {"job_id": str(event_filter.job_id)} if event_filter.job_id else {}
+    document = json.dumps({"type": RESET_TYPE, "data": about}, separators=(",", ":"))
+    return f"id: {after}\nevent: {RESET_TYPE}\ndata: {document}\n\n".encode()
 
 
 async def _disconnected(receive: Receive) -> None:

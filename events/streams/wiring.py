@@ -1,6 +1,7 @@
 """Builds event streams from the settings."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from uuid import UUID
 
 import psycopg
 from django.conf import settings
@@ -9,8 +10,9 @@ from django.db import connection
 from access.callers import PresentedKey, presented_key, working_keys
 from access.rates import admit_caller
 from access.scopes import Scope as AccessScope
-from api.asgi import App, Scope, in_thread
+from api.asgi import App, Scope, in_thread, threaded
 from configuration import EventConfig
+from events.log import EventDocuments
 from events.streams.hub import Connection, EventHub
 from events.streams.route import EventStreams, Listener, StreamLimits
 
@@ -29,11 +31,19 @@ async def connect() -> Connection:
     return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
 
 
-def event_streams(app: App) -> EventStreams:
-    """Streams in front of an application."""
+def event_streams(
+    app: App, *, documents: EventDocuments, job_ended: Callable[[UUID, UUID], bool | None]
+) -> EventStreams:
+    """Streams in front of an application. `documents` and `job_ended` read rows that lie above this package."""
     config = _config()
-    limits = StreamLimits(max_streams=config.max_event_streams, seconds=config.event_stream_seconds)
-    return EventStreams(app, EventHub(connect), authorize=_listener, recheck=recheck_keys, limits=limits)
+    return EventStreams(
+        app,
+        EventHub(connect, threaded(documents)),
+        authorize=_listener,
+        recheck=recheck_keys,
+        job_ended=threaded(job_ended),
+        limits=StreamLimits(max_streams=config.max_event_streams, seconds=config.event_stream_seconds),
+    )
 
 
 async def _listener(scope: Scope) -> Listener:

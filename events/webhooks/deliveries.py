@@ -1,9 +1,12 @@
 """Claiming due deliveries, and keeping what came of them. Any number of processes may do it at once."""
 
-import json
+import logging
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -12,7 +15,11 @@ from django.db.models.functions import Now
 
 from events.log import COLUMNS, LoggedEvent, event_read
 from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
+from events.webhooks.posting import Receiver
 from events.webhooks.retry import Answer, Delivered, GiveUp, TryAgain, judge
+from observability import metrics
+
+log = logging.getLogger(__name__)
 
 PER_ENDPOINT = 3
 """Deliveries on their way to one endpoint at a time: one that hangs must not keep the others' senders."""
@@ -41,11 +48,13 @@ WITH busy AS (
     ORDER BY due.place, due.next_attempt_at LIMIT %(limit)s FOR UPDATE OF delivery SKIP LOCKED
 ), taken AS (
     UPDATE events_delivery delivery
-    SET state = 'sending', attempts = attempts + 1, next_attempt_at = now() + %(lease)s * interval '1 second'
+    SET state = 'sending', attempts = attempts + 1, next_attempt_at = now() + %(lease)s * interval '1 second',
+        tried_since = coalesce(tried_since, now())
     FROM chosen WHERE delivery.id = chosen.id
-    RETURNING delivery.id, endpoint_id, event_id, attempts
+    RETURNING delivery.id, endpoint_id, event_id, attempts, extract(epoch FROM now() - tried_since)::float8 AS tried
 )
-SELECT taken.id, taken.endpoint_id, taken.attempts, endpoint.url, endpoint.secret,
+SELECT taken.id, taken.endpoint_id, taken.attempts, taken.tried, endpoint.url, endpoint.sha256_signature,
+       endpoint.secret,
        CASE WHEN endpoint.old_secret_expires_at > now() THEN endpoint.old_secret END,
        extract(epoch FROM clock_timestamp())::bigint, {", ".join(f"event.{column}" for column in COLUMNS.split(", "))}
 FROM taken JOIN events_webhookendpoint endpoint ON endpoint.id = taken.endpoint_id
@@ -55,13 +64,16 @@ JOIN events_event event ON event.id = taken.event_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A delivery to be sent now, and all that it takes. `attempt` fences what is written about it."""
+    """A delivery to be sent now, and all that it takes. `attempt` fences what is written about it.
+
+    `tried_seconds`: since its first attempt.
+    """
 
     delivery_id: UUID
     endpoint_id: UUID
     attempt: int
-    url: str
-    secrets: tuple[str, ...]
+    tried_seconds: float
+    receiver: Receiver
     timestamp: int
     event: LoggedEvent
 
@@ -69,10 +81,6 @@ class Sending:
     def message_id(self) -> str:
         """The same for every attempt, so that receivers can tell what they have seen."""
         return f"msg_{self.event.uid.hex}"
-
-    @property
-    def body(self) -> bytes:
-        return json.dumps(self.event.document(), separators=(",", ":")).encode()
 
 
 def deliveries_claim(*, limit: int, per_owner: int, lease_seconds: float) -> list[Sending]:
@@ -89,13 +97,25 @@ def deliveries_claim(*, limit: int, per_owner: int, lease_seconds: float) -> lis
                 delivery_id=delivery,
                 endpoint_id=endpoint,
                 attempt=attempt,
-                url=url,
-                secrets=(secret, old) if old else (secret,),
+                tried_seconds=tried,
+                receiver=Receiver(
+                    url=url, secrets=(secret, old) if old else (secret,), sha256_signature=sha256_signature
+                ),
                 timestamp=timestamp,
                 event=event_read(event),
             )
-            for delivery, endpoint, attempt, url, secret, old, timestamp, *event in cursor.fetchall()
+            for delivery, endpoint, attempt, tried, url, sha256_signature, secret, old, timestamp, *event in (
+                cursor.fetchall()
+            )
         ]
+
+
+class DeliveryOutcome(StrEnum):
+    """The outcome of an attempt, as metrics count it."""
+
+    DELIVERED = "delivered"
+    RETRIED = "retried"
+    FAILED = "failed"
 
 
 @transaction.atomic
@@ -108,15 +128,40 @@ def delivery_record(*, sending: Sending, answer: Answer) -> None:
         return
     _log(sending, answer)
     jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
-    match judge(answer, attempts=sending.attempt, jitter=jitter):
+    match judge(answer, attempts=sending.attempt, tried_seconds=sending.tried_seconds, jitter=jitter):
         case Delivered():
             held.update(state=DeliveryState.DELIVERED, finished_at=Now())
             WebhookEndpoint.objects.filter(id=sending.endpoint_id).update(delivered_at=Now())
+            outcome = DeliveryOutcome.DELIVERED
         case TryAgain(seconds):
             held.update(state=DeliveryState.PENDING, next_attempt_at=Now() + timedelta(seconds=seconds))
+            outcome = DeliveryOutcome.RETRIED
         case GiveUp(gone):
             held.update(state=DeliveryState.FAILED, finished_at=Now())
             _disable(sending.endpoint_id, delivery.created_at, gone=gone)
+            outcome = DeliveryOutcome.FAILED
+    transaction.on_commit(partial(_report, sending, answer, outcome))
+
+
+def _report(sending: Sending, answer: Answer, outcome: DeliveryOutcome) -> None:
+    """Count an attempt, and log one that failed. Of the URL only the host: the rest may be the receiver's secret."""
+    metrics.WEBHOOK_ATTEMPTS.add(outcome=outcome.value)
+    if outcome is DeliveryOutcome.DELIVERED:
+        return
+    log.log(
+        logging.ERROR if outcome is DeliveryOutcome.FAILED else logging.WARNING,
+        "webhook given up" if outcome is DeliveryOutcome.FAILED else "webhook not accepted",
+        extra={
+            "event": f"webhook_{outcome.value}",
+            "delivery": str(sending.delivery_id),
+            "endpoint": str(sending.endpoint_id),
+            "host": urlsplit(sending.receiver.url).hostname,
+            "type": sending.event.type,
+            "attempt": sending.attempt,
+            "status": answer.status,
+            "error": answer.error,
+        },
+    )
 
 
 def endpoint_lock(endpoint_id: UUID) -> None:
@@ -147,4 +192,4 @@ def _disable(endpoint_id: UUID, failing_since: datetime, *, gone: bool) -> None:
 def delivery_repeat(*, delivery: Delivery) -> None:
     """Send once more what was delivered or given up, under the same id and with all its attempts ahead of it."""
     ended = Delivery.objects.filter(id=delivery.id, state__in=[DeliveryState.DELIVERED, DeliveryState.FAILED])
-    ended.update(state=DeliveryState.PENDING, next_attempt_at=Now(), finished_at=None, attempts=0)
+    ended.update(state=DeliveryState.PENDING, next_attempt_at=Now(), finished_at=None, attempts=0, tried_since=None)

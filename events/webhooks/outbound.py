@@ -26,6 +26,7 @@ REFUSED = "the address cannot be reached"
 """Said alike of names that do not exist and of addresses that are ours: strangers must not learn which it is."""
 
 _CONNECT_SECONDS = 5.0
+_HTTP_PORT, _HTTPS_PORT = 80, 443
 _RESPONSE_BYTES = 4096
 """As much of an answer as is read and kept; what comes after it is nobody's business."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -40,6 +41,10 @@ _NEVER = tuple(
 
 class AddressRefused(Exception):
     """A request would have gone where it must not, or nowhere."""
+
+
+class NameUnanswered(AddressRefused):
+    """No name server answers for a host at present: nobody knows where the request would go."""
 
 
 def is_public(address: Address) -> bool:
@@ -79,11 +84,25 @@ class Reach:
         try:
             found = self.lookups.find(host, port, ends_at)
         except (socket.gaierror, UnicodeError) as error:
-            raise AddressRefused(REFUSED) from error
+            unanswered = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            raise (NameUnanswered if unanswered else AddressRefused)(REFUSED) from error
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
         if not addresses or not all(self._allows(address, plain=plain) for address in addresses):
             raise AddressRefused(REFUSED)
         return list(dict.fromkeys(addresses))
+
+    def refuses(self, url: str, *, seconds: float) -> bool:
+        """Return True for a URL whose host does not exist or must not be reached; False where nobody says in time."""
+        parts = urlsplit(url)
+        plain = parts.scheme == "http"
+        port = parts.port or (_HTTP_PORT if plain else _HTTPS_PORT)
+        try:
+            self.addresses(parts.hostname or "", port, plain=plain, ends_at=time.monotonic() + seconds)
+        except (NameUnanswered, TimeoutError):
+            return False
+        except AddressRefused:
+            return True
+        return False
 
     def _allows(self, address: Address, *, plain: bool) -> bool:
         named = any(address in network for network in self.networks if network.version == address.version)

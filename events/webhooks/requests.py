@@ -4,18 +4,24 @@ from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
-from api.fields import Choice, StrictSerializer
+from api.fields import Choice, StrictBoolean, StrictSerializer
 from api.pagination import ListQuery
 from events.models import DeliveryState, EndpointState
 from events.types import EVENT_TYPES
-from events.webhooks.wiring import plain_http_allowed
+from events.webhooks.wiring import plain_http_allowed, reach
 
 MAX_URL_LENGTH = 2000
 MAX_DESCRIPTION_LENGTH = 200
+_LOOKUP_SECONDS = 5.0
+"""A name server that takes longer is left for when something is sent."""
 
 
 class WebhookUrlField(serializers.CharField):
-    """An absolute HTTPS address without credentials; whether it can be reached shows when something is sent."""
+    """An absolute HTTPS address without credentials, whose host exists and may be reached.
+
+    It is looked up again whenever something is sent. Hosts that do not exist and hosts of inner networks are refused in
+    the same words: strangers must not learn the names of our network.
+    """
 
     def to_internal_value(self, data: str) -> str:
         text = super().to_internal_value(data)
@@ -30,6 +36,8 @@ class WebhookUrlField(serializers.CharField):
             )
         if url.username or url.password or any(ord(character) <= ord(" ") for character in text):
             raise serializers.ValidationError("must not contain credentials or white space")
+        if reach().refuses(text, seconds=_LOOKUP_SECONDS):
+            raise serializers.ValidationError("its host does not exist, or is not on the public internet")
         return text
 
 
@@ -49,6 +57,11 @@ class WebhookRequest(StrictSerializer):
         help_text="Empty: everything but job.progress.",
     )
     description = serializers.CharField(required=False, allow_blank=True, max_length=MAX_DESCRIPTION_LENGTH)
+    sha256_signature = StrictBoolean(
+        required=False,
+        help_text="Also send `X-Webhook-Signature: sha256=…`, the HMAC-SHA256 of the body in hexadecimal with the "
+        "whole text of the secret as its key, for receivers that expect it.",
+    )
 
 
 class WebhookChange(WebhookRequest):

@@ -6,6 +6,9 @@ from http import HTTPStatus
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)
 """Seconds before the second attempt, the third, …: a little under a day in all."""
 
+DAY_SECONDS = 24 * 3600.0
+"""A delivery is tried for so long, whatever pauses its receiver requests."""
+
 _MAX_JITTER = 0.2
 
 
@@ -50,13 +53,17 @@ class GiveUp:
 Verdict = Delivered | TryAgain | GiveUp
 
 
-def judge(answer: Answer, *, attempts: int, jitter: float) -> Verdict:
-    """Decide after attempt number `attempts` (from 1). `jitter` in [0, 1) keeps failures from coming back together."""
+def judge(answer: Answer, *, attempts: int, tried_seconds: float, jitter: float) -> Verdict:
+    """Decide after attempt number `attempts` (from 1), so many seconds after the first one.
+
+    `jitter` in [0, 1) keeps failures from coming back together. A pause that the receiver requests replaces ours
+    where it is longer, up to our longest one, but ends with the day: then follows the last attempt.
+    """
     if answer.accepted:
         return Delivered()
     if answer.status == HTTPStatus.GONE:
         return GiveUp(gone=True)
-    if attempts > len(PAUSES):
+    if attempts > len(PAUSES) or tried_seconds >= DAY_SECONDS:
         return GiveUp(gone=False)
-    pause = PAUSES[attempts - 1]
-    return TryAgain(max(pause * (1 - _MAX_JITTER * jitter), float(min(answer.retry_after or 0, PAUSES[-1]))))
+    pause = max(PAUSES[attempts - 1] * (1 - _MAX_JITTER * jitter), float(min(answer.retry_after or 0, PAUSES[-1])))
+    return TryAgain(min(pause, DAY_SECONDS - tried_seconds))

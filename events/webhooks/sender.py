@@ -6,26 +6,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import connection
 
-from events.log import log_rebase
+from events.log import EventDocuments, log_rebase
 from events.webhooks.deliveries import Sending, deliveries_claim, delivery_record
 from events.webhooks.fanout import BATCH, events_fan_out
 from events.webhooks.outbound import OutboundClient
+from events.webhooks.posting import post
 from events.webhooks.retry import Answer
-from events.webhooks.signing import signature_headers
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 _LEASE_SECONDS_BEYOND = 30.0
 """Seconds that a claim outlasts the longest request: time to record the result."""
-USER_AGENT = "vodmill-webhooks/1"
 
 
 class WebhookSender:
     """Makes deliveries of events and sends what is due. Any number of processes may: rows say who has what."""
 
-    def __init__(self, client: OutboundClient, *, threads: int, seconds: float) -> None:
+    def __init__(self, client: OutboundClient, documents: EventDocuments, *, threads: int, seconds: float) -> None:
         self._client = client
+        self._documents = documents
         self._threads = threads
         self._per_owner = max(1, threads // 2)  # one whose endpoints all hang must not keep the others' senders
         self._lease_seconds = seconds + _LEASE_SECONDS_BEYOND
@@ -71,27 +71,18 @@ class WebhookSender:
 
     def _send(self, sending: Sending) -> None:
         try:
-            deliver(self._client, sending)
+            deliver(self._client, sending, self._documents)
         except Exception:
             log.exception("delivery failed", extra={"event": "delivery_failed", "delivery": str(sending.delivery_id)})
         finally:
             connection.close()
 
 
-def deliver(client: OutboundClient, sending: Sending) -> None:
+def deliver(client: OutboundClient, sending: Sending, documents: EventDocuments) -> None:
     """Send one delivery once and keep what came of it."""
-    body = sending.body
-    signed = signature_headers(
-        message_id=sending.message_id, timestamp=sending.timestamp, body=body, secret_list=sending.secrets
-    )
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        "User-Agent": USER_AGENT,
-        **signed,
-    }
     try:
-        answer = client.post(sending.url, body, headers)
+        (document,) = documents([sending.event])
+        answer = post(client, sending.receiver, document, message_id=sending.message_id, timestamp=sending.timestamp)
     except Exception:  # a bug of ours must not have it sent again for ever
         log.exception("request broke", extra={"event": "delivery_broke", "delivery": str(sending.delivery_id)})
         answer = Answer(error="it could not be sent")

@@ -19,6 +19,7 @@ class WebhookDocument(serializers.Serializer[Any]):
     types = serializers.ListField(
         child=serializers.ChoiceField(EVENT_TYPES), help_text="Empty: everything but job.progress."
     )
+    sha256_signature = serializers.BooleanField(help_text="`X-Webhook-Signature` is sent, too.")
     state = serializers.ChoiceField(ENDPOINT_STATES)
     disabled_reason = serializers.CharField()
     old_secret_expires_at = serializers.DateTimeField(allow_null=True)
@@ -38,6 +39,21 @@ class AttemptDocument(serializers.Serializer[Any]):
     error = serializers.CharField(help_text="Why there was none.")
     response = serializers.CharField(help_text="How the answer's body begins, if it came from a public address.")
     milliseconds = serializers.IntegerField()
+
+
+class WebhookTestDocument(serializers.Serializer[Any]):
+    """The outcome of a test."""
+
+    accepted = serializers.BooleanField(source="answer.accepted", help_text="The receiver answered with a 2xx status.")
+    webhook_id = serializers.CharField(help_text="As in the header of that name.")
+    status = serializers.IntegerField(
+        source="answer.status", allow_null=True, help_text="HTTP status, if there was an answer."
+    )
+    error = serializers.CharField(source="answer.error", help_text="Why there was none.")
+    response = serializers.CharField(
+        source="answer.response", help_text="How the answer's body begins, if it came from a public address."
+    )
+    milliseconds = serializers.IntegerField(source="answer.milliseconds")
 
 
 class DeliveryDocument(serializers.Serializer[Any]):

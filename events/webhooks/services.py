@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from access.models import Owner
 from api.problems import Problem
-from events.models import EndpointState, WebhookEndpoint
+from events.models import Delivery, DeliveryState, EndpointState, WebhookEndpoint
 from events.webhooks.deliveries import endpoint_lock
 from events.webhooks.signing import secret_make
 
@@ -25,24 +25,37 @@ DELETE FROM events_deliveryattempt WHERE delivery_id IN (SELECT id FROM forgotte
 
 
 @transaction.atomic
-def endpoint_create(*, owner: Owner, url: str, types: Sequence[str] = (), description: str = "") -> WebhookEndpoint:
+def endpoint_create(
+    *, owner: Owner, url: str, types: Sequence[str] = (), description: str = "", sha256_signature: bool = False
+) -> WebhookEndpoint:
     """Begin to deliver an owner's events to an address. Raises Problem when there are too many."""
     Owner.objects.select_for_update(no_key=True).get(id=owner.id)  # two at once would both count the same
     if WebhookEndpoint.objects.filter(owner=owner).count() >= MAX_ENDPOINTS:
         detail = f"There are {MAX_ENDPOINTS} webhook endpoints already, which is the most."
         raise Problem(status=409, code="too_many_endpoints", detail=detail)
     return WebhookEndpoint.objects.create(
-        owner=owner, url=url, types=sorted(set(types)), description=description, secret=secret_make()
+        owner=owner,
+        url=url,
+        types=sorted(set(types)),
+        description=description,
+        sha256_signature=sha256_signature,
+        secret=secret_make(),
     )
 
 
+@transaction.atomic
 def endpoint_update(*, endpoint: WebhookEndpoint, **changes: object) -> None:
-    """Change address, types, description or state. Enabled again, it gets what was not sent to it meanwhile."""
+    """Change its fields. Enabled again, it gets what was not sent to it meanwhile, each for a day from then on."""
+    endpoint_lock(endpoint.id)
+    row = WebhookEndpoint.objects.filter(id=endpoint.id)
+    disabled = row.filter(state=EndpointState.DISABLED).exists()
     if changes.get("state") == EndpointState.ENABLED:
         changes["disabled_reason"] = ""
-    if changes.get("state") == EndpointState.DISABLED and endpoint.state != EndpointState.DISABLED:
+    if changes.get("state") == EndpointState.DISABLED and not disabled:
         changes["disabled_reason"] = "disabled by its owner"
-    WebhookEndpoint.objects.filter(id=endpoint.id).update(**changes)
+    row.update(**changes)
+    if changes.get("state") == EndpointState.ENABLED and disabled:
+        Delivery.objects.filter(endpoint=endpoint, state=DeliveryState.PENDING).update(tried_since=None)
 
 
 def endpoint_rotate_secret(*, endpoint: WebhookEndpoint) -> str:

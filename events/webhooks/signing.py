@@ -1,4 +1,4 @@
-"""Signatures of the Standard Webhooks specification (version 1, symmetric)."""
+"""Signatures of the Standard Webhooks specification (version 1, symmetric), and an older form beside them."""
 
 import base64
 import hmac
@@ -23,6 +23,14 @@ def signature_headers(*, message_id: str, timestamp: int, body: bytes, secret_li
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(f"v1,{_sign(secret, signed)}" for secret in secret_list),
     }
+
+
+def sha256_header(*, body: bytes, secret: str) -> dict[str, str]:
+    """Header of receivers that expect `sha256=` and the HMAC-SHA256 of the body, with the secret's text as the key.
+
+    It has no time and one signature only: it cannot tell a repeated request, nor accept two secrets.
+    """
+    return {"X-Webhook-Signature": f"sha256={hmac.new(secret.encode(), body, sha256).hexdigest()}"}
 
 
 def _sign(secret: str, signed: bytes) -> str:

@@ -1,8 +1,12 @@
 """Builds what sends webhooks from the settings."""
 
+from functools import cache
+
 from django.conf import settings
 
 from configuration import EventConfig
+from events.log import EventDocuments
+from events.webhooks.lookups import Lookups
 from events.webhooks.outbound import OutboundClient, Reach, networks_read
 from events.webhooks.sender import WebhookSender
 
@@ -17,8 +21,23 @@ def plain_http_allowed() -> bool:
     return bool(_config().webhook_networks)
 
 
-def webhook_sender() -> WebhookSender:
+def reach() -> Reach:
+    """Networks that webhooks may go to."""
+    return Reach(networks_read(_config().webhook_networks), _lookups())
+
+
+def outbound_client() -> OutboundClient:
+    """The client that posts webhooks."""
+    return OutboundClient(reach(), seconds=_config().webhook_seconds)
+
+
+def webhook_sender(documents: EventDocuments) -> WebhookSender:
     """The sender of a dispatcher process."""
     config = _config()
-    client = OutboundClient(Reach(networks_read(config.webhook_networks)), seconds=config.webhook_seconds)
-    return WebhookSender(client, threads=config.webhook_threads, seconds=config.webhook_seconds)
+    return WebhookSender(outbound_client(), documents, threads=config.webhook_threads, seconds=config.webhook_seconds)
+
+
+@cache
+def _lookups() -> Lookups:
+    """One for the process: it bounds how many lookups run at a time."""
+    return Lookups()

@@ -1,8 +1,10 @@
 """Early ends: fail, cancel and pause jobs, reject videos, and purge their objects. Callers hold the row locks."""
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
@@ -16,6 +18,7 @@ from jobs.models import Job, Step
 from jobs.rules.retry import Failure, keeps_output
 from jobs.rules.steps import STEPS, StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState, job_sources, step_sources
+from observability import metrics
 from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
 from videos.services import generation_abandon, video_reject
@@ -60,6 +63,8 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
     generations_retire(job_id=job.id, but=job.generation_id)
     error = {"code": failure.code, "detail": failure.detail, "retryable": failure.retryable} if failure else None
     event_append(job_id=job.id, type=EventType(f"job.{state}"), data={"error": error} if error else {})
+    if failure:
+        transaction.on_commit(partial(metrics.JOB_FAILURES.add, code=failure.code))
 
 
 def steps_cancel(**which: object) -> None:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -23,6 +24,7 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of, source_at_fault
 from jobs.rules.steps import STEPS, StepKind
 from jobs.rules.transitions import StepState
+from observability import metrics
 from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_record_error
@@ -104,9 +106,10 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
     step = held.select_for_update(no_key=True).first()
     if step is None:
         return None
+    transaction.on_commit(partial(metrics.STEP_FAILURES.add, kind=claim.kind.value, code=failure.code))
     if STEPS[claim.kind].retries_forever:  # also where only an operator can help: the store refuses our key, say
         failure = replace(failure, retryable=True)
-    # 2. The retry policy decides whether another attempt follows.
+    # 3. The retry policy decides whether another attempt follows.
     decision = decide_retry(
         failure,
         failures=step.failures,
@@ -114,14 +117,14 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
         policy=_retry_policy(claim.kind, policy.retry),
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
     )
-    # 3. Where the device is to blame and no other one is left, another attempt on a GPU would only wait: the CPU is
+    # 4. Where the device is to blame and no other one is left, another attempt on a GPU would only wait: the CPU is
     #    better than a retry, if the job may use it.
     falls_back = _may_leave_the_gpu(step, above, failure, policy)
     if decision and not (falls_back and blames_device(failure) and not _device_left(step, policy)):
         return _put_back(step, failure, decision)
-    # 4. No retry is left. A step that lost worker after worker is not "worker_lost" any more, it is poison.
+    # 5. No retry is left. A step that lost worker after worker is not "worker_lost" any more, it is poison.
     verdict = replace(failure, code=POISON, retryable=False) if failure.lost else failure
-    # 5. Before a job fails for what its GPU steps cannot do, the CPU tries: the old generation's other steps are
+    # 6. Before a job fails for what its GPU steps cannot do, the CPU tries: the old generation's other steps are
     #    cancelled with this one.
     if falls_back and above.job and above.video:
         _end(step, verdict)

@@ -147,3 +147,4 @@ def video_purged(*, claim: Claim, objects: int) -> None:
     whole = claim.payload["prefix"] == video_prefix(claim.video_id)
     if closed and whole and video.state == VideoState.DELETING:
         video_mark_deleted(video=video)
+        video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_DELETED)

@@ -34,12 +34,15 @@ from jobs.rules.retry import INCURABLE
 from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
+from transcoding.encoders import CODEC_NAMES
 from transcoding.errors import UnknownVersion
 from transcoding.planning.request import JobRequest
 from videos.models import Video
 from videos.selectors import source_deleted
 from videos.services import video_mark_deleting
 from videos.states import VideoState
+
+metrics.JOBS_CREATED.expect(codec=CODEC_NAMES)
 
 
 @transaction.atomic
@@ -217,8 +220,14 @@ def _refuse_paused(job: Job) -> None:
 
 
 def _refuse_rejected(video: Video) -> None:
-    if video.state == VideoState.REJECTED:
-        raise Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
+    if refusal := _rejection(video):
+        raise refusal
+
+
+def _rejection(video: Video) -> Problem | None:
+    if video.state != VideoState.REJECTED:
+        return None
+    return Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
 
 
 def _refuse_without_source(video: Video) -> None:
@@ -227,11 +236,21 @@ def _refuse_without_source(video: Video) -> None:
 
 
 def _refuse_retry(job: Job, video: Video) -> None:
+    if refusal := retry_refusal(job, video):
+        raise refusal
+
+
+def retry_refusal(job: Job, video: Video) -> Problem | None:
+    """Return the problem that a retry of a job in this state would raise. None: it can be retried."""
     if job.state not in JOB_RETRIED:
-        raise Problem(status=409, code="job_not_retryable", detail=f"The job is {job.state}, not failed or cancelled.")
+        detail = f"The job is {job.state}, not failed or cancelled."
+        return Problem(status=409, code="job_not_retryable", detail=detail)
     if video.state in (VideoState.DELETING, VideoState.DELETED):
-        raise Problem(status=409, code="video_deleted", detail="The job's video was deleted.")
-    _refuse_rejected(video)
-    _refuse_without_source(video)
+        return Problem(status=409, code="video_deleted", detail="The job's video was deleted.")
+    if rejection := _rejection(video):
+        return rejection
+    if video.source_deleted_at:
+        return source_deleted()
     if job.generation_id and job.error_code in INCURABLE:
-        raise Problem(status=422, code=job.error_code, detail=f"The source is at fault: {job.error_detail}")
+        return Problem(status=422, code=job.error_code, detail=f"The source is at fault: {job.error_detail}")
+    return None

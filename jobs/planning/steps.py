@@ -11,7 +11,7 @@ from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.changes.wake import dispatcher_wake
 from jobs.models import Job, Step
-from jobs.planning.routing import Route
+from jobs.planning.routing import FallbackReason, Route
 from jobs.rules.policy import JobPolicy
 from jobs.rules.rank import rank_lead_seconds
 from jobs.rules.steps import GPU_QUEUE, STEPS, Stage, StepKind
@@ -25,6 +25,8 @@ from videos.states import RenditionKind
 
 FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
 """Names in a job's metadata that say why it is not encoded on a GPU."""
+
+metrics.FALLBACKS.expect(reason=FallbackReason)
 
 
 def plan_carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:

@@ -78,7 +78,10 @@ class StepSpec:
     commands: tuple[str, ...] = ()
     """Names under which the plan document shows its runs of ffmpeg, in their order."""
     retries_forever: bool = False
-    """Tried again until it is done. Others give up by the retry policy: their job fails, which may be retried."""
+    """Tried again until it is done, whatever its errors: what they say today may be mended tomorrow.
+
+    Others give up by the retry policy: their job fails, which may be retried.
+    """
     rejects_video: bool = False
     """Its failure rejects the video if the source is at fault or the step is poison. Else the waiting jobs fail.
 

@@ -16,9 +16,12 @@ from videos.playback.tokens import token_make
 
 @dataclass(frozen=True, slots=True)
 class PlaybackUrls:
-    """Absolute URLs of one generation. They work without credentials until they expire."""
+    """Absolute URLs of one generation. They work without credentials until they expire.
 
-    request: HttpRequest
+    Without a request they are paths, unless there is a configured public URL.
+    """
+
+    request: HttpRequest | None
     generation: int
     token: str
     expires_at: datetime
@@ -43,7 +46,7 @@ class PlaybackUrls:
         return absolute_url(self.request, reverse(view, args=[self.token, self.generation, *more]))
 
 
-def playback_urls(request: HttpRequest, video: Video, generation: Generation) -> PlaybackUrls:
+def playback_urls(request: HttpRequest | None, video: Video, generation: Generation) -> PlaybackUrls:
     """Sign the URLs of a generation of this video. They are valid from now on."""
     expires_at = int(time.time()) + _token_seconds(video)
     token = token_make(video.id, expires_at=expires_at)

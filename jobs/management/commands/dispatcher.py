@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand
 
 from events.webhooks.wiring import webhook_sender
 from jobs.dispatching.dispatcher import StopSignal
+from jobs.reports.event_documents import event_documents
 from jobs.wiring import dispatcher, janitor
 from observability.scraping import metrics_server
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stop = StopSignal()
         stop.install()
-        threads = (janitor(), webhook_sender())
+        threads = (janitor(), webhook_sender(event_documents))
         for thread in threads:
             thread.start()
         port = metrics_server(settings.TRANSCODER.metrics, fault=str)  # it answers for as long as the process lives

@@ -21,7 +21,7 @@ from jobs.models import Job
 from storage.protocol import ObjectStore
 from tests.integration.api.test_isolation import rows
 from tests.integration.api.test_negotiation import mine
-from tests.rows import a_key, a_video, an_owner
+from tests.rows import PUBLIC_URL, a_key, a_video, an_owner
 from videos.models import Video
 from videos.uploads.idempotency import PATH as UPLOAD
 
@@ -246,8 +246,8 @@ def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dic
 
 
 def test_a_repeated_request_creates_one_webhook(api: httpx2.Client) -> None:
-    first, again = (api.post("/api/v1/webhooks", json={"url": "https://a.example/"}, headers=ONCE) for _ in range(2))
+    first, again = (api.post("/api/v1/webhooks", json={"url": PUBLIC_URL}, headers=ONCE) for _ in range(2))
     assert (first.status_code, again.content) == (201, first.content)
     assert len(api.get("/api/v1/webhooks").json()["results"]) == 1
-    other = api.post("/api/v1/webhooks", json={"url": "https://b.example/"}, headers=ONCE)
+    other = api.post("/api/v1/webhooks", json={"url": f"{PUBLIC_URL}/other"}, headers=ONCE)
     assert code_of(other) == (422, "idempotency_key_reused")

@@ -50,6 +50,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if 300 <= status < 400:
             self.send_header("Location", self.server.receiver.url("/status/200"))
+        if self.path.startswith("/later/"):
+            self.send_header("Retry-After", "999999")
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"ok")

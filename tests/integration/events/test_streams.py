@@ -22,7 +22,7 @@ from access.keys import key_digest, key_prefix
 from access.models import ApiKey
 from access.scopes import Scope as AccessScope
 from access.services import key_rotate
-from api.asgi import Message, Receive, Scope, Send
+from api.asgi import Message, Receive, Scope, Send, threaded
 from events.log import Position, video_event_append
 from events.models import Event
 from events.streams import wiring
@@ -31,6 +31,7 @@ from events.streams.route import EventStreams, Listener, StreamLimits
 from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.models import Job
+from jobs.reports.event_documents import event_documents, job_ended
 from tests.rows import a_bare_job, a_key, a_video, an_owner
 
 SECONDS = 60.0
@@ -123,9 +124,16 @@ def _run(owner_id: UUID, test: Test, *, batch: int = 500, queue: int = 1000, **n
         await send({"type": "http.response.body", "body": b""})
 
     async def main() -> None:
-        hub = EventHub(wiring.connect, batch=batch, queue=queue)
+        hub = EventHub(wiring.connect, threaded(event_documents), batch=batch, queue=queue)
         limits = StreamLimits(**{"max_streams": 100, "seconds": SECONDS, **named})
-        streams = EventStreams(elsewhere, hub, authorize=authorize, recheck=wiring.recheck_keys, limits=limits)
+        streams = EventStreams(
+            elsewhere,
+            hub,
+            authorize=authorize,
+            recheck=wiring.recheck_keys,
+            job_ended=threaded(job_ended),
+            limits=limits,
+        )
         try:
             await test(streams, hub)
         finally:
@@ -162,7 +170,8 @@ def test_a_job_is_reported_from_its_beginning_to_its_end() -> None:
         assert client.types == ["job.queued", "job.started", "job.playable", "job.completed"]
         assert _numbers(client) == [1, 2, 3, 4]
         document = json.loads(client.events[-1]["data"])
-        assert document["data"] == {"video_id": str(job.video_id), "job_id": str(job.id), "seq": 4}
+        ids = {name: document["data"][name] for name in ("video_id", "job_id", "seq")}
+        assert ids == {"video_id": str(job.video_id), "job_id": str(job.id), "seq": 4}
 
     _run(job.owner_id, test)
 
@@ -207,6 +216,91 @@ def test_an_owner_hears_of_everything_of_his_and_of_nothing_else() -> None:
         for client in (everything, ends):
             await client.leave()
         assert len(hub) == 0
+
+    _run(owner.id, test)
+
+
+def _forget(*seqs: int) -> None:
+    """Expire events of jobs, as the janitor does after a month."""
+    Event.objects.filter(seq__in=seqs).delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_rested_longer_than_the_log_is_kept_says_so() -> None:
+    job = a_bare_job(a_video(an_owner("o")))
+    for _ in range(4):
+        event_append(job_id=job.id, type=EventType.JOB_PROGRESS)
+    path = f"/api/v1/jobs/{job.id}/events"
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        first = StreamClient(streams, path)
+        await first.until(lambda c: len(c.events) == 4)
+        assert "reset" not in first.types
+        third = first.events[2]["id"]
+        await first.leave()
+        await sync_to_async(_forget)(1, 2)
+        in_time = StreamClient(streams, path, last_seen=third)
+        await in_time.until(lambda c: len(c.events) == 1)
+        assert in_time.types == ["job.progress"], "nothing after what it saw is missing"
+        await in_time.leave()
+        for last_seen in ("", first.events[0]["id"]):
+            late = StreamClient(streams, path, last_seen=last_seen)
+            await late.until(lambda c: len(c.events) == 3)
+            assert late.types == ["reset", "job.progress", "job.progress"]
+            assert json.loads(late.events[0]["data"]) == {"type": "reset", "data": {"job_id": str(job.id)}}
+            assert late.events[0]["id"] == (last_seen or "0-0"), "a client that is cut off here gets it again"
+            await late.leave()
+
+    _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_of_which_no_event_is_kept_is_not_unknown() -> None:
+    """An open one goes on from here; of one that is over, a client hears that it missed the end, and then nothing."""
+    job = a_bare_job(a_video(an_owner("o")))
+    event_append(job_id=job.id, type=EventType.JOB_QUEUED)
+    path = f"/api/v1/jobs/{job.id}/events"
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        await sync_to_async(_forget)(1)
+        rests = StreamClient(streams, path)
+        await rests.until(lambda c: c.types == ["reset"])
+        await _happens(job, EventType.JOB_STARTED)
+        await rests.until(lambda c: c.types == ["reset", "job.started"])
+        await rests.leave()
+        await sync_to_async(_forget)(2)
+        over = Job.objects.filter(id=job.id)
+        await over.aupdate(state="cancelled", phase="", finished_at=Now())
+        for last_seen in ("", rests.events[-1]["id"]):
+            late = StreamClient(streams, path, last_seen=last_seen)
+            await late.until(lambda c: c.ended)
+            assert (late.status, late.types) == (200, ["reset"])
+            again = StreamClient(streams, path, last_seen=late.events[0]["id"])
+            await again.until(lambda c: c.ended)
+            assert again.status == 204
+
+    _run(job.owner_id, test)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_owner_whose_last_event_is_not_kept_hears_of_it() -> None:
+    owner = an_owner("o")
+    job = a_bare_job(a_video(owner))
+    for _ in range(3):
+        event_append(job_id=job.id, type=EventType.JOB_PROGRESS)
+    positions = [str(Position(*each)) for each in Event.objects.order_by("id").values_list("transaction", "id")]
+
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        await sync_to_async(_forget)(1)
+        late = StreamClient(streams, "/api/v1/events", last_seen=positions[0], query="types=job.progress")
+        await late.until(lambda c: len(c.events) == 3)
+        assert late.types == ["reset", "job.progress", "job.progress"]
+        elsewhere = StreamClient(streams, "/api/v1/events", last_seen=f"{2**60}-7")  # before a restore, say
+        await elsewhere.until(lambda c: c.types == ["reset"] and len(hub) == 2)
+        await _happens(job, EventType.JOB_STARTED)
+        await elsewhere.until(lambda c: c.types == ["reset", "job.started"])
+        for client in (late, elsewhere):
+            await client.leave()
 
     _run(owner.id, test)
 
@@ -325,7 +419,8 @@ def test_what_fails_before_the_beginning_is_a_problem(path: str, error: Exceptio
         limits = StreamLimits(max_streams=1, seconds=SECONDS)
         authorize = let_in if "jobs" in path else fail
         client = StreamClient(
-            EventStreams(fail, EventHub(fail), authorize=authorize, recheck=fail, limits=limits), path
+            EventStreams(fail, EventHub(fail, fail), authorize=authorize, recheck=fail, job_ended=fail, limits=limits),
+            path,
         )
         await client.until(lambda c: c.ended)
         assert (client.status, json.loads(client.text)["code"]) == (status, code)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,9 +15,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connections
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
+from pytest_django.fixtures import Settings
 from standardwebhooks.webhooks import Webhook
 
 from access.models import Owner
@@ -27,8 +33,12 @@ from events.webhooks.outbound import REFUSED, OutboundClient, Reach, networks_re
 from events.webhooks.retry import PAUSES, Answer
 from events.webhooks.sender import WebhookSender, deliver
 from events.webhooks.services import endpoint_create, endpoint_rotate_secret, endpoint_update
+from events.webhooks.trial import endpoint_test
+from jobs.reports.event_documents import event_documents
+from observability.metrics import exposition
+from tests.conformance import published
 from tests.integration.events.receiver import Receiver, a_receiver
-from tests.rows import a_job, a_video, an_owner
+from tests.rows import PUBLIC_URL, a_job, a_video, an_owner
 
 LOOPBACK = Reach(networks_read(["127.0.0.0/8"]))
 AS_IF_PUBLIC = replace(LOOPBACK, is_public=lambda _: True)
@@ -39,6 +49,13 @@ AS_IF_PUBLIC = replace(LOOPBACK, is_public=lambda _: True)
 def receiver() -> Iterator[Receiver]:
     with a_receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def inner_networks(settings: Settings) -> None:
+    """Let webhooks go to the machine of the tests, as an operator may."""
+    events = replace(settings.TRANSCODER.events, webhook_networks=("127.0.0.0/8",), webhook_seconds=120)
+    settings.TRANSCODER = replace(settings.TRANSCODER, events=events)
 
 
 def a_client(reach: Reach = LOOPBACK, *, seconds: float = 600.0) -> OutboundClient:
@@ -58,7 +75,7 @@ def _claim(limit: int = 10) -> list[Sending]:
 
 def _send_all(client: OutboundClient | None = None) -> None:
     for sending in _claim():
-        deliver(client or a_client(), sending)
+        deliver(client or a_client(), sending, event_documents)
 
 
 def _due_again() -> None:
@@ -77,7 +94,8 @@ def test_a_receiver_gets_what_it_requested_signed(receiver: Receiver) -> None:
     ((_, headers, body),) = receiver.requests
     document = Webhook(endpoint.secret).verify(body, headers)
     assert document["type"] == "video.ready"
-    assert document["data"] == {"video_id": str(video)}
+    assert document["data"]["video_id"] == str(video)
+    published().check_event(document)
     assert headers["webhook-id"] == f"msg_{UUID(document['id']).hex}"
     assert Delivery.objects.get().state == DeliveryState.DELIVERED
 
@@ -90,6 +108,8 @@ def test_a_job_is_reported_from_its_queue_to_its_end(receiver: Receiver) -> None
     job = a_job(video)
     _send_all()
     events = [json.loads(body) for body in receiver.bodies("/status/200")]
+    for event in events:
+        published().check_event(event)
     assert sorted((event["data"]["seq"], event["type"]) for event in events) == [(1, "job.queued"), (2, "job.planned")]
     assert {event["data"]["job_id"] for event in events} == {str(job.id)}
 
@@ -225,7 +245,7 @@ def test_a_receiver_that_hangs_leaves_senders_for_others(receiver: Receiver) -> 
     for _ in range(20):
         _happens(hanging)
     _happens(quick)
-    sender = WebhookSender(a_client(), threads=PER_ENDPOINT + 1, seconds=600)
+    sender = WebhookSender(a_client(), event_documents, threads=PER_ENDPOINT + 1, seconds=600)
     for _ in range(3):
         sender.look()
     _wait_for(lambda: bool(receiver.bodies("/status/200")))
@@ -244,7 +264,7 @@ def test_an_owner_whose_endpoints_all_hang_leaves_senders_for_others(receiver: R
     events_fan_out()
     for _ in range(3):
         _happens(hanging)
-    sender = WebhookSender(a_client(), threads=4, seconds=600)
+    sender = WebhookSender(a_client(), event_documents, threads=4, seconds=600)
     for _ in range(2):
         sender.look()
     _wait_for(lambda: len(receiver.bodies("/hangs")) == 2)
@@ -284,8 +304,8 @@ def test_a_sender_that_died_is_followed_by_another_and_overruled(receiver: Recei
     Delivery.objects.update(next_attempt_at=Now())
     (follower,) = _claim()
     assert follower.attempt == died.attempt + 1
-    deliver(a_client(), follower)
-    deliver(a_client(), died)  # it was not dead after all: what it says no longer counts
+    deliver(a_client(), follower, event_documents)
+    deliver(a_client(), died, event_documents)  # it was not dead after all: what it says no longer counts
     assert list(DeliveryAttempt.objects.values_list("number", flat=True)) == [2]
     assert Delivery.objects.get().state == DeliveryState.DELIVERED
 
@@ -324,6 +344,88 @@ def test_both_secrets_sign_until_the_old_one_expires(receiver: Receiver) -> None
     assert len(second["webhook-signature"].split()) == 1
 
 
+def _sha256(secret: str, body: bytes) -> str:
+    """Compute the header as receivers of the older form do."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_older_signature_is_sent_to_those_who_chose_it(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    chose = endpoint_create(owner=owner, url=receiver.url("/chose/200"), sha256_signature=True)
+    endpoint_create(owner=owner, url=receiver.url("/status/200"))
+    events_fan_out()
+    _happens(owner)
+    _send_all()
+    headers = {path: (headers, body) for path, headers, body in receiver.requests}
+    signed, body = headers["/chose/200"]
+    assert signed["x-webhook-signature"] == _sha256(chose.secret, body)
+    Webhook(chose.secret).verify(body, signed)
+    assert "x-webhook-signature" not in headers["/status/200"][0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_failures_are_logged_and_counted(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/hook-of-a-secret/500"))
+    events_fan_out()
+    _happens(owner)
+    before = _counted()
+    _send_all()
+    Delivery.objects.update(attempts=len(PAUSES), next_attempt_at=Now())
+    _send_all()
+    after = _counted()
+    assert {outcome: after[outcome] - before[outcome] for outcome in after} == {
+        "delivered": 0, "retried": 1, "failed": 1,
+    }  # fmt: skip
+    tried, given_up = (record for record in caplog.records if record.name == "events.webhooks.deliveries")
+    assert (tried.levelname, given_up.levelname) == ("WARNING", "ERROR")
+    assert vars(given_up)["endpoint"] == str(endpoint.id)
+    assert vars(given_up)["status"] == 500
+    assert "hook-of-a-secret" not in repr(vars(given_up)), "a URL can be a secret"
+
+
+def _counted() -> dict[str, float]:
+    text = exposition().decode()
+    return {
+        outcome: float(re.findall(rf'\nvodmill_webhook_deliveries_total{{outcome="{outcome}"}} (.*)\n', text)[0])
+        for outcome in ("delivered", "retried", "failed")
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_requests_time_is_not_tried_after_the_day(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint_create(owner=owner, url=receiver.url("/later/503"))
+    events_fan_out()
+    _happens(owner)
+    _send_all()
+    waits = Delivery.objects.annotate(wait=F("next_attempt_at") - Now()).get().wait
+    assert waits > timedelta(hours=7.9)
+    Delivery.objects.update(next_attempt_at=Now(), tried_since=Now() - timedelta(hours=23.5))
+    _send_all()
+    waits = Delivery.objects.annotate(wait=F("next_attempt_at") - Now()).get().wait
+    assert waits < timedelta(hours=0.5)
+    Delivery.objects.update(next_attempt_at=Now(), tried_since=Now() - timedelta(hours=24))
+    _send_all()
+    assert Delivery.objects.get().state == DeliveryState.FAILED
+    assert DeliveryAttempt.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waited_at_a_disabled_endpoint_has_a_day_from_then_on(receiver: Receiver) -> None:
+    owner = an_owner("o")
+    endpoint = endpoint_create(owner=owner, url=receiver.url("/status/500"))
+    events_fan_out()
+    _happens(owner)
+    _send_all()
+    endpoint_update(endpoint=endpoint, state=EndpointState.DISABLED)
+    Delivery.objects.update(next_attempt_at=Now(), tried_since=Now() - timedelta(days=3))
+    endpoint_update(endpoint=endpoint, state=EndpointState.ENABLED)
+    _send_all()
+    assert Delivery.objects.get().state == DeliveryState.PENDING
+
+
 def _wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not true():
@@ -336,14 +438,14 @@ class TestApi:
     def test_an_endpoint_lives_and_ends(self, client: Client) -> None:
         created = client.post(
             "/api/v1/webhooks",
-            {"url": "https://receiver.example/hook", "types": ["job.completed"]},
+            {"url": PUBLIC_URL, "types": ["job.completed"]},
             content_type="application/json",
         )
         assert created.status_code == 201
         assert created.json()["secret"].startswith("whsec_")
         address = created.headers["Location"]
         assert "secret" not in client.get(address).json()
-        assert client.get("/api/v1/webhooks").json()["results"][0]["url"] == "https://receiver.example/hook"
+        assert client.get("/api/v1/webhooks").json()["results"][0]["url"] == PUBLIC_URL
         changed = client.patch(address, {"state": "disabled"}, content_type="application/json").json()
         assert (changed["state"], changed["disabled_reason"]) == ("disabled", "disabled by its owner")
         rotated = client.post(f"{address}/rotate-secret").json()
@@ -356,21 +458,98 @@ class TestApi:
         [
             ({}, "url"),
             ({"url": "ftp://a.example/"}, "url"),
-            ({"url": "http://a.example/"}, "url"),
-            ({"url": "https://user:pass@a.example/"}, "url"),
-            ({"url": "https://a.example:99999/"}, "url"),
+            ({"url": PUBLIC_URL.replace("https", "http")}, "url"),
+            ({"url": PUBLIC_URL.replace("[", "user:pass@[")}, "url"),
+            ({"url": "https://[2000::1]:99999/"}, "url"),
             ({"url": "https:///x"}, "url"),
-            ({"url": "https://a.example/ b"}, "url"),
-            ({"url": "https://a.example/", "types": ["job.exploded"]}, "types"),
-            ({"url": "https://a.example/", "type": ["job.failed"]}, "type"),
-            ({"url": "https://a.example/" + "a" * 2000}, "url"),
-            ({"url": "https://a.example/", "events": ["job.completed"]}, "events"),
+            ({"url": f"{PUBLIC_URL} b"}, "url"),
+            ({"url": PUBLIC_URL, "types": ["job.exploded"]}, "types"),
+            ({"url": PUBLIC_URL, "type": ["job.failed"]}, "type"),
+            ({"url": PUBLIC_URL + "a" * 2000}, "url"),
+            ({"url": PUBLIC_URL, "sha256_signature": "yes"}, "sha256_signature"),
+            ({"url": PUBLIC_URL, "events": ["job.completed"]}, "events"),
         ],
     )
     def test_a_bad_endpoint_is_refused_by_field(self, client: Client, body: dict[str, Any], field: str) -> None:
         answer = client.post("/api/v1/webhooks", body, content_type="application/json")
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"].split(".")[0] == field
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "127.0.0.1", "127.1", "0x7f.1", "2130706433", "localhost", "10.0.0.8", "169.254.169.254", "[::1]",
+            "[::ffff:7f00:1]", "[64:ff9b::a00:1]", "nobody-has-this-name.invalid",
+        ],
+    )  # fmt: skip
+    def test_an_inner_address_is_refused_at_once(self, client: Client, host: str) -> None:
+        """In the words for a name that does not exist: neither says anything about our network."""
+        body = {"url": f"https://{host}/hook"}
+        created = client.post("/api/v1/webhooks", body, content_type="application/json")
+        assert created.status_code == 422
+        said = "url: its host does not exist, or is not on the public internet"
+        assert created.json()["detail"] == said
+        endpoint = endpoint_create(owner=default_owner(), url=PUBLIC_URL)
+        changed = client.patch(f"/api/v1/webhooks/{endpoint.id}", body, content_type="application/json")
+        assert (changed.status_code, changed.json()["detail"]) == (422, said)
+
+    def test_a_network_of_the_operators_is_accepted(self, client: Client, inner_networks: None) -> None:
+        body = {"url": "http://127.0.0.1:8080/hook"}
+        assert client.post("/api/v1/webhooks", body, content_type="application/json").status_code == 201
+        elsewhere = {"url": "http://10.0.0.8/hook"}
+        assert client.post("/api/v1/webhooks", elsewhere, content_type="application/json").status_code == 422
+
+    @pytest.mark.parametrize("status", [204, 302, 500])
+    def test_a_test_is_sent_and_its_outcome_is_the_response(
+        self, client: Client, receiver: Receiver, inner_networks: None, status: int
+    ) -> None:
+        endpoint = endpoint_create(owner=default_owner(), url=receiver.url(f"/status/{status}"), sha256_signature=True)
+        response = client.post(f"/api/v1/webhooks/{endpoint.id}/test")
+        assert response.status_code == 200
+        outcome = response.json()
+        assert (outcome["accepted"], outcome["status"], outcome["error"]) == (status == 204, status, "")
+        ((_, headers, body),) = receiver.requests
+        document = Webhook(endpoint.secret).verify(body, headers)
+        published().check_event(document)
+        assert document["type"] == "webhook.test"
+        assert document["data"] == {"webhook_id": str(endpoint.id)}
+        assert headers["webhook-id"] == outcome["webhook_id"]
+        assert headers["x-webhook-signature"] == _sha256(endpoint.secret, body)
+        assert not Delivery.objects.exists()
+
+    def test_a_test_without_an_answer_says_why(self, client: Client, inner_networks: None) -> None:
+        nobody = endpoint_create(owner=default_owner(), url="http://127.0.0.1:9/")
+        inner = endpoint_create(owner=default_owner(), url="https://10.0.0.8/")
+        for endpoint, error in ((nobody, "ConnectError"), (inner, REFUSED)):
+            outcome = client.post(f"/api/v1/webhooks/{endpoint.id}/test").json()
+            assert (outcome["accepted"], outcome["status"], outcome["error"]) == (False, None, error)
+
+    def test_a_repeated_test_is_sent_once(self, client: Client, receiver: Receiver, inner_networks: None) -> None:
+        endpoint = endpoint_create(owner=default_owner(), url=receiver.url("/status/200"))
+        once = {"Idempotency-Key": "a test"}
+        first, again = (client.post(f"/api/v1/webhooks/{endpoint.id}/test", headers=once) for _ in range(2))
+        assert first.json() == again.json()
+        assert len(receiver.requests) == 1
+
+    def test_an_owner_has_one_test_at_a_time(self, client: Client, receiver: Receiver, inner_networks: None) -> None:
+        hanging = endpoint_create(owner=default_owner(), url=receiver.url("/hangs"))
+        outcome: list[Any] = []
+
+        def test() -> None:
+            outcome.append(client.post(f"/api/v1/webhooks/{hanging.id}/test").json())
+            connections.close_all()
+
+        waiting = threading.Thread(target=test)
+        waiting.start()
+        _wait_for(lambda: bool(receiver.bodies("/hangs")))
+        refused = client.post(f"/api/v1/webhooks/{hanging.id}/test")
+        assert (refused.status_code, refused.json()["code"]) == (429, "test_running")
+        other = endpoint_create(owner=an_owner("other"), url=receiver.url("/status/200"))
+        assert endpoint_test(endpoint=other, client=a_client()).answer.accepted
+        receiver.over.set()
+        waiting.join()
+        assert outcome[0]["accepted"] is False
+        assert client.post(f"/api/v1/webhooks/{other.id}/test").status_code == 404
 
     def test_deliveries_are_shown_and_repeated(self, client: Client, receiver: Receiver) -> None:
         owner = default_owner()

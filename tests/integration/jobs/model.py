@@ -305,7 +305,7 @@ class Model:
         forgiving = step.kind is StepKind.PURGE
         if failure.lost and (forgiving or step.attempts_without_progress < POISON_ATTEMPTS):
             self._put_back(step, StepState.DELAYED if step.attempts_without_progress > 1 else StepState.READY)
-        elif failure.retryable and not failure.lost and (forgiving or step.failures + 1 < MAX_FAILURES):
+        elif not failure.lost and (forgiving or (failure.retryable and step.failures + 1 < MAX_FAILURES)):
             step.failures += 1
             self._put_back(step, StepState.DELAYED)
         else:

@@ -13,10 +13,10 @@ from jobs.models import Job, Step
 from jobs.rules.retry import Failure, failure_of
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobState, StepState
-from storage.errors import StorageUnavailable
+from storage.errors import StorageRefused, StorageUnavailable
 from storage.keys import generation_prefix, video_prefix
 from tests.rows import a_job, a_policy, a_run, a_video, an_uploaded_video, claim_or_none, claimed, state_of
-from transcoding.errors import InputChanged, InputRejected
+from transcoding.errors import InputChanged, InputRejected, TranscodeError
 from videos.models import Generation, Rendition, Video
 from videos.states import GenerationState, VideoState
 
@@ -155,14 +155,18 @@ def test_an_inspection_that_kills_its_workers_rejects_the_video() -> None:
     assert (video.state, video.error_code) == (VideoState.REJECTED, "poison")
 
 
-def test_a_removal_is_never_given_up() -> None:
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("k"), StorageRefused("k", "AccessDenied"), TranscodeError("a bug")]
+)
+def test_a_removal_is_never_given_up(error: TranscodeError) -> None:
+    """Also where the store refuses it: somebody may mend its policy tomorrow."""
     video = a_video()
     Step.objects.create(owner=video.owner, video=video, kind=StepKind.PURGE, rank_at=Now(), failures=1000)
     claim = claimed()
-    assert (
-        step_fail(claim=claim, failure=failure_of(StorageUnavailable("k")), policy=a_policy(retry=RETRY))
-        is StepState.DELAYED
-    )
+    state = step_fail(claim=claim, failure=failure_of(error), policy=a_policy(retry=RETRY))
+    assert state is StepState.DELAYED
+    purge = Step.objects.get(id=claim.step_id)
+    assert (purge.failures, purge.error_code) == (1001, error.code)
 
 
 def test_failing_after_the_lease_is_lost_says_so() -> None:

@@ -18,7 +18,7 @@ from gpu.services import DeviceDescription, device_report
 from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
-from observability.metrics import METRICS
+from observability.metrics import METRICS, BuildInfo
 from operations.metrics_export import DatabaseMetrics
 from storage.wiring import store_from
 from tests.rows import a_job, a_video, claimed
@@ -129,6 +129,7 @@ def test_the_store_is_counted(client: Client, s3_server: object) -> None:
 @pytest.mark.django_db
 def test_the_docs_list_exactly_the_exported_metrics() -> None:
     shown = {name: (metric.kind, set(metric.labels)) for name, metric in METRICS.items()}
+    shown[BuildInfo.name] = ("gauge", set(BuildInfo.labels))
     for family in DatabaseMetrics(silence_seconds=20).collect():
         shown[family.name] = ("gauge", set(family._labelnames))  # type: ignore[attr-defined]
     row = re.compile(r"^\| `(vodmill_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from observability.health import BackgroundCheck, Check, Health, run_checks
 from operations.health import alerts, dependency_alerts, system_state
-from operations.statistics import NodeHealth, QueueLoad, RecentJobs
+from operations.statistics import FailingEndpoint, FailingPurges, NodeHealth, QueueLoad, RecentJobs
 
 IDLE = QueueLoad(queue="cpu", ready=0, delayed=0, running=0, oldest_ready_seconds=0)
 NODE = NodeHealth(name="n1", state="active", queues=("cpu",), slots=2, busy=0, silent_seconds=1, alive=True)
@@ -40,6 +41,17 @@ def test_alerts_make_what_is_well_degraded() -> None:
     assert system_state({"database": Health.OK}, [alert]) is Health.DEGRADED
     assert system_state({"database": Health.FAILED}, [alert]) is Health.FAILED
     assert system_state({"database": Health.OK}, []) is Health.OK
+
+
+def test_purges_and_webhooks_that_fail_are_reported() -> None:
+    purges = FailingPurges(steps=2, error="storage_refused: AccessDenied")
+    failing = FailingEndpoint(
+        id=UUID(int=1), url="https://hooks.example/", owner="acme", state="enabled", failed=3, retried=1
+    )
+    retrying = replace(failing, failed=0)
+    found = alerts([IDLE], [NODE], QUIET, quarantined=0, purges=purges, endpoints=[failing, retrying])
+    assert [alert.code for alert in found] == ["purges_fail", "webhooks_fail"]
+    assert not list(alerts([IDLE], [NODE], QUIET, quarantined=0, endpoints=[retrying]))
 
 
 @pytest.mark.parametrize(("quarantined", "codes"), [(100, []), (101, ["quarantine_full"])])

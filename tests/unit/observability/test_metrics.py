@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from observability.metrics import METRICS, Counter, Histogram, exposition, use_shared_folder
+from observability.version import VERSION
 
 
 @pytest.fixture
@@ -25,8 +27,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def fresh() -> Iterator[tuple[Counter, Histogram]]:
     yield Counter("things_total", "Things.", ("kind",)), Histogram("sizes", "Sizes.", (), (1, 10))
     for name in ("vodmill_things_total", "vodmill_sizes"):
-        created = vars(METRICS.pop(name))
-        if collector := created.get("_counter") or created.get("_histogram"):
+        if collector := METRICS.pop(name)._object:
             REGISTRY.unregister(collector)
 
 
@@ -53,6 +54,36 @@ def test_a_shared_folder_starts_empty(shared: None, fresh: tuple[Counter, Histog
 
 def test_an_unused_metric_opens_no_file(shared: None, fresh: tuple[Counter, Histogram], tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_expected_series_exist_before_anything_is_counted(fresh: tuple[Counter, Histogram]) -> None:
+    things, _ = fresh
+    things.expect(kind=("a", "b"))
+    text = exposition().decode()
+    for series in (
+        'vodmill_things_total{kind="a"} 0.0',
+        'vodmill_things_total{kind="b"} 0.0',
+        "vodmill_sizes_count 0.0",
+    ):
+        assert series in text
+
+
+def test_expected_series_exist_once_for_all_processes(shared: None, fresh: tuple[Counter, Histogram]) -> None:
+    things, _ = fresh
+    things.expect(kind=("a",))
+    assert 'vodmill_things_total{kind="a"} 0.0' in exposition().decode()
+    child = os.fork()
+    if child == 0:
+        things.add(2, kind="a")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert exposition().decode().count('vodmill_things_total{kind="a"} 2.0') == 1
+
+
+def test_the_version_is_shown() -> None:
+    assert (
+        f'vodmill_build_info{{python="{platform.python_version()}",version="{VERSION}"}} 1.0' in exposition().decode()
+    )
 
 
 def test_labels_are_few() -> None:

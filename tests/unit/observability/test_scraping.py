@@ -7,7 +7,8 @@ from contextlib import closing
 import pytest
 import pytest_socket
 
-from observability.scraping import MetricsServer, token_matches
+from configuration import MetricsConfig
+from observability.scraping import MetricsServer, metrics_server, token_matches
 
 ANOTHER_ADDRESS = "127.0.0.2"
 
@@ -61,6 +62,15 @@ def test_without_a_token_only_this_machine_may_get() -> None:
             _get(port.port, "/metrics", host=ANOTHER_ADDRESS)
     finally:
         port.close()
+
+
+def test_a_taken_port_is_logged_and_not_fatal(guarded: int, caplog: pytest.LogCaptureFixture) -> None:
+    config = MetricsConfig(metrics_port=guarded, metrics_token="t0ken")
+    assert metrics_server(config, fault=str) is None
+    (record,) = caplog.records
+    assert vars(record)["event"] == "metrics_port_unavailable"
+    assert "TRANSCODER_METRICS_PORT" in record.message
+    assert _get(guarded, "/healthz")[0] == 200, "the first one goes on"
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer ", "bearer t", "Bearer t ", "Bearer ü"])

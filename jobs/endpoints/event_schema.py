@@ -1,0 +1,179 @@
+"""Schemas of the documents of events, as webhooks of the OpenAPI document: one for each type.
+
+`jobs.reports.event_documents` renders these documents, and wherever something happens adds its own `data`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from events.types import TEST_TYPE, EventType
+
+_Schema = Mapping[str, Any]
+
+_UUID: _Schema = {"type": "string", "format": "uuid"}
+_TIME: _Schema = {"type": "string", "format": "date-time"}
+_COUNT: _Schema = {"type": "integer", "minimum": 0}
+_TEXT: _Schema = {"type": "string"}
+_URL: _Schema = {"type": "string", "format": "uri-reference"}
+_LABELS: Mapping[str, _Schema] = {
+    "external_id": {"type": ["string", "null"], "description": "Your own name for it."},
+    "metadata": {"type": "object", "additionalProperties": True, "description": "Your own data about it."},
+}
+
+
+def _object(properties: Mapping[str, _Schema], *, optional: tuple[str, ...] = (), description: str = "") -> _Schema:
+    """Build the schema of an object that has all of these properties, but for the optional ones."""
+    required = [name for name in properties if name not in optional]
+    about = {"description": description} if description else {}
+    return {"type": "object", **about, "required": required, "properties": dict(properties)}
+
+
+def _ref(name: str) -> _Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_PARTS: Mapping[str, _Schema] = {
+    "EventLinks": _object(
+        dict.fromkeys(("video", "playback", "job", "outputs"), _URL),
+        optional=("job", "outputs"),
+        description="URLs of the documents that show more, under the public URL of the installation. Paths, where it"
+        " has none.",
+    ),
+    "EventVideo": _object(_LABELS, description="The labels of the job's video."),
+    "EventPlayback": _object(
+        {"hls_url": _URL, "dash_url": {"type": ["string", "null"], "format": "uri-reference"}, "expires_at": _TIME},
+        description="Signed when the event is sent. They work without credentials until they expire.",
+    ),
+    "EventError": _object({"code": _TEXT, "detail": _TEXT, "retryable": {"type": "boolean"}}, optional=("retryable",)),
+}
+_GENERATION: Mapping[str, _Schema] = {"generation": {"type": "integer", "minimum": 1}}
+_CONTINUES: Mapping[str, _Schema] = {"continues_generation": {"type": ["integer", "null"], "minimum": 1}}
+_PLAYBACK: Mapping[str, _Schema] = {"playback": {"oneOf": [_ref("EventPlayback"), {"type": "null"}]}}
+_ERROR: Mapping[str, _Schema] = {"error": _ref("EventError")}
+_PRIORITY: _Schema = {"type": "integer", "minimum": 0, "maximum": 100}
+
+_OF_VIDEO: Mapping[str, _Schema] = {"video_id": _UUID, **_LABELS, "links": _ref("EventLinks")}
+_OF_JOB: Mapping[str, _Schema] = {
+    "video_id": _UUID,
+    "job_id": _UUID,
+    "seq": {"type": "integer", "minimum": 1, "description": "Counts the events of the job without gaps."},
+    **_LABELS,
+    "video": _ref("EventVideo"),
+    "links": _ref("EventLinks"),
+}
+
+_OPTIONAL = ("rendition",)
+"""Properties of `data` that are not always there."""
+_Data = Mapping[str, _Schema]
+
+EVENTS: Mapping[str, tuple[str, _Data]] = {
+    EventType.VIDEO_UPLOADED.value: ("An upload is complete", _OF_VIDEO),
+    EventType.VIDEO_READY.value: ("A video is inspected and can be transcoded", _OF_VIDEO),
+    EventType.VIDEO_REJECTED.value: ("A video is unusable", {**_OF_VIDEO, **_ERROR}),
+    EventType.VIDEO_SOURCE_DELETED.value: ("The source of a video is deleted, and nothing else", _OF_VIDEO),
+    EventType.VIDEO_DELETED.value: ("A video and all of its files are deleted", _OF_VIDEO),
+    EventType.JOB_QUEUED.value: ("A job is accepted", _OF_JOB),
+    EventType.JOB_WAITING.value: (
+        "A job requires a device that is not there",
+        {**_OF_JOB, "for": {"type": "string", "enum": ["gpu"]}},
+    ),
+    EventType.JOB_PLANNED.value: ("The steps of a job are created", {**_OF_JOB, **_GENERATION, "steps": _COUNT}),
+    EventType.JOB_STARTED.value: ("The first step of a job runs", _OF_JOB),
+    EventType.JOB_PLAYABLE.value: (
+        "Players can start while the rest is encoded",
+        {**_OF_JOB, **_GENERATION, **_PLAYBACK},
+    ),
+    EventType.JOB_PROGRESS.value: (
+        "A job has advanced",
+        {
+            **_OF_JOB,
+            "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+            "speed": {"type": ["number", "null"], "description": "Seconds of video per second."},
+            "eta_seconds": {"type": ["integer", "null"]},
+        },
+    ),
+    EventType.JOB_PAUSED.value: ("A job is paused", _OF_JOB),
+    EventType.JOB_RESUMED.value: ("A paused job goes on", {**_OF_JOB, **_CONTINUES}),
+    EventType.JOB_REPRIORITIZED.value: ("A job has another priority", {**_OF_JOB, "from": _PRIORITY, "to": _PRIORITY}),
+    EventType.JOB_FELL_BACK.value: (
+        "The CPU encodes what a GPU was to encode",
+        {
+            **_OF_JOB,
+            "from_generation": {"type": "integer", "minimum": 1},
+            "reason": {"type": "string", "description": "Why no GPU was used, or the error code of its failure."},
+        },
+    ),
+    EventType.JOB_RETRIED.value: ("A failed or cancelled job is queued again", {**_OF_JOB, **_CONTINUES}),
+    EventType.JOB_COMPLETED.value: ("All outputs of a job are verified", {**_OF_JOB, **_GENERATION, **_PLAYBACK}),
+    EventType.JOB_FAILED.value: ("A job has failed", {**_OF_JOB, **_ERROR}),
+    EventType.JOB_CANCELLED.value: ("A job is cancelled", _OF_JOB),
+    EventType.JOB_OUTPUTS_DELETED.value: (
+        "Outputs of a job are deleted",
+        {
+            **_OF_JOB,
+            "generations": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+            "rendition": {"type": "string", "description": "The one that was deleted; otherwise all of them."},
+        },
+    ),
+    EventType.JOB_DELETED.value: ("A job is deleted, with everything that it made", _OF_JOB),
+    TEST_TYPE: ("A test of this endpoint was requested", {"webhook_id": _UUID}),
+}
+"""By type: a summary, and the properties of its `data`."""
+
+
+def add_webhooks(result: dict[str, Any], **_context: object) -> dict[str, Any]:
+    """Add the webhooks and the schemas of their documents. A drf-spectacular postprocessing hook."""
+    components = result.setdefault("components", {})
+    documents = {_component(type_): _document(type_, data) for type_, (_, data) in EVENTS.items()}
+    components["schemas"] = {**components.get("schemas", {}), **_PARTS, **documents}
+    components["parameters"] = {**components.get("parameters", {}), **_HEADERS}
+    result["webhooks"] = {type_: {"post": _operation(type_, summary)} for type_, (summary, _) in EVENTS.items()}
+    return result
+
+
+def _component(type_: str) -> str:
+    """Name a type's document: `job.fell_back` is a `JobFellBackEvent`."""
+    return "".join(word.capitalize() for word in type_.replace(".", "_").split("_")) + "Event"
+
+
+def _document(type_: str, data: _Data) -> _Schema:
+    return _object(
+        {
+            "id": {**_UUID, "description": "The same in streams and webhooks, and for every attempt."},
+            "type": {"type": "string", "enum": [type_]},
+            "timestamp": _TIME,
+            "data": _object(data, optional=_OPTIONAL),
+        }
+    )
+
+
+def _header(name: str, description: str, *, required: bool = True) -> _Schema:
+    return {"in": "header", "name": name, "required": required, "schema": _TEXT, "description": description}
+
+
+_HEADERS: Mapping[str, _Schema] = {
+    "WebhookId": _header("webhook-id", "The same for every attempt."),
+    "WebhookTimestamp": _header("webhook-timestamp", "Seconds since 1970, when this attempt was signed."),
+    "WebhookSignature": _header("webhook-signature", "Signatures of the Standard Webhooks specification."),
+    "Sha256Signature": _header(
+        "X-Webhook-Signature",
+        "`sha256=` and the HMAC-SHA256 of the body, in hexadecimal, with the text of the secret as its key. Sent to"
+        " endpoints with `sha256_signature`.",
+        required=False,
+    ),
+}
+
+
+def _operation(type_: str, summary: str) -> _Schema:
+    return {
+        "operationId": f"on_{type_.replace('.', '_')}",
+        "summary": summary,
+        "description": "Posted to webhook endpoints that receive this type. Event streams send the same document.",
+        "tags": ["webhooks"],
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in _HEADERS],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(_component(type_))}}},
+        "responses": {
+            "2XX": {"description": "Accepted. Any other status, redirects too, has it sent again."},
+            "410": {"description": "Nothing shall be sent here any more: the endpoint is disabled."},
+        },
+    }
