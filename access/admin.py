@@ -108,6 +108,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             label="Revoke",
             run=lambda key, _: key_revoke(owner=key.owner, key_id=key.id),
             available=lambda key: key.revoked_at is None,
+            warning="A revoked key never works again. Programs that use it are refused at once.",
         ),
     )
 

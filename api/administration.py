@@ -16,6 +16,7 @@ from django.contrib.admin.options import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -27,6 +28,8 @@ from api.problems import Problem
 from transcoding.errors import TranscodeError
 
 PAGE = 50
+_CONFIRMED = "confirmed"
+_CSRF = "csrfmiddlewaretoken"
 Panel = dict[str, object]
 
 
@@ -42,6 +45,8 @@ class Operation:
     """Returns True for rows whose page shows the button."""
     input_name: str = ""
     """Name of the number that the operator enters; empty: none."""
+    warning: str = ""
+    """Names what cannot be undone. The operator reads it and confirms; empty: nothing is lost."""
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -57,6 +62,8 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter_sheet = False
     list_fullwidth = True
     change_form_outer_before_template = "administration/operations.html"
+    hidden_without_error: ClassVar[tuple[str, ...]] = ("error_code", "error_detail", "error_retryable")
+    """Fields of a row's page that only say something where there is an error."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -79,7 +86,10 @@ class ReadOnlyAdmin(ModelAdmin):
         return permitted
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return self.fields or self.readonly_fields
+        fields: Sequence[Any] = self.fields or self.readonly_fields
+        if obj is None or bool(getattr(obj, "error_code", None)):
+            return fields
+        return tuple(name for name in fields if name not in self.hidden_without_error)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         if not self.has_operate_permission(request):
@@ -99,9 +109,26 @@ class ReadOnlyAdmin(ModelAdmin):
         match = next((each for each in self.operations if each.name == operation), None)
         if row is None or match is None:
             raise Http404
+        if _unconfirmed(request, match):
+            return self.confirmation(request, match, [row])
         self.operate(request, match, [row])
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
         return HttpResponseRedirect(page)
+
+    def confirmation(self, request: HttpRequest, operation: Operation, rows: Iterable[Model]) -> HttpResponse:
+        """Show what an operation would be run on. The page sends the same request again, confirmed."""
+        entered = [(name, value) for name, values in request.POST.lists() for value in values if name != _CSRF]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": operation.label,
+            "operation": operation,
+            "rows": [{"id": str(row.pk), "name": str(row)} for row in rows],
+            "kind": self.opts.verbose_name,
+            "entered": entered,
+            "back": request.headers.get("referer", ""),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "administration/confirmation.html", context)
 
     def operate(self, request: HttpRequest, operation: Operation, rows: Iterable[Model]) -> None:
         """Run an operation on each row separately, report the outcomes, and log who did it."""
@@ -141,11 +168,18 @@ class ReadOnlyAdmin(ModelAdmin):
         return {}
 
 
-def _action(operation: Operation) -> Callable[[ReadOnlyAdmin, HttpRequest, QuerySet[Any]], None]:
-    def act(model_admin: ReadOnlyAdmin, request: HttpRequest, rows: QuerySet[Any]) -> None:
+def _action(operation: Operation) -> Callable[[ReadOnlyAdmin, HttpRequest, QuerySet[Any]], HttpResponse | None]:
+    def act(model_admin: ReadOnlyAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+        if _unconfirmed(request, operation):
+            return model_admin.confirmation(request, operation, rows)
         model_admin.operate(request, operation, rows)
+        return None
 
     return act
+
+
+def _unconfirmed(request: HttpRequest, operation: Operation) -> bool:
+    return bool(operation.warning) and request.POST.get(_CONFIRMED) != "yes"
 
 
 def choice_filter(field: str, values: Iterable[str], *, title: str = "") -> type[admin.SimpleListFilter]:

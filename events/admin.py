@@ -1,7 +1,8 @@
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -16,6 +17,19 @@ MAX_ATTEMPTS_SHOWN = 100
 MAX_DELIVERIES_SHOWN = 20
 """Of an endpoint, on its own page."""
 _INDEXED_STATES = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.FAILED)
+
+
+def with_last_attempt(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Annotate deliveries with the result of their last attempts, which an index finds."""
+    last = DeliveryAttempt.objects.filter(delivery=OuterRef("id")).order_by("-id")
+    return deliveries.annotate(
+        last_status=Subquery(last.values("status")[:1]), last_error=Subquery(last.values("error")[:1])
+    )
+
+
+def last_answer(delivery: Any) -> str:
+    """Return the HTTP status of the last attempt, or why there was none; empty before the first one."""
+    return str(delivery.last_status or delivery.last_error or "")
 
 
 @admin.register(WebhookEndpoint)
@@ -48,10 +62,17 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
 
     def panels(self, request: HttpRequest, row: WebhookEndpoint) -> dict[str, object]:
         latest = Delivery.objects.filter(endpoint=row).select_related("event").order_by("-created_at", "-id")
-        headers = ["delivery", "state", "event", "attempts", "at"]
+        headers = ["delivery", "state", "last answer", "event", "attempts", "at"]
         rows = [
-            [link_to("events_delivery", each.id), badge(each.state), each.event.type, each.attempts, each.created_at]
-            for each in latest[:MAX_DELIVERIES_SHOWN]
+            [
+                link_to("events_delivery", each.id),
+                badge(each.state),
+                last_answer(each),
+                each.event.type,
+                each.attempts,
+                each.created_at,
+            ]
+            for each in with_last_attempt(latest)[:MAX_DELIVERIES_SHOWN]
         ]
         return {"tables": [panel("Latest deliveries", headers, rows)]}
 
@@ -94,13 +115,14 @@ def _endpoint_requested(request: HttpRequest) -> bool:
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """Events on their way: of one endpoint and those that failed newest first, of all in no order, being millions."""
+    """Events on their way, newest first, with what their receivers answered last."""
 
-    list_display = ("id", "shown_state", "event_type", "url", "attempts", "next_attempt_at", "created_at")
+    list_display = ("id", "shown_state", "last_answer", "event_type", "url", "attempts", "shown_next", "created_at")
+    ordering = ("-created_at", "-id")
     list_select_related = ("endpoint", "event")
     change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
-        "shown_state", "event_type", "url_link", "attempts", "next_attempt_at", "created_at", "finished_at",
+        "shown_state", "last_answer", "event_type", "url_link", "attempts", "shown_next", "created_at", "finished_at",
         "event_data",
     )  # fmt: skip
     operations = (
@@ -108,7 +130,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
             name="redeliver",
             label="Send again",
             run=lambda delivery, _: delivery_repeat(delivery=delivery),
-            available=lambda delivery: delivery.state in (DeliveryState.DELIVERED, DeliveryState.FAILED),
+            available=lambda delivery: (
+                delivery.state in (DeliveryState.DELIVERED, DeliveryState.FAILED)
+                and delivery.endpoint.state == EndpointState.ENABLED
+            ),
         ),
     )
 
@@ -117,9 +142,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
         states = DeliveryState if _endpoint_requested(request) else _INDEXED_STATES
         return (choice_filter("state", states), DeliveryEndpointFilter)
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        newest = _endpoint_requested(request) or request.GET.get("state") == DeliveryState.FAILED
-        return ("-created_at", "-id") if newest else ("-id",)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        deliveries: QuerySet[Delivery] = super().get_queryset(request)
+        return with_last_attempt(deliveries)
 
     def panels(self, request: HttpRequest, row: Delivery) -> dict[str, object]:
         log = DeliveryAttempt.objects.filter(delivery=row).order_by("-id")[:MAX_ATTEMPTS_SHOWN]
@@ -133,6 +158,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="state")
     def shown_state(self, delivery: Delivery) -> SafeString:
         return badge(delivery.state)
+
+    @admin.display(description="last answer")
+    def last_answer(self, delivery: Delivery) -> str:
+        return last_answer(delivery)
+
+    @admin.display(description="next attempt at")
+    def shown_next(self, delivery: Delivery) -> str | datetime:
+        waits = delivery.state == DeliveryState.PENDING and delivery.endpoint.state == EndpointState.ENABLED
+        return delivery.next_attempt_at if waits else ""
 
     @admin.display(description="event")
     def event_type(self, delivery: Delivery) -> str:

@@ -22,7 +22,8 @@ from prometheus_client.registry import Collector
 
 from observability.version import VERSION
 
-prometheus_client.disable_created_metrics()  # a series with the time of its creation beside each counter
+# Without a series beside each counter that says when it was created.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
 
 PREFIX = "vodmill_"
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

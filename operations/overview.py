@@ -1,9 +1,11 @@
 """The admin's overview: what needs attention, what waits, and what failed lately."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from api.administration import (
     Panel,
@@ -15,11 +17,22 @@ from api.administration import (
 from jobs.admin.filters import recent_errors
 from jobs.rules.retry import POISON
 from jobs.rules.steps import QUEUES
-from operations.health import alerts
+from observability.health import Health, run_checks
+from operations.health import (
+    WAIT_SECONDS,
+    WEBHOOK_WINDOW_SECONDS,
+    Alert,
+    AlertCode,
+    alerts,
+    dependency_checks,
+)
 from operations.statistics import (
+    FailingEndpoint,
     NodeHealth,
     QueueLoad,
     RecentJobs,
+    failing_endpoints,
+    failing_purges,
     jobs_in_quarantine,
     node_healths,
     open_jobs,
@@ -31,6 +44,7 @@ from operations.wiring import node_silence_seconds
 _RECENT_SECONDS = 3600
 
 MAX_NODES_SHOWN = 40
+MAX_ENDPOINTS_SHOWN = 20
 
 
 def overview_panels() -> list[Panel]:
@@ -38,10 +52,14 @@ def overview_panels() -> list[Panel]:
     loads, nodes = queue_loads(QUEUES), node_healths(silence_seconds=node_silence_seconds())
     recent = recent_jobs(window_seconds=_RECENT_SECONDS)
     quarantined = jobs_in_quarantine()
-    found = alerts(loads, nodes, recent, quarantined=quarantined)
-    look_at = [[badge("failed", alert.code), alert.detail] for alert in found]
+    endpoints = failing_endpoints(window_seconds=WEBHOOK_WINDOW_SECONDS)
+    found = alerts(loads, nodes, recent, quarantined=quarantined, purges=failing_purges(), endpoints=endpoints)
+    checks = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
+    look_at = [[badge("failed", name), f"{name} is {state}."] for name, state in checks.items() if state != Health.OK]
+    look_at += [[_alert_link(alert), alert.detail] for alert in found]
     return [
         panel("To look at", ["what", "why"], look_at or [["nothing", ""]]),
+        *([_endpoints(endpoints)] if endpoints else []),
         panel("Steps by queue", ["queue", "ready", "delayed", "running", "longest wait"], map(_load_row, loads)),
         panel(
             "Jobs",
@@ -50,6 +68,36 @@ def overview_panels() -> list[Panel]:
         ),
         panel("Nodes", ["node", "state", "busy", "slots", "last seen"], map(_node_row, nodes[:MAX_NODES_SHOWN])),
     ]
+
+
+def _alert_link(alert: Alert) -> SafeString:
+    """Link an alert to the list that shows more, if there is one."""
+    lists = {
+        AlertCode.WEBHOOKS_FAIL: f"{reverse('admin:events_delivery_changelist')}?state=failed",
+        AlertCode.PURGES_FAIL: f"{reverse('admin:jobs_step_changelist')}?state=delayed",
+        AlertCode.JOBS_FAIL: f"{reverse('admin:jobs_job_changelist')}?state=failed",
+        AlertCode.QUARANTINE_FULL: f"{reverse('admin:jobs_job_changelist')}?error_code={POISON}",
+        AlertCode.WORKER_SILENT: reverse("admin:jobs_node_changelist"),
+    }
+    shown = badge("failed", alert.code)
+    return link(lists[alert.code], shown) if alert.code in lists else shown
+
+
+def _endpoints(endpoints: Sequence[FailingEndpoint]) -> Panel:
+    """Build the table of receivers that do not accept what they are sent."""
+    deliveries = reverse("admin:events_delivery_changelist")
+    rows = [
+        [
+            link_to("events_webhookendpoint", each.id, each.url),
+            each.owner,
+            badge(each.state),
+            link(f"{deliveries}?endpoint={each.id}&state=failed", each.failed),
+            link(f"{deliveries}?endpoint={each.id}&state=pending", each.retried),
+        ]
+        for each in endpoints[:MAX_ENDPOINTS_SHOWN]
+    ]
+    headers = ["endpoint", "owner", "state", "failed in a day", "being retried"]
+    return panel("Webhooks that are not accepted", headers, rows)
 
 
 def _load_row(load: QueueLoad) -> list[object]:

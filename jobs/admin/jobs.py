@@ -22,13 +22,21 @@ from api.administration import (
 from api.problems import invalid_field
 from jobs.admin.filters import ErrorCodeFilter, JobActionForm, PhaseFilter, recent_errors
 from jobs.admin.panels import job_panels, took
-from jobs.lifecycle.services import job_cancel, job_force_cpu, job_pause, job_reprioritize, job_resume, job_retry
+from jobs.lifecycle.services import (
+    job_cancel,
+    job_force_cpu,
+    job_pause,
+    job_reprioritize,
+    job_resume,
+    job_retry,
+    retry_refusal,
+)
 from jobs.models import Job
 from jobs.planning.fallback import job_on_gpu
 from jobs.reports.selectors import job_views
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from jobs.rules.retry import POISON
-from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobState
+from jobs.rules.transitions import JOB_ENDS, JobState
 from jobs.wiring import job_policy
 
 
@@ -49,7 +57,7 @@ def _retry(job: Job, _entered: Mapping[str, str]) -> None:
 
 
 def _release(job: Job, entered: Mapping[str, str]) -> None:
-    if not _poisoned(job):
+    if not _in_quarantine(job):
         raise invalid_field("job", "is not in quarantine", code="not_in_quarantine", status=409)
     _retry(job, entered)
 
@@ -65,12 +73,16 @@ def _force_cpu(job: Job, _entered: Mapping[str, str]) -> None:
     job_force_cpu(owner=job.owner, job_id=job.id, policy=job_policy())
 
 
-def _poisoned(job: Job) -> bool:
+def _in_quarantine(job: Job) -> bool:
     return job.state == JobState.FAILED and job.error_code == POISON
 
 
-def _ended_early(job: Job) -> bool:
-    return job.state in JOB_RETRIED and not _poisoned(job)
+def _released(job: Job) -> bool:
+    return _in_quarantine(job) and retry_refusal(job, job.video) is None
+
+
+def _retried(job: Job) -> bool:
+    return not _in_quarantine(job) and retry_refusal(job, job.video) is None
 
 
 def _paused(job: Job) -> bool:
@@ -124,13 +136,24 @@ class JobAdmin(ReadOnlyAdmin):
         "created_at", "started_at", "playable_at", "finished_at", "speed",
     )  # fmt: skip
     operations = (
-        Operation(name="retry", label="Retry", run=_retry, available=_ended_early),
-        Operation(name="release", label="Release from quarantine", run=_release, available=_poisoned),
+        Operation(name="retry", label="Retry", run=_retry, available=_retried),
+        Operation(name="release", label="Release from quarantine", run=_release, available=_released),
         Operation(name="pause", label="Pause", run=_pause, available=_at_work),
         Operation(name="resume", label="Resume", run=_resume, available=_paused),
-        Operation(name="cancel", label="Cancel", run=_cancel, available=_open),
         Operation(
-            name="cpu", label="Force CPU", run=_force_cpu, available=lambda job: _at_work(job) and job_on_gpu(job)
+            name="cancel",
+            label="Cancel",
+            run=_cancel,
+            available=_open,
+            warning="A cancelled job stops at once, and players lose what is not complete. Until the janitor deletes"
+            " its segments, a retry resumes it.",
+        ),
+        Operation(
+            name="cpu",
+            label="Force CPU",
+            run=_force_cpu,
+            available=lambda job: _at_work(job) and job_on_gpu(job),
+            warning="What the GPU has encoded so far is deleted. The CPU starts at the beginning.",
         ),
         Operation(name="reprioritise", label="Set priority", run=_reprioritize, available=_open, input_name="priority"),
     )

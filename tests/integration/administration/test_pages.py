@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.sites import site
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from access.models import ApiKey, Member
 from access.scopes import Scope
 from access.services import default_owner, key_create, member_add
-from events.models import Delivery, DeliveryAttempt, DeliveryState, Event
-from events.webhooks.services import endpoint_create
+from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, Event, WebhookEndpoint
+from events.webhooks.services import endpoint_create, endpoint_update
 from gpu.models import DeviceReport
+from jobs.changes.endings import purge_request
 from jobs.leasing.nodes import node_register
 from jobs.lifecycle.failures import step_fail
+from jobs.lifecycle.services import video_delete
 from jobs.models import Job, Node, Step
 from jobs.rules.retry import POISON, Failure
+from operations.statistics import MIN_PURGE_FAILURES
+from storage.keys import video_prefix
 from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claimed
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +52,8 @@ def page_of(job: Job) -> str:
 
 
 def order(browser: Client, page: str, operation: str, **entered: object) -> str:
-    """Give an order on a row's page; the page afterwards."""
+    """Give an order on a row's page, and confirm it where that is required; the page afterwards."""
+    entered = {"confirmed": "yes", **entered}
     path = page.replace("/change/", f"/operate/{operation}/")
     answer = browser.post(path, entered, follow=True)
     assert answer.status_code == 200
@@ -88,10 +97,71 @@ def test_a_retry_is_requested_and_logged(operator: Client, failed: Job) -> None:
 def test_several_jobs_are_cancelled_at_once(operator: Client, failed: Job) -> None:
     jobs = [a_job(), a_job(), failed]
     chosen = {"action": "cancel", "_selected_action": [str(job.id) for job in jobs]}
-    page = operator.post("/admin/jobs/job/", chosen, follow=True).content.decode()
+    confirmation = operator.post("/admin/jobs/job/", chosen).content.decode()
+    assert all(str(job.id) in confirmation for job in jobs)
+    assert sorted(Job.objects.values_list("state", flat=True)) == ["failed", "queued", "queued"]
+    page = operator.post("/admin/jobs/job/", _form_of(confirmation), follow=True).content.decode()
     assert sorted(Job.objects.values_list("state", flat=True)) == ["cancelled", "cancelled", "failed"]
     assert "The job is already failed." in page
     assert "Cancel: done (2)." in page
+
+
+def _form_of(page: str) -> dict[str, list[str]]:
+    """Read the fields of a confirmation, as a browser sends them."""
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page):
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def test_what_cannot_be_undone_is_confirmed_first(operator: Client) -> None:
+    job = a_job()
+    path = page_of(job).replace("/change/", "/operate/cancel/")
+    confirmation = operator.post(path, headers={"referer": page_of(job)}).content.decode()
+    assert "A cancelled job stops at once" in confirmation
+    assert str(job.id) in confirmation
+    assert f'href="{page_of(job)}"' in confirmation
+    assert Job.objects.get().state == "queued"
+    assert not LogEntry.objects.exists()
+    page = operator.post(path, _form_of(confirmation), follow=True).content.decode()
+    assert "Cancel: done." in page
+    assert Job.objects.get().state == "cancelled"
+
+
+def test_every_operation_that_loses_something_has_a_warning() -> None:
+    operations = {
+        operation.name: bool(operation.warning)
+        for model_admin in site._registry.values()
+        for operation in getattr(model_admin, "operations", ())
+    }
+    assert {name for name, warns in operations.items() if warns} == {"cancel", "cpu", "revoke"}
+    assert operations.keys() == {
+        "retry", "release", "pause", "resume", "cancel", "cpu", "reprioritise", "drain", "activate", "revoke", "enable",
+        "disable", "redeliver",
+    }  # fmt: skip
+
+
+def test_no_retry_is_offered_that_would_be_refused(operator: Client, failed: Job) -> None:
+    def offered() -> bool:
+        return "/operate/retry/" in operator.get(page_of(failed)).content.decode()
+
+    assert offered()
+    Job.objects.update(error_code="input_changed")
+    assert not offered(), "its source is at fault"
+    assert "The source is at fault" in order(operator, page_of(failed), "retry")
+    Job.objects.update(error_code="encoder_failed")
+    assert offered()
+    video_delete(owner=failed.owner, video_id=failed.video_id)
+    assert not offered(), "its video was deleted"
+    Job.objects.update(error_code=POISON)
+    assert "/operate/release/" not in operator.get(page_of(failed)).content.decode()
+
+
+def test_fields_of_errors_are_shown_where_there_is_one(operator: Client, failed: Job) -> None:
+    well = a_job()
+    assert "Error retryable" in operator.get(page_of(failed)).content.decode()
+    for address in (page_of(well), f"/admin/videos/video/{well.video_id}/change/"):
+        assert "Error " not in operator.get(address).content.decode(), address
 
 
 @pytest.mark.parametrize(("priority", "then"), [("90", 90), ("101", 50), ("soon", 50), ("", 50)])
@@ -207,6 +277,67 @@ def test_operations_require_a_post(operator: Client, failed: Job) -> None:
     strict.cookies = operator.cookies
     assert strict.post(path).status_code == 403
     assert Job.objects.get().state == "failed"
+
+
+def _a_delivery(endpoint: WebhookEndpoint, state: DeliveryState, *answers: int | str) -> Delivery:
+    """A delivery after these attempts: the status of an answer, or why there was none."""
+    event = Event.objects.create(owner=endpoint.owner, video_id=uuid4(), type="video.ready")
+    delivery = Delivery.objects.create(
+        endpoint=endpoint, event=event, state=state, attempts=len(answers), finished_at=Now()
+    )
+    for number, answer in enumerate(answers, 1):
+        answered = {"error": answer} if isinstance(answer, str) else {"status": answer}
+        DeliveryAttempt.objects.create(delivery=delivery, number=number, milliseconds=1, **answered)
+    return delivery
+
+
+def test_the_newest_deliveries_come_first_with_their_last_answers(operator: Client) -> None:
+    endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
+    answers = ("nobody", "too late", "gone")
+    deliveries = [_a_delivery(endpoint, DeliveryState.FAILED, "once", answer) for answer in answers]
+    for seconds, delivery in enumerate(deliveries):
+        Delivery.objects.filter(id=delivery.id).update(created_at=Now() - timedelta(seconds=seconds))
+    newest = [str(delivery.id) for delivery in deliveries]
+    for page in ("delivery/", f"webhookendpoint/{endpoint.id}/change/"):
+        shown = operator.get(f"/admin/events/{page}").content.decode()
+        assert re.findall(r"/admin/events/delivery/([0-9a-f-]{36})/change/", shown) == newest
+        assert re.findall(r"\b(once|nobody|too late|gone)\b", shown) == list(answers)
+
+
+def test_a_delivery_to_a_disabled_endpoint_is_not_offered_again(operator: Client) -> None:
+    endpoint = endpoint_create(owner=default_owner(), url="https://hooks.example/in")
+    address = f"/admin/events/delivery/{_a_delivery(endpoint, DeliveryState.FAILED, 500).id}/change/"
+    assert "/operate/redeliver/" in operator.get(address).content.decode()
+    endpoint_update(endpoint=endpoint, state=EndpointState.DISABLED)
+    assert "/operate/redeliver/" not in operator.get(address).content.decode()
+
+
+def test_the_overview_shows_webhooks_that_fail(operator: Client) -> None:
+    assert "Webhooks that are not accepted" not in operator.get("/admin/").content.decode()
+    endpoint = endpoint_create(owner=an_owner("acme"), url="https://hooks.example/in")
+    fine = endpoint_create(owner=an_owner("acme"), url="https://fine.example/in")
+    _a_delivery(endpoint, DeliveryState.FAILED, 500)
+    _a_delivery(endpoint, DeliveryState.PENDING, 500, 500)
+    _a_delivery(fine, DeliveryState.DELIVERED, 200)
+    long_ago = _a_delivery(fine, DeliveryState.FAILED, 500)
+    Delivery.objects.filter(id=long_ago.id).update(finished_at=Now() - timedelta(days=2))
+    page = operator.get("/admin/").content.decode()
+    assert "1 webhook deliveries to 1 endpoints failed for good in the last day." in page
+    assert "https://hooks.example/in" in page
+    assert f'/admin/events/delivery/?endpoint={endpoint.id}&amp;state=pending">1</a>' in page
+    assert "https://fine.example/in" not in page
+
+
+def test_the_overview_shows_purges_that_keep_failing(operator: Client) -> None:
+    video = a_video()
+    purge_request(video=video, prefix=video_prefix(video.id))
+    refused = Failure(code="storage_refused", detail="AccessDenied")
+    for _ in range(MIN_PURGE_FAILURES):
+        assert "purges_fail" not in operator.get("/admin/").content.decode()
+        Step.objects.filter(kind="purge").update(state="ready", not_before=None)
+        assert step_fail(claim=claimed(), failure=refused, policy=a_policy()) == "delayed"
+    page = operator.get("/admin/").content.decode()
+    assert "1 deletions of objects keep failing, and are tried again: storage_refused: AccessDenied" in page
 
 
 def test_a_delivery_shows_every_attempt_and_is_sent_again(operator: Client) -> None:

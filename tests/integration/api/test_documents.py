@@ -72,7 +72,7 @@ def deliveries() -> Iterator[str]:
     events_fan_out()
     for state in DeliveryState:
         Delivery.objects.update(state=state)
-        yield f"/webhooks/{endpoint.id}/deliveries"
+        yield f"/webhooks/{endpoint.id}/deliveries?limit=100"
 
 
 def nodes() -> Iterator[str]:

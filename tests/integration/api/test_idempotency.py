@@ -216,7 +216,7 @@ def posts() -> dict[str, Any]:
 POSTS = posts()
 BODIES: dict[str, dict[str, object]] = {
     "key_create": {"name": "x", "scopes": ["jobs:read"]},
-    "webhook_create": {"url": "https://a.example/"},
+    "webhook_create": {"url": PUBLIC_URL},
     "job_reprioritize": {"priority": 7},
 }
 BEFORE = {"job_resume": "pause", "job_retry": "cancel"}

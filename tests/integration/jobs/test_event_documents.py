@@ -36,6 +36,7 @@ from jobs.reports.event_documents import event_documents
 from jobs.rules.retry import Failure
 from jobs.rules.steps import StepKind
 from jobs.wiring import on_uploaded
+from storage.keys import video_prefix
 from tests.conformance import published
 from tests.integration.jobs.conftest import logged_events
 from tests.integration.jobs.test_gpu_jobs import POLICY, a_gpu_job
@@ -150,7 +151,7 @@ def test_every_type_has_a_document_as_the_schema_says(public: str) -> None:
     owner = an_owner("acme")
     job = everything_happens(owner)
     video_delete(owner=owner, video_id=job.video_id)
-    while (claim := claimed_of(StepKind.PURGE)).video_id != job.video_id:
+    while (claim := claimed_of(StepKind.PURGE)).payload["prefix"] != video_prefix(job.video_id):
         pass
     video_purged(claim=claim, objects=3)
     found = documents()
