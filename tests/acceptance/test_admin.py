@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from embedded.client import Client, Json
 from embedded.home import REPOSITORY
@@ -129,5 +129,27 @@ def test_a_person_reads_documents_and_sends_requests_in_the_browser(failed: Json
     cancel = page.locator(f"form[action='/api/v1/jobs/{failed['id']}/cancel']")
     cancel.get_by_role("button").click()
     expect(cancel.locator("output")).to_contain_text("409")
+    _deletes_only_after_a_confirmation(page, f"{stack.api.url}/api/v1/videos/{failed['video_id']}")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def _deletes_only_after_a_confirmation(page: Page, url: str) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if request.method == "DELETE" else None)
+    page.goto(url)
+    delete = page.locator("form[data-method=DELETE]").first
+    said: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", refuse)
+    delete.get_by_role("button").click()
+    assert "cannot be undone" in said[0]
+    assert sent == []
+    page.once("dialog", lambda dialog: dialog.accept())
+    delete.get_by_role("button").click()
+    expect(delete.locator("output")).to_contain_text("20")
+    assert sent == ["DELETE"]
