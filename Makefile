@@ -63,6 +63,11 @@ check: testsetup ## Check style, types, import direction, migrations, deployment
 	@tests/openapi/node_modules/.bin/spectral lint --quiet --fail-severity hint --ruleset tests/openapi/spectral.yaml \
 		docs/openapi.yaml
 
+.PHONY: checkov
+checkov: ## Scan k8s/ for weak settings; the exceptions are in .checkov.yaml
+	@scripts/setup checkov
+	@.vodmill/checkov/bin/checkov --config-file .checkov.yaml
+
 .PHONY: chaos
 chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is killed at random (ARGS="--seed 1")
 	@$(python) -m tests.faults.chaos $(ARGS)
@@ -86,7 +91,7 @@ bench: ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only 
 
 .PHONY: lock
 lock: testsetup ## Lock the newest Python packages that requirements/*.in allow, with the hashes of the index in use
-	@for name in runtime embedded development peers; do \
+	@for name in runtime embedded development peers checkov; do \
 		$(python) -m piptools compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
 			--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 			requirements/$$name.in -o requirements/$$name.txt || exit 1; \
