@@ -153,6 +153,11 @@ class StorageConfig:
         3600, minimum=60, maximum=604_800, help="Lifetime of a presigned URL. S3 allows seven days."
     )
 
+    @property
+    def player_endpoint_url(self) -> str:
+        """URL of the store for players. Empty: AWS."""
+        return self.s3_public_endpoint_url or self.s3_endpoint_url
+
     def problems(self) -> Iterator[str]:
         if self.storage == "local" and not self.local_storage_path:
             yield "TRANSCODER_LOCAL_STORAGE_PATH is required when TRANSCODER_STORAGE is local"
@@ -531,3 +536,20 @@ class Config:
                 f"TRANSCODER_MAX_UPLOAD_BYTES must be at most {MAX_PARTS} times TRANSCODER_UPLOAD_PART_BYTES:"
                 " S3 takes no more parts"
             )
+        if self._mixes_content():
+            yield (
+                f"browsers load nothing from {self.storage.player_endpoint_url} on pages by HTTPS, so nothing would"
+                " play: set TRANSCODER_S3_PUBLIC_ENDPOINT_URL to an https URL of the store, or"
+                " TRANSCODER_PLAYBACK_DELIVERY to proxy, or TRANSCODER_HTTPS to false where pages are not by HTTPS"
+            )
+
+    def _mixes_content(self) -> bool:
+        """Tell whether players on pages by HTTPS are redirected to a store without, other than on their own machine."""
+        pages = urlsplit(self.site.public_url).scheme == "https" if self.site.public_url else self.site.https
+        redirects = self.storage.storage == "s3" and self.playback.playback_delivery == "redirect"
+        store = urlsplit(self.storage.player_endpoint_url)
+        return pages and redirects and store.scheme == "http" and store.hostname not in _TRUSTWORTHY_HOSTS
+
+
+_TRUSTWORTHY_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts from which pages by HTTPS may load without it (W3C, Secure Contexts)."""

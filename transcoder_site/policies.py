@@ -64,5 +64,5 @@ def _media_origins() -> list[str]:
     config: Config = settings.TRANSCODER
     found = [config.site.public_origin]
     if config.storage.storage == "s3" and config.playback.playback_delivery == "redirect":
-        found.append(config.storage.s3_public_endpoint_url or config.storage.s3_endpoint_url or _AWS)
+        found.append(config.storage.player_endpoint_url or _AWS)
     return [f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in found if url]

@@ -167,3 +167,28 @@ def test_an_upload_must_fit_into_the_parts_that_a_store_takes() -> None:
 def test_a_public_url_has_an_origin_a_host_and_a_prefix(url: str, origin: str, host: str, prefix: str) -> None:
     site = load(KEY | {"TRANSCODER_PUBLIC_URL": url}).site
     assert (site.public_origin, site.public_host, site.url_prefix) == (origin, host, prefix)
+
+
+HTTP_STORE = {"TRANSCODER_S3_ENDPOINT_URL": "http://minio:9000"}
+
+
+@pytest.mark.parametrize("pages", [{}, {"TRANSCODER_HTTPS": "false", "TRANSCODER_PUBLIC_URL": "https://video.example"}])
+def test_https_pages_do_not_redirect_to_an_http_store(pages: dict[str, str]) -> None:
+    (found,) = problems(**HTTP_STORE, **pages)
+    assert found.startswith("browsers load nothing from http://minio:9000")
+
+
+@pytest.mark.parametrize(
+    "way_out",
+    [
+        {"TRANSCODER_PLAYBACK_DELIVERY": "proxy"},
+        {"TRANSCODER_S3_PUBLIC_ENDPOINT_URL": "https://media.example"},
+        {"TRANSCODER_HTTPS": "false"},
+        {"TRANSCODER_PUBLIC_URL": "http://video.example"},
+        {"TRANSCODER_S3_ENDPOINT_URL": "http://127.0.0.1:9000"},
+        {"TRANSCODER_S3_ENDPOINT_URL": ""},
+        {"TRANSCODER_STORAGE": "local", "TRANSCODER_LOCAL_STORAGE_PATH": "/srv/media"},
+    ],
+)
+def test_each_way_out_of_mixed_content_is_one(way_out: dict[str, str]) -> None:
+    assert load(KEY | HTTP_STORE | way_out)
