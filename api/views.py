@@ -22,6 +22,8 @@ class APIView(RestView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - REST framework's signature
         super().initial(request, *args, **kwargs)
+        if not hasattr(self, (request.method or "").lower()):
+            return  # 405, whatever the query says
         check_query(request.query_params, query_parameters(type(self), request.method or ""))  # type: ignore[arg-type]  # classes have a hash
 
 

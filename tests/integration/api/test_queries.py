@@ -78,6 +78,11 @@ def test_the_format_may_be_json_only() -> None:
     assert fields(client.get("/api/v1/jobs?format=xml")) == ["format"]
 
 
+def test_a_method_that_is_not_there_is_405_with_any_query() -> None:
+    client = Client(headers={"X-API-Key": a_key()})
+    assert client.put("/api/v1/jobs?limit=1&x=2").status_code == 405
+
+
 def test_an_upload_and_a_stream_refuse_unknown_parameters(api: httpx2.Client) -> None:
     assert fields(api.post(f"{UPLOAD}?name=x", files={"video": ("a.mp4", b"never read")})) == ["name"]
     assert fields(api.get("/api/v1/events?since=x")) == ["since"]
