@@ -41,8 +41,11 @@ class Caller:
 
     def require(self, scope: Scope) -> None:
         """Raise Problem (403) unless the caller has the scope."""
-        if not allows(self.scopes, scope):
+        if not self.may(scope):
             raise Problem(status=403, code="scope_missing", detail=f"This requires the scope `{scope}`.")
+
+    def may(self, scope: Scope) -> bool:
+        return allows(self.scopes, scope)
 
 
 def caller_from_scope(scope: AsgiScope, required: Scope) -> Caller:

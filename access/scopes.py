@@ -8,6 +8,8 @@ class Scope(StrEnum):
     VIDEOS_WRITE = "videos:write"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
+    JOBS_URGENT = "jobs:urgent"
+    """Priorities above the ceiling, beside `jobs:write`."""
     SYSTEM_READ = "system:read"
     ADMIN = "admin"
 

@@ -259,6 +259,9 @@ class RankConfig:
         30, minimum=0, help="Head start of the steps that make a video playable: inspect, audio, the first chunk."
     )
     default_priority: int = setting(50, minimum=0, maximum=100, help="Priority of a job whose request names none.")
+    priority_ceiling: int = setting(
+        80, minimum=0, maximum=100, help="Highest priority that a key without the scope jobs:urgent may request."
+    )
     priority_scale: int = setting(
         100,
         minimum=1,
@@ -267,7 +270,8 @@ class RankConfig:
     )
 
     def problems(self) -> Iterator[str]:
-        yield from ()
+        if self.default_priority > self.priority_ceiling:
+            yield "TRANSCODER_DEFAULT_PRIORITY must be at most TRANSCODER_PRIORITY_CEILING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

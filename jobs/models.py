@@ -146,13 +146,18 @@ class Step(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["queue", "owner", "lead_seconds", "encoder", "sessions", "rank_at", "ordinal"],
-                name="jobs_step_ready",
+                fields=["queue", "owner", "encoder", "sessions", "lead_seconds", "rank_at", "ordinal"],
+                name="jobs_step_order",
                 condition=_in_state(StepState.READY),
             ),
             models.Index(
                 fields=["queue", "owner", "lead_seconds", "encoder", "sessions", "claimed_at"],
                 name="jobs_step_served",
+                condition=Q(claimed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["queue", "owner", "claimed_at"],
+                name="jobs_step_owner_served",
                 condition=Q(claimed_at__isnull=False),
             ),
             models.Index(

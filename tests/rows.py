@@ -157,7 +157,7 @@ def a_step(job: Job, *, ordinal: int = 0, waited_seconds: float = 0, **fields: o
 
 def claimed(*, node: str = "node", pid: int = 1, lease_seconds: float = LEASE_SECONDS) -> Claim:
     """Claim the best ready step."""
-    claim = step_claim(queue="cpu", node=node, pid=pid, lease_seconds=lease_seconds, rank=RankConfig())
+    claim = step_claim(queue="cpu", node=node, pid=pid, lease_seconds=lease_seconds)
     assert claim is not None, "nothing was ready"
     return claim
 
@@ -174,7 +174,6 @@ def claim_or_none(**named: object) -> Claim | None:
         "node": "node",
         "pid": 1,
         "lease_seconds": LEASE_SECONDS,
-        "rank": RankConfig(),
     }
     return step_claim(**values | named)
 

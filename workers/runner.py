@@ -68,7 +68,6 @@ class StepRunner:
                 node=node,
                 pid=os.getpid(),
                 lease_seconds=config.lease.lease_seconds,
-                rank=config.rank,
                 offer=offer,
             )
             if claim:

@@ -8,15 +8,16 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from access.authentication import owner_of
+from access.authentication import caller, owner_of
 from access.idempotency import idempotent
 from access.models import Owner
 from access.scopes import Scope
 from api.pagination import ListQuery
-from api.problems import not_found
+from api.problems import FieldError, Problem, not_found
 from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
+from configuration import RankConfig
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
 from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
@@ -68,6 +69,7 @@ class VideoTranscodeApi(APIView):
         fields = dict(serializer.validated_data)
         priority = fields.pop("priority", policy.rank.default_priority)
         labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
+        _check_ceiling(request, priority, policy.rank)
         owner = owner_of(request)
         if fields.pop("dry_run", False):
             preview = job_preview(owner=owner, video_id=video_id, request=fields, policy=policy)
@@ -283,9 +285,17 @@ class JobReprioritizeApi(APIView):
         rank = job_policy().rank
         serializer = ReprioritizeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
         serializer.is_valid(raise_exception=True)
-        owner = owner_of(request)
-        job_reprioritize(owner=owner, job_id=job_id, priority=serializer.validated_data["priority"], rank=rank)
+        owner, priority = owner_of(request), serializer.validated_data["priority"]
+        _check_ceiling(request, priority, rank)
+        job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=rank)
         return _shown(owner, job_id)
+
+
+def _check_ceiling(request: Request, priority: int, rank: RankConfig) -> None:
+    """Raise Problem (403) for a priority above the ceiling, unless the caller may."""
+    if priority > rank.priority_ceiling and not caller(request).may(Scope.JOBS_URGENT):
+        detail = f"Priorities above {rank.priority_ceiling} of 100 require the scope `{Scope.JOBS_URGENT}`."
+        raise Problem(status=403, code="scope_missing", detail=detail, errors=(FieldError("priority", detail),))
 
 
 def _job(owner: Owner, job_id: UUID) -> Job:

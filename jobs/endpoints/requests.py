@@ -22,7 +22,10 @@ LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _MAX_FORMATS = 10
 """Formats in one request; names may repeat."""
-_PRIORITY_HELP = "0 to 100, higher first, or low, medium, high. TRANSCODER_PRIORITY_SCALE can lower the highest number."
+_PRIORITY_HELP = (
+    "0 to 100, higher first, or low, medium, high; among your own jobs. Above 80 it requires the scope jobs:urgent. "
+    "Settings: TRANSCODER_PRIORITY_CEILING, and TRANSCODER_PRIORITY_SCALE for another highest number."
+)
 PROCESSING = frozenset(
     {"gpu_enabled", "gpu_device", "gpu_codec", "gpu_fallback", "fallback_reason", "cpu_codec"}
     | {"processing_time_seconds", "processing_speed", "retries", "segments_kept"}

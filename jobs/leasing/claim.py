@@ -8,72 +8,93 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from configuration import RankConfig
 from jobs.leasing.slots import DeviceOffer, slots_lock
 from jobs.models import Step
-from jobs.rules.rank import rank_bucket_seconds
+from jobs.rules.rank import OVERTAKEN_SECONDS
 from jobs.rules.steps import StepKind
 
+OWNERS = 16
+"""Owners considered: those whose turn is next. Of all others, only the index entries that say so are read."""
 CANDIDATES = 64
 """Steps considered in all: more than there are workers that claim at once and skip each other's locked rows."""
 MIN_PER_LANE = 2
 """Steps considered of each lane, however many lanes there are."""
 
-# The statement, CTE by CTE. It sorts a few steps of each lane, never all that are ready.
+# The statement, CTE by CTE. It sorts a few steps of a few owners, never all that are ready.
 #
-# 1. `lanes` walks the partial index of ready steps from lane to lane (see jobs.rules.rank): one lookup for each,
-#    however many steps a lane has.
-# 2. `able` drops the lanes whose requirement this worker does not meet. A search in an array, unlike a comparison, is
-#    estimated to pass most rows, so that the planner does not choose a plan for one.
-# 3. `room` counts the sessions that the offered device has left. A live lease is a slot, whatever became of its step:
-#    its ffmpeg may still be running.
-# 4. `busy` counts each owner's running steps, for fair share. Open steps do not count: a stream of hours is not one of
-#    the turns that owners take.
+# 1. `owners` walks the partial index of ready steps from owner to owner: one lookup each, however many steps they have.
+# 2. `busy` counts each owner's running steps in the queue. Open steps do not count: a stream of hours is not one of the
+#    turns that owners take.
+# 3. `shares` takes the owners whose turn is next (see jobs.rules.rank), of those with a step that this worker can do.
+#    A join with an array, unlike a comparison, is estimated to pass most rows, so that the planner does not choose a
+#    plan for one.
+# 4. `lanes` walks the same index from lane to lane of these owners, over the requirements that this worker meets.
 # 5. `turns` finds for each lane when it was last served. A lane's turn is no earlier than that, so that a long backlog
 #    ages only while none of it runs.
 # 6. `few` takes the best few of each lane, and at least two, since other workers skip the ones that are locked. The
 #    constant limit inside the computed one bounds what the planner expects to read: without it, it expects all ready
 #    steps, and compiles the statement (JIT) for longer than it runs.
-# 7. `best` compares the lanes' turns in buckets of a priority point. Within a bucket the owner with fewer running steps
-#    goes first, so nobody buys the next slot by a priority that is a little higher.
-# 8. `chosen` locks the first that fits, and skips what others are claiming. A step that needs more sessions than are
-#    left holds back those of later buckets: otherwise smaller ones would take each session that becomes free, and it
-#    would wait for ever. The state is a condition again, for rows that were claimed since the snapshot.
+# 7. `best` puts them in order: the owner's share, then the lane's turn. No priority is compared between owners.
+# 8. `room` counts the sessions that the offered device has left. A live lease is a slot, whatever became of its step:
+#    its ffmpeg may still be running.
+# 9. `chosen` locks the first that fits, and skips what others are claiming. A step that needs more sessions than are
+#    left, and has waited for a while, holds back those behind it: otherwise smaller ones would take each session that
+#    becomes free, and it would wait for ever. The state is a condition again, for rows claimed since the snapshot.
 _CLAIM = """
-WITH RECURSIVE lanes AS (
-    (SELECT owner_id, lead_seconds, encoder, sessions FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s
-     ORDER BY owner_id, lead_seconds, encoder, sessions LIMIT 1)
+WITH RECURSIVE owners AS (
+    (SELECT owner_id FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s ORDER BY owner_id LIMIT 1)
   UNION ALL
-    SELECT further.* FROM lanes CROSS JOIN LATERAL (
-        SELECT step.owner_id, step.lead_seconds, step.encoder, step.sessions FROM jobs_step step
-        WHERE step.state = 'ready' AND step.queue = %(queue)s
-          AND (step.owner_id, step.lead_seconds, step.encoder, step.sessions)
-            > (lanes.owner_id, lanes.lead_seconds, lanes.encoder, lanes.sessions)
-        ORDER BY step.owner_id, step.lead_seconds, step.encoder, step.sessions LIMIT 1
+    SELECT further.* FROM owners CROSS JOIN LATERAL (
+        SELECT step.owner_id FROM jobs_step step
+        WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id > owners.owner_id
+        ORDER BY step.owner_id LIMIT 1
     ) further
-), able AS MATERIALIZED (
-    SELECT * FROM lanes WHERE array_position(%(encoders)s, encoder) IS NOT NULL AND NOT sessions > %(capacity)s
-), room AS MATERIALIZED (
-    SELECT least(
-        %(slots)s - coalesce(sum(held.sessions) FILTER (WHERE held.device = %(device)s), 0),
-        %(shared_slots)s - coalesce(sum(held.sessions), 0)
-    ) AS sessions
-    FROM jobs_step held
-    WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()
 ), busy AS (
     SELECT owner_id, count(*) AS running FROM jobs_step
-    WHERE state = 'running' AND units_total IS NOT NULL GROUP BY owner_id
+    WHERE state = 'running' AND queue = %(queue)s AND units_total IS NOT NULL GROUP BY owner_id
+), shares AS MATERIALIZED (
+    SELECT owners.owner_id, coalesce(busy.running, 0) AS running, (
+        SELECT served.claimed_at FROM jobs_step served
+        WHERE served.queue = %(queue)s AND served.owner_id = owners.owner_id AND served.claimed_at IS NOT NULL
+        ORDER BY served.claimed_at DESC LIMIT 1
+    ) AS served_at
+    FROM owners LEFT JOIN busy ON busy.owner_id = owners.owner_id
+    WHERE EXISTS (
+        SELECT FROM unnest(%(encoders)s::text[]) AS offered (encoder) CROSS JOIN LATERAL (
+            SELECT FROM jobs_step step
+            WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
+              AND step.encoder = offered.encoder AND step.sessions <= %(capacity)s
+            ORDER BY step.sessions LIMIT 1
+        ) able
+    )
+    ORDER BY running, served_at NULLS FIRST, owner_id LIMIT %(owners)s
+), lanes AS (
+    SELECT shares.owner_id, first.* FROM shares CROSS JOIN unnest(%(encoders)s::text[]) AS offered (encoder)
+    CROSS JOIN LATERAL (
+        SELECT step.encoder, step.sessions, step.lead_seconds FROM jobs_step step
+        WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = shares.owner_id
+          AND step.encoder = offered.encoder AND step.sessions <= %(capacity)s
+        ORDER BY step.sessions, step.lead_seconds LIMIT 1
+    ) first
+  UNION ALL
+    SELECT lanes.owner_id, further.* FROM lanes CROSS JOIN LATERAL (
+        SELECT step.encoder, step.sessions, step.lead_seconds FROM jobs_step step
+        WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = lanes.owner_id
+          AND step.encoder = lanes.encoder AND step.sessions <= %(capacity)s
+          AND (step.sessions, step.lead_seconds) > (lanes.sessions, lanes.lead_seconds)
+        ORDER BY step.sessions, step.lead_seconds LIMIT 1
+    ) further
 ), turns AS MATERIALIZED (
-    SELECT able.*, (
+    SELECT lanes.*, (
         SELECT served.claimed_at - served.lead_seconds * interval '1 second' FROM jobs_step served
-        WHERE served.queue = %(queue)s AND served.owner_id = able.owner_id
-          AND served.lead_seconds = able.lead_seconds AND served.encoder = able.encoder
-          AND served.sessions = able.sessions AND served.claimed_at IS NOT NULL
+        WHERE served.queue = %(queue)s AND served.owner_id = lanes.owner_id
+          AND served.lead_seconds = lanes.lead_seconds AND served.encoder = lanes.encoder
+          AND served.sessions = lanes.sessions AND served.claimed_at IS NOT NULL
         ORDER BY served.claimed_at DESC LIMIT 1
     ) AS not_before
-    FROM able
+    FROM lanes
 ), few AS MATERIALIZED (
-    SELECT best.*, coalesce(busy.running, 0) AS running, greatest(best.rank_at, turns.not_before) AS turn_at
+    SELECT best.*, turns.owner_id, turns.lead_seconds, greatest(best.rank_at, turns.not_before) AS turn_at
     FROM turns
     CROSS JOIN LATERAL (
         SELECT many.* FROM (
@@ -82,20 +103,33 @@ WITH RECURSIVE lanes AS (
               AND step.owner_id = turns.owner_id AND step.lead_seconds = turns.lead_seconds
               AND step.encoder = turns.encoder AND step.sessions = turns.sessions
             ORDER BY step.rank_at, step.ordinal LIMIT %(candidates)s
-        ) many LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM able)
+        ) many LIMIT (SELECT greatest(%(candidates)s / count(*), %(fewest)s) FROM turns)
     ) best
-    LEFT JOIN busy ON busy.owner_id = turns.owner_id
+), waiting AS (
+    SELECT few.*, shares.running, shares.served_at, turn_at + few.lead_seconds * interval '1 second' AS waits_since,
+           min(turn_at + few.lead_seconds * interval '1 second') OVER (PARTITION BY few.owner_id) AS owner_waits_since
+    FROM few JOIN shares ON shares.owner_id = few.owner_id
 ), best AS MATERIALIZED (
-    SELECT id, running, turn_at, rank_at, ordinal, sessions,
-           floor(extract(epoch FROM turn_at - min(turn_at) OVER ()) / %(bucket_seconds)s) AS bucket
-    FROM few ORDER BY bucket, running, turn_at, rank_at, ordinal, id LIMIT %(candidates)s
+    SELECT id, sessions, waits_since, row_number() OVER (
+        ORDER BY running, served_at NULLS FIRST, owner_waits_since, owner_id, turn_at, rank_at, ordinal, id
+    ) AS place
+    FROM waiting ORDER BY place LIMIT %(candidates)s
+), room AS MATERIALIZED (
+    SELECT least(
+        %(slots)s - coalesce(sum(held.sessions) FILTER (WHERE held.device = %(device)s), 0),
+        %(shared_slots)s - coalesce(sum(held.sessions), 0)
+    ) AS sessions
+    FROM jobs_step held
+    WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()
 ), chosen AS (
     SELECT step.id FROM best CROSS JOIN room JOIN jobs_step step ON step.id = best.id
     WHERE step.state = 'ready' AND best.sessions <= room.sessions
-      AND best.bucket <= coalesce(
-          (SELECT min(big.bucket) FROM best big CROSS JOIN room WHERE big.sessions > room.sessions), best.bucket)
+      AND NOT EXISTS (
+          SELECT FROM best large WHERE large.place < best.place AND large.sessions > room.sessions
+            AND large.waits_since < clock_timestamp() - %(overtaken_seconds)s * interval '1 second'
+      )
       AND NOT EXISTS (SELECT FROM jobs_node WHERE name = %(node)s AND state = 'draining')
-    ORDER BY best.bucket, best.running, best.turn_at, best.rank_at, best.ordinal, best.id
+    ORDER BY best.place
     LIMIT 1 FOR UPDATE OF step SKIP LOCKED
 )
 UPDATE jobs_step step
@@ -128,8 +162,8 @@ class Claim:
     device: str = ""
 
 
-def step_claim(  # noqa: PLR0913 - the parameters of a claim, by name
-    *, queue: str, node: str, pid: int, lease_seconds: float, rank: RankConfig, offer: DeviceOffer | None = None
+def step_claim(
+    *, queue: str, node: str, pid: int, lease_seconds: float, offer: DeviceOffer | None = None
 ) -> Claim | None:
     """Claim the best ready step of a queue for this worker. None: there is none that it may have.
 
@@ -140,7 +174,8 @@ def step_claim(  # noqa: PLR0913 - the parameters of a claim, by name
         "node": node,
         "pid": pid,
         "lease_seconds": lease_seconds,
-        "bucket_seconds": rank_bucket_seconds(rank),
+        "overtaken_seconds": OVERTAKEN_SECONDS,
+        "owners": OWNERS,
         "candidates": CANDIDATES,
         "fewest": MIN_PER_LANE,
         "encoders": ["", *(offer.encoders if offer else ())],

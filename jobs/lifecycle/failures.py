@@ -33,6 +33,7 @@ from videos.states import VideoState
 log = logging.getLogger(__name__)
 
 _BATCH = 100
+_PROMOTED_AT_A_TIME = 1000
 _FOR_EVER = 2**31
 
 
@@ -66,7 +67,8 @@ def steps_promote() -> int:
     """Make delayed steps ready whose time has come. Return their number."""
     due = Step.objects.filter(state=StepState.DELAYED, not_before__lte=Now())
     with transaction.atomic():
-        ids = list(due.select_for_update(skip_locked=True).values_list("id", flat=True)[:_BATCH])
+        oldest = due.order_by("not_before").select_for_update(skip_locked=True)
+        ids = list(oldest.values_list("id", flat=True)[:_PROMOTED_AT_A_TIME])
         promoted = due.filter(id__in=ids).update(state=StepState.READY, not_before=None) if ids else 0
         if promoted:
             dispatcher_wake()

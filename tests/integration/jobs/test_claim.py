@@ -13,14 +13,16 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from jobs.leasing.claim import Claim
+from configuration import RankConfig
+from jobs.leasing.claim import CANDIDATES, OWNERS, Claim
 from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
+from jobs.lifecycle.inspection import inspect_request
 from jobs.models import Node, Step
 from jobs.rules.rank import PRIORITY_NAMES, Lane, next_lane
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
-from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, claim_or_none, claimed
+from tests.rows import a_bare_job, a_job, a_policy, a_step, a_video, an_owner, an_uploaded_video, claim_or_none, claimed
 
 MINUTE = 60
 LEASED: dict[str, Any] = {"lease_expires_at": "2099-01-01T00:00:00Z"}
@@ -124,7 +126,52 @@ def test_a_new_job_does_not_wait_for_another_owners_backlog() -> None:
     new = a_job(a_video(an_owner("bob"), audio=False))
     claims = [claimed() for _ in range(8)]
     assert [claim.job_id == new.id for claim in claims[:4]] == [True] * 4  # as many as the other has
-    assert sum(claim.job_id == new.id for claim in claims) in (5, 6)  # and then in turns
+    assert sum(claim.job_id == new.id for claim in claims) == 5  # and then in turns, until it has no more
+
+
+@pytest.mark.django_db
+def test_jobs_of_the_highest_priority_do_not_go_before_another_owners() -> None:
+    """A hundred of them, with a head start, of an owner who has waited for hours, against one job of the lowest."""
+    hog = a_video(an_owner("ann"), audio=False)
+    for _ in range(20):
+        a_job(hog, priority=100)
+    Step.objects.update(rank_at=F("rank_at") - timedelta(hours=3))
+    busy = [claimed() for _ in range(2)]
+    modest = a_job(a_video(an_owner("bob"), audio=False), priority=0)
+    Step.objects.filter(id=busy[0].step_id).update(state=StepState.DONE, units_done=F("units_total"))
+    assert claimed().job_id == modest.id, "the next slot that frees"
+    Step.objects.filter(id=busy[1].step_id).update(state=StepState.DONE, units_done=F("units_total"))
+    assert claimed().job_id in {modest.id, *hog.jobs.values_list("id", flat=True)}
+    owners = [_owner_of(claimed()) for _ in range(4)]
+    assert sorted(owners) == ["ann", "ann", "bob", "bob"], "then in turns, whatever the priorities are"
+
+
+@pytest.mark.django_db
+def test_an_inspection_goes_before_the_backlog_of_another_owner() -> None:
+    _wait_with_backlog("ann", steps=20, running=2, hours=5)
+    video = an_uploaded_video(an_owner("bob"))
+    inspect_request(video=video, priority=0, rank=RankConfig())
+    assert claimed().video_id == video.id
+
+
+@pytest.mark.django_db
+def test_steps_that_run_in_another_queue_are_no_part_of_a_share() -> None:
+    for name in ("ann", "bob"):
+        job = a_bare_job(a_video(an_owner(name)))
+        for ordinal in range(2):
+            a_step(job, ordinal=ordinal)
+            a_step(job, ordinal=10 + ordinal, queue="gpu")
+    elsewhere = [claim_or_none(queue="gpu") for _ in range(2)]
+    assert None not in elsewhere
+    assert {_owner_of(claimed()), _owner_of(claimed())} == {"ann", "bob"}
+
+
+@pytest.mark.django_db
+def test_priorities_order_the_jobs_of_one_owner() -> None:
+    video = a_video(audio=False)
+    patient, urgent = a_job(video, priority=20), a_job(video, priority=80)
+    assert claimed().job_id == urgent.id
+    assert patient.id not in {claimed().job_id for _ in range(3)}
 
 
 @pytest.mark.django_db
@@ -184,27 +231,38 @@ def _wait_with_backlog(name: str, *, steps: int, running: int, hours: int) -> No
 
 
 RULE = [
-    # lanes (owner, lead, ready, served), running, and who is next
-    ([("a", 0, 0, None), ("b", 0, 10, None)], {}, "a"),  # who has waited longer
-    ([("a", 0, 0, None), ("b", 0, 10, None)], {"a": 1}, "b"),  # within a minute, who has less
-    ([("a", 0, 0, None), ("b", 0, 60, None)], {"a": 9}, "a"),  # a minute is more than that
-    ([("a", 0, -9000, 100), ("b", 0, 60, None)], {}, "b"),  # a backlog waits since it was served
-    ([("a", 0, -9000, 100), ("b", 600, 500, None)], {"b": 3}, "b"),  # ten points of priority: 500 - 600 < 100
-    ([("a", 0, -9000, 100), ("b", 600, 900, 800)], {}, "a"),  # and what they do not outweigh: 900 - 600 > 100
+    # lanes (owner, lead, ready, served), running, and the owner and lead of the lane that is next
+    ([("a", 0, 0, None), ("b", 0, 10, None)], {}, ("a", 0)),  # who has waited longer
+    ([("a", 0, 0, None), ("b", 0, 10, None)], {"a": 1}, ("b", 0)),  # who has less
+    ([("a", 6000, -9000, None), ("b", 0, 60, None)], {"a": 9}, ("b", 0)),  # however urgent and patient the other is
+    ([("a", 0, 0, 100), ("b", 0, 60, None)], {}, ("b", 0)),  # who was never served
+    ([("a", 0, -9000, 100), ("b", 0, 60, 90)], {}, ("b", 0)),  # who was served longer ago
+    ([("a", 6000, -9000, 100), ("b", 0, 500, 90)], {}, ("b", 0)),  # no priority between owners
+    ([("a", 0, 0, 100), ("b", 0, 60, 90)], {"b": 1}, ("a", 0)),  # running steps count before turns
+    ([("a", 0, -9000, 100), ("a", 600, 500, None)], {}, ("a", 600)),  # ten points of priority: 500 - 600 < 100
+    ([("a", 0, -9000, 100), ("a", 600, 900, 800)], {}, ("a", 0)),  # and what they do not outweigh: 900 - 600 > 100
+    (
+        [("a", 0, -9000, 100), ("a", 600, 900, 80), ("b", 0, 0, 70)],
+        {"b": 2},
+        ("a", 0),
+    ),  # first the owner, then the lane
 ]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("lanes", "running", "expected"), RULE)
 def test_the_statement_follows_the_rule(
-    lanes: list[tuple[str, int, int, int | None]], running: dict[str, int], expected: str
+    lanes: list[tuple[str, int, int, int | None]], running: dict[str, int], expected: tuple[str, int]
 ) -> None:
     """Seconds of a common clock, an hour ago at 0; the table is checked against the pure rule first."""
     values = [Lane(owner=owner, lead_seconds=lead, ready_at=at, served_at=last) for owner, lead, at, last in lanes]
-    assert next_lane(values, running=running, bucket_seconds=60).owner == expected
+    served = {lane.owner: float(lane.served_at) for lane in sorted(values, key=_served) if lane.served_at is not None}
+    following = next_lane(values, running=running, served=served)
+    assert (following.owner, following.lead_seconds) == expected
     clock = Now() - timedelta(hours=1)
+    videos = {lane.owner: a_video(an_owner(lane.owner)) for lane in values}
     for lane in values:
-        job = a_bare_job(a_video(an_owner(lane.owner)))
+        job = a_bare_job(videos[lane.owner])
         a_step(
             job, lead_seconds=lane.lead_seconds, rank_at=clock + timedelta(seconds=lane.ready_at - lane.lead_seconds)
         )
@@ -215,9 +273,16 @@ def test_the_statement_follows_the_rule(
                 "claimed_at": clock + timedelta(seconds=lane.served_at),
             }
             a_step(job, ordinal=1, lead_seconds=lane.lead_seconds, **done)
-        for number in range(running.get(lane.owner, 0)):
+    for owner, count in running.items():
+        job = a_bare_job(videos[owner])
+        for number in range(count):
             a_step(job, ordinal=2 + number, state=StepState.RUNNING, attempt=1, node="n", worker_pid=1, **LEASED)
-    assert _owner_of(claimed()) == expected
+    step = Step.objects.select_related("owner").get(id=claimed().step_id)
+    assert (step.owner.name, step.lead_seconds) == expected
+
+
+def _served(lane: Lane) -> float:
+    return lane.served_at or 0
 
 
 @pytest.mark.django_db
@@ -281,7 +346,8 @@ def test_a_claimant_does_not_wait_for_a_locked_step() -> None:
 
 @pytest.mark.django_db
 def test_with_many_ready_steps_a_claim_walks_the_partial_index_only() -> None:
-    _fill(owners=50, steps_each=2000)
+    owners = 50
+    _fill(owners=owners, steps_each=2000)
     plan = _explain_claim()
     scans = {
         (node["Node Type"], node.get("Index Name"))
@@ -289,9 +355,15 @@ def test_with_many_ready_steps_a_claim_walks_the_partial_index_only() -> None:
         if node.get("Relation Name") == Step._meta.db_table
     }
     assert not any(kind == "Seq Scan" for kind, _ in scans), scans
-    assert any(name == "jobs_step_ready" for _, name in scans)
-    rows_read = max(node["Actual Rows"] * node["Actual Loops"] for node in _nodes(plan))
-    assert rows_read <= 2 * 3 * 51 + 64  # two steps of each of three lanes of each owner
+    assert any(name == "jobs_step_order" for _, name in scans)
+    rows_read = sum(
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in _nodes(plan)
+        if node.get("Relation Name") == Step._meta.db_table
+    )
+    # 1. Of every owner, its first step and one that the worker can do. 2. Of the owners whose turn is next, three lanes
+    # with two steps each, found by one entry each. 3. The step itself, twice: locked and updated.
+    assert rows_read <= 2 * (owners + 1) + OWNERS * 3 * (2 + 1 + 1) + CANDIDATES + 2
 
 
 def _owner_of(claim: Claim) -> str:

@@ -9,7 +9,7 @@ from workers.tools import Tools
 def claim_of_kind(tools: Tools, kind: StepKind) -> Claim:
     """Claim the best ready step of a kind; others that come first are released."""
     passed = []
-    while claim := step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60, rank=tools.config.rank):
+    while claim := step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60):
         if claim.kind is kind:
             break
         passed.append(claim)

@@ -51,7 +51,7 @@ def encoded(tools: Tools, runner: StepRunner, pipeline: PipelineClient, clip: Pa
 
 
 def a_claim(tools: Tools) -> Claim:
-    claim = step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60, rank=tools.config.rank)
+    claim = step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60)
     assert claim is not None
     return claim
 

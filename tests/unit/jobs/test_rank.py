@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from configuration import RankConfig
-from jobs.rules.rank import PRIORITY_NAMES, rank_bucket_seconds, rank_lead_seconds
+from jobs.rules.rank import PRIORITY_NAMES, rank_lead_seconds
 from jobs.rules.steps import StepKind
 
 POLICY = RankConfig(priority_seconds=60, head_start_seconds=30)
@@ -35,8 +35,3 @@ def test_a_waiting_step_overtakes_a_more_urgent_one_in_time() -> None:
 
 def test_names_rise() -> None:
     assert PRIORITY_NAMES["low"] < PRIORITY_NAMES["medium"] == RankConfig().default_priority < PRIORITY_NAMES["high"]
-
-
-def test_ranks_are_compared_by_the_priority_point() -> None:
-    assert rank_bucket_seconds(POLICY) == 60
-    assert rank_bucket_seconds(RankConfig(priority_seconds=0)) == 1
