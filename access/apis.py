@@ -19,6 +19,7 @@ from access.serializers import (
     without_key,
 )
 from access.services import key_create, key_find, key_revoke, key_rotate, keys_of
+from access.wiring import max_owner_keys
 from api.pagination import ListQuery
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
@@ -60,11 +61,11 @@ class KeyListApi(APIView):
     def post(self, request: Request) -> Response:
         """Create an API key.
 
-        It is shown only in this response.
+        It is shown only in this response. An owner may have a limited number of keys that work.
         """
         body = KeyRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        key, generated = key_create(owner=owner_of(request), **body.validated_data)
+        key, generated = key_create(owner=owner_of(request), max_keys=max_owner_keys(), **body.validated_data)
         headers = {"Location": reverse("key-detail", args=[key.id])}
         return Response(new_key_document(key, generated.text), 201, headers=headers)
 

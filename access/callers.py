@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from access.keys import key_digest, key_prefix
 from access.models import ApiKey, Member, Owner
+from access.parties import known_keys
 from access.scopes import Scope, allows
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
@@ -96,6 +97,12 @@ def caller_of_key(text: str) -> Caller:
     Callers are cached for `CALLER_TTL_SECONDS`; rotating or revoking a key invalidates its entries. A cache miss is one
     query, and one write when `last_used_at` is older than a minute.
     """
+    caller = _caller_of_key(text)
+    known_keys.remember(text, caller.owner.id)
+    return caller
+
+
+def _caller_of_key(text: str) -> Caller:
     prefix = key_prefix(text)
     cache = response_cache()
     if prefix is None or cache is None:

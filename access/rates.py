@@ -1,9 +1,8 @@
-"""Rate limits of keys, of people, and of addresses without a working key."""
+"""Rate limits of owners, and of addresses without a working key."""
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
@@ -18,8 +17,9 @@ from rest_framework.throttling import BaseThrottle
 from access.callers import Caller, caller_from_scope
 from access.scopes import Scope
 from access.wiring import requests_per_minute
+from api.addresses import client_network
 from api.asgi import Scope as AsgiScope
-from api.problems import Problem
+from api.problems import Problem, over_limit, throttled
 from api.request_log import describe_request
 from coordination.rates import Rate, RateDecision
 from coordination.wiring import rate_limiter
@@ -29,8 +29,6 @@ if TYPE_CHECKING:  # a circular import: REST framework's views load these classe
     from rest_framework.views import APIView
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_IPV6_SITE_BITS = 64
-"""Prefix length of the network of one IPv6 client."""
 _ADDRESSES_PER_NAME = 10
 """Factor of the login limit of a name over that of an address."""
 
@@ -39,15 +37,17 @@ class RateClass(StrEnum):
     READ = "read"
     WRITE = "write"
     UPLOAD = "upload"
+    PLAN = "plan"
     ADDRESS = "address"
     PLAY = "play"
     LOGIN = "login"
 
 
 for _class, _buckets in (
-    (RateClass.READ, ("key", "owner")),
-    (RateClass.WRITE, ("key", "owner")),
-    (RateClass.UPLOAD, ("key", "owner")),
+    (RateClass.READ, ("owner",)),
+    (RateClass.WRITE, ("owner",)),
+    (RateClass.UPLOAD, ("owner",)),
+    (RateClass.PLAN, ("owner",)),
     (RateClass.ADDRESS, ("address",)),
     (RateClass.LOGIN, ("address", "name")),
 ):
@@ -55,7 +55,7 @@ for _class, _buckets in (
 
 
 class RateLimit(BaseThrottle):
-    """REST framework's throttle. Each caller has one bucket for reads and one for writes."""
+    """REST framework's throttle. Each owner has one bucket for reads and one for writes, however many keys it has."""
 
     _decision: RateDecision | None = None
 
@@ -112,7 +112,17 @@ def admit_caller(scope: AsgiScope, required: Scope) -> Caller:
 
 def check_upload_rate(caller: Caller) -> None:
     """Count an upload of a caller. Raises Problem (429) above the limit."""
-    _refuse(_take_for_caller(caller, RateClass.UPLOAD))
+    _refuse_kind(_take_for_caller(caller, RateClass.UPLOAD), "uploads of an owner are accepted")
+
+
+def check_read_rate(caller: Caller) -> None:
+    """Count a request that REST framework's throttle does not see. Raises Problem (429) above the limit."""
+    _refuse(_take_for_caller(caller, RateClass.READ))
+
+
+def check_plan_rate(caller: Caller) -> None:
+    """Count a plan document of a caller. Raises Problem (429) above the limit."""
+    _refuse_kind(_take_for_caller(caller, RateClass.PLAN), "plans and dry runs are shown to an owner")
 
 
 def check_unauthenticated_rate(request: HttpRequest) -> None:
@@ -141,17 +151,22 @@ def check_login_rate(request: HttpRequest, name: str) -> RateDecision | None:
 
 def _refuse(decision: RateDecision | None) -> None:
     if decision and not decision.allowed:
-        detail = f"Too many requests; the next one is accepted in {decision.retry_after_seconds} s."
-        raise Problem(status=429, code="throttled", detail=detail, retryable=True, headers=rate_headers(decision))
+        raise throttled(decision.retry_after_seconds, rate_headers(decision))
+
+
+def _refuse_kind(decision: RateDecision | None, what: str) -> None:
+    """Refuse one kind of request. Without the RateLimit headers, which are about all that read or write."""
+    if decision and not decision.allowed:
+        detail = f"At most {decision.limit} {what} per minute; the next one in {decision.retry_after_seconds} s."
+        raise over_limit("throttled", detail, retry_after_seconds=decision.retry_after_seconds)
 
 
 def _take_for_caller(caller: Caller, rate_class: RateClass) -> RateDecision | None:
-    bucket = f"key:{caller.key_id}" if caller.key_id else f"owner:{caller.owner.pk}"
-    return _take_token(bucket, rate_class)
+    return _take_token(f"owner:{caller.owner.pk}", rate_class)
 
 
 def _take_for_address(request: HttpRequest, rate_class: RateClass = RateClass.ADDRESS) -> RateDecision | None:
-    return _take_token(f"address:{_client_network(request.META.get('REMOTE_ADDR', ''))}", rate_class)
+    return _take_token(f"address:{client_network(request.META.get('REMOTE_ADDR', ''))}", rate_class)
 
 
 def _take_token(bucket: str, rate_class: RateClass, *, times: int = 1) -> RateDecision | None:
@@ -163,12 +178,3 @@ def _take_token(bucket: str, rate_class: RateClass, *, times: int = 1) -> RateDe
     if not decision.allowed:
         metrics.RATE_LIMITED.add(rate=rate_class.value, by=bucket.partition(":")[0])
     return decision
-
-
-def _client_network(address: str) -> str:
-    """Return an IPv4 address, or the /64 network of an IPv6 address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    return str(ipaddress.ip_network((parsed, _IPV6_SITE_BITS), strict=False)) if parsed.version == 6 else address  # noqa: PLR2004

@@ -52,10 +52,16 @@ def keys_of(owner: Owner) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(owner=owner, revoked_at=None)
 
 
+@transaction.atomic
 def key_create(
-    *, owner: Owner, name: str, scopes: list[Scope], expires_at: datetime | None = None
+    *, owner: Owner, name: str, scopes: list[Scope], expires_at: datetime | None = None, max_keys: int | None = None
 ) -> tuple[ApiKey, NewKey]:
-    """Create a key. The second value has its text, which is not stored."""
+    """Create a key. The second value has its text, which is not stored.
+
+    Raises Problem (409) when the owner has `max_keys` that work; None: any number.
+    """
+    if max_keys is not None:
+        _refuse_more_keys(owner, max_keys)
     generated = key_generate()
     key = ApiKey.objects.create(
         owner=owner,
@@ -67,6 +73,14 @@ def key_create(
     )
     key.refresh_from_db()
     return key, generated
+
+
+def _refuse_more_keys(owner: Owner, max_keys: int) -> None:
+    Owner.objects.select_for_update(no_key=True).get(id=owner.id)  # two at once would both count the same
+    working = keys_of(owner).exclude(expires_at__lte=Now())
+    if working.count() >= max_keys:
+        detail = f"There are {max_keys} keys that work already, which is the most. Revoke one, or let one expire."
+        raise Problem(status=409, code="too_many_keys", detail=detail)
 
 
 @transaction.atomic

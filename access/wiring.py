@@ -2,11 +2,45 @@
 
 from django.conf import settings
 
+from access.parties import is_owner, party_of
+from api.asgi import App
+from api.refusals import RepeatedRefusals
+from api.turns import Turns
 from configuration import Config
+
+_ADDRESS_SHARE = 4
+"""Divisor of the threads for the requests of one address without a known key, such as players."""
+
+
+def party_turns(*, threads: int) -> Turns:
+    """Build the turns of owners and addresses at so many threads."""
+    limit = max_owner_requests()
+    return Turns(
+        party_of,
+        total=threads,
+        limit_of=lambda party: limit if is_owner(party) else max(1, threads // _ADDRESS_SHARE),
+    )
+
+
+def repeated_refusals(app: App) -> RepeatedRefusals:
+    """Put the memory of refusals in front of an application."""
+    return RepeatedRefusals(app, party_of=party_of, is_owner=is_owner)
+
+
+def max_owner_keys() -> int:
+    return _config().owner.max_owner_keys
+
+
+def max_owner_requests() -> int:
+    return _config().owner.max_owner_requests
 
 
 def requests_per_minute(rate_class: str) -> int:
     """Return the rate limit of a class of requests; 0: there is none."""
-    config: Config = settings.TRANSCODER
-    per_minute: int = getattr(config.rate, f"rate_{rate_class}_per_minute")
+    per_minute: int = getattr(_config().rate, f"rate_{rate_class}_per_minute")
     return per_minute
+
+
+def _config() -> Config:
+    config: Config = settings.TRANSCODER
+    return config

@@ -1,12 +1,17 @@
 """Bounds of HTTP connections: bytes and seconds of a request's head, pipelined requests, and connections at a time."""
 
 import asyncio
+import ipaddress
 import resource
 from asyncio.events import TimerHandle
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.addresses import client_network
 
 HEAD_BYTES = 64 * 1024
 """Limit of a request line and its headers, beyond the block of bytes in which they end."""
@@ -17,10 +22,18 @@ RESERVED_FILES = 256
 MAX_FILES = 1 << 16
 """File descriptors of this process, where it is allowed more."""
 
+ADDRESS_SHARE = 4
+"""Divisor of the limit of connections for those from one address. Named proxies may have all of them."""
+
 PIPELINED = 32
 """Requests of one connection that wait for the response to an earlier one; a client that sends more is cut off."""
 
 _RESPONSE = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_RETRY_AFTER = b"\r\nRetry-After: 5"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_open: Counter[str] = Counter()
+"""Connections of this process by the network of their client."""
 
 
 @cache
@@ -35,8 +48,11 @@ def connection_limit() -> int:
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol, which has no bounds of its own for what comes before a request.
 
-    A connection beyond `connection_limit` is closed with status 503.
+    A connection beyond `connection_limit` is closed with status 503, one beyond the share of an address with 429.
     """
+
+    named_proxies: ClassVar[Sequence[Network]] = ()
+    """Networks of the proxies through which clients come."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
         super().__init__(*args, **kwargs)
@@ -45,15 +61,32 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._deadline: TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
+        self._network = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
+        self._network = self._client_network()
+        _open[self._network] += 1
         if len(self.connections) > connection_limit():
-            self._close(b"503 Service Unavailable")
+            self._close(b"503 Service Unavailable" + _RETRY_AFTER)
+        elif self._network and _open[self._network] > max(1, connection_limit() // ADDRESS_SHARE):
+            self._close(b"429 Too Many Requests" + _RETRY_AFTER)
         else:
             self._set_deadline()
 
+    def _client_network(self) -> str:
+        """Return the network that the connection counts for; empty: that of a named proxy, or of no address."""
+        host = self.client[0] if self.client else ""
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return ""
+        return "" if any(address in proxies for proxies in self.named_proxies) else client_network(host)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        _open[self._network] -= 1
+        if not _open[self._network]:
+            del _open[self._network]
         self._unset_deadline()
         super().connection_lost(exc)
         # uvicorn tells only the newest of pipelined requests.

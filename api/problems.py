@@ -130,6 +130,18 @@ def unavailable(code: str, detail: str) -> Problem:
     return Problem(status=503, code=code, detail=detail, retryable=True, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
+def over_limit(code: str, detail: str, *, retry_after_seconds: int) -> Problem:
+    """Build the 429 of a client that has as much as it may have at a time."""
+    headers = {"Retry-After": str(retry_after_seconds)}
+    return Problem(status=429, code=code, detail=detail, retryable=True, headers=headers)
+
+
+def throttled(retry_after_seconds: int, headers: Mapping[str, str]) -> Problem:
+    """Build the 429 of a client that sends too fast. `headers` include Retry-After."""
+    detail = f"Too many requests; the next one is accepted in {retry_after_seconds} s."
+    return Problem(status=429, code="throttled", detail=detail, retryable=True, headers=headers)
+
+
 def internal_error() -> Problem:
     return Problem(status=500, code="internal_error", detail="Something went wrong on our side.")
 

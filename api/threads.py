@@ -24,9 +24,13 @@ from django.urls import set_script_prefix
 from api.asgi import Body, Receive, Scope, Send, refuse
 from api.problems import Problem
 from api.request_log import log_context
+from api.turns import Turns
 
 THREADS = 64
-"""Requests that are handled at a time; more wait. Most wait for the database, which has a pool of its own."""
+"""Requests that are handled at a time; more wait. Most wait for the database, which has a pool of its own.
+
+Each party has fewer of them (see `api.turns`).
+"""
 BODY_SECONDS = 30.0
 """Deadline of a request's body, which is at most a megabyte here."""
 
@@ -36,8 +40,9 @@ Result = TypeVar("Result")
 class DjangoInThreads(BaseHandler):
     """The handler, for a site with synchronous views and middleware only."""
 
-    def __init__(self, *, threads: int = THREADS, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, turns: Turns, *, threads: int = THREADS, body_seconds: float = BODY_SECONDS) -> None:
         super().__init__()
+        self._turns = turns
         self.load_middleware(is_async=False)
         self._body_seconds = body_seconds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
@@ -56,7 +61,12 @@ class DjangoInThreads(BaseHandler):
             return
         if body is None:
             return
-        response, content = await self._call(lambda: self._respond(scope, body))
+        try:
+            async with self._turns.turn(scope):
+                response, content = await self._call(lambda: self._respond(scope, body))
+        except Problem as problem:
+            await refuse(scope, arriving, send, problem)
+            return
         await send({"type": "http.response.start", "status": response.status_code, "headers": _headers(response)})
         if content is not None:
             await send({"type": "http.response.body", "body": content})

@@ -472,12 +472,29 @@ class CacheConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerConfig:
+    """Limits of one owner at a time, however many keys it uses."""
+
+    max_owner_keys: int = setting(100, minimum=1, help="API keys that work. Commands of manage.py may create more.")
+    max_owner_jobs: int = setting(1000, minimum=1, help="Jobs that are not over.")
+    max_owner_uploads: int = setting(8, minimum=1, help="Parallel uploads to one API process.")
+    max_owner_event_streams: int = setting(200, minimum=1, help="Open event streams of one API process.")
+    max_owner_requests: int = setting(
+        8, minimum=1, help="Requests that one API process handles at a time; more wait for them, up to 128."
+    )
+
+    def problems(self) -> Iterator[str]:
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateConfig:
     """Rate limits. A minute's worth of requests may come at once. 0: no limit."""
 
-    rate_read_per_minute: int = setting(6000, minimum=0, help="Reading requests of one API key.")
-    rate_write_per_minute: int = setting(600, minimum=0, help="Writing requests of one API key.")
-    rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one API key.")
+    rate_read_per_minute: int = setting(6000, minimum=0, help="Reading requests of one owner, event streams included.")
+    rate_write_per_minute: int = setting(600, minimum=0, help="Writing requests of one owner.")
+    rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one owner.")
+    rate_plan_per_minute: int = setting(120, minimum=0, help="Plans and dry runs of one owner.")
     rate_address_per_minute: int = setting(
         300, minimum=0, help="Requests from one network address without a working API key."
     )
@@ -530,6 +547,7 @@ class Config:
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     rate: RateConfig = field(default_factory=RateConfig)
+    owner: OwnerConfig = field(default_factory=OwnerConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gpu: GpuConfig = field(default_factory=GpuConfig)
 

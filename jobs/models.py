@@ -69,6 +69,7 @@ class Job(models.Model):
             models.Index(fields=["owner", "-created_at", "-id"], name="jobs_job_newest"),
             models.Index(fields=["finished_at"], name="jobs_job_finished"),
             models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
+            models.Index(fields=["owner"], name="jobs_job_open_of_owner", condition=Q(finished_at__isnull=True)),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
             models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
             models.Index(

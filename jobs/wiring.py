@@ -40,6 +40,7 @@ def job_policy() -> JobPolicy:
         ),
         silence_seconds=config.lease.node_silence_seconds,
         gpu=config.gpu,
+        max_owner_jobs=config.owner.max_owner_jobs,
         max_pixels=config.limits.max_pixels,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )

@@ -54,6 +54,7 @@ class ServersOfThisRun:
             "TRANSCODER_RATE_READ_PER_MINUTE": "0",
             "TRANSCODER_RATE_WRITE_PER_MINUTE": "0",
             "TRANSCODER_RATE_UPLOAD_PER_MINUTE": "0",
+            "TRANSCODER_RATE_PLAN_PER_MINUTE": "0",
             "TRANSCODER_RATE_ADDRESS_PER_MINUTE": "0",
             "TRANSCODER_RATE_PLAY_PER_MINUTE": "0",
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,

@@ -2,10 +2,12 @@
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from access.wiring import party_turns, repeated_refusals
 from api.asgi import App, BodyLimit
 from api.cross_origin import CrossOrigin
 from api.prefix import UrlPrefix
 from api.request_log import RequestLog
+from api.threads import THREADS
 from configuration import SiteConfig
 from events.streams.wiring import event_streams
 from jobs.reports.event_documents import event_documents, job_ended
@@ -20,8 +22,9 @@ MAX_BODY_BYTES = 1 << 20
 def site(django: App, config: SiteConfig) -> App:
     """Put the streaming routes (uploads, events) and what concerns every request in front of Django."""
     limited = BodyLimit(django, max_bytes=MAX_BODY_BYTES)
-    events = event_streams(limited, documents=event_documents, job_ended=job_ended)
-    streaming = answer_alive(upload_route(events, on_uploaded=on_uploaded))
-    shared = RequestLog(CrossOrigin(streaming, origins=config.cors_origins))
+    turns = party_turns(threads=THREADS)  # those of Django's threads are others
+    events = event_streams(limited, turns, documents=event_documents, job_ended=job_ended)
+    streaming = repeated_refusals(upload_route(events, turns, on_uploaded=on_uploaded))
+    shared = RequestLog(CrossOrigin(answer_alive(streaming), origins=config.cors_origins))
     proxied: App = ProxyHeadersMiddleware(UrlPrefix(shared, config.url_prefix), list(config.trusted_proxies))  # type: ignore[assignment, arg-type]  # its types name each kind of message
     return proxied

@@ -1,7 +1,9 @@
 """Explanation of a plan: its choices with their reasons, its commands, and the expected time."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypedDict
 
 from transcoding.color import Matrix
@@ -12,6 +14,7 @@ from transcoding.encoders import HardwareDevice, HardwarePath
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import ChunkSizing, SizedBy
+from transcoding.planning.tracks import AudioRendition
 
 SOURCE = "{source}"
 """Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""
@@ -166,30 +169,68 @@ _DECIDED: Mapping[SizedBy, str] = {
 }
 
 
-def planned_steps(plan: EncodePlan, *, threads: int = 0, max_pixels: int) -> Iterator[PlannedStep]:
-    """List every run of ffmpeg that the plan takes when nothing goes wrong; of an open-ended plan, none is known."""
+def planned_steps(
+    plan: EncodePlan, *, threads: int = 0, max_pixels: int, offset: int = 0, limit: int | None = None
+) -> Iterator[PlannedStep]:
+    """List the runs of ffmpeg that the plan takes when nothing goes wrong; of an open-ended plan, none is known.
+
+    Only those from `offset` on, `limit` of them, are written out: a command has two kilobytes, a film has thousands.
+    """
+    for run in islice(_runs(plan), offset, None if limit is None else offset + limit):
+        yield _planned(plan, run, _command(plan, run, threads), max_pixels)
+
+
+def planned_step(plan: EncodePlan, *, kind: str, ordinal: int, threads: int = 0, max_pixels: int) -> PlannedStep | None:
+    """Write out one run of ffmpeg, the first of a kind with this ordinal. None: the plan has no such run."""
+    run = next((run for run in _runs(plan) if (run.kind, run.span.ordinal) == (kind, ordinal)), None)
+    return _planned(plan, run, _command(plan, run, threads), max_pixels) if run else None
+
+
+def step_counts(plan: EncodePlan) -> dict[str, int]:
+    """Count the runs that `planned_steps` lists, by their kinds."""
+    return dict(Counter(run.kind for run in _runs(plan)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One run of ffmpeg, before its command is written out."""
+
+    kind: str
+    span: Chunk
+    audio: AudioRendition | None = None
+    group: Sequence[str] = ()
+
+
+def _runs(plan: EncodePlan) -> Iterator[_Run]:
     if plan.open_ended:
         return
     for position, track in enumerate(plan.audio):
         whole = Chunk(ordinal=position, first_segment=0, segments=plan.total_segments)
-        yield _planned(plan, "audio", whole, audio_command(plan, track, SOURCE), max_pixels)
-    device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
+        yield _Run(kind="audio", span=whole, audio=track)
     for chunk in plan.chunks:
         for group in plan.groups:
-            stretch = _Stretch(first_segment=chunk.first_segment, segments=chunk.segments, renditions=group)
             if plan.two_pass:
-                command = analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS)
-                yield _planned(plan, "analysis", chunk, command, max_pixels)
-            statistics = STATISTICS if plan.two_pass else ""
-            command = chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics)
-            yield _planned(plan, "chunk", chunk, command, max_pixels)
+                yield _Run(kind="analysis", span=chunk, group=group)
+            yield _Run(kind="chunk", span=chunk, group=group)
 
 
-def _planned(plan: EncodePlan, kind: str, span: Chunk, command: FfmpegCommand, max_pixels: int) -> PlannedStep:
+def _command(plan: EncodePlan, run: _Run, threads: int) -> FfmpegCommand:
+    if run.audio:
+        return audio_command(plan, run.audio, SOURCE)
+    stretch = _Stretch(first_segment=run.span.first_segment, segments=run.span.segments, renditions=run.group)
+    if run.kind == "analysis":
+        return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS)
+    device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
+    statistics = STATISTICS if plan.two_pass else ""
+    return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics)
+
+
+def _planned(plan: EncodePlan, run: _Run, command: FfmpegCommand, max_pixels: int) -> PlannedStep:
+    span = run.span
     targets = {name: f"{{{name}}}" for name in command.targets}
     start, end = plan.grid.start(span.first_segment), plan.grid.start(span.first_segment + span.segments)
     return PlannedStep(
-        kind=kind,
+        kind=run.kind,
         ordinal=span.ordinal,
         first_segment=span.first_segment,
         segments=span.segments,

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from access.callers import PresentedKey
 from api.asgi import App, Body, Message, Receive, Scope, Send, header, path_below_prefix, refuse
-from api.problems import Problem, any_problem_of, invalid_field, not_found, unavailable
+from api.problems import Problem, any_problem_of, invalid_field, not_found, over_limit, unavailable
 from api.request_log import describe_request
 from events.log import BEGINNING, Position
 from events.streams.hub import EventFilter, EventHub
@@ -29,6 +29,7 @@ RECHECK_SECONDS = 60.0
 SEND_SECONDS = 30.0
 """A client that has taken nothing for so long is not reading any more."""
 _RETRY_MILLISECONDS = 2000
+_RETRY_AFTER_SECONDS = 5
 _FIELDS = ("types", "last_event_id")
 _MAX_QUERY_FIELDS = 20
 _ADDRESS = re.compile(r"/api/v1/(?:jobs/(?P<job>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?events", re.ASCII)
@@ -59,10 +60,11 @@ Recheck = Callable[[Collection[PresentedKey]], Awaitable[Collection[PresentedKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
-    """`most` streams are open at a time in one process, each for so many `seconds`."""
+    """`max_streams` are open at a time in one process, `max_owner_streams` of one owner, each for so many `seconds`."""
 
     max_streams: int
     seconds: float
+    max_owner_streams: int = 200
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     recheck_seconds: float = RECHECK_SECONDS
     send_seconds: float = SEND_SECONDS
@@ -72,10 +74,11 @@ _Wait = Coroutine[object, None, object]
 
 
 class _Open:
-    """An open stream: with which key, and whether that was found not to work any more."""
+    """An open stream: whose, with which key, and whether that was found not to work any more."""
 
-    def __init__(self, key: PresentedKey) -> None:
-        self.key = key
+    def __init__(self, listener: Listener) -> None:
+        self.owner_id = listener.owner_id
+        self.key = listener.key
         self.dismissed = asyncio.Event()
 
 
@@ -126,15 +129,18 @@ class EventStreams:
         query = _query(scope)
         event_filter = EventFilter(listener.owner_id, UUID(job) if job else None, _types_requested(query))
         after = _last_seen(scope, query)
-        with self._slot(listener.key) as stream:
+        with self._slot(listener) as stream:
             await self._answer(stream, event_filter, after, receive, send)
 
     @contextmanager
-    def _slot(self, key: PresentedKey) -> Iterator[_Open]:
+    def _slot(self, listener: Listener) -> Iterator[_Open]:
         """One of the streams of this process, from before its first query on. Raises Problem when there are enough."""
+        if sum(stream.owner_id == listener.owner_id for stream in self._open) >= self._limits.max_owner_streams:
+            detail = f"{self._limits.max_owner_streams} of your event streams are open, which is the most at a time."
+            raise over_limit("too_many_streams", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
         if len(self._open) >= self._limits.max_streams:
             raise unavailable("too_many_streams", "Too many event streams are open.")
-        stream = _Open(key)
+        stream = _Open(listener)
         self._open.add(stream)
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._keep_checking())

@@ -8,10 +8,11 @@ from django.conf import settings
 from django.db import connection
 
 from access.callers import PresentedKey, presented_key, working_keys
-from access.rates import admit_caller
+from access.rates import admit_caller, check_read_rate
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Scope, in_thread, threaded
-from configuration import EventConfig
+from api.turns import Turns
+from configuration import Config
 from events.log import EventDocuments
 from events.streams.hub import Connection, EventHub
 from events.streams.route import EventStreams, Listener, StreamLimits
@@ -20,8 +21,8 @@ _PYTHON_SIDE = frozenset({"context", "cursor_factory", "prepare_threshold"})
 """Connection parameters that Django adds for its own, synchronous, cursors."""
 
 
-def _config() -> EventConfig:
-    config: EventConfig = settings.TRANSCODER.events
+def _config() -> Config:
+    config: Config = settings.TRANSCODER
     return config
 
 
@@ -32,22 +33,32 @@ async def connect() -> Connection:
 
 
 def event_streams(
-    app: App, *, documents: EventDocuments, job_ended: Callable[[UUID, UUID], bool | None]
+    app: App, turns: Turns, *, documents: EventDocuments, job_ended: Callable[[UUID, UUID], bool | None]
 ) -> EventStreams:
     """Streams in front of an application. `documents` and `job_ended` read rows that lie above this package."""
     config = _config()
+
+    async def authorize(scope: Scope) -> Listener:
+        async with turns.turn(scope):
+            return await in_thread(_listener, scope)
+
     return EventStreams(
         app,
         EventHub(connect, threaded(documents)),
-        authorize=_listener,
+        authorize=authorize,
         recheck=recheck_keys,
         job_ended=threaded(job_ended),
-        limits=StreamLimits(max_streams=config.max_event_streams, seconds=config.event_stream_seconds),
+        limits=StreamLimits(
+            max_streams=config.events.max_event_streams,
+            max_owner_streams=config.owner.max_owner_event_streams,
+            seconds=config.events.event_stream_seconds,
+        ),
     )
 
 
-async def _listener(scope: Scope) -> Listener:
-    caller = await in_thread(admit_caller, scope, AccessScope.JOBS_READ)
+def _listener(scope: Scope) -> Listener:
+    caller = admit_caller(scope, AccessScope.JOBS_READ)
+    check_read_rate(caller)
     return Listener(caller.owner.id, presented_key(scope))
 
 

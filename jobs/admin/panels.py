@@ -16,7 +16,7 @@ from jobs.models import Job, Node, Step
 from jobs.planning.requests import job_request
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JobState, StepState
-from transcoding.explanation import PlannedStep, explain, planned_steps
+from transcoding.explanation import PlannedStep, explain, planned_step
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, SegmentRun
 
@@ -126,8 +126,9 @@ def step_command(step: Step, policy: JobPolicy) -> Sequence[str]:
 
 
 def _planned(plan: EncodePlan, step: Step, policy: JobPolicy) -> PlannedStep | None:
-    planned = planned_steps(plan, threads=policy.ffmpeg_threads, max_pixels=policy.max_pixels)
-    return next((each for each in planned if (each.kind, each.ordinal) == (step.kind, step.ordinal)), None)
+    return planned_step(
+        plan, kind=step.kind, ordinal=step.ordinal, threads=policy.ffmpeg_threads, max_pixels=policy.max_pixels
+    )
 
 
 @dataclass(frozen=True, slots=True)

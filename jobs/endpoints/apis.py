@@ -1,8 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -11,6 +12,7 @@ from rest_framework.response import Response
 from access.authentication import caller, owner_of
 from access.idempotency import idempotent
 from access.models import Owner
+from access.rates import check_plan_rate
 from access.scopes import Scope
 from api.pagination import ListQuery
 from api.problems import FieldError, Problem, not_found
@@ -20,7 +22,7 @@ from api.views import APIView
 from configuration import RankConfig
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
-from jobs.endpoints.requests import JobQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
+from jobs.endpoints.requests import JobQuery, PlanQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, job_rendition_delete, source_delete
 from jobs.lifecycle.services import (
@@ -33,7 +35,7 @@ from jobs.lifecycle.services import (
     video_delete,
 )
 from jobs.models import Job
-from jobs.reports.previews import job_plan_document, job_preview
+from jobs.reports.previews import StepPage, job_plan_document, job_preview
 from jobs.reports.selectors import job_views, jobs_of
 from jobs.rules.transitions import JobState
 from jobs.wiring import job_policy
@@ -46,7 +48,7 @@ class VideoTranscodeApi(APIView):
 
     @extend_schema(
         operation_id="video_transcode",
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY, PlanQuery],
         request=TranscodeRequest,
         responses={
             200: OpenApiResponse(PlanDocument, description="A dry run: what would be done. Nothing was queued."),
@@ -54,27 +56,39 @@ class VideoTranscodeApi(APIView):
         },
         examples=examples.TRANSCODE,
     )
-    @idempotent(stored=lambda document: document if "links" in document else None)  # a plan is no job
-    def post(self, request: Request, video_id: UUID) -> Response:
+    def post(self, request: Request, video_id: UUID) -> HttpResponseBase:
         """Transcode a video.
 
         Without a resolution or bitrate the job encodes the whole ladder.
 
-        A dry run responds with the plan instead. It needs a video that has been inspected and, where a GPU is required,
-        one that can encode it now: 409 otherwise. A job that is not a dry run waits for both.
+        A dry run responds with the plan instead, with the steps that `limit` and `offset` name. It needs a video that
+        has been inspected and, where a GPU is required, one that can encode it now: 409 otherwise. A job that is not a
+        dry run waits for both. Dry runs have no effect that an Idempotency-Key could keep from being repeated.
         """
-        policy = job_policy()
-        serializer = TranscodeRequest(data=request.data, context={"priority_scale": policy.rank.priority_scale})
-        serializer.is_valid(raise_exception=True)
-        fields = dict(serializer.validated_data)
-        priority = fields.pop("priority", policy.rank.default_priority)
-        labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
-        _check_ceiling(request, priority, policy.rank)
+        page = PlanQuery.page(request)
+        is_dry_run = isinstance(request.data, Mapping) and request.data.get("dry_run") is True
+        return self._preview(request, video_id, page) if is_dry_run else self._create(request, video_id)
+
+    def _preview(self, request: Request, video_id: UUID, page: StepPage) -> Response:
+        """Respond to a dry run, outside of the transaction that `idempotent` holds."""
+        requested = _transcode_request(request)
+        check_plan_rate(caller(request))
+        owner, policy = owner_of(request), job_policy()
+        preview = job_preview(owner=owner, video_id=video_id, request=requested.fields, policy=policy, page=page)
+        return Response(as_document(PlanDocument, preview))
+
+    @idempotent()
+    def _create(self, request: Request, video_id: UUID) -> Response:
+        requested = _transcode_request(request)
         owner = owner_of(request)
-        if fields.pop("dry_run", False):
-            preview = job_preview(owner=owner, video_id=video_id, request=fields, policy=policy)
-            return Response(as_document(PlanDocument, preview))
-        job = job_create(owner=owner, video_id=video_id, request=fields, priority=priority, policy=policy, **labels)
+        job = job_create(
+            owner=owner,
+            video_id=video_id,
+            request=requested.fields,
+            priority=requested.priority,
+            policy=job_policy(),
+            **requested.labels,
+        )
         answer = _shown(owner, job.id, status=202)
         answer.headers["Location"] = reverse("job-detail", args=[job.id])
         return answer
@@ -195,15 +209,18 @@ class JobRenditionApi(APIView):
 class JobPlanApi(APIView):
     scopes: ClassVar = {"GET": Scope.JOBS_READ}
 
-    @extend_schema(operation_id="job_plan", responses=PlanDocument)
+    @extend_schema(operation_id="job_plan", parameters=[PlanQuery], responses=PlanDocument)
     def get(self, request: Request, job_id: UUID) -> Response:
         """Show the plan of a job.
 
-        Renditions, chunks and commands, the reason for each choice, and an estimate of the time.
+        Renditions, chunks and commands, the reason for each choice, and an estimate of the time. Steps are shown in
+        parts, by `limit` and `offset`.
 
         In commands, names in braces stand for the source, the outputs and the progress pipe.
         """
-        plan = job_plan_document(owner=owner_of(request), job_id=job_id, policy=job_policy())
+        page = PlanQuery.page(request)
+        check_plan_rate(caller(request))
+        plan = job_plan_document(owner=owner_of(request), job_id=job_id, policy=job_policy(), page=page)
         return Response(as_document(PlanDocument, plan))
 
 
@@ -289,6 +306,29 @@ class JobReprioritizeApi(APIView):
         _check_ceiling(request, priority, rank)
         job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=rank)
         return _shown(owner, job_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TranscodeRequest:
+    """A validated transcode request, apart by use."""
+
+    fields: dict[str, Any]
+    """The request that is stored with the job."""
+    priority: int
+    labels: dict[str, Any]
+
+
+def _transcode_request(request: Request) -> _TranscodeRequest:
+    """Validate the body of a transcode request. Raises ValidationError, and Problem (403) for its priority."""
+    rank = job_policy().rank
+    serializer = TranscodeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
+    serializer.is_valid(raise_exception=True)
+    fields = dict(serializer.validated_data)
+    fields.pop("dry_run", None)
+    priority = fields.pop("priority", rank.default_priority)
+    _check_ceiling(request, priority, rank)
+    labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
+    return _TranscodeRequest(fields=fields, priority=priority, labels=labels)
 
 
 def _check_ceiling(request: Request, priority: int, rank: RankConfig) -> None:

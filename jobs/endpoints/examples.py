@@ -87,6 +87,8 @@ PLAN = OpenApiExample(
         "color": {"primaries": "bt709", "transfer": "bt709", "matrix": "bt709", "range": "tv"},
         "warnings": [],
         "reasons": [{"choice": "ladder", "value": "360p", "because": "the source has 360 lines; nothing is enlarged"}],
+        "step_counts": {"chunk": 1},
+        "steps_total": 1,
         "steps": [
             {
                 "kind": "chunk",

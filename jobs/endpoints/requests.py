@@ -5,12 +5,14 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from api.fields import Choice, ExternalId, Metadata, StrictBoolean, StrictInteger, StrictSerializer, as_integer
 from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
 from jobs.planning.formats import HLS, OUTPUT_FORMATS
 from jobs.planning.requests import GpuPolicy
+from jobs.reports.previews import StepPage
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
@@ -20,6 +22,7 @@ SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
+_STEPS, _MAX_STEPS, _MAX_OFFSET = 20, 100, 1_000_000
 _MAX_FORMATS = 10
 """Formats in one request; names may repeat."""
 _PRIORITY_HELP = (
@@ -171,6 +174,24 @@ class ReprioritizeRequest(StrictSerializer):
     """The new priority of a job."""
 
     priority = PriorityField(help_text=_PRIORITY_HELP)
+
+
+class PlanQuery(StrictSerializer):
+    """The part of a plan's steps to show."""
+
+    limit = serializers.IntegerField(
+        min_value=1, max_value=_MAX_STEPS, default=_STEPS, help_text="Number of steps of a plan that are shown."
+    )
+    offset = serializers.IntegerField(
+        min_value=0, max_value=_MAX_OFFSET, default=0, help_text="Number of steps of a plan that are left out before."
+    )
+
+    @classmethod
+    def page(cls, request: Request) -> StepPage:
+        """Read the page from the query of a request. Raises ValidationError."""
+        query = cls(data={name: value for name, value in request.query_params.items() if name != "format"})
+        query.is_valid(raise_exception=True)
+        return StepPage(**query.validated_data)
 
 
 class VideoJobQuery(LabelledQuery):

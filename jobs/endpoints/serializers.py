@@ -126,7 +126,11 @@ class PlanDocument(serializers.Serializer[Any]):
     )
     warnings = serializers.ListField(child=serializers.CharField())
     reasons = PlanReason(many=True)
-    steps = PlannedStepDocument(many=True)
+    step_counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Number of runs of ffmpeg by their kind."
+    )
+    steps_total = serializers.IntegerField(help_text="Number of all runs of ffmpeg.")
+    steps = PlannedStepDocument(many=True, help_text="Those from `offset` on, `limit` of them.")
     estimate = PlanEstimate(allow_null=True)
 
 

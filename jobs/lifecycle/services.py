@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 
 from access.models import Owner
-from api.problems import Problem
+from api.problems import Problem, over_limit
 from configuration import RankConfig
 from events.types import EventType
 from jobs.changes.cache_invalidation import video_jobs_changed
@@ -43,6 +43,7 @@ from videos.services import video_mark_deleting
 from videos.states import VideoState
 
 metrics.JOBS_CREATED.expect(codec=CODEC_NAMES)
+_RETRY_AFTER_SECONDS = 10
 
 
 @transaction.atomic
@@ -59,8 +60,9 @@ def job_create(  # noqa: PLR0913 - one row's facts
     """Create a job and plan it, now or when the video has been inspected.
 
     Raises Problem: 404 not the owner's video, 409 its source was deleted, 422 rejected or a GPU that this installation
-    cannot have; InputRejected when beyond the limits.
+    cannot have, 429 too many open jobs; InputRejected when beyond the limits.
     """
+    _refuse_more_jobs(owner, policy)
     video = owned_video_lock(owner, video_id)
     _refuse_rejected(video)
     _refuse_without_source(video)
@@ -102,10 +104,11 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     """Queue a failed or cancelled job again. It resumes after its published segments, while these are stored.
 
     Raises Problem: 404 not the owner's, 409 not failed or cancelled, or its video or source deleted, 422 the source is
-    at fault; InputRejected where it has to be planned again and is beyond the limits.
+    at fault, 429 too many open jobs; InputRejected where it has to be planned again and is beyond the limits.
     """
     job, video = owned_job_and_video_lock(owner, job_id)
     _refuse_retry(job, video)
+    _refuse_more_jobs(owner, policy)
     _resume(job, video, policy, event=EventType.JOB_RETRIED)
 
 
@@ -207,6 +210,17 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id))
+
+
+def _refuse_more_jobs(owner: Owner, policy: JobPolicy) -> None:
+    """Raise Problem (429) if an owner has as many open jobs as it may.
+
+    Counted without a lock, which would make the owner's requests wait for each other: those of the same moment may be
+    as many more.
+    """
+    if Job.objects.filter(owner=owner, finished_at=None).count() >= policy.max_owner_jobs:
+        detail = f"{policy.max_owner_jobs} of your jobs are not over, which is the most at a time."
+        raise over_limit("too_many_jobs", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
 
 
 def _refuse_over(job: Job) -> None:

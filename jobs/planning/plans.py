@@ -16,6 +16,7 @@ from transcoding.encoders import VideoEncoder
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job, preset_of
 from transcoding.planning.request import JobRequest
+from transcoding.planning.sizing import Throughput
 from transcoding.probing.media import SourceFacts
 from videos.models import Video
 
@@ -31,7 +32,9 @@ def job_plan(*, job: Job, video: Video, requested: JobRequest, policy: JobPolicy
     except GpuUnavailable:
         _wait(job)
         return
-    plan = plan_for(facts=SourceFacts.from_json(video.facts), request=requested, policy=policy, route=route)
+    measured = throughput_for(request=requested, policy=policy, route=route)
+    facts = SourceFacts.from_json(video.facts)
+    plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
     plan_carry_out(job, video, plan, route, policy)
 
 
@@ -41,11 +44,17 @@ def _wait(job: Job) -> None:
         event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": "gpu"})
 
 
-def plan_for(*, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route) -> EncodePlan:
-    """Plan with chunks sized for the measured speed of the workers. Raises the errors of `plan_job`."""
+def throughput_for(*, request: JobRequest, policy: JobPolicy, route: Route) -> Throughput | None:
+    """Return the measured speed of the workers that a route leads to; None: not measured yet."""
     encoder, preset = route.encoder, preset_of(request, policy.plan)
-    measured = throughput_measured(queue=queue_of(encoder), encoder=encoder.ffmpeg_name, preset=preset)
-    return plan_job(facts, request, policy.plan, encoder=encoder, sessions=route.sessions, measured=measured)
+    return throughput_measured(queue=queue_of(encoder), encoder=encoder.ffmpeg_name, preset=preset)
+
+
+def plan_with(
+    measured: Throughput | None, *, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route
+) -> EncodePlan:
+    """Plan with chunks sized for a measured speed. Needs no database. Raises the errors of `plan_job`."""
+    return plan_job(facts, request, policy.plan, encoder=route.encoder, sessions=route.sessions, measured=measured)
 
 
 def queue_of(encoder: VideoEncoder) -> str:

@@ -1,22 +1,23 @@
 """Plan documents, of a job or of a dry run: plan, commands, reasons and an estimate of the time."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from access.models import Owner
+from api.database import release_connection
 from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
-from jobs.planning.plans import plan_for, queue_of
+from jobs.planning.plans import plan_with, queue_of, throughput_for
 from jobs.planning.requests import gpu_preference, job_request, refuse_impossible
 from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, route_for
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
 from transcoding.errors import UnknownVersion
-from transcoding.explanation import estimate, explain, planned_steps
+from transcoding.explanation import estimate, explain, planned_steps, step_counts
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.request import JobRequest
 from transcoding.probing.media import SourceFacts
@@ -25,8 +26,20 @@ from videos.selectors import source_deleted, video_find
 from videos.states import VideoState
 
 
-def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy: JobPolicy) -> Mapping[str, object]:
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """The part of a plan's steps that a document shows."""
+
+    offset: int
+    limit: int
+
+
+def job_preview(
+    *, owner: Owner, video_id: UUID, request: dict[str, Any], policy: JobPolicy, page: StepPage
+) -> Mapping[str, object]:
     """Return the plan document that a job would have. Nothing is written.
+
+    Planning and rendering hold no database connection.
 
     Raises Problem: 404 not the owner's, 409 not inspected yet, without a source or without the GPU that it requires,
     422 rejected; InputRejected when beyond the limits.
@@ -40,13 +53,19 @@ def job_preview(*, owner: Owner, video_id: UUID, request: dict[str, Any], policy
     requested = job_request(request)
     refuse_impossible(request, requested, policy.gpu)
     route = _route(request, requested, policy)
-    plan = plan_for(facts=facts, request=requested, policy=policy, route=route)
-    document = _document(plan, requested, policy, fallback_reason=route.fallback_reason)
+    measured = throughput_for(request=requested, policy=policy, route=route)
+    slots = slots_alive(queue=queue_of(route.encoder), silence_seconds=policy.silence_seconds)
+    release_connection()
+    plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
+    document = _document(plan, requested, policy, page, slots=slots, fallback_reason=route.fallback_reason)
     return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], **document}
 
 
-def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mapping[str, object]:
-    """Return the plan document of a job's newest generation. Raises Problem: 404 not the owner's, 409 not planned."""
+def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy, page: StepPage) -> Mapping[str, object]:
+    """Return the plan document of a job's newest generation. Raises Problem: 404 not the owner's, 409 not planned.
+
+    Rendering holds no database connection.
+    """
     job = jobs_of(owner).select_related("generation").filter(id=job_id).first()
     if job is None:
         raise not_found("job")
@@ -54,8 +73,10 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> Mappi
         raise _unplanned(job)
     plan = EncodePlan.from_json(job.generation.plan)
     reason = job.metadata.get("fallback_reason", "")
-    document = _document(plan, job_request(job.request), policy, fallback_reason=reason)
+    slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
     number, devices = job.generation.number, devices_used(job.generation)
+    release_connection()
+    document = _document(plan, job_request(job.request), policy, page, slots=slots, fallback_reason=reason)
     return {"video_id": job.video_id, "job_id": job.id, "generation": number, "devices": devices, **document}
 
 
@@ -95,10 +116,10 @@ def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Ite
         yield {**asdict(reason), "because": f"a GPU was preferred, but {why}"} if fell_back else asdict(reason)
 
 
-def _document(
-    plan: EncodePlan, request: JobRequest, policy: JobPolicy, *, fallback_reason: str = ""
+def _document(  # noqa: PLR0913 - all that it is made of
+    plan: EncodePlan, request: JobRequest, policy: JobPolicy, page: StepPage, *, slots: int, fallback_reason: str
 ) -> dict[str, object]:
-    slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
+    counts = step_counts(plan)
     expected = estimate(plan, slots=slots)
     ends = not plan.grid.is_open
     return {
@@ -115,8 +136,17 @@ def _document(
         "color": asdict(plan.color) if plan.color else None,
         "warnings": list(plan.source.warnings),
         "reasons": list(_reasons(plan, request, fallback_reason)),
+        "step_counts": counts,
+        "steps_total": sum(counts.values()),
         "steps": [
-            asdict(step) for step in planned_steps(plan, threads=policy.ffmpeg_threads, max_pixels=policy.max_pixels)
+            asdict(step)
+            for step in planned_steps(
+                plan,
+                threads=policy.ffmpeg_threads,
+                max_pixels=policy.max_pixels,
+                offset=page.offset,
+                limit=page.limit,
+            )
         ],
         "estimate": asdict(expected) if expected else None,
     }

@@ -1,6 +1,6 @@
 from dataclasses import dataclass, field
 
-from configuration import GpuConfig, LimitConfig, RankConfig, RetryConfig
+from configuration import GpuConfig, LimitConfig, OwnerConfig, RankConfig, RetryConfig
 from transcoding.planning.request import PlanPolicy
 
 
@@ -16,5 +16,7 @@ class JobPolicy:
     ffmpeg_threads: int = 0
     """Threads of ffmpeg in the commands of plan documents; 0: ffmpeg decides."""
     gpu: GpuConfig = field(default_factory=GpuConfig)
+    max_owner_jobs: int = OwnerConfig().max_owner_jobs
+    """Jobs of one owner that are not over."""
     max_pixels: int = LimitConfig().max_pixels
     """Largest frame of a source, in pixels, in the commands of plan documents."""

@@ -17,6 +17,8 @@ class UploadLimits:
 
     max_bytes: int
     max_uploads: int = 32
+    max_owner_uploads: int = 8
+    """Of one owner."""
     parallel_parts: int = 4
     parts_in_memory: int = 16
     idle_seconds: float = 60.0

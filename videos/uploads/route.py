@@ -7,6 +7,7 @@ in constant memory: the client is read no faster than the store takes parts.
 import asyncio
 import io
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID, uuid4
@@ -38,8 +39,9 @@ from api.asgi import (
     respond_early,
     send_json,
 )
-from api.problems import Problem, any_problem_of, too_large, unavailable
+from api.problems import Problem, any_problem_of, over_limit, too_large, unavailable
 from api.request_log import describe_request
+from api.turns import Turns
 from api.views import check_query
 from observability import metrics
 from storage.keys import source_key
@@ -54,6 +56,7 @@ from videos.uploads.incoming import STORED_TYPE, IncomingFile, Received, StallTi
 from videos.uploads.limits import FORM_BYTES, UploadLimits
 
 TIDY_SECONDS = 20.0
+RETRY_AFTER_SECONDS = 5
 
 INTERNAL_ERROR = 500
 
@@ -67,7 +70,13 @@ class UploadRoute:
     """
 
     def __init__(
-        self, app: App, *, store: ObjectStore, limits: UploadLimits, on_uploaded: Callable[[Video], object]
+        self,
+        app: App,
+        *,
+        store: ObjectStore,
+        limits: UploadLimits,
+        turns: Turns,
+        on_uploaded: Callable[[Video], object],
     ) -> None:
         self._app = app
         self._store = store
@@ -75,7 +84,8 @@ class UploadRoute:
         self._on_uploaded = on_uploaded
         self._upload_pool = UploadPool(limits.parts_in_memory)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._taken = 0
+        self._turns = turns
+        self._taken: Counter[UUID] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -125,21 +135,26 @@ class UploadRoute:
             await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Occupy one of the process's upload slots. Raises Problem if all are in use."""
-        if self._taken >= self._limits.max_uploads:
+    def _slot(self, owner_id: UUID) -> Iterator[None]:
+        """Occupy one of the process's upload slots. Raises Problem if all are in use, or all that an owner may have."""
+        if self._taken[owner_id] >= self._limits.max_owner_uploads:
+            detail = f"{self._limits.max_owner_uploads} of your uploads are running, which is the most at a time."
+            raise over_limit("too_many_uploads", detail, retry_after_seconds=RETRY_AFTER_SECONDS)
+        if self._taken.total() >= self._limits.max_uploads:
             raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
-        self._taken += 1
+        self._taken[owner_id] += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self._taken[owner_id] -= 1
+            self._taken += Counter()  # drops owners without uploads
 
     async def _take(self, scope: Scope, body: Body) -> StoredResponse:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
-        caller = await in_thread(admit_caller, scope, AccessScope.VIDEOS_WRITE)
-        with self._slot():
+        async with self._turns.turn(scope):
+            caller = await in_thread(admit_caller, scope, AccessScope.VIDEOS_WRITE)
+        with self._slot(caller.owner.id):
             await in_thread(check_upload_rate, caller)
             form = VideoForm(header(scope, b"content-type"))
             idempotency = UploadIdempotency(scope, caller)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from api.asgi import App
+from api.turns import Turns
 from configuration import Config
 from videos.models import Video
 from videos.playback.wiring import store
@@ -12,17 +13,18 @@ from videos.uploads.limits import UploadLimits
 from videos.uploads.route import UploadRoute
 
 
-def upload_route(app: App, *, on_uploaded: Callable[[Video], object]) -> UploadRoute:
+def upload_route(app: App, turns: Turns, *, on_uploaded: Callable[[Video], object]) -> UploadRoute:
     """Put the upload route in front of an application."""
     config = _config()
     limits = UploadLimits(
         max_bytes=config.upload.max_upload_bytes,
         max_uploads=config.upload.max_concurrent_uploads,
+        max_owner_uploads=config.owner.max_owner_uploads,
         parallel_parts=config.storage.parallel_parts,
         parts_in_memory=config.storage.parallel_parts * 4,
         https_only=config.site.https,
     )
-    return UploadRoute(app, store=store(), limits=limits, on_uploaded=on_uploaded)
+    return UploadRoute(app, store=store(), limits=limits, turns=turns, on_uploaded=on_uploaded)
 
 
 def _config() -> Config:

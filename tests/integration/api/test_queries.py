@@ -53,7 +53,7 @@ def test_every_documented_parameter_is_accepted(operation: Operation, mine: dict
     query = {each["name"]: value_of(each) for each in documented if each["in"] == "query"}
     for name, value in query.items():
         response = ask(Client(headers={"X-API-Key": a_key()}), operation, f"{url(operation, mine)}?{name}={value}")
-        assert response.status_code == 200, response.content
+        assert response.status_code in (200, 202), response.content
 
 
 def value_of(parameter: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 from coordination.rates import Rate, RateLimiter
 from coordination.server import Server
 from embedded.servers import Redis
-from tests.rows import a_key
+from tests.rows import a_job, a_key, a_video, an_owner
 
 Freeze = Callable[[], AbstractContextManager[None]]
 
@@ -76,7 +76,9 @@ def test_reads_and_writes_have_buckets_of_their_own(client: Client, limited: Non
     missing = f"/api/v1/jobs/{uuid4()}/cancel"
     assert [client.post(missing).status_code for _ in range(4)] == [404, 404, 404, 429]
     other = Client(headers={"Authorization": f"Bearer {a_key()}"})
-    assert other.get("/api/v1/jobs").status_code == 200, "another key has its own"
+    assert other.post(missing).status_code == 429, "another key of the same owner"
+    other = Client(headers={"Authorization": f"Bearer {a_key(an_owner('other'))}"})
+    assert other.get("/api/v1/jobs").status_code == 200, "another owner has its own"
 
 
 @pytest.mark.django_db
@@ -86,3 +88,36 @@ def test_an_address_without_a_working_key_has_a_limit(limited: None) -> None:
     answers = [wrong.get("/api/v1/jobs", **address) for _ in range(3)]  # type: ignore[arg-type]
     answers += [Client().get("/api/v1/jobs", **address) for _ in range(2)]  # type: ignore[arg-type]
     assert [answer.status_code for answer in answers] == [401] * 4 + [429]
+
+
+JSON = "application/json"
+
+
+def _client(name: str) -> Client:
+    return Client(headers={"Authorization": f"Bearer {a_key(an_owner(name))}"})
+
+
+@pytest.mark.django_db
+def test_keys_of_one_owner_share_its_rates(caching: object, settings: Settings) -> None:
+    rates = replace(settings.TRANSCODER.rate, rate_read_per_minute=5, rate_plan_per_minute=2)
+    settings.TRANSCODER = replace(settings.TRANSCODER, rate=rates)
+    keys = [_client("ann") for _ in range(6)]
+    assert [key.get("/api/v1/jobs").status_code for key in keys] == [200] * 5 + [429]
+    assert _client("bob").get("/api/v1/jobs").status_code == 200
+
+
+@pytest.mark.django_db
+def test_plans_and_dry_runs_have_a_rate_of_their_own(caching: object, settings: Settings) -> None:
+    rates = replace(settings.TRANSCODER.rate, rate_plan_per_minute=3)
+    settings.TRANSCODER = replace(settings.TRANSCODER, rate=rates)
+    job = a_job(a_video(an_owner("ann")))
+    first, second = _client("ann"), _client("ann")
+    dry_run = (f"/api/v1/videos/{job.video_id}/transcode", '{"dry_run": true}')
+    assert [first.post(*dry_run, content_type=JSON).status_code for _ in range(2)] == [200, 200]
+    assert second.get(f"/api/v1/jobs/{job.id}/plan").status_code == 200
+    refused = second.get(f"/api/v1/jobs/{job.id}/plan")
+    assert refused.status_code == 429
+    assert "plans and dry runs" in json.loads(refused.content)["detail"]
+    assert 1 <= int(refused.headers["Retry-After"]) <= 20
+    assert first.post(*dry_run, content_type=JSON).status_code == 429
+    assert first.get(f"/api/v1/jobs/{job.id}").status_code == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,7 +22,7 @@ from access.keys import key_digest, key_prefix
 from access.models import ApiKey
 from access.scopes import Scope as AccessScope
 from access.services import key_rotate
-from api.asgi import Message, Receive, Scope, Send, threaded
+from api.asgi import Message, Receive, Scope, Send, header, threaded
 from events.log import Position, video_event_append
 from events.models import Event
 from events.streams import wiring
@@ -115,9 +115,20 @@ class StreamClient:
 Test = Callable[[EventStreams, EventHub], Awaitable[None]]
 
 
-def _run(owner_id: UUID, test: Test, *, batch: int = 500, queue: int = 1000, **named: Any) -> None:  # noqa: ANN401 - of limits
+def _run(
+    owner_id: UUID,
+    test: Test,
+    *,
+    batch: int = 500,
+    queue: int = 1000,
+    owners: Mapping[str, UUID] | None = None,
+    **named: Any,  # noqa: ANN401 - of limits
+) -> None:
+    """`owners`: those of keys, where they are not all the same."""
+
     async def authorize(scope: Scope) -> Listener:
-        return Listener(owner_id, presented_key(scope))
+        owner = (owners or {}).get(header(scope, b"x-api-key") or "", owner_id)
+        return Listener(owner, presented_key(scope))
 
     async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 299, "headers": []})
@@ -439,6 +450,26 @@ def test_only_so_many_streams_are_open() -> None:
         await _all_leave(clients)
 
     _run(an_owner("o").id, test, max_streams=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_owner_leaves_streams_to_others() -> None:
+    async def test(streams: EventStreams, hub: EventHub) -> None:
+        clients = [StreamClient(streams, "/api/v1/events", key=key) for key in ("a1", "a2")]
+        third = StreamClient(streams, "/api/v1/events", key="a3")
+        await third.until(lambda c: c.ended)
+        assert third.status == 429
+        assert "2 of your event streams" in third.text
+        neighbour = StreamClient(streams, "/api/v1/events", key="b")
+        await neighbour.until(lambda _: len(hub) == 3)
+        assert neighbour.status == 200
+        await clients.pop().leave()
+        again = StreamClient(streams, "/api/v1/events", key="a4")
+        await again.until(lambda _: len(hub) == 3)
+        await _all_leave([*clients, neighbour, again])
+
+    ann, bob = an_owner("ann"), an_owner("bob")
+    _run(ann.id, test, owners={"b": bob.id}, max_streams=10, max_owner_streams=2)
 
 
 async def _all_leave(clients: Iterable[StreamClient]) -> None:

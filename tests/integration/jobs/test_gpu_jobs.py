@@ -27,7 +27,7 @@ from jobs.lifecycle.outcomes import job_complete
 from jobs.lifecycle.services import job_cancel, job_force_cpu, job_retry
 from jobs.models import Job, Step
 from jobs.planning.routing import blames_device, requirements_met
-from jobs.reports.previews import job_plan_document, job_preview
+from jobs.reports.previews import StepPage, job_plan_document, job_preview
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure, failure_of
 from jobs.rules.steps import StepKind
@@ -42,6 +42,7 @@ pytestmark = pytest.mark.django_db
 H264 = "h264_nvenc"
 LOST = failure_of(DeviceLost("CUDA_ERROR_UNKNOWN"))
 REFUSED = failure_of(EncoderRefused("invalid param"))
+ALL = StepPage(offset=0, limit=100)
 POLICY = replace(a_policy(retry=RetryConfig(retry_base_seconds=0.0, retry_max_seconds=0.0)), silence_seconds=20.0)
 
 
@@ -492,15 +493,15 @@ def test_a_retried_step_waits_for_the_slots_that_its_cancelled_attempt_may_still
 
 def test_a_plan_says_where_and_why() -> None:
     job = a_gpu_job(slots=3)
-    document = job_plan_document(owner=job.owner, job_id=job.id, policy=POLICY)
+    document = job_plan_document(owner=job.owner, job_id=job.id, policy=POLICY, page=ALL)
     assert document["encoder"] == H264
     steps: Any = document["steps"]
     assert len([step for step in steps if step["kind"] == "chunk"]) == 4
     a_job(job.video, policy=POLICY, gpu="never")
-    preview = job_preview(owner=job.owner, video_id=job.video_id, request={"codec": "h264"}, policy=POLICY)
+    preview = job_preview(owner=job.owner, video_id=job.video_id, request={"codec": "h264"}, policy=POLICY, page=ALL)
     assert preview["encoder"] == H264
     DeviceReport.objects.all().delete()
-    preview = job_preview(owner=job.owner, video_id=job.video_id, request={"codec": "h264"}, policy=POLICY)
+    preview = job_preview(owner=job.owner, video_id=job.video_id, request={"codec": "h264"}, policy=POLICY, page=ALL)
     reasons: Any = preview["reasons"]
     (device,) = [reason for reason in reasons if reason["choice"] == "device"]
     assert device["value"] == "cpu"

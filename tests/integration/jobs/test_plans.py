@@ -7,13 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from events.models import Event
 from jobs.leasing.nodes import node_register
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from tests.rows import a_job, a_video, an_owner, an_uploaded_video, some_facts
+from jobs.reports import previews
+from tests.rows import a_job, a_key, a_video, an_owner, an_uploaded_video, some_facts
+from transcoding.explanation import planned_steps
 from videos.models import Generation, Video
 from videos.services import video_reject
 
@@ -57,6 +60,65 @@ def test_a_dry_run_and_the_job_are_the_same_plan(client: Client) -> None:
     assert status == 200
     assert plan == dry | {"job_id": job["id"], "generation": 1}
     assert job["links"]["plan"] == f"/api/v1/jobs/{job['id']}/plan"
+
+
+def test_a_plan_shows_its_steps_in_parts_and_counts_them(client: Client) -> None:
+    """Of a source as long as is allowed, with as many chunks as that makes."""
+    video = a_video(seconds=43_200)
+    whole = f"/api/v1/videos/{video.id}/transcode"
+    response = client.post(whole, data='{"dry_run": true}', content_type="application/json")
+    assert len(response.content) < 100_000
+    dry = json.loads(response.content)
+    chunks = dry["step_counts"]["chunk"]
+    assert chunks > 100
+    assert dry["step_counts"] == {"audio": 1, "chunk": chunks}
+    assert (dry["steps_total"], len(dry["steps"])) == (chunks + 1, 20)
+
+    response = client.post(f"{whole}?limit=7&offset=18", data='{"dry_run": true}', content_type="application/json")
+    overlapping = json.loads(response.content)["steps"]
+    assert overlapping[:2] == dry["steps"][18:]
+    assert len(overlapping) == 7
+
+    job = json.loads(client.post(whole, data="{}", content_type="application/json").content)
+    shown: list[dict[str, Any]] = []
+    while part := json.loads(client.get(f"{job['links']['plan']}?limit=100&offset={len(shown)}").content)["steps"]:
+        assert len(part) <= 100
+        shown += part
+    assert len(shown) == chunks + 1
+    assert [(step["kind"], step["ordinal"]) for step in shown] == [
+        ("audio", 0),
+        *(("chunk", ordinal) for ordinal in range(chunks)),
+    ]
+    assert sum(step["segments"] for step in shown[1:]) == dry["total_segments"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "offset=-1", "offset=x", "page=2", f"offset={'9' * 5000}"])
+def test_a_part_that_cannot_be_shown_is_refused(client: Client, query: str) -> None:
+    job = a_job()
+    for response in (
+        client.get(f"/api/v1/jobs/{job.id}/plan?{query}"),
+        client.post(f"/api/v1/videos/{job.video_id}/transcode?{query}", data="{}", content_type="application/json"),
+    ):
+        assert response.status_code == 422
+    assert Job.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plans_are_rendered_without_a_database_connection(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(headers={"Authorization": f"Bearer {a_key()}"})
+    job = a_job()
+    held: list[bool] = []
+
+    def explained(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - the real one's
+        held.append(connection.connection is not None)
+        return planned_steps(*arguments, **named)
+
+    monkeypatch.setattr(previews, "planned_steps", explained)
+    assert _plan(client, job.id)[0] == 200
+    assert _dry_run(client, job.video_id)[0] == 200
+    assert held == [False, False]
 
 
 def test_a_dry_run_needs_an_inspected_video(client: Client) -> None:

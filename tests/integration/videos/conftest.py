@@ -12,9 +12,10 @@ import pytest
 import uvicorn
 from django.conf import settings
 
+from access.wiring import party_turns
 from api.asgi import App
 from api.connections import BoundedHttp
-from api.threads import DjangoInThreads
+from api.threads import THREADS, DjangoInThreads
 from embedded.servers import SeaweedFS
 from storage.protocol import ObjectStore
 from tests.conformance import Answer, published
@@ -72,7 +73,7 @@ def a_site() -> App:
 
 
 def django_app() -> App:
-    return DjangoInThreads()
+    return DjangoInThreads(party_turns(threads=THREADS))
 
 
 @pytest.fixture

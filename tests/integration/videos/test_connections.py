@@ -7,15 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import ip_network
 
 import httpx2
 import pytest
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from access.wiring import party_turns
 from api import connections
 from api.asgi import BodyLimit, Receive, Scope, Send
-from api.threads import DjangoInThreads
+from api.threads import THREADS, DjangoInThreads
 from storage.protocol import ObjectStore
 from tests.integration.videos.conftest import a_site, serving
 from tests.integration.videos.test_upload import wait_for
@@ -139,6 +141,7 @@ def test_a_request_learns_that_its_client_left_although_another_one_waits_behind
 
 def test_no_more_connections_than_allowed_are_open(server: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "connection_limit", lambda: 2)
+    monkeypatch.setattr(connections, "ADDRESS_SHARE", 1)
     with connected(server) as first, connected(server) as second:
         first.sendall(GET)
         second.sendall(GET)
@@ -156,6 +159,50 @@ def test_no_more_connections_than_allowed_are_open(server: httpx2.Client, monkey
         wait_for(accepted)
 
 
+@contextmanager
+def connected_from(server: httpx2.Client, address: str) -> Iterator[socket.socket]:
+    port = server.base_url.port or 0
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS, source_address=(address, 0)) as client:
+        yield client
+
+
+def test_one_address_cannot_have_all_connections(server: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of eight for each address; the client of the fixture is a third one."""
+    monkeypatch.setattr(connections, "connection_limit", lambda: 8)
+    with ExitStack() as clients:
+        for _ in range(2):
+            greedy = clients.enter_context(connected_from(server, "127.0.0.2"))
+            greedy.sendall(GET)
+            assert greedy.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        with connected_from(server, "127.0.0.2") as another:
+            answer = to_the_end(another)
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            assert b"Retry-After: " in answer
+        with connected_from(server, "127.0.0.3") as neighbour:
+            neighbour.sendall(GET)
+            assert neighbour.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        greedy.close()
+
+        def accepted() -> bool:
+            with connected_from(server, "127.0.0.2") as again:
+                again.sendall(GET)
+                return again.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+        wait_for(accepted)
+
+
+def test_a_named_proxy_may_have_more_connections_than_an_address(
+    server: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "connection_limit", lambda: 8)
+    monkeypatch.setattr(connections.BoundedHttp, "named_proxies", (ip_network("127.0.0.2/31"),))
+    with ExitStack() as clients:
+        for _ in range(4):
+            client = clients.enter_context(connected_from(server, "127.0.0.2"))
+            client.sendall(GET)
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
 def test_many_half_sent_requests_stop_nobody(server: httpx2.Client) -> None:
     with ExitStack() as clients:
         for _ in range(1030):
@@ -165,7 +212,7 @@ def test_many_half_sent_requests_stop_nobody(server: httpx2.Client) -> None:
 
 
 def test_a_body_that_does_not_come_has_a_deadline(transactional_db: None) -> None:
-    site = BodyLimit(DjangoInThreads(body_seconds=0.5), max_bytes=MAX_BODY_BYTES)
+    site = BodyLimit(DjangoInThreads(party_turns(threads=THREADS), body_seconds=0.5), max_bytes=MAX_BODY_BYTES)
     with serving(site) as server, connected(server) as client:
         client.sendall(b"POST /api/v1/webhooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         answer = to_the_end(client)
@@ -184,7 +231,7 @@ def test_requests_that_come_at_once_are_answered_in_order(server: httpx2.Client)
 
 
 def test_a_busy_pool_of_threads_does_not_stop_the_liveness_probe(transactional_db: None, store: ObjectStore) -> None:
-    site = answer_alive(BodyLimit(DjangoInThreads(threads=1), max_bytes=MAX_BODY_BYTES))
+    site = answer_alive(BodyLimit(DjangoInThreads(party_turns(threads=1), threads=1), max_bytes=MAX_BODY_BYTES))
     with serving(site) as server, connected(server) as waiting:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("LOCK TABLE access_apikey IN ACCESS EXCLUSIVE MODE")

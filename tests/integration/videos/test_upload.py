@@ -17,12 +17,15 @@ import httpx2
 import pytest
 from django.db import OperationalError
 
+from access.wiring import party_turns
 from api.problems import Problem
+from api.threads import THREADS
 from jobs.models import Step
 from storage.errors import StorageUnavailable
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.integration.videos.conftest import django_app, serving
+from tests.rows import a_key, an_owner
 from videos.models import Video
 from videos.uploads.idempotency import PATH
 from videos.uploads.limits import UploadLimits
@@ -202,7 +205,13 @@ def test_another_method_is_refused(api: httpx2.Client, method: str) -> None:
 
 def a_route(store: ObjectStore, **limits: float) -> UploadRoute:
     values = {"max_bytes": 20 * MIB, "idle_seconds": 60.0} | limits
-    return UploadRoute(django_app(), store=store, limits=UploadLimits(**values), on_uploaded=lambda _video: None)  # type: ignore[arg-type]
+    return UploadRoute(
+        django_app(),
+        store=store,
+        limits=UploadLimits(**values),  # type: ignore[arg-type]
+        turns=party_turns(threads=THREADS),
+        on_uploaded=lambda _video: None,
+    )
 
 
 @pytest.fixture
@@ -296,6 +305,19 @@ def test_a_client_that_hangs_up_leaves_nothing(small: httpx2.Client, store: Obje
     assert_nothing_left(store)
 
 
+def test_an_owner_leaves_uploads_to_others(store: ObjectStore, transactional_db: None) -> None:
+    with (
+        serving(a_route(store, max_owner_uploads=1, idle_seconds=60)) as client,
+        raw(client, "Content-Length: 20000000\r\n", a_form(a_video(12 * MIB), end=b"")),
+    ):
+        wait_for(lambda: list(store.list_multiparts("videos/")))
+        response = send(client, a_video())
+        assert_problem(response, 429, "too_many_uploads")
+        assert response.headers["retry-after"] == "5"
+        client.headers["x-api-key"] = a_key(an_owner("another"))
+        assert send(client, a_video()).status_code == 201
+
+
 def test_one_upload_too_many_is_sent_away_for_a_while(store: ObjectStore, transactional_db: None) -> None:
     with serving(a_route(store, max_uploads=1, idle_seconds=60)) as client:
         with raw(client, "Content-Length: 20000000\r\n", a_form(a_video(12 * MIB), end=b"")):
@@ -359,7 +381,13 @@ def test_a_row_that_cannot_be_written_leaves_no_object(
     def fail(_video: Video) -> None:
         raise error
 
-    route = UploadRoute(django_app(), store=store, limits=UploadLimits(max_bytes=20 * MIB), on_uploaded=fail)
+    route = UploadRoute(
+        django_app(),
+        store=store,
+        limits=UploadLimits(max_bytes=20 * MIB),
+        turns=party_turns(threads=THREADS),
+        on_uploaded=fail,
+    )
     with serving(route) as client:
         assert_problem(send(client, a_video(size)), *answer)
     assert_nothing_left(store)
