@@ -70,6 +70,7 @@ class Job(models.Model):
             models.Index(fields=["finished_at"], name="jobs_job_finished"),
             models.Index(fields=["state"], name="jobs_job_open", condition=Q(finished_at__isnull=True)),
             models.Index(fields=["owner"], name="jobs_job_open_of_owner", condition=Q(finished_at__isnull=True)),
+            models.Index(fields=["video"], name="jobs_job_open_of_video", condition=Q(finished_at__isnull=True)),
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
             models.Index(fields=["state", "-created_at", "-id"], name="jobs_job_newest_in_state"),
             models.Index(
@@ -178,6 +179,16 @@ class Step(models.Model):
                 condition=Q(sessions__gt=0) & _in_state(StepState.READY, StepState.DELAYED),
             ),
             models.Index(fields=["not_before"], name="jobs_step_delayed", condition=_in_state(StepState.DELAYED)),
+            models.Index(
+                fields=["video"],
+                name="jobs_step_purges",
+                condition=_of_kind(kinds_where(lambda spec: spec.retries_forever)),
+            ),
+            models.Index(
+                fields=["video", "lease_expires_at"],
+                name="jobs_step_cancelled",
+                condition=_in_state(StepState.CANCELLED) & Q(lease_expires_at__isnull=False),
+            ),
             models.Index(
                 fields=["-finished_at", "-id"], name="jobs_step_newest_failed", condition=_in_state(StepState.FAILED)
             ),

@@ -78,6 +78,13 @@ def video_mark_deleting(*, video: Video) -> None:
     _save(video, "state", current_generation=None)
 
 
+def video_runs_delete(*, video_id: UUID, at_a_time: int) -> bool:
+    """Delete so many runs of segments of a video. Return False once there are none."""
+    runs = SegmentRun.objects.filter(rendition__generation__video=video_id).values("id")[:at_a_time]
+    deleted, _ = SegmentRun.objects.filter(id__in=runs).delete()
+    return deleted > 0
+
+
 def video_mark_deleted(*, video: Video) -> None:
     """Drop the rows that named the deleted objects of a video. The row of the video stays as a record."""
     video.state = VideoState.DELETED

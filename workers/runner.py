@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from execution.ffmpeg import Stopped
 from execution.process import kill_children
 from jobs.leasing.claim import Claim, step_claim
-from jobs.leasing.leases import LeaseLost, step_postpone, step_release
+from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone, step_release
 from jobs.leasing.steps import StepWork, step_begin
 from jobs.lifecycle.failures import step_fail
 from jobs.rules.retry import Failure, failure_of
@@ -107,6 +107,9 @@ class StepRunner:
             # 3. Somebody else has the step, or it was cancelled: there is no outcome to record.
             log.warning("step lost", extra={"event": "step_lost"})
             outcome = "lost"
+        except StepPostponed:
+            log.info("step postponed", extra={"event": "step_postponed"})
+            outcome = "postponed"
         except Stopped:
             outcome = "stopped"
             self._end_stopped(claim, control)

@@ -16,6 +16,7 @@ FINISHED_CACHE_TTL_SECONDS = 30.0
 """Of the document of a job that has ended; it changes only when the job is retried."""
 UNFINISHED_CACHE_TTL_SECONDS = 5.0
 """Of the document of an open job."""
+_MAX_INVALIDATED = 1000
 LIST_CACHE_TTL_SECONDS = 2.0
 """Of a list of jobs. A change of state invalidates it, progress does not."""
 
@@ -32,8 +33,9 @@ def progress_changed(job_id: UUID | None) -> None:
 
 
 def video_jobs_changed(video: Video) -> None:
-    """Invalidate the outputs of every job of a video."""
-    jobs: Iterable[UUID] = Job.objects.filter(video=video).values_list("id", flat=True)
+    """Invalidate the outputs of a video's jobs: of the newest thousand. Others may be cached for half a minute."""
+    newest = Job.objects.filter(video=video).order_by("-created_at", "-id")
+    jobs: Iterable[UUID] = newest.values_list("id", flat=True)[:_MAX_INVALIDATED]
     if things := [f"outputs:{job}" for job in jobs]:
         invalidate(*things)
 

@@ -1,6 +1,6 @@
 """Early ends: fail, cancel and pause jobs, reject videos, and purge their objects. Callers hold the row locks."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -23,6 +23,11 @@ from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
 from videos.services import generation_abandon, video_reject
 from videos.states import GenerationState
+
+ENDED_AT_ONCE = 20
+"""Jobs of a video that are ended in one transaction."""
+VIDEO_PURGE_LEAD_SECONDS = 100 * 60
+"""Lead of the purge of a whole video, that of the highest priority: until then steps of its open jobs go on."""
 
 
 def job_fail(*, job: Job, failure: Failure) -> None:
@@ -74,21 +79,34 @@ def steps_cancel(**which: object) -> None:
     )
 
 
-def open_jobs_lock(video: Video) -> list[Job]:
-    """Lock the jobs of a locked video that have not ended, ordered by id, and return them."""
-    unfinished = Job.objects.filter(video=video, state__in=job_sources(JobState.CANCELLED))
-    return list(unfinished.select_for_update(no_key=True).order_by("id"))
+def open_jobs_lock(video: Video, *, limit: int | None = None) -> list[Job]:
+    """Lock the jobs of a locked video that have not ended, ordered by id, and return them: all, or so many."""
+    unfinished = Job.objects.filter(video=video, finished_at=None, state__in=job_sources(JobState.CANCELLED))
+    return list(unfinished.select_for_update(no_key=True).order_by("id")[:limit])
+
+
+def open_jobs_end(*, video: Video, failure: Failure | None, limit: int = ENDED_AT_ONCE) -> bool:
+    """End open jobs of a locked video: cancelled, or failed if there is a failure. Return False once all have ended.
+
+    A video may have a thousand; each takes milliseconds, and the video is locked meanwhile.
+    """
+    jobs = open_jobs_lock(video, limit=limit)
+    for job in jobs:
+        _job_end(job, JobState.FAILED if failure else JobState.CANCELLED, failure)
+    return len(jobs) == limit
 
 
 def video_refuse(*, video: Video, failure: Failure) -> None:
-    """Reject a locked video whose source is at fault: fail its jobs and purge every object, the source included."""
-    for job in open_jobs_lock(video):
-        _job_end(job, JobState.FAILED, failure)
+    """Reject a locked video whose source is at fault: fail its jobs and purge every object, the source included.
+
+    Jobs beyond the first `ENDED_AT_ONCE` are failed by the purge.
+    """
+    open_jobs_end(video=video, failure=failure)
     video_jobs_changed(video)
     video_reject(video=video, code=failure.code, detail=failure.detail)
     error = {"code": failure.code, "detail": failure.detail}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data={"error": error})
-    purge_request(video=video, prefix=video_prefix(video.id))
+    purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)
 
 
 def generations_retire(*, job_id: UUID, but: UUID | None) -> None:
@@ -104,13 +122,13 @@ def generation_discard(*, generation: Generation) -> None:
     purge_request(video=generation.video, prefix=generation_prefix(generation.video_id, generation.number))
 
 
-def purge_request(*, video: Video, prefix: str) -> None:
+def purge_request(*, video: Video, prefix: str, lead_seconds: int = 0) -> None:
     """Create the `purge` step that removes every object under a prefix.
 
     It is delayed until no cancelled step of the video can still write. The caller holds the lock of the video, or of
     the only job that could resume the generation under the prefix.
     """
-    until = _leases_end(video)
+    until = leases_end(video)
     Step.objects.create(
         owner_id=video.owner_id,
         video=video,
@@ -118,7 +136,8 @@ def purge_request(*, video: Video, prefix: str) -> None:
         queue=STEPS[StepKind.PURGE].queue,
         state=StepState.DELAYED if until else StepState.READY,
         not_before=until,
-        rank_at=Now(),
+        lead_seconds=lead_seconds,
+        rank_at=Now() - timedelta(seconds=lead_seconds),
         payload={"prefix": prefix},
     )
     dispatcher_wake()
@@ -144,7 +163,7 @@ def _purges(video: Video, prefix: str) -> QuerySet[Step]:
     return Step.objects.filter(video=video, kind=StepKind.PURGE, payload__prefix=prefix)
 
 
-def _leases_end(video: Video) -> datetime | None:
+def leases_end(video: Video) -> datetime | None:
     """Return the time by which the workers of a video's cancelled steps must have stopped writing; None: they have."""
     cancelled = Step.objects.filter(video=video, state=StepState.CANCELLED, lease_expires_at__gt=Now())
     until: datetime | None = cancelled.aggregate(until=Max("lease_expires_at"))["until"]

@@ -24,6 +24,10 @@ class LeaseLost(Exception):
         super().__init__(f"{claim.kind} step {claim.step_id} is no longer held by attempt {claim.attempt}")
 
 
+class StepPostponed(Exception):
+    """The step has released itself, to be claimed again later. Nothing else is recorded."""
+
+
 UNHELD: Mapping[str, Any] = {"lease_expires_at": None, "node": "", "worker_pid": None}
 """Values of the holder's columns of a step that nobody runs."""
 

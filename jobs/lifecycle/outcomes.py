@@ -2,28 +2,29 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Coalesce, Now
 
 from events.log import video_event_append
 from events.types import EventType
-from jobs.changes.endings import generations_retire, job_fail, open_jobs_lock
+from jobs.changes.endings import generations_retire, job_fail, leases_end, open_jobs_end, open_jobs_lock
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
 from jobs.leasing.claim import Claim
+from jobs.leasing.leases import LeaseLost, fenced
 from jobs.leasing.steps import job_advance, step_mark_done
 from jobs.models import Job, Step
 from jobs.planning.plans import job_plan
 from jobs.planning.requests import job_request
 from jobs.planning.steps import FALLBACK_FIELDS
 from jobs.rules.policy import JobPolicy
-from jobs.rules.retry import failure_of
+from jobs.rules.retry import Failure, failure_of
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
@@ -36,8 +37,11 @@ from videos.services import (
     generation_complete,
     video_mark_deleted,
     video_mark_inspected,
+    video_runs_delete,
 )
 from videos.states import VideoState
+
+ROWS_AT_A_TIME = 5000
 
 
 @transaction.atomic
@@ -137,6 +141,41 @@ def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
     indexes = Counter(on_devices.values_list("result__device_index", flat=True))
     (index, _) = indexes.most_common(1)[0]
     return {"gpu_enabled": True, "gpu_device": index, "gpu_codec": plan.encoder.ffmpeg_name}
+
+
+@transaction.atomic
+def video_jobs_end(*, claim: Claim) -> bool:
+    """End some open jobs of a `purge` step's video, if it was deleted or rejected. Return False once all have ended.
+
+    Raises LeaseLost.
+    """
+    video = video_lock(claim.video_id)
+    if not fenced(claim).exists():
+        raise LeaseLost(claim)
+    if video.state == VideoState.REJECTED:
+        return open_jobs_end(video=video, failure=Failure(code=video.error_code, detail=video.error_detail))
+    return video.state == VideoState.DELETING and open_jobs_end(video=video, failure=None)
+
+
+def video_writers_seconds(*, video: Video) -> float:
+    """Return the seconds for which cancelled steps of a video may still write; 0: they have stopped."""
+    until = leases_end(video)
+    return max(0.0, (until - _now()).total_seconds()) if until else 0.0
+
+
+def _now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    return cast("datetime", now)
+
+
+@transaction.atomic
+def video_rows_delete(*, claim: Claim, at_a_time: int = ROWS_AT_A_TIME) -> bool:
+    """Delete some rows that named objects of a deleted video. Return False once there are none. Raises LeaseLost."""
+    if not fenced(claim).exists():
+        raise LeaseLost(claim)
+    return video_runs_delete(video_id=claim.video_id, at_a_time=at_a_time)
 
 
 @transaction.atomic

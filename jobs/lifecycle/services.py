@@ -16,7 +16,13 @@ from api.problems import Problem, over_limit
 from configuration import RankConfig
 from events.types import EventType
 from jobs.changes.cache_invalidation import video_jobs_changed
-from jobs.changes.endings import job_cancel_locked, job_pause_locked, open_jobs_lock, purge_request
+from jobs.changes.endings import (
+    VIDEO_PURGE_LEAD_SECONDS,
+    job_cancel_locked,
+    job_pause_locked,
+    open_jobs_end,
+    purge_request,
+)
 from jobs.changes.events import event_append
 from jobs.changes.locks import owned_job_and_video_lock, owned_job_lock, owned_video_lock
 from jobs.changes.moves import job_move
@@ -202,14 +208,16 @@ def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 
 @transaction.atomic
 def video_delete(*, owner: Owner, video_id: UUID) -> None:
-    """Cancel a video's jobs, hide it and purge its objects. Raises Problem: 404 not the owner's."""
+    """Hide a video, cancel its jobs and purge its objects. Raises Problem: 404 not the owner's.
+
+    The purge is a step. Jobs beyond the first `ENDED_AT_ONCE` are cancelled by it, too.
+    """
     video = owned_video_lock(owner, video_id)
-    for job in open_jobs_lock(video):
-        job_cancel_locked(job=job)
+    open_jobs_end(video=video, failure=None)
     inspect_cancel(video=video)
     video_jobs_changed(video)
     video_mark_deleting(video=video)
-    purge_request(video=video, prefix=video_prefix(video.id))
+    purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)
 
 
 def _refuse_more_jobs(owner: Owner, policy: JobPolicy) -> None:
