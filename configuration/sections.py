@@ -375,6 +375,12 @@ class ExecutionConfig:
 
     ffmpeg_path: str = setting("", help="Path of ffmpeg. Empty: the one in the Python package imageio-ffmpeg.")
     ffprobe_path: str = setting("ffprobe", help="Path of ffprobe, or its name on PATH.")
+    isolation: str = setting(
+        "auto",
+        choices=("auto", "sandbox", "uid", "container", "none"),
+        help="Isolation of the programs that open sources. auto: sandbox, or uid for a worker that is root; a worker"
+        " where neither works refuses to start. container: its container is the jail. none: allowed to run without.",
+    )
     ffmpeg_threads: int = setting(0, minimum=0, help="Number of threads of one ffmpeg. 0: ffmpeg decides.")
     stall_seconds: int = setting(30, minimum=1, help="Time without progress after which a process is killed.")
     max_output_bytes: int = setting(200 * GIB, minimum=MIB, help="Maximum size of a file that a process may write.")

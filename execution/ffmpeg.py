@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import stat
 import subprocess
 import threading
 import time
@@ -12,14 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Protocol
 
-import imageio_ffmpeg
-
 from configuration import ExecutionConfig, LimitConfig
-from execution.process import ResourceLimits, kill_and_wait, set_niceness, spawn
+from execution.guard import Limits
+from execution.isolation import ffmpeg_path, jail_of
+from execution.jail import NO_DEVICES, Cell, Child, Devices
+from execution.process import set_niceness
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import diagnose, output_tail
 from transcoding.commands.progress import parse_progress
-from transcoding.errors import ProcessStalled
+from transcoding.encoders import HardwareDevice
+from transcoding.errors import InputRejected, ProcessStalled
 
 Sink = Callable[[bytes], None]
 """Consumer of the next bytes of an output. It may block; ffmpeg waits meanwhile."""
@@ -33,6 +36,11 @@ _STDERR_TAIL_BYTES = 1 << 14
 _POLL_SECONDS = 0.05
 """Longest time until a segment that was uploaded meanwhile is published."""
 _QUERY_TIMEOUT_SECONDS = 10
+_QUERY_MEMORY_BYTES = 256 << 20
+_MAX_PROCESSES = 512
+_MAX_PROCESSES_PER_CORE = 32
+"""Threads that the encoders, decoders and filters of a ladder start on each core."""
+_NVIDIA_NODES = ("nvidia*", "nvidia-caps/*")
 
 
 class Stopped(Exception):
@@ -63,7 +71,7 @@ class RunReport:
 class _Run:
     """State of a run in progress."""
 
-    process: subprocess.Popen[bytes]
+    child: Child
     on_frames: Callable[[int], None]
     on_stderr_line: Callable[[str], None]
     requested_niceness: Callable[[], int]
@@ -87,7 +95,7 @@ class _Run:
     def apply_niceness(self) -> None:
         niceness = self.requested_niceness()
         if niceness > self.niceness:
-            set_niceness(self.process, niceness)
+            set_niceness(self.child.process, niceness)
             self.niceness = niceness
 
     def take_stderr(self, data: bytes) -> None:
@@ -99,7 +107,7 @@ class _Run:
 
     def check_files(self) -> None:
         """Count growth of output files as activity: no frames are reported while `+faststart` moves the index."""
-        stats = [path.stat() for path in self.files if path.exists()]
+        stats = [path.lstat() for path in self.files if os.path.lexists(path)]
         written = tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
         if written != self.written:
             self.written = written
@@ -117,15 +125,16 @@ class _Run:
 
 
 class FfmpegRunner:
-    """Runs ffmpeg commands; nothing else starts ffmpeg."""
+    """Runs ffmpeg commands in the jail that the settings request; nothing else starts ffmpeg."""
 
     def __init__(
         self, config: ExecutionConfig, limits: LimitConfig, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
-        self.binary = config.ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
+        self._config = config
+        self._jail = jail_of(config)
+        self.binary = ffmpeg_path(config)
         self._max_pixels = limits.max_pixels
-        self._resource_limits = ResourceLimits(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
         self._stall_seconds = config.stall_seconds
 
     def version(self) -> str:
@@ -139,13 +148,17 @@ class FfmpegRunner:
         return frozenset(words[1] for words in lines if len(words) > 1)
 
     def _query(self, option: str) -> str:
-        process = spawn([self.binary, "-v", "error", option], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            return process.communicate(timeout=_QUERY_TIMEOUT_SECONDS)[0].decode("utf-8", "replace")
-        except subprocess.TimeoutExpired:
-            return ""
-        finally:
-            kill_and_wait(process)
+        with self._jail.cell() as cell:
+            child = cell.start(
+                [self.binary, "-v", "error", option],
+                limits=self._limits(_QUERY_MEMORY_BYTES),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            return child.output(seconds=_QUERY_TIMEOUT_SECONDS)
+
+    def _limits(self, memory_bytes: int, output_bytes: int | None = None) -> Limits:
+        return run_limits(self._config, memory_bytes=memory_bytes, output_bytes=output_bytes)
 
     def run(  # noqa: PLR0913 - inputs, outputs and callbacks of one process, by name
         self,
@@ -154,6 +167,8 @@ class FfmpegRunner:
         *,
         inputs: Mapping[str, Feed] = _NO_FEEDS,
         stop: StopSignal,
+        folder: Path | None = None,
+        output_bytes: int | None = None,
         on_frames: Callable[[int], None] = lambda _: None,
         on_poll: Callable[[], None] = lambda: None,
         niceness: Callable[[], int] = lambda: 0,
@@ -163,9 +178,12 @@ class FfmpegRunner:
 
         Args:
             command: the command; its targets and inputs are named.
-            outputs: per target a sink (fed through a pipe), a path, or None to discard the output.
+            outputs: per target a sink (fed through a pipe), a path, all in one folder, or None to discard the output.
             inputs: per input a feed, written into a pipe by a thread.
             stop: ends the run when it is set.
+            folder: the folder in which ffmpeg works, and the only one that it may write to; paths in options are
+                relative to it. None: that of the outputs, or none.
+            output_bytes: limit of all files in it together; None: that of the installation.
             on_frames: gets the number of frames written so far; also called while only files grow.
             on_poll: called after every read, at least every 0.05 s; time spent in it does not count as a stall.
             on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
@@ -174,30 +192,37 @@ class FfmpegRunner:
         Raises:
             Stopped: the stop signal was set.
             ProcessStalled: no activity for `stall_seconds`.
+            ResourceExceeded: it used more memory, processor time, processes or space than it may.
             TranscodeError: ffmpeg failed; `diagnose` chooses the class.
 
         """
         started = time.monotonic()
+        files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
+        folder = folder or (files[0].parent if files else None)
         with ExitStack() as stack:
             feeders = {name: stack.enter_context(_feeder(feed)) for name, feed in inputs.items()}
             pipes = {name: stack.enter_context(_pipe()) for name, sink in outputs.items() if callable(sink)}
             progress = stack.enter_context(_pipe())
             targets = {name: _target(sink, pipes.get(name)) for name, sink in outputs.items()}
+            cell = stack.enter_context(self._jail.cell(inputs=_input_files(command, inputs), folder=folder))
             argv = command.argv(
                 self.binary,
                 targets,
                 progress=f"pipe:{progress.write}",
                 max_pixels=self._max_pixels,
-                pipes={name: f"pipe:{feeder.pipe.read}" for name, feeder in feeders.items()},
+                addresses=_addresses(command, feeders, cell),
             )
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
-            process = spawn(argv, pass_fds=inherited, limits=self._resource_limits)
-            stack.callback(kill_and_wait, process)
+            child = cell.start(
+                argv,
+                pass_fds=inherited,
+                limits=self._limits(command.memory_bytes, output_bytes),
+                devices=device_nodes(command.device) if command.device else NO_DEVICES,
+            )
             for pipe in ends:
                 pipe.close_write()
-            files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
-            run = _Run(process, on_frames, on_stderr_line, niceness, files, self._clock)
+            run = _Run(child, on_frames, on_stderr_line, niceness, files, self._clock)
             run.apply_niceness()
             for feeder in feeders.values():
                 feeder.start(run.mark_active)
@@ -206,7 +231,10 @@ class FfmpegRunner:
             run.take_stderr(b"\n" if run.partial_line else b"")
             for feeder in feeders.values():
                 feeder.check()
-            return _report(run, end_code=process.wait(), seconds=time.monotonic() - started)
+            report = _report(run, end_code=child.wait(), seconds=time.monotonic() - started)
+            for file in files:
+                _require_regular(file)
+            return report
 
     def _watch(
         self, selector: selectors.BaseSelector, run: _Run, stop: StopSignal, on_poll: Callable[[], None]
@@ -324,7 +352,48 @@ def _feeder(feed: Feed) -> Iterator[_Feeder]:
 def _target(sink: Sink | Path | None, pipe: _Pipe | None) -> str:
     if pipe is not None:
         return f"pipe:{pipe.write}"
-    return f"file:{sink}" if isinstance(sink, Path) else "-"
+    return f"file:{sink.name}" if isinstance(sink, Path) else "-"
+
+
+def _input_files(command: FfmpegCommand, feeds: Mapping[str, Feed]) -> list[Path]:
+    """List the files that a command reads. Devices such as /dev/zero are everybody's."""
+    paths = (Path(each.path) for each in command.inputs if not each.made_up and each.path not in feeds)
+    return [path for path in paths if path.is_file()]
+
+
+def _addresses(command: FfmpegCommand, feeders: Mapping[str, "_Feeder"], cell: Cell) -> dict[str, str]:
+    """Return what stands behind `-i` for each input that is fed or a file."""
+    files = {str(path): f"file:{cell.name(path)}" for path in _input_files(command, {})}
+    return files | {name: f"pipe:{feeder.pipe.read}" for name, feeder in feeders.items()}
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse an output that is anything but a file of its own: a link would have us read what the program could not."""
+    status = path.lstat() if os.path.lexists(path) else None
+    if status and (not stat.S_ISREG(status.st_mode) or status.st_nlink != 1):
+        raise InputRejected("the program left something else than a file")
+
+
+def device_nodes(device: HardwareDevice) -> Devices:
+    """Return the nodes of a device. Of NVIDIA's all: CUDA numbers the devices that it can open."""
+    nvidia = (node for pattern in _NVIDIA_NODES for node in Path("/dev").glob(pattern))
+    found = [Path(device.render_node)] if device.render_node else nvidia
+    return Devices(nodes=tuple(node for node in found if node.is_char_device()))
+
+
+def run_limits(
+    config: ExecutionConfig, *, memory_bytes: int, address_bytes: int = 0, output_bytes: int | None = None
+) -> Limits:
+    """Return the limits of a run: those of the installation, and its own of memory and output."""
+    cores = len(os.sched_getaffinity(0))
+    return Limits(
+        memory_bytes=memory_bytes,
+        address_bytes=address_bytes,
+        file_bytes=config.max_output_bytes,
+        output_bytes=min(config.max_output_bytes, output_bytes or config.max_output_bytes),
+        cpu_seconds=config.max_cpu_seconds,
+        processes=_MAX_PROCESSES + _MAX_PROCESSES_PER_CORE * cores,
+    )
 
 
 @contextmanager
@@ -332,7 +401,7 @@ def _selector(
     run: _Run, outputs: Mapping[str, Sink | Path | None], pipes: Mapping[str, _Pipe], progress: _Pipe
 ) -> Iterator[selectors.BaseSelector]:
     """Register every descriptor to read with the function that takes its bytes."""
-    stderr: IO[bytes] | None = run.process.stderr
+    stderr: IO[bytes] | None = run.child.process.stderr
     if stderr is None:
         raise RuntimeError("the process was started without a pipe for its errors")
     with selectors.DefaultSelector() as selector, stderr:

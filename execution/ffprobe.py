@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.ffmpeg import Stopped, StopSignal
-from execution.process import ResourceLimits, kill_and_wait, spawn
+from execution.ffmpeg import Stopped, StopSignal, run_limits
+from execution.isolation import jail_of
+from execution.jail import Child
 from transcoding.commands.diagnosis import last_words
 from transcoding.commands.probe import packets_command, streams_command
 from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
@@ -23,6 +24,9 @@ _STREAMS_BYTES = 4 << 20
 _READ_BYTES = 1 << 16
 _STDERR_TAIL_BYTES = 1 << 14
 _POLL_SECONDS = 0.2
+_MEMORY_BYTES = 512 << 20
+_ADDRESS_BYTES = 1 << 30
+"""Address space of ffprobe, which starts no encoder: a third of it is taken by its libraries."""
 _PIPE_BYTES = 1 << 18
 """Four times the default: the lines of some minutes of video. All pipes of a user have a quota of 64 MiB together."""
 
@@ -31,20 +35,22 @@ class Ffprobe:
     """Runs ffprobe with the demuxer forced. Methods raise InputRejected for a file that it cannot read."""
 
     def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
+        self._jail = jail_of(config)
         self.binary = config.ffprobe_path
         self._stall_seconds = config.stall_seconds
         self._max_pixels = limits.max_pixels
-        self._resource_limits = ResourceLimits(file_bytes=config.max_output_bytes, cpu_seconds=config.max_cpu_seconds)
+        self._limits = run_limits(config, memory_bytes=_MEMORY_BYTES, address_bytes=_ADDRESS_BYTES)
 
     def streams(self, path: Path, *, demuxer: str, on_stderr_line: Callable[[str], None] = lambda _: None) -> str:
         """Return the JSON of format and streams. `on_stderr_line` gets each line of stderr, also before a failure."""
-        argv = streams_command(self.binary, str(path), demuxer=demuxer, max_pixels=self._max_pixels)
-        with self._running(argv, stderr=subprocess.PIPE) as process:
-            out, stderr_tail = _read_all(process)
+        with self._jail.cell(inputs=[path]) as cell:
+            argv = streams_command(self.binary, cell.name(path), demuxer=demuxer, max_pixels=self._max_pixels)
+            child = cell.start(argv, limits=self._limits, stdout=subprocess.PIPE)
+            out, stderr_tail = _read_all(child.process)
             stderr = stderr_tail.decode("utf-8", "replace")
             for line in stderr.splitlines():
                 on_stderr_line(line)
-            if _exit_code(process):
+            if _exit_code(child):
                 raise InputRejected(f"the file cannot be read: {last_words(stderr).removeprefix('the file: ')}")
         return out.decode("utf-8", "replace")
 
@@ -74,21 +80,22 @@ class Ffprobe:
             InputRejected: ffprobe failed.
 
         """
-        argv = packets_command(
-            self.binary, str(path), demuxer=demuxer, stream=stream, max_pixels=self._max_pixels, parsed=parsed
-        )
-        # A broken file gives a line of stderr per packet; nobody reads them, and a full pipe would block ffprobe.
-        with self._running(argv, stderr=subprocess.DEVNULL) as process:
+        with self._jail.cell(inputs=[path]) as cell:
+            argv = packets_command(
+                self.binary, cell.name(path), demuxer=demuxer, stream=stream, max_pixels=self._max_pixels, parsed=parsed
+            )
+            # A broken file gives a line of stderr per packet; nobody reads them, and a full pipe would block ffprobe.
+            child = cell.start(argv, limits=self._limits, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             with suppress(OSError):  # users have a quota, and smaller pipes are slower only
-                fcntl.fcntl(process.stdout or -1, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-            yield self._lines(process, stop)
+                fcntl.fcntl(child.process.stdout or -1, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            yield self._lines(child, stop)
 
-    def _lines(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[str]:
+    def _lines(self, child: Child, stop: StopSignal) -> Iterator[str]:
         rest = b""
-        for block in self._blocks(process, stop):
+        for block in self._blocks(child.process, stop):
             *lines, rest = (rest + block).split(b"\n")
             yield from (line.decode("ascii", "replace") for line in lines)
-        if _exit_code(process):
+        if _exit_code(child):
             raise InputRejected("the file's packets cannot be read")
 
     def _blocks(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[bytes]:
@@ -109,26 +116,11 @@ class Ffprobe:
                 yield block
                 active_at = time.monotonic()
 
-    @contextmanager
-    def _running(self, argv: list[str], *, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
-        """Start ffprobe; kill it and close its pipes on exit."""
-        process = spawn(argv, stdout=subprocess.PIPE, stderr=stderr, limits=self._resource_limits)
-        try:
-            yield process
-        finally:
-            kill_and_wait(process)
-            for pipe in (process.stdout, process.stderr):
-                if pipe:
-                    pipe.close()
 
-
-def _exit_code(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit code. Raises EncoderFailed when a signal killed the process: the file may be fine.
-
-    SIGXCPU and SIGXFSZ are the file's fault: it would exceed the limits again.
-    """
-    code = process.wait()
-    if code < 0 and -code not in {signal.SIGXCPU, signal.SIGXFSZ}:
+def _exit_code(child: Child) -> int:
+    """Return the exit code. Raises ResourceExceeded; EncoderFailed when a signal killed it: the file may be fine."""
+    code = child.wait()
+    if code < 0:
         raise EncoderFailed(f"ffprobe was killed on the worker ({signal.Signals(-code).name}); upload the file again")
     return code
 

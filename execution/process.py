@@ -1,18 +1,20 @@
 """Child processes that never outlive their worker: own process group, parent death signal, minimal environment."""
 
+import ctypes
 import os
+import select
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
 
 _PARENT_DEATH = ("setpriv", "--pdeathsig", "KILL", "--")
 """Prefix that has the kernel kill the child when the thread that spawned it ends. `setpriv` is part of util-linux."""
-_INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+_INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 _FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 """Variables of every child.
 
@@ -20,6 +22,9 @@ _FIXED_VARIABLES = {"LC_ALL": "C.UTF-8", "SVT_LOG": "1", "CUDA_DEVICE_ORDER": "P
 error. `CUDA_DEVICE_ORDER`: number devices as NVML does; the default begins with the fastest.
 """
 _END_SECONDS = 10
+_REAP_SECONDS = 0.005
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 _MAX_NICENESS = 19
 _spawned: WeakSet[subprocess.Popen[bytes]] = WeakSet()
 """Processes that `spawn` started. `kill_children` does not touch other children of this process."""
@@ -28,35 +33,18 @@ _ENDED = ("", "Z", "X")
 """Process states in /proc/PID/stat that mean the process has ended; empty: there is no such process."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceLimits:
-    """Limits that the kernel enforces on a process.
-
-    Memory is not limited: only address space can be, and encoders reserve far more of it than they use.
-    """
-
-    file_bytes: int
-    """Size of any file that it writes."""
-    cpu_seconds: int
-    """CPU time of all its threads."""
-
-    @property
-    def prefix(self) -> tuple[str, ...]:
-        """Arguments to put in front of a command. `prlimit` is part of util-linux; core dumps are off."""
-        return ("prlimit", f"--fsize={self.file_bytes}", f"--cpu={self.cpu_seconds}", "--core=0", "--")
-
-
 def spawn(
     argv: Sequence[str],
     *,
     pass_fds: Sequence[int] = (),
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.PIPE,
-    limits: ResourceLimits | None = None,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, with no secrets in its environment.
 
     The child is killed when the thread that started it ends. It stays in its parent's session, for `set_niceness`.
+    `folder` is its working directory. A program that opens a stranger's file is started by `execution.jail` only.
 
     Raises RuntimeError outside the main thread.
     """
@@ -64,12 +52,13 @@ def spawn(
         raise RuntimeError("processes are started from the main thread only")
     with _spawning:
         process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
-            [*(limits.prefix if limits else ()), *_PARENT_DEATH, *argv],
+            [*_PARENT_DEATH, *argv],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
             process_group=0,
+            cwd=folder,
             env={name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ} | _FIXED_VARIABLES,
         )
         _spawned.add(process)
@@ -122,6 +111,54 @@ class Sidecar:
             kill_and_wait(self._process)
 
 
+def end(process: subprocess.Popen[bytes], *, kill: bool) -> int:
+    """Wait for a process that `spawn` started, and kill what remains of its group. `kill`: kill all of it at once.
+
+    One that has closed its pipes gets ten seconds to end. The group is killed before the process is reaped: until then
+    no other can have its number.
+    """
+    if process.returncode is None:
+        if not kill:
+            _wait_for_end(process)
+        kill_group(process)
+    code = process.wait(timeout=_END_SECONDS)
+    _reap_group(process.pid)
+    return code
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what loses its parent below this process, so that `end` can wait until it is gone."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def hide_from_children() -> None:
+    """Keep processes of the same user from reading this one's memory and environment; also in processes it forks."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl {option}")
+
+
+def _reap_group(group: int) -> None:
+    """Wait for the children of this process that are left in a killed process group."""
+    deadline = time.monotonic() + _END_SECONDS
+    with suppress(ChildProcessError):  # there are none
+        while time.monotonic() < deadline:
+            if os.waitpid(-group, os.WNOHANG) == (0, 0):
+                time.sleep(_REAP_SECONDS)
+
+
+def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process, but not for long, and do not reap it."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        select.select([descriptor], [], [], _END_SECONDS)
+    finally:
+        os.close(descriptor)
+
+
 def kill_and_wait(process: subprocess.Popen[bytes]) -> int:
     """Kill the process group unless the process has ended, reap it and return its exit code."""
     if process.poll() is None:
@@ -148,8 +185,20 @@ def kill_children() -> None:
 
 def child_pids(of: int | None = None) -> list[int]:
     """List the pids of the children of a process (this one by default), of all its threads."""
-    tasks = Path("/proc", str(of or "self"), "task").glob("*/children")
-    return [int(pid) for task in tasks for pid in _read(task).split()]
+    tasks = Path("/proc", str(of or "self"), "task")
+    try:
+        names = os.listdir(tasks)  # noqa: PTH208 - five times a second for each run
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return []
+    return [int(pid) for name in names for pid in _read(tasks / name / "children").split()]
+
+
+def descendant_pids(of: int) -> list[int]:
+    """List the pids of all that a process started, and of all that those started."""
+    found = child_pids(of)
+    for pid in found:
+        found += child_pids(pid)
+    return found
 
 
 def is_running(pid: int) -> bool:

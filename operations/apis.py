@@ -64,6 +64,9 @@ class WorkerDocument(serializers.Serializer[Any]):
     slots = serializers.IntegerField()
     busy = serializers.IntegerField()
     silent_seconds = serializers.FloatField(help_text="Since it was heard of.")
+    isolation = serializers.CharField(
+        help_text="Isolation of the programs that open sources: sandbox, uid, container or none; empty: unknown."
+    )
     alive = serializers.BooleanField()
 
 

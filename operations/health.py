@@ -44,6 +44,10 @@ def _store_answers() -> None:
         return
 
 
+NO_ISOLATION = "none"
+"""Form of isolation of a node that has none."""
+
+
 class AlertCode(StrEnum):
     QUEUE_LONG = "queue_long"
     NO_WORKER = "no_worker"
@@ -54,6 +58,7 @@ class AlertCode(StrEnum):
     REDIS = "redis"
     PURGES_FAIL = "purges_fail"
     WEBHOOKS_FAIL = "webhooks_fail"
+    NOT_ISOLATED = "not_isolated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +98,7 @@ def alerts(  # noqa: PLR0913 - each number by its name
     if quarantined > MAX_QUARANTINED:
         yield Alert(code=AlertCode.QUARANTINE_FULL, detail=f"{quarantined} jobs are in quarantine.")
     for node in nodes:
-        if node.silent_seconds > MAX_SILENT_SECONDS:
-            yield Alert(
-                code=AlertCode.WORKER_SILENT, detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago."
-            )
+        yield from _node_alerts(node)
     if purges.steps:
         yield Alert(
             code=AlertCode.PURGES_FAIL,
@@ -107,6 +109,16 @@ def alerts(  # noqa: PLR0913 - each number by its name
         yield Alert(
             code=AlertCode.WEBHOOKS_FAIL,
             detail=f"{failed} webhook deliveries to {receivers} endpoints failed for good in the last day.",
+        )
+
+
+def _node_alerts(node: NodeHealth) -> Iterator[Alert]:
+    if node.silent_seconds > MAX_SILENT_SECONDS:
+        yield Alert(code=AlertCode.WORKER_SILENT, detail=f"{node.name} was heard of {node.silent_seconds:.0f} s ago.")
+    if node.alive and node.isolation == NO_ISOLATION:
+        yield Alert(
+            code=AlertCode.NOT_ISOLATED,
+            detail=f"{node.name} opens sources without isolation: see docs/security.md.",
         )
 
 

@@ -3,6 +3,7 @@
 Every API process tells the same: take the largest, not the sum, over instances.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -48,8 +49,12 @@ class DatabaseMetrics(Collector):
             for state in ("active", "draining"):
                 nodes.add_metric([queue, state], sum(node.state == state for node in own))
             slots.add_metric([queue], sum(node.slots for node in own if node.state == "active"))
+        isolation = _gauge("worker_isolation", "Worker nodes that are there, by their form of isolation.", "isolation")
+        for form, count in sorted(Counter(node.isolation or "unknown" for node in alive).items()):
+            isolation.add_metric([form], count)
         yield nodes
         yield slots
+        yield isolation
 
 
 def _queues() -> Iterator[Metric]:

@@ -66,7 +66,11 @@ def overview_panels() -> list[Panel]:
             ["queued", "processing", "in quarantine", "completed in an hour", "failed", "cancelled", "mean speed"],
             [_jobs(recent, quarantined)],
         ),
-        panel("Nodes", ["node", "state", "busy", "slots", "last seen"], map(_node_row, nodes[:MAX_NODES_SHOWN])),
+        panel(
+            "Nodes",
+            ["node", "state", "busy", "slots", "isolation", "last seen"],
+            map(_node_row, nodes[:MAX_NODES_SHOWN]),
+        ),
     ]
 
 
@@ -127,7 +131,7 @@ def _jobs(recent: RecentJobs, quarantined: int) -> list[object]:
 def _node_row(node: NodeHealth) -> list[object]:
     state = node.state if node.alive else "silent"
     last_seen = f"{node.silent_seconds:.0f} s ago"
-    return [link_to("jobs_node", node.name), badge(state), node.busy, node.slots, last_seen]
+    return [link_to("jobs_node", node.name), badge(state), node.busy, node.slots, node.isolation, last_seen]
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

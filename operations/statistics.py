@@ -65,11 +65,13 @@ class NodeHealth:
     busy: int
     silent_seconds: float
     alive: bool
+    isolation: str
+    """Form of isolation of what opens sources there; empty: the node does not say."""
 
 
 _NODES = """
 SELECT node.name, node.state, node.queues, node.slots, coalesce(held.steps, 0)::int,
-       extract(epoch FROM clock_timestamp() - node.last_seen)::float8
+       extract(epoch FROM clock_timestamp() - node.last_seen)::float8, coalesce(node.info ->> 'isolation', '')
 FROM jobs_node node
 LEFT JOIN (SELECT node, count(*) AS steps FROM jobs_step WHERE state = 'running' GROUP BY node) held
        ON held.node = node.name
@@ -90,8 +92,9 @@ def node_healths(*, silence_seconds: float) -> list[NodeHealth]:
                 busy=busy,
                 silent_seconds=max(silent, 0.0),
                 alive=silent <= silence_seconds,
+                isolation=isolation,
             )
-            for name, state, queues, slots, busy, silent in cursor.fetchall()
+            for name, state, queues, slots, busy, silent, isolation in cursor.fetchall()
         ]
 
 

@@ -11,10 +11,11 @@ class NodeLoad:
 
     name: str
     state: str
-    queues: tuple[str, ...]
+    queues: list[str]
     slots: int
     busy: int
     silent_seconds: float
+    isolation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Workload:
 
 _NODES = """
 SELECT node.name, node.state, node.queues, node.slots, count(step.id),
-       extract(epoch FROM clock_timestamp() - node.last_seen)::float8
+       extract(epoch FROM clock_timestamp() - node.last_seen)::float8, coalesce(node.info ->> 'isolation', '')
 FROM jobs_node node LEFT JOIN jobs_step step ON step.node = node.name AND step.state = 'running'
 GROUP BY node.name ORDER BY node.name
 """
@@ -85,10 +86,8 @@ def workload() -> Workload:
     """Read nodes, running steps and what waits, in three queries."""
     with connection.cursor() as cursor:
         cursor.execute(_NODES)
-        nodes = tuple(
-            NodeLoad(name=name, state=state, queues=tuple(queues), slots=slots, busy=busy, silent_seconds=silent)
-            for name, state, queues, slots, busy, silent in cursor.fetchall()
-        )
+        names = list(NodeLoad.__dataclass_fields__)
+        nodes = tuple(NodeLoad(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
         cursor.execute(_RUNNING)
         names = list(RunningStep.__dataclass_fields__)
         running = tuple(RunningStep(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())

@@ -2,6 +2,7 @@
 
 TranscodeError
 ├── InputRejected        the uploader's file is the problem; never retried
+│   ├── ResourceExceeded it needs more memory, processor time or space than a run may use
 │   └── PlanTooLarge     it is too much for this installation, as requested
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
@@ -30,6 +31,12 @@ class InputRejected(TranscodeError):
     """The source file itself is the problem; trying again cannot help."""
 
     code = "input_rejected"
+
+
+class ResourceExceeded(InputRejected):
+    """A program was killed because the file made it use more memory, processes, processor time or space than it may."""
+
+    code = "resource_exceeded"
 
 
 class PlanTooLarge(InputRejected):

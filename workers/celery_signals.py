@@ -4,12 +4,24 @@ from typing import Any
 
 from celery import signals
 
+from execution.isolation import NotIsolated
+from execution.process import hide_from_children
 from jobs.dispatching.tickets import node_queue
 from observability.metrics import use_shared_folder
 from workers import wiring
 from workers.node.heartbeat import NodeKeeper
 
 _keepers: list[NodeKeeper] = []
+
+
+@signals.celeryd_init.connect
+def require_isolation(**_: object) -> None:
+    """Refuse to start where what opens a stranger's file cannot be isolated. Children inherit what was found."""
+    hide_from_children()
+    try:
+        wiring.require_isolation()
+    except NotIsolated as error:
+        raise SystemExit(f"the worker does not start: {error}") from error
 
 
 @signals.celeryd_after_setup.connect

@@ -1,5 +1,6 @@
 """The one place where a worker's parts are put together; nothing else here reads the settings."""
 
+import logging
 import os
 import socket
 import threading
@@ -11,6 +12,7 @@ from django.conf import settings
 from configuration import Config
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
+from execution.isolation import isolation_details, jail_of
 from execution.scratch import scratch_folder, steps_folder
 from jobs.wiring import job_policy
 from storage.wiring import store_from
@@ -20,6 +22,8 @@ from workers.node.heartbeat import NodeKeeper
 from workers.runner import StepRunner
 from workers.source.cache import SourceCache
 from workers.tools import Tools
+
+log = logging.getLogger(__name__)
 
 NODE = settings.TRANSCODER.worker.node_name or f"{socket.gethostname()}-{os.getpid()}"
 """Name of this node in the database: one per parent process, known before it forks."""
@@ -38,6 +42,13 @@ ending = threading.Event()
 def runner() -> StepRunner:
     """The runner of this worker process."""
     return StepRunner(tools_from(settings.TRANSCODER, node=NODE, draining=draining))
+
+
+def require_isolation() -> None:
+    """Find out how programs are isolated here, and log it. Raises NotIsolated."""
+    config: Config = settings.TRANSCODER
+    isolation = jail_of(config.execution).isolation
+    log.info("programs are isolated", extra={"event": "isolation", "isolation": isolation, **isolation_details()})
 
 
 def node_keeper() -> NodeKeeper:

@@ -20,7 +20,7 @@ from jobs.models import Node, NodeState
 class NodeAdmin(ReadOnlyAdmin):
     """Worker nodes as they last registered, with actions that drain and activate them."""
 
-    list_display = ("name", "shown_state", "queues", "slots", "pid", "started_at", "last_seen")
+    list_display = ("name", "shown_state", "queues", "slots", "isolation", "pid", "started_at", "last_seen")
     list_filter = (choice_filter("state", NodeState.values),)
     readonly_fields = ("name", "shown_state", "queues", "slots", "pid", "shown_info", "started_at", "last_seen")
     ordering = ("name",)
@@ -46,6 +46,10 @@ class NodeAdmin(ReadOnlyAdmin):
     @admin.display(description="state")
     def shown_state(self, node: Node) -> SafeString:
         return badge(node.state)
+
+    @admin.display(description="isolation")
+    def isolation(self, node: Node) -> str:
+        return str(node.info.get("isolation", ""))
 
     @admin.display(description="info")
     def shown_info(self, node: Node) -> SafeString:

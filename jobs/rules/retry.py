@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from configuration import RetryConfig
 from storage.errors import StorageRefused
-from transcoding.errors import InputChanged, InputRejected, TranscodeError
+from transcoding.errors import InputChanged, InputRejected, ResourceExceeded, TranscodeError
 
 POISON = "poison"
 """Error code of a step that lost its worker `poison_attempts` times in a row without publishing anything."""
 
-INCURABLE = frozenset({InputRejected.code, InputChanged.code})
+INCURABLE = frozenset({InputRejected.code, InputChanged.code, ResourceExceeded.code})
 """Error codes of jobs whose source turned out to be bad or gone while they were encoded: no retry can help."""
 
 _MAX_DOUBLINGS = 30

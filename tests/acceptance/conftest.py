@@ -45,7 +45,7 @@ def ffmpeg(home: Home) -> PacedFfmpeg:
 @pytest.fixture(scope="session")
 def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
     """The running product with servers of its own."""
-    environ = {"PATH": os.environ["PATH"], "TRANSCODER_FFMPEG_PATH": str(ffmpeg.path), **SHORT_TIMES}
+    environ = {"PATH": os.environ["PATH"], **ffmpeg.environ, **SHORT_TIMES}
     home.port("api")  # any free one: the usual one may be somebody's `make run`
     stack = Stack(home, durable=False, environ=environ)
     try:

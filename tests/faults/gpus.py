@@ -47,7 +47,8 @@ class Gpus:
         self.machine.nvml.show(
             *(Card(uuid=f"GPU-{number}", name="NVIDIA GeForce RTX 4090") for number in range(DEVICES))
         )
-        own = {**SETTINGS, **self.machine.environ}
+        # The drivers are stubs that write down what is done with them, which nothing in a jail can.
+        own = {**SETTINGS, **self.machine.environ, "TRANSCODER_ISOLATION": "none"}
         self.nodes = (
             GpuNode(rig.home, {**rig.node_environ("gpu-one"), **own}),
             SecondGpuNode(rig.home, {**rig.node_environ("gpu-two"), **own}),

@@ -21,6 +21,7 @@ from embedded.product import Api, Dispatcher, Product, Worker
 from embedded.service import Service
 from embedded.stack import API_KEY, Stack
 from execution import daemons
+from execution.process import descendant_pids
 from storage.protocol import ObjectStore
 from storage.wiring import store_from
 from tests.faults.proxy import StoreProxy, TcpProxy
@@ -129,7 +130,7 @@ class Rig(Stack):
             "TRANSCODER_BROKER_URL": self._through(self.broker, self.redis.port, self.redis.url),
             "TRANSCODER_S3_ENDPOINT_URL": f"http://127.0.0.1:{self.worker_store.port}",
             "TRANSCODER_SCRATCH_PATH": str(self.scratch(name)),
-            "TRANSCODER_FFMPEG_PATH": str(self.ffmpeg.path),
+            **self.ffmpeg.environ,
         }
 
     def scratch(self, name: str) -> Path:
@@ -330,7 +331,7 @@ class Rig(Stack):
         return [pid for pid, command in _commands() if _is_ffmpeg(command) and str(self.home.folder) in command]
 
     def ffmpegs_of(self, pid: int) -> list[int]:
-        own = set(children(pid))
+        own = set(descendant_pids(pid))
         return [each for each in self.ffmpegs() if each in own]
 
     def pid(self, service: Service) -> int:
@@ -434,7 +435,9 @@ def alive(pid: int) -> bool:
 
 
 def _is_ffmpeg(command: str) -> bool:
-    return "ffmpeg" in command.partition("\0")[0] or "/bin/ffmpeg\0" in command
+    """Tell whether this is the command line of ffmpeg, or of the script in its place, and not of the jail around it."""
+    program, _, rest = command.partition("\0")
+    return "ffmpeg" in program or (program == "/bin/sh" and rest.partition("\0")[0].endswith("/bin/ffmpeg"))
 
 
 def _commands() -> Iterator[tuple[int, str]]:

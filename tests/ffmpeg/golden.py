@@ -147,10 +147,11 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
 
     source = str(golden.working_copy)
     statistics = _analyse(golden, first_segment, segments) if golden.plan.two_pass else ""
+    folder = golden.folder if statistics else None
     command = chunk_command(
         golden.plan, source, first_segment=first_segment, segments=segments, threads=2, statistics=statistics
     )
-    report = runner().run(command, {name: taking(name) for name in cutters}, stop=NEVER)
+    report = runner().run(command, {name: taking(name) for name in cutters}, stop=NEVER, folder=folder)
     if report.stderr:
         print(f"segments {first_segment}+{segments}: {report.stderr}")  # noqa: T201 - shown when the test fails
     for name, cutter in cutters.items():
@@ -159,8 +160,8 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
 
 
 def _analyse(golden: Golden, first_segment: int, segments: int) -> str:
-    """The first of two passes; where its findings lie."""
-    statistics = str(golden.folder / f"pass-{first_segment}")
+    """The first of two passes; the prefix of its findings in the folder of the case."""
+    statistics = f"pass-{first_segment}"
     command = analysis_command(
         golden.plan,
         str(golden.working_copy),
@@ -169,7 +170,7 @@ def _analyse(golden: Golden, first_segment: int, segments: int) -> str:
         threads=2,
         statistics=statistics,
     )
-    runner().run(command, dict.fromkeys(command.targets), stop=NEVER)
+    runner().run(command, dict.fromkeys(command.targets), stop=NEVER, folder=golden.folder)
     return statistics
 
 

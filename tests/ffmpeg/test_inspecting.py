@@ -166,13 +166,13 @@ def _program(path: Path, text: str, *, stall_seconds: int = 60) -> Ffprobe:
 
 def test_a_long_answer_is_cut_off(tmp_path: Path) -> None:
     with pytest.raises(InputRejected, match="too large"):
-        _program(tmp_path / "ffprobe", "exec yes").streams(tmp_path, demuxer="mov")
+        _program(tmp_path / "ffprobe", "exec yes").streams(tmp_path / "ffprobe", demuxer="mov")
 
 
 def test_packets_that_do_not_come_are_not_waited_for(tmp_path: Path) -> None:
     silent = _program(tmp_path / "ffprobe", "echo 0,1,K_; exec sleep 60", stall_seconds=1)
     with pytest.raises(ProcessStalled):
-        list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=NEVER))
+        list(silent.packets(tmp_path / "ffprobe", demuxer="mov", stream=0, stop=NEVER))
 
 
 def test_an_order_to_stop_is_heard_while_no_packet_comes(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_an_order_to_stop_is_heard_while_no_packet_comes(tmp_path: Path) -> None
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(Stopped):
-        list(silent.packets(tmp_path, demuxer="mov", stream=0, stop=stop))
+        list(silent.packets(tmp_path / "ffprobe", demuxer="mov", stream=0, stop=stop))
 
 
 def test_no_decoder_but_the_listed_is_opened(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import verify_rendition
 from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
+from transcoding.probing.media import Resolution
 
 every_case = pytest.mark.parametrize("name", CASES)
 HALF = Fraction(1, 2)
@@ -124,10 +125,11 @@ def test_the_finishing_proof_holds(name: str, golden: Goldens) -> None:
 @every_case
 def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path: Path) -> None:
     encoded_case = golden(name)
-    encoded = encoded_case.renditions[encoded_case.plan.renditions[0].name]
+    rendition = encoded_case.plan.renditions[0]
+    encoded, size = encoded_case.renditions[rendition.name], Resolution(width=rendition.width, height=rendition.height)
     alone = tmp_path / "alone.mp4"
     alone.write_bytes(encoded.inits[0] + encoded.segments[-1].data)
-    report = runner().run(decode_command(str(alone)), {"nothing": None}, stop=threading.Event())
+    report = runner().run(decode_command(str(alone), size), {"nothing": None}, stop=threading.Event())
     assert (report.frames, report.stderr) == (encoded.segments[-1].frames, "")
 
 

@@ -3,7 +3,6 @@
 What it shows is ffmpeg's part: options, numbers of frames, time stamps and boxes. The frames come from x264.
 """
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def encode(plan: EncodePlan, source: Path, folder: Path) -> Encoded:
     """All chunks of the only rendition, on one device."""
     (rendition,) = plan.renditions
     encoded = Encoded(path=folder / "out.mp4")
-    runner = FfmpegRunner(replace(ExecutionConfig(), ffmpeg_path=FFMPEG), LimitConfig())
+    runner = FfmpegRunner(ExecutionConfig(ffmpeg_path=FFMPEG, isolation="none"), LimitConfig())
     for chunk in plan.chunks:
         first, count = chunk.first_segment, chunk.segments
         cutter = VideoSegmenter(plan, rendition, first_segment=first, segments=count)

@@ -17,13 +17,13 @@ import pytest
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Stopped
 from execution.ffprobe import Ffprobe
-from execution.process import ResourceLimits, spawn
+from execution.process import child_pids, spawn
 from tests.ffmpeg.golden import NEVER, runner
 from tests.ffmpeg.sources import AAC, run
 from tests.unit.transcoding.builders import a_plan, a_source, some_audio
 from transcoding.commands.audio import audio_command
 from transcoding.commands.command import FfmpegCommand, Input, Output
-from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
+from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled, ResourceExceeded
 
 ENDLESS = FfmpegCommand(
     inputs=(Input(path="/dev/zero", options={"re": None, "f": "rawvideo", "video_size": "16x16", "framerate": "25"}),),
@@ -69,7 +69,7 @@ def test_bytes_frames_and_polls_are_reported() -> None:
 def test_an_existing_output_file_is_overwritten(tmp_path: Path) -> None:
     """Without `-y`, ffmpeg keeps it and exits with 0."""
     target = tmp_path / "out"
-    target.write_text("old")
+    runner().run(_of(Fraction(2)), {"out": target}, stop=NEVER)
     runner().run(_of(Fraction(1, 25)), {"out": target}, stop=NEVER)
     assert target.stat().st_size == 16 * 16 * 3 // 2
 
@@ -80,7 +80,7 @@ def test_a_run_becomes_nicer_while_it_goes_on_with_all_of_its_threads() -> None:
     stop, found = threading.Event(), list[set[int]]()
 
     def look() -> None:
-        (process,) = _children()
+        process = _program_of(_children()[0])
         found.append(
             {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{process}/task").iterdir()}
         )
@@ -121,8 +121,8 @@ def test_a_stalled_run_is_killed(tmp_path: Path) -> None:
 
 def test_progress_reports_without_new_frames_are_a_stall(tmp_path: Path) -> None:
     find_progress = "for word; do case $word in pipe:*) fd=${word#pipe:}; break;; esac; done"
-    report = 'printf "frame=0\\nprogress=continue\\n" > /dev/fd/$fd'
-    hanging = _program(tmp_path, f"{find_progress}; while sleep 0.2; do {report}; done", stall_seconds=1)
+    report = r"open(P, '>&=', shift); while (1) { syswrite P, qq(frame=0\nprogress=continue\n); sleep 1 }"
+    hanging = _program(tmp_path, f'{find_progress}; exec perl -e "{report}" "$fd"', stall_seconds=3)
     with pytest.raises(ProcessStalled):
         hanging.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
 
@@ -152,9 +152,9 @@ def _program(folder: Path, script: str, *, stall_seconds: int = 60) -> FfmpegRun
 def test_a_killed_ffmpeg_does_not_reject_the_file() -> None:
     def kill(_: int) -> None:
         for process in _children():
-            os.kill(process, signal.SIGKILL)
+            os.kill(_program_of(process), signal.SIGKILL)
 
-    with pytest.raises(EncoderFailed, match="signal 9"):
+    with pytest.raises(EncoderFailed, match="killed on the worker"):
         runner().run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=kill)
 
 
@@ -162,10 +162,11 @@ def test_a_killed_ffprobe_does_not_reject_the_file(tmp_path: Path) -> None:
     killed = tmp_path / "ffprobe"
     killed.write_text("#!/bin/sh\nkill -9 $$\n")
     killed.chmod(0o755)
+    (tmp_path / "any.mp4").touch()
     prober = Ffprobe(ExecutionConfig(ffprobe_path=str(killed)), LimitConfig())
-    with pytest.raises(EncoderFailed, match="signal 9"):
+    with pytest.raises(EncoderFailed, match="killed on the worker"):
         prober.streams(tmp_path / "any.mp4", demuxer="mov")
-    with pytest.raises(EncoderFailed, match="signal 9"):
+    with pytest.raises(EncoderFailed, match="killed on the worker"):
         list(prober.packets(tmp_path / "any.mp4", demuxer="mov", stream=0, stop=NEVER))
 
 
@@ -216,7 +217,7 @@ def test_ffmpeg_dies_with_its_worker() -> None:
     worker = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert worker.stdout
     assert worker.stdout.readline() == b"up\n"
-    (ffmpeg,) = _children(worker.pid)
+    ffmpeg = _program_of(_children(worker.pid)[0])
     worker.kill()
     worker.wait()
     worker.stdout.close()
@@ -227,6 +228,13 @@ def _children(parent: int | None = None) -> list[int]:
     """List the children of a process, of the test itself by default, except those from before the test."""
     path = Path(f"/proc/{parent or os.getpid()}/task/{parent or os.getpid()}/children")
     return [int(word) for word in path.read_text().split() if int(word) not in OTHERS]
+
+
+def _program_of(pid: int) -> int:
+    """Return the pid of the program that runs in a jail: the innermost of the processes that it consists of."""
+    while inner := child_pids(pid):
+        (pid,) = inner
+    return pid
 
 
 def _alive(process: int) -> bool:
@@ -267,13 +275,6 @@ def _seconds_of_children() -> float:
 def test_output_files_are_limited_in_size(tmp_path: Path) -> None:
     bounded = FfmpegRunner(ExecutionConfig(max_output_bytes=1 << 20), LimitConfig())
     out = tmp_path / "out.raw"
-    with pytest.raises(EncoderFailed):
+    with pytest.raises(ResourceExceeded):
         bounded.run(_of(Fraction(400)), {"out": out}, stop=NEVER)
     assert out.stat().st_size <= 1 << 20
-
-
-def test_processes_are_limited_in_cpu_time() -> None:
-    process = spawn(["sh", "-c", "while :; do :; done"], limits=ResourceLimits(file_bytes=1, cpu_seconds=1))
-    assert process.wait(timeout=120) == -signal.SIGKILL or process.returncode == -signal.SIGXCPU
-    assert process.stderr
-    process.stderr.close()

@@ -16,7 +16,7 @@ from transcoding.commands.command import (
     source_input,
 )
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
-from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath
+from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
 
@@ -114,6 +114,8 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
         filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
         outputs=outputs,
         global_options={**QUIET, **device_opening(plan.encoder, device, plan.hardware_path)},
+        memory_bytes=encoding_memory(plan.encoder, plan.source.video.display, chosen),
+        device=device,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
+from transcoding.encoders import HardwareDevice
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.decoders import WHITELIST
 
@@ -13,7 +14,14 @@ Options = Mapping[str, str | None]
 
 PROTOCOLS = "file,pipe"
 
-_NO_PIPES: Mapping[str, str] = MappingProxyType({})
+COPY_MEMORY_BYTES = 1 << 30
+"""Memory of a run that encodes no video: a muxer's index of twelve hours, and its queues."""
+_LEAST_ALLOCATION_BYTES = 64 << 20
+"""Enough for buffers that do not depend on frames."""
+_LARGEST_PIXEL_BYTES = 10
+"""Eight, and a quarter for edges: see `decoder_bounds`."""
+
+_NO_ADDRESSES: Mapping[str, str] = MappingProxyType({})
 
 QUIET = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
 """Options of every run. Without `y`, ffmpeg 9 keeps an existing output file and ends with 0."""
@@ -61,6 +69,10 @@ class FfmpegCommand:
     outputs: tuple[Output, ...]
     filter_graph: str | None = None
     global_options: Options = field(default_factory=lambda: QUIET)
+    memory_bytes: int = COPY_MEMORY_BYTES
+    """Memory that a run may take: far more than an honest file needs."""
+    device: HardwareDevice | None = None
+    """The device that it runs on."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -74,15 +86,23 @@ class FfmpegCommand:
         *,
         progress: str,
         max_pixels: int,
-        pipes: Mapping[str, str] = _NO_PIPES,
+        addresses: Mapping[str, str] = _NO_ADDRESSES,
     ) -> list[str]:
         """Render the command: globals, input options, inputs, graph, then maps, options and target of every output.
 
-        `pipes` are the addresses of the inputs that are fed. Of files, no frame larger than `max_pixels` is decoded.
+        `addresses` are those of inputs that are fed, or that ffmpeg finds under another name. No frame larger than
+        `max_pixels` is decoded from a file.
         """
-        words = [binary, *option_words(self.global_options), "-progress", progress, "-stats_period", "0.5"]
+        words = [
+            binary,
+            *option_words({**self.global_options, **allocation_bound(max_pixels)}),
+            "-progress",
+            progress,
+            "-stats_period",
+            "0.5",
+        ]
         for source in self.inputs:
-            words += [*option_words(source.bounded(max_pixels)), "-i", pipes.get(source.path, source.address)]
+            words += [*option_words(source.bounded(max_pixels)), "-i", addresses.get(source.path, source.address)]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
@@ -90,6 +110,11 @@ class FfmpegCommand:
                 words += ["-map", chosen]
             words += [*option_words(output.options), targets[output.target]]
         return words
+
+
+def allocation_bound(max_pixels: int) -> dict[str, str]:
+    """Return the option that bounds a single allocation: that of the largest frame, with 16 bits in four planes."""
+    return {"max_alloc": str(max(_LEAST_ALLOCATION_BYTES, max_pixels * _LARGEST_PIXEL_BYTES))}
 
 
 def decoder_bounds(max_pixels: int) -> dict[str, str | None]:

@@ -1,6 +1,6 @@
 """ffprobe commands."""
 
-from transcoding.commands.command import PROTOCOLS, decoder_bounds, option_words
+from transcoding.commands.command import PROTOCOLS, allocation_bound, decoder_bounds, option_words
 
 _FACTS = (
     "format=format_name"
@@ -30,4 +30,5 @@ def packets_command(  # noqa: PLR0913 - a whole command, by name
 
 def _probe(binary: str, demuxer: str, max_pixels: int) -> list[str]:
     bounds = option_words(decoder_bounds(max_pixels))
-    return [binary, "-v", "error", "-f", demuxer, "-protocol_whitelist", PROTOCOLS, *bounds]
+    limit = option_words(allocation_bound(max_pixels))
+    return [binary, "-v", "error", *limit, "-f", demuxer, "-protocol_whitelist", PROTOCOLS, *bounds]

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output
+from transcoding.encoders import decoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
-from transcoding.probing.media import AudioStream
+from transcoding.probing.media import AudioStream, Resolution
 
 VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
@@ -74,9 +75,13 @@ def _languages(languages: Iterable[str]) -> dict[str, str | None]:
     return {f"metadata:s:a:{n}": f"language={language}" for n, language in enumerate(languages) if language}
 
 
-def decode_command(path: str) -> FfmpegCommand:
-    """Decode a sample of our own output to nothing: its frame count and an empty stderr show that it plays."""
+def decode_command(path: str, size: Resolution) -> FfmpegCommand:
+    """Decode a sample of our own output, in frames of this size, to nothing.
+
+    Its frame count and an empty stderr show that it plays.
+    """
     return FfmpegCommand(
         inputs=(Input(path=path, options={"f": "mov", "protocol_whitelist": PROTOCOLS}),),
         outputs=(Output(target="nothing", maps=("0:v:0",), options={"f": "null"}),),
+        memory_bytes=decoding_memory(size),
     )

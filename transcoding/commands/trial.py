@@ -4,7 +4,8 @@ from fractions import Fraction
 
 from transcoding.commands.command import QUIET, FfmpegCommand, Input, Output
 from transcoding.commands.hardware import device_opening, encoder_options, upload_filters
-from transcoding.encoders import EncodeTarget, HardwareDevice, RateControl, VideoEncoder
+from transcoding.encoders import EncodeTarget, HardwareDevice, RateControl, VideoEncoder, encoding_memory
+from transcoding.probing.media import Resolution
 
 TRIAL = "trial"
 """Label of the frames that a trial encodes."""
@@ -15,18 +16,20 @@ def trial_command(encoder: VideoEncoder, device: HardwareDevice | None, *, frame
 
     A device that is present or listed need not have an encoder, and NVENC refuses frames below 145 pixels.
     """
-    width, height, rate = 640, 360, Fraction(25)
+    size, rate = Resolution(width=640, height=360), Fraction(25)
     control = RateControl.for_bitrate(1_000_000)
     target = EncodeTarget(
         preset="medium",
         profile=encoder.presets["medium"].profile,
-        level=encoder.level(width, height, rate, control),
+        level=encoder.level(size.width, size.height, rate, control),
         control=control,
         gop=frames,
     )
     path = encoder.paths[0]
     return FfmpegCommand(
-        inputs=(Input(path=f"testsrc2=size={width}x{height}:rate={rate}", options={"f": "lavfi"}, made_up=True),),
+        inputs=(
+            Input(path=f"testsrc2=size={size.width}x{size.height}:rate={rate}", options={"f": "lavfi"}, made_up=True),
+        ),
         filter_graph=f"[0:0]{upload_filters(encoder)}[{TRIAL}]",
         outputs=(
             Output(
@@ -36,4 +39,6 @@ def trial_command(encoder: VideoEncoder, device: HardwareDevice | None, *, frame
             ),
         ),
         global_options={**QUIET, **device_opening(encoder, device, path)},
+        memory_bytes=encoding_memory(encoder, size, [size]),
+        device=device,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from transcoding.encoders.amf import AV1_AMF, H264_AMF, HEVC_AMF
+from transcoding.encoders.memory import decoding_memory, encoding_memory
 from transcoding.encoders.nvenc import AV1_NVENC, H264_NVENC, HEVC_NVENC
 from transcoding.encoders.qsv import AV1_QSV, H264_QSV, HEVC_QSV
 from transcoding.encoders.svtav1 import SVTAV1
@@ -102,5 +103,7 @@ __all__ = [
     "RateControl",
     "VideoEncoder",
     "cpu_encoder",
+    "decoding_memory",
+    "encoding_memory",
     "hardware_encoders",
 ]

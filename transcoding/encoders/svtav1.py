@@ -45,6 +45,7 @@ SVTAV1 = VideoEncoder(
     family=Family.CPU,
     presets=MappingProxyType({name: Preset(speed=speed, profile="main") for name, (_, speed) in _PRESETS.items()}),
     pixel_format="yuv420p",
+    memory_per_pixel=3000,
     options=_options,
     level=av1_level,
     codecs=av1_codecs,

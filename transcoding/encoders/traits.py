@@ -154,6 +154,8 @@ class VideoEncoder:
     """Chooses the codec level for width, height, frames per second and rates."""
     codecs: Callable[[str, CodecLevel], str]
     """Names profile and level as RFC 6381 does."""
+    memory_per_pixel: int = 500
+    """Bytes that it may take for each pixel of a frame: of about a hundred frames, for hardware those on their way."""
     two_pass: bool = False
     """It can analyse first."""
     holds_quality: bool = False

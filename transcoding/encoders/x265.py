@@ -58,6 +58,7 @@ X265 = VideoEncoder(
     family=Family.CPU,
     presets=MappingProxyType({name: Preset(speed=speed, profile="main") for name, speed in _SPEEDS.items()}),
     pixel_format="yuv420p",
+    memory_per_pixel=1000,
     options=_options,
     level=hevc_level,
     codecs=hevc_codecs,

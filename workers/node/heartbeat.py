@@ -11,7 +11,8 @@ from typing import IO
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
-from execution.process import child_pids, is_running
+from execution.isolation import isolation_details, jail_of
+from execution.process import child_pids, descendant_pids, is_running
 from execution.scratch import liveness_folder, steps_folder, steps_hold
 from gpu.reporting import ReporterProcess
 from jobs.dispatching.tickets import node_queue, node_queue_forget
@@ -113,7 +114,7 @@ class NodeKeeper:
 
         What a child had started must be gone, too: its ffmpeg is killed with it, and may still hold a session of a GPU.
         """
-        living = {pid: child_pids(pid) for pid in child_pids()}
+        living = {pid: descendant_pids(pid) for pid in child_pids()}
         self._dead |= {pid: started for pid, started in self._children.items() if pid not in living}
         self._children = living
         for pid in sorted(self._dead):
@@ -133,7 +134,11 @@ class NodeKeeper:
         if not known:
             worker = self._config.worker
             node_register(
-                name=self._name, queues=[worker.worker_queue], slots=worker.worker_slots, pid=os.getpid(), info={}
+                name=self._name,
+                queues=[worker.worker_queue],
+                slots=worker.worker_slots,
+                pid=os.getpid(),
+                info={"isolation": jail_of(self._config.execution).isolation, **isolation_details()},
             )
             return True
         state = node_heartbeat(name=self._name)

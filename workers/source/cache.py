@@ -46,6 +46,7 @@ class SourceCache:
         InputChanged when the object is gone or another one.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)  # the files in it become readable for whom they are handed to
         path = self._path(key, etag)
         with self._locked_copy(key, etag, path, moved):
             os.utime(path)

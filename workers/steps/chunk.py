@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from execution.ffmpeg import RunReport, Sink
 from gpu.devices import Device
@@ -18,6 +19,8 @@ from transcoding.containers.spans import Span
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.sizing import frame_work
+from transcoding.planning.tracks import VideoRendition
+from transcoding.probing.media import Resolution
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
@@ -28,6 +31,9 @@ from workers.tools import Tools
 
 FEW_CORES = 4
 """Cores that the first chunk of a ladder fills by itself. With more of them, later chunks start beside it at once."""
+
+_STATISTICS = "pass"
+"""Prefix of the files with the findings of an analysis, in the folder that both passes work in."""
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
@@ -63,7 +69,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
 class _Sample:
     """One segment of one rung that will be decoded."""
 
-    rendition: str
+    rendition: VideoRendition
     init: bytes
     segment: Segment
 
@@ -90,6 +96,7 @@ class _ChunkEncoding:
         self._publisher = publisher
         self._control = control
         self._renditions = [rendition for rendition in plan.renditions if rendition.name in names]
+        self._by_name = {rendition.name: rendition for rendition in self._renditions}
         self._device = device
         self._next = dict.fromkeys(names, first_unpublished)
         self._sampled = sampled_renditions(names, chunk)
@@ -111,11 +118,10 @@ class _ChunkEncoding:
             self._encode(copy, tools)
             return
         with tempfile.TemporaryDirectory(dir=tools.scratch, prefix="analysis-") as folder:
-            statistics = f"{folder}/pass"
-            analysed = self._analyse(copy, tools, statistics)
-            self._encode(copy, tools, statistics=statistics, analysed=analysed)
+            analysed = self._analyse(copy, tools, Path(folder))
+            self._encode(copy, tools, folder=Path(folder), analysed=analysed)
 
-    def _analyse(self, copy: WorkingCopy, tools: Tools, statistics: str) -> RunReport:
+    def _analyse(self, copy: WorkingCopy, tools: Tools, folder: Path) -> RunReport:
         """The first of two passes, half of the work, over what is left: its findings are of exactly those frames."""
         first, segments = self._left()
         frames = self._plan.grid.frames_in(first, segments)
@@ -125,12 +131,13 @@ class _ChunkEncoding:
             first_segment=first,
             segments=segments,
             threads=tools.config.execution.ffmpeg_threads,
-            statistics=statistics,
+            statistics=_STATISTICS,
         )
         report = tools.ffmpeg.run(
             command,
             dict.fromkeys(command.targets),
             stop=self._control,
+            folder=folder,
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
             on_poll=self._publisher.poll,
             niceness=lambda: chunk_niceness(self._chunk.ordinal),
@@ -140,7 +147,7 @@ class _ChunkEncoding:
         return report
 
     def _encode(
-        self, copy: WorkingCopy, tools: Tools, *, statistics: str = "", analysed: RunReport | None = None
+        self, copy: WorkingCopy, tools: Tools, *, folder: Path | None = None, analysed: RunReport | None = None
     ) -> None:
         """Run ffmpeg to its end and see to it that nothing is missing."""
         first, segments = self._left()
@@ -154,7 +161,7 @@ class _ChunkEncoding:
             renditions=[rendition.name for rendition in self._renditions],
             device=hardware_device(self._device) if self._device else None,
             threads=tools.config.execution.ffmpeg_threads,
-            statistics=statistics,
+            statistics=_STATISTICS if analysed else "",
         )
         segmenters = {
             rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)
@@ -164,6 +171,7 @@ class _ChunkEncoding:
             command,
             {name: self._sink(name, segmenter) for name, segmenter in segmenters.items()},
             stop=self._control,
+            folder=folder,
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_poll=self._publisher.poll,
             niceness=lambda: chunk_niceness(self._chunk.ordinal),
@@ -211,7 +219,7 @@ class _ChunkEncoding:
 
     def _take(self, name: str, segment: Segment, init: bytes) -> None:
         if name in self._sampled and name not in self.samples:
-            self.samples[name] = _Sample(name, init, segment)
+            self.samples[name] = _Sample(self._by_name[name], init, segment)
         if segment.number >= self._next[name]:
             self._publisher.submit(name, segment, init)
             self._next[name] = segment.number + 1
@@ -236,9 +244,10 @@ def _verify_decodable(sample: _Sample, tools: Tools, control: StepControl) -> No
     with tempfile.NamedTemporaryFile(dir=tools.scratch, prefix="sample-", suffix=".mp4") as file:
         file.write(sample.init + sample.segment.data)
         file.flush()
-        report = tools.ffmpeg.run(decode_command(file.name), {"nothing": None}, stop=control)
+        size = Resolution(width=sample.rendition.width, height=sample.rendition.height)
+        report = tools.ffmpeg.run(decode_command(file.name, size), {"nothing": None}, stop=control)
     if report.frames != sample.segment.frames or report.stderr.strip():
         raise VerificationFailed(
-            f"{sample.rendition}: segment {sample.segment.number} decodes to {report.frames} frames"
+            f"{sample.rendition.name}: segment {sample.segment.number} decodes to {report.frames} frames"
             f" of {sample.segment.frames}: {report.stderr.strip()[-200:]}"
         )

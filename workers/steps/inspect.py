@@ -154,7 +154,13 @@ def _copy_streams(command: FfmpegCommand, source: Path, indexed: Path, tools: To
         control.moved(frames)
         refuse_growth(indexed, allowed)
 
-    tools.ffmpeg.run(command, {_INDEX_TARGET: indexed}, stop=control, on_frames=grown)
+    tools.ffmpeg.run(
+        command,
+        {_INDEX_TARGET: indexed},
+        stop=control,
+        output_bytes=allowed,
+        on_frames=grown,
+    )
     refuse_growth(indexed, allowed)
 
 

@@ -22,13 +22,14 @@ class Command(BaseCommand):
 
 def _tables(load: Workload) -> Iterator[str]:
     yield from _table(
-        ("NODE", "STATE", "QUEUES", "BUSY", "SEEN"),
+        ("NODE", "STATE", "QUEUES", "BUSY", "ISOLATION", "SEEN"),
         (
             (
                 node.name,
                 node.state,
                 ",".join(node.queues),
                 f"{node.busy}/{node.slots}",
+                node.isolation,
                 f"{node.silent_seconds:.0f}s ago",
             )
             for node in load.nodes

@@ -10,7 +10,16 @@ from operations.health import alerts, dependency_alerts, system_state
 from operations.statistics import FailingEndpoint, FailingPurges, NodeHealth, QueueLoad, RecentJobs
 
 IDLE = QueueLoad(queue="cpu", ready=0, delayed=0, running=0, oldest_ready_seconds=0)
-NODE = NodeHealth(name="n1", state="active", queues=("cpu",), slots=2, busy=0, silent_seconds=1, alive=True)
+NODE = NodeHealth(
+    name="n1",
+    state="active",
+    queues=("cpu",),
+    slots=2,
+    busy=0,
+    silent_seconds=1,
+    alive=True,
+    isolation="sandbox",
+)
 QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean_speed=None, mean_seconds=None)
 
 
@@ -23,6 +32,7 @@ QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean
         ({"ready": 1, "queue": "gpu"}, {}, {}, ["no_worker"]),
         ({"ready": 1}, {"alive": False, "silent_seconds": 30}, {}, ["no_worker"]),
         ({}, {"alive": False, "silent_seconds": 121}, {}, ["worker_silent"]),
+        ({}, {"isolation": "none"}, {}, ["not_isolated"]),
         ({}, {}, {"completed": 1, "failed": 8}, []),  # too few to say anything
         ({}, {}, {"completed": 90, "failed": 10}, []),  # 10 % is allowed
         ({}, {}, {"completed": 89, "failed": 11}, ["jobs_fail"]),

@@ -18,10 +18,12 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.probing.decoders import WHITELIST
+from transcoding.probing.media import Resolution
 
 BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)
+LARGEST = ("-max_alloc", "67108864")
 GLOBALS = [
-    *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error"),
+    *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error", *LARGEST),
     *("-progress", "pipe:9", "-stats_period", "0.5"),
 ]
 BT601 = "setparams=color_primaries=smpte170m:color_trc=smpte170m:colorspace=smpte170m:range=tv"
@@ -237,7 +239,7 @@ def test_indexing() -> None:
 
 
 def test_decoding_a_sample() -> None:
-    assert argv(decode_command("/s/x")) == [
+    assert argv(decode_command("/s/x", Resolution(width=640, height=360))) == [
         *GLOBALS,
         *(
             "-f",
@@ -256,7 +258,7 @@ def test_decoding_a_sample() -> None:
     ]
 
 
-PROBE = ["ffprobe", "-v", "error", "-f", "avi", "-protocol_whitelist", "file,pipe", *BOUNDS]
+PROBE = ["ffprobe", "-v", "error", *LARGEST, "-f", "avi", "-protocol_whitelist", "file,pipe", *BOUNDS]
 
 
 def test_command_for_streams() -> None:
