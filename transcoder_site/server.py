@@ -24,6 +24,7 @@ def main() -> None:
         port=options.port,
         workers=options.workers,
         http=BoundedHttp,
+        log_config=None,  # its lines go through ours, as JSON and without playback tokens
         access_log=False,  # api.request_log writes it
         proxy_headers=False,  # transcoder_site.routes reads them, from the proxies that are named
         timeout_graceful_shutdown=options.grace_seconds,

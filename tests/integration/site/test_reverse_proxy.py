@@ -127,6 +127,16 @@ def test_plain_http_is_redirected_to_the_public_url(tls: httpx2.Client, apis: tu
     assert (response.status_code, response.headers["location"]) == (301, f"{tls.base_url}/api/v1/videos?limit=1")
 
 
+def test_a_forwarded_scheme_is_believed_from_nginx_only(
+    tls: httpx2.Client, apis: tuple[ApiProcess, ApiProcess]
+) -> None:
+    forged = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1", "Forwarded": "proto=https"}
+    with httpx2.Client(transport=httpx2.HTTPTransport(local_address="127.0.0.2"), trust_env=False) as direct:
+        url = f"http://127.0.0.1:{apis[0].port}/api/v1/videos"
+        assert direct.get(url, headers=with_key() | forged).status_code == 301
+    assert tls.get("/api/v1/videos", headers=with_key() | {"X-Forwarded-Proto": "http"}).status_code == 200
+
+
 def log_in(client: httpx2.Client, page: str, *, password: str = PASSWORD, **headers: str) -> httpx2.Response:
     """Send a login form as a browser does."""
     form = client.get(page, headers=BROWSER | headers)
@@ -192,7 +202,7 @@ def test_a_request_has_one_id_in_the_log_of_proxy_and_api(
     request_id = response.headers["x-request-id"]
     assert re.fullmatch("[0-9a-f]{32}", request_id)
     assert response.json()["request_id"] == request_id
-    lines = [json.loads(line) for line in apis[0].log.splitlines() if request_id in line]
+    lines = [line for line in map(json.loads, apis[0].log.splitlines()) if line.get("request_id") == request_id]
     assert [line["status"] for line in lines if line.get("event") == "http_request"] == [404]
 
 
