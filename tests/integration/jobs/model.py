@@ -9,6 +9,7 @@ from uuid import UUID
 from jobs.rules.retry import INCURABLE, POISON, Failure
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JOB_ENDS, STEP_ENDS, JobState, StepState
+from storage.errors import StorageRefused
 from storage.keys import generation_prefix, video_prefix
 from transcoding.errors import VerificationFailed
 
@@ -322,7 +323,8 @@ class Model:
             step.video.state = "rejected"
             self._purge(step.video, video_prefix(step.video.id))
         elif step.kind is not StepKind.PURGE:
-            self._jobs_fail(step, code, keep=failure.retryable or failure.lost)
+            refused = failure.code == StorageRefused.code  # an operator may correct keys, rights or a clock
+            self._jobs_fail(step, code, keep=failure.retryable or failure.lost or refused)
 
     def _jobs_fail(self, step: Step, code: str, *, keep: bool) -> None:
         for job in [step.job] if step.job else self._open_jobs(step.video):
