@@ -17,13 +17,14 @@ from api.administration import (
 from jobs.admin.filters import recent_errors
 from jobs.rules.retry import POISON
 from jobs.rules.steps import QUEUES
-from observability.health import Health, run_checks
+from observability.health import run_checks
 from operations.health import (
     WAIT_SECONDS,
     WEBHOOK_WINDOW_SECONDS,
     Alert,
     AlertCode,
     alerts,
+    dependency_alerts,
     dependency_checks,
 )
 from operations.statistics import (
@@ -53,10 +54,12 @@ def overview_panels() -> list[Panel]:
     recent = recent_jobs(window_seconds=_RECENT_SECONDS)
     quarantined = jobs_in_quarantine()
     endpoints = failing_endpoints(window_seconds=WEBHOOK_WINDOW_SECONDS)
-    found = alerts(loads, nodes, recent, quarantined=quarantined, purges=failing_purges(), endpoints=endpoints)
-    checks = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
-    look_at = [[badge("failed", name), f"{name} is {state}."] for name, state in checks.items() if state != Health.OK]
-    look_at += [[_alert_link(alert), alert.detail] for alert in found]
+    dependencies = dependency_checks()
+    found = [
+        *dependency_alerts(dependencies, run_checks(dependencies, timeout_seconds=WAIT_SECONDS)),
+        *alerts(loads, nodes, recent, quarantined=quarantined, purges=failing_purges(), endpoints=endpoints),
+    ]
+    look_at = [[_alert_link(alert), alert.detail] for alert in found]
     return [
         panel("To look at", ["what", "why"], look_at or [["nothing", ""]]),
         *([_endpoints(endpoints)] if endpoints else []),

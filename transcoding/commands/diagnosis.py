@@ -163,8 +163,8 @@ def last_words(text: str) -> str:
 
 
 def output_tail(text: str) -> str:
-    """Return the last lines of a program's output, without local paths."""
-    return _PATH.sub("the file", text.strip())[-_LONGEST_TAIL:]
+    """Return the last lines of a program's output, without local paths and addresses of its memory."""
+    return _ADDRESS.sub("", _PATH.sub("the file", text.strip()))[-_LONGEST_TAIL:]
 
 
 def _says(stderr: str, phrases: Iterable[str]) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.commands.diagnosis import GpuFailure, diagnose, gpu_failure, is_of_a_seek, last_words
+from transcoding.commands.diagnosis import GpuFailure, diagnose, gpu_failure, is_of_a_seek, last_words, output_tail
 from transcoding.encoders import ENCODERS
 from transcoding.errors import (
     DeviceBusy,
@@ -231,3 +231,8 @@ def test_each_failure_of_a_device_is_an_error_of_its_own(failure: GpuFailure, ki
     assert error.retryable
     assert str(error).endswith(" (last words)")
     assert error.code == ("device_busy" if failure is GpuFailure.BUSY else failure.value)
+
+
+def test_the_end_of_the_output_has_neither_paths_nor_addresses_of_memory() -> None:
+    said = "[h264 @ 0x55d0c2b1e440] Invalid NAL unit\n[out#0 @ 0x1] Error opening output /tmp/vodmill/steps/7/a.mp4\n"
+    assert output_tail(said) == "[h264] Invalid NAL unit\n[out#0] Error opening output the file"
