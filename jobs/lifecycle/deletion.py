@@ -12,7 +12,7 @@ from access.models import Owner
 from api.problems import Problem, not_found
 from events.log import video_event_append
 from events.types import EventType
-from jobs.changes.endings import open_jobs_lock, purge_request
+from jobs.changes.endings import open_jobs_lock, purge_request, purge_requested
 from jobs.changes.events import event_append
 from jobs.changes.locks import owned_job_and_video_lock, owned_video_lock
 from jobs.lifecycle.inspection import inspect_cancel
@@ -104,6 +104,8 @@ def _outputs_drop(job: Job, video: Video) -> list[int]:
     numbers = []
     for generation in generations.order_by("number"):
         generation_delete(generation=generation)
-        purge_request(video=video, prefix=generation_prefix(video.id, generation.number))
+        prefix = generation_prefix(video.id, generation.number)
+        if not purge_requested(video=video, prefix=prefix):  # the janitor's, of one that was abandoned long ago
+            purge_request(video=video, prefix=prefix)
         numbers.append(generation.number)
     return numbers

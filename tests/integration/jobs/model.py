@@ -62,6 +62,7 @@ class Job:
     error: str = ""
     generation: Generation | None = None
     events: list[str] = field(default_factory=lambda: ["job.queued"])
+    deleted: bool = False
 
     @property
     def over(self) -> bool:
@@ -125,11 +126,13 @@ class Model:
         self._plan_or_inspect(job)
 
     def cancel(self, job: Job) -> None:
+        _refuse_deleted(job)
         if job.over:
             raise Refused(409)
         self._end(job, JobState.CANCELLED, "")
 
     def pause(self, job: Job) -> None:
+        _refuse_deleted(job)
         if job.over or job.state == JobState.PAUSED:
             raise Refused(409)
         job.state = JobState.PAUSED
@@ -137,11 +140,13 @@ class Model:
         self._cancel(step for step in self.steps if step.job is job)
 
     def resume(self, job: Job) -> None:
+        _refuse_deleted(job)
         if job.state != JobState.PAUSED:
             raise Refused(409)
         self._resume(job, "job.resumed")
 
     def retry(self, job: Job) -> None:
+        _refuse_deleted(job)
         if job.state not in (JobState.FAILED, JobState.CANCELLED) or job.video.state == "deleted":
             raise Refused(409)
         if job.video.state == "rejected" or (job.generation and job.error in INCURABLE):
@@ -160,6 +165,7 @@ class Model:
             self._plan_or_inspect(job)
 
     def reprioritize(self, job: Job, priority: int) -> None:
+        _refuse_deleted(job)
         if job.over:
             raise Refused(409)
         if job.priority != priority:
@@ -174,6 +180,21 @@ class Model:
         self._cancel(step for step in self.steps if step.video is video and step.kind is StepKind.INSPECT)
         video.state, video.current = "deleted", None
         self._purge(video, video_prefix(video.id))
+
+    def delete_outputs(self, job: Job, *, with_job: bool) -> None:
+        _refuse_deleted(job)
+        if not job.over:
+            raise Refused(409)
+        gone = [each for each in self.generations if each.job is job and each.state != "deleted"]
+        for generation in gone:
+            generation.state = "deleted"
+            if not self._is_purged(generation.prefix):
+                self._purge(job.video, generation.prefix)
+            if job.video.current == generation.number:
+                job.video.current = max(self._complete(job.video), default=None)
+        job.deleted = with_job
+        if with_job or gone:
+            job.events.append("job.deleted" if with_job else "job.outputs_deleted")
 
     # Workers.
 
@@ -276,6 +297,9 @@ class Model:
     def _of(self, generation: Generation) -> list[Step]:
         return [step for step in self.steps if step.generation is generation]
 
+    def _complete(self, video: Video) -> list[int]:
+        return [each.number for each in self.generations if each.video is video and each.state == "complete"]
+
     def _finish_of(self, generation: Generation) -> Step:
         (finish,) = (step for step in self._of(generation) if step.kind is StepKind.FINISH)
         return finish
@@ -346,6 +370,8 @@ class Model:
 
     def _resumes(self, generation: Generation) -> bool:
         """Return True if an abandoned generation can grow again. Its purge is cancelled then."""
+        if generation.state == "deleted":
+            return False
         finish = self._finish_of(generation)
         if finish.state == StepState.FAILED and generation.job.error == VerificationFailed.code:
             self._purge(generation.video, generation.prefix)
@@ -375,6 +401,11 @@ class Model:
 
     def _close(self, step: Step, state: StepState) -> None:
         step.state, step.leased = state, False
+
+
+def _refuse_deleted(job: Job) -> None:
+    if job.deleted:
+        raise Refused(404)
 
 
 def _open(step: Step) -> bool:

@@ -50,7 +50,7 @@ from tests.integration.jobs.model import Fenced, Model, Refused
 from tests.rows import a_key, a_policy, a_run, a_video, an_uploaded_video, claim_or_none, expire, some_facts, units_of
 from transcoding.errors import InputChanged, InputRejected, VerificationFailed
 from videos.models import Rendition, SegmentRun, Video
-from videos.states import RenditionKind, VideoState
+from videos.states import GenerationState, RenditionKind, VideoState
 
 MAX_VIDEOS = 2
 MAX_JOBS = 4
@@ -191,8 +191,21 @@ class Machine(RuleBasedStateMachine):
         answer = self.client.delete(f"/api/v1/videos/{video.id}")
         self._compare(answer, lambda: self.model.delete(video), 204)
 
+    @precondition(lambda self: len(self.model.jobs) > 1)
+    @rule(n=which, with_job=st.booleans())
+    def delete_outputs(self, n: int, with_job: bool) -> None:  # noqa: FBT001
+        over = [job for job in self.model.jobs if job.over]
+        job = _pick(over or self.model.jobs, n)
+        answer = self.client.delete(f"/api/v1/jobs/{job.id}{'' if with_job else '/outputs'}")
+        self._compare(answer, lambda: self.model.delete_outputs(job, with_job=with_job), 204)
+        self._look(job)
+
     def _look(self, job: of.Job) -> None:
-        shown = json.loads(self.client.get(f"/api/v1/jobs/{job.id}").content)
+        answer = self.client.get(f"/api/v1/jobs/{job.id}")
+        if job.deleted:
+            assert answer.status_code == 404
+            return
+        shown = json.loads(answer.content)
         error = shown["error"]["code"] if shown["error"] else ""
         assert (shown["state"], error, shown["priority"]) == (job.state, job.error, job.priority)
 
@@ -379,6 +392,8 @@ class Machine(RuleBasedStateMachine):
         expected = {}
         for chunk in rows:
             if not chunk.units_done or chunk.video.state == VideoState.DELETED:  # of which nothing is left
+                continue
+            if chunk.generation and chunk.generation.state == GenerationState.DELETED:
                 continue
             first = chunk.payload["first_segment"]
             for rendition in _renditions(chunk.generation_id):
