@@ -153,3 +153,18 @@ def _deletes_only_after_a_confirmation(page: Page, url: str) -> None:
     delete.get_by_role("button").click()
     expect(delete.locator("output")).to_contain_text("20")
     assert sent == ["DELETE"]
+
+
+def test_a_key_is_revoked_after_a_confirmation(client: Client, page: Page, stack: Stack) -> None:
+    session = client._http
+    key = session.post("/api/v1/keys", json={"name": "for a moment", "scopes": ["jobs:read"]}).json()
+    page.goto(f"{stack.api.url}/admin/access/apikey/{key['id']}/change/")
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("A revoked key never works again.")).to_be_visible()
+    expect(page.locator("#confirmation").get_by_text("for a moment")).to_be_visible()
+    page.get_by_role("link", name="No, go back").click()
+    expect(page.get_by_text("active", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("button", name="Yes: Revoke").click()
+    expect(page.get_by_text("Revoke: done.")).to_be_visible()
+    expect(page.get_by_text("revoked", exact=True)).to_be_visible()
