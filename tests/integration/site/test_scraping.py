@@ -17,11 +17,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.db import connection
+from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
+from standardwebhooks.webhooks import Webhook
 
+from access.services import default_owner
 from embedded.home import REPOSITORY
 from embedded.servers import Redis
+from events.models import FanOut
+from events.webhooks.services import endpoint_create
 from observability.version import VERSION
+from tests.conformance import published
+from tests.integration.events.receiver import a_receiver
+from tests.integration.jobs.test_event_documents import everything_happens
 
 WORKER = ("-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle")
 DISPATCHER = ("manage.py", "dispatcher")
@@ -50,7 +58,7 @@ def port() -> int:
 
 
 @contextmanager
-def running(command: tuple[str, ...], folder: Path, port: int) -> Iterator[Path]:
+def running(command: tuple[str, ...], folder: Path, port: int, **settings: str) -> Iterator[Path]:
     """Run a process of the platform; its log."""
     url = urlsplit(os.environ["TRANSCODER_DATABASE_URL"])
     folder.mkdir()
@@ -60,6 +68,7 @@ def running(command: tuple[str, ...], folder: Path, port: int) -> Iterator[Path]
         "TRANSCODER_DATABASE_URL": urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}")),
         "TRANSCODER_SCRATCH_PATH": str(folder),
         "TRANSCODER_METRICS_PORT": str(port),
+        **settings,
     }
     log = folder / "log"
     with log.open("wb") as output:
@@ -124,3 +133,24 @@ def test_a_second_process_with_the_same_port_works_without_metrics(
             until(lambda: "metrics_port_unavailable" in log.read_text())
             until(lambda: list((tmp_path / "b").rglob("dispatcher-*.json")))
         assert "vodmill_build_info" in scraped(port)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dispatcher_delivers_what_happened_with_urls_that_work(
+    redis: Redis, s3_server: object, tmp_path: Path, port: int, client: Client
+) -> None:
+    """And counts it; the API plays what it has signed."""
+    with a_receiver() as receiver:
+        endpoint = endpoint_create(owner=default_owner(), url=receiver.url("/status/200"), types=["job.completed"])
+        settings = {"TRANSCODER_WEBHOOK_NETWORKS": "127.0.0.0/8", "TRANSCODER_PUBLIC_URL": "https://video.example"}
+        with running(DISPATCHER, tmp_path / "a", port, **settings):
+            until(FanOut.objects.exists)
+            job = everything_happens(default_owner())
+            until(lambda: len(receiver.requests) == 2)  # of another job everything was deleted
+            received = [Webhook(endpoint.secret).verify(body, headers) for _, headers, body in receiver.requests]
+            for each in received:
+                published().check_event(each)
+            (document,) = (each for each in received if each["data"]["job_id"] == str(job.id))
+            hls = document["data"]["playback"]["hls_url"]
+            assert client.get(hls.removeprefix("https://video.example")).status_code == 200
+            until(lambda: 'vodmill_webhook_deliveries_total{outcome="delivered"} 0.0' not in scraped(port))
