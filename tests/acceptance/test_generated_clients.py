@@ -106,7 +106,8 @@ def test_the_client_of_openapi_python_client(
 
 def test_the_client_of_openapi_generator(folder: Path, schema: Path, stack: Stack, client: Client, clip: Path) -> None:
     package = "by_openapi_generator"
-    few = "apiTests=false,modelTests=false,apiDocs=false,modelDocs=false"
+    # Without the webhooks of the document: of those, 7.26 generates methods without types, which Python cannot read.
+    few = "apis,models,supportingFiles,apiTests=false,modelTests=false,apiDocs=false,modelDocs=false"
     options = ["-g", "python", "--package-name", package, "--global-property", few]
     run(folder, program("openapi-generator-cli"), "generate", "-i", schema, "-o", folder, *options)
 
