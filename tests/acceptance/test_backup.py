@@ -35,7 +35,7 @@ def empty(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
     with locked_home(f"{os.getpid()}-restored") as fresh:
         fresh.store_secret("django", home.secret("django"))
         fresh.port("api")
-        environ = {"PATH": os.environ["PATH"], "TRANSCODER_FFMPEG_PATH": str(ffmpeg.path), **SHORT_TIMES}
+        environ = {"PATH": os.environ["PATH"], **ffmpeg.environ, **SHORT_TIMES}
         stack = Stack(fresh, durable=False, environ=environ)
         try:
             for server in stack.servers:
