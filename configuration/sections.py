@@ -362,11 +362,29 @@ class LimitConfig:
         240, minimum=1, help="Frame rate that, with the maximum duration, limits the number of frames of a source."
     )
     max_streams: int = setting(64, minimum=1, help="Maximum number of streams in one file.")
-    max_chunks: int = setting(2000, minimum=1, help="Maximum number of chunks of one job.")
+    max_inspect_seconds: int = setting(
+        60, minimum=1, help="Maximum processor time of the inspection of a file, beside copying it."
+    )
+    max_step_seconds: int = setting(
+        3600,
+        minimum=60,
+        help="Maximum duration of a step. Jobs whose shortest chunk is expected to take longer are refused. "
+        "A chunk that does take longer makes room for other work and continues later.",
+    )
+    max_chunks: int = setting(4000, minimum=1, help="Maximum number of chunks of one job.")
     max_renditions: int = setting(12, minimum=1, help="Maximum number of video renditions of one job.")
+    max_job_work_seconds: int = setting(
+        500_000, minimum=60, help="Maximum work of one job, in seconds of one worker slot, as its plan expects it."
+    )
+    max_owner_work_seconds: int = setting(
+        1_500_000,
+        minimum=60,
+        help="Maximum work of all unfinished jobs of one owner. A job beyond it is refused, or waits.",
+    )
 
     def problems(self) -> Iterator[str]:
-        yield from ()
+        if self.max_job_work_seconds > self.max_owner_work_seconds:
+            yield "TRANSCODER_MAX_JOB_WORK_SECONDS must be at most TRANSCODER_MAX_OWNER_WORK_SECONDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

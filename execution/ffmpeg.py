@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Protocol
 
 from configuration import ExecutionConfig, LimitConfig
+from execution.budget import InspectionBudget
 from execution.guard import Limits
 from execution.isolation import ffmpeg_path, jail_of
 from execution.jail import NO_DEVICES, Cell, Child, Devices
 from execution.process import set_niceness
+from execution.stall import StallTimer
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import diagnose, output_tail
 from transcoding.commands.progress import parse_progress
@@ -41,6 +43,8 @@ _MAX_PROCESSES = 512
 _MAX_PROCESSES_PER_CORE = 32
 """Threads that the encoders, decoders and filters of a ladder start on each core."""
 _NVIDIA_NODES = ("nvidia*", "nvidia-caps/*")
+_RUNS_LONGER = 4
+"""Times that a run may take longer than the longest step that is planned: the machine may be busy with other work."""
 
 
 class Stopped(Exception):
@@ -75,22 +79,15 @@ class _Run:
     on_frames: Callable[[int], None]
     on_stderr_line: Callable[[str], None]
     requested_niceness: Callable[[], int]
+    stall: StallTimer
+    """Output is a new frame, bytes of an output or input, or a change of an output file."""
     files: tuple[Path, ...] = ()
-    clock: Callable[[], float] = time.monotonic
-    active_at: float = field(init=False)
-    """Monotonic time of the last activity: a new frame, bytes of an output or input, a change of an output file."""
     frames: int = 0
     niceness: int = 0
     stderr: bytes = b""
     partial_line: bytes = b""
     progress_text: str = ""
     written: tuple[tuple[int, int], ...] = ()
-
-    def __post_init__(self) -> None:
-        self.mark_active()
-
-    def mark_active(self) -> None:
-        self.active_at = self.clock()
 
     def apply_niceness(self) -> None:
         niceness = self.requested_niceness()
@@ -111,7 +108,12 @@ class _Run:
         written = tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
         if written != self.written:
             self.written = written
-            self.mark_active()
+            self.stall.reset()
+            self.on_frames(self.frames)
+
+    def check_processor(self) -> None:
+        """Count work without output as activity: an encoder may look ahead for minutes, and keeps its lease."""
+        if self.stall.works():
             self.on_frames(self.frames)
 
     def take_progress(self, data: bytes) -> None:
@@ -120,7 +122,7 @@ class _Run:
         for report in parse_progress(lines):
             if report.frame > self.frames:
                 self.frames = report.frame
-                self.mark_active()
+                self.stall.reset()
                 self.on_frames(report.frame)
 
 
@@ -136,6 +138,8 @@ class FfmpegRunner:
         self.binary = ffmpeg_path(config)
         self._max_pixels = limits.max_pixels
         self._stall_seconds = config.stall_seconds
+        self._max_silent_seconds = limits.max_step_seconds
+        self._max_run_seconds = limits.max_step_seconds * _RUNS_LONGER
 
     def version(self) -> str:
         """Return ffmpeg's version, e.g. 9.0.2-static; empty when it does not start."""
@@ -173,6 +177,7 @@ class FfmpegRunner:
         on_poll: Callable[[], None] = lambda: None,
         niceness: Callable[[], int] = lambda: 0,
         on_stderr_line: Callable[[str], None] = lambda _: None,
+        budget: InspectionBudget | None = None,
     ) -> RunReport:
         """Run a command to its end. The process is gone when this returns or raises.
 
@@ -188,10 +193,12 @@ class FfmpegRunner:
             on_poll: called after every read, at least every 0.05 s; time spent in it does not count as a stall.
             on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
             niceness: returns by how much the process is nicer than this one. Read at every poll; it may only rise.
+            budget: bounds of memory and processor time; the end of either raises InputRejected.
 
         Raises:
             Stopped: the stop signal was set.
-            ProcessStalled: no activity for `stall_seconds`.
+            ProcessStalled: for `stall_seconds` there was neither output nor work, for `max_step_seconds` no output, or
+                the run takes several times `max_step_seconds`.
             ResourceExceeded: it used more memory, processor time, processes or space than it may.
             TranscodeError: ffmpeg failed; `diagnose` chooses the class.
 
@@ -214,24 +221,26 @@ class FfmpegRunner:
             )
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
+            limits = self._limits(command.memory_bytes, output_bytes)
             child = cell.start(
                 argv,
                 pass_fds=inherited,
-                limits=self._limits(command.memory_bytes, output_bytes),
+                limits=budget.limits(limits) if budget else limits,
                 devices=device_nodes(command.device) if command.device else NO_DEVICES,
             )
             for pipe in ends:
                 pipe.close_write()
-            run = _Run(child, on_frames, on_stderr_line, niceness, files, self._clock)
+            stall = StallTimer(child.process.pid, self._stall_seconds, self._max_silent_seconds, clock=self._clock)
+            run = _Run(child, on_frames, on_stderr_line, niceness, stall, files)
             run.apply_niceness()
             for feeder in feeders.values():
-                feeder.start(run.mark_active)
+                feeder.start(stall.reset)
             with _selector(run, outputs, pipes, progress) as selector:
                 self._watch(selector, run, stop, on_poll)
             run.take_stderr(b"\n" if run.partial_line else b"")
             for feeder in feeders.values():
                 feeder.check()
-            report = _report(run, end_code=child.wait(), seconds=time.monotonic() - started)
+            report = _report(run, child.wait(), budget, seconds=time.monotonic() - started)
             for file in files:
                 _require_regular(file)
             return report
@@ -240,6 +249,7 @@ class FfmpegRunner:
         self, selector: selectors.BaseSelector, run: _Run, stop: StopSignal, on_poll: Callable[[], None]
     ) -> None:
         """Serve the pipes until all are closed: ffmpeg has ended then."""
+        started_at = self._clock()
         while selector.get_map():
             ready = selector.select(_POLL_SECONDS)
             for key, _ in sorted(ready, key=lambda event: event[0].data != run.take_stderr):
@@ -251,12 +261,16 @@ class FfmpegRunner:
             polled_at = self._clock()
             on_poll()
             run.apply_niceness()
-            run.active_at += self._clock() - polled_at  # ffmpeg may have waited for this callback
+            waited = self._clock() - polled_at  # ffmpeg may have waited for this callback
+            run.stall.extend(waited)
+            started_at += waited
             run.check_files()
+            run.check_processor()
             if stop.is_set():
                 raise Stopped
-            if self._clock() - run.active_at > self._stall_seconds:
-                raise ProcessStalled(f"ffmpeg did nothing for {self._stall_seconds} s after frame {run.frames}")
+            run.stall.check(f"ffmpeg did nothing after frame {run.frames}")
+            if self._clock() - started_at > self._max_run_seconds:
+                raise ProcessStalled(f"ffmpeg did not finish within {self._max_run_seconds} s")
 
 
 class _Pipe:
@@ -419,13 +433,15 @@ def _marking_active(run: _Run, sink: Sink) -> Sink:
 
     def take(data: bytes) -> None:
         sink(data)
-        run.mark_active()
+        run.stall.reset()
 
     return take
 
 
-def _report(run: _Run, *, end_code: int, seconds: float) -> RunReport:
+def _report(run: _Run, end_code: int, budget: InspectionBudget | None, *, seconds: float) -> RunReport:
     stderr = run.stderr.decode("utf-8", "replace")
+    if end_code and budget and (refusal := budget.refusal(stderr)):
+        raise refusal
     if end_code:
         error = diagnose(end_code, stderr)
         error.output_tail = output_tail(stderr)

@@ -22,6 +22,8 @@ class Limits:
     """Memory that all its processes occupy."""
     address_bytes: int = 0
     """Address space of each process, which is more than it occupies; 0: any."""
+    data_bytes: int = 0
+    """Heap, stacks and other private memory of each process, whether used or only allocated; 0: any."""
     file_bytes: int
     """Size of any file that it writes."""
     output_bytes: int

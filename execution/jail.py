@@ -110,7 +110,8 @@ class _Run:
             "CPU": (limits.cpu_seconds, limits.cpu_seconds + _GRACE_CPU_SECONDS),
             "FSIZE": (limits.file_bytes, limits.file_bytes) if self.folder else (0, 0),
         }
-        return found | ({"AS": (limits.address_bytes,) * 2} if limits.address_bytes else {})
+        memory = {"AS": limits.address_bytes, "DATA": limits.data_bytes}
+        return found | {name: (size, size) for name, size in memory.items() if size}
 
 
 class Child:

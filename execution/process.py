@@ -201,6 +201,13 @@ def descendant_pids(of: int) -> list[int]:
     return found
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and all its descendants so far; 0 when it has ended."""
+    fields = _read(Path("/proc", str(pid), "stat")).rpartition(")")[2].split()
+    ticks = sum(int(field) for field in fields[11:15])  # utime, stime, and those of children that have ended
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(processor_seconds(child) for child in child_pids(pid))
+
+
 def is_running(pid: int) -> bool:
     """Return True until the process has ended; a killed one may take a while in its driver."""
     state = _read(Path("/proc", str(pid), "stat")).rpartition(")")[2].strip()[:1]

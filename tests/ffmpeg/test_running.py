@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from configuration import ExecutionConfig, LimitConfig
+from execution.budget import InspectionBudget
 from execution.ffmpeg import FfmpegRunner, Stopped
 from execution.ffprobe import Ffprobe
 from execution.process import child_pids, spawn
@@ -127,6 +128,37 @@ def test_progress_reports_without_new_frames_are_a_stall(tmp_path: Path) -> None
         hanging.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
 
 
+def test_work_without_a_frame_is_no_stall_and_keeps_the_lease(tmp_path: Path) -> None:
+    """As of an encoder with look-ahead: six times the stall timeout."""
+    count = "while [ $((n += 1)) -lt 100000 ]; do :; done"
+    working = _program(tmp_path, f"for part in $(seq 200); do n=0; {count}; done", stall_seconds=1)
+    counted: list[int] = []
+    report = working.run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=counted.append)
+    assert report.seconds > 3
+    assert len(counted) > 3
+    assert set(counted) == {0}
+
+
+def test_work_without_a_frame_ends_after_the_longest_step(tmp_path: Path) -> None:
+    spinning = _program(tmp_path, "while :; do :; done", stall_seconds=1, max_step_seconds=3)
+    with pytest.raises(ProcessStalled, match="used the processor all the time"):
+        spinning.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+    assert _children() == []
+
+
+def test_a_run_ends_after_several_times_the_longest_step() -> None:
+    short = FfmpegRunner(ExecutionConfig(), replace(LimitConfig(), max_step_seconds=1))
+    with pytest.raises(ProcessStalled, match="did not finish within 4 s"):
+        short.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+    assert _children() == []
+
+
+def test_the_end_of_its_processor_time_is_the_fault_of_an_inspected_file(tmp_path: Path) -> None:
+    spinning = _program(tmp_path, "while :; do :; done")
+    with pytest.raises(ResourceExceeded, match="more than the allowed processor time"):
+        spinning.run(ENDLESS, {"out": lambda _: None}, stop=NEVER, budget=InspectionBudget(1, spent=lambda: 0.0))
+
+
 def test_only_the_tail_of_stderr_is_kept(tmp_path: Path) -> None:
     wordy = _program(tmp_path, "yes warning | head -c 1000000 >&2; echo last >&2")
     report = wordy.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
@@ -141,12 +173,13 @@ def test_secrets_of_the_worker_do_not_reach_the_process(tmp_path: Path, monkeypa
     assert "hush" not in report.stderr
 
 
-def _program(folder: Path, script: str, *, stall_seconds: int = 60) -> FfmpegRunner:
+def _program(folder: Path, script: str, *, stall_seconds: int = 60, max_step_seconds: int = 3600) -> FfmpegRunner:
     """Build a runner with a shell script as ffmpeg."""
     program = folder / "ffmpeg"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    return FfmpegRunner(ExecutionConfig(ffmpeg_path=str(program), stall_seconds=stall_seconds), LimitConfig())
+    execution = ExecutionConfig(ffmpeg_path=str(program), stall_seconds=stall_seconds)
+    return FfmpegRunner(execution, LimitConfig(max_step_seconds=max_step_seconds))
 
 
 def test_a_killed_ffmpeg_does_not_reject_the_file() -> None:

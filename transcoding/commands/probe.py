@@ -11,13 +11,13 @@ _FACTS = (
 """The fields that are read, and no others: tags and chapters can be as long as the file."""
 
 
-def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int) -> list[str]:
+def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:
     """Return the ffprobe command whose output `parse_ffprobe` reads."""
-    return [*_probe(binary, demuxer, max_pixels), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels, max_streams), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
 
 
 def packets_command(  # noqa: PLR0913 - a whole command, by name
-    binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, parsed: bool = True
+    binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, max_streams: int, parsed: bool = True
 ) -> list[str]:
     """Return the ffprobe command whose output `parse_packets` reads.
 
@@ -25,10 +25,11 @@ def packets_command(  # noqa: PLR0913 - a whole command, by name
     """
     entries = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
     raw = [] if parsed else ["-fflags", "noparse"]
-    return [*_probe(binary, demuxer, max_pixels), *raw, *entries, f"file:{path}"]
+    return [*_probe(binary, demuxer, max_pixels, max_streams), *raw, *entries, f"file:{path}"]
 
 
-def _probe(binary: str, demuxer: str, max_pixels: int) -> list[str]:
-    bounds = option_words(decoder_bounds(max_pixels))
+def _probe(binary: str, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:
+    """Return the beginning of a command. The demuxer gives up at the first stream beyond `max_streams`."""
+    bounds = option_words({**decoder_bounds(max_pixels), "max_streams": str(max_streams)})
     limit = option_words(allocation_bound(max_pixels))
     return [binary, "-v", "error", *limit, "-f", demuxer, "-protocol_whitelist", PROTOCOLS, *bounds]

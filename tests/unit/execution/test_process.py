@@ -4,7 +4,15 @@ import sys
 import time
 from pathlib import Path
 
-from execution.process import child_pids, is_running, kill_children, set_niceness, spawn
+from execution.process import (
+    child_pids,
+    is_running,
+    kill_and_wait,
+    kill_children,
+    processor_seconds,
+    set_niceness,
+    spawn,
+)
 
 
 def test_grandchildren_are_listed_until_they_end() -> None:
@@ -51,3 +59,15 @@ def test_a_nice_process_leaves_the_processor_to_one_that_is_not() -> None:
 def _cpu_ticks(process: subprocess.Popen[bytes]) -> int:
     user, system = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return int(user) + int(system)
+
+
+def test_the_time_of_all_descendants_counts() -> None:
+    script = "for word in $(seq 100000); do :; done; (for word in $(seq 100000); do :; done; echo; sleep 60); :"
+    process = spawn(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        spent = processor_seconds(process.pid)
+        assert spent > processor_seconds(child_pids(process.pid)[0]) > 0
+        kill_and_wait(process)
+    assert processor_seconds(process.pid) == 0

@@ -259,11 +259,13 @@ def test_decoding_a_sample() -> None:
 
 
 PROBE = ["ffprobe", "-v", "error", *LARGEST, "-f", "avi", "-protocol_whitelist", "file,pipe", *BOUNDS]
+MAX_STREAMS = ["-max_streams", "64"]
 
 
 def test_command_for_streams() -> None:
-    assert streams_command("ffprobe", "/s/x", demuxer="avi", max_pixels=1000) == [
+    assert streams_command("ffprobe", "/s/x", demuxer="avi", max_pixels=1000, max_streams=64) == [
         *PROBE,
+        *MAX_STREAMS,
         "-show_entries",
         (
             "format=format_name"
@@ -276,12 +278,15 @@ def test_command_for_streams() -> None:
 
 
 def test_command_for_packets() -> None:
-    assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2, max_pixels=1000) == [
+    assert packets_command("ffprobe", "/s/x", demuxer="avi", stream=2, max_pixels=1000, max_streams=64) == [
         *PROBE,
+        *MAX_STREAMS,
         *("-select_streams", "2", "-show_entries", "packet=pts,duration,size,pos,flags"),
         *("-of", "csv=p=0", "file:/s/x"),
     ]
-    unparsed = packets_command("ffprobe", "/s/x", demuxer="mov", stream=0, max_pixels=1000, parsed=False)
+    unparsed = packets_command(
+        "ffprobe", "/s/x", demuxer="mov", stream=0, max_pixels=1000, max_streams=64, parsed=False
+    )
     assert unparsed[unparsed.index("-fflags") + 1] == "noparse"
 
 

@@ -1,0 +1,62 @@
+"""Bounds of looking at a file of a stranger: processor time and memory, of all programs that open it together."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from execution.guard import Limits
+from transcoding.errors import InputRejected, ResourceExceeded
+
+MEMORY_BYTES = 300 << 20
+"""Heap and stacks of one program. The index of twelve hours of 60 frames per second takes two thirds of it."""
+_CHECK_SECONDS = 0.2
+_COPIED_PER_SECOND = 20 << 20
+"""Bytes that a copy of the streams may take a second of processor time for: a tenth of what was measured."""
+
+
+def _spent() -> float:
+    """Return the processor time of this process and of its children that have ended, in seconds."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class InspectionBudget:
+    """Processor time and memory of one inspection. Time counts for this process and for every program that it starts.
+
+    Waiting costs nothing: an honest file is not refused because the machine is busy.
+    """
+
+    def __init__(self, seconds: int, *, memory_bytes: int = MEMORY_BYTES, spent: Callable[[], float] = _spent) -> None:
+        self._seconds = seconds
+        self._memory_bytes = memory_bytes
+        self._spent = spent
+        self._started_at = spent()
+        self._checked_at = time.monotonic()
+
+    def grant_copy(self, size: int) -> None:
+        """Add the time in which so many bytes are copied."""
+        self._seconds += size // _COPIED_PER_SECOND
+
+    def check(self) -> None:
+        """Raise InputRejected when the time is over. Looks at the clock of the processor now and then only."""
+        now = time.monotonic()
+        if now - self._checked_at < _CHECK_SECONDS:
+            return
+        self._checked_at = now
+        if self._spent() - self._started_at > self._seconds:
+            raise self._too_long()
+
+    def limits(self, limits: Limits) -> Limits:
+        """Return the limits of the next program: what is left of the time, and the memory."""
+        left = max(1, round(self._started_at + self._seconds - self._spent()))
+        return replace(limits, cpu_seconds=min(left, limits.cpu_seconds), data_bytes=self._memory_bytes)
+
+    def refusal(self, stderr: str) -> ResourceExceeded | None:
+        """Return the reason for which a program failed, if it got no more memory."""
+        if "Cannot allocate memory" in stderr:
+            return ResourceExceeded(f"the file needs more than {self._memory_bytes >> 20} MiB of memory")
+        return None
+
+    def _too_long(self) -> InputRejected:
+        return ResourceExceeded(f"the file needs more than {self._seconds} s of processor time to be inspected")
