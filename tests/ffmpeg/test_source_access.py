@@ -201,7 +201,7 @@ def test_inspecting_needs_no_media(parts: Parts) -> None:
         assert index.shift_to(parse_packets(lines)) == parts.shift
         found = list(parse_packets(_packets(path, facts.video.index, parsed=True)))
         # A parser calls frames of a recovery point key frames, if it sees them; only the first one's flag counts.
-        assert [replace(packet, key=True) for packet in found] == [replace(packet, key=True) for packet in packets]
+        assert [packet._replace(key=True) for packet in found] == [packet._replace(key=True) for packet in packets]
         assert found[0].key == packets[0].key
         measured = measure_timing(found, facts.video.time_base)
         assert (measured.first, measured.rate, measured.total_frames) == (facts.first, facts.rate, facts.total_frames)

@@ -64,6 +64,15 @@ An unknown message only costs a second reading of the source.
 """
 
 
+_REFUSED_SIZE = re.compile(r"Picture size (\d+x\d+) (?:exceeds specified max pixel count|is invalid)")
+
+
+def refused_frame_size(line: str) -> str:
+    """Return the size of a frame that a decoder refuses in this line of stderr, as "16384x8640"; empty: of none."""
+    found = _REFUSED_SIZE.search(line)
+    return found[1] if found else ""
+
+
 def is_of_a_seek(line: str) -> bool:
     """Return True if this line of stderr only means that decoding started at a frame which others reach back over."""
     return not line.strip() or _AFTER_A_SEEK.search(line) is not None

@@ -159,14 +159,25 @@ class Mp4Index:
         None: the packets are not these samples. Each must be one of them, in order, of the same size, with all times
         apart by the same amount, and a sync sample must be a key frame to ffmpeg too, or it would start before it.
         """
-        frames, shifts, number = self.frames, set(), -1
-        for packet in packets:
-            later = range(number + 1, len(frames.offsets))
-            number = next((each for each in later if frames.offsets[each] == packet.position), -1)
-            if number < 0 or frames.sizes[number] != packet.size or (frames.sync[number] and not packet.key):
+        frames, shift, number = self.frames, None, -1
+        offsets, sizes, sync, times, count = (
+            frames.offsets,
+            frames.sizes,
+            frames.sync,
+            frames.times,
+            len(frames.offsets),
+        )
+        for pts, _, key, _, size, position in packets:
+            number += 1
+            while number < count and offsets[number] != position:
+                number += 1
+            if number >= count or sizes[number] != size or (sync[number] and not key):
                 return None
-            shifts.add(packet.pts - frames.times[number])
-        return shifts.pop() if len(shifts) == 1 else None
+            if shift is None:
+                shift = pts - times[number]
+            elif pts - times[number] != shift:
+                return None
+        return shift
 
     def _ticks(self, time: Fraction, shift: int) -> Fraction:
         return time * self.timescale - shift
@@ -302,11 +313,12 @@ class _Tables:
 
     def _samples_per_chunk(self) -> Iterator[int]:
         """Return the number of samples of each chunk."""
-        runs = list(struct.iter_unpack(">III", _table(self.boxes, "stsc", 12)))
-        firsts = [run[0] for run in runs] + [len(self.chunk_offsets) + 1]
+        runs = _numbers(_table(self.boxes, "stsc", 12), 4)
+        firsts = runs[::3]
+        firsts.append(len(self.chunk_offsets) + 1)
         if firsts[0] != 1 or any(later < earlier for earlier, later in pairwise(firsts)):
             raise UnusableIndex("the chunks of a track are out of order")
-        for (first, samples, _), following in zip(runs, firsts[1:], strict=True):
+        for first, samples, following in zip(firsts, runs[1::3], firsts[1:], strict=False):
             yield from repeat(samples, following - first)
 
     def _times(self, count: int) -> Sequence[int]:

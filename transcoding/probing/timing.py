@@ -1,15 +1,19 @@
 """The timing of a source's frames, from its packets as ffprobe lists them."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
+from typing import NamedTuple
 
 from transcoding.errors import InputRejected
-from transcoding.grid import constant_rate, usual_gap, varying_rate
+from transcoding.grid import ascending, constant_rate, usual_gap, varying_rate
 
 _MAX_COPIES = 50
 """Frames on the grid for each coded frame, beyond which a longer video is refused."""
+_RATE_SLACK = Fraction(11, 10)
+"""Share of the maximum frame rate that is accepted: cameras of 240 frames per second are a little faster, too."""
 _FRAMES_NEVER_INFLATED = 100_000
 """Videos of up to so many frames are never refused for that: half an hour of 60 frames per second."""
 
@@ -26,8 +30,7 @@ class FrameTiming:
     """Frames on the grid of that rate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One coded frame. Times are ticks of the stream's time base."""
 
     pts: int
@@ -47,47 +50,59 @@ def parse_packets(lines: Iterable[str]) -> Iterator[Packet]:
     Packets without a time are left out.
     """
     for line in lines:
-        fields = line.strip().split(",")
-        if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five entries
-            pts, duration, size, position, flags = fields[:5]
-            yield Packet(
-                int(pts),
-                int(duration) if duration.isdigit() else 0,
-                key=flags.startswith("K"),
-                discard="D" in flags,
-                size=int(size) if size.isdigit() else 0,
-                position=int(position) if position.isdigit() else -1,
-            )
+        fields = line.split(",", 5)
+        try:  # nearly all lines are complete, and films have millions
+            pts, duration, size, position, flags, *_ = fields
+            yield Packet(int(pts), int(duration), flags[:1] == "K", "D" in flags, int(size), int(position))
+        except ValueError:
+            if len(fields) >= 5 and fields[0].lstrip("-").isdigit():  # noqa: PLR2004 - the five entries
+                yield _incomplete(fields)
+
+
+def _incomplete(fields: Sequence[str]) -> Packet:
+    """Read a packet of which only the time is sure to be there."""
+    pts, duration, size, position, flags, *_ = fields
+    return Packet(
+        int(pts),
+        int(duration) if duration.isdigit() else 0,
+        key=flags.startswith("K"),
+        discard="D" in flags,
+        size=int(size) if size.isdigit() else 0,
+        position=int(position) if position.isdigit() else -1,
+    )
 
 
 def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
     """Pass on lines, one for each packet. Raises InputRejected when there are more than this."""
-    for count, line in enumerate(lines):
-        if count == number:
-            raise InputRejected(f"the video track has more than {number} packets")
-        yield line
+    remaining = iter(lines)
+    yield from islice(remaining, number)
+    if next(remaining, None) is not None:
+        raise InputRejected(f"a track has more than {number} packets")
 
 
-def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTiming:
+def measure_timing(packets: Iterable[Packet], time_base: Fraction, *, max_rate: int | None = None) -> FrameTiming:
     """Find the first shown frame, the rate and the number of frames on that rate's grid.
 
     Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
     makes those behind it decodable.
 
     Raises:
-        InputRejected: No frame can be decoded, or a few of them would fill hours.
+        InputRejected: No frame can be decoded, a few of them would fill hours, or there are more than `max_rate` frames
+            per second.
 
     """
-    first_key, times, lengths = None, array("q"), array("q")  # not lists of values: films have a million frames
-    for packet in packets:
-        if packet.key and first_key is None:
-            first_key = packet.pts
-        if not packet.discard:
-            times.append(packet.pts)
-            lengths.append(packet.duration)
-    shown = array("q", sorted(time for time in times if first_key is not None and time >= first_key))
+    first_key, times, lengths = None, array("q"), array("q")  # not lists of values: films have millions of frames
+    for pts, duration, key, discard, _, _ in packets:
+        if key and first_key is None:
+            first_key = pts
+        if not discard:
+            times.append(pts)
+            lengths.append(duration)
+    shown = ascending(time for time in times if first_key is not None and time >= first_key)
     if not shown:
         raise InputRejected("the video track has no frame that can be decoded")
+    if max_rate is not None:
+        _refuse_faster(len(shown), (shown[-1] - shown[0]) * time_base, max_rate)
     first = shown[0] * time_base
     rate = constant_rate(shown, time_base)
     if rate is not None:
@@ -99,6 +114,17 @@ def measure_timing(packets: Iterable[Packet], time_base: Fraction) -> FrameTimin
     total_frames = max(1, round((end * time_base - first) * rate))
     _refuse_inflated(len(shown), total_frames)
     return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
+
+
+def _refuse_faster(frames: int, seconds: Fraction, max_rate: int) -> None:
+    """Refuse a rate that no camera has, of which most frames would be decoded only to be dropped.
+
+    Less than a second of frames is too short to have a rate.
+    """
+    allowed = max_rate * _RATE_SLACK
+    if frames > allowed and frames - 1 > seconds * allowed:
+        rate = f"{float((frames - 1) / seconds):.0f} frames per second" if seconds else f"{frames} frames at one time"
+        raise InputRejected(f"the video has {rate}; {max_rate} frames per second are allowed")
 
 
 def _refuse_inflated(coded: int, total: int) -> None:

@@ -47,8 +47,11 @@ class SparseSource:
     def __post_init__(self) -> None:
         self.file.truncate(self.size)
 
-    def index(self) -> Mp4Index:
-        """Fetch every box but the media, and read from them where the media is. Raises UnusableIndex."""
+    def index(self, look: Callable[[IO[bytes], int], None] = lambda _file, _size: None) -> Mp4Index:
+        """Fetch every box but the media, and read from them where the media is. Raises UnusableIndex.
+
+        `look` gets the file and its size in between.
+        """
         boxes = list(self._boxes())
         moov = next((box for box in boxes if box.kind == "moov"), None)
         if moov is None:
@@ -60,6 +63,7 @@ class SparseSource:
         if total(spans) > LARGEST_INDEX_BYTES:
             raise UnusableIndex(f"the index has {total(spans)} bytes")
         self.fetch(spans)
+        look(self.file, self.size)
         return read_index(self._read(moov.payload, moov.end), self.size)
 
     def lacks(self, spans: Iterable[Span]) -> int:

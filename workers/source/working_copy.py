@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from storage.keys import indexed_key
 from storage.protocol import ObjectStore
@@ -26,6 +26,9 @@ from workers.source.sparse import SparseSource
 Answer = TypeVar("Answer")
 SpansOf = Callable[[Mp4Index], Sequence[Span]]
 """Chooses the bytes of a source that a step reads."""
+
+Look = Callable[[IO[bytes], int], None]
+"""Looks at a file and its size, and may raise InputRejected."""
 
 SMALL_BYTES = 16 << 20
 """Sources up to this size are fetched whole: parts save less than their requests cost.
@@ -86,13 +89,21 @@ class SourceReader:
             "source_whole": self._whole_because,
         }
 
-    def read(self, facts: SourceFacts | None, spans_of: SpansOf, use: Callable[[WorkingCopy], Answer]) -> Answer:
+    def read(
+        self,
+        facts: SourceFacts | None,
+        spans_of: SpansOf,
+        use: Callable[[WorkingCopy], Answer],
+        *,
+        look: Look = lambda _file, _size: None,
+    ) -> Answer:
         """Call `use` with parts of the source if possible, and otherwise, or if they do not suffice, with all of it.
 
-        `facts` are None until the source is inspected. Raises InputChanged when the source is gone or another one.
+        `facts` are None until the source is inspected. `look` gets a copy with every box but the media, where parts may
+        be enough, before the tables in them are read. Raises InputChanged when the source is gone or another one.
         """
         try:
-            with self._parts(facts, spans_of) as copy:
+            with self._parts(facts, spans_of, look) as copy:
                 return use(copy)
         except (WholeNeeded, UnusableIndex) as reason:
             self._whole_because = str(reason)
@@ -108,13 +119,13 @@ class SourceReader:
             self._seconds += time.monotonic() - started
 
     @contextmanager
-    def _parts(self, facts: SourceFacts | None, spans_of: SpansOf) -> Iterator[WorkingCopy]:
+    def _parts(self, facts: SourceFacts | None, spans_of: SpansOf, look: Look) -> Iterator[WorkingCopy]:
         video = self._video
         self._refuse_parts(facts)
         with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="source-") as file:
             source = SparseSource(self._store, video.source_key, video.etag, video.size_bytes, file, self._moved)
             with self._timed():
-                index = source.index()
+                index = source.index(look)
             copy = WorkingCopy(Path(file.name), index, lambda spans: self._fetch(source, spans))
             copy.fetch(spans_of(index))
             yield copy

@@ -11,12 +11,12 @@ from gpu.devices import Device
 from gpu.trials import hardware_device
 from jobs.leasing.steps import StepWork, step_complete
 from transcoding.commands.chunk import analysis_command, chunk_command, read_until, seek_time
-from transcoding.commands.diagnosis import gpu_failure
+from transcoding.commands.diagnosis import gpu_failure, refused_frame_size
 from transcoding.commands.remux import decode_command
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import Segment, VideoSegmenter
 from transcoding.containers.spans import Span
-from transcoding.errors import VerificationFailed
+from transcoding.errors import InputRejected, VerificationFailed
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.sizing import frame_work
 from transcoding.planning.tracks import VideoRendition
@@ -99,6 +99,7 @@ class _ChunkEncoding:
         self._by_name = {rendition.name: rendition for rendition in self._renditions}
         self._device = device
         self._next = dict.fromkeys(names, first_unpublished)
+        self._refused_size = ""
         self._sampled = sampled_renditions(names, chunk)
         self.samples: dict[str, _Sample] = {}
         self.measured: Mapping[str, object] = {"seconds": 0.0}
@@ -113,6 +114,16 @@ class _ChunkEncoding:
         )
 
     def encode(self, copy: WorkingCopy, tools: Tools) -> None:
+        """Encode what is left. Raises the refusal of a source whose frames become too large in mid-stream."""
+        try:
+            self._encode_left(copy, tools)
+        except (InputRejected, VerificationFailed) as error:
+            if self._refused_size:
+                text = f"the video's frames become {self._refused_size}, which is more than is allowed"
+                raise copy.refusal(text) from error
+            raise
+
+    def _encode_left(self, copy: WorkingCopy, tools: Tools) -> None:
         """Encode what is left, after an analysis of it where the plan says so."""
         if not self._plan.two_pass:
             self._encode(copy, tools)
@@ -188,6 +199,7 @@ class _ChunkEncoding:
         Once everything was published, errors are about frames that ffmpeg read ahead for nobody. A failure of the
         device counts first of all, as it would be the same with all of the source.
         """
+        self._refused_size = refused_frame_size(line) or self._refused_size
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
             if failure := gpu_failure(line, self._plan.encoder):
                 raise failure.error(line)

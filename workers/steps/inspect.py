@@ -3,17 +3,21 @@
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
+from execution.budget import InspectionBudget
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
 from transcoding.color import ColorSpace
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.remux import index_command
+from transcoding.containers.bounds import MAX_SAMPLES, refuse_unbounded
 from transcoding.containers.boxes import top_level_kinds
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.spans import covers
@@ -21,7 +25,7 @@ from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.decoders import DECODERS
 from transcoding.probing.media import MediaInfo, SourceFacts, parse_ffprobe, source_facts
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
-from transcoding.probing.timing import Packet, first_lines, measure_timing, parse_packets
+from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
@@ -33,6 +37,9 @@ _INDEX_TARGET = "indexed"
 _INDEXED_DEMUXER = "matroska"
 _MAX_GROWTH = 2
 _GROWTH_SLACK_BYTES = 64 << 20
+_LINES_PER_MOVE = 512
+_OPENED_TOGETHER_FRAMES = 300_000
+"""Frames of an index up to which several programs have it in memory at a time, which is faster."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +47,8 @@ log = logging.getLogger(__name__)
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Measure the source, remux it first where its container has no index, and let the waiting jobs be planned."""
     reader = tools.source_reader(work.video, control)
-    found = reader.read(None, Mp4Index.opening, lambda copy: _inspect(copy, work.video, tools, control))
+    inspection = Inspection(tools, control)
+    found = reader.read(None, Mp4Index.opening, lambda copy: inspection.inspect(copy, work.video), look=inspection.look)
 
     def complete() -> None:
         video_inspected(
@@ -64,21 +72,137 @@ class _Found:
     facts: SourceFacts
 
 
-def _inspect(copy: WorkingCopy, video: Video, tools: Tools, control: StepControl) -> _Found:
-    family = _family(copy.path)
-    media = _media(copy, DEMUXERS[family], tools)
-    _refuse_beyond_limits(media, tools)
-    _refuse_other_codecs(media)
-    if copy.index:
-        return _Found(family, media, _measure_parts(copy.path, copy.index, media, tools, control))
-    if _has_index(copy.path, family, media):
-        return _Found(family, media, _measure(copy.path, DEMUXERS[family], media, tools, control, remuxed=False))
-    with _folder(tools) as folder:
-        indexed = _remux(copy.path, media, folder, tools, control)
-        copied = _media(WorkingCopy(indexed), _INDEXED_DEMUXER, tools)
-        facts = _measure(indexed, _INDEXED_DEMUXER, copied, tools, control, remuxed=True)
-        tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, control.moved)
-    return _Found(family, media, facts)
+class Inspection:
+    """The programs that open a source to find out what it is, with one budget of processor time and memory."""
+
+    def __init__(self, tools: Tools, control: StepControl) -> None:
+        self._tools = tools
+        self._control = control
+        self._budget = InspectionBudget(tools.config.limits.max_inspect_seconds)
+
+    def look(self, file: IO[bytes], size: int) -> None:
+        """Read the index, before any program does. Raises InputRejected for one that announces too much."""
+        refuse_unbounded(file, size, max_tracks=self._tools.config.limits.max_streams)
+        self._budget.check()
+
+    def inspect(self, copy: WorkingCopy, video: Video) -> _Found:
+        """Measure a source; a whole one is remuxed first and stored where its container has no index."""
+        path, family = copy.path, _family(copy.path)
+        if family == "mov" and copy.index is None:
+            with path.open("rb") as file:
+                self.look(file, path.stat().st_size)
+        media = self._media(copy, DEMUXERS[family])
+        _refuse_beyond_limits(media, self._tools)
+        _refuse_other_codecs(media)
+        if copy.index:
+            return _Found(family, media, self._measure_parts(path, copy.index, media))
+        if _has_index(path, family, media):
+            return _Found(family, media, self._measure(path, DEMUXERS[family], media, remuxed=False))
+        with _folder(self._tools) as folder:
+            indexed = self._remux(path, media, folder)
+            copied = self._media(WorkingCopy(indexed), _INDEXED_DEMUXER)
+            facts = self._measure(indexed, _INDEXED_DEMUXER, copied, remuxed=True)
+            self._tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, self._control.moved)
+        return _Found(family, media, facts)
+
+    def _media(self, copy: WorkingCopy, demuxer: str) -> MediaInfo:
+        return parse_ffprobe(
+            self._tools.ffprobe.streams(
+                copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line, budget=self._budget
+            )
+        )
+
+    def _measure(self, path: Path, demuxer: str, media: MediaInfo, *, remuxed: bool) -> SourceFacts:
+        """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
+        lines = self._tools.ffprobe.packets(
+            path, demuxer=demuxer, stream=media.video.index, stop=self._control, budget=self._budget
+        )
+        return source_facts(media, self._timing(self._packets(lines), media), demuxer=demuxer, remuxed=remuxed)
+
+    def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo) -> SourceFacts:
+        """Measure like `_measure`, without the packets' bytes, which do not matter to their times; check the index.
+
+        Every packet that ffmpeg will ever read must be where the index says. Raises WholeNeeded otherwise.
+        """
+        if media.video.codec not in READABLE_CODECS:
+            raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
+
+        def opened(stream: int, *, parsed: bool = False) -> Iterator[Packet]:
+            lines = self._tools.ffprobe.open_packets(
+                path,
+                demuxer=DEMUXERS["mov"],
+                stream=stream,
+                stop=self._control,
+                parsed=parsed,
+                budget=self._budget,
+            )
+            return self._packets(running.enter_context(lines))
+
+        def packets(stream: int, *, parsed: bool = False) -> Iterator[Packet]:
+            """Start the program now, or for a long film when its first packet is read."""
+            if len(index.frames.offsets) > _OPENED_TOGETHER_FRAMES:
+                return chain.from_iterable(opened(stream, parsed=parsed) for _ in range(1))
+            return opened(stream, parsed=parsed)
+
+        with ExitStack() as running:
+            parsed, contained = packets(media.video.index, parsed=True), packets(media.video.index)
+            audio = [(track.index, packets(track.index)) for track in media.audio[:1]]
+            first = next(parsed, None)
+            try:
+                timing: FrameTiming | InputRejected = self._timing(chain([first] if first else [], parsed), media)
+            except InputRejected as refusal:
+                timing = refusal  # if these are the right packets
+            shift = index.shift_to(contained)
+            if shift is None or not all(covers(index.audio(stream), found) for stream, found in audio):
+                raise WholeNeeded("ffmpeg reads its index in another way")
+        if first is None or not first.key:
+            raise WholeNeeded("it does not start with a key frame")
+        if isinstance(timing, InputRejected):
+            raise timing
+        facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
+        return replace(facts, sample_shift=shift)
+
+    def _packets(self, lines: Iterator[str]) -> Iterator[Packet]:
+        limits = self._tools.config.limits
+        number = min(limits.max_duration_seconds * limits.max_frame_rate, MAX_SAMPLES)
+        return parse_packets(first_lines(number, _moving(lines, self._control)))
+
+    def _timing(self, packets: Iterable[Packet], media: MediaInfo) -> FrameTiming:
+        return measure_timing(packets, media.video.time_base, max_rate=self._tools.config.limits.max_frame_rate)
+
+    def _remux(self, source: Path, media: MediaInfo, folder: Path) -> Path:
+        """Copy the streams into a container with an index; nothing is encoded.
+
+        Where another audio track than the first does not bear that, the first is copied alone.
+        """
+        indexed, demuxer = folder / "indexed.mkv", DEMUXERS[_family(source)]
+        self._budget.grant_copy(source.stat().st_size)
+        try:
+            self._copy_streams(index_command(str(source), demuxer=demuxer, audio=media.audio), source, indexed)
+        except TranscodeError:
+            if len(media.audio) <= 1:
+                raise
+            log.info("only the first audio track is copied", extra={"event": "audio_tracks_left_out"})
+            first = index_command(str(source), demuxer=demuxer, audio=media.audio[:1])
+            self._copy_streams(first, source, indexed)
+        return indexed
+
+    def _copy_streams(self, command: FfmpegCommand, source: Path, indexed: Path) -> None:
+        allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
+
+        def grown(frames: int) -> None:
+            self._control.moved(frames)
+            refuse_growth(indexed, allowed)
+
+        self._tools.ffmpeg.run(
+            command,
+            {_INDEX_TARGET: indexed},
+            stop=self._control,
+            output_bytes=allowed,
+            on_frames=grown,
+            budget=self._budget,
+        )
+        refuse_growth(indexed, allowed)
 
 
 @contextmanager
@@ -98,10 +222,6 @@ def _family(source: Path) -> str:
     if family is None:
         raise InputRejected(NOT_A_VIDEO)
     return family
-
-
-def _media(copy: WorkingCopy, demuxer: str, tools: Tools) -> MediaInfo:
-    return parse_ffprobe(tools.ffprobe.streams(copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line))
 
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
@@ -130,86 +250,16 @@ def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
     return family == _INDEXED_DEMUXER and media.duration is not None
 
 
-def _remux(source: Path, media: MediaInfo, folder: Path, tools: Tools, control: StepControl) -> Path:
-    """Copy the streams into a container with an index; nothing is encoded.
-
-    Where another audio track than the first does not bear that, the first is copied alone.
-    """
-    indexed, demuxer = folder / "indexed.mkv", DEMUXERS[_family(source)]
-    try:
-        _copy_streams(index_command(str(source), demuxer=demuxer, audio=media.audio), source, indexed, tools, control)
-    except TranscodeError:
-        if len(media.audio) <= 1:
-            raise
-        log.info("only the first audio track is copied", extra={"event": "audio_tracks_left_out"})
-        first = index_command(str(source), demuxer=demuxer, audio=media.audio[:1])
-        _copy_streams(first, source, indexed, tools, control)
-    return indexed
-
-
-def _copy_streams(command: FfmpegCommand, source: Path, indexed: Path, tools: Tools, control: StepControl) -> None:
-    allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
-
-    def grown(frames: int) -> None:
-        control.moved(frames)
-        refuse_growth(indexed, allowed)
-
-    tools.ffmpeg.run(
-        command,
-        {_INDEX_TARGET: indexed},
-        stop=control,
-        output_bytes=allowed,
-        on_frames=grown,
-    )
-    refuse_growth(indexed, allowed)
-
-
 def refuse_growth(copy: Path, allowed: int) -> None:
     """Refuse a file whose copy becomes far larger than itself: packets that overlap are written once for each."""
     if copy.exists() and copy.stat().st_size > allowed:
         raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes")
 
 
-def _measure(  # noqa: PLR0913 - a file and what reads it
-    path: Path, demuxer: str, media: MediaInfo, tools: Tools, control: StepControl, *, remuxed: bool
-) -> SourceFacts:
-    """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
-    lines = tools.ffprobe.packets(path, demuxer=demuxer, stream=media.video.index, stop=control)
-    limits = tools.config.limits
-    lines = first_lines(limits.max_duration_seconds * limits.max_frame_rate, _moving(lines, control))
-    timing = measure_timing(parse_packets(lines), media.video.time_base)
-    return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
-
-
-def _measure_parts(path: Path, index: Mp4Index, media: MediaInfo, tools: Tools, control: StepControl) -> SourceFacts:
-    """Measure like `_measure`, without the packets' bytes, which do not matter to their times, and check the index.
-
-    Every packet that ffmpeg will ever read must be where the index says. Raises WholeNeeded otherwise.
-    """
-    if media.video.codec not in READABLE_CODECS:
-        raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
-
-    def packets(stream: int, *, parsed: bool = False) -> Iterator[Packet]:
-        opened = tools.ffprobe.open_packets(path, demuxer=DEMUXERS["mov"], stream=stream, stop=control, parsed=parsed)
-        return parse_packets(_moving(running.enter_context(opened), control))
-
-    with ExitStack() as running:
-        parsed, contained = packets(media.video.index, parsed=True), packets(media.video.index)
-        audio = [(track.index, packets(track.index)) for track in media.audio[:1]]
-        frames, shift = list(parsed), index.shift_to(contained)
-        if shift is None or not all(covers(index.audio(stream), found) for stream, found in audio):
-            raise WholeNeeded("ffmpeg reads its index in another way")
-    if not frames[0].key:
-        raise WholeNeeded("it does not start with a key frame")
-    timing = measure_timing(frames, media.video.time_base)
-    facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
-    return replace(facts, sample_shift=shift)
-
-
 def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
-    for line in lines:
+    for block in iter(lambda: list(islice(lines, _LINES_PER_MOVE)), []):
         control.moved()
-        yield line
+        yield from block
 
 
 def _color(color: ColorSpace) -> dict[str, object]:

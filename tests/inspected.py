@@ -1,0 +1,99 @@
+"""Inspection of one file in a process of its own, whose memory and processor time are measured.
+
+python -m tests.inspected FILE FOLDER [parts]
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """The outcome of an inspection. Memory is that of the process itself and of the largest program that it started."""
+
+    facts: dict[str, Any] | None
+    refusal: str
+    fetched: int
+    """Bytes fetched from the store."""
+    own_mib: int
+    program_mib: int
+    processor_seconds: float
+    seconds: float
+
+
+def inspected(path: Path, folder: Path, *, parts: bool = False) -> Inspected:
+    """Inspect a file as a worker does. `parts`: read only parts of it where that is possible, however small it is."""
+    command = [sys.executable, "-m", "tests.inspected", str(path), str(folder), *(["parts"] if parts else [])]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    return Inspected(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _inspect(path: Path, folder: Path, *, parts: bool) -> dict[str, Any]:
+    import django
+
+    django.setup()
+
+    from configuration import Config, StorageConfig
+    from execution.ffmpeg import FfmpegRunner
+    from execution.ffprobe import Ffprobe
+    from storage.local import LocalStore
+    from transcoding.containers.mp4_index import Mp4Index
+    from transcoding.errors import InputRejected
+    from videos.models import Video
+    from workers.lease.control import StepControl
+    from workers.node.flags import SharedFlag
+    from workers.source import working_copy
+    from workers.source.cache import SourceCache
+    from workers.steps.inspect import Inspection
+    from workers.tools import Tools
+
+    working_copy.SMALL_BYTES = 0 if parts else 1 << 60
+    config, draining = Config(), SharedFlag()
+    store = LocalStore(folder / "store", part_bytes=StorageConfig().upload_part_bytes)
+    stored = store.put_file("source", path, "video/mp4")
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    tools = Tools(
+        config=config,
+        node="alone",
+        store=store,
+        sources=SourceCache(store, folder / "sources", max_bytes=1 << 40),
+        ffmpeg=FfmpegRunner(config.execution, config.limits),
+        ffprobe=Ffprobe(config.execution, config.limits),
+        scratch=scratch,
+        policy=None,  # type: ignore[arg-type]  # nothing is planned
+        draining=draining,
+    )
+    video = Video(source_key="source", etag=stored.etag, size_bytes=stored.size)
+    control = StepControl(draining)
+    reader, inspection = tools.source_reader(video, control), Inspection(tools, control)
+    facts, refusal, started = None, "", time.monotonic()
+    try:
+        found = reader.read(None, Mp4Index.opening, lambda copy: inspection.inspect(copy, video), look=inspection.look)
+        facts = found.facts.to_json()
+    except InputRejected as error:
+        refusal = str(error)
+    seconds = time.monotonic() - started
+    own, programs = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "facts": facts,
+        "refusal": refusal,
+        "fetched": reader.report["source_bytes"],
+        "own_mib": own.ru_maxrss >> 10,
+        "program_mib": programs.ru_maxrss >> 10,
+        "processor_seconds": sum(each.ru_utime + each.ru_stime for each in (own, programs)),
+        "seconds": seconds,
+    }
+
+
+if __name__ == "__main__":
+    import os
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    sys.stdout.write(json.dumps(_inspect(Path(sys.argv[1]), Path(sys.argv[2]), parts="parts" in sys.argv[3:])))
