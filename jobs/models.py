@@ -53,6 +53,8 @@ class Job(models.Model):
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
     error_retryable = models.BooleanField(default=False)
+    work_seconds = models.FloatField(default=0.0, db_default=0.0)
+    """Work that its newest plan expects, in seconds of one worker slot; 0 before it is planned for the first time."""
     metadata = models.JSONField(default=dict)
     """Facts of processing: GPU or CPU, speed, retries (see docs/operations.md)."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -60,7 +62,10 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True)
     playable_at = models.DateTimeField(null=True)
     waiting_since = models.DateTimeField(null=True)
-    """The moment since which no GPU meets the requirements of its steps; None: one does, or none is required."""
+    """The moment since which no GPU meets the requirements of its steps; None: one does, or none is required.
+
+    A job in the phase `waiting` without it waits for other jobs of its owner to end.
+    """
     deleted_at = models.DateTimeField(null=True)
     """The moment at which its owner deleted it. It is hidden; the janitor removes the row later, with its events."""
 
@@ -78,6 +83,11 @@ class Job(models.Model):
             ),
             models.Index(fields=["external_id", "owner"], name="jobs_job_external", condition=~Q(external_id="")),
             models.Index(fields=["waiting_since"], name="jobs_job_waiting", condition=Q(waiting_since__isnull=False)),
+            models.Index(
+                fields=["owner", "created_at"],
+                name="jobs_job_held",
+                condition=Q(phase=JobPhase.WAITING.value, waiting_since__isnull=True),
+            ),
             models.Index(fields=["deleted_at"], name="jobs_job_deleted", condition=Q(deleted_at__isnull=False)),
         ]
         constraints = [

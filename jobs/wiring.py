@@ -35,6 +35,8 @@ def job_policy() -> JobPolicy:
             max_seconds=config.limits.max_duration_seconds,
             max_chunks=config.limits.max_chunks,
             max_renditions=config.limits.max_renditions,
+            max_step_seconds=config.limits.max_step_seconds,
+            max_work_seconds=config.limits.max_job_work_seconds,
             two_pass=config.encode.two_pass,
             hardware_path=HardwarePath(config.encode.hardware_path),
         ),
@@ -42,6 +44,7 @@ def job_policy() -> JobPolicy:
         gpu=config.gpu,
         max_owner_jobs=config.owner.max_owner_jobs,
         max_pixels=config.limits.max_pixels,
+        max_owner_work_seconds=config.limits.max_owner_work_seconds,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )
 

@@ -60,6 +60,8 @@ class Estimate:
 
     speed: float
     work_seconds: float
+    step_seconds: float
+    """Of the longest chunk."""
     slots: int
     seconds: float | None
 
@@ -242,13 +244,14 @@ def _planned(plan: EncodePlan, run: _Run, command: FfmpegCommand, max_pixels: in
 
 def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
     """Estimate the time on idle workers, chunks being all that counts. None: the plan does not know its speed."""
-    if plan.sizing is None:
+    if plan.sizing is None or plan.work is None:
         return None
-    work = float(plan.grid.duration) / plan.sizing.speed
+    work = plan.work.total_seconds
     rounds = -(-len(plan.chunks) // slots) if slots else None
     return Estimate(
         speed=plan.sizing.speed,
         work_seconds=round(work, 1),
+        step_seconds=round(plan.work.step_seconds, 1),
         slots=slots,
         seconds=round(work * rounds / len(plan.chunks), 1) if rounds else None,
     )

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import random
 import time
@@ -20,7 +21,7 @@ from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone, step_re
 from jobs.leasing.steps import StepWork, step_begin
 from jobs.lifecycle.failures import step_fail
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.steps import GPU_QUEUE, StepKind
+from jobs.rules.steps import GPU_QUEUE, STEPS, StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
 from workers.counting import attempt_count
@@ -80,7 +81,9 @@ class StepRunner:
             log.info("step begins", extra={"event": "step_begins"})
             grace_seconds = self._tools.config.worker.drain_grace_seconds
             started = time.monotonic()
-            work, outcome = self._run(claim, StepControl(self._tools.draining, grace_seconds=grace_seconds))
+            max_seconds = self._tools.config.limits.max_step_seconds if STEPS[claim.kind].resumes else math.inf
+            control = StepControl(self._tools.draining, grace_seconds=grace_seconds, max_seconds=max_seconds)
+            work, outcome = self._run(claim, control)
             attempt_count(
                 queue=self._tools.config.worker.worker_queue,
                 claim=claim,
@@ -131,9 +134,12 @@ class StepRunner:
         return work, outcome
 
     def _end_stopped(self, claim: Claim, control: StepControl) -> None:
-        """Release the step of a draining node; one whose lease is lost or not confirmed has nothing to release."""
+        """Release the step of a draining node, or one that has had its time.
+
+        One whose lease is lost or not confirmed has nothing to release.
+        """
         log.warning("step stopped", extra={"event": "step_stopped", "reason": control.reason})
-        if control.reason is StopReason.DRAINING:
+        if control.reason in (StopReason.DRAINING, StopReason.OVERTIME):
             self._record(lambda: step_release(claim=claim))
 
     def _end_failed(self, claim: Claim, failure: Failure, control: StepControl, *, output_tail: str = "") -> None:

@@ -15,7 +15,7 @@ from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, may_fall_back
-from jobs.planning.plans import job_plan
+from jobs.planning.plans import Waiting, job_plan
 from jobs.planning.requests import job_request
 from jobs.planning.routing import FallbackReason, GpuUnavailable, sessions_for
 from jobs.rules.policy import JobPolicy
@@ -90,8 +90,8 @@ def _locked(job_id: UUID, video_id: UUID, stuck: QuerySet[Step], policy: JobPoli
     steps = Step.objects.filter(generation=job.generation_id)
     try:
         if job.generation_id is None:
-            job_plan(job=job, video=video, requested=job_request(job.request), policy=policy)
-            _give_up_after(job, policy.gpu.gpu_wait_seconds)
+            if job_plan(job=job, video=video, requested=job_request(job.request), policy=policy) is Waiting.GPU:
+                _give_up_after(job, policy.gpu.gpu_wait_seconds)
         elif steps.filter(_RUNS_WELL).exclude(encoder="").exists() or not stuck.filter(job=job).exists():
             Job.objects.filter(id=job.id).update(waiting_since=None)
         elif job.waiting_since is None:

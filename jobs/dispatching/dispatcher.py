@@ -15,6 +15,7 @@ import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
 from configuration import LeaseConfig
+from jobs.dispatching.budget_watch import held_jobs_plan
 from jobs.dispatching.demand import ticket_demand
 from jobs.dispatching.device_watch import devices_watch
 from jobs.dispatching.listener import Listener
@@ -106,6 +107,7 @@ class Dispatcher:
             _attempt(lambda: leases_reclaim(policy=self._policy))
             _attempt(steps_promote)
             _attempt(lambda: devices_watch(policy=self._policy))
+            _attempt(lambda: held_jobs_plan(policy=self._policy))
             _attempt(progress_events_append)
         demand = ticket_demand(silence_seconds=self._lease.node_silence_seconds)
         if demand:

@@ -74,8 +74,8 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
     EventType.VIDEO_DELETED.value: ("A video and all of its files are deleted", _OF_VIDEO),
     EventType.JOB_QUEUED.value: ("A job is accepted", _OF_JOB),
     EventType.JOB_WAITING.value: (
-        "A job requires a device that is not there",
-        {**_OF_JOB, "for": {"type": "string", "enum": ["gpu"]}},
+        "A job requires a device that is not there, or other jobs of its owner have to end first",
+        {**_OF_JOB, "for": {"type": "string", "enum": ["gpu", "budget"]}},
     ),
     EventType.JOB_PLANNED.value: ("The steps of a job are created", {**_OF_JOB, **_GENERATION, "steps": _COUNT}),
     EventType.JOB_STARTED.value: ("The first step of a job runs", _OF_JOB),

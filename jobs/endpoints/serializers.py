@@ -98,8 +98,21 @@ class PlanReason(serializers.Serializer[Any]):
 class PlanEstimate(serializers.Serializer[Any]):
     speed = serializers.FloatField(help_text="Seconds of video per second of one worker slot.")
     work_seconds = serializers.FloatField(help_text="Seconds of one slot's work.")
+    step_seconds = serializers.FloatField(help_text="Seconds of one slot's work on the longest chunk.")
     slots = serializers.IntegerField(help_text="Worker slots that are there now.")
     seconds = serializers.FloatField(allow_null=True, help_text="Seconds until the end if all of them were idle.")
+
+
+class PlanBudget(serializers.Serializer[Any]):
+    """Expected work in seconds of one worker slot."""
+
+    job_seconds = serializers.FloatField(help_text="Of this job.")
+    max_job_seconds = serializers.IntegerField(help_text="Of any job. One of more work is refused.")
+    open_seconds = serializers.FloatField(help_text="Of your other planned jobs that have not ended.")
+    max_open_seconds = serializers.IntegerField(help_text="Of all of them together, this one included.")
+    fits = serializers.BooleanField(
+        help_text="False: a job is refused now (429 work_budget_exceeded), or waits if its video is inspected later."
+    )
 
 
 class PlanDocument(serializers.Serializer[Any]):
@@ -132,6 +145,7 @@ class PlanDocument(serializers.Serializer[Any]):
     steps_total = serializers.IntegerField(help_text="Number of all runs of ffmpeg.")
     steps = PlannedStepDocument(many=True, help_text="Those from `offset` on, `limit` of them.")
     estimate = PlanEstimate(allow_null=True)
+    budget = PlanBudget()
 
 
 class JobDocument(serializers.Serializer[Any]):

@@ -31,8 +31,9 @@ from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_req
 from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_reopen
 from jobs.models import Job, Step
+from jobs.planning.budget import open_work_seconds
 from jobs.planning.fallback import job_fall_back, job_on_gpu
-from jobs.planning.plans import job_plan
+from jobs.planning.plans import Waiting, job_plan
 from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FallbackReason
 from jobs.rules.policy import JobPolicy
@@ -66,7 +67,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
     """Create a job and plan it, now or when the video has been inspected.
 
     Raises Problem: 404 not the owner's video, 409 its source was deleted, 422 rejected or a GPU that this installation
-    cannot have, 429 too many open jobs; InputRejected when beyond the limits.
+    cannot have, 429 too many open jobs or too much open work; InputRejected when beyond the limits.
     """
     _refuse_more_jobs(owner, policy)
     video = owned_video_lock(owner, video_id)
@@ -84,17 +85,28 @@ def job_create(  # noqa: PLR0913 - one row's facts
     )
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
     transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
-    _plan_or_inspect(job, video, requested, policy)
+    if _plan_or_inspect(job, video, requested, policy) is Waiting.BUDGET:
+        raise _too_much_work(job, policy)
     return job
 
 
-def _plan_or_inspect(job: Job, video: Video, requested: JobRequest, policy: JobPolicy) -> None:
+def _plan_or_inspect(job: Job, video: Video, requested: JobRequest, policy: JobPolicy) -> Waiting | None:
     """Plan a job now, or request an inspection: the video has none yet, or one by another version of the program."""
     if video.state == VideoState.READY:
         with suppress(UnknownVersion):
-            job_plan(job=job, video=video, requested=requested, policy=policy)
-            return
+            return job_plan(job=job, video=video, requested=requested, policy=policy)
     inspect_request(video=video, priority=job.priority, rank=policy.rank)
+    return None
+
+
+def _too_much_work(job: Job, policy: JobPolicy) -> Problem:
+    """Build the 429 of a job that its owner has no room for."""
+    work, open_work = Job.objects.values_list("work_seconds", flat=True).get(id=job.id), open_work_seconds(job.owner_id)
+    detail = (
+        f"The job is expected to take {work:.0f} s of work. Your unfinished jobs have {open_work:.0f} s, and"
+        f" {policy.max_owner_work_seconds} s are allowed. Try again when some of them have ended."
+    )
+    return Problem(status=429, code="work_budget_exceeded", detail=detail, retryable=True)
 
 
 @transaction.atomic

@@ -1,10 +1,13 @@
 """Planning of a job: turns the video's facts and the job's request into a plan, or lets the job wait for a GPU."""
 
+from enum import StrEnum
+
 from django.db.models.functions import Now
 
 from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.models import Job
+from jobs.planning.budget import budget_lock, fits, open_work_seconds
 from jobs.planning.requests import gpu_preference
 from jobs.planning.routing import GpuUnavailable, Route, route_for
 from jobs.planning.speeds import throughput_measured
@@ -21,27 +24,56 @@ from transcoding.probing.media import SourceFacts
 from videos.models import Video
 
 
-def job_plan(*, job: Job, video: Video, requested: JobRequest, policy: JobPolicy, route: Route | None = None) -> None:
+class Waiting(StrEnum):
+    """Things that an unplanned job waits for."""
+
+    GPU = "gpu"
+    BUDGET = "budget"
+    """Other jobs of its owner have to end first."""
+
+
+def job_plan(
+    *, job: Job, video: Video, requested: JobRequest, policy: JobPolicy, route: Route | None = None
+) -> Waiting | None:
     """Plan a locked job of a locked, inspected video. `route`: the encoder; None chooses one.
 
-    A job that requires a GPU waits while there is none. Raises the errors of `plan_job`, and UnknownVersion where
-    another version of the program inspected the video; then nothing is written.
+    Returns None, or what the job waits for: a GPU that it requires, or room in its owner's budget. Raises the errors of
+    `plan_job`, and UnknownVersion where another version of the program inspected the video; then nothing is written.
     """
     try:
         route = route or route_for(requested, gpu_preference(job.request, requested, policy.gpu), policy)
     except GpuUnavailable:
         _wait(job)
-        return
+        return Waiting.GPU
     measured = throughput_for(request=requested, policy=policy, route=route)
     facts = SourceFacts.from_json(video.facts)
     plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
+    if job.generation_id is None and not _has_room(job, plan, policy):
+        _hold(job, plan)
+        return Waiting.BUDGET
     plan_carry_out(job, video, plan, route, policy)
+    return None
 
 
 def _wait(job: Job) -> None:
     if job.waiting_since is None:
         Job.objects.filter(id=job.id).update(phase=JobPhase.WAITING, waiting_since=Now())
-        event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": "gpu"})
+        event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": Waiting.GPU})
+
+
+def _has_room(job: Job, plan: EncodePlan, policy: JobPolicy) -> bool:
+    budget_lock(job.owner_id)
+    open_seconds = open_work_seconds(job.owner_id, but=job.id)
+    return fits(plan.work_seconds, open_seconds=open_seconds, max_seconds=policy.max_owner_work_seconds)
+
+
+def _hold(job: Job, plan: EncodePlan) -> None:
+    held = Job.objects.filter(id=job.id, phase=JobPhase.WAITING, waiting_since=None).update(
+        work_seconds=plan.work_seconds
+    )
+    if not held:
+        Job.objects.filter(id=job.id).update(phase=JobPhase.WAITING, waiting_since=None, work_seconds=plan.work_seconds)
+        event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": Waiting.BUDGET})
 
 
 def throughput_for(*, request: JobRequest, policy: JobPolicy, route: Route) -> Throughput | None:

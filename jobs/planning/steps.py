@@ -43,6 +43,7 @@ def plan_carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, polic
         phase=JobPhase.PLANNED,
         open_steps=open_steps,
         waiting_since=None,
+        work_seconds=plan.work_seconds,
         metadata=metadata,
     )
     if route.fallback_reason:

@@ -10,6 +10,7 @@ from api.database import release_connection
 from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
+from jobs.planning.budget import fits, open_work_seconds
 from jobs.planning.plans import plan_with, queue_of, throughput_for
 from jobs.planning.requests import gpu_preference, job_request, refuse_impossible
 from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, route_for
@@ -55,10 +56,12 @@ def job_preview(
     route = _route(request, requested, policy)
     measured = throughput_for(request=requested, policy=policy, route=route)
     slots = slots_alive(queue=queue_of(route.encoder), silence_seconds=policy.silence_seconds)
+    open_seconds = open_work_seconds(owner.id)
     release_connection()
     plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
     document = _document(plan, requested, policy, page, slots=slots, fallback_reason=route.fallback_reason)
-    return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], **document}
+    budget = _budget(plan.work_seconds, open_seconds, policy)
+    return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], "budget": budget, **document}
 
 
 def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy, page: StepPage) -> Mapping[str, object]:
@@ -75,9 +78,28 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy, page: St
     reason = job.metadata.get("fallback_reason", "")
     slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
     number, devices = job.generation.number, devices_used(job.generation)
+    open_seconds = open_work_seconds(owner.id, but=job.id)
     release_connection()
     document = _document(plan, job_request(job.request), policy, page, slots=slots, fallback_reason=reason)
-    return {"video_id": job.video_id, "job_id": job.id, "generation": number, "devices": devices, **document}
+    return {
+        "video_id": job.video_id,
+        "job_id": job.id,
+        "generation": number,
+        "devices": devices,
+        "budget": _budget(job.work_seconds, open_seconds, policy),
+        **document,
+    }
+
+
+def _budget(work: float, open_seconds: float, policy: JobPolicy) -> Mapping[str, object]:
+    """Return the work of a job beside that of its owner's other open jobs, and the limits of both."""
+    return {
+        "job_seconds": round(work, 1),
+        "max_job_seconds": policy.plan.max_work_seconds,
+        "open_seconds": round(open_seconds, 1),
+        "max_open_seconds": policy.max_owner_work_seconds,
+        "fits": fits(work, open_seconds=open_seconds, max_seconds=policy.max_owner_work_seconds),
+    }
 
 
 def _route(request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:

@@ -73,6 +73,8 @@ class StepSpec:
     Throughput, a job's speed, the time left and the count of encodes come from these kinds alone. Not for what is paced
     by its source: that says nothing about what a worker could do.
     """
+    resumes: bool = False
+    """An attempt continues after the published segments of the one before: the step may be stopped for its time."""
     leaves: tuple[str, ...] = ()
     """Endings of the names of objects that its attempts store; `finish` deletes those objects that no row names."""
     commands: tuple[str, ...] = ()
@@ -122,6 +124,7 @@ _SPECS = (
         unit=Unit.SEGMENT,
         weight=90,
         measured=True,
+        resumes=True,
         leaves=_SEGMENT_OBJECTS,
         commands=("analysis", "chunk"),
     ),

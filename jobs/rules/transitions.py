@@ -19,7 +19,7 @@ class JobPhase(StrEnum):
 
     INSPECTING = "inspecting"
     WAITING = "waiting"
-    """It requires a GPU, and no live one can encode it."""
+    """It requires a GPU, and no live one can encode it; or its owner has too much open work."""
     PLANNED = "planned"
     ENCODING = "encoding"
     FINISHING = "finishing"

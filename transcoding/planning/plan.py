@@ -18,7 +18,7 @@ from transcoding.encoders import (
 )
 from transcoding.encoders.traits import CodecLevel
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
-from transcoding.planning.sizing import ChunkSizing, frame_work
+from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
 from transcoding.probing.media import SourceFacts
 from transcoding.upgrades import PLAN_UPGRADES
@@ -100,6 +100,18 @@ class EncodePlan:
     def frame_pixels(self) -> int:
         """Work in one frame, in pixels (see transcoding.planning.sizing)."""
         return frame_work(self.source.video.display, self.renditions) * (1 + self.two_pass)
+
+    @property
+    def work(self) -> Work | None:
+        """Expected work of its chunks. None: it has none, or does not know its speed."""
+        if self.sizing is None or not self.sizing.speed or self.open_ended or self.grid.is_open:
+            return None
+        return Work.of(self.grid, self.sizing, (chunk.segments for chunk in self.chunks))
+
+    @property
+    def work_seconds(self) -> float:
+        """Expected work of all chunks, in seconds of one worker slot; 0 where it is not known."""
+        return self.work.total_seconds if self.work else 0.0
 
     def audio_track(self, name: str) -> AudioRendition | None:
         """Find an audio track by its name."""

@@ -11,7 +11,7 @@ from transcoding.grid import FrameGrid
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest, PlanPolicy
-from transcoding.planning.sizing import ChunkSizing, Throughput, frame_work, size_chunks
+from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_work, size_chunks
 from transcoding.planning.tracks import VideoRendition, audio_renditions
 from transcoding.probing.media import SourceFacts
 
@@ -51,6 +51,10 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
     work = frame_work(facts.video.display, rungs) * (1 + two_pass)
     sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
+    chunks = plan_chunks(grid, sizing)
+    Work.of(grid, sizing, (chunk.segments for chunk in chunks)).refuse_beyond(
+        step_seconds=policy.max_step_seconds, total_seconds=policy.max_work_seconds
+    )
     return EncodePlan(
         source=facts,
         color=_color(facts),
@@ -62,7 +66,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
             _rendition(size, encoder, preset, grid, bitrate_requested=request.bitrate is not None) for size in rungs
         ),
         groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
-        chunks=plan_chunks(grid, sizing),
+        chunks=chunks,
         audio=audio_renditions(facts.audio[:1], grid),
         mp4=request.mp4,
         sizing=sizing,

@@ -55,6 +55,10 @@ class PlanPolicy:
     """Longest video."""
     max_chunks: int
     max_renditions: int
+    max_step_seconds: int = 3600
+    """Expected duration of a chunk beyond which a job is refused."""
+    max_work_seconds: int = 500_000
+    """Expected work of all chunks beyond which a job is refused, in seconds of one worker slot."""
     two_pass: bool = False
     """CPU encoders analyse first, unless a request says otherwise."""
     hardware_path: HardwarePath = HardwarePath.UPLOAD

@@ -73,6 +73,34 @@ def frame_work(source: _Sized, rungs: Iterable[_Sized]) -> int:
     return encoded + int(source.width * source.height * _DECODED_PIXEL)
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Work that is expected of a job's chunks, in seconds of one worker slot: of all, and of the longest one."""
+
+    total_seconds: float
+    step_seconds: float
+
+    @classmethod
+    def of(cls, grid: FrameGrid, sizing: ChunkSizing, segments: Iterable[int]) -> "Work":
+        """Estimate the work of chunks with so many segments each."""
+        longest = max(segments) * float(grid.segment_seconds)
+        return cls(float(grid.duration) / sizing.speed, min(longest, float(grid.duration)) / sizing.speed)
+
+    def refuse_beyond(self, *, step_seconds: int, total_seconds: int) -> None:
+        """Raise PlanTooLarge for more work than an installation allows."""
+        advice = "a faster preset or fewer pixels take less"
+        if self.total_seconds > total_seconds:
+            raise PlanTooLarge(
+                f"the job is expected to take {self.total_seconds:.0f} s of work; {total_seconds} s are allowed:"
+                f" {advice}"
+            )
+        if self.step_seconds > step_seconds:
+            raise PlanTooLarge(
+                f"the shortest piece of the video is expected to take {self.step_seconds:.0f} s of work;"
+                f" {step_seconds} s are allowed: {advice}"
+            )
+
+
 def size_chunks(grid: FrameGrid, frame_pixels: int, throughput: Throughput, limits: ChunkLimits) -> ChunkSizing:
     """Choose a length in whole segments. Raises PlanTooLarge where even the longest chunks are too many."""
     segment_seconds = grid.segment_frames / grid.rate
@@ -92,7 +120,7 @@ def size_chunks(grid: FrameGrid, frame_pixels: int, throughput: Throughput, limi
         segments, sized_by = longest, SizedBy.LONGEST
     return ChunkSizing(
         segments=segments,
-        speed=round(float(speed), 3),
+        speed=float(f"{float(speed):.3g}"),  # never 0, however slow
         samples=throughput.samples,
         work_seconds=limits.work_seconds,
         sized_by=sized_by,

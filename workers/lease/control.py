@@ -1,5 +1,6 @@
 """Signals between a running step and the thread that keeps its lease: progress, and the order to stop."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ class StopReason(StrEnum):
     """The database did not answer for most of the lease, so nobody knows whose the step is."""
     DRAINING = "draining"
     """The node is being stopped and the rest does not fit the grace period: the step is released uncharged."""
+    OVERTIME = "overtime"
+    """The step has had its time and published something: it is released uncharged, and continues in its turn."""
 
 
 class StepControl:
@@ -28,11 +31,14 @@ class StepControl:
         draining: SharedFlag,
         *,
         grace_seconds: float = 0.0,
+        max_seconds: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._draining = draining
         self._grace_seconds = grace_seconds
+        self._max_seconds = max_seconds
+        self._published = False
         self._lock = threading.Lock()
         self._movements = 0
         self._reason: StopReason | None = None
@@ -51,6 +57,10 @@ class StepControl:
         self._share_done = done / total
         self.moved()
 
+    def published(self) -> None:
+        """Record that another attempt need not do this one's work again: the step may be stopped for its time."""
+        self._published = True
+
     @property
     def movements(self) -> int:
         """Number that grows while the step advances; the lease is renewed only then."""
@@ -65,6 +75,8 @@ class StepControl:
         """Tell whether the step must stop."""
         if self._reason is None and self._draining.is_set() and not self._rest_fits():
             self.stop(StopReason.DRAINING)
+        if self._published and self._clock() - self._started_at > self._max_seconds:
+            self.stop(StopReason.OVERTIME)
         return self._reason is not None
 
     def _rest_fits(self) -> bool:

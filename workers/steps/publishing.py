@@ -73,6 +73,7 @@ def publisher_for(
         nonlocal done, reported
         done += count
         retry_write(lambda: step_publish(claim=claim, runs=runs, units_done=done), control)
+        control.published()
         if not reported:
             reported = retry_write(lambda: job_mark_playable(claim=claim), control)
 

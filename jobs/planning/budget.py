@@ -1,0 +1,32 @@
+"""Budget of an owner: the expected work of all jobs that are planned and have not ended.
+
+A job counts in full until it ends. An owner without such a job may have any one that the installation allows.
+"""
+
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Sum
+
+from jobs.models import Job
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+
+
+def budget_lock(owner_id: UUID) -> None:
+    """Lock the budget of an owner until the transaction ends; no other lock is taken after it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [f"work of {owner_id}"])
+
+
+def open_work_seconds(owner_id: UUID, *, but: UUID | None = None) -> float:
+    """Return the work of an owner's planned jobs, in seconds of one worker slot. `but`: a job to leave out."""
+    planned = Job.objects.filter(owner=owner_id, finished_at=None, generation__isnull=False)
+    if but is not None:
+        planned = planned.exclude(id=but)
+    return float(planned.aggregate(work=Sum("work_seconds"))["work"] or 0)
+
+
+def fits(work_seconds: float, *, open_seconds: float, max_seconds: float) -> bool:
+    """Tell whether a job of this work may be planned beside the owner's open ones."""
+    return not open_seconds or open_seconds + work_seconds <= max_seconds
