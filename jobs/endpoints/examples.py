@@ -100,7 +100,14 @@ PLAN = OpenApiExample(
                 "command": _COMMAND,
             }
         ],
-        "estimate": {"speed": 3.5, "work_seconds": 12.0, "slots": 2, "seconds": 6.5},
+        "estimate": {"speed": 3.5, "work_seconds": 12.0, "step_seconds": 6.5, "slots": 2, "seconds": 6.5},
+        "budget": {
+            "job_seconds": 12.0,
+            "max_job_seconds": 500_000,
+            "open_seconds": 0.0,
+            "max_open_seconds": 1_500_000,
+            "fits": True,
+        },
     },
 )
 TRANSCODE = [
