@@ -8,12 +8,13 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, latency, outage, overhead, peers, playable, streams, watching, workers
+from benchmarks import cache, film, isolation, latency, outage, overhead, peers, playable, streams, watching, workers
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, report
 
 MEASUREMENTS = {
     "latency": latency.measure,
+    "isolation": isolation.measure,
     "playable": playable.measure,
     "watching": watching.measure,
     "overhead": overhead.measure,
@@ -24,7 +25,7 @@ MEASUREMENTS = {
     "streams": streams.measure,
     "film": film.measure,
 }
-DEFAULTS = ("latency", "playable", "overhead", "peers", "workers", "cache", "outage", "streams")
+DEFAULTS = ("latency", "isolation", "playable", "overhead", "peers", "workers", "cache", "outage", "streams")
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
-from configuration.loading import ConfigurationError, load, startup_warnings
+from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
 from configuration.sections import (
     BrokerConfig,
     CacheConfig,
@@ -49,5 +49,6 @@ __all__ = [
     "UploadConfig",
     "WorkerConfig",
     "load",
+    "require_secret_key",
     "startup_warnings",
 ]

@@ -35,6 +35,12 @@ def load(environ: Mapping[str, str]) -> Config:
     return config
 
 
+def require_secret_key(config: Config) -> None:
+    """Refuse to start a process that signs tokens without a key. Raises ConfigurationError."""
+    if problems := list(config.site.secret_key_problems()):
+        raise ConfigurationError(problems)
+
+
 def config_sections() -> dict[str, type[Section]]:
     """Return the sections of Config by name, in their order."""
     kinds = get_type_hints(Config)

@@ -23,7 +23,9 @@ LEASE_RENEWALS = 3  # two renewals may fail before a lease is lost
 class SiteConfig:
     """Access to the web site."""
 
-    secret_key: str = setting("", secret=True, help="Signs playback tokens. At least 50 random characters; required.")
+    secret_key: str = setting(
+        "", secret=True, help="Signs playback tokens. At least 50 random characters; for API and dispatcher only."
+    )
     debug: bool = setting(default=False, help="Show tracebacks to clients. Never use it in production.")
     allowed_hosts: tuple[str, ...] = setting(
         ("localhost", "127.0.0.1"), help="Host names of the API, separated by commas."
@@ -46,12 +48,17 @@ class SiteConfig:
         "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="Minimum severity of log lines."
     )
 
-    def problems(self) -> Iterator[str]:
+    def secret_key_problems(self) -> Iterator[str]:
+        """Yield a sentence if the key is missing or short. Processes that sign nothing have none."""
         if len(self.secret_key) < SECRET_KEY_CHARACTERS:
             yield (
                 f"TRANSCODER_SECRET_KEY (or TRANSCODER_SECRET_KEY_FILE) must have at least"
                 f" {SECRET_KEY_CHARACTERS} characters, got {len(self.secret_key)}"
             )
+
+    def problems(self) -> Iterator[str]:
+        if self.secret_key:
+            yield from self.secret_key_problems()
         if self.public_url and (problem := _public_url_problem(self.public_url)):
             yield f"TRANSCODER_PUBLIC_URL {problem}, got {self.public_url!r}"
         for text in self.trusted_proxies:

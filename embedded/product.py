@@ -21,6 +21,9 @@ API_PORT = 8000  # tried first
 CODE = {".py", ".html", ".css", ".js"}
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
+SIGNING_KEYS = ("TRANSCODER_SECRET_KEY", "TRANSCODER_SECRET_KEY_FILE")
+"""Settings that no worker needs."""
+
 
 class Product(Service):
     """A process of our code with TRANSCODER_* settings."""
@@ -98,7 +101,8 @@ class Worker(Product):
         return [sys.executable, "-m", "celery", "-A", "transcoder_site", *work]
 
     def environ(self) -> Mapping[str, str]:
-        return overridden(super().environ(), {"TRANSCODER_WORKER_SLOTS": str(self.slots)})
+        own = overridden(super().environ(), {"TRANSCODER_WORKER_SLOTS": str(self.slots)})
+        return {name: value for name, value in own.items() if name not in SIGNING_KEYS}
 
     def ready(self) -> bool:
         """Return True if its log says so. Each start has a new log."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -23,6 +24,8 @@ from execution import daemons
 from execution.daemons import DaemonError
 
 USER = DATABASE = BUCKET = "vodmill"
+ADMINISTRATOR = "administrator"
+_NO_RIGHTS = sql.SQL("NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
 POSTGRESQL_VERSIONS = Path("/usr/lib/postgresql")
 POSTGRESQL_USER = "postgres"  # created by Debian's package; PostgreSQL refuses to run as root
 TRAVERSAL_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
@@ -43,13 +46,19 @@ class PostgreSQL(Service):
         super().__init__(home)
         self.port = home.port(self.name)
         self._password = home.secret(self.name)
+        self._administrator_password = home.secret(f"{self.name}-{ADMINISTRATOR}")
         self._data = self.folder / "data"
         self._durable = durable
 
     @property
     def url(self) -> str:
-        """Connection URL with the password."""
-        return self._url(DATABASE)
+        """Connection URL of the product's role, which owns the database and no right of the server."""
+        return self._url(USER, self._password, DATABASE)
+
+    @property
+    def administrator_url(self) -> str:
+        """Connection URL of the superuser, whom no process of the product knows."""
+        return self._url(ADMINISTRATOR, self._administrator_password, DATABASE)
 
     def argv(self) -> list[str]:
         options = {
@@ -79,28 +88,46 @@ class PostgreSQL(Service):
         self._remove_stale_lock()
 
     def ready(self) -> bool:
-        """Return True if it accepts connections. Creates the database."""
+        """Return True if it accepts connections. Creates the database and the role that owns it."""
         with suppress(psycopg.OperationalError):
-            with psycopg.connect(self._url("postgres"), autocommit=True, connect_timeout=5) as connection:
-                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-                if not found:
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+            with self._administrator() as connection:
+                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [USER]).fetchone():
+                    connection.execute(_sql("CREATE ROLE {} LOGIN PASSWORD {}", USER, self._password))
+                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                    create = sql.SQL("CREATE DATABASE {} OWNER {}")
+                    connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(USER)))
             return True
         return False
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.port}/{database}"
+    def _administrator(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connect as the superuser. Where the product's role was it until now, it becomes an ordinary one."""
+        url = self._url(ADMINISTRATOR, self._administrator_password, "postgres")
+        try:
+            return psycopg.connect(url, autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError as error:
+            if "authentication failed" not in str(error):
+                raise
+            with psycopg.connect(self._url(USER, self._password, "postgres"), autocommit=True) as connection:
+                role = _sql("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}", ADMINISTRATOR, self._administrator_password)
+                connection.execute(role)
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+        with suppress(psycopg.Error):  # from version 16 on, the first role of a server keeps its rights
+            connection.execute(sql.SQL("ALTER ROLE {} NOSUPERUSER {}").format(sql.Identifier(USER), _NO_RIGHTS))
+        return connection
+
+    def _url(self, user: str, password: str, database: str) -> str:
+        return f"postgresql://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     def _initialise(self) -> None:
         """Create the data folder under another name and rename it, so that a crash leaves no incomplete one."""
         fresh, password = self.folder / "data.new", self.folder / "password"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        _write_private(password, self._password)
+        _write_private(password, self._administrator_password)
         if os.geteuid() == 0:
             shutil.chown(fresh, POSTGRESQL_USER, POSTGRESQL_USER)
             shutil.chown(password, POSTGRESQL_USER, POSTGRESQL_USER)
-        arguments = ["-D", str(fresh), f"--username={USER}", f"--pwfile={password}", "--auth=scram-sha-256"]
+        arguments = ["-D", str(fresh), f"--username={ADMINISTRATOR}", f"--pwfile={password}", "--auth=scram-sha-256"]
         arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
         daemons.run(
             [*_as_unprivileged(fresh), str(self._program("initdb")), *arguments],
@@ -245,6 +272,10 @@ class SeaweedFS(Service):
             connection.request("GET", "/")
             return connection.getresponse().status < INTERNAL_ERROR
         return False
+
+
+def _sql(statement: LiteralString, name: str, secret: str) -> sql.Composed:
+    return sql.SQL(statement).format(sql.Identifier(name), sql.Literal(secret))
 
 
 def _works_in(folder: Path) -> Iterator[Path]:

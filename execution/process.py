@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
@@ -77,13 +77,16 @@ def set_niceness(process: subprocess.Popen[bytes], niceness: int) -> None:
 
 
 class Sidecar:
-    """A process of our own program that runs beside this one with the same environment, and is killed with it.
+    """A process of our own program that runs beside this one, and is killed with it.
+
+    It has the same environment, but for the variables `without`.
 
     The kernel kills it when the thread that called `ensure_running` ends.
     """
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str], *, without: Collection[str] = ()) -> None:
         self._argv = argv
+        self._without = without
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -96,7 +99,10 @@ class Sidecar:
         if self._process is not None and self._process.poll() is None:
             return False
         self._process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
-            [*_PARENT_DEATH, *self._argv], stdin=subprocess.DEVNULL, start_new_session=True
+            [*_PARENT_DEATH, *self._argv],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name not in self._without},
         )
         return True
 

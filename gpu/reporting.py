@@ -22,6 +22,12 @@ from gpu.services import device_forget, device_pop_trial_request, device_record_
 log = logging.getLogger(__name__)
 
 _MANAGE = Path(__file__).resolve().parents[1] / "manage.py"
+_NOT_NEEDED = frozenset(
+    f"TRANSCODER_{name}{kind}"
+    for name in ("SECRET_KEY", "BROKER_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "METRICS_TOKEN")
+    for kind in ("", "_FILE")
+)
+"""Secrets of the worker that a report and a trial encode do not need."""
 _END_SECONDS = 3.0
 _POLL_SECONDS = 0.5
 
@@ -101,7 +107,7 @@ class ReporterProcess:
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._sidecar = Sidecar([sys.executable, str(_MANAGE), "gpu_report", node])
+        self._sidecar = Sidecar([sys.executable, str(_MANAGE), "gpu_report", node], without=_NOT_NEEDED)
 
     @property
     def pid(self) -> int | None:

@@ -47,7 +47,7 @@ class ServersOfThisRun:
             "TRANSCODER_SECRET_KEY": SECRET_KEY,
             "TRANSCODER_HTTPS": "false",
             "TRANSCODER_ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
-            "TRANSCODER_DATABASE_URL": self.postgresql.url,
+            "TRANSCODER_DATABASE_URL": self.postgresql.administrator_url,
             "TRANSCODER_BROKER_URL": self.redis.url,
             "TRANSCODER_CACHE_URL": self.redis.cache_url,
             "TRANSCODER_ENABLE_CACHE": "false",  # most tests roll back what they write, which no cache can know

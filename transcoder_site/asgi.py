@@ -17,8 +17,10 @@ from django.db import connections  # noqa: E402
 from access.wiring import party_turns  # noqa: E402
 from api.connections import BoundedHttp  # noqa: E402
 from api.threads import THREADS, DjangoInThreads  # noqa: E402
-from configuration import startup_warnings  # noqa: E402
+from configuration import require_secret_key, startup_warnings  # noqa: E402
 from transcoder_site.routes import site  # noqa: E402
+
+require_secret_key(settings.TRANSCODER)
 
 # Only the API pools connections: it has more threads than connections. Workers fork, which a pool's threads do not
 # survive.

@@ -242,7 +242,7 @@ class Rig(Stack):
                 return self._database_session.execute(statement, values).fetchall()
             self._database_session.close()
             self._database_session = None
-        self._database_session = psycopg.connect(self.postgresql.url, autocommit=True, connect_timeout=3)
+        self._database_session = psycopg.connect(self.postgresql.administrator_url, autocommit=True, connect_timeout=3)
         return self._database_session.execute(statement, values).fetchall()
 
     def one(self, statement: str, *values: object) -> Row:

@@ -44,6 +44,7 @@ class NodeKeeper:
     ) -> None:
         self._config = config
         self._name = name
+        self._info = {"isolation": jail_of(config.execution).isolation, **isolation_details()}
         self._draining = draining
         self._ending = ending
         self._over = threading.Event()
@@ -138,7 +139,7 @@ class NodeKeeper:
                 queues=[worker.worker_queue],
                 slots=worker.worker_slots,
                 pid=os.getpid(),
-                info={"isolation": jail_of(self._config.execution).isolation, **isolation_details()},
+                info=self._info,
             )
             return True
         state = node_heartbeat(name=self._name)

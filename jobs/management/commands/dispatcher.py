@@ -3,6 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from configuration import require_secret_key
 from events.webhooks.wiring import webhook_sender
 from jobs.dispatching.dispatcher import StopSignal
 from jobs.reports.event_documents import event_documents
@@ -14,6 +15,7 @@ class Command(BaseCommand):
     help = "Send tickets, reclaim leases, remove what is abandoned and send webhooks, until SIGTERM. Several may run."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_secret_key(settings.TRANSCODER)  # webhooks carry URLs of playback
         stop = StopSignal()
         stop.install()
         threads = (janitor(), webhook_sender(event_documents))

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from embedded import servers
 from embedded.home import Home
 from embedded.product import Api
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
@@ -50,6 +51,43 @@ def test_postgresql_requires_the_password(postgresql: PostgreSQL) -> None:
     wrong = postgresql.url.replace(postgresql.home.secret("postgresql"), "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
+
+
+def test_the_role_of_the_product_owns_its_database_and_nothing_of_the_server(own_postgresql: PostgreSQL) -> None:
+    own_postgresql.start()
+    own_postgresql.wait_ready()
+    owns_no_right_of_the_server(own_postgresql)
+    with psycopg.connect(own_postgresql.url) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute("SELECT pg_read_file('x')")
+
+
+def test_the_role_of_an_older_installation_loses_the_rights_of_the_server(own_postgresql: PostgreSQL) -> None:
+    home = own_postgresql.home
+    today, password = servers.ADMINISTRATOR, own_postgresql._administrator_password
+    servers.ADMINISTRATOR, own_postgresql._administrator_password = servers.USER, home.secret("postgresql")
+    try:  # as it was: the product's role is the first one of the server
+        own_postgresql.start()
+        own_postgresql.wait_ready()
+    finally:
+        servers.ADMINISTRATOR, own_postgresql._administrator_password = today, password
+    with psycopg.connect(own_postgresql.url) as session:
+        assert session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'vodmill'").fetchone() == (True,)
+        session.execute("CREATE TABLE kept (n int)")
+    own_postgresql.wait_ready()
+    owns_no_right_of_the_server(own_postgresql)
+    with psycopg.connect(own_postgresql.url) as session:
+        session.execute("DROP TABLE kept")
+
+
+def owns_no_right_of_the_server(server: PostgreSQL) -> None:
+    rights = "rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
+    with psycopg.connect(server.url, autocommit=True) as session:
+        session.execute("CREATE TABLE own (n int)")
+        found = session.execute(f"SELECT {rights} FROM pg_roles WHERE rolname = current_user").fetchone()  # noqa: S608 - names
+        assert found == (False,) * 5
+        for statement in ("COPY own FROM PROGRAM 'true'", "COPY own FROM '/etc/hostname'"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                session.execute(statement)
 
 
 def test_the_store_refuses_requests_that_bypass_s3(s3_server: SeaweedFS) -> None:

@@ -113,6 +113,7 @@ def test_an_encoder_that_passes_its_trial_is_available(
     libraries = [driver.environment(), gpus.environ]
     monkeypatch.setenv("LD_LIBRARY_PATH", ":".join(each["LD_LIBRARY_PATH"] for each in libraries))
     monkeypatch.setenv("TRANSCODER_FFMPEG_PATH", FFMPEG)
+    monkeypatch.setenv("TRANSCODER_ISOLATION", "none")  # the stub drivers write down what is done with them
     driver.show(Card(uuid="GPU-0"))
     reporter.ensure_running()
     (device,) = wait_for(lambda devices: len(devices) == 1 and set(devices[0].verdicts) == ENCODERS)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from configuration import Config, ConfigurationError, LeaseConfig, load
+from configuration import Config, ConfigurationError, LeaseConfig, load, require_secret_key
 
 KEY = {"TRANSCODER_SECRET_KEY": "k" * 50}
 
@@ -113,7 +113,13 @@ def test_a_mistake_is_named(environ: dict[str, str], problem: str) -> None:
 
 def test_a_missing_secret_key_stops_the_start() -> None:
     with pytest.raises(ConfigurationError, match=r"TRANSCODER_SECRET_KEY .* at least 50 characters, got 0"):
-        load({})
+        require_secret_key(load({}))
+    require_secret_key(load(KEY))
+
+
+def test_a_short_secret_key_stops_every_start() -> None:
+    with pytest.raises(ConfigurationError, match=r"at least 50 characters, got 9"):
+        load({"TRANSCODER_SECRET_KEY": "too short"})
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:

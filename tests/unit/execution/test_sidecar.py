@@ -86,3 +86,17 @@ def test_it_dies_with_the_thread_that_started_it(sidecar: Sidecar) -> None:
 def cmdline(sidecar: Sidecar) -> bytes:
     """Name of the running program: `setpriv` sets the death signal before it executes the program."""
     return Path(f"/proc/{pid_of(sidecar)}/cmdline").read_bytes().split(b"\0")[0]
+
+
+def test_it_gets_no_secret_that_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEEDED", "1")
+    monkeypatch.setenv("NOT_NEEDED", "hush")
+    sidecar = Sidecar(["sleep", "600"], without=["NOT_NEEDED"])
+    sidecar.ensure_running()
+    try:
+        wait_for(lambda: b"sleep" in cmdline(sidecar))
+        environ = Path(f"/proc/{pid_of(sidecar)}/environ").read_bytes().split(b"\0")
+        assert b"NEEDED=1" in environ
+        assert b"NOT_NEEDED=hush" not in environ
+    finally:
+        sidecar.close(grace_seconds=0)
