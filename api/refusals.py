@@ -11,8 +11,8 @@ from api.asgi import App, Body, Message, Receive, Scope, Send, refuse
 from api.problems import throttled
 from api.turns import PartyOf
 
-PAUSE_SECONDS = 0.25
-"""Pause before a repeated refusal: it slows down each connection of a client that ignores Retry-After."""
+MAX_PAUSE_SECONDS = 5.0
+"""Longest pause before a repeated refusal: it slows down each connection of a client that ignores Retry-After."""
 _MAX_REMEMBERED = 10_000
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LIMIT, _RESET, _RETRY_AFTER = b"ratelimit-limit", b"ratelimit-reset", b"retry-after"
@@ -39,13 +39,13 @@ class RepeatedRefusals:
         *,
         party_of: PartyOf,
         is_owner: Callable[[str], bool],
-        pause_seconds: float = PAUSE_SECONDS,
+        max_pause_seconds: float = MAX_PAUSE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._party_of = party_of
         self._is_owner = is_owner
-        self._pause_seconds = pause_seconds
+        self._max_pause_seconds = max_pause_seconds
         self._clock = clock
         self._refused: OrderedDict[tuple[str, bool], _Refusal] = OrderedDict()
 
@@ -57,7 +57,7 @@ class RepeatedRefusals:
         key = (party, scope["method"] in _READS)
         refusal = self._refused.get(key)
         if refusal and self._clock() < refusal.retry_at:
-            await asyncio.sleep(self._pause_seconds)
+            await asyncio.sleep(min(self._max_pause_seconds, refusal.retry_at - self._clock()))
             await self._repeat(refusal, scope, receive, send)
             return
 

@@ -511,7 +511,7 @@ class OwnerConfig:
     max_owner_uploads: int = setting(8, minimum=1, help="Parallel uploads to one API process.")
     max_owner_event_streams: int = setting(200, minimum=1, help="Open event streams of one API process.")
     max_owner_requests: int = setting(
-        8, minimum=1, help="Requests that one API process handles at a time; more wait for them, up to 128."
+        4, minimum=1, help="Requests that one API process handles at a time; more wait for them, up to 128."
     )
 
     def problems(self) -> Iterator[str]:

@@ -15,8 +15,10 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from access.callers import PresentedKey
+from access.parties import known_owner
 from api.asgi import App, Body, Message, Receive, Scope, Send, header, path_below_prefix, refuse
 from api.problems import Problem, any_problem_of, invalid_field, not_found, over_limit, unavailable
+from api.refusals import MAX_PAUSE_SECONDS
 from api.request_log import describe_request
 from events.log import BEGINNING, Position
 from events.streams.hub import EventFilter, EventHub
@@ -125,6 +127,7 @@ class EventStreams:
 
     async def _listen(self, scope: Scope, job: str | None, receive: Receive, send: Send) -> None:
         describe_request(scope, route="/api/v1/jobs/<uuid:job_id>/events" if job else "/api/v1/events")
+        await self._refuse_early(scope)
         listener = await self._authorize(scope)
         query = _query(scope)
         event_filter = EventFilter(listener.owner_id, UUID(job) if job else None, _types_requested(query))
@@ -132,12 +135,24 @@ class EventStreams:
         with self._slot(listener) as stream:
             await self._answer(stream, event_filter, after, receive, send)
 
+    async def _refuse_early(self, scope: Scope) -> None:
+        """Refuse an owner who has enough streams before any work, and not at once: its clients may come in hundreds."""
+        owner_id = known_owner(scope)
+        if owner_id and (refusal := self._owner_refusal(owner_id)):
+            await asyncio.sleep(MAX_PAUSE_SECONDS)
+            raise refusal
+
+    def _owner_refusal(self, owner_id: UUID) -> Problem | None:
+        if sum(stream.owner_id == owner_id for stream in self._open) < self._limits.max_owner_streams:
+            return None
+        detail = f"{self._limits.max_owner_streams} of your event streams are open, which is the most at a time."
+        return over_limit("too_many_streams", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
+
     @contextmanager
     def _slot(self, listener: Listener) -> Iterator[_Open]:
         """One of the streams of this process, from before its first query on. Raises Problem when there are enough."""
-        if sum(stream.owner_id == listener.owner_id for stream in self._open) >= self._limits.max_owner_streams:
-            detail = f"{self._limits.max_owner_streams} of your event streams are open, which is the most at a time."
-            raise over_limit("too_many_streams", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
+        if refusal := self._owner_refusal(listener.owner_id):
+            raise refusal
         if len(self._open) >= self._limits.max_streams:
             raise unavailable("too_many_streams", "Too many event streams are open.")
         stream = _Open(listener)

@@ -23,6 +23,7 @@ from access.idempotency import (
     StoredResponse,
     claim_complete,
 )
+from access.parties import known_owner
 from access.rates import admit_caller, check_upload_rate
 from access.scopes import Scope as AccessScope
 from api.asgi import (
@@ -40,6 +41,7 @@ from api.asgi import (
     send_json,
 )
 from api.problems import Problem, any_problem_of, over_limit, too_large, unavailable
+from api.refusals import MAX_PAUSE_SECONDS
 from api.request_log import describe_request
 from api.turns import Turns
 from api.views import check_query
@@ -134,12 +136,24 @@ class UploadRoute:
             metrics.UPLOADS.add(outcome="accepted")
             await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
+    async def _refuse_early(self, scope: Scope) -> None:
+        """Refuse an owner who has enough uploads before any work, and not at once: its clients may come in hundreds."""
+        owner_id = known_owner(scope)
+        if owner_id and (refusal := self._owner_refusal(owner_id)):
+            await asyncio.sleep(MAX_PAUSE_SECONDS)
+            raise refusal
+
+    def _owner_refusal(self, owner_id: UUID) -> Problem | None:
+        if self._taken[owner_id] < self._limits.max_owner_uploads:
+            return None
+        detail = f"{self._limits.max_owner_uploads} of your uploads are running, which is the most at a time."
+        return over_limit("too_many_uploads", detail, retry_after_seconds=RETRY_AFTER_SECONDS)
+
     @contextmanager
     def _slot(self, owner_id: UUID) -> Iterator[None]:
         """Occupy one of the process's upload slots. Raises Problem if all are in use, or all that an owner may have."""
-        if self._taken[owner_id] >= self._limits.max_owner_uploads:
-            detail = f"{self._limits.max_owner_uploads} of your uploads are running, which is the most at a time."
-            raise over_limit("too_many_uploads", detail, retry_after_seconds=RETRY_AFTER_SECONDS)
+        if refusal := self._owner_refusal(owner_id):
+            raise refusal
         if self._taken.total() >= self._limits.max_uploads:
             raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
         self._taken[owner_id] += 1
@@ -152,6 +166,7 @@ class UploadRoute:
     async def _take(self, scope: Scope, body: Body) -> StoredResponse:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
+        await self._refuse_early(scope)
         async with self._turns.turn(scope):
             caller = await in_thread(admit_caller, scope, AccessScope.VIDEOS_WRITE)
         with self._slot(caller.owner.id):

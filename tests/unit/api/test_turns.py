@@ -178,7 +178,7 @@ class Clock:
 
 def _refused(app: Refusing, clock: Clock, *requests: tuple[str, str]) -> list[Server]:
     site = RepeatedRefusals(
-        app, party_of=_party_of, is_owner=lambda party: party == "owner", pause_seconds=0, clock=clock
+        app, party_of=_party_of, is_owner=lambda party: party == "owner", max_pause_seconds=0, clock=clock
     )
 
     async def main() -> list[Server]:
