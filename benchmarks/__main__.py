@@ -8,7 +8,20 @@ import argparse
 import shutil
 import sys
 
-from benchmarks import cache, film, isolation, latency, outage, overhead, peers, playable, streams, watching, workers
+from benchmarks import (
+    cache,
+    film,
+    isolation,
+    latency,
+    neighbours,
+    outage,
+    overhead,
+    peers,
+    playable,
+    streams,
+    watching,
+    workers,
+)
 from benchmarks.report import dated, record
 from benchmarks.running import HOME, report
 
@@ -23,9 +36,21 @@ MEASUREMENTS = {
     "cache": cache.measure,
     "outage": outage.measure,
     "streams": streams.measure,
+    "neighbours": neighbours.measure,
     "film": film.measure,
 }
-DEFAULTS = ("latency", "isolation", "playable", "overhead", "peers", "workers", "cache", "outage", "streams")
+DEFAULTS = (
+    "latency",
+    "isolation",
+    "playable",
+    "overhead",
+    "peers",
+    "workers",
+    "cache",
+    "outage",
+    "streams",
+    "neighbours",
+)
 
 
 def main() -> int:

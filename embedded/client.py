@@ -37,6 +37,9 @@ class Client:
     def transcode(self, video_id: str, request: Json | None = None) -> Json:
         return _json(self._http.post(f"/api/v1/videos/{video_id}/transcode", json=request or {}))
 
+    def video(self, video_id: str) -> Json:
+        return _json(self._http.get(f"/api/v1/videos/{video_id}"))
+
     def job(self, job_id: str) -> Json:
         return _json(self._http.get(f"/api/v1/jobs/{job_id}"))
 
