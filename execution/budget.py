@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from execution.guard import Limits
+from execution.process import child_pids, processor_seconds
 from transcoding.errors import InputRejected, ResourceExceeded
 
 MEMORY_BYTES = 300 << 20
@@ -16,9 +17,9 @@ _COPIED_PER_SECOND = 20 << 20
 
 
 def _spent() -> float:
-    """Return the processor time of this process and of its children that have ended, in seconds."""
+    """Return the processor time of this process, in seconds."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return times.user + times.system
 
 
 class InspectionBudget:
@@ -33,10 +34,15 @@ class InspectionBudget:
         self._spent = spent
         self._started_at = spent()
         self._checked_at = time.monotonic()
+        self._programs: dict[int, float] = {}
 
     def grant_copy(self, size: int) -> None:
         """Add the time in which so many bytes are copied."""
         self._seconds += size // _COPIED_PER_SECOND
+
+    def watch(self, pid: int) -> None:
+        """Count what a program and its descendants use: a sandbox does not pass it on to those who wait for it."""
+        self._programs[pid] = 0.0
 
     def check(self) -> None:
         """Raise InputRejected when the time is over. Looks at the clock of the processor now and then only."""
@@ -44,13 +50,19 @@ class InspectionBudget:
         if now - self._checked_at < _CHECK_SECONDS:
             return
         self._checked_at = now
-        if self._spent() - self._started_at > self._seconds:
+        if self._used() > self._seconds:
             raise self._too_long()
 
     def limits(self, limits: Limits) -> Limits:
         """Return the limits of the next program: what is left of the time, and the memory."""
-        left = max(1, round(self._started_at + self._seconds - self._spent()))
+        left = max(1, round(self._seconds - self._used()))
         return replace(limits, cpu_seconds=min(left, limits.cpu_seconds), data_bytes=self._memory_bytes)
+
+    def _used(self) -> float:
+        """Return the seconds so far; of programs that have ended, those that were seen last."""
+        for pid in self._programs.keys() & set(child_pids()):  # others may have the numbers of those that have ended
+            self._programs[pid] = max(self._programs[pid], processor_seconds(pid))
+        return self._spent() - self._started_at + sum(self._programs.values())
 
     def refusal(self, stderr: str) -> ResourceExceeded | None:
         """Return the reason for which a program failed, if it got no more memory."""

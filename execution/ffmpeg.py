@@ -230,13 +230,15 @@ class FfmpegRunner:
             )
             for pipe in ends:
                 pipe.close_write()
+            if budget:
+                budget.watch(child.process.pid)
             stall = StallTimer(child.process.pid, self._stall_seconds, self._max_silent_seconds, clock=self._clock)
             run = _Run(child, on_frames, on_stderr_line, niceness, stall, files)
             run.apply_niceness()
             for feeder in feeders.values():
                 feeder.start(stall.reset)
             with _selector(run, outputs, pipes, progress) as selector:
-                self._watch(selector, run, stop, on_poll)
+                self._watch(selector, run, stop, on_poll, budget)
             run.take_stderr(b"\n" if run.partial_line else b"")
             for feeder in feeders.values():
                 feeder.check()
@@ -246,7 +248,12 @@ class FfmpegRunner:
             return report
 
     def _watch(
-        self, selector: selectors.BaseSelector, run: _Run, stop: StopSignal, on_poll: Callable[[], None]
+        self,
+        selector: selectors.BaseSelector,
+        run: _Run,
+        stop: StopSignal,
+        on_poll: Callable[[], None],
+        budget: InspectionBudget | None,
     ) -> None:
         """Serve the pipes until all are closed: ffmpeg has ended then."""
         started_at = self._clock()
@@ -266,6 +273,8 @@ class FfmpegRunner:
             started_at += waited
             run.check_files()
             run.check_processor()
+            if budget:
+                budget.check()
             if stop.is_set():
                 raise Stopped
             run.stall.check(f"ffmpeg did nothing after frame {run.frames}")

@@ -70,7 +70,9 @@ class Ffprobe:
             )
             child = cell.start(argv, limits=self._limits_of(budget), stdout=subprocess.PIPE)
             stall = StallTimer(child.process.pid, self._stall_seconds, self._max_silent_seconds)
-            out, stderr_tail = _read_all(child.process, stall)
+            if budget:
+                budget.watch(child.process.pid)
+            out, stderr_tail = _read_all(child.process, stall, budget)
             stderr = stderr_tail.decode("utf-8", "replace")
             for line in stderr.splitlines():
                 on_stderr_line(line)
@@ -135,6 +137,8 @@ class Ffprobe:
             )
             # A broken file gives a line of stderr per packet; nobody reads them, and a full pipe would block ffprobe.
             child = cell.start(argv, limits=self._limits_of(budget), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            if budget:
+                budget.watch(child.process.pid)
             with suppress(OSError):  # users have a quota, and smaller pipes are slower only
                 fcntl.fcntl(child.process.stdout or -1, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             yield self._lines(child, stop, budget)
@@ -183,7 +187,9 @@ def _exit_code(child: Child, budget: InspectionBudget | None, stderr: str = "") 
     return code
 
 
-def _read_all(process: subprocess.Popen[bytes], stall: StallTimer) -> tuple[bytes, bytes]:
+def _read_all(
+    process: subprocess.Popen[bytes], stall: StallTimer, budget: InspectionBudget | None
+) -> tuple[bytes, bytes]:
     """Return all of stdout and the tail of stderr. Raises InputRejected when the size limit is exceeded."""
     out, err = b"", b""
     with selectors.DefaultSelector() as selector:
@@ -192,6 +198,8 @@ def _read_all(process: subprocess.Popen[bytes], stall: StallTimer) -> tuple[byte
         while selector.get_map():
             stall.works()
             stall.check("ffprobe wrote nothing")
+            if budget:
+                budget.check()
             for key, _ in selector.select(_POLL_SECONDS):
                 block = os.read(key.fd, _READ_BYTES)
                 if not block:
