@@ -30,7 +30,8 @@ class CraftedTrack:
     """One track; what is not given is that of an honest one of `samples` frames of a tick each.
 
     `size` is the size of all samples, or 0 for `sizes`. `edits` are pairs of a duration in milliseconds and the media
-    time in ticks of the track. `tables` are complete tables that stand for those above.
+    time in ticks of the track. `tables` are complete tables that stand for those above. `quicktime`: it has a handler
+    of its data, too.
     """
 
     samples: int = 1
@@ -42,6 +43,7 @@ class CraftedTrack:
     sync: Sequence[int] = ()
     edits: Sequence[tuple[int, int]] = ()
     handler: str = "vide"
+    quicktime: bool = False
     timescale: int = 1000
     stsd: bytes = b""
     width: int = 64
@@ -68,7 +70,8 @@ class CraftedTrack:
         dinf = box("dinf", box("dref", bytes(4), struct.pack(">I", 1), box("url ", bytes([0, 0, 0, 1]))))
         edits = [[length, at, 1 << 16] for length, at in self.edits]
         edts = box("edts", table("elst", edits, "IiI")) if edits else b""
-        minf = box("minf", media, dinf, box("stbl", *tables.values()))
+        data_handler = box("hdlr", bytes(4), b"dhlrurl ", bytes(13)) if self.quicktime else b""
+        minf = box("minf", media, data_handler, dinf, box("stbl", *tables.values()))
         return box("trak", tkhd, edts, box("mdia", mdhd, hdlr, minf))
 
     @property

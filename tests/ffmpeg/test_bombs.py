@@ -114,3 +114,11 @@ def test_a_long_film_is_measured_exactly(film: Path, parts: bool, tmp_path: Path
     assert (found.facts["total_frames"], found.facts["rate"]) == (HOURS * 3600 * 60, "60/1")
     assert (found.facts["sample_shift"] is not None) == parts
     assert is_bounded(found), found
+
+
+def test_every_sample_of_pcm_is_counted_by_quicktime(tmp_path: Path) -> None:
+    """Cameras and editors write such files; ffmpeg joins their samples."""
+    card = Card(rate=Fraction(5), frames=1000, width=64, height=64)  # 200 seconds
+    found = inspected(make(tmp_path / "pcm.mov", card, "-c:v", "mpeg4", "-c:a", "pcm_s16le"), tmp_path)
+    assert found.refusal == ""
+    assert is_bounded(found), found

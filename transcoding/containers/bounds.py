@@ -46,6 +46,8 @@ _CONTAINERS = frozenset(
 )
 """Boxes that ffmpeg's demuxer looks for others in, wherever they are."""
 _TABLES = frozenset({"mdhd", "hdlr", "stsz", "stz2", "stsc", "stco", "co64", "stts", "stss", "elst", "mvhd"})
+_MEDIA_HANDLERS = frozenset({b"vide", b"soun", b"subp", b"clcp", b"m1a "})
+"""Handlers that say what a track is. Beside that QuickTime has one that says where its bytes are."""
 _PCM_ENTRY_SAMPLES = 1024
 """Samples of PCM, or what counts like it, that ffmpeg's demuxer joins to one entry."""
 
@@ -184,7 +186,7 @@ class _Track:
             yield from _blocks(self.file, (start + 12, min(end, start + 12 + 4 * count)), 4)
 
     def _handler(self) -> bytes:
-        return bytes(_read(self.file, "4s", self.tables["hdlr"][0] + 8)[0]) if "hdlr" in self.tables else b""
+        return _handler(self.file, self.tables["hdlr"]) if "hdlr" in self.tables else b""
 
     def _is_pcm(self) -> bool:
         """Tell whether ffmpeg takes the track for PCM: every sample lasts a tick, and a chunk is a few entries."""
@@ -261,7 +263,7 @@ def _tracks(file: IO[bytes], boxes: list[tuple[str, Span]]) -> Iterator[_Track]:
             if track:
                 yield track
             track = _Track(file, size)
-        elif track and kind in _TABLES:
+        elif track and kind in _TABLES and (kind != "hdlr" or _handler(file, payload) in _MEDIA_HANDLERS):
             track.tables[kind] = payload
     if track:
         yield track
@@ -311,6 +313,12 @@ def _blocks(file: IO[bytes], payload: Span, width: int) -> Iterator["array[int]"
             return
         yield numbers
         position += len(numbers) * width
+
+
+def _handler(file: IO[bytes], payload: Span) -> bytes:
+    """Return the type in a `hdlr`; empty where it is cut off."""
+    file.seek(payload[0] + 8)
+    return file.read(4)
 
 
 def _timescale(file: IO[bytes], header: Span) -> int:

@@ -5,7 +5,7 @@ import struct
 import tracemalloc
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -77,9 +77,11 @@ BOMBS: dict[str, tuple[Sequence[CraftedTrack], bytes, str]] = {
 }
 
 
+@pytest.mark.parametrize("quicktime", [False, True])
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_an_index_that_announces_too_much_is_refused(bomb: str, tmp_path: Path) -> None:
+def test_an_index_that_announces_too_much_is_refused(bomb: str, quicktime: bool, tmp_path: Path) -> None:  # noqa: FBT001
     tracks, media, sentence = BOMBS[bomb]
+    tracks = [replace(track, quicktime=quicktime) for track in tracks]
     with pytest.raises(InputRejected, match=sentence):
         look(crafted(tmp_path / "bomb.mp4", *tracks, media=media))
 
@@ -139,9 +141,11 @@ HONEST: dict[str, Sequence[CraftedTrack]] = {
 }
 
 
+@pytest.mark.parametrize("quicktime", [False, True])
 @pytest.mark.parametrize("honest", HONEST)
-def test_an_honest_index_passes(honest: str, tmp_path: Path) -> None:
-    look(crafted(tmp_path / "honest.mp4", *HONEST[honest], media=bytes(200)))
+def test_an_honest_index_passes(honest: str, quicktime: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    tracks = [replace(track, quicktime=quicktime) for track in HONEST[honest]]
+    look(crafted(tmp_path / "honest.mp4", *tracks, media=bytes(200)))
 
 
 def test_a_truncated_file_is_left_to_the_inspection(tmp_path: Path) -> None:
