@@ -27,7 +27,7 @@ from storage.errors import (
 from storage.keys import VIDEOS_PREFIX, check_key, check_prefix
 from storage.protocol import MultipartUpload, Progress, StoredObject
 from storage.s3_checksums import register_content_md5
-from storage.s3_errors import ADVICE, error_code, has_no_cause, optional, reason_of, s3_errors
+from storage.s3_errors import ADVICE, error_code, has_no_cause, optional, reason_of, refuses_operation, s3_errors
 from storage.s3_metrics import register_request_metrics
 from storage.transfer import TransferProgress, batches, run_parallel, spans, write_at
 
@@ -227,7 +227,8 @@ class S3Store:
             self._delete_singly(keys)
             # Had it refused these, too, the credentials would be at fault and not the operation.
             log.warning("deleting objects one by one: %s", error, extra={"event": "store_deletes_singly"})
-            self._deletes_many = False
+            if refuses_operation(error):  # others pass
+                self._deletes_many = False
 
     def _delete_singly(self, keys: Sequence[str]) -> None:
         run_parallel(self._delete_one, keys, threads=self._parallel, progress=TransferProgress(None))

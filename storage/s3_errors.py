@@ -62,6 +62,17 @@ ADVICE: Mapping[str, str] = {
 }
 """Advice to operators, by the store's code or the client's exception. No URL and no key is in it."""
 
+_OPERATION_REFUSED = frozenset(
+    {
+        "NotImplemented", "MethodNotAllowed",
+        # Checksums that the store does not know, or wants in another form.
+        "BadDigest", "InvalidDigest", "MissingContentMD5", "InvalidArgument", "InvalidRequest",
+        "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
+    }
+)  # fmt: skip
+"""Codes that a request gets for what it is, whoever sends it and whenever."""
+
+_METHOD_NOT_ALLOWED = 405
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 _NOT_IMPLEMENTED = 501
@@ -117,9 +128,24 @@ def has_no_cause(error: ClientError) -> bool:
     return error_code(error).isdecimal() and not _may_pass(error)
 
 
+def refuses_operation(error: StorageError) -> bool:
+    """Tell whether the store lacks the operation, or refuses its form: it will next time, too.
+
+    Credentials that have expired, a wrong clock or a right that is missing may be mended at any time.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return False
+    return error_code(cause) in _OPERATION_REFUSED or _status(cause) in (_METHOD_NOT_ALLOWED, _NOT_IMPLEMENTED)
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
 def _may_pass(error: ClientError) -> bool:
     """Tell from the status whether the same request may succeed later."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _status(error)
     return status == _TOO_MANY_REQUESTS or (status >= _SERVER_ERRORS and status != _NOT_IMPLEMENTED)
 
 

@@ -111,6 +111,28 @@ def test_without_delete_objects_they_are_deleted_one_by_one(
     assert len(refused) == 1, "it is not tried again"
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "ExpiredToken"), (403, "RequestTimeTooSkewed"), (403, "AccessDenied")]
+)
+def test_a_refusal_that_passes_costs_one_batch_only(
+    store: S3Store, proxy: StoreProxy, folder: str, status: int, code: str
+) -> None:
+    requests: list[str] = []
+
+    def judge(method: str, _path: str, _headers: Message) -> StoreFault | None:
+        requests.append(method)
+        return StoreFault(status=status, code=code) if method == "POST" and requests.count("POST") == 1 else None
+
+    for name in "abcd":
+        store.put(folder + name, b"x", BYTES)
+    proxy.judge = judge
+    store.delete([f"{folder}a", f"{folder}b"])
+    assert requests == ["POST", "DELETE", "DELETE"]
+    store.delete([f"{folder}c", f"{folder}d"])
+    assert requests[3:] == ["POST"]
+    assert list(store.list(folder)) == []
+
+
 def test_a_key_that_may_not_delete_is_refused(
     store: S3Store, proxy: StoreProxy, folder: str, s3_store: S3Store
 ) -> None:
