@@ -1,10 +1,12 @@
 """Budget watch: plans the jobs that waited for other jobs of their owner to end."""
 
+import logging
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import QuerySet
 
+from access.models import Owner
 from jobs.changes.endings import job_fail
 from jobs.changes.locks import job_lock, video_lock
 from jobs.models import Job
@@ -16,20 +18,29 @@ from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JobPhase, JobState
 from transcoding.errors import TranscodeError
 
+log = logging.getLogger(__name__)
+
 _OWNERS = 100
 _JOBS_OF_ONE_OWNER = 10
 
 
 def held_jobs_plan(*, policy: JobPolicy) -> None:
-    """Plan held jobs whose owner has room for them, the oldest first, some of each owner at a time."""
-    oldest_first = _held().values("owner").annotate(oldest=Min("created_at")).order_by("oldest")
-    for owner_id in oldest_first.values_list("owner", flat=True)[:_OWNERS]:
+    """Plan held jobs whose owner has room for them, each owner's oldest first, some of each owner at a time."""
+    # In random order: a hundred owners whose jobs go on waiting do not hold up the others.
+    owners = Owner.objects.filter(id__in=_held().values("owner")).order_by("?")
+    for owner_id in owners.values_list("id", flat=True)[:_OWNERS]:
         open_seconds = open_work_seconds(owner_id)
         jobs = _held().filter(owner=owner_id).order_by("created_at", "id")
         for job_id, video_id, work in jobs.values_list("id", "video", "work_seconds")[:_JOBS_OF_ONE_OWNER]:
             if not fits(work, open_seconds=open_seconds, max_seconds=policy.max_owner_work_seconds):
                 break
-            _plan(job_id, video_id, policy)
+            try:
+                _plan(job_id, video_id, policy)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:  # one broken job must not keep the others from being planned
+                log.exception("held job not planned", extra={"event": "held_job_failed", "job": str(job_id)})
+                continue
             open_seconds += work
 
 

@@ -31,7 +31,7 @@ from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_req
 from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_reopen
 from jobs.models import Job, Step
-from jobs.planning.budget import open_work_seconds
+from jobs.planning.budget import budget_lock, fits, open_work_seconds
 from jobs.planning.fallback import job_fall_back, job_on_gpu
 from jobs.planning.plans import Waiting, job_plan
 from jobs.planning.requests import job_request, refuse_impossible
@@ -86,7 +86,8 @@ def job_create(  # noqa: PLR0913 - one row's facts
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
     transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
     if _plan_or_inspect(job, video, requested, policy) is Waiting.BUDGET:
-        raise _too_much_work(job, policy)
+        job.refresh_from_db(fields=["work_seconds"])
+        raise _too_much_work(job, open_work_seconds(owner.id, but=job.id), policy)
     return job
 
 
@@ -99,12 +100,11 @@ def _plan_or_inspect(job: Job, video: Video, requested: JobRequest, policy: JobP
     return None
 
 
-def _too_much_work(job: Job, policy: JobPolicy) -> Problem:
-    """Build the 429 of a job that its owner has no room for."""
-    work, open_work = Job.objects.values_list("work_seconds", flat=True).get(id=job.id), open_work_seconds(job.owner_id)
+def _too_much_work(job: Job, open_seconds: float, policy: JobPolicy) -> Problem:
+    """Build the 429 of a job that its owner has no room for beside the open ones."""
     detail = (
-        f"The job is expected to take {work:.0f} s of work. Your unfinished jobs have {open_work:.0f} s, and"
-        f" {policy.max_owner_work_seconds} s are allowed. Try again when some of them have ended."
+        f"The job is expected to take {job.work_seconds:.0f} s of work. Your unfinished jobs have {open_seconds:.0f} s,"
+        f" and {policy.max_owner_work_seconds} s are allowed. Try again when some of them have ended."
     )
     return Problem(status=429, code="work_budget_exceeded", detail=detail, retryable=True)
 
@@ -122,11 +122,13 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
     """Queue a failed or cancelled job again. It resumes after its published segments, while these are stored.
 
     Raises Problem: 404 not the owner's, 409 not failed or cancelled, or its video or source deleted, 422 the source is
-    at fault, 429 too many open jobs; InputRejected where it has to be planned again and is beyond the limits.
+    at fault, 429 too many open jobs or too much open work; InputRejected where it has to be planned again and is
+    beyond the limits.
     """
     job, video = owned_job_and_video_lock(owner, job_id)
     _refuse_retry(job, video)
     _refuse_more_jobs(owner, policy)
+    _refuse_more_work(job, policy)
     _resume(job, video, policy, event=EventType.JOB_RETRIED)
 
 
@@ -241,6 +243,16 @@ def _refuse_more_jobs(owner: Owner, policy: JobPolicy) -> None:
     if Job.objects.filter(owner=owner, finished_at=None).count() >= policy.max_owner_jobs:
         detail = f"{policy.max_owner_jobs} of your jobs are not over, which is the most at a time."
         raise over_limit("too_many_jobs", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
+
+
+def _refuse_more_work(job: Job, policy: JobPolicy) -> None:
+    """Raise Problem (429) if the owner of a job that is planned has no room for it. One that is not may be held."""
+    if job.generation_id is None:
+        return
+    budget_lock(job.owner_id)
+    open_seconds = open_work_seconds(job.owner_id, but=job.id)
+    if not fits(job.work_seconds, open_seconds=open_seconds, max_seconds=policy.max_owner_work_seconds):
+        raise _too_much_work(job, open_seconds, policy)
 
 
 def _refuse_over(job: Job) -> None:

@@ -14,7 +14,10 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 def budget_lock(owner_id: UUID) -> None:
-    """Lock the budget of an owner until the transaction ends; no other lock is taken after it."""
+    """Lock the budget of an owner until the transaction ends. It comes after the locks of videos and jobs.
+
+    Of what is locked after it, steps of the planned job and purges of its files, nobody waits for a budget.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [f"work of {owner_id}"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,11 @@ from django.test import Client
 
 from api.problems import Problem
 from events.models import Event
+from jobs.dispatching import budget_watch
 from jobs.dispatching.budget_watch import held_jobs_plan
 from jobs.lifecycle.inspection import inspect_request
 from jobs.lifecycle.outcomes import video_inspected
-from jobs.lifecycle.services import job_cancel, job_pause, job_resume
+from jobs.lifecycle.services import job_cancel, job_pause, job_resume, job_retry
 from jobs.models import Job
 from jobs.planning.budget import open_work_seconds
 from jobs.rules.policy import JobPolicy
@@ -60,6 +62,24 @@ def test_a_job_beyond_the_budget_of_its_owner_is_refused() -> None:
     assert (refused.value.status, refused.value.code, refused.value.retryable) == (429, "work_budget_exceeded", True)
     assert Job.objects.filter(owner=owner).count() == 1
     a_job(a_video(an_owner("other")), policy=policy)
+
+
+def test_a_retry_counts_like_a_new_job() -> None:
+    """Or an owner would cancel, create another one, and retry the first."""
+    owner = an_owner("busy")
+    policy = a_bounded_policy(1.5 * work_of(a_video(owner)))
+    first = a_job(a_video(owner), policy=policy)
+    job_cancel(owner=owner, job_id=first.id)
+    second = a_job(a_video(owner), policy=policy)
+    with pytest.raises(Problem) as refused:
+        job_retry(owner=owner, job_id=first.id, policy=policy)
+    assert (refused.value.status, refused.value.code, refused.value.retryable) == (429, "work_budget_exceeded", True)
+    first.refresh_from_db()
+    assert first.state == "cancelled"
+    job_cancel(owner=owner, job_id=second.id)
+    job_retry(owner=owner, job_id=first.id, policy=policy)
+    first.refresh_from_db()
+    assert (first.state, first.phase) == ("queued", "planned")
 
 
 def test_an_owner_without_an_open_job_may_have_one_of_any_size() -> None:
@@ -118,6 +138,36 @@ def test_the_oldest_held_job_goes_first_and_others_wait() -> None:
     held_jobs_plan(policy=policy)
     phases = [Job.objects.get(id=job.id).phase for job in held]
     assert phases == ["planned", "waiting", "waiting"]
+
+
+def a_job_held(owner_name: str) -> Job:
+    """A job that waits though its owner has room for it by now."""
+    job = a_job(a_video(an_owner(owner_name)))
+    Job.objects.filter(id=job.id).update(state="queued", phase="waiting", generation=None)
+    return job
+
+
+def test_owners_whose_jobs_go_on_waiting_do_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_watch, "_OWNERS", 1)
+    policy = a_bounded_policy(1.5 * work_of(a_video()))
+    _, stuck = a_held_job("busy", policy)
+    held = a_job_held("other")
+    assert stuck.created_at < held.created_at
+    for _ in range(200):  # each pass finds it with a chance of a half
+        held_jobs_plan(policy=policy)
+    held.refresh_from_db()
+    stuck.refresh_from_db()
+    assert (held.phase, stuck.phase) == ("planned", "waiting")
+
+
+def test_a_held_job_that_cannot_be_planned_does_not_hold_up_others(caplog: pytest.LogCaptureFixture) -> None:
+    broken, held = a_job_held("busy"), a_job_held("busy")
+    Job.objects.filter(id=broken.id).update(request=["of another program"])
+    with caplog.at_level(logging.ERROR, budget_watch.__name__):
+        held_jobs_plan(policy=a_policy())
+    phases = [Job.objects.get(id=job.id).phase for job in (broken, held)]
+    assert phases == ["waiting", "planned"]
+    assert [record.__dict__["job"] for record in caplog.records] == [str(broken.id)]
 
 
 def test_too_much_work_for_one_job_or_one_step_is_refused() -> None:
