@@ -42,7 +42,7 @@ class StepControl:
         self._lock = threading.Lock()
         self._movements = 0
         self._reason: StopReason | None = None
-        self._started_at = clock()
+        self._started_at = self._counted_from = clock()
         self._drained_at: float | None = None
         self._share_done = 0.0
 
@@ -61,6 +61,10 @@ class StepControl:
         """Record that another attempt need not do this one's work again: the step may be stopped for its time."""
         self._published = True
 
+    def count_time_anew(self) -> None:
+        """Give the step all its time again, before a part of it that another attempt would have to do again."""
+        self._counted_from = self._clock()
+
     @property
     def movements(self) -> int:
         """Number that grows while the step advances; the lease is renewed only then."""
@@ -75,7 +79,7 @@ class StepControl:
         """Tell whether the step must stop."""
         if self._reason is None and self._draining.is_set() and not self._rest_fits():
             self.stop(StopReason.DRAINING)
-        if self._published and self._clock() - self._started_at > self._max_seconds:
+        if self._published and self._clock() - self._counted_from > self._max_seconds:
             self.stop(StopReason.OVERTIME)
         return self._reason is not None
 

@@ -58,6 +58,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         )
         if work.claim.units_done < chunk.segments:
             reader.read(plan.source, encoding.spans, lambda copy: encoding.encode(copy, tools))
+        control.count_time_anew()  # only this attempt has the samples to verify
         publisher.flush()
         for sample in encoding.samples.values():
             _verify_decodable(sample, tools, control)
@@ -130,6 +131,7 @@ class _ChunkEncoding:
             return
         with tempfile.TemporaryDirectory(dir=tools.scratch, prefix="analysis-") as folder:
             analysed = self._analyse(copy, tools, Path(folder))
+            self._control.count_time_anew()  # or the first segment would end it, and the next attempt analyse again
             self._encode(copy, tools, folder=Path(folder), analysed=analysed)
 
     def _analyse(self, copy: WorkingCopy, tools: Tools, folder: Path) -> RunReport:

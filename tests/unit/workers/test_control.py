@@ -103,3 +103,16 @@ def test_an_urgent_order_to_drain_leaves_no_time_for_what_would_fit() -> None:
     assert not control.is_set()
     draining.set(urgent=True)
     assert control.reason is StopReason.DRAINING
+
+
+def test_a_step_that_published_stops_at_its_time_unless_that_is_counted_anew() -> None:
+    clock = Clock()
+    control = StepControl(SharedFlag(), max_seconds=60, clock=clock)
+    clock.now += 100
+    assert not control.is_set(), "all its work would be lost"
+    control.count_time_anew()
+    control.published()
+    clock.now += 60
+    assert not control.is_set()
+    clock.now += 1
+    assert control.reason is StopReason.OVERTIME
