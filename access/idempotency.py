@@ -3,8 +3,9 @@
 Keys belong to an owner. Fingerprint and response of a successful request are stored for a day. A failed request stores
 nothing, and its key can be used again.
 
-JSON requests run in the transaction that stores the response, so that both happen or neither. An upload cannot hold a
-transaction for hours: it claims its key under a lease, which it renews while bytes arrive.
+JSON requests run in the transaction that stores the response, so that both happen or neither. It holds one of few
+connections, so nothing in it may wait for a stranger. An upload cannot hold a transaction for hours: it claims its key
+under a lease, which it renews while bytes arrive.
 """
 
 import functools
@@ -81,11 +82,14 @@ def fingerprint_of(parts: Sequence[str | bytes]) -> str:
 
 
 def idempotent(
-    *, stored: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda document: document
+    *,
+    stored: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda document: document,
+    check: Callable[[Request], None] | None = None,
 ) -> Callable[[Method[View, Params]], RespondingMethod[View, Params]]:
     """Decorate a view's method that responds with JSON, so that it can be repeated safely.
 
     `stored` returns the document to store: without secrets, or None to store nothing when nothing was changed.
+    `check` raises what is wrong with a request that is no repetition. It runs before the transaction, so it may wait.
     """
 
     def decorate(method: Method[View, Params]) -> RespondingMethod[View, Params]:
@@ -93,8 +97,16 @@ def idempotent(
         def wrapper(view: View, request: Request, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
             key = checked_key(request.headers.get(HEADER))
             if key is None:
+                if check is not None:
+                    check(request)
                 return method(view, request, *args, **kwargs)
             fingerprint = fingerprint_of([request.method or "", request.get_full_path(), request._request.body])  # noqa: SLF001 - REST framework's way to Django's request
+            if check is not None:
+                with transaction.atomic():
+                    before = _stored_response(owner_of(request), key, fingerprint)
+                if before is not None:
+                    return replayed(before)
+                check(request)
             with transaction.atomic():
                 before = _stored_response(owner_of(request), key, fingerprint)
                 if before is not None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from django.db import connection
 from django.utils import timezone
 
+from api.database import release_connection
 from api.problems import Problem, unavailable
 from events.models import WebhookEndpoint
 from events.types import TEST_TYPE
@@ -68,8 +68,7 @@ class TestOutcome:
 def endpoint_test(*, endpoint: WebhookEndpoint, client: OutboundClient) -> TestOutcome:
     """Post a document of the type `webhook.test` to an endpoint, once, whatever its state. Raises Problem."""
     with slots.slot(endpoint.owner_id):
-        if not connection.in_atomic_block:
-            connection.close()  # a receiver may take its time, and connections are few
+        release_connection()  # a receiver may take its time, and connections are few
         message = uuid4()
         document = {
             "id": str(message),

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
@@ -29,6 +29,7 @@ from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointStat
 from events.types import EventType
 from events.webhooks.deliveries import PER_ENDPOINT, Sending, deliveries_claim
 from events.webhooks.fanout import events_fan_out
+from events.webhooks.lookups import Lookups
 from events.webhooks.outbound import REFUSED, OutboundClient, Reach, networks_read
 from events.webhooks.retry import PAUSES, Answer
 from events.webhooks.sender import WebhookSender, deliver
@@ -426,6 +427,14 @@ def test_what_waited_at_a_disabled_endpoint_has_a_day_from_then_on(receiver: Rec
     assert Delivery.objects.get().state == DeliveryState.PENDING
 
 
+def _connections() -> int:
+    """The connections to the database of the tests, this one included."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
 def _wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not true():
@@ -524,12 +533,45 @@ class TestApi:
             outcome = client.post(f"/api/v1/webhooks/{endpoint.id}/test").json()
             assert (outcome["accepted"], outcome["status"], outcome["error"]) == (False, None, error)
 
-    def test_a_repeated_test_is_sent_once(self, client: Client, receiver: Receiver, inner_networks: None) -> None:
-        endpoint = endpoint_create(owner=default_owner(), url=receiver.url("/status/200"))
-        once = {"Idempotency-Key": "a test"}
-        first, again = (client.post(f"/api/v1/webhooks/{endpoint.id}/test", headers=once) for _ in range(2))
-        assert first.json() == again.json()
-        assert len(receiver.requests) == 1
+    def test_a_test_waits_without_a_connection(self, client: Client, receiver: Receiver, inner_networks: None) -> None:
+        """Also with a key: a repeated test posts once more instead of keeping a transaction open."""
+        hanging = endpoint_create(owner=default_owner(), url=receiver.url("/hangs"))
+        outcome: list[Any] = []
+        before = _connections()
+
+        def test() -> None:
+            outcome.append(client.post(f"/api/v1/webhooks/{hanging.id}/test", headers={"Idempotency-Key": "a test"}))
+            connections.close_all()
+
+        waiting = threading.Thread(target=test)
+        waiting.start()
+        _wait_for(lambda: bool(receiver.bodies("/hangs")))
+        _wait_for(lambda: _connections() == before)  # a server process ends a moment after its connection
+        receiver.over.set()
+        waiting.join()
+        assert outcome[0].status_code == 200
+        assert (
+            client.post(f"/api/v1/webhooks/{hanging.id}/test", headers={"Idempotency-Key": "a test"}).status_code == 200
+        )
+        assert len(receiver.requests) == 2
+
+    @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a webhook"}])
+    def test_a_host_is_looked_up_without_a_connection(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+    ) -> None:
+        open_then = []
+
+        def find(*_: object) -> list[str]:
+            open_then.append(connections["default"].connection)
+            return ["2000::1"]
+
+        monkeypatch.setattr(Lookups, "find", find)
+        body = {"url": PUBLIC_URL}
+        created = client.post("/api/v1/webhooks", body, content_type="application/json", headers=headers)
+        assert created.status_code == 201
+        changed = client.patch(created.headers["Location"], body, content_type="application/json")
+        assert changed.status_code == 200
+        assert open_then == [None, None]
 
     def test_an_owner_has_one_test_at_a_time(self, client: Client, receiver: Receiver, inner_networks: None) -> None:
         hanging = endpoint_create(owner=default_owner(), url=receiver.url("/hangs"))
