@@ -85,6 +85,7 @@ def test_players_reach_the_api_and_nothing_else() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert set(published) == {"api", "prometheus"}
     assert all(port.startswith("127.0.0.1:") for port in published["prometheus"])
+    assert all(port.startswith("${API_BIND:-127.0.0.1}:") for port in published["api"])  # it speaks plain HTTP
 
 
 def test_the_metrics_of_every_process_are_read() -> None:
@@ -124,6 +125,9 @@ def test_what_is_built_has_a_target() -> None:
 def test_every_setting_is_one_and_no_secret_is_written_down() -> None:
     text = (REPOSITORY / "docker-compose.gpu.yml").read_text()
     assert set(re.findall(r"TRANSCODER_\w+", text)) <= SETTINGS
-    for name, value in SERVICES["worker-gpu"]["environment"].items():
-        if name.endswith(("_KEY", "DATABASE_URL", "BROKER_URL", "CACHE_URL")):
-            assert re.search(r"\$\{\w+:\?", value), name
+    for service in OURS:
+        for name, value in SERVICES[service]["environment"].items():
+            if service in WORKERS and name == "TRANSCODER_SECRET_KEY":
+                assert value == ""
+            elif name.endswith(("_KEY", "DATABASE_URL", "BROKER_URL", "CACHE_URL")):
+                assert re.search(r"\$\{\w+:\?", value), name
