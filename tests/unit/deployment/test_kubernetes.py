@@ -1,5 +1,7 @@
 """The Kubernetes manifests: what their schemas cannot say."""
 
+import re
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -66,16 +68,23 @@ def test_a_pod_is_nobody_important(name: str) -> None:
 
 
 def test_settings_are_ones_and_none_is_secret() -> None:
-    lines = (K8S / "base" / "settings.env").read_text().splitlines()
-    names = {line.partition("=")[0] for line in lines}
+    names = set(settings())
     written = {variable["name"] for pod in pods().values() for variable in pod["containers"][0].get("env", [])}
     assert names | written <= SETTINGS
     assert not any(name.endswith(("_KEY", "_TOKEN", "DATABASE_URL", "BROKER_URL", "CACHE_URL")) for name in names)
 
 
-def setting(name: str) -> str:
+def settings() -> dict[str, str]:
     lines = (K8S / "base" / "settings.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)[name]
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def setting(name: str) -> str:
+    return settings()[name]
+
+
+def test_nobody_is_believed_about_addresses_until_an_overlay_names_them() -> None:
+    assert setting("TRANSCODER_TRUSTED_PROXIES") == ""
 
 
 @pytest.mark.parametrize("name", ["dispatcher", *WORKERS])
@@ -164,8 +173,68 @@ def test_each_deployment_survives_the_draining_of_a_machine() -> None:
 def test_nothing_is_reached_that_no_policy_names() -> None:
     policies = of_kind("NetworkPolicy")
     assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert [each["port"] for rule in policies["servers"]["spec"]["egress"] for each in rule["ports"]] == [
-        5432,
-        6379,
-        443,
-    ]
+    assert ports(policies["servers"]) == SERVERS
+    assert selected(policies["servers"]) == {"api", "dispatcher", "prepare"}
+
+
+SERVERS = [5432, 6379, 443]
+NOBODYS = IPv4Network("192.0.2.0/24")
+"""Addresses of documentation."""
+
+
+def ports(policy: Manifest) -> list[int]:
+    return [each["port"] for rule in policy["spec"]["egress"] for each in rule["ports"]]
+
+
+def selected(policy: Manifest) -> set[str]:
+    (expression,) = policy["spec"]["podSelector"]["matchExpressions"]
+    assert (expression["key"], expression["operator"]) == ("app.kubernetes.io/name", "In")
+    return set(expression["values"])
+
+
+def test_workers_reach_only_servers_that_an_overlay_names() -> None:
+    policy = of_kind("NetworkPolicy")["workers"]
+    assert selected(policy) == set(WORKERS)
+    assert ports(policy) == SERVERS
+    for rule in policy["spec"]["egress"]:
+        assert [IPv4Network(each["ipBlock"]["cidr"]).subnet_of(NOBODYS) for each in rule["to"]] == [True]
+    wide = {
+        name
+        for name, each in of_kind("NetworkPolicy").items()
+        if any("to" not in rule for rule in each["spec"].get("egress", []))
+    }
+    assert wide == {"servers"}
+
+
+def test_the_api_is_reached_by_the_ingress_controller_and_prometheus() -> None:
+    (rule,) = of_kind("NetworkPolicy")["api"]["spec"]["ingress"]
+    ingress, prometheus = rule["from"]
+    assert ingress == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
+    assert set(prometheus) == {"namespaceSelector", "podSelector"}
+    assert rule["ports"] == [{"protocol": "TCP", "port": "http"}]
+
+
+def documented_overlay() -> Manifest:
+    text = (REPOSITORY / "docs" / "deployment.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    loaded: Manifest = yaml.safe_load(block)
+    return loaded
+
+
+def test_the_overlay_of_the_documentation_replaces_what_is_there() -> None:
+    overlay = documented_overlay()
+    assert all((K8S / "overlays" / "ours" / folder).resolve().is_dir() for folder in overlay["resources"])
+    policies = of_kind("NetworkPolicy")
+    replaced = {(each["target"]["name"], change["path"]) for each in overlay["patches"] for change in changes(each)}
+    for name, path in replaced:
+        found: Any = policies[name]
+        for part in path.removeprefix("/").split("/"):
+            found = found[int(part) if part.isdecimal() else part.replace("~1", "/")]
+    assert {path for name, path in replaced if name == "workers"} == {f"/spec/egress/{at}/to" for at in range(3)}
+    literals = dict(literal.split("=", 1) for literal in overlay["configMapGenerator"][0]["literals"])
+    assert literals["TRANSCODER_TRUSTED_PROXIES"]
+    assert set(literals) <= SETTINGS
+
+
+def changes(patch: Manifest) -> Any:  # noqa: ANN401 - a part of a manifest
+    return yaml.safe_load(patch["patch"])
