@@ -1,5 +1,6 @@
 """Watching what a running program uses: it is killed when it uses more than it may."""
 
+import logging
 import os
 import stat
 import threading
@@ -10,7 +11,10 @@ from pathlib import Path
 from execution.cgroups import Group
 from execution.process import descendant_pids
 
+log = logging.getLogger(__name__)
+
 SAMPLE_SECONDS = 0.2
+_UNMEASURED = "resources that cannot be measured"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -44,7 +48,10 @@ class Usage:
 
 
 class Guard:
-    """Thread that samples a run until `close`, and calls `kill` at the first excess. `exceeded` then says which."""
+    """Thread that samples a run until `close`, and calls `kill` at the first excess. `exceeded` then says which.
+
+    A run that cannot be measured counts as an excess: it would have no limits.
+    """
 
     def __init__(
         self,
@@ -73,16 +80,23 @@ class Guard:
         self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
-        self.exceeded = self.exceeded or self._excess(Usage())
+        self.exceeded = self.exceeded or self._checked(Usage)
 
     def _watch(self) -> None:
         while not self.exceeded and not self._over.wait(SAMPLE_SECONDS):
             self._look()
 
     def _look(self) -> None:
-        if excess := self._excess(self._usage()):
+        if excess := self._checked(self._usage):
             self.exceeded = excess
             self._kill()
+
+    def _checked(self, usage: Callable[[], Usage]) -> str:
+        try:
+            return self._excess(usage())
+        except Exception:
+            log.warning("a run cannot be measured", extra={"event": "run_unmeasured"}, exc_info=True)
+            return _UNMEASURED
 
     def _excess(self, usage: Usage) -> str:
         """Describe the limit that is exceeded; empty: none is."""
@@ -108,9 +122,12 @@ def usage_of_group(group: int) -> Usage:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Add up the space that regular files under a folder take. What vanishes meanwhile does not count."""
+    """Add up the space that regular files under a folder take. What vanishes meanwhile does not count.
+
+    Raises OSError when a folder cannot be read, and RecursionError when folders are nested too deeply.
+    """
     found = 0
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_refuse_unread):
         for name in names:
             try:
                 status = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - every 0.2 s
@@ -119,6 +136,11 @@ def folder_bytes(folder: Path) -> int:
             if stat.S_ISREG(status.st_mode):
                 found += status.st_size
     return found
+
+
+def _refuse_unread(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _total(pids: Iterable[int]) -> Usage:

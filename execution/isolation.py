@@ -23,6 +23,10 @@ cat "$1" > copy || exit 1
 """Script that does what ffmpeg needs: it finds its program and its input, and writes to its folder."""
 _PROBE_SECONDS = 60
 _REASON_CHARS = 300
+_NO_LANDLOCK = (
+    "the kernel has no Landlock (Linux 5.13 and newer; the container's profile must allow its system calls), and ffmpeg"
+    " would read the files and environments of all processes of the worker's user"
+)
 
 
 class NotIsolated(Exception):
@@ -72,6 +76,8 @@ def _candidates(requested: str) -> Iterator[Isolation]:
 
 def refusal(jail: Jail, ffmpeg: str) -> str:
     """Try this form of isolation, as a run of ffmpeg uses it. Return why it does not work; empty: it works."""
+    if jail.isolation is Isolation.CONTAINER and not landlock_version():
+        return _NO_LANDLOCK
     with tempfile.TemporaryDirectory(prefix="vodmill-probe-") as folder:
         source = Path(folder, "source")
         source.write_bytes(b"")

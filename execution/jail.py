@@ -8,6 +8,7 @@ import os
 import selectors
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 from execution.cgroups import Group, delegated
 from execution.filter import compiled_filter
@@ -36,8 +38,8 @@ _DEVICE_FACTS = "/sys"
 """Drivers look for their devices there."""
 _READ_ONLY_DEVICES = ("/dev/urandom", "/dev/random")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
-_FIRST_USER = 0x7000_0000
-"""Users of slots are numbered from here by the pid of their worker; systemd's list has nothing else there."""
+_FIRST_USER, _USERS = 0x7000_0000, 0x0FFE_0000
+"""Users of slots are numbered from here, and are so many at most; systemd's list has nothing else there."""
 _FIRST_USER_OF_FEW, _FEW_USERS = 30_000, 35_000
 """The same in a container that has 65,536 users."""
 _FOLDER_MODE = 0o711
@@ -352,9 +354,14 @@ def _parents(path: str) -> Iterator[str]:
 
 
 def slot_user() -> int:
-    """Return the number of the user and group that programs of this worker process run as: no two have the same."""
-    pid = os.getpid()
-    return _FIRST_USER + pid if _has_user(_FIRST_USER + pid) else _FIRST_USER_OF_FEW + pid % _FEW_USERS
+    """Return the number of the user and group that programs of this worker process run as.
+
+    No two processes of a host name have the same. Containers of one machine have pids of their own, which repeat: their
+    numbers begin where a hash of the host name says, so that two with the same are unlikely, but not impossible.
+    """
+    own = os.getpid() + crc32(socket.gethostname().encode())
+    number = _FIRST_USER + own % _USERS
+    return number if _has_user(number) else _FIRST_USER_OF_FEW + own % _FEW_USERS
 
 
 def _has_user(number: int) -> bool:

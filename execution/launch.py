@@ -38,6 +38,9 @@ _REMOVE_FILE, _MAKE_REGULAR, _TRUNCATE = 1 << 5, 1 << 8, 1 << 14
 _FIRST_RIGHTS = (1 << 13) - 1
 """All rights of Landlock's first version. The third one adds truncation."""
 _TRUNCATE_VERSION = 3
+_SCOPE_VERSION = 6
+_SCOPE_ABSTRACT_SOCKET, _SCOPE_SIGNAL = 1 << 0, 1 << 1
+"""Neither abstract sockets nor signals reach processes outside. Linux 6.12 has this."""
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 """Rights that a rule about a file, not a folder, may have."""
@@ -107,8 +110,11 @@ def _ruleset(options: Iterable[tuple[str, str]]) -> int | None:
         "write": _READ_FILE | _WRITE_FILE | _TRUNCATE,
         "folder": _READ_FILE | _READ_DIR | _WRITE_FILE | _REMOVE_FILE | _MAKE_REGULAR | _TRUNCATE,
     }
-    attributes = ctypes.create_string_buffer(struct.pack("=Q", handled), 8)
-    ruleset = _call(_CREATE_RULESET, attributes, ctypes.c_size_t(8), 0)
+    fields = [handled]
+    if version >= _SCOPE_VERSION:
+        fields += [0, _SCOPE_ABSTRACT_SOCKET | _SCOPE_SIGNAL]  # the first is about network ports: there are no sockets
+    attributes = struct.pack(f"={len(fields)}Q", *fields)
+    ruleset = _call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     for name, value in options:
         if name in allowed:
             _allow(ruleset, value, allowed[name] & handled)

@@ -1,18 +1,25 @@
 """The scratch folder: temporary files, and the liveness files that local probes read."""
 
+import logging
 import os
 import shutil
 import socket
 import stat
+import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from configuration import ExecutionConfig
 from execution.file_locks import LockKind, file_lock
 
+log = logging.getLogger(__name__)
+
 _POLL_SECONDS = 0.05
+_SAID_CHARS = 300
 
 
 def scratch_folder(config: ExecutionConfig) -> Path:
@@ -52,15 +59,37 @@ def steps_hold(config: ExecutionConfig) -> IO[str]:
     folder.mkdir(mode=0o700, exist_ok=True)
     for left in folder.iterdir():
         if not _is_process(left.name):
-            shutil.rmtree(left, ignore_errors=True)
+            remove_folder(left)
     return held
+
+
+@contextmanager
+def temporary_folder(scratch: str | Path | None, prefix: str) -> Iterator[Path]:
+    """Make a folder that is gone afterwards, however the step ends short of a kill."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=scratch))
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, however deeply nested. What cannot be removed is logged, and stays."""
+    with suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        return
+    rest = subprocess.run(["rm", "-rf", "--", folder], check=False, capture_output=True)  # noqa: S603, S607 - ours
+    if rest.returncode:
+        detail = rest.stderr.decode(errors="replace")[-_SAID_CHARS:]
+        log.warning("a folder cannot be removed", extra={"event": "folder_left", "path": str(folder), "detail": detail})
 
 
 def _clear_hosts(folder: Path) -> None:
     for host in (entry for entry in folder.iterdir() if entry.is_dir() and not _is_process(entry.name)):
         if lock := file_lock(_lock_of(host), LockKind.EXCLUSIVE):
             with lock:
-                shutil.rmtree(host, ignore_errors=True)
+                remove_folder(host)
                 _lock_of(host).unlink()
 
 

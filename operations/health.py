@@ -46,6 +46,8 @@ def _store_answers() -> None:
 
 NO_ISOLATION = "none"
 """Form of isolation of a node that has none."""
+USER_ISOLATION = "uid"
+"""Form of isolation that needs Landlock to keep files apart from each other that everybody may read."""
 
 
 class AlertCode(StrEnum):
@@ -119,6 +121,11 @@ def _node_alerts(node: NodeHealth) -> Iterator[Alert]:
         yield Alert(
             code=AlertCode.NOT_ISOLATED,
             detail=f"{node.name} opens sources without isolation: see docs/security.md.",
+        )
+    if node.alive and node.isolation == USER_ISOLATION and node.landlock == 0:
+        yield Alert(
+            code=AlertCode.NOT_ISOLATED,
+            detail=f"{node.name} isolates by users only: its kernel has no Landlock. See docs/security.md.",
         )
 
 

@@ -67,11 +67,14 @@ class NodeHealth:
     alive: bool
     isolation: str
     """Form of isolation of what opens sources there; empty: the node does not say."""
+    landlock: int | None
+    """Version of Landlock of its kernel; 0: it has none; None: the node does not say."""
 
 
 _NODES = """
 SELECT node.name, node.state, node.queues, node.slots, coalesce(held.steps, 0)::int,
-       extract(epoch FROM clock_timestamp() - node.last_seen)::float8, coalesce(node.info ->> 'isolation', '')
+       extract(epoch FROM clock_timestamp() - node.last_seen)::float8, coalesce(node.info ->> 'isolation', ''),
+       (node.info ->> 'landlock')::int
 FROM jobs_node node
 LEFT JOIN (SELECT node, count(*) AS steps FROM jobs_step WHERE state = 'running' GROUP BY node) held
        ON held.node = node.name
@@ -93,8 +96,9 @@ def node_healths(*, silence_seconds: float) -> list[NodeHealth]:
                 silent_seconds=max(silent, 0.0),
                 alive=silent <= silence_seconds,
                 isolation=isolation,
+                landlock=landlock,
             )
-            for name, state, queues, slots, busy, silent, isolation in cursor.fetchall()
+            for name, state, queues, slots, busy, silent, isolation, landlock in cursor.fetchall()
         ]
 
 

@@ -1,8 +1,10 @@
 """Programs that attack from inside the jail, in every form of isolation that this machine has (FAULTS 39)."""
 
 import os
+import resource
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +23,7 @@ from execution.guard import Limits
 from execution.isolation import NotIsolated, jail_of
 from execution.jail import Isolation, Jail, slot_user
 from execution.process import child_pids, is_running
+from tests.ffmpeg.signalling import TGKILL
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.errors import InputRejected, ResourceExceeded
@@ -28,6 +31,7 @@ from transcoding.errors import InputRejected, ResourceExceeded
 MIB = 1 << 20
 LIMITS = Limits(memory_bytes=512 * MIB, file_bytes=64 * MIB, output_bytes=96 * MIB, cpu_seconds=120, processes=200)
 FORMS = [Isolation.SANDBOX, Isolation.UID]
+JAILS = [*FORMS, Isolation.CONTAINER]
 WAIT_SECONDS = 120
 
 
@@ -144,8 +148,78 @@ def test_a_link_cannot_be_left_in_the_folder(attack: Attack) -> None:
     assert list(attack.folder.iterdir()) == []
 
 
-def test_the_worker_cannot_be_killed(attack: Attack) -> None:
-    attack.run(f"kill -9 {os.getpid()}; kill -9 $PPID")
+def test_no_folder_can_be_made(attack: Attack) -> None:
+    code, _ = attack.run("mkdir deep || exit 9")
+    assert code == 9
+    assert list(attack.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("isolation", JAILS)
+def test_the_worker_and_its_other_programs_are_out_of_reach(isolation: Isolation, tmp_path: Path) -> None:
+    """In a container they have the same user and are in sight."""
+    with make_attack(isolation, tmp_path) as attack, subprocess.Popen(["/bin/sleep", "600"]) as sibling:
+        try:
+            niceness = os.getpriority(os.PRIO_PROCESS, sibling.pid)
+            open_files = resource.prlimit(sibling.pid, resource.RLIMIT_NOFILE)
+            attack.run(f"kill -9 {os.getpid()}; kill -9 $PPID; kill -9 {sibling.pid}")
+            tgkill = f"syscall({TGKILL}, {sibling.pid}, {sibling.pid}, 9)"
+            attack.run(f"perl -e '{tgkill}'; renice -n 5 -p {sibling.pid}; prlimit --pid={sibling.pid} --nofile=3:3")
+            assert is_running(sibling.pid)
+            assert os.getpriority(os.PRIO_PROCESS, sibling.pid) == niceness
+            assert resource.prlimit(sibling.pid, resource.RLIMIT_NOFILE) == open_files
+        finally:
+            sibling.kill()
+
+
+@pytest.mark.parametrize("isolation", JAILS)
+def test_no_socket_of_the_worker_can_be_sent_to(isolation: Isolation, tmp_path: Path) -> None:
+    """A pair of sockets is none of the network, and sends to others, too."""
+    with make_attack(isolation, tmp_path) as attack, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        path = attack.folder / "receiver"
+        receiver.bind(str(path))
+        path.chmod(0o777)
+        code, said = attack.run(
+            "perl -MSocket -e 'socketpair(A, B, PF_UNIX, SOCK_DGRAM, 0) or die qq(no: $!\n);"
+            f" send(A, q(x), 0, pack_sockaddr_un(q({path}))) or die qq(sent: $!\n)'"
+        )
+        receiver.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            receiver.recv(1)
+    assert (code != 0, said) == (True, "no: Operation not permitted\n")
+
+
+NO_LANDLOCK = """
+import errno, pyseccomp
+from configuration import ExecutionConfig
+from execution.isolation import NotIsolated, jail_of
+kernel = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+kernel.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "landlock_create_ruleset")
+kernel.load()
+try:
+    jail_of(ExecutionConfig(isolation="container"))
+except NotIsolated as error:
+    print(error)
+"""
+
+
+def test_a_container_is_no_jail_where_the_kernel_has_no_landlock() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_LANDLOCK], capture_output=True, text=True, check=True)
+    assert "container: the kernel has no Landlock" in done.stdout
+
+
+PRINT_USER = "from execution.jail import slot_user; print(slot_user())"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a namespace for host names")
+def test_users_of_containers_of_one_machine_differ() -> None:
+    """Their processes have the same pids."""
+    users = set()
+    for name in ("one", "two", "three"):
+        script = f"hostname {name} && exec {sys.executable} -c '{PRINT_USER}'"
+        shared = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "sh", "-c", script]
+        done = subprocess.run(shared, capture_output=True, text=True, check=True)
+        users.add(int(done.stdout))
+    assert len(users) == 3
 
 
 def test_too_much_memory_is_the_fault_of_the_file(attack: Attack) -> None:
@@ -248,6 +322,25 @@ def test_real_programs_work_in_every_form(isolation: Isolation, clip: Path, tmp_
     )
     assert report.frames == 50
     assert '"h264"' in Ffprobe(config, LimitConfig()).streams(folder / "out.mp4", demuxer="mov")
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265", "libsvtav1"])
+@pytest.mark.parametrize("isolation", JAILS)
+def test_encoders_need_nothing_that_is_refused(isolation: Isolation, encoder: str, clip: Path, tmp_path: Path) -> None:
+    require(isolation)
+    options = {"c:v": encoder, "frames:v": "10", "f": "matroska"}
+    if encoder == "libx264":
+        options |= {"pass": "1", "b:v": "200k", "passlogfile": "statistics"}
+    encode = FfmpegCommand(
+        inputs=(Input(path=str(clip), options={"f": "mov"}),),
+        outputs=(Output(target="out", maps=("0:v",), options=options),),
+    )
+    folder = tmp_path / "out"
+    folder.mkdir()
+    runner = FfmpegRunner(ExecutionConfig(isolation=isolation), LimitConfig())
+    report = runner.run(encode, {"out": folder / "out.mkv"}, stop=threading.Event(), folder=folder)
+    assert report.frames == 10
+    assert bool(list(folder.glob("statistics*.log.mbtree"))) == (encoder == "libx264")
 
 
 def test_a_container_that_is_the_jail_still_has_no_network_and_no_environment(tmp_path: Path) -> None:

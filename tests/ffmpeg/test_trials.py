@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner
 from gpu.devices import Device, DeviceKind
 from gpu.trials import Trials, encoders_for
+from tests.ffmpeg.signalling import death_by
 from transcoding.encoders import ENCODERS
 
 DEVICES = {
@@ -111,7 +113,7 @@ def test_a_trial_of_a_hung_driver_times_out(tmp_path: Path) -> None:
             False,
         ),
         ("exit 0", "it encoded nothing and printed no error", False),
-        ("kill -SEGV $$", "signal 11", False),
+        (death_by(signal.SIGSEGV), "was killed on the worker", False),
     ],
 )
 def test_the_reason_is_the_first_error_of_ffmpeg(tmp_path: Path, program: str, reason: str, *, busy: bool) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import threading
 import time
 from contextlib import suppress
@@ -13,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from configuration import Config
 from execution.isolation import isolation_details, jail_of
 from execution.process import child_pids, descendant_pids, is_running
-from execution.scratch import liveness_folder, steps_folder, steps_hold
+from execution.scratch import liveness_folder, remove_folder, steps_folder, steps_hold
 from gpu.reporting import ReporterProcess
 from jobs.dispatching.tickets import node_queue, node_queue_forget
 from jobs.leasing.nodes import node_busy, node_heartbeat, node_register, node_remove
@@ -122,7 +121,7 @@ class NodeKeeper:
             if any(is_running(started) for started in self._dead[pid]):
                 continue
             released = leases_release(node=self._name, pid=pid, policy=job_policy())
-            shutil.rmtree(steps_folder(self._config.execution) / str(pid), ignore_errors=True)
+            remove_folder(steps_folder(self._config.execution) / str(pid))
             del self._dead[pid]
             log.warning("child gone", extra={"event": "child_gone", "pid": pid, "released": released})
 

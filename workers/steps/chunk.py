@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from execution.ffmpeg import RunReport, Sink
+from execution.scratch import temporary_folder
 from gpu.devices import Device
 from gpu.trials import hardware_device
 from jobs.leasing.steps import StepWork, step_complete
@@ -129,10 +130,10 @@ class _ChunkEncoding:
         if not self._plan.two_pass:
             self._encode(copy, tools)
             return
-        with tempfile.TemporaryDirectory(dir=tools.scratch, prefix="analysis-") as folder:
-            analysed = self._analyse(copy, tools, Path(folder))
+        with temporary_folder(tools.scratch, "analysis-") as folder:
+            analysed = self._analyse(copy, tools, folder)
             self._control.count_time_anew()  # or the first segment would end it, and the next attempt analyse again
-            self._encode(copy, tools, folder=Path(folder), analysed=analysed)
+            self._encode(copy, tools, folder=folder, analysed=analysed)
 
     def _analyse(self, copy: WorkingCopy, tools: Tools, folder: Path) -> RunReport:
         """The first of two passes, half of the work, over what is left: its findings are of exactly those frames."""

@@ -1,16 +1,15 @@
 """Inspect a source once: what is in it, and when each of its frames is shown."""
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
 from execution.budget import InspectionBudget
+from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
@@ -98,7 +97,7 @@ class Inspection:
             return _Found(family, media, self._measure_parts(path, copy.index, media))
         if _has_index(path, family, media):
             return _Found(family, media, self._measure(path, DEMUXERS[family], media, remuxed=False))
-        with _folder(self._tools) as folder:
+        with temporary_folder(self._tools.scratch, "inspect-") as folder:
             indexed = self._remux(path, media, folder)
             copied = self._media(WorkingCopy(indexed), _INDEXED_DEMUXER)
             facts = self._measure(indexed, _INDEXED_DEMUXER, copied, remuxed=True)
@@ -203,16 +202,6 @@ class Inspection:
             budget=self._budget,
         )
         refuse_growth(indexed, allowed)
-
-
-@contextmanager
-def _folder(tools: Tools) -> Iterator[Path]:
-    """A scratch folder that is gone afterwards, however the step ends short of a kill."""
-    folder = Path(tempfile.mkdtemp(prefix="inspect-", dir=tools.scratch))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _family(source: Path) -> str:

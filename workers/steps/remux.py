@@ -1,13 +1,13 @@
 """Make the progressive MP4 of one rendition: its segments and those of all audio tracks, copied into one file."""
 
 import hashlib
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from execution.ffmpeg import Feed
+from execution.scratch import temporary_folder
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import step_complete_assets
@@ -38,8 +38,8 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     tracks |= {track.name: _StoredTrack(rows[track.name], tools, control) for track in plan.audio}
     prefix = run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt)
     key = asset_key(prefix, MP4_NAME)
-    with tempfile.TemporaryDirectory(prefix="remux-", dir=tools.scratch, ignore_cleanup_errors=True) as folder:
-        path = Path(folder, MP4_NAME)
+    with temporary_folder(tools.scratch, "remux-") as folder:
+        path = folder / MP4_NAME
         feeds = {track: stored.feed() for track, stored in tracks.items()}
         report = tools.ffmpeg.run(
             mp4_command(plan), {MP4_TARGET: path}, inputs=feeds, stop=control, on_frames=control.moved

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,38 @@ def test_an_excess_is_noticed(usage: Usage, *, exceeded: bool) -> None:
     guard = Guard(LIMITS, usage=lambda: usage, kill=lambda: killed.append("now"))
     guard._look()
     assert bool(guard.exceeded) == bool(killed) == exceeded
+
+
+def test_a_run_that_cannot_be_measured_is_ended(tmp_path: Path) -> None:
+    """Folders nested deeper than Python can follow: the run would have no limit any more."""
+    deep = "use strict; for (1..2000) { mkdir 'd' or die; chdir 'd' or die }"
+    subprocess.run(["/usr/bin/perl", "-e", deep], cwd=tmp_path, check=True)
+    killed = threading.Event()
+    guard = Guard(LIMITS, usage=Usage, kill=killed.set, folder=tmp_path)
+    guard.start()
+    try:
+        assert killed.wait(60)
+        assert guard.exceeded == "resources that cannot be measured"
+    finally:
+        guard.close()
+        subprocess.run(["/bin/rm", "-rf", tmp_path / "d"], check=True)
+
+
+def test_an_ended_run_that_cannot_be_measured_has_exceeded_its_limits() -> None:
+    def fail() -> Usage:
+        raise OSError("too many open files")
+
+    guard = Guard(LIMITS, usage=fail, kill=lambda: None)
+    guard._look()
+    guard.close()
+    assert guard.exceeded == "resources that cannot be measured"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(tmp_path: Path) -> None:
+    (tmp_path / "hidden").mkdir(mode=0o300)
+    with pytest.raises(PermissionError):
+        folder_bytes(tmp_path)
 
 
 def test_what_an_ended_run_has_left_counts(tmp_path: Path) -> None:

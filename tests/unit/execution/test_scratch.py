@@ -7,7 +7,7 @@ import pytest
 
 from configuration import ExecutionConfig
 from execution.file_locks import LockKind, file_lock
-from execution.scratch import private_folder, steps_folder, steps_hold
+from execution.scratch import private_folder, remove_folder, steps_folder, steps_hold, temporary_folder
 
 
 def test_the_scratch_folder_is_private(tmp_path: Path) -> None:
@@ -62,6 +62,37 @@ def test_a_new_worker_clears_what_dead_ones_left_and_nothing_of_the_living(tmp_p
     held.close()
     for folder in (tmp_path / "steps", steps_folder(config)):
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def nest(folder: Path) -> None:
+    """Make folders in it that are nested deeper than Python can follow, and than a path can name."""
+    deep = "use strict; for (1..3000) { mkdir 'd' or die; chdir 'd' or die }"
+    subprocess.run(["/usr/bin/perl", "-e", deep], cwd=folder, check=True)
+
+
+def test_folders_nested_without_end_do_not_keep_a_worker_from_starting(tmp_path: Path) -> None:
+    config = ExecutionConfig(scratch_path=str(tmp_path))
+    dead, gone = a_child(config, str(2**22 + 1)), tmp_path / "steps" / "gone-host"
+    gone.mkdir()
+    for folder in (dead, gone):
+        nest(folder)
+    with steps_hold(config):
+        assert not dead.exists()
+        assert not gone.exists()
+
+
+def test_what_cannot_be_removed_is_logged_and_stays(caplog: pytest.LogCaptureFixture) -> None:
+    remove_folder(Path("/proc/self/fdinfo"))
+    (record,) = caplog.records
+    assert record.__dict__["event"] == "folder_left"
+    assert record.__dict__["path"] == "/proc/self/fdinfo"
+
+
+def test_a_temporary_folder_is_gone_however_it_is_left(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), temporary_folder(tmp_path, "step-") as folder:
+        nest(folder)
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_of_one_host_hold_it_together(tmp_path: Path) -> None:

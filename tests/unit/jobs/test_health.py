@@ -19,6 +19,7 @@ NODE = NodeHealth(
     silent_seconds=1,
     alive=True,
     isolation="sandbox",
+    landlock=0,
 )
 QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean_speed=None, mean_seconds=None)
 
@@ -33,6 +34,9 @@ QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean
         ({"ready": 1}, {"alive": False, "silent_seconds": 30}, {}, ["no_worker"]),
         ({}, {"alive": False, "silent_seconds": 121}, {}, ["worker_silent"]),
         ({}, {"isolation": "none"}, {}, ["not_isolated"]),
+        ({}, {"isolation": "uid", "landlock": 0}, {}, ["not_isolated"]),
+        ({}, {"isolation": "uid", "landlock": 1}, {}, []),
+        ({}, {"isolation": "uid", "landlock": None}, {}, []),  # a node that does not say
         ({}, {}, {"completed": 1, "failed": 8}, []),  # too few to say anything
         ({}, {}, {"completed": 90, "failed": 10}, []),  # 10 % is allowed
         ({}, {}, {"completed": 89, "failed": 11}, ["jobs_fail"]),
