@@ -42,11 +42,24 @@ ORDER BY transaction, id LIMIT %(limit)s
 """  # noqa: S608 - put together from constants
 
 _HAS_FIRST = "SELECT EXISTS (SELECT FROM events_event WHERE owner_id = %(owner)s AND job_id = %(job)s AND seq = 1)"
+# Whether everything since a position is kept. It is if the event there is, whoever's: that it exists says nothing else.
+# Where no event at all is kept, it is if none has happened since: the mark of webhooks is that of the newest event.
 _HAS = """
-SELECT EXISTS (
-    SELECT FROM events_event WHERE id = %(event)s AND transaction = %(transaction)s AND owner_id = %(owner)s
-)
+SELECT EXISTS (SELECT FROM events_event WHERE id = %(event)s AND transaction = %(transaction)s)
+    OR (
+        NOT EXISTS (SELECT FROM events_event)
+        AND NOT EXISTS (
+            SELECT FROM events_fanout WHERE event_id > 0 AND (transaction, event_id) > (%(transaction)s, %(event)s)
+        )
+        AND %(transaction)s <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    )
 """
+_END = f"""
+(
+    SELECT transaction, id FROM events_event WHERE transaction < {COMMIT_HORIZON}
+    ORDER BY transaction DESC, id DESC LIMIT 1
+) UNION ALL (SELECT {COMMIT_HORIZON}, 0) ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 - put together from constants
 
 _LAST = f"SELECT {COLUMNS} FROM events_event WHERE owner_id = %(owner)s AND job_id = %(job)s ORDER BY seq DESC LIMIT 1"  # noqa: S608 - put together from constants
 
@@ -221,9 +234,10 @@ class EventHub:
 
     async def _read_on(self, session: Connection) -> None:
         if self._position is None:
-            cursor = await session.execute(f"SELECT {COMMIT_HORIZON}")
+            # That of the newest event, which `missed` finds again; in an empty log, one before all that may follow.
+            cursor = await session.execute(_END)
             row = await cursor.fetchone()
-            self._position = Position(int(row[0]) if row else 0, 0)
+            self._position = Position(*row) if row else BEGINNING
             self._positioned.set()
         while True:
             while await self._read(session, self._current_position()) == self._batch:

@@ -225,14 +225,17 @@ class EventStreams:
             if after is None or rests or (missed and after > subscription.since):  # of another life of the database
                 after = BEGINNING if event_filter.job_id else subscription.since
             await self._send(send, f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
-            if missed or rests:
-                await self._send(send, _reset(event_filter, after))
             if rests:
+                await self._send(send, _reset(event_filter, after))
                 return
             last = None
             async for message in self._hub.backlog(event_filter, after, subscription.since):
+                if missed and last is None:
+                    await self._send(send, _reset(event_filter, after))  # whoever is cut off here gets it again
                 await self._send(send, message.rendered)
                 last = message
+            if missed and last is None:  # it will not hear of it again, however long nothing else happens
+                await self._send(send, _reset(event_filter, subscription.since))
             while not (event_filter.job_id and last and last.event.type in JOB_ENDED):
                 last = await subscription.next(self._limits.heartbeat_seconds)
                 await self._send(send, last.rendered if last else b": still here\n\n")

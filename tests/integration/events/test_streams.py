@@ -316,6 +316,48 @@ def test_an_owner_whose_last_event_is_not_kept_hears_of_it() -> None:
     _run(owner.id, test)
 
 
+async def _resets(streams: EventStreams, path: str, last_seen: str) -> list[str]:
+    """Come back three times with the id of the last message, and return the ids of the resets that come."""
+    ids = []
+    for _ in range(3):
+        client = StreamClient(streams, path, last_seen=last_seen)
+        await client.until(lambda c: ": still here" in c.text)
+        await client.leave()
+        ids += [event["id"] for event in client.events if event["event"] == "reset"]
+        last_seen = client.events[-1]["id"] if client.events else last_seen
+    return ids
+
+
+@pytest.mark.parametrize("others", ["keep events", "keep none"])
+@pytest.mark.django_db(transaction=True)
+def test_who_was_told_to_read_again_is_not_told_twice(others: str) -> None:
+    """The owner, or the job, is quiet: nothing follows that would move the client on."""
+    quiet, other = a_bare_job(a_video(an_owner("o"))), a_bare_job(a_video(an_owner("p")))
+    event_append(job_id=quiet.id, type=EventType.JOB_QUEUED)
+    for _ in range(2):
+        event_append(job_id=other.id, type=EventType.JOB_PROGRESS)
+    first = str(Position(*Event.objects.order_by("id").values_list("transaction", "id")[0]))
+    _forget(*((1,) if others == "keep events" else (1, 2)))
+
+    async def test(streams: EventStreams, _hub: EventHub) -> None:
+        for path in ("/api/v1/events", f"/api/v1/jobs/{quiet.id}/events"):
+            (reset,) = await _resets(streams, path, f"{2**60}-7")
+            assert await _resets(streams, path, reset) == []
+        if others == "keep events":
+            assert len(await _resets(streams, "/api/v1/events", first)) == 1
+
+    async def elsewhere(streams: EventStreams, _hub: EventHub) -> None:
+        (reset,) = await _resets(streams, "/api/v1/events", f"{2**60}-7")
+        resets.append(reset)
+
+    async def afterwards(streams: EventStreams, _hub: EventHub) -> None:
+        assert await _resets(streams, "/api/v1/events", resets[0]) == []
+
+    resets: list[str] = []
+    for each in (test, elsewhere, afterwards):  # each is a process of its own
+        _run(quiet.owner_id, each, heartbeat_seconds=0.05)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_lost_or_repeated_at_the_seam_between_missed_and_new() -> None:
     """Clients come and go while events happen; pages of the backlog are small."""
