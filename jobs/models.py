@@ -162,6 +162,11 @@ class Step(models.Model):
                 name="jobs_step_order",
                 condition=_in_state(StepState.READY),
             ),
+            models.Index(  # workers of 0.1 claim by it, also while they are replaced: it goes in 0.3
+                fields=["queue", "owner", "lead_seconds", "encoder", "sessions", "rank_at", "ordinal"],
+                name="jobs_step_ready",
+                condition=_in_state(StepState.READY),
+            ),
             models.Index(
                 fields=["queue", "owner", "lead_seconds", "encoder", "sessions", "claimed_at"],
                 name="jobs_step_served",

@@ -1,4 +1,4 @@
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
@@ -28,5 +28,4 @@ class Migration(migrations.Migration):
                 name="jobs_step_owner_served",
             ),
         ),
-        RemoveIndexConcurrently(model_name="step", name="jobs_step_ready"),
     ]

@@ -9,7 +9,16 @@ import pytest
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import models
-from django.db.migrations import AddConstraint, AddField, AddIndex, AlterField, CreateModel, Migration, RunSQL
+from django.db.migrations import (
+    AddConstraint,
+    AddField,
+    AddIndex,
+    AlterField,
+    CreateModel,
+    Migration,
+    RemoveIndex,
+    RunSQL,
+)
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
@@ -57,6 +66,20 @@ def _later() -> list[Migration]:
 @pytest.mark.parametrize("migration", _later(), ids=str)
 def test_a_migration_builds_its_indexes_concurrently(migration: Migration) -> None:
     assert list(blocking(migration.operations)) == [], "use AddIndexConcurrently, in a migration with atomic = False"
+
+
+def test_old_processes_keep_their_indexes_while_they_are_replaced() -> None:
+    """An index that only they need goes one minor version later."""
+    new: set[tuple[str, str]] = set()
+    lost = []
+    for migration in _later():
+        for operation in migration.operations:
+            match operation:
+                case AddIndex():
+                    new.add((migration.app_label, operation.index.name))
+                case RemoveIndex() if (migration.app_label, operation.name) not in new:
+                    lost.append(f"{migration}: {operation.name}")
+    assert lost == []
 
 
 def _an_index() -> models.Index:
