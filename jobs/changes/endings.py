@@ -17,12 +17,12 @@ from jobs.changes.wake import dispatcher_wake
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, keeps_output
 from jobs.rules.steps import STEPS, StepKind
-from jobs.rules.transitions import JobPhase, JobState, StepState, job_sources, step_sources
+from jobs.rules.transitions import STEP_ENDS, JobPhase, JobState, StepState, job_sources, step_sources
 from observability import metrics
 from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
 from videos.services import generation_abandon, video_reject
-from videos.states import GenerationState
+from videos.states import HIDDEN_STATES, GenerationState, VideoState
 
 ENDED_AT_ONCE = 20
 """Jobs of a video that are ended in one transaction."""
@@ -96,6 +96,13 @@ def open_jobs_end(*, video: Video, failure: Failure | None, limit: int = ENDED_A
     return len(jobs) == limit
 
 
+def gone_video_jobs_end(*, video: Video) -> bool:
+    """End some open jobs of a locked video, if it was rejected or deleted. Return False once all have ended."""
+    if video.state == VideoState.REJECTED:
+        return open_jobs_end(video=video, failure=Failure(code=video.error_code, detail=video.error_detail))
+    return video.state in HIDDEN_STATES and open_jobs_end(video=video, failure=None)
+
+
 def video_refuse(*, video: Video, failure: Failure) -> None:
     """Reject a locked video whose source is at fault: fail its jobs and purge every object, the source included.
 
@@ -157,6 +164,11 @@ def purge_withdraw(*, video: Video, prefix: str) -> bool:
 def purge_requested(*, video: Video, prefix: str) -> bool:
     """Tell whether a purge of the prefix is planned, running or done. A withdrawn one does not count."""
     return _purges(video, prefix).exclude(state=StepState.CANCELLED).exists()
+
+
+def purge_open(*, video: Video, prefix: str) -> bool:
+    """Tell whether a purge of the prefix is planned or running."""
+    return _purges(video, prefix).exclude(state__in=STEP_ENDS).exists()
 
 
 def _purges(video: Video, prefix: str) -> QuerySet[Step]:

@@ -1,5 +1,7 @@
 """The janitor: removes abandoned uploads, sources and generations, silent nodes, old events and idempotency keys.
 
+It also does again what workers of an older version, beside new ones for a while, leave undone.
+
 Every part is safe when two processes run it at once, and bounded: the next pass finds what is left.
 """
 
@@ -17,21 +19,24 @@ from django.db.models.functions import Now
 from access.idempotency import requests_expire
 from configuration import JanitorConfig
 from events.log import events_expire
-from jobs.changes.endings import purge_request, purge_requested
+from jobs.changes.endings import gone_video_jobs_end, purge_open, purge_request, purge_requested
 from jobs.changes.locks import video_lock
+from jobs.changes.wake import dispatcher_wake
 from jobs.dispatching.tickets import node_queue_forget
 from jobs.models import Job, Node, Step
-from jobs.rules.transitions import JOB_ENDS
+from jobs.rules.steps import kinds_where
+from jobs.rules.transitions import JOB_ENDS, StepState
 from storage.keys import VIDEOS_PREFIX, generation_prefix, source_key, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
 from videos.models import Generation, Video
-from videos.states import GenerationState
+from videos.states import HIDDEN_STATES, GenerationState, VideoState
 
 log = logging.getLogger(__name__)
 
 _BATCH = 100
 _LISTED_AT_A_TIME = 1000
+_RESUMED_AT_A_TIME = 1000
 
 
 class Janitor:
@@ -60,6 +65,8 @@ class Janitor:
                 self._sources,
                 self._generations,
                 self._jobs,
+                gone_videos_jobs_end,
+                purges_resume,
                 self._nodes,
                 self._events,
                 requests_expire,
@@ -155,6 +162,46 @@ def generations_expire(*, older_than_seconds: float) -> int:
                     purge_request(video=video, prefix=prefix)
             expired += 1
     return expired
+
+
+def gone_videos_jobs_end() -> int:
+    """End the open jobs of rejected and deleted videos, and purge what they made. Return the number of videos.
+
+    The purge of such a video does so, but not one that a worker of 0.1 runs.
+    """
+    open_jobs = Job.objects.filter(finished_at=None, video__state__in=(VideoState.REJECTED, *HIDDEN_STATES))
+    ids = list(open_jobs.order_by().values_list("video", flat=True).distinct()[:_BATCH])
+    for video_id in ids:
+        while _some_jobs_end(video_id):
+            pass
+    return len(ids)
+
+
+@transaction.atomic
+def _some_jobs_end(video_id: UUID) -> bool:
+    """End some open jobs of a video. Return False once all have ended."""
+    video = video_lock(video_id)
+    more = gone_video_jobs_end(video=video)
+    prefix = video_prefix(video.id)
+    if not more and not purge_open(video=video, prefix=prefix):
+        purge_request(video=video, prefix=prefix)
+    return more
+
+
+def purges_resume() -> int:
+    """Make ready again the steps that are tried for ever and were given up. Return their number.
+
+    Workers and dispatchers of 0.1 give up purges.
+    """
+    given_up = Step.objects.filter(state=StepState.FAILED, kind__in=kinds_where(lambda spec: spec.retries_forever))
+    ids = list(given_up.order_by("-finished_at", "-id").values_list("id", flat=True)[:_RESUMED_AT_A_TIME])
+    with transaction.atomic():
+        resumed = given_up.filter(id__in=ids).update(
+            state=StepState.READY, finished_at=None, rank_at=Now(), failures=0, attempts_without_progress=0
+        )
+        if resumed:
+            dispatcher_wake()
+    return resumed
 
 
 def jobs_forget(*, older_than_days: int) -> int:

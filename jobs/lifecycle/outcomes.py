@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Now
 
 from events.log import video_event_append
 from events.types import EventType
-from jobs.changes.endings import generations_retire, job_fail, leases_end, open_jobs_end, open_jobs_lock
+from jobs.changes.endings import generations_retire, gone_video_jobs_end, job_fail, leases_end, open_jobs_lock
 from jobs.changes.events import event_append
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.moves import job_move
@@ -24,7 +24,7 @@ from jobs.planning.plans import job_plan
 from jobs.planning.requests import job_request
 from jobs.planning.steps import FALLBACK_FIELDS
 from jobs.rules.policy import JobPolicy
-from jobs.rules.retry import Failure, failure_of
+from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
@@ -152,9 +152,7 @@ def video_jobs_end(*, claim: Claim) -> bool:
     video = video_lock(claim.video_id)
     if not fenced(claim).exists():
         raise LeaseLost(claim)
-    if video.state == VideoState.REJECTED:
-        return open_jobs_end(video=video, failure=Failure(code=video.error_code, detail=video.error_detail))
-    return video.state == VideoState.DELETING and open_jobs_end(video=video, failure=None)
+    return gone_video_jobs_end(video=video)
 
 
 def video_writers_seconds(*, video: Video) -> float:

@@ -6,14 +6,23 @@ import pytest
 from celery import current_app
 from django.db.models.functions import Now
 
-from jobs.dispatching.janitor import generations_expire, nodes_forget, sources_abandon, uploads_abandon
+from jobs.changes.endings import ENDED_AT_ONCE
+from jobs.dispatching.janitor import (
+    generations_expire,
+    gone_videos_jobs_end,
+    nodes_forget,
+    purges_resume,
+    sources_abandon,
+    uploads_abandon,
+)
 from jobs.dispatching.tickets import node_queue, ticket_send
 from jobs.leasing.nodes import node_register
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Node, Step
 from storage.keys import generation_prefix, source_key, video_prefix
 from storage.local import LocalStore
-from tests.rows import a_job
+from tests.rows import a_job, a_video, claimed
+from videos.models import Video
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +49,37 @@ def test_what_a_lost_job_made_is_removed_after_a_while_and_once() -> None:
 def test_what_a_living_job_made_stays() -> None:
     a_job()
     assert generations_expire(older_than_seconds=0) == 0
+
+
+@pytest.mark.parametrize("state", ["rejected", "deleting", "deleted"])
+def test_jobs_of_a_video_that_is_gone_end_though_its_purge_left_them_open(state: str) -> None:
+    video, other = a_video(), a_job()
+    jobs = [a_job(video) for _ in range(ENDED_AT_ONCE + 2)]
+    why = {"error_code": "input_rejected", "error_detail": "no video"} if state == "rejected" else {}
+    Video.objects.filter(id=video.id).update(state=state, **why)
+    assert gone_videos_jobs_end() == 1
+    ended = Job.objects.filter(id__in=[job.id for job in jobs])
+    expected = ("failed", "input_rejected") if state == "rejected" else ("cancelled", "")
+    assert set(ended.values_list("state", "error_code")) == {expected}
+    assert purges() == [video_prefix(video.id)]
+    assert gone_videos_jobs_end() == 0
+    other.refresh_from_db()
+    assert other.state == "queued"
+
+
+def test_a_purge_that_was_given_up_is_tried_again() -> None:
+    """Workers of 0.1 give purges up, also after the migration that takes them up again."""
+    job = a_cancelled_job(days_ago=8)
+    generations_expire(older_than_seconds=7 * 86_400)
+    given_up = {"state": "failed", "finished_at": Now(), "failures": 6, "error_code": "storage_refused"}
+    Step.objects.filter(kind="purge").update(**given_up)
+    Step.objects.filter(job=job, ordinal=0).update(**given_up)
+    assert purges_resume() == 1
+    purge = Step.objects.get(kind="purge")
+    assert (purge.state, purge.failures, purge.finished_at) == ("ready", 0, None)
+    assert Step.objects.filter(job=job, state="failed").exists()
+    assert claimed().step_id == purge.id
+    assert purges_resume() == 0
 
 
 def test_an_upload_that_was_never_finished_is_thrown_away(tmp_path: Path) -> None:
