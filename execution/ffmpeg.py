@@ -24,7 +24,7 @@ from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import diagnose, output_tail
 from transcoding.commands.progress import parse_progress
 from transcoding.encoders import HardwareDevice
-from transcoding.errors import InputRejected, ProcessStalled
+from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 
 Sink = Callable[[bytes], None]
 """Consumer of the next bytes of an output. It may block; ffmpeg waits meanwhile."""
@@ -119,6 +119,8 @@ class _Run:
     def take_progress(self, data: bytes) -> None:
         """Count only new frames as activity: ffmpeg reports every half second even when it hangs."""
         *lines, self.progress_text = (self.progress_text + data.decode("ascii", "replace")).split("\n")
+        if len(self.progress_text) > _STDERR_TAIL_BYTES:
+            raise EncoderFailed("ffmpeg reports its progress in a line without end")
         for report in parse_progress(lines):
             if report.frame > self.frames:
                 self.frames = report.frame

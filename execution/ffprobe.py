@@ -25,6 +25,8 @@ _STREAMS_BYTES = 4 << 20
 """Limit of the JSON of `streams`; the requested fields of hundreds of streams take a fraction of it."""
 _READ_BYTES = 1 << 16
 _STDERR_TAIL_BYTES = 1 << 14
+_MAX_LINE_CHARS = 1 << 14
+"""Limit of a line about a packet, which takes some hundred bytes."""
 _POLL_SECONDS = 0.2
 _MEMORY_BYTES = 512 << 20
 _ADDRESS_BYTES = 1 << 30
@@ -150,6 +152,8 @@ class Ffprobe:
         rest = ""
         for block in self._blocks(child.process, stop):
             *lines, rest = (rest + block.decode("ascii", "replace")).split("\n")
+            if len(rest) > _MAX_LINE_CHARS:
+                raise InputRejected("the file's packets cannot be read")
             yield from lines
             if budget:
                 budget.check()

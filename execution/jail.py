@@ -46,6 +46,7 @@ _FOLDER_MODE = 0o711
 """bubblewrap enters it as root without the rights of root. Others are kept out by the folder that it lies in."""
 _OPEN_FILES = 256
 _READ_BYTES = 1 << 16
+_MAX_SAID_BYTES = 1 << 20
 _GRACE_CPU_SECONDS = 5
 """Time between the signal that says why and the one that kills."""
 _SIGNALLED = 128
@@ -139,12 +140,12 @@ class Child:
         return code
 
     def output(self, *, seconds: float) -> str:
-        """Read its only pipe to the end, for so long at most: what it says until then. It is not reaped by this."""
+        """Read its only pipe to the end: a megabyte at most, and in this time. It is not reaped by this."""
         pipe = self.process.stdout or self.process.stderr
         said, deadline = b"", time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(pipe or -1, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
+            while len(said) < _MAX_SAID_BYTES and (left := deadline - time.monotonic()) > 0:
                 if selector.select(left):
                     block = os.read(pipe.fileno() if pipe else -1, _READ_BYTES)
                     if not block:

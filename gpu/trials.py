@@ -28,11 +28,18 @@ _GIVING_UP = re.compile(
 """Lines that ffmpeg prints for every failure."""
 _MAX_REASON_LINES = 2
 _MAX_REASON_CHARS = 300
+_MAX_LINES = 1000
+"""Lines of a trial that are kept: the first ones say why it failed."""
 
 
 def encoders_for(device: Device) -> tuple[VideoEncoder, ...]:
     """List the encoders that exist for devices of this maker."""
     return tuple(encoder for encoder in ENCODERS.values() if encoder.family in _FAMILIES[device.kind])
+
+
+def _keep(lines: list[str], line: str) -> None:
+    if len(lines) < _MAX_LINES:
+        lines.append(line)
 
 
 def hardware_device(device: Device) -> HardwareDevice:
@@ -97,7 +104,7 @@ class Trials:
                 {"nothing": None},
                 stop=deadline,
                 on_poll=on_poll,
-                on_stderr_line=stderr_lines.append,
+                on_stderr_line=lambda line: _keep(stderr_lines, line),
             )
         except Exception as error:  # noqa: BLE001 - drivers fail in every way, even with an ffmpeg that cannot be killed
             return self._reason(error, stderr_lines, timed_out=deadline.is_set())

@@ -167,6 +167,27 @@ def test_only_the_tail_of_stderr_is_kept(tmp_path: Path) -> None:
     assert len(report.stderr) < 20_000
 
 
+def test_a_report_without_end_ends_the_run(tmp_path: Path) -> None:
+    """Of a program that a file has taken over: it would fill the memory of the worker."""
+    find_progress = "for word; do case $word in pipe:*) fd=${word#pipe:}; break;; esac; done"
+    report = "open(P, '>&=', shift); for (1 .. 100) { syswrite P, '7' x 10000 }"
+    endless = _program(tmp_path, f'{find_progress}; exec perl -e "{report}" "$fd"')
+    with pytest.raises(EncoderFailed, match="a line without end"):
+        endless.run(ENDLESS, {"out": lambda _: None}, stop=NEVER)
+    assert _children() == []
+
+
+def test_a_packet_without_end_rejects_the_file(tmp_path: Path) -> None:
+    endless = tmp_path / "ffprobe"
+    endless.write_text("#!/bin/sh\nexec head -c 1000000 /dev/zero\n")
+    endless.chmod(0o755)
+    (tmp_path / "any.mp4").touch()
+    prober = Ffprobe(ExecutionConfig(ffprobe_path=str(endless)), LimitConfig())
+    with pytest.raises(InputRejected, match="packets cannot be read"):
+        list(prober.packets(tmp_path / "any.mp4", demuxer="mov", stream=0, stop=NEVER))
+    assert _children() == []
+
+
 def test_secrets_of_the_worker_do_not_reach_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSCODER_SECRET_KEY", "hush")
     report = _program(tmp_path, "env >&2").run(ENDLESS, {"out": lambda _: None}, stop=NEVER)

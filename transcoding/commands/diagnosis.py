@@ -64,7 +64,7 @@ An unknown message only costs a second reading of the source.
 """
 
 
-_REFUSED_SIZE = re.compile(r"Picture size (\d+x\d+) (?:exceeds specified max pixel count|is invalid)")
+_REFUSED_SIZE = re.compile(r"Picture size (\d{1,10}x\d{1,10}) (?:exceeds specified max pixel count|is invalid)")
 
 
 def refused_frame_size(line: str) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+_MAX_DIGITS = 18
+"""Of a number of frames: int() refuses thousands, and a database more than 19."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -17,7 +20,8 @@ def parse_progress(lines: Iterable[str]) -> Iterator[Progress]:
     frame = 0
     for line in lines:
         key, _, value = line.strip().partition("=")
-        if key == "frame" and value.strip().isdigit():
-            frame = int(value)
+        number = value.strip()
+        if key == "frame" and number.isdigit() and len(number) <= _MAX_DIGITS:
+            frame = int(number)
         elif key == "progress":
             yield Progress(frame=frame, ended=value == "end")

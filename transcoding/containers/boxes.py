@@ -3,6 +3,7 @@
 Reads only what ffmpeg's MP4 muxer writes for us, and refuses anything else rather than guess.
 """
 
+import os
 import struct
 import sys
 from array import array
@@ -15,6 +16,10 @@ from typing import BinaryIO
 from transcoding.color import ColorSpace
 
 HEADER_BYTES = 8
+_MAX_INDEX_BYTES = 256 << 20
+"""Limit of the index of a progressive file: several times that of twelve hours with some audio tracks."""
+_MAX_TOP_LEVEL = 64
+"""Boxes of a file that are looked at."""
 _LARGE = 1
 _VISUAL_ENTRIES = frozenset({"avc1", "hvc1", "av01"})
 _VISUAL_ENTRY_BYTES, _AUDIO_ENTRY_BYTES = 78, 28
@@ -129,29 +134,41 @@ def read_tracks(moov: bytes) -> tuple[Track, ...]:
 
 def _read_track(track: memoryview) -> Track:
     tables = find(track, "mdia", "minf", "stbl")
-    sizes = _sample_sizes(find(tables, "stsz"))
-    durations = list(struct.iter_unpack(">II", find(tables, "stts")[8:]))
-    if sum(count for count, _ in durations) != len(sizes):
-        raise MalformedBoxes(f"a track has {len(sizes)} sizes and other durations")
+    samples, size = _sample_sizes(find(tables, "stsz"))
+    durations, ticks = _sample_durations(find(tables, "stts"))
+    if durations != samples:
+        raise MalformedBoxes(f"a track has {samples} sizes and {durations} durations")
     return Track(
         timescale=_timescale(find(track, "mdia", "mdhd")),
         codecs=_codecs(find(tables, "stsd")),
-        samples=len(sizes),
-        ticks=sum(count * ticks for count, ticks in durations),
-        size=sum(sizes),
+        samples=samples,
+        ticks=ticks,
+        size=size,
         edit_start=_edit_start(find(track, "edts", "elst")),
     )
 
 
-def _sample_sizes(stsz: memoryview) -> "array[int]":
-    """Bytes of every sample; a long film has millions, so they stay packed."""
+def _sample_sizes(stsz: memoryview) -> tuple[int, int]:
+    """Count the samples and their bytes. A long film has millions, so the sizes stay packed."""
     common, count = struct.unpack_from(">II", stsz, 4)
     if common:
-        return array("I", [int(common)] * int(count))
-    sizes = array("I", bytes(stsz[12 : 12 + 4 * count]))
+        return int(count), int(count) * int(common)
+    listed = bytes(stsz[12 : 12 + 4 * count])
+    if len(listed) != 4 * count:
+        raise MalformedBoxes(f"a track announces {count} sizes and lists {len(listed) // 4}")
+    sizes = array("I", listed)
     if sys.byteorder == "little":
         sizes.byteswap()
-    return sizes
+    return len(sizes), sum(sizes)
+
+
+def _sample_durations(stts: memoryview) -> tuple[int, int]:
+    """Count the samples and their ticks."""
+    samples = total = 0
+    for count, ticks in struct.iter_unpack(">II", stts[8:]):
+        samples += count
+        total += count * ticks
+    return samples, total
 
 
 def media_bytes(data: bytes) -> int:
@@ -228,15 +245,15 @@ def _audio_object_type(esds: memoryview) -> int:
     return esds[position] >> 3
 
 
-def top_level_kinds(file: BinaryIO, *, max_boxes: int = 64) -> list[str]:
+def top_level_kinds(file: BinaryIO, *, max_boxes: int = _MAX_TOP_LEVEL) -> list[str]:
     """Return the types of a file's first top-level boxes, read by skipping over their payloads."""
     return [kind for kind, _, _ in islice(_top_level(file), max_boxes)]
 
 
 def front_index(file: BinaryIO) -> bytes:
     """Return the payload of a file's `moov`. Raises MalformedBoxes unless it is whole and lies before the media."""
-    for kind, start, end in _top_level(file):
-        if kind == "mdat":
+    for kind, start, end in islice(_top_level(file), _MAX_TOP_LEVEL):
+        if kind == "mdat" or end - start > _MAX_INDEX_BYTES:
             break
         if kind == "moov":
             file.seek(start)
@@ -248,8 +265,8 @@ def front_index(file: BinaryIO) -> bytes:
 
 def _top_level(file: BinaryIO) -> Iterator[tuple[str, int, int]]:
     """Type, start of the payload and end of each box; one that says nothing of its size is the last."""
-    position = 0
-    while True:
+    position, length = 0, file.seek(0, os.SEEK_END)
+    while position < length:
         file.seek(position)
         head = file.read(2 * HEADER_BYTES)
         if len(head) < 2 * HEADER_BYTES:

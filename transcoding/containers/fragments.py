@@ -1,4 +1,7 @@
-"""CMAF fragments (`moof` and `mdat`): cut out of a stream, read, and joined. As strict as `boxes`."""
+"""CMAF fragments (`moof` and `mdat`): cut out of a stream, read, and joined. As strict as `boxes`.
+
+Whoever wrote the stream may be hostile: nothing is allocated because a number in it says so.
+"""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -6,6 +9,11 @@ from dataclasses import dataclass
 
 from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes, find, long_enough
 
+_MAX_SAMPLES = 1 << 16
+"""Of a fragment: more than ten minutes at 100 frames per second."""
+_MAX_MEDIA_BYTES = 256 << 20
+_MAX_HEAD_BYTES = 1 << 20
+"""Limit of the init segment and of any box but `mdat`: a `moof` takes 16 bytes per sample."""
 _NOT_SYNC = 0x0001_0000
 _TFHD_DESCRIPTION, _TFHD_DURATION, _TFHD_SIZE, _TFHD_FLAGS, _TFHD_OFFSET = 0x2, 0x8, 0x10, 0x20, 0x1
 _TRUN_OFFSET, _TRUN_FIRST_FLAGS = 0x1, 0x4
@@ -76,6 +84,8 @@ def _read_tfhd(tfhd: memoryview) -> tuple[int, int, int]:
 
 def _read_trun(trun: memoryview, duration: int, size: int, flags: int) -> tuple[Sample, ...]:
     field_flags, count = struct.unpack_from(">II", trun)
+    if count > _MAX_SAMPLES:
+        raise MalformedBoxes(f"a fragment announces {count} samples")
     position = 8 + (4 if field_flags & _TRUN_OFFSET else 0)
     first_flags = flags
     if field_flags & _TRUN_FIRST_FLAGS:
@@ -97,11 +107,13 @@ def _read_trun(trun: memoryview, duration: int, size: int, flags: int) -> tuple[
 class FragmentReader:
     """Cuts a growing stream into its init segment and its fragments, as bytes arrive.
 
-    `init` is None until the whole `moov` was seen; `feed` gives fragments as soon as they are whole.
+    `init` is None until the whole `moov` was seen; `feed` gives fragments as soon as they are whole. A box that says it
+    is too large is refused at its header. `max_media_bytes` is the limit of the media of one fragment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_media_bytes: int = _MAX_MEDIA_BYTES) -> None:
         self.init: bytes | None = None
+        self._max_media_bytes = max_media_bytes
         self._pending = bytearray()
         self._head = b""
         self._moof = b""
@@ -123,7 +135,7 @@ class FragmentReader:
         if len(self._pending) < HEADER_BYTES:
             return None
         size, kind = struct.unpack_from(">I4s", self._pending)
-        if size < HEADER_BYTES:
+        if not HEADER_BYTES <= size <= (self._max_media_bytes if kind == b"mdat" else _MAX_HEAD_BYTES):
             raise MalformedBoxes(f"a box {kind.decode('latin-1')} of {size} bytes in a stream")
         if len(self._pending) < size:
             return None
@@ -142,6 +154,8 @@ class FragmentReader:
             return read_fragment(find(whole, "moof"), whole)
         elif kind in (b"ftyp", b"moov") and self.init is None:
             self._head += box
+            if len(self._head) > _MAX_HEAD_BYTES:
+                raise MalformedBoxes("an init segment without end")
             self.init = self._head if kind == b"moov" else None
         return None
 

@@ -17,6 +17,11 @@ from transcoding.planning.tracks import AudioRendition, VideoRendition
 
 _RATE_TOLERANCE = Fraction(11, 10)
 """Tolerance above the promised rate of a segment: x264's buffer model does not count every bit that it writes."""
+_MAX_OF_PROMISE = 4
+_MAX_SPARE_BYTES = 16 << 20
+"""A segment in the making may have so many times what its peak promises, and these bytes: the last may be longer."""
+_MAX_AUDIO_FRAME_BYTES = 1 << 16
+"""An AAC frame has at most 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,8 @@ class VideoSegmenter:
         self._rendition = rendition
         self._next = first_segment
         self._end = first_segment + segments
-        self._reader = FragmentReader()
+        self._max_bytes = _max_segment_bytes(plan, rendition)
+        self._reader = FragmentReader(max_media_bytes=self._max_bytes)
         self._fragments: list[Fragment] = []
         self._frame = self._grid.first_frame(first_segment)
         self._init_checked = False
@@ -76,6 +82,10 @@ class VideoSegmenter:
             self._check_init()
             self._check(fragment)
             self._fragments.append(fragment)
+            if sum(len(each.data) for each in self._fragments) > self._max_bytes:
+                raise RateExceeded(
+                    f"{self._rendition.name}: segment {self._next} has more than {self._max_bytes} bytes"
+                )
             self._frame += len(fragment.samples)
             if self._frame == self._grid.first_frame(self._next + 1):
                 yield self._segment()
@@ -132,6 +142,12 @@ class VideoSegmenter:
             check_rate(self._rendition, rate, segment=segment.number)
 
 
+def _max_segment_bytes(plan: EncodePlan, rendition: VideoRendition) -> int:
+    """Return how much of a segment is kept in memory before it is refused unseen."""
+    seconds = plan.grid.segment_frames / plan.grid.rate
+    return _MAX_SPARE_BYTES + int(_MAX_OF_PROMISE * rendition.peak_bandwidth * seconds) // 8
+
+
 def _keyframes(fragments: Sequence[Fragment]) -> Iterator[Keyframe]:
     """Locate the key frames of a segment that consists of these fragments, each of which begins with one."""
     offset = ticks = 0
@@ -147,7 +163,7 @@ class AudioSegmenter:
     def __init__(self, plan: EncodePlan, track: AudioRendition) -> None:
         self._grid = plan.grid
         self._name = track.name
-        self._reader = FragmentReader()
+        self._reader = FragmentReader(max_media_bytes=_MAX_AUDIO_FRAME_BYTES)
         self._fragments: list[Fragment] = []
         self._next = 0
         self._tick = 0
@@ -169,13 +185,17 @@ class AudioSegmenter:
             self._tick += fragment.duration
 
     def _check(self, fragment: Fragment) -> None:
-        """Verify time and length. Every frame but the last is whole.
+        """Verify time and length. Every frame but the last is whole, and none lies a second behind the video.
 
         ffmpeg shortens frames where audio comes twice, as after a restart of the source.
         """
+        if len(fragment.samples) != 1:
+            raise VerificationFailed(f"{self._name}: {len(fragment.samples)} frames in a fragment")
         if fragment.decode_time != self._tick:
             raise VerificationFailed(f"{self._name}: a frame starts at {fragment.decode_time} instead of {self._tick}")
-        if self._tick % AAC.frame_samples:
+        if self._tick > self._presentation(self._grid.duration) + AAC.sample_rate:
+            raise VerificationFailed(f"{self._name}: {self._tick} samples, and more of them to come")
+        if self._tick % AAC.frame_samples or (self._fragments and not self._fragments[-1].duration):
             raise VerificationFailed(
                 f"{self._name}: the frame before {self._tick} is shorter than {AAC.frame_samples} samples"
             )

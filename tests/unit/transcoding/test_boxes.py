@@ -231,3 +231,29 @@ def test_the_kinds_at_the_top_are_read_without_their_payloads() -> None:
     data = box("ftyp", b"isom") + box("mdat", bytes(1000)) + box("moov", box("trak")) + box("free", bytes(8))
     assert top_level_kinds(io.BytesIO(data)) == ["ftyp", "mdat", "moov", "free"]
     assert top_level_kinds(io.BytesIO(data), max_boxes=2) == ["ftyp", "mdat"]
+
+
+@pytest.mark.parametrize("media", [8, (1 << 20) + 1])
+def test_a_fragment_is_refused_before_its_samples_are_listed(media: int) -> None:
+    """Samples that take no byte in the boxes: a fragment of 100 bytes could announce four thousand million of them."""
+    trun = struct.pack(">III", 0, 1 << 17, 0)
+    traf = box("tfhd", bytes(8)) + box("tfdt", bytes(8)) + box("trun", trun)
+    with pytest.raises(MalformedBoxes, match="announces 131072 samples"):
+        fragments_of(an_init(), box("moof", box("traf", traf)) + box("mdat", bytes(media)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("mdat", 1 << 31), ("mdat", 1001), ("moof", (1 << 20) + 1), ("moov", 1 << 31), ("free", (1 << 32) - 1)],
+)
+def test_a_box_that_says_it_is_too_large_is_refused_at_its_header(kind: str, size: int) -> None:
+    reader = FragmentReader(max_media_bytes=1000)
+    with pytest.raises(MalformedBoxes, match=f"a box {kind} of {size} bytes"):
+        list(reader.feed(an_init() + struct.pack(">I4s", size, kind.encode())))
+
+
+def test_an_init_segment_without_end_is_refused() -> None:
+    reader = FragmentReader()
+    with pytest.raises(MalformedBoxes, match="without end"):
+        for _ in range(64):
+            list(reader.feed(box("ftyp", bytes(1 << 16))))

@@ -34,3 +34,9 @@ def test_a_frame_that_is_not_a_number_is_ignored() -> None:
 
 def test_a_block_that_is_not_whole_is_no_event() -> None:
     assert list(parse_progress(["frame=5", "fps=1", "garbage", ""])) == []
+
+
+def test_a_number_of_frames_that_no_run_has_is_ignored() -> None:
+    """int() raises for thousands of digits, and nobody could store hundreds."""
+    lines = ["frame=7", f"frame={'9' * 5000}", f"frame={'9' * 30}", "progress=continue"]
+    assert list(parse_progress(lines)) == [Progress(frame=7, ended=False)]

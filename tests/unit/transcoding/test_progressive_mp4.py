@@ -3,11 +3,14 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import tracemalloc
 from dataclasses import replace
 
 import pytest
 
-from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes
+from tests.crafted import CraftedTrack
+from tests.unit.transcoding.builders import a_video_entry
+from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes, read_tracks
 from transcoding.containers.verification import digest_of, verify_mp4
 from transcoding.errors import VerificationFailed
 
@@ -48,3 +51,50 @@ def test_the_digest_of_several_is_that_of_their_lines() -> None:
     """The same as `sha256sum` gives for a file with one digest per line."""
     assert digest_of(["aa", "bb"]) == hashlib.sha256(b"aa\nbb\n").hexdigest()
     assert digest_of(["aa", "bb"]) != digest_of(["bb", "aa"])
+
+
+def index_of(track: CraftedTrack) -> bytes:
+    entry = a_video_entry("avc1", "avcC", bytes.fromhex("0164001eff"))
+    stsd = box(b"stsd", struct.pack(">II", 0, 1) + entry)
+    return replace(track, edits=[(1000, 0)], stsd=stsd).trak()
+
+
+def test_samples_of_one_size_take_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        (track,) = read_tracks(index_of(CraftedTrack(samples=1 << 22, size=3)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (track.samples, track.ticks, track.size) == (1 << 22, 1 << 22, 3 << 22)
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("listed", [0, 5, 8, 11])
+def test_an_index_that_lists_fewer_sizes_than_it_announces_is_refused(listed: int) -> None:
+    with pytest.raises(MalformedBoxes, match="announces 3 sizes"):
+        read_tracks(index_of(CraftedTrack(samples=3, size=0, sizes=bytes(listed))))
+
+
+class CountedFile(io.BytesIO):
+    """Counts the reads."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+def test_an_index_is_not_looked_for_among_boxes_without_number_or_in_one_too_large() -> None:
+    many = CountedFile(box(b"free") * 1000 + box(b"moov", b"index"))
+    with pytest.raises(MalformedBoxes):
+        front_index(many)
+    assert many.reads < 100
+    large = struct.pack(">I4sQ", 1, b"free", 1 << 63) + bytes(16)
+    with pytest.raises(MalformedBoxes):
+        front_index(io.BytesIO(large))
+    huge = CountedFile(struct.pack(">I4sQ", 1, b"moov", 1 << 40) + bytes(16))
+    with pytest.raises(MalformedBoxes):
+        front_index(huge)
+    assert huge.reads == 1, "the header and no more"

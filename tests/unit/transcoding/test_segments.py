@@ -1,4 +1,5 @@
 import hashlib
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -267,3 +268,38 @@ def test_flags_of_what_a_stream_does_without_are_the_encoder_s_own_business() ->
 def test_profile_tier_and_level_are_not(found: str) -> None:
     with pytest.raises(VerificationFailed, match=r"the plan says hvc1\.1\.6\.L93\.90"):
         _hevc("hvc1.1.6.L93.90", found)
+
+
+def test_a_segment_far_above_its_promise_is_refused_before_it_is_whole() -> None:
+    """Each of its two GOPs is within what is kept of a segment, and both together are not."""
+    segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
+    half = with_bits((16 << 20) * 8 // 2, first=0, frames=50)
+    assert list(segmenter.feed(INIT + half)) == []
+    with pytest.raises(RateExceeded, match="360p: segment 0 has more than"):
+        list(segmenter.feed(with_bits((16 << 20) * 8 // 2 + 2_000_000, first=50, frames=50)))
+
+
+def test_a_gop_far_above_its_promise_is_refused_at_its_header() -> None:
+    segmenter = VideoSegmenter(PLAN, PLAN.renditions[0], first_segment=0, segments=4)
+    with pytest.raises(VerificationFailed, match="a box mdat of 67108864 bytes"):
+        list(segmenter.feed(INIT + struct.pack(">I4s", 64 << 20, b"mdat")))
+
+
+AUDIO_INIT = an_audio_stream(LENGTH).partition(b"moof")[0][:-4]
+
+
+@pytest.mark.parametrize(
+    ("fragments", "message"),
+    [
+        ([a_fragment(0, [(0, b"", True)])] * 2, "shorter than 1024 samples"),
+        ([a_fragment(0, [(0, b"", True)] * 3 + [(1024, b"x", True)])], "4 frames in a fragment"),
+        ([a_fragment(number * 1024, [(1024, b"x", True)]) for number in range(700)], "and more of them to come"),
+        ([a_fragment(0, [(1024, b"x" * 65_536, True)])], "a box mdat of 65544 bytes"),
+    ],
+    ids=["frames of no length", "several frames", "audio without end", "a frame too large"],
+)
+def test_audio_that_would_pile_up_is_refused(fragments: list[bytes], message: str) -> None:
+    """As soon as it is read: the end of the stream may never come."""
+    segmenter = AudioSegmenter(PLAN, PLAN.audio[0])
+    with pytest.raises(VerificationFailed, match=message):
+        list(segmenter.feed(AUDIO_INIT + b"".join(fragments)))
