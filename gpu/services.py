@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from gpu.breaker import Breaker, after_failure, after_trial
+from gpu.breaker import FAILURES_ALLOWED, Breaker, after_failure, after_trial
 from gpu.devices import DeviceState, FailureKind, SlotLimits, Verdict
 from gpu.models import DeviceReport
 from gpu.records import breakers_from, breakers_to, verdicts_from, verdicts_to
@@ -71,14 +71,18 @@ def device_forget(*, node: str) -> None:
 
 
 def device_record_failure(*, node: str, uuid: str, encoder: str, kind: FailureKind, pause_seconds: float) -> None:
-    """Count a failure of a job's encode. A lost device opens the breakers of all its encoders at once."""
+    """Count a failure of a job's encode. A lost device opens the breakers of all its encoders at once.
+
+    That a device is lost is what the program says that has read a stranger's file. So trials are requested, which
+    close the breakers of a device that works long before their pause is over, unless this goes on and on.
+    """
     pause = timedelta(seconds=pause_seconds)
     lost = kind is FailureKind.DEVICE_LOST
 
     def fail(breaker: Breaker, now: datetime) -> Breaker:
         return after_failure(breaker, now=now, pause=pause, at_once=lost)
 
-    _change_breakers(node, uuid, None if lost else encoder, fail)
+    _change_breakers(node, uuid, None if lost else encoder, fail, doubted=encoder if lost else "")
 
 
 def device_record_success(*, node: str, uuid: str, encoder: str) -> None:
@@ -111,8 +115,13 @@ def device_pop_trial_request(*, node: str) -> bool:
 
 
 @transaction.atomic
-def _change_breakers(node: str, uuid: str, encoder: str | None, change: Callable[[Breaker, datetime], Breaker]) -> None:
-    """Change the breaker of one encoder, or of all with a verdict. Does nothing for an unknown device."""
+def _change_breakers(
+    node: str, uuid: str, encoder: str | None, change: Callable[[Breaker, datetime], Breaker], *, doubted: str = ""
+) -> None:
+    """Change the breaker of one encoder, or of all with a verdict. Does nothing for an unknown device.
+
+    Requests trials if the failures of the `doubted` encoder are few enough to be those of a single job.
+    """
     rows = DeviceReport.objects.select_for_update(no_key=True).annotate(now=Now())
     row = rows.filter(node=node, uuid=uuid).first()
     if row is None:
@@ -121,4 +130,6 @@ def _change_breakers(node: str, uuid: str, encoder: str | None, change: Callable
     for name in [encoder] if encoder else verdicts_from(row.verdicts):
         breakers[name] = change(breakers.get(name, Breaker()), row.now)
     row.breakers = breakers_to(breakers)
-    row.save(update_fields=["breakers"])
+    if doubted and breakers.get(doubted, Breaker()).failures <= FAILURES_ALLOWED:
+        row.trial_requested = True
+    row.save(update_fields=["breakers", "trial_requested"])

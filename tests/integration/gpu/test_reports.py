@@ -149,6 +149,32 @@ def test_all_encoders_of_a_lost_device_are_set_aside_at_once() -> None:
     assert the_device().usable_encoders == frozenset()
 
 
+def test_one_job_alone_cannot_take_a_device_from_all_others() -> None:
+    """It says that the device is lost, as ffmpeg does when a file has taken it over: trials decide at once."""
+    report(described())
+    fail(kind=FailureKind.DEVICE_LOST)
+    assert device_pop_trial_request(node="n1")
+    for encoder in ("h264_nvenc", "hevc_nvenc"):
+        device_record_trial(node="n1", uuid="GPU-0", encoder=encoder, passed=True, pause_seconds=60)
+    assert the_device().usable_encoders == {"h264_nvenc", "hevc_nvenc"}
+
+
+def test_a_device_that_jobs_lose_again_and_again_is_left_alone_for_its_pause() -> None:
+    report(described())
+    for requested in (True, True, False):
+        fail(kind=FailureKind.DEVICE_LOST)
+        assert device_pop_trial_request(node="n1") == requested
+    device_record_success(node="n1", uuid="GPU-0", encoder="h264_nvenc")
+    fail(kind=FailureKind.DEVICE_LOST)
+    assert device_pop_trial_request(node="n1")
+
+
+def test_refusals_request_no_trial() -> None:
+    report(described())
+    fail(3)
+    assert not device_pop_trial_request(node="n1")
+
+
 def test_a_passed_trial_closes_the_breaker_until_the_next_failure() -> None:
     report(described())
     fail(3)
