@@ -109,11 +109,17 @@ def _inspect(path: Path, folder: Path, *, parts: bool) -> dict[str, Any]:
         "facts": facts,
         "refusal": refusal,
         "fetched": reader.report["source_bytes"],
-        "own_mib": own.ru_maxrss >> 10,
+        "own_mib": _peak_mib(),
         "program_mib": sampler.memory_bytes >> 20,
         "processor_seconds": own.ru_utime + own.ru_stime + sum(sampler.processor_seconds.values()),
         "seconds": seconds,
     }
+
+
+def _peak_mib() -> int:
+    """Return the largest size that this process had. That of `getrusage` counts the process it was started by, too."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) >> 10
 
 
 if __name__ == "__main__":

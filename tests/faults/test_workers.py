@@ -157,7 +157,7 @@ def test_07_an_ffmpeg_that_hangs_is_ended_by_the_watchdog(rig: Rig, chunk: Runni
         return not alive(ffmpeg)
 
     rig.until(ended, STALL_SECONDS + 2 + SLACK_SECONDS)
-    assert len(leases - {(None,)}) <= 2, "only what moved before it hung renews its lease once more"
+    assert len(leases - {(None,)}) <= 3, "only what moved, or computed, before it hung renews its lease once more"
     rig.completed(chunk.job)
     assert rig.step(chunk.id) == ("done", 2, 1)
     assert '"code": "process_stalled"' in rig.log(rig.node_of(chunk.pid))

@@ -50,7 +50,7 @@ def writer(own_redis: Redis, settings: Settings, transactional_db: None) -> Iter
 @pytest.fixture
 def api(own_home: Home, own_redis: Redis, servers: ServersOfThisRun, transactional_db: None) -> Iterator[Api]:
     """Start the API as it is served, with cache and rate limits, on this test's rows."""
-    address, _, _ = servers.postgresql.url.rpartition("/")
+    address, _, _ = servers.postgresql.administrator_url.rpartition("/")
     own_home.port("api")  # any free one
     environ = {
         **servers.environment(),
