@@ -61,7 +61,7 @@ class StepControl:
         """Record that another attempt need not do this one's work again: the step may be stopped for its time."""
         self._published = True
 
-    def count_time_anew(self) -> None:
+    def restart_time(self) -> None:
         """Give the step all its time again, before a part of it that another attempt would have to do again."""
         self._counted_from = self._clock()
 

@@ -59,7 +59,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         )
         if work.claim.units_done < chunk.segments:
             reader.read(plan.source, encoding.spans, lambda copy: encoding.encode(copy, tools))
-        control.count_time_anew()  # only this attempt has the samples to verify
+        control.restart_time()  # only this attempt has the samples to verify
         publisher.flush()
         for sample in encoding.samples.values():
             _verify_decodable(sample, tools, control)
@@ -132,7 +132,7 @@ class _ChunkEncoding:
             return
         with temporary_folder(tools.scratch, "analysis-") as folder:
             analysed = self._analyse(copy, tools, folder)
-            self._control.count_time_anew()  # or the first segment would end it, and the next attempt analyse again
+            self._control.restart_time()  # or the first segment would end it, and the next attempt analyse again
             self._encode(copy, tools, folder=folder, analysed=analysed)
 
     def _analyse(self, copy: WorkingCopy, tools: Tools, folder: Path) -> RunReport:

@@ -330,7 +330,7 @@ async def _resets(streams: EventStreams, path: str, last_seen: str) -> list[str]
 
 @pytest.mark.parametrize("others", ["keep events", "keep none"])
 @pytest.mark.django_db(transaction=True)
-def test_who_was_told_to_read_again_is_not_told_twice(others: str) -> None:
+def test_who_was_to_read_again_is_not_asked_twice(others: str) -> None:
     """The owner, or the job, is quiet: nothing follows that would move the client on."""
     quiet, other = a_bare_job(a_video(an_owner("o"))), a_bare_job(a_video(an_owner("p")))
     event_append(job_id=quiet.id, type=EventType.JOB_QUEUED)

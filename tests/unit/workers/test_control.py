@@ -105,12 +105,12 @@ def test_an_urgent_order_to_drain_leaves_no_time_for_what_would_fit() -> None:
     assert control.reason is StopReason.DRAINING
 
 
-def test_a_step_that_published_stops_at_its_time_unless_that_is_counted_anew() -> None:
+def test_a_step_that_published_stops_at_its_time_unless_that_restarts() -> None:
     clock = Clock()
     control = StepControl(SharedFlag(), max_seconds=60, clock=clock)
     clock.now += 100
     assert not control.is_set(), "all its work would be lost"
-    control.count_time_anew()
+    control.restart_time()
     control.published()
     clock.now += 60
     assert not control.is_set()
