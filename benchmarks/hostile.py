@@ -88,6 +88,7 @@ async def _flood(target: Target, name: str, requests: Callable[[], bytes]) -> No
 
 
 async def _make_keys(target: Target) -> None:
+    """Make keys until the rate of the owner is used up: from then on refusals pause, and close the connection."""
     reader, writer = await target.connect()
     for number in range(KEYS):
         body = {"name": f"k{number}", "scopes": ["admin"]}
@@ -96,6 +97,8 @@ async def _make_keys(target: Target) -> None:
         target.answers["keys"][str(status)] += 1
         if status == 201:  # noqa: PLR2004 - created
             target.keys.append(json.loads(document)["key"])
+        if status == 429:  # noqa: PLR2004 - too many requests
+            break
     writer.close()
 
 

@@ -141,7 +141,7 @@ class Neighbours:
         argv = [sys.executable, "-m", "benchmarks.hostile", *arguments]
         process = daemons.start(argv, log=log, environ=os.environ, folder=REPOSITORY)
         try:
-            _wait(lambda: hostile.ATTACKING in log.read_text())
+            _wait(lambda: hostile.ATTACKING in log.read_text() or not daemons.alive(process))
             yield
         finally:
             daemons.stop(process, grace_seconds=30)

@@ -18,10 +18,6 @@ from tests.acceptance.conftest import SHORT_TIMES
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.servers import locked_home
 
-pytestmark = pytest.mark.skipif(
-    "VODMILL_NEIGHBOURS" not in os.environ, reason="by hand: it did not end beside other tests"
-)
-
 MAX_RATIO = 3.0
 SLACK_SECONDS = 3.0
 """Added to the goal: here the attackers, their encodes and whatever else the machine does share the cores of the API.
