@@ -25,6 +25,13 @@ _BATCH = 500
 _LOOK_SECONDS = 1.0
 """Seconds between reads without a notification: an event can wait for an older transaction that ends silently."""
 _PAUSE_SECONDS = 1.0
+_GATHER_SECONDS = 0.0005
+"""Seconds per stream for which events gather before they are read: writing to a stream takes a fifth of that.
+
+Otherwise each event of an owner with hundreds of streams would hold up the requests of all others.
+"""
+_STREAMS_TOGETHER = 20
+"""Streams that are written to before the event loop turns to something else."""
 _QUEUE = 1000
 """Events that a client may be behind; a slower one is sent away, and goes on later where it was."""
 
@@ -96,7 +103,7 @@ class Subscription:
     def __init__(self, event_filter: EventFilter, since: Position, *, queue: int) -> None:
         self.event_filter = event_filter
         self.since = since
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(queue)
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(queue)
         self._behind = False
 
     def offer(self, message: Message) -> None:
@@ -108,15 +115,21 @@ class Subscription:
         except asyncio.QueueFull:
             self._behind = True
 
-    async def next(self, seconds: float) -> Message | None:
-        """The next event, or None when there was none for so long. Raises FellBehind once all that fitted was given."""
+    async def next(self, seconds: float) -> list[Message]:
+        """Wait for the next events; none when there were none for so long.
+
+        Raises FellBehind once all that fitted was given.
+        """
         if self._behind and self._queue.empty():
             raise FellBehind
         try:
             async with asyncio.timeout(seconds):  # below Python 3.12 wait_for can swallow that its task is cancelled
-                return await self._queue.get()
+                messages = [await self._queue.get()]
         except TimeoutError:
-            return None
+            return []
+        while not self._queue.empty():
+            messages.append(self._queue.get_nowait())
+        return messages
 
 
 class FellBehind(Exception):
@@ -144,7 +157,7 @@ class EventHub:
 
     @property
     def position(self) -> Position | None:
-        """Position in the log of the newest event given to all subscriptions; None before the first one."""
+        """Position in the log from which a new subscription would go on; None before the first one."""
         return self._position
 
     @asynccontextmanager
@@ -244,19 +257,21 @@ class EventHub:
                 pass
             async for _ in session.notifies(timeout=_LOOK_SECONDS, stop_after=1):
                 pass
+            await asyncio.sleep(_GATHER_SECONDS * len(self._subscriptions))
 
     async def _read(self, session: Connection, after: Position) -> int:
         values = {"transaction": after.transaction, "event": after.event_id, "limit": self._batch}
         cursor = await session.execute(_AFTER, values)
         events = [event_read(row) for row in await cursor.fetchall()]
-        if self._subscriptions:
-            # Whoever subscribes while these are rendered begins before them, and is offered all of them below.
-            for message in await self._messages(events):
-                self._position = message.event.position
-                for subscription in self._subscriptions:
-                    subscription.offer(message)
-        elif events:
+        # Whoever subscribes while these are rendered begins before them, and is offered all of them below.
+        messages = await self._messages(events) if self._subscriptions else []
+        if events:
             self._position = events[-1].position
+        for number, subscription in enumerate(tuple(self._subscriptions), start=1):
+            for message in messages:
+                subscription.offer(message)
+            if number % _STREAMS_TOGETHER == 0:
+                await asyncio.sleep(0)
         return len(events)
 
     async def _messages(self, events: Sequence[LoggedEvent]) -> list[Message]:

@@ -20,7 +20,7 @@ from api.asgi import App, Body, Message, Receive, Scope, Send, header, path_belo
 from api.problems import Problem, any_problem_of, invalid_field, not_found, over_limit, unavailable
 from api.refusals import MAX_PAUSE_SECONDS
 from api.request_log import describe_request
-from events.log import BEGINNING, Position
+from events.log import BEGINNING, LoggedEvent, Position
 from events.streams.hub import EventFilter, EventHub
 from events.types import EVENT_TYPES, JOB_ENDED, RESET_TYPE
 
@@ -236,9 +236,13 @@ class EventStreams:
                 last = message
             if missed and last is None:  # it will not hear of it again, however long nothing else happens
                 await self._send(send, _reset(event_filter, subscription.since))
-            while not (event_filter.job_id and last and last.event.type in JOB_ENDED):
-                last = await subscription.next(self._limits.heartbeat_seconds)
-                await self._send(send, last.rendered if last else b": still here\n\n")
+            over = last is not None and _ends(event_filter, last.event)
+            while not over:
+                messages = await subscription.next(self._limits.heartbeat_seconds)
+                ended = next((n for n, each in enumerate(messages, start=1) if _ends(event_filter, each.event)), None)
+                block = b"".join(message.rendered for message in messages[:ended])
+                await self._send(send, block or b": still here\n\n")
+                over = ended is not None
 
     async def _send(self, send: Send, block: bytes, *, more: bool = True) -> None:
         """Raises TimeoutError when the client does not read any more."""
@@ -251,6 +255,11 @@ def _requested(scope: Scope) -> re.Match[str] | None:
     if scope["type"] != "http" or scope["method"] != "GET":
         return None
     return _ADDRESS.fullmatch(path_below_prefix(scope))
+
+
+def _ends(event_filter: EventFilter, event: LoggedEvent) -> bool:
+    """Tell whether nothing follows this event on a stream."""
+    return event_filter.job_id is not None and event.type in JOB_ENDED
 
 
 def _reset(event_filter: EventFilter, after: Position) -> bytes:
