@@ -80,6 +80,10 @@ model: testsetup ## Compare jobs with their model in 1,000 random histories, abo
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
+.PHONY: inputs
+inputs: testsetup ## Write docs/inputs.md from the table in tests/inputs
+	@$(python) -m tests.inputs.document
+
 .PHONY: screenshots
 screenshots: testsetup ## Take the screenshots of docs/images again
 	@$(python) -m pytest -q tests/acceptance/test_admin.py --screenshots

@@ -39,7 +39,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     track = plan.audio[work.claim.ordinal]
     reader = tools.source_reader(work.video, control)
     with publisher_for(work, [track.name], tools, control, first_segment=0) as publisher:
-        encoding = _AudioEncoding(
+        encoding = AudioEncoding(
             plan,
             track,
             publisher,
@@ -54,7 +54,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     retry_write(lambda: step_complete(claim=work.claim, result=result), control)
 
 
-class _AudioEncoding:
+class AudioEncoding:
     """Runs of ffmpeg for one audio track, and the next segment to publish."""
 
     def __init__(  # noqa: PLR0913 - one track's work, put together in one place

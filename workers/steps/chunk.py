@@ -48,7 +48,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     if chunk.first_segment and device is None and len(os.sched_getaffinity(0)) <= FEW_CORES:
         make_way(work, tools, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
-        encoding = _ChunkEncoding(
+        encoding = ChunkEncoding(
             plan,
             chunk,
             names,
@@ -76,7 +76,7 @@ class _Sample:
     segment: Segment
 
 
-class _ChunkEncoding:
+class ChunkEncoding:
     """Runs of ffmpeg for one chunk: the segments to publish, rung by rung, and the samples to decode.
 
     A second run continues where the first one was aborted: the segments of that so far are good.

@@ -21,6 +21,7 @@ def test_each_addition_has_a_walk_through() -> None:
         "An object store",
         "An event",
         "A field of the job",
+        "An input",
     ]
     assert len(ROWS) > len(headings) * 3
 

@@ -1,0 +1,7 @@
+"""Files without any video."""
+
+from tests.inputs.case import Case
+
+TITLE = "Audio alone"
+
+CASES: tuple[Case, ...] = ()
