@@ -16,7 +16,7 @@ from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from tests.ffmpeg.cases import CASES, Sources
 from tests.servers import ServersOfThisRun, servers_of_this_run, tier
 
-TIERS = ("unit", "contract", "integration", "ffmpeg", "inputs", "acceptance", "faults")
+TIERS = ("unit", "contract", "integration", "ffmpeg", "inputs", "oracles", "acceptance", "faults")
 """Tiers in their order of execution, quick ones first."""
 
 hypothesis.settings.register_profile("busy", deadline=None)  # an example takes as long as a busy machine needs

@@ -1,0 +1,295 @@
+"""Parsers of other people find in our boxes, playlists and manifests what the plan and the rows say.
+
+mp4box.js, hls-parser and mpd-parser run in Node.js (`read.mjs`), m3u8 and mpegdash in Python. The schema of MPDs is
+`mpd.xsd`.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import m3u8
+import pytest
+import xmlschema
+from mpegdash.parser import MPEGDASHParser
+
+from tests.inputs.case import Maker
+from tests.inputs.making import AAC, H264, card, then
+from tests.inputs.running import Transcoded, transcode
+from tests.oracles.publishing import published, write_site
+from transcoding.containers.boxes import read_init
+from transcoding.containers.fragments import FragmentReader
+from transcoding.encoders import AAC as AUDIO
+from transcoding.manifests.hls import INIT_NAME, segment_name
+from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import audio_renditions
+
+HERE = Path(__file__).parent
+FILM_AND_COMMENTARY = then(
+    card("mkv", frames=125),
+    f"-i {{}} -f lavfi -i sine=440:duration=5 -map 0 -map 1 {AAC} -c:v copy"
+    " -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu tracks.mkv",
+    source="tracks.mkv",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A source and a request whose outputs all parsers read."""
+
+    make: Maker
+    codec: str = "h264"
+    preset: str = "ultrafast"
+    adapt: Callable[[EncodePlan], EncodePlan] = lambda plan: plan
+
+
+def _all_audio(plan: EncodePlan) -> EncodePlan:
+    return replace(plan, audio=audio_renditions(plan.source.audio, plan.grid))
+
+
+JOBS = {
+    "one rung": Job(make=card("mp4", frames=100)),
+    "a ladder": Job(make=card("mp4", frames=125, size=(848, 480))),
+    "a short tail": Job(make=card("mp4", frames=205)),
+    "a tail of its own": Job(make=card("mp4", frames=230)),
+    "29.97": Job(make=card("mp4", rate="30000/1001", frames=250)),
+    "silent": Job(make=card("mp4", f"{H264} -an", frames=125)),
+    "two audio tracks": Job(make=FILM_AND_COMMENTARY, adapt=_all_audio),
+    "HEVC": Job(make=card("mp4", frames=125), codec="h265"),
+    "AV1": Job(make=card("mp4", frames=125), codec="av1"),
+}
+every_job = pytest.mark.parametrize("name", JOBS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Outputs in a folder, as players find them, and what the parsers in Node.js read there."""
+
+    found: Transcoded
+    folder: Path
+    read: Any
+
+    @property
+    def plan(self) -> EncodePlan:
+        return self.found.plan
+
+    def durations(self, name: str) -> list[int]:
+        """Ticks of the segments of a rendition."""
+        return [ticks for run in self.found.runs[name] for ticks in run.durations]
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Transcoded]:
+    @cache
+    def of(name: str) -> Transcoded:
+        folder = tmp_path_factory.mktemp("oracles")
+        (folder / "input").mkdir()
+        job = JOBS[name]
+        return transcode(
+            job.make(folder / "input"),
+            folder / "work",
+            {"codec": job.codec},
+            preset=job.preset,
+            adapt=job.adapt,
+        )
+
+    return of
+
+
+@pytest.fixture
+def site(name: str, encoded: Callable[[str], Transcoded], tmp_path: Path, db: None) -> Site:
+    found = encoded(name)
+    folder = write_site(published(found), found, tmp_path / "site")
+    return Site(found=found, folder=folder, read=_read(folder))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    node = shutil.which("node")
+    assert node
+    done = subprocess.run([node, HERE / "read.mjs", folder], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    read: dict[str, Any] = json.loads(done.stdout)
+    return read
+
+
+@every_job
+def test_mp4box_reads_the_boxes_as_we_do(site: Site, name: str) -> None:
+    grid = site.plan.grid
+    for rendition, segments in site.found.runs.items():
+        read = site.read["boxes"][rendition]
+        init = (site.folder / rendition / INIT_NAME).read_bytes()
+        ours = read_init(init)
+        assert read["tracks"] == 1
+        assert read["timescale"] == ours.timescale
+        assert [edit["start"] for edit in read["edits"]] == [ours.edit_start]
+        samples = read["samples"]
+        assert [sample[0] for sample in samples] == [0, *accumulate(sample[2] for sample in samples)][:-1]
+        assert sum(sample[2] for sample in samples) == sum(site.durations(rendition))
+        assert [(*sample[2:4], sample[4]) for sample in samples] == _samples(site, rendition)
+        if track := site.plan.audio_track(rendition):
+            assert (read["codec"], read["channels"]) == (track.codecs, track.channels)
+            assert all(sample[4] for sample in samples)
+            continue
+        planned = next(planned for planned in site.plan.renditions if planned.name == rendition)
+        assert read["codec"].lower() == planned.codecs.lower()
+        assert (read["width"], read["height"]) == (planned.width, planned.height)
+        assert len(samples) == grid.frame_count == sum(sum(run.frames) for run in segments)
+        shown = sorted(sample[1] - ours.edit_start for sample in samples)
+        assert shown == [number * grid.frame_ticks for number in range(grid.frame_count)]
+        keys = [number for number, sample in enumerate(samples) if sample[4]]
+        assert keys == list(range(0, grid.frame_count, grid.gop_frames))
+
+
+def _samples(site: Site, rendition: str) -> list[tuple[int, int, bool]]:
+    """Return ticks, bytes and key frames of the samples of a rendition, as our own reader has them."""
+    found = []
+    for number, _ in enumerate(site.durations(rendition)):
+        data = (site.folder / rendition / segment_name(number)).read_bytes()
+        for fragment in FragmentReader().feed(data):
+            found += [(sample.duration, sample.size, sample.sync) for sample in fragment.samples]
+    return found
+
+
+@every_job
+def test_hls_parser_reads_the_playlists(site: Site, name: str) -> None:
+    master, plan = site.read["master"], site.plan
+    audio_peak = max((track.peak_bandwidth for track in plan.audio), default=0)
+    assert [variant["uri"] for variant in master["variants"]] == [f"{rung.name}/index.m3u8" for rung in plan.renditions]
+    for variant, rung in zip(master["variants"], plan.renditions, strict=True):
+        assert variant["bandwidth"] == rung.peak_bandwidth + audio_peak
+        assert variant["averageBandwidth"] <= variant["bandwidth"]
+        assert variant["resolution"] == {"width": rung.width, "height": rung.height}
+        assert variant["frameRate"] == pytest.approx(float(plan.grid.rate), abs=0.001)
+        assert variant["codecs"] == ",".join(dict.fromkeys([rung.codecs, *(track.codecs for track in plan.audio)]))
+        assert [track["uri"] for track in variant["audio"]] == [f"{track.name}/index.m3u8" for track in plan.audio]
+        assert [track["language"] for track in variant["audio"]] == [track.language for track in plan.audio]
+        assert [track["isDefault"] for track in variant["audio"]] == [track.default for track in plan.audio]
+    for rendition, media in site.read["media"].items():
+        timescale = site.read["boxes"][rendition]["timescale"]
+        assert (media["type"], media["endlist"]) == ("VOD", True)
+        assert {segment["map"] for segment in media["segments"]} == {INIT_NAME}
+        lengths = [segment["duration"] for segment in media["segments"]]
+        assert lengths == pytest.approx([ticks / timescale for ticks in site.durations(rendition)], abs=1e-6)
+        assert max(round(length) for length in lengths) <= media["targetDuration"]
+
+
+@every_job
+def test_m3u8_reads_the_same(site: Site, name: str) -> None:
+    master = m3u8.loads((site.folder / "master.m3u8").read_text())
+    read = site.read["master"]["variants"]
+    assert [
+        (playlist.uri, playlist.stream_info.bandwidth, playlist.stream_info.codecs) for playlist in master.playlists
+    ] == [(variant["uri"], variant["bandwidth"], variant["codecs"]) for variant in read]
+    assert [media.uri for media in master.media] == [f"{track.name}/index.m3u8" for track in site.plan.audio]
+    for rendition, expected in site.read["media"].items():
+        playlist = m3u8.loads((site.folder / rendition / "index.m3u8").read_text())
+        assert playlist.target_duration == expected["targetDuration"]
+        assert [(segment.uri, segment.duration) for segment in playlist.segments] == [
+            (segment["uri"], segment["duration"]) for segment in expected["segments"]
+        ]
+
+
+@every_job
+def test_the_manifest_is_valid(site: Site, name: str) -> None:
+    _schema().validate(site.folder / "manifest.mpd")
+
+
+@every_job
+def test_mpegdash_and_mpd_parser_read_the_manifest(site: Site, name: str) -> None:
+    plan, mpd = site.plan, MPEGDASHParser.parse(str(site.folder / "manifest.mpd"))
+    (period,) = mpd.periods
+    representations = {
+        representation.id: (adaptation, representation)
+        for adaptation in period.adaptation_sets
+        for representation in adaptation.representations
+    }
+    assert list(representations) == [*(rung.name for rung in plan.renditions), *(track.name for track in plan.audio)]
+    for rung in plan.renditions:
+        _, read = representations[rung.name]
+        assert (read.codecs, read.bandwidth) == (rung.codecs, rung.peak_bandwidth)
+        assert (read.width, read.height, read.frame_rate) == (rung.width, rung.height, str(plan.grid.rate))
+    for track in plan.audio:
+        adaptation, read = representations[track.name]
+        assert (read.codecs, read.bandwidth, adaptation.lang or "") == (
+            track.codecs,
+            track.peak_bandwidth,
+            track.language,
+        )
+    _compare_segments(site)
+    for rendition, (adaptation, _) in representations.items():
+        (template,) = adaptation.segment_templates
+        rows = [(row.d, (row.r or 0) + 1) for row in template.segment_timelines[0].Ss]
+        assert sum(ticks * times for ticks, times in rows) == sum(site.durations(rendition)) - _priming(site, rendition)
+
+
+def _compare_segments(site: Site) -> None:
+    """Compare the segments that mpd-parser lists with those of the HLS playlists."""
+    listed = {playlist["name"]: playlist for playlist in [*site.read["mpd"]["video"], *site.read["mpd"]["audio"]]}
+    assert set(listed) == set(site.found.runs)
+    assert site.read["mpd"]["duration"] == pytest.approx(float(site.plan.grid.duration), abs=1e-5)
+    for rendition, playlist in listed.items():
+        timescale = site.read["boxes"][rendition]["timescale"]
+        priming = Fraction(_priming(site, rendition), timescale)
+        hls = site.read["media"][rendition]["segments"]
+        assert [segment["uri"] for segment in playlist["segments"]] == [
+            f"{rendition}/{segment['uri']}" for segment in hls
+        ]
+        lengths = [segment["duration"] for segment in playlist["segments"]]
+        lengths[0] += float(priming)
+        assert lengths == pytest.approx([segment["duration"] for segment in hls], abs=1e-5)
+        starts = [segment["presentationTime"] for segment in playlist["segments"]]
+        planned = list(
+            accumulate((Fraction(ticks, timescale) for ticks in site.durations(rendition)), initial=Fraction(0))
+        )[:-1]
+        assert starts == pytest.approx([float(max(Fraction(0), start - priming)) for start in planned], abs=1e-5)
+
+
+def _priming(site: Site, rendition: str) -> int:
+    return AUDIO.priming_samples if site.plan.audio_track(rendition) else 0
+
+
+@pytest.mark.parametrize("name", ["a ladder", "two audio tracks", "silent"])
+def test_manifests_of_a_video_that_grows_are_valid(
+    name: str, encoded: Callable[[str], Transcoded], tmp_path: Path, db: None
+) -> None:
+    found = encoded(name)
+    folder = write_site(published(found, complete=False), found, tmp_path / "site")
+    _schema().validate(folder / "manifest.mpd")
+    read = _read(folder)
+    assert MPEGDASHParser.parse(str(folder / "manifest.mpd")).type == "dynamic"
+    assert {media["type"] for media in read["media"].values()} == {"EVENT"}
+    assert not any(media["endlist"] for media in read["media"].values())
+    assert read["mpd"]["minimumUpdatePeriod"] == 2000
+
+
+@cache
+def _schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(HERE / "mpd.xsd")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('frameRate="25"', 'frameRate="25.0"'),
+        ('contentType="audio"', 'contentType="noise"'),
+        (' minBufferTime="PT4S"', ""),
+        ('startNumber="0"', 'startNumber="-1"'),
+        ('lang="eng"', 'lang="in English"'),
+        ("<Role ", "<Part "),
+    ],
+)
+def test_the_schema_finds_what_is_wrong(
+    right: str, wrong: str, encoded: Callable[[str], Transcoded], tmp_path: Path, db: None
+) -> None:
+    found = encoded("two audio tracks")
+    text = (write_site(published(found), found, tmp_path / "site") / "manifest.mpd").read_text()
+    assert right in text
+    assert _schema().is_valid(text)
+    assert not _schema().is_valid(text.replace(right, wrong, 1))
