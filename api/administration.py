@@ -62,7 +62,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter_sheet = False
     list_fullwidth = True
     change_form_outer_before_template = "administration/operations.html"
-    hidden_without_error: ClassVar[tuple[str, ...]] = ("error_code", "error_detail", "error_retryable")
+    hidden_without_error: ClassVar[tuple[str, ...]] = ("error_code", "error_detail", "error_details", "error_retryable")
     """Fields of a row's page that only say something where there is an error."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -20,7 +20,7 @@ from rest_framework import exceptions as rest
 
 from observability import metrics
 from observability.logs import bound_field
-from transcoding.errors import InputRejected, TranscodeError
+from transcoding.errors import InputRejected, TrackUnknown, TranscodeError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
@@ -48,6 +48,8 @@ class Problem(Exception):
     """For programs; never changes."""
     detail: str
     """For people."""
+    details: str = ""
+    """Words of the program that failed, if one did."""
     retryable: bool = False
     """The same request may succeed later."""
     errors: Sequence[FieldError] = ()
@@ -69,6 +71,8 @@ class Problem(Exception):
         }
         if request_id := bound_field("request_id"):
             document["request_id"] = request_id
+        if self.details:
+            document["details"] = self.details
         if self.errors:
             document["errors"] = [{"field": error.field, "detail": error.detail} for error in self.errors]
         return document
@@ -241,8 +245,10 @@ def _rest_headers(error: rest.APIException) -> dict[str, str]:
 
 def _transcode(error: TranscodeError) -> Problem:
     """Translate errors of the core: 422 for the uploaded file, 503 for retryable ones, else 500."""
+    if isinstance(error, TrackUnknown):
+        return invalid_field(error.field, str(error))
     if isinstance(error, InputRejected):
-        return Problem(status=422, code=error.code, detail=str(error))
+        return Problem(status=422, code=error.code, detail=str(error), details=error.details)
     log.error("request failed", exc_info=error)
     if error.retryable:
         return unavailable(error.code, error.for_clients or "A part of the platform cannot be reached.")

@@ -45,6 +45,7 @@ _PROBLEM = {
         "code": {"type": "string", "description": "For programs; never changes."},
         "retryable": {"type": "boolean", "description": "The same request may succeed later."},
         "request_id": {"type": "string", "description": "Of this request, as in `X-Request-ID`; for the operators."},
+        "details": {"type": "string", "description": "Words of the program that failed, if one did."},
         "errors": {
             "type": "array",
             "items": {

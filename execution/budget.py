@@ -25,11 +25,19 @@ def _spent() -> float:
 class InspectionBudget:
     """Processor time and memory of one inspection. Time counts for this process and for every program that it starts.
 
-    Waiting costs nothing: an honest file is not refused because the machine is busy.
+    Waiting costs nothing, unless `wall_seconds` are set: an honest file is not refused because the machine is busy.
     """
 
-    def __init__(self, seconds: int, *, memory_bytes: int = MEMORY_BYTES, spent: Callable[[], float] = _spent) -> None:
+    def __init__(
+        self,
+        seconds: int,
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        spent: Callable[[], float] = _spent,
+        wall_seconds: float | None = None,
+    ) -> None:
         self._seconds = seconds
+        self._ends_at = None if wall_seconds is None else time.monotonic() + wall_seconds
         self._memory_bytes = memory_bytes
         self._spent = spent
         self._started_at = spent()
@@ -47,6 +55,8 @@ class InspectionBudget:
     def check(self) -> None:
         """Raise InputRejected when the time is over. Looks at the clock of the processor now and then only."""
         now = time.monotonic()
+        if self._ends_at is not None and now > self._ends_at:
+            raise ResourceExceeded("looking at the file takes too long")
         if now - self._checked_at < _CHECK_SECONDS:
             return
         self._checked_at = now

@@ -17,7 +17,7 @@ from execution.guard import Limits
 from execution.isolation import jail_of
 from execution.jail import Child
 from execution.stall import StallTimer
-from transcoding.commands.diagnosis import last_words
+from transcoding.commands.diagnosis import AGAIN, unreadable
 from transcoding.commands.probe import packets_command, streams_command
 from transcoding.errors import EncoderFailed, InputRejected
 
@@ -79,9 +79,11 @@ class Ffprobe:
             for line in stderr.splitlines():
                 on_stderr_line(line)
             if "max_streams" in stderr:
-                raise InputRejected(f"the file has too many streams; {self._max_streams} are allowed")
+                raise InputRejected(
+                    f"the file has too many streams; {self._max_streams} are allowed: export those that matter"
+                )
             if _exit_code(child, budget, stderr):
-                raise InputRejected(f"the file cannot be read: {last_words(stderr).removeprefix('the file: ')}")
+                raise unreadable(stderr)
         return out.decode("utf-8", "replace")
 
     def packets(  # noqa: PLR0913 - as `open_packets`
@@ -153,12 +155,12 @@ class Ffprobe:
         for block in self._blocks(child.process, stop):
             *lines, rest = (rest + block.decode("ascii", "replace")).split("\n")
             if len(rest) > _MAX_LINE_CHARS:
-                raise InputRejected("the file's packets cannot be read")
+                raise InputRejected(f"the file's packets cannot be read; {AGAIN}")
             yield from lines
             if budget:
                 budget.check()
         if _exit_code(child, budget):
-            raise InputRejected("the file's packets cannot be read")
+            raise InputRejected(f"the file's packets cannot be read; {AGAIN}")
 
     def _blocks(self, process: subprocess.Popen[bytes], stop: StopSignal) -> Iterator[bytes]:
         """Yield blocks of stdout as they arrive. Time that the reader takes does not count as a stall."""
@@ -213,5 +215,5 @@ def _read_all(
                 else:
                     err = (err + block)[-_STDERR_TAIL_BYTES:]
             if len(out) > _STREAMS_BYTES:
-                raise InputRejected("the file's header is too large")
+                raise InputRejected(f"the file's header is too large; {AGAIN}")
     return out, err

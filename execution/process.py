@@ -29,8 +29,15 @@ _MAX_NICENESS = 19
 _spawned: WeakSet[subprocess.Popen[bytes]] = WeakSet()
 """Processes that `spawn` started. `kill_children` does not touch other children of this process."""
 _spawning = threading.Lock()
+_lasting: WeakSet[threading.Thread] = WeakSet()
+"""Threads other than the main one that start processes."""
 _ENDED = ("", "Z", "X")
 """Process states in /proc/PID/stat that mean the process has ended; empty: there is no such process."""
+
+
+def allow_spawning() -> None:
+    """Let this thread start processes. It must live as long as they do: the kernel kills them when it ends."""
+    _lasting.add(threading.current_thread())
 
 
 def spawn(
@@ -46,10 +53,11 @@ def spawn(
     The child is killed when the thread that started it ends. It stays in its parent's session, for `set_niceness`.
     `folder` is its working directory. A program that opens a stranger's file is started by `execution.jail` only.
 
-    Raises RuntimeError outside the main thread.
+    Raises RuntimeError outside the main thread and those of `allow_spawning`.
     """
-    if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("processes are started from the main thread only")
+    thread = threading.current_thread()
+    if thread is not threading.main_thread() and thread not in _lasting:
+        raise RuntimeError("processes are started from the main thread, or one that lasts as long")
     with _spawning:
         process = subprocess.Popen(  # noqa: S603 - an argument list, made by our own code
             [*_PARENT_DEATH, *argv],

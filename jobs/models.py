@@ -52,6 +52,8 @@ class Job(models.Model):
     """Per cent in the newest progress event."""
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
+    error_details = models.TextField(blank=True, db_default="")
+    """Words of the program that failed."""
     error_retryable = models.BooleanField(default=False)
     work_seconds = models.FloatField(default=0.0, db_default=0.0)
     """Work that its newest plan expects, in seconds of one worker slot; 0 before it is planned for the first time."""

@@ -21,7 +21,8 @@ from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
 from transcoding.color import ColorSpace
 from transcoding.planning.request import PlanPolicy
-from transcoding.probing.media import AudioStream, Resolution, SourceFacts, VideoStream
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioStream, Resolution, VideoStream
 from videos.assets.services import AssetFacts
 from videos.models import Generation, Rendition, Video
 from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected

@@ -3,7 +3,8 @@
 TranscodeError
 ├── InputRejected        the uploader's file is the problem; never retried
 │   ├── ResourceExceeded it needs more memory, processor time or space than a run may use
-│   └── PlanTooLarge     it is too much for this installation, as requested
+│   ├── PlanTooLarge     it is too much for this installation, as requested
+│   └── TrackUnknown     the request names a track that is not there, or cannot be decoded
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
 │   ├── DeviceBusy       the GPU has no session left; elsewhere or later
@@ -24,7 +25,14 @@ class TranscodeError(Exception):
     for_clients = ""
     """Sentence for clients of the API; empty for a matter of the operator alone."""
     output_tail = ""
-    """The end of what the program said that failed, for people."""
+    """The end of what the program said that failed, for operators."""
+
+    details = ""
+    """Words of the program that failed, without paths and addresses, for people who want to look closer."""
+
+    def __init__(self, text: str = "", *, details: str = "") -> None:
+        super().__init__(text)
+        self.details = details
 
 
 class InputRejected(TranscodeError):
@@ -43,6 +51,17 @@ class PlanTooLarge(InputRejected):
     """The request would need more renditions or chunks than this installation allows."""
 
     code = "plan_too_large"
+
+
+class TrackUnknown(InputRejected):
+    """The request names a track that the source does not have, or that cannot be decoded."""
+
+    code = "track_unknown"
+
+    def __init__(self, text: str, *, field: str) -> None:
+        super().__init__(text)
+        self.field = field
+        """Name of the field of the request."""
 
 
 class InputChanged(TranscodeError):

@@ -21,6 +21,16 @@ def _facts_to_3(facts: Stored) -> Stored:
     return {**facts, "video": {**facts["video"], "color": None}, "audio": audio}
 
 
+def _facts_to_4(facts: Stored) -> Stored:
+    """Leave open what was not read of streams. Warnings were codes alone."""
+    video = {"source_index": None, "coded": None, "sample_aspect": "1/1", "field_order": "unknown", **facts["video"]}
+    audio = [{"source_index": None, "layout": "", **track} for track in facts["audio"]]
+    codes = ("streams_ignored" if code == "extra_streams" else code for code in facts["warnings"])
+    warnings = [{"code": code, "seconds": None, "count": None} for code in codes]
+    fresh: Stored = {"streams": [], "others": [], "loudness": None}
+    return {**fresh, **facts, "video": video, "audio": audio, "warnings": warnings}
+
+
 def _plan_to_2(plan: Stored) -> Stored:
     """Fill in what the first plans lack: they were all for x264, in one pass and one run of ffmpeg per chunk."""
     names = [rendition["name"] for rendition in plan["renditions"]]
@@ -45,5 +55,10 @@ def _plan_to_4(plan: Stored) -> Stored:
     return {**plan, "source": source, "color": None, "audio": audio, "text": []}
 
 
-FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3)
-PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4)
+def _plan_to_5(plan: Stored) -> Stored:
+    """Upgrade the facts in it."""
+    return {**plan, "source": _facts_to_4(plan["source"])}
+
+
+FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5)

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from access.admin import OwnerFilter
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
+from transcoding.probing.warnings import warning_documents
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, Video
 from videos.playback.dash import has_dash
@@ -34,6 +35,7 @@ class VideoAdmin(ReadOnlyAdmin):
     change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
         "shown_state", "filename", "owner_name", "jobs", "size", "duration", "container", "error_code", "error_detail",
+        "error_details",
         "shown_warnings", "external_id", "shown_metadata", "shown_media", "sha256", "source_key",
         "created_at", "inspected_at",
     )  # fmt: skip
@@ -87,7 +89,7 @@ class VideoAdmin(ReadOnlyAdmin):
 
     @admin.display(description="warnings")
     def shown_warnings(self, video: Video) -> SafeString:
-        return as_json(video.warnings)
+        return as_json(warning_documents(video.warnings))
 
     @admin.display(description="metadata")
     def shown_metadata(self, video: Video) -> SafeString:

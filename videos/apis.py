@@ -138,6 +138,10 @@ class VideoUploadApi(APIView):
                         "description": "Your own name for it.",
                     },
                     "metadata": {"type": "string", "description": f"A JSON object. {METADATA_HELP}"},
+                    "loudness": {
+                        "type": "boolean",
+                        "description": "Measure how loud the audio is (EBU R 128): `loudness` of the metadata.",
+                    },
                 },
             }
         },

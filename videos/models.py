@@ -34,11 +34,15 @@ class Video(models.Model):
     container = models.TextField(blank=True)
     external_id = models.TextField(blank=True, db_default="")
     client_metadata = models.JSONField(default=dict, db_default={})
+    measure_loudness = models.BooleanField(default=False, db_default=False)
+    """Whoever uploaded it requested the loudness of its audio."""
     facts = models.JSONField(null=True)
     media = models.JSONField(null=True)
     warnings = models.JSONField(default=list)
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
+    error_details = models.TextField(blank=True, db_default="")
+    """Words of the program that failed."""
     current_generation = models.ForeignKey("Generation", on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     inspected_at = models.DateTimeField(null=True)

@@ -2,12 +2,15 @@
 
 from typing import ClassVar
 
+from rest_framework import serializers
+
 from api.fields import Choice, ExternalId, Metadata, StrictSerializer
 from api.pagination import LabelledQuery
 from videos.states import SHOWN_STATES
 
 INSPECTED = frozenset(
     {"container", "constant_frame_rate", "rotation", "pixel_format", "interlaced", "hdr", "audio_codec"}
+    | {"field_order", "loudness"}
     | {"audio_channels", "color_primaries", "color_transfer", "color_matrix", "color_range"}
 )
 """Names of a video's metadata that come from inspection."""
@@ -25,4 +28,5 @@ class UploadFields(StrictSerializer):
     """Fields of an upload form beside the file."""
 
     external_id = ExternalId()
+    loudness = serializers.BooleanField(required=False)
     metadata = Metadata(reserved=INSPECTED)

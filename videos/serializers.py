@@ -9,6 +9,8 @@ from rest_framework import serializers
 
 from api.responses import as_document
 from api.wiring import absolute_url
+from transcoding.probing.streams import StreamKind
+from transcoding.probing.warnings import SourceWarning, warning_documents
 from videos.models import Video
 from videos.states import SHOWN_STATES, GenerationState, RenditionKind, VideoState
 
@@ -19,7 +21,8 @@ PLAYBACK_STATES = [UNAVAILABLE, GenerationState.BUILDING.value, GenerationState.
 
 class VideoError(serializers.Serializer[Any]):
     code = serializers.CharField()
-    detail = serializers.CharField()
+    detail = serializers.CharField(help_text="What is wrong, and what to do about it.")
+    details = serializers.CharField(allow_null=True, help_text="The words of the program that failed.")
     retryable = serializers.BooleanField()
 
 
@@ -29,6 +32,30 @@ class VideoLinks(serializers.Serializer[Any]):
     transcode = serializers.CharField()
     jobs = serializers.CharField()
     outputs = serializers.CharField()
+
+
+class SourceWarningDocument(serializers.Serializer[Any]):
+    code = serializers.ChoiceField([code.value for code in SourceWarning])
+    detail = serializers.CharField(help_text="A sentence or two for people.")
+    seconds = serializers.FloatField(allow_null=True, help_text="Its extent, where it has one.")
+    count = serializers.IntegerField(allow_null=True, help_text="The number of what is counted, such as streams.")
+
+
+class StreamDocument(serializers.Serializer[Any]):
+    index = serializers.IntegerField(help_text="The number by which requests name it.")
+    kind = serializers.ChoiceField([kind.value for kind in StreamKind])
+    codec = serializers.CharField()
+    language = serializers.CharField(allow_null=True, help_text="As in the file, mostly ISO 639-2.")
+    default = serializers.BooleanField(help_text="The file marks it as the default.")
+    forced = serializers.BooleanField()
+    cover = serializers.BooleanField(help_text="An image that stands for the file.")
+    width = serializers.IntegerField(allow_null=True, help_text="Of the decoded frames.")
+    height = serializers.IntegerField(allow_null=True)
+    channels = serializers.IntegerField(allow_null=True)
+    layout = serializers.CharField(allow_null=True, help_text="The channels by ffmpeg's names, such as 5.1(side).")
+    sample_rate = serializers.IntegerField(allow_null=True, help_text="Hertz.")
+    duration = serializers.FloatField(allow_null=True, help_text="Seconds, as the file announces them.")
+    used = serializers.BooleanField(help_text="It is in the outputs, unless a request names others.")
 
 
 class VideoDocument(serializers.Serializer[Any]):
@@ -41,7 +68,11 @@ class VideoDocument(serializers.Serializer[Any]):
     original_url = serializers.URLField(
         allow_null=True, help_text="Where the uploaded file can be had. Null: it was deleted."
     )
-    duration = serializers.FloatField(allow_null=True, help_text="Seconds; this and what follows: after inspection.")
+    duration = serializers.FloatField(
+        allow_null=True,
+        help_text="Seconds; this and what follows, up to the frame rate: at first what the file's headers say, where"
+        " looking takes less than a second, and from inspection on what was measured.",
+    )
     width = serializers.IntegerField(allow_null=True)
     height = serializers.IntegerField(allow_null=True)
     codec = serializers.CharField(allow_null=True)
@@ -49,8 +80,11 @@ class VideoDocument(serializers.Serializer[Any]):
     frame_rate = serializers.FloatField(allow_null=True)
     external_id = serializers.CharField(allow_null=True, help_text="Your own name for it, as it was uploaded with.")
     metadata = serializers.DictField(help_text="What it was uploaded with, and what else inspection found.")
-    warnings = serializers.ListField(
-        child=serializers.CharField(), help_text="What about the source a person should know."
+    streams = StreamDocument(
+        many=True, help_text="All streams of the file, after inspection. Empty: an earlier version inspected it."
+    )
+    warnings = SourceWarningDocument(
+        many=True, help_text="What is unusual about the source, and what is done about it by default."
     )
     error = VideoError(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -83,6 +117,7 @@ class PlaybackDocument(serializers.Serializer[Any]):
 
 
 SHOWN_BY_NAME = ("duration", "width", "height", "codec", "bitrate", "frame_rate")
+STREAMS = "streams"
 
 
 def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
@@ -90,6 +125,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
     media: Mapping[str, Any] = video.media or {}
     address = reverse("video-detail", args=[video.id])
     links = {"self": address} | {name: f"{address}/{name}" for name in ("playback", "transcode", "jobs", "outputs")}
+    found = {name: media[name] for name in media if name not in (*SHOWN_BY_NAME, STREAMS)}
     shown = {
         "id": video.id,
         "filename": video.filename,
@@ -101,8 +137,9 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         **{name: media.get(name) for name in SHOWN_BY_NAME},
         "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
         "external_id": video.external_id or None,
-        "metadata": video.client_metadata | {name: media[name] for name in media if name not in SHOWN_BY_NAME},
-        "warnings": video.warnings,
+        "metadata": video.client_metadata | found,
+        STREAMS: media.get(STREAMS, []),
+        "warnings": warning_documents(video.warnings),
         "error": _error(video),
         "created_at": video.created_at,
         "inspected_at": video.inspected_at,
@@ -122,4 +159,5 @@ def _error(video: Video) -> dict[str, object] | None:
     if not video.error_code:
         return None
     retryable = video.state != VideoState.REJECTED
-    return {"code": video.error_code, "detail": video.error_detail, "retryable": retryable}
+    details = video.error_details or None
+    return {"code": video.error_code, "detail": video.error_detail, "details": details, "retryable": retryable}

@@ -17,6 +17,8 @@ from transcoding.planning.plan import EncodePlan
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
+_ERROR = ("error_code", "error_detail", "error_details")
+
 
 @transaction.atomic
 def video_create(  # noqa: PLR0913 - one row's facts
@@ -31,8 +33,13 @@ def video_create(  # noqa: PLR0913 - one row's facts
     sha256: str = "",
     external_id: str = "",
     client_metadata: Mapping[str, object] | None = None,
+    media: Mapping[str, object] | None = None,
+    measure_loudness: bool = False,
 ) -> Video:
-    """Record an upload whose object is complete. `then` runs in the same transaction: it requests the inspection."""
+    """Record an upload whose object is complete. `then` runs in the same transaction: it requests the inspection.
+
+    `media` is what the headers of the file say, until the inspection measures it.
+    """
     video = Video.objects.create(
         id=video_id,
         owner=owner,
@@ -44,6 +51,8 @@ def video_create(  # noqa: PLR0913 - one row's facts
         container=container,
         external_id=external_id,
         client_metadata=dict(client_metadata or {}),
+        media=dict(media) if media else None,
+        measure_loudness=measure_loudness,
     )
     invalidate(f"videos:{owner.pk}")
     then(video)
@@ -56,20 +65,20 @@ def video_mark_inspected(
     """Record the result of the inspection. The video can be transcoded from now on."""
     video.state = VideoState.READY
     video.facts, video.media, video.warnings = dict(facts), dict(media), list(warnings)
-    video.error_code = video.error_detail = ""
-    _save(video, "state", "facts", "media", "warnings", "error_code", "error_detail", inspected_at=Now())
+    video.error_code = video.error_detail = video.error_details = ""
+    _save(video, "state", "facts", "media", "warnings", *_ERROR, inspected_at=Now())
 
 
-def video_reject(*, video: Video, code: str, detail: str) -> None:
+def video_reject(*, video: Video, code: str, detail: str, details: str = "") -> None:
     """Reject a source that is itself at fault. It can never be transcoded."""
-    video.state, video.error_code, video.error_detail = VideoState.REJECTED, code, detail
-    _save(video, "state", "error_code", "error_detail")
+    video.state, video.error_code, video.error_detail, video.error_details = VideoState.REJECTED, code, detail, details
+    _save(video, "state", *_ERROR)
 
 
-def video_record_error(*, video: Video, code: str, detail: str) -> None:
+def video_record_error(*, video: Video, code: str, detail: str, details: str = "") -> None:
     """Record why the inspection failed when the source is not at fault. It may be requested again."""
-    video.error_code, video.error_detail = code, detail
-    _save(video, "error_code", "error_detail")
+    video.error_code, video.error_detail, video.error_details = code, detail, details
+    _save(video, *_ERROR)
 
 
 def video_mark_deleting(*, video: Video) -> None:

@@ -147,7 +147,8 @@ class StepRunner:
         if control.is_set():
             self._end_stopped(claim, control)
             return
-        log.warning("step failed", extra={"event": "step_failed", "code": failure.code, "detail": failure.detail})
+        said = {"code": failure.code, "detail": failure.detail, "details": failure.details}
+        log.warning("step failed", extra={"event": "step_failed", **said})
         tools = self._tools
         if failure.code == DeviceBusy.code:
             seconds = _BUSY_PAUSE_SECONDS * (1 + random.random())  # noqa: S311 - keeps those apart who were refused

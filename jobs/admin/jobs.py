@@ -131,7 +131,8 @@ class JobAdmin(ReadOnlyAdmin):
     action_form = JobActionForm
     change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
-        "shown_state", "phase", "shown_progress", "priority", "error_code", "error_detail", "error_retryable",
+        "shown_state", "phase", "shown_progress", "priority", "error_code", "error_detail", "error_details",
+        "error_retryable",
         "owner_name", "video_link", "external_id", "shown_request", "shown_metadata",
         "created_at", "started_at", "playable_at", "finished_at", "speed",
     )  # fmt: skip

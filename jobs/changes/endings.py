@@ -60,16 +60,23 @@ def _job_end(job: Job, state: JobState, failure: Failure | None) -> None:
         waiting_since=None,
         error_code=failure.code if failure else "",
         error_detail=failure.detail if failure else "",
+        error_details=failure.details if failure else "",
         error_retryable=bool(failure and failure.retryable),
     )
     steps_cancel(job=job)
     if job.generation_id:
         generation_abandon(generation_id=job.generation_id)
     generations_retire(job_id=job.id, but=job.generation_id)
-    error = {"code": failure.code, "detail": failure.detail, "retryable": failure.retryable} if failure else None
+    error = {**_error(failure), "retryable": failure.retryable} if failure else None
     event_append(job_id=job.id, type=EventType(f"job.{state}"), data={"error": error} if error else {})
     if failure:
         transaction.on_commit(partial(metrics.JOB_FAILURES.add, code=failure.code))
+
+
+def _error(failure: Failure) -> dict[str, object]:
+    """Return the error of an event. It has details only where a program failed."""
+    details = {"details": failure.details} if failure.details else {}
+    return {"code": failure.code, "detail": failure.detail, **details}
 
 
 def steps_cancel(**which: object) -> None:
@@ -99,8 +106,12 @@ def open_jobs_end(*, video: Video, failure: Failure | None, limit: int = ENDED_A
 def gone_video_jobs_end(*, video: Video) -> bool:
     """End some open jobs of a locked video, if it was rejected or deleted. Return False once all have ended."""
     if video.state == VideoState.REJECTED:
-        return open_jobs_end(video=video, failure=Failure(code=video.error_code, detail=video.error_detail))
+        return open_jobs_end(video=video, failure=_rejection(video))
     return video.state in HIDDEN_STATES and open_jobs_end(video=video, failure=None)
+
+
+def _rejection(video: Video) -> Failure:
+    return Failure(code=video.error_code, detail=video.error_detail, details=video.error_details)
 
 
 def video_refuse(*, video: Video, failure: Failure) -> None:
@@ -110,9 +121,9 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
     """
     open_jobs_end(video=video, failure=failure)
     video_jobs_changed(video)
-    video_reject(video=video, code=failure.code, detail=failure.detail)
-    error = {"code": failure.code, "detail": failure.detail}
-    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data={"error": error})
+    video_reject(video=video, code=failure.code, detail=failure.detail, details=failure.details)
+    data = {"error": _error(failure)}
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data=data)
     purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)
 
 

@@ -44,7 +44,15 @@ _PARTS: Mapping[str, _Schema] = {
         {"hls_url": _URL, "dash_url": {"type": ["string", "null"], "format": "uri-reference"}, "expires_at": _TIME},
         description="Signed when the event is sent. They work without credentials until they expire.",
     ),
-    "EventError": _object({"code": _TEXT, "detail": _TEXT, "retryable": {"type": "boolean"}}, optional=("retryable",)),
+    "EventError": _object(
+        {
+            "code": _TEXT,
+            "detail": _TEXT,
+            "details": {**_TEXT, "description": "The words of the program that failed."},
+            "retryable": {"type": "boolean"},
+        },
+        optional=("details", "retryable"),
+    ),
 }
 _GENERATION: Mapping[str, _Schema] = {"generation": {"type": "integer", "minimum": 1}}
 _CONTINUES: Mapping[str, _Schema] = {"continues_generation": {"type": ["integer", "null"], "minimum": 1}}
@@ -62,13 +70,16 @@ _OF_JOB: Mapping[str, _Schema] = {
     "links": _ref("EventLinks"),
 }
 
-_OPTIONAL = ("rendition",)
+_OPTIONAL = ("rendition", "warnings")
 """Properties of `data` that are not always there."""
 _Data = Mapping[str, _Schema]
 
 EVENTS: Mapping[str, tuple[str, _Data]] = {
     EventType.VIDEO_UPLOADED.value: ("An upload is complete", _OF_VIDEO),
-    EventType.VIDEO_READY.value: ("A video is inspected and can be transcoded", _OF_VIDEO),
+    EventType.VIDEO_READY.value: (
+        "A video is inspected and can be transcoded",
+        {**_OF_VIDEO, "warnings": {"type": "array", "items": _ref("SourceWarningDocument")}},
+    ),
     EventType.VIDEO_REJECTED.value: ("A video is unusable", {**_OF_VIDEO, **_ERROR}),
     EventType.VIDEO_SOURCE_DELETED.value: ("The source of a video is deleted, and nothing else", _OF_VIDEO),
     EventType.VIDEO_DELETED.value: ("A video and all of its files are deleted", _OF_VIDEO),

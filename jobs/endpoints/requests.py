@@ -17,9 +17,11 @@ from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.planning.ladder import parse_size
+from transcoding.probing.media import MAX_AUDIO_TRACKS
 
 SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
+LARGEST_STREAM = 65_535
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _STEPS, _MAX_STEPS, _MAX_OFFSET = 20, 100, 1_000_000
@@ -137,6 +139,19 @@ class TranscodeRequest(StrictSerializer):
         required=False,
         help_text="Analyse before encoding, to meet the bitrate; on the CPU, and not for AV1. Default: a setting.",
     )
+    video_stream = StrictInteger(
+        min_value=0,
+        max_value=LARGEST_STREAM,
+        required=False,
+        help_text="The video track, by its `index` in `streams` of the video. Default: chosen by rule.",
+    )
+    audio_streams = serializers.ListField(
+        child=StrictInteger(min_value=0, max_value=LARGEST_STREAM),
+        max_length=MAX_AUDIO_TRACKS,
+        required=False,
+        help_text="The audio tracks, likewise; players begin with the first. None of them: no audio. Default: all that"
+        " can be decoded, the one that is chosen by rule first.",
+    )
     gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],
         required=False,
@@ -153,6 +168,9 @@ class TranscodeRequest(StrictSerializer):
         if "ladder" in attrs and single:
             raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
         _refuse_gpu_on_cpu(attrs)
+        audio = attrs.get("audio_streams", [])
+        if len(set(audio)) < len(audio):
+            raise serializers.ValidationError({"audio_streams": ["names a stream twice"]})
         return attrs
 
 

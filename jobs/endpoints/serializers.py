@@ -15,13 +15,15 @@ from jobs.rules.transitions import JobPhase, JobState
 from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
 from videos.assets.selectors import CompleteGeneration
 from videos.playback.urls import playback_urls
+from videos.serializers import SourceWarningDocument
 
 JOB_STATES = [state.value for state in JobState]
 
 
 class JobError(serializers.Serializer[Any]):
     code = serializers.CharField()
-    detail = serializers.CharField()
+    detail = serializers.CharField(help_text="What is wrong, and what to do about it.")
+    details = serializers.CharField(allow_null=True, help_text="The words of the program that failed.")
     retryable = serializers.BooleanField()
 
 
@@ -137,7 +139,7 @@ class PlanDocument(serializers.Serializer[Any]):
     color = PlannedColor(
         allow_null=True, help_text="What renditions are tagged with. Null: with what the source's frames carry."
     )
-    warnings = serializers.ListField(child=serializers.CharField())
+    warnings = SourceWarningDocument(many=True)
     reasons = PlanReason(many=True)
     step_counts = serializers.DictField(
         child=serializers.IntegerField(), help_text="Number of runs of ffmpeg by their kind."

@@ -210,6 +210,6 @@ def _refuses(step: Step, video: Video, failure: Failure) -> bool:
 
 def _inspection_give_up(video: Video, failure: Failure) -> None:
     """Fail the jobs that wait for an inspection. The source is not at fault, so the next job requests another one."""
-    video_record_error(video=video, code=failure.code, detail=failure.detail)
+    video_record_error(video=video, code=failure.code, detail=failure.detail, details=failure.details)
     for job in open_jobs_lock(video):
         job_fail(job=job, failure=failure)

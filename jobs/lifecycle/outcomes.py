@@ -30,6 +30,7 @@ from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
+from transcoding.probing.warnings import warning_documents
 from videos.assets.services import AssetFacts, assets_publish
 from videos.models import Generation, Video
 from videos.services import (
@@ -59,7 +60,8 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     if not step_mark_done(claim=claim, result=result):
         return
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
-    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY)
+    data = {"warnings": warning_documents(warnings)}
+    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY, data=data)
     for job in open_jobs_lock(video):
         if job.phase == JobPhase.INSPECTING:  # others are planned already, or will be when they resume
             _plan_or_fail(job, video, policy)

@@ -169,6 +169,7 @@ def _resume(job: Job, video: Video, policy: JobPolicy, *, event: EventType) -> N
         generation=job.generation,
         error_code="",
         error_detail="",
+        error_details="",
         error_retryable=False,
         started_at=None,
         finished_at=None,
@@ -273,7 +274,8 @@ def _refuse_rejected(video: Video) -> None:
 def _rejection(video: Video) -> Problem | None:
     if video.state != VideoState.REJECTED:
         return None
-    return Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
+    detail = f"The video was rejected: {video.error_detail}"
+    return Problem(status=422, code=video.error_code, detail=detail, details=video.error_details)
 
 
 def _refuse_without_source(video: Video) -> None:
@@ -298,5 +300,6 @@ def retry_refusal(job: Job, video: Video) -> Problem | None:
     if video.source_deleted_at:
         return source_deleted()
     if job.generation_id and job.error_code in INCURABLE:
-        return Problem(status=422, code=job.error_code, detail=f"The source is at fault: {job.error_detail}")
+        detail = f"The source is at fault: {job.error_detail}"
+        return Problem(status=422, code=job.error_code, detail=detail, details=job.error_details)
     return None

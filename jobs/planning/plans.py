@@ -20,7 +20,7 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job, preset_of
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import Throughput
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 from videos.models import Video
 
 

@@ -21,7 +21,7 @@ from transcoding.errors import UnknownVersion
 from transcoding.explanation import estimate, explain, planned_steps, step_counts
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.request import JobRequest
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 from videos.models import Video
 from videos.selectors import source_deleted, video_find
 from videos.states import VideoState
@@ -112,7 +112,8 @@ def _route(request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy)
 
 def _facts(video: Video) -> SourceFacts:
     if video.state == VideoState.REJECTED:
-        raise Problem(status=422, code=video.error_code, detail=f"The video was rejected: {video.error_detail}")
+        detail = f"The video was rejected: {video.error_detail}"
+        raise Problem(status=422, code=video.error_code, detail=detail, details=video.error_details)
     if video.state != VideoState.READY:
         raise Problem(
             status=409, code="video_not_inspected", detail="The video has not been inspected yet.", retryable=True
@@ -156,7 +157,7 @@ def _document(  # noqa: PLR0913 - all that it is made of
         "audio": [asdict(track) for track in plan.audio],
         "text": [asdict(track) for track in plan.text],
         "color": asdict(plan.color) if plan.color else None,
-        "warnings": list(plan.source.warnings),
+        "warnings": [warning.to_document() for warning in plan.source.warnings],
         "reasons": list(_reasons(plan, request, fallback_reason)),
         "step_counts": counts,
         "steps_total": sum(counts.values()),

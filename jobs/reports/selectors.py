@@ -118,7 +118,8 @@ def _view(job: Job, count: _Count) -> JobView:
 def _error(job: Job) -> Mapping[str, object] | None:
     if not job.error_code:
         return None
-    return {"code": job.error_code, "detail": job.error_detail, "retryable": job.error_retryable}
+    details = job.error_details or None
+    return {"code": job.error_code, "detail": job.error_detail, "details": details, "retryable": job.error_retryable}
 
 
 def _pace(job: Job, count: _Count) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Failure:
 
     code: str
     detail: str = ""
+    details: str = ""
+    """The words of the program that failed."""
     retryable: bool = False
     lost: bool = False
     """Its worker vanished, which may or may not be the step's doing."""
@@ -96,6 +98,7 @@ def failure_of(error: TranscodeError) -> Failure:
     return Failure(
         code=error.code,
         detail=str(error),
+        details=error.details,
         retryable=error.retryable,
         input_at_fault=isinstance(error, InputRejected),
     )

@@ -31,8 +31,9 @@ from transcoding.manifests.hls import (
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
-from transcoding.planning.tracks import AudioRendition, audio_renditions
-from transcoding.probing.media import SourceFacts, parse_ffprobe, source_facts
+from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.facts import SourceFacts, source_facts
+from transcoding.probing.media import parse_ffprobe
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
 from transcoding.probing.timing import Packet, measure_timing, parse_packets
 
@@ -85,15 +86,11 @@ class Golden:
     renditions: dict[str, Encoded]
 
 
-def transcode(
-    source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264", all_audio: bool = False
-) -> Golden:
-    """Take a source through everything that the steps of a job do, chunk after chunk; with all audio, or the first."""
+def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264") -> Golden:
+    """Take a source through everything that the steps of a job do, chunk after chunk."""
     folder.mkdir(parents=True, exist_ok=True)
     working_copy, facts = inspect(source, folder)
     plan = small_plan(facts, policy, codec)
-    if all_audio:
-        plan = replace(plan, audio=audio_renditions(facts.audio, plan.grid))
     golden = Golden(source=source, working_copy=working_copy, plan=plan, folder=folder, renditions={})
     for rendition in plan.renditions:
         golden.renditions[rendition.name] = Encoded(path=folder / f"{rendition.name}.mp4")
@@ -113,17 +110,19 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
     if family is None:
         raise ValueError(f"{source} is no video")
     demuxer = DEMUXERS[family]
-    remuxed = demuxer not in INDEXED
-    if remuxed:
+    uploaded = None
+    if demuxer not in INDEXED:
         indexed = folder / "indexed.mkv"
-        tracks = parse_ffprobe(prober().streams(source, demuxer=demuxer)).audio
-        command = index_command(str(source), demuxer=demuxer, audio=tracks)
+        uploaded = parse_ffprobe(prober().streams(source, demuxer=demuxer))
+        videos = (uploaded.video, *uploaded.others)
+        command = index_command(str(source), demuxer=demuxer, videos=videos, audio=uploaded.audio)
         runner().run(command, {"indexed": indexed}, stop=NEVER)
         source, demuxer = indexed, "matroska"
     media = parse_ffprobe(prober().streams(source, demuxer=demuxer))
+    media = media.as_copied_from(uploaded) if uploaded else media
     lines = prober().packets(source, demuxer=demuxer, stream=media.video.index, stop=NEVER)
     timing = measure_timing(parse_packets(lines), media.video.time_base)
-    return source, source_facts(media, timing, demuxer=demuxer, remuxed=remuxed)
+    return source, source_facts(media, timing, demuxer=demuxer, remuxed=uploaded is not None, source=uploaded)
 
 
 def small_plan(facts: SourceFacts, policy: PlanPolicy, codec: str = "h264") -> EncodePlan:

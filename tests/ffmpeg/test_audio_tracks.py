@@ -33,7 +33,7 @@ def two_tracks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """A transcode with both tracks; of the transport stream, by way of an indexed copy."""
     folder = tmp_path_factory.mktemp(request.param)
     source = two_languages(make(folder / "plain.mp4", PAL, *H264, *AAC), folder / f"source.{request.param}")
-    return transcode(source, folder / "out", all_audio=True)
+    return transcode(source, folder / "out")
 
 
 def _probed(path: Path, *options: str) -> list[dict[str, Any]]:

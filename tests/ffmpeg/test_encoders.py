@@ -18,7 +18,8 @@ from transcoding.encoders import PRESETS
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
-from transcoding.probing.media import Resolution, SourceFacts
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import Resolution
 
 CODECS = ("h264", "hevc", "av1")
 

@@ -27,7 +27,7 @@ from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import verify_rendition
 from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
-from transcoding.probing.media import Resolution
+from transcoding.probing.streams import Resolution
 
 every_case = pytest.mark.parametrize("name", CASES)
 HALF = Fraction(1, 2)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage.local import LocalStore
+from storage.sparse import SparseSource
 from tests.ffmpeg import golden
 from tests.ffmpeg.cases import (
     JITTERED,
@@ -41,9 +42,8 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.tracks import AudioRendition, audio_renditions
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 from transcoding.probing.timing import measure_timing, parse_packets
-from workers.source.sparse import SparseSource
 from workers.source.working_copy import WorkingCopy
 from workers.steps.audio import beginning_of_audio
 

@@ -67,7 +67,10 @@ CASES = (
         key="index-missing",
         what="The first half of an MP4 whose index is at its end.",
         make=edited(card("mp4", frames=50), lambda data: data[: len(data) // 2]),
-        outcome=Refused(sentence="the file cannot be read: Invalid data found when processing input"),
+        outcome=Refused(
+            sentence="the file cannot be read: its index is missing, as when a recording or an upload broke off;"
+            " upload all of it"
+        ),
         why="Without its index nobody knows where a frame begins.",
     ),
 )

@@ -18,7 +18,8 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.tracks import VideoRendition
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.description import describe
+from transcoding.probing.facts import SourceFacts
 from videos.models import Video
 from videos.services import RunFacts
 from workers.lease.control import StepControl
@@ -97,8 +98,8 @@ class _Pipeline:
         self._encode_video(video, plan, runs)
         self._encode_audio(video, plan, runs)
         return Transcoded(
-            media=inspect_step._for_people(found),
-            warnings=[str(warning) for warning in found.facts.warnings],
+            media=describe(found.family, found.facts),
+            warnings=[warning.code.value for warning in found.facts.warnings],
             plan=plan,
             runs=runs,
             totals={

@@ -130,6 +130,9 @@ ALLOWED: frozenset[tuple[str, str, str]] = frozenset(
         ("transcoder_site/menu.py", "movie", "an icon of the theme"),
         ("transcoder_site/settings.py", "movie", "an icon of the theme"),
         ("transcoding/commands/diagnosis.py", "picture", "ffmpeg's own message"),
+        ("tests/unit/transcoding/test_commands.py", "hearing", "ffmpeg's name of a disposition"),
+        ("transcoding/commands/probe.py", "hearing", "ffmpeg's name of a disposition"),
+        ("transcoding/probing/media.py", "hearing", "ffmpeg's name of a disposition"),
     }
 )
 """Right uses: (file, the words as they stand there, the reason)."""

@@ -50,6 +50,16 @@ _INPUT_AT_FAULT = (
 )
 
 
+AGAIN = "check that it plays, and export or upload it again"
+"""The advice to who uploaded a file that is not what it should be."""
+_MEANINGS = (
+    ("moov atom not found", "its index is missing, as when a recording or an upload broke off; upload all of it"),
+    ("exceeds specified max pixel count", "its frames are larger than this installation allows; export a smaller one"),
+    ("matches no streams", f"a track is not where its header says; {AGAIN}"),
+    ("not on whitelist", "its codec is not accepted; export it with a usual one, such as H.264 and AAC"),
+)
+"""Words of ffmpeg and ffprobe about files, and what they mean."""
+
 _AFTER_A_SEEK = re.compile(
     r"mmco: unref short failure"
     r"|co located POCs unavailable"
@@ -82,12 +92,17 @@ def diagnose(returncode: int, stderr: str) -> TranscodeError:
     """Return the error of a failed run. Text that blames the input means that no retry can help."""
     last = last_words(stderr)
     if returncode < 0:
-        return EncoderFailed(f"ffmpeg was killed on the worker, perhaps for lack of memory ({last}); {_NEXT}")
+        return EncoderFailed(f"ffmpeg was killed on the worker, perhaps for lack of memory; {_NEXT}", details=last)
     if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
-        return InputRejected(
-            f"ffmpeg cannot read the file ({last}); check that it plays, and export or upload it again"
-        )
-    return EncoderFailed(f"ffmpeg failed ({last}); {_NEXT}")
+        return unreadable(stderr)
+    return EncoderFailed(f"ffmpeg failed on the worker; {_NEXT}", details=last)
+
+
+def unreadable(stderr: str) -> InputRejected:
+    """Return the error of a file that a program could not read: what is wrong with it, and what to do about it."""
+    meanings = (meaning for phrase, meaning in _MEANINGS if phrase in stderr)
+    reason = next(meanings, f"it is damaged or not complete; {AGAIN}")
+    return InputRejected(f"the file cannot be read: {reason}", details=last_words(stderr))
 
 
 _NEXT = "retry the job; if it fails again, its steps in the admin have more of ffmpeg's output"
@@ -108,7 +123,7 @@ class GpuFailure(StrEnum):
             self.ENCODER_REFUSED: (EncoderRefused, "the GPU's encoder refused the video"),
         }
         kind, meaning = kinds[self]
-        return kind(f"{meaning} ({last_words(stderr)})")
+        return kind(meaning, details=last_words(stderr))
 
 
 _GPU_FAILURES: tuple[tuple[GpuFailure, re.Pattern[str]], ...] = (

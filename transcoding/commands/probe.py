@@ -3,10 +3,13 @@
 from transcoding.commands.command import PROTOCOLS, allocation_bound, decoder_bounds, option_words
 
 _FACTS = (
-    "format=format_name"
+    "format=format_name,duration"
     ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,sample_aspect_ratio"
-    ",color_primaries,color_transfer,color_space,color_range,time_base,duration,bit_rate,channels,sample_rate"
-    ":stream_disposition=attached_pic:stream_tags=DURATION,language:stream_side_data=rotation"
+    ",color_primaries,color_transfer,color_space,color_range,time_base,duration,nb_frames,avg_frame_rate,bit_rate"
+    ",channels,channel_layout,sample_rate"
+    ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
+    ",descriptions,karaoke,lyrics"
+    ":stream_tags=DURATION,language:stream_side_data=rotation"
 )
 """The fields that are read, and no others: tags and chapters can be as long as the file."""
 

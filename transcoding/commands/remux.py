@@ -6,16 +6,18 @@ from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, In
 from transcoding.encoders import decoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
-from transcoding.probing.media import AudioStream, Resolution
+from transcoding.probing.streams import AudioStream, Resolution, VideoStream
 
 VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
 
 
-def index_command(source: str, *, demuxer: str, audio: Sequence[AudioStream] = ()) -> FfmpegCommand:
+def index_command(
+    source: str, *, demuxer: str, videos: Sequence[VideoStream], audio: Sequence[AudioStream] = ()
+) -> FfmpegCommand:
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `indexed`.
 
-    `audio` are the streams that are copied beside the first video stream, with their languages and nothing else that is
+    `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
     written in the source. AVI gives packets without presentation times, which Matroska refuses: they are generated.
     """
     opening: dict[str, str | None] = {
@@ -31,9 +33,11 @@ def index_command(source: str, *, demuxer: str, audio: Sequence[AudioStream] = (
         "map_chapters": "-1",
         "f": "matroska",
     }
+    numbers = (*(video.index for video in videos), *(track.index for track in audio))
+    maps = tuple(f"0:{number}" for number in numbers)
     return FfmpegCommand(
         inputs=(Input(path=source, options=opening),),
-        outputs=(Output(target="indexed", maps=("0:V:0", *(f"0:{track.index}" for track in audio)), options=copy),),
+        outputs=(Output(target="indexed", maps=maps, options=copy),),
     )
 
 

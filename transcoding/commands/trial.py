@@ -5,7 +5,7 @@ from fractions import Fraction
 from transcoding.commands.command import QUIET, FfmpegCommand, Input, Output
 from transcoding.commands.hardware import device_opening, encoder_options, upload_filters
 from transcoding.encoders import EncodeTarget, HardwareDevice, RateControl, VideoEncoder, encoding_memory
-from transcoding.probing.media import Resolution
+from transcoding.probing.streams import Resolution
 
 TRIAL = "trial"
 """Label of the frames that a trial encodes."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcoding.probing.media import Resolution
+from transcoding.probing.streams import Resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

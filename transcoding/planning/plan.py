@@ -20,7 +20,7 @@ from transcoding.encoders.traits import CodecLevel
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 from transcoding.upgrades import PLAN_UPGRADES
 
 

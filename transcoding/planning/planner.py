@@ -1,6 +1,7 @@
 """From the facts of a source, a request and the policy to a plan."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -9,11 +10,12 @@ from transcoding.encoders import CPU_PRESET, HardwarePath, RateControl, VideoEnc
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
+from transcoding.planning.naming import named_audio, with_video
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_work, size_chunks
 from transcoding.planning.tracks import VideoRendition, audio_renditions
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 
 _DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 """Pixel formats that every decoder of a device supports: 8 bits, 4:2:0."""
@@ -36,9 +38,11 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     speed of workers with this encoder and preset.
 
     Raises:
-        InputRejected: The source or the request is beyond the installation's limits.
+        InputRejected: The source or the request is beyond the installation's limits, or the request names tracks that
+            are not there.
 
     """
+    facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
     encoder = encoder or cpu_encoder(request.video_codec)
     preset = preset_of(request, policy)
     two_pass = _two_pass(facts, request, encoder, policy)
@@ -56,7 +60,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         step_seconds=policy.max_step_seconds, total_seconds=policy.max_work_seconds
     )
     return EncodePlan(
-        source=facts,
+        source=replace(facts, others=()),
         color=_color(facts),
         encoder_name=encoder.ffmpeg_name,
         hardware_path=hardware_path(facts, encoder, policy.hardware_path),
@@ -67,7 +71,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         ),
         groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
         chunks=chunks,
-        audio=audio_renditions(facts.audio[:1], grid),
+        audio=audio_renditions(audio, grid),
         mp4=request.mp4,
         sizing=sizing,
     )

@@ -1,5 +1,6 @@
 """The request of a job and the policy of an installation: all that is decided before a source is looked at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, HardwarePath
@@ -22,6 +23,10 @@ class JobRequest:
     """Make progressive files besides the segments."""
     two_pass: bool | None = None
     """Analyse before encoding. None: as the installation does."""
+    video_stream: int | None = None
+    """Number of the video track in the uploaded file. None: the one that is chosen by rule."""
+    audio_streams: Sequence[int] | None = None
+    """Numbers of the audio tracks, the one that players begin with first. None: all that can be decoded."""
 
     @property
     def video_codec(self) -> str:

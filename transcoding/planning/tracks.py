@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from transcoding.encoders import AAC
 from transcoding.grid import FrameGrid
-from transcoding.probing.media import AudioStream
+from transcoding.probing.streams import AudioStream
 
 _SHORTEST_PEAK = Fraction(4)
 """Seconds over which the peak rate counts; a shorter clip is measured as a whole."""

@@ -7,6 +7,8 @@ such a stream is refused.
 
 from types import MappingProxyType
 
+from transcoding.errors import InputRejected
+
 _VIDEO = {
     "av1": ("libdav1d", "libaom-av1", "av1"),
     "dnxhd": ("dnxhd",),
@@ -79,3 +81,10 @@ DECODERS = MappingProxyType({**_VIDEO, **_AUDIO})
 
 WHITELIST = ",".join((*(name for names in DECODERS.values() for name in names), *_BESIDE))
 """The value of `-codec_whitelist`. Names that a build does not know do no harm."""
+
+
+def codec_refused(codec: str) -> InputRejected:
+    """Return the error of a file whose video has a codec that is not accepted."""
+    return InputRejected(
+        f"{codec} is not among the codecs that are accepted; export the video with a usual one, such as H.264"
+    )

@@ -1,198 +1,191 @@
-"""Facts about a source as values, from ffprobe's JSON."""
+"""The streams of a source, read from ffprobe's JSON."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Self
 
-from transcoding import records
 from transcoding.color import ColorSpace
 from transcoding.errors import InputRejected
-from transcoding.grid import SEGMENT_GOPS, FrameGrid
+from transcoding.probing.choice import audio_in_order, videos_in_order
 from transcoding.probing.decoders import DECODERS
-from transcoding.probing.timing import FrameTiming
-from transcoding.upgrades import FACTS_UPGRADES
+from transcoding.probing.streams import AudioStream, FieldOrder, Resolution, StreamFacts, StreamKind, VideoStream
 
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
 """The only accepted form of numbers: a hostile file may say 1e999999999, which takes for ever to work out."""
 _CLOCK_TIME = re.compile(r"(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,12})?)", re.ASCII)
-_PROGRESSIVE = frozenset({"progressive", "unknown", ""})
+_FIELD_ORDERS: Mapping[str, FieldOrder] = {
+    "progressive": FieldOrder.PROGRESSIVE,
+    "tt": FieldOrder.TOP_FIRST,
+    "tb": FieldOrder.TOP_FIRST,
+    "bb": FieldOrder.BOTTOM_FIRST,
+    "bt": FieldOrder.BOTTOM_FIRST,
+}
 _FULL_TURN = 360
 _HALF_TURN = 180
-_MAX_FRAMES_MISSING = Fraction(1, 10)
-"""Share of the announced duration that may be missing before a source counts as truncated."""
 _MAX_SAMPLE_RATE = 384_000
 _MAX_CHANNELS = 64
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 """The accepted language tags (RFC 5646): they go into manifests and commands."""
+_LAYOUT = re.compile(r"[a-zA-Z0-9.()+]{1,32}", re.ASCII)
+_CODEC = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
 _UNDETERMINED = "und"
-_SLACK_SECONDS = Fraction(2)
+_COVERS = ("attached_pic", "timed_thumbnails")
+_ACCESSORIES = ("comment", "hearing_impaired", "visual_impaired", "descriptions", "karaoke", "lyrics")
+MAX_AUDIO_TRACKS = 8
+"""Audio tracks of which renditions are made; a recorder of studios writes up to 64, one for each microphone."""
 
 
-class SourceWarning(StrEnum):
-    """Something unusual about a source, which is handled by default."""
-
-    VARIABLE_FRAME_RATE = "variable_frame_rate"
-    ROTATED = "rotated"
-    INTERLACED = "interlaced"
-    HDR = "hdr"
-    NO_AUDIO = "no_audio"
-    EXTRA_STREAMS = "extra_streams"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """Pixel size of a video as a viewer sees it; sources may have odd sides, renditions never have."""
-
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        if self.width <= 0 or self.height <= 0:
-            raise ValueError(f"a video has positive sides, got {self.width}x{self.height}")
-
-    @property
-    def short_side(self) -> int:
-        """The side that names a rung: 1080 for 1920x1080 and for 1080x1920."""
-        return min(self.width, self.height)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoStream:
-    """The video track that is transcoded."""
-
-    index: int
-    codec: str
-    display: Resolution
-    """Size with rotation and pixel aspect ratio applied."""
-    rotation: int
-    """Clockwise degrees: 0, 90, 180 or 270."""
-    pixel_format: str
-    interlaced: bool
-    color: ColorSpace | None
-    """The color space in the track itself. None: an earlier version inspected it, which did not read that."""
-    time_base: Fraction
-    bit_rate: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioStream:
-    """An audio track that can be transcoded."""
-
-    index: int
-    codec: str
-    channels: int
-    sample_rate: int
-    language: str = ""
-    """As in the container, mostly ISO 639-2; empty where it is not known."""
+MAX_OTHER_VIDEOS = 3
+"""Video tracks that a request may name besides the chosen one: each is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """The streams of a source."""
+    """The streams of a source, and those that are chosen."""
 
     format_name: str
-    duration: Fraction | None
-    """Length of the video track in the header, in seconds. None: the container does not say."""
-    streams: int
-    """Number of streams of all kinds."""
-    coded: Resolution
-    """Size of the decoded frames, before rotation and pixel aspect ratio."""
+    file_duration: Fraction | None
+    """Length of the file in its header, or as ffprobe estimates it, in seconds."""
+    mean_rate: Fraction | None
+    """Frames per second by the header of the video, or as ffprobe estimates them."""
+    streams: tuple[StreamFacts, ...]
+    """All of them, of every kind."""
     video: VideoStream
+    """The chosen one."""
+    others: tuple[VideoStream, ...] = ()
+    """Other video tracks that a request may name."""
     audio: tuple[AudioStream, ...]
+    """Those of which renditions are made; players begin with the first."""
 
+    @property
+    def duration(self) -> Fraction | None:
+        """Length of the video track in the header, in seconds. None: the container does not say."""
+        return next((each.duration for each in self.streams if each.index == self.video.index), None)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFacts:
-    """All that planning must know of an inspected source. Stored with the video, and measured on the working copy."""
+    def with_video(self, video: VideoStream) -> Self:
+        """Return the same with another video track."""
+        return replace(self, video=video, others=())
 
-    demuxer: str
-    """The demuxer that ffmpeg is forced to use on the working copy."""
-    remuxed: bool
-    """The working copy is a copy of the streams in a container with an index; otherwise it is the source itself."""
-    video: VideoStream
-    audio: tuple[AudioStream, ...]
-    first: Fraction
-    """Time of the first video frame on the clock of the working copy, in seconds."""
-    rate: Fraction
-    """Frames per second of the outputs."""
-    constant: bool
-    """The frames of the source lie on the grid of that rate."""
-    total_frames: int | None
-    """None: the source has not ended. Inspected files always have."""
-    warnings: tuple[SourceWarning, ...]
-    sample_shift: int | None = None
-    """Difference from the times of the file's own sample tables to ffmpeg's, in ticks of the video's time base.
+    def numbered(self, numbers: Sequence[int]) -> Self:
+        """Return the same with the numbers that the streams have in the uploaded file, of which this is a copy."""
+        return replace(
+            self,
+            video=replace(self.video, source_index=numbers[self.video.index]),
+            others=tuple(replace(each, source_index=numbers[each.index]) for each in self.others),
+            audio=tuple(replace(each, source_index=numbers[each.index]) for each in self.audio),
+        )
 
-    None: the two do not agree, and the file is only ever read whole.
-    """
+    def as_copied_from(self, source: Self) -> Self:
+        """Return the streams of a working copy, in which the videos and then the audio of a source lie in this order.
 
-    def to_json(self) -> dict[str, object]:
-        """Return the facts as JSON-ready values, with their version."""
-        return records.to_versioned(self, FACTS_UPGRADES)
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """Read stored facts. Raises UnknownVersion for those of a later program, ValueError for anything else."""
-        return records.from_versioned(cls, data, FACTS_UPGRADES)
-
-    def grid(self, segment_gops: int = SEGMENT_GOPS) -> FrameGrid:
-        """Return the frame grid of every output of this source with so many GOPs in a segment."""
-        return FrameGrid(rate=self.rate, total_frames=self.total_frames, segment_gops=segment_gops)
+        The choice is that of the source, and so are the numbers by which requests name its streams.
+        """
+        copied = {each.index: each for each in (self.video, *self.others)}
+        originals = (source.video, *source.others)
+        if any(number not in copied for number, _ in enumerate(originals)):
+            raise InputRejected("the video track cannot be copied")
+        videos = [replace(copied[n], source_index=each.source_index) for n, each in enumerate(originals)]
+        audio = {each.index: each for each in self.audio}
+        tracks = (
+            replace(audio[number], source_index=each.source_index, language=each.language)
+            for number, each in enumerate(source.audio, start=len(videos))
+            if number in audio
+        )
+        return replace(self, video=videos[0], others=tuple(videos[1:]), audio=tuple(tracks))
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
-    """Read the output of `streams_command`.
-
-    Other audio tracks than the first are left out where they are absurd, or no decoder may touch them.
+    """Read the output of `streams_command`, and choose the video and the audio (see `transcoding.probing.choice`).
 
     Raises:
-        InputRejected: There is no video track, or the first audio track is absurd.
+        InputRejected: There is no video track.
 
     """
     document = json.loads(text)
-    streams = document.get("streams", [])
-    video = next((stream for stream in streams if _is_video(stream)), None)
-    audio = [_audio(stream) for stream in streams if _is_audio(stream)]
-    if audio:
-        _refuse_absurd(audio[0])
-    if video is None:
+    found = {stream["index"]: stream for stream in document.get("streams", [])}
+    streams = {index: _stream(stream) for index, stream in found.items()}
+    videos = videos_in_order(streams.values())
+    if not videos:
         raise InputRejected("the file has no video track")
+    container = document.get("format", {})
     return MediaInfo(
-        format_name=document.get("format", {}).get("format_name", ""),
-        duration=_track_duration(video),
-        streams=len(streams),
-        coded=Resolution(width=int(video["width"]), height=int(video["height"])),
-        video=_video(video),
-        audio=tuple(audio[:1] + [each for each in audio[1:] if each.codec in DECODERS and not _is_absurd(each)]),
+        format_name=container.get("format_name", ""),
+        file_duration=_fraction(container.get("duration")),
+        mean_rate=_fraction(found[videos[0]].get("avg_frame_rate")),
+        streams=tuple(streams.values()),
+        video=_video(found[videos[0]]),
+        others=tuple(_video(found[index]) for index in videos[1:] if streams[index].decodable)[:MAX_OTHER_VIDEOS],
+        audio=tuple(_audio(streams[index]) for index in audio_in_order(streams.values())[:MAX_AUDIO_TRACKS]),
     )
 
 
-def _is_video(stream: Mapping[str, Any]) -> bool:
-    """Tell whether a stream is moving video: cover art is listed as video too."""
-    return (
-        stream.get("codec_type") == "video"
-        and not stream.get("disposition", {}).get("attached_pic")
-        and stream.get("width", 0) > 0
+def _stream(stream: Mapping[str, Any]) -> StreamFacts:
+    kind, codec = kind_of(stream.get("codec_type")), _named(_CODEC, stream.get("codec_name"))
+    disposition = stream.get("disposition", {})
+    channels, sample_rate = int(stream.get("channels", 0)), int(stream.get("sample_rate", 0))
+    frames = str(stream.get("nb_frames", ""))
+    width, height = int(stream.get("width", 0)), int(stream.get("height", 0))
+    return StreamFacts(
+        index=stream["index"],
+        kind=kind,
+        codec=codec or "unknown",
+        language=_language(stream),
+        default=bool(disposition.get("default")),
+        forced=bool(disposition.get("forced")),
+        cover=any(disposition.get(name) for name in _COVERS),
+        accessory=any(disposition.get(name) for name in _ACCESSORIES),
+        size=Resolution(width=width, height=height) if width > 0 and height > 0 else None,
+        frames=int(frames) if _NUMBER.fullmatch(frames) and frames.isdigit() else None,
+        channels=channels,
+        sample_rate=sample_rate,
+        layout=_named(_LAYOUT, stream.get("channel_layout")),
+        duration=_track_duration(stream),
+        decodable=is_decodable(codec, channels=channels, sample_rate=sample_rate),
+        used=False,
     )
 
 
-def _is_audio(stream: Mapping[str, Any]) -> bool:
-    return stream.get("codec_type") == "audio" and int(stream.get("sample_rate", 0)) > 0
+def kind_of(name: object) -> StreamKind:
+    """Return the kind of a stream by ffmpeg's name."""
+    try:
+        return StreamKind(str(name))
+    except ValueError:
+        return StreamKind.UNKNOWN
+
+
+def is_decodable(codec: str, *, channels: int, sample_rate: int) -> bool:
+    """Tell whether a decoder may open a stream: of audio, not if resampling would take memory without bounds."""
+    return codec in DECODERS and sample_rate <= _MAX_SAMPLE_RATE and channels <= _MAX_CHANNELS
+
+
+def _named(pattern: re.Pattern[str], text: object) -> str:
+    """Return a name that the program gives, or nothing where it has another form than its names have."""
+    return str(text) if pattern.fullmatch(str(text)) else ""
+
+
+def _language(stream: Mapping[str, Any]) -> str:
+    language = str(stream.get("tags", {}).get("language", ""))
+    return language if _LANGUAGE.fullmatch(language) and language != _UNDETERMINED else ""
 
 
 def _video(stream: Mapping[str, Any]) -> VideoStream:
     rotation = _rotation(stream)
+    aspect = _pixel_aspect(stream)
+    order = str(stream.get("field_order", ""))
     return VideoStream(
         index=stream["index"],
+        source_index=stream["index"],
         codec=stream.get("codec_name", "unknown"),
-        display=_display_size(stream, turned=rotation % _HALF_TURN != 0),
+        coded=Resolution(width=int(stream["width"]), height=int(stream["height"])),
+        sample_aspect=aspect,
+        display=_display_size(stream, aspect, turned=rotation % _HALF_TURN != 0),
         rotation=rotation,
         pixel_format=stream.get("pix_fmt", "unknown"),
-        interlaced=stream.get("field_order", "") not in _PROGRESSIVE,
+        interlaced=order in _FIELD_ORDERS and _FIELD_ORDERS[order] is not FieldOrder.PROGRESSIVE,
+        field_order=_FIELD_ORDERS.get(order, FieldOrder.UNKNOWN),
         color=_color(stream),
         time_base=Fraction(stream["time_base"]),
         bit_rate=int(stream["bit_rate"]) if stream.get("bit_rate", "").isdigit() else None,
@@ -227,34 +220,26 @@ def _rotation(stream: Mapping[str, Any]) -> int:
     return round(-float(next(sides, 0)) / 90) * 90 % _FULL_TURN
 
 
-def _display_size(stream: Mapping[str, Any], *, turned: bool) -> Resolution:
-    width, height = int(stream["width"]), int(stream["height"])
+def _pixel_aspect(stream: Mapping[str, Any]) -> Fraction:
     aspect = _fraction(str(stream.get("sample_aspect_ratio", "1:1")).replace(":", "/"))
-    if aspect:
-        width = max(1, round(width * aspect))
+    return aspect if aspect and aspect > 0 else Fraction(1)
+
+
+def _display_size(stream: Mapping[str, Any], aspect: Fraction, *, turned: bool) -> Resolution:
+    width, height = max(1, round(int(stream["width"]) * aspect)), int(stream["height"])
     return Resolution(width=height, height=width) if turned else Resolution(width=width, height=height)
 
 
-def _audio(stream: Mapping[str, Any]) -> AudioStream:
-    language = str(stream.get("tags", {}).get("language", ""))
+def _audio(stream: StreamFacts) -> AudioStream:
     return AudioStream(
-        index=stream["index"],
-        codec=stream.get("codec_name", "unknown"),
-        channels=int(stream.get("channels", 0)),
-        sample_rate=int(stream["sample_rate"]),
-        language=language if _LANGUAGE.fullmatch(language) and language != _UNDETERMINED else "",
+        index=stream.index,
+        source_index=stream.index,
+        codec=stream.codec,
+        channels=stream.channels,
+        sample_rate=stream.sample_rate,
+        layout=stream.layout,
+        language=stream.language,
     )
-
-
-def _is_absurd(audio: AudioStream) -> bool:
-    """Tell whether this is more audio than anybody records: resampling takes memory for it."""
-    return audio.sample_rate > _MAX_SAMPLE_RATE or audio.channels > _MAX_CHANNELS
-
-
-def _refuse_absurd(audio: AudioStream) -> None:
-    if _is_absurd(audio):
-        found = f"{audio.channels} channels at {audio.sample_rate} Hz"
-        raise InputRejected(f"the audio has {found}; that is more than is allowed")
 
 
 def _fraction(text: object) -> Fraction | None:
@@ -263,44 +248,3 @@ def _fraction(text: object) -> Fraction | None:
         return Fraction(number) if _NUMBER.fullmatch(number) else None
     except ZeroDivisionError:
         return None
-
-
-def source_facts(media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool) -> SourceFacts:
-    """Combine what planning needs. Raises InputRejected when the file ends long before it says it does."""
-    _refuse_truncated(media, timing)
-    return SourceFacts(
-        demuxer=demuxer,
-        remuxed=remuxed,
-        video=media.video,
-        audio=media.audio,
-        first=timing.first,
-        rate=timing.rate,
-        constant=timing.constant,
-        total_frames=timing.total_frames,
-        warnings=tuple(_warnings(media, timing)),
-    )
-
-
-def _refuse_truncated(media: MediaInfo, timing: FrameTiming) -> None:
-    """Refuse a file whose frames stop long before its announced end, as those of a broken-off upload do.
-
-    Matroska announces the end on its own clock, which a copied transport stream starts anywhere.
-    """
-    if media.duration is None:
-        return
-    there = max(timing.first, Fraction(0)) + timing.total_frames / timing.rate
-    if media.duration - there > max(_SLACK_SECONDS, media.duration * _MAX_FRAMES_MISSING):
-        raise InputRejected(f"the file is truncated: {float(there):.1f} of {float(media.duration):.1f} s are there")
-
-
-def _warnings(media: MediaInfo, timing: FrameTiming) -> Sequence[SourceWarning]:
-    shown = 1 + bool(media.audio)  # as much as is planned for
-    reported = {
-        SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
-        SourceWarning.ROTATED: media.video.rotation != 0,
-        SourceWarning.INTERLACED: media.video.interlaced,
-        SourceWarning.HDR: bool(media.video.color and media.video.color.hdr),
-        SourceWarning.NO_AUDIO: not media.audio,
-        SourceWarning.EXTRA_STREAMS: media.streams > shown,
-    }
-    return [warning for warning, applies in reported.items() if applies]

@@ -21,7 +21,7 @@ MAX_HEADERS = 8
 MAX_HEADER_BYTES = 8192
 MAX_FILENAME = 255
 MAX_EXTENSION = 16
-MAX_FIELD_BYTES = {"external_id": 4 * MAX_EXTERNAL_ID_LENGTH, "metadata": MAX_METADATA_BYTES}
+MAX_FIELD_BYTES = {"external_id": 4 * MAX_EXTERNAL_ID_LENGTH, "metadata": MAX_METADATA_BYTES, "loudness": 5}
 NO_NAME = "unnamed"
 UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 """Control characters and line ends. Marks of writing direction stay: names in Hebrew and Arabic need them."""

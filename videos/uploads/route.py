@@ -8,7 +8,7 @@ import asyncio
 import io
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
@@ -56,6 +56,7 @@ from videos.uploads.form import FIELD, VideoForm
 from videos.uploads.idempotency import PATH, AnsweredBeforeError, UploadIdempotency
 from videos.uploads.incoming import STORED_TYPE, IncomingFile, Received, StallTimeout, abort_upload
 from videos.uploads.limits import FORM_BYTES, UploadLimits
+from videos.uploads.quick_look import Look
 
 TIDY_SECONDS = 20.0
 RETRY_AFTER_SECONDS = 5
@@ -68,10 +69,10 @@ log = logging.getLogger(__name__)
 class UploadRoute:
     """ASGI application that handles uploads and passes all other requests on.
 
-    `on_uploaded` runs in the transaction that records the video.
+    `on_uploaded` runs in the transaction that records the video. `look` finds out what its headers say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it works with, by name
         self,
         app: App,
         *,
@@ -79,8 +80,10 @@ class UploadRoute:
         limits: UploadLimits,
         turns: Turns,
         on_uploaded: Callable[[Video], object],
+        look: Look,
     ) -> None:
         self._app = app
+        self._look = look
         self._store = store
         self._limits = limits
         self._on_uploaded = on_uploaded
@@ -196,7 +199,8 @@ class UploadRoute:
             await abort_upload(incoming)
             raise
         try:
-            return await in_thread(self._record, request, received, caller, idempotency.claim)
+            media = await self._look(received.stored, received.container)
+            return await in_thread(self._record, request, received, media, caller, idempotency.claim)
         except BaseException:
             if await in_thread(_is_unknown, video_id):
                 await abort_upload(incoming)
@@ -240,7 +244,14 @@ class UploadRoute:
                 raise self._too_large()
             yield message.get("body", b"")
 
-    def _record(self, request: ASGIRequest, received: Received, caller: Caller, claim: Claim | None) -> StoredResponse:
+    def _record(
+        self,
+        request: ASGIRequest,
+        received: Received,
+        media: Mapping[str, object] | None,
+        caller: Caller,
+        claim: Claim | None,
+    ) -> StoredResponse:
         def recorded(video: Video) -> None:
             self._on_uploaded(video)
             if claim:
@@ -257,6 +268,8 @@ class UploadRoute:
             sha256=received.sha256,
             external_id=fields.get("external_id", ""),
             client_metadata=fields.get("metadata"),
+            measure_loudness=fields.get("loudness", False),
+            media=media,
             then=recorded,
         )
         metrics.UPLOAD_BYTES.add(received.stored.size)

@@ -7,9 +7,11 @@ from django.conf import settings
 from api.asgi import App
 from api.turns import Turns
 from configuration import Config
+from execution.ffprobe import Ffprobe
 from videos.models import Video
 from videos.playback.wiring import store
 from videos.uploads.limits import UploadLimits
+from videos.uploads.quick_look import QuickLook
 from videos.uploads.route import UploadRoute
 
 
@@ -24,7 +26,8 @@ def upload_route(app: App, turns: Turns, *, on_uploaded: Callable[[Video], objec
         parts_in_memory=config.storage.parallel_parts * 4,
         https_only=config.site.https,
     )
-    return UploadRoute(app, store=store(), limits=limits, turns=turns, on_uploaded=on_uploaded)
+    look = QuickLook(store(), lambda: Ffprobe(config.execution, config.limits), max_tracks=config.limits.max_streams)
+    return UploadRoute(app, store=store(), limits=limits, turns=turns, on_uploaded=on_uploaded, look=look)
 
 
 def _config() -> Config:

@@ -13,15 +13,15 @@ from typing import IO, TypeVar
 
 from storage.keys import indexed_key
 from storage.protocol import ObjectStore
+from storage.sparse import SparseSource
 from transcoding.commands.diagnosis import is_of_a_seek
 from transcoding.containers.mp4_index import Mp4Index, UnusableIndex
 from transcoding.containers.spans import Span, total
 from transcoding.errors import InputRejected
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.source.cache import SourceCache
-from workers.source.sparse import SparseSource
 
 Answer = TypeVar("Answer")
 SpansOf = Callable[[Mp4Index], Sequence[Span]]

@@ -21,7 +21,7 @@ from transcoding.errors import InputRejected, VerificationFailed
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.sizing import frame_work
 from transcoding.planning.tracks import VideoRendition
-from transcoding.probing.media import Resolution
+from transcoding.probing.streams import Resolution
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of

@@ -13,22 +13,26 @@ from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
-from transcoding.color import ColorSpace
 from transcoding.commands.command import FfmpegCommand
+from transcoding.commands.loudness import NOTHING_TARGET, loudness_command, parse_loudness
 from transcoding.commands.remux import index_command
 from transcoding.containers.bounds import MAX_SAMPLES, refuse_unbounded
 from transcoding.containers.boxes import top_level_kinds
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
-from transcoding.probing.decoders import DECODERS
-from transcoding.probing.media import MediaInfo, SourceFacts, parse_ffprobe, source_facts
+from transcoding.probing.decoders import DECODERS, codec_refused
+from transcoding.probing.description import describe
+from transcoding.probing.facts import SourceFacts, source_facts
+from transcoding.probing.media import MediaInfo, parse_ffprobe
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
+from transcoding.probing.streams import Loudness
 from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy
+from workers.steps.readable import ReadableCopies
 from workers.tools import Tools
 
 INDEXED_CONTENT_TYPE = "video/x-matroska"
@@ -37,6 +41,8 @@ _INDEXED_DEMUXER = "matroska"
 _MAX_GROWTH = 2
 _GROWTH_SLACK_BYTES = 64 << 20
 _LINES_PER_MOVE = 512
+_LOUDNESS_SPEED = 10
+"""Seconds of audio that are measured in a second of processor time, at least: a tenth of what was measured."""
 _OPENED_TOGETHER_FRAMES = 300_000
 """Frames of an index up to which several programs have it in memory at a time, which is faster."""
 
@@ -53,8 +59,8 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         video_inspected(
             claim=work.claim,
             facts=found.facts.to_json(),
-            media=_for_people(found),
-            warnings=list(found.facts.warnings),
+            media=describe(found.family, found.facts),
+            warnings=[warning.to_document() for warning in found.facts.warnings],
             policy=tools.policy,
             result=reader.report,
         )
@@ -86,23 +92,41 @@ class Inspection:
 
     def inspect(self, copy: WorkingCopy, video: Video) -> _Found:
         """Measure a source; a whole one is remuxed first and stored where its container has no index."""
+        if copy.index and video.measure_loudness:
+            raise WholeNeeded("all of its audio is measured")
         path, family = copy.path, _family(copy.path)
         if family == "mov" and copy.index is None:
             with path.open("rb") as file:
                 self.look(file, path.stat().st_size)
-        media = self._media(copy, DEMUXERS[family])
+        try:
+            media = self._media(copy, DEMUXERS[family])
+        except InputRejected as refusal:
+            if copy.index:
+                raise WholeNeeded(str(refusal)) from refusal
+            return self._inspect_readable(path, family, video, refusal)
         _refuse_beyond_limits(media, self._tools)
         _refuse_other_codecs(media)
         if copy.index:
             return _Found(family, media, self._measure_parts(path, copy.index, media))
         if _has_index(path, family, media):
-            return _Found(family, media, self._measure(path, DEMUXERS[family], media, remuxed=False))
+            return _Found(family, media, self._measure_all(video, path, DEMUXERS[family], media))
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
-            indexed = self._remux(path, media, folder)
-            copied = self._media(WorkingCopy(indexed), _INDEXED_DEMUXER)
-            facts = self._measure(indexed, _INDEXED_DEMUXER, copied, remuxed=True)
+            indexed, chosen = self._remux(path, media, folder)
+            copied = self._media(WorkingCopy(indexed), _INDEXED_DEMUXER).as_copied_from(chosen)
+            facts = self._measure_all(video, indexed, _INDEXED_DEMUXER, copied, source=media)
             self._tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, media, facts)
+
+    def _inspect_readable(self, path: Path, family: str, video: Video, refusal: InputRejected) -> _Found:
+        """Inspect a copy of the streams that can be read. Raises the refusal of the whole where nothing can."""
+        copies = ReadableCopies(self._tools, self._control, self._budget, self._copy_streams)
+        with temporary_folder(self._tools.scratch, "inspect-") as folder:
+            copy = copies.make(path, family, DEMUXERS[family], folder, refusal)
+            _refuse_beyond_limits(copy.media, self._tools)
+            _refuse_other_codecs(copy.media)
+            facts = self._measure_all(video, copy.path, copy.demuxer, copy.media, source=copy.source)
+            self._tools.store.put_file(indexed_key(video.id), copy.path, INDEXED_CONTENT_TYPE, self._control.moved)
+        return _Found(family, copy.media, facts)
 
     def _media(self, copy: WorkingCopy, demuxer: str) -> MediaInfo:
         return parse_ffprobe(
@@ -111,12 +135,49 @@ class Inspection:
             )
         )
 
-    def _measure(self, path: Path, demuxer: str, media: MediaInfo, *, remuxed: bool) -> SourceFacts:
-        """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate."""
+    def _measure_all(
+        self, video: Video, path: Path, demuxer: str, media: MediaInfo, *, source: MediaInfo | None = None
+    ) -> SourceFacts:
+        """Measure the chosen video track, those that a request may name instead, and the loudness if requested."""
+        facts = self._measure(path, demuxer, media, source=source)
+        if video.measure_loudness and facts.audio:
+            facts = replace(facts, loudness=self._loudness(path, facts))
+        others = []
+        for track in media.others:
+            try:
+                other = self._measure(path, demuxer, media.with_video(track), source=source)
+            except InputRejected as refusal:
+                log.info("track left out", extra={"event": "video_track_left_out", "reason": str(refusal)})
+                continue
+            others.append(replace(other, streams=(), audio=()))
+        return replace(facts, others=tuple(others))
+
+    def _loudness(self, path: Path, facts: SourceFacts) -> Loudness | None:
+        """Decode the audio that players begin with, within its own budget. None where that fails: jobs say why."""
+        seconds = self._tools.config.limits.max_inspect_seconds + int(facts.grid().duration) // _LOUDNESS_SPEED
+        try:
+            report = self._tools.ffmpeg.run(
+                loudness_command(facts, str(path)),
+                {NOTHING_TARGET: None},
+                stop=self._control,
+                on_frames=self._control.moved,
+                budget=InspectionBudget(seconds),
+            )
+        except TranscodeError as error:
+            log.info("loudness not measured", extra={"event": "loudness_not_measured", "reason": str(error)})
+            return None
+        return parse_loudness(report.stderr)
+
+    def _measure(self, path: Path, demuxer: str, media: MediaInfo, *, source: MediaInfo | None = None) -> SourceFacts:
+        """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate.
+
+        `source`: the streams of the uploaded file, if this is a copy.
+        """
         lines = self._tools.ffprobe.packets(
             path, demuxer=demuxer, stream=media.video.index, stop=self._control, budget=self._budget
         )
-        return source_facts(media, self._timing(self._packets(lines), media), demuxer=demuxer, remuxed=remuxed)
+        timing = self._timing(self._packets(lines), media)
+        return source_facts(media, timing, demuxer=demuxer, remuxed=source is not None, source=source)
 
     def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo) -> SourceFacts:
         """Measure like `_measure`, without the packets' bytes, which do not matter to their times; check the index.
@@ -169,39 +230,54 @@ class Inspection:
     def _timing(self, packets: Iterable[Packet], media: MediaInfo) -> FrameTiming:
         return measure_timing(packets, media.video.time_base, max_rate=self._tools.config.limits.max_frame_rate)
 
-    def _remux(self, source: Path, media: MediaInfo, folder: Path) -> Path:
-        """Copy the streams into a container with an index; nothing is encoded.
+    def _remux(self, source: Path, media: MediaInfo, folder: Path) -> tuple[Path, MediaInfo]:
+        """Copy the streams into a container with an index; nothing is encoded. Returns it, and what was copied.
 
-        Where another audio track than the first does not bear that, the first is copied alone.
+        Where the container does not take all of them, it gets fewer: last the video track alone.
         """
         indexed, demuxer = folder / "indexed.mkv", DEMUXERS[_family(source)]
-        self._budget.grant_copy(source.stat().st_size)
-        try:
-            self._copy_streams(index_command(str(source), demuxer=demuxer, audio=media.audio), source, indexed)
-        except TranscodeError:
-            if len(media.audio) <= 1:
-                raise
-            log.info("only the first audio track is copied", extra={"event": "audio_tracks_left_out"})
-            first = index_command(str(source), demuxer=demuxer, audio=media.audio[:1])
-            self._copy_streams(first, source, indexed)
-        return indexed
+        attempts = _fewer(media)
+        while True:
+            chosen = next(attempts)
+            self._budget.grant_copy(source.stat().st_size)
+            videos = (chosen.video, *chosen.others)
+            try:
+                command = index_command(str(source), demuxer=demuxer, videos=videos, audio=chosen.audio)
+                self._copy_streams(command, _INDEX_TARGET, source, indexed)
+            except TranscodeError as error:
+                if len(videos) + len(chosen.audio) == 1:
+                    raise
+                log.info("streams left out", extra={"event": "streams_left_out", "reason": error.details})
+            else:
+                return indexed, chosen
 
-    def _copy_streams(self, command: FfmpegCommand, source: Path, indexed: Path) -> None:
+    def _copy_streams(self, command: FfmpegCommand, target: str, source: Path, copy: Path) -> None:
         allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
 
         def grown(frames: int) -> None:
             self._control.moved(frames)
-            refuse_growth(indexed, allowed)
+            refuse_growth(copy, allowed)
 
         self._tools.ffmpeg.run(
             command,
-            {_INDEX_TARGET: indexed},
+            {target: copy},
             stop=self._control,
             output_bytes=allowed,
             on_frames=grown,
             budget=self._budget,
         )
-        refuse_growth(indexed, allowed)
+        refuse_growth(copy, allowed)
+
+
+def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:
+    """Yield the streams to copy, fewer each time, and last the video track alone."""
+    yield media
+    if media.others:
+        yield replace(media, others=())
+    if len(media.audio) > 1:
+        yield replace(media, others=(), audio=media.audio[:1])
+    if media.audio:
+        yield replace(media, others=(), audio=())
 
 
 def _family(source: Path) -> str:
@@ -215,20 +291,19 @@ def _family(source: Path) -> str:
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
     limits = tools.config.limits
-    for size in (media.coded, media.video.display):
-        if size.width * size.height > limits.max_pixels:
+    for size in filter(None, (media.video.coded, media.video.display)):
+        if size.pixels > limits.max_pixels:
             raise InputRejected(f"a frame has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
-    if media.streams > limits.max_streams:
-        raise InputRejected(f"the file has {media.streams} streams; {limits.max_streams} are allowed")
+    if len(media.streams) > limits.max_streams:
+        raise InputRejected(f"the file has {len(media.streams)} streams; {limits.max_streams} are allowed")
     if media.duration and media.duration > limits.max_duration_seconds:
         raise InputRejected(f"the video lasts {float(media.duration):.0f} s; {limits.max_duration_seconds} are allowed")
 
 
 def _refuse_other_codecs(media: MediaInfo) -> None:
     """Raise InputRejected for a codec that no step has a decoder for: see transcoding.probing.decoders."""
-    codecs = [media.video.codec, *(track.codec for track in media.audio[:1])]
-    if refused := [codec for codec in codecs if codec not in DECODERS]:
-        raise InputRejected(f"{refused[0]} is not among the codecs that are accepted")
+    if media.video.codec not in DECODERS:
+        raise codec_refused(media.video.codec)
 
 
 def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
@@ -249,34 +324,3 @@ def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
     for block in iter(lambda: list(islice(lines, _LINES_PER_MOVE)), []):
         control.moved()
         yield from block
-
-
-def _color(color: ColorSpace) -> dict[str, object]:
-    names = {
-        "color_primaries": color.primaries,
-        "color_transfer": color.transfer,
-        "color_matrix": color.matrix,
-        "color_range": color.range,
-    }
-    return {"hdr": color.hdr} | {name: None if value == "unknown" else value for name, value in names.items()}
-
-
-def _for_people(found: _Found) -> dict[str, object]:
-    """Return what the API shows of a source."""
-    family, media, facts = found.family, found.media, found.facts
-    return {
-        "container": family,
-        "duration": float(facts.grid().duration),
-        "width": media.video.display.width,
-        "height": media.video.display.height,
-        "codec": media.video.codec,
-        "frame_rate": round(float(facts.rate), 3),
-        "constant_frame_rate": facts.constant,
-        "rotation": media.video.rotation,
-        "pixel_format": media.video.pixel_format,
-        "interlaced": media.video.interlaced,
-        **_color(media.video.color or ColorSpace()),
-        "bitrate": media.video.bit_rate,
-        "audio_codec": media.audio[0].codec if media.audio else None,
-        "audio_channels": media.audio[0].channels if media.audio else None,
-    }

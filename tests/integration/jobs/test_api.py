@@ -143,12 +143,17 @@ def test_a_failed_job_says_why(client: Client) -> None:
     job = a_job()
     step_fail(
         claim=claimed(),
-        failure=Failure(code="encoder_failed", detail="exit code 1"),
+        failure=Failure(code="encoder_failed", detail="ffmpeg failed", details="[x264] no"),
         policy=a_policy(retry=RetryConfig()),
     )
     document = _read(client.get(f"/api/v1/jobs/{job.id}"))
     assert document["state"] == "failed"
-    assert document["error"] == {"code": "encoder_failed", "detail": "exit code 1", "retryable": False}
+    assert document["error"] == {
+        "code": "encoder_failed",
+        "detail": "ffmpeg failed",
+        "details": "[x264] no",
+        "retryable": False,
+    }
 
 
 def test_an_unknown_job_is_a_problem(client: Client) -> None:

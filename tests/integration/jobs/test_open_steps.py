@@ -29,7 +29,7 @@ from transcoding.containers.verification import PublishedRun, verify_rendition
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.playback.playlists import WINDOW_SEGMENTS
 from videos.playback.tokens import token_make

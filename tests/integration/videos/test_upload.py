@@ -23,7 +23,7 @@ from api.threads import THREADS
 from jobs.models import Step
 from storage.errors import StorageUnavailable
 from storage.keys import source_key
-from storage.protocol import ObjectStore
+from storage.protocol import ObjectStore, StoredObject
 from tests.integration.videos.conftest import django_app, serving
 from tests.rows import a_key, an_owner
 from videos.models import Video
@@ -203,6 +203,10 @@ def test_another_method_is_refused(api: httpx2.Client, method: str) -> None:
 # --- limits and failures ----------------------------------------------------------------------------------------------
 
 
+async def _no_look(_stored: StoredObject, _family: str) -> None:
+    """Leave the facts to the inspection."""
+
+
 def a_route(store: ObjectStore, **limits: float) -> UploadRoute:
     values = {"max_bytes": 20 * MIB, "idle_seconds": 60.0} | limits
     return UploadRoute(
@@ -211,6 +215,7 @@ def a_route(store: ObjectStore, **limits: float) -> UploadRoute:
         limits=UploadLimits(**values),  # type: ignore[arg-type]
         turns=party_turns(threads=THREADS),
         on_uploaded=lambda _video: None,
+        look=_no_look,
     )
 
 
@@ -387,6 +392,7 @@ def test_a_row_that_cannot_be_written_leaves_no_object(
         limits=UploadLimits(max_bytes=20 * MIB),
         turns=party_turns(threads=THREADS),
         on_uploaded=fail,
+        look=_no_look,
     )
     with serving(route) as client:
         assert_problem(send(client, a_video(size)), *answer)

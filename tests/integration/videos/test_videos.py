@@ -88,7 +88,8 @@ def test_an_inspected_video_shows_what_it_is(api: httpx2.Client) -> None:
     video_mark_inspected(video=video, facts=video.facts or {}, media=media, warnings=["rotated"])
     shown = api.get(f"/api/v1/videos/{video.id}").json()
     assert {name: shown[name] for name in MEDIA} == MEDIA
-    assert (shown["status"], shown["warnings"], shown["metadata"]) == ("ready", ["rotated"], {"audio_codec": "aac"})
+    assert (shown["status"], shown["metadata"], shown["streams"]) == ("ready", {"audio_codec": "aac"}, [])
+    assert [(each["code"], each["detail"][:9]) for each in shown["warnings"]] == [("rotated", "The video")]
     assert shown["inspected_at"] is not None
 
 
@@ -102,7 +103,7 @@ def test_a_rejected_video_says_why(api: httpx2.Client) -> None:
     video = an_uploaded_video()
     video_reject(video=video, code="input_rejected", detail="the file has no video track")
     shown = api.get(f"/api/v1/videos/{video.id}").json()
-    expected = {"code": "input_rejected", "detail": "the file has no video track", "retryable": False}
+    expected = {"code": "input_rejected", "detail": "the file has no video track", "details": None, "retryable": False}
     assert (shown["status"], shown["error"]) == ("rejected", expected)
 
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.models import Job, Step
-from jobs.planning import plans
 from tests.ffmpeg.golden import FFPROBE, beep_seconds
 from tests.ffmpeg.sources import run
 from tests.ffmpeg.test_audio_tracks import BEEPS, DELAY, two_languages
 from tests.pipeline_client import PipelineClient
 from transcoding.manifests.hls import INIT_NAME, segment_name
-from transcoding.planning.plan import EncodePlan
-from transcoding.planning.planner import plan_job
-from transcoding.planning.tracks import audio_renditions
 from videos.models import Asset, Generation, Rendition
 from videos.playback.dash import generation_dash
 from videos.playback.playlists import generation_master, rendition_playlist
@@ -29,16 +24,8 @@ from workers.tools import Tools
 
 
 @pytest.fixture
-def job(
-    runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Job:
-    """A completed job of a source in two languages, planned with both of them."""
-
-    def with_all_audio(*args: Any, **kwargs: Any) -> EncodePlan:  # noqa: ANN401 - passed on
-        plan = plan_job(*args, **kwargs)
-        return replace(plan, audio=audio_renditions(plan.source.audio, plan.grid))
-
-    monkeypatch.setattr(plans, "plan_job", with_all_audio)
+def job(runner: StepRunner, pipeline: PipelineClient, clip: Path, tmp_path: Path) -> Job:
+    """A completed job of a source in two languages."""
     job = pipeline.transcode(pipeline.upload(two_languages(clip, tmp_path / "source.mp4")), output_format="mp4")
     runner.work("cpu")
     job.refresh_from_db()

@@ -47,7 +47,7 @@ def test_the_schema_of_a_problem_is_the_problem() -> None:
     described = add_problems({})["components"]["schemas"]["Problem"]
     document = Problem(status=400, code="c", detail="d").document("/x")
     assert set(described["required"]) == document.keys()
-    assert document.keys() | {"errors", "request_id"} == described["properties"].keys()
+    assert document.keys() | {"details", "errors", "request_id"} == described["properties"].keys()
 
 
 def test_a_page_has_results_next_and_previous() -> None:

@@ -12,7 +12,9 @@ from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, SizedBy
 from transcoding.planning.tracks import audio_renditions
-from transcoding.probing.media import AudioStream, Resolution, SourceFacts, SourceWarning, VideoStream
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioStream, Resolution, VideoStream
+from transcoding.probing.warnings import Notice
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
@@ -57,7 +59,7 @@ def a_source(
     constant: bool = True,
     interlaced: bool = False,
     silent: bool = False,
-    warnings: tuple[SourceWarning, ...] = (),
+    warnings: tuple[Notice, ...] = (),
 ) -> SourceFacts:
     return SourceFacts(
         demuxer="mov",

@@ -5,7 +5,16 @@ from fractions import Fraction
 
 import pytest
 
-from tests.unit.transcoding.builders import NTSC, PAL, a_plan, a_policy, a_source, some_audio, with_two_languages
+from tests.unit.transcoding.builders import (
+    NTSC,
+    PAL,
+    a_plan,
+    a_policy,
+    a_source,
+    a_video,
+    some_audio,
+    with_two_languages,
+)
 from transcoding.color import ColorRange, ColorSpace, Matrix
 from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
@@ -18,7 +27,7 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.probing.decoders import WHITELIST
-from transcoding.probing.media import Resolution
+from transcoding.probing.streams import Resolution
 
 BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)
 LARGEST = ("-max_alloc", "67108864")
@@ -215,9 +224,8 @@ def test_channels_are_as_planned() -> None:
 
 
 def test_indexing() -> None:
-    assert argv(
-        index_command("/s/x", demuxer="mpegts", audio=[some_audio(index=1), some_audio(index=4, language="deu")])
-    ) == [
+    audio = [some_audio(index=1), some_audio(index=4, language="deu")]
+    assert argv(index_command("/s/x", demuxer="mpegts", videos=[a_video(index=3)], audio=audio)) == [
         *GLOBALS,
         *(
             "-fflags",
@@ -231,7 +239,7 @@ def test_indexing() -> None:
             "-i",
             "file:/s/x",
         ),
-        *("-map", "0:V:0", "-map", "0:1", "-map", "0:4"),
+        *("-map", "0:3", "-map", "0:1", "-map", "0:4"),
         *("-c", "copy", "-map_metadata", "-1", "-metadata:s:a:1", "language=deu"),
         *("-map_chapters", "-1", "-f", "matroska"),
         "pipe:5",
@@ -268,10 +276,13 @@ def test_command_for_streams() -> None:
         *MAX_STREAMS,
         "-show_entries",
         (
-            "format=format_name"
+            "format=format_name,duration"
             ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,sample_aspect_ratio"
-            ",color_primaries,color_transfer,color_space,color_range,time_base,duration,bit_rate,channels,sample_rate"
-            ":stream_disposition=attached_pic:stream_tags=DURATION,language:stream_side_data=rotation"
+            ",color_primaries,color_transfer,color_space,color_range,time_base,duration,nb_frames,avg_frame_rate,bit_rate"
+            ",channels,channel_layout,sample_rate"
+            ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
+            ",descriptions,karaoke,lyrics"
+            ":stream_tags=DURATION,language:stream_side_data=rotation"
         ),
         *("-of", "json", "file:/s/x"),
     ]

@@ -13,7 +13,7 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import SizedBy, Throughput
-from transcoding.probing.media import SourceFacts
+from transcoding.probing.facts import SourceFacts
 
 FACTS = SourceFacts.from_json(some_facts(seconds=40))
 SILENT = SourceFacts.from_json(some_facts(seconds=40, audio=False))

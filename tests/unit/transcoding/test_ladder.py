@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcoding.planning.ladder import RUNGS, Ladder, RenditionSize, fit, parse_size, plan_ladder, single_rung
-from transcoding.probing.media import Resolution
+from transcoding.probing.streams import Resolution
 
 sources = st.builds(Resolution, width=st.integers(1, 8192), height=st.integers(1, 8192))
 

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from tests.unit.transcoding.builders import PAL, a_video_track, an_audio_track, ffprobe_json
 from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.errors import InputRejected
-from transcoding.probing.media import MediaInfo, Resolution, SourceWarning, parse_ffprobe, source_facts
+from transcoding.probing.facts import source_facts
+from transcoding.probing.media import MediaInfo, parse_ffprobe
+from transcoding.probing.streams import Resolution, StreamKind
 from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
+from transcoding.probing.warnings import Notice, SourceWarning
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -23,13 +26,13 @@ def turned(degrees: object) -> list[dict[str, object]]:
     return [{"side_data_type": "Display Matrix", "rotation": degrees}]
 
 
-def test_the_first_video_track_and_all_audio_tracks_are_taken() -> None:
+def test_one_video_track_and_all_audio_tracks_are_taken() -> None:
     media = parse_ffprobe(ffprobe_json(an_audio_track(), a_video_track(), an_audio_track(channels=6), a_video_track()))
-    assert (media.video.index, media.streams) == (1, 4)
-    assert [(track.index, track.channels) for track in media.audio] == [(0, 2), (2, 6)]
+    assert (media.video.index, len(media.streams)) == (1, 4)
+    assert [(track.index, track.channels) for track in media.audio] == [(2, 6), (0, 2)]
 
 
-def test_other_audio_tracks_than_the_first_are_left_out_where_nothing_can_be_made_of_them() -> None:
+def test_audio_tracks_are_left_out_where_nothing_can_be_made_of_them() -> None:
     odd = [
         an_audio_track(channels=65),
         an_audio_track(sample_rate="384001"),
@@ -39,7 +42,7 @@ def test_other_audio_tracks_than_the_first_are_left_out_where_nothing_can_be_mad
     media = parse_ffprobe(
         ffprobe_json(a_video_track(), an_audio_track(codec_name="ilbc"), *odd, an_audio_track(codec_name="opus"))
     )
-    assert [(track.index, track.codec) for track in media.audio] == [(1, "ilbc"), (6, "opus")]
+    assert [(track.index, track.codec) for track in media.audio] == [(6, "opus")]
 
 
 @pytest.mark.parametrize(
@@ -80,15 +83,18 @@ def test_an_audio_track_without_samples_is_none() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"sample_rate": "384001"}, {"channels": 65}])
-def test_more_audio_than_anybody_records_is_rejected(fields: dict[str, object]) -> None:
+def test_more_audio_than_anybody_records_is_left_out(fields: dict[str, object]) -> None:
     assert parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(sample_rate="384000", channels=64))).audio
-    with pytest.raises(InputRejected, match="more than is allowed"):
-        parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(**fields)))
+    assert parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(**fields))).audio == ()
 
 
 def test_data_tracks_are_only_counted() -> None:
     media = parse_ffprobe(ffprobe_json({"codec_type": "data"}, a_video_track(), {"codec_type": "subtitle"}))
-    assert (media.video.index, media.streams, media.audio) == (1, 3, ())
+    assert (media.video.index, [stream.kind for stream in media.streams], media.audio) == (
+        1,
+        [StreamKind.DATA, StreamKind.VIDEO, StreamKind.SUBTITLE],
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -324,20 +330,32 @@ def test_a_clock_that_starts_late_is_no_truncation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "constant", "warnings"),
+    ("fields", "constant", "codes"),
     [
-        ({}, True, ()),
-        ({}, False, (SourceWarning.VARIABLE_FRAME_RATE,)),
-        ({"side_data_list": turned(90), "field_order": "tt"}, True, (SourceWarning.ROTATED, SourceWarning.INTERLACED)),
-        ({"color_transfer": "smpte2084"}, True, (SourceWarning.HDR,)),
+        ({}, True, []),
+        ({}, False, ["variable_frame_rate"]),
+        ({"side_data_list": turned(90), "field_order": "tt"}, True, ["rotated", "interlaced"]),
+        ({"color_transfer": "smpte2084"}, True, ["hdr"]),
+        ({"sample_aspect_ratio": "64:45"}, True, ["anamorphic"]),
     ],
 )
-def test_warnings(fields: dict[str, object], constant: bool, warnings: tuple[SourceWarning, ...]) -> None:  # noqa: FBT001
+def test_warnings(fields: dict[str, object], constant: bool, codes: list[str]) -> None:  # noqa: FBT001
     facts = source_facts(media(**fields), timing(1, constant=constant), demuxer="mov", remuxed=False)
-    assert facts.warnings == warnings
+    assert [warning.code for warning in facts.warnings] == codes
 
 
-def test_missing_audio_and_extra_tracks_are_warned_of() -> None:
+def test_missing_audio_and_streams_that_are_not_used_are_warned_of() -> None:
     silent = parse_ffprobe(ffprobe_json(a_video_track(), {"codec_type": "data"}))
     facts = source_facts(silent, timing(1), demuxer="mov", remuxed=False)
-    assert facts.warnings == (SourceWarning.NO_AUDIO, SourceWarning.EXTRA_STREAMS)
+    assert facts.warnings == (Notice(code=SourceWarning.NO_AUDIO), Notice(code=SourceWarning.STREAMS_IGNORED, count=1))
+    assert [stream.used for stream in facts.streams] == [True, False]
+
+
+def test_a_copy_is_described_by_the_streams_of_the_uploaded_file() -> None:
+    german = an_audio_track(tags={"language": "deu"})
+    source = parse_ffprobe(ffprobe_json({"codec_type": "data"}, an_audio_track(), a_video_track(), german))
+    copied = parse_ffprobe(ffprobe_json(a_video_track(), an_audio_track(), an_audio_track())).as_copied_from(source)
+    facts = source_facts(copied, timing(1), demuxer="matroska", remuxed=True, source=source)
+    assert (facts.video.index, facts.video.source_index) == (0, 2)
+    assert [(each.index, each.source_index, each.language) for each in facts.audio] == [(1, 1, ""), (2, 3, "deu")]
+    assert [stream.used for stream in facts.streams] == [False, True, True, True]

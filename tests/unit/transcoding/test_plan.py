@@ -23,8 +23,10 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.tracks import AudioRendition, TextTrack
-from transcoding.probing.media import SourceFacts, SourceWarning
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.warnings import Notice, SourceWarning
 
+warnings = st.builds(Notice, code=st.sampled_from(SourceWarning), seconds=st.none() | st.fractions())
 sources = st.builds(
     a_source,
     st.integers(2, 4096),
@@ -35,7 +37,7 @@ sources = st.builds(
     constant=st.booleans(),
     interlaced=st.booleans(),
     silent=st.booleans(),
-    warnings=st.lists(st.sampled_from(SourceWarning), unique=True).map(tuple),
+    warnings=st.lists(warnings).map(tuple),
 )
 
 
@@ -141,10 +143,10 @@ def test_audio_is_one_rendition() -> None:
     assert a_plan(a_source(silent=True)).audio == ()
 
 
-def test_one_audio_track_is_chosen_the_first_one() -> None:
+def test_every_audio_track_is_a_rendition_and_players_begin_with_the_chosen_one() -> None:
     streams = (some_audio(index=3, language="eng"), some_audio(index=1, language="deu"))
-    (track,) = a_plan(replace(a_source(), audio=streams)).audio
-    assert (track.stream, track.language, track.default) == (3, "eng", True)
+    tracks = a_plan(replace(a_source(), audio=streams)).audio
+    assert [(track.stream, track.language, track.default) for track in tracks] == [(3, "eng", True), (1, "deu", False)]
 
 
 def test_a_plan_may_have_several_audio_tracks_and_text() -> None:

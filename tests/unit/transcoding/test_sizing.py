@@ -12,7 +12,8 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkLimits, SizedBy, Throughput, frame_work, size_chunks
-from transcoding.probing.media import Resolution, SourceFacts
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import Resolution
 
 LIMITS = ChunkLimits(work_seconds=60, min_seconds=4, max_seconds=300, max_chunks=2000)
 FRAME = 1_000_000  # pixels of work; at 25 fps a second of video is 25 million

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source
+from transcoding.color import ColorSpace
 from transcoding.errors import TranscodeError, UnknownVersion
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
-from transcoding.probing.media import SourceFacts, SourceWarning
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.records import current_version
 from transcoding.upgrades import FACTS_UPGRADES, PLAN_UPGRADES
 
@@ -27,8 +29,16 @@ def stored(name: str) -> dict[str, Any]:
 
 def a_rotated_source() -> SourceFacts:
     """The source that the stored files are about."""
-    facts = a_source(1920, 1080, rate=NTSC, frames=1000, first=Fraction(1, 15), warnings=(SourceWarning.ROTATED,))
+    rotated = Notice(code=SourceWarning.ROTATED)
+    facts = a_source(1920, 1080, rate=NTSC, frames=1000, first=Fraction(1, 15), warnings=(rotated,))
     return _without_color(replace(facts, sample_shift=-1024))
+
+
+def a_source_with_color() -> SourceFacts:
+    """The same, when color spaces were looked at, and streams that are ignored had another code."""
+    ignored = Notice(code=SourceWarning.STREAMS_IGNORED)
+    facts = a_rotated_source()
+    return replace(facts, video=replace(facts.video, color=ColorSpace()), warnings=(*facts.warnings, ignored))
 
 
 def _without_color(facts: SourceFacts) -> SourceFacts:
@@ -39,6 +49,15 @@ def _without_color(facts: SourceFacts) -> SourceFacts:
 @pytest.mark.parametrize("name", ["facts-1", "facts-2"])
 def test_facts_of_earlier_versions_are_read(name: str) -> None:
     assert SourceFacts.from_json(stored(name)) == a_rotated_source()
+
+
+def test_facts_from_before_the_list_of_streams_are_read() -> None:
+    assert SourceFacts.from_json(stored("facts-3")) == a_source_with_color()
+
+
+def test_plans_from_before_the_list_of_streams_are_read() -> None:
+    request = JobRequest(resolution="720p", mp4=True, two_pass=True)
+    assert EncodePlan.from_json(stored("plan-4")) == plan_job(a_source_with_color(), request, a_policy())
 
 
 @pytest.mark.parametrize("name", ["plan-1", "plan-2", "plan-3"])

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from storage.local import LocalStore
+from storage.sparse import SparseSource
 from transcoding.containers.mp4_index import UnusableIndex
 from transcoding.errors import InputChanged
-from workers.source.sparse import SparseSource
 
 KEY = "videos/a/source"
 SIZE = 1_000_000

@@ -1,0 +1,42 @@
+"""The tracks of a source that a request names, by their numbers in the uploaded file."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from transcoding.errors import TrackUnknown
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioStream
+
+
+def with_video(facts: SourceFacts, number: int | None) -> SourceFacts:
+    """Return the facts with this video track in place of the chosen one. Raises TrackUnknown."""
+    if number in (None, facts.video.source_index):
+        return facts
+    named = next((each for each in facts.others if each.video.source_index == number), None)
+    if named is None:
+        raise _unknown(
+            "video_stream", number, [facts.video.source_index, *(o.video.source_index for o in facts.others)]
+        )
+    streams = tuple(
+        replace(each, used=each.index == number or (each.used and each.index != facts.video.source_index))
+        for each in facts.streams
+    )
+    return replace(named, streams=streams, audio=facts.audio)
+
+
+def named_audio(facts: SourceFacts, numbers: Sequence[int] | None) -> tuple[AudioStream, ...]:
+    """Return the audio tracks to encode, the one that players begin with first. Raises TrackUnknown."""
+    if numbers is None:
+        return facts.audio
+    tracks = {track.source_index: track for track in facts.audio}
+    if unknown := [number for number in numbers if number not in tracks]:
+        raise _unknown("audio_streams", unknown[0], list(tracks))
+    return tuple(tracks[number] for number in numbers)
+
+
+def _unknown(field: str, number: int | None, known: Sequence[int | None]) -> TrackUnknown:
+    kind = field.partition("_")[0]
+    choices = ", ".join(str(each) for each in known if each is not None) or "none"
+    return TrackUnknown(
+        f"stream {number} is no {kind} track that can be transcoded; name one of: {choices}", field=field
+    )

@@ -1,0 +1,118 @@
+"""The facts about a source that planning needs, and the warnings that follow from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Self
+
+from transcoding import records
+from transcoding.errors import InputRejected
+from transcoding.grid import SEGMENT_GOPS, FrameGrid
+from transcoding.probing.media import MediaInfo
+from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, VideoStream
+from transcoding.probing.timing import FrameTiming
+from transcoding.probing.warnings import Notice, SourceWarning
+from transcoding.upgrades import FACTS_UPGRADES
+
+_MAX_FRAMES_MISSING = Fraction(1, 10)
+"""Share of the announced duration that may be missing before a source counts as truncated."""
+_SLACK_SECONDS = Fraction(2)
+_NO_CONTENT = frozenset({"dvd_nav_packet"})
+"""Codecs of data that belongs to the container: nobody misses the buttons of a DVD's menu."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """All that planning must know of an inspected source. Stored with the video, and measured on the working copy."""
+
+    demuxer: str
+    """The demuxer that ffmpeg is forced to use on the working copy."""
+    remuxed: bool
+    """The working copy is a copy of the streams in a container with an index; otherwise it is the source itself."""
+    streams: tuple[StreamFacts, ...] = ()
+    """All streams of the uploaded file. Empty: an earlier version inspected it."""
+    others: tuple["SourceFacts", ...] = ()
+    """The same about other video tracks that a request may name, but for the streams and the audio."""
+    video: VideoStream
+    audio: tuple[AudioStream, ...]
+    """Those that can be decoded; players begin with the first."""
+    first: Fraction
+    """Time of the first video frame on the clock of the working copy, in seconds."""
+    rate: Fraction
+    """Frames per second of the outputs."""
+    constant: bool
+    """The frames of the source lie on the grid of that rate."""
+    total_frames: int | None
+    """None: the source has not ended. Inspected files always have."""
+    warnings: tuple[Notice, ...]
+    loudness: Loudness | None = None
+    """Of the audio track that players begin with. None: nobody requested it, or the track is silent."""
+    sample_shift: int | None = None
+    """Difference from the times of the file's own sample tables to ffmpeg's, in ticks of the video's time base.
+
+    None: the two do not agree, and the file is only ever read whole.
+    """
+
+    def to_json(self) -> dict[str, object]:
+        """Return the facts as JSON-ready values, with their version."""
+        return records.to_versioned(self, FACTS_UPGRADES)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read stored facts. Raises UnknownVersion for those of a later program, ValueError for anything else."""
+        return records.from_versioned(cls, data, FACTS_UPGRADES)
+
+    def grid(self, segment_gops: int = SEGMENT_GOPS) -> FrameGrid:
+        """Return the frame grid of every output of this source with so many GOPs in a segment."""
+        return FrameGrid(rate=self.rate, total_frames=self.total_frames, segment_gops=segment_gops)
+
+
+def source_facts(
+    media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool, source: MediaInfo | None = None
+) -> SourceFacts:
+    """Combine what planning needs. `source` are the streams of the uploaded file, if this is a copy of some of them.
+
+    Raises InputRejected when the file ends long before it says it does.
+    """
+    _refuse_truncated(media, timing)
+    used = {media.video.source_index, *(track.source_index for track in media.audio)}
+    streams = tuple(replace(each, used=each.index in used) for each in (source or media).streams)
+    return SourceFacts(
+        demuxer=demuxer,
+        remuxed=remuxed,
+        streams=streams,
+        video=media.video,
+        audio=media.audio,
+        first=timing.first,
+        rate=timing.rate,
+        constant=timing.constant,
+        total_frames=timing.total_frames,
+        warnings=tuple(_warnings(media, timing, streams)),
+    )
+
+
+def _refuse_truncated(media: MediaInfo, timing: FrameTiming) -> None:
+    """Refuse a file whose frames stop long before its announced end, as those of a broken-off upload do.
+
+    Matroska announces the end on its own clock, which a copied transport stream starts anywhere.
+    """
+    if media.duration is None:
+        return
+    there = max(timing.first, Fraction(0)) + timing.total_frames / timing.rate
+    if media.duration - there > max(_SLACK_SECONDS, media.duration * _MAX_FRAMES_MISSING):
+        raise InputRejected(f"the file is truncated: {float(there):.1f} of {float(media.duration):.1f} s are there")
+
+
+def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts, ...]) -> Iterator[Notice]:
+    video = media.video
+    reported = {
+        SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
+        SourceWarning.ROTATED: video.rotation != 0,
+        SourceWarning.INTERLACED: video.interlaced,
+        SourceWarning.HDR: bool(video.color and video.color.hdr),
+        SourceWarning.ANAMORPHIC: video.sample_aspect != 1,
+        SourceWarning.NO_AUDIO: not media.audio,
+    }
+    yield from (Notice(code=code) for code, applies in reported.items() if applies)
+    if ignored := sum(not each.used and each.codec not in _NO_CONTENT for each in streams):
+        yield Notice(code=SourceWarning.STREAMS_IGNORED, count=ignored)

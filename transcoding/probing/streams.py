@@ -1,0 +1,136 @@
+"""The streams of a source as values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from transcoding.color import ColorSpace
+
+
+class StreamKind(StrEnum):
+    """The kinds of streams, as ffprobe names them."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    SUBTITLE = "subtitle"
+    DATA = "data"
+    ATTACHMENT = "attachment"
+    UNKNOWN = "unknown"
+
+
+class FieldOrder(StrEnum):
+    """The fields of a video's frames."""
+
+    PROGRESSIVE = "progressive"
+    TOP_FIRST = "top_first"
+    BOTTOM_FIRST = "bottom_first"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Pixel size of a video as a viewer sees it; sources may have odd sides, renditions never have."""
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a video has positive sides, got {self.width}x{self.height}")
+
+    @property
+    def short_side(self) -> int:
+        """The side that names a rung: 1080 for 1920x1080 and for 1080x1920."""
+        return min(self.width, self.height)
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of a frame."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """One stream of the uploaded file, of any kind, as its headers describe it."""
+
+    index: int
+    """Its number in the file, from 0, by which requests name it."""
+    kind: StreamKind
+    codec: str
+    """ffprobe's name; "unknown" where it has none."""
+    language: str
+    """As in the container, mostly ISO 639-2; empty where it is not known."""
+    default: bool
+    forced: bool
+    cover: bool
+    """An image that stands for the file, such as the cover of an album."""
+    accessory: bool
+    """Commentary, or a description for people who do not see or hear."""
+    size: Resolution | None
+    """Size of the decoded frames of a video stream."""
+    frames: int | None
+    """Number of frames that the header announces."""
+    channels: int
+    sample_rate: int
+    layout: str
+    duration: Fraction | None
+    """Announced length in seconds. None: the container does not say."""
+    decodable: bool
+    """It may be decoded: its codec is among those that are accepted, and its size in audio is not absurd."""
+    used: bool
+    """It is in the outputs, unless a request names others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoStream:
+    """A video track that can be transcoded."""
+
+    index: int
+    """Its number in the working copy, for commands."""
+    source_index: int | None = None
+    """Its number in the uploaded file. None: an earlier version inspected it."""
+    codec: str
+    coded: Resolution | None = None
+    """Size of the decoded frames, before rotation and pixel aspect ratio. None: an earlier version inspected it."""
+    sample_aspect: Fraction = Fraction(1)
+    """Width of a pixel for a height of 1."""
+    display: Resolution
+    """Size with rotation and pixel aspect ratio applied."""
+    rotation: int
+    """Clockwise degrees: 0, 90, 180 or 270."""
+    pixel_format: str
+    interlaced: bool
+    field_order: FieldOrder = FieldOrder.UNKNOWN
+    color: ColorSpace | None
+    """The color space in the track itself. None: an earlier version inspected it, which did not read that."""
+    time_base: Fraction
+    bit_rate: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loudness:
+    """The loudness of an audio track by EBU R 128."""
+
+    integrated: float
+    """LUFS, of the whole track."""
+    range: float
+    """LU, from its quiet to its loud parts."""
+    true_peak: float
+    """dBTP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioStream:
+    """An audio track that can be transcoded."""
+
+    index: int
+    """Its number in the working copy, for commands."""
+    source_index: int | None = None
+    """Its number in the uploaded file. None: an earlier version inspected it."""
+    codec: str
+    channels: int
+    sample_rate: int
+    layout: str = ""
+    """ffmpeg's name of its channels, such as stereo or 5.1(side); empty where it is not known."""
+    language: str = ""
+    """As in the container, mostly ISO 639-2; empty where it is not known."""
