@@ -43,16 +43,19 @@ log = logging.getLogger(__name__)
 
 
 class QuickLook:
-    """Looks at files with ffprobe, a few at a time. `prober` is called at the first look."""
+    """Looks at files with ffprobe, a few at a time. `prober` is called once, at the first look; it may refuse."""
 
     def __init__(self, store: ObjectStore, prober: Callable[[], Ffprobe], *, max_tracks: int) -> None:
         self._store = store
         self._prober = prober
         self._max_tracks = max_tracks
+        self._refused = False
         self._slots = threading.BoundedSemaphore(_LOOKS_AT_A_TIME)
         self._threads = ThreadPoolExecutor(_LOOKS_AT_A_TIME, "look", initializer=allow_spawning)
 
     async def __call__(self, stored: StoredObject, family: str) -> Mapping[str, object] | None:
+        if self._refused:
+            return None
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, self._look, stored, family)
@@ -74,7 +77,11 @@ class QuickLook:
 
     @cached_property
     def _ffprobe(self) -> Ffprobe:
-        return self._prober()
+        try:
+            return self._prober()
+        except Exception:
+            self._refused = True
+            raise
 
     def _headers(self, stored: StoredObject, family: str) -> Mapping[str, object]:
         ffprobe = self._ffprobe

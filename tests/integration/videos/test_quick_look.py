@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
 import pytest
+from django.conf import settings
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffprobe import Ffprobe
+from execution.isolation import NotIsolated
 from storage.protocol import ObjectStore, StoredObject
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make
 from videos.uploads.idempotency import PATH
 from videos.uploads.quick_look import QuickLook
+from videos.uploads.wiring import jailed_ffprobe
 
 NAMES = ("duration", "width", "height", "codec", "frame_rate")
 CARD = Card(rate=Fraction(25), frames=50, width=160, height=96)
@@ -101,8 +105,20 @@ def test_an_answer_does_not_wait_for_them(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("error", [FileNotFoundError("no ffprobe"), RuntimeError("no jail")], ids=str)
 def test_an_installation_without_the_program_answers_without_them(store: ObjectStore, error: Exception) -> None:
+    tried: list[Exception] = []
+
     def missing() -> Ffprobe:
+        tried.append(error)
         raise error
 
     stored = store.put("videos/clip", b"x", "application/octet-stream")
-    assert asyncio.run(QuickLook(store, missing, max_tracks=64)(stored, "matroska")) is None
+    look = QuickLook(store, missing, max_tracks=64)
+    assert [asyncio.run(look(stored, "matroska")) for _ in range(2)] == [None, None]
+    assert tried == [error]  # no upload waits for another try
+
+
+@pytest.mark.parametrize("isolation", ["container", "none"])
+def test_no_file_is_opened_beside_the_secrets_of_the_api(isolation: str) -> None:
+    config = replace(settings.TRANSCODER, execution=ExecutionConfig(isolation=isolation))
+    with pytest.raises(NotIsolated, match="beside the secrets"):
+        jailed_ffprobe(config)
