@@ -191,7 +191,7 @@ def test_an_order_to_stop_is_heard_while_no_packet_comes(tmp_path: Path) -> None
 
 
 def test_no_decoder_but_the_listed_is_opened(tmp_path: Path) -> None:
-    source = make(tmp_path / "source.mov", SHORT, "-c:v", "qtrle", *SILENT)
+    source = make(tmp_path / "source.mov", SHORT, "-c:v", "jpeg2000", *SILENT)
     command = FfmpegCommand(
         inputs=(Input(path=str(source)),), outputs=(Output(target="nothing", maps=("0:v",), options={"f": "null"}),)
     )

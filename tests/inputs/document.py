@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.inputs.case import Case, Plays, Refused, Tone
 from tests.inputs.table import AREAS
+from transcoding.probing.refused import ACCEPTED
 
 PATH = Path(__file__).parents[2] / "docs" / "inputs.md"
 _INTRODUCTION = """# Inputs
@@ -15,7 +16,8 @@ transcoded by the real steps, and its outputs are decoded and measured. What a r
 
 A *card* is a test video: each frame shows its number, and four colors from left to right. "The card, whole" says that
 every frame was found, once, in order, upright, in its colors, and every beep at its frame, to 0.02 s. Where there is
-more to an output than its row says, it is what [the contract](media.md) says.
+more to an output than its row says, it is what [the contract](media.md) says. Sentences about files that are no videos
+also list what is accepted.
 """
 
 
@@ -37,7 +39,8 @@ def _row(case: Case) -> str:
 
 def _outcome(case: Case) -> Iterator[str]:
     if isinstance(case.outcome, Refused):
-        yield f"Refused (`{case.outcome.code}`): {case.outcome.sentence}."
+        sentence = case.outcome.sentence.removesuffix(f" (accepted are {ACCEPTED})")
+        yield f"Refused (`{case.outcome.code}`): {sentence}."
         return
     yield from _played(case.outcome)
     if case.request:

@@ -2,11 +2,12 @@
 
 import io
 import random
+import struct
 import zipfile
 
 from tests.inputs.case import Case, Maker, Refused
 from tests.inputs.making import card, content, edited, ffmpeg
-from transcoding.probing.sniff import NOT_A_VIDEO
+from transcoding.probing.refused import ACCEPTED
 
 TITLE = "What is refused"
 
@@ -22,8 +23,23 @@ def _zip() -> bytes:
     return buffer.getvalue()
 
 
-def _no_video(key: str, what: str, make: Maker, why: str) -> Case:
-    return Case(key=key, what=what, make=make, outcome=Refused(sentence=NOT_A_VIDEO), why=why)
+_CONVERT = "convert it to MP4 with H.264 and AAC, and upload that"
+_UNKNOWN = f"the file is not a video in a container that is accepted; {_CONVERT}"
+_TEXT = "the file is a text, not a video; upload a video"
+_NAMES_OTHERS = "the file is a playlist, which names videos and contains none; upload the video itself"
+
+
+def _no_video(key: str, what: str, make: Maker, why: str, finding: str) -> Case:
+    """`finding` is the sentence without the list of what is accepted."""
+    sentence = f"{finding} (accepted are {ACCEPTED})"
+    return Case(key=key, what=what, make=make, outcome=Refused(sentence=sentence), why=why)
+
+
+def _box(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(payload), kind) + payload
+
+
+_REFERENCE = _box(b"rmda", _box(b"rdrf", bytes(4) + b"url " + struct.pack(">I", 18) + b"file:///etc/passwd"))
 
 
 def _still(extension: str, options: str = "") -> Maker:
@@ -32,37 +48,104 @@ def _still(extension: str, options: str = "") -> Maker:
 
 
 CASES = (
-    _no_video("empty", "A file of no bytes.", content(b""), "There is nothing in it."),
-    _no_video("three-bytes", "A file of three bytes.", content(b"\0\0\0"), "No container is that short."),
+    _no_video(
+        "empty", "A file of no bytes.", content(b""), "There is nothing in it.", "the file is empty; upload a video"
+    ),
+    _no_video("three-bytes", "A file of three bytes.", content(b"\0\0\0"), "No container is that short.", _UNKNOWN),
     _no_video(
         "text",
         "A text named `.mp4`.",
         content(b"This is a text, which ffmpeg takes for ANSI art.\n" * 100),
         "ffmpeg would show the text as a video; no program opens what is in no accepted container.",
+        _TEXT,
     ),
     _no_video(
         "random",
         "Random bytes.",
         content(random.Random(1).randbytes(100_000)),  # noqa: S311 - no secret
         "They are in no container.",
+        _UNKNOWN,
     ),
-    _no_video("zip", "A ZIP archive named `.mp4`.", content(_zip()), "The video has to be unpacked first."),
-    _no_video("web-page", "A web page named `.mp4`.", content(_PAGE), "Downloads that failed are such files."),
+    _no_video(
+        "zip",
+        "A ZIP archive named `.mp4`.",
+        content(_zip()),
+        "The video has to be unpacked first.",
+        "the file is a ZIP archive or an office document, not a video; upload the video itself",
+    ),
+    _no_video("web-page", "A web page named `.mp4`.", content(_PAGE), "Downloads that failed are such files.", _TEXT),
     _no_video(
         "playlist",
         "An HLS playlist named `.mp4` that names a file of the server.",
         content(_PLAYLIST),
         "ffmpeg would open what it names.",
+        _NAMES_OTHERS,
     ),
     _no_video(
         "concat-script",
         "A script of ffmpeg named `.mp4`.",
         content(b"ffconcat version 1.0\nfile other.mp4\n"),
         "ffmpeg would open what it names.",
+        _NAMES_OTHERS,
     ),
-    _no_video("manifest", "A DASH manifest named `.mp4`.", content(_MPD), "ffmpeg would open what it names."),
-    _no_video("png", "A PNG image named `.mp4`.", _still("png"), "It is an image."),
-    _no_video("jpeg", "A JPEG image.", _still("jpg"), "It is an image."),
+    _no_video(
+        "manifest", "A DASH manifest named `.mp4`.", content(_MPD), "ffmpeg would open what it names.", _NAMES_OTHERS
+    ),
+    _no_video(
+        "png",
+        "A PNG image named `.mp4`.",
+        _still("png"),
+        "It is an image.",
+        "the file is a PNG image, not a video; upload a video",
+    ),
+    _no_video(
+        "jpeg",
+        "A JPEG image.",
+        _still("jpg"),
+        "It is an image.",
+        "the file is a JPEG image, not a video; upload a video",
+    ),
+    _no_video(
+        "gif-still",
+        "A GIF image.",
+        _still("gif"),
+        "One with more than one frame is accepted.",
+        "the file is a GIF image without animation, not a video; upload a video",
+    ),
+    _no_video(
+        "webp-animated",
+        "An animated WebP.",
+        content(b"RIFF\x3e\0\0\0WEBPVP8X\x0a\0\0\0\x02" + bytes(9) + b"ANIM\x06\0\0\0" + bytes(6), "anim.webp"),
+        "ffmpeg 5.1 cannot decode it.",
+        "the file is an animated WebP, which cannot be decoded; convert it to an animated GIF or to MP4",
+    ),
+    _no_video(
+        "wtv",
+        "A recording of Windows Media Center.",
+        content(bytes.fromhex("b7d800203749da11a64e0007e95ead8d") + bytes(5000), "tv.wtv"),
+        "Hardly anybody has one; older recordings of the program, DVR-MS, are accepted.",
+        f"the file is a WTV recording, which is not accepted; {_CONVERT}",
+    ),
+    Case(
+        key="media-elsewhere",
+        what="QuickTime whose video lies in another file.",
+        make=content(_box(b"ftyp", b"qt  " + bytes(4)) + _box(b"moov", _box(b"rmra", _REFERENCE)), "refers.mov"),
+        outcome=Refused(
+            sentence="the file only refers to its video or audio, which is in other files; save it as a self-contained"
+            " file and upload that"
+        ),
+        why="No other file than the uploaded one is ever opened.",
+    ),
+    Case(
+        key="jpeg-2000",
+        what="QuickTime with the codec JPEG 2000.",
+        make=card("mov", "-c:v jpeg2000 -an"),
+        outcome=Refused(
+            sentence="jpeg2000 is not among the codecs that are accepted; export the video with a usual one, such as"
+            " H.264"
+        ),
+        why="Its decoder is not safe enough (docs/security.md).",
+    ),
     Case(
         key="index-missing",
         what="The first half of an MP4 whose index is at its end.",

@@ -19,6 +19,7 @@ from transcoding.commands.hardware import device_decoding, device_opening, encod
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
+from transcoding.probing.sniff import FROM_BEGINNING
 
 _SCALER_MATRICES = {
     Matrix.BT709: "bt709",
@@ -130,7 +131,7 @@ def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
     """Return the seek target of a run from this segment on, in seconds on the source's clock; None: no seek."""
-    if not first_segment:
+    if not first_segment or plan.source.demuxer in FROM_BEGINNING:
         return None
     return max(Fraction(0), plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN)
 

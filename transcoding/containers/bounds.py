@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import IO
 
-from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes, box_header
+from transcoding.containers.box_tree import boxes, tree
+from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes
 from transcoding.containers.spans import Span
 from transcoding.errors import InputRejected
 
@@ -37,14 +38,9 @@ _MAX_TOP_BOXES = 100_000
 """Boxes of the file that are looked at: fragments of a second of 13 hours, two boxes each."""
 _MAX_BOXES = 20_000
 """Boxes within one `moov`; a track has about thirty."""
-_MAX_DEPTH = 8
 _MAX_TABLE_BYTES = 40 * MAX_SAMPLES
 """Bytes of all tables: those of a sample are its size, its duration, its offset, and mostly less."""
 _BLOCK_ROWS = 1 << 14
-_CONTAINERS = frozenset(
-    {"moov", "trak", "mdia", "minf", "stbl", "edts", "dinf", "mvex", "moof", "traf", "tref", "udta", "sinf", "schi"}
-)
-"""Boxes that ffmpeg's demuxer looks for others in, wherever they are."""
 _TABLES = frozenset({"mdhd", "hdlr", "stsz", "stz2", "stsc", "stco", "co64", "stts", "stss", "elst", "mvhd"})
 _MEDIA_HANDLERS = frozenset({b"vide", b"soun", b"subp", b"clcp", b"m1a "})
 """Handlers that say what a track is. Beside that QuickTime has one that says where its bytes are."""
@@ -59,7 +55,7 @@ def refuse_unbounded(file: IO[bytes], size: int, *, max_tracks: int) -> None:
     """
     counts = _Counts(size, max_tracks)
     try:
-        for kind, start, end in islice(_boxes(file, 0, size), _MAX_TOP_BOXES):
+        for kind, start, end in islice(boxes(file, 0, size), _MAX_TOP_BOXES):
             if kind == "moov":
                 counts.add_index(file, (start, end))
             elif kind == "moof":
@@ -79,16 +75,16 @@ class _Counts:
     media_bytes: int = 0
 
     def add_index(self, file: IO[bytes], moov: Span) -> None:
-        boxes = list(islice(_tree(file, moov), _MAX_BOXES + 1))
-        if len(boxes) > _MAX_BOXES:
+        index = list(islice(tree(file, moov), _MAX_BOXES + 1))
+        if len(index) > _MAX_BOXES:
             raise InputRejected(f"the file's index has more than {_MAX_BOXES} boxes")
-        self.tracks += sum(kind == "trak" for kind, _ in boxes)
+        self.tracks += sum(kind == "trak" for kind, _ in index)
         if self.tracks > self.max_tracks:
             raise InputRejected(f"the file has {self.tracks} streams; {self.max_tracks} are allowed")
-        if sum(end - start for kind, (start, end) in boxes if kind in _TABLES) > _MAX_TABLE_BYTES:
+        if sum(end - start for kind, (start, end) in index if kind in _TABLES) > _MAX_TABLE_BYTES:
             raise InputRejected(f"the file's index has more than {_MAX_TABLE_BYTES} bytes")
-        timescale = next((_timescale(file, payload) for kind, payload in boxes if kind == "mvhd"), 0)
-        for track in _tracks(file, boxes):
+        timescale = next((_timescale(file, payload) for kind, payload in index if kind == "mvhd"), 0)
+        for track in _tracks(file, index):
             self.add_samples(track.samples())
             self.add_samples(track.shown_again(timescale))
             self.media_bytes += track.media_bytes()
@@ -100,7 +96,7 @@ class _Counts:
 
     def add_fragment(self, file: IO[bytes], moof: Span) -> None:
         """Add the samples that the runs of a fragment announce, each with an entry, even if it has no row for it."""
-        for kind, (start, end) in islice(_tree(file, moof), _MAX_BOXES):
+        for kind, (start, end) in islice(tree(file, moof), _MAX_BOXES):
             if kind == "trun" and end - start >= HEADER_BYTES:
                 self.add_samples(_read(file, ">I", start + 4)[0])
 
@@ -254,11 +250,11 @@ class _Track:
         return min(there, _read(self.file, ">I", start + head)[0]) if counted else there
 
 
-def _tracks(file: IO[bytes], boxes: list[tuple[str, Span]]) -> Iterator[_Track]:
+def _tracks(file: IO[bytes], index: list[tuple[str, Span]]) -> Iterator[_Track]:
     """Yield each track with the tables that follow it."""
     size = file.seek(0, 2)
     track: _Track | None = None
-    for kind, payload in boxes:
+    for kind, payload in index:
         if kind == "trak":
             if track:
                 yield track
@@ -277,26 +273,6 @@ def _sample_at(times: "array[int]", numbers: "array[int]", tick: int) -> int:
         return numbers[last]
     span, samples = times[run + 1] - times[run], numbers[run + 1] - numbers[run]
     return numbers[run] + (samples * (tick - times[run]) // span if span else 0)
-
-
-def _tree(file: IO[bytes], payload: Span, depth: int = 0) -> Iterator[tuple[str, Span]]:
-    """Yield the boxes in a box, and those in the containers among them, in the order of the file."""
-    for kind, start, end in _boxes(file, *payload):
-        yield kind, (start, end)
-        if kind in _CONTAINERS and depth < _MAX_DEPTH:
-            yield from _tree(file, (start, end), depth + 1)
-
-
-def _boxes(file: IO[bytes], position: int, end: int) -> Iterator[tuple[str, int, int]]:
-    """Yield type, start of the payload and end of each box; one that goes on behind `end` is cut there."""
-    while end - position >= HEADER_BYTES:
-        file.seek(position)
-        size, kind, header = box_header(memoryview(file.read(2 * HEADER_BYTES)))
-        box_end = min(position + size, end) if size else end
-        if size and size < header:
-            return
-        yield kind, position + header, max(box_end, position + header)
-        position = box_end
 
 
 def _blocks(file: IO[bytes], payload: Span, width: int) -> Iterator["array[int]"]:

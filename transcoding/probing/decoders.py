@@ -10,23 +10,37 @@ from types import MappingProxyType
 from transcoding.errors import InputRejected
 
 _VIDEO = {
+    "apng": ("apng",),
     "av1": ("libdav1d", "libaom-av1", "av1"),
+    "cinepak": ("cinepak",),
     "dnxhd": ("dnxhd",),
     "dvvideo": ("dvvideo",),
     "ffv1": ("ffv1",),
+    "ffvhuff": ("ffvhuff",),
     "flv1": ("flv",),
+    "gif": ("gif",),
     "h263": ("h263",),
     "h264": ("h264",),
     "hevc": ("hevc",),
+    "huffyuv": ("huffyuv",),
     "mjpeg": ("mjpeg",),
     "mpeg1video": ("mpeg1video",),
     "mpeg2video": ("mpeg2video",),
     "mpeg4": ("mpeg4",),
     "msmpeg4v2": ("msmpeg4v2",),
     "msmpeg4v3": ("msmpeg4",),
+    "msrle": ("msrle",),
+    "msvideo1": ("msvideo1",),
+    "png": ("png",),
     "prores": ("prores",),
+    "qtrle": ("qtrle",),
     "rawvideo": ("rawvideo",),
+    "rpza": ("rpza",),
+    "smc": ("smc",),
+    "svq1": ("svq1",),
     "theora": ("theora",),
+    "utvideo": ("utvideo",),
+    "v210": ("v210",),
     "vc1": ("vc1",),
     "vp6f": ("vp6f",),
     "vp8": ("vp8", "libvpx"),
@@ -34,6 +48,7 @@ _VIDEO = {
     "wmv1": ("wmv1",),
     "wmv2": ("wmv2",),
     "wmv3": ("wmv3",),
+    "zmbv": ("zmbv",),
 }
 _AUDIO = {
     "aac": ("aac",),
@@ -71,7 +86,7 @@ _AUDIO = {
 
 _BESIDE = (
     *("ass", "cc_dec", "dvbsub", "dvdsub", "mov_text", "pgssub", "srt", "ssa", "subrip", "text", "webvtt"),
-    *("bmp", "png"),
+    "bmp",
 )
 """Subtitles and covers, which lie in many files. Nothing is made of them, but ffprobe opens a decoder for every stream
 and gives a file up when that fails."""

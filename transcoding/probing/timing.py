@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from transcoding.errors import InputRejected
@@ -80,8 +80,13 @@ def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
         raise InputRejected(f"a track has more than {number} packets")
 
 
-def measure_timing(packets: Iterable[Packet], time_base: Fraction, *, max_rate: int | None = None) -> FrameTiming:
+def measure_timing(
+    packets: Iterable[Packet], time_base: Fraction, *, max_rate: int | None = None, exact: bool = False
+) -> FrameTiming:
     """Find the first shown frame, the rate and the number of frames on that rate's grid.
+
+    Times of containers are rounded, and cameras jitter. `exact` times are none of this, such as those of an animated
+    image: there a frame that stays longer is meant to, the last one too.
 
     Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
     makes those behind it decodable.
@@ -105,7 +110,7 @@ def measure_timing(packets: Iterable[Packet], time_base: Fraction, *, max_rate: 
         _refuse_faster(len(shown), (shown[-1] - shown[0]) * time_base, max_rate)
     first = shown[0] * time_base
     rate = constant_rate(shown, time_base)
-    if rate is not None:
+    if rate is not None and not (exact and _stay_differently(shown, lengths)):
         return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(shown))
     # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
     gap = usual_gap(shown)
@@ -114,6 +119,11 @@ def measure_timing(packets: Iterable[Packet], time_base: Fraction, *, max_rate: 
     total_frames = max(1, round((end * time_base - first) * rate))
     _refuse_inflated(len(shown), total_frames)
     return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
+
+
+def _stay_differently(shown: Sequence[int], lengths: Sequence[int]) -> bool:
+    gaps = {later - earlier for earlier, later in pairwise(shown)}
+    return len(gaps | {lengths[-1]}) > 1
 
 
 def _refuse_faster(frames: int, seconds: Fraction, max_rate: int) -> None:

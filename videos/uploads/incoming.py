@@ -14,7 +14,8 @@ from api.asgi import (
 from api.problems import Problem, invalid_field
 from storage.protocol import StoredObject
 from storage.stream import IncomingObject
-from transcoding.probing.sniff import HEAD_BYTES, NOT_A_VIDEO, sniff
+from transcoding.probing.refused import refusal
+from transcoding.probing.sniff import HEAD_BYTES, sniff
 from videos.uploads.form import FIELD, VideoForm
 from videos.uploads.limits import UploadLimits
 
@@ -100,7 +101,7 @@ def _stalled() -> Problem:
 def _container(head: bytes) -> str:
     family = sniff(head)
     if family is None:
-        raise invalid_field(FIELD, NOT_A_VIDEO, code="not_a_video")
+        raise invalid_field(FIELD, refusal(head), code="not_a_video")
     return family
 
 

@@ -19,18 +19,29 @@ from transcoding.commands.remux import index_command
 from transcoding.containers.bounds import MAX_SAMPLES, refuse_unbounded
 from transcoding.containers.boxes import top_level_kinds
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
+from transcoding.containers.references import refuse_references
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe
 from transcoding.probing.facts import SourceFacts, source_facts
 from transcoding.probing.media import MediaInfo, parse_ffprobe
-from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, NOT_A_VIDEO, sniff
+from transcoding.probing.refused import refusal
+from transcoding.probing.sniff import (
+    DEMUXERS,
+    FROM_BEGINNING,
+    HEAD_BYTES,
+    RAW_ORDERED,
+    READ_AS_THEY_ARE,
+    Container,
+    find_container,
+)
 from transcoding.probing.streams import Loudness
 from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
+from workers.source.prepared import is_readable, prepared
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.readable import ReadableCopies
 from workers.tools import Tools
@@ -88,13 +99,49 @@ class Inspection:
     def look(self, file: IO[bytes], size: int) -> None:
         """Read the index, before any program does. Raises InputRejected for one that announces too much."""
         refuse_unbounded(file, size, max_tracks=self._tools.config.limits.max_streams)
+        refuse_references(file, size)
         self._budget.check()
 
     def inspect(self, copy: WorkingCopy, video: Video) -> _Found:
         """Measure a source; a whole one is remuxed first and stored where its container has no index."""
         if copy.index and video.measure_loudness:
             raise WholeNeeded("all of its audio is measured")
-        path, family = copy.path, _family(copy.path)
+        container = _container(copy.path)
+        if is_readable(container):
+            return self._inspect(copy, container.family, video)
+        with temporary_folder(self._tools.scratch, "prepare-") as folder:
+            path = self._prepare(copy, container, folder)
+            if container.family in RAW_ORDERED:
+                return self._inspect_raw(path, container.family, video)
+            return self._inspect(WorkingCopy(path), container.family, video, in_place=False)
+
+    def _inspect_raw(self, path: Path, family: str, video: Video) -> _Found:
+        """Inspect the copy of a raw stream in which frames have their times, and store it."""
+        media = self._media(WorkingCopy(path), _INDEXED_DEMUXER)
+        _refuse_beyond_limits(media, self._tools)
+        facts = self._measure_all(video, path, _INDEXED_DEMUXER, media, source=media)
+        self._tools.store.put_file(indexed_key(video.id), path, INDEXED_CONTENT_TYPE, self._control.moved)
+        return _Found(family, media, facts)
+
+    def _prepare(self, copy: WorkingCopy, container: Container, folder: Path) -> Path:
+        """Make a file that ffmpeg reads as it should."""
+        self._budget.grant_copy(copy.path.stat().st_size)
+
+        def check() -> None:
+            self._control.moved()
+            self._budget.check()
+
+        return prepared(
+            copy.path,
+            container,
+            folder,
+            media=lambda path: self._media(WorkingCopy(path), DEMUXERS[container.family]),
+            max_frames=self._max_packets,
+            check=check,
+        )
+
+    def _inspect(self, copy: WorkingCopy, family: str, video: Video, *, in_place: bool = True) -> _Found:
+        path = copy.path
         if family == "mov" and copy.index is None:
             with path.open("rb") as file:
                 self.look(file, path.stat().st_size)
@@ -108,10 +155,10 @@ class Inspection:
         _refuse_other_codecs(media)
         if copy.index:
             return _Found(family, media, self._measure_parts(path, copy.index, media))
-        if _has_index(path, family, media):
+        if in_place and _has_index(path, family, media):
             return _Found(family, media, self._measure_all(video, path, DEMUXERS[family], media))
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
-            indexed, chosen = self._remux(path, media, folder)
+            indexed, chosen = self._remux(path, family, media, folder)
             copied = self._media(WorkingCopy(indexed), _INDEXED_DEMUXER).as_copied_from(chosen)
             facts = self._measure_all(video, indexed, _INDEXED_DEMUXER, copied, source=media)
             self._tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, self._control.moved)
@@ -176,7 +223,7 @@ class Inspection:
         lines = self._tools.ffprobe.packets(
             path, demuxer=demuxer, stream=media.video.index, stop=self._control, budget=self._budget
         )
-        timing = self._timing(self._packets(lines), media)
+        timing = self._timing(self._packets(lines), media, exact=demuxer in FROM_BEGINNING)
         return source_facts(media, timing, demuxer=demuxer, remuxed=source is not None, source=source)
 
     def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo) -> SourceFacts:
@@ -222,20 +269,24 @@ class Inspection:
         facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
         return replace(facts, sample_shift=shift)
 
-    def _packets(self, lines: Iterator[str]) -> Iterator[Packet]:
+    @property
+    def _max_packets(self) -> int:
         limits = self._tools.config.limits
-        number = min(limits.max_duration_seconds * limits.max_frame_rate, MAX_SAMPLES)
-        return parse_packets(first_lines(number, _moving(lines, self._control)))
+        return min(limits.max_duration_seconds * limits.max_frame_rate, MAX_SAMPLES)
 
-    def _timing(self, packets: Iterable[Packet], media: MediaInfo) -> FrameTiming:
-        return measure_timing(packets, media.video.time_base, max_rate=self._tools.config.limits.max_frame_rate)
+    def _packets(self, lines: Iterator[str]) -> Iterator[Packet]:
+        return parse_packets(first_lines(self._max_packets, _moving(lines, self._control)))
 
-    def _remux(self, source: Path, media: MediaInfo, folder: Path) -> tuple[Path, MediaInfo]:
+    def _timing(self, packets: Iterable[Packet], media: MediaInfo, *, exact: bool = False) -> FrameTiming:
+        max_rate = self._tools.config.limits.max_frame_rate
+        return measure_timing(packets, media.video.time_base, max_rate=max_rate, exact=exact)
+
+    def _remux(self, source: Path, family: str, media: MediaInfo, folder: Path) -> tuple[Path, MediaInfo]:
         """Copy the streams into a container with an index; nothing is encoded. Returns it, and what was copied.
 
         Where the container does not take all of them, it gets fewer: last the video track alone.
         """
-        indexed, demuxer = folder / "indexed.mkv", DEMUXERS[_family(source)]
+        indexed, demuxer = folder / "indexed.mkv", DEMUXERS[family]
         attempts = _fewer(media)
         while True:
             chosen = next(attempts)
@@ -280,13 +331,14 @@ def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:
         yield replace(media, others=(), audio=())
 
 
-def _family(source: Path) -> str:
-    """The container family, from the bytes themselves: what the upload said is not believed."""
+def _container(source: Path) -> Container:
+    """The container, from the bytes themselves: what the upload said is not believed."""
     with source.open("rb") as file:
-        family = sniff(file.read(HEAD_BYTES))
-    if family is None:
-        raise InputRejected(NOT_A_VIDEO)
-    return family
+        head = file.read(HEAD_BYTES)
+    container = find_container(head)
+    if container is None:
+        raise InputRejected(refusal(head))
+    return container
 
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
@@ -307,11 +359,11 @@ def _refuse_other_codecs(media: MediaInfo) -> None:
 
 
 def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
-    """Tell whether ffmpeg can seek exactly in the source as it is: plain MP4 and QuickTime, and finished Matroska."""
+    """Tell whether ffmpeg reads the source as it is: plain MP4 and QuickTime, finished Matroska, animated images."""
     if family == "mov":
         with source.open("rb") as file:
             return "moof" not in top_level_kinds(file)
-    return family == _INDEXED_DEMUXER and media.duration is not None
+    return family in READ_AS_THEY_ARE or (family == _INDEXED_DEMUXER and media.duration is not None)
 
 
 def refuse_growth(copy: Path, allowed: int) -> None:

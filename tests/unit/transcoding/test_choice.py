@@ -22,7 +22,7 @@ COVER = {"attached_pic": 1}
         ([{"disposition": {"timed_thumbnails": 1}}, {}], 1),
         ([{"codec_name": "mjpeg", "nb_frames": "1", "disposition": DEFAULT, "width": 4000}, {"nb_frames": "50"}], 1),
         ([{"duration": "0.04", "width": 4000, "disposition": DEFAULT}, {"duration": "60"}], 1),
-        ([{"codec_name": "cinepak", "disposition": DEFAULT, "width": 4000}, {}], 1),
+        ([{"codec_name": "jpeg2000", "disposition": DEFAULT, "width": 4000}, {}], 1),
         ([{"nb_frames": "1"}, {"nb_frames": "1", "width": 4000}], 1),
     ],
     ids=str,

@@ -21,7 +21,7 @@ LISTING = """#software: Lavf59.27.100
 #media_type 3: data
 #codec_id 3: none
 #media_type 4: video
-#codec_id 4: qtrle
+#codec_id 4: jpeg2000
 #dimensions 4: 9999x9999
 """
 
@@ -33,7 +33,7 @@ def test_streams_are_listed() -> None:
         (1, StreamKind.VIDEO, "h264", True),
         (2, StreamKind.AUDIO, "aac", True),
         (3, StreamKind.DATA, "unknown", False),
-        (4, StreamKind.VIDEO, "qtrle", False),
+        (4, StreamKind.VIDEO, "jpeg2000", False),
     ]
     assert (streams[1].size, streams[2].sample_rate) == (Resolution(width=160, height=90), 44_100)
 

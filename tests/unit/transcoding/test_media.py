@@ -359,3 +359,21 @@ def test_a_copy_is_described_by_the_streams_of_the_uploaded_file() -> None:
     assert (facts.video.index, facts.video.source_index) == (0, 2)
     assert [(each.index, each.source_index, each.language) for each in facts.audio] == [(1, 1, ""), (2, 3, "deu")]
     assert [stream.used for stream in facts.streams] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "exact", "constant", "frames"),
+    [
+        ((10, 10, 10, 10), True, True, 4),
+        ((10, 10, 10, 40), True, False, 7),
+        ((10, 10, 10, 40), False, True, 4),
+        ((10, 10, 20, 40), True, False, 8),
+    ],
+)
+def test_frames_of_animated_images_stay_as_long_as_they_say(
+    *, lengths: tuple[int, ...], exact: bool, constant: bool, frames: int
+) -> None:
+    times = [sum(lengths[:number]) for number in range(len(lengths))]
+    packets = [Packet(time, length, key=not time, discard=False) for time, length in zip(times, lengths, strict=True)]
+    timing = measure_timing(packets, Fraction(1, 100), exact=exact)
+    assert (timing.constant, timing.rate, timing.total_frames) == (constant, Fraction(10), frames)

@@ -1,0 +1,33 @@
+"""A walk over the boxes of a file (ISO/IEC 14496-12) that reads their headers only, whatever they say of themselves."""
+
+from collections.abc import Iterator
+from typing import IO
+
+from transcoding.containers.boxes import HEADER_BYTES, box_header
+from transcoding.containers.spans import Span
+
+_MAX_DEPTH = 8
+_CONTAINERS = frozenset(
+    {"moov", "trak", "mdia", "minf", "stbl", "edts", "dinf", "mvex", "moof", "traf", "tref", "udta", "sinf", "schi"}
+)
+"""Boxes that ffmpeg's demuxer looks for others in, wherever they are."""
+
+
+def tree(file: IO[bytes], payload: Span, depth: int = 0) -> Iterator[tuple[str, Span]]:
+    """Yield the boxes in a box, and those in the containers among them, in the order of the file."""
+    for kind, start, end in boxes(file, *payload):
+        yield kind, (start, end)
+        if kind in _CONTAINERS and depth < _MAX_DEPTH:
+            yield from tree(file, (start, end), depth + 1)
+
+
+def boxes(file: IO[bytes], position: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Yield type, start of the payload and end of each box; one that goes on behind `end` is cut there."""
+    while end - position >= HEADER_BYTES:
+        file.seek(position)
+        size, kind, header = box_header(memoryview(file.read(2 * HEADER_BYTES)))
+        box_end = min(position + size, end) if size else end
+        if size and size < header:
+            return
+        yield kind, position + header, max(box_end, position + header)
+        position = box_end

@@ -1,0 +1,77 @@
+"""Animated images: GIF and PNG with more than one frame. Those with one are images, and no videos."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_GIF_HEADER_BYTES = 13
+_MAX_CHUNKS = 64
+_MAX_BLOCKS = 100_000
+_EXTENSION, _IMAGE = 0x21, 0x2C
+_CONTROL, _APPLICATION = 0xF9, 0xFF
+_LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+
+
+def is_animated_png(head: bytes) -> bool:
+    """Find the chunk that announces an animation, in front of the image (PNG, third edition)."""
+    if not head.startswith(_PNG) or head[12:16] != b"IHDR":
+        return False
+    position = len(_PNG)
+    for _ in range(_MAX_CHUNKS):
+        kind = head[position + 4 : position + 8]
+        if kind == b"acTL":
+            return int.from_bytes(head[position + 8 : position + 12], "big") > 1
+        if len(kind) < 4 or kind in (b"IDAT", b"IEND"):  # noqa: PLR2004 - a type has four bytes
+            return False
+        position += 12 + int.from_bytes(head[position : position + 4], "big")
+    return False
+
+
+def is_animated_gif(head: bytes) -> bool:
+    """Follow the blocks of a GIF to its second frame.
+
+    Where the first is longer than the bytes that are there, an animation is one that says how often it repeats, or how
+    long its first frame stays.
+    """
+    if not head.startswith((b"GIF87a", b"GIF89a")) or len(head) < _GIF_HEADER_BYTES:
+        return False
+    position, frames, timed = _GIF_HEADER_BYTES + _palette(head[10]), 0, False
+    while position < len(head):
+        kind = head[position]
+        if kind == _EXTENSION:
+            timed = timed or _says_time(head, position)
+            position += 2
+        elif kind == _IMAGE:
+            frames += 1
+            if frames > 1:
+                return True
+            flags = head[position + 9] if position + 9 < len(head) else 0
+            position += 11 + _palette(flags)
+        else:
+            return False
+        end = _behind_blocks(head, position)
+        if end is None:
+            return timed and frames == 1
+        position = end
+    return timed and frames == 1
+
+
+def _palette(flags: int) -> int:
+    """Return the length of the palette that these flags announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _says_time(head: bytes, position: int) -> bool:
+    kind = head[position + 1 : position + 2]
+    if kind == bytes([_CONTROL]):
+        return head[position + 4 : position + 6] not in (b"", b"\x00\x00")
+    return kind == bytes([_APPLICATION]) and head[position + 3 : position + 14] in _LOOPS
+
+
+def _behind_blocks(head: bytes, position: int) -> int | None:
+    """Return the position behind a row of blocks, or None: it ends beyond the bytes that are there."""
+    for _ in range(_MAX_BLOCKS):
+        if position >= len(head):
+            return None
+        length = head[position]
+        position += 1 + length
+        if not length:
+            return position
+    return None

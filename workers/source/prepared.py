@@ -1,0 +1,71 @@
+"""Sources that ffmpeg cannot read as they are: raw streams get a clock, bytes in front of a container are cut off."""
+
+import mmap
+from collections.abc import Callable
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+from transcoding.containers.raw_matroska import matroska_stream
+from transcoding.errors import InputRejected
+from transcoding.probing.frame_order import coded_frames
+from transcoding.probing.media import MediaInfo
+from transcoding.probing.sniff import RAW_ORDERED, Container
+
+_FALLBACK_RATE = Fraction(25)
+"""Frames per second of a stream that does not say any, as ffmpeg has it."""
+_MAX_RATE = 1000
+_COPY_BYTES = 1 << 20
+
+
+def is_readable(container: Container) -> bool:
+    """Tell whether ffmpeg reads a file as it should."""
+    return not container.start and container.family not in RAW_ORDERED
+
+
+def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
+    source: Path,
+    container: Container,
+    folder: Path,
+    *,
+    media: Callable[[Path], MediaInfo],
+    max_frames: int,
+    check: Callable[[], None],
+) -> Path:
+    """Make a readable file in `folder`: a raw stream as Matroska, anything else from where its container begins.
+
+    `media` says what is in a file. `check` is called again and again, and may raise.
+
+    Raises:
+        InputRejected: A raw stream has no frame, or more than `max_frames`.
+
+    """
+    path = folder / "source"
+    if container.family in RAW_ORDERED:
+        _add_clock(source, path, container.family, media(source), max_frames=max_frames, check=check)
+        return path
+    with source.open("rb") as reading, path.open("wb") as writing:
+        reading.seek(container.start)
+        while block := reading.read(_COPY_BYTES):
+            writing.write(block)
+            check()
+    return path
+
+
+def _add_clock(  # noqa: PLR0913 - as `prepared`
+    source: Path, target: Path, codec: str, media: MediaInfo, *, max_frames: int, check: Callable[[], None]
+) -> None:
+    """Write a raw stream as Matroska, in which each frame has the time at which it is shown."""
+    size, rate = media.video.coded, media.mean_rate
+    if size is None:
+        raise InputRejected("the video track has no frame that can be decoded")
+    with (
+        source.open("rb") as file,
+        closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data,
+        target.open("wb") as writing,
+    ):
+        frames = coded_frames(data, codec, max_frames=max_frames, check=check)
+        known = rate if rate and 1 <= rate <= _MAX_RATE else _FALLBACK_RATE
+        for block in matroska_stream(data, len(data), frames, codec=codec, rate=known, size=size):
+            writing.write(block)
+            check()
