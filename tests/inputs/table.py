@@ -3,6 +3,7 @@
 from tests.inputs import (
     audio_codecs,
     audio_only,
+    awkward,
     clocks,
     codecs,
     colour,
@@ -21,6 +22,7 @@ AREAS = (
     codecs,
     audio_codecs,
     rates,
+    awkward,
     tracks,
     timeline,
     clocks,

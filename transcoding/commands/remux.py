@@ -1,6 +1,7 @@
 """Commands that copy streams without encoding them, and the one that decodes a sample of our own output."""
 
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output
 from transcoding.encoders import decoding_memory
@@ -10,6 +11,10 @@ from transcoding.probing.streams import AudioStream, Resolution, VideoStream
 
 VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
+_UNCOMPRESSED = MappingProxyType(
+    {"adpcm_swf": "pcm_s16le", "nellymoser": "pcm_s16le", "pcm_bluray": "pcm_s24le", "pcm_dvd": "pcm_s24le"}
+)
+"""Codecs of audio that Matroska has no name for, and what they become in the copy of a source: nothing is lost."""
 
 
 def index_command(
@@ -18,7 +23,8 @@ def index_command(
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `indexed`.
 
     `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
-    written in the source. AVI gives packets without presentation times, which Matroska refuses: they are generated.
+    written in the source. Audio that Matroska does not take is decoded. AVI gives packets without presentation times,
+    which Matroska refuses: they are generated.
     """
     opening: dict[str, str | None] = {
         "fflags": "+genpts",
@@ -28,6 +34,7 @@ def index_command(
     }
     copy: dict[str, str | None] = {
         "c": "copy",
+        **{f"c:a:{n}": _UNCOMPRESSED[track.codec] for n, track in enumerate(audio) if track.codec in _UNCOMPRESSED},
         "map_metadata": "-1",
         **_languages(track.language for track in audio),
         "map_chapters": "-1",

@@ -81,7 +81,8 @@ class MediaInfo:
     def as_copied_from(self, source: Self) -> Self:
         """Return the streams of a working copy, in which the videos and then the audio of a source lie in this order.
 
-        The choice is that of the source, and so are the numbers by which requests name its streams.
+        The choice is that of the source, and so are the numbers by which requests name its streams, and the codecs of
+        audio, some of which the copy does not have.
         """
         copied = {each.index: each for each in (self.video, *self.others)}
         originals = (source.video, *source.others)
@@ -90,7 +91,7 @@ class MediaInfo:
         videos = [replace(copied[n], source_index=each.source_index) for n, each in enumerate(originals)]
         audio = {each.index: each for each in self.audio}
         tracks = (
-            replace(audio[number], source_index=each.source_index, language=each.language)
+            replace(audio[number], codec=each.codec, source_index=each.source_index, language=each.language)
             for number, each in enumerate(source.audio, start=len(videos))
             if number in audio
         )

@@ -246,6 +246,13 @@ def test_indexing() -> None:
     ]
 
 
+def test_audio_that_matroska_does_not_take_is_decoded_for_the_copy() -> None:
+    tracks = [some_audio(index=1), replace(some_audio(index=2), codec="pcm_bluray")]
+    arguments = argv(index_command("/s/x", demuxer="mpegts", videos=[a_video()], audio=tracks))
+    assert "-c copy -c:a:1 pcm_s24le" in " ".join(arguments)
+    assert "-c:a:0" not in arguments
+
+
 def test_decoding_a_sample() -> None:
     assert argv(decode_command("/s/x", Resolution(width=640, height=360))) == [
         *GLOBALS,
