@@ -4,6 +4,7 @@ import os
 import selectors
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -38,6 +39,7 @@ _STDERR_TAIL_BYTES = 1 << 14
 _POLL_SECONDS = 0.05
 """Longest time until a segment that was uploaded meanwhile is published."""
 _QUERY_TIMEOUT_SECONDS = 10
+_READABLE = 0o644
 _QUERY_MEMORY_BYTES = 256 << 20
 _MAX_PROCESSES = 512
 _MAX_PROCESSES_PER_CORE = 32
@@ -209,6 +211,9 @@ class FfmpegRunner:
         files = tuple(sink for sink in outputs.values() if isinstance(sink, Path))
         folder = folder or (files[0].parent if files else None)
         with ExitStack() as stack:
+            if command.files:
+                folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vodmill-run-")))
+                _write(command.files, folder)
             feeders = {name: stack.enter_context(_feeder(feed)) for name, feed in inputs.items()}
             pipes = {name: stack.enter_context(_pipe()) for name, sink in outputs.items() if callable(sink)}
             progress = stack.enter_context(_pipe())
@@ -404,6 +409,14 @@ def device_nodes(device: HardwareDevice) -> Devices:
     nvidia = (node for pattern in _NVIDIA_NODES for node in Path("/dev").glob(pattern))
     found = [Path(device.render_node)] if device.render_node else nvidia
     return Devices(nodes=tuple(node for node in found if node.is_char_device()))
+
+
+def _write(files: Mapping[str, str], folder: Path) -> None:
+    """Write the texts that a run reads, for whichever user it runs as."""
+    for name, text in files.items():
+        path = folder / name
+        path.write_text(text)
+        path.chmod(_READABLE)
 
 
 def run_limits(

@@ -18,7 +18,7 @@ from execution.isolation import jail_of
 from execution.jail import Child
 from execution.stall import StallTimer
 from transcoding.commands.diagnosis import AGAIN, unreadable
-from transcoding.commands.probe import packets_command, streams_command
+from transcoding.commands.probe import first_frame_command, packets_command, streams_command
 from transcoding.errors import EncoderFailed, InputRejected
 
 _STREAMS_BYTES = 4 << 20
@@ -62,14 +62,40 @@ class Ffprobe:
         budget: InspectionBudget | None = None,
     ) -> str:
         """Return the JSON of format and streams. `on_stderr_line` gets each line of stderr, also before a failure."""
-        with self._jail.cell(inputs=[path]) as cell:
-            argv = streams_command(
+
+        def command(name: str) -> list[str]:
+            return streams_command(
+                self.binary, name, demuxer=demuxer, max_pixels=self._max_pixels, max_streams=self._max_streams
+            )
+
+        return self._document(path, command, on_stderr_line=on_stderr_line, budget=budget)
+
+    def first_frame(self, path: Path, *, demuxer: str, stream: int, budget: InspectionBudget | None = None) -> str:
+        """Return the JSON of the metadata of a stream's first frame, which is decoded."""
+
+        def command(name: str) -> list[str]:
+            return first_frame_command(
                 self.binary,
-                cell.name(path),
+                name,
                 demuxer=demuxer,
+                stream=stream,
                 max_pixels=self._max_pixels,
                 max_streams=self._max_streams,
             )
+
+        return self._document(path, command, on_stderr_line=lambda _: None, budget=budget)
+
+    def _document(
+        self,
+        path: Path,
+        command: Callable[[str], list[str]],
+        *,
+        on_stderr_line: Callable[[str], None],
+        budget: InspectionBudget | None,
+    ) -> str:
+        """Run a command, which is given the file's name in the jail, and return all that it writes."""
+        with self._jail.cell(inputs=[path]) as cell:
+            argv = command(cell.name(path))
             child = cell.start(argv, limits=self._limits_of(budget), stdout=subprocess.PIPE)
             stall = StallTimer(child.process.pid, self._stall_seconds, self._max_silent_seconds)
             if budget:

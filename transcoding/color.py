@@ -3,8 +3,9 @@
 Names are those of ffprobe and of ffmpeg's options; code points are those that streams and containers hold.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
@@ -80,7 +81,19 @@ class ColorRange(StrEnum):
     UNKNOWN = "unknown"
 
 
-HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
+class VideoRange(StrEnum):
+    """The dynamic range of a rendition, as HLS playlists name it."""
+
+    SDR = "SDR"
+    PQ = "PQ"
+    HLG = "HLG"
+
+
+_RANGES: Mapping[Transfer, VideoRange] = MappingProxyType({Transfer.PQ: VideoRange.PQ, Transfer.HLG: VideoRange.HLG})
+_RGB_FORMATS = re.compile(r"(?:a|0|x2)?(?:rgb|bgr)|gbr|pal8", re.ASCII)
+"""Beginnings of ffmpeg's names for pixel formats of red, green and blue, those with a palette included."""
+_ALPHA_FORMATS = re.compile(r"argb|abgr|rgba|bgra|gbrap|yuva|ya\d|ayuv|vuya", re.ASCII)
+"""Beginnings of the names of formats with transparency."""
 
 _PRIMARIES_CODES: Mapping[int, Primaries] = MappingProxyType(
     dict(zip((1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 22, 2), Primaries, strict=True))
@@ -143,22 +156,54 @@ class ColorSpace:
         )
 
     @property
+    def video_range(self) -> VideoRange:
+        """The dynamic range that follows from the transfer function."""
+        return _RANGES.get(self.transfer, VideoRange.SDR)
+
+    @property
     def hdr(self) -> bool:
         """Tell whether the transfer function is one of high dynamic range."""
-        return self.transfer in HDR_TRANSFERS
+        return self.transfer in _RANGES
+
+    @property
+    def codes(self) -> tuple[int, int, int]:
+        """The code points of primaries, transfer function and matrix."""
+        return (
+            _code(_PRIMARIES_CODES, self.primaries),
+            _code(_TRANSFER_CODES, self.transfer),
+            _code(_MATRIX_CODES, self.matrix),
+        )
+
+    @property
+    def filled(self) -> "ColorSpace":
+        """The color space of a video of high dynamic range, with what it does not say: nearly all are of BT.2020."""
+        return ColorSpace(
+            primaries=Primaries.BT2020 if self.primaries == Primaries.UNKNOWN else self.primaries,
+            transfer=self.transfer,
+            matrix=Matrix.BT2020NC if self.matrix == Matrix.UNKNOWN else self.matrix,
+            range=ColorRange.LIMITED if self.range == ColorRange.UNKNOWN else self.range,
+        )
 
     @property
     def complete(self) -> bool:
         """Tell whether primaries, transfer and matrix are all known: only then does a file get a `colr` box."""
         return "unknown" not in (self.primaries, self.transfer, self.matrix)
 
+    def _encoded_hdr(self) -> "ColorSpace":
+        known = self.filled
+        matrix = Matrix.BT2020NC if known.matrix == Matrix.RGB else known.matrix
+        return replace(known, matrix=matrix, range=ColorRange.LIMITED)
+
     def encoded(self, *, long_side: int, short_side: int) -> "ColorSpace":
         """Return the color space of the renditions of such a source, whose sides are given in pixels.
 
         Nothing is converted, but RGB becomes YCbCr of limited range. Unknown properties are those that players assume
         for video of the source's size: BT.709 for high definition, BT.601 for standard definition. They are the same
-        for all rungs; players would show untagged rungs of several sizes in different colors.
+        for all rungs; players would show untagged rungs of several sizes in different colors. High dynamic range
+        becomes BT.2020 of limited range.
         """
+        if self.hdr:
+            return self._encoded_hdr()
         rgb = self.matrix == Matrix.RGB
         primaries = Primaries.BT709 if rgb and self.primaries == Primaries.UNKNOWN else self.primaries
         matrix = self.matrix
@@ -178,6 +223,24 @@ class ColorSpace:
             matrix=matrix,
             range=ColorRange.LIMITED if limited else self.range,
         )
+
+
+BT709 = ColorSpace(primaries=Primaries.BT709, transfer=Transfer.BT709, matrix=Matrix.BT709, range=ColorRange.LIMITED)
+"""The color space of video of standard range in high definition."""
+
+
+def is_rgb(pixel_format: str) -> bool:
+    """Tell whether a pixel format of ffmpeg holds red, green and blue, which not every file with it says."""
+    return _RGB_FORMATS.match(pixel_format) is not None
+
+
+def has_alpha(pixel_format: str) -> bool:
+    """Tell whether a pixel format of ffmpeg holds transparency."""
+    return _ALPHA_FORMATS.match(pixel_format) is not None
+
+
+def _code(codes: Mapping[int, _Name], name: _Name) -> int:
+    return next(code for code, each in codes.items() if each == name)
 
 
 def _named(kind: type[_Name], name: object) -> _Name:

@@ -91,6 +91,8 @@ def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
 
 def _why_this_color(plan: EncodePlan) -> str:
     tagged = plan.source.video.color
+    if plan.tone_mapped:
+        return "the source has high dynamic range; its colors are mapped to standard range"
     if tagged == plan.color:
         return "the source says so; colors are not converted"
     if tagged and tagged.matrix == Matrix.RGB:
@@ -103,6 +105,8 @@ def _video_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     size = f"{display.width}x{display.height}"
     names = ", ".join(rendition.name for rendition in plan.renditions)
     ladder = f"all rungs that the source of {size} fills; nothing is enlarged"
+    if any(rendition.hdr for rendition in plan.renditions):
+        yield Reason(choice="dynamic_range", value="that of the source, and standard", because="it was requested")
     single = f"one rendition was requested; the source is {size}, and nothing is enlarged"
     yield Reason(choice="renditions", value=names, because=ladder if request.is_ladder else single)
     encoder = f"{plan.encoder.ffmpeg_name}, preset {plan.preset}"

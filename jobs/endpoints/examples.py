@@ -69,6 +69,7 @@ PLAN = OpenApiExample(
                 "constant_quality": False,
                 "codecs": "avc1.64001e",
                 "peak_bandwidth": 1320000,
+                "hdr": None,
             }
         ],
         "audio": [

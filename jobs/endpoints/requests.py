@@ -17,6 +17,7 @@ from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.planning.ladder import parse_size
+from transcoding.planning.request import DynamicRange
 from transcoding.probing.media import MAX_AUDIO_TRACKS
 
 SMALLEST_SIDE = 16
@@ -152,6 +153,12 @@ class TranscodeRequest(StrictSerializer):
         help_text="The audio tracks, likewise; players begin with the first. None of them: no audio. Default: all that"
         " can be decoded, the one that is chosen by rule first.",
     )
+    dynamic_range = Choice(
+        choices=[each.value for each in DynamicRange],
+        required=False,
+        help_text="Of a source of high dynamic range (HDR10, HLG): sdr maps its colors to standard range. source keeps "
+        "it in 10 bits, for h265 and av1, beside the renditions of standard range. Default: sdr.",
+    )
     gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],
         required=False,
@@ -167,6 +174,8 @@ class TranscodeRequest(StrictSerializer):
         single = [name for name in ("resolution", "bitrate") if name in attrs]
         if "ladder" in attrs and single:
             raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
+        if attrs.get("dynamic_range") == DynamicRange.SOURCE and CODEC_NAMES[attrs["codec"]].codec == "h264":
+            raise serializers.ValidationError({"dynamic_range": ["source needs codec h265 or av1; h264 has 8 bits"]})
         _refuse_gpu_on_cpu(attrs)
         audio = attrs.get("audio_streams", [])
         if len(set(audio)) < len(audio):

@@ -35,6 +35,13 @@ class JobLinks(serializers.Serializer[Any]):
     plan = serializers.CharField()
 
 
+class PlannedColor(serializers.Serializer[Any]):
+    primaries = serializers.CharField(help_text="As ffprobe names it, like what follows.")
+    transfer = serializers.CharField()
+    matrix = serializers.CharField()
+    range = serializers.CharField(help_text="tv: limited, pc: full.")
+
+
 class PlannedRendition(serializers.Serializer[Any]):
     name = serializers.CharField()
     width = serializers.IntegerField()
@@ -50,6 +57,7 @@ class PlannedRendition(serializers.Serializer[Any]):
     )
     codecs = serializers.CharField()
     peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
+    hdr = PlannedColor(allow_null=True, help_text="Of a rendition that keeps high dynamic range, in 10 bits.")
 
 
 class PlannedAudio(serializers.Serializer[Any]):
@@ -69,13 +77,6 @@ class PlannedText(serializers.Serializer[Any]):
     default = serializers.BooleanField()
     forced = serializers.BooleanField()
     captions = serializers.BooleanField()
-
-
-class PlannedColor(serializers.Serializer[Any]):
-    primaries = serializers.CharField(help_text="As ffprobe names it, like what follows.")
-    transfer = serializers.CharField()
-    matrix = serializers.CharField()
-    range = serializers.CharField(help_text="tv: limited, pc: full.")
 
 
 class PlannedStepDocument(serializers.Serializer[Any]):
@@ -137,7 +138,9 @@ class PlanDocument(serializers.Serializer[Any]):
     audio = PlannedAudio(many=True)
     text = PlannedText(many=True, help_text="No text tracks are made yet.")
     color = PlannedColor(
-        allow_null=True, help_text="What renditions are tagged with. Null: with what the source's frames carry."
+        allow_null=True,
+        help_text="What renditions are tagged with, but those that keep high dynamic range. Null: with what"
+        " the source's frames carry.",
     )
     warnings = SourceWarningDocument(many=True)
     reasons = PlanReason(many=True)

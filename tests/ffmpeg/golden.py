@@ -32,6 +32,7 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.color import first_frame_metadata
 from transcoding.probing.facts import SourceFacts, source_facts
 from transcoding.probing.media import parse_ffprobe
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
@@ -119,6 +120,9 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
         runner().run(command, {"indexed": indexed}, stop=NEVER)
         source, demuxer = indexed, "matroska"
     media = parse_ffprobe(prober().streams(source, demuxer=demuxer))
+    if media.video.hdr:
+        first = prober().first_frame(source, demuxer=demuxer, stream=media.video.index)
+        media = media.with_light(first_frame_metadata(first))
     media = media.as_copied_from(uploaded) if uploaded else media
     lines = prober().packets(source, demuxer=demuxer, stream=media.video.index, stop=NEVER)
     timing = measure_timing(parse_packets(lines), media.video.time_base)

@@ -1,6 +1,5 @@
 """Colors of outputs: what they are tagged with, and that a player which believes the tags shows the source's colors."""
 
-import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from configuration import ExecutionConfig, LimitConfig
-from execution.ffmpeg import FfmpegRunner
 from tests.ffmpeg import sources
-from tests.ffmpeg.golden import FFPROBE, NEVER, POLICY, inspect
+from tests.ffmpeg.golden import POLICY, inspect
+from tests.ffmpeg.renditions import render, shown, tags_of
 from tests.ffmpeg.test_hardware_commands import NEW, OLD
 from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
-from transcoding.commands.chunk import chunk_command, color_tags
-from transcoding.containers.segments import Segment, VideoSegmenter
+from transcoding.commands.chunk import chunk_command
+from transcoding.commands.color import color_tags
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
+from transcoding.probing.warnings import SourceWarning
 
 RED = (192, 48, 32)
 FFMPEGS = pytest.mark.parametrize("ffmpeg", [NEW, OLD], ids=["new", "old"])
@@ -98,45 +97,22 @@ def _color(names: str) -> ColorSpace:
     return ColorSpace.of_names(primaries=primaries, transfer=transfer, matrix=matrix, range_=range_)
 
 
-def _tags(path: Path) -> ColorSpace:
-    entries = "stream=color_primaries,color_transfer,color_space,color_range"
-    command = [FFPROBE, "-v", "error", "-of", "json", "-show_entries", entries, f"file:{path}"]
-    (stream,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["streams"]
-    return ColorSpace.of_names(
-        primaries=stream.get("color_primaries"),
-        transfer=stream.get("color_transfer"),
-        matrix=stream.get("color_space"),
-        range_=stream.get("color_range"),
-    )
+def _encode(source: Path, folder: Path, ffmpeg: str, encoder: str) -> Path:
+    """Encode a rung a quarter of the source's size."""
+    request = JobRequest(codec=encoder, resolution="320x180", preset="superfast")
+    (encoded,) = render(source, folder, ffmpeg, request).files.values()
+    return encoded
 
 
 def _shown(path: Path) -> tuple[int, ...]:
-    """The color that a player shows which believes the tags."""
-    raw = sources.run(["-i", f"file:{path}", "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"])
-    return tuple(raw[:3])
-
-
-def _encode(source: Path, folder: Path, ffmpeg: str, encoder: str) -> Path:
-    """Encode a rung a quarter of the source's size as a chunk step does; its init segment is checked on the way."""
-    path, facts = inspect(source, folder)
-    plan = plan_job(facts, JobRequest(codec=encoder, resolution="320x180", preset="superfast"), POLICY)
-    (rendition,) = plan.renditions
-    segmenter = VideoSegmenter(plan, rendition, first_segment=0, segments=1)
-    segments: list[Segment] = []
-    runner = FfmpegRunner(ExecutionConfig(ffmpeg_path=ffmpeg), LimitConfig())
-    command = chunk_command(plan, str(path), first_segment=0, segments=1)
-    runner.run(command, {rendition.name: lambda data: segments.extend(segmenter.feed(data))}, stop=NEVER)
-    segmenter.finish()
-    encoded = folder / "encoded.mp4"
-    encoded.write_bytes((segmenter.init or b"") + b"".join(segment.data for segment in segments))
-    return encoded
+    return tuple(shown(path)[:3])
 
 
 @FFMPEGS
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_output_is_tagged_with_what_its_values_mean(name: str, ffmpeg: str, cards: Cards, tmp_path: Path) -> None:
     encoded = _encode(cards(name), tmp_path, ffmpeg, "libx264")
-    assert _tags(encoded) == _color(SOURCES[name].tags)
+    assert tags_of(encoded) == _color(SOURCES[name].tags)
     assert all(abs(found - drawn) <= 4 for found, drawn in zip(_shown(encoded), RED, strict=True)), _shown(encoded)
 
 
@@ -148,17 +124,32 @@ def test_the_coded_stream_says_its_colors_without_a_container(
 ) -> None:
     encoded = _encode(cards(name), tmp_path, ffmpeg, encoder)
     bare = sources.converted(encoded, tmp_path / "bare", ["-f", MUXERS[encoder]])
-    assert _tags(encoded) == _tags(bare) == _color(SOURCES[name].tags)
+    assert tags_of(encoded) == tags_of(bare) == _color(SOURCES[name].tags)
+
+
+TRANSPARENT = {
+    "prores": ("mov", "yuva444p10le", ("-c:v", "prores_ks", "-profile:v", "4444")),
+    "vp9": ("webm", "yuva420p", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")),
+    "vp8": ("webm", "yuva420p", ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8")),
+    "rgb": ("mkv", "bgra", ("-c:v", "ffv1")),
+}
+"""Suffix, pixel format and codec of sources with transparency."""
 
 
 @FFMPEGS
-def test_hdr_is_passed_through_with_its_tags(ffmpeg: str, tmp_path: Path) -> None:
-    tags = "color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv"
-    drawn = ("-f", "lavfi", "-i", "color=c=red:size=640x360:rate=25", "-frames:v", "5")
-    tagged = ("-vf", f"format=yuv420p10le,setparams={tags}", "-c:v", "libx265", "-x265-params", "log-level=error")
-    source = tmp_path / "hdr.mp4"
-    sources.run([*drawn, *tagged, f"file:{source}"])
-    assert _tags(_encode(source, tmp_path, ffmpeg, "libx264")) == _color("bt2020 smpte2084 bt2020nc tv")
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_what_is_transparent_is_black(name: str, ffmpeg: str, tmp_path: Path) -> None:
+    """From left to right: transparent, half transparent, opaque white."""
+    suffix, pixel_format, codec = TRANSPARENT[name]
+    source = tmp_path / f"source.{suffix}"
+    drawn = ("-f", "lavfi", "-i", "color=white:size=192x96:rate=25", "-frames:v", "5")
+    alpha = "format=yuva444p,geq=lum=235:cb=128:cr=128:a='127.5*floor(X/64)'"
+    sources.run([*drawn, "-vf", f"{alpha},format={pixel_format}", *codec, "-auto-alt-ref", "0", f"file:{source}"])
+    rendered = render(source, tmp_path, ffmpeg, JobRequest())
+    assert SourceWarning.ALPHA_DROPPED in [notice.code for notice in rendered.plan.source.warnings]
+    (encoded,) = rendered.files.values()
+    row = shown(encoded, size="3x1")
+    assert all(abs(found - meant) <= 4 for found, meant in zip(row[::3], (0, 128, 255), strict=True)), list(row)
 
 
 @FFMPEGS

@@ -6,14 +6,16 @@ without that, and then fails because nothing gives the filters or the encoder fr
 """
 
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
-from tests.unit.transcoding.builders import a_policy, a_source
+from tests.unit.transcoding.builders import PQ, a_policy, a_source
 from transcoding.commands.chunk import chunk_command
 from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.diagnosis import GpuFailure, gpu_failure
@@ -71,7 +73,10 @@ def run(binary: str, command: FfmpegCommand) -> Ended:
     """Encode to nothing, with the muxer and all."""
     command = replace(command, global_options={**command.global_options, "v": "warning"})
     argv = command.argv(binary, dict.fromkeys(command.targets, "/dev/null"), progress="pipe:1", max_pixels=1 << 25)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in command.files.items():
+            (Path(folder) / name).write_text(text)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False, cwd=folder)
     return Ended(done.returncode, done.stderr)
 
 
@@ -85,6 +90,8 @@ def plans(encoder: VideoEncoder) -> Iterator[EncodePlan]:
                 plan = plan_job(a_source(interlaced=interlaced), request, policy, encoder=encoder, sessions=8)
                 if plan.hardware_path == path:
                     yield plan
+    if encoder.ten_bits:
+        yield plan_job(a_source(color=PQ), JobRequest(codec=name, dynamic_range="source"), a_policy(), encoder=encoder)
 
 
 def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:

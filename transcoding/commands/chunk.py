@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
-from transcoding.color import ColorSpace, Matrix
+from transcoding.commands.color import (
+    color_tags,
+    composition,
+    decoder_options,
+    scaler_options,
+    side_data,
+    tone_files,
+    tone_mapping,
+)
 from transcoding.commands.command import (
     ANONYMOUS,
     QUIET,
@@ -20,14 +28,6 @@ from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, enc
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
 from transcoding.probing.sniff import FROM_BEGINNING
-
-_SCALER_MATRICES = {
-    Matrix.BT709: "bt709",
-    Matrix.BT470BG: "bt470",
-    Matrix.SMPTE170M: "smpte170m",
-    Matrix.BT2020NC: "bt2020",
-}
-"""Names in the scaler of the matrices that RGB is converted to."""
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding starts at the latest, so that the frame shown there is known."""
@@ -109,7 +109,7 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     first_segment: int,
     segments: int,
 ) -> FfmpegCommand:
-    opening = {**device_decoding(plan), **_steady_graph(plan), **_seek(plan, first_segment)}
+    opening = {**device_decoding(plan), **decoder_options(plan), **_steady_graph(plan), **_seek(plan, first_segment)}
     return FfmpegCommand(
         inputs=(source_input(plan, source, opening),),
         filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
@@ -117,6 +117,7 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
         global_options={**QUIET, **device_opening(plan.encoder, device, plan.hardware_path)},
         memory_bytes=encoding_memory(plan.encoder, plan.source.video.display, chosen),
         device=device,
+        files=tone_files(plan),
     )
 
 
@@ -160,10 +161,23 @@ def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segme
     if not plan.source.constant and first_segment + segments == grid.total_segments:
         # The length of a varying source's last frame is a matter of rounding; it is long enough with a copy or two.
         chain.append("tpad=stop=2:stop_mode=clone")
-    chain += ["setpts=PTS-STARTPTS", f"split={len(chosen)}"]
-    heads = "".join(f"[in{number}]" for number in range(len(chosen)))
+    chain += ["setpts=PTS-STARTPTS", *composition(plan)]
     scaled = (f"[in{number}]{_scaling(plan, rung)}[{rung.name}]" for number, rung in enumerate(chosen))
-    return ";".join([",".join(chain) + heads, *scaled])
+    return ";".join([*_forks(plan, chosen, ",".join(chain)), *scaled])
+
+
+def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> list[str]:
+    """Return the chain with a copy for each rung, `in0` and so on; those of standard range share one tone mapping."""
+    heads = {rung.name: f"[in{number}]" for number, rung in enumerate(chosen)}
+    standard = "".join(heads[rung.name] for rung in chosen if rung.hdr is None)
+    high = "".join(heads[rung.name] for rung in chosen if rung.hdr is not None)
+    mapping = ",".join([*tone_mapping(plan), f"split={standard.count('[')}"]) + standard
+    if not high:
+        return [f"{chain},{mapping}"]
+    unmapped = f"split={high.count('[')}{high}"
+    if not standard:
+        return [f"{chain},{unmapped}"]
+    return [f"{chain},split=2[high][standard]", f"[high]{unmapped}", f"[standard]{mapping}"]
 
 
 def _deinterlacer(plan: EncodePlan) -> str:
@@ -173,37 +187,12 @@ def _deinterlacer(plan: EncodePlan) -> str:
 
 
 def _scaling(plan: EncodePlan, rendition: VideoRendition) -> str:
-    tags = color_tags(plan.color)
+    tags = color_tags(plan.color_of(rendition))
     if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
         return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
-    scale = f"scale={rendition.width}:{rendition.height}:flags=bicubic{_color_conversion(plan)}"
-    return ",".join((scale, "setsar=1", *tags, upload_filters(plan.encoder)))
-
-
-def _color_conversion(plan: EncodePlan) -> str:
-    """Return options that keep the scaler from converting colors: ffmpeg 5.1 makes full range limited, 9 does not.
-
-    Only RGB is converted: without an explicit matrix to BT.601, whatever the size.
-    """
-    if plan.color is None:
-        return ""
-    rgb = plan.source.video.color and plan.source.video.color.matrix == Matrix.RGB
-    matrix = f":out_color_matrix={_SCALER_MATRICES[plan.color.matrix]}" if rgb else ""
-    return f":out_range={plan.color.range}{matrix}"
-
-
-def color_tags(color: ColorSpace | None) -> tuple[str, ...]:
-    """Return the filter that tags frames with what is known of their color space: encoders and muxers read the tags."""
-    if color is None:
-        return ()
-    tags = {
-        "color_primaries": color.primaries,
-        "color_trc": color.transfer,
-        "colorspace": color.matrix,
-        "range": color.range,
-    }
-    known = ":".join(f"{name}={value}" for name, value in tags.items() if value != "unknown")
-    return (f"setparams={known}",) if known else ()
+    scale = f"scale={rendition.width}:{rendition.height}:flags=bicubic{scaler_options(plan, rendition)}"
+    uploaded = upload_filters(plan.encoder, ten_bits=rendition.hdr is not None)
+    return ",".join((scale, "setsar=1", *tags, *side_data(plan, rendition), uploaded))
 
 
 def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:

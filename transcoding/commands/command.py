@@ -73,6 +73,8 @@ class FfmpegCommand:
     """Memory that a run may take: far more than an honest file needs."""
     device: HardwareDevice | None = None
     """The device that it runs on."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Texts that filters read, by the names of their files in the folder that the run works in."""
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ def device_decoding(plan: EncodePlan) -> Options:
     return plan.encoder.device.decoding if plan.encoder.device and on_device else {}
 
 
-def upload_filters(encoder: VideoEncoder) -> str:
+def upload_filters(encoder: VideoEncoder, *, ten_bits: bool = False) -> str:
     """Return filters that give an encoder frames from memory."""
-    return ",".join([f"format={encoder.pixel_format}", *(encoder.device.upload if encoder.device else ())])
+    pixel_format = encoder.ten_bits.pixel_format if encoder.ten_bits and ten_bits else encoder.pixel_format
+    return ",".join([f"format={pixel_format}", *(encoder.device.upload if encoder.device else ())])
 
 
 def encoder_options(

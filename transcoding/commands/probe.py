@@ -2,6 +2,12 @@
 
 from transcoding.commands.command import PROTOCOLS, allocation_bound, decoder_bounds, option_words
 
+_LIGHT = (
+    "red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance"
+    ",max_content,max_average"
+)
+"""The fields of side data about the light of a video."""
+
 _FACTS = (
     "format=format_name,duration"
     ":stream=index,codec_type,codec_name,width,height,pix_fmt,field_order,sample_aspect_ratio"
@@ -9,7 +15,8 @@ _FACTS = (
     ",channels,channel_layout,sample_rate"
     ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
     ",descriptions,karaoke,lyrics"
-    ":stream_tags=DURATION,language:stream_side_data=rotation"
+    ":stream_tags=DURATION,language,alpha_mode"
+    f":stream_side_data=rotation,dv_profile,dv_bl_signal_compatibility_id,{_LIGHT}"
 )
 """The fields that are read, and no others: tags and chapters can be as long as the file."""
 
@@ -17,6 +24,15 @@ _FACTS = (
 def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:
     """Return the ffprobe command whose output `parse_ffprobe` reads."""
     return [*_probe(binary, demuxer, max_pixels, max_streams), "-show_entries", _FACTS, "-of", "json", f"file:{path}"]
+
+
+def first_frame_command(  # noqa: PLR0913 - a whole command, by name
+    binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, max_streams: int
+) -> list[str]:
+    """Return the ffprobe command whose output `first_frame_metadata` reads. One packet is read."""
+    entries = ["-read_intervals", "%+#1", "-show_frames", "-show_entries", f"frame_side_data={_LIGHT}", "-of", "json"]
+    chosen = ["-threads", "1", "-select_streams", str(stream)]  # threads would each hold frames
+    return [*_probe(binary, demuxer, max_pixels, max_streams), *chosen, *entries, f"file:{path}"]
 
 
 def packets_command(  # noqa: PLR0913 - a whole command, by name

@@ -37,6 +37,7 @@ def index_command(
         **{f"c:a:{n}": _UNCOMPRESSED[track.codec] for n, track in enumerate(audio) if track.codec in _UNCOMPRESSED},
         "map_metadata": "-1",
         **_languages(track.language for track in audio),
+        **_transparent(video.alpha for video in videos),
         "map_chapters": "-1",
         "f": "matroska",
     }
@@ -80,6 +81,11 @@ def _track_options(audio: Sequence[AudioRendition]) -> dict[str, str | None]:
     if len(audio) > 1:
         options |= {f"disposition:a:{n}": "default" if track.default else "0" for n, track in enumerate(audio)}
     return options
+
+
+def _transparent(tracks: Iterable[bool]) -> dict[str, str | None]:
+    """Keep the tag of VP8 and VP9 in WebM by which their transparency is known."""
+    return {f"metadata:s:v:{number}": "alpha_mode=1" for number, alpha in enumerate(tracks) if alpha}
 
 
 def _languages(languages: Iterable[str]) -> dict[str, str | None]:

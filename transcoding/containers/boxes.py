@@ -14,6 +14,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from transcoding.color import ColorSpace
+from transcoding.encoders.levels import av1_color
 
 HEADER_BYTES = 8
 _MAX_INDEX_BYTES = 256 << 20
@@ -197,7 +198,7 @@ def _codecs(stsd: memoryview) -> str:
     if entry.kind == "hvc1":
         return _hevc_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "hvcC"))
     if entry.kind == "av01":
-        return _av1_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "av1C"))
+        return _av1_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "av1C"), _color(stsd))
     if entry.kind == "mp4a":
         return f"mp4a.40.{_audio_object_type(find(entry.payload[_AUDIO_ENTRY_BYTES:], 'esds'))}"
     raise MalformedBoxes(f"unknown sample entry {entry.kind}")
@@ -225,11 +226,12 @@ def _hevc_codecs(hvcc: memoryview) -> str:
     return ".".join(["hvc1", *parts, *(f"{byte:X}" for byte in constraints)])
 
 
-def _av1_codecs(av1c: memoryview) -> str:
-    """Profile, level, tier and bit depth of the sequence header (AV1 in ISOBMFF, section 5)."""
+def _av1_codecs(av1c: memoryview, color: ColorSpace | None) -> str:
+    """Profile, level, tier and bit depth of the sequence header; colors of high range (AV1 in ISOBMFF, section 5)."""
     profile, level, tier = av1c[1] >> 5, av1c[1] & 0x1F, av1c[2] >> 7
     depth = 8 if not av1c[2] & 0x40 else 12 if av1c[2] & 0x20 else 10
-    return f"av01.{profile}.{level:02d}{'MH'[tier]}.{depth:02d}"
+    colors = av1_color(color) if color and color.hdr and depth > 8 else ""  # noqa: PLR2004 - 8-bit PQ is of version 0.1
+    return f"av01.{profile}.{level:02d}{'MH'[tier]}.{depth:02d}{colors}"
 
 
 def _audio_object_type(esds: memoryview) -> int:

@@ -238,8 +238,9 @@ def check_video_init(init: InitSegment, rendition: VideoRendition, plan: EncodeP
     _compare(rendition.name, "timescale", init.timescale, plan.grid.timescale)
     _compare(rendition.name, "width", init.width, rendition.width)
     _compare(rendition.name, "height", init.height, rendition.height)
-    if plan.color and plan.color.complete:
-        _compare(rendition.name, "color space", init.color, plan.color)
+    color = plan.color_of(rendition)
+    if color and color.complete:
+        _compare(rendition.name, "color space", init.color, color)
 
 
 def _without_constraints(codecs: str) -> str:

@@ -10,12 +10,23 @@ from types import MappingProxyType
 from transcoding.encoders.levels import (
     av1_codecs,
     av1_level,
+    av1_ten_bit_codecs,
     h264_codecs,
     h264_level,
     hevc_codecs,
     hevc_level_of_hardware,
+    hevc_ten_bit_codecs,
 )
-from transcoding.encoders.traits import ColorSignal, DeviceTraits, EncodeTarget, Family, Options, Preset, VideoEncoder
+from transcoding.encoders.traits import (
+    ColorSignal,
+    DeviceTraits,
+    EncodeTarget,
+    Family,
+    Options,
+    Preset,
+    TenBits,
+    VideoEncoder,
+)
 
 _PRESETS = {
     "ultrafast": ("speed", 8.0),
@@ -84,6 +95,7 @@ HEVC_AMF = VideoEncoder(
     ),
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
+    ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
     color_signal=ColorSignal.CONTAINER,
     device=_DEVICE,
 )
@@ -96,6 +108,7 @@ AV1_AMF = VideoEncoder(
     options=partial(_options, own=lambda _: {"header_insertion_mode": "gop"}),
     level=av1_level,
     codecs=av1_codecs,
+    ten_bits=TenBits(profile="main", pixel_format="p010le", codecs=av1_ten_bit_codecs),
     color_signal=ColorSignal.CONTAINER,
     device=_DEVICE,
 )

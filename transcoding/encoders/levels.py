@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from transcoding.color import ColorRange, ColorSpace
 from transcoding.encoders.traits import CodecLevel, RateControl
 from transcoding.errors import InputRejected
 
@@ -111,6 +112,22 @@ def h264_codecs(profile: str, level: CodecLevel) -> str:
 def hevc_codecs(_: str, level: CodecLevel) -> str:
     """The codecs string of ISO/IEC 14496-15, e.g. hvc1.1.6.L93.90 for Main at level 3.1: frames, and progressive."""
     return f"hvc1.1.6.{HEVC_TIERS[level.tier]}{hevc_number(level)}.90"
+
+
+def hevc_ten_bit_codecs(level: CodecLevel, _: ColorSpace) -> str:
+    """The codecs string of Main 10, e.g. hvc1.2.4.L93.90 at level 3.1."""
+    return f"hvc1.2.4.{HEVC_TIERS[level.tier]}{hevc_number(level)}.90"
+
+
+def av1_ten_bit_codecs(level: CodecLevel, color: ColorSpace) -> str:
+    """The codecs string of 10 bits, e.g. av01.0.04M.10.0.110.09.16.09.0: with colors, as BT.709 is meant without."""
+    return f"av01.0.{av1_number(level):02d}{AV1_TIERS[level.tier]}.10{av1_color(color)}"
+
+
+def av1_color(color: ColorSpace) -> str:
+    """The optional part of AV1's codecs string: not monochrome, 4:2:0, code points of the color space, its range."""
+    primaries, transfer, matrix = color.codes
+    return f".0.110.{primaries:02d}.{transfer:02d}.{matrix:02d}.{int(color.range == ColorRange.FULL)}"
 
 
 def av1_codecs(_: str, level: CodecLevel) -> str:

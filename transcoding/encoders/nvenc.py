@@ -10,10 +10,12 @@ from types import MappingProxyType
 from transcoding.encoders.levels import (
     av1_codecs,
     av1_level,
+    av1_ten_bit_codecs,
     h264_codecs,
     h264_level,
     hevc_codecs,
     hevc_level_of_hardware,
+    hevc_ten_bit_codecs,
 )
 from transcoding.encoders.traits import (
     DeviceTraits,
@@ -23,6 +25,7 @@ from transcoding.encoders.traits import (
     HardwarePath,
     Options,
     Preset,
+    TenBits,
     VideoEncoder,
 )
 
@@ -122,6 +125,7 @@ HEVC_NVENC = VideoEncoder(
     ),
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
+    ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
     holds_quality=True,
     device=_DEVICE,
 )
@@ -136,6 +140,7 @@ AV1_NVENC = VideoEncoder(
     ),
     level=av1_level,
     codecs=av1_codecs,
+    ten_bits=TenBits(profile="main", pixel_format="p010le", codecs=av1_ten_bit_codecs),
     holds_quality=True,
     device=_DEVICE,
 )

@@ -10,11 +10,13 @@ from types import MappingProxyType
 from transcoding.encoders.levels import (
     av1_codecs,
     av1_level,
+    av1_ten_bit_codecs,
     h264_codecs,
     h264_level,
     h264_number,
     hevc_codecs,
     hevc_level_of_hardware,
+    hevc_ten_bit_codecs,
 )
 from transcoding.encoders.traits import (
     DeviceTraits,
@@ -24,6 +26,7 @@ from transcoding.encoders.traits import (
     HardwarePath,
     Options,
     Preset,
+    TenBits,
     VideoEncoder,
 )
 from transcoding.probing.decoders import WHITELIST
@@ -110,6 +113,7 @@ HEVC_QSV = VideoEncoder(
     ),
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
+    ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
     device=_DEVICE,
 )
 AV1_QSV = VideoEncoder(
@@ -121,5 +125,6 @@ AV1_QSV = VideoEncoder(
     options=partial(_options, own=lambda _: {"bf": "3"}),
     level=av1_level,
     codecs=av1_codecs,
+    ten_bits=TenBits(profile="main", pixel_format="p010le", codecs=av1_ten_bit_codecs),
     device=_DEVICE,
 )

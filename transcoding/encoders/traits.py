@@ -7,6 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from transcoding.color import ColorSpace
+from transcoding.hdr import HdrMetadata
 
 Options = Mapping[str, str]
 _NONE: Options = MappingProxyType({})
@@ -93,6 +94,8 @@ class EncodeTarget:
     """Limit for encoders on the CPU; 0 leaves the number to them."""
     color: ColorSpace | None = None
     """The tags of its frames."""
+    hdr: HdrMetadata | None = None
+    """The metadata of a rendition of high dynamic range; None: it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,16 @@ class DeviceTraits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TenBits:
+    """The way in which an encoder makes renditions of high dynamic range, which have 10 bits."""
+
+    profile: str
+    pixel_format: str
+    codecs: Callable[[CodecLevel, ColorSpace], str]
+    """Names profile and level as RFC 6381 does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VideoEncoder:
     """One video encoder: its name and options for ffmpeg, and its name in playlists."""
 
@@ -160,6 +173,8 @@ class VideoEncoder:
     """It can analyse first."""
     holds_quality: bool = False
     """It follows a quality where no bitrate was requested."""
+    ten_bits: TenBits | None = None
+    """None: its renditions have 8 bits and standard range."""
     color_signal: ColorSignal = ColorSignal.STREAM
     device: DeviceTraits | None = field(default=None, repr=False)
 

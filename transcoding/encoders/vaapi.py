@@ -11,12 +11,14 @@ from transcoding.encoders.levels import (
     av1_codecs,
     av1_level,
     av1_number,
+    av1_ten_bit_codecs,
     h264_codecs,
     h264_level,
     h264_number,
     hevc_codecs,
     hevc_level_of_hardware,
     hevc_number,
+    hevc_ten_bit_codecs,
 )
 from transcoding.encoders.traits import (
     CodecLevel,
@@ -27,6 +29,7 @@ from transcoding.encoders.traits import (
     HardwarePath,
     Options,
     Preset,
+    TenBits,
     VideoEncoder,
 )
 
@@ -98,6 +101,7 @@ HEVC_VAAPI = VideoEncoder(
     ),
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
+    ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
     device=_DEVICE,
 )
 AV1_VAAPI = VideoEncoder(
@@ -109,5 +113,6 @@ AV1_VAAPI = VideoEncoder(
     options=partial(_options, own=lambda target: {"tier": target.level.tier, "bf": "0"}, number=av1_number),
     level=av1_level,
     codecs=av1_codecs,
+    ten_bits=TenBits(profile="main", pixel_format="p010le", codecs=av1_ten_bit_codecs),
     device=_DEVICE,
 )

@@ -2,8 +2,9 @@
 
 from types import MappingProxyType
 
-from transcoding.encoders.levels import hevc_codecs, hevc_level
-from transcoding.encoders.traits import EncodeTarget, Family, Options, Preset, VideoEncoder
+from transcoding.encoders.levels import hevc_codecs, hevc_level, hevc_ten_bit_codecs
+from transcoding.encoders.traits import EncodeTarget, Family, Options, Preset, TenBits, VideoEncoder
+from transcoding.hdr import HdrMetadata
 
 _SPEEDS = {  # 720p at 3 Mbit/s on two cores, compared with veryfast of x264
     "ultrafast": 0.6,
@@ -34,6 +35,8 @@ def _options(target: EncodeTarget) -> Options:
         own |= {"pass": str(target.pass_number), "stats": target.statistics}
     if target.threads:
         own["pools"] = str(target.threads)
+    if target.hdr:
+        own |= _metadata(target.hdr)
     return {
         "preset": target.preset,
         "profile:v": target.profile,
@@ -45,6 +48,20 @@ def _options(target: EncodeTarget) -> Options:
         "x265-params": ":".join(f"{name}={_quoted(value)}" for name, value in own.items()),
         "tag:v": "hvc1",
     }
+
+
+def _metadata(hdr: HdrMetadata) -> Options:
+    """Return parameters for the metadata, which lies in the init segment beside the parameter sets."""
+    own = {}
+    if hdr.display:
+        green_x, green_y, blue_x, blue_y, red_x, red_y, white_x, white_y = hdr.display.chromaticities
+        own["master-display"] = (
+            f"G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})WP({white_x},{white_y})"
+            f"L({hdr.display.max_luminance},{hdr.display.min_luminance})"
+        )
+    if hdr.light:
+        own["max-cll"] = f"{hdr.light.max_content},{hdr.light.max_average}"
+    return own
 
 
 def _quoted(value: str) -> str:
@@ -63,4 +80,5 @@ X265 = VideoEncoder(
     level=hevc_level,
     codecs=hevc_codecs,
     two_pass=True,
+    ten_bits=TenBits(profile="main10", pixel_format="yuv420p10le", codecs=hevc_ten_bit_codecs),
 )

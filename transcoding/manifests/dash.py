@@ -21,6 +21,9 @@ _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 _PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 
+_COLORS = "urn:mpeg:mpegB:cicp"
+_COLOR_PROPERTIES = ("ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients")
+"""Properties of an adaptation set, in the order of `ColorSpace.codes` (ISO/IEC 23091-2)."""
 _ROLES = "urn:mpeg:dash:role:2011"
 _CLOCK = "urn:mpeg:dash:utc:direct:2014"
 _LEAD_SECONDS = 30
@@ -90,7 +93,8 @@ def dash_manifest(
     if growth:
         _start_at_the_beginning(root, duration)
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
-    _video(period, videos, video_timeline)
+    for alike in _by_range(videos):
+        _video(period, alike, video_timeline)
     for track, timeline in audio:
         _audio(period, track, timeline, alone=len(audio) == 1)
     if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time
@@ -122,12 +126,23 @@ def _start_at_the_beginning(root: ET.Element, duration: Fraction) -> None:
     ET.SubElement(service, "Latency", {"target": str(math.ceil(1000 * duration))})
 
 
+def _by_range(videos: Sequence[VideoVariant]) -> Iterable[Sequence[VideoVariant]]:
+    """Divide the renditions by their color space: players do not switch between dynamic ranges."""
+    colors = dict.fromkeys(video.color for video in videos)
+    return [[video for video in videos if video.color == color] for color in colors]
+
+
 def _video(period: ET.Element, videos: Sequence[VideoVariant], timeline: Timeline) -> None:
+    """Add an adaptation set of video. Players that do not understand high dynamic range must not choose it."""
     largest = {
         "maxWidth": str(max(video.width for video in videos)),
         "maxHeight": str(max(video.height for video in videos)),
     }
     adaptation = _adaptation_set(period, "video", largest)
+    if color := videos[0].color:
+        kind = "EssentialProperty" if color.hdr else "SupplementalProperty"
+        for name, code in zip(_COLOR_PROPERTIES, color.codes, strict=True):
+            ET.SubElement(adaptation, kind, {"schemeIdUri": f"{_COLORS}:{name}", "value": str(code)})
     _template(adaptation, timeline)
     for video in videos:
         size = {"width": str(video.width), "height": str(video.height), "sar": "1:1"}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from transcoding.color import ColorSpace
 from transcoding.encoders import AAC
 
 HLS_CONTENT_TYPE = "application/vnd.apple.mpegurl"
@@ -23,6 +24,8 @@ class VideoVariant:
     codecs: str
     peak_bandwidth: int
     average_bandwidth: int
+    color: ColorSpace | None = None
+    """The color space, where the source has high dynamic range; the dynamic range is named then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +72,11 @@ def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant]) -> str:
     peak = video.peak_bandwidth + max((track.peak_bandwidth for track in audio), default=0)
     average = video.average_bandwidth + max((track.average_bandwidth for track in audio), default=0)
     codecs = ",".join(dict.fromkeys([video.codecs, *(track.codecs for track in audio)]))
+    video_range = f",VIDEO-RANGE={video.color.video_range}" if video.color else ""
     group = f',AUDIO="{AUDIO_GROUP}"' if audio else ""
     return (
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},"
-        f'CODECS="{codecs}",RESOLUTION={video.width}x{video.height},FRAME-RATE={float(video.frame_rate):.3f}{group}'
+        f'CODECS="{codecs}",RESOLUTION={video.width}x{video.height},FRAME-RATE={float(video.frame_rate):.3f}{video_range}{group}'
     )
 
 

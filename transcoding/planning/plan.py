@@ -18,6 +18,7 @@ from transcoding.encoders import (
 )
 from transcoding.encoders.traits import CodecLevel
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
+from transcoding.hdr import HdrMetadata
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
 from transcoding.probing.facts import SourceFacts
@@ -45,7 +46,7 @@ class EncodePlan:
     mp4: bool
     """Copy each rung into a progressive file, too."""
     color: ColorSpace | None
-    """The tags of the outputs. None: those that frames of the source carry."""
+    """The tags of the outputs but those of high dynamic range. None: those that frames of the source carry."""
     text: tuple[TextTrack, ...] = ()
     sizing: ChunkSizing | None = None
     encoder_name: str = "libx264"
@@ -117,6 +118,23 @@ class EncodePlan:
         """Find an audio track by its name."""
         return next((track for track in self.audio if track.name == name), None)
 
+    def color_of(self, rendition: VideoRendition) -> ColorSpace | None:
+        """Return the color space of one of the renditions. None: that of the source's frames."""
+        return rendition.hdr or self.color
+
+    @property
+    def of_high_range(self) -> bool:
+        """Tell whether the source has high dynamic range."""
+        return bool(self.source.video.color and self.source.video.color.hdr)
+
+    @property
+    def tone_mapped(self) -> bool:
+        """Tell whether renditions of standard range are made of a source of high dynamic range.
+
+        Version 0.1 made 8 bits of it and kept its tags.
+        """
+        return bool(self.of_high_range and self.color and not self.color.hdr)
+
     @property
     def total_segments(self) -> int:
         """Segments of every rendition, audio included. Raises OpenGrid while the source has not ended."""
@@ -140,7 +158,8 @@ class EncodePlan:
                 constant_quality=rendition.constant_quality,
             ),
             gop=self.grid.gop_frames,
-            color=self.color,
+            color=self.color_of(rendition),
+            hdr=(self.source.video.hdr or HdrMetadata()) if rendition.hdr else None,
         )
 
     def to_json(self) -> dict[str, object]:

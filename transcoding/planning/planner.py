@@ -5,14 +5,14 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-from transcoding.color import ColorSpace
+from transcoding.color import BT709, ColorSpace
 from transcoding.encoders import CPU_PRESET, HardwarePath, RateControl, VideoEncoder, cpu_encoder
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.planning.naming import named_audio, with_video
 from transcoding.planning.plan import Chunk, EncodePlan
-from transcoding.planning.request import JobRequest, PlanPolicy
+from transcoding.planning.request import DynamicRange, JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_work, size_chunks
 from transcoding.planning.tracks import VideoRendition, audio_renditions
 from transcoding.probing.facts import SourceFacts
@@ -50,7 +50,9 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     grid = facts.grid()
     if grid.duration > policy.max_seconds:
         raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
-    rungs = _ladder(facts, request).rungs
+    sizes = _ladder(facts, request).rungs
+    high = _high_range(facts, request, encoder)
+    rungs = (*sizes, *(sizes if high else ()))
     if len(rungs) > policy.max_renditions:
         raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
     work = frame_work(facts.video.display, rungs) * (1 + two_pass)
@@ -59,6 +61,11 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     Work.of(grid, sizing, (chunk.segments for chunk in chunks)).refuse_beyond(
         step_seconds=policy.max_step_seconds, total_seconds=policy.max_work_seconds
     )
+    renditions = tuple(
+        _rendition(size, encoder, preset, grid, bitrate_requested=request.bitrate is not None, high=color)
+        for color in (None, high)[: 1 + bool(high)]
+        for size in sizes
+    )
     return EncodePlan(
         source=replace(facts, others=()),
         color=_color(facts),
@@ -66,10 +73,8 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         hardware_path=hardware_path(facts, encoder, policy.hardware_path),
         preset=preset,
         two_pass=two_pass,
-        renditions=tuple(
-            _rendition(size, encoder, preset, grid, bitrate_requested=request.bitrate is not None) for size in rungs
-        ),
-        groups=_groups([rung.name for rung in rungs], sessions if encoder.hardware else None),
+        renditions=renditions,
+        groups=_groups([rung.name for rung in renditions], sessions if encoder.hardware else None),
         chunks=chunks,
         audio=audio_renditions(audio, grid),
         mp4=request.mp4,
@@ -93,6 +98,8 @@ def hardware_path(facts: SourceFacts, encoder: VideoEncoder, preferred: Hardware
         facts.video.codec in encoder.device.decoded
         and facts.video.pixel_format in _DECODED_FORMATS
         and not facts.video.rotation
+        and not facts.video.alpha
+        and not (facts.video.color and facts.video.color.hdr)
         and (not facts.video.interlaced or encoder.device.deinterlacer)
     )
     return HardwarePath.DEVICE if preferred == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
@@ -139,14 +146,28 @@ def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
     return single_rung(facts.video.display, requested=request.resolution, bitrate=request.bitrate)
 
 
-def _rendition(
-    size: RenditionSize, encoder: VideoEncoder, preset: str, grid: FrameGrid, *, bitrate_requested: bool
+def _high_range(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder) -> ColorSpace | None:
+    """Return the color space of renditions of high dynamic range, if there are to be any."""
+    color = facts.video.color
+    keeps = request.dynamic_range == DynamicRange.SOURCE and encoder.ten_bits
+    return _encoded(facts, color) if keeps and color and color.hdr else None
+
+
+def _rendition(  # noqa: PLR0913 - all that decides about a rendition, by name
+    size: RenditionSize,
+    encoder: VideoEncoder,
+    preset: str,
+    grid: FrameGrid,
+    *,
+    bitrate_requested: bool,
+    high: ColorSpace | None,
 ) -> VideoRendition:
     control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and not bitrate_requested)
-    profile = encoder.presets[preset].profile
+    ten_bits = encoder.ten_bits if high else None
+    profile = ten_bits.profile if ten_bits else encoder.presets[preset].profile
     level = encoder.level(size.width, size.height, grid.rate, control)
     return VideoRendition(
-        name=size.name,
+        name=f"{size.name}-hdr" if high else size.name,
         width=size.width,
         height=size.height,
         bitrate=control.bitrate,
@@ -156,16 +177,23 @@ def _rendition(
         level=level.name,
         tier=level.tier,
         constant_quality=control.constant_quality,
-        codecs=encoder.codecs(profile, level),
+        codecs=ten_bits.codecs(level, high) if ten_bits and high else encoder.codecs(profile, level),
         peak_bandwidth=int(control.peak(_shortest_measured(grid)) * _CONTAINER_OVERHEAD),
+        hdr=high,
     )
 
 
 def _color(facts: SourceFacts) -> ColorSpace | None:
     """Return what outputs are tagged with; None where nothing is known of the source's color space."""
-    display, color = facts.video.display, facts.video.color
-    sides = {"long_side": max(display.width, display.height), "short_side": display.short_side}
-    return color.encoded(**sides) if color else None
+    color = facts.video.color
+    if color is None:
+        return None
+    return BT709 if color.hdr else _encoded(facts, color)
+
+
+def _encoded(facts: SourceFacts, color: ColorSpace) -> ColorSpace:
+    display = facts.video.display
+    return color.encoded(long_side=max(display.width, display.height), short_side=display.short_side)
 
 
 def _shortest_measured(grid: FrameGrid) -> Fraction:

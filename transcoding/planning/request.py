@@ -2,9 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, HardwarePath
 from transcoding.planning.sizing import ChunkLimits
+
+
+class DynamicRange(StrEnum):
+    """The dynamic range of the outputs of a source of high dynamic range."""
+
+    SDR = "sdr"
+    """Standard: its colors are mapped to it."""
+    SOURCE = "source"
+    """The one of the source, with the same ladder of standard range beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,8 @@ class JobRequest:
     """Number of the video track in the uploaded file. None: the one that is chosen by rule."""
     audio_streams: Sequence[int] | None = None
     """Numbers of the audio tracks, the one that players begin with first. None: all that can be decoded."""
+    dynamic_range: str = DynamicRange.SDR.value
+    """A value of `DynamicRange`."""
 
     @property
     def video_codec(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from transcoding.color import ColorSpace
 from transcoding.encoders import AAC
 from transcoding.grid import FrameGrid
 from transcoding.probing.streams import AudioStream
@@ -34,6 +35,8 @@ class VideoRendition:
     tier: str = ""
     constant_quality: bool = False
     """No bitrate was requested: encoders that can hold a quality, and only stay below `max_rate`."""
+    hdr: ColorSpace | None = None
+    """The color space of a rung of high dynamic range, which has 10 bits. None: 8 bits, and that of the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Self
 from transcoding import records
 from transcoding.errors import InputRejected
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
+from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, VideoStream
 from transcoding.probing.timing import FrameTiming
@@ -72,8 +73,9 @@ def source_facts(
 ) -> SourceFacts:
     """Combine what planning needs. `source` are the streams of the uploaded file, if this is a copy of some of them.
 
-    Raises InputRejected when the file ends long before it says it does.
+    Raises InputRejected when the file ends long before it says it does, and for colors that cannot be decoded.
     """
+    refuse_foreign_colors(media.video)
     _refuse_truncated(media, timing)
     used = {media.video.source_index, *(track.source_index for track in media.audio)}
     streams = tuple(replace(each, used=each.index in used) for each in (source or media).streams)
@@ -110,6 +112,7 @@ def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts,
         SourceWarning.ROTATED: video.rotation != 0,
         SourceWarning.INTERLACED: video.interlaced,
         SourceWarning.HDR: bool(video.color and video.color.hdr),
+        SourceWarning.ALPHA_DROPPED: video.alpha,
         SourceWarning.ANAMORPHIC: video.sample_aspect != 1,
         SourceWarning.NO_AUDIO: not media.audio,
     }

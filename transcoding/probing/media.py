@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Self
 
-from transcoding.color import ColorSpace
 from transcoding.errors import InputRejected
+from transcoding.hdr import HdrMetadata
 from transcoding.probing.choice import audio_in_order, videos_in_order
+from transcoding.probing.color import color_space, dolby_vision, hdr_metadata, is_transparent
 from transcoding.probing.decoders import DECODERS
 from transcoding.probing.streams import AudioStream, FieldOrder, Resolution, StreamFacts, StreamKind, VideoStream
 
@@ -77,6 +78,11 @@ class MediaInfo:
             others=tuple(replace(each, source_index=numbers[each.index]) for each in self.others),
             audio=tuple(replace(each, source_index=numbers[each.index]) for each in self.audio),
         )
+
+    def with_light(self, metadata: HdrMetadata) -> Self:
+        """Return the streams with the metadata of the coded stream, which counts before that of the container."""
+        known = metadata.or_else(self.video.hdr or HdrMetadata())
+        return replace(self, video=replace(self.video, hdr=known))
 
     def as_copied_from(self, source: Self) -> Self:
         """Return the streams of a working copy, in which the videos and then the audio of a source lie in this order.
@@ -176,6 +182,7 @@ def _video(stream: Mapping[str, Any]) -> VideoStream:
     rotation = _rotation(stream)
     aspect = _pixel_aspect(stream)
     order = str(stream.get("field_order", ""))
+    color = color_space(stream)
     return VideoStream(
         index=stream["index"],
         source_index=stream["index"],
@@ -187,20 +194,12 @@ def _video(stream: Mapping[str, Any]) -> VideoStream:
         pixel_format=stream.get("pix_fmt", "unknown"),
         interlaced=order in _FIELD_ORDERS and _FIELD_ORDERS[order] is not FieldOrder.PROGRESSIVE,
         field_order=_FIELD_ORDERS.get(order, FieldOrder.UNKNOWN),
-        color=_color(stream),
+        color=color,
+        hdr=hdr_metadata(stream, color),
+        dolby_vision=dolby_vision(stream),
+        alpha=is_transparent(stream),
         time_base=Fraction(stream["time_base"]),
         bit_rate=int(stream["bit_rate"]) if stream.get("bit_rate", "").isdigit() else None,
-    )
-
-
-def _color(stream: Mapping[str, Any]) -> ColorSpace:
-    """Read the color space of a video track. Pixel formats of JPEG (yuvj420p) are of full range by their name."""
-    full = str(stream.get("pix_fmt", "")).startswith("yuvj")
-    return ColorSpace.of_names(
-        primaries=stream.get("color_primaries"),
-        transfer=stream.get("color_transfer"),
-        matrix=stream.get("color_space"),
-        range_="pc" if full else stream.get("color_range"),
     )
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from transcoding.color import ColorSpace
+from transcoding.hdr import DolbyVision, HdrMetadata
 
 
 class StreamKind(StrEnum):
@@ -103,6 +104,11 @@ class VideoStream:
     field_order: FieldOrder = FieldOrder.UNKNOWN
     color: ColorSpace | None
     """The color space in the track itself. None: an earlier version inspected it, which did not read that."""
+    hdr: HdrMetadata | None = None
+    """The metadata of a video of high dynamic range, of whose parts any may be missing."""
+    dolby_vision: DolbyVision | None = None
+    alpha: bool = False
+    """It has transparency."""
     time_base: Fraction
     bit_rate: int | None
 

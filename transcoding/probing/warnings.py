@@ -39,7 +39,8 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         " each frame at the time at which the source does.",
         SourceWarning.ROTATED: "The video is stored turned. The outputs are upright, as a player would show it.",
         SourceWarning.INTERLACED: "The video is interlaced. The outputs are not: each frame is made of both fields.",
-        SourceWarning.HDR: "The video has high dynamic range. Its colors are converted for outputs of standard range.",
+        SourceWarning.HDR: "The video has high dynamic range. Its colors are mapped to standard range, unless a"
+        " request keeps them.",
         SourceWarning.ANAMORPHIC: "The pixels of the video are not square. Those of the outputs are, and its shape on"
         " the screen stays.",
         SourceWarning.NO_AUDIO: "The file has no audio track that can be played. The outputs have none.",
@@ -51,7 +52,7 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         " long.",
         SourceWarning.TIMESTAMPS_RESTART: "The clock of the file starts again, as in recordings that were joined. All"
         " parts are played, in the order of the file.",
-        SourceWarning.ALPHA_DROPPED: "Parts of the video are transparent. They are shown on black.",
+        SourceWarning.ALPHA_DROPPED: "The video has transparency. What is transparent is shown on black.",
         SourceWarning.FORMAT_CHANGES: "The size, shape or format changes in the middle of the file. The outputs keep"
         " one size, and what differs from it is fitted in without distortion.",
         SourceWarning.DAMAGED: "Parts of the file are damaged. What could not be decoded was concealed.",

@@ -22,6 +22,7 @@ from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
+from transcoding.probing.color import first_frame_metadata, refuse_foreign_colors
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe
 from transcoding.probing.facts import SourceFacts, source_facts
@@ -153,6 +154,7 @@ class Inspection:
             return self._inspect_readable(path, family, video, refusal)
         _refuse_beyond_limits(media, self._tools)
         _refuse_other_codecs(media)
+        refuse_foreign_colors(media.video)
         if copy.index:
             return _Found(family, media, self._measure_parts(path, copy.index, media))
         if in_place and _has_index(path, family, media):
@@ -176,11 +178,14 @@ class Inspection:
         return _Found(family, copy.media, facts)
 
     def _media(self, copy: WorkingCopy, demuxer: str) -> MediaInfo:
-        return parse_ffprobe(
-            self._tools.ffprobe.streams(
-                copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line, budget=self._budget
-            )
+        ffprobe = self._tools.ffprobe
+        media = parse_ffprobe(
+            ffprobe.streams(copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line, budget=self._budget)
         )
+        if media.video.hdr is None:
+            return media
+        first = ffprobe.first_frame(copy.path, demuxer=demuxer, stream=media.video.index, budget=self._budget)
+        return media.with_light(first_frame_metadata(first))
 
     def _measure_all(
         self, video: Video, path: Path, demuxer: str, media: MediaInfo, *, source: MediaInfo | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from transcoding.color import ColorSpace, Matrix
+from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
@@ -21,6 +21,7 @@ NTSC = Fraction(30000, 1001)
 FILM = Fraction(24000, 1001)
 NTSC_DOUBLE = Fraction(60000, 1001)
 UNTAGGED = ColorSpace()
+PQ = ColorSpace(primaries=Primaries.BT2020, transfer=Transfer.PQ, matrix=Matrix.BT2020NC, range=ColorRange.LIMITED)
 BT709_CODES, BT601_CODES = (1, 1, 1), (6, 6, 6)
 
 
@@ -58,13 +59,14 @@ def a_source(
     first: Fraction = Fraction(0),
     constant: bool = True,
     interlaced: bool = False,
+    color: ColorSpace | None = UNTAGGED,
     silent: bool = False,
     warnings: tuple[Notice, ...] = (),
 ) -> SourceFacts:
     return SourceFacts(
         demuxer="mov",
         remuxed=False,
-        video=a_video(width, height, interlaced=interlaced),
+        video=a_video(width, height, interlaced=interlaced, color=color),
         audio=() if silent else (some_audio(),),
         first=first,
         rate=rate,

@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
+from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer, has_alpha, is_rgb
 
 HD, PAL, SD = (1280, 720), (720, 576), (854, 480)
 
@@ -33,6 +33,9 @@ def color(names: str) -> ColorSpace:
         ("bt2020 smpte2084 bt2020nc tv", HD, "bt2020 smpte2084 bt2020nc tv"),
         ("bt2020 arib-std-b67 bt2020nc tv", SD, "bt2020 arib-std-b67 bt2020nc tv"),
         ("- smpte2084 bt2020nc tv", HD, "bt2020 smpte2084 bt2020nc tv"),
+        ("- smpte2084 - -", HD, "bt2020 smpte2084 bt2020nc tv"),
+        ("bt2020 arib-std-b67 gbr pc", HD, "bt2020 arib-std-b67 bt2020nc tv"),
+        ("bt2020 smpte2084 bt2020nc pc", HD, "bt2020 smpte2084 bt2020nc tv"),
         ("- - ycgco tv", HD, "- - ycgco tv"),
     ],
 )
@@ -61,6 +64,35 @@ def test_what_is_known_already_stays() -> None:
 )
 def test_code_points_are_those_of_the_standard(codes: tuple[int, int, int], full: bool, names: str) -> None:  # noqa: FBT001 - a column of the table
     assert ColorSpace.of_codes(*codes, full=full) == color(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "codes", "video_range"),
+    [
+        ("bt709 bt709 bt709 tv", (1, 1, 1), "SDR"),
+        ("bt2020 smpte2084 bt2020nc tv", (9, 16, 9), "PQ"),
+        ("bt2020 arib-std-b67 bt2020nc tv", (9, 18, 9), "HLG"),
+        ("- - - -", (2, 2, 2), "SDR"),
+    ],
+)
+def test_manifests_name_the_range_and_the_code_points(
+    names: str, codes: tuple[int, int, int], video_range: str
+) -> None:
+    assert (color(names).codes, color(names).video_range) == (codes, video_range)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "rgb", "alpha"),
+    [
+        *(("yuv420p", False, False), ("yuvj444p", False, False), ("nv12", False, False), ("gray10le", False, False)),
+        *(("rgb24", True, False), ("bgr0", True, False), ("0rgb", True, False), ("x2rgb10le", True, False)),
+        *(("gbrp12le", True, False), ("rgb565le", True, False), ("pal8", True, False), ("rgb48be", True, False)),
+        *(("argb", True, True), ("bgra", True, True), ("rgba64be", True, True), ("gbrap16le", True, True)),
+        *(("yuva444p12le", False, True), ("ya8", False, True), ("ayuv64le", False, True), ("unknown", False, False)),
+    ],
+)
+def test_pixel_formats_say_rgb_and_transparency(pixel_format: str, rgb: bool, alpha: bool) -> None:  # noqa: FBT001 - columns of the table
+    assert (is_rgb(pixel_format), has_alpha(pixel_format)) == (rgb, alpha)
 
 
 def test_every_name_but_unknown_has_a_code_point() -> None:

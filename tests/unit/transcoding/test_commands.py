@@ -8,6 +8,7 @@ import pytest
 from tests.unit.transcoding.builders import (
     NTSC,
     PAL,
+    PQ,
     a_plan,
     a_policy,
     a_source,
@@ -23,6 +24,7 @@ from transcoding.commands.probe import packets_command, streams_command
 from transcoding.commands.remux import decode_command, index_command
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
+from transcoding.hdr import ContentLight, HdrMetadata, MasteringDisplay
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -289,7 +291,10 @@ def test_command_for_streams() -> None:
             ",channels,channel_layout,sample_rate"
             ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
             ",descriptions,karaoke,lyrics"
-            ":stream_tags=DURATION,language:stream_side_data=rotation"
+            ":stream_tags=DURATION,language,alpha_mode"
+            ":stream_side_data=rotation,dv_profile,dv_bl_signal_compatibility_id"
+            ",red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance"
+            ",max_content,max_average"
         ),
         *("-of", "json", "file:/s/x"),
     ]
@@ -422,3 +427,83 @@ def test_x265_gets_passes_by_its_own_parameters() -> None:
     command = analysis_command(plan, "/s/x", first_segment=0, segments=1, threads=3, statistics="/t:1/pass")
     own = command.outputs[0].options["x265-params"] or ""
     assert own.endswith(r":pass=1:stats=/t\:1/pass-480p:pools=3")
+
+
+# --- colors -----------------------------------------------------------------------------------------------------------
+
+
+def test_high_dynamic_range_is_mapped_once_for_all_rungs() -> None:
+    plan = plan_job(a_source(color=PQ), JobRequest(), a_policy())
+    chain, *rungs = graph(plan).split(";[in")
+    assert (
+        ",setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv,zscale=matrix=gbr:range=full,"
+        "format=gbrp16le,lut3d=file=tones.cube:interp=tetrahedral,"
+        "setparams=color_primaries=bt709:color_trc=bt709:colorspace=gbr:range=pc,zscale=matrix=bt709:range=limited,"
+        "format=yuv420p10le,split=3"
+    ) in chain
+    assert all("color_trc=bt709" in rung and "sidedata=mode=delete" in rung for rung in rungs)
+    command = chunk_command(plan, "/s/x", first_segment=0, segments=1)
+    assert list(command.files) == ["tones.cube"]
+    assert not chunk_command(a_plan(), "/s/x", first_segment=0, segments=1).files
+
+
+def test_rungs_of_high_dynamic_range_share_the_decoder_with_the_mapped_ones() -> None:
+    request = JobRequest(codec="h265", resolution="360p", dynamic_range="source")
+    words = graph(plan_job(a_source(color=PQ), request, a_policy())).split(";")
+    assert words[0].endswith(",split=2[high][standard]")
+    assert words[1] == "[high]split=1[in1]"
+    assert words[2].startswith("[standard]setparams=")
+    assert words[2].endswith("split=1[in0]")
+    assert words[3].endswith("format=yuv420p[360p]")
+    assert words[4].endswith("format=yuv420p10le[360p-hdr]")
+
+
+def test_a_run_of_high_dynamic_range_alone_maps_nothing() -> None:
+    plan = plan_job(a_source(color=PQ), JobRequest(codec="av1", dynamic_range="source"), a_policy())
+    command = chunk_command(plan, "/s/x", first_segment=0, segments=1, renditions=["720p-hdr", "480p-hdr"])
+    assert "lut3d" not in (command.filter_graph or "")
+    assert "split=2[in0][in1]" in (command.filter_graph or "")
+
+
+def test_the_metadata_of_a_master_are_parameters_of_the_encoder() -> None:
+    display = MasteringDisplay(
+        chromaticities=(13250, 34500, 7500, 3000, 34000, 16000, 15635, 16450),
+        min_luminance=50,
+        max_luminance=10_000_000,
+    )
+    metadata = HdrMetadata(display=display, light=ContentLight(max_content=1000, max_average=180))
+    source = a_source(color=PQ)
+    source = replace(source, video=replace(source.video, hdr=metadata))
+    for codec, option, expected in (
+        (
+            "h265",
+            "-x265-params",
+            "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)",
+        ),
+        (
+            "av1",
+            "-svtav1-params",
+            (
+                "mastering-display=G(0.26500,0.69000)B(0.15000,0.06000)R(0.68000,0.32000)WP(0.31270,0.32900)"
+                "L(1000.0000,0.0050)"
+            ),
+        ),
+    ):
+        request = JobRequest(codec=codec, resolution="360p", dynamic_range="source")
+        plan = plan_job(source, request, a_policy())
+        words = argv(chunk_command(plan, "/s/x", first_segment=0, segments=1))
+        standard, high = (words[at + 1] for at, word in enumerate(words) if word == option)
+        assert expected in high
+        assert "1000,180" in high
+        assert "L(" not in standard
+
+
+@pytest.mark.parametrize(("codec", "decoder"), [("vp9", "libvpx-vp9"), ("vp8", "libvpx"), ("prores", None)])
+def test_transparent_frames_are_put_on_black(codec: str, decoder: str | None) -> None:
+    source = a_source()
+    source = replace(source, video=replace(source.video, codec=codec, alpha=True))
+    words = argv(
+        chunk_command(plan_job(source, JobRequest(resolution="360p"), a_policy()), "/s/x", first_segment=0, segments=1)
+    )
+    assert (words[words.index("-c:0") + 1] if "-c:0" in words else None) == decoder
+    assert "premultiply=inplace=1,split=1[in0]" in words[words.index("-filter_complex") + 1]

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.unit.transcoding.builders import PQ
+from transcoding.color import BT709
 from transcoding.manifests.dash import Growth, Timeline, dash_manifest
 from transcoding.manifests.hls import AudioVariant, VideoVariant
 
@@ -126,6 +128,27 @@ def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None
     ] * 2, "in the order of the schema"
     assert [each.get("id") for each in sets] == ["1", "2"]
     assert [s.get("d") for s in sets[1].iter(f"{name}S")] == ["1", "2", "3"]
+
+
+def test_each_dynamic_range_is_an_adaptation_set_that_says_its_colors() -> None:
+    standard = [replace(rung, color=BT709) for rung in RUNGS]
+    high = [replace(rung, name=f"{rung.name}-hdr", codecs="hvc1.2.4.L93.90", color=PQ) for rung in RUNGS]
+    text = dash_manifest([*standard, *high], VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC)
+    name = "{urn:mpeg:dash:schema:mpd:2011}"
+    sets = ET.fromstring(text.partition("\n")[2]).findall(f".//{name}AdaptationSet[@contentType='video']")  # noqa: S314
+    assert [[each.get("id") for each in found.iter(f"{name}Representation")] for found in sets] == [
+        ["720p", "360p"],
+        ["720p-hdr", "360p-hdr"],
+    ]
+    properties = [
+        [(each.tag.removeprefix(name), each.get("schemeIdUri"), each.get("value")) for each in found[:3]]
+        for found in sets
+    ]
+    kinds = ("ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients")
+    assert properties == [
+        [(kind, f"urn:mpeg:mpegB:cicp:{of}", value) for of, value in zip(kinds, values, strict=True)]
+        for kind, values in (("SupplementalProperty", "111"), ("EssentialProperty", ("9", "16", "9")))
+    ]
 
 
 def test_a_video_without_audio_has_one_adaptation_set() -> None:

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.unit.transcoding.builders import NTSC
+from tests.unit.transcoding.builders import NTSC, PQ
+from transcoding.color import BT709
 from transcoding.manifests.hls import (
     AudioVariant,
     VideoVariant,
@@ -58,6 +59,16 @@ def test_a_master_playlist_with_audio() -> None:
         'RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO="audio"\n'
         "360p/index.m3u8\n"
     )
+
+
+def test_a_master_of_high_dynamic_range_names_the_range_of_every_variant() -> None:
+    standard = replace(HD, color=BT709)
+    high = replace(HD, name="720p-hdr", codecs="hvc1.2.4.L93.90", color=PQ)
+    variants = [line for line in master_playlist([standard, high], [AUDIO]).splitlines() if "STREAM-INF" in line]
+    assert [line.partition("FRAME-RATE=29.970,")[2] for line in variants] == [
+        'VIDEO-RANGE=SDR,AUDIO="audio"',
+        'VIDEO-RANGE=PQ,AUDIO="audio"',
+    ]
 
 
 def test_audio_tracks_are_one_group_that_players_choose_from_by_language() -> None:

@@ -1,4 +1,5 @@
 import itertools
+import json
 from fractions import Fraction
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.transcoding.builders import PAL, a_video_track, an_audio_track, ffprobe_json
 from transcoding.color import ColorRange, ColorSpace, Matrix, Primaries, Transfer
 from transcoding.errors import InputRejected
+from transcoding.hdr import ContentLight, HdrMetadata
+from transcoding.probing.color import first_frame_metadata, refuse_foreign_colors
 from transcoding.probing.facts import source_facts
 from transcoding.probing.media import MediaInfo, parse_ffprobe
 from transcoding.probing.streams import Resolution, StreamKind
@@ -169,12 +172,53 @@ def test_transfer_function(transfer: str | None, hdr: bool) -> None:  # noqa: FB
             {"pix_fmt": "gbrp", "color_space": "gbr", "color_range": "pc"},
             ColorSpace(matrix=Matrix.RGB, range=ColorRange.FULL),
         ),
+        ({"pix_fmt": "bgra"}, ColorSpace(matrix=Matrix.RGB, range=ColorRange.FULL)),
+        ({"pix_fmt": "pal8", "color_range": "tv"}, ColorSpace(matrix=Matrix.RGB, range=ColorRange.FULL)),
+        (
+            {"side_data_list": [{"dv_profile": 8, "dv_bl_signal_compatibility_id": 4}]},
+            ColorSpace(transfer=Transfer.HLG),
+        ),
         ({"color_space": "reserved", "color_range": "bt709:x=", "color_primaries": 7}, ColorSpace()),
     ],
     ids=str,
 )
 def test_color_space(fields: dict[str, object], color: ColorSpace) -> None:
     assert parse_ffprobe(ffprobe_json(a_video_track(**fields))).video.color == color
+
+
+def test_dolby_vision_that_only_its_own_decoders_understand_is_refused() -> None:
+    track = a_video_track(side_data_list=[{"dv_profile": 5, "dv_bl_signal_compatibility_id": 0}])
+    video = parse_ffprobe(ffprobe_json(track)).video
+    with pytest.raises(InputRejected, match="Dolby Vision of profile 5"):
+        refuse_foreign_colors(video)
+
+
+@pytest.mark.parametrize(
+    ("fields", "alpha"),
+    [
+        ({}, False),
+        ({"pix_fmt": "yuva444p10le"}, True),
+        ({"codec_name": "vp9", "tags": {"alpha_mode": "1"}}, True),
+        ({"codec_name": "vp8", "tags": {"ALPHA_MODE": "1"}}, True),
+        ({"codec_name": "vp9", "tags": {"alpha_mode": "0"}}, False),
+        ({"codec_name": "h264", "tags": {"alpha_mode": "1"}}, False),
+    ],
+    ids=str,
+)
+def test_transparency(fields: dict[str, object], alpha: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert parse_ffprobe(ffprobe_json(a_video_track(**fields))).video.alpha is alpha
+
+
+def test_the_light_of_a_master_is_that_of_the_coded_stream_then_of_the_container() -> None:
+    container = {"max_content": 900, "max_average": 90}
+    media = parse_ffprobe(ffprobe_json(a_video_track(color_transfer="smpte2084", side_data_list=[container])))
+    assert media.video.hdr == HdrMetadata(light=ContentLight(max_content=900, max_average=90))
+    coded = first_frame_metadata(
+        json.dumps({"frames": [{"side_data_list": [{"max_content": 800, "max_average": 80}]}]})
+    )
+    assert media.with_light(coded).video.hdr == HdrMetadata(light=ContentLight(max_content=800, max_average=80))
+    assert media.with_light(first_frame_metadata("{}")).video.hdr == media.video.hdr
+    assert parse_ffprobe(ffprobe_json(a_video_track())).video.hdr is None
 
 
 @pytest.mark.parametrize(

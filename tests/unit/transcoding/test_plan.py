@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.transcoding.builders import (
     NTSC,
     PAL,
+    PQ,
     a_plan,
     a_policy,
     a_sizing,
@@ -16,6 +17,7 @@ from tests.unit.transcoding.builders import (
     some_audio,
     with_two_languages,
 )
+from transcoding.color import BT709, ColorSpace
 from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
@@ -36,6 +38,7 @@ sources = st.builds(
     first=st.fractions(0, 100_000),
     constant=st.booleans(),
     interlaced=st.booleans(),
+    color=st.sampled_from((None, ColorSpace(), BT709, PQ)),
     silent=st.booleans(),
     warnings=st.lists(warnings).map(tuple),
 )
@@ -337,3 +340,45 @@ def test_two_passes_are_twice_the_work() -> None:
     assert once.sizing is not None
     assert twice.sizing is not None
     assert twice.sizing.speed == pytest.approx(once.sizing.speed / 2, abs=0.001)
+
+
+# --- dynamic range ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
+def test_high_dynamic_range_becomes_standard_range_by_default(codec: str) -> None:
+    plan = plan_job(a_source(color=PQ), JobRequest(codec=codec), a_policy())
+    assert (plan.color, plan.tone_mapped) == (BT709, True)
+    assert [rung.name for rung in plan.renditions if rung.hdr] == []
+
+
+@pytest.mark.parametrize(("codec", "codecs"), [("h265", "hvc1.2.4.L93.90"), ("av1", "av01.0.05M.10.0.110.09.16.09.0")])
+def test_high_dynamic_range_is_kept_on_request_beside_standard_range(codec: str, codecs: str) -> None:
+    request = JobRequest(codec=codec, dynamic_range="source")
+    plan = plan_job(a_source(color=PQ), request, a_policy())
+    names = ["720p", "480p", "360p"]
+    assert [rung.name for rung in plan.renditions] == [*names, *(f"{name}-hdr" for name in names)]
+    assert [plan.color_of(rung) for rung in plan.renditions] == [BT709] * 3 + [PQ] * 3
+    assert plan.renditions[3].codecs == codecs
+    assert [plan.target(rung).hdr is not None for rung in plan.renditions] == [False] * 3 + [True] * 3
+    assert EncodePlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_what_has_standard_range_has_no_other_to_keep() -> None:
+    for source, codec in ((a_source(), "h265"), (a_source(color=PQ), "h264")):
+        plan = plan_job(source, JobRequest(codec=codec, dynamic_range="source"), a_policy())
+        assert all(rung.hdr is None for rung in plan.renditions)
+
+
+@pytest.mark.parametrize("changed", [{"color": PQ}, {"alpha": True}], ids=str)
+def test_what_is_converted_on_the_cpu_is_uploaded(changed: dict[str, object]) -> None:
+    on_device = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
+    source = a_source()
+    assert plan_job(source, JobRequest(), on_device, encoder=NVENC).hardware_path == HardwarePath.DEVICE
+    other = replace(source, video=replace(source.video, **changed))  # type: ignore[arg-type]
+    assert plan_job(other, JobRequest(), on_device, encoder=NVENC).hardware_path == HardwarePath.UPLOAD
+
+
+def test_a_plan_of_the_first_version_keeps_the_tags_in_8_bits() -> None:
+    plan = replace(plan_job(a_source(color=PQ), JobRequest(), a_policy()), color=PQ)
+    assert not plan.tone_mapped
