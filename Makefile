@@ -76,6 +76,10 @@ chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is kill
 model: testsetup ## Compare jobs with their model in 1,000 random histories, about 15 minutes (ARGS="--examples 100")
 	@$(python) -m pytest -q --show-capture=no --examples 1000 $(ARGS) tests/integration/jobs/test_model.py
 
+.PHONY: drift
+drift: testsetup ## Measure how far audio and video drift apart in 45 minutes of a varying rate (ARGS="--minutes 10")
+	@$(python) -m tests.ffmpeg.drift $(ARGS)
+
 .PHONY: schema
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

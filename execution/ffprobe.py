@@ -120,10 +120,13 @@ class Ffprobe:
         stream: int,
         stop: StopSignal,
         parsed: bool = True,
+        cuts: bool = False,
         budget: InspectionBudget | None = None,
     ) -> Iterator[str]:
         """Yield the lines of `open_packets`."""
-        with self.open_packets(path, demuxer=demuxer, stream=stream, stop=stop, parsed=parsed, budget=budget) as lines:
+        with self.open_packets(
+            path, demuxer=demuxer, stream=stream, stop=stop, parsed=parsed, cuts=cuts, budget=budget
+        ) as lines:
             yield from lines
 
     @contextmanager
@@ -135,6 +138,7 @@ class Ffprobe:
         stream: int,
         stop: StopSignal,
         parsed: bool = True,
+        cuts: bool = False,
         budget: InspectionBudget | None = None,
     ) -> Iterator[Iterator[str]]:
         """Start ffprobe and yield its lines, one per packet of a stream in decoding order, while it reads the file.
@@ -147,6 +151,7 @@ class Ffprobe:
             stream: index of the stream in the file.
             stop: ends the run when it is set; polled every 0.2 s.
             parsed: run the codec's parser; False lists packets as the container has them, whatever their bytes are.
+            cuts: list also the samples that are cut off.
             budget: bounds of memory and processor time; time over raises InputRejected.
 
         Raises:
@@ -164,6 +169,7 @@ class Ffprobe:
                 max_pixels=self._max_pixels,
                 max_streams=self._max_streams,
                 parsed=parsed,
+                cuts=cuts,
             )
             # A broken file gives a line of stderr per packet; nobody reads them, and a full pipe would block ffprobe.
             child = cell.start(argv, limits=self._limits_of(budget), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

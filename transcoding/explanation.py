@@ -15,6 +15,7 @@ from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import ChunkSizing, SizedBy
 from transcoding.planning.tracks import AudioRendition
+from transcoding.timeline import Timeline
 
 SOURCE = "{source}"
 """Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""
@@ -68,7 +69,13 @@ class Estimate:
 
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
     """Explain each choice of a plan, in the order in which they were made."""
-    return [*_source_reasons(plan), *_video_reasons(plan, request), *_audio_reasons(plan), *_chunk_reasons(plan)]
+    return [
+        *_source_reasons(plan),
+        *_timeline_reasons(plan),
+        *_video_reasons(plan, request),
+        *_audio_reasons(plan),
+        *_chunk_reasons(plan),
+    ]
 
 
 def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
@@ -87,6 +94,23 @@ def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
         yield Reason(choice="deinterlacing", value="bwdif", because="the source is interlaced")
     if plan.color:
         yield Reason(choice="color_space", value=str(plan.color), because=_why_this_color(plan))
+
+
+def _timeline_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    """Say where the outputs are longer than the video, or where audio is cut."""
+    before, after = (float(frames / plan.grid.rate) for frames in (plan.hold.before, plan.hold.after))
+    if plan.hold.frames:
+        held = [f"the first frame {before:.4g} s longer"] * bool(before) + [f"the last one {after:.4g} s"] * bool(after)
+        yield Reason(
+            choice="timeline",
+            value=f"{plan.timeline}: {' and '.join(held)}",
+            because="the audio begins before the video or ends after it, and all of it is kept",
+        )
+    elif plan.audio_cut:
+        cut = f"{float(plan.audio_cut):.4g} s of audio before or after the video are cut"
+        requested = plan.timeline == Timeline.VIDEO
+        because = "requested" if requested else "hardly any of the time that the audio would add has audio in it"
+        yield Reason(choice="timeline", value=f"{plan.timeline}: {cut}", because=because)
 
 
 def _why_this_color(plan: EncodePlan) -> str:

@@ -4,10 +4,11 @@ import heapq
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from operator import le
+from typing import Self
 
 GOP_SECONDS = 2
 SEGMENT_GOPS = 2
@@ -143,6 +144,10 @@ class FrameGrid:
     def start(self, segment: int) -> Fraction:
         """Return the start of a segment, in seconds."""
         return self.first_frame(segment) / self.rate
+
+    def longer(self, frames: int) -> Self:
+        """Return the grid of a video that has so many frames more; an open one stays open."""
+        return self if self.total_frames is None else replace(self, total_frames=self.total_frames + frames)
 
 
 def snap_rate(rate: Fraction) -> Fraction:

@@ -25,7 +25,8 @@ def _facts_to_4(facts: Stored) -> Stored:
     """Leave open what was not read of streams. Warnings were codes alone."""
     video = {"source_index": None, "coded": None, "sample_aspect": "1/1", "field_order": "unknown", **facts["video"]}
     video |= {"hdr": None, "dolby_vision": None, "alpha": False}
-    audio = [{"source_index": None, "layout": "", **track} for track in facts["audio"]]
+    fields = {"source_index": None, "layout": "", "time_base": None, "span": None}
+    audio = [{**fields, **track} for track in facts["audio"]]
     codes = ("streams_ignored" if code == "extra_streams" else code for code in facts["warnings"])
     warnings = [{"code": code, "seconds": None, "count": None} for code in codes]
     fresh: Stored = {"streams": [], "others": [], "loudness": None}
@@ -57,9 +58,10 @@ def _plan_to_4(plan: Stored) -> Stored:
 
 
 def _plan_to_5(plan: Stored) -> Stored:
-    """Upgrade the facts in it; all renditions had 8 bits."""
+    """Upgrade the facts in it; all renditions had 8 bits. Audio was not measured, so nothing was held."""
     renditions = [{**rendition, "hdr": None} for rendition in plan["renditions"]]
-    return {**plan, "renditions": renditions, "source": _facts_to_4(plan["source"])}
+    length = {"timeline": "union", "hold": {"before": 0, "after": 0}}
+    return {**plan, **length, "renditions": renditions, "source": _facts_to_4(plan["source"])}
 
 
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)

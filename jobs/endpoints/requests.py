@@ -19,6 +19,7 @@ from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.planning.ladder import parse_size
 from transcoding.planning.request import DynamicRange
 from transcoding.probing.media import MAX_AUDIO_TRACKS
+from transcoding.timeline import Timeline
 
 SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
@@ -158,6 +159,12 @@ class TranscodeRequest(StrictSerializer):
         required=False,
         help_text="Of a source of high dynamic range (HDR10, HLG): sdr maps its colors to standard range. source keeps "
         "it in 10 bits, for h265 and av1, beside the renditions of standard range. Default: sdr.",
+    )
+    timeline = Choice(
+        choices=[timeline.value for timeline in Timeline],
+        required=False,
+        help_text="union, the default: from where audio or video begins to where both have ended; the first and the "
+        "last frame stay meanwhile. video: as long as the video; the audio is cut.",
     )
     gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],

@@ -157,7 +157,7 @@ def _document(  # noqa: PLR0913 - all that it is made of
         "audio": [asdict(track) for track in plan.audio],
         "text": [asdict(track) for track in plan.text],
         "color": asdict(plan.color) if plan.color else None,
-        "warnings": [warning.to_document() for warning in plan.source.warnings],
+        "warnings": [warning.to_document() for warning in plan.warnings],
         "reasons": list(_reasons(plan, request, fallback_reason)),
         "step_counts": counts,
         "steps_total": sum(counts.values()),

@@ -1,11 +1,12 @@
 """The sources of the golden tests: one per thing that cameras, codecs and containers do differently."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, converted, make
+from transcoding.timeline import NO_HOLD, Hold
 
 Maker = Callable[[Path], Path]
 Sources = Callable[[str], Path]
@@ -42,8 +43,9 @@ TS_PACKET = 188
 class Case:
     """A source, and what must be found in it and in its renditions, of the codec that they are encoded to.
 
-    `rate` and `frames` are those of the output, `first_number` is the first frame that a viewer of the source sees,
-    `turned` a filter that undoes a rotation. Audio is `audio_shift` seconds late, and lacks the beeps of `lost_beeps`.
+    `rate` is that of the output, `frames` the number of frames of the source on it, `first_number` the first frame that
+    a viewer of the source sees, `turned` a filter that undoes a rotation. For `held` frames the first one comes early,
+    and the last one stays. Audio is `audio_shift` seconds late, and lacks the beeps of `lost_beeps`.
     """
 
     make: Maker
@@ -52,6 +54,7 @@ class Case:
     constant: bool = True
     card_rate: Fraction | None = None
     first_number: int = 0
+    held: Hold = NO_HOLD
     turned: str = "null"
     audio: bool = True
     audio_shift: Fraction = Fraction(0)
@@ -59,11 +62,20 @@ class Case:
     played: bool = True
     codec: str = "h264"
 
+    @property
+    def total_frames(self) -> int:
+        """Number of frames of the output."""
+        return self.frames + self.held.frames
+
+    def shown(self, numbers: Sequence[int]) -> list[int]:
+        """Add the held frames to the numbers that the source shows on the grid."""
+        return [numbers[0]] * self.held.before + [*numbers] + [numbers[-1]] * self.held.after
+
     def beeps(self) -> list[float]:
         """Starts of beeps expected in the output, in seconds; those near its ends are left out."""
-        shift = self.audio_shift - self.first_number / (self.card_rate or self.rate)
+        shift = self.audio_shift - self.first_number / (self.card_rate or self.rate) + self.held.before / self.rate
         times = [float(second + shift) for second in range(1, 20, 2) if second not in self.lost_beeps]
-        return [time for time in times if 0 <= time < self.frames / self.rate - Fraction(1, 10)]
+        return [time for time in times if 0 <= time < self.total_frames / self.rate - Fraction(1, 10)]
 
 
 def _of(extension: str, card: Card, *options: str) -> Maker:
@@ -80,14 +92,26 @@ def _recut(options: tuple[str, ...], *, opening: tuple[str, ...] = ()) -> Maker:
     return maker
 
 
-def _delayed(kind: str) -> Maker:
-    """An MP4 in which video or audio starts half a second after the other, by an empty edit."""
+def _delayed(kind: str, seconds: str = "0.5") -> Maker:
+    """An MP4 in which video or audio starts later than the other, by an empty edit."""
 
     def maker(folder: Path) -> Path:
         plain = make(folder / "plain.mp4", PAL, *H264, *AAC)
         other = {"v": "a", "a": "v"}[kind]
         maps = ("-map", f"0:{kind}", "-map", f"1:{other}")
-        return converted(plain, folder / "source.mp4", maps, opening=("-itsoffset", "0.5", "-i", f"file:{plain}"))
+        return converted(plain, folder / "source.mp4", maps, opening=("-itsoffset", seconds, "-i", f"file:{plain}"))
+
+    return maker
+
+
+def _outlasted(card: Card, frames: int, *options: str) -> Maker:
+    """An MP4 whose audio is as long as this many frames would be."""
+
+    def maker(folder: Path) -> Path:
+        video = make(folder / "video.mp4", card, *options)
+        audio = make(folder / "audio.mp4", replace(card, frames=frames, video_filter="null"), *H264, *AAC)
+        maps = ("-map", "1:v", "-map", "0:a")
+        return converted(video, folder / "source.mp4", maps, opening=("-i", f"file:{audio}"))
 
     return maker
 
@@ -186,8 +210,12 @@ CASES = {
     "transport_stream_that_wraps": Case(
         make=_of("ts", PAL, *H264, *AAC, "-output_ts_offset", "95438"), rate=Fraction(25), frames=230, played=False
     ),
-    "tuned_in": Case(make=_tuned_in(X264_OPEN_GOP), rate=Fraction(25), frames=155, first_number=75),
-    "tuned_in_mpeg2": Case(make=_tuned_in(MPEG2), rate=Fraction(25), frames=200, first_number=30, played=False),
+    "tuned_in": Case(
+        make=_tuned_in(X264_OPEN_GOP), rate=Fraction(25), frames=155, first_number=75, held=Hold(before=58)
+    ),
+    "tuned_in_mpeg2": Case(
+        make=_tuned_in(MPEG2), rate=Fraction(25), frames=200, first_number=30, held=Hold(before=7), played=False
+    ),
     "growing_frames": Case(make=_growing, rate=Fraction(25), frames=230, audio=False, played=False),
     "mpeg4_in_avi": Case(make=_of("avi", PAL, *MPEG4), rate=Fraction(25), frames=230),
     "vp9_in_webm": Case(make=_of("webm", PAL, *VP9), rate=Fraction(25), frames=230),
@@ -229,8 +257,21 @@ CASES = {
         make=_of("mxf", PAL, *MPEG2[:-2], "-c:a", "pcm_s16le"), rate=Fraction(25), frames=230, played=False
     ),
     "late_edit": Case(make=_recut((), opening=("-ss", "1.24")), rate=Fraction(25), frames=199, first_number=31),
-    "late_video": Case(make=_delayed("v"), rate=Fraction(25), frames=230, audio_shift=Fraction(-1, 2)),
-    "late_audio": Case(make=_delayed("a"), rate=Fraction(25), frames=230, audio_shift=Fraction(1, 2)),
+    "late_video": Case(
+        make=_delayed("v"), rate=Fraction(25), frames=230, held=Hold(before=13), audio_shift=Fraction(-1, 2)
+    ),
+    "very_late_video": Case(
+        make=_delayed("v", "5"),
+        rate=Fraction(25),
+        frames=230,
+        held=Hold(before=125),
+        audio_shift=Fraction(-5),
+        lost_beeps=(11, 13),
+        played=False,
+    ),
+    "late_audio": Case(
+        make=_delayed("a"), rate=Fraction(25), frames=230, held=Hold(after=13), audio_shift=Fraction(1, 2)
+    ),
     "audio_begins_late": Case(
         make=_of("mp4", replace(PAL, audio_filter="atrim=start=3.5"), *H264, *AAC),
         rate=Fraction(25),
@@ -251,9 +292,25 @@ CASES = {
         played=False,
     ),
     "audio_is_longer": Case(
-        make=_of("mp4", Card(rate=Fraction(25), frames=310, audio_filter="apad=pad_dur=3"), *H264, *AAC),
+        make=_outlasted(Card(rate=Fraction(25), frames=310), 385, *H264, *AAC),
         rate=Fraction(25),
         frames=310,
+        held=Hold(after=75),
+    ),
+    "audio_is_much_longer": Case(
+        make=_outlasted(Card(rate=Fraction(30), frames=40, video_filter=JITTERED), 570, *H264, *AAC, *KEEP_TIMES),
+        rate=NTSC,
+        frames=39,
+        constant=False,
+        held=Hold(after=531),
+        played=False,
+    ),
+    "audio_of_one_frame": Case(
+        make=_outlasted(Card(rate=Fraction(25), frames=1), 350, *H264, *AAC),
+        rate=Fraction(25),
+        frames=1,
+        constant=False,
+        held=Hold(after=349),
     ),
     "tail_of_one_frame": Case(
         make=_of("mp4", Card(rate=Fraction(25), frames=301), *H264, *AAC), rate=Fraction(25), frames=301

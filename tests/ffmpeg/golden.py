@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -32,10 +33,12 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
 from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.audio_timing import AudioMeter
 from transcoding.probing.color import first_frame_metadata
 from transcoding.probing.facts import SourceFacts, source_facts
 from transcoding.probing.media import parse_ffprobe
 from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
+from transcoding.probing.streams import AudioStream
 from transcoding.probing.timing import Packet, measure_timing, parse_packets
 
 NEVER = threading.Event()
@@ -126,7 +129,16 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
     media = media.as_copied_from(uploaded) if uploaded else media
     lines = prober().packets(source, demuxer=demuxer, stream=media.video.index, stop=NEVER)
     timing = measure_timing(parse_packets(lines), media.video.time_base)
+    media = replace(media, audio=tuple(_measured(source, demuxer, track) for track in media.audio))
     return source, source_facts(media, timing, demuxer=demuxer, remuxed=uploaded is not None, source=uploaded)
+
+
+def _measured(source: Path, demuxer: str, track: AudioStream) -> AudioStream:
+    """Return a track with the time that it fills."""
+    meter = AudioMeter.of(track)
+    lines = prober().packets(source, demuxer=demuxer, stream=track.index, stop=NEVER, cuts=True)
+    deque(meter.packets(lines), maxlen=0)
+    return replace(track, span=meter.span)
 
 
 def small_plan(facts: SourceFacts, policy: PlanPolicy, codec: str = "h264") -> EncodePlan:

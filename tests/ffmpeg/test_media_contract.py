@@ -35,9 +35,10 @@ HALF = Fraction(1, 2)
 
 @every_case
 def test_rate_and_length_are_those_of_the_source(name: str, golden: Goldens) -> None:
-    facts = golden(name).plan.source
-    case = CASES[name]
+    plan = golden(name).plan
+    facts, case = plan.source, CASES[name]
     assert (facts.rate, facts.constant, facts.total_frames) == (case.rate, case.constant, case.frames)
+    assert plan.hold == case.held
 
 
 @every_case
@@ -51,13 +52,13 @@ def test_every_rendition_shows_the_right_frame_at_every_time(name: str, golden: 
 def _expected_numbers(encoded_case: Golden, case: Case) -> list[int]:
     """Constant sources: every frame, once, in order. Others: what the source shows in the middle of each slot."""
     if case.constant:
-        return list(range(case.first_number, case.first_number + case.frames))
+        return case.shown(range(case.first_number, case.first_number + case.frames))
     frames = shown_frames(encoded_case.source)
     first = frames[0][0]
     slots = [(number, (seconds - first) * case.rate) for seconds, number in frames]
-    return [
-        next(number for number, position in reversed(slots) if position < slot + HALF) for slot in range(case.frames)
-    ]
+    return case.shown(
+        [next(number for number, position in reversed(slots) if position < slot + HALF) for slot in range(case.frames)]
+    )
 
 
 @every_case

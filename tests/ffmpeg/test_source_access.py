@@ -25,6 +25,7 @@ from tests.ffmpeg.cases import (
     Maker,
     _delayed,
     _of,
+    _outlasted,
     _recut,
 )
 from tests.ffmpeg.golden import NEVER, POLICY, prober, runner
@@ -116,7 +117,9 @@ SOURCES: dict[str, Maker] = {
     "standing": _of("mp4", Card(rate=Fraction(30), frames=390, video_filter=STANDING), *H264, *AAC, *KEEP_TIMES),
     "late_edit": _recut((), opening=("-ss", "1.24")),
     "late_video": _delayed("v"),
+    "very_late_video": _delayed("v", "5"),
     "late_audio": _delayed("a"),
+    "audio_is_much_longer": _outlasted(LONG, 750, *LONG_GOPS),
     "negative_offsets": _of("mp4", LONG, *H264, *AAC, "-movflags", "+negative_cts_offsets"),
     "no_edit_list": _of("mp4", LONG, *H264, *AAC, "-use_editlist", "0"),
     "beyond_four_gigabytes": _beyond_four_gigabytes,

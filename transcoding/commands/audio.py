@@ -23,7 +23,7 @@ def audio_needed_until(plan: EncodePlan, segments: int) -> Fraction:
 
     It is a segment beyond the additional one that the command encodes: more than ffmpeg's queues hold.
     """
-    return plan.source.first + plan.grid.start(segments + 2)
+    return plan.first + plan.grid.start(segments + 2)
 
 
 def audio_command(
@@ -37,7 +37,7 @@ def audio_command(
     length = seconds_text(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
     graph = ",".join(
         (
-            f"[0:{track.stream}]" + on_own_clock("asetpts", plan.source.first),
+            f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
             f"atrim=end={length}",  # a gap up to audio behind the video's end would be filled first, at any length
             f"aresample={AAC.sample_rate}:async=1:first_pts=0",
             f"aformat=sample_fmts=fltp:channel_layouts={_LAYOUTS[track.channels]}",

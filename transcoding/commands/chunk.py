@@ -19,11 +19,11 @@ from transcoding.commands.command import (
     Output,
     fragment_options,
     on_own_clock,
-    ratio_text,
     seconds_text,
     source_input,
 )
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
+from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
@@ -132,9 +132,9 @@ def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
     """Return the seek target of a run from this segment on, in seconds on the source's clock; None: no seek."""
-    if not first_segment or plan.source.demuxer in FROM_BEGINNING:
+    if plan.source.demuxer in FROM_BEGINNING or decoded_from(plan, first_segment) <= plan.hold.before:
         return None
-    return max(Fraction(0), plan.source.first + plan.grid.start(first_segment) - _SEEK_MARGIN)
+    return max(Fraction(0), plan.first + decoded_seconds(plan, first_segment) - _SEEK_MARGIN)
 
 
 def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
@@ -142,7 +142,7 @@ def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
 
     It is one frame beyond the end: the filter shows a frame until the next one is there.
     """
-    return plan.source.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
+    return plan.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
 
 
 def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
@@ -153,16 +153,13 @@ def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
 
 def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segment: int, segments: int) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
-    grid = plan.grid
-    chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.source.first)]
+    chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.first)]
     if plan.source.video.interlaced:
         chain.append(_deinterlacer(plan))
-    chain.append(f"fps={ratio_text(grid.rate)}:start_time={seconds_text(grid.start(first_segment))}")
-    if not plan.source.constant and first_segment + segments == grid.total_segments:
-        # The length of a varying source's last frame is a matter of rounding; it is long enough with a copy or two.
-        chain.append("tpad=stop=2:stop_mode=clone")
+    chain += on_the_grid(plan, first_segment, segments)
     chain += ["setpts=PTS-STARTPTS", *composition(plan)]
-    scaled = (f"[in{number}]{_scaling(plan, rung)}[{rung.name}]" for number, rung in enumerate(chosen))
+    held = holding(plan, first_segment, segments)
+    scaled = (f"[in{number}]{_scaling(plan, rung, held)}[{rung.name}]" for number, rung in enumerate(chosen))
     return ";".join([*_forks(plan, chosen, ",".join(chain)), *scaled])
 
 
@@ -186,13 +183,13 @@ def _deinterlacer(plan: EncodePlan) -> str:
     return "bwdif=mode=send_frame:deint=interlaced"
 
 
-def _scaling(plan: EncodePlan, rendition: VideoRendition) -> str:
+def _scaling(plan: EncodePlan, rendition: VideoRendition, held: Sequence[str]) -> str:
     tags = color_tags(plan.color_of(rendition))
     if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
         return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
     scale = f"scale={rendition.width}:{rendition.height}:flags=bicubic{scaler_options(plan, rendition)}"
     uploaded = upload_filters(plan.encoder, ten_bits=rendition.hdr is not None)
-    return ",".join((scale, "setsar=1", *tags, *side_data(plan, rendition), uploaded))
+    return ",".join((scale, "setsar=1", *tags, *side_data(plan, rendition), *held, uploaded))
 
 
 def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:

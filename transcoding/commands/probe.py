@@ -36,13 +36,23 @@ def first_frame_command(  # noqa: PLR0913 - a whole command, by name
 
 
 def packets_command(  # noqa: PLR0913 - a whole command, by name
-    binary: str, path: str, *, demuxer: str, stream: int, max_pixels: int, max_streams: int, parsed: bool = True
+    binary: str,
+    path: str,
+    *,
+    demuxer: str,
+    stream: int,
+    max_pixels: int,
+    max_streams: int,
+    parsed: bool = True,
+    cuts: bool = False,
 ) -> list[str]:
     """Return the ffprobe command whose output `parse_packets` reads.
 
-    `parsed` has ffprobe split packets into frames; otherwise they are those of the container.
+    `parsed` has ffprobe split packets into frames; otherwise they are those of the container. `cuts` lists also how
+    many samples of audio the container says to cut off from a packet, for `AudioMeter`.
     """
-    entries = ["-select_streams", str(stream), "-show_entries", "packet=pts,duration,size,pos,flags", "-of", "csv=p=0"]
+    fields = "packet=pts,duration,size,pos,flags" + (":packet_side_data=skip_samples,discard_padding" if cuts else "")
+    entries = ["-select_streams", str(stream), "-show_entries", fields, "-of", "csv=p=0"]
     raw = [] if parsed else ["-fflags", "noparse"]
     return [*_probe(binary, demuxer, max_pixels, max_streams), *raw, *entries, f"file:{path}"]
 

@@ -5,6 +5,7 @@ except that the plan of a source that had not ended gets its end.
 """
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Self
 
 from transcoding import records
@@ -22,6 +23,8 @@ from transcoding.hdr import HdrMetadata
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.warnings import Notice, SourceWarning
+from transcoding.timeline import NO_HOLD, Hold, Timeline, seconds_outside
 from transcoding.upgrades import PLAN_UPGRADES
 
 
@@ -57,6 +60,8 @@ class EncodePlan:
     """Names of the renditions that one run of ffmpeg encodes together. None given: all of them."""
     segment_gops: int = SEGMENT_GOPS
     """GOPs in every segment but the last."""
+    timeline: Timeline = Timeline.UNION
+    hold: Hold = NO_HOLD
 
     def __post_init__(self) -> None:
         if self.encoder_name not in ENCODERS:
@@ -74,7 +79,34 @@ class EncodePlan:
     @property
     def grid(self) -> FrameGrid:
         """The positions of frames, segments and ticks in every rendition."""
-        return self.source.grid(self.segment_gops)
+        return self.source.grid(self.segment_gops).longer(self.hold.frames)
+
+    @property
+    def first(self) -> Fraction:
+        """Time of the first frame of the outputs, T0, on the clock of the working copy, in seconds."""
+        return self.source.first - self.hold.before / self.source.rate
+
+    @property
+    def video_end(self) -> int | None:
+        """Position on the grid from which the last frame of the source is held. None: it has not ended."""
+        return None if self.source.total_frames is None else self.hold.before + self.source.total_frames
+
+    @property
+    def audio_cut(self) -> Fraction:
+        """Seconds of audio before and after the video that are in no output; 0 where it is no more than usual."""
+        streams = {track.stream for track in self.audio}
+        spans = [track.span for track in self.source.audio if track.index in streams]
+        if self.grid.is_open or self.hold.frames:
+            return Fraction(0)
+        return seconds_outside(self.source.span, spans)
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]:
+        """The warnings about its source, but of audio beside the video only what is true of the outputs."""
+        held = bool(self.hold.frames)
+        of_source = (each for each in self.source.warnings if held or each.code != SourceWarning.AUDIO_LONGER)
+        cut = [Notice(code=SourceWarning.AUDIO_CUT, seconds=self.audio_cut)] if self.audio_cut else []
+        return (*of_source, *cut)
 
     @property
     def encoder(self) -> VideoEncoder:

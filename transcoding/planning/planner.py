@@ -16,6 +16,7 @@ from transcoding.planning.request import DynamicRange, JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_work, size_chunks
 from transcoding.planning.tracks import VideoRendition, audio_renditions
 from transcoding.probing.facts import SourceFacts
+from transcoding.timeline import NO_HOLD, Hold, Timeline, hold_for
 
 _DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 """Pixel formats that every decoder of a device supports: 8 bits, 4:2:0."""
@@ -45,9 +46,11 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
     encoder = encoder or cpu_encoder(request.video_codec)
     preset = preset_of(request, policy)
-    two_pass = _two_pass(facts, request, encoder, policy)
     throughput = measured or assumed_throughput(encoder, preset, policy)
-    grid = facts.grid()
+    timeline = Timeline(request.timeline)
+    hold = hold_for(facts.span, (track.span for track in audio)) if timeline == Timeline.UNION else NO_HOLD
+    grid = facts.grid().longer(hold.frames)
+    two_pass = _two_pass(grid, request, encoder, policy)
     if grid.duration > policy.max_seconds:
         raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
     sizes = _ladder(facts, request).rungs
@@ -70,7 +73,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         source=replace(facts, others=()),
         color=_color(facts),
         encoder_name=encoder.ffmpeg_name,
-        hardware_path=hardware_path(facts, encoder, policy.hardware_path),
+        hardware_path=hardware_path(facts, encoder, policy.hardware_path, hold=hold),
         preset=preset,
         two_pass=two_pass,
         renditions=renditions,
@@ -79,6 +82,8 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         audio=audio_renditions(audio, grid),
         mp4=request.mp4,
         sizing=sizing,
+        timeline=timeline,
+        hold=hold,
     )
 
 
@@ -87,10 +92,13 @@ def preset_of(request: JobRequest, policy: PlanPolicy) -> str:
     return policy.preset if request.preset in (None, CPU_PRESET) else request.preset
 
 
-def hardware_path(facts: SourceFacts, encoder: VideoEncoder, preferred: HardwarePath) -> HardwarePath:
+def hardware_path(
+    facts: SourceFacts, encoder: VideoEncoder, preferred: HardwarePath, *, hold: Hold = NO_HOLD
+) -> HardwarePath:
     """Choose where this source's frames are decoded and scaled: on the device only if that is preferred and possible.
 
-    ffmpeg rotates frames, and follows changes of their size, in memory only.
+    ffmpeg rotates frames, and follows changes of their size, in memory only. Version 5.1 repeats the last one there
+    only, too.
     """
     if encoder.device is None:
         return HardwarePath.CPU
@@ -100,15 +108,17 @@ def hardware_path(facts: SourceFacts, encoder: VideoEncoder, preferred: Hardware
         and not facts.video.rotation
         and not facts.video.alpha
         and not (facts.video.color and facts.video.color.hdr)
+        and facts.constant
+        and not hold.after
         and (not facts.video.interlaced or encoder.device.deinterlacer)
     )
     return HardwarePath.DEVICE if preferred == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
 
 
-def _two_pass(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
+def _two_pass(grid: FrameGrid, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:
     """Decide whether to analyse first. x264 refuses its own analysis of a single frame."""
     requested = policy.two_pass if request.two_pass is None else request.two_pass
-    return requested and encoder.two_pass and facts.total_frames != 1
+    return requested and encoder.two_pass and grid.frame_count != 1
 
 
 def _groups(names: Sequence[str], sessions: int | None) -> tuple[tuple[str, ...], ...]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, HardwarePath
 from transcoding.planning.sizing import ChunkLimits
+from transcoding.timeline import Timeline
 
 
 class DynamicRange(StrEnum):
@@ -39,6 +40,8 @@ class JobRequest:
     """Numbers of the audio tracks, the one that players begin with first. None: all that can be decoded."""
     dynamic_range: str = DynamicRange.SDR.value
     """A value of `DynamicRange`."""
+    timeline: str = Timeline.UNION
+    """A value of `Timeline`."""
 
     @property
     def video_codec(self) -> str:

@@ -13,6 +13,7 @@ from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, VideoStream
 from transcoding.probing.timing import FrameTiming
 from transcoding.probing.warnings import Notice, SourceWarning
+from transcoding.timeline import Hold, VideoSpan, hold_for, seconds_late, seconds_outside
 from transcoding.upgrades import FACTS_UPGRADES
 
 _MAX_FRAMES_MISSING = Fraction(1, 10)
@@ -62,6 +63,16 @@ class SourceFacts:
     def from_json(cls, data: object) -> Self:
         """Read stored facts. Raises UnknownVersion for those of a later program, ValueError for anything else."""
         return records.from_versioned(cls, data, FACTS_UPGRADES)
+
+    @property
+    def span(self) -> VideoSpan:
+        """The time that its frames fill. Raises OpenGrid while the source has not ended."""
+        return VideoSpan(first=self.first, rate=self.rate, frames=self.grid().frame_count)
+
+    @property
+    def hold(self) -> Hold:
+        """The frames that are held so that none of its audio is lost."""
+        return hold_for(self.span, [track.span for track in self.audio])
 
     def grid(self, segment_gops: int = SEGMENT_GOPS) -> FrameGrid:
         """Return the frame grid of every output of this source with so many GOPs in a segment."""
@@ -117,5 +128,16 @@ def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts,
         SourceWarning.NO_AUDIO: not media.audio,
     }
     yield from (Notice(code=code) for code, applies in reported.items() if applies)
+    yield from _audio_warnings(media, timing)
     if ignored := sum(not each.used and each.codec not in _NO_CONTENT for each in streams):
         yield Notice(code=SourceWarning.STREAMS_IGNORED, count=ignored)
+
+
+def _audio_warnings(media: MediaInfo, timing: FrameTiming) -> Iterator[Notice]:
+    """Say where audio and video do not begin or end together; how late by the track that players begin with."""
+    video = VideoSpan(first=timing.first, rate=timing.rate, frames=timing.total_frames)
+    spans = [track.span for track in media.audio]
+    if late := seconds_late(video, spans[0] if spans else None):
+        yield Notice(code=SourceWarning.AUDIO_STARTS_LATE, seconds=late)
+    if outside := seconds_outside(video, spans):
+        yield Notice(code=SourceWarning.AUDIO_LONGER, seconds=outside)

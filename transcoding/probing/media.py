@@ -125,7 +125,10 @@ def parse_ffprobe(text: str) -> MediaInfo:
         streams=tuple(streams.values()),
         video=_video(found[videos[0]]),
         others=tuple(_video(found[index]) for index in videos[1:] if streams[index].decodable)[:MAX_OTHER_VIDEOS],
-        audio=tuple(_audio(streams[index]) for index in audio_in_order(streams.values())[:MAX_AUDIO_TRACKS]),
+        audio=tuple(
+            _audio(streams[index], time_base=_fraction(found[index].get("time_base")))
+            for index in audio_in_order(streams.values())[:MAX_AUDIO_TRACKS]
+        ),
     )
 
 
@@ -204,12 +207,13 @@ def _video(stream: Mapping[str, Any]) -> VideoStream:
 
 
 def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
-    """Return the announced length of one track in seconds: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska."""
-    if "duration" in stream:
-        return _fraction(stream["duration"])
+    """Return the announced length of one track in seconds: a field in MP4, a tag "HH:MM:SS.fraction" in Matroska.
+
+    The tag comes first. Of Matroska, the field may be the length of the whole file.
+    """
     tag = _CLOCK_TIME.fullmatch(str(stream.get("tags", {}).get("DURATION", "")))
     if tag is None:
-        return None
+        return _fraction(stream.get("duration"))
     hours, minutes, seconds = map(Fraction, tag.groups())
     return hours * 3600 + minutes * 60 + seconds
 
@@ -230,7 +234,7 @@ def _display_size(stream: Mapping[str, Any], aspect: Fraction, *, turned: bool) 
     return Resolution(width=height, height=width) if turned else Resolution(width=width, height=height)
 
 
-def _audio(stream: StreamFacts) -> AudioStream:
+def _audio(stream: StreamFacts, *, time_base: Fraction | None) -> AudioStream:
     return AudioStream(
         index=stream.index,
         source_index=stream.index,
@@ -239,6 +243,7 @@ def _audio(stream: StreamFacts) -> AudioStream:
         sample_rate=stream.sample_rate,
         layout=stream.layout,
         language=stream.language,
+        time_base=time_base,
     )
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from transcoding.color import ColorSpace
 from transcoding.hdr import DolbyVision, HdrMetadata
+from transcoding.timeline import AudioSpan
 
 
 class StreamKind(StrEnum):
@@ -140,3 +141,7 @@ class AudioStream:
     """ffmpeg's name of its channels, such as stereo or 5.1(side); empty where it is not known."""
     language: str = ""
     """As in the container, mostly ISO 639-2; empty where it is not known."""
+    time_base: Fraction | None = None
+    """Seconds of a tick of its packets. None: an earlier version inspected it."""
+    span: AudioSpan | None = None
+    """The time that it fills. None: that was not measured."""

@@ -46,7 +46,8 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         SourceWarning.NO_AUDIO: "The file has no audio track that can be played. The outputs have none.",
         SourceWarning.AUDIO_STARTS_LATE: "The audio starts later than the video. There is silence until then.",
         SourceWarning.AUDIO_CUT: "There is audio before or after the video, which the outputs leave out.",
-        SourceWarning.AUDIO_LONGER: "The audio is longer than the video. The last frame stays until the audio ends.",
+        SourceWarning.AUDIO_LONGER: "The audio is longer than the video. The first frame comes as"
+        " early as the audio, and the last one stays until it ends.",
         SourceWarning.TRUNCATED: "The file ends before the end that it announces. The outputs end where it does.",
         SourceWarning.TIMESTAMP_GAP: "There is a gap in the times of the frames. The last frame before it stays for as"
         " long.",

@@ -1,7 +1,7 @@
 """Inspect a source once: what is in it, and when each of its frames is shown."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -22,6 +22,7 @@ from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
+from transcoding.probing.audio_timing import AudioMeter
 from transcoding.probing.color import first_frame_metadata, refuse_foreign_colors
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe
@@ -37,13 +38,14 @@ from transcoding.probing.sniff import (
     Container,
     find_container,
 )
-from transcoding.probing.streams import Loudness
+from transcoding.probing.streams import AudioStream, Loudness
 from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.prepared import is_readable, prepared
 from workers.source.working_copy import WholeNeeded, WorkingCopy
+from workers.steps.audio_spans import with_spans
 from workers.steps.readable import ReadableCopies
 from workers.tools import Tools
 
@@ -191,6 +193,7 @@ class Inspection:
         self, video: Video, path: Path, demuxer: str, media: MediaInfo, *, source: MediaInfo | None = None
     ) -> SourceFacts:
         """Measure the chosen video track, those that a request may name instead, and the loudness if requested."""
+        media = self._with_spans(path, demuxer, media)
         facts = self._measure(path, demuxer, media, source=source)
         if video.measure_loudness and facts.audio:
             facts = replace(facts, loudness=self._loudness(path, facts))
@@ -228,7 +231,7 @@ class Inspection:
         lines = self._tools.ffprobe.packets(
             path, demuxer=demuxer, stream=media.video.index, stop=self._control, budget=self._budget
         )
-        timing = self._timing(self._packets(lines), media, exact=demuxer in FROM_BEGINNING)
+        timing = self._timing(parse_packets(self._bounded(lines)), media, exact=demuxer in FROM_BEGINNING)
         return source_facts(media, timing, demuxer=demuxer, remuxed=source is not None, source=source)
 
     def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo) -> SourceFacts:
@@ -239,26 +242,29 @@ class Inspection:
         if media.video.codec not in READABLE_CODECS:
             raise WholeNeeded(f"{media.video.codec} cannot be read in parts")
 
-        def opened(stream: int, *, parsed: bool = False) -> Iterator[Packet]:
+        def opened(stream: int, *, parsed: bool = False, meter: AudioMeter | None = None) -> Iterator[Packet]:
             lines = self._tools.ffprobe.open_packets(
                 path,
                 demuxer=DEMUXERS["mov"],
                 stream=stream,
                 stop=self._control,
                 parsed=parsed,
+                cuts=meter is not None,
                 budget=self._budget,
             )
-            return self._packets(running.enter_context(lines))
+            bounded = self._bounded(running.enter_context(lines))
+            return meter.packets(bounded) if meter else parse_packets(bounded)
 
-        def packets(stream: int, *, parsed: bool = False) -> Iterator[Packet]:
+        def packets(stream: int, *, parsed: bool = False, meter: AudioMeter | None = None) -> Iterator[Packet]:
             """Start the program now, or for a long film when its first packet is read."""
             if len(index.frames.offsets) > _OPENED_TOGETHER_FRAMES:
-                return chain.from_iterable(opened(stream, parsed=parsed) for _ in range(1))
-            return opened(stream, parsed=parsed)
+                return chain.from_iterable(opened(stream, parsed=parsed, meter=meter) for _ in range(1))
+            return opened(stream, parsed=parsed, meter=meter)
 
         with ExitStack() as running:
             parsed, contained = packets(media.video.index, parsed=True), packets(media.video.index)
-            audio = [(track.index, packets(track.index)) for track in media.audio[:1]]
+            meters = {track.index: AudioMeter.of(track) for track in media.audio[:1]}
+            audio = [(stream, packets(stream, meter=meter)) for stream, meter in meters.items()]
             first = next(parsed, None)
             try:
                 timing: FrameTiming | InputRejected = self._timing(chain([first] if first else [], parsed), media)
@@ -271,6 +277,7 @@ class Inspection:
             raise WholeNeeded("it does not start with a key frame")
         if isinstance(timing, InputRejected):
             raise timing
+        media = self._with_spans(path, DEMUXERS["mov"], media, [*meters.values()])
         facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
         return replace(facts, sample_shift=shift)
 
@@ -279,8 +286,20 @@ class Inspection:
         limits = self._tools.config.limits
         return min(limits.max_duration_seconds * limits.max_frame_rate, MAX_SAMPLES)
 
-    def _packets(self, lines: Iterator[str]) -> Iterator[Packet]:
-        return parse_packets(first_lines(self._max_packets, _moving(lines, self._control)))
+    def _bounded(self, lines: Iterator[str]) -> Iterator[str]:
+        """Pass on lines of packets. Raises InputRejected for more than the longest video has."""
+        return first_lines(self._max_packets, _moving(lines, self._control))
+
+    def _with_spans(self, path: Path, demuxer: str, media: MediaInfo, meters: Sequence[AudioMeter] = ()) -> MediaInfo:
+        """Add the time that audio tracks fill. `meters` have seen all packets of the first tracks."""
+
+        def lines(track: AudioStream) -> Iterator[str]:
+            packets = self._tools.ffprobe.packets(
+                path, demuxer=demuxer, stream=track.index, stop=self._control, cuts=True, budget=self._budget
+            )
+            return self._bounded(packets)
+
+        return replace(media, audio=with_spans(media.audio, meters, lines))
 
     def _timing(self, packets: Iterable[Packet], media: MediaInfo, *, exact: bool = False) -> FrameTiming:
         max_rate = self._tools.config.limits.max_frame_rate
