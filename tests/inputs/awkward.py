@@ -2,8 +2,8 @@
 
 import struct
 
-from tests.inputs.case import Case, Plays
-from tests.inputs.making import AAC, H264, card, edited, then
+from tests.inputs.case import Case, Plays, Tone
+from tests.inputs.making import AAC, H264, card, edited, ffmpeg, then
 
 TITLE = "Unusual, but right"
 
@@ -124,5 +124,105 @@ CASES = (
         ),
         outcome=Plays(frames=50),
         why="Some editors write the tracks one after another.",
+    ),
+    Case(
+        key="raw-rgb-avi",
+        what="Uncompressed RGB in AVI, its rows from the bottom to the top.",
+        make=card("avi", "-c:v rawvideo -pix_fmt bgr24 -an"),
+        outcome=Plays(audio=0, warnings=("no_audio",), media={"codec": "rawvideo"}),
+        why="Microscopes and simulations write it. The copy has it as AVI has it.",
+    ),
+    Case(
+        key="raw-palette-avi",
+        what="Uncompressed video with a palette of 256 colors in AVI.",
+        make=card("avi", "-c:v rawvideo -pix_fmt pal8 -an"),
+        outcome=Plays(audio=0, warnings=("no_audio",)),
+        why="Screen recordings of the nineties. The copy has other pixels, since it would lose the palette.",
+    ),
+    Case(
+        key="raw-rgb-mov",
+        what="Uncompressed RGB in QuickTime.",
+        make=card("mov", "-c:v rawvideo -pix_fmt rgb24 -an"),
+        outcome=Plays(audio=0, warnings=("no_audio",)),
+        why="Effects programs render it.",
+    ),
+    Case(
+        key="intra-refresh",
+        what="H.264 that refreshes a column of each frame and has no other key frame than the first.",
+        make=card("mp4", f"{H264} -x264-params intra-refresh=1:keyint=20 {AAC}", frames=230),
+        outcome=Plays(frames=230),
+        why="Cameras for calls send it; all of it is decoded for each chunk.",
+    ),
+    Case(
+        key="many-b-frames",
+        what="H.264 with sixteen B-frames between two others, in a transport stream.",
+        make=card(
+            "ts",
+            f"-c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 16 -x264-params b-adapt=0:keyint=60 {AAC}",
+            frames=150,
+        ),
+        outcome=Plays(frames=150),
+        why="More frames have to be reordered than anywhere else.",
+    ),
+    Case(
+        key="timescale-600",
+        what="QuickTime of phones: 29.97 frames per second in a clock of 600 ticks.",
+        make=card("mov", f"{H264} {AAC} -video_track_timescale 600", rate="30000/1001", frames=150),
+        outcome=Plays(rate="30000/1001", frames=150),
+        why="Frames are 20.02 ticks long, so their times are rounded; each has its slot on the grid.",
+    ),
+    Case(
+        key="milliseconds-59.94",
+        what="59.94 frames per second in Matroska, which rounds to milliseconds.",
+        make=card("mkv", rate="60000/1001", frames=250),
+        outcome=Plays(rate="60000/1001", frames=250),
+        why="The rate is found nevertheless, over two segments.",
+    ),
+    Case(
+        key="milliseconds-29.97",
+        what="29.97 frames per second in FLV, which rounds to milliseconds.",
+        make=card("flv", rate="30000/1001", frames=130),
+        outcome=Plays(rate="30000/1001", frames=130),
+        why="The rate is found nevertheless.",
+    ),
+    Case(
+        key="tiny",
+        what="A video of 16x16.",
+        make=card("mp4", size=(16, 16)),
+        outcome=Plays(size=(16, 16), card=None, beeps=(0.5,)),
+        why="Nothing is enlarged.",
+    ),
+    Case(
+        key="one-pixel",
+        what="A video of a single pixel.",
+        make=card("mkv", f"-c:v ffv1 -pix_fmt yuv444p {AAC}", size=(1, 1)),
+        outcome=Plays(size=(2, 2), card=None, beeps=(0.5,)),
+        why="Sides of H.264 are even, so it becomes four.",
+    ),
+    Case(
+        key="ribbon",
+        what="A video of 1920x16.",
+        make=card("mp4", size=(1920, 16)),
+        outcome=Plays(size=(1920, 16), card=None, beeps=(0.5,)),
+        why="LED banners.",
+    ),
+    Case(
+        key="twelve-channels",
+        what="PCM of twelve channels without a layout, a tone in all of them.",
+        make=ffmpeg(
+            "-f lavfi -i testsrc2=size=160x90:rate=25:duration=1 -f lavfi -i aevalsrc='"
+            + "|".join(["0.5*sin(2*PI*440*t)"] * 12)
+            + f"':sample_rate=48000:duration=1 {H264} -c:a pcm_s16le twelve.mov",
+            source="twelve.mov",
+        ),
+        outcome=Plays(card=None, tones=(Tone(start=0.1, end=0.9, hertz=440),)),
+        why="Multitrack recorders.",
+    ),
+    Case(
+        key="short-audio",
+        what="An audio track of one frame.",
+        make=card("mp4", audio="atrim=end=0.02"),
+        outcome=Plays(beeps=()),
+        why="It is silent behind that, as long as the video.",
     ),
 )

@@ -23,8 +23,8 @@ def index_command(
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `indexed`.
 
     `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
-    written in the source. Audio that Matroska does not take is decoded. AVI gives packets without presentation times,
-    which Matroska refuses: they are generated.
+    written in the source. What Matroska does not take is decoded. AVI gives packets without presentation times, which
+    Matroska refuses: they are generated.
     """
     opening: dict[str, str | None] = {
         "fflags": "+genpts",
@@ -34,7 +34,7 @@ def index_command(
     }
     copy: dict[str, str | None] = {
         "c": "copy",
-        **{f"c:a:{n}": _UNCOMPRESSED[track.codec] for n, track in enumerate(audio) if track.codec in _UNCOMPRESSED},
+        **_not_in_matroska(videos, audio),
         "map_metadata": "-1",
         **_languages(track.language for track in audio),
         **_transparent(video.alpha for video in videos),
@@ -47,6 +47,22 @@ def index_command(
         inputs=(Input(path=source, options=opening),),
         outputs=(Output(target="indexed", maps=maps, options=copy),),
     )
+
+
+def _not_in_matroska(videos: Sequence[VideoStream], audio: Sequence[AudioStream]) -> dict[str, str | None]:
+    """Return options for what Matroska does not take as it is: some audio, and uncompressed RGB.
+
+    It takes RGB the way AVI has it. It would lose a palette, so such video is encoded without loss.
+    """
+    options: dict[str, str | None] = {}
+    for n, video in enumerate(videos):
+        if video.codec == "rawvideo":
+            options["allow_raw_vfw"] = "1"
+        if video.pixel_format == "pal8" and video.codec == "rawvideo":
+            options |= {f"c:v:{n}": "ffv1", f"pix_fmt:v:{n}": "bgr0"}
+    return options | {
+        f"c:a:{n}": _UNCOMPRESSED[track.codec] for n, track in enumerate(audio) if track.codec in _UNCOMPRESSED
+    }
 
 
 def mp4_command(plan: EncodePlan) -> FfmpegCommand:

@@ -87,14 +87,16 @@ class MediaInfo:
     def as_copied_from(self, source: Self) -> Self:
         """Return the streams of a working copy, in which the videos and then the audio of a source lie in this order.
 
-        The choice is that of the source, and so are the numbers by which requests name its streams, and the codecs of
-        audio, some of which the copy does not have.
+        The choice is that of the source, and so are the numbers by which requests name its streams, and the codecs,
+        some of which the copy does not have.
         """
         copied = {each.index: each for each in (self.video, *self.others)}
         originals = (source.video, *source.others)
         if any(number not in copied for number, _ in enumerate(originals)):
             raise InputRejected("the video track cannot be copied")
-        videos = [replace(copied[n], source_index=each.source_index) for n, each in enumerate(originals)]
+        videos = [
+            replace(copied[n], codec=each.codec, source_index=each.source_index) for n, each in enumerate(originals)
+        ]
         audio = {each.index: each for each in self.audio}
         tracks = (
             replace(audio[number], codec=each.codec, source_index=each.source_index, language=each.language)

@@ -255,6 +255,20 @@ def test_audio_that_matroska_does_not_take_is_decoded_for_the_copy() -> None:
     assert "-c:a:0" not in arguments
 
 
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "options"),
+    [
+        ("rawvideo", "bgr24", "-allow_raw_vfw 1 "),
+        ("rawvideo", "pal8", "-allow_raw_vfw 1 -c:v:0 ffv1 -pix_fmt:v:0 bgr0 "),
+        ("h264", "yuv420p", ""),
+    ],
+)
+def test_uncompressed_video_is_copied_the_way_matroska_takes_it(codec: str, pixel_format: str, options: str) -> None:
+    video = replace(a_video(), codec=codec, pixel_format=pixel_format)
+    arguments = argv(index_command("/s/x", demuxer="avi", videos=[video]))
+    assert f"-c copy {options}-map_metadata" in " ".join(arguments)
+
+
 def test_decoding_a_sample() -> None:
     assert argv(decode_command("/s/x", Resolution(width=640, height=360))) == [
         *GLOBALS,
