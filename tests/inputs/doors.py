@@ -100,6 +100,13 @@ CASES: tuple[Case, ...] = (
         why="The stream says its rate; one that says none gets 25.",
     ),
     Case(
+        key="raw-h264-cut",
+        what="A raw H.264 stream that was cut in the middle of a frame.",
+        make=edited(card("h264", f"{_REORDERED} -an -f h264", frames=36), lambda data: data[1000:]),
+        outcome=Plays(frames=24, numbers=range(12, 36), audio=0, warnings=["no_audio"]),
+        why="Recordings begin anywhere; frames in front of the first key frame cannot be decoded.",
+    ),
+    Case(
         key="raw-hevc",
         what="A raw HEVC stream with B-frames.",
         make=card(
@@ -139,6 +146,13 @@ CASES: tuple[Case, ...] = (
         why="DV has its own clock and audio; its pixels are made square.",
     ),
     Case(
+        key="raw-mjpeg",
+        what="A raw stream of JPEG images.",
+        make=card("mjpeg", "-c:v mjpeg -q:v 2 -pix_fmt yuvj420p -an -f mjpeg"),
+        outcome=_SILENT,
+        why="Network cameras send it. One image, or that of a camera with its previews behind it, is refused.",
+    ),
+    Case(
         key="ivf-vp8",
         what="VP8 in IVF.",
         make=card("ivf", "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 400k -an"),
@@ -154,9 +168,9 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         key="gif",
-        what="An animated GIF that repeats for ever.",
-        make=card("gif", "-an -loop 0", rate="10", frames=20, video=_PALETTE),
-        outcome=Plays(rate="10", frames=20, audio=0, warnings=["no_audio"], media={"container": "gif"}),
+        what="An animated GIF that repeats for ever, longer than a segment.",
+        make=card("gif", "-an -loop 0", rate="10", frames=60, video=_PALETTE),
+        outcome=Plays(rate="10", frames=60, audio=0, warnings=["no_audio"], media={"container": "gif"}),
         why="It is played once.",
     ),
     Case(
@@ -182,8 +196,8 @@ CASES: tuple[Case, ...] = (
     Case(
         key="apng",
         what="An animated PNG.",
-        make=card("apng", "-an -plays 0 -f apng", rate="10", frames=20),
-        outcome=Plays(rate="10", frames=20, audio=0, warnings=["no_audio"]),
+        make=card("apng", "-an -plays 0 -f apng", rate="10", frames=60),
+        outcome=Plays(rate="10", frames=60, audio=0, warnings=["no_audio"]),
         why="As an animated GIF; a PNG with one image is refused.",
     ),
     *(

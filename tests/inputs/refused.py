@@ -120,6 +120,13 @@ CASES = (
         "the file is an animated WebP, which cannot be decoded; convert it to an animated GIF or to MP4",
     ),
     _no_video(
+        "avif-sequence",
+        "An animated AVIF.",
+        content(_box(b"ftyp", b"avis" + bytes(4) + b"avifmsf1") + _box(b"meta", bytes(40)) + bytes(100), "anim.avif"),
+        "Versions of ffmpeg number its streams differently, so another one than the inspected could be opened.",
+        "the file is an HEIF or AVIF image or sequence of images, not a video; upload a video",
+    ),
+    _no_video(
         "wtv",
         "A recording of Windows Media Center.",
         content(bytes.fromhex("b7d800203749da11a64e0007e95ead8d") + bytes(5000), "tv.wtv"),

@@ -16,7 +16,7 @@ from transcoding.errors import InputRejected
 _MAX_TOP_BOXES = 1000
 _MAX_BOXES = 20_000
 _MAX_TABLE_BYTES = 1 << 16
-_MEDIA = frozenset({b"vide", b"soun"})
+_MEDIA = frozenset({b"vide", b"soun", b"pict"})
 _SELF_CONTAINED = 1
 _ENTRY_BYTES = 12
 _ELSEWHERE = (

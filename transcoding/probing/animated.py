@@ -1,4 +1,6 @@
-"""Animated images: GIF and PNG with more than one frame. Those with one are images, and no videos."""
+"""Images in a row: GIF and PNG with more than one frame, and JPEG after JPEG. One alone is an image, and no video."""
+
+import re
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GIF_HEADER_BYTES = 13
@@ -6,6 +8,13 @@ _MAX_CHUNKS = 64
 _MAX_BLOCKS = 100_000
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _CONTROL, _APPLICATION = 0xF9, 0xFF
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_FRAME_HEADERS = (0xC0, 0xC1, 0xC2)
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A marker in or behind compressed data, in which a byte of ones is followed by zero or is a restart."""
+_OF_CAMERAS = (b"Exif\x00", b"MPF\x00")
+"""Marks of what cameras write: behind such an image there may be others, such as its preview."""
+_JPEGS_IN_A_ROW = 3
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -74,4 +83,40 @@ def _behind_blocks(head: bytes, position: int) -> int | None:
         position += 1 + length
         if not length:
             return position
+    return None
+
+
+def is_motion_jpeg(head: bytes) -> bool:
+    """Follow three JPEG images of one size, each where the one before it ends, none of them from a camera."""
+    position, sizes = 0, set[bytes]()
+    for _ in range(_JPEGS_IN_A_ROW):
+        found = _jpeg(head, position)
+        if found is None:
+            return False
+        position, size = found
+        sizes.add(size)
+    return len(sizes) == 1
+
+
+def _jpeg(head: bytes, position: int) -> tuple[int, bytes] | None:
+    """Return where a JPEG image ends, and its height and width; None: there is none, or not all of it."""
+    if head[position : position + 3] != b"\xff\xd8\xff":
+        return None
+    position, size = position + 2, b""
+    for _ in range(_MAX_CHUNKS):
+        if head[position : position + 1] != b"\xff" or position + 4 > len(head):
+            return (position + 2, size) if head[position : position + 2] == b"\xff\xd9" and size else None
+        kind, length = head[position + 1], int.from_bytes(head[position + 2 : position + 4], "big")
+        if kind == _END:
+            return (position + 2, size) if size else None
+        if kind == _START or head.startswith(_OF_CAMERAS, position + 4):
+            return None
+        if kind in _FRAME_HEADERS:
+            size = head[position + 5 : position + 9]
+        position += 2 + length
+        if kind == _SCAN:
+            following = _MARKER.search(head, position)
+            if following is None:
+                return None
+            position = following.start()
     return None

@@ -33,11 +33,11 @@ class BitReader:
 
     def unsigned(self) -> int:
         """Return the next Exp-Golomb code, ue(v) in H.264 and HEVC."""
-        zeros = 0
-        while not self.number(1):
-            zeros += 1
-            if zeros > _LONGEST_ZEROS:
-                raise OutOfBits("an Exp-Golomb code is too long")
+        rest = self._bits & ((1 << self._left) - 1)
+        zeros = self._left - rest.bit_length()
+        if not rest or zeros > _LONGEST_ZEROS:
+            raise OutOfBits("an Exp-Golomb code is too long")
+        self.skip(zeros + 1)
         return (1 << zeros) - 1 + self.number(zeros)
 
     def signed(self) -> int:

@@ -91,7 +91,7 @@ class _Walk:
         try:
             self._read(start, unit)
         except (OutOfBits, IndexError):
-            return
+            self._front = None
 
     def _read(self, start: int, unit: bytes) -> None:
         raise NotImplementedError

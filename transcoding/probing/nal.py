@@ -35,9 +35,9 @@ class Searchable(Protocol):
         ...
 
 
-def nal_units(data: Searchable, start: int = 0) -> Iterator[tuple[int, bytes]]:
+def nal_units(data: Searchable) -> Iterator[tuple[int, bytes]]:
     """Yield the offset of each NAL unit behind its start code, and its first bytes, unescaped."""
-    position = data.find(START_CODE, start)
+    position = data.find(START_CODE)
     while position >= 0:
         position += len(START_CODE)
         following = data.find(START_CODE, position)

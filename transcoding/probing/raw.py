@@ -3,12 +3,17 @@
 None of the functions raises for any bytes.
 """
 
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice, pairwise
 
 from transcoding.probing.bits import BitReader, OutOfBits
 from transcoding.probing.nal import START_CODE, H264Headers, HevcHeaders, nal_units, read_h264_sequence
 
 _MAX_UNITS = 64
+_MAX_SEQUENCES = 16
+"""Sequence parameter sets among them: reading one can take a millisecond."""
+_WHOLE_UNIT_BYTES = 8
+"""A unit of so many bytes has the fields that are read, though the rest may be cut off."""
 _MAX_LEADING_ZEROS = 4096
 _MIN_RAW_SIDE = 16
 _MAX_RATE_CODE = 8
@@ -29,48 +34,56 @@ def _begins_with_unit(head: bytes) -> bool:
 
 
 def is_h264(head: bytes) -> bool:
-    """Find a sequence, a picture parameter set and a slice that uses them; nothing else may be in between."""
-    if not _begins_with_unit(head):
-        return False
-    headers = H264Headers({}, {})
-    for _, unit in islice(nal_units(head), _MAX_UNITS):
+    """Find a sequence, a picture parameter set and a slice that uses them; nothing else may be around them."""
+    headers, parameters, found = H264Headers({}, {}), 0, False
+    for unit in _units(head):
         kind = unit[0] & 0x1F if unit else 0
-        if not unit or unit[0] & 0x80 or not 1 <= kind <= _LAST_H264_UNIT:
+        if not unit or unit[0] & 0x80 or not 1 <= kind <= _LAST_H264_UNIT or parameters > _MAX_SEQUENCES:
             return False
         try:
             if kind == 7:  # noqa: PLR2004 - a sequence parameter set
                 sequence = read_h264_sequence(unit)
                 headers.sequences[sequence.number] = sequence
+                parameters += 1
             elif kind == 8:  # noqa: PLR2004 - a picture parameter set
                 headers.add_set(unit)
             elif kind in (1, 5) and headers.sets:
                 headers.slice(unit)
-                return True
+                found = True
         except OutOfBits:
             return False
-    return False
+    return found
 
 
 def is_hevc(head: bytes) -> bool:
-    """Find the parameter sets and a slice that uses them; nothing else may be in between."""
-    if not _begins_with_unit(head):
-        return False
-    headers = HevcHeaders({}, {})
-    for _, unit in islice(nal_units(head), _MAX_UNITS):
+    """Find the parameter sets and a slice that uses them; nothing else may be around them."""
+    headers, found = HevcHeaders({}, {}), False
+    for unit in _units(head):
         if len(unit) < 3 or unit[0] & 0x80 or not unit[1] & 7:  # noqa: PLR2004 - a header and something behind it
             return False
-        kind = unit[0] >> 1
+        kind, layer = unit[0] >> 1, (unit[0] & 1) << 5 | unit[1] >> 3
         try:
+            if layer:
+                continue
             if kind == 33:  # noqa: PLR2004 - a sequence parameter set
                 headers.add_sequence(unit)
             elif kind == 34:  # noqa: PLR2004 - a picture parameter set
                 headers.add_set(unit)
             elif kind < 32 and headers.sets:  # noqa: PLR2004 - slices
                 headers.slice_order(unit)
-                return True
+                found = True
         except OutOfBits:
             return False
-    return False
+    return found
+
+
+def _units(head: bytes) -> Iterator[bytes]:
+    """Yield the first units of a stream, but not the last one, which may be cut off."""
+    if _begins_with_unit(head):
+        units = (unit for _, unit in islice(nal_units(head), _MAX_UNITS))
+        for unit, following in pairwise(chain(units, [b""])):
+            if following or len(unit) > _WHOLE_UNIT_BYTES:
+                yield unit
 
 
 def is_mpeg_video(head: bytes) -> bool:

@@ -72,7 +72,7 @@ medical images, tape archives, images of discs."""
 
 ACCEPTED = (
     "MP4, QuickTime, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, Ogg, ASF, MXF, IVF, YUV4MPEG2, animated GIF and PNG,"
-    " and raw H.264, HEVC, AV1, MPEG-1, MPEG-2, MPEG-4 and DV"
+    " and raw H.264, HEVC, AV1, MPEG-1, MPEG-2, MPEG-4, Motion JPEG and DV"
 )
 """The accepted files, as error texts name them."""
 
@@ -138,7 +138,7 @@ def _is_animated_webp(head: bytes) -> bool:
 def _image(head: bytes) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "a WebP image"
-    return "an HEIF or AVIF image" if head[4:8] == b"ftyp" else _match(head, _IMAGES)
+    return "an HEIF or AVIF image or sequence of images" if head[4:8] == b"ftyp" else _match(head, _IMAGES)
 
 
 def _known(head: bytes) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from transcoding.probing.animated import is_animated_gif, is_animated_png
+from transcoding.probing.animated import is_animated_gif, is_animated_png, is_motion_jpeg
 from transcoding.probing.raw import is_av1, is_dv, is_h264, is_hevc, is_mpeg4_video, is_mpeg_video
 from transcoding.probing.refused import is_refused, is_text, is_whole
 from transcoding.probing.structures import (
@@ -53,6 +53,7 @@ DEMUXERS = {
     "av1": "obu",
     "mpegvideo": "mpegvideo",
     "mpeg4": "m4v",
+    "mjpeg": "mjpeg",
     "dv": "dv",
 }
 """ffmpeg's demuxer for each container family that is accepted; it is always forced."""
@@ -80,9 +81,13 @@ _CONTAINERS: tuple[tuple[str, Callable[[bytes, int], bool], bytes], ...] = (
     ("mpegps", is_program_stream, b"\x00\x00\x01\xba"),
 )
 """Containers with the bytes that they begin with behind others."""
-_RAW: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+_IMAGES: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("gif", is_animated_gif),
     ("apng", is_animated_png),
+    ("mjpeg", is_motion_jpeg),
+)
+"""Images in a row, which begin like images."""
+_RAW: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("h264", is_h264),
     ("hevc", is_hevc),
     ("mpegvideo", is_mpeg_video),
@@ -91,8 +96,15 @@ _RAW: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("av1", is_av1),
 )
 _MOV_STARTS = re.compile(rb"(?=.{4}(?:ftyp|moov|styp|moof)|\x00\x00\x00\x08wide.{4}mdat)", re.DOTALL)
+_RAW_STARTS = (
+    (re.compile(rb"\x00\x00\x01(?=[\x07\x27\x47\x67]|[\x40\x42]\x01)"), _RAW[:2]),
+    (re.compile(rb"\x00\x00\x01(?=[\xb0\xb3])"), _RAW[2:4]),
+)
+"""Parameter sets of H.264 and HEVC, and sequence headers of MPEG-1, MPEG-2 and MPEG-4."""
 _MAX_TRIES = 64
 """Positions of a signature behind junk that are looked at."""
+_MAX_RAW_TRIES = 16
+"""The same for raw streams, whose units take longer to read."""
 _ID3_HEADER_BYTES = 10
 
 
@@ -112,7 +124,7 @@ def sniff(head: bytes) -> str | None:
 
 def find_container(head: bytes) -> Container | None:
     """Find the container in the first bytes of a file; None: it is not a video."""
-    if family := next((family for family, is_one in _RAW[:2] if is_one(head)), None):
+    if family := next((family for family, is_one in _IMAGES if is_one(head)), None):
         return Container(family)
     if is_refused(head) or (is_text(head) and not is_y4m(head)):
         return None
@@ -120,7 +132,7 @@ def find_container(head: bytes) -> Container | None:
         return Container(family)
     if is_whole(head):
         return None
-    return _behind_tag(head) or _behind_junk(head)
+    return _behind_tag(head) or _behind_junk(head) or _raw_behind_junk(head)
 
 
 def _family_at(head: bytes, start: int) -> str | None:
@@ -149,6 +161,16 @@ def _behind_junk(head: bytes) -> Container | None:
     starts += [(family, _first(head, signature, is_one)) for family, is_one, signature in _CONTAINERS]
     found = [Container(family, start) for family, start in starts if start is not None]
     return min(found, key=lambda each: each.start, default=None)
+
+
+def _raw_behind_junk(head: bytes) -> Container | None:
+    """Find the first unit of a raw stream from which on it can be decoded: recordings begin anywhere in one."""
+    for starts, families in _RAW_STARTS:
+        for match in islice(starts.finditer(head), _MAX_RAW_TRIES):
+            rest = head[match.start() :]
+            if family := next((family for family, is_one in families if is_one(rest)), None):
+                return Container(family, match.start())
+    return None
 
 
 def _start_of_mov(head: bytes) -> int | None:

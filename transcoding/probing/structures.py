@@ -34,7 +34,11 @@ _STILL_BRANDS = frozenset(
         *(b"avcs", b"avci", b"jp2 ", b"jpx ", b"jpm ", b"jxl ", b"crx ", b"j2ki", b"miaf", b"mjp2", b"mj2s", b"vvic"),
     }
 )
-"""Brands of images and of sequences of images: HEIF, AVIF, JPEG 2000, raw images of cameras."""
+"""Brands of images and of sequences of images: HEIF, AVIF, JPEG 2000, raw images of cameras.
+
+ffmpeg 9 lists the still image of a sequence as a stream in front of its frames, and 5.1 does not: what ffprobe finds
+could be another stream for ffmpeg.
+"""
 _MAX_BRANDS_BYTES = 1024
 _MAX_BOXES = 64
 _MAX_WEAK_BYTES = 1 << 24

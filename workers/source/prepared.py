@@ -40,12 +40,18 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
         InputRejected: A raw stream has no frame, or more than `max_frames`.
 
     """
-    path = folder / "source"
-    if container.family in RAW_ORDERED:
-        _add_clock(source, path, container.family, media(source), max_frames=max_frames, check=check)
+    path = _without_lead(source, container.start, folder, check) if container.start else source
+    if container.family not in RAW_ORDERED:
         return path
+    clocked = folder / "clocked.mkv"
+    _add_clock(path, clocked, container.family, media(path), max_frames=max_frames, check=check)
+    return clocked
+
+
+def _without_lead(source: Path, start: int, folder: Path, check: Callable[[], None]) -> Path:
+    path = folder / "source"
     with source.open("rb") as reading, path.open("wb") as writing:
-        reading.seek(container.start)
+        reading.seek(start)
         while block := reading.read(_COPY_BYTES):
             writing.write(block)
             check()

@@ -96,6 +96,12 @@ def test_hevc_order_counts_go_on_behind_a_clean_access_point() -> None:
     assert list(found.keys) == [1, 0, 1, 0, 0]
 
 
+def test_what_cannot_be_decoded_yet_is_left_out() -> None:
+    lead = recovery_point() + h264_slice(2, number=1)
+    found = coded_frames(lead + SETS + h264_slice(0, idr=True) + h264_slice(2, number=1), "h264", max_frames=10)
+    assert (list(found.positions()), found.starts[0]) == ([0, 1], len(lead) + 1)
+
+
 def test_a_stream_without_a_frame_is_rejected() -> None:
     with pytest.raises(InputRejected, match="no frame"):
         coded_frames(SETS, "h264", max_frames=10)
