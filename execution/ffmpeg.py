@@ -467,7 +467,7 @@ def _report(run: _Run, end_code: int, budget: InspectionBudget | None, *, second
     if end_code and budget and (refusal := budget.refusal(stderr)):
         raise refusal
     if end_code:
-        error = diagnose(end_code, stderr)
+        error = diagnose(end_code, stderr, copying=budget is not None)
         error.output_tail = output_tail(stderr)
         raise error
     return RunReport(frames=run.frames, seconds=seconds, stderr=stderr)

@@ -2,6 +2,7 @@
 
 TranscodeError
 ├── InputRejected        the uploader's file is the problem; never retried
+│   ├── InputCorrupt     parts of it are missing or damaged, so that not enough is left to show
 │   ├── ResourceExceeded it needs more memory, processor time or space than a run may use
 │   ├── PlanTooLarge     it is too much for this installation, as requested
 │   └── TrackUnknown     the request names a track that is not there, or cannot be decoded
@@ -39,6 +40,12 @@ class InputRejected(TranscodeError):
     """The source file itself is the problem; trying again cannot help."""
 
     code = "input_rejected"
+
+
+class InputCorrupt(InputRejected):
+    """Parts of the file are missing or damaged, so that not enough of it is left to show."""
+
+    code = "input_corrupt"
 
 
 class ResourceExceeded(InputRejected):

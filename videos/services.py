@@ -14,6 +14,7 @@ from storage.keys import source_key
 from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
+from transcoding.probing.warnings import Notice
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
@@ -67,6 +68,13 @@ def video_mark_inspected(
     video.facts, video.media, video.warnings = dict(facts), dict(media), list(warnings)
     video.error_code = video.error_detail = video.error_details = ""
     _save(video, "state", "facts", "media", "warnings", *_ERROR, inspected_at=Now())
+
+
+def video_warn(*, video: Video, warning: Notice) -> None:
+    """Add a warning that a job found, to those of the inspection; it takes the place of one with the same code."""
+    found = {each.code: each for each in map(Notice.from_document, video.warnings)} | {warning.code: warning}
+    video.warnings = [each.to_document() for each in found.values()]
+    _save(video, "warnings")
 
 
 def video_reject(*, video: Video, code: str, detail: str, details: str = "") -> None:

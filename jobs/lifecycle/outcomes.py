@@ -25,12 +25,13 @@ from jobs.planning.requests import job_request
 from jobs.planning.steps import FALLBACK_FIELDS
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
+from jobs.rules.steps import DECODER_ERRORS, StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
-from transcoding.probing.warnings import warning_documents
+from transcoding.probing.warnings import Notice, SourceWarning, warning_documents
 from videos.assets.services import AssetFacts, assets_publish
 from videos.models import Generation, Video
 from videos.services import (
@@ -39,6 +40,7 @@ from videos.services import (
     video_mark_deleted,
     video_mark_inspected,
     video_runs_delete,
+    video_warn,
 )
 from videos.states import VideoState
 
@@ -90,14 +92,17 @@ def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result:
     """Close a `finish` step: complete its job and generation, which players then get. Raises LeaseLost."""
     if claim.job_id is None or claim.generation_id is None:
         raise ValueError(f"a {claim.kind} step finishes no job")
-    video_lock(claim.video_id)
+    video = video_lock(claim.video_id)
     job = job_lock(claim.job_id)
     if not step_mark_done(claim=claim, result=result):
         return
     generation = Generation.objects.get(id=claim.generation_id)
     generation_complete(generation=generation, verified=verified)
     generations_retire(job_id=job.id, but=generation.id)
-    metadata = _job_metadata(job, EncodePlan.from_json(generation.plan))
+    plan = EncodePlan.from_json(generation.plan)
+    metadata = _job_metadata(job, plan)
+    if errors := _decoder_errors(generation, plan):
+        video_warn(video=video, warning=Notice(code=SourceWarning.DAMAGED, count=errors))
     job_move(
         job=job,
         to=JobState.COMPLETED,
@@ -133,6 +138,19 @@ def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
     units = plan.total_segments * len(plan.groups)
     encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), units))
     return {**metadata, "processing_speed": round(float(encoded) / seconds, 3)}
+
+
+def _decoder_errors(generation: Generation, plan: EncodePlan) -> int:
+    """Return how many errors decoders reported while they read the source once, as far as the steps know.
+
+    A chunk has a step for each group of renditions, and each of these decodes it.
+    """
+    decoding = Step.objects.filter(
+        generation=generation, state=StepState.DONE, kind__in=(StepKind.CHUNK, StepKind.AUDIO)
+    )
+    found = decoding.values_list("kind", "ordinal", f"result__{DECODER_ERRORS}")
+    once = (errors for kind, ordinal, errors in found if kind == StepKind.AUDIO or ordinal % len(plan.groups) == 0)
+    return sum(errors or 0 for errors in once)
 
 
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:

@@ -156,5 +156,8 @@ VIDEO_KINDS = kinds_where(lambda spec: spec.stage is None)
 MEASURED_KINDS = kinds_where(lambda spec: spec.measured)
 COMMANDS = tuple(name for spec in _SPECS for name in spec.commands)
 """Every name that a plan document shows a run of ffmpeg under."""
+DECODER_ERRORS = "decoder_errors"
+"""Key in the result of a step that decodes the source: how many errors its decoders reported."""
+
 LEFT_OBJECTS = tuple(sorted({name for spec in _SPECS for name in spec.leaves}))
 """Endings of the names of all objects that steps store under a generation."""

@@ -74,6 +74,25 @@ An unknown message only costs a second reading of the source.
 """
 
 
+_REPEATED = re.compile(r"^\s*Last message repeated (\d{1,9}) times")
+
+
+class DamageCount:
+    """Counts the errors that decoders report about a source, line by line of a run's stderr."""
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self._counts = False
+
+    def take(self, line: str) -> None:
+        """Count a line of stderr, unless decoding from the middle of a healthy file would have it, too."""
+        if repeated := _REPEATED.search(line):
+            self.errors += int(repeated[1]) * self._counts
+            return
+        self._counts = not is_of_a_seek(line)
+        self.errors += self._counts
+
+
 _REFUSED_SIZE = re.compile(r"Picture size (\d{1,10}x\d{1,10}) (?:exceeds specified max pixel count|is invalid)")
 
 
@@ -88,12 +107,15 @@ def is_of_a_seek(line: str) -> bool:
     return not line.strip() or _AFTER_A_SEEK.search(line) is not None
 
 
-def diagnose(returncode: int, stderr: str) -> TranscodeError:
-    """Return the error of a failed run. Text that blames the input means that no retry can help."""
+def diagnose(returncode: int, stderr: str, *, copying: bool = False) -> TranscodeError:
+    """Return the error of a failed run. Text that blames the input means that no retry can help.
+
+    `copying`: nothing was encoded, so what the machine is not to blame for comes of the input.
+    """
     last = last_words(stderr)
     if returncode < 0:
         return EncoderFailed(f"ffmpeg was killed on the worker, perhaps for lack of memory; {_NEXT}", details=last)
-    if not _says(stderr, _MACHINE_AT_FAULT) and _says(stderr, _INPUT_AT_FAULT):
+    if not _says(stderr, _MACHINE_AT_FAULT) and (copying or _says(stderr, _INPUT_AT_FAULT)):
         return unreadable(stderr)
     return EncoderFailed(f"ffmpeg failed on the worker; {_NEXT}", details=last)
 

@@ -70,6 +70,7 @@ class VideoSegmenter:
         self._fragments: list[Fragment] = []
         self._frame = self._grid.first_frame(first_segment)
         self._init_checked = False
+        self._ended = False
 
     @property
     def init(self) -> bytes | None:
@@ -81,6 +82,8 @@ class VideoSegmenter:
         for fragment in _checked(self._reader, data):
             self._check_init()
             self._check(fragment)
+            if self._ended:
+                continue
             self._fragments.append(fragment)
             if sum(len(each.data) for each in self._fragments) > self._max_bytes:
                 raise RateExceeded(
@@ -92,7 +95,7 @@ class VideoSegmenter:
 
     def finish(self) -> None:
         """Say that the stream has ended. Raises VerificationFailed when something of the chunk is missing."""
-        if self._next != self._end or self._fragments or self._reader.leftover:
+        if self._next != self._end or self._fragments or self._ended or self._reader.leftover:
             raise VerificationFailed(
                 f"{self._rendition.name}: the stream ends at frame {self._frame} of {self._grid.first_frame(self._end)}"
             )
@@ -107,17 +110,20 @@ class VideoSegmenter:
         self._init_checked = True
 
     def _check(self, fragment: Fragment) -> None:
-        ticks = self._frame * self._grid.frame_ticks
+        """Compare a fragment with its GOP. A short one must be the last: the source has ended before it should."""
+        ticks, planned = self._frame * self._grid.frame_ticks, self._gop_frames()
         problems = {
+            "comes behind one with another length than its GOP": self._ended,
             "starts at another time than the frame before it ends": fragment.decode_time != ticks,
             "does not begin with a key frame": not fragment.samples[0].sync,
             "has a second key frame": any(sample.sync for sample in fragment.samples[1:]),
-            "has another length than its GOP": len(fragment.samples) != self._gop_frames(),
+            "has another length than its GOP": len(fragment.samples) > planned,
             "has frames of another length": any(s.duration != self._grid.frame_ticks for s in fragment.samples),
         }
         for problem, found in problems.items():
             if found:
                 raise VerificationFailed(f"{self._rendition.name}: the GOP at frame {self._frame} {problem}")
+        self._ended = len(fragment.samples) < planned
 
     def _gop_frames(self) -> int:
         return self._grid.gop_length(self._frame)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from jobs.leasing.steps import StepWork, step_complete
+from jobs.rules.steps import DECODER_ERRORS
 from transcoding.commands.audio import audio_command, audio_needed_until
+from transcoding.commands.diagnosis import DamageCount
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.containers.spans import Span, covers
@@ -50,7 +52,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         )
         reader.read(plan.source, Mp4Index.opening, encoding.encode)
         publisher.flush()
-    result = {"seconds": round(encoding.seconds, 3), **reader.report}
+    result = {"seconds": round(encoding.seconds, 3), **reader.report, DECODER_ERRORS: encoding.damage.errors}
     retry_write(lambda: step_complete(claim=work.claim, result=result), control)
 
 
@@ -76,6 +78,7 @@ class AudioEncoding:
         self._next = first_unpublished
         self._make_way = make_way
         self.seconds = 0.0
+        self.damage = DamageCount()
 
     def encode(self, copy: WorkingCopy) -> None:
         """Run ffmpeg to the end of the track, after shorter runs for its beginnings: one, or several to be fetched."""
@@ -119,6 +122,7 @@ class AudioEncoding:
     def _run(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
         """Run ffmpeg once, for the first `segments`, or for all."""
         segmenter, total = AudioSegmenter(self._plan, self._track), self._plan.total_segments
+        self.damage = DamageCount()  # each run begins at the start
 
         def take(data: bytes) -> None:
             self._control.moved()
@@ -133,10 +137,14 @@ class AudioEncoding:
             stop=self._control,
             on_poll=self._publisher.poll,
             niceness=lambda: AUDIO_NICENESS if self._next >= FIRST_SEGMENTS else 0,
-            on_stderr_line=copy.stderr_line,
+            on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self.seconds += report.seconds
         return segmenter
+
+    def _stderr_line(self, copy: WorkingCopy, line: str) -> None:
+        copy.stderr_line(line)
+        self.damage.take(line)
 
     def _take(self, segment: Segment, segmenter: AudioSegmenter) -> None:
         if segment.number >= self._next:

@@ -11,8 +11,9 @@ from execution.scratch import temporary_folder
 from gpu.devices import Device
 from gpu.trials import hardware_device
 from jobs.leasing.steps import StepWork, step_complete
+from jobs.rules.steps import DECODER_ERRORS
 from transcoding.commands.chunk import analysis_command, chunk_command, read_until, seek_time
-from transcoding.commands.diagnosis import gpu_failure, refused_frame_size
+from transcoding.commands.diagnosis import DamageCount, gpu_failure, refused_frame_size
 from transcoding.commands.remux import decode_command
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import Segment, VideoSegmenter
@@ -63,7 +64,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         publisher.flush()
         for sample in encoding.samples.values():
             _verify_decodable(sample, tools, control)
-    result = {**encoding.measured, **reader.report}
+    result = {**encoding.measured, **reader.report, DECODER_ERRORS: encoding.damage.errors}
     retry_write(lambda: step_complete(claim=work.claim, result=result), control)
 
 
@@ -102,6 +103,7 @@ class ChunkEncoding:
         self._device = device
         self._next = dict.fromkeys(names, first_unpublished)
         self._refused_size = ""
+        self.damage = DamageCount()
         self._sampled = sampled_renditions(names, chunk)
         self.samples: dict[str, _Sample] = {}
         self.measured: Mapping[str, object] = {"seconds": 0.0}
@@ -165,6 +167,7 @@ class ChunkEncoding:
     ) -> None:
         """Run ffmpeg to its end and see to it that nothing is missing."""
         first, segments = self._left()
+        self.damage = DamageCount()  # of this run alone: what ran before it read the same frames
         frames = self._plan.grid.frames_in(first, segments)
         before = frames if analysed else 0
         command = chunk_command(
@@ -207,6 +210,7 @@ class ChunkEncoding:
             if failure := gpu_failure(line, self._plan.encoder):
                 raise failure.error(line)
             copy.stderr_line(line)
+            self.damage.take(line)
 
     def _measure(self, seconds: float, frames: int) -> dict[str, object]:
         """Return the measurements that later plans use: how much work of which kind took how long."""

@@ -15,9 +15,10 @@ from jobs.leasing.steps import step_begin, step_complete, step_publish
 from jobs.lifecycle.outcomes import job_complete, step_complete_assets
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
-from jobs.rules.steps import StepKind
+from jobs.rules.steps import DECODER_ERRORS, StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from tests.rows import a_job, a_run, a_video, an_mp4, claim_or_none, claimed, state_of, units_of
+from transcoding.probing.warnings import Notice, SourceWarning
 from videos.models import Asset, Generation, Rendition, Video
 from videos.services import VerifiedRendition
 from videos.states import GenerationState, RenditionState
@@ -26,7 +27,7 @@ MANY_CHUNKS_SECONDS = 8 * 4 * 2
 """Eight chunks of two segments."""
 
 
-def _carry_out(claim: Claim) -> None:
+def _carry_out(claim: Claim, *, decoder_errors: int = 0) -> None:
     """Do what a worker does with a chunk or the audio, without the encoding."""
     work = step_begin(claim=claim)
     kind = "audio" if claim.kind is StepKind.AUDIO else "video"
@@ -37,7 +38,7 @@ def _carry_out(claim: Claim) -> None:
         if rendition.kind == kind
     ]
     step_publish(claim=claim, runs=runs, units_done=units_of(claim))
-    step_complete(claim=claim, result={"seconds": 1.0})
+    step_complete(claim=claim, result={"seconds": 1.0, DECODER_ERRORS: decoder_errors})
 
 
 def _verified() -> list[VerifiedRendition]:
@@ -81,6 +82,29 @@ def test_a_job_from_its_first_step_to_completed() -> None:
         "job.started",
         "job.completed",
     ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("errors", [0, 3])
+def test_a_completed_job_says_how_damaged_its_source_is(errors: int) -> None:
+    """Chunks and audio all read the source."""
+    job = a_job()
+    for _ in range(6):
+        _carry_out(claimed(), decoder_errors=errors)
+    job_complete(claim=claimed(), verified=_verified(), result={})
+    damaged = [Notice(code=SourceWarning.DAMAGED, count=6 * errors).to_document()] if errors else []
+    assert Video.objects.get(id=job.video_id).warnings == damaged
+
+
+@pytest.mark.django_db
+def test_a_second_job_replaces_what_the_first_said() -> None:
+    video = a_video()
+    for errors in (3, 1):
+        a_job(video)
+        for _ in range(6):
+            _carry_out(claimed(), decoder_errors=errors)
+        job_complete(claim=claimed(), verified=_verified(), result={})
+    assert [warning["count"] for warning in Video.objects.get(id=video.id).warnings] == [6]
 
 
 @pytest.mark.django_db

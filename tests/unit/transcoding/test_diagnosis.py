@@ -1,6 +1,14 @@
 import pytest
 
-from transcoding.commands.diagnosis import GpuFailure, diagnose, gpu_failure, is_of_a_seek, last_words, output_tail
+from transcoding.commands.diagnosis import (
+    DamageCount,
+    GpuFailure,
+    diagnose,
+    gpu_failure,
+    is_of_a_seek,
+    last_words,
+    output_tail,
+)
 from transcoding.encoders import ENCODERS
 from transcoding.errors import (
     DeviceBusy,
@@ -36,6 +44,35 @@ def test_a_failure_is_the_file_s_or_the_machine_s(
     assert type(error) is kind
     assert message in f"{error} ({error.details})"
     assert error.retryable is (kind is EncoderFailed)
+
+
+@pytest.mark.parametrize(
+    ("returncode", "stderr", "kind"),
+    [
+        (1, "[matroska @ 0x1] Can't write packet with unknown timestamp", InputRejected),
+        (1, "", InputRejected),
+        (1, "No space left on device", EncoderFailed),
+        (-9, "Can't write packet with unknown timestamp", EncoderFailed),
+    ],
+)
+def test_copying_fails_because_of_the_file_unless_the_machine_does(
+    returncode: int, stderr: str, kind: type[TranscodeError]
+) -> None:
+    assert type(diagnose(returncode, stderr, copying=True)) is kind
+
+
+def test_errors_of_decoders_are_counted() -> None:
+    damage = DamageCount()
+    for line in (
+        "[h264 @ 0x1] mmco: unref short failure",
+        "    Last message repeated 12 times",
+        "[h264 @ 0x1] error while decoding MB 3 4, bytestream -5",
+        "    Last message repeated 2 times",
+        "",
+        "[h264 @ 0x1] Invalid NAL unit size (0 > 593).",
+    ):
+        damage.take(line)
+    assert damage.errors == 4
 
 
 @pytest.mark.parametrize(
