@@ -18,7 +18,7 @@ from execution.isolation import jail_of
 from execution.jail import Child
 from execution.stall import StallTimer
 from transcoding.commands.diagnosis import AGAIN, unreadable
-from transcoding.commands.probe import first_frame_command, packets_command, streams_command
+from transcoding.commands.probe import clock_command, first_frame_command, packets_command, streams_command
 from transcoding.errors import EncoderFailed, InputRejected
 
 _STREAMS_BYTES = 4 << 20
@@ -160,10 +160,11 @@ class Ffprobe:
             InputRejected: ffprobe failed.
 
         """
-        with self._jail.cell(inputs=[path]) as cell:
-            argv = packets_command(
+
+        def command(name: str) -> list[str]:
+            return packets_command(
                 self.binary,
-                cell.name(path),
+                name,
                 demuxer=demuxer,
                 stream=stream,
                 max_pixels=self._max_pixels,
@@ -171,6 +172,30 @@ class Ffprobe:
                 parsed=parsed,
                 cuts=cuts,
             )
+
+        with self._listing(path, command, stop, budget) as lines:
+            yield lines
+
+    def clock_packets(
+        self, path: Path, *, demuxer: str, stop: StopSignal, budget: InspectionBudget | None = None
+    ) -> Iterator[str]:
+        """Yield lines like `packets`, one per packet of every stream, in the order of the file."""
+
+        def command(name: str) -> list[str]:
+            return clock_command(
+                self.binary, name, demuxer=demuxer, max_pixels=self._max_pixels, max_streams=self._max_streams
+            )
+
+        with self._listing(path, command, stop, budget) as lines:
+            yield from lines
+
+    @contextmanager
+    def _listing(
+        self, path: Path, command: Callable[[str], list[str]], stop: StopSignal, budget: InspectionBudget | None
+    ) -> Iterator[Iterator[str]]:
+        """Start the command for the name that the file has in the jail, and yield the lines that it writes."""
+        with self._jail.cell(inputs=[path]) as cell:
+            argv = command(cell.name(path))
             # A broken file gives a line of stderr per packet; nobody reads them, and a full pipe would block ffprobe.
             child = cell.start(argv, limits=self._limits_of(budget), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             if budget:

@@ -1,7 +1,204 @@
-"""Joined recordings, wrapped clocks, odd times, damaged and truncated files."""
+"""Joined recordings, wrapped clocks, odd times, damaged and truncated files.
 
-from tests.inputs.case import Case
+Streams that were joined are played in the order of the file, whole and in step. Pauses stay.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+
+from tests.inputs.case import Case, Maker, Plays, Refused
+from tests.inputs.making import AAC, H264, card, edited, joined, then
+from tests.inputs.packing import packed
 
 TITLE = "Clocks that restart, jump and break off"
 
-CASES: tuple[Case, ...] = ()
+_MPEG2 = "-c:v mpeg2video -q:v 3 -bf 2 -g 12 -c:a mp2 -b:a 192k"
+_MPEG4 = "-c:v mpeg4 -q:v 3 -bf 1 -g 10"
+_REORDERED = f"-c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 3 -g 12 {AAC}"
+_FLV_HEADER_BYTES = 13
+_TS_PACKET = 188
+
+
+def _ts(first: int = 0, *, offset: float = 0, options: str = f"{H264} {AAC}", frames: int = 25) -> Maker:
+    return card("ts", f"{options} -f mpegts -output_ts_offset {offset}", first=first, frames=frames)
+
+
+def _joined_ts(*offsets: float, options: str = f"{H264} {AAC}", frames: int = 25) -> Maker:
+    parts = (_ts(frames * number, offset=at, options=options, frames=frames) for number, at in enumerate(offsets))
+    return joined(*parts, extension="ts")
+
+
+def _restarts(key: str, what: str, make: Maker, why: str, **differences: object) -> Case:
+    """Two parts of a second, of which all is played."""
+    outcome = Plays(**{"frames": 50, "warnings": ("timestamps_restart",), **differences})  # type: ignore[arg-type]
+    return Case(key=key, what=what, make=make, outcome=outcome, why=why)
+
+
+def _first_bytes(share: float) -> Callable[[bytes], bytes]:
+    return lambda data: data[: int(len(data) * share)]
+
+
+def _noise(start: float, count: int) -> Callable[[bytes], bytes]:
+    """Overwrite some bytes from a share of the file on."""
+
+    def damage(data: bytes) -> bytes:
+        at = int(len(data) * start)
+        noise = random.Random(1).randbytes(count)  # noqa: S311 - no secret
+        return data[:at] + noise + data[at + count :]
+
+    return damage
+
+
+def _without_packets(start: float, count: int) -> Callable[[bytes], bytes]:
+    """Lose some packets of a transport stream."""
+
+    def lose(data: bytes) -> bytes:
+        at = int(len(data) * start) // _TS_PACKET * _TS_PACKET
+        return data[:at] + data[at + count * _TS_PACKET :]
+
+    return lose
+
+
+def _numbers(*runs: tuple[int, int, int]) -> Sequence[int]:
+    """Numbers on frames: from, to (not included), and how often each."""
+    return [number for first, end, times in runs for number in range(first, end) for _ in range(times)]
+
+
+CASES = (
+    _restarts(
+        "joined-ts",
+        "Two transport streams whose bytes were put behind each other; the clock starts again.",
+        _joined_ts(0, 0),
+        "Players show one after the other; ffmpeg alone loses the second.",
+    ),
+    _restarts(
+        "joined-ts-wrap",
+        "The same, with a clock of 33 bits that wraps in each half.",
+        _joined_ts(95441.8, 95441.8),
+        "A wrap is no restart, and a restart no wrap.",
+    ),
+    _restarts(
+        "joined-ts-forward",
+        "Transport streams whose second part is a thousand seconds ahead.",
+        _joined_ts(0, 1000),
+        "A jump of more than ten seconds of all streams is no pause.",
+    ),
+    _restarts(
+        "joined-ts-five",
+        "Five transport streams, with clocks that go forward and back.",
+        _joined_ts(100, 50, 5000, 0, 90000),
+        "Every part keeps its own distance of audio and video.",
+        frames=125,
+    ),
+    _restarts(
+        "joined-ts-reordered",
+        "Joined transport streams with B-frames and open GOPs.",
+        _joined_ts(30, 10, options=f"{_REORDERED} -x264-params open-gop=1"),
+        "Parts join by the times at which frames are shown, not those at which they are decoded.",
+    ),
+    _restarts(
+        "joined-ts-video-only",
+        "Joined transport streams without audio.",
+        _joined_ts(20, 0, options=f"{H264} -an"),
+        "The video alone says where the parts join.",
+        audio=0,
+        warnings=("timestamps_restart", "no_audio"),
+    ),
+    Case(
+        key="pause-ts",
+        what="A transport stream with a pause of three seconds in a healthy clock.",
+        make=_joined_ts(10, 14),
+        outcome=Plays(
+            frames=125,
+            numbers=_numbers((0, 24, 1), (24, 25, 76), (25, 50, 1)),
+            beeps=(0.5, 4.5),
+            warnings=("variable_frame_rate", "timestamp_gap"),
+        ),
+        why="The clock is believed: the last frame stays, the audio is silent.",
+    ),
+    _restarts(
+        "joined-ps",
+        "Two MPEG program streams that were joined.",
+        joined(card("mpg", f"{_MPEG2} -f vob"), card("mpg", f"{_MPEG2} -f vob", first=25), extension="mpg"),
+        "DVDs are split into files that people join again.",
+    ),
+    _restarts(
+        "joined-flv",
+        "FLV whose times start again, as of a recorder that was reconnected.",
+        joined(
+            card("flv", f"{H264} {AAC}"),
+            edited(card("flv", f"{H264} {AAC}", first=25), lambda data: data[_FLV_HEADER_BYTES:]),
+            extension="flv",
+        ),
+        "Recorders of streams append to one file.",
+    ),
+    _restarts(
+        "joined-mkv",
+        "Two Matroska files whose bytes were put behind each other.",
+        joined(card("mkv"), card("mkv", first=25), extension="mkv"),
+        "The index is that of the first alone, so the file is copied first.",
+    ),
+    Case(
+        key="packed-b-frames",
+        what="MPEG-4 in AVI with packed B-frames, as DivX and Xvid write it.",
+        make=edited(card("avi", f"{_MPEG4} -c:a libmp3lame", frames=125), packed),
+        outcome=Plays(frames=125),
+        why="Two frames in a packet and none in the next have no times of their own; they are unpacked first.",
+    ),
+    Case(
+        key="packed-b-frames-silent",
+        what="The same without audio.",
+        make=edited(card("avi", f"{_MPEG4} -an", frames=50), packed),
+        outcome=Plays(frames=50, audio=0, warnings=("no_audio",)),
+        why="They are unpacked first.",
+    ),
+    Case(
+        key="truncated-mp4",
+        what="Six tenths of a short MP4 whose index is in front.",
+        make=edited(card("mp4", f"{H264} {AAC} -movflags +faststart", frames=100), _first_bytes(0.6)),
+        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 2.2 of 4.0 s are there"),
+        why="An upload that broke off is not the video.",
+    ),
+    Case(
+        key="truncated-mkv",
+        what="Six tenths of a Matroska file.",
+        make=edited(card("mkv", frames=100), _first_bytes(0.6)),
+        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 2.3 of 4.0 s are there"),
+        why="The segment announces more bytes than there are.",
+    ),
+    Case(
+        key="truncated-avi",
+        what="Six tenths of an AVI.",
+        make=edited(card("avi", f"{_MPEG4} -c:a libmp3lame", frames=100), _first_bytes(0.6)),
+        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 40% of it is missing"),
+        why="The header announces more bytes than there are.",
+    ),
+    Case(
+        key="damaged-middle",
+        what="An MP4 with a stretch of noise in the middle.",
+        make=edited(card("mp4", f"{H264} -g 10 {AAC}", frames=100), _noise(0.4, 300)),
+        outcome=Plays(frames=100, card=None, beeps=(0.5, 1.5, 2.5, 3.5)),
+        why="Decoders conceal what they cannot read.",
+    ),
+    Case(
+        key="lost-packets",
+        what="A transport stream with lost packets.",
+        make=edited(_ts(options=f"{H264} -g 10 {AAC}", frames=100), _without_packets(0.5, 20)),
+        outcome=Plays(frames=100, card=None, beeps=(0.5, 1.5, 2.5, 3.5), warnings=("variable_frame_rate",)),
+        why="Reception is never perfect; the clock goes on.",
+    ),
+    Case(
+        key="h264-avi",
+        what="H.264 in AVI, without B-frames.",
+        make=card("avi", f"{H264} -bf 0 -c:a pcm_s16le", frames=50),
+        outcome=Plays(frames=50),
+        why="AVI has no times; frames follow one another.",
+    ),
+    Case(
+        key="negative-times",
+        what="Matroska whose times begin below zero.",
+        make=then(card("mp4", _REORDERED), "-i {} -c copy -avoid_negative_ts disabled n.mkv", source="n.mkv"),
+        outcome=Plays(),
+        why="All times count from the first frame.",
+    ),
+)

@@ -14,7 +14,9 @@ from transcoding.commands.command import (
 from transcoding.encoders import AAC
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.warnings import SourceWarning
 
+_JOIN_SECONDS = 0.01
 _LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -39,7 +41,7 @@ def audio_command(
         (
             f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
             f"atrim=end={length}",  # a gap up to audio behind the video's end would be filled first, at any length
-            f"aresample={AAC.sample_rate}:async=1:first_pts=0",
+            f"aresample={AAC.sample_rate}:async=1{_joins(plan)}:first_pts=0",
             f"aformat=sample_fmts=fltp:channel_layouts={_LAYOUTS[track.channels]}",
             f"apad=whole_dur={length}",
             f"atrim=end={length}[{track.name}]",
@@ -57,3 +59,12 @@ def audio_command(
         filter_graph=graph,
         outputs=(Output(target=track.name, maps=(f"[{track.name}]",), options=options),),
     )
+
+
+def _joins(plan: EncodePlan) -> str:
+    """Return the option that keeps the audio of joined recordings in step: each has some audio more than video.
+
+    A tenth of a second of that would be let pass.
+    """
+    joined = any(notice.code == SourceWarning.TIMESTAMPS_RESTART for notice in plan.source.warnings)
+    return f":min_hard_comp={_JOIN_SECONDS}" if joined else ""

@@ -23,8 +23,9 @@ _LARGEST_PIXEL_BYTES = 10
 
 _NO_ADDRESSES: Mapping[str, str] = MappingProxyType({})
 
-QUIET = {"hide_banner": None, "nostdin": None, "y": None, "v": "error"}
-"""Options of every run. Without `y`, ffmpeg 9 keeps an existing output file and ends with 0."""
+QUIET = {"hide_banner": None, "nostdin": None, "y": None, "v": "error", "max_error_rate": "1"}
+"""Options of every run. Without `y`, ffmpeg 9 keeps an existing output file and ends with 0. Without `max_error_rate`,
+it fails where two thirds of the frames that it read are damaged: those of a chunk may be, in a video that is not."""
 
 ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 """Options that leave out location and camera, and the muxer's version, which differs between workers."""
@@ -132,6 +133,15 @@ def option_words(options: Options) -> list[str]:
     return [
         word for name, value in options.items() for word in ((f"-{name}",) if value is None else (f"-{name}", value))
     ]
+
+
+def demuxer_options(demuxer: str) -> dict[str, str]:
+    """Return the options that force a demuxer.
+
+    In joined transport streams, a later map of the program may name other PIDs: their packets continue the streams of
+    the first one.
+    """
+    return {"f": demuxer, **({"merge_pmt_versions": "1"} if demuxer == "mpegts" else {})}
 
 
 def source_input(plan: EncodePlan, path: str, options: Options = MappingProxyType({})) -> Input:

@@ -1,6 +1,6 @@
 """ffprobe commands."""
 
-from transcoding.commands.command import PROTOCOLS, allocation_bound, decoder_bounds, option_words
+from transcoding.commands.command import PROTOCOLS, allocation_bound, decoder_bounds, demuxer_options, option_words
 
 _LIGHT = (
     "red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance"
@@ -57,8 +57,24 @@ def packets_command(  # noqa: PLR0913 - a whole command, by name
     return [*_probe(binary, demuxer, max_pixels, max_streams), *raw, *entries, f"file:{path}"]
 
 
+def clock_command(binary: str, path: str, *, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:
+    """Return the ffprobe command whose output `parse_clock_packets` reads: all streams, in the order of the file.
+
+    Missing times are generated, as they are when the streams are copied.
+    """
+    entries = [
+        "-fflags",
+        "+genpts",
+        "-show_entries",
+        "packet=stream_index,pts_time,dts_time,duration_time,pos",
+        "-of",
+        "csv=p=0",
+    ]
+    return [*_probe(binary, demuxer, max_pixels, max_streams), *entries, f"file:{path}"]
+
+
 def _probe(binary: str, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:
     """Return the beginning of a command. The demuxer gives up at the first stream beyond `max_streams`."""
     bounds = option_words({**decoder_bounds(max_pixels), "max_streams": str(max_streams)})
-    limit = option_words(allocation_bound(max_pixels))
-    return [binary, "-v", "error", *limit, "-f", demuxer, "-protocol_whitelist", PROTOCOLS, *bounds]
+    limit, forced = option_words(allocation_bound(max_pixels)), option_words(demuxer_options(demuxer))
+    return [binary, "-v", "error", *limit, *forced, "-protocol_whitelist", PROTOCOLS, *bounds]

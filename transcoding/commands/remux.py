@@ -1,37 +1,44 @@
 """Commands that copy streams without encoding them, and the one that decodes a sample of our own output."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output
+from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output, demuxer_options
+from transcoding.commands.timestamps import UNPACK_B_FRAMES, shift_filters
 from transcoding.encoders import decoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.clock import Shift
 from transcoding.probing.streams import AudioStream, Resolution, VideoStream
 
 VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
+INDEXED, UNPACKED = "indexed", "unpacked"
+"""Targets of the commands that copy a source."""
+_NO_SHIFTS: Mapping[int, Sequence[Shift]] = MappingProxyType({})
 _UNCOMPRESSED = MappingProxyType(
     {"adpcm_swf": "pcm_s16le", "nellymoser": "pcm_s16le", "pcm_bluray": "pcm_s24le", "pcm_dvd": "pcm_s24le"}
 )
 """Codecs of audio that Matroska has no name for, and what they become in the copy of a source: nothing is lost."""
 
 
-def index_command(
-    source: str, *, demuxer: str, videos: Sequence[VideoStream], audio: Sequence[AudioStream] = ()
+def index_command(  # noqa: PLR0913 - what the copy depends on, by name
+    source: str,
+    *,
+    demuxer: str,
+    videos: Sequence[VideoStream],
+    audio: Sequence[AudioStream] = (),
+    shifts: Mapping[int, Sequence[Shift]] = _NO_SHIFTS,
+    order: str = "",
 ) -> FfmpegCommand:
-    """Copy, not encode, a source without a reliable index into Matroska, which has one; target `indexed`.
+    """Copy, not encode, a source without a reliable index into Matroska, which has one; target `INDEXED`.
 
     `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
-    written in the source. What Matroska does not take is decoded. AVI gives packets without presentation times, which
-    Matroska refuses: they are generated.
+    written in the source. What Matroska does not take is decoded. `shifts` mend a clock that jumps. AVI gives
+    packets without presentation times, which Matroska refuses: they are generated, by the filter `order` if there is
+    one (see `transcoding.commands.timestamps`).
     """
-    opening: dict[str, str | None] = {
-        "fflags": "+genpts",
-        "f": demuxer,
-        "protocol_whitelist": PROTOCOLS,
-        "copyts": None,
-    }
+    videos_copied, audio_copied = [video.index for video in videos], [track.index for track in audio]
     copy: dict[str, str | None] = {
         "c": "copy",
         **_not_in_matroska(videos, audio),
@@ -39,14 +46,35 @@ def index_command(
         **_languages(track.language for track in audio),
         **_transparent(video.alpha for video in videos),
         "map_chapters": "-1",
+        **shift_filters(shifts, videos=videos_copied, audio=audio_copied),
+        **({"bsf:v": order} if order else {}),
         "f": "matroska",
     }
-    numbers = (*(video.index for video in videos), *(track.index for track in audio))
-    maps = tuple(f"0:{number}" for number in numbers)
+    generated: dict[str, str | None] = {} if order else {"fflags": "+genpts"}
     return FfmpegCommand(
-        inputs=(Input(path=source, options=opening),),
-        outputs=(Output(target="indexed", maps=maps, options=copy),),
+        inputs=(Input(path=source, options={**generated, **_copying(demuxer)}),),
+        outputs=(Output(target=INDEXED, maps=_maps([*videos_copied, *audio_copied]), options=copy),),
     )
+
+
+def unpack_command(source: str, *, streams: Sequence[int]) -> FfmpegCommand:
+    """Copy streams of an AVI with packed B-frames into one without, whose frames have times of their own.
+
+    The first of them is the video. The target is `UNPACKED`.
+    """
+    copy: dict[str, str | None] = {"c": "copy", "map_metadata": "-1", "bsf:v:0": UNPACK_B_FRAMES, "f": "avi"}
+    return FfmpegCommand(
+        inputs=(Input(path=source, options=_copying("avi")),),
+        outputs=(Output(target=UNPACKED, maps=_maps(streams), options=copy),),
+    )
+
+
+def _copying(demuxer: str) -> dict[str, str | None]:
+    return {**demuxer_options(demuxer), "protocol_whitelist": PROTOCOLS, "copyts": None}
+
+
+def _maps(streams: Iterable[int]) -> tuple[str, ...]:
+    return tuple(f"0:{stream}" for stream in streams)
 
 
 def _not_in_matroska(videos: Sequence[VideoStream], audio: Sequence[AudioStream]) -> dict[str, str | None]:

@@ -1,13 +1,14 @@
 """The facts about a source that planning needs, and the warnings that follow from them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Self
 
 from transcoding import records
-from transcoding.errors import InputRejected
+from transcoding.errors import InputCorrupt
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
+from transcoding.probing.clock import Clock
 from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, VideoStream
@@ -16,9 +17,10 @@ from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import Hold, VideoSpan, hold_for, seconds_late, seconds_outside
 from transcoding.upgrades import FACTS_UPGRADES
 
-_MAX_FRAMES_MISSING = Fraction(1, 10)
-"""Share of the announced duration that may be missing before a source counts as truncated."""
+_MAX_MISSING = Fraction(1, 10)
+"""Share of the announced duration, or of the announced bytes, that may be missing before a source is refused."""
 _SLACK_SECONDS = Fraction(2)
+"""Seconds by which the announced end may be later than that of the frames: the last one may stay for long."""
 _NO_CONTENT = frozenset({"dvd_nav_packet"})
 """Codecs of data that belongs to the container: nobody misses the buttons of a DVD's menu."""
 
@@ -79,15 +81,34 @@ class SourceFacts:
         return FrameGrid(rate=self.rate, total_frames=self.total_frames, segment_gops=segment_gops)
 
 
-def source_facts(
-    media: MediaInfo, timing: FrameTiming, *, demuxer: str, remuxed: bool, source: MediaInfo | None = None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Faults of a file as a whole: the share of its bytes that is missing, and the faults of its clock."""
+
+    missing: Fraction = Fraction(0)
+    clock: Clock = field(default_factory=Clock)
+
+
+_HEALTHY = Condition()
+
+
+def source_facts(  # noqa: PLR0913 - all that is found out about a source, by name
+    media: MediaInfo,
+    timing: FrameTiming,
+    *,
+    demuxer: str,
+    remuxed: bool,
+    source: MediaInfo | None = None,
+    condition: Condition = _HEALTHY,
 ) -> SourceFacts:
     """Combine what planning needs. `source` are the streams of the uploaded file, if this is a copy of some of them.
 
-    Raises InputRejected when the file ends long before it says it does, and for colors that cannot be decoded.
+    Raises InputCorrupt when the file ends long before it says it does, and InputRejected for colors that cannot be
+    decoded.
     """
     refuse_foreign_colors(media.video)
-    _refuse_truncated(media, timing)
+    ending = _Ending.of(media, timing, (source or media).file_duration, condition.missing)
+    ending.refuse_truncated()
     used = {media.video.source_index, *(track.source_index for track in media.audio)}
     streams = tuple(replace(each, used=each.index in used) for each in (source or media).streams)
     return SourceFacts(
@@ -100,20 +121,59 @@ def source_facts(
         rate=timing.rate,
         constant=timing.constant,
         total_frames=timing.total_frames,
-        warnings=tuple(_warnings(media, timing, streams)),
+        warnings=(*_warnings(media, timing, streams), *ending.warnings(), *_clock_warnings(condition.clock)),
     )
 
 
-def _refuse_truncated(media: MediaInfo, timing: FrameTiming) -> None:
-    """Refuse a file whose frames stop long before its announced end, as those of a broken-off upload do.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """The end of a file, and the end that it announces, in seconds of its video."""
 
-    Matroska announces the end on its own clock, which a copied transport stream starts anywhere.
-    """
-    if media.duration is None:
-        return
-    there = max(timing.first, Fraction(0)) + timing.total_frames / timing.rate
-    if media.duration - there > max(_SLACK_SECONDS, media.duration * _MAX_FRAMES_MISSING):
-        raise InputRejected(f"the file is truncated: {float(there):.1f} of {float(media.duration):.1f} s are there")
+    there: Fraction
+    announced: Fraction | None
+    """Length of the video track in the header. None: the container does not say."""
+    file: Fraction | None
+    """Length of the file in the header, or as ffprobe estimates it."""
+    missing: Fraction
+    """Share of its bytes that is missing."""
+
+    @classmethod
+    def of(cls, media: MediaInfo, timing: FrameTiming, file: Fraction | None, missing: Fraction) -> Self:
+        """Compare the frames with the header.
+
+        Matroska announces the end on its own clock, which a copied transport stream starts anywhere.
+        """
+        there = max(timing.first, Fraction(0)) + timing.total_frames / timing.rate
+        return cls(there=there, announced=media.duration, file=file, missing=missing)
+
+    @property
+    def seconds_missing(self) -> Fraction:
+        """Seconds of video that the header announces and that are not there; 0 where that is a matter of rounding."""
+        late = (self.announced or self.there) - self.there
+        return late if late > _SLACK_SECONDS else Fraction(0)
+
+    def refuse_truncated(self) -> None:
+        """Refuse a file of which more than a tenth is missing, as of a broken-off upload."""
+        allowed = (self.announced or Fraction(0)) * _MAX_MISSING
+        if self.missing <= _MAX_MISSING and self.seconds_missing <= allowed:
+            return
+        length = max(self.announced or self.there, self.file or self.there)
+        if length > self.there:
+            raise InputCorrupt(f"the file is truncated: {float(self.there):.1f} of {float(length):.1f} s are there")
+        raise InputCorrupt(f"the file is truncated: {float(self.missing):.0%} of it is missing")
+
+    def warnings(self) -> Iterator[Notice]:
+        """Warn about a small tail that is missing."""
+        if self.missing or self.seconds_missing:
+            late = max(self.announced or self.there, self.file or self.there) - self.there
+            yield Notice(code=SourceWarning.TRUNCATED, seconds=late if late > 0 else None)
+
+
+def _clock_warnings(clock: Clock) -> Iterator[Notice]:
+    if clock.pauses:
+        yield Notice(code=SourceWarning.TIMESTAMP_GAP, count=len(clock.pauses), seconds=sum(clock.pauses, Fraction(0)))
+    if clock.restarts:
+        yield Notice(code=SourceWarning.TIMESTAMPS_RESTART, count=clock.restarts)
 
 
 def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts, ...]) -> Iterator[Notice]:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -13,20 +14,20 @@ from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
 from storage.keys import indexed_key
-from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.loudness import NOTHING_TARGET, loudness_command, parse_loudness
-from transcoding.commands.remux import index_command
 from transcoding.containers.bounds import MAX_SAMPLES, refuse_unbounded
 from transcoding.containers.boxes import top_level_kinds
+from transcoding.containers.ending import announced_bytes
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.audio_timing import AudioMeter
+from transcoding.probing.clock import ClockGoesBack, going_forward
 from transcoding.probing.color import first_frame_metadata, refuse_foreign_colors
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe
-from transcoding.probing.facts import SourceFacts, source_facts
+from transcoding.probing.facts import Condition, SourceFacts, source_facts
 from transcoding.probing.media import MediaInfo, parse_ffprobe
 from transcoding.probing.refused import refusal
 from transcoding.probing.sniff import (
@@ -46,15 +47,12 @@ from workers.lease.fenced_writes import retry_write
 from workers.source.prepared import is_readable, prepared
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.audio_spans import with_spans
+from workers.steps.indexing import CLOCKED, Indexing, moving
 from workers.steps.readable import ReadableCopies
 from workers.tools import Tools
 
 INDEXED_CONTENT_TYPE = "video/x-matroska"
-_INDEX_TARGET = "indexed"
 _INDEXED_DEMUXER = "matroska"
-_MAX_GROWTH = 2
-_GROWTH_SLACK_BYTES = 64 << 20
-_LINES_PER_MOVE = 512
 _LOUDNESS_SPEED = 10
 """Seconds of audio that are measured in a second of processor time, at least: a tenth of what was measured."""
 _OPENED_TOGETHER_FRAMES = 300_000
@@ -98,6 +96,7 @@ class Inspection:
         self._tools = tools
         self._control = control
         self._budget = InspectionBudget(tools.config.limits.max_inspect_seconds)
+        self._indexing = Indexing(tools, control, self._budget)
 
     def look(self, file: IO[bytes], size: int) -> None:
         """Read the index, before any program does. Raises InputRejected for one that announces too much."""
@@ -121,8 +120,8 @@ class Inspection:
     def _inspect_raw(self, path: Path, family: str, video: Video) -> _Found:
         """Inspect the copy of a raw stream in which frames have their times, and store it."""
         media = self._media(WorkingCopy(path), _INDEXED_DEMUXER)
-        _refuse_beyond_limits(media, self._tools)
-        facts = self._measure_all(video, path, _INDEXED_DEMUXER, media, source=media)
+        _refuse_beyond_limits(media, self._tools, family)
+        facts = self._measure_all(video, path, _INDEXED_DEMUXER, media, Condition(), source=media)
         self._tools.store.put_file(indexed_key(video.id), path, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, media, facts)
 
@@ -154,28 +153,32 @@ class Inspection:
             if copy.index:
                 raise WholeNeeded(str(refusal)) from refusal
             return self._inspect_readable(path, family, video, refusal)
-        _refuse_beyond_limits(media, self._tools)
+        _refuse_beyond_limits(media, self._tools, family)
         _refuse_other_codecs(media)
         refuse_foreign_colors(media.video)
+        condition = Condition(missing=_missing_share(path, family))
         if copy.index:
-            return _Found(family, media, self._measure_parts(path, copy.index, media))
+            return _Found(family, media, self._measure_parts(path, copy.index, media, condition))
         if in_place and _has_index(path, family, media):
-            return _Found(family, media, self._measure_all(video, path, DEMUXERS[family], media))
+            with suppress(ClockGoesBack):
+                return _Found(family, media, self._measure_all(video, path, DEMUXERS[family], media, condition))
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
-            indexed, chosen = self._remux(path, family, media, folder)
-            copied = self._media(WorkingCopy(indexed), _INDEXED_DEMUXER).as_copied_from(chosen)
-            facts = self._measure_all(video, indexed, _INDEXED_DEMUXER, copied, source=media)
-            self._tools.store.put_file(indexed_key(video.id), indexed, INDEXED_CONTENT_TYPE, self._control.moved)
+            indexed = self._indexing.copy(path, family, media, folder)
+            copied = self._media(WorkingCopy(indexed.path), _INDEXED_DEMUXER).as_copied_from(indexed.streams)
+            condition = replace(condition, clock=indexed.clock)
+            facts = self._measure_all(video, indexed.path, _INDEXED_DEMUXER, copied, condition, source=media)
+            self._tools.store.put_file(indexed_key(video.id), indexed.path, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, media, facts)
 
     def _inspect_readable(self, path: Path, family: str, video: Video, refusal: InputRejected) -> _Found:
         """Inspect a copy of the streams that can be read. Raises the refusal of the whole where nothing can."""
-        copies = ReadableCopies(self._tools, self._control, self._budget, self._copy_streams)
+        copies = ReadableCopies(self._tools, self._control, self._budget, self._indexing.run)
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
             copy = copies.make(path, family, DEMUXERS[family], folder, refusal)
-            _refuse_beyond_limits(copy.media, self._tools)
+            _refuse_beyond_limits(copy.media, self._tools, family)
             _refuse_other_codecs(copy.media)
-            facts = self._measure_all(video, copy.path, copy.demuxer, copy.media, source=copy.source)
+            condition = Condition(missing=_missing_share(path, family))
+            facts = self._measure_all(video, copy.path, copy.demuxer, copy.media, condition, source=copy.source)
             self._tools.store.put_file(indexed_key(video.id), copy.path, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, copy.media, facts)
 
@@ -189,18 +192,25 @@ class Inspection:
         first = ffprobe.first_frame(copy.path, demuxer=demuxer, stream=media.video.index, budget=self._budget)
         return media.with_light(first_frame_metadata(first))
 
-    def _measure_all(
-        self, video: Video, path: Path, demuxer: str, media: MediaInfo, *, source: MediaInfo | None = None
+    def _measure_all(  # noqa: PLR0913 - as `source_facts`
+        self,
+        video: Video,
+        path: Path,
+        demuxer: str,
+        media: MediaInfo,
+        condition: Condition,
+        *,
+        source: MediaInfo | None = None,
     ) -> SourceFacts:
         """Measure the chosen video track, those that a request may name instead, and the loudness if requested."""
         media = self._with_spans(path, demuxer, media)
-        facts = self._measure(path, demuxer, media, source=source)
+        facts = self._measure(path, demuxer, media, condition, source=source)
         if video.measure_loudness and facts.audio:
             facts = replace(facts, loudness=self._loudness(path, facts))
         others = []
         for track in media.others:
             try:
-                other = self._measure(path, demuxer, media.with_video(track), source=source)
+                other = self._measure(path, demuxer, media.with_video(track), condition, source=source)
             except InputRejected as refusal:
                 log.info("track left out", extra={"event": "video_track_left_out", "reason": str(refusal)})
                 continue
@@ -223,18 +233,25 @@ class Inspection:
             return None
         return parse_loudness(report.stderr)
 
-    def _measure(self, path: Path, demuxer: str, media: MediaInfo, *, source: MediaInfo | None = None) -> SourceFacts:
+    def _measure(
+        self, path: Path, demuxer: str, media: MediaInfo, condition: Condition, *, source: MediaInfo | None = None
+    ) -> SourceFacts:
         """Walk all packets of the video track: ffmpeg's own idea of rate and length is an estimate.
 
-        `source`: the streams of the uploaded file, if this is a copy.
+        `source`: the streams of the uploaded file, if this is a copy. Raises ClockGoesBack for uploaded Matroska whose
+        clock starts again.
         """
         lines = self._tools.ffprobe.packets(
             path, demuxer=demuxer, stream=media.video.index, stop=self._control, budget=self._budget
         )
-        timing = self._timing(parse_packets(self._bounded(lines)), media, exact=demuxer in FROM_BEGINNING)
-        return source_facts(media, timing, demuxer=demuxer, remuxed=source is not None, source=source)
+        packets = parse_packets(self._bounded(lines))
+        if demuxer == _INDEXED_DEMUXER and source is None:
+            packets = going_forward(packets)
+        timing = self._timing(packets, media, exact=demuxer in FROM_BEGINNING)
+        remuxed = source is not None
+        return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed, source=source, condition=condition)
 
-    def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo) -> SourceFacts:
+    def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo, condition: Condition) -> SourceFacts:
         """Measure like `_measure`, without the packets' bytes, which do not matter to their times; check the index.
 
         Every packet that ffmpeg will ever read must be where the index says. Raises WholeNeeded otherwise.
@@ -278,7 +295,7 @@ class Inspection:
         if isinstance(timing, InputRejected):
             raise timing
         media = self._with_spans(path, DEMUXERS["mov"], media, [*meters.values()])
-        facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False)
+        facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False, condition=condition)
         return replace(facts, sample_shift=shift)
 
     @property
@@ -288,7 +305,7 @@ class Inspection:
 
     def _bounded(self, lines: Iterator[str]) -> Iterator[str]:
         """Pass on lines of packets. Raises InputRejected for more than the longest video has."""
-        return first_lines(self._max_packets, _moving(lines, self._control))
+        return first_lines(self._max_packets, moving(lines, self._control))
 
     def _with_spans(self, path: Path, demuxer: str, media: MediaInfo, meters: Sequence[AudioMeter] = ()) -> MediaInfo:
         """Add the time that audio tracks fill. `meters` have seen all packets of the first tracks."""
@@ -305,55 +322,6 @@ class Inspection:
         max_rate = self._tools.config.limits.max_frame_rate
         return measure_timing(packets, media.video.time_base, max_rate=max_rate, exact=exact)
 
-    def _remux(self, source: Path, family: str, media: MediaInfo, folder: Path) -> tuple[Path, MediaInfo]:
-        """Copy the streams into a container with an index; nothing is encoded. Returns it, and what was copied.
-
-        Where the container does not take all of them, it gets fewer: last the video track alone.
-        """
-        indexed, demuxer = folder / "indexed.mkv", DEMUXERS[family]
-        attempts = _fewer(media)
-        while True:
-            chosen = next(attempts)
-            self._budget.grant_copy(source.stat().st_size)
-            videos = (chosen.video, *chosen.others)
-            try:
-                command = index_command(str(source), demuxer=demuxer, videos=videos, audio=chosen.audio)
-                self._copy_streams(command, _INDEX_TARGET, source, indexed)
-            except TranscodeError as error:
-                if len(videos) + len(chosen.audio) == 1:
-                    raise
-                log.info("streams left out", extra={"event": "streams_left_out", "reason": error.details})
-            else:
-                return indexed, chosen
-
-    def _copy_streams(self, command: FfmpegCommand, target: str, source: Path, copy: Path) -> None:
-        allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
-
-        def grown(frames: int) -> None:
-            self._control.moved(frames)
-            refuse_growth(copy, allowed)
-
-        self._tools.ffmpeg.run(
-            command,
-            {target: copy},
-            stop=self._control,
-            output_bytes=allowed,
-            on_frames=grown,
-            budget=self._budget,
-        )
-        refuse_growth(copy, allowed)
-
-
-def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:
-    """Yield the streams to copy, fewer each time, and last the video track alone."""
-    yield media
-    if media.others:
-        yield replace(media, others=())
-    if len(media.audio) > 1:
-        yield replace(media, others=(), audio=media.audio[:1])
-    if media.audio:
-        yield replace(media, others=(), audio=())
-
 
 def _container(source: Path) -> Container:
     """The container, from the bytes themselves: what the upload said is not believed."""
@@ -365,14 +333,15 @@ def _container(source: Path) -> Container:
     return container
 
 
-def _refuse_beyond_limits(media: MediaInfo, tools: Tools) -> None:
+def _refuse_beyond_limits(media: MediaInfo, tools: Tools, family: str) -> None:
+    """Raise InputRejected for more than is allowed. The length of a clock that may jump is not known yet."""
     limits = tools.config.limits
     for size in filter(None, (media.video.coded, media.video.display)):
         if size.pixels > limits.max_pixels:
             raise InputRejected(f"a frame has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
     if len(media.streams) > limits.max_streams:
         raise InputRejected(f"the file has {len(media.streams)} streams; {limits.max_streams} are allowed")
-    if media.duration and media.duration > limits.max_duration_seconds:
+    if family not in CLOCKED and media.duration and media.duration > limits.max_duration_seconds:
         raise InputRejected(f"the video lasts {float(media.duration):.0f} s; {limits.max_duration_seconds} are allowed")
 
 
@@ -382,21 +351,17 @@ def _refuse_other_codecs(media: MediaInfo) -> None:
         raise codec_refused(media.video.codec)
 
 
+def _missing_share(path: Path, family: str) -> Fraction:
+    """Return the share of the bytes that a file announces and does not have."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        announced = announced_bytes(file, size, family)
+    return Fraction(announced - size, announced) if announced else Fraction(0)
+
+
 def _has_index(source: Path, family: str, media: MediaInfo) -> bool:
     """Tell whether ffmpeg reads the source as it is: plain MP4 and QuickTime, finished Matroska, animated images."""
     if family == "mov":
         with source.open("rb") as file:
             return "moof" not in top_level_kinds(file)
     return family in READ_AS_THEY_ARE or (family == _INDEXED_DEMUXER and media.duration is not None)
-
-
-def refuse_growth(copy: Path, allowed: int) -> None:
-    """Refuse a file whose copy becomes far larger than itself: packets that overlap are written once for each."""
-    if copy.exists() and copy.stat().st_size > allowed:
-        raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes")
-
-
-def _moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:
-    for block in iter(lambda: list(islice(lines, _LINES_PER_MOVE)), []):
-        control.moved()
-        yield from block

@@ -225,7 +225,7 @@ def test_a_file_cut_in_half_is_rejected(
     job = pipeline.transcode(pipeline.upload(half))
     runner.work("cpu")
     job.refresh_from_db()
-    assert (job.state, job.error_code) == ("failed", "input_rejected")
+    assert (job.state, job.error_code) == ("failed", "input_corrupt")
     assert "truncated" in job.error_detail
 
 

@@ -21,7 +21,7 @@ from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.probe import packets_command, streams_command
-from transcoding.commands.remux import decode_command, index_command
+from transcoding.commands.remux import decode_command, index_command, unpack_command
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
 from transcoding.hdr import ContentLight, HdrMetadata, MasteringDisplay
@@ -30,11 +30,12 @@ from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.probing.decoders import WHITELIST
 from transcoding.probing.streams import Resolution
+from transcoding.probing.warnings import Notice, SourceWarning
 
 BOUNDS = ("-max_pixels", "1250", "-codec_whitelist", WHITELIST)
 LARGEST = ("-max_alloc", "67108864")
 GLOBALS = [
-    *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error", *LARGEST),
+    *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "error", "-max_error_rate", "1", *LARGEST),
     *("-progress", "pipe:9", "-stats_period", "0.5"),
 ]
 BT601 = "setparams=color_primaries=smpte170m:color_trc=smpte170m:colorspace=smpte170m:range=tv"
@@ -234,6 +235,8 @@ def test_indexing() -> None:
             "+genpts",
             "-f",
             "mpegts",
+            "-merge_pmt_versions",
+            "1",
             "-protocol_whitelist",
             "file,pipe",
             "-copyts",
@@ -267,6 +270,29 @@ def test_uncompressed_video_is_copied_the_way_matroska_takes_it(codec: str, pixe
     video = replace(a_video(), codec=codec, pixel_format=pixel_format)
     arguments = argv(index_command("/s/x", demuxer="avi", videos=[video]))
     assert f"-c copy {options}-map_metadata" in " ".join(arguments)
+
+
+def test_indexing_an_avi_whose_frames_have_no_order() -> None:
+    words = argv(index_command("/s/x", demuxer="avi", videos=[a_video(index=0)], order="dts2pts"))
+    assert "+genpts" not in words
+    assert words[words.index("-bsf:v") + 1] == "dts2pts"
+
+
+def test_unpacking_b_frames() -> None:
+    assert argv(unpack_command("/s/x", streams=(0, 1))) == [
+        *GLOBALS,
+        *("-f", "avi", "-protocol_whitelist", "file,pipe", "-copyts", *BOUNDS, "-i", "file:/s/x"),
+        *("-map", "0:0", "-map", "0:1"),
+        *("-c", "copy", "-map_metadata", "-1", "-bsf:v:0", "mpeg4_unpack_bframes", "-f", "avi"),
+        "pipe:5",
+    ]
+
+
+def test_the_audio_of_joined_recordings_is_kept_in_step() -> None:
+    joined = (Notice(code=SourceWarning.TIMESTAMPS_RESTART, count=1),)
+    plan = plan_job(a_source(640, 360, warnings=joined), JobRequest(), a_policy())
+    words = argv(audio_command(plan, plan.audio[0], "/s/x"))
+    assert "aresample=48000:async=1:min_hard_comp=0.01:first_pts=0" in words[words.index("-filter_complex") + 1]
 
 
 def test_decoding_a_sample() -> None:

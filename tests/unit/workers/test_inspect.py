@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from transcoding.errors import InputRejected
-from workers.steps.inspect import refuse_growth
+from workers.steps.indexing import refuse_growth
 
 
 def test_a_copy_may_not_outgrow_its_source(tmp_path: Path) -> None:

@@ -1,0 +1,240 @@
+"""Joined streams as lists of packets: video of 25 frames per second is stream 0, audio of 1,024 samples is stream 1."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import pytest
+
+from transcoding.commands.timestamps import shift_filters
+from transcoding.errors import InputCorrupt
+from transcoding.probing.clock import (
+    Clock,
+    ClockGoesBack,
+    ClockPacket,
+    Shift,
+    going_forward,
+    measure_clock,
+    parse_clock_packets,
+)
+from transcoding.probing.timing import Packet
+
+SECOND = 1_000_000
+FRAME = SECOND // 25
+VIDEO, AUDIO = 0, 1
+_AUDIO_FRAME = SECOND * 1024 // 48_000
+_PACKET_BYTES = 188
+
+
+def recording(
+    seconds: float, *, start: float = 0, audio: float | None = None, audio_late: float = 0, delay: int = 0
+) -> list[ClockPacket]:
+    """A recording on its own clock: as much audio as video, or `audio` seconds, which may begin late.
+
+    `delay` frames of reordering: decoding times are that much earlier.
+    """
+    zero, length = round(start * SECOND), round(seconds * SECOND)
+    frames = [(zero + at, VIDEO, FRAME, delay * FRAME) for at in range(0, length, FRAME)]
+    audio_length = length if audio is None else round(audio * SECOND)
+    late = round(audio_late * SECOND)
+    tones = [(zero + late + at, AUDIO, _AUDIO_FRAME, 0) for at in range(0, audio_length, _AUDIO_FRAME)]
+    packets = sorted([*frames, *tones], key=lambda packet: packet[0])
+    return [ClockPacket(stream, at, at - early, length, 0) for at, stream, length, early in packets]
+
+
+def joined(*parts: Sequence[ClockPacket]) -> list[ClockPacket]:
+    """The parts one behind the other, with their places in the file."""
+    packets = chain.from_iterable(parts)
+    return [packet._replace(position=number * _PACKET_BYTES) for number, packet in enumerate(packets)]
+
+
+def only(stream: int, packets: Sequence[ClockPacket]) -> list[ClockPacket]:
+    return [packet for packet in packets if packet.stream == stream]
+
+
+def measured(packets: Sequence[ClockPacket], *, steady: bool = True) -> Clock:
+    return measure_clock(packets, video=VIDEO, steady=steady)
+
+
+def mended(packets: Sequence[ClockPacket], clock: Clock, stream: int) -> list[int]:
+    """The presentation times of a stream after the shifts."""
+    return list(_mended(only(stream, packets), clock.shifts.get(stream, ())))
+
+
+def _mended(packets: Sequence[ClockPacket], shifts: Sequence[Shift]) -> Iterator[int]:
+    for packet in packets:
+        later = [shift.microseconds for shift in shifts if packet.position >= shift.position]
+        yield packet.presentation + (later[-1] if later else 0)
+
+
+def frames_of(seconds: float, *, start: float = 0) -> list[int]:
+    return list(range(round(start * SECOND), round((start + seconds) * SECOND), FRAME))
+
+
+def test_a_healthy_clock_stays_as_it_is() -> None:
+    assert measured(joined(recording(20, start=95443, delay=2))) == Clock()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        recording(4, start=95_443),
+        recording(4, start=10),
+        recording(4, start=95_446),
+        recording(4, start=200_000),
+        recording(4, start=95_443, delay=2),
+    ],
+    ids=["the same clock", "a clock that is behind", "an overlap", "a clock that is ahead", "reordered"],
+)
+def test_recordings_that_are_joined_continue_without_a_gap(second: list[ClockPacket]) -> None:
+    packets = joined(recording(4, start=95_443), second)
+    clock = measured(packets)
+    assert mended(packets, clock, VIDEO) == frames_of(8, start=95_443)
+    assert clock.restarts == 1
+    assert clock.pauses == ()
+    assert clock.shifts[VIDEO][0].microseconds == clock.shifts[AUDIO][0].microseconds
+
+
+def test_the_streams_of_a_part_stay_together() -> None:
+    packets = joined(recording(4, audio=3.9), recording(4, start=50, audio=3.5, audio_late=0.5), recording(4))
+    clock = measured(packets)
+    assert mended(packets, clock, VIDEO) == frames_of(12)
+    audio = mended(packets, clock, AUDIO)
+    assert 4 * SECOND + SECOND // 2 in audio
+    assert 8 * SECOND in audio
+    assert clock.restarts == 2
+
+
+def test_audio_and_video_may_jump_at_slightly_different_places() -> None:
+    first, second = recording(6), recording(6, start=100)
+    early, late = only(VIDEO, second)[:10], only(VIDEO, second)[10:]
+    tail = only(AUDIO, first)[-20:]
+    before = [packet for packet in first if packet not in tail]
+    rest = sorted([*only(AUDIO, second), *late], key=lambda packet: packet.decoding)
+    packets = joined(before, [packet for pair in zip(early, tail, strict=False) for packet in pair], tail[10:], rest)
+    clock = measured(packets)
+    assert mended(packets, clock, VIDEO) == frames_of(12)
+    audio = mended(packets, clock, AUDIO)
+    assert audio == sorted(audio)
+    assert 6 * SECOND in audio
+    assert clock.restarts == 1
+
+
+def test_a_part_waits_for_audio_that_is_longer_than_the_video_before_it() -> None:
+    packets = joined(recording(4, audio=6), recording(4))
+    clock = measured(packets)
+    audio_end = only(AUDIO, packets[: -len(recording(4))])[-1].presentation + _AUDIO_FRAME
+    assert mended(packets, clock, VIDEO) == [*frames_of(4), *(audio_end + time for time in frames_of(4))]
+
+
+def test_a_pause_of_all_streams_stays_one() -> None:
+    packets = joined(recording(4), recording(4, start=9))
+    clock = measured(packets)
+    assert clock.shifts == {}
+    assert [float(pause) for pause in clock.pauses] == pytest.approx([5])
+
+
+@pytest.mark.parametrize("stream", [VIDEO, AUDIO])
+def test_a_stream_that_stands_still_alone_has_a_pause_however_long(stream: int) -> None:
+    missing = [packet for packet in recording(100) if packet.stream != stream or not 20 < packet.decoding / SECOND < 60]
+    assert measured(joined(missing)) == Clock()
+
+
+def test_a_frame_that_stays_without_audio_is_a_pause_only_where_there_is_no_clock() -> None:
+    packets = joined(only(VIDEO, recording(4)), only(VIDEO, recording(4, start=64)))
+    assert measured(packets, steady=False) == Clock()
+    assert measured(packets).restarts == 1
+
+
+@pytest.mark.parametrize("stream", [VIDEO, AUDIO])
+def test_a_restart_of_one_stream_alone_leaves_the_other_as_it_is(stream: int) -> None:
+    whole = recording(40)
+    packets = joined(
+        [
+            packet._replace(presentation=packet.presentation - 20 * SECOND, decoding=packet.decoding - 20 * SECOND)
+            if packet.stream == stream and packet.decoding >= 20 * SECOND
+            else packet
+            for packet in whole
+        ]
+    )
+    clock = measured(packets)
+    assert set(clock.shifts) == {stream}
+    assert mended(packets, clock, stream) == pytest.approx([p.presentation for p in only(stream, whole)], abs=40)
+
+
+def test_a_few_wrong_times_do_not_move_what_follows() -> None:
+    whole = recording(40)
+    packets = joined(
+        [
+            packet._replace(presentation=packet.presentation + 3600 * SECOND, decoding=packet.decoding + 3600 * SECOND)
+            if packet.stream == VIDEO and 20 * SECOND <= packet.decoding < 20.4 * SECOND
+            else packet
+            for packet in whole
+        ]
+    )
+    clock = measured(packets)
+    assert mended(packets, clock, VIDEO) == frames_of(40)
+    assert AUDIO not in clock.shifts
+
+
+def test_many_recordings_are_joined() -> None:
+    packets = joined(*(recording(1, start=number * 37 % 11 * 20) for number in range(300)))
+    clock = measured(packets)
+    assert mended(packets, clock, VIDEO) == frames_of(300)
+
+
+def test_times_that_always_jump_are_no_clock() -> None:
+    with pytest.raises(InputCorrupt, match="jump more than 500 times"):
+        measured(joined(*(recording(0.2, start=number * 37 % 11 * 20) for number in range(600))))
+
+
+def test_a_jump_at_an_unknown_place_cannot_be_mended() -> None:
+    packets = [packet._replace(position=-1) for packet in joined(recording(4), recording(4))]
+    with pytest.raises(InputCorrupt, match="is not known"):
+        measured(packets)
+
+
+def test_packets_are_read_as_ffprobe_lists_them() -> None:
+    lines = [
+        "0,0.010000,0.000000,0.040000,188,",
+        "1,N/A,0.001000,N/A,N/A",
+        "2,1.000000,1.000000,1.000000,1",
+        "0,N/A,N/A,0.040000,376",
+        "0,,",
+        "",
+        "0,-0.010000,N/A,0.040000,564,side,data",
+    ]
+    assert list(parse_clock_packets(lines, (0, 1))) == [
+        ClockPacket(0, 10_000, 0, 40_000, 188),
+        ClockPacket(1, 1000, 1000, 0, -1),
+        ClockPacket(0, -10_000, -10_000, 40_000, 564),
+    ]
+
+
+def test_shifts_become_filters_of_the_streams_in_the_order_of_their_maps() -> None:
+    shifts = {0: (Shift(100, 4_000_000),), 2: (Shift(90, 4_000_000), Shift(180, 8_000_000))}
+    later = "(if(lt(ld(0),100),0,4000000))/1000000/TB"
+    twice = "(if(lt(ld(0),90),0,if(lt(ld(0),180),4000000,8000000)))/1000000/TB"
+    at = "0*st(0,if(lt(POS,0),ld(0),POS))"
+    assert shift_filters(shifts, videos=(0,), audio=(1, 2)) == {
+        "bsf:v:0": f"setts=pts='{at}+if(lt(PTS,-1e18),PTS,PTS+{later})':dts='{at}+if(lt(DTS,-1e18),DTS,DTS+{later})'",
+        "bsf:a:1": f"setts=pts='{at}+if(lt(PTS,-1e18),PTS,PTS+{twice})':dts='{at}+if(lt(DTS,-1e18),DTS,DTS+{twice})'",
+    }
+
+
+def test_nothing_is_filtered_where_nothing_is_shifted() -> None:
+    assert shift_filters({}, videos=(0,), audio=(1,)) == {}
+
+
+def a_packet(pts: int, *, key: bool = False) -> Packet:
+    return Packet(pts, 1, key, discard=False)
+
+
+def test_an_index_that_goes_back_is_noticed() -> None:
+    forward = [a_packet(pts, key=pts == 0) for pts in range(25)]
+    with pytest.raises(ClockGoesBack):
+        list(going_forward([*forward, a_packet(0, key=True)]))
+
+
+def test_frames_that_are_reordered_do_not_go_back() -> None:
+    reordered = [a_packet(pts, key=True) for gop in range(0, 64, 16) for pts in reversed(range(gop, gop + 16))]
+    assert list(going_forward(reordered)) == reordered

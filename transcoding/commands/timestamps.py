@@ -1,0 +1,49 @@
+"""Bitstream filters that mend times while streams are copied."""
+
+from collections.abc import Mapping, Sequence
+
+from transcoding.probing.clock import MICROSECONDS, Shift
+
+UNPACK_B_FRAMES = "mpeg4_unpack_bframes"
+"""Filter that splits packets of two MPEG-4 frames: AVI with packed B-frames has those, and an empty frame for each."""
+
+ORDERED_CODECS = frozenset({"h264", "hevc"})
+"""Codecs whose frames the demuxer of AVI does not tell apart: it would show each when the next one is decoded."""
+BY_ORDER, BY_DECODING = "dts2pts", "setts=pts=DTS"
+"""Filters for them. The first reads in what order frames are shown; ffmpeg 5.1 does not have it. The second is right
+where they are shown in the order in which they are decoded."""
+
+_NO_TIME = "-1e18"
+"""Below every time of a packet, above the number that stands for none."""
+
+
+_POSITION = 0
+"""Number of the variable of an expression that holds the offset of the latest packet: it lasts from one to the next."""
+
+
+def shift_filters(
+    shifts: Mapping[int, Sequence[Shift]], *, videos: Sequence[int], audio: Sequence[int]
+) -> dict[str, str | None]:
+    """Return the output options that shift packets by their offset in the source; none where nothing is shifted.
+
+    `videos` and `audio` are the streams of the source in the order in which they are mapped.
+    """
+    names = {index: f"{kind}:{n}" for kind, found in (("v", videos), ("a", audio)) for n, index in enumerate(found)}
+    return {f"bsf:{name}": _shifting(shifts[index]) for index, name in names.items() if shifts.get(index)}
+
+
+def _shifting(shifts: Sequence[Shift]) -> str:
+    """Return a filter for one stream. Packets that begin in the middle of another one have that one's offset."""
+    later = f"({_later([Shift(0, 0), *shifts])})/{MICROSECONDS}/TB"
+    at = f"0*st({_POSITION},if(lt(POS,0),ld({_POSITION}),POS))"
+    times = (f"{time.lower()}='{at}+if(lt({time},{_NO_TIME}),{time},{time}+{later})'" for time in ("PTS", "DTS"))
+    return f"setts={':'.join(times)}"
+
+
+def _later(shifts: Sequence[Shift]) -> str:
+    """Return an expression for the microseconds: halves, so that hundreds of shifts are nested a few deep."""
+    if len(shifts) == 1:
+        return str(shifts[0].microseconds)
+    middle = len(shifts) // 2
+    before, behind = _later(shifts[:middle]), _later(shifts[middle:])
+    return f"if(lt(ld({_POSITION}),{shifts[middle].position}),{before},{behind})"
