@@ -175,8 +175,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         key="gif-no-delay",
-        what="An animated GIF whose frames have no delay.",
-        make=edited(card("gif", "-an", rate="10", frames=20, video=_PALETTE), _delays(0)),
+        what="An animated GIF whose frames have no delay, or one of 0.01 s.",
+        make=edited(card("gif", "-an", rate="10", frames=20, video=_PALETTE), _delays(0, 1)),
         outcome=Plays(rate="10", frames=20, audio=0, warnings=["no_audio"]),
         why="Browsers show frames of less than 0.02 s for 0.1 s, and so do we.",
     ),

@@ -29,7 +29,7 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
     folder: Path,
     *,
     media: Callable[[Path], MediaInfo],
-    max_frames: int,
+    max_seconds: int,
     check: Callable[[], None],
 ) -> Path:
     """Make a readable file in `folder`: a raw stream as Matroska, anything else from where its container begins.
@@ -37,14 +37,14 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
     `media` says what is in a file. `check` is called again and again, and may raise.
 
     Raises:
-        InputRejected: A raw stream has no frame, or more than `max_frames`.
+        InputRejected: A raw stream has no frame, or lasts longer than `max_seconds`.
 
     """
     path = _without_lead(source, container.start, folder, check) if container.start else source
     if container.family not in RAW_ORDERED:
         return path
     clocked = folder / "clocked.mkv"
-    _add_clock(path, clocked, container.family, media(path), max_frames=max_frames, check=check)
+    _add_clock(path, clocked, container.family, media(path), max_seconds=max_seconds, check=check)
     return clocked
 
 
@@ -59,7 +59,7 @@ def _without_lead(source: Path, start: int, folder: Path, check: Callable[[], No
 
 
 def _add_clock(  # noqa: PLR0913 - as `prepared`
-    source: Path, target: Path, codec: str, media: MediaInfo, *, max_frames: int, check: Callable[[], None]
+    source: Path, target: Path, codec: str, media: MediaInfo, *, max_seconds: int, check: Callable[[], None]
 ) -> None:
     """Write a raw stream as Matroska, in which each frame has the time at which it is shown."""
     size, rate = media.video.coded, media.mean_rate
@@ -70,8 +70,8 @@ def _add_clock(  # noqa: PLR0913 - as `prepared`
         closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data,
         target.open("wb") as writing,
     ):
-        frames = coded_frames(data, codec, max_frames=max_frames, check=check)
         known = rate if rate and 1 <= rate <= _MAX_RATE else _FALLBACK_RATE
+        frames = coded_frames(data, codec, max_frames=int(max_seconds * known), check=check)
         for block in matroska_stream(data, len(data), frames, codec=codec, rate=known, size=size):
             writing.write(block)
             check()

@@ -138,7 +138,7 @@ class Inspection:
             container,
             folder,
             media=lambda path: self._media(WorkingCopy(path), DEMUXERS[container.family]),
-            max_frames=self._max_packets,
+            max_seconds=self._tools.config.limits.max_duration_seconds,
             check=check,
         )
 
