@@ -98,7 +98,7 @@ def seconds_late(video: VideoSpan, span: AudioSpan | None) -> Fraction:
 
 def _frames_before(video: VideoSpan, span: AudioSpan) -> int:
     early = video.first - span.start
-    return math.ceil(early * video.rate - _ROUNDING) if early > max(1 / video.rate, span.delay) else 0
+    return math.ceil(early * video.rate - _ROUNDING) if early - span.delay > 1 / video.rate else 0
 
 
 def _frames_after(video: VideoSpan, span: AudioSpan) -> int:

@@ -133,7 +133,7 @@ def _pace(job: Job, count: _Count) -> dict[str, Any]:
         return {"speed": None, "eta_seconds": None}
     elapsed = count.counted_at - job.started_at
     encoded = encoded_fraction(count.units, reused=job.metadata.get("segments_kept", 0))
-    duration = facts["total_frames"] / Fraction(facts["rate"])
+    duration = Fraction((job.video.media or {}).get("duration") or facts["total_frames"] / Fraction(facts["rate"]))
     return {
         "speed": encoding_speed(encoded, duration, elapsed),
         "eta_seconds": seconds_left(count.units, encoded, elapsed),

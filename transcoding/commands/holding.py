@@ -38,8 +38,8 @@ def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str
     filters = [f"fps={ratio_text(grid.rate)}:start_time={seconds_text(decoded_seconds(plan, first_segment))}"]
     if end is None:
         return filters
-    if plan.source.total_frames == 1:  # which may be so short that its end would be rounded to its beginning
-        filters[0] += ":eof_action=pass"
+    if plan.source.total_frames == 1 or (plan.hold.after and not plan.source.constant):
+        filters[0] += ":eof_action=pass"  # or a short last frame, whose end is rounded to its beginning, is lost
     skipped = min(grid.first_frame(first_segment), end - 1) - decoded_from(plan, first_segment)
     at_end = grid.first_frame(first_segment + segments) >= end - _rounded(plan)
     if copies := skipped + (_rounded(plan) if at_end else 0):

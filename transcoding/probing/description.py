@@ -13,7 +13,7 @@ def describe(family: str, facts: SourceFacts) -> dict[str, object]:
     video, audio = facts.video, facts.audio[0] if facts.audio else None
     return {
         "container": family,
-        "duration": float(facts.grid().longer(facts.hold.frames).duration),
+        "duration": float(facts.duration),
         "width": video.display.width,
         "height": video.display.height,
         "codec": video.codec,

@@ -76,6 +76,11 @@ class SourceFacts:
         """The frames that are held so that none of its audio is lost."""
         return hold_for(self.span, [track.span for track in self.audio])
 
+    @property
+    def duration(self) -> Fraction:
+        """Length of outputs that keep all of its audio, in seconds."""
+        return self.grid().longer(self.hold.frames).duration
+
     def grid(self, segment_gops: int = SEGMENT_GOPS) -> FrameGrid:
         """Return the frame grid of every output of this source with so many GOPs in a segment."""
         return FrameGrid(rate=self.rate, total_frames=self.total_frames, segment_gops=segment_gops)

@@ -43,7 +43,7 @@ def a_span(start: object, end: object, *, filled: object = None, delay: object =
         (a_span("9.96", 14), Hold()),  # a frame early, no more
         (a_span("9.95", 14), Hold(before=2)),
         (a_span("9.5", 14), Hold(before=13)),  # 12.5 frames: silence for half of one
-        (a_span("9.9599", 14, delay="0.044"), Hold()),  # priming that no container tells apart
+        (a_span("9.92", 14, delay="0.044"), Hold()),  # priming that no container tells apart
         (a_span("9.9", 14, delay="0.044"), Hold(before=3)),
         (a_span(10, "14.1"), Hold()),  # padding
         (a_span(10, "14.11"), Hold(after=3)),
@@ -165,10 +165,10 @@ def test_the_end_of_a_varying_source_is_a_matter_of_rounding() -> None:
     """A chunk that begins with its last two frames is made like one behind them."""
     varying = a_long_source(frames=102, constant=False)
     plan = planned(varying)
-    assert "start_time=3.040000,tpad=stop=26:stop_mode=clone,trim=start_frame=24," in graph(plan, 1)
+    assert "start_time=3.040000:eof_action=pass,tpad=stop=26:stop_mode=clone,trim=start_frame=24," in graph(plan, 1)
     assert ",tpad=stop=99:stop_mode=clone,setpts=N," in graph(plan, 1)
     earlier = planned(replace(varying, total_frames=103))
-    assert "start_time=4.000000,tpad=stop=2:stop_mode=clone,setpts=PTS-STARTPTS" in graph(earlier, 1)
+    assert "start_time=4.000000:eof_action=pass,tpad=stop=2:stop_mode=clone,setpts=PTS-STARTPTS" in graph(earlier, 1)
 
 
 def test_one_frame_is_a_video() -> None:
