@@ -38,7 +38,7 @@ def run_pipeline(
         "job_id": job["id"],
         "state": job["state"],
         "hls_url": playback.get("hls_url"),
-        "renditions": [_rendition(each) for each in playback.get("renditions", []) if each["kind"] == "video"],
+        "renditions": [_rendition(each) for each in _played(playback.get("renditions", []))],
         "seconds_to_playable": _seconds_between(video["created_at"], job["playable_at"]),
         "seconds_total": _seconds_between(video["created_at"], job["finished_at"]),
         "error": job["error"],
@@ -64,6 +64,11 @@ def _follow(job_id: str, client: Client, terminal: Terminal, check: Callable[[],
         terminal.bar("transcode", job["progress"], job["phase"])
         check()
         time.sleep(poll_seconds)
+
+
+def _played(renditions: list[Json]) -> list[Json]:
+    """Return the renditions of video, or all of a file that has audio alone."""
+    return [each for each in renditions if each["kind"] == "video"] or renditions
 
 
 def _rendition(rendition: Json) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -60,7 +61,7 @@ def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, heigh
     facts = SourceFacts(
         demuxer="mov",
         remuxed=False,
-        video=VideoStream(
+        video_stream=VideoStream(
             index=0,
             codec="h264",
             display=Resolution(width=width, height=height),
@@ -110,6 +111,15 @@ def a_video(
     video = an_uploaded_video(owner)
     facts = some_facts(seconds=seconds, audio=audio, width=width, height=height)
     video_mark_inspected(video=video, facts=facts, media={}, warnings=[])
+    video.refresh_from_db()
+    return video
+
+
+def an_audio_file(owner: Owner | None = None, *, seconds: int = 40) -> Video:
+    """An inspected source of 40 s without video: ten segments."""
+    video = an_uploaded_video(owner)
+    facts = replace(SourceFacts.from_json(some_facts(seconds=seconds)), demuxer="mp3", video_stream=None)
+    video_mark_inspected(video=video, facts=facts.to_json(), media={}, warnings=[])
     video.refresh_from_db()
     return video
 
@@ -201,17 +211,18 @@ def a_run(
 
 
 def an_mp4(rendition: Rendition, *, key: str = "", size_bytes: int = 5, sha256: str = "c" * 64) -> AssetFacts:
-    """The progressive MP4 of a video rendition."""
+    """The progressive MP4 of a rendition."""
+    video = rendition.kind == "video"
     return AssetFacts(
         kind=AssetKind.MP4,
         name=rendition.name,
         rendition_id=rendition.id,
-        media_type="video/mp4",
+        media_type=f"{rendition.kind}/mp4",
         key=key or f"{rendition.id}.mp4",
         size_bytes=size_bytes,
         sha256=sha256,
-        width=rendition.width or 640,
-        height=rendition.height or 360,
+        width=(rendition.width or 640) if video else None,
+        height=(rendition.height or 360) if video else None,
         duration=4.0,
     )
 

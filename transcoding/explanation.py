@@ -13,7 +13,7 @@ from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest
-from transcoding.planning.sizing import ChunkSizing, SizedBy
+from transcoding.planning.sizing import AUDIO_SPEED, ChunkSizing, SizedBy
 from transcoding.planning.tracks import AudioRendition
 from transcoding.timeline import Timeline
 
@@ -57,25 +57,44 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Expected seconds: of one slot's work, and from the first chunk's start to the last one's end on so many slots."""
+    """Expected seconds: of one slot's work, and from the first step's start to the last one's end on so many slots."""
 
     speed: float
     work_seconds: float
     step_seconds: float
-    """Of the longest chunk."""
+    """Of the longest step."""
     slots: int
     seconds: float | None
 
 
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
     """Explain each choice of a plan, in the order in which they were made."""
+    if plan.audio_only:
+        return [*_no_video_reasons(request), *_audio_reasons(plan), *_segment_reasons(plan)]
     return [
         *_source_reasons(plan),
         *_timeline_reasons(plan),
         *_video_reasons(plan, request),
         *_audio_reasons(plan),
+        *_segment_reasons(plan),
         *_chunk_reasons(plan),
     ]
+
+
+def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
+    """Say that there is no video, and which parts of the request that leaves without effect."""
+    yield Reason(choice="renditions", value="none", because="the source has no video track, only audio")
+    requested = {
+        "resolution": request.resolution,
+        "bitrate": request.bitrate,
+        "codec": None if request.codec == JobRequest().codec else request.codec,
+        "preset": request.preset,
+        "two_pass": request.two_pass,
+    }
+    for choice, value in requested.items():
+        if value is not None:
+            because = f"{value} was requested of video, and the source has none"
+            yield Reason(choice=choice, value="no effect", because=because)
 
 
 def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
@@ -163,22 +182,31 @@ def _why_there(plan: EncodePlan) -> str:
 def _audio_reasons(plan: EncodePlan) -> Iterator[Reason]:
     if not plan.audio:
         yield Reason(choice="audio", value="none", because="the source has none")
-    because = "one rendition serves all rungs, encoded once beside the first chunk"
+    beside = "one rendition serves all rungs, encoded once beside the first chunk"
+    alone = "one rendition of a rate that speech and music are transparent or nearly so at, encoded in one go"
+    because = alone if plan.audio_only else beside
     for track in plan.audio:
         kind = "stereo" if track.channels == 2 else f"{track.channels} channels"  # noqa: PLR2004 - left and right
         said = (track.language, kind, track.codecs, f"{track.bitrate} bit/s")
         yield Reason(choice=track.name, value=", ".join(filter(None, said)), because=because)
 
 
-def _chunk_reasons(plan: EncodePlan) -> Iterator[Reason]:
+def _segment_reasons(plan: EncodePlan) -> Iterator[Reason]:
     segment = plan.grid.segment_seconds
     length = f"of {float(segment):.4g} s"
     gops = "one GOP" if plan.segment_gops == 1 else f"{plan.segment_gops} GOPs"
     yield Reason(
         choice="segments",
         value=f"{length}, until the source ends" if plan.grid.is_open else f"{plan.total_segments} {length}",
-        because=f"{gops} of 2 s; all rungs switch at the same frames",
+        because=_AUDIO_SEGMENTS if plan.audio_only else f"{gops} of 2 s; all rungs switch at the same frames",
     )
+
+
+_AUDIO_SEGMENTS = "as long as those of video, to the nearest frame of AAC"
+
+
+def _chunk_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    segment = plan.grid.segment_seconds
     if plan.sizing:
         value = f"{len(plan.chunks)} of at most {float(plan.sizing.segments * segment):.4g} s"
         yield Reason(choice="chunks", value=value, because=_why_so_long(plan.sizing))
@@ -271,15 +299,19 @@ def _planned(plan: EncodePlan, run: _Run, command: FfmpegCommand, max_pixels: in
 
 
 def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
-    """Estimate the time on idle workers, chunks being all that counts. None: the plan does not know its speed."""
-    if plan.sizing is None or plan.work is None:
+    """Estimate the time on idle workers. None: the plan does not know its speed.
+
+    Chunks are all that counts, or the audio tracks where there is no video.
+    """
+    if plan.work is None:
         return None
+    speed, steps = (plan.sizing.speed, len(plan.chunks)) if plan.sizing else (float(AUDIO_SPEED), len(plan.audio))
     work = plan.work.total_seconds
-    rounds = -(-len(plan.chunks) // slots) if slots else None
+    rounds = -(-steps // slots) if slots else None
     return Estimate(
-        speed=plan.sizing.speed,
+        speed=speed,
         work_seconds=round(work, 1),
         step_seconds=round(plan.work.step_seconds, 1),
         slots=slots,
-        seconds=round(work * rounds / len(plan.chunks), 1) if rounds else None,
+        seconds=round(work * rounds / steps, 1) if rounds else None,
     )

@@ -22,7 +22,7 @@ def _facts_to_3(facts: Stored) -> Stored:
 
 
 def _facts_to_4(facts: Stored) -> Stored:
-    """Leave open what was not read of streams. Warnings were codes alone."""
+    """Leave open what was not read of streams. Warnings were codes alone, and there was always video."""
     video = {"source_index": None, "coded": None, "sample_aspect": "1/1", "field_order": "unknown", **facts["video"]}
     video |= {"hdr": None, "dolby_vision": None, "alpha": False}
     fields = {"source_index": None, "layout": "", "time_base": None, "span": None}
@@ -30,7 +30,7 @@ def _facts_to_4(facts: Stored) -> Stored:
     codes = ("streams_ignored" if code == "extra_streams" else code for code in facts["warnings"])
     warnings = [{"code": code, "seconds": None, "count": None} for code in codes]
     fresh: Stored = {"streams": [], "others": [], "loudness": None}
-    return {**fresh, **facts, "video": video, "audio": audio, "warnings": warnings}
+    return {**fresh, **facts, "video_stream": video, "audio": audio, "warnings": warnings}
 
 
 def _plan_to_2(plan: Stored) -> Stored:

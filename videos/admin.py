@@ -15,7 +15,7 @@ from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, Video
 from videos.playback.dash import has_dash
 from videos.playback.urls import PlaybackUrls, playback_urls
-from videos.states import AssetKind, GenerationState, VideoState
+from videos.states import AssetKind, GenerationState, RenditionKind, VideoState
 
 MIB = 1024 * 1024
 HLS = "application/vnd.apple.mpegurl"
@@ -61,7 +61,7 @@ class VideoAdmin(ReadOnlyAdmin):
         assets = generation_assets(generation)
         urls = playback_urls(request, row, generation)
         return {
-            "player": _player(urls, generation, assets),
+            "player": _player(urls, generation, renditions, assets),
             "tables": [_renditions(generation, renditions), *([_assets(assets)] if assets else [])],
         }
 
@@ -100,7 +100,9 @@ class VideoAdmin(ReadOnlyAdmin):
         return as_json(video.media)
 
 
-def _player(urls: PlaybackUrls, generation: Generation, assets: Iterable[Asset]) -> dict[str, object]:
+def _player(
+    urls: PlaybackUrls, generation: Generation, renditions: Iterable[Rendition], assets: Iterable[Asset]
+) -> dict[str, object]:
     """Build the sources of the player, an MP4 first: not every browser plays HLS by itself."""
     complete = generation.state == GenerationState.COMPLETE
     files = [
@@ -111,7 +113,12 @@ def _player(urls: PlaybackUrls, generation: Generation, assets: Iterable[Asset])
     hls = {"name": "HLS", "url": urls.hls(), "type": HLS}
     dash = [{"name": "DASH", "url": urls.dash(), "type": "application/dash+xml"}] if has_dash(generation) else []
     sources = [{**source, "url": urlsplit(source["url"]).path} for source in [*files[:1], hls]]
-    return {"sources": sources, "links": [hls, *dash, *files], "expires_at": urls.expires_at}
+    return {
+        "has_video": any(rendition.kind == RenditionKind.VIDEO for rendition in renditions),
+        "sources": sources,
+        "links": [hls, *dash, *files],
+        "expires_at": urls.expires_at,
+    }
 
 
 def _renditions(generation: Generation, renditions: Iterable[Rendition]) -> Panel:

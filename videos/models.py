@@ -191,13 +191,8 @@ class Asset(models.Model):
             models.CheckConstraint(
                 name="videos_asset_mp4",
                 condition=~Q(kind=AssetKind.MP4.value)
-                | Q(
-                    rendition__isnull=False,
-                    width__isnull=False,
-                    duration__isnull=False,
-                    language="",
-                    media_type="video/mp4",
-                ),
+                | Q(rendition__isnull=False, duration__isnull=False, language="")
+                & (Q(width__isnull=False, media_type="video/mp4") | Q(width__isnull=True, media_type="audio/mp4")),
             ),
         ]
 

@@ -110,9 +110,12 @@ def _plan_panels(plan: EncodePlan, job: Job) -> Iterator[Panel]:
         [rung.name, f"{rung.width}x{rung.height}", f"{rung.bitrate // 1000} kbit/s", rung.codecs]
         for rung in plan.renditions
     ]
-    yield panel("Plan: rungs", ["name", "size", "bit rate", "codecs"], rungs)
+    rungs += [[track.name, "", f"{track.bitrate // 1000} kbit/s", track.codecs] for track in plan.audio]
+    yield panel("Plan: renditions", ["name", "size", "bit rate", "codecs"], rungs)
     reasons = [[reason.choice, reason.value, reason.because] for reason in explain(plan, job_request(job.request))]
     yield panel("Plan: why", ["choice", "value", "because"], reasons)
+    if plan.audio_only:
+        return
     chunks = [[chunk.ordinal, chunk.first_segment, chunk.segments] for chunk in plan.chunks[:MAX_CHUNKS]]
     total = f"{len(plan.chunks)} in all." if len(plan.chunks) > MAX_CHUNKS else ""
     yield panel("Plan: chunks", ["chunk", "first segment", "segments"], chunks, caption=total)

@@ -101,7 +101,7 @@ class PlanReason(serializers.Serializer[Any]):
 class PlanEstimate(serializers.Serializer[Any]):
     speed = serializers.FloatField(help_text="Seconds of video per second of one worker slot.")
     work_seconds = serializers.FloatField(help_text="Seconds of one slot's work.")
-    step_seconds = serializers.FloatField(help_text="Seconds of one slot's work on the longest chunk.")
+    step_seconds = serializers.FloatField(help_text="Seconds of one slot's work on the longest step.")
     slots = serializers.IntegerField(help_text="Worker slots that are there now.")
     seconds = serializers.FloatField(allow_null=True, help_text="Seconds until the end if all of them were idle.")
 
@@ -124,17 +124,17 @@ class PlanDocument(serializers.Serializer[Any]):
     video_id = serializers.UUIDField()
     job_id = serializers.UUIDField(allow_null=True, help_text="Null in a dry run.")
     generation = serializers.IntegerField(allow_null=True, help_text="Null in a dry run.")
-    codec = serializers.CharField()
+    codec = serializers.CharField(help_text="That of the video, or of the audio where there is no video.")
     encoder = serializers.CharField()
-    preset = serializers.CharField()
+    preset = serializers.CharField(allow_null=True, help_text="This and what follows of video: null without video.")
     devices = serializers.ListField(
         child=serializers.CharField(), help_text="UUIDs of the GPUs that worked on it so far; chosen chunk by chunk."
     )
-    frame_rate = serializers.FloatField()
+    frame_rate = serializers.FloatField(allow_null=True)
     duration = serializers.FloatField(allow_null=True, help_text="Seconds. Null while the source has not ended.")
     total_frames = serializers.IntegerField(allow_null=True)
     total_segments = serializers.IntegerField(allow_null=True)
-    renditions = PlannedRendition(many=True)
+    renditions = PlannedRendition(many=True, help_text="Of video; empty where the source has audio alone.")
     audio = PlannedAudio(many=True)
     text = PlannedText(many=True, help_text="No text tracks are made yet.")
     color = PlannedColor(

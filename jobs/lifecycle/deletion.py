@@ -57,6 +57,9 @@ def job_rendition_delete(*, owner: Owner, job_id: UUID, name: str) -> None:
     rendition = renditions.filter(name=name).select_related("generation").first()
     if rendition is None:
         raise not_found("rendition")
+    if renditions.count() == 1:
+        detail = "It is the last rendition. Delete all outputs of the job instead."
+        raise Problem(status=409, code="last_rendition", detail=detail)
     if rendition.kind != RenditionKind.VIDEO:
         detail = "This audio plays with every video rendition. Delete all outputs of the job instead."
         raise Problem(status=409, code="audio_rendition", detail=detail)

@@ -29,6 +29,7 @@ from jobs.rules.steps import DECODER_ERRORS, StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
+from transcoding.encoders import AAC
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.warnings import Notice, SourceWarning, warning_documents
@@ -135,7 +136,7 @@ def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
     metadata = {**_device_metadata(job, plan), **job.metadata, "processing_time_seconds": round(seconds, 3)}
     if plan.open_ended:
         return metadata
-    units = plan.total_segments * len(plan.groups)
+    units = plan.total_segments * (len(plan.audio) if plan.audio_only else len(plan.groups))
     encoded = plan.grid.duration * (1 - Fraction(job.metadata.get("segments_kept", 0), units))
     return {**metadata, "processing_speed": round(float(encoded) / seconds, 3)}
 
@@ -155,8 +156,9 @@ def _decoder_errors(generation: Generation, plan: EncodePlan) -> int:
 
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
     """Name the encoder and the GPU; of several GPUs, the one that ran the largest number of steps."""
-    if not plan.encoder.hardware:
-        return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": plan.encoder.ffmpeg_name}
+    if plan.audio_only or not plan.encoder.hardware:
+        encoder = AAC.ffmpeg_name if plan.audio_only else plan.encoder.ffmpeg_name
+        return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": encoder}
     on_devices = Step.objects.filter(generation=job.generation_id, state=StepState.DONE).exclude(device="")
     indexes = Counter(on_devices.values_list("result__device_index", flat=True))
     (index, _) = indexes.most_common(1)[0]

@@ -28,7 +28,7 @@ class Resumed:
     open_steps: int
     """Steps that must be done before the next stage."""
     segments_kept: int
-    """Published segments of video, which are not encoded again."""
+    """Published segments of video, which are not encoded again; of audio, where there is no video."""
 
 
 def generation_reopen(*, job: Job) -> Resumed | None:
@@ -100,6 +100,10 @@ def _wait_for_slots(undone: QuerySet[Step]) -> None:
 
 
 def _segments_published(generation: Generation) -> int:
-    encoding = Step.objects.filter(generation=generation, kind__in=MEASURED_KINDS)
-    published: int = encoding.aggregate(published=Sum("units_done", default=0))["published"]
+    """Count what is left out of a job's speed: segments of video, or of audio where there is no video."""
+    steps = Step.objects.filter(generation=generation)
+    measured = steps.filter(kind__in=MEASURED_KINDS)
+    published: int = (measured if measured.exists() else steps).aggregate(published=Sum("units_done", default=0))[
+        "published"
+    ]
     return published

@@ -1,6 +1,8 @@
 """Planning of a job: turns the video's facts and the job's request into a plan, or lets the job wait for a GPU."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from django.db.models.functions import Now
 
@@ -9,7 +11,7 @@ from jobs.changes.events import event_append
 from jobs.models import Job
 from jobs.planning.budget import budget_lock, fits, open_work_seconds
 from jobs.planning.requests import gpu_preference
-from jobs.planning.routing import GpuUnavailable, Route, route_for
+from jobs.planning.routing import GpuUnavailable, Route, cpu_route, route_for
 from jobs.planning.speeds import throughput_measured
 from jobs.planning.steps import plan_carry_out
 from jobs.rules.policy import JobPolicy
@@ -40,19 +42,29 @@ def job_plan(
     Returns None, or what the job waits for: a GPU that it requires, or room in its owner's budget. Raises the errors of
     `plan_job`, and UnknownVersion where another version of the program inspected the video; then nothing is written.
     """
+    facts = SourceFacts.from_json(video.facts)
     try:
-        route = route or route_for(requested, gpu_preference(job.request, requested, policy.gpu), policy)
+        route = route or route_of_source(facts, job.request, requested, policy)
     except GpuUnavailable:
         _wait(job)
         return Waiting.GPU
     measured = throughput_for(request=requested, policy=policy, route=route)
-    facts = SourceFacts.from_json(video.facts)
     plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
     if job.generation_id is None and not _has_room(job, plan, policy):
         _hold(job, plan)
         return Waiting.BUDGET
     plan_carry_out(job, video, plan, route, policy)
     return None
+
+
+def route_of_source(facts: SourceFacts, stored: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
+    """Choose the encoder of a stored request: audio alone never takes a GPU, and never waits for one.
+
+    Raises GpuUnavailable.
+    """
+    if not facts.has_video:
+        return cpu_route(requested)
+    return route_for(requested, gpu_preference(stored, requested, policy.gpu), policy)
 
 
 def _wait(job: Job) -> None:

@@ -123,7 +123,6 @@ def _steps(  # noqa: PLR0913 - all that the rows are made of
         for position, group in enumerate(plan.groups):
             ordinal, sessions = chunk.ordinal * len(plan.groups) + position, len(group) if requirement else 0
             yield step(StepKind.CHUNK, chunk.segments, ordinal, part=chunk.ordinal, sessions=sessions, **span)
-    if plan.mp4:
-        for position, rung in enumerate(plan.renditions):
-            yield step(StepKind.REMUX, ordinal=position, rendition=rung.name)
+    for position, name in enumerate(plan.mp4_names):
+        yield step(StepKind.REMUX, ordinal=position, rendition=name)
     yield step(StepKind.FINISH)

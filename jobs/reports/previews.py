@@ -11,12 +11,13 @@ from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
 from jobs.planning.budget import fits, open_work_seconds
-from jobs.planning.plans import plan_with, queue_of, throughput_for
-from jobs.planning.requests import gpu_preference, job_request, refuse_impossible
-from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route, route_for
+from jobs.planning.plans import plan_with, queue_of, route_of_source, throughput_for
+from jobs.planning.requests import job_request, refuse_impossible
+from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
+from transcoding.encoders import AAC
 from transcoding.errors import UnknownVersion
 from transcoding.explanation import estimate, explain, planned_steps, step_counts
 from transcoding.planning.plan import EncodePlan
@@ -53,7 +54,7 @@ def job_preview(
         raise source_deleted()
     requested = job_request(request)
     refuse_impossible(request, requested, policy.gpu)
-    route = _route(request, requested, policy)
+    route = _route(facts, request, requested, policy)
     measured = throughput_for(request=requested, policy=policy, route=route)
     slots = slots_alive(queue=queue_of(route.encoder), silence_seconds=policy.silence_seconds)
     open_seconds = open_work_seconds(owner.id)
@@ -102,9 +103,9 @@ def _budget(work: float, open_seconds: float, policy: JobPolicy) -> Mapping[str,
     }
 
 
-def _route(request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
+def _route(facts: SourceFacts, request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
     try:
-        return route_for(requested, gpu_preference(request, requested, policy.gpu), policy)
+        return route_of_source(facts, request, requested, policy)
     except GpuUnavailable as error:
         detail = f"No GPU that can encode {requested.video_codec} is there now; a job would wait for one."
         raise Problem(status=409, code=error.code, detail=detail, retryable=True) from error
@@ -139,6 +140,18 @@ def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Ite
         yield {**asdict(reason), "because": f"a GPU was preferred, but {why}"} if fell_back else asdict(reason)
 
 
+_AUDIO_ENCODER = {"codec": AAC.codec, "encoder": AAC.ffmpeg_name, "preset": None, "frame_rate": None}
+
+
+def _video_encoder(plan: EncodePlan) -> Mapping[str, object]:
+    return {
+        "codec": plan.encoder.codec,
+        "encoder": plan.encoder.ffmpeg_name,
+        "preset": plan.preset,
+        "frame_rate": float(plan.grid.rate),
+    }
+
+
 def _document(  # noqa: PLR0913 - all that it is made of
     plan: EncodePlan, request: JobRequest, policy: JobPolicy, page: StepPage, *, slots: int, fallback_reason: str
 ) -> dict[str, object]:
@@ -146,12 +159,9 @@ def _document(  # noqa: PLR0913 - all that it is made of
     expected = estimate(plan, slots=slots)
     ends = not plan.grid.is_open
     return {
-        "codec": plan.encoder.codec,
-        "encoder": plan.encoder.ffmpeg_name,
-        "preset": plan.preset,
-        "frame_rate": float(plan.grid.rate),
+        **(_AUDIO_ENCODER if plan.audio_only else _video_encoder(plan)),
         "duration": float(plan.grid.duration) if ends else None,
-        "total_frames": plan.total_frames if ends else None,
+        "total_frames": plan.total_frames if ends and not plan.audio_only else None,
         "total_segments": plan.total_segments if ends else None,
         "renditions": [asdict(rendition) for rendition in plan.renditions],
         "audio": [asdict(track) for track in plan.audio],

@@ -1,11 +1,11 @@
 """Progress, speed and time left of a job, from the units that its steps have done and the weights of their kinds."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
-from jobs.rules.steps import STEPS, Stage, StepKind
+from jobs.rules.steps import STEPS, Stage, StepKind, Unit
 from jobs.rules.transitions import JobState
 
 _BEFORE_THE_END = 99
@@ -42,7 +42,7 @@ def encoded_fraction(units: Units, *, reused: int) -> Fraction:
 
     `reused` is the number of segments that an earlier try had published.
     """
-    counts = [count for kind, count in units.items() if STEPS[kind].measured]
+    counts = [units[kind] for kind in _pacing(units)]
     new, total = sum(count.done for count in counts) - reused, sum(count.total for count in counts)
     return Fraction(max(0, new), total) if total else Fraction(0)
 
@@ -57,11 +57,17 @@ def encoding_speed(encoded: Fraction, duration_seconds: Fraction, elapsed: timed
 def seconds_left(units: Units, encoded: Fraction, elapsed: timedelta) -> int | None:
     """Return the seconds that the rest takes at the pace so far; None before anything was encoded.
 
-    Steps of the encode stage that are not measured, like audio, are done before the video and do not count.
+    Steps of the encode stage that do not set the pace, like audio beside video, are done before the others and do not
+    count.
     """
-    counted = {
-        kind: count for kind, count in units.items() if STEPS[kind].measured or STEPS[kind].stage is not Stage.ENCODE
-    }
+    pacing = _pacing(units)
+    counted = {kind: count for kind, count in units.items() if kind in pacing or STEPS[kind].stage is not Stage.ENCODE}
     left = sum(STEPS[kind].weight * (1 - count.fraction) for kind, count in counted.items())
-    paced = encoded * sum(STEPS[kind].weight for kind in counted if STEPS[kind].measured)
+    paced = encoded * sum(STEPS[kind].weight for kind in pacing)
     return round(elapsed.total_seconds() * float(left / paced)) if paced else None
+
+
+def _pacing(units: Units) -> Collection[StepKind]:
+    """Name the kinds that the speed of a job is read from: the measured ones, or else whatever publishes segments."""
+    measured = [kind for kind in units if STEPS[kind].measured]
+    return measured or [kind for kind in units if STEPS[kind].unit is Unit.SEGMENT]

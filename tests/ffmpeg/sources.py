@@ -86,6 +86,16 @@ def make(path: Path, card: Card, *options: str) -> Path:
     return path
 
 
+def beeps(path: Path, seconds: float, *options: str, cover: bool = False) -> Path:
+    """Encode the beeps of a card alone, with these ffmpeg options; with a cover of a hundred kilobytes."""
+    inputs = ["-f", "lavfi", "-i", f"aevalsrc='{_BEEP}':sample_rate=48000:duration={seconds}"]
+    if cover:
+        inputs += ["-f", "lavfi", "-i", "nullsrc=size=320x180:rate=25:duration=0.04,geq=random(1)*255:128:128"]
+        options = (*options, "-map", "0:a", "-map", "1:v", "-disposition:v:0", "attached_pic")
+    run([*inputs, *options, f"file:{path}"])
+    return path
+
+
 def converted(source: Path, path: Path, options: Sequence[str], *, opening: Sequence[str] = ()) -> Path:
     """Copy the streams of a test video into another file, changed by these options."""
     run([*opening, "-i", f"file:{source}", "-c", "copy", *options, f"file:{path}"])

@@ -170,7 +170,7 @@ def test_a_source_inspected_before_colors_were_looked_at_keeps_the_tags_of_its_f
     cards: Cards, tmp_path: Path
 ) -> None:
     path, facts = inspect(cards("hd_of_bt601"), tmp_path)
-    old = replace(facts, video=replace(facts.video, color=None))
+    old = replace(facts, video_stream=replace(facts.video, color=None))
     plan = plan_job(old, JobRequest(resolution="320x180"), POLICY)
     graph = chunk_command(plan, str(path), first_segment=0, segments=1).filter_graph or ""
     assert "setparams" not in graph

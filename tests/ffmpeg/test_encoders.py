@@ -49,7 +49,7 @@ def test_every_rung_has_the_profile_and_level_that_its_playlist_says(
 ) -> None:
     path, facts = source
     large = replace(facts.video, display=Resolution(width=3840, height=2160))
-    plan = plan_job(replace(facts, video=large, rate=rate, total_frames=1), JobRequest(codec=codec), POLICY)
+    plan = plan_job(replace(facts, video_stream=large, rate=rate, total_frames=1), JobRequest(codec=codec), POLICY)
     inits = _inits(path, plan)
     assert [rendition.name for rendition in plan.renditions] == ["2160p", "1440p", "1080p", "720p", "480p", "360p"]
     for rendition in plan.renditions:

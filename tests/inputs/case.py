@@ -66,6 +66,8 @@ class Plays:
     chunks have one init segment, that audio is as long as video, and what the `finish` step checks.
     """
 
+    video: bool = True
+    """False: there is audio alone, on a grid of 25 positions per second; `frames` is their number."""
     frames: int = FRAMES
     rate: str = RATE
     size: tuple[int, int] = SIZE

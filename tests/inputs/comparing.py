@@ -24,6 +24,7 @@ def differences(expected: Plays, found: Transcoded, folder: Path) -> Iterator[st
     plan = found.plan
     yield from _facts(expected, found)
     best = plan.renditions[0].name if plan.renditions else None
+    yield from _different("video", plan.audio_only, not expected.video)
     default = next((track.name for track in plan.audio if track.default), None)
     frames, samples, said = decode(
         found.files[best] if best else None, found.files[default] if default else None, folder

@@ -48,7 +48,9 @@ def _outcome(case: Case) -> Iterator[str]:
 
 
 def _played(plays: Plays) -> Iterator[str]:
-    if plays.frames:
+    if not plays.video:
+        yield f"Audio alone, {_seconds(float(plays.seconds))} s."
+    elif plays.frames:
         whole = "The card, whole" if plays.card and plays.numbers is None else "Video"
         size = f"{plays.size[0]}x{plays.size[1]}"
         frames = f"{plays.frames} frame{'s' * (plays.frames > 1)}"

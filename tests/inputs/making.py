@@ -65,6 +65,20 @@ def card(
     return maker
 
 
+def audio_file(
+    extension: str, options: str, *, seconds: float = 1, rate: int = 48_000, binary: str = FFMPEG, name: str = "source"
+) -> Maker:
+    """Encode the beeps of a card, without video, with these options of ffmpeg."""
+
+    def maker(folder: Path) -> Path:
+        path = folder / f"{name}.{extension}"
+        inputs = ["-f", "lavfi", "-i", f"aevalsrc='{_BEEP}':sample_rate={rate}:duration={seconds}"]
+        run([*inputs, *shlex.split(options), f"file:{path}"], folder=folder, binary=binary)
+        return path
+
+    return maker
+
+
 def _rows(number: int) -> bytes:
     """Two rows of RGB: the columns of a number, and the four colors."""
     columns = bytes(level for column in columns_of(number) for level in (column,) * 3)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output, demuxer_options
 from transcoding.commands.timestamps import UNPACK_B_FRAMES, shift_filters
-from transcoding.encoders import decoding_memory
+from transcoding.encoders import AAC, decoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.clock import Shift
@@ -94,15 +94,16 @@ def _not_in_matroska(videos: Sequence[VideoStream], audio: Sequence[AudioStream]
 
 
 def mp4_command(plan: EncodePlan) -> FfmpegCommand:
-    """Copy, not encode, one video rendition and all audio tracks into a progressive MP4 with its index in front.
+    """Copy, not encode, a video rendition, if there is one, and all audio tracks into a progressive MP4.
 
-    `copyts` and the exact time scales keep all edit lists, so that video and audio stay in step. Inputs are the init
-    segment and all segments of each, in order, fed as `VIDEO_INPUT` and by the names of the audio tracks; the target is
-    `MP4_TARGET`.
+    Its index is in front. `copyts` and the exact time scales keep all edit lists, so that video and audio stay in step.
+    Inputs are the init segment and all segments of each, in order, fed as `VIDEO_INPUT` and by the names of the audio
+    tracks; the target is `MP4_TARGET`.
     """
-    tracks = (VIDEO_INPUT, *(track.name for track in plan.audio))
+    videos = () if plan.audio_only else (VIDEO_INPUT,)
+    tracks = (*videos, *(track.name for track in plan.audio))
     opening: dict[str, str | None] = {"f": "mov", "protocol_whitelist": PROTOCOLS, "copyts": None}
-    timescale = str(plan.grid.timescale)
+    timescale = str(AAC.sample_rate if plan.audio_only else plan.grid.timescale)
     copy: dict[str, str | None] = {
         "c": "copy",
         **ANONYMOUS,
@@ -112,7 +113,7 @@ def mp4_command(plan: EncodePlan) -> FfmpegCommand:
         "movflags": "+faststart",
         "f": "mp4",
     }
-    maps = ("0:v:0", *(f"{number}:a:0" for number, _ in enumerate(plan.audio, start=1)))
+    maps = (*("0:v:0" for _ in videos), *(f"{number}:a:0" for number, _ in enumerate(plan.audio, start=len(videos))))
     return FfmpegCommand(
         inputs=tuple(Input(path=track, options=opening) for track in tracks),
         outputs=(Output(target=MP4_TARGET, maps=maps, options=copy),),

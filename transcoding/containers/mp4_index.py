@@ -105,17 +105,24 @@ class Frames:
         ]
 
 
+_NO_FRAMES = Frames((), (), (), b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Mp4Index:
-    """The tracks of a file; exactly one of them is the video."""
+    """The tracks of a file; at most one of them is the video."""
 
     tracks: tuple[Track, ...]
     frames: Frames
+    """Those of the video; none where there is only audio."""
 
     @property
     def timescale(self) -> int:
-        """Ticks per second of the video track."""
-        return next(track.timescale for track in self.tracks if track.handler == "vide")
+        """Ticks per second of the video track. Raises UnusableIndex where there is none."""
+        for track in self.tracks:
+            if track.handler == "vide":
+                return track.timescale
+        raise UnusableIndex("there is no video track")
 
     def opening(self) -> list[Span]:
         """Return the spans that ffmpeg reads to probe a file, whatever it does next."""
@@ -219,13 +226,13 @@ def read_index(moov: bytes | memoryview, file_size: int) -> Mp4Index:
             raise UnusableIndex("the file is fragmented")
         tables = [_Tables.of(box.payload) for box in boxes if box.kind == "trak"]
         videos = [table for table in tables if table.handler == "vide"]
-        if len(videos) != 1:
+        if len(videos) > 1:
             raise UnusableIndex(f"{len(videos)} video tracks")
         if sum(len(table.chunk_offsets) for table in tables) > _MAX_CHUNKS:
             raise UnusableIndex("too many chunks")
         starts = array("Q", sorted(offset for table in tables for offset in table.chunk_offsets))
         tracks = tuple(table.track(starts, file_size) for table in tables)
-        return Mp4Index(tracks, videos[0].frames(file_size))
+        return Mp4Index(tracks, videos[0].frames(file_size) if videos else _NO_FRAMES)
 
 
 @contextmanager

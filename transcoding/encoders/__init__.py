@@ -25,6 +25,7 @@ from transcoding.encoders.x265 import X265
 
 AAC = AudioEncoder(
     ffmpeg_name="aac",
+    codec="aac",
     codecs="mp4a.40.2",
     bitrate=128_000,
     sample_rate=48_000,

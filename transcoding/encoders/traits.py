@@ -196,6 +196,7 @@ class AudioEncoder:
     """One audio encoder, and the properties of every audio rendition."""
 
     ffmpeg_name: str
+    codec: str
     codecs: str
     bitrate: int
     """Bits per second."""

@@ -68,13 +68,15 @@ class Growth:
 
 def dash_manifest(
     videos: Sequence[VideoVariant],
-    video_timeline: Timeline,
+    video_timeline: Timeline | None,
     audio: Sequence[tuple[AudioVariant, Timeline]],
     *,
     duration: Fraction,
     growth: Growth | None = None,
 ) -> str:
     """Render the MPD of a video of `duration` seconds in all; URLs are relative to its own, as in the HLS playlists.
+
+    Without a video timeline it has audio alone.
 
     Filling a buffer of the longest segment's length at the announced bandwidth is enough to play on without a stop.
     With `growth` players ask again for the segments to come, until there is a static MPD.
@@ -87,20 +89,26 @@ def dash_manifest(
             "type": "dynamic" if growth else "static",
             **(_growing(growth) if growth else {}),
             "mediaPresentationDuration": _period(duration),
-            "minBufferTime": _period(video_timeline.longest),
+            "minBufferTime": _period(max(timeline.longest for timeline in _timelines(video_timeline, audio))),
         },
     )
     if growth:
         _start_at_the_beginning(root, duration)
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
-    for alike in _by_range(videos):
-        _video(period, alike, video_timeline)
+    if video_timeline:
+        for alike in _by_range(videos):
+            _video(period, alike, video_timeline)
     for track, timeline in audio:
         _audio(period, track, timeline, alone=len(audio) == 1)
     if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _time(growth.now)})
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _timelines(video: Timeline | None, audio: Iterable[tuple[AudioVariant, Timeline]]) -> Sequence[Timeline]:
+    """Return the timelines that say how long segments are: the video's, whose boundaries audio only comes near to."""
+    return [video] if video else [timeline for _, timeline in audio]
 
 
 def _growing(growth: Growth) -> Attributes:

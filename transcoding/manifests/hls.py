@@ -49,12 +49,16 @@ def segment_name(number: int | str) -> str:
 def master_playlist(videos: Sequence[VideoVariant], audio: Sequence[AudioVariant]) -> str:
     """Render the HLS master playlist; every rendition's own playlist is `<name>/index.m3u8` beside it.
 
-    All audio renditions are one group: they have one codec, and every rung goes with each of them.
+    All audio renditions are one group: they have one codec, and every rung goes with each of them. Without video, the
+    audio that players begin with is the only variant, and there is a group only if there is a choice.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    lines += [_audio_media(track) for track in audio]
+    if videos or len(audio) > 1:
+        lines += [_audio_media(track) for track in audio]
     for video in videos:
         lines += [_stream_inf(video, audio), f"{video.name}/index.m3u8"]
+    if not videos:
+        lines += [_audio_stream_inf(audio), f"{_first_played(audio).name}/index.m3u8"]
     return "\n".join(lines) + "\n"
 
 
@@ -78,6 +82,18 @@ def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant]) -> str:
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},"
         f'CODECS="{codecs}",RESOLUTION={video.width}x{video.height},FRAME-RATE={float(video.frame_rate):.3f}{video_range}{group}'
     )
+
+
+def _audio_stream_inf(audio: Sequence[AudioVariant]) -> str:
+    """Render the variant of a presentation without video."""
+    peak, average = (max(track.peak_bandwidth for track in audio), max(track.average_bandwidth for track in audio))
+    codecs = ",".join(dict.fromkeys(track.codecs for track in audio))
+    group = f',AUDIO="{AUDIO_GROUP}"' if len(audio) > 1 else ""
+    return f'#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS="{codecs}"{group}'
+
+
+def _first_played(audio: Sequence[AudioVariant]) -> AudioVariant:
+    return next((track for track in audio if track.default), audio[0])
 
 
 def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:

@@ -10,16 +10,14 @@ from transcoding.probing.streams import AudioStream
 
 def with_video(facts: SourceFacts, number: int | None) -> SourceFacts:
     """Return the facts with this video track in place of the chosen one. Raises TrackUnknown."""
-    if number in (None, facts.video.source_index):
+    chosen = facts.video_stream.source_index if facts.video_stream else None
+    if number in (None, chosen):
         return facts
     named = next((each for each in facts.others if each.video.source_index == number), None)
     if named is None:
-        raise _unknown(
-            "video_stream", number, [facts.video.source_index, *(o.video.source_index for o in facts.others)]
-        )
+        raise _unknown("video_stream", number, [chosen, *(o.video.source_index for o in facts.others)])
     streams = tuple(
-        replace(each, used=each.index == number or (each.used and each.index != facts.video.source_index))
-        for each in facts.streams
+        replace(each, used=each.index == number or (each.used and each.index != chosen)) for each in facts.streams
     )
     return replace(named, streams=streams, audio=facts.audio)
 

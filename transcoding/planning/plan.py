@@ -44,6 +44,7 @@ class EncodePlan:
     source: SourceFacts
     preset: str
     renditions: tuple[VideoRendition, ...]
+    """None: the source has audio alone, and neither preset nor encoder matter."""
     audio: tuple[AudioRendition, ...]
     chunks: tuple[Chunk, ...]
     mp4: bool
@@ -73,6 +74,8 @@ class EncodePlan:
         ]
         if len(set(names)) < len(names):
             raise ValueError(f"two tracks have one name: {', '.join(names)}")
+        if not self.renditions and (self.chunks or not self.audio):
+            raise ValueError("a plan without video has audio, and no chunks")
         if not self.groups:
             object.__setattr__(self, "groups", (tuple(rendition.name for rendition in self.renditions),))
 
@@ -121,7 +124,19 @@ class EncodePlan:
     @property
     def open_ended(self) -> bool:
         """Tell whether its source had not ended when it was planned: no chunks, one step encodes until the end."""
-        return not self.chunks
+        return not self.chunks and not self.audio_only
+
+    @property
+    def audio_only(self) -> bool:
+        """Tell whether it has no video rendition."""
+        return not self.renditions
+
+    @property
+    def mp4_names(self) -> tuple[str, ...]:
+        """Names of the progressive files: each has one video rendition and all audio, or is all audio."""
+        if not self.mp4:
+            return ()
+        return tuple(rendition.name for rendition in self.renditions) or (self.audio[0].name,)
 
     def closed(self, total_frames: int) -> Self:
         """Return the plan of a source that has ended after so many frames. Raises ValueError if it ended elsewhere."""
@@ -136,14 +151,16 @@ class EncodePlan:
 
     @property
     def work(self) -> Work | None:
-        """Expected work of its chunks. None: it has none, or does not know its speed."""
+        """Expected work of its chunks, or of its audio where that is all. None: it does not know its speed."""
+        if self.audio_only:
+            return Work.of_audio(self.grid, tracks=len(self.audio))
         if self.sizing is None or not self.sizing.speed or self.open_ended or self.grid.is_open:
             return None
         return Work.of(self.grid, self.sizing, (chunk.segments for chunk in self.chunks))
 
     @property
     def work_seconds(self) -> float:
-        """Expected work of all chunks, in seconds of one worker slot; 0 where it is not known."""
+        """Expected work of the whole plan, in seconds of one worker slot; 0 where it is not known."""
         return self.work.total_seconds if self.work else 0.0
 
     def audio_track(self, name: str) -> AudioRendition | None:

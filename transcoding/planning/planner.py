@@ -16,6 +16,7 @@ from transcoding.planning.request import DynamicRange, JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_work, size_chunks
 from transcoding.planning.tracks import VideoRendition, audio_renditions
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioStream
 from transcoding.timeline import NO_HOLD, Hold, Timeline, hold_for
 
 _DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
@@ -44,15 +45,17 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
 
     """
     facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
-    encoder = encoder or cpu_encoder(request.video_codec)
-    preset = preset_of(request, policy)
-    throughput = measured or assumed_throughput(encoder, preset, policy)
     timeline = Timeline(request.timeline)
     hold = hold_for(facts.span, (track.span for track in audio)) if timeline == Timeline.UNION else NO_HOLD
     grid = facts.grid().longer(hold.frames)
-    two_pass = _two_pass(grid, request, encoder, policy)
     if grid.duration > policy.max_seconds:
         raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
+    if not facts.has_video:
+        return _audio_plan(facts, audio, request, policy, hold)
+    encoder = encoder or cpu_encoder(request.video_codec)
+    preset = preset_of(request, policy)
+    throughput = measured or assumed_throughput(encoder, preset, policy)
+    two_pass = _two_pass(grid, request, encoder, policy)
     sizes = _ladder(facts, request).rungs
     high = _high_range(facts, request, encoder)
     rungs = (*sizes, *(sizes if high else ()))
@@ -85,6 +88,26 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         timeline=timeline,
         hold=hold,
     )
+
+
+def _audio_plan(
+    facts: SourceFacts, audio: Sequence[AudioStream], request: JobRequest, policy: PlanPolicy, hold: Hold
+) -> EncodePlan:
+    """Plan for a source without video. Whatever a request says of video has nothing to apply to."""
+    plan = EncodePlan(
+        source=facts,
+        color=None,
+        preset=preset_of(request, policy),
+        renditions=(),
+        chunks=(),
+        audio=audio_renditions(audio, facts.grid().longer(hold.frames)),
+        mp4=request.mp4,
+        timeline=Timeline(request.timeline),
+        hold=hold,
+    )
+    if plan.work:
+        plan.work.refuse_beyond(step_seconds=policy.max_step_seconds, total_seconds=policy.max_work_seconds)
+    return plan
 
 
 def preset_of(request: JobRequest, policy: PlanPolicy) -> str:

@@ -31,6 +31,8 @@ class AudioMeter:
         self._first: int | None = None
         self._last = 0
         self._ticks = 0
+        self._longest = 0
+        self._before: Packet | None = None
         self._primed = False
         self._cut = (0, 0)
         self.count = 0
@@ -72,16 +74,25 @@ class AudioMeter:
 
     def _take(self, packet: Packet) -> None:
         skipped, padded = self._cut
-        start, end = packet.pts, packet.pts + packet.duration
+        length = packet.duration or self._distance(packet)
+        start, end = packet.pts, packet.pts + length
         if skipped or padded:
             self._primed |= skipped > 0
-            start, end = start + self._ticks_of(skipped), end - self._ticks_of(padded)
+            start += self._ticks_of(skipped)
+            if length + self._ticks_of(padded) > self._longest:  # Ogg takes the padding off the length, too
+                end -= self._ticks_of(padded)
         if self._first is None or start < self._first:
             self._first = start
         self._last = max(self._last, end) if self._ticks else end
-        if self._unprimed is None and self._ticks + packet.duration > self._usual_ticks:
+        if self._unprimed is None and self._ticks + length >= self._usual_ticks:
             self._unprimed = packet.pts + self._usual_ticks - self._ticks
-        self._ticks += packet.duration
+        self._ticks += length
+        self._longest = max(self._longest, length)
+        self._before = packet
+
+    def _distance(self, packet: Packet) -> int:
+        """Return the ticks since the packet before, a second at most: CAF gives packets no lengths."""
+        return max(0, min(packet.pts - self._before.pts, int(1 / self._time_base))) if self._before else 0
 
     def _ticks_of(self, samples: int) -> int:
         return round(Fraction(samples, self._sample_rate) / self._time_base)

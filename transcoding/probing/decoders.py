@@ -64,6 +64,8 @@ _AUDIO = {
     "dts": ("dca",),
     "eac3": ("eac3",),
     "flac": ("flac",),
+    "gsm": ("gsm",),
+    "gsm_ms": ("gsm_ms",),
     "mp1": ("mp1float", "mp1"),
     "mp2": ("mp2float", "mp2"),
     "mp3": ("mp3float", "mp3"),
@@ -72,6 +74,7 @@ _AUDIO = {
     "speex": ("speex", "libspeex"),
     "truehd": ("truehd",),
     "vorbis": ("vorbis", "libvorbis"),
+    "wavpack": ("wavpack",),
     "wmapro": ("wmapro",),
     "wmav1": ("wmav1",),
     "wmav2": ("wmav2",),
@@ -79,7 +82,8 @@ _AUDIO = {
         name: (name,)
         for name in (
             *("pcm_alaw", "pcm_bluray", "pcm_dvd", "pcm_f32be", "pcm_f32le", "pcm_mulaw", "pcm_s16be", "pcm_s16le"),
-            *("pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8"),
+            *("pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8", "pcm_f64be", "pcm_f64le"),
+            *("pcm_u16be", "pcm_u16le", "pcm_u24be", "pcm_u24le", "pcm_u32be", "pcm_u32le"),
         )
     },
 }

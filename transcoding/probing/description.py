@@ -10,10 +10,26 @@ from transcoding.probing.streams import StreamFacts
 
 def describe(family: str, facts: SourceFacts) -> dict[str, object]:
     """Return what the API shows of a source in a container of this family."""
-    video, audio = facts.video, facts.audio[0] if facts.audio else None
+    audio = facts.audio[0] if facts.audio else None
     return {
         "container": family,
         "duration": float(facts.duration),
+        **(_video(facts) if facts.has_video else _no_video(facts)),
+        "audio_codec": audio.codec if audio else None,
+        "audio_channels": audio.channels if audio else None,
+        "loudness": asdict(facts.loudness) if facts.loudness else None,
+        "streams": [_stream(stream) for stream in facts.streams],
+    }
+
+
+def _no_video(facts: SourceFacts) -> dict[str, object]:
+    """Return what describes the main track where that is audio."""
+    return {"width": None, "height": None, "codec": facts.audio[0].codec, "frame_rate": None, "bitrate": None}
+
+
+def _video(facts: SourceFacts) -> dict[str, object]:
+    video = facts.video
+    return {
         "width": video.display.width,
         "height": video.display.height,
         "codec": video.codec,
@@ -25,23 +41,18 @@ def describe(family: str, facts: SourceFacts) -> dict[str, object]:
         "field_order": video.field_order.value,
         **_color(video.color or ColorSpace()),
         "bitrate": video.bit_rate,
-        "audio_codec": audio.codec if audio else None,
-        "audio_channels": audio.channels if audio else None,
-        "loudness": asdict(facts.loudness) if facts.loudness else None,
-        "streams": [_stream(stream) for stream in facts.streams],
     }
 
 
 def describe_headers(media: MediaInfo) -> dict[str, object]:
     """Return what the headers say of a source that is not inspected yet. Inspection measures it."""
-    video = media.video
-    duration = media.duration or media.file_duration
+    video, duration = media.video_stream, media.duration or media.file_duration
     return {
         "duration": round(float(duration), 3) if duration else None,
-        "width": video.display.width,
-        "height": video.display.height,
-        "codec": video.codec,
-        "bitrate": video.bit_rate,
+        "width": video.display.width if video else None,
+        "height": video.display.height if video else None,
+        "codec": video.codec if video else media.audio[0].codec,
+        "bitrate": video.bit_rate if video else None,
         "frame_rate": round(float(media.mean_rate), 3) if media.mean_rate else None,
     }
 

@@ -37,13 +37,14 @@ class SourceFacts:
     """All streams of the uploaded file. Empty: an earlier version inspected it."""
     others: tuple["SourceFacts", ...] = ()
     """The same about other video tracks that a request may name, but for the streams and the audio."""
-    video: VideoStream
+    video_stream: VideoStream | None
+    """None: the source has audio alone."""
     audio: tuple[AudioStream, ...]
     """Those that can be decoded; players begin with the first."""
     first: Fraction
-    """Time of the first video frame on the clock of the working copy, in seconds."""
+    """Time of the first video frame on the clock of the working copy, in seconds; else of the first sample heard."""
     rate: Fraction
-    """Frames per second of the outputs."""
+    """Frames per second of the outputs; of audio alone, positions of the grid."""
     constant: bool
     """The frames of the source lie on the grid of that rate."""
     total_frames: int | None
@@ -56,6 +57,18 @@ class SourceFacts:
 
     None: the two do not agree, and the file is only ever read whole.
     """
+
+    @property
+    def has_video(self) -> bool:
+        """Tell whether there is a video track."""
+        return self.video_stream is not None
+
+    @property
+    def video(self) -> VideoStream:
+        """The video track. Raises ValueError where there is none."""
+        if self.video_stream is None:
+            raise ValueError("the source has no video")
+        return self.video_stream
 
     def to_json(self) -> dict[str, object]:
         """Return the facts as JSON-ready values, with their version."""
@@ -94,7 +107,7 @@ class Condition:
     clock: Clock = field(default_factory=Clock)
 
 
-_HEALTHY = Condition()
+HEALTHY = Condition()
 
 
 def source_facts(  # noqa: PLR0913 - all that is found out about a source, by name
@@ -104,7 +117,7 @@ def source_facts(  # noqa: PLR0913 - all that is found out about a source, by na
     demuxer: str,
     remuxed: bool,
     source: MediaInfo | None = None,
-    condition: Condition = _HEALTHY,
+    condition: Condition = HEALTHY,
 ) -> SourceFacts:
     """Combine what planning needs. `source` are the streams of the uploaded file, if this is a copy of some of them.
 
@@ -120,13 +133,13 @@ def source_facts(  # noqa: PLR0913 - all that is found out about a source, by na
         demuxer=demuxer,
         remuxed=remuxed,
         streams=streams,
-        video=media.video,
+        video_stream=media.video_stream,
         audio=media.audio,
         first=timing.first,
         rate=timing.rate,
         constant=timing.constant,
         total_frames=timing.total_frames,
-        warnings=(*_warnings(media, timing, streams), *ending.warnings(), *_clock_warnings(condition.clock)),
+        warnings=(*_warnings(media, timing, streams), *ending.warnings(), *clock_warnings(condition.clock)),
     )
 
 
@@ -174,7 +187,8 @@ class _Ending:
             yield Notice(code=SourceWarning.TRUNCATED, seconds=late if late > 0 else None)
 
 
-def _clock_warnings(clock: Clock) -> Iterator[Notice]:
+def clock_warnings(clock: Clock) -> Iterator[Notice]:
+    """Warn about pauses and restarts."""
     if clock.pauses:
         yield Notice(code=SourceWarning.TIMESTAMP_GAP, count=len(clock.pauses), seconds=sum(clock.pauses, Fraction(0)))
     if clock.restarts:

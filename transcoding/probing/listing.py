@@ -9,6 +9,8 @@ from transcoding.probing.media import MAX_AUDIO_TRACKS, MAX_OTHER_VIDEOS, is_dec
 from transcoding.probing.streams import Resolution, StreamFacts
 
 _LINE = re.compile(r"#(media_type|codec_id|dimensions|sample_rate) (\d{1,5}): ([\w ]{1,32})", re.ASCII)
+_STILL_CODECS = frozenset({"bmp", "jpegxl", "jpeg2000", "tiff", "webp"})
+"""Images that covers are, and no moving video; a listing does not tell covers apart."""
 _SIZE = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})", re.ASCII)
 
 
@@ -48,9 +50,16 @@ def _stream(number: int, fields: dict[str, str]) -> StreamFacts:
 
 
 def readable_streams(streams: Sequence[StreamFacts]) -> Iterator[Sequence[int]]:
-    """Yield the streams to copy: all that have an accepted codec, then one of each kind, then the video alone."""
-    videos = [number for number in videos_in_order(streams) if streams[number].decodable]
+    """Yield the streams to copy: all that have an accepted codec, then one of each kind, then the video alone.
+
+    Audio alone is copied where what is beside it can only be a cover.
+    """
+    everything = videos_in_order(streams)
+    videos = [number for number in everything if streams[number].decodable]
     audio = audio_in_order(streams)
+    if audio and all(streams[number].codec in _STILL_CODECS for number in everything):
+        yield from dict.fromkeys((tuple(sorted(audio[:MAX_AUDIO_TRACKS])), tuple(audio[:1])))
+        return
     choices = (
         (*videos[: 1 + MAX_OTHER_VIDEOS], *audio[:MAX_AUDIO_TRACKS]),
         (*videos[:1], *audio[:1]),

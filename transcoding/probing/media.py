@@ -54,27 +54,36 @@ class MediaInfo:
     """Frames per second by the header of the video, or as ffprobe estimates them."""
     streams: tuple[StreamFacts, ...]
     """All of them, of every kind."""
-    video: VideoStream
-    """The chosen one."""
+    video_stream: VideoStream | None
+    """The chosen one. None: the source has audio alone."""
     others: tuple[VideoStream, ...] = ()
     """Other video tracks that a request may name."""
     audio: tuple[AudioStream, ...]
     """Those of which renditions are made; players begin with the first."""
 
     @property
+    def video(self) -> VideoStream:
+        """The chosen video track. Raises ValueError where there is none."""
+        if self.video_stream is None:
+            raise ValueError("the source has no video")
+        return self.video_stream
+
+    @property
     def duration(self) -> Fraction | None:
-        """Length of the video track in the header, in seconds. None: the container does not say."""
-        return next((each.duration for each in self.streams if each.index == self.video.index), None)
+        """Length of the video track in the header, in seconds; else of the audio. None: the container does not say."""
+        main = self.video_stream or self.audio[0]
+        return next((each.duration for each in self.streams if each.index == main.index), None)
 
     def with_video(self, video: VideoStream) -> Self:
         """Return the same with another video track."""
-        return replace(self, video=video, others=())
+        return replace(self, video_stream=video, others=())
 
     def numbered(self, numbers: Sequence[int]) -> Self:
         """Return the same with the numbers that the streams have in the uploaded file, of which this is a copy."""
+        video = self.video_stream
         return replace(
             self,
-            video=replace(self.video, source_index=numbers[self.video.index]),
+            video_stream=replace(video, source_index=numbers[video.index]) if video else None,
             others=tuple(replace(each, source_index=numbers[each.index]) for each in self.others),
             audio=tuple(replace(each, source_index=numbers[each.index]) for each in self.audio),
         )
@@ -82,7 +91,7 @@ class MediaInfo:
     def with_light(self, metadata: HdrMetadata) -> Self:
         """Return the streams with the metadata of the coded stream, which counts before that of the container."""
         known = metadata.or_else(self.video.hdr or HdrMetadata())
-        return replace(self, video=replace(self.video, hdr=known))
+        return replace(self, video_stream=replace(self.video, hdr=known))
 
     def as_copied_from(self, source: Self) -> Self:
         """Return the streams of a working copy, in which the videos and then the audio of a source lie in this order.
@@ -90,8 +99,8 @@ class MediaInfo:
         The choice is that of the source, and so are the numbers by which requests name its streams, and the codecs,
         some of which the copy does not have.
         """
-        copied = {each.index: each for each in (self.video, *self.others)}
-        originals = (source.video, *source.others)
+        copied = {each.index: each for each in (self.video_stream, *self.others) if each}
+        originals = [each for each in (source.video_stream, *source.others) if each]
         if any(number not in copied for number, _ in enumerate(originals)):
             raise InputRejected("the video track cannot be copied")
         videos = [
@@ -103,34 +112,35 @@ class MediaInfo:
             for number, each in enumerate(source.audio, start=len(videos))
             if number in audio
         )
-        return replace(self, video=videos[0], others=tuple(videos[1:]), audio=tuple(tracks))
+        return replace(self, video_stream=videos[0] if videos else None, others=tuple(videos[1:]), audio=tuple(tracks))
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
     """Read the output of `streams_command`, and choose the video and the audio (see `transcoding.probing.choice`).
 
     Raises:
-        InputRejected: There is no video track.
+        InputRejected: There is neither a video track nor an audio track that can be decoded.
 
     """
     document = json.loads(text)
     found = {stream["index"]: stream for stream in document.get("streams", [])}
     streams = {index: _stream(stream) for index, stream in found.items()}
     videos = videos_in_order(streams.values())
-    if not videos:
-        raise InputRejected("the file has no video track")
+    audio = tuple(
+        _audio(streams[index], time_base=_fraction(found[index].get("time_base")))
+        for index in audio_in_order(streams.values())[:MAX_AUDIO_TRACKS]
+    )
+    if not videos and not audio:
+        raise InputRejected("the file has no video track, and no audio track that can be decoded")
     container = document.get("format", {})
     return MediaInfo(
         format_name=container.get("format_name", ""),
         file_duration=_fraction(container.get("duration")),
-        mean_rate=_fraction(found[videos[0]].get("avg_frame_rate")),
+        mean_rate=_fraction(found[videos[0]].get("avg_frame_rate")) if videos else None,
         streams=tuple(streams.values()),
-        video=_video(found[videos[0]]),
+        video_stream=_video(found[videos[0]]) if videos else None,
         others=tuple(_video(found[index]) for index in videos[1:] if streams[index].decodable)[:MAX_OTHER_VIDEOS],
-        audio=tuple(
-            _audio(streams[index], time_base=_fraction(found[index].get("time_base")))
-            for index in audio_in_order(streams.values())[:MAX_AUDIO_TRACKS]
-        ),
+        audio=audio,
     )
 
 

@@ -52,7 +52,6 @@ _CONTAINERS = (
     (b"CAMTASIA", "a Camtasia project"),
     (b"BIKi", "a Bink video"),
     (b"SMK2", "a Smacker video"),
-    (b"#!AMR", "an AMR recording"),
 )
 _SCRIPTS = re.compile(rb"\s*(?:#EXT|#!|ffconcat|\[playlist\]|RTSPtext|SMILtext|<|\{|WEBVTT)", re.IGNORECASE)
 """Beginnings of playlists, scripts and markup. Whatever follows them, such a file is not opened."""
@@ -72,7 +71,8 @@ medical images, tape archives, images of discs."""
 
 ACCEPTED = (
     "MP4, QuickTime, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, Ogg, ASF, MXF, IVF, YUV4MPEG2, animated GIF and PNG,"
-    " and raw H.264, HEVC, AV1, MPEG-1, MPEG-2, MPEG-4, Motion JPEG and DV"
+    " and raw H.264, HEVC, AV1, MPEG-1, MPEG-2, MPEG-4, Motion JPEG and DV; of audio, also MP3, AAC, WAV, FLAC, AIFF,"
+    " CAF, AMR, AC-3, DTS, WavPack and AU"
 )
 """The accepted files, as error texts name them."""
 

@@ -9,8 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from typing import IO
 
 from transcoding.probing.animated import is_animated_gif, is_animated_png, is_motion_jpeg
+from transcoding.probing.audio_sniff import AUDIO_DEMUXERS, audio_family, has_late_mp3, id3_bytes
 from transcoding.probing.raw import is_av1, is_dv, is_h264, is_hevc, is_mpeg4_video, is_mpeg_video
 from transcoding.probing.refused import is_refused, is_text, is_whole
 from transcoding.probing.structures import (
@@ -55,6 +57,7 @@ DEMUXERS = {
     "mpeg4": "m4v",
     "mjpeg": "mjpeg",
     "dv": "dv",
+    **AUDIO_DEMUXERS,
 }
 """ffmpeg's demuxer for each container family that is accepted; it is always forced."""
 
@@ -106,6 +109,8 @@ _MAX_TRIES = 64
 _MAX_RAW_TRIES = 16
 """The same for raw streams, whose units take longer to read."""
 _ID3_HEADER_BYTES = 10
+_MAX_TAGS = 4
+"""ID3 tags in a row that are passed over: programs that do not know an old one put theirs before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +122,43 @@ class Container:
 
 
 def sniff(head: bytes) -> str | None:
-    """Name the container family (a key of `DEMUXERS`) that these first bytes belong to, or None: not a video."""
+    """Name the container family (a key of `DEMUXERS`) that these first bytes belong to; None: there is none."""
     found = find_container(head)
     return found.family if found else None
 
 
-def find_container(head: bytes) -> Container | None:
-    """Find the container in the first bytes of a file; None: it is not a video."""
+def find_container(head: bytes) -> Container | None:  # noqa: PLR0911 - one line per way reads best
+    """Find the container in the first bytes of a file; None: it is neither video nor audio."""
     if family := next((family for family, is_one in _IMAGES if is_one(head)), None):
         return Container(family)
     if is_refused(head) or (is_text(head) and not is_y4m(head)):
         return None
     if family := _family_at(head, 0) or next((family for family, is_one in _RAW if is_one(head)), None):
         return Container(family)
+    if found := _behind_tag(head):
+        return found
+    if family := audio_family(head, more=len(head) >= HEAD_BYTES):
+        return Container(family)
     if is_whole(head):
         return None
-    return _behind_tag(head) or _behind_junk(head) or _raw_behind_junk(head)
+    return _behind_junk(head) or _raw_behind_junk(head) or (Container("mp3") if has_late_mp3(head) else None)
+
+
+def find_in_file(file: IO[bytes]) -> Container | None:
+    """Find the container in a file. An ID3 tag with a cover may be longer than the first bytes."""
+    file.seek(0)
+    head, start = file.read(HEAD_BYTES), 0
+    for _ in range(_MAX_TAGS):
+        tag = id3_bytes(head)
+        if tag < len(head) // 2:
+            break
+        start += tag
+        file.seek(start)
+        head = file.read(HEAD_BYTES)
+    found = find_container(head)
+    if found is None or found.family in AUDIO_DEMUXERS:  # ffmpeg passes over tags by itself
+        return found
+    return Container(found.family, start + found.start)
 
 
 def _family_at(head: bytes, start: int) -> str | None:

@@ -21,6 +21,7 @@ class SourceWarning(StrEnum):
     HDR = "hdr"
     ANAMORPHIC = "anamorphic"
     NO_AUDIO = "no_audio"
+    NO_VIDEO = "no_video"
     AUDIO_STARTS_LATE = "audio_starts_late"
     AUDIO_CUT = "audio_cut"
     AUDIO_LONGER = "audio_longer"
@@ -44,6 +45,7 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         SourceWarning.ANAMORPHIC: "The pixels of the video are not square. Those of the outputs are, and its shape on"
         " the screen stays.",
         SourceWarning.NO_AUDIO: "The file has no audio track that can be played. The outputs have none.",
+        SourceWarning.NO_VIDEO: "The file has no video track. The outputs are audio alone.",
         SourceWarning.AUDIO_STARTS_LATE: "The audio starts later than the video. There is silence until then.",
         SourceWarning.AUDIO_CUT: "There is audio before or after the video, which the outputs leave out.",
         SourceWarning.AUDIO_LONGER: "The audio is longer than the video. The first frame comes as"

@@ -30,7 +30,7 @@ def generation_dash(generation: Generation) -> str:
     durations = [published_durations(row) for row in (rungs if growth else rungs[:1])]
     return dash_manifest(
         generation_videos(plan, rows),
-        Timeline.of_samples(min(durations, key=len), timescale=rungs[0].timescale),
+        Timeline.of_samples(min(durations, key=len), timescale=rungs[0].timescale) if rungs else None,
         [(track, _audio_timeline(rows[track.name])) for track in generation_audio(plan, rows)],
         duration=plan.grid.duration,
         growth=growth,

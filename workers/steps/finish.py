@@ -70,7 +70,7 @@ def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
 
 def _verify_assets(plan: EncodePlan, assets: Sequence[Asset], tools: Tools) -> None:
     """Check that every planned asset is published and stored. The steps that made them verified their content."""
-    planned = {(AssetKind.MP4, rendition.name) for rendition in plan.renditions if plan.mp4}
+    planned = {(AssetKind.MP4, name) for name in plan.mp4_names}
     missing = planned - {(AssetKind(asset.kind), asset.name) for asset in assets}
     if missing:
         raise VerificationFailed(f"there is no {' '.join(min(missing))}")

@@ -51,7 +51,7 @@ class Indexing:
     def copy(self, path: Path, family: str, media: MediaInfo, folder: Path) -> IndexedCopy:
         """Copy the streams into Matroska in a folder.
 
-        Where the container does not take all of them, it gets fewer: last the video track alone.
+        Where the container does not take all of them, it gets fewer: last the video track, or audio track, alone.
         """
         source, media = self._unpacked(path, family, media, folder)
         clock = self._clock(source, family, media)
@@ -61,7 +61,7 @@ class Indexing:
             command = index_command(
                 str(source),
                 demuxer=DEMUXERS[family],
-                videos=(chosen.video, *chosen.others),
+                videos=(chosen.video, *chosen.others) if chosen.video_stream else (),
                 audio=chosen.audio,
                 shifts=clock.shifts,
                 order=order,
@@ -79,22 +79,23 @@ class Indexing:
 
     def _unpacked(self, path: Path, family: str, media: MediaInfo, folder: Path) -> tuple[Path, MediaInfo]:
         """Return the source and its streams, or those of a copy of it without packed B-frames."""
-        if family != "avi" or media.video.codec != "mpeg4" or not _is_packed(path):
+        if family != "avi" or not media.video_stream or media.video.codec != "mpeg4" or not _is_packed(path):
             return path, media
         unpacked = folder / "unpacked.avi"
         self._budget.grant_copy(path.stat().st_size)
         command = unpack_command(str(path), streams=[media.video.index, *(track.index for track in media.audio)])
         self.run(command, UNPACKED, path, unpacked)
         audio = tuple(replace(track, index=number) for number, track in enumerate(media.audio, start=1))
-        return unpacked, replace(media, video=replace(media.video, index=0), others=(), audio=audio)
+        return unpacked, replace(media, video_stream=replace(media.video, index=0), others=(), audio=audio)
 
     def _clock(self, path: Path, family: str, media: MediaInfo) -> Clock:
         """Read the times of all packets that are copied."""
         if family in _WITHOUT_CLOCK:
             return Clock()
-        streams = [each.index for each in (media.video, *media.others)] + [track.index for track in media.audio]
+        main = media.video_stream or media.audio[0]
+        streams = [main.index, *(each.index for each in media.others), *(track.index for track in media.audio)]
         packets = parse_clock_packets(self._lines(path, family), streams)
-        return measure_clock(packets, video=media.video.index, steady=family in CLOCKED)
+        return measure_clock(packets, video=main.index, steady=family in CLOCKED)
 
     def _lines(self, path: Path, family: str) -> Iterator[str]:
         lines = self._tools.ffprobe.clock_packets(
@@ -122,19 +123,19 @@ class Indexing:
 
 
 def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:
-    """Yield the streams to copy, fewer each time, and last the video track alone."""
+    """Yield the streams to copy, fewer each time, and last the video track alone, or the first audio track."""
     yield media
     if media.others:
         yield replace(media, others=())
     if len(media.audio) > 1:
         yield replace(media, others=(), audio=media.audio[:1])
-    if media.audio:
+    if media.audio and media.video_stream:
         yield replace(media, others=(), audio=())
 
 
 def _orders(family: str, media: MediaInfo) -> Sequence[str]:
     """Return the ways of generating times, best first; empty: as the demuxer does."""
-    ordered = family in _WITHOUT_CLOCK and media.video.codec in ORDERED_CODECS
+    ordered = family in _WITHOUT_CLOCK and media.video_stream and media.video.codec in ORDERED_CODECS
     return (BY_ORDER, BY_DECODING) if ordered else ("",)
 
 

@@ -22,6 +22,7 @@ from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
+from transcoding.probing.audio_facts import audio_facts
 from transcoding.probing.audio_timing import AudioMeter
 from transcoding.probing.clock import ClockGoesBack, going_forward
 from transcoding.probing.color import first_frame_metadata, refuse_foreign_colors
@@ -37,7 +38,7 @@ from transcoding.probing.sniff import (
     RAW_ORDERED,
     READ_AS_THEY_ARE,
     Container,
-    find_container,
+    find_in_file,
 )
 from transcoding.probing.streams import AudioStream, Loudness
 from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
@@ -155,8 +156,12 @@ class Inspection:
             return self._inspect_readable(path, family, video, refusal)
         _refuse_beyond_limits(media, self._tools, family)
         _refuse_other_codecs(media)
-        refuse_foreign_colors(media.video)
         condition = Condition(missing=_missing_share(path, family))
+        if media.video_stream is None and family not in CLOCKED:
+            facts = self._inspect_audio(copy, family, media, condition, video, in_place=in_place)
+            return _Found(family, media, facts)
+        if media.video_stream:
+            refuse_foreign_colors(media.video)
         if copy.index:
             return _Found(family, media, self._measure_parts(path, copy.index, media, condition))
         if in_place and _has_index(path, family, media):
@@ -169,6 +174,17 @@ class Inspection:
             facts = self._measure_all(video, indexed.path, _INDEXED_DEMUXER, copied, condition, source=media)
             self._tools.store.put_file(indexed_key(video.id), indexed.path, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, media, facts)
+
+    def _inspect_audio(  # noqa: PLR0913 - as `_inspect`, and what it found
+        self, copy: WorkingCopy, family: str, media: MediaInfo, condition: Condition, video: Video, *, in_place: bool
+    ) -> SourceFacts:
+        """Measure a source without video. Nobody seeks in it, so it is its own working copy, or what was made of it."""
+        path, demuxer = copy.path, DEMUXERS[family]
+        if in_place:
+            return self._measure_all(video, path, demuxer, media, condition, index=copy.index)
+        facts = self._measure_all(video, path, demuxer, media, condition, source=media)
+        self._tools.store.put_file(indexed_key(video.id), path, INDEXED_CONTENT_TYPE, self._control.moved)
+        return facts
 
     def _inspect_readable(self, path: Path, family: str, video: Video, refusal: InputRejected) -> _Found:
         """Inspect a copy of the streams that can be read. Raises the refusal of the whole where nothing can."""
@@ -187,7 +203,7 @@ class Inspection:
         media = parse_ffprobe(
             ffprobe.streams(copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line, budget=self._budget)
         )
-        if media.video.hdr is None:
+        if media.video_stream is None or media.video.hdr is None:
             return media
         first = ffprobe.first_frame(copy.path, demuxer=demuxer, stream=media.video.index, budget=self._budget)
         return media.with_light(first_frame_metadata(first))
@@ -201,10 +217,14 @@ class Inspection:
         condition: Condition,
         *,
         source: MediaInfo | None = None,
+        index: Mp4Index | None = None,
     ) -> SourceFacts:
         """Measure the chosen video track, those that a request may name instead, and the loudness if requested."""
-        media = self._with_spans(path, demuxer, media)
-        facts = self._measure(path, demuxer, media, condition, source=source)
+        if media.video_stream is None:
+            facts = self._measure_audio_alone(path, demuxer, media, condition, source=source, index=index)
+        else:
+            media = self._with_spans(path, demuxer, media)
+            facts = self._measure(path, demuxer, media, condition, source=source)
         if video.measure_loudness and facts.audio:
             facts = replace(facts, loudness=self._loudness(path, facts))
         others = []
@@ -216,6 +236,36 @@ class Inspection:
                 continue
             others.append(replace(other, streams=(), audio=()))
         return replace(facts, others=tuple(others))
+
+    def _measure_audio_alone(  # noqa: PLR0913 - as `_measure_all`
+        self,
+        path: Path,
+        demuxer: str,
+        media: MediaInfo,
+        condition: Condition,
+        *,
+        source: MediaInfo | None,
+        index: Mp4Index | None,
+    ) -> SourceFacts:
+        """Measure a source without video. Raises WholeNeeded where packets of parts are not where its index says."""
+        meters = []
+        if index:
+            track = media.audio[0]
+            meters.append(AudioMeter.of(track))
+            lines = self._tools.ffprobe.packets(
+                path,
+                demuxer=demuxer,
+                stream=track.index,
+                stop=self._control,
+                parsed=False,
+                cuts=True,
+                budget=self._budget,
+            )
+            if not covers(index.audio(track.index), meters[0].packets(self._bounded(lines))):
+                raise WholeNeeded("ffmpeg reads its index in another way")
+        media = self._with_spans(path, demuxer, media, meters)
+        shift = 0 if index else None
+        return audio_facts(media, demuxer=demuxer, sample_shift=shift, source=source, condition=condition)
 
     def _loudness(self, path: Path, facts: SourceFacts) -> Loudness | None:
         """Decode the audio that players begin with, within its own budget. None where that fails: jobs say why."""
@@ -326,17 +376,18 @@ class Inspection:
 def _container(source: Path) -> Container:
     """The container, from the bytes themselves: what the upload said is not believed."""
     with source.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    container = find_container(head)
-    if container is None:
-        raise InputRejected(refusal(head))
+        container = find_in_file(file)
+        if container is None:
+            file.seek(0)
+            raise InputRejected(refusal(file.read(HEAD_BYTES)))
     return container
 
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools, family: str) -> None:
     """Raise InputRejected for more than is allowed. The length of a clock that may jump is not known yet."""
     limits = tools.config.limits
-    for size in filter(None, (media.video.coded, media.video.display)):
+    video = media.video_stream
+    for size in filter(None, (video.coded, video.display) if video else ()):
         if size.pixels > limits.max_pixels:
             raise InputRejected(f"a frame has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
     if len(media.streams) > limits.max_streams:
@@ -347,8 +398,9 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools, family: str) -> None:
 
 def _refuse_other_codecs(media: MediaInfo) -> None:
     """Raise InputRejected for a codec that no step has a decoder for: see transcoding.probing.decoders."""
-    if media.video.codec not in DECODERS:
-        raise codec_refused(media.video.codec)
+    video = media.video_stream
+    if video and video.codec not in DECODERS:
+        raise codec_refused(video.codec)
 
 
 def _missing_share(path: Path, family: str) -> Fraction:

@@ -1,4 +1,4 @@
-"""Make the progressive MP4 of one rendition: its segments and those of all audio tracks, copied into one file."""
+"""Make a progressive MP4: the segments of one video rendition, if there is one, and of all audio, in one file."""
 
 import hashlib
 from collections import deque
@@ -25,7 +25,7 @@ from workers.lease.fenced_writes import retry_write
 from workers.steps.publishing import plan_of
 from workers.tools import Tools
 
-MP4_CONTENT_TYPE = "video/mp4"
+MP4_CONTENT_TYPE, AUDIO_CONTENT_TYPE = "video/mp4", "audio/mp4"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -34,10 +34,11 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     generation, plan = plan_of(work)
     name = work.claim.payload["rendition"]
     rows = {rendition.name: rendition for rendition in work.renditions}
-    tracks = {VIDEO_INPUT: _StoredTrack(rows[name], tools, control)}
+    videos = {} if plan.audio_only else {VIDEO_INPUT: rows[name]}
+    tracks = {target: _StoredTrack(row, tools, control) for target, row in videos.items()}
     tracks |= {track.name: _StoredTrack(rows[track.name], tools, control) for track in plan.audio}
     prefix = run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt)
-    key = asset_key(prefix, MP4_NAME)
+    key, media_type = asset_key(prefix, MP4_NAME), AUDIO_CONTENT_TYPE if plan.audio_only else MP4_CONTENT_TYPE
     with temporary_folder(tools.scratch, "remux-") as folder:
         path = folder / MP4_NAME
         feeds = {track: stored.feed() for track, stored in tracks.items()}
@@ -46,12 +47,12 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
         )
         _verify(name, path, [track.coded() for track in tracks.values()])
         digest = _digest(path, control)
-        stored = tools.store.put_file(key, path, MP4_CONTENT_TYPE, control.moved)
+        stored = tools.store.put_file(key, path, media_type, control.moved)
     mp4 = AssetFacts(
         kind=AssetKind.MP4,
         name=name,
         rendition_id=rows[name].id,
-        media_type=MP4_CONTENT_TYPE,
+        media_type=media_type,
         key=key,
         size_bytes=stored.size,
         sha256=digest,

@@ -125,7 +125,7 @@ def test_a_hole_that_is_read_costs_another_reading_and_no_frame(
     runner.work("cpu")
     video.refresh_from_db()
     facts = dict(video.facts or {})
-    ticks = 5 * int(facts["video"]["time_base"].partition("/")[2])
+    ticks = 5 * int(facts["video_stream"]["time_base"].partition("/")[2])
     Video.objects.filter(id=video.id).update(facts={**facts, "sample_shift": facts["sample_shift"] + ticks})
     job = pipeline.transcode(video, chunk_seconds=8)
     runner.work("cpu")

@@ -41,7 +41,6 @@ def test_only_video_that_was_not_there_before_was_encoded() -> None:
     assert encoded_fraction(counts(chunk=(5, 10), audio=(10, 10)), reused=0) == Fraction(1, 2)
     assert encoded_fraction(counts(chunk=(5, 10)), reused=3) == Fraction(1, 5)
     assert encoded_fraction(counts(chunk=(2, 10)), reused=3) == 0
-    assert encoded_fraction(counts(audio=(10, 10)), reused=0) == 0
 
 
 def test_speed_is_seconds_of_video_per_second() -> None:
@@ -63,3 +62,12 @@ def test_time_left_goes_on_as_so_far() -> None:
 def test_files_that_are_copied_take_a_little_more() -> None:
     assert _left(counts(chunk=(10, 10), remux=(0, 2)), seconds=90) == 5
     assert _left(counts(chunk=(10, 10), remux=(2, 2)), seconds=90) == 0
+
+
+def test_audio_sets_the_pace_where_there_is_no_video() -> None:
+    assert encoded_fraction(counts(audio=(5, 10)), reused=0) == Fraction(1, 2)
+    assert encoded_fraction(counts(audio=(5, 10), remux=(0, 1)), reused=3) == Fraction(1, 5)
+    assert progress_percent(JobState.PROCESSING, counts(audio=(5, 10))) == 49
+    assert _left(counts(audio=(1, 4)), seconds=10) == 30
+    assert _left(counts(audio=(2, 4), remux=(0, 1)), seconds=10) == 20  # the file is half as much work again
+    assert _left(counts(audio=(0, 4)), seconds=10) is None

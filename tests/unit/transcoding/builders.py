@@ -66,7 +66,7 @@ def a_source(
     return SourceFacts(
         demuxer="mov",
         remuxed=False,
-        video=a_video(width, height, interlaced=interlaced, color=color),
+        video_stream=a_video(width, height, interlaced=interlaced, color=color),
         audio=() if silent else (some_audio(),),
         first=first,
         rate=rate,
@@ -74,6 +74,12 @@ def a_source(
         total_frames=frames,
         warnings=warnings,
     )
+
+
+def an_audio_source(*, seconds: int = 10) -> SourceFacts:
+    """A source of audio alone."""
+    audio = a_source(frames=25 * seconds)
+    return replace(audio, demuxer="mp3", video_stream=None, audio=(some_audio(index=0),))
 
 
 def a_policy(*, chunk_seconds: int = 8, max_seconds: int = 43_200, max_chunks: int = 2000) -> PlanPolicy:

@@ -55,6 +55,22 @@ def test_priming_of_which_nothing_is_said_is_as_long_as_usual(codec: str, delay:
     )
 
 
+def test_padding_that_the_length_leaves_out_is_not_cut_off_again() -> None:
+    """Opus in Ogg: the last of the packets of 960 samples has 312."""
+    found = measured(["-312,960,3,137,K_,312,0", "648,960,3,140,K_", "1608,312,3,143,K_,0,648"], codec="opus")
+    assert found is not None
+    assert (found.start, found.end) == (Fraction(0), Fraction(1920, 48_000))
+
+
+def test_packets_without_lengths_last_until_the_next_one() -> None:
+    """CAF: the last one lasts as long as the one before it; nothing lasts longer than a second."""
+    lines = ["0,N/A,4115,190,K_", "4096,N/A,1815,4305,K_"]
+    assert measured(lines, codec="alac") == a_span(0, 8192, filled=4096)
+    found = measured(["0,N/A,4115,190,K_", "480000000,N/A,1815,4305,K_"])
+    assert found is not None
+    assert found.filled == 1
+
+
 def test_a_packet_with_a_wrong_time_fills_nothing() -> None:
     found = measured(["0,1024,4,0,K_,", "48000000,1024,4,4,K_"])
     assert found is not None

@@ -164,7 +164,7 @@ def test_the_last_chunk_of_a_varying_source() -> None:
 )
 def test_frames_are_tagged_with_their_color_space(color: ColorSpace | None, scaling: str) -> None:
     source = a_source(1280, 720)
-    plan = a_plan(replace(source, video=replace(source.video, color=color)))
+    plan = a_plan(replace(source, video_stream=replace(source.video, color=color)))
     assert graph(plan).endswith(f"[in0]{scaling}")
 
 
@@ -185,7 +185,7 @@ def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:
 
 def test_the_chosen_track_is_encoded() -> None:
     source = a_source()
-    plan = a_plan(replace(source, video=replace(source.video, index=3), audio=(some_audio(index=5),)))
+    plan = a_plan(replace(source, video_stream=replace(source.video, index=3), audio=(some_audio(index=5),)))
     assert graph(plan).startswith("[0:3]")
     assert "[0:5]asetpts" in " ".join(argv(audio_command(plan, plan.audio[0], "/s/x")))
 
@@ -513,7 +513,7 @@ def test_the_metadata_of_a_master_are_parameters_of_the_encoder() -> None:
     )
     metadata = HdrMetadata(display=display, light=ContentLight(max_content=1000, max_average=180))
     source = a_source(color=PQ)
-    source = replace(source, video=replace(source.video, hdr=metadata))
+    source = replace(source, video_stream=replace(source.video, hdr=metadata))
     for codec, option, expected in (
         (
             "h265",
@@ -541,7 +541,7 @@ def test_the_metadata_of_a_master_are_parameters_of_the_encoder() -> None:
 @pytest.mark.parametrize(("codec", "decoder"), [("vp9", "libvpx-vp9"), ("vp8", "libvpx"), ("prores", None)])
 def test_transparent_frames_are_put_on_black(codec: str, decoder: str | None) -> None:
     source = a_source()
-    source = replace(source, video=replace(source.video, codec=codec, alpha=True))
+    source = replace(source, video_stream=replace(source.video, codec=codec, alpha=True))
     words = argv(
         chunk_command(plan_job(source, JobRequest(resolution="360p"), a_policy()), "/s/x", first_segment=0, segments=1)
     )

@@ -196,3 +196,13 @@ def test_audio_starts_with_what_is_heard() -> None:
     received = Timeline.of_samples(coded, timescale=48_000, skipped=1024)
     starts = [0, *accumulate(received.durations)]
     assert starts == [0, *(end - 1024 for end in accumulate(coded))]
+
+
+def test_audio_without_video_is_all_of_a_period() -> None:
+    manifest = dash_manifest([], None, [(AUDIO, AUDIO_TIMELINE)], duration=Fraction(10))
+    root = ET.fromstring(manifest.partition("\n")[2])  # noqa: S314
+    assert root.attrib["minBufferTime"] == "PT4.010667S"
+    (adaptation,) = root.iter("{urn:mpeg:dash:schema:mpd:2011}AdaptationSet")
+    assert (adaptation.attrib["id"], adaptation.attrib["contentType"]) == ("0", "audio")
+    (representation,) = adaptation.iter("{urn:mpeg:dash:schema:mpd:2011}Representation")
+    assert representation.attrib["id"] == "audio"

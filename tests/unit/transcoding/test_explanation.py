@@ -69,7 +69,7 @@ def test_a_plan_is_closed_once() -> None:
 
 
 def test_what_is_unusual_about_a_source_is_said() -> None:
-    odd = replace(FACTS, remuxed=True, constant=False, video=replace(FACTS.video, interlaced=True))
+    odd = replace(FACTS, remuxed=True, constant=False, video_stream=replace(FACTS.video, interlaced=True))
     reasons = _reasons(_plan(odd))
     assert "no reliable index" in reasons["source"].because
     assert "no constant rate" in reasons["frame_rate"].because
@@ -87,7 +87,7 @@ def test_what_is_unusual_about_a_source_is_said() -> None:
     ids=str,
 )
 def test_a_color_space_has_a_reason(tagged: ColorSpace, value: str, because: str) -> None:
-    reason = _reasons(_plan(replace(FACTS, video=replace(FACTS.video, color=tagged))))["color_space"]
+    reason = _reasons(_plan(replace(FACTS, video_stream=replace(FACTS.video, color=tagged))))["color_space"]
     assert reason.value == value
     assert because in reason.because
 

@@ -102,6 +102,28 @@ def test_a_master_playlist_without_audio() -> None:
     )
 
 
+def test_audio_without_video_is_the_only_variant() -> None:
+    assert master_playlist([], [AUDIO]) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-STREAM-INF:BANDWIDTH=156876,AVERAGE-BANDWIDTH=128000,CODECS="mp4a.40.2"\n'
+        "audio/index.m3u8\n"
+    )
+
+
+def test_languages_without_video_are_a_group() -> None:
+    """The variant is the track that players begin with, so that they need not load another one first."""
+    english = replace(AUDIO, language="eng", default=False)
+    german = replace(AUDIO, name="audio-2", language="deu", peak_bandwidth=200_000)
+    lines = master_playlist([], [english, german]).splitlines()
+    assert [line.partition(",NAME=")[2].partition(",")[0] for line in lines[3:5]] == ['"audio"', '"audio-2"']
+    assert lines[5:] == [
+        '#EXT-X-STREAM-INF:BANDWIDTH=200000,AVERAGE-BANDWIDTH=128000,CODECS="mp4a.40.2",AUDIO="audio"',
+        "audio-2/index.m3u8",
+    ]
+
+
 def test_the_playlist_of_a_finished_rendition() -> None:
     durations = [Fraction(120_120, 30_000), Fraction(40_040, 30_000)]
     assert media_playlist(durations, target_seconds=4, complete=True) == (

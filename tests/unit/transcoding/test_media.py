@@ -73,10 +73,10 @@ def test_cover_art_is_no_video() -> None:
 
 @pytest.mark.parametrize(
     "streams",
-    [(), (an_audio_track(),), (a_video_track(disposition={"attached_pic": 1}),), (a_video_track(width=0, height=0),)],
-    ids=["nothing", "audio", "cover art", "no size"],
+    [(), (a_video_track(disposition={"attached_pic": 1}),), (a_video_track(width=0, height=0),)],
+    ids=["nothing", "cover art", "no size"],
 )
-def test_a_file_without_a_video_is_rejected(streams: tuple[dict[str, object], ...]) -> None:
+def test_a_file_without_video_and_audio_is_rejected(streams: tuple[dict[str, object], ...]) -> None:
     with pytest.raises(InputRejected, match="no video track"):
         parse_ffprobe(ffprobe_json(*streams))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.transcoding.builders import a_policy, a_source, a_video, some_audio
+from tests.unit.transcoding.builders import a_policy, a_source, a_video, an_audio_source, some_audio
 from transcoding.errors import TrackUnknown
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
@@ -16,10 +16,10 @@ from transcoding.probing.facts import SourceFacts
 def a_source_of_two() -> SourceFacts:
     """Two video tracks and two audio tracks, in a copy in which they have other numbers."""
     english, german = some_audio(index=2, language="eng"), some_audio(index=3, language="deu")
-    other = replace(a_source(320, 180), video=replace(a_video(320, 180, index=1), source_index=5), audio=())
+    other = replace(a_source(320, 180), video_stream=replace(a_video(320, 180, index=1), source_index=5), audio=())
     return replace(
         a_source(),
-        video=replace(a_video(), source_index=0),
+        video_stream=replace(a_video(), source_index=0),
         audio=(replace(english, source_index=7), replace(german, source_index=4)),
         others=(other,),
     )
@@ -64,3 +64,11 @@ def test_a_track_that_is_not_there_is_refused(request_: dict[str, object], field
 def test_facts_about_other_tracks_are_stored() -> None:
     facts = a_source_of_two()
     assert SourceFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+
+
+def test_a_source_without_video_has_none_to_name() -> None:
+    source = an_audio_source()
+    assert plan_job(source, JobRequest(), a_policy()).audio_only
+    with pytest.raises(TrackUnknown, match="stream 0 is no video track") as refused:
+        plan_job(source, JobRequest(video_stream=0), a_policy())
+    assert refused.value.field == "video_stream"

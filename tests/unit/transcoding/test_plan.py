@@ -283,7 +283,7 @@ def test_a_quality_is_held_only_where_no_bitrate_was_requested(encoder: VideoEnc
 
 def _video(**changes: object) -> SourceFacts:
     source = a_source()
-    return replace(source, video=replace(source.video, **changes))  # type: ignore[arg-type]
+    return replace(source, video_stream=replace(source.video, **changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_what_is_converted_on_the_cpu_is_uploaded(changed: dict[str, object]) ->
     on_device = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
     source = a_source()
     assert plan_job(source, JobRequest(), on_device, encoder=NVENC).hardware_path == HardwarePath.DEVICE
-    other = replace(source, video=replace(source.video, **changed))  # type: ignore[arg-type]
+    other = replace(source, video_stream=replace(source.video, **changed))  # type: ignore[arg-type]
     assert plan_job(other, JobRequest(), on_device, encoder=NVENC).hardware_path == HardwarePath.UPLOAD
 
 

@@ -65,7 +65,7 @@ OTHERS = {
     "text": b"Dear all,\nthis is not a video.\n" * 100,
     "text with a box's name in its place": b"All free men\n" * 100,
     "text of one letter": b"G" * HEAD_BYTES,
-    "WAV": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "another RIFF": b"RIFF\x24\x00\x00\x00ACONanih",
     "EBML of another kind": b"\x1a\x45\xdf\xa3\x8c\x42\x82\x89something",
     "a box that cannot hold itself": b"\x00\x00\x00\x04ftypisom",
     "ftyp in the wrong position": b"ftypisom\x00\x00\x00\x18",

@@ -38,12 +38,12 @@ def a_source_with_color() -> SourceFacts:
     """The same, when color spaces were looked at, and streams that are ignored had another code."""
     ignored = Notice(code=SourceWarning.STREAMS_IGNORED)
     facts = a_rotated_source()
-    return replace(facts, video=replace(facts.video, color=ColorSpace()), warnings=(*facts.warnings, ignored))
+    return replace(facts, video_stream=replace(facts.video, color=ColorSpace()), warnings=(*facts.warnings, ignored))
 
 
 def _without_color(facts: SourceFacts) -> SourceFacts:
     """Facts from before color spaces were looked at."""
-    return replace(facts, video=replace(facts.video, color=None))
+    return replace(facts, video_stream=replace(facts.video, color=None))
 
 
 @pytest.mark.parametrize("name", ["facts-1", "facts-2"])
