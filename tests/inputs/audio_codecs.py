@@ -7,7 +7,7 @@ TITLE = "Audio codecs, rates and layouts"
 
 
 def _audio(key: str, what: str, extension: str, options: str, why: str, *, codec: str, within: float = 0.02) -> Case:
-    video = "-c:v mpeg4 -q:v 3" if extension == "avi" else H264
+    video = {"avi": "-c:v mpeg4 -q:v 3", "wmv": "-c:v wmv2 -q:v 3"}.get(extension, H264)
     return Case(
         key=key,
         what=what,
@@ -53,7 +53,9 @@ CASES = (
     _audio("opus-mp4", "Opus in MP4.", "mp4", "-c:a libopus", "Browsers record it.", codec="opus"),
     _audio("vorbis-mkv", "Vorbis in Matroska.", "mkv", "-c:a libvorbis", "Free software writes it.", codec="vorbis"),
     _audio("flac-mkv", "FLAC in Matroska.", "mkv", "-c:a flac", "Archives keep it.", codec="flac"),
-    _audio("flac-mp4", "FLAC in MP4.", "mp4", "-c:a flac -strict -2", "Archives keep it.", codec="flac"),
+    _audio(
+        "flac-mp4", "FLAC in MP4.", "mp4", "-c:a flac -sample_fmt s16 -strict -2", "Archives keep it.", codec="flac"
+    ),
     _audio("alac-mov", "ALAC in QuickTime.", "mov", "-c:a alac", "Editors export it.", codec="alac"),
     _audio("mp2-ts", "MP2 in a transport stream.", "ts", "-c:a mp2", "Broadcasts.", codec="mp2"),
     _audio("dts-mkv", "DTS in Matroska.", "mkv", "-c:a dca -strict -2", "Discs have it.", codec="dts"),
