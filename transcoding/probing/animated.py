@@ -1,6 +1,22 @@
 """Images in a row: GIF and PNG with more than one frame, and JPEG after JPEG. One alone is an image, and no video."""
 
 import re
+from collections.abc import Iterator
+from typing import Protocol, overload
+
+
+class Bytes(Protocol):
+    """Bytes in memory or in a mapped file."""
+
+    def __len__(self) -> int:
+        """Return their number."""
+        ...
+
+    @overload
+    def __getitem__(self, index: int, /) -> int: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> bytes: ...
+
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GIF_HEADER_BYTES = 13
@@ -15,6 +31,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _OF_CAMERAS = (b"Exif\x00", b"MPF\x00")
 """Marks of what cameras write: behind such an image there may be others, such as its preview."""
 _JPEGS_IN_A_ROW = 3
+_MIN_DELAY = 2
+"""Hundredths of a second. Browsers take less for no delay at all, and show such frames for 0.1 s."""
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -60,6 +78,26 @@ def is_animated_gif(head: bytes) -> bool:
             return timed and frames == 1
         position = end
     return timed and frames == 1
+
+
+def short_delays(data: Bytes) -> Iterator[int | None]:
+    """Yield the offsets of delays of less than 0.02 s in a GIF, and None for every other block.
+
+    They are 16 bits, in hundredths of a second.
+    """
+    position = _GIF_HEADER_BYTES + _palette(data[10])
+    while position + 10 < len(data) and data[position] in (_EXTENSION, _IMAGE):
+        if data[position] == _IMAGE:
+            position += 11 + _palette(data[position + 9])
+        else:
+            timed = data[position + 1] == _CONTROL
+            short = timed and int.from_bytes(data[position + 4 : position + 6], "little") < _MIN_DELAY
+            yield position + 4 if short else None
+            position += 2
+        while position < len(data) and (length := data[position]):
+            yield None
+            position += 1 + length
+        position += 1
 
 
 def _palette(flags: int) -> int:

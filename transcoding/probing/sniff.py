@@ -64,7 +64,7 @@ DEMUXERS = {
 FROM_BEGINNING = frozenset({DEMUXERS["gif"], DEMUXERS["apng"]})
 """Demuxers in whose files every frame needs those before it, whatever the flags of packets say."""
 
-READ_AS_THEY_ARE = frozenset({"gif", "apng", "y4m"})
+READ_AS_THEY_ARE = frozenset({"apng", "y4m"})
 """Families that are never copied: animated images are decoded from their beginning, and frames of YUV4MPEG2 have one
 length."""
 

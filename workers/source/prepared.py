@@ -1,4 +1,8 @@
-"""Sources that ffmpeg cannot read as they are: raw streams get a clock, bytes in front of a container are cut off."""
+"""Sources that ffmpeg does not read as it should.
+
+Raw streams get a clock, frames of GIF that stay too shortly the time that browsers show them for, and bytes in front of
+a container are cut off.
+"""
 
 import mmap
 from collections.abc import Callable
@@ -8,19 +12,26 @@ from pathlib import Path
 
 from transcoding.containers.raw_matroska import matroska_stream
 from transcoding.errors import InputRejected
+from transcoding.probing.animated import short_delays
 from transcoding.probing.frame_order import coded_frames
 from transcoding.probing.media import MediaInfo
-from transcoding.probing.sniff import RAW_ORDERED, Container
+from transcoding.probing.sniff import DEMUXERS, RAW_ORDERED, Container
 
 _FALLBACK_RATE = Fraction(25)
 """Frames per second of a stream that does not say any, as ffmpeg has it."""
 _MAX_RATE = 1000
 _COPY_BYTES = 1 << 20
+_CHECKED_EVERY = 4096
+_DEFAULT_DELAY = (10).to_bytes(2, "little")
+"""0.1 s. ffmpeg 5.1 replaces short delays itself, and 9 does not."""
+
+PREPARED_DEMUXERS = {**dict.fromkeys(RAW_ORDERED, "matroska"), "gif": DEMUXERS["gif"]}
+"""Demuxers of prepared files that need no further copy, by the family of their sources."""
 
 
 def is_readable(container: Container) -> bool:
     """Tell whether ffmpeg reads a file as it should."""
-    return not container.start and container.family not in RAW_ORDERED
+    return not container.start and container.family not in PREPARED_DEMUXERS
 
 
 def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
@@ -32,7 +43,7 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
     max_seconds: int,
     check: Callable[[], None],
 ) -> Path:
-    """Make a readable file in `folder`: a raw stream as Matroska, anything else from where its container begins.
+    """Make a readable file in `folder`: a raw stream as Matroska, the others from where their container begins.
 
     `media` says what is in a file. `check` is called again and again, and may raise.
 
@@ -40,7 +51,9 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
         InputRejected: A raw stream has no frame, or lasts longer than `max_seconds`.
 
     """
-    path = _without_lead(source, container.start, folder, check) if container.start else source
+    if container.family == "gif":
+        return _with_delays(source, folder, check)
+    path = _from(container.start, source, folder, check) if container.start else source
     if container.family not in RAW_ORDERED:
         return path
     clocked = folder / "clocked.mkv"
@@ -48,7 +61,18 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
     return clocked
 
 
-def _without_lead(source: Path, start: int, folder: Path, check: Callable[[], None]) -> Path:
+def _with_delays(source: Path, folder: Path, check: Callable[[], None]) -> Path:
+    path = _from(0, source, folder, check)
+    with path.open("r+b") as file, closing(mmap.mmap(file.fileno(), 0)) as data:
+        for number, offset in enumerate(short_delays(data)):
+            if offset is not None:
+                data[offset : offset + len(_DEFAULT_DELAY)] = _DEFAULT_DELAY
+            if not number % _CHECKED_EVERY:
+                check()
+    return path
+
+
+def _from(start: int, source: Path, folder: Path, check: Callable[[], None]) -> Path:
     path = folder / "source"
     with source.open("rb") as reading, path.open("wb") as writing:
         reading.seek(start)

@@ -35,7 +35,6 @@ from transcoding.probing.sniff import (
     DEMUXERS,
     FROM_BEGINNING,
     HEAD_BYTES,
-    RAW_ORDERED,
     READ_AS_THEY_ARE,
     Container,
     find_in_file,
@@ -45,7 +44,7 @@ from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
-from workers.source.prepared import is_readable, prepared
+from workers.source.prepared import PREPARED_DEMUXERS, is_readable, prepared
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.audio_spans import with_spans
 from workers.steps.indexing import CLOCKED, Indexing, moving
@@ -114,15 +113,16 @@ class Inspection:
             return self._inspect(copy, container.family, video)
         with temporary_folder(self._tools.scratch, "prepare-") as folder:
             path = self._prepare(copy, container, folder)
-            if container.family in RAW_ORDERED:
-                return self._inspect_raw(path, container.family, video)
+            if container.family in PREPARED_DEMUXERS:
+                return self._inspect_prepared(path, container.family, video)
             return self._inspect(WorkingCopy(path), container.family, video, in_place=False)
 
-    def _inspect_raw(self, path: Path, family: str, video: Video) -> _Found:
-        """Inspect the copy of a raw stream in which frames have their times, and store it."""
-        media = self._media(WorkingCopy(path), _INDEXED_DEMUXER)
+    def _inspect_prepared(self, path: Path, family: str, video: Video) -> _Found:
+        """Inspect a copy in which frames have the times that they should have, and store it."""
+        demuxer = PREPARED_DEMUXERS[family]
+        media = self._media(WorkingCopy(path), demuxer)
         _refuse_beyond_limits(media, self._tools, family)
-        facts = self._measure_all(video, path, _INDEXED_DEMUXER, media, Condition(), source=media)
+        facts = self._measure_all(video, path, demuxer, media, Condition(), source=media)
         self._tools.store.put_file(indexed_key(video.id), path, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, media, facts)
 
