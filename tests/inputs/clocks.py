@@ -174,6 +174,13 @@ CASES = (
         why="The header announces more bytes than there are.",
     ),
     Case(
+        key="truncated-tail",
+        what="An MP4 whose last bytes are missing.",
+        make=edited(card("mp4", f"{H264} {AAC} -movflags +faststart", frames=100), _first_bytes(0.95)),
+        outcome=Plays(frames=94, numbers=_numbers((0, 93, 1), (92, 93, 1)), warnings=("truncated",)),
+        why="What is there is most of it.",
+    ),
+    Case(
         key="damaged-middle",
         what="An MP4 with a stretch of noise in the middle.",
         make=edited(card("mp4", f"{H264} -g 10 {AAC}", frames=100), _noise(0.4, 300)),

@@ -8,6 +8,7 @@ import math
 from fractions import Fraction
 
 from transcoding.commands.command import ratio_text, seconds_text
+from transcoding.encoders import HardwarePath
 from transcoding.planning.plan import EncodePlan
 
 _LAST_SECONDS = 1
@@ -42,7 +43,7 @@ def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str
         filters[0] += ":eof_action=pass"  # or a short last frame, whose end is rounded to its beginning, is lost
     skipped = min(grid.first_frame(first_segment), end - 1) - decoded_from(plan, first_segment)
     at_end = grid.first_frame(first_segment + segments) >= end - _rounded(plan)
-    if copies := skipped + (_rounded(plan) if at_end else 0):
+    if copies := skipped + (_spare(plan) if at_end else 0):
         filters.append(_copies(copies))
     if skipped:
         filters.append(f"trim=start_frame={skipped}")
@@ -52,6 +53,14 @@ def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str
 def _rounded(plan: EncodePlan) -> int:
     """Return the number of frames by which the source may end early on the grid."""
     return 0 if plan.source.constant else _ROUNDED_COPIES
+
+
+def _spare(plan: EncodePlan) -> int:
+    """Return the copies of the last frame that are kept ready: the frames of the last GOP may be damaged.
+
+    ffmpeg 5.1 repeats frames in memory only.
+    """
+    return _rounded(plan) if plan.hardware_path == HardwarePath.DEVICE else plan.grid.gop_frames
 
 
 def holding(plan: EncodePlan, first_segment: int, segments: int) -> list[str]:

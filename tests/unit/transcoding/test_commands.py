@@ -130,7 +130,7 @@ def test_the_last_chunk_of_a_varying_source() -> None:
     plan = a_plan(a_source(640, 360, frames=460, constant=False))
     words = argv(chunk_command(plan, "/s/x", first_segment=3, segments=2))
     assert words[words.index("-filter_complex") + 1] == (
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=2:stop_mode=clone,"
+        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=50:stop_mode=clone,"
         f"setpts=PTS-STARTPTS,split=1[in0];[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
     )
     assert words[words.index("-frames:v") + 1] == "160"
@@ -168,11 +168,11 @@ def test_frames_are_tagged_with_their_color_space(color: ColorSpace | None, scal
     assert graph(plan).endswith(f"[in0]{scaling}")
 
 
-def test_only_the_end_of_a_varying_source_is_padded() -> None:
-    varying = a_plan(a_source(frames=460, constant=False))
-    assert "tpad" not in graph(varying, first_segment=0, segments=3)
-    assert "tpad" in graph(varying, first_segment=4)
-    assert "tpad" not in graph(a_plan(a_source(frames=460)), first_segment=4)
+@pytest.mark.parametrize("constant", [True, False])
+def test_the_end_of_a_source_is_padded_should_its_last_frames_be_damaged(*, constant: bool) -> None:
+    plan = a_plan(a_source(frames=460, constant=constant))
+    assert "tpad" not in graph(plan, first_segment=0, segments=3)
+    assert "tpad=stop=50:stop_mode=clone" in graph(plan, first_segment=4)
 
 
 def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:

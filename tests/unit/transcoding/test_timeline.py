@@ -144,9 +144,10 @@ def test_a_chunk_before_the_first_frame_seeks_nowhere() -> None:
 
 
 def test_the_last_frame_is_repeated_behind_the_filters_that_change_it() -> None:
-    """50 frames are there, and 51 copies as `fps` passes on one less than it gets."""
+    """50 frames are there, as many that are spare, and 51 copies as `fps` passes on one less than it gets."""
     assert graph(planned(a_long_source()), 0).startswith(
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,split=1[in0];[in0]scale="
+        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,tpad=stop=50:stop_mode=clone,"
+        "setpts=PTS-STARTPTS,split=1[in0];[in0]scale="
     )
     assert ",tpad=stop=51:stop_mode=clone,setpts=N,fps=25/1,format=yuv420p[360p]" in graph(planned(a_long_source()), 0)
 
@@ -154,7 +155,7 @@ def test_the_last_frame_is_repeated_behind_the_filters_that_change_it() -> None:
 def test_a_chunk_behind_the_last_frame_decodes_the_last_second_only() -> None:
     plan = planned(a_long_source(frames=70))
     assert graph(plan, 2).startswith(
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=1.760000,tpad=stop=25:stop_mode=clone,"
+        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=1.760000,tpad=stop=75:stop_mode=clone,"
         "trim=start_frame=25,setpts=PTS-STARTPTS,split=1[in0];"
     )
     assert ",tpad=stop=101:stop_mode=clone,setpts=N,fps=25/1,format=" in graph(plan, 2)
@@ -165,10 +166,10 @@ def test_the_end_of_a_varying_source_is_a_matter_of_rounding() -> None:
     """A chunk that begins with its last two frames is made like one behind them."""
     varying = a_long_source(frames=102, constant=False)
     plan = planned(varying)
-    assert "start_time=3.040000:eof_action=pass,tpad=stop=26:stop_mode=clone,trim=start_frame=24," in graph(plan, 1)
+    assert "start_time=3.040000:eof_action=pass,tpad=stop=74:stop_mode=clone,trim=start_frame=24," in graph(plan, 1)
     assert ",tpad=stop=99:stop_mode=clone,setpts=N," in graph(plan, 1)
     earlier = planned(replace(varying, total_frames=103))
-    assert "start_time=4.000000:eof_action=pass,tpad=stop=2:stop_mode=clone,setpts=PTS-STARTPTS" in graph(earlier, 1)
+    assert "start_time=4.000000:eof_action=pass,tpad=stop=50:stop_mode=clone,setpts=PTS-STARTPTS" in graph(earlier, 1)
 
 
 def test_one_frame_is_a_video() -> None:
@@ -176,7 +177,7 @@ def test_one_frame_is_a_video() -> None:
     assert [seek_time(plan, segment) for segment in (0, 3)] == [None, None]
     assert graph(plan, 3).startswith(
         "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000:eof_action=pass,"
-        "tpad=stop=2:stop_mode=clone,setpts=PTS-STARTPTS,split=1[in0];"
+        "tpad=stop=50:stop_mode=clone,setpts=PTS-STARTPTS,split=1[in0];"
     )
 
 
