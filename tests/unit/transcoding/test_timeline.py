@@ -18,6 +18,7 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import AudioSpan, Hold, Timeline, VideoSpan, hold_for, seconds_late, seconds_outside
 
 NEVER_CUT = VideoSpan(first=Fraction(10), rate=PAL, frames=100)
@@ -106,6 +107,15 @@ def test_audio_is_cut_on_request() -> None:
     assert (plan.timeline, plan.hold, plan.total_frames, float(plan.audio_cut)) == (Timeline.VIDEO, Hold(), 50, 14.0)
     (reason,) = (reason for reason in explain(plan, JobRequest()) if reason.choice == "timeline")
     assert (reason.value, reason.because) == ("video: 14 s of audio before or after the video are cut", "requested")
+
+
+def test_a_plan_warns_of_what_is_true_of_its_outputs() -> None:
+    longer = Notice(code=SourceWarning.AUDIO_LONGER, seconds=Fraction(14))
+    source = replace(a_long_source(), warnings=(Notice(code=SourceWarning.ROTATED), longer))
+    assert planned(source).warnings == source.warnings
+    cut = Notice(code=SourceWarning.AUDIO_CUT, seconds=Fraction(14))
+    assert planned(source, timeline="video").warnings == (source.warnings[0], cut)
+    assert planned(source, audio_streams=[]).warnings == source.warnings[:1]
 
 
 def test_held_frames_are_explained() -> None:
