@@ -21,7 +21,7 @@ import xmlschema
 from mpegdash.parser import MPEGDASHParser
 
 from tests.inputs.case import Maker
-from tests.inputs.making import AAC, H264, card, then
+from tests.inputs.making import AAC, H264, audio_file, card, then
 from tests.inputs.running import Transcoded, transcode
 from tests.oracles.publishing import published, write_site
 from transcoding.containers.boxes import read_init
@@ -62,6 +62,7 @@ JOBS = {
     "29.97": Job(make=card("mp4", rate="30000/1001", frames=250)),
     "silent": Job(make=card("mp4", f"{H264} -an", frames=125)),
     "two audio tracks": Job(make=FILM_AND_COMMENTARY, adapt=_all_audio),
+    "audio alone": Job(make=audio_file("m4a", AAC, seconds=9)),
     "HEVC": Job(make=card("mp4", frames=125), codec="h265"),
     "AV1": Job(make=card("mp4", frames=125), codec="av1"),
 }
@@ -161,8 +162,12 @@ def _samples(site: Site, rendition: str) -> list[tuple[int, int, bool]]:
 def test_hls_parser_reads_the_playlists(site: Site, name: str) -> None:
     master, plan = site.read["master"], site.plan
     audio_peak = max((track.peak_bandwidth for track in plan.audio), default=0)
-    assert [variant["uri"] for variant in master["variants"]] == [f"{rung.name}/index.m3u8" for rung in plan.renditions]
-    for variant, rung in zip(master["variants"], plan.renditions, strict=True):
+    played = plan.renditions or plan.audio[:1]
+    assert [variant["uri"] for variant in master["variants"]] == [f"{each.name}/index.m3u8" for each in played]
+    if not plan.renditions:
+        (variant,) = master["variants"]
+        assert (variant["codecs"], variant["bandwidth"], variant["resolution"]) == (AUDIO.codecs, audio_peak, None)
+    for variant, rung in zip(master["variants"] if plan.renditions else [], plan.renditions, strict=True):
         assert variant["bandwidth"] == rung.peak_bandwidth + audio_peak
         assert variant["averageBandwidth"] <= variant["bandwidth"]
         assert variant["resolution"] == {"width": rung.width, "height": rung.height}
@@ -187,7 +192,8 @@ def test_m3u8_reads_the_same(site: Site, name: str) -> None:
     assert [
         (playlist.uri, playlist.stream_info.bandwidth, playlist.stream_info.codecs) for playlist in master.playlists
     ] == [(variant["uri"], variant["bandwidth"], variant["codecs"]) for variant in read]
-    assert [media.uri for media in master.media] == [f"{track.name}/index.m3u8" for track in site.plan.audio]
+    beside = site.plan.audio if site.plan.renditions else ()
+    assert [media.uri for media in master.media] == [f"{track.name}/index.m3u8" for track in beside]
     for rendition, expected in site.read["media"].items():
         playlist = m3u8.loads((site.folder / rendition / "index.m3u8").read_text())
         assert playlist.target_duration == expected["targetDuration"]
@@ -255,7 +261,7 @@ def _priming(site: Site, rendition: str) -> int:
     return AUDIO.priming_samples if site.plan.audio_track(rendition) else 0
 
 
-@pytest.mark.parametrize("name", ["a ladder", "two audio tracks", "silent"])
+@pytest.mark.parametrize("name", ["a ladder", "two audio tracks", "silent", "audio alone"])
 def test_manifests_of_a_video_that_grows_are_valid(
     name: str, encoded: Callable[[str], Transcoded], tmp_path: Path, db: None
 ) -> None:
