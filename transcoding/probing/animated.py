@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Protocol, overload
 
+Edit = tuple[int, int, bytes]
+"""An offset, the number of bytes there that are replaced, and what replaces them."""
+
 
 class Bytes(Protocol):
     """Bytes in memory or in a mapped file."""
@@ -33,6 +36,7 @@ _OF_CAMERAS = (b"Exif\x00", b"MPF\x00")
 _JPEGS_IN_A_ROW = 3
 _MIN_DELAY = 2
 """Hundredths of a second. Browsers take less for no delay at all, and show such frames for 0.1 s."""
+_DEFAULT_DELAY = (10).to_bytes(2, "little")
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
@@ -80,20 +84,21 @@ def is_animated_gif(head: bytes) -> bool:
     return timed and frames == 1
 
 
-def short_delays(data: Bytes) -> Iterator[int | None]:
-    """Yield the offsets of delays of less than 0.02 s in a GIF, and None for every other block.
+def delay_edits(data: Bytes) -> Iterator[Edit | None]:
+    """Yield what to change in a GIF so that every frame says how long it stays, and None for every other block.
 
-    They are 16 bits, in hundredths of a second.
+    Delays of less than 0.02 s, and those of frames that have none, become 0.1 s.
     """
-    position = _GIF_HEADER_BYTES + _palette(data[10])
+    position, timed = _GIF_HEADER_BYTES + _palette(data[10]), False
     while position + 10 < len(data) and data[position] in (_EXTENSION, _IMAGE):
         if data[position] == _IMAGE:
-            position += 11 + _palette(data[position + 9])
+            yield None if timed else (position, 0, b"\x21\xf9\x04\x00" + _DEFAULT_DELAY + b"\x00\x00")
+            position, timed = position + 11 + _palette(data[position + 9]), False
         else:
-            timed = data[position + 1] == _CONTROL
-            short = timed and int.from_bytes(data[position + 4 : position + 6], "little") < _MIN_DELAY
-            yield position + 4 if short else None
-            position += 2
+            control = data[position + 1] == _CONTROL
+            short = control and int.from_bytes(data[position + 4 : position + 6], "little") < _MIN_DELAY
+            yield (position + 4, len(_DEFAULT_DELAY), _DEFAULT_DELAY) if short else None
+            position, timed = position + 2, timed or control
         while position < len(data) and (length := data[position]):
             yield None
             position += 1 + length

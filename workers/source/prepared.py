@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transcoding.containers.raw_matroska import matroska_stream
 from transcoding.errors import InputRejected
-from transcoding.probing.animated import short_delays
+from transcoding.probing.animated import delay_edits
 from transcoding.probing.frame_order import coded_frames
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.sniff import DEMUXERS, RAW_ORDERED, Container
@@ -22,9 +22,6 @@ _FALLBACK_RATE = Fraction(25)
 _MAX_RATE = 1000
 _COPY_BYTES = 1 << 20
 _CHECKED_EVERY = 4096
-_DEFAULT_DELAY = (10).to_bytes(2, "little")
-"""0.1 s. ffmpeg 5.1 replaces short delays itself, and 9 does not."""
-
 PREPARED_DEMUXERS = {**dict.fromkeys(RAW_ORDERED, "matroska"), "gif": DEMUXERS["gif"]}
 """Demuxers of prepared files that need no further copy, by the family of their sources."""
 
@@ -62,13 +59,23 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
 
 
 def _with_delays(source: Path, folder: Path, check: Callable[[], None]) -> Path:
-    path = _from(0, source, folder, check)
-    with path.open("r+b") as file, closing(mmap.mmap(file.fileno(), 0)) as data:
-        for number, offset in enumerate(short_delays(data)):
-            if offset is not None:
-                data[offset : offset + len(_DEFAULT_DELAY)] = _DEFAULT_DELAY
+    """Copy a GIF with the delays that browsers have: ffmpeg 5.1 replaces short ones by itself, and 9 does not."""
+    path, copied = folder / "source", 0
+    with (
+        source.open("rb") as file,
+        closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data,
+        path.open("wb") as writing,
+    ):
+        for number, edit in enumerate(delay_edits(data)):
+            if edit:
+                offset, replaced, new = edit
+                writing.write(data[copied:offset] + new)
+                copied = offset + replaced
             if not number % _CHECKED_EVERY:
                 check()
+        for begin in range(copied, len(data), _COPY_BYTES):
+            writing.write(data[begin : begin + _COPY_BYTES])
+            check()
     return path
 
 
