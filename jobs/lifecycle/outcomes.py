@@ -25,7 +25,7 @@ from jobs.planning.requests import job_request
 from jobs.planning.steps import FALLBACK_FIELDS
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
-from jobs.rules.steps import DECODER_ERRORS, StepKind
+from jobs.rules.steps import DECODER_ERRORS, MEASURED_KINDS, STAGES, Stage
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
@@ -146,11 +146,9 @@ def _decoder_errors(generation: Generation, plan: EncodePlan) -> int:
 
     A chunk has a step for each group of renditions, and each of these decodes it.
     """
-    decoding = Step.objects.filter(
-        generation=generation, state=StepState.DONE, kind__in=(StepKind.CHUNK, StepKind.AUDIO)
-    )
+    decoding = Step.objects.filter(generation=generation, state=StepState.DONE, kind__in=STAGES[Stage.ENCODE])
     found = decoding.values_list("kind", "ordinal", f"result__{DECODER_ERRORS}")
-    once = (errors for kind, ordinal, errors in found if kind == StepKind.AUDIO or ordinal % len(plan.groups) == 0)
+    once = (errors for kind, ordinal, errors in found if kind not in MEASURED_KINDS or ordinal % len(plan.groups) == 0)
     return sum(errors or 0 for errors in once)
 
 
