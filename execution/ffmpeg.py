@@ -100,7 +100,8 @@ class _Run:
     def take_stderr(self, data: bytes) -> None:
         """Report complete lines and keep the tail: stderr of a broken file is unbounded."""
         self.stderr = (self.stderr + data)[-_STDERR_TAIL_BYTES:]
-        *lines, self.partial_line = (self.partial_line + data)[-_STDERR_TAIL_BYTES:].split(b"\n")
+        *lines, rest = (self.partial_line + data).split(b"\n")
+        self.partial_line = rest[-_STDERR_TAIL_BYTES:]
         for line in lines:
             self.on_stderr_line(line.decode("utf-8", "replace"))
 

@@ -6,8 +6,10 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
@@ -18,7 +20,13 @@ from execution.isolation import jail_of
 from execution.jail import Child
 from execution.stall import StallTimer
 from transcoding.commands.diagnosis import AGAIN, unreadable
-from transcoding.commands.probe import clock_command, first_frame_command, packets_command, streams_command
+from transcoding.commands.probe import (
+    clock_command,
+    first_frame_command,
+    frames_command,
+    packets_command,
+    streams_command,
+)
 from transcoding.errors import EncoderFailed, InputRejected
 
 _STREAMS_BYTES = 4 << 20
@@ -83,6 +91,27 @@ class Ffprobe:
                 max_streams=self._max_streams,
             )
 
+        return self._document(path, command, on_stderr_line=lambda _: None, budget=budget)
+
+    def frames(
+        self,
+        path: Path,
+        *,
+        demuxer: str,
+        stream: int,
+        times: Sequence[Fraction],
+        budget: InspectionBudget | None = None,
+    ) -> str:
+        """Return the JSON of the key frames at or before these times, in seconds on the clock of the file."""
+        command = partial(
+            frames_command,
+            self.binary,
+            demuxer=demuxer,
+            stream=stream,
+            times=times,
+            max_pixels=self._max_pixels,
+            max_streams=self._max_streams,
+        )
         return self._document(path, command, on_stderr_line=lambda _: None, budget=budget)
 
     def _document(

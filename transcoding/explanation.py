@@ -11,6 +11,7 @@ from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
+from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import AUDIO_SPEED, ChunkSizing, SizedBy
@@ -72,7 +73,7 @@ def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
     if plan.audio_only:
         return [*_no_video_reasons(request), *_audio_reasons(plan), *_segment_reasons(plan)]
     return [
-        *_source_reasons(plan),
+        *_source_reasons(plan, request),
         *_timeline_reasons(plan),
         *_video_reasons(plan, request),
         *_audio_reasons(plan),
@@ -90,6 +91,7 @@ def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
         "codec": None if request.codec == JobRequest().codec else request.codec,
         "preset": request.preset,
         "two_pass": request.two_pass,
+        "deinterlace": request.deinterlace,
     }
     for choice, value in requested.items():
         if value is not None:
@@ -97,7 +99,7 @@ def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
             yield Reason(choice=choice, value="no effect", because=because)
 
 
-def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
+def _source_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     source = plan.source
     if source.remuxed:
         because = "its own container has no reliable index, so chunks could not be cut exactly"
@@ -109,8 +111,7 @@ def _source_reasons(plan: EncodePlan) -> Iterator[Reason]:
         value=f"{float(source.rate):.5g} per second",
         because=every_frame if source.constant else mapped,
     )
-    if source.video.interlaced:
-        yield Reason(choice="deinterlacing", value="bwdif", because="the source is interlaced")
+    yield from _geometry_reasons(plan, request)
     if plan.color:
         yield Reason(choice="color_space", value=str(plan.color), because=_why_this_color(plan))
 
@@ -130,6 +131,31 @@ def _timeline_reasons(plan: EncodePlan) -> Iterator[Reason]:
         requested = plan.timeline == Timeline.VIDEO
         because = "requested" if requested else "hardly any of the time that the audio would add has audio in it"
         yield Reason(choice="timeline", value=f"{plan.timeline}: {cut}", because=because)
+
+
+def _geometry_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
+    """Explain how frames become whole, upright and of one size."""
+    video = plan.source.video
+    if plan.deinterlacing is not Deinterlacing.NONE:
+        because = _FIELDS[plan.deinterlacing]
+        unmarked = "; its frames do not say so, or wrongly" if video.fields_unmarked else ""
+        yield Reason(choice="deinterlacing", value=plan.deinterlacing, because=f"{because}{unmarked}")
+    elif request.deinterlace:
+        yield Reason(choice="deinterlacing", value=plan.deinterlacing, because="the source is not interlaced")
+    if video.rotation or video.mirrored:
+        turn = f"turned by {video.rotation} degrees" if video.rotation else ""
+        value = " and ".join(filter(None, ("mirrored" if video.mirrored else "", turn)))
+        yield Reason(choice="orientation", value=value, because="the source says that players should do so")
+    if video.changes and video.coded:
+        because = "frames change in mid-stream; this is the usual one, and others are fitted into it with black bars"
+        yield Reason(choice="frame", value=f"{video.coded.width}x{video.coded.height}", because=because)
+
+
+_FIELDS: Mapping[Deinterlacing, str] = {
+    Deinterlacing.FRAME: "the source is interlaced; each frame is made of both of its fields",
+    Deinterlacing.FIELD: "the source is interlaced, and a frame for each field is requested",
+    Deinterlacing.FILM: "the source is film, spread over the fields of video; these are the frames of the film",
+}
 
 
 def _why_this_color(plan: EncodePlan) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from transcoding.records import Upgrade
 
 Stored = dict[str, Any]
+_SIDES = ("left", "top", "right", "bottom")
 
 
 def _facts_to_2(facts: Stored) -> Stored:
@@ -23,9 +24,17 @@ def _facts_to_3(facts: Stored) -> Stored:
 
 def _facts_to_4(facts: Stored) -> Stored:
     """Leave open what was not read of streams. Warnings were codes alone, and there was always video."""
-    video = {"source_index": None, "coded": None, "sample_aspect": "1/1", "field_order": "unknown", **facts["video"]}
+    video = {
+        **dict.fromkeys(("mirrored", "changes", "fields_unmarked", "film"), False),
+        "source_index": None,
+        "coded": None,
+        "crop": dict.fromkeys(_SIDES, 0),
+        "sample_aspect": "1/1",
+        "field_order": "unknown",
+        **facts["video"],
+    }
     video |= {"hdr": None, "dolby_vision": None, "alpha": False}
-    fields = {"source_index": None, "layout": "", "time_base": None, "span": None}
+    fields = {"source_index": None, "layout": "", "time_base": None, "span": None, "changes": False}
     audio = [{**fields, **track} for track in facts["audio"]]
     codes = ("streams_ignored" if code == "extra_streams" else code for code in facts["warnings"])
     warnings = [{"code": code, "seconds": None, "count": None} for code in codes]
@@ -58,10 +67,15 @@ def _plan_to_4(plan: Stored) -> Stored:
 
 
 def _plan_to_5(plan: Stored) -> Stored:
-    """Upgrade the facts in it; all renditions had 8 bits. Audio was not measured, so nothing was held."""
+    """Upgrade the facts in it; all renditions had 8 bits. Audio was not measured, so nothing was held.
+
+    Interlaced video always became as many frames.
+    """
     renditions = [{**rendition, "hdr": None} for rendition in plan["renditions"]]
     length = {"timeline": "union", "hold": {"before": 0, "after": 0}}
-    return {**plan, **length, "renditions": renditions, "source": _facts_to_4(plan["source"])}
+    source = _facts_to_4(plan["source"])
+    fields = {"deinterlacing": "frame" if source["video_stream"]["interlaced"] else "none"}
+    return {**plan, **length, **fields, "renditions": renditions, "source": source}
 
 
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)

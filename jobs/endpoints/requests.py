@@ -16,6 +16,7 @@ from jobs.reports.previews import StepPage
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
+from transcoding.planning.fields import DEINTERLACE_CHOICES
 from transcoding.planning.ladder import parse_size
 from transcoding.planning.request import DynamicRange
 from transcoding.probing.media import MAX_AUDIO_TRACKS
@@ -165,6 +166,12 @@ class TranscodeRequest(StrictSerializer):
         required=False,
         help_text="union, the default: from where audio or video begins to where both have ended; the first and the "
         "last frame stay meanwhile. video: as long as the video; the audio is cut.",
+    )
+    deinterlace = Choice(
+        choices=[choice.value for choice in DEINTERLACE_CHOICES],
+        required=False,
+        help_text="For interlaced sources. frame: as many frames as the source has; field: twice as many, 50 of 50i. "
+        "Default: frames, or those of the film where the source is film.",
     )
     gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],

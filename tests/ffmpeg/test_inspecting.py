@@ -149,11 +149,11 @@ def test_ffprobe_decodes_no_larger_frames_either(tmp_path: Path) -> None:
 
 
 def test_pixels_that_hardly_show_count_as_they_are_coded(tmp_path: Path) -> None:
-    thin = Card(rate=Fraction(25), frames=25, width=640, height=360, video_filter="setsar=1/100")
+    thin = Card(rate=Fraction(25), frames=25, width=640, height=360, video_filter="setsar=3/4")
     media = parse_ffprobe(prober().streams(make(tmp_path / "source.mp4", thin, *H264, *SILENT), demuxer="mov"))
     assert (media.video.coded, media.video.display) == (
         Resolution(width=640, height=360),
-        Resolution(width=6, height=360),
+        Resolution(width=480, height=360),
     )
 
 

@@ -142,7 +142,7 @@ CASES: tuple[Case, ...] = (
         key="raw-dv",
         what="A raw DV stream of PAL.",
         make=card("dv", "-c:v dvvideo -pix_fmt yuv420p -ar 48000 -ac 2 -f dv", size=(720, 576), video="setsar=16/15"),
-        outcome=Plays(size=(640, 480), warnings=["anamorphic"]),
+        outcome=Plays(size=(768, 576), warnings=["anamorphic"]),
         why="DV has its own clock and audio; its pixels are made square.",
     ),
     Case(
@@ -238,7 +238,7 @@ CASES: tuple[Case, ...] = (
         key="dv-avi",
         what="DV in AVI.",
         make=card("avi", "-c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le", size=(720, 576), video="setsar=16/15"),
-        outcome=Plays(size=(640, 480), warnings=["anamorphic"]),
+        outcome=Plays(size=(768, 576), warnings=["anamorphic"]),
         why="Capture programs of camcorders wrote it.",
     ),
     *(

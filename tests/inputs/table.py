@@ -3,7 +3,6 @@
 from tests.inputs import (
     audio_codecs,
     audio_only,
-    awkward,
     clocks,
     codecs,
     colour,
@@ -22,7 +21,6 @@ AREAS = (
     codecs,
     audio_codecs,
     rates,
-    awkward,
     tracks,
     timeline,
     clocks,

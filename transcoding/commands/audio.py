@@ -17,7 +17,7 @@ from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.warnings import SourceWarning
 
 _JOIN_SECONDS = 0.01
-_LAYOUTS = {1: "mono", 2: "stereo"}
+LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def audio_needed_until(plan: EncodePlan, segments: int) -> Fraction:
@@ -42,7 +42,7 @@ def audio_command(
             f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
             f"atrim=end={length}",  # a gap up to audio behind the video's end would be filled first, at any length
             f"aresample={AAC.sample_rate}:async=1{_joins(plan)}:first_pts=0",
-            f"aformat=sample_fmts=fltp:channel_layouts={_LAYOUTS[track.channels]}",
+            f"aformat=sample_fmts=fltp:channel_layouts={LAYOUTS[track.channels]}",
             f"apad=whole_dur={length}",
             f"atrim=end={length}[{track.name}]",
         )

@@ -22,6 +22,8 @@ from transcoding.commands.command import (
     seconds_text,
     source_input,
 )
+from transcoding.commands.deinterlace import deinterlacing_filters
+from transcoding.commands.geometry import fitted, steady, upright
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
@@ -122,12 +124,12 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
 
 
 def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
-    """Let frames that change size or format in mid-stream through to the scaler: a new graph would start at 0 again.
+    """Let frames that change size or format in mid-stream through to the filters: a new graph would start at 0 again.
 
-    The deinterlacer, unlike the scaler, expects all frames to be alike, and so do all filters on a device.
+    Filters on a device expect all frames to be alike. In memory frames are turned by filters of the graph, not by
+    ffmpeg in front of it, which expects that, too.
     """
-    alike = plan.source.video.interlaced or plan.hardware_path == HardwarePath.DEVICE
-    return {} if alike else {"reinit_filter": "0"}
+    return {} if plan.hardware_path == HardwarePath.DEVICE else {"reinit_filter": "0", "noautorotate": None}
 
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
@@ -154,10 +156,10 @@ def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
 def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segment: int, segments: int) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
     chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.first)]
-    if plan.source.video.interlaced:
-        chain.append(_deinterlacer(plan))
+    decoded = decoded_from(plan, first_segment) - plan.hold.before
+    chain += [*steady(plan), *deinterlacing_filters(plan, max(0, decoded))]
     chain += on_the_grid(plan, first_segment, segments)
-    chain += ["setpts=PTS-STARTPTS", *composition(plan)]
+    chain += ["setpts=PTS-STARTPTS", *upright(plan), *composition(plan)]
     held = holding(plan, first_segment, segments)
     scaled = (f"[in{number}]{_scaling(plan, rung, held)}[{rung.name}]" for number, rung in enumerate(chosen))
     return ";".join([*_forks(plan, chosen, ",".join(chain)), *scaled])
@@ -177,19 +179,14 @@ def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> li
     return [f"{chain},split=2[high][standard]", f"[high]{unmapped}", f"[standard]{mapping}"]
 
 
-def _deinterlacer(plan: EncodePlan) -> str:
-    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
-        return plan.encoder.device.deinterlacer
-    return "bwdif=mode=send_frame:deint=interlaced"
-
-
 def _scaling(plan: EncodePlan, rendition: VideoRendition, held: Sequence[str]) -> str:
     tags = color_tags(plan.color_of(rendition))
     if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
         return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
-    scale = f"scale={rendition.width}:{rendition.height}:flags=bicubic{scaler_options(plan, rendition)}"
+    size, *bars = fitted(plan, rendition)
+    scale = f"scale={size}:flags=bicubic{scaler_options(plan, rendition)}"
     uploaded = upload_filters(plan.encoder, ten_bits=rendition.hdr is not None)
-    return ",".join((scale, "setsar=1", *tags, *side_data(plan, rendition), *held, uploaded))
+    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, rendition), *held, uploaded))
 
 
 def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:

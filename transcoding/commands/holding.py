@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from transcoding.commands.command import ratio_text, seconds_text
 from transcoding.encoders import HardwarePath
+from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.plan import EncodePlan
 
 _LAST_SECONDS = 1
@@ -52,7 +53,8 @@ def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str
 
 def _rounded(plan: EncodePlan) -> int:
     """Return the number of frames by which the source may end early on the grid."""
-    return 0 if plan.source.constant else _ROUNDED_COPIES
+    as_it_is = plan.source.constant and plan.deinterlacing not in (Deinterlacing.FIELD, Deinterlacing.FILM)
+    return 0 if as_it_is else _ROUNDED_COPIES
 
 
 def _spare(plan: EncodePlan) -> int:

@@ -1,6 +1,16 @@
 """ffprobe commands."""
 
-from transcoding.commands.command import PROTOCOLS, allocation_bound, decoder_bounds, demuxer_options, option_words
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transcoding.commands.command import (
+    PROTOCOLS,
+    allocation_bound,
+    decoder_bounds,
+    demuxer_options,
+    option_words,
+    seconds_text,
+)
 
 _LIGHT = (
     "red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance"
@@ -16,9 +26,14 @@ _FACTS = (
     ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
     ",descriptions,karaoke,lyrics"
     ":stream_tags=DURATION,language,alpha_mode"
-    f":stream_side_data=rotation,dv_profile,dv_bl_signal_compatibility_id,{_LIGHT}"
+    f":stream_side_data=rotation,displaymatrix,dv_profile,dv_bl_signal_compatibility_id,{_LIGHT}"
 )
 """The fields that are read, and no others: tags and chapters can be as long as the file."""
+
+_FORMATS = (
+    "frame=width,height,pix_fmt,sample_aspect_ratio,interlaced_frame,top_field_first,channels,channel_layout"
+    ":frame_side_data=rotation,displaymatrix"
+)
 
 
 def streams_command(binary: str, path: str, *, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:
@@ -71,6 +86,22 @@ def clock_command(binary: str, path: str, *, demuxer: str, max_pixels: int, max_
         "csv=p=0",
     ]
     return [*_probe(binary, demuxer, max_pixels, max_streams), *entries, f"file:{path}"]
+
+
+def frames_command(  # noqa: PLR0913 - a whole command, by name
+    binary: str, path: str, *, demuxer: str, stream: int, times: Sequence[Fraction], max_pixels: int, max_streams: int
+) -> list[str]:
+    """Return the ffprobe command whose output `parse_frames` and `layouts_in` read.
+
+    It shows the key frame at or before each of these times, or of an audio track the frame there.
+    """
+    intervals = ",".join(f"{seconds_text(time)}%+#1" for time in times)
+    chosen = ["-select_streams", str(stream), "-skip_frame", "nokey", "-read_intervals", intervals]
+    return [
+        *_probe(binary, demuxer, max_pixels, max_streams),
+        *chosen,
+        *("-show_entries", _FORMATS, "-of", "json", f"file:{path}"),
+    ]
 
 
 def _probe(binary: str, demuxer: str, max_pixels: int, max_streams: int) -> list[str]:

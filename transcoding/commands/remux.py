@@ -11,6 +11,8 @@ from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.clock import Shift
 from transcoding.probing.streams import AudioStream, Resolution, VideoStream
 
+WITHOUT_SHAPE = frozenset({"mpegts", "mpeg"})
+"""Demuxers of containers that do not say what shape frames have; frames say it, and may change it."""
 VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
 INDEXED, UNPACKED = "indexed", "unpacked"
@@ -46,6 +48,7 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
         **_languages(track.language for track in audio),
         **_transparent(video.alpha for video in videos),
         "map_chapters": "-1",
+        **_no_shapes(demuxer, videos),
         **shift_filters(shifts, videos=videos_copied, audio=audio_copied),
         **({"bsf:v": order} if order else {}),
         "f": "matroska",
@@ -91,6 +94,15 @@ def _not_in_matroska(videos: Sequence[VideoStream], audio: Sequence[AudioStream]
     return options | {
         f"c:a:{n}": _UNCOMPRESSED[track.codec] for n, track in enumerate(audio) if track.codec in _UNCOMPRESSED
     }
+
+
+def _no_shapes(demuxer: str, videos: Sequence[VideoStream]) -> dict[str, str | None]:
+    """Have Matroska name a shape that is hardly another, for `forget_shapes`: otherwise it would name none."""
+    if demuxer not in WITHOUT_SHAPE:
+        return {}
+    sizes = ((number, each.coded) for number, each in enumerate(videos) if each.coded)
+    shapes = {f"aspect:v:{number}": f"{size.width + 1}:{size.height}" for number, size in sizes}
+    return {**shapes, "write_crc32": "0"} if shapes else {}
 
 
 def mp4_command(plan: EncodePlan) -> FfmpegCommand:

@@ -21,6 +21,9 @@ _MAX_INDEX_BYTES = 256 << 20
 """Limit of the index of a progressive file: several times that of twelve hours with some audio tracks."""
 _MAX_TOP_LEVEL = 64
 """Boxes of a file that are looked at."""
+_MATRIX = slice(-44, -8)
+"""Position in a `tkhd`, in front of its width and height."""
+_UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _LARGE = 1
 _VISUAL_ENTRIES = frozenset({"avc1", "hvc1", "av01"})
 _VISUAL_ENTRY_BYTES, _AUDIO_ENTRY_BYTES = 78, 28
@@ -92,7 +95,7 @@ def box_header(view: memoryview) -> tuple[int, str, int]:
     return size, name.decode("latin-1"), HEADER_BYTES
 
 
-def find(data: bytes | memoryview, *path: str) -> memoryview:
+def find(data: bytes | bytearray | memoryview, *path: str) -> memoryview:
     """The payload of the first box at this path of types. Raises MalformedBoxes when there is none."""
     payload = memoryview(data)
     for kind in path:
@@ -116,6 +119,19 @@ def read_init(data: bytes) -> InitSegment:
             edit_start=_edit_start(find(track, "edts", "elst")),
             color=_color(find(track, "mdia", "minf", "stbl", "stsd")),
         )
+
+
+def as_upright(init: bytes) -> bytes:
+    """Return the init segment of one track with a matrix that turns nothing. Raises MalformedBoxes.
+
+    ffmpeg 5.1 copies that of the source, although the frames are upright, unless it has turned them itself.
+    """
+    changed = bytearray(init)
+    header = find(changed, "moov", "trak", "tkhd")
+    if len(header) < -_MATRIX.start:
+        raise MalformedBoxes(f"{len(header)} bytes are too few for a tkhd")
+    header[_MATRIX] = struct.pack(">9i", *_UPRIGHT)
+    return bytes(changed)
 
 
 @contextmanager

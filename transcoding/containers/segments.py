@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcoding.containers.boxes import InitSegment, MalformedBoxes, read_init
+from transcoding.containers.boxes import InitSegment, MalformedBoxes, as_upright, read_init
 from transcoding.containers.fragments import Fragment, FragmentReader, join_fragments
 from transcoding.encoders import AAC
 from transcoding.errors import RateExceeded, VerificationFailed
@@ -69,13 +69,13 @@ class VideoSegmenter:
         self._reader = FragmentReader(max_media_bytes=self._max_bytes)
         self._fragments: list[Fragment] = []
         self._frame = self._grid.first_frame(first_segment)
-        self._init_checked = False
+        self._init: bytes | None = None
         self._ended = False
 
     @property
     def init(self) -> bytes | None:
-        """The init segment, once it is there; it was checked against the plan."""
-        return self._reader.init
+        """The init segment, once the first fragment is there; it was checked against the plan, and turns nothing."""
+        return self._init
 
     def feed(self, data: bytes) -> Iterator[Segment]:
         """Take the next bytes of the stream, give the segments that they complete."""
@@ -102,12 +102,12 @@ class VideoSegmenter:
 
     def _check_init(self) -> None:
         """Look at the init segment before the first fragment counts."""
-        if self._init_checked:
+        if self._init is not None:
             return
         if self._reader.init is None:
             raise VerificationFailed(f"{self._rendition.name}: a fragment came before the init segment")
         check_video_init(read_init(self._reader.init), self._rendition, self._plan)
-        self._init_checked = True
+        self._init = as_upright(self._reader.init)
 
     def _check(self, fragment: Fragment) -> None:
         """Compare a fragment with its GOP. A short one must be the last: the source has ended before it should."""

@@ -13,6 +13,8 @@ class Rung:
     name: str
     short_side: int
     bitrate: int
+    of_larger_sources: bool = True
+    """Sources with a larger short side have it, too."""
 
 
 RUNGS = (
@@ -20,18 +22,23 @@ RUNGS = (
     Rung(name="1440p", short_side=1440, bitrate=9_000_000),
     Rung(name="1080p", short_side=1080, bitrate=5_000_000),
     Rung(name="720p", short_side=720, bitrate=3_000_000),
+    Rung(name="576p", short_side=576, bitrate=2_000_000, of_larger_sources=False),
     Rung(name="480p", short_side=480, bitrate=1_500_000),
     Rung(name="360p", short_side=360, bitrate=800_000),
     Rung(name="240p", short_side=240, bitrate=400_000),
     Rung(name="144p", short_side=144, bitrate=200_000),
 )
-"""Every named size, dearest first."""
+"""Every named size, dearest first. 576p is that of PAL: it is nobody's second choice."""
 
 _SMALLEST_OF_LARGE_SOURCES = 360
 """Sources of at least this short side get no rung below it; smaller ones get the single rung that fits."""
 _SMALLEST_UNASKED = 240
 """Short side of the smallest named rung that is chosen without being requested."""
 _SMALLEST_BITRATE = 100_000
+_LONGEST_SIDE = 8192
+"""Longest side of frames that encoders take; that of the hardware's is half as long."""
+_NEARLY_ALIKE = Fraction(21, 20)
+"""Two rungs of a ladder are further apart than this: the source's own size takes the place of a named one below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +72,25 @@ class Ladder:
 
 
 def plan_ladder(source: Resolution) -> Ladder:
-    """Choose the rungs for a source. Never upscales; always returns one rung."""
-    rungs = [rung for rung in RUNGS if _SMALLEST_OF_LARGE_SOURCES <= rung.short_side <= source.short_side]
-    return Ladder(tuple(fit(source, rung) for rung in rungs) or (fit(source, _best_rung(source)),))
+    """Choose the rungs for a source: its own size, and the named ones below it. Never upscales.
+
+    A source whose short side lies between two names keeps all of its lines in a rung of that size.
+    """
+    source = _bounded(source)
+    best = _best_rung(source)
+    below = (
+        rung
+        for rung in RUNGS
+        if rung.of_larger_sources
+        and rung.short_side >= _SMALLEST_OF_LARGE_SOURCES
+        and rung.short_side * _NEARLY_ALIKE < best.short_side
+    )
+    return Ladder(tuple(fit(source, rung) for rung in (best, *below)))
 
 
 def single_rung(source: Resolution, *, requested: str | None, bitrate: int | None) -> Ladder:
     """One rendition of the requested size ("720p" or "1280x720") and bitrate, no larger than the source."""
+    source = _bounded(source)
     rung = _requested_rung(source, requested) if requested else _best_rung(source)
     size = fit(source, rung)
     return Ladder(
@@ -107,15 +126,41 @@ def _even(side: Fraction) -> int:
     return max(2, round(side / 2) * 2 if side.denominator > 1 else int(side) // 2 * 2)
 
 
+def _bounded(source: Resolution) -> Resolution:
+    """Return the size of a source, or the largest of its shape that encoders take."""
+    scale = Fraction(_LONGEST_SIDE, max(source.width, source.height))
+    if scale >= 1:
+        return source
+    return Resolution(width=max(1, int(source.width * scale)), height=max(1, int(source.height * scale)))
+
+
 def _best_rung(source: Resolution) -> Rung:
-    """The largest rung that fits, or a rung of the source's own size below all of them."""
-    fitting = (rung for rung in RUNGS if rung.short_side <= source.short_side and rung.short_side >= _SMALLEST_UNASKED)
-    return next(fitting, None) or _own_rung(source.short_side)
+    """Return the rung of the source's own size, less a last odd row; the largest named one for sources above it."""
+    short = min(source.short_side // 2 * 2, RUNGS[0].short_side)
+    if short < _SMALLEST_UNASKED:
+        return _own_rung(source.short_side)
+    return _named(short) or _between(short)
+
+
+def _named(short_side: int) -> Rung | None:
+    return next((rung for rung in RUNGS if rung.short_side == short_side), None)
+
+
+def _between(short_side: int) -> Rung:
+    """Return a rung between two named ones; its bitrate lies between theirs as the number of its pixels does."""
+    named = [rung for rung in RUNGS if rung.of_larger_sources]
+    above = next(rung for rung in reversed(named) if rung.short_side > short_side)
+    below = next(rung for rung in named if rung.short_side < short_side)
+    pixels = Fraction(short_side**2 - below.short_side**2, above.short_side**2 - below.short_side**2)
+    bitrate = below.bitrate + int((above.bitrate - below.bitrate) * pixels)
+    return Rung(name=f"{short_side}p", short_side=short_side, bitrate=bitrate)
 
 
 def _own_rung(short_side: int) -> Rung:
-    """A rung for a size without a name; its bitrate shrinks with the frame from the next larger named rung's."""
-    above = next((rung for rung in reversed(RUNGS) if rung.short_side >= short_side), RUNGS[0])
+    """Return a rung of a requested size, or below all names; its bitrate shrinks with the pixels of the next name."""
+    above = next(
+        (rung for rung in reversed(RUNGS) if rung.of_larger_sources and rung.short_side >= short_side), RUNGS[0]
+    )
     share = Fraction(short_side, above.short_side) ** 2
     return Rung(
         name=f"{short_side}p", short_side=short_side, bitrate=max(_SMALLEST_BITRATE, int(above.bitrate * share))
@@ -126,7 +171,7 @@ def _requested_rung(source: Resolution, requested: str) -> Rung:
     size = parse_size(requested)
     short = size if isinstance(size, int) else _short_side_in(source, size)
     short = min(short, source.short_side)
-    return next((rung for rung in RUNGS if rung.short_side == short), None) or _own_rung(short)
+    return _named(short) or _own_rung(short)
 
 
 def _short_side_in(source: Resolution, box: Resolution) -> int:

@@ -20,6 +20,7 @@ from transcoding.encoders import (
 from transcoding.encoders.traits import CodecLevel
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.hdr import HdrMetadata
+from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
 from transcoding.probing.facts import SourceFacts
@@ -57,6 +58,7 @@ class EncodePlan:
     """A key of `ENCODERS`."""
     hardware_path: HardwarePath = HardwarePath.CPU
     two_pass: bool = False
+    deinterlacing: Deinterlacing = Deinterlacing.NONE
     groups: tuple[tuple[str, ...], ...] = ()
     """Names of the renditions that one run of ffmpeg encodes together. None given: all of them."""
     segment_gops: int = SEGMENT_GOPS

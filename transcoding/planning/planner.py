@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from transcoding.color import BT709, ColorSpace
 from transcoding.encoders import CPU_PRESET, HardwarePath, RateControl, VideoEncoder, cpu_encoder
+from transcoding.encoders.traits import DeviceTraits
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
+from transcoding.planning.fields import Deinterlacing, deinterlacing_of, retimed
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.planning.naming import named_audio, with_video
 from transcoding.planning.plan import Chunk, EncodePlan
@@ -45,6 +47,8 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
 
     """
     facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
+    deinterlacing = deinterlacing_of(facts, request.deinterlace)
+    facts = retimed(facts, deinterlacing)
     timeline = Timeline(request.timeline)
     hold = hold_for(facts.span, (track.span for track in audio)) if timeline == Timeline.UNION else NO_HOLD
     grid = facts.grid().longer(hold.frames)
@@ -76,7 +80,8 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         source=replace(facts, others=()),
         color=_color(facts),
         encoder_name=encoder.ffmpeg_name,
-        hardware_path=hardware_path(facts, encoder, policy.hardware_path, hold=hold),
+        hardware_path=hardware_path(facts, encoder, policy.hardware_path, deinterlacing, hold=hold),
+        deinterlacing=deinterlacing,
         preset=preset,
         two_pass=two_pass,
         renditions=renditions,
@@ -116,12 +121,17 @@ def preset_of(request: JobRequest, policy: PlanPolicy) -> str:
 
 
 def hardware_path(
-    facts: SourceFacts, encoder: VideoEncoder, preferred: HardwarePath, *, hold: Hold = NO_HOLD
+    facts: SourceFacts,
+    encoder: VideoEncoder,
+    preferred: HardwarePath,
+    deinterlacing: Deinterlacing = Deinterlacing.NONE,
+    *,
+    hold: Hold = NO_HOLD,
 ) -> HardwarePath:
     """Choose where this source's frames are decoded and scaled: on the device only if that is preferred and possible.
 
-    ffmpeg rotates frames, and follows changes of their size, in memory only. Version 5.1 repeats the last one there
-    only, too.
+    ffmpeg turns frames, and follows changes of their size, in memory only. Devices make one frame of two fields, if
+    these are marked as such. Version 5.1 repeats the last one in memory only.
     """
     if encoder.device is None:
         return HardwarePath.CPU
@@ -133,9 +143,18 @@ def hardware_path(
         and not (facts.video.color and facts.video.color.hdr)
         and facts.constant
         and not hold.after
-        and (not facts.video.interlaced or encoder.device.deinterlacer)
+        and not facts.video.mirrored
+        and not facts.video.changes
+        and not facts.video.crop
+        and _deinterlaces(encoder.device, facts, deinterlacing)
     )
     return HardwarePath.DEVICE if preferred == HardwarePath.DEVICE and suits else HardwarePath.UPLOAD
+
+
+def _deinterlaces(device: DeviceTraits, facts: SourceFacts, deinterlacing: Deinterlacing) -> bool:
+    if deinterlacing is Deinterlacing.NONE:
+        return True
+    return deinterlacing is Deinterlacing.FRAME and bool(device.deinterlacer) and not facts.video.fields_unmarked
 
 
 def _two_pass(grid: FrameGrid, request: JobRequest, encoder: VideoEncoder, policy: PlanPolicy) -> bool:

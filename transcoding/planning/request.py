@@ -42,6 +42,8 @@ class JobRequest:
     """A value of `DynamicRange`."""
     timeline: str = Timeline.UNION
     """A value of `Timeline`."""
+    deinterlace: str | None = None
+    """"frame" or "field", for interlaced sources. None: film where there is film, else frames."""
 
     @property
     def video_codec(self) -> str:

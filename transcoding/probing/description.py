@@ -36,9 +36,11 @@ def _video(facts: SourceFacts) -> dict[str, object]:
         "frame_rate": round(float(facts.rate), 3),
         "constant_frame_rate": facts.constant,
         "rotation": video.rotation,
+        "mirrored": video.mirrored,
         "pixel_format": video.pixel_format,
         "interlaced": video.interlaced,
         "field_order": video.field_order.value,
+        "film": video.film,
         **_color(video.color or ColorSpace()),
         "bitrate": video.bit_rate,
     }

@@ -199,11 +199,12 @@ def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts,
     video = media.video
     reported = {
         SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
-        SourceWarning.ROTATED: video.rotation != 0,
+        SourceWarning.ROTATED: video.rotation != 0 or video.mirrored,
         SourceWarning.INTERLACED: video.interlaced,
         SourceWarning.HDR: bool(video.color and video.color.hdr),
         SourceWarning.ALPHA_DROPPED: video.alpha,
         SourceWarning.ANAMORPHIC: video.sample_aspect != 1,
+        SourceWarning.FORMAT_CHANGES: video.changes or any(track.changes for track in media.audio),
         SourceWarning.NO_AUDIO: not media.audio,
     }
     yield from (Notice(code=code) for code, applies in reported.items() if applies)

@@ -12,6 +12,7 @@ from transcoding.hdr import HdrMetadata
 from transcoding.probing.choice import audio_in_order, videos_in_order
 from transcoding.probing.color import color_space, dolby_vision, hdr_metadata, is_transparent
 from transcoding.probing.decoders import DECODERS
+from transcoding.probing.geometry import displayed, orientation, pixel_aspect
 from transcoding.probing.streams import AudioStream, FieldOrder, Resolution, StreamFacts, StreamKind, VideoStream
 
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
@@ -24,7 +25,6 @@ _FIELD_ORDERS: Mapping[str, FieldOrder] = {
     "bb": FieldOrder.BOTTOM_FIRST,
     "bt": FieldOrder.BOTTOM_FIRST,
 }
-_FULL_TURN = 360
 _HALF_TURN = 180
 _MAX_SAMPLE_RATE = 384_000
 _MAX_CHANNELS = 64
@@ -96,23 +96,36 @@ class MediaInfo:
     def as_copied_from(self, source: Self) -> Self:
         """Return the streams of a working copy, in which the videos and then the audio of a source lie in this order.
 
-        The choice is that of the source, and so are the numbers by which requests name its streams, and the codecs,
-        some of which the copy does not have.
+        The choice is that of the source, and so are the numbers by which requests name its streams, the codecs, some of
+        which the copy does not have, and the way frames are turned, which it may have lost.
         """
         copied = {each.index: each for each in (self.video_stream, *self.others) if each}
         originals = [each for each in (source.video_stream, *source.others) if each]
         if any(number not in copied for number, _ in enumerate(originals)):
             raise InputRejected("the video track cannot be copied")
-        videos = [
-            replace(copied[n], codec=each.codec, source_index=each.source_index) for n, each in enumerate(originals)
-        ]
+        videos = [_copied(copied[number], each) for number, each in enumerate(originals)]
         audio = {each.index: each for each in self.audio}
         tracks = (
-            replace(audio[number], codec=each.codec, source_index=each.source_index, language=each.language)
+            replace(audio[number], source_index=each.source_index, language=each.language)
             for number, each in enumerate(source.audio, start=len(videos))
             if number in audio
         )
         return replace(self, video_stream=videos[0] if videos else None, others=tuple(videos[1:]), audio=tuple(tracks))
+
+
+def _copied(copy: VideoStream, original: VideoStream) -> VideoStream:
+    """Return a copied track with what is said of the original, and may be lost in the copy."""
+    return replace(
+        copy,
+        codec=original.codec,
+        source_index=original.source_index,
+        coded=original.coded,
+        crop=original.crop,
+        sample_aspect=original.sample_aspect,
+        display=original.display,
+        rotation=original.rotation,
+        mirrored=original.mirrored,
+    )
 
 
 def parse_ffprobe(text: str) -> MediaInfo:
@@ -194,18 +207,20 @@ def _language(stream: Mapping[str, Any]) -> str:
 
 
 def _video(stream: Mapping[str, Any]) -> VideoStream:
-    rotation = _rotation(stream)
-    aspect = _pixel_aspect(stream)
+    turned = orientation(stream.get("side_data_list", ()))
+    aspect = pixel_aspect(stream)
+    coded = Resolution(width=int(stream["width"]), height=int(stream["height"]))
     order = str(stream.get("field_order", ""))
     color = color_space(stream)
     return VideoStream(
         index=stream["index"],
         source_index=stream["index"],
         codec=stream.get("codec_name", "unknown"),
-        coded=Resolution(width=int(stream["width"]), height=int(stream["height"])),
+        coded=coded,
         sample_aspect=aspect,
-        display=_display_size(stream, aspect, turned=rotation % _HALF_TURN != 0),
-        rotation=rotation,
+        display=displayed(coded, aspect, turned=turned.rotation % _HALF_TURN != 0),
+        rotation=turned.rotation,
+        mirrored=turned.mirrored,
         pixel_format=stream.get("pix_fmt", "unknown"),
         interlaced=order in _FIELD_ORDERS and _FIELD_ORDERS[order] is not FieldOrder.PROGRESSIVE,
         field_order=_FIELD_ORDERS.get(order, FieldOrder.UNKNOWN),
@@ -228,22 +243,6 @@ def _track_duration(stream: Mapping[str, Any]) -> Fraction | None:
         return _fraction(stream.get("duration"))
     hours, minutes, seconds = map(Fraction, tag.groups())
     return hours * 3600 + minutes * 60 + seconds
-
-
-def _rotation(stream: Mapping[str, Any]) -> int:
-    """Return the clockwise degrees that a player turns the video by: 0, 90, 180 or 270."""
-    sides = (entry["rotation"] for entry in stream.get("side_data_list", ()) if "rotation" in entry)
-    return round(-float(next(sides, 0)) / 90) * 90 % _FULL_TURN
-
-
-def _pixel_aspect(stream: Mapping[str, Any]) -> Fraction:
-    aspect = _fraction(str(stream.get("sample_aspect_ratio", "1:1")).replace(":", "/"))
-    return aspect if aspect and aspect > 0 else Fraction(1)
-
-
-def _display_size(stream: Mapping[str, Any], aspect: Fraction, *, turned: bool) -> Resolution:
-    width, height = max(1, round(int(stream["width"]) * aspect)), int(stream["height"])
-    return Resolution(width=height, height=width) if turned else Resolution(width=width, height=height)
 
 
 def _audio(stream: StreamFacts, *, time_base: Fraction | None) -> AudioStream:

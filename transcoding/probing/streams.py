@@ -52,6 +52,19 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """Columns and rows of a decoded frame that the container has players leave out."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.left, self.top, self.right, self.bottom))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
     """One stream of the uploaded file, of any kind, as its headers describe it."""
 
@@ -93,16 +106,28 @@ class VideoStream:
     """Its number in the uploaded file. None: an earlier version inspected it."""
     codec: str
     coded: Resolution | None = None
-    """Size of the decoded frames, before rotation and pixel aspect ratio. None: an earlier version inspected it."""
+    """Size of the decoded and cropped frames, before rotation and pixel aspect ratio.
+
+    None: an earlier version inspected it.
+    """
+    crop: Crop = Crop()
     sample_aspect: Fraction = Fraction(1)
     """Width of a pixel for a height of 1."""
     display: Resolution
     """Size with rotation and pixel aspect ratio applied."""
     rotation: int
-    """Clockwise degrees: 0, 90, 180 or 270."""
+    """Clockwise degrees by which a player turns it: 0, 90, 180 or 270."""
+    mirrored: bool = False
+    """A player mirrors it from left to right, before it turns it."""
+    changes: bool = False
+    """Frames change their size, shape or format in mid-stream."""
     pixel_format: str
     interlaced: bool
     field_order: FieldOrder = FieldOrder.UNKNOWN
+    fields_unmarked: bool = False
+    """Frames do not say that they consist of fields, or name another order."""
+    film: bool = False
+    """Frames of film were spread over its fields (2:3 pulldown)."""
     color: ColorSpace | None
     """The color space in the track itself. None: an earlier version inspected it, which did not read that."""
     hdr: HdrMetadata | None = None
@@ -145,3 +170,5 @@ class AudioStream:
     """Seconds of a tick of its packets. None: an earlier version inspected it."""
     span: AudioSpan | None = None
     """The time that it fills. None: that was not measured."""
+    changes: bool = False
+    """Its sample rate or its layout changes in mid-stream."""

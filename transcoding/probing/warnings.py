@@ -39,7 +39,7 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         SourceWarning.VARIABLE_FRAME_RATE: "The frames do not come at a steady rate. The outputs have one, and show"
         " each frame at the time at which the source does.",
         SourceWarning.ROTATED: "The video is stored turned. The outputs are upright, as a player would show it.",
-        SourceWarning.INTERLACED: "The video is interlaced. The outputs are not: each frame is made of both fields.",
+        SourceWarning.INTERLACED: "The video is interlaced. The outputs are not: their frames are made of its fields.",
         SourceWarning.HDR: "The video has high dynamic range. Its colors are mapped to standard range, unless a"
         " request keeps them.",
         SourceWarning.ANAMORPHIC: "The pixels of the video are not square. Those of the outputs are, and its shape on"

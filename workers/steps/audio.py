@@ -1,15 +1,20 @@
 """Encode an audio track as a whole, and publish its segments while that runs."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork, step_complete
 from jobs.rules.steps import DECODER_ERRORS
 from transcoding.commands.audio import audio_command, audio_needed_until
+from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import DamageCount
+from transcoding.commands.steady_audio import STEADY_TARGET, of_steady_audio, steady_audio_command
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.containers.spans import Span, covers
+from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.timing import parse_packets
@@ -19,6 +24,8 @@ from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import AUDIO_NICENESS, make_way, plan_of, publisher_for
 from workers.tools import Tools
+
+log = logging.getLogger(__name__)
 
 BEGINNINGS = (2, 8, 32, 128)
 """Segments at which the first runs for a long video end.
@@ -77,22 +84,58 @@ class AudioEncoding:
         self._control = control
         self._next = first_unpublished
         self._make_way = make_way
+        self._changes = any(each.changes for each in plan.source.audio if each.index == track.stream)
         self.seconds = 0.0
         self.damage = DamageCount()
 
     def encode(self, copy: WorkingCopy) -> None:
+        """Encode what is left of the track; where its rate or layout changes in mid-stream, from steady samples."""
+        if not self._changes:
+            try:
+                self._encode(copy)
+            except VerificationFailed as error:
+                log.info("the audio may change", extra={"event": "audio_not_steady", "reason": str(error)})
+            else:
+                return
+        self._encode_steady(copy)
+
+    def _encode_steady(self, copy: WorkingCopy) -> None:
+        if copy.index:
+            copy.fetch(self._all_of_it(copy))
+        self.damage = DamageCount()
+        with temporary_folder(self._tools.scratch, "audio-") as folder:
+            path = folder / "steady.mkv"
+            report = self._tools.ffmpeg.run(
+                steady_audio_command(self._plan, self._track, str(copy.path)),
+                {STEADY_TARGET: path},
+                stop=self._control,
+                on_frames=lambda _: self._control.moved(),
+                niceness=lambda: AUDIO_NICENESS,
+                on_stderr_line=lambda line: self._stderr_line(copy, line),
+            )
+            self.seconds += report.seconds
+            plan, track = of_steady_audio(self._plan, self._track)
+            segmenter = self._run(audio_command(plan, track, str(path)))
+        self._take(segmenter.finish(), segmenter)
+
+    def _encode(self, copy: WorkingCopy) -> None:
         """Run ffmpeg to the end of the track, after shorter runs for its beginnings: one, or several to be fetched."""
         for number, segments in enumerate(self._beginnings() if copy.index else islice(self._beginnings(), 1)):
             if copy.index:
                 copy.fetch(self._beginning(copy, segments))
-            self._run(copy, segments)
+            self._run_from_start(copy, segments)
             self._publisher.flush()
             if number == 0:
                 self._make_way()
         if copy.index:
             copy.fetch(self._all_of_it(copy))
-        segmenter = self._run(copy)
+        segmenter = self._run_from_start(copy)
         self._take(segmenter.finish(), segmenter)
+
+    def _run_from_start(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
+        self.damage = DamageCount()
+        command = audio_command(self._plan, self._track, str(copy.path), segments=segments)
+        return self._run(command, lambda line: self._stderr_line(copy, line), segments)
 
     def _beginnings(self) -> Iterator[int]:
         return (segments for segments in BEGINNINGS if self._next < segments < self._plan.total_segments / 2)
@@ -119,10 +162,14 @@ class AudioEncoding:
             parsed=False,
         )
 
-    def _run(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
+    def _run(
+        self,
+        command: FfmpegCommand,
+        on_stderr_line: Callable[[str], None] = lambda _: None,
+        segments: int | None = None,
+    ) -> AudioSegmenter:
         """Run ffmpeg once, for the first `segments`, or for all."""
         segmenter, total = AudioSegmenter(self._plan, self._track), self._plan.total_segments
-        self.damage = DamageCount()  # each run begins at the start
 
         def take(data: bytes) -> None:
             self._control.moved()
@@ -132,12 +179,12 @@ class AudioEncoding:
                     self._control.advanced(segment.number + 1, total)
 
         report = self._tools.ffmpeg.run(
-            audio_command(self._plan, self._track, str(copy.path), segments=segments),
+            command,
             {self._track.name: take},
             stop=self._control,
             on_poll=self._publisher.poll,
             niceness=lambda: AUDIO_NICENESS if self._next >= FIRST_SEGMENTS else 0,
-            on_stderr_line=lambda line: self._stderr_line(copy, line),
+            on_stderr_line=on_stderr_line,
         )
         self.seconds += report.seconds
         return segmenter

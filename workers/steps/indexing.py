@@ -8,9 +8,10 @@ from pathlib import Path
 
 from execution.budget import InspectionBudget
 from transcoding.commands.command import FfmpegCommand
-from transcoding.commands.remux import INDEXED, UNPACKED, index_command, unpack_command
+from transcoding.commands.remux import INDEXED, UNPACKED, WITHOUT_SHAPE, index_command, unpack_command
 from transcoding.commands.timestamps import BY_DECODING, BY_ORDER, ORDERED_CODECS
 from transcoding.containers.bounds import MAX_SAMPLES
+from transcoding.containers.matroska_video import forget_shapes
 from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.clock import Clock, measure_clock, parse_clock_packets
 from transcoding.probing.media import MediaInfo
@@ -74,6 +75,9 @@ class Indexing:
                     raise
                 log.info("streams left out", extra={"event": "streams_left_out", "reason": error.details})
             else:
+                if DEMUXERS[family] in WITHOUT_SHAPE:
+                    with indexed.open("r+b") as file:
+                        forget_shapes(file, indexed.stat().st_size)
                 return IndexedCopy(path=indexed, streams=chosen, clock=clock)
         raise AssertionError("the last attempt raises")
 

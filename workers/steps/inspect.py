@@ -17,7 +17,9 @@ from storage.keys import indexed_key
 from transcoding.commands.loudness import NOTHING_TARGET, loudness_command, parse_loudness
 from transcoding.containers.bounds import MAX_SAMPLES, refuse_unbounded
 from transcoding.containers.boxes import top_level_kinds
+from transcoding.containers.cropping import crop_in_mp4
 from transcoding.containers.ending import announced_bytes
+from transcoding.containers.matroska_video import crop_in_matroska
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.spans import covers
@@ -29,6 +31,7 @@ from transcoding.probing.color import first_frame_metadata, refuse_foreign_color
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe
 from transcoding.probing.facts import Condition, SourceFacts, source_facts
+from transcoding.probing.geometry import cropped
 from transcoding.probing.media import MediaInfo, parse_ffprobe
 from transcoding.probing.refused import refusal
 from transcoding.probing.sniff import (
@@ -39,7 +42,7 @@ from transcoding.probing.sniff import (
     Container,
     find_in_file,
 )
-from transcoding.probing.streams import AudioStream, Loudness
+from transcoding.probing.streams import AudioStream, Loudness, VideoStream
 from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
 from videos.models import Video
 from workers.lease.control import StepControl
@@ -47,6 +50,7 @@ from workers.lease.fenced_writes import retry_write
 from workers.source.prepared import PREPARED_DEMUXERS, is_readable, prepared
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.audio_spans import with_spans
+from workers.steps.frame_samples import Fetch, FrameSamples
 from workers.steps.indexing import CLOCKED, Indexing, moving
 from workers.steps.readable import ReadableCopies
 from workers.tools import Tools
@@ -149,7 +153,7 @@ class Inspection:
             with path.open("rb") as file:
                 self.look(file, path.stat().st_size)
         try:
-            media = self._media(copy, DEMUXERS[family])
+            media = _cropped(self._media(copy, DEMUXERS[family]), path, family)
         except InputRejected as refusal:
             if copy.index:
                 raise WholeNeeded(str(refusal)) from refusal
@@ -163,7 +167,7 @@ class Inspection:
         if media.video_stream:
             refuse_foreign_colors(media.video)
         if copy.index:
-            return _Found(family, media, self._measure_parts(path, copy.index, media, condition))
+            return _Found(family, media, self._measure_parts(copy, copy.index, media, condition))
         if in_place and _has_index(path, family, media):
             with suppress(ClockGoesBack):
                 return _Found(family, media, self._measure_all(video, path, DEMUXERS[family], media, condition))
@@ -298,10 +302,16 @@ class Inspection:
         if demuxer == _INDEXED_DEMUXER and source is None:
             packets = going_forward(packets)
         timing = self._timing(packets, media, exact=demuxer in FROM_BEGINNING)
+        if demuxer not in FROM_BEGINNING:
+            samples = self._samples(path, demuxer)
+            video, timing = samples.measure(media.video, timing)
+            media = replace(media, video_stream=video)
+            if source:
+                media = replace(media, audio=tuple(samples.audio(track, video, timing) for track in media.audio))
         remuxed = source is not None
         return source_facts(media, timing, demuxer=demuxer, remuxed=remuxed, source=source, condition=condition)
 
-    def _measure_parts(self, path: Path, index: Mp4Index, media: MediaInfo, condition: Condition) -> SourceFacts:
+    def _measure_parts(self, copy: WorkingCopy, index: Mp4Index, media: MediaInfo, condition: Condition) -> SourceFacts:
         """Measure like `_measure`, without the packets' bytes, which do not matter to their times; check the index.
 
         Every packet that ffmpeg will ever read must be where the index says. Raises WholeNeeded otherwise.
@@ -311,7 +321,7 @@ class Inspection:
 
         def opened(stream: int, *, parsed: bool = False, meter: AudioMeter | None = None) -> Iterator[Packet]:
             lines = self._tools.ffprobe.open_packets(
-                path,
+                copy.path,
                 demuxer=DEMUXERS["mov"],
                 stream=stream,
                 stop=self._control,
@@ -344,9 +354,19 @@ class Inspection:
             raise WholeNeeded("it does not start with a key frame")
         if isinstance(timing, InputRejected):
             raise timing
-        media = self._with_spans(path, DEMUXERS["mov"], media, [*meters.values()])
+        media = self._with_spans(copy.path, DEMUXERS["mov"], media, [*meters.values()])
+        samples = self._samples(
+            copy.path, DEMUXERS["mov"], lambda start, end: copy.fetch(index.video(seek=start, until=end, shift=shift))
+        )
+        video, timing = samples.measure(media.video, timing)
+        media = replace(media, video_stream=video)
         facts = source_facts(media, timing, demuxer=DEMUXERS["mov"], remuxed=False, condition=condition)
         return replace(facts, sample_shift=shift)
+
+    def _samples(self, path: Path, demuxer: str, fetch: Fetch | None = None) -> FrameSamples:
+        return FrameSamples(
+            tools=self._tools, control=self._control, budget=self._budget, path=path, demuxer=demuxer, fetch=fetch
+        )
 
     @property
     def _max_packets(self) -> int:
@@ -381,6 +401,24 @@ def _container(source: Path) -> Container:
             file.seek(0)
             raise InputRejected(refusal(file.read(HEAD_BYTES)))
     return container
+
+
+def _cropped(media: MediaInfo, source: Path, family: str) -> MediaInfo:
+    """Return the streams with what the container has players leave out, which ffprobe does not say."""
+    if media.video_stream is None:
+        return media
+    size = source.stat().st_size
+
+    def shown(video: VideoStream) -> VideoStream:
+        if family == "mov" and video.coded:
+            sides = {"width": video.coded.width, "height": video.coded.height}
+            return cropped(video, crop_in_mp4(file, size, track=video.index, **sides))
+        if family == _INDEXED_DEMUXER:
+            return cropped(video, *crop_in_matroska(file, size, track=video.index))
+        return video
+
+    with source.open("rb") as file:
+        return replace(media, video_stream=shown(media.video), others=tuple(map(shown, media.others)))
 
 
 def _refuse_beyond_limits(media: MediaInfo, tools: Tools, family: str) -> None:

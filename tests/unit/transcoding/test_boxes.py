@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import a_fragment, a_video_entry, an_audio_stream, an_init, box
 from transcoding.color import ColorSpace
-from transcoding.containers.boxes import InitSegment, MalformedBoxes, find, iterate_boxes, read_init, top_level_kinds
+from transcoding.containers.boxes import (
+    InitSegment,
+    MalformedBoxes,
+    as_upright,
+    find,
+    iterate_boxes,
+    read_init,
+    top_level_kinds,
+)
 from transcoding.containers.fragments import Fragment, FragmentReader, Sample, join_fragments, read_fragment
 
 GOP = a_fragment(0, [(1000, b"key", True), (1000, b"", False), (1000, b"delta", False)])
@@ -257,3 +265,17 @@ def test_an_init_segment_without_end_is_refused() -> None:
     with pytest.raises(MalformedBoxes, match="without end"):
         for _ in range(64):
             list(reader.feed(box("ftyp", bytes(1 << 16))))
+
+
+def test_an_init_segment_turns_nothing() -> None:
+    for version in (0, 1):
+        init = an_init(version=version)
+        turned = bytearray(init)
+        at = turned.index(b"tkhd") + 4 + (96 if version else 84) - 44
+        turned[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+        upright = as_upright(bytes(turned))
+        assert upright[at : at + 36] == struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+        assert upright[:at] + upright[at + 36 :] == init[:at] + init[at + 36 :]
+        assert as_upright(upright) == upright
+    with pytest.raises(MalformedBoxes, match="too few"):
+        as_upright(box("moov", box("trak", box("tkhd", bytes(40)))))

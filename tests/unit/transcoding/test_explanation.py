@@ -73,7 +73,7 @@ def test_what_is_unusual_about_a_source_is_said() -> None:
     reasons = _reasons(_plan(odd))
     assert "no reliable index" in reasons["source"].because
     assert "no constant rate" in reasons["frame_rate"].because
-    assert reasons["deinterlacing"].value == "bwdif"
+    assert reasons["deinterlacing"].value == "frame"
     assert _reasons(_plan(SILENT))["audio"].value == "none"
 
 

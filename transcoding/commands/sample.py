@@ -1,0 +1,55 @@
+"""The command that looks at the fields of some frames."""
+
+from fractions import Fraction
+
+from transcoding.commands.command import PROTOCOLS, QUIET, FfmpegCommand, Input, Output, seconds_text
+from transcoding.encoders import decoding_memory
+from transcoding.probing.streams import VideoStream
+
+NOTHING = "nothing"
+_COLUMNS = 256
+"""Columns that are looked at: all lines of them, as they are."""
+_REPEATED = "idet,metadata@repeated=mode=print:key=lavfi.idet.repeated.current_frame"
+_DIFFERENCE = (
+    "setfield={order},separatefields,tblend=all_mode=difference,signalstats"
+    ",metadata@{name}=mode=print:key=lavfi.signalstats.YAVG"
+)
+"""Prints the difference of each field from the one before it, if the fields are in this order."""
+
+
+def fields_command(
+    source: str, video: VideoStream, *, demuxer: str, time: Fraction | None, frames: int
+) -> FfmpegCommand:
+    """Decode frames from the key frame at or before a time on, and write on stderr what `FieldReader` reads.
+
+    `time` is in seconds on the clock of the file; None: from its beginning on.
+    """
+    seek: dict[str, str | None] = {}
+    if time is not None:
+        seek = {"noaccurate_seek": None, "seek_timestamp": "1", "ss": seconds_text(time)}
+    opening: dict[str, str | None] = {
+        "f": demuxer,
+        "protocol_whitelist": PROTOCOLS,
+        "copyts": None,
+        "noautorotate": None,
+        **seek,
+    }
+    graph = (
+        f"[0:{video.index}]format=yuv420p,scale={_COLUMNS}:ih:flags=neighbor,split=3[a][b][c];"
+        f"[a]{_REPEATED},nullsink;"
+        f"[b]{_DIFFERENCE.format(order='tff', name='top')},nullsink;"
+        f"[c]{_DIFFERENCE.format(order='bff', name='bottom')}[looked]"
+    )
+    return FfmpegCommand(
+        inputs=(Input(path=source, options=opening),),
+        filter_graph=graph,
+        outputs=(
+            Output(
+                target=NOTHING,
+                maps=("[looked]",),
+                options={"frames:v": str(2 * frames), "fps_mode": "passthrough", "f": "null"},
+            ),
+        ),
+        global_options={**QUIET, "v": "info", "nostats": None},
+        memory_bytes=decoding_memory(video.coded or video.display),
+    )
