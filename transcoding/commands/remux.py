@@ -32,13 +32,14 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
     audio: Sequence[AudioStream] = (),
     shifts: Mapping[int, Sequence[Shift]] = _NO_SHIFTS,
     order: str = "",
+    late: bool = False,
 ) -> FfmpegCommand:
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `INDEXED`.
 
     `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
     written in the source. What Matroska does not take is decoded. `shifts` mend a clock that jumps. AVI gives
     packets without presentation times, which Matroska refuses: they are generated, by the filter `order` if there is
-    one (see `transcoding.commands.timestamps`).
+    one (see `transcoding.commands.timestamps`, also for `late`).
     """
     videos_copied, audio_copied = [video.index for video in videos], [track.index for track in audio]
     copy: dict[str, str | None] = {
@@ -49,7 +50,7 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
         **_transparent(video.alpha for video in videos),
         "map_chapters": "-1",
         **_no_shapes(demuxer, videos),
-        **shift_filters(shifts, videos=videos_copied, audio=audio_copied),
+        **shift_filters(shifts, videos=videos_copied, audio=audio_copied, late=late),
         **({"bsf:v": order} if order else {}),
         "f": "matroska",
     }

@@ -17,24 +17,30 @@ _NO_TIME = "-1e18"
 """Below every time of a packet, above the number that stands for none."""
 
 
+FILTERS_LATE = ("4.", "5.")
+"""Versions of ffmpeg that filter packets whose times are already those of the output, and call them the input's."""
+_MATROSKA_TICKS = 1000
+"""Ticks in a second of Matroska, as ffmpeg writes it."""
 _POSITION = 0
 """Number of the variable of an expression that holds the offset of the latest packet: it lasts from one to the next."""
 
 
 def shift_filters(
-    shifts: Mapping[int, Sequence[Shift]], *, videos: Sequence[int], audio: Sequence[int]
+    shifts: Mapping[int, Sequence[Shift]], *, videos: Sequence[int], audio: Sequence[int], late: bool = False
 ) -> dict[str, str | None]:
     """Return the output options that shift packets by their offset in the source; none where nothing is shifted.
 
-    `videos` and `audio` are the streams of the source in the order in which they are mapped.
+    `videos` and `audio` are the streams of the source in the order in which they are mapped. `late`: see
+    `FILTERS_LATE`.
     """
     names = {index: f"{kind}:{n}" for kind, found in (("v", videos), ("a", audio)) for n, index in enumerate(found)}
-    return {f"bsf:{name}": _shifting(shifts[index]) for index, name in names.items() if shifts.get(index)}
+    return {f"bsf:{name}": _shifting(shifts[index], late=late) for index, name in names.items() if shifts.get(index)}
 
 
-def _shifting(shifts: Sequence[Shift]) -> str:
+def _shifting(shifts: Sequence[Shift], *, late: bool) -> str:
     """Return a filter for one stream. Packets that begin in the middle of another one have that one's offset."""
-    later = f"({_later([Shift(0, 0), *shifts])})/{MICROSECONDS}/TB"
+    ticks = f"{MICROSECONDS // _MATROSKA_TICKS}" if late else f"{MICROSECONDS}/TB"
+    later = f"({_later([Shift(0, 0), *shifts])})/{ticks}"
     at = f"0*st({_POSITION},if(lt(POS,0),ld({_POSITION}),POS))"
     times = (f"{time.lower()}='{at}+if(lt({time},{_NO_TIME}),{time},{time}+{later})'" for time in ("PTS", "DTS"))
     return f"setts={':'.join(times)}"

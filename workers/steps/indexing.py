@@ -9,7 +9,7 @@ from pathlib import Path
 from execution.budget import InspectionBudget
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.remux import INDEXED, UNPACKED, WITHOUT_SHAPE, index_command, unpack_command
-from transcoding.commands.timestamps import BY_DECODING, BY_ORDER, ORDERED_CODECS
+from transcoding.commands.timestamps import BY_DECODING, BY_ORDER, FILTERS_LATE, ORDERED_CODECS
 from transcoding.containers.bounds import MAX_SAMPLES
 from transcoding.containers.matroska_video import forget_shapes
 from transcoding.errors import InputRejected, TranscodeError
@@ -57,6 +57,7 @@ class Indexing:
         source, media = self._unpacked(path, family, media, folder)
         clock = self._clock(source, family, media)
         indexed = folder / "indexed.mkv"
+        late = bool(clock.shifts) and self._tools.ffmpeg.version().startswith(FILTERS_LATE)
         attempts = [(chosen, order) for chosen in _fewer(media) for order in _orders(family, media)]
         for number, (chosen, order) in enumerate(attempts, start=1):
             command = index_command(
@@ -66,6 +67,7 @@ class Indexing:
                 audio=chosen.audio,
                 shifts=clock.shifts,
                 order=order,
+                late=late,
             )
             self._budget.grant_copy(path.stat().st_size)
             try:

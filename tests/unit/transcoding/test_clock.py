@@ -221,6 +221,11 @@ def test_shifts_become_filters_of_the_streams_in_the_order_of_their_maps() -> No
     }
 
 
+def test_versions_that_filter_late_have_milliseconds() -> None:
+    options = shift_filters({0: (Shift(100, 4_000_000),)}, videos=(0,), audio=(), late=True)
+    assert "PTS+(if(lt(ld(0),100),0,4000000))/1000)" in str(options["bsf:v:0"])
+
+
 def test_nothing_is_filtered_where_nothing_is_shifted() -> None:
     assert shift_filters({}, videos=(0,), audio=(1,)) == {}
 
