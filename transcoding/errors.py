@@ -17,6 +17,9 @@ TranscodeError
     └── RateExceeded     the encoder spent more bits than the playlist promises; it would do so again
 """
 
+EXPORT_AGAIN = "check that it plays, and export it again"
+"""The end of sentences about files that are not what they should be."""
+
 
 class TranscodeError(Exception):
     """Base of every error that the platform raises on purpose about a video or its encoding."""

@@ -156,21 +156,25 @@ CASES = (
         key="truncated-mp4",
         what="Six tenths of a short MP4 whose index is in front.",
         make=edited(card("mp4", f"{H264} {AAC} -movflags +faststart", frames=100), _first_bytes(0.6)),
-        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 2.2 of 4.0 s are there"),
+        outcome=Refused(
+            code="input_corrupt", sentence="the file is truncated: 2.2 of 4.0 s are there; upload all of it"
+        ),
         why="An upload that broke off is not the video.",
     ),
     Case(
         key="truncated-mkv",
         what="Six tenths of a Matroska file.",
         make=edited(card("mkv", frames=100), _first_bytes(0.6)),
-        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 2.3 of 4.0 s are there"),
+        outcome=Refused(
+            code="input_corrupt", sentence="the file is truncated: 2.3 of 4.0 s are there; upload all of it"
+        ),
         why="The segment announces more bytes than there are.",
     ),
     Case(
         key="truncated-avi",
         what="Six tenths of an AVI.",
         make=edited(card("avi", f"{_MPEG4} -c:a libmp3lame", frames=100), _first_bytes(0.6)),
-        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 40% of it is missing"),
+        outcome=Refused(code="input_corrupt", sentence="the file is truncated: 40% of it is missing; upload all of it"),
         why="The header announces more bytes than there are.",
     ),
     Case(

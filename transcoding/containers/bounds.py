@@ -19,7 +19,7 @@ from typing import IO
 from transcoding.containers.box_tree import boxes, tree
 from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes
 from transcoding.containers.spans import Span
-from transcoding.errors import InputRejected
+from transcoding.errors import EXPORT_AGAIN, InputRejected
 
 MAX_SAMPLES = 6_000_000
 """Entries of an index, of all tracks together.
@@ -77,12 +77,12 @@ class _Counts:
     def add_index(self, file: IO[bytes], moov: Span) -> None:
         index = list(islice(tree(file, moov), _MAX_BOXES + 1))
         if len(index) > _MAX_BOXES:
-            raise InputRejected(f"the file's index has more than {_MAX_BOXES} boxes")
+            raise InputRejected(f"the file's index has more than {_MAX_BOXES} boxes; {EXPORT_AGAIN}")
         self.tracks += sum(kind == "trak" for kind, _ in index)
         if self.tracks > self.max_tracks:
-            raise InputRejected(f"the file has {self.tracks} streams; {self.max_tracks} are allowed")
+            raise InputRejected(f"the file has {self.tracks} streams; {self.max_tracks} are allowed: {EXPORT_AGAIN}")
         if sum(end - start for kind, (start, end) in index if kind in _TABLES) > _MAX_TABLE_BYTES:
-            raise InputRejected(f"the file's index has more than {_MAX_TABLE_BYTES} bytes")
+            raise InputRejected(f"the file's index has more than {_MAX_TABLE_BYTES} bytes; {EXPORT_AGAIN}")
         timescale = next((_timescale(file, payload) for kind, payload in index if kind == "mvhd"), 0)
         for track in _tracks(file, index):
             self.add_samples(track.samples())
@@ -91,7 +91,7 @@ class _Counts:
         if self.media_bytes > _MAX_REPEATS * self.size + _REPEATED_BYTES:
             raise InputRejected(
                 f"the file's index uses the same bytes over and over: {self.media_bytes} bytes of media in a file of"
-                f" {self.size}"
+                f" {self.size}; {EXPORT_AGAIN}"
             )
 
     def add_fragment(self, file: IO[bytes], moof: Span) -> None:
@@ -104,7 +104,7 @@ class _Counts:
         self.samples += samples
         if self.samples > MAX_SAMPLES:
             raise InputRejected(
-                f"the file's index announces {self.samples} frames and audio packets; {MAX_SAMPLES} are allowed"
+                f"the file's index announces {self.samples} frames and audio packets; {MAX_SAMPLES} are allowed: cut it"
             )
 
 
@@ -123,7 +123,9 @@ class _Track:
             runs = self._runs()
             return sum(chunks * -(-samples // _PCM_ENTRY_SAMPLES) for samples, chunks in runs)
         if common and count > self.size:
-            raise InputRejected(f"the file's index announces {count} frames, but the file has only {self.size} bytes")
+            raise InputRejected(
+                f"the file's index announces {count} frames, but the file has only {self.size} bytes; {EXPORT_AGAIN}"
+            )
         return count
 
     def shown_again(self, movie_timescale: int) -> int:
@@ -144,7 +146,7 @@ class _Track:
             shown += max(0, _sample_at(times, numbers, start + length) + 1 - first)
         again = max(0, shown - count)
         if again > MAX_SHOWN_AGAIN and again > count:
-            raise InputRejected(f"an edit list shows {count} frames as if they were {shown}")
+            raise InputRejected(f"an edit list shows {count} frames as if they were {shown}; {EXPORT_AGAIN}")
         return again
 
     def media_bytes(self) -> int:
@@ -173,7 +175,7 @@ class _Track:
             return 0, 0
         common, count = _read(self.file, ">II", self.tables["stsz"][0] + 4)
         if not common and count > self._rows("stsz", 12, 4):
-            raise InputRejected("the file's index announces the sizes of more frames than it has")
+            raise InputRejected(f"the file's index announces the sizes of more frames than it has; {EXPORT_AGAIN}")
         return common, count
 
     def _size_blocks(self, count: int) -> Iterator["array[int]"]:
@@ -213,7 +215,7 @@ class _Track:
         row = ">QqI" if wide else ">IiI"
         rows = min(_read(self.file, ">I", start + 4)[0], (end - start - 8) // struct.calcsize(row))
         if rows > _MAX_EDITS:
-            raise InputRejected(f"an edit list has {rows} edits; {_MAX_EDITS} are allowed")
+            raise InputRejected(f"an edit list has {rows} edits; {_MAX_EDITS} are allowed: {EXPORT_AGAIN}")
         self.file.seek(start + 8)
         timescale = _timescale(self.file, self.tables["mdhd"])
         self.file.seek(start + 8)

@@ -165,4 +165,6 @@ def _lowest(rows: tuple[_Row, ...], width: int, height: int, rate: Fraction, bit
 
 
 def _none(codec: str, width: int, height: int, rate: Fraction) -> InputRejected:
-    return InputRejected(f"no {codec} level allows {width}x{height} at {float(rate):.2f} frames per second")
+    return InputRejected(
+        f"no {codec} level allows {width}x{height} at {float(rate):.2f} frames per second; request a smaller size"
+    )

@@ -53,7 +53,9 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     hold = hold_for(facts.span, (track.span for track in audio)) if timeline == Timeline.UNION else NO_HOLD
     grid = facts.grid().longer(hold.frames)
     if grid.duration > policy.max_seconds:
-        raise InputRejected(f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed")
+        raise InputRejected(
+            f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed: cut it"
+        )
     if not facts.has_video:
         return _audio_plan(facts, audio, request, policy, hold)
     encoder = encoder or cpu_encoder(request.video_codec)

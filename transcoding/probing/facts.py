@@ -177,8 +177,9 @@ class _Ending:
             return
         length = max(self.announced or self.there, self.file or self.there)
         if length > self.there:
-            raise InputCorrupt(f"the file is truncated: {float(self.there):.1f} of {float(length):.1f} s are there")
-        raise InputCorrupt(f"the file is truncated: {float(self.missing):.0%} of it is missing")
+            there = f"{float(self.there):.1f} of {float(length):.1f} s are there"
+            raise InputCorrupt(f"the file is truncated: {there}; upload all of it")
+        raise InputCorrupt(f"the file is truncated: {float(self.missing):.0%} of it is missing; upload all of it")
 
     def warnings(self) -> Iterator[Notice]:
         """Warn about a small tail that is missing."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
-from transcoding.errors import InputRejected
+from transcoding.errors import EXPORT_AGAIN, InputRejected
 from transcoding.probing.bits import OutOfBits
 from transcoding.probing.nal import (
     START_CODE,
@@ -72,9 +72,9 @@ def coded_frames(
         for position, unit in block:
             walk.take(position - len(START_CODE), unit)
         if len(walk.frames.starts) > max_frames:
-            raise InputRejected(f"a track has more than {max_frames} packets")
+            raise InputRejected(f"a track has more than {max_frames} packets; export it at a usual frame rate")
     if not walk.frames.starts:
-        raise InputRejected("the video track has no frame that can be decoded")
+        raise InputRejected(f"the video track has no frame that can be decoded; {EXPORT_AGAIN}")
     return walk.frames
 
 

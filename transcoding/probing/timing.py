@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from transcoding.errors import InputRejected
+from transcoding.errors import EXPORT_AGAIN, InputRejected
 from transcoding.grid import ascending, constant_rate, usual_gap, varying_rate
 
 _MAX_COPIES = 50
@@ -77,7 +77,7 @@ def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
     remaining = iter(lines)
     yield from islice(remaining, number)
     if next(remaining, None) is not None:
-        raise InputRejected(f"a track has more than {number} packets")
+        raise InputRejected(f"a track has more than {number} packets; export it at a usual frame rate")
 
 
 def measure_timing(
@@ -105,7 +105,7 @@ def measure_timing(
             lengths.append(duration)
     shown = ascending(time for time in times if first_key is not None and time >= first_key)
     if not shown:
-        raise InputRejected("the video track has no frame that can be decoded")
+        raise InputRejected(f"the video track has no frame that can be decoded; {EXPORT_AGAIN}")
     if max_rate is not None:
         _refuse_faster(len(shown), (shown[-1] - shown[0]) * time_base, max_rate)
     first = shown[0] * time_base
@@ -134,7 +134,9 @@ def _refuse_faster(frames: int, seconds: Fraction, max_rate: int) -> None:
     allowed = max_rate * _RATE_SLACK
     if frames > allowed and frames - 1 > seconds * allowed:
         rate = f"{float((frames - 1) / seconds):.0f} frames per second" if seconds else f"{frames} frames at one time"
-        raise InputRejected(f"the video has {rate}; {max_rate} frames per second are allowed")
+        raise InputRejected(
+            f"the video has {rate}; {max_rate} frames per second are allowed: export it at a lower rate"
+        )
 
 
 def _refuse_inflated(coded: int, total: int) -> None:
@@ -144,4 +146,4 @@ def _refuse_inflated(coded: int, total: int) -> None:
     coarsest grid, it takes more than five hours to get there.
     """
     if total > max(_FRAMES_NEVER_INFLATED, coded * _MAX_COPIES):
-        raise InputRejected(f"the video has {coded} frames, but would become {total}")
+        raise InputRejected(f"the video has {coded} frames, but would become {total}; export it at a usual frame rate")

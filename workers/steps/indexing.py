@@ -12,7 +12,7 @@ from transcoding.commands.remux import INDEXED, UNPACKED, WITHOUT_SHAPE, index_c
 from transcoding.commands.timestamps import BY_DECODING, BY_ORDER, FILTERS_LATE, ORDERED_CODECS
 from transcoding.containers.bounds import MAX_SAMPLES
 from transcoding.containers.matroska_video import forget_shapes
-from transcoding.errors import InputRejected, TranscodeError
+from transcoding.errors import EXPORT_AGAIN, InputRejected, TranscodeError
 from transcoding.probing.clock import Clock, measure_clock, parse_clock_packets
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.packed import PACKED_HEAD_BYTES, has_packed_b_frames
@@ -160,4 +160,4 @@ def _is_packed(path: Path) -> bool:
 def refuse_growth(copy: Path, allowed: int) -> None:
     """Refuse a file whose copy becomes far larger than itself: packets that overlap are written once for each."""
     if copy.exists() and copy.stat().st_size > allowed:
-        raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes")
+        raise InputRejected(f"the copy of the file's streams is larger than {allowed} bytes; {EXPORT_AGAIN}")

@@ -427,11 +427,17 @@ def _refuse_beyond_limits(media: MediaInfo, tools: Tools, family: str) -> None:
     video = media.video_stream
     for size in filter(None, (video.coded, video.display) if video else ()):
         if size.pixels > limits.max_pixels:
-            raise InputRejected(f"a frame has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed")
+            raise InputRejected(
+                f"a frame has {size.width}x{size.height} pixels; {limits.max_pixels} are allowed: export a smaller one"
+            )
     if len(media.streams) > limits.max_streams:
-        raise InputRejected(f"the file has {len(media.streams)} streams; {limits.max_streams} are allowed")
+        raise InputRejected(
+            f"the file has {len(media.streams)} streams; {limits.max_streams} are allowed: export those that matter"
+        )
     if family not in CLOCKED and media.duration and media.duration > limits.max_duration_seconds:
-        raise InputRejected(f"the video lasts {float(media.duration):.0f} s; {limits.max_duration_seconds} are allowed")
+        raise InputRejected(
+            f"the video lasts {float(media.duration):.0f} s; {limits.max_duration_seconds} are allowed: cut it"
+        )
 
 
 def _refuse_other_codecs(media: MediaInfo) -> None:

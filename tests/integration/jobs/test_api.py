@@ -90,6 +90,10 @@ def test_one_rendition_can_be_requested(client: Client) -> None:
         ({"presett": "fast"}, "presett"),
         ({"ladder": "auto", "resolution": "720p"}, "ladder"),
         ({"output_format": "avi"}, "output_format"),
+        ({"video_stream": 7}, "video_stream"),
+        ({"audio_streams": [0]}, "audio_streams"),
+        ({"audio_streams": [1, 1]}, "audio_streams"),
+        ({"audio_streams": [9], "dry_run": True}, "audio_streams"),
     ],
 )
 def test_a_wrong_field_is_named(client: Client, body: dict[str, object], field: str) -> None:

@@ -200,6 +200,19 @@ def test_another_method_is_refused(api: httpx2.Client, method: str) -> None:
     assert response.headers["allow"] == "POST, OPTIONS"
 
 
+@pytest.mark.parametrize(("text", "measured"), [("true", True), ("false", False), (None, False)])
+def test_the_loudness_of_its_audio_can_be_requested(api: httpx2.Client, text: str | None, measured: bool) -> None:  # noqa: FBT001
+    fields = {"loudness": text} if text else {}
+    response = api.post(PATH, data=fields, files={"video": ("clip.mp4", a_video(), "video/mp4")})
+    assert Video.objects.get(id=response.json()["id"]).measure_loudness is measured
+
+
+def test_any_other_word_for_it_is_refused(api: httpx2.Client, store: ObjectStore) -> None:
+    response = api.post(PATH, data={"loudness": "loud"}, files={"video": ("clip.mp4", a_video(), "video/mp4")})
+    assert_problem(response, 422, "invalid", "loudness")
+    assert_nothing_left(store)
+
+
 # --- limits and failures ----------------------------------------------------------------------------------------------
 
 
