@@ -23,9 +23,14 @@ def with_video(facts: SourceFacts, number: int | None) -> SourceFacts:
 
 
 def named_audio(facts: SourceFacts, numbers: Sequence[int] | None) -> tuple[AudioStream, ...]:
-    """Return the audio tracks to encode, the one that players begin with first. Raises TrackUnknown."""
+    """Return the audio tracks to encode, the one that players begin with first.
+
+    Raises TrackUnknown for a track that is not there, and for none of them where there is nothing else.
+    """
     if numbers is None:
         return facts.audio
+    if not numbers and not facts.has_video:
+        raise TrackUnknown("the file has no video track; name at least one audio track", field="audio_streams")
     tracks = {track.source_index: track for track in facts.audio}
     if unknown := [number for number in numbers if number not in tracks]:
         raise _unknown("audio_streams", unknown[0], list(tracks))

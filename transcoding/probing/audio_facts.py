@@ -49,6 +49,9 @@ def audio_facts(
     used = {track.source_index for track in media.audio}
     streams = tuple(replace(each, used=each.index in used) for each in (source or media).streams)
     warnings = [Notice(code=SourceWarning.NO_VIDEO)]
+    if condition.missing:
+        late = (media.duration or Fraction(0)) - seconds
+        warnings.append(Notice(code=SourceWarning.TRUNCATED, seconds=late if late > 0 else None))
     if ignored := sum(not each.used for each in streams):
         warnings.append(Notice(code=SourceWarning.STREAMS_IGNORED, count=ignored))
     return SourceFacts(

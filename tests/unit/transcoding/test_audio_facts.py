@@ -9,7 +9,7 @@ from tests.unit.transcoding.builders import a_video_track, an_audio_track, ffpro
 from transcoding.errors import InputRejected
 from transcoding.probing.audio_facts import audio_facts
 from transcoding.probing.description import describe, describe_headers
-from transcoding.probing.facts import SourceFacts
+from transcoding.probing.facts import Condition, SourceFacts
 from transcoding.probing.media import parse_ffprobe
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import AudioSpan
@@ -103,3 +103,11 @@ def test_the_length_of_a_raw_stream_is_an_estimate() -> None:
     """MP3 without an index: ffprobe takes the bit rate of the first frames for that of all."""
     track = an_audio_track(codec_name="mp3", duration="3600")
     assert facts(a_time("0", "60"), track, demuxer="mp3").total_frames == 1500
+
+
+def test_a_small_tail_that_is_missing_is_a_warning() -> None:
+    media = parse_ffprobe(ffprobe_json(an_audio_track(duration="10.0")))
+    media = replace(media, audio=(replace(media.audio[0], span=a_time("0", "9.5")),))
+    found = audio_facts(media, demuxer="mov", condition=Condition(missing=Fraction(1, 20)))
+    notice = Notice(code=SourceWarning.TRUNCATED, seconds=Fraction(1, 2))
+    assert found.warnings == (Notice(code=SourceWarning.NO_VIDEO), notice)

@@ -72,3 +72,9 @@ def test_a_source_without_video_has_none_to_name() -> None:
     with pytest.raises(TrackUnknown, match="stream 0 is no video track") as refused:
         plan_job(source, JobRequest(video_stream=0), a_policy())
     assert refused.value.field == "video_stream"
+
+
+def test_nothing_at_all_of_a_source_without_video_is_refused() -> None:
+    with pytest.raises(TrackUnknown, match="name at least one audio track") as refused:
+        plan_job(an_audio_source(), JobRequest(audio_streams=[]), a_policy())
+    assert refused.value.field == "audio_streams"
