@@ -229,6 +229,7 @@ CASES: tuple[Case, ...] = (
         for codec, name, options in (
             ("cinepak", "Cinepak", "-q:v 1"),
             ("huffyuv", "HuffYUV", "-pix_fmt yuv422p"),
+            ("ffvhuff", "FFmpeg's variant of HuffYUV", "-pix_fmt yuv420p"),
             ("utvideo", "Ut Video", "-pix_fmt yuv420p"),
             ("msvideo1", "Microsoft Video 1", "-pix_fmt rgb555le"),
             ("zmbv", "DosBox Capture", "-pix_fmt bgr0"),
