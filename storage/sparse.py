@@ -12,6 +12,7 @@ from transcoding.containers.mp4_index import (
     LARGEST_HEAD_BYTES,
     LARGEST_INDEX_BYTES,
     MAX_TOP_BOXES,
+    IndexTooLarge,
     Mp4Index,
     TopBox,
     UnusableIndex,
@@ -52,6 +53,12 @@ class SparseSource:
 
         `look` gets the file and its size in between.
         """
+        moov = self.fetch_index()
+        look(self.file, self.size)
+        return read_index(self._read(moov.payload, moov.end), self.size)
+
+    def fetch_index(self, largest: int = LARGEST_INDEX_BYTES) -> TopBox:
+        """Fetch every box but the media, and return the index. Raises UnusableIndex, also for more than `largest`."""
         boxes = list(self._boxes())
         moov = next((box for box in boxes if box.kind == "moov"), None)
         if moov is None:
@@ -60,11 +67,10 @@ class SparseSource:
             (box.start, min(box.start + LARGEST_HEAD_BYTES, box.end) if box.kind == _MEDIA else box.end)
             for box in boxes
         ]
-        if total(spans) > LARGEST_INDEX_BYTES:
-            raise UnusableIndex(f"the index has {total(spans)} bytes")
+        if total(spans) > largest:
+            raise IndexTooLarge(f"the index has {total(spans)} bytes")
         self.fetch(spans)
-        look(self.file, self.size)
-        return read_index(self._read(moov.payload, moov.end), self.size)
+        return moov
 
     def lacks(self, spans: Iterable[Span]) -> int:
         """Return how many bytes of these spans are still to be fetched."""

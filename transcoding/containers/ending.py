@@ -97,7 +97,7 @@ def _avi(file: IO[bytes], size: int) -> int | None:
     return None
 
 
-def _asf(file: IO[bytes], _size: int) -> int | None:
+def _asf(file: IO[bytes], size: int) -> int | None:
     """The size in the file properties; a broadcast has none."""
     file.seek(0)
     objects = struct.unpack_from("<I", file.read(_ASF_HEADER_BYTES), 24)[0]
@@ -110,6 +110,8 @@ def _asf(file: IO[bytes], _size: int) -> int | None:
             announced, flags = struct.unpack_from("<Q", head, 40)[0], struct.unpack_from("<I", head, 88)[0]
             return None if flags & _ASF_BROADCAST else int(announced)
         at += max(length, _ASF_OBJECT_BYTES)
+        if at > size:
+            return None
     return None
 
 

@@ -5,12 +5,14 @@ What is read is bounded: headers of elements, and a few numbers.
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import IO
 
 from transcoding.containers.spans import Span
 from transcoding.probing.streams import Crop
 
 _MAX_ELEMENTS = 10_000
+_MAX_TRACKS = 100
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _CROPS = {0x54CC: "left", 0x54BB: "top", 0x54DD: "right", 0x54AA: "bottom"}
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
@@ -49,7 +51,8 @@ def _videos(file: IO[bytes], size: int) -> list[Span | None]:
     """Return where each track describes its video; None for those that are none."""
     segment = next((span for kind, span in _elements(file, (0, size)) if kind == _SEGMENT), None)
     tracks = next((span for kind, span in _elements(file, segment) if kind == _TRACKS), None) if segment else None
-    entries = [span for kind, span in _elements(file, tracks) if kind == _TRACK_ENTRY] if tracks else []
+    found = (span for kind, span in _elements(file, tracks) if kind == _TRACK_ENTRY) if tracks else iter(())
+    entries = islice(found, _MAX_TRACKS)
     return [next((span for kind, span in _elements(file, entry) if kind == _VIDEO), None) for entry in entries]
 
 

@@ -55,6 +55,10 @@ class UnusableIndex(ValueError):
     """The file cannot be read in parts: no index, a damaged one, or one of a kind that is not understood here."""
 
 
+class IndexTooLarge(UnusableIndex):
+    """The index has more bytes than are read."""
+
+
 @dataclass(frozen=True, slots=True)
 class TopBox:
     """One box of the file itself: its type, where it starts, where its payload does, and where it ends."""

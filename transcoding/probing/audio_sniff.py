@@ -40,6 +40,8 @@ _SIGNATURES = (
 _WAVES = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _ID3_VERSIONS = (b"ID3\x02\x00", b"ID3\x03\x00", b"ID3\x04\x00")
 _ID3_HEADER = 10
+MAX_TAGS = 4
+"""ID3 tags in a row that are passed over: programs that do not know an old one put theirs before it."""
 _ID3_FOOTER_FLAG = 0x10
 _HEADER_BYTES = 8
 """Bytes of a frame that tell its length, of any kind of raw stream here."""
@@ -78,9 +80,12 @@ def audio_family(head: bytes, *, more: bool) -> str | None:
     Where they are an ID3v2 tag and there is `more`, what it is may lie behind them: it counts as MP3 until somebody
     looks there.
     """
-    if tag := id3_bytes(head):
-        return audio_family(head[tag:], more=False) or ("mp3" if more else None)
-    return _by_signature(head) or next((family for family, frame_of in _RAW if _begins_with(head, frame_of)), None)
+    tagged = False
+    for _ in range(MAX_TAGS):
+        if tag := id3_bytes(head):
+            head, tagged = head[tag:], True
+    family = _by_signature(head) or next((family for family, frame_of in _RAW if _begins_with(head, frame_of)), None)
+    return family or ("mp3" if tagged and more else None)
 
 
 def has_late_mp3(head: bytes) -> bool:

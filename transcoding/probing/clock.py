@@ -35,7 +35,12 @@ _OVERHANG = MICROSECONDS // 4
 _MAX_REORDERED = 16
 """Frames that H.264 and HEVC may decode before one that is shown before them."""
 _MAX_PARTS = 500
+_MAX_STRETCHES = 2 * _MAX_PARTS
+"""Stretches of one stream: it leaves each part once, and comes back once."""
+_MAX_SHIFTS = 10_000
+"""Shifts of all streams together: they are arguments of a program, which have two megabytes in all."""
 _MAX_PAUSES = 1000
+_JUMPS = f"the times in the file jump more than {_MAX_PARTS} times"
 
 
 class ClockGoesBack(Exception):
@@ -210,9 +215,11 @@ class _Reading:
             part = self._entered_by_others(track, jump, packet.stream)
         if part is None:
             if len(self._parts) > _MAX_PARTS:
-                raise InputCorrupt(f"the times in the file jump more than {_MAX_PARTS} times")
+                raise InputCorrupt(_JUMPS)
             part = len(self._parts)
             self._parts.append(_Part(jump, {index: other.last for index, other in self._tracks.items()}))
+        if len(track.stretches) >= _MAX_STRETCHES:
+            raise InputCorrupt(_JUMPS)
         track.stretches.append(self._stretch(part, packet))
 
     def _left_by_mistake(self, track: _Track, packet: ClockPacket) -> int | None:
@@ -254,6 +261,8 @@ class _Reading:
                 shifts[number] = _continued(crossings, shifts, video)
                 restarts += 1
         found = {index: _shifts_of(track, shifts) for index, track in self._tracks.items()}
+        if sum(map(len, found.values())) > _MAX_SHIFTS:
+            raise InputCorrupt(f"the times of the streams in the file jump more than {_MAX_SHIFTS} times")
         return Clock(
             shifts={index: each for index, each in found.items() if each},
             restarts=restarts,

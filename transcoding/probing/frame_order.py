@@ -24,6 +24,8 @@ from transcoding.probing.nal import (
 _CHECKED_EVERY = 4096
 _RECOVERY_POINT = 6
 """payloadType of the message that says from where on frames can be decoded."""
+_LARGEST_ORDER = 1 << 62
+"""Order counts of type 1 are multiplied with a number that the stream says, and could be of any size."""
 _RASL, _LAST_SUB_LAYER = range(6, 10), 15
 
 
@@ -139,6 +141,8 @@ class _H264Walk(_Walk):
             return
         self._paired = False
         order = self._counter.order(found)
+        if abs(order) > _LARGEST_ORDER:
+            raise OutOfBits(f"{order} is no order count")
         self.frames.add(self._begin(start), key=found.idr or self._recovers, order=order, first=found.idr)
         self._recovers = False
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import IO
 
 from transcoding.probing.animated import is_animated_gif, is_animated_png, is_motion_jpeg
-from transcoding.probing.audio_sniff import AUDIO_DEMUXERS, audio_family, has_late_mp3, id3_bytes
+from transcoding.probing.audio_sniff import AUDIO_DEMUXERS, MAX_TAGS, audio_family, has_late_mp3, id3_bytes
 from transcoding.probing.raw import is_av1, is_dv, is_h264, is_hevc, is_mpeg4_video, is_mpeg_video
 from transcoding.probing.refused import is_refused, is_text, is_whole
 from transcoding.probing.structures import (
@@ -109,8 +109,6 @@ _MAX_TRIES = 64
 _MAX_RAW_TRIES = 16
 """The same for raw streams, whose units take longer to read."""
 _ID3_HEADER_BYTES = 10
-_MAX_TAGS = 4
-"""ID3 tags in a row that are passed over: programs that do not know an old one put theirs before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ def find_in_file(file: IO[bytes]) -> Container | None:
     """Find the container in a file. An ID3 tag with a cover may be longer than the first bytes."""
     file.seek(0)
     head, start = file.read(HEAD_BYTES), 0
-    for _ in range(_MAX_TAGS):
+    for _ in range(MAX_TAGS):
         tag = id3_bytes(head)
         if tag < len(head) // 2:
             break

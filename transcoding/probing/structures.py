@@ -50,6 +50,8 @@ _BOX_TYPE = re.compile(rb"[A-Za-z0-9\xa9 _.-]{4}")
 _EBML, _SEGMENT, _DOC_TYPE = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x42\x82"
 _EBML_FILLERS = (b"\xec", b"\xbf")
 _MAX_EBML_BYTES = 1 << 16
+_MAX_ELEMENTS = 64
+"""Elements of an EBML header, and fillers behind it, that are read: writers have seven of the first, and few others."""
 
 _SYNC = 0x47
 _TS_PACKETS = ((188, 0), (192, 4), (204, 0))
@@ -114,7 +116,9 @@ def is_matroska(head: bytes, start: int = 0) -> bool:
         return False
     position = start + 4 + length[1]
     end, known = position + length[0], False
-    while position < min(end, len(head)):
+    for _ in range(_MAX_ELEMENTS):
+        if position >= min(end, len(head)):
+            break
         number = head[position : position + _ebml_length(head, position)]
         found = _ebml_size(head, position + len(number)) if number else None
         if found is None:
@@ -127,15 +131,14 @@ def is_matroska(head: bytes, start: int = 0) -> bool:
 
 
 def _segment_follows(head: bytes, position: int) -> bool:
-    while position < len(head):
-        if head.startswith(_EBML_FILLERS, position):
-            found = _ebml_size(head, position + 1)
-            if found is None:
-                return False
-            position += 1 + sum(found)
-        else:
+    for _ in range(_MAX_ELEMENTS):
+        if not head.startswith(_EBML_FILLERS, position):
             return _SEGMENT.startswith(head[position : position + 4])
-    return True
+        found = _ebml_size(head, position + 1)
+        if found is None:
+            return False
+        position += 1 + sum(found)
+    return False
 
 
 def _ebml_length(head: bytes, position: int) -> int:

@@ -21,7 +21,7 @@ from execution.process import allow_spawning
 from storage.protocol import ObjectStore, StoredObject
 from storage.sparse import SparseSource
 from transcoding.containers.bounds import refuse_unbounded
-from transcoding.containers.mp4_index import UnusableIndex
+from transcoding.containers.mp4_index import IndexTooLarge, UnusableIndex
 from transcoding.probing.description import describe_headers
 from transcoding.probing.media import parse_ffprobe
 from transcoding.probing.sniff import DEMUXERS
@@ -36,6 +36,8 @@ _LOOKS_AT_A_TIME = 4
 _REASON_CHARS = 200
 _WHOLE_BYTES = 2 << 20
 _HEAD_BYTES = 1 << 20
+_INDEX_BYTES = 8 << 20
+"""The largest index of an MP4: two hours have less. Its tables are compared by this process, beside its other work."""
 _TAIL_BYTES = 1 << 19
 """The last packets of a transport stream, by which ffprobe knows its length."""
 
@@ -92,13 +94,18 @@ class QuickLook:
         return describe_headers(parse_ffprobe(text))
 
     def _fetch(self, stored: StoredObject, family: str, file: IO[bytes]) -> None:
-        """Fetch what headers can be in. Raises InputRejected for an index that no program may open."""
+        """Fetch what headers can be in.
+
+        Raises InputRejected for an index that no program may open, and IndexTooLarge for one that takes too long.
+        """
         size = stored.size
         source = SparseSource(self._store, stored.key, stored.etag, size, file, lambda _: None)
         source.fetch([(0, size)] if size <= _WHOLE_BYTES else [(0, _HEAD_BYTES), (size - _TAIL_BYTES, size)])
         if family == "mov":
             try:
-                source.index()
+                source.fetch_index(_INDEX_BYTES)
+            except IndexTooLarge:
+                raise
             except UnusableIndex:  # fragments, say: what there is must do
                 log.debug("no index for a quick look", extra={"event": "quick_look_without_index"})
             refuse_unbounded(file, size, max_tracks=self._max_tracks)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
+from transcoding.containers.bounds import MAX_SAMPLES
 from transcoding.containers.raw_matroska import matroska_stream
 from transcoding.errors import InputRejected
 from transcoding.probing.animated import delay_edits
@@ -69,14 +71,20 @@ def _with_delays(source: Path, folder: Path, check: Callable[[], None]) -> Path:
         for number, edit in enumerate(delay_edits(data)):
             if edit:
                 offset, replaced, new = edit
-                writing.write(data[copied:offset] + new)
+                _copy(data, copied, offset, writing, check)
+                writing.write(new)
                 copied = offset + replaced
             if not number % _CHECKED_EVERY:
                 check()
-        for begin in range(copied, len(data), _COPY_BYTES):
-            writing.write(data[begin : begin + _COPY_BYTES])
-            check()
+        _copy(data, copied, len(data), writing, check)
     return path
+
+
+def _copy(data: mmap.mmap, start: int, end: int, writing: IO[bytes], check: Callable[[], None]) -> None:
+    """Write a part of a file in pieces: it may be as long as the file."""
+    for begin in range(start, end, _COPY_BYTES):
+        writing.write(data[begin : min(begin + _COPY_BYTES, end)])
+        check()
 
 
 def _from(start: int, source: Path, folder: Path, check: Callable[[], None]) -> Path:
@@ -102,7 +110,7 @@ def _add_clock(  # noqa: PLR0913 - as `prepared`
         target.open("wb") as writing,
     ):
         known = rate if rate and 1 <= rate <= _MAX_RATE else _FALLBACK_RATE
-        frames = coded_frames(data, codec, max_frames=int(max_seconds * known), check=check)
+        frames = coded_frames(data, codec, max_frames=min(int(max_seconds * known), MAX_SAMPLES), check=check)
         for block in matroska_stream(data, len(data), frames, codec=codec, rate=known, size=size):
             writing.write(block)
             check()

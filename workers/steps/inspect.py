@@ -273,7 +273,10 @@ class Inspection:
 
     def _loudness(self, path: Path, facts: SourceFacts) -> Loudness | None:
         """Decode the audio that players begin with, within its own budget. None where that fails: jobs say why."""
-        seconds = self._tools.config.limits.max_inspect_seconds + int(facts.duration) // _LOUDNESS_SPEED
+        limits = self._tools.config.limits
+        if facts.duration > limits.max_duration_seconds:  # no job plans it
+            return None
+        seconds = limits.max_inspect_seconds + int(facts.duration) // _LOUDNESS_SPEED
         try:
             report = self._tools.ffmpeg.run(
                 loudness_command(facts, str(path)),

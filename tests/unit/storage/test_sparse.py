@@ -6,7 +6,7 @@ import pytest
 
 from storage.local import LocalStore
 from storage.sparse import SparseSource
-from transcoding.containers.mp4_index import UnusableIndex
+from transcoding.containers.mp4_index import IndexTooLarge, UnusableIndex
 from transcoding.errors import InputChanged
 
 KEY = "videos/a/source"
@@ -101,3 +101,12 @@ def test_what_moved_raises_ends_the_fetch(open_parts: Opener) -> None:
 def test_a_file_without_an_index_cannot_be_read_in_parts(open_parts: Opener, data: bytes, why: str) -> None:
     with pytest.raises(UnusableIndex, match=why):
         open_parts(data).index()
+
+
+def test_an_index_larger_than_allowed_is_not_fetched(open_parts: Opener) -> None:
+    moov = b"\0\1\0\0moov" + bytes((1 << 16) - 8)
+    source = open_parts(b"\0\0\0\x10ftypisom\0\0\0\0" + moov)
+    with pytest.raises(IndexTooLarge):
+        source.fetch_index(1 << 15)
+    assert source.lacks([(0, source.size)]) > len(moov) // 2
+    assert source.fetch_index().kind == "moov"

@@ -32,9 +32,11 @@ class BitWriter:
         return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-def h264_sequence(*, order_type: int = 0, frames_only: bool = True, cycle: tuple[int, ...] = ()) -> bytes:
-    """A parameter set of the main profile for 320x240, with 4 bits of frame number and of order count."""
-    bits = BitWriter().put((77, 8), (0, 8), (30, 8)).code(0, 0, order_type)
+def h264_sequence(
+    *, order_type: int = 0, frames_only: bool = True, cycle: tuple[int, ...] = (), number_bits: int = 4
+) -> bytes:
+    """A parameter set of the main profile for 320x240, with 4 bits of order count."""
+    bits = BitWriter().put((77, 8), (0, 8), (30, 8)).code(0, number_bits - 4, order_type)
     if order_type == 0:
         bits.code(0)
     elif order_type == 1:
@@ -56,9 +58,10 @@ def h264_slice(
     first_block: int = 0,
     field: bool | None = None,
     order_type: int = 0,
+    number_bits: int = 4,
 ) -> bytes:
     """A slice with these lower bits of its order count; `field`: the bottom field of a frame, or the top one."""
-    bits = BitWriter().code(first_block, 7, 0).put((number % 16, 4))
+    bits = BitWriter().code(first_block, 7, 0).put((number % (1 << number_bits), number_bits))
     if field is not None:
         bits.put((1, 1), (field, 1))
     if idr:

@@ -102,3 +102,7 @@ def test_behind_a_long_tag_is_whatever_the_file_has_there() -> None:
 def test_noise_is_no_audio() -> None:
     source = random.Random(11)  # noqa: S311 - a repeatable test, no secret
     assert [sniff(source.randbytes(HEAD_BYTES)) for _ in range(50)] == [None] * 50
+
+
+def test_thousands_of_tags_are_no_error() -> None:
+    assert sniff(b"ID3\x03\x00\x00\x00\x00\x00\x00" * (HEAD_BYTES // 10)) is None

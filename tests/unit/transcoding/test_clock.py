@@ -243,3 +243,25 @@ def test_an_index_that_goes_back_is_noticed() -> None:
 def test_frames_that_are_reordered_do_not_go_back() -> None:
     reordered = [a_packet(pts, key=True) for gop in range(0, 64, 16) for pts in reversed(range(gop, gop + 16))]
     assert list(going_forward(reordered)) == reordered
+
+
+def test_a_stream_that_jumps_there_and_back_again_and_again_is_corrupt() -> None:
+    millisecond = SECOND // 1000
+    jumping = [
+        ClockPacket(VIDEO, at, at, millisecond, number)
+        for number in range(3000)
+        for at in [number * millisecond + 20 * SECOND * (number % 2)]
+    ]
+    with pytest.raises(InputCorrupt, match="jump"):
+        measured(jumping)
+
+
+def test_shifts_of_many_streams_are_no_more_than_a_program_takes() -> None:
+    packets = (
+        ClockPacket(stream, at * 5 * FRAME, at * 5 * FRAME, 5 * FRAME, 0)
+        for _ in range(200)
+        for at in range(2)
+        for stream in range(64)
+    )
+    with pytest.raises(InputCorrupt, match="jump"):
+        measured(joined(list(packets)))

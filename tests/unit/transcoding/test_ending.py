@@ -57,6 +57,11 @@ EBML = element("1a45dfa3", 5, b"DocTy")
         ("avi", riff(b"AVI " + b"x" * 100) + b"junkjunkjunk", 124),
         ("asf", asf(1000), 1000),
         ("asf", asf(1000, flags=1), None),
+        (
+            "asf",
+            asf(1000).replace(b"o" * 16 + struct.pack("<Q", 30), b"o" * 16 + struct.pack("<Q", (1 << 63) - 30)),
+            None,
+        ),
         ("mpegts", b"G" * 1000, None),
     ],
 )

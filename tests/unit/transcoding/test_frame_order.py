@@ -134,3 +134,9 @@ def test_raw_streams_are_known_by_their_first_units() -> None:
     assert sniff(hevc_sets() + hevc_slice(IDR)) == "hevc"
     assert sniff(SETS) is None
     assert sniff(b"\x00\x00\x01\x67\x99" + SETS) is None
+
+
+def test_order_counts_of_any_size_are_no_error() -> None:
+    sets = h264_sequence(order_type=1, cycle=((1 << 31) - 1,), number_bits=16) + h264_set()
+    pair = b"".join(h264_slice(0, number=n, number_bits=16, order_type=1) for n in (1, 0))
+    assert coded_frames(sets + pair * ((1 << 16) + 100), "h264", max_frames=1 << 18).starts

@@ -1,5 +1,6 @@
 import random
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -231,3 +232,22 @@ def test_no_text_is_a_video(text: str, video: str) -> None:
 )
 def test_a_refusal_says_what_the_file_is_and_what_to_do(name: str, sentence: str) -> None:
     assert refusal(HOSTILE[name]) == f"{sentence} (accepted are {ACCEPTED})"
+
+
+def _nested_headers(count: int) -> bytes:
+    """Headers of Matroska in each other, of thousands of empty elements, with thousands of fillers behind them."""
+    end, headers = 60_000, b""
+    for _ in range(count):
+        size = end - len(headers) - 12
+        headers += b"\x1a\x45\xdf\xa3\x01" + size.to_bytes(7, "big") + b"\xec\x8c"
+    headers += bytes(12) + b"\x42\x82\x88matroska"
+    fillers = b"\xec\x80" * (HEAD_BYTES // 2)
+    odd = b"\xec\x81\x00" if (end - len(headers)) % 2 else b""
+    return (headers + odd + fillers)[: HEAD_BYTES - 100] + b"\x99" * 100
+
+
+def test_headers_of_thousands_of_elements_take_no_time() -> None:
+    head = JUNK[:16] + _nested_headers(64)
+    started = time.process_time()
+    assert sniff(head) is None
+    assert time.process_time() - started < 1
