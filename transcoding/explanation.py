@@ -207,7 +207,8 @@ def _why_there(plan: EncodePlan) -> str:
 
 def _audio_reasons(plan: EncodePlan) -> Iterator[Reason]:
     if not plan.audio:
-        yield Reason(choice="audio", value="none", because="the source has none")
+        because = "no track is requested" if plan.source.audio else "the source has none"
+        yield Reason(choice="audio", value="none", because=because)
     beside = "one rendition serves all rungs, encoded once beside the first chunk"
     alone = "one rendition of a rate that speech and music are transparent or nearly so at, encoded in one go"
     because = alone if plan.audio_only else beside

@@ -11,7 +11,9 @@ from tests.colorimetry import difference, lab
 from tests.ffmpeg import scene, sources
 from tests.ffmpeg.renditions import light_of, render, shown, tags_of
 from tests.ffmpeg.test_color import FFMPEGS, MUXERS
+from tests.inputs.running import transcode
 from transcoding.color import BT709, ColorSpace
+from transcoding.hdr import ContentLight
 from transcoding.planning.request import JobRequest
 
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
@@ -81,3 +83,13 @@ def test_it_is_kept_beside_standard_range(encoder: str, ffmpeg: str, masters: Ma
     assert (Fraction(light["max_luminance"]), light["max_content"], light["max_average"]) == (Fraction(1000), 1000, 180)
     assert not light_of(rendered.files[standard.name]), "the metadata is not about the mapped colors"
     assert max(_differences(_patches(encoded), _patches(masters("pq")))) <= 3
+
+
+def test_the_light_is_known_beside_a_track_that_is_not_accepted(masters: Masters, tmp_path: Path) -> None:
+    """The working copy is another one then; the metadata lies in the coded video."""
+    source = tmp_path / "source.mkv"
+    tone = ["-f", "lavfi", "-i", "sine=duration=0.2"]
+    sources.run(["-i", f"file:{masters('pq')}", *tone, "-c:v", "copy", "-c:a", "tta", f"file:{source}"])
+    hdr = transcode(source, tmp_path / "work", {}, preset="ultrafast").plan.source.video.hdr
+    assert hdr is not None
+    assert hdr.light == ContentLight(max_content=1000, max_average=180)

@@ -195,21 +195,26 @@ class Inspection:
         copies = ReadableCopies(self._tools, self._control, self._budget, self._indexing.run)
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
             copy = copies.make(path, family, DEMUXERS[family], folder, refusal)
-            _refuse_beyond_limits(copy.media, self._tools, family)
-            _refuse_other_codecs(copy.media)
+            media = _cropped(self._with_light(WorkingCopy(copy.path), copy.demuxer, copy.media), path, family)
+            _refuse_beyond_limits(media, self._tools, family)
+            _refuse_other_codecs(media)
             condition = Condition(missing=_missing_share(path, family))
-            facts = self._measure_all(video, copy.path, copy.demuxer, copy.media, condition, source=copy.source)
+            facts = self._measure_all(video, copy.path, copy.demuxer, media, condition, source=copy.source)
             self._tools.store.put_file(indexed_key(video.id), copy.path, INDEXED_CONTENT_TYPE, self._control.moved)
-        return _Found(family, copy.media, facts)
+        return _Found(family, media, facts)
 
     def _media(self, copy: WorkingCopy, demuxer: str) -> MediaInfo:
-        ffprobe = self._tools.ffprobe
-        media = parse_ffprobe(
-            ffprobe.streams(copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line, budget=self._budget)
+        text = self._tools.ffprobe.streams(
+            copy.path, demuxer=demuxer, on_stderr_line=copy.stderr_line, budget=self._budget
         )
+        return self._with_light(copy, demuxer, parse_ffprobe(text))
+
+    def _with_light(self, copy: WorkingCopy, demuxer: str, media: MediaInfo) -> MediaInfo:
+        """Return the streams with what the video itself says of its light, if it has high dynamic range."""
         if media.video_stream is None or media.video.hdr is None:
             return media
-        first = ffprobe.first_frame(copy.path, demuxer=demuxer, stream=media.video.index, budget=self._budget)
+        stream = media.video.index
+        first = self._tools.ffprobe.first_frame(copy.path, demuxer=demuxer, stream=stream, budget=self._budget)
         return media.with_light(first_frame_metadata(first))
 
     def _measure_all(  # noqa: PLR0913 - as `source_facts`
@@ -413,11 +418,12 @@ def _cropped(media: MediaInfo, source: Path, family: str) -> MediaInfo:
     size = source.stat().st_size
 
     def shown(video: VideoStream) -> VideoStream:
+        track = video.index if video.source_index is None else video.source_index
         if family == "mov" and video.coded:
             sides = {"width": video.coded.width, "height": video.coded.height}
-            return cropped(video, crop_in_mp4(file, size, track=video.index, **sides))
+            return cropped(video, crop_in_mp4(file, size, track=track, **sides))
         if family == _INDEXED_DEMUXER:
-            return cropped(video, *crop_in_matroska(file, size, track=video.index))
+            return cropped(video, *crop_in_matroska(file, size, track=track))
         return video
 
     with source.open("rb") as file:

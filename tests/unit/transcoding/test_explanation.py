@@ -74,7 +74,13 @@ def test_what_is_unusual_about_a_source_is_said() -> None:
     assert "no reliable index" in reasons["source"].because
     assert "no constant rate" in reasons["frame_rate"].because
     assert reasons["deinterlacing"].value == "frame"
-    assert _reasons(_plan(SILENT))["audio"].value == "none"
+    assert _reasons(_plan(SILENT))["audio"] == Reason(choice="audio", value="none", because="the source has none")
+
+
+def test_a_source_with_audio_is_not_said_to_have_none() -> None:
+    request = JobRequest(audio_streams=[])
+    (found,) = (each for each in explain(plan_job(FACTS, request, POLICY), request) if each.choice == "audio")
+    assert (found.value, found.because) == ("none", "no track is requested")
 
 
 @pytest.mark.parametrize(
