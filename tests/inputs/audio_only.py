@@ -322,7 +322,7 @@ CASES = (
         media={"container": "wav"},
     ),
     _audio(
-        "audio-late",
+        "audio-alone-late",
         "Matroska whose audio begins at ten seconds on its clock.",
         then(audio_file("m4a", AAC), "-i {} -c copy -output_ts_offset 10 late.mka", source="late.mka"),
         "The outputs start with the audio, whenever that is.",
