@@ -28,6 +28,8 @@ _FRAMES = 45
 _SHARES = (Fraction(1, 10), Fraction(1, 2), Fraction(4, 5))
 """Positions of looks in a video."""
 
+_FIRST_FRAMES = 20
+"""Frames of a look at the beginning of a file: those that ffmpeg decodes on opening it, four cycles of pulldown."""
 _SECONDS = Fraction(3)
 """Length of the stretch that is fetched for a look: more than its frames take at 15 per second."""
 
@@ -89,6 +91,9 @@ class FrameSamples:
         return marked(video, found), timing
 
     def _looks(self, video: VideoStream, timing: FrameTiming) -> Iterator[FieldSample]:
+        """Look at stretches of a video. Of parts of a file, the first frames are there in any case."""
+        if self.fetch:
+            yield self._look(video, None, min(_FIRST_FRAMES, timing.total_frames))
         if timing.total_frames < len(_SHARES) * _FRAMES:
             if self.fetch:
                 self.fetch(timing.first, timing.first + timing.total_frames / timing.rate)
