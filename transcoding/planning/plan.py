@@ -173,6 +173,13 @@ class EncodePlan:
         """Return the color space of one of the renditions. None: that of the source's frames."""
         return rendition.hdr or self.color
 
+    def stated_color(self, rendition: VideoRendition) -> ColorSpace | None:
+        """Return the color space that manifests name: only where the source has high dynamic range.
+
+        Nor where version 0.1 encoded that: players leave out what is said to be of high range, and there is no other.
+        """
+        return self.color_of(rendition) if rendition.hdr or self.tone_mapped else None
+
     @property
     def of_high_range(self) -> bool:
         """Tell whether the source has high dynamic range."""

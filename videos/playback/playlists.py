@@ -39,7 +39,7 @@ def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[V
             codecs=rung.codecs,
             peak_bandwidth=rung.peak_bandwidth,
             average_bandwidth=rows[rung.name].avg_bitrate or rung.bitrate,
-            color=plan.color_of(rung) if plan.of_high_range else None,
+            color=plan.stated_color(rung),
         )
         for rung in plan.renditions
         if rung.name in rows

@@ -60,6 +60,15 @@ def test_plans_from_before_the_list_of_streams_are_read() -> None:
     assert EncodePlan.from_json(stored("plan-4")) == plan_job(a_source_with_color(), request, a_policy())
 
 
+def test_manifests_of_high_range_in_eight_bits_stay_as_they_were() -> None:
+    """All of its renditions would be said to be of a range that few screens show."""
+    old, high = stored("plan-4"), {"primaries": "bt2020", "transfer": "smpte2084", "matrix": "bt2020nc", "range": "tv"}
+    old |= {"color": high, "source": old["source"] | {"video": old["source"]["video"] | {"color": high}}}
+    plan = EncodePlan.from_json(old)
+    assert (plan.of_high_range, plan.tone_mapped) == (True, False)
+    assert [plan.stated_color(rendition) for rendition in plan.renditions] == [None]
+
+
 @pytest.mark.parametrize("name", ["plan-1", "plan-2", "plan-3"])
 def test_plans_of_earlier_versions_are_read(name: str) -> None:
     request = JobRequest(resolution="720p", mp4=True, two_pass=True)
