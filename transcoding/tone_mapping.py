@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import exp
 
@@ -12,6 +12,8 @@ from transcoding.hdr import SDR_WHITE, USUAL_PEAK, pq_luminance, pq_value
 TABLE_NAME = "tones.cube"
 _NODES = 33
 """Values of each color in the table: what lies between them differs by less than a step of 8 bits."""
+_CACHED_TABLES = 4
+"""Cached tables of a process, of a megabyte each: masters may say any of ten thousand peaks."""
 _GAMMA = 2.4
 """Of displays of standard range (ITU-R BT.1886)."""
 _HLG_GAMMA = 1.2
@@ -73,7 +75,7 @@ class ToneCurve:
         return _each(lambda part: gain * part, light)
 
 
-@cache
+@lru_cache(_CACHED_TABLES)
 def tone_table(transfer: Transfer, peak: int) -> str:
     """Return a table in the format of `.cube` from RGB of BT.2020 with a transfer function to RGB of BT.709.
 

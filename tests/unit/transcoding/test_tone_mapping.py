@@ -51,3 +51,9 @@ def test_white_is_as_bright_as_the_brightest_pixel_of_a_dim_master() -> None:
     dim, usual = (tone_table(Transfer.PQ, peak).splitlines()[1 + middle].split()[0] for peak in (100, 1000))
     assert float(dim) == pytest.approx(0.97, abs=0.01)
     assert float(usual) == pytest.approx(0.72, abs=0.01)
+
+
+def test_few_tables_are_cached() -> None:
+    for peak in range(1001, 1006):
+        tone_table(Transfer.PQ, peak)
+    assert tone_table.cache_info().currsize <= 4
