@@ -23,6 +23,8 @@ _WAVE = (
     ":cb='if(lt(Y,H/4),cb(X,Y),128)':cr='if(lt(Y,H/4),cr(X,Y),128)'"
 )
 """A card above something that moves as things do."""
+_TILT = _WAVE.replace("X/40+Y/97-N/20", "X/90+(Y+2*N)/13")
+"""A card above something that moves two lines up from frame to frame: a camera that is tilted."""
 _STEP = 4
 _CARD, _CARD_SIZE, _SIZE = Area(bottom=0.25), (160, 48), (160, 192)
 
@@ -285,6 +287,13 @@ CASES = (
         make=card("mp4", f"{H264} {_FIELDS} -x264-params tff=1 {AAC}", size=_CARD_SIZE, video=_WAVE),
         outcome=Plays(size=_SIZE, card=_CARD),
         why="Nothing is deinterlaced that is not interlaced: it would only lose detail.",
+    ),
+    Case(
+        key="progressive-tilted",
+        what="Progressive; the camera is tilted, so that lines move up by two of them from frame to frame.",
+        make=card("mp4", f"{H264} {AAC}", size=_CARD_SIZE, video=_TILT),
+        outcome=Plays(size=_SIZE, card=_CARD),
+        why="A field may look like one of the next frame; nothing is deinterlaced for that.",
     ),
     Case(
         key="field-coded",

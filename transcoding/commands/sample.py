@@ -11,10 +11,15 @@ _COLUMNS = 256
 """Columns that are looked at: all lines of them, as they are."""
 _REPEATED = "idet,metadata@repeated=mode=print:key=lavfi.idet.repeated.current_frame"
 _DIFFERENCE = (
-    "setfield={order},separatefields,tblend=all_mode=difference,signalstats"
+    "setfield={order},separatefields,scale=iw:2*ih:flags=bilinear,crop=iw:ih-2:0:'{shift}':exact=1"
+    ",tblend=all_mode=difference,signalstats"
     ",metadata@{name}=mode=print:key=lavfi.signalstats.YAVG"
 )
-"""Prints the difference of each field from the one before it, if the fields are in this order."""
+"""Prints the difference of each field from the one before it, if the fields are in this order.
+
+Fields are brought to the same lines first. A line of a field lies between two of the other one: compared with either of
+them, a picture that moves up or down by two lines a frame is as like the next frame's field as its own.
+"""
 
 
 def fields_command(
@@ -37,8 +42,8 @@ def fields_command(
     graph = (
         f"[0:{video.index}]format=yuv420p,scale={_COLUMNS}:ih:flags=neighbor,split=3[a][b][c];"
         f"[a]{_REPEATED},nullsink;"
-        f"[b]{_DIFFERENCE.format(order='tff', name='top')},nullsink;"
-        f"[c]{_DIFFERENCE.format(order='bff', name='bottom')}[looked]"
+        f"[b]{_DIFFERENCE.format(order='tff', name='top', shift='1-mod(n,2)')},nullsink;"
+        f"[c]{_DIFFERENCE.format(order='bff', name='bottom', shift='mod(n,2)')}[looked]"
     )
     return FfmpegCommand(
         inputs=(Input(path=source, options=opening),),
