@@ -20,15 +20,10 @@ from transcoding.commands.remux import index_command
 from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import AudioSegmenter, Segment, VideoSegmenter
 from transcoding.containers.verification import PublishedRun
-from transcoding.manifests.hls import (
-    INIT_NAME,
-    AudioVariant,
-    VideoVariant,
-    master_playlist,
-    media_playlist,
-    segment_name,
-    target_seconds,
-)
+from transcoding.manifests.hls.master import master_playlist
+from transcoding.manifests.hls.media import media_playlist, target_seconds
+from transcoding.manifests.names import INIT_NAME, segment_name
+from transcoding.manifests.planned import planned_presentation
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
@@ -212,34 +207,8 @@ def publish(golden: Golden, folder: Path) -> None:
         lengths = [Fraction(segment.duration, timescale) for segment in encoded.segments]
         target = target_seconds(plan.grid.segment_frames / plan.grid.rate)
         (folder / name / "index.m3u8").write_text(media_playlist(lengths, target_seconds=target, complete=True))
-    videos = [
-        VideoVariant(
-            name=rendition.name,
-            width=rendition.width,
-            height=rendition.height,
-            frame_rate=plan.grid.rate,
-            codecs=rendition.codecs,
-            peak_bandwidth=rendition.peak_bandwidth,
-            average_bandwidth=rendition.bitrate,
-        )
-        for rendition in plan.renditions
-    ]
-    (folder / "master.m3u8").write_text(master_playlist(videos, _audio_variants(plan)))
-
-
-def _audio_variants(plan: EncodePlan) -> list[AudioVariant]:
-    return [
-        AudioVariant(
-            name=track.name,
-            language=track.language,
-            default=track.default,
-            codecs=track.codecs,
-            channels=track.channels,
-            peak_bandwidth=track.peak_bandwidth,
-            average_bandwidth=track.bitrate,
-        )
-        for track in plan.audio
-    ]
+    presentation = planned_presentation(plan, dict.fromkeys(golden.renditions))
+    (folder / "master.m3u8").write_text(master_playlist(presentation))
 
 
 def runner() -> FfmpegRunner:

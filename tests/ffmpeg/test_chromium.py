@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.ffmpeg.cases import CASES
 from tests.ffmpeg.conftest import Goldens
 from tests.ffmpeg.golden import Golden, publish
-from transcoding.manifests.hls import INIT_NAME, segment_name
+from transcoding.manifests.names import INIT_NAME, segment_name
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (

@@ -10,7 +10,7 @@ from storage.keys import segment_key
 from tests.inputs.running import Transcoded
 from tests.rows import a_video
 from transcoding.containers.verification import RenditionTotals
-from transcoding.manifests.hls import INIT_NAME, segment_name
+from transcoding.manifests.names import INIT_NAME, segment_name
 from videos.models import Generation, Rendition
 from videos.playback.dash import generation_dash
 from videos.playback.playlists import generation_master, rendition_playlist

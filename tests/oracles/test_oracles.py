@@ -28,7 +28,7 @@ from tests.oracles.publishing import published, write_site
 from transcoding.containers.boxes import read_init
 from transcoding.containers.fragments import FragmentReader
 from transcoding.encoders import AAC as AUDIO
-from transcoding.manifests.hls import INIT_NAME, segment_name
+from transcoding.manifests.names import INIT_NAME, segment_name
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import audio_renditions
 

@@ -18,7 +18,7 @@ _DIFFERENCE = (
 """Prints the difference of each field from the one before it, if the fields are in this order.
 
 Fields are brought to the same lines first. A line of a field lies between two of the other one: compared with either of
-them, a picture that moves up or down by two lines a frame is as like the next frame's field as its own.
+them, a scene that moves up or down by two lines a frame is as like the next frame's field as its own.
 """
 
 

@@ -1,12 +1,14 @@
 """The DASH manifest of a generation, from its rows and its plan."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from transcoding.encoders import AAC
-from transcoding.manifests.dash import Growth, Timeline, dash_manifest
+from transcoding.manifests.dash.manifest import Growth, dash_manifest
+from transcoding.manifests.dash.timeline import Timeline
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
-from videos.playback.playlists import generation_audio, generation_videos
+from videos.playback.presentation import generation_presentation
 from videos.selectors import published_durations
 from videos.states import GenerationState, RenditionKind
 
@@ -17,26 +19,30 @@ def has_dash(generation: Generation) -> bool:
 
 
 def generation_dash(generation: Generation) -> str:
-    """Render the MPD of a generation whose start is published at least.
-
-    All rungs have the segments of the first one, as far as they go: they are made from the same plan.
-    """
-    plan = EncodePlan.from_json(generation.plan)
-    rows = {row.name: row for row in generation.renditions.order_by("position")}
-    rungs = [row for row in rows.values() if row.kind == RenditionKind.VIDEO]
+    """Render the MPD of a generation whose start is published at least."""
     growth = None
     if generation.state != GenerationState.COMPLETE and generation.playable_at:
         growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
-    durations = [published_durations(row) for row in (rungs if growth else rungs[:1])]
     return dash_manifest(
-        generation_videos(plan, rows),
-        Timeline.of_samples(min(durations, key=len), timescale=rungs[0].timescale) if rungs else None,
-        [(track, _audio_timeline(rows[track.name])) for track in generation_audio(plan, rows)],
-        duration=plan.grid.duration,
+        generation_presentation(generation),
+        _timelines(generation.renditions.order_by("position"), growing=growth is not None),
+        duration=EncodePlan.from_json(generation.plan).grid.duration,
         growth=growth,
     )
 
 
-def _audio_timeline(rendition: Rendition) -> Timeline:
-    durations = published_durations(rendition)
-    return Timeline.of_samples(durations, timescale=rendition.timescale, skipped=AAC.priming_samples)
+def _timelines(renditions: Iterable[Rendition], *, growing: bool) -> dict[str, Timeline]:
+    """Read the timeline of each rendition. All rungs of a complete one have the segments of the first one."""
+    timelines: dict[str, Timeline] = {}
+    rung: Timeline | None = None
+    for row in renditions:
+        if row.kind == RenditionKind.VIDEO:
+            rung = _timeline(row) if growing or rung is None else rung
+            timelines[row.name] = rung
+        else:
+            timelines[row.name] = _timeline(row, skipped=AAC.priming_samples)
+    return timelines
+
+
+def _timeline(rendition: Rendition, *, skipped: int = 0) -> Timeline:
+    return Timeline.of_samples(published_durations(rendition), timescale=rendition.timescale, skipped=skipped)

@@ -1,18 +1,13 @@
 """HLS playlists of a generation, from its rows and its plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 
-from transcoding.manifests.hls import (
-    AudioVariant,
-    VideoVariant,
-    master_playlist,
-    media_playlist,
-    target_seconds,
-    window_playlist,
-)
+from transcoding.manifests.hls.master import master_playlist
+from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
+from videos.playback.presentation import generation_presentation
 from videos.selectors import PublishedSegment, newest_segments, published_prefix
 from videos.states import GenerationState, RenditionKind
 
@@ -22,44 +17,8 @@ many let a player that reloads late go on."""
 
 
 def generation_master(generation: Generation) -> str:
-    """Render the master playlist. Promised rates come from the plan, averages are as measured."""
-    plan = EncodePlan.from_json(generation.plan)
-    rows = {row.name: row for row in generation.renditions.all()}
-    return master_playlist(generation_videos(plan, rows), generation_audio(plan, rows))
-
-
-def generation_videos(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[VideoVariant]:
-    """List the video renditions as manifests describe them, but those that were deleted."""
-    return [
-        VideoVariant(
-            name=rung.name,
-            width=rung.width,
-            height=rung.height,
-            frame_rate=plan.grid.rate,
-            codecs=rung.codecs,
-            peak_bandwidth=rung.peak_bandwidth,
-            average_bandwidth=rows[rung.name].avg_bitrate or rung.bitrate,
-            color=plan.stated_color(rung),
-        )
-        for rung in plan.renditions
-        if rung.name in rows
-    ]
-
-
-def generation_audio(plan: EncodePlan, rows: Mapping[str, Rendition]) -> list[AudioVariant]:
-    """Return what manifests say of the audio tracks."""
-    return [
-        AudioVariant(
-            name=track.name,
-            language=track.language,
-            default=track.default,
-            codecs=track.codecs,
-            channels=track.channels,
-            peak_bandwidth=track.peak_bandwidth,
-            average_bandwidth=rows[track.name].avg_bitrate or track.bitrate,
-        )
-        for track in plan.audio
-    ]
+    """Render the master playlist."""
+    return master_playlist(generation_presentation(generation))
 
 
 def rendition_playlist(rendition: Rendition) -> str:

@@ -14,7 +14,7 @@ from tests.ffmpeg.golden import FFPROBE, beep_seconds
 from tests.ffmpeg.sources import run
 from tests.ffmpeg.test_audio_tracks import BEEPS, DELAY, two_languages
 from tests.pipeline_client import PipelineClient
-from transcoding.manifests.hls import INIT_NAME, segment_name
+from transcoding.manifests.names import INIT_NAME, segment_name
 from videos.models import Asset, Generation, Rendition
 from videos.playback.dash import generation_dash
 from videos.playback.playlists import generation_master, rendition_playlist

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
@@ -10,8 +11,9 @@ import pytest
 
 from tests.unit.transcoding.builders import PQ
 from transcoding.color import BT709
-from transcoding.manifests.dash import Growth, Timeline, dash_manifest
-from transcoding.manifests.hls import AudioVariant, VideoVariant
+from transcoding.manifests.dash.manifest import Growth, dash_manifest
+from transcoding.manifests.dash.timeline import Timeline
+from transcoding.manifests.variants import AudioVariant, Presentation, VideoVariant
 
 NTSC = Fraction(30000, 1001)
 GOLDEN = """\
@@ -81,8 +83,21 @@ RUNGS = [
 ]
 
 
+def rendered(
+    videos: Sequence[VideoVariant],
+    timeline: Timeline,
+    audio: Sequence[tuple[AudioVariant, Timeline]],
+    *,
+    duration: Fraction,
+    growth: Growth | None = None,
+) -> str:
+    presentation = Presentation(videos=tuple(videos), audio=tuple(track for track, _ in audio))
+    timelines = {video.name: timeline for video in videos} | {track.name: of for track, of in audio}
+    return dash_manifest(presentation, timelines, duration=duration, growth=growth)
+
+
 def test_the_whole_document() -> None:
-    assert dash_manifest(RUNGS, VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC) == GOLDEN
+    assert rendered(RUNGS, VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC) == GOLDEN
 
 
 def test_a_video_that_is_being_encoded_is_requested_again_and_played_from_its_beginning() -> None:
@@ -91,7 +106,7 @@ def test_a_video_that_is_being_encoded_is_requested_again_and_played_from_its_be
         now=datetime(2026, 1, 31, 13, 0, 40, tzinfo=timezone(timedelta(hours=1))),
     )
     one = Timeline.of_samples([120_120], timescale=30_000)
-    text = dash_manifest(RUNGS, one, [], duration=Fraction(10), growth=growth)
+    text = rendered(RUNGS, one, [], duration=Fraction(10), growth=growth)
     root = ET.fromstring(text.partition("\n")[2])  # noqa: S314
     name = "{urn:mpeg:dash:schema:mpd:2011}"
     assert {key: root.get(key) for key in root.attrib if key not in ("profiles", "minBufferTime")} == {
@@ -112,7 +127,7 @@ def test_a_video_that_is_being_encoded_is_requested_again_and_played_from_its_be
 def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None:
     german = replace(AUDIO, name="audio-2", language="deu", default=False)
     longer = replace(AUDIO_TIMELINE, durations=(1, 2, 3))
-    text = dash_manifest(
+    text = rendered(
         RUNGS, VIDEO_TIMELINE, [(replace(AUDIO, language="eng"), AUDIO_TIMELINE), (german, longer)], duration=300 / NTSC
     )
     name = "{urn:mpeg:dash:schema:mpd:2011}"
@@ -133,7 +148,7 @@ def test_every_audio_track_is_an_adaptation_set_with_language_and_role() -> None
 def test_each_dynamic_range_is_an_adaptation_set_that_says_its_colors() -> None:
     standard = [replace(rung, color=BT709) for rung in RUNGS]
     high = [replace(rung, name=f"{rung.name}-hdr", codecs="hvc1.2.4.L93.90", color=PQ) for rung in RUNGS]
-    text = dash_manifest([*standard, *high], VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC)
+    text = rendered([*standard, *high], VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=300 / NTSC)
     name = "{urn:mpeg:dash:schema:mpd:2011}"
     sets = ET.fromstring(text.partition("\n")[2]).findall(f".//{name}AdaptationSet[@contentType='video']")  # noqa: S314
     assert [[each.get("id") for each in found.iter(f"{name}Representation")] for found in sets] == [
@@ -151,15 +166,29 @@ def test_each_dynamic_range_is_an_adaptation_set_that_says_its_colors() -> None:
     ]
 
 
+def test_each_codec_is_an_adaptation_set_with_the_segments_that_all_its_renditions_have() -> None:
+    modern = [replace(rung, name=f"{rung.name}-av1", codecs="av01.0.05M.08") for rung in RUNGS]
+    shorter = replace(VIDEO_TIMELINE, durations=VIDEO_TIMELINE.durations[:1])
+    timelines = {rung.name: VIDEO_TIMELINE for rung in (*RUNGS, *modern)} | {"360p-av1": shorter}
+    text = dash_manifest(Presentation(videos=(*RUNGS, *modern)), timelines, duration=300 / NTSC)
+    name = "{urn:mpeg:dash:schema:mpd:2011}"
+    sets = ET.fromstring(text.partition("\n")[2]).findall(f".//{name}AdaptationSet")  # noqa: S314
+    assert [[each.get("id") for each in found.iter(f"{name}Representation")] for found in sets] == [
+        ["720p", "360p"],
+        ["720p-av1", "360p-av1"],
+    ]
+    assert [sum(1 + int(s.get("r", "0")) for s in found.iter(f"{name}S")) for found in sets] == [3, 1]
+
+
 def test_a_video_without_audio_has_one_adaptation_set() -> None:
-    text = dash_manifest(RUNGS, VIDEO_TIMELINE, [], duration=300 / NTSC)
+    text = rendered(RUNGS, VIDEO_TIMELINE, [], duration=300 / NTSC)
     assert text.count("<AdaptationSet") == 1
     assert "audio" not in text
 
 
 def test_what_is_unusual_in_a_name_is_escaped() -> None:
     rung = a_rung('7"2<0&p', 1280, 720, codecs="avc1.64001f", peak=1)
-    root = ET.fromstring(dash_manifest([rung], VIDEO_TIMELINE, [], duration=Fraction(1)).partition("\n")[2])  # noqa: S314
+    root = ET.fromstring(rendered([rung], VIDEO_TIMELINE, [], duration=Fraction(1)).partition("\n")[2])  # noqa: S314
     (found,) = root.iter("{urn:mpeg:dash:schema:mpd:2011}Representation")
     assert found.attrib["id"] == '7"2<0&p'
 
@@ -174,18 +203,18 @@ def test_what_is_unusual_in_a_name_is_escaped() -> None:
     ],
 )
 def test_lengths_are_written_in_seconds(seconds: Fraction, written: str) -> None:
-    text = dash_manifest(RUNGS, VIDEO_TIMELINE, [], duration=seconds)
+    text = rendered(RUNGS, VIDEO_TIMELINE, [], duration=seconds)
     assert f'mediaPresentationDuration="{written}"' in text
 
 
 def test_a_whole_rate_is_written_as_one_number() -> None:
     rung = a_rung("720p", 1280, 720, codecs="avc1.64001f", peak=1, rate=Fraction(25))
-    assert 'frameRate="25"' in dash_manifest([rung], VIDEO_TIMELINE, [], duration=Fraction(1))
+    assert 'frameRate="25"' in rendered([rung], VIDEO_TIMELINE, [], duration=Fraction(1))
 
 
 def test_a_long_film_takes_one_row_for_all_its_full_segments() -> None:
     film = Timeline.of_samples([100_000] * 1800 + [40_000], timescale=25_000)
-    text = dash_manifest(RUNGS, film, [], duration=Fraction(7201))
+    text = rendered(RUNGS, film, [], duration=Fraction(7201))
     assert text.count("<S ") == 2
     assert '<S t="0" d="100000" r="1799" />' in text
 
@@ -199,7 +228,7 @@ def test_audio_starts_with_what_is_heard() -> None:
 
 
 def test_audio_without_video_is_all_of_a_period() -> None:
-    manifest = dash_manifest([], None, [(AUDIO, AUDIO_TIMELINE)], duration=Fraction(10))
+    manifest = rendered([], VIDEO_TIMELINE, [(AUDIO, AUDIO_TIMELINE)], duration=Fraction(10))
     root = ET.fromstring(manifest.partition("\n")[2])  # noqa: S314
     assert root.attrib["minBufferTime"] == "PT4.010667S"
     (adaptation,) = root.iter("{urn:mpeg:dash:schema:mpd:2011}AdaptationSet")

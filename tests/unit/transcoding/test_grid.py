@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import FILM, NTSC, NTSC_DOUBLE, PAL
 from transcoding.grid import STANDARD_RATES, FrameGrid, OpenGrid, constant_rate, snap_rate, usual_gap, varying_rate
-from transcoding.manifests.hls import target_seconds
+from transcoding.manifests.hls.media import target_seconds
 
 MILLISECOND = Fraction(1, 1000)
 TICK_90K = Fraction(1, 90_000)

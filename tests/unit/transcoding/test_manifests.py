@@ -6,15 +6,11 @@ import pytest
 
 from tests.unit.transcoding.builders import NTSC, PQ
 from transcoding.color import BT709
-from transcoding.manifests.hls import (
-    AudioVariant,
-    VideoVariant,
-    master_playlist,
-    media_playlist,
-    segment_name,
-    target_seconds,
-    window_playlist,
-)
+from transcoding.manifests.hls.master import master_playlist
+from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
+from transcoding.manifests.hls.tags import quoted
+from transcoding.manifests.names import segment_name
+from transcoding.manifests.variants import AudioVariant, Presentation, TextVariant, VideoVariant
 
 HD = VideoVariant(
     name="720p",
@@ -46,7 +42,7 @@ AUDIO = AudioVariant(
 
 
 def test_a_master_playlist_with_audio() -> None:
-    assert master_playlist([HD, SMALL], [AUDIO]) == (
+    assert master_playlist(Presentation(videos=(HD, SMALL), audio=(AUDIO,))) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -64,7 +60,11 @@ def test_a_master_playlist_with_audio() -> None:
 def test_a_master_of_high_dynamic_range_names_the_range_of_every_variant() -> None:
     standard = replace(HD, color=BT709)
     high = replace(HD, name="720p-hdr", codecs="hvc1.2.4.L93.90", color=PQ)
-    variants = [line for line in master_playlist([standard, high], [AUDIO]).splitlines() if "STREAM-INF" in line]
+    variants = [
+        line
+        for line in master_playlist(Presentation(videos=(standard, high), audio=(AUDIO,))).splitlines()
+        if "STREAM-INF" in line
+    ]
     assert [line.partition("FRAME-RATE=29.970,")[2] for line in variants] == [
         'VIDEO-RANGE=SDR,AUDIO="audio"',
         'VIDEO-RANGE=PQ,AUDIO="audio"',
@@ -74,7 +74,7 @@ def test_a_master_of_high_dynamic_range_names_the_range_of_every_variant() -> No
 def test_audio_tracks_are_one_group_that_players_choose_from_by_language() -> None:
     english = replace(AUDIO, language="eng")
     german = replace(AUDIO, name="audio-2", language="deu", default=False, channels=1, peak_bandwidth=200_000)
-    lines = master_playlist([HD], [english, german]).splitlines()
+    lines = master_playlist(Presentation(videos=(HD,), audio=(english, german))).splitlines()
     assert lines[3:6] == [
         (
             '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",LANGUAGE="eng",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
@@ -91,8 +91,45 @@ def test_audio_tracks_are_one_group_that_players_choose_from_by_language() -> No
     ]
 
 
+def test_every_rung_goes_with_each_group_of_audio() -> None:
+    surround = replace(AUDIO, name="audio-5.1", channels=6, group="surround", peak_bandwidth=400_000)
+    lines = master_playlist(Presentation(videos=(HD, SMALL), audio=(AUDIO, surround))).splitlines()
+    assert [line.partition("GROUP-ID=")[2].partition(",")[0] for line in lines[3:5]] == ['"audio"', '"surround"']
+    variants = [(uri, line.partition("AUDIO=")[2]) for line, uri in pairwise(lines) if "STREAM-INF" in line]
+    assert variants == [
+        ("720p/index.m3u8", '"audio"'),
+        ("360p/index.m3u8", '"audio"'),
+        ("720p/index.m3u8", '"surround"'),
+        ("360p/index.m3u8", '"surround"'),
+    ]
+    assert [line.partition("BANDWIDTH=")[2].partition(",")[0] for line in lines if "STREAM-INF" in line] == [
+        "6336876",
+        "1804876",
+        "6580000",
+        "2048000",
+    ]
+
+
+def test_subtitles_are_a_group_that_says_whom_they_are_for() -> None:
+    english = TextVariant(name="text", language="en", default=True, forced=False, captions=True)
+    german = TextVariant(name="text-2", language="", default=False, forced=True, captions=False)
+    lines = master_playlist(Presentation(videos=(HD,), texts=(english, german))).splitlines()
+    assert lines[3:5] == [
+        (
+            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",LANGUAGE="en",NAME="text",DEFAULT=YES,AUTOSELECT=YES,FORCED=NO,'
+            'CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,'
+            'public.accessibility.describes-music-and-sound",URI="text/index.m3u8"'
+        ),
+        (
+            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",NAME="text-2",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES,'
+            'URI="text-2/index.m3u8"'
+        ),
+    ]
+    assert lines[5].endswith(',SUBTITLES="text"')
+
+
 def test_a_master_playlist_without_audio() -> None:
-    assert master_playlist([SMALL], []) == (
+    assert master_playlist(Presentation(videos=(SMALL,))) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -103,7 +140,7 @@ def test_a_master_playlist_without_audio() -> None:
 
 
 def test_audio_without_video_is_the_only_variant() -> None:
-    assert master_playlist([], [AUDIO]) == (
+    assert master_playlist(Presentation(audio=(AUDIO,))) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -116,7 +153,7 @@ def test_languages_without_video_are_a_group() -> None:
     """The variant is the track that players begin with, so that they need not load another one first."""
     english = replace(AUDIO, language="eng", default=False)
     german = replace(AUDIO, name="audio-2", language="deu", peak_bandwidth=200_000)
-    lines = master_playlist([], [english, german]).splitlines()
+    lines = master_playlist(Presentation(audio=(english, german))).splitlines()
     assert [line.partition(",NAME=")[2].partition(",")[0] for line in lines[3:5]] == ['"audio"', '"audio-2"']
     assert lines[5:] == [
         '#EXT-X-STREAM-INF:BANDWIDTH=200000,AVERAGE-BANDWIDTH=128000,CODECS="mp4a.40.2",AUDIO="audio"',
@@ -192,3 +229,8 @@ def test_the_target_duration_is_the_segment_s_in_whole_seconds(segment: Fraction
 
 def test_segments_are_named_by_their_number() -> None:
     assert segment_name(12) == "12.m4s"
+
+
+def test_quotes_and_line_breaks_are_in_no_quoted_string() -> None:
+    assert quoted('the "best"\r\nof') == "\"the 'best' of\""
+    assert quoted("") is None

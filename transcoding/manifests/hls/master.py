@@ -1,0 +1,108 @@
+"""The HLS master playlist."""
+
+from collections.abc import Sequence
+
+from transcoding.manifests.hls import VERSION
+from transcoding.manifests.hls.tags import quoted, tag, yes_or_no
+from transcoding.manifests.names import PLAYLIST_NAME
+from transcoding.manifests.variants import TEXT_GROUP, AudioVariant, Presentation, TextVariant, VideoVariant
+
+_CAPTIONS = "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
+"""CHARACTERISTICS of subtitles for people who do not hear (RFC 8216, section 4.3.4.1)."""
+
+
+def master_playlist(presentation: Presentation) -> str:
+    """Render the HLS master playlist; every rendition's own playlist is `<name>/index.m3u8` beside it.
+
+    Every rung goes with each group of audio. Without video, the audio that players begin with is the only variant, and
+    there is a group only if there is a choice.
+    """
+    videos, audio, texts = presentation.videos, presentation.audio, presentation.texts
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    if videos or len(audio) > 1:
+        lines += [_audio_media(track) for track in audio]
+    lines += [_text_media(track) for track in texts]
+    for group in presentation.audio_groups or ((),):
+        for video in videos:
+            lines += [_stream_inf(video, group, texts), _playlist(video.name)]
+    if not videos:
+        lines += [_audio_stream_inf(audio, texts), _playlist(_first_played(audio).name)]
+    return "\n".join(lines) + "\n"
+
+
+def _audio_media(track: AudioVariant) -> str:
+    return tag(
+        "EXT-X-MEDIA",
+        [
+            ("TYPE", "AUDIO"),
+            ("GROUP-ID", quoted(track.group)),
+            ("LANGUAGE", quoted(track.language)),
+            ("NAME", quoted(track.name)),
+            ("DEFAULT", yes_or_no(track.default)),
+            ("AUTOSELECT", "YES"),
+            ("CHANNELS", quoted(str(track.channels))),
+            ("URI", quoted(_playlist(track.name))),
+        ],
+    )
+
+
+def _text_media(track: TextVariant) -> str:
+    return tag(
+        "EXT-X-MEDIA",
+        [
+            ("TYPE", "SUBTITLES"),
+            ("GROUP-ID", quoted(TEXT_GROUP)),
+            ("LANGUAGE", quoted(track.language)),
+            ("NAME", quoted(track.name)),
+            ("DEFAULT", yes_or_no(track.default)),
+            ("AUTOSELECT", "YES"),
+            ("FORCED", yes_or_no(track.forced)),
+            ("CHARACTERISTICS", quoted(_CAPTIONS) if track.captions else None),
+            ("URI", quoted(_playlist(track.name))),
+        ],
+    )
+
+
+def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant], texts: Sequence[TextVariant]) -> str:
+    """Render a variant with the bandwidth of the largest audio rendition, as one of them plays at a time."""
+    peak = video.peak_bandwidth + max((track.peak_bandwidth for track in audio), default=0)
+    average = video.average_bandwidth + max((track.average_bandwidth for track in audio), default=0)
+    return tag(
+        "EXT-X-STREAM-INF",
+        [
+            ("BANDWIDTH", str(peak)),
+            ("AVERAGE-BANDWIDTH", str(average)),
+            ("CODECS", _codecs(video, *audio)),
+            ("RESOLUTION", f"{video.width}x{video.height}"),
+            ("FRAME-RATE", f"{float(video.frame_rate):.3f}"),
+            ("VIDEO-RANGE", video.color.video_range if video.color else None),
+            ("AUDIO", quoted(audio[0].group) if audio else None),
+            ("SUBTITLES", quoted(TEXT_GROUP) if texts else None),
+        ],
+    )
+
+
+def _audio_stream_inf(audio: Sequence[AudioVariant], texts: Sequence[TextVariant]) -> str:
+    """Render the variant of a presentation without video."""
+    return tag(
+        "EXT-X-STREAM-INF",
+        [
+            ("BANDWIDTH", str(max(track.peak_bandwidth for track in audio))),
+            ("AVERAGE-BANDWIDTH", str(max(track.average_bandwidth for track in audio))),
+            ("CODECS", _codecs(*audio)),
+            ("AUDIO", quoted(audio[0].group) if len(audio) > 1 else None),
+            ("SUBTITLES", quoted(TEXT_GROUP) if texts else None),
+        ],
+    )
+
+
+def _codecs(*tracks: VideoVariant | AudioVariant) -> str | None:
+    return quoted(",".join(dict.fromkeys(track.codecs for track in tracks)))
+
+
+def _first_played(audio: Sequence[AudioVariant]) -> AudioVariant:
+    return next((track for track in audio if track.default), audio[0])
+
+
+def _playlist(name: str) -> str:
+    return f"{name}/{PLAYLIST_NAME}"

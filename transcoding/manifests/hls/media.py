@@ -1,0 +1,51 @@
+"""HLS playlists of single renditions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from transcoding.encoders import AAC
+from transcoding.manifests.hls import VERSION
+from transcoding.manifests.names import INIT_NAME, segment_name
+
+
+def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:
+    """Render the HLS playlist of one rendition: its segments' lengths in seconds, in order, from segment 0.
+
+    Until it is complete it is an EVENT playlist that only ever grows. Players would join that at its end; it says that
+    it starts at its beginning.
+    """
+    kind = [f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}", "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"]
+    lines = _media_lines(durations, target_seconds=target_seconds, first_segment=0, kind=kind)
+    return "\n".join([*lines, *["#EXT-X-ENDLIST"] * complete]) + "\n"
+
+
+def window_playlist(durations: Sequence[Fraction], *, first_segment: int, target_seconds: int) -> str:
+    """Return the HLS playlist of one rendition of a live stream: its newest segments' lengths in seconds, in order.
+
+    It has no type, so that segments may leave it (RFC 8216, section 6.2.2). It has no EXT-X-DISCONTINUITY either, and
+    so no discontinuity sequence: decode times follow from segment numbers, also after another worker has taken over.
+    """
+    return "\n".join(_media_lines(durations, target_seconds=target_seconds, first_segment=first_segment)) + "\n"
+
+
+def _media_lines(
+    durations: Iterable[Fraction], *, target_seconds: int, first_segment: int, kind: Iterable[str] = ()
+) -> Iterator[str]:
+    yield "#EXTM3U"
+    yield f"#EXT-X-VERSION:{VERSION}"
+    yield f"#EXT-X-TARGETDURATION:{target_seconds}"
+    yield f"#EXT-X-MEDIA-SEQUENCE:{first_segment}"
+    yield from kind
+    yield "#EXT-X-INDEPENDENT-SEGMENTS"
+    yield f'#EXT-X-MAP:URI="{INIT_NAME}"'
+    for number, duration in enumerate(durations, first_segment):
+        yield f"#EXTINF:{float(duration):.6f},"
+        yield segment_name(number)
+
+
+def target_seconds(segment: Fraction) -> int:
+    """Return the TARGETDURATION of every rendition: no segment, rounded to whole seconds, is longer.
+
+    Audio segments end at the frame nearest to the boundary, so they may be 1/47 s longer than the video's.
+    """
+    return max(1, round(segment + Fraction(AAC.frame_samples, AAC.sample_rate)))

@@ -1,0 +1,70 @@
+"""A presentation as manifests describe it: what players choose from.
+
+HLS and DASH are rendered from one value. Another kind of track is another list here, a function in `hls.master` and one
+in `dash.adaptation`.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from transcoding.color import ColorSpace
+
+AUDIO_GROUP = "audio"
+TEXT_GROUP = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoVariant:
+    """One video rendition. Bandwidths in bits per second, without the audio's."""
+
+    name: str
+    width: int
+    height: int
+    frame_rate: Fraction
+    codecs: str
+    peak_bandwidth: int
+    average_bandwidth: int
+    color: ColorSpace | None = None
+    """The color space, where the source has high dynamic range; the dynamic range is named then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioVariant:
+    """One audio rendition; the language may be empty. Bandwidths in bits per second."""
+
+    name: str
+    language: str
+    default: bool
+    codecs: str
+    channels: int
+    peak_bandwidth: int
+    average_bandwidth: int
+    group: str = AUDIO_GROUP
+    """Renditions of one group have one codec and as many channels; each video goes with each group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextVariant:
+    """Subtitles in a language, which may be empty."""
+
+    name: str
+    language: str
+    default: bool
+    forced: bool
+    captions: bool
+    """They describe noises and music besides speech."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """Everything that a player of one generation can choose from. Without video it has audio alone."""
+
+    videos: tuple[VideoVariant, ...] = ()
+    audio: tuple[AudioVariant, ...] = ()
+    texts: tuple[TextVariant, ...] = ()
+
+    @property
+    def audio_groups(self) -> tuple[tuple[AudioVariant, ...], ...]:
+        """The audio renditions of each group, in the order of their first ones."""
+        groups = dict.fromkeys(track.group for track in self.audio)
+        return tuple(tuple(track for track in self.audio if track.group == group) for group in groups)
