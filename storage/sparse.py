@@ -21,7 +21,7 @@ from transcoding.containers.mp4_index import (
 )
 from transcoding.containers.spans import Span, missing, total, union
 from transcoding.errors import InputChanged
-from transcoding.probing.sniff import sniff
+from transcoding.sniffing.container import sniff
 
 _THREADS = 16
 """Ranges fetched at a time: most are short, and wait for the store rather than for bytes."""

@@ -10,7 +10,7 @@ from jobs.lifecycle.services import job_create
 from jobs.models import Job
 from storage.keys import source_key
 from transcoding.planning.request import PlanPolicy
-from transcoding.probing.sniff import HEAD_BYTES, sniff
+from transcoding.sniffing.container import HEAD_BYTES, sniff
 from videos.models import Video
 from videos.services import video_create
 from workers.tools import Tools

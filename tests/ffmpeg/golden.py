@@ -32,9 +32,9 @@ from transcoding.probing.audio_timing import AudioMeter
 from transcoding.probing.color import first_frame_metadata
 from transcoding.probing.facts import SourceFacts, source_facts
 from transcoding.probing.media import parse_ffprobe
-from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, sniff
 from transcoding.probing.streams import AudioStream
 from transcoding.probing.timing import Packet, measure_timing, parse_packets
+from transcoding.sniffing.container import DEMUXERS, HEAD_BYTES, sniff
 
 NEVER = threading.Event()
 INDEXED = frozenset({"mov", "matroska"})

@@ -17,9 +17,9 @@ from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.remux import index_command
 from transcoding.errors import InputRejected, ProcessStalled, TranscodeError
 from transcoding.probing.media import parse_ffprobe
-from transcoding.probing.sniff import HEAD_BYTES, sniff
 from transcoding.probing.streams import Resolution
 from transcoding.probing.warnings import Notice, SourceWarning
+from transcoding.sniffing.container import HEAD_BYTES, sniff
 
 SHORT = Card(rate=Fraction(25), frames=25)
 LONG = Card(rate=Fraction(25), frames=300)

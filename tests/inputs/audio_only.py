@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tests.inputs.case import Case, Maker, Plays, Refused, Tone
 from tests.inputs.making import AAC, audio_file, content, edited, ffmpeg, joined, then
-from transcoding.probing.refused import ACCEPTED
+from transcoding.sniffing.refused import ACCEPTED
 
 TITLE = "Audio alone"
 

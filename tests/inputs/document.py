@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.inputs.case import Case, Plays, Refused, Tone
 from tests.inputs.table import AREAS
-from transcoding.probing.refused import ACCEPTED
+from transcoding.sniffing.refused import ACCEPTED
 
 PATH = Path(__file__).parents[2] / "docs" / "inputs.md"
 _INTRODUCTION = """# Inputs

@@ -7,7 +7,7 @@ import zipfile
 
 from tests.inputs.case import Case, Maker, Refused
 from tests.inputs.making import card, content, edited, ffmpeg
-from transcoding.probing.refused import ACCEPTED
+from transcoding.sniffing.refused import ACCEPTED
 
 TITLE = "What is refused"
 

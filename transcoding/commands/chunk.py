@@ -29,7 +29,7 @@ from transcoding.commands.holding import decoded_from, decoded_seconds, holding,
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
-from transcoding.probing.sniff import FROM_BEGINNING
+from transcoding.sniffing.container import FROM_BEGINNING
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding starts at the latest, so that the frame shown there is known."""

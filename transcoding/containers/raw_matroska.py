@@ -11,8 +11,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from transcoding.probing.frame_order import CodedFrames
-from transcoding.probing.nal import Searchable
 from transcoding.probing.streams import Resolution
+from transcoding.sniffing.nal import Searchable
 
 CODEC_IDS = {"h264": b"V_MPEG4/ISO/AVC", "hevc": b"V_MPEGH/ISO/HEVC"}
 """Names of codecs in Matroska."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
 from transcoding.errors import EXPORT_AGAIN, InputRejected
-from transcoding.probing.bits import OutOfBits
-from transcoding.probing.nal import (
+from transcoding.sniffing.bits import OutOfBits
+from transcoding.sniffing.nal import (
     START_CODE,
     H264Headers,
     H264Slice,

@@ -14,8 +14,8 @@ from api.asgi import (
 from api.problems import Problem, invalid_field
 from storage.protocol import StoredObject
 from storage.stream import IncomingObject
-from transcoding.probing.refused import refusal
-from transcoding.probing.sniff import HEAD_BYTES, sniff
+from transcoding.sniffing.container import HEAD_BYTES, sniff
+from transcoding.sniffing.refused import refusal
 from videos.uploads.form import FIELD, VideoForm
 from videos.uploads.limits import UploadLimits
 

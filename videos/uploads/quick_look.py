@@ -24,7 +24,7 @@ from transcoding.containers.bounds import refuse_unbounded
 from transcoding.containers.mp4_index import IndexTooLarge, UnusableIndex
 from transcoding.probing.description import describe_headers
 from transcoding.probing.media import parse_ffprobe
-from transcoding.probing.sniff import DEMUXERS
+from transcoding.sniffing.container import DEMUXERS
 
 Look = Callable[[StoredObject, str], Awaitable[Mapping[str, object] | None]]
 """Finds out what the headers of a stored file in a container of this family say. None: they are not known yet."""

@@ -14,10 +14,10 @@ from typing import IO
 from transcoding.containers.bounds import MAX_SAMPLES
 from transcoding.containers.raw_matroska import matroska_stream
 from transcoding.errors import InputRejected
-from transcoding.probing.animated import delay_edits
 from transcoding.probing.frame_order import coded_frames
 from transcoding.probing.media import MediaInfo
-from transcoding.probing.sniff import DEMUXERS, RAW_ORDERED, Container
+from transcoding.sniffing.animated import delay_edits
+from transcoding.sniffing.container import DEMUXERS, RAW_ORDERED, Container
 
 _FALLBACK_RATE = Fraction(25)
 """Frames per second of a stream that does not say any, as ffmpeg has it."""

@@ -15,9 +15,9 @@ from transcoding.containers.matroska_video import forget_shapes
 from transcoding.errors import EXPORT_AGAIN, InputRejected, TranscodeError
 from transcoding.probing.clock import Clock, measure_clock, parse_clock_packets
 from transcoding.probing.media import MediaInfo
-from transcoding.probing.packed import PACKED_HEAD_BYTES, has_packed_b_frames
-from transcoding.probing.sniff import DEMUXERS
 from transcoding.probing.timing import first_lines
+from transcoding.sniffing.container import DEMUXERS
+from transcoding.sniffing.packed import PACKED_HEAD_BYTES, has_packed_b_frames
 from workers.lease.control import StepControl
 from workers.tools import Tools
 

@@ -33,8 +33,9 @@ from transcoding.probing.description import describe
 from transcoding.probing.facts import Condition, SourceFacts, source_facts
 from transcoding.probing.geometry import cropped
 from transcoding.probing.media import MediaInfo, parse_ffprobe
-from transcoding.probing.refused import refusal
-from transcoding.probing.sniff import (
+from transcoding.probing.streams import AudioStream, Loudness, VideoStream
+from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
+from transcoding.sniffing.container import (
     DEMUXERS,
     FROM_BEGINNING,
     HEAD_BYTES,
@@ -42,8 +43,7 @@ from transcoding.probing.sniff import (
     Container,
     find_in_file,
 )
-from transcoding.probing.streams import AudioStream, Loudness, VideoStream
-from transcoding.probing.timing import FrameTiming, Packet, first_lines, measure_timing, parse_packets
+from transcoding.sniffing.refused import refusal
 from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write

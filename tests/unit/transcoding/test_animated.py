@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcoding.probing.animated import delay_edits
+from transcoding.sniffing.animated import delay_edits
 
 HEADER = b"GIF89a\x10\x00\x10\x00\x80\x00\x00" + bytes(6)
 LOOP = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"

@@ -3,7 +3,7 @@ from io import BytesIO
 
 import pytest
 
-from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, find_in_file, sniff
+from transcoding.sniffing.container import DEMUXERS, HEAD_BYTES, find_in_file, sniff
 
 MP3 = bytes.fromhex("fffb9064") + bytes(413)
 """128 kbit/s at 44,100 Hz: 417 bytes."""

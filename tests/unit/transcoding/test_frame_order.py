@@ -14,7 +14,7 @@ from tests.unit.transcoding.nal_writer import (
 )
 from transcoding.errors import InputRejected
 from transcoding.probing.frame_order import coded_frames
-from transcoding.probing.sniff import sniff
+from transcoding.sniffing.container import sniff
 
 SETS = h264_sequence() + h264_set()
 IDR, TRAIL, TRAIL_UNUSED, RASL, CRA = 19, 1, 0, 9, 21

@@ -1,6 +1,6 @@
 import pytest
 
-from transcoding.probing.packed import has_packed_b_frames
+from transcoding.sniffing.packed import has_packed_b_frames
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from fractions import Fraction
 from tests.unit.transcoding.nal_writer import h264_sequence, h264_set, h264_slice
 from transcoding.containers.raw_matroska import matroska_stream
 from transcoding.probing.frame_order import coded_frames
-from transcoding.probing.sniff import sniff
 from transcoding.probing.streams import Resolution
+from transcoding.sniffing.container import sniff
 
 SEGMENT, CLUSTER, TIME, BLOCK, CUES, CUE, CUE_TIME, CUE_TRACK, CUE_AT = (
     *("18538067", "1f43b675", "e7", "a3", "1c53bb6b", "bb", "b3", "b7", "f1"),

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import box
 from tests.unit.transcoding.nal_writer import START, h264_sequence, h264_set, h264_slice, hevc_sets, hevc_slice
-from transcoding.probing.refused import ACCEPTED, refusal
-from transcoding.probing.sniff import DEMUXERS, HEAD_BYTES, MAX_LEAD_BYTES, find_container, sniff
+from transcoding.sniffing.container import DEMUXERS, HEAD_BYTES, MAX_LEAD_BYTES, find_container, sniff
+from transcoding.sniffing.refused import ACCEPTED, refusal
 
 CHANCE = random.Random(7)  # noqa: S311 - a repeatable test, no secret
 CONVERT = "convert it to MP4 with H.264 and AAC, and upload that"

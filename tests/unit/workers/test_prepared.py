@@ -1,7 +1,7 @@
 import tracemalloc
 from pathlib import Path
 
-from transcoding.probing.sniff import Container
+from transcoding.sniffing.container import Container
 from workers.source.prepared import prepared
 
 GIF = b"GIF89a\x10\x00\x10\x00\x00\x00\x00"

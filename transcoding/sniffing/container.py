@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO
 
-from transcoding.probing.animated import is_animated_gif, is_animated_png, is_motion_jpeg
-from transcoding.probing.audio_sniff import AUDIO_DEMUXERS, MAX_TAGS, audio_family, has_late_mp3, id3_bytes
-from transcoding.probing.raw import is_av1, is_dv, is_h264, is_hevc, is_mpeg4_video, is_mpeg_video
-from transcoding.probing.refused import is_refused, is_text, is_whole
-from transcoding.probing.structures import (
+from transcoding.sniffing.animated import is_animated_gif, is_animated_png, is_motion_jpeg
+from transcoding.sniffing.audio import AUDIO_DEMUXERS, MAX_TAGS, audio_family, has_late_mp3, id3_bytes
+from transcoding.sniffing.raw import is_av1, is_dv, is_h264, is_hevc, is_mpeg4_video, is_mpeg_video
+from transcoding.sniffing.refused import is_refused, is_text, is_whole
+from transcoding.sniffing.structures import (
     is_asf,
     is_avi,
     is_flv,

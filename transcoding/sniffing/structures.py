@@ -6,8 +6,8 @@ or the beginning of something else. None of them raises for any bytes.
 
 import re
 
-from transcoding.probing.nal import START_CODE
-from transcoding.probing.refused import TEXT_BYTES, is_text
+from transcoding.sniffing.nal import START_CODE
+from transcoding.sniffing.refused import TEXT_BYTES, is_text
 
 _STRONG_BOXES = frozenset({b"moov", b"moof", b"styp", b"sidx"})
 _WEAK_BOXES = frozenset(

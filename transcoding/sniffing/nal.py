@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from transcoding.probing.bits import BitReader, OutOfBits
+from transcoding.sniffing.bits import BitReader, OutOfBits
 
 START_CODE = b"\x00\x00\x01"
 MAX_HEADER_BYTES = 1024

@@ -6,8 +6,8 @@ None of the functions raises for any bytes.
 from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 
-from transcoding.probing.bits import BitReader, OutOfBits
-from transcoding.probing.nal import START_CODE, H264Headers, HevcHeaders, nal_units, read_h264_sequence
+from transcoding.sniffing.bits import BitReader, OutOfBits
+from transcoding.sniffing.nal import START_CODE, H264Headers, HevcHeaders, nal_units, read_h264_sequence
 
 _MAX_UNITS = 64
 _MAX_SEQUENCES = 16
