@@ -2,6 +2,9 @@
 
 The quiet phases are before and after the hostile one, so that a machine which is busy with something else slows down
 both.
+
+Once all share all cores, and once the API, its servers and the client that is measured have a core that neither the
+worker nor the hostile owner uses: as where the API runs on a machine of its own.
 """
 
 import argparse
@@ -11,7 +14,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +29,8 @@ import psycopg
 from benchmarks import hostile
 from benchmarks.running import FILES, generated_film, home, report, running
 from embedded.client import Client
-from embedded.home import REPOSITORY
+from embedded.home import REPOSITORY, Home
+from embedded.product import Worker
 from embedded.stack import Stack
 from execution import daemons
 
@@ -37,6 +41,7 @@ HOSTILE_SECONDS = 30
 DOOMED_JOBS = 900
 """Jobs of the video that is deleted; with those of the flood, an owner may have a thousand."""
 _WAIT_SECONDS = 300
+_CORES = frozenset(os.sched_getaffinity(0))
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 # Claims of the hostile owner's steps between the moment at which the other's step was ready and its claim. Chunks rank
@@ -97,8 +102,9 @@ def p95(times: Sequence[float]) -> float:
 class Neighbours:
     """A running stack with two owners, each of whom has a video."""
 
-    def __init__(self, stack: Stack, source: Path, *, doomed_jobs: int) -> None:
+    def __init__(self, stack: Stack, source: Path, *, doomed_jobs: int, hostile_on: Sequence[str] = ()) -> None:
         self._stack = stack
+        self._hostile_on = hostile_on
         self._source = source
         self._keys = {name: _new_key(stack, name) for name in ("hostile", "modest")}
         self._doomed_jobs = doomed_jobs
@@ -138,7 +144,7 @@ class Neighbours:
             for _ in range(self._doomed_jobs):
                 client.transcode(doomed, {"preset": "ultrafast", "priority": 100})
         arguments = (self._stack.api.url, self._keys["hostile"], self._attacked, self._planned, doomed)
-        argv = [sys.executable, "-m", "benchmarks.hostile", *arguments]
+        argv = [*self._hostile_on, sys.executable, "-m", "benchmarks.hostile", *arguments]
         process = daemons.start(argv, log=log, environ=os.environ, folder=REPOSITORY)
         try:
             _wait(lambda: hostile.ATTACKING in log.read_text() or not daemons.alive(process))
@@ -201,18 +207,51 @@ class Neighbours:
             yield client
 
 
+class ApartFromWorker(Stack):
+    """A stack whose worker is on the last core. Its other processes are where this process is."""
+
+    def __init__(self, home: Home, environ: Mapping[str, str]) -> None:
+        super().__init__(home, environ=environ)
+        self.worker = _LastCore(home, self._environ)
+
+
+class _LastCore(Worker):
+    def argv(self) -> list[str]:
+        return [*_on_last_core(), *super().argv()]
+
+
+def _on_last_core() -> list[str]:
+    return ["taskset", "--cpu-list", str(max(_CORES))]
+
+
 def measure(options: argparse.Namespace) -> str:  # noqa: ARG001 - the signature of all measurements
-    """Return the table."""
-    stack = Stack(home(), environ={**os.environ, "TRANSCODER_RATE_WRITE_PER_MINUTE": "3000"})
+    """Return the tables."""
+    environ = {**os.environ, "TRANSCODER_RATE_WRITE_PER_MINUTE": "3000"}
+    phases = f"{QUIET_SECONDS} s of quiet, {HOSTILE_SECONDS} s of attack, {QUIET_SECONDS} s of quiet."
+    shared = _measured(Stack(home(), environ=environ))
+    lines = [f"{phases} All processes on all cores:\n", *_rows(shared)]
+    if len(_CORES) > 1:
+        os.sched_setaffinity(0, _CORES - {max(_CORES)})
+        try:
+            apart = _measured(ApartFromWorker(home(), environ), hostile_on=_on_last_core())
+        finally:
+            os.sched_setaffinity(0, _CORES)
+        lines += [
+            "\nThe worker and the hostile owner on the last core, everything else on the others:\n",
+            *_rows(apart),
+        ]
+    return "\n".join(lines)
+
+
+def _measured(stack: Stack, *, hostile_on: Sequence[str] = ()) -> Findings:
     source = generated_film(8, size="192x108", audio=True)
     with running(stack):
-        neighbours = Neighbours(stack, source, doomed_jobs=DOOMED_JOBS)
+        neighbours = Neighbours(stack, source, doomed_jobs=DOOMED_JOBS, hostile_on=hostile_on)
         log = FILES / "hostile.log"
         found = neighbours.measured(quiet_seconds=QUIET_SECONDS, hostile_seconds=HOSTILE_SECONDS, log=log)
     for name, statuses in found.answers.items():
         report(f"{name}: {statuses}")
-    phases = f"{QUIET_SECONDS} s of quiet, {HOSTILE_SECONDS} s of attack, {QUIET_SECONDS} s of quiet."
-    return "\n".join((f"{phases}\n", *_rows(found)))
+    return found
 
 
 def _rows(found: Findings) -> Iterator[str]:
