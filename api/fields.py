@@ -66,6 +66,25 @@ class StrictInteger(serializers.IntegerField):
         return super().to_internal_value(number)
 
 
+class StrictNumber(serializers.FloatField):
+    """FloatField for JSON numbers only; strings, and numbers beyond all bounds, are refused."""
+
+    default_error_messages: ClassVar = {
+        "invalid": "must be a number",
+        "overflow": "must be a number",
+        "min_value": "must be at least {min_value}",
+        "max_value": "must be at most {max_value}",
+    }
+
+    def to_internal_value(self, data: object) -> float:
+        if not isinstance(data, int | float) or isinstance(data, bool):
+            self.fail("invalid")
+        number = super().to_internal_value(data)
+        if not math.isfinite(number):
+            self.fail("invalid")
+        return number
+
+
 class StrictBoolean(serializers.BooleanField):
     """BooleanField for true and false only; strings and numbers are refused."""
 

@@ -20,7 +20,7 @@ from rest_framework import exceptions as rest
 
 from observability import metrics
 from observability.logs import bound_field
-from transcoding.errors import InputRejected, TrackUnknown, TranscodeError
+from transcoding.errors import InputRejected, RequestUnfit, TranscodeError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
@@ -245,7 +245,7 @@ def _rest_headers(error: rest.APIException) -> dict[str, str]:
 
 def _transcode(error: TranscodeError) -> Problem:
     """Translate errors of the core: 422 for the uploaded file, 503 for retryable ones, else 500."""
-    if isinstance(error, TrackUnknown):
+    if isinstance(error, RequestUnfit):
         return invalid_field(error.field, str(error))
     if isinstance(error, InputRejected):
         return Problem(status=422, code=error.code, detail=str(error), details=error.details)

@@ -5,7 +5,9 @@ TranscodeError
 │   ├── InputCorrupt     parts of it are missing or damaged, so that not enough is left to show
 │   ├── ResourceExceeded it needs more memory, processor time or space than a run may use
 │   ├── PlanTooLarge     it is too much for this installation, as requested
-│   └── TrackUnknown     the request names a track that is not there, or cannot be decoded
+│   └── RequestUnfit     the request needs something that this source does not have
+│       ├── TrackUnknown a track that is not there, or cannot be decoded
+│       └── TimeOutside  a part that does not lie in the video
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
 │   ├── DeviceBusy       the GPU has no session left; elsewhere or later
@@ -63,15 +65,27 @@ class PlanTooLarge(InputRejected):
     code = "plan_too_large"
 
 
-class TrackUnknown(InputRejected):
-    """The request names a track that the source does not have, or that cannot be decoded."""
+class RequestUnfit(InputRejected):
+    """The request needs something that this source does not have."""
 
-    code = "track_unknown"
+    code = "request_unfit"
 
     def __init__(self, text: str, *, field: str) -> None:
         super().__init__(text)
         self.field = field
         """Name of the field of the request."""
+
+
+class TrackUnknown(RequestUnfit):
+    """The request names a track that the source does not have, or that cannot be decoded."""
+
+    code = "track_unknown"
+
+
+class TimeOutside(RequestUnfit):
+    """The request names a part of the video that does not lie in it, or has no frame."""
+
+    code = "time_outside"
 
 
 class InputChanged(TranscodeError):

@@ -71,7 +71,7 @@ class Estimate:
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
     """Explain each choice of a plan, in the order in which they were made."""
     if plan.audio_only:
-        return [*_no_video_reasons(request), *_audio_reasons(plan), *_segment_reasons(plan)]
+        return [*_no_video_reasons(request), *_cut_reasons(plan), *_audio_reasons(plan), *_segment_reasons(plan)]
     return [
         *_source_reasons(plan, request),
         *_timeline_reasons(plan),
@@ -118,8 +118,10 @@ def _source_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
 
 def _timeline_reasons(plan: EncodePlan) -> Iterator[Reason]:
     """Say where the outputs are longer than the video, or where audio is cut."""
-    before, after = (float(frames / plan.grid.rate) for frames in (plan.hold.before, plan.hold.after))
-    if plan.hold.frames:
+    yield from _cut_reasons(plan)
+    behind = 0 if plan.video_end is None or plan.grid.is_open else plan.total_frames - plan.video_end
+    before, after = (float(max(0, frames) / plan.grid.rate) for frames in (plan.video_start, behind))
+    if before or after:
         held = [f"the first frame {before:.4g} s longer"] * bool(before) + [f"the last one {after:.4g} s"] * bool(after)
         yield Reason(
             choice="timeline",
@@ -131,6 +133,18 @@ def _timeline_reasons(plan: EncodePlan) -> Iterator[Reason]:
         requested = plan.timeline == Timeline.VIDEO
         because = "requested" if requested else "hardly any of the time that the audio would add has audio in it"
         yield Reason(choice="timeline", value=f"{plan.timeline}: {cut}", because=because)
+
+
+def _cut_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    if plan.cut:
+        start, end = float(plan.cut.start), float(plan.cut.start + plan.cut.length)
+        frames = "" if plan.audio_only else f", {plan.total_frames} frames"
+        because = "requested; it begins and ends with the frames that start then, or next"
+        yield Reason(
+            choice="cut",
+            value=f"{start:.6g} to {end:.6g} s of the video{frames}",
+            because="requested" if plan.audio_only else because,
+        )
 
 
 def _geometry_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:

@@ -149,6 +149,10 @@ class FrameGrid:
         """Return the grid of a video that has so many frames more; an open one stays open."""
         return self if self.total_frames is None else replace(self, total_frames=self.total_frames + frames)
 
+    def lasting(self, frames: int) -> Self:
+        """Return the grid of a video that has so many frames."""
+        return replace(self, total_frames=frames)
+
 
 def snap_rate(rate: Fraction) -> Fraction:
     """The standard rate for a measured one: the near one, else the next higher, so that no frame is lost (up to 60)."""

@@ -69,6 +69,21 @@ class Hold:
 NO_HOLD = Hold()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A part of a video: its start on the clock of outputs of all of it, and its length, in seconds.
+
+    Of video both are whole frames of the grid.
+    """
+
+    start: Fraction
+    length: Fraction
+
+    def frames(self, rate: Fraction) -> int:
+        """Return its length in frames; of audio alone the last one may be longer than what is there."""
+        return math.ceil(self.length * rate)
+
+
 def hold_for(video: VideoSpan, audio: Iterable[AudioSpan | None]) -> Hold:
     """Return for how long the first and the last frame must stay so that none of these audio tracks is cut.
 

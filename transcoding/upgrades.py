@@ -78,5 +78,10 @@ def _plan_to_5(plan: Stored) -> Stored:
     return {**plan, **length, **fields, "renditions": renditions, "source": source}
 
 
+def _plan_to_6(plan: Stored) -> Stored:
+    """Have the whole video: parts of one could not be requested."""
+    return {"cut": None, **plan}
+
+
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)
-PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5, _plan_to_6)

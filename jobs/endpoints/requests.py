@@ -1,5 +1,6 @@
 """Request bodies and query parameters of jobs."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,16 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from api.fields import Choice, ExternalId, Metadata, StrictBoolean, StrictInteger, StrictSerializer, as_integer
+from api.fields import (
+    Choice,
+    ExternalId,
+    Metadata,
+    StrictBoolean,
+    StrictInteger,
+    StrictNumber,
+    StrictSerializer,
+    as_integer,
+)
 from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
 from jobs.planning.formats import HLS, OUTPUT_FORMATS
@@ -25,6 +35,7 @@ from transcoding.timeline import Timeline
 SMALLEST_SIDE = 16
 LARGEST_SIDE = 8192
 LARGEST_STREAM = 65_535
+_MAX_SECONDS = 1_000_000
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _STEPS, _MAX_STEPS, _MAX_OFFSET = 20, 100, 1_000_000
@@ -167,6 +178,19 @@ class TranscodeRequest(StrictSerializer):
         help_text="union, the default: from where audio or video begins to where both have ended; the first and the "
         "last frame stay meanwhile. video: as long as the video; the audio is cut.",
     )
+    start = StrictNumber(
+        min_value=0,
+        max_value=_MAX_SECONDS,
+        required=False,
+        help_text="Seconds of the video, as players show them: outputs begin with the first frame that starts then or "
+        "later. Default: 0.",
+    )
+    end = StrictNumber(
+        min_value=0,
+        max_value=_MAX_SECONDS,
+        required=False,
+        help_text="Likewise: they end before the first frame that starts then or later. Default: the end of the video.",
+    )
     deinterlace = Choice(
         choices=[choice.value for choice in DEINTERLACE_CHOICES],
         required=False,
@@ -191,6 +215,8 @@ class TranscodeRequest(StrictSerializer):
         if attrs.get("dynamic_range") == DynamicRange.SOURCE and CODEC_NAMES[attrs["codec"]].codec == "h264":
             raise serializers.ValidationError({"dynamic_range": ["source needs codec h265 or av1; h264 has 8 bits"]})
         _refuse_gpu_on_cpu(attrs)
+        if attrs.get("end", math.inf) <= attrs.get("start", 0):
+            raise serializers.ValidationError({"end": ["must be later than start"]})
         audio = attrs.get("audio_streams", [])
         if len(set(audio)) < len(audio):
             raise serializers.ValidationError({"audio_streams": ["names a stream twice"]})

@@ -9,7 +9,7 @@ TITLE = "Geometry and frame rates"
 _X264 = "-c:v libx264 -preset ultrafast"
 _X264_FIELDS = f"{_X264} -qp 10 -flags +ildct+ilme"
 _FIELDS = "-flags +ildct+ilme"
-_FILM, _NTSC_DOUBLE = "24000/1001", "60000/1001"
+FILM, _NTSC_DOUBLE = "24000/1001", "60000/1001"
 
 
 def _turned(degrees: int, drawn: str, *, flip: str = "") -> Maker:
@@ -26,7 +26,7 @@ _WAVE = (
 _TILT = _WAVE.replace("X/40+Y/97-N/20", "X/90+(Y+2*N)/13")
 """A card above something that moves two lines up from frame to frame: a camera that is tilted."""
 _STEP = 4
-_CARD, _CARD_SIZE, _SIZE = Area(bottom=0.25), (160, 48), (160, 192)
+FILM_CARD, _CARD_SIZE, FILM_SIZE = Area(bottom=0.25), (160, 48), (160, 192)
 
 
 def interlaced(
@@ -39,17 +39,17 @@ def interlaced(
     return ffmpeg(f"{drawn} -frames:v {frames // 2} {options} -an {path}", source=path)
 
 
-def levels(frames: int, rate: int, every: int = 1) -> tuple[Probe, ...]:
-    """The grey of each frame, if frame n is made of field n, or of every other one."""
-    greys = (round((_STEP * every * number % 200) * 255 / 219) for number in range(frames))
+def levels(frames: int, rate: int, every: int = 1, *, first: int = 0) -> tuple[Probe, ...]:
+    """The grey of each frame, if frame n is made of field n, or of every other one, from field `first` on."""
+    greys = (round((_STEP * (first + every * number) % 200) * 255 / 219) for number in range(frames))
     return tuple(Probe(rgb=(grey,) * 3, at=(number + 0.5) / rate, within=2) for number, grey in enumerate(greys))
 
 
-def _film(frames: int) -> Maker:
+def film(frames: int) -> Maker:
     """Film that was spread over fields."""
     options = f"{H264} {_FIELDS} -x264-params tff=1 {AAC}"
     video = f"{_WAVE},telecine=first_field=top:pattern=23"
-    return card("mp4", options, rate=_FILM, frames=frames, size=_CARD_SIZE, video=video)
+    return card("mp4", options, rate=FILM, frames=frames, size=_CARD_SIZE, video=video)
 
 
 _AT_FIELD_RATE = Plays(
@@ -132,7 +132,7 @@ CASES = (
             source="turned.mp4",
         ),
         outcome=Plays(
-            size=_SIZE, card=_CARD, numbers=range(0, 50, 2), beeps=(0.5,), warnings=("interlaced", "rotated")
+            size=FILM_SIZE, card=FILM_CARD, numbers=range(0, 50, 2), beeps=(0.5,), warnings=("interlaced", "rotated")
         ),
         why="Fields are put together before the frame is turned.",
     ),
@@ -285,14 +285,14 @@ CASES = (
         key="progressive-marked-interlaced",
         what="Progressive, but marked and coded as interlaced.",
         make=card("mp4", f"{H264} {_FIELDS} -x264-params tff=1 {AAC}", size=_CARD_SIZE, video=_WAVE),
-        outcome=Plays(size=_SIZE, card=_CARD),
+        outcome=Plays(size=FILM_SIZE, card=FILM_CARD),
         why="Nothing is deinterlaced that is not interlaced: it would only lose detail.",
     ),
     Case(
         key="progressive-tilted",
         what="Progressive; the camera is tilted, so that lines move up by two of them from frame to frame.",
         make=card("mp4", f"{H264} {AAC}", size=_CARD_SIZE, video=_TILT),
-        outcome=Plays(size=_SIZE, card=_CARD),
+        outcome=Plays(size=FILM_SIZE, card=FILM_CARD),
         why="A field may look like one of the next frame; nothing is deinterlaced for that.",
     ),
     Case(
@@ -322,12 +322,12 @@ CASES = (
     Case(
         key="film-in-video",
         what="Film of 23.976 frames per second, spread over the fields of 29.97 (2:3 pulldown).",
-        make=_film(240),
+        make=film(240),
         outcome=Plays(
             frames=240,
-            rate=_FILM,
-            size=_SIZE,
-            card=_CARD,
+            rate=FILM,
+            size=FILM_SIZE,
+            card=FILM_CARD,
             beeps=[second + 0.5 for second in range(10)],
             warnings=("interlaced",),
         ),
@@ -336,9 +336,11 @@ CASES = (
     Case(
         key="film-in-video-frames",
         what="The same, a second of it.",
-        make=_film(48),
+        make=film(48),
         request={"deinterlace": "frame"},
-        outcome=Plays(frames=60, rate="30000/1001", size=_SIZE, card=None, beeps=(0.5, 1.5), warnings=("interlaced",)),
+        outcome=Plays(
+            frames=60, rate="30000/1001", size=FILM_SIZE, card=None, beeps=(0.5, 1.5), warnings=("interlaced",)
+        ),
         why="Frames of the video are made on request.",
     ),
     Case(

@@ -9,14 +9,21 @@ from transcoding.commands.command import (
     fragment_options,
     on_own_clock,
     seconds_text,
+    seeking,
     source_input,
 )
 from transcoding.encoders import AAC
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.warnings import SourceWarning
+from transcoding.sniffing.container import FROM_BEGINNING
 
 _JOIN_SECONDS = 0.01
+_SEEK_MARGIN = Fraction(10)
+"""Seconds that are decoded before a part of a video begins.
+
+In Matroska it is the video that is sought, and its audio may lie seconds away from it.
+"""
 LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -25,7 +32,18 @@ def audio_needed_until(plan: EncodePlan, segments: int) -> Fraction:
 
     It is a segment beyond the additional one that the command encodes: more than ffmpeg's queues hold.
     """
-    return plan.first + plan.grid.start(segments + 2)
+    return plan.first + plan.grid.start(segments) + 2 * plan.grid.segment_seconds
+
+
+def audio_seek_time(plan: EncodePlan) -> Fraction | None:
+    """Return the seek target of commands for the audio of a part of a video, in seconds on the source's clock.
+
+    None: they read from the beginning on, as they do where there is no video, and times may be estimates.
+    """
+    time = plan.first - _SEEK_MARGIN
+    if plan.cut is None or plan.audio_only or plan.source.demuxer in FROM_BEGINNING:
+        return None
+    return time if plan.cut.start > _SEEK_MARGIN and time > 0 else None
 
 
 def audio_command(
@@ -36,11 +54,13 @@ def audio_command(
     The target is the track's name. The segmenter joins the frames to segments at the video's boundaries. The first
     `segments` of a limited command are the same as those of a command for all; anything beyond them is not.
     """
-    length = seconds_text(plan.grid.duration if segments is None else plan.grid.start(segments + 1))
+    seconds = plan.grid.duration if segments is None else plan.grid.start(segments + 1)
+    length = seconds_text(seconds)
+    sounding = seconds_text(min(seconds, plan.cut.length)) if plan.cut else length
     graph = ",".join(
         (
             f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
-            f"atrim=end={length}",  # a gap up to audio behind the video's end would be filled first, at any length
+            f"atrim=end={sounding}",  # a gap up to audio behind the video's end would be filled first, at any length
             f"aresample={AAC.sample_rate}:async=1{_joins(plan)}:first_pts=0",
             f"aformat=sample_fmts=fltp:channel_layouts={LAYOUTS[track.channels]}",
             f"apad=whole_dur={length}",
@@ -55,7 +75,7 @@ def audio_command(
         "f": "mp4",
     }
     return FfmpegCommand(
-        inputs=(source_input(plan, source),),
+        inputs=(source_input(plan, source, seeking(audio_seek_time(plan))),),
         filter_graph=graph,
         outputs=(Output(target=track.name, maps=(f"[{track.name}]",), options=options),),
     )

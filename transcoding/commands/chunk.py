@@ -20,6 +20,7 @@ from transcoding.commands.command import (
     fragment_options,
     on_own_clock,
     seconds_text,
+    seeking,
     source_input,
 )
 from transcoding.commands.deinterlace import deinterlacing_filters
@@ -111,7 +112,8 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     first_segment: int,
     segments: int,
 ) -> FfmpegCommand:
-    opening = {**device_decoding(plan), **decoder_options(plan), **_steady_graph(plan), **_seek(plan, first_segment)}
+    seek = seeking(seek_time(plan, first_segment))
+    opening = {**device_decoding(plan), **decoder_options(plan), **_steady_graph(plan), **seek}
     return FfmpegCommand(
         inputs=(source_input(plan, source, opening),),
         filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
@@ -134,7 +136,7 @@ def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
     """Return the seek target of a run from this segment on, in seconds on the source's clock; None: no seek."""
-    if plan.source.demuxer in FROM_BEGINNING or decoded_from(plan, first_segment) <= plan.hold.before:
+    if plan.source.demuxer in FROM_BEGINNING or decoded_from(plan, first_segment) <= plan.video_start:
         return None
     return max(Fraction(0), plan.first + decoded_seconds(plan, first_segment) - _SEEK_MARGIN)
 
@@ -147,16 +149,10 @@ def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
     return plan.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
 
 
-def _seek(plan: EncodePlan, first_segment: int) -> dict[str, str | None]:
-    """Seek to a key frame some time before a segment, on the source's own clock, and keep everything from there on."""
-    time = seek_time(plan, first_segment)
-    return {} if time is None else {"noaccurate_seek": None, "seek_timestamp": "1", "ss": seconds_text(time)}
-
-
 def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segment: int, segments: int) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
     chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.first)]
-    decoded = decoded_from(plan, first_segment) - plan.hold.before
+    decoded = decoded_from(plan, first_segment) - plan.video_start
     chain += [*steady(plan), *deinterlacing_filters(plan, max(0, decoded))]
     chain += on_the_grid(plan, first_segment, segments)
     chain += ["setpts=PTS-STARTPTS", *upright(plan), *composition(plan)]

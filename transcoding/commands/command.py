@@ -150,6 +150,14 @@ def source_input(plan: EncodePlan, path: str, options: Options = MappingProxyTyp
     return Input(path=path, options={**opening, **options})
 
 
+def seeking(time: Fraction | None) -> dict[str, str | None]:
+    """Seek to the key frame at or before a time, on the source's own clock, and keep everything from there on.
+
+    `time` is in seconds; None: from the beginning on.
+    """
+    return {} if time is None else {"noaccurate_seek": None, "seek_timestamp": "1", "ss": seconds_text(time)}
+
+
 def on_own_clock(filter_name: str, first: Fraction) -> str:
     """Shift times so that the first video frame is at 0; whole ticks, or a coarse time base would lose a frame."""
     return f"{filter_name}=round(PTS-({ratio_text(first)})/TB)"

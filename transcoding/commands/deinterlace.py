@@ -43,7 +43,7 @@ def _film(plan: EncodePlan, first_frame: int) -> tuple[str, ...]:
     cycle = max(0, first_frame // (FILM_CYCLE - 1) - _WARM_UP_CYCLES)
     start = Fraction(cycle * FILM_CYCLE) / video
     order = _ORDERS.get(plan.source.video.field_order, "auto")
-    later = ratio_text(plan.hold.before / film)  # frames of film, in which the clock of the outputs begins earlier
+    later = ratio_text(plan.video_start / film)  # by which the clock of the outputs begins before that of the source
     return (
         f"setpts=PTS-({later})/TB",
         f"fps={ratio_text(video)}:start_time={seconds_text(start)}",

@@ -7,7 +7,7 @@ copies of the last frame.
 import math
 from fractions import Fraction
 
-from transcoding.commands.command import ratio_text, seconds_text
+from transcoding.commands.command import ratio_text
 from transcoding.encoders import HardwarePath
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.plan import EncodePlan
@@ -19,11 +19,15 @@ _ROUNDED_COPIES = 2
 
 
 def decoded_from(plan: EncodePlan, first_segment: int) -> int:
-    """Return the position on the grid from which on the frames of such a run are decoded."""
+    """Return the position on the grid from which on the frames of such a run are decoded.
+
+    It is negative where outputs that begin behind the source are made of its last frame.
+    """
     start = plan.grid.first_frame(first_segment)
     if plan.video_end is None or start < plan.video_end - _rounded(plan):
         return start
-    return max(0, plan.video_end - 1 - math.ceil(_LAST_SECONDS * plan.grid.rate))
+    earliest = min(0, plan.video_start)
+    return max(earliest, plan.video_end - 1 - math.ceil(_LAST_SECONDS * plan.grid.rate))
 
 
 def decoded_seconds(plan: EncodePlan, first_segment: int) -> Fraction:
@@ -37,7 +41,7 @@ def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str
     Of a chunk behind the source this is the last frame of the source.
     """
     grid, end = plan.grid, plan.video_end
-    filters = [f"fps={ratio_text(grid.rate)}:start_time={seconds_text(decoded_seconds(plan, first_segment))}"]
+    filters = [f"fps={ratio_text(grid.rate)}:start_time={float(decoded_seconds(plan, first_segment)):.6f}"]
     if end is None:
         return filters
     if plan.source.total_frames == 1 or (plan.hold.after and not plan.source.constant):

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from transcoding.commands.command import PROTOCOLS, QUIET, FfmpegCommand, Input, Output, seconds_text
+from transcoding.commands.command import PROTOCOLS, QUIET, FfmpegCommand, Input, Output, seeking
 from transcoding.encoders import decoding_memory
 from transcoding.probing.streams import VideoStream
 
@@ -29,15 +29,12 @@ def fields_command(
 
     `time` is in seconds on the clock of the file; None: from its beginning on.
     """
-    seek: dict[str, str | None] = {}
-    if time is not None:
-        seek = {"noaccurate_seek": None, "seek_timestamp": "1", "ss": seconds_text(time)}
     opening: dict[str, str | None] = {
         "f": demuxer,
         "protocol_whitelist": PROTOCOLS,
         "copyts": None,
         "noautorotate": None,
-        **seek,
+        **seeking(time),
     }
     graph = (
         f"[0:{video.index}]format=yuv420p,scale={_COLUMNS}:ih:flags=neighbor,split=3[a][b][c];"

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from transcoding.commands.audio import LAYOUTS
-from transcoding.commands.command import FfmpegCommand, Output, on_own_clock, source_input
+from transcoding.commands.audio import LAYOUTS, audio_seek_time
+from transcoding.commands.command import FfmpegCommand, Output, on_own_clock, seeking, source_input
 from transcoding.encoders import AAC
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
@@ -28,7 +28,7 @@ def steady_audio_command(plan: EncodePlan, track: AudioRendition, source: str) -
     )
     options = {"c:a": "pcm_s16le", "map_metadata": "-1", "map_chapters": "-1", "f": _CONTAINER}
     return FfmpegCommand(
-        inputs=(source_input(plan, source),),
+        inputs=(source_input(plan, source, seeking(audio_seek_time(plan))),),
         filter_graph=graph,
         outputs=(Output(target=STEADY_TARGET, maps=(f"[{STEADY_TARGET}]",), options=options),),
     )

@@ -50,6 +50,9 @@ _READ_AHEAD_FRAMES = 64
 _SEEK_SLACK = Fraction(1, 1000)
 """Seconds by which a key frame must lie before the requested time to be surely the one that ffmpeg starts at."""
 
+_SOUGHT_AUDIO_SECONDS = 1
+"""Seconds of audio before the key frame of a seek: ffmpeg seeks by times of decoding, which are earlier."""
+
 
 class UnusableIndex(ValueError):
     """The file cannot be read in parts: no index, a damaged one, or one of a kind that is not understood here."""
@@ -148,14 +151,27 @@ class Mp4Index:
         """Return the spans needed to decode all of an audio track, by ffmpeg's stream index. Raises UnusableIndex."""
         return merge([*self.opening(), *self._audio_track(stream).chunks])
 
-    def audio_until(self, stream: int, end: Fraction, packets: Iterable[Packet], *, spare: int) -> list[Span]:
-        """Return the same up to a time on ffmpeg's clock, in seconds. `packets` are ffmpeg's of that track.
+    def audio_until(  # noqa: PLR0913 - what is read, by name
+        self,
+        stream: int,
+        end: Fraction,
+        packets: Iterable[Packet],
+        *,
+        seek: Fraction | None = None,
+        shift: int = 0,
+        spare: int,
+    ) -> list[Span]:
+        """Return the same after a seek, up to a time on ffmpeg's clock, in seconds. `packets` are ffmpeg's of it.
 
-        Up to `spare` bytes between them are included, for fewer and longer spans.
+        `seek` and `shift` are those of `video`: ffmpeg seeks the video, and the audio to where that leads. Up to
+        `spare` bytes between them are included, for fewer and longer spans.
         """
-        ticks = end * self._audio_track(stream).timescale
+        timescale = self._audio_track(stream).timescale
+        ticks = end * timescale
+        first = (self._sought(seek, shift) - _SOUGHT_AUDIO_SECONDS) * timescale if seek is not None else 0
         early = takewhile(lambda packet: packet.pts < ticks, packets)
-        spans = merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in early)])
+        needed = (packet for packet in early if seek is None or packet.pts >= first)
+        spans = merge([*self.opening(), *((packet.position, packet.position + packet.size) for packet in needed)])
         return bridged(spans, spare)
 
     def _audio_track(self, stream: int) -> Track:
@@ -199,6 +215,11 @@ class Mp4Index:
         while number > 0 and self.frames.times[number] > time:
             number = self.frames.sync.rfind(1, 0, number)
         return max(number, 0)
+
+    def _sought(self, seek: Fraction, shift: int) -> Fraction:
+        """The time on ffmpeg's clock, in seconds, of the frame that a seek leads to, or of an earlier one."""
+        start = self._start_of(self._ticks(seek - _SEEK_SLACK, shift))
+        return Fraction(self.frames.times[start] + shift, self.timescale) if self.frames.times else Fraction(0)
 
     def _end_of(self, time: Fraction) -> int:
         """One past the last sample, in decoding order, that is read for the frame after this time to come out."""

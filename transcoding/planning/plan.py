@@ -25,7 +25,7 @@ from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.warnings import Notice, SourceWarning
-from transcoding.timeline import NO_HOLD, Hold, Timeline, seconds_outside
+from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, seconds_outside
 from transcoding.upgrades import PLAN_UPGRADES
 
 
@@ -65,6 +65,8 @@ class EncodePlan:
     """GOPs in every segment but the last."""
     timeline: Timeline = Timeline.UNION
     hold: Hold = NO_HOLD
+    cut: Cut | None = None
+    """The part of all this that the outputs are. None: all of it."""
 
     def __post_init__(self) -> None:
         if self.encoder_name not in ENCODERS:
@@ -84,24 +86,34 @@ class EncodePlan:
     @property
     def grid(self) -> FrameGrid:
         """The positions of frames, segments and ticks in every rendition."""
-        return self.source.grid(self.segment_gops).longer(self.hold.frames)
+        whole = self.source.grid(self.segment_gops).longer(self.hold.frames)
+        return whole.lasting(self.cut.frames(whole.rate)) if self.cut else whole
 
     @property
     def first(self) -> Fraction:
         """Time of the first frame of the outputs, T0, on the clock of the working copy, in seconds."""
-        return self.source.first - self.hold.before / self.source.rate
+        begins = self.source.first - self.hold.before / self.source.rate
+        return begins + self.cut.start if self.cut else begins
+
+    @property
+    def video_start(self) -> int:
+        """Position on the grid of the first frame of the source; negative where the outputs begin behind it."""
+        return self.hold.before - (int(self.cut.start * self.source.rate) if self.cut else 0)
 
     @property
     def video_end(self) -> int | None:
         """Position on the grid from which the last frame of the source is held. None: it has not ended."""
-        return None if self.source.total_frames is None else self.hold.before + self.source.total_frames
+        return None if self.source.total_frames is None else self.video_start + self.source.total_frames
 
     @property
     def audio_cut(self) -> Fraction:
-        """Seconds of audio before and after the video that are in no output; 0 where it is no more than usual."""
+        """Seconds of audio before and after the video that are in no output; 0 where it is no more than usual.
+
+        Of a part of the video 0, too: what lies beside it was not requested.
+        """
         streams = {track.stream for track in self.audio}
         spans = [track.span for track in self.source.audio if track.index in streams]
-        if self.grid.is_open or self.hold.frames:
+        if self.grid.is_open or self.hold.frames or self.cut:
             return Fraction(0)
         return seconds_outside(self.source.span, spans)
 

@@ -10,6 +10,7 @@ from transcoding.encoders import CPU_PRESET, HardwarePath, RateControl, VideoEnc
 from transcoding.encoders.traits import DeviceTraits
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
+from transcoding.planning.cutting import cut_of
 from transcoding.planning.fields import Deinterlacing, deinterlacing_of, retimed
 from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
 from transcoding.planning.naming import named_audio, with_video
@@ -19,7 +20,7 @@ from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_wor
 from transcoding.planning.tracks import VideoRendition, audio_renditions
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioStream
-from transcoding.timeline import NO_HOLD, Hold, Timeline, hold_for
+from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, hold_for
 
 _DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 """Pixel formats that every decoder of a device supports: 8 bits, 4:2:0."""
@@ -42,8 +43,8 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     speed of workers with this encoder and preset.
 
     Raises:
-        InputRejected: The source or the request is beyond the installation's limits, or the request names tracks that
-            are not there.
+        InputRejected: The source or the request is beyond the installation's limits, or the request names tracks or
+            times that are not there.
 
     """
     facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
@@ -51,13 +52,15 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
     facts = retimed(facts, deinterlacing)
     timeline = Timeline(request.timeline)
     hold = hold_for(facts.span, (track.span for track in audio)) if timeline == Timeline.UNION else NO_HOLD
-    grid = facts.grid().longer(hold.frames)
+    whole = facts.grid().longer(hold.frames)
+    cut = cut_of(whole, request, exact=not facts.has_video)
+    grid = whole.lasting(cut.frames(whole.rate)) if cut else whole
     if grid.duration > policy.max_seconds:
         raise InputRejected(
             f"the video lasts {float(grid.duration):.0f} s; at most {policy.max_seconds} s are allowed: cut it"
         )
     if not facts.has_video:
-        return _audio_plan(facts, audio, request, policy, hold)
+        return _audio_plan(facts, audio, request, policy, hold=hold, cut=cut)
     encoder = encoder or cpu_encoder(request.video_codec)
     preset = preset_of(request, policy)
     throughput = measured or assumed_throughput(encoder, preset, policy)
@@ -94,23 +97,32 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         sizing=sizing,
         timeline=timeline,
         hold=hold,
+        cut=cut,
     )
 
 
-def _audio_plan(
-    facts: SourceFacts, audio: Sequence[AudioStream], request: JobRequest, policy: PlanPolicy, hold: Hold
+def _audio_plan(  # noqa: PLR0913 - as `plan_job`, and what it found
+    facts: SourceFacts,
+    audio: Sequence[AudioStream],
+    request: JobRequest,
+    policy: PlanPolicy,
+    *,
+    hold: Hold,
+    cut: Cut | None,
 ) -> EncodePlan:
     """Plan for a source without video. Whatever a request says of video has nothing to apply to."""
+    whole = facts.grid().longer(hold.frames)
     plan = EncodePlan(
         source=facts,
         color=None,
         preset=preset_of(request, policy),
         renditions=(),
         chunks=(),
-        audio=audio_renditions(audio, facts.grid().longer(hold.frames)),
+        audio=audio_renditions(audio, whole.lasting(cut.frames(whole.rate)) if cut else whole),
         mp4=request.mp4,
         timeline=Timeline(request.timeline),
         hold=hold,
+        cut=cut,
     )
     if plan.work:
         plan.work.refuse_beyond(step_seconds=policy.max_step_seconds, total_seconds=policy.max_work_seconds)

@@ -42,6 +42,10 @@ class JobRequest:
     """A value of `DynamicRange`."""
     timeline: str = Timeline.UNION
     """A value of `Timeline`."""
+    start: float | None = None
+    """Seconds on the clock of outputs of the whole video. None: from its beginning on."""
+    end: float | None = None
+    """The same; the frame that begins then is the first that is left out. None: to its end."""
     deinterlace: str | None = None
     """"frame" or "field", for interlaced sources. None: film where there is film, else frames."""
 

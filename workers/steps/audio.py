@@ -7,7 +7,7 @@ from itertools import islice
 from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork, step_complete
 from jobs.rules.steps import DECODER_ERRORS
-from transcoding.commands.audio import audio_command, audio_needed_until
+from transcoding.commands.audio import audio_command, audio_needed_until, audio_seek_time
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import DamageCount
 from transcoding.commands.steady_audio import STEADY_TARGET, of_steady_audio, steady_audio_command
@@ -147,6 +147,8 @@ class AudioEncoding:
         """Return the bytes of the track. Inspection compares only the first track with ffmpeg's packets."""
         if copy.index is None:
             return ()
+        if self._plan.cut:
+            return self._beginning(copy, self._plan.total_segments)
         spans = copy.index.audio(self._track.stream)
         first = self._plan.source.audio[0].index == self._track.stream
         if not first and not covers(spans, parse_packets(self._packets(copy))):
@@ -209,4 +211,11 @@ def beginning_of_audio(
     if copy.index is None:
         raise ValueError("there is no index to find the track by")
     until, spare = audio_needed_until(plan, segments), copy.path.stat().st_size // SPARE_SHARE
-    return copy.index.audio_until(track.stream, until, parse_packets(packets), spare=spare)
+    return copy.index.audio_until(
+        track.stream,
+        until,
+        parse_packets(packets),
+        seek=audio_seek_time(plan),
+        shift=plan.source.sample_shift or 0,
+        spare=spare,
+    )

@@ -94,6 +94,9 @@ def test_one_rendition_can_be_requested(client: Client) -> None:
         ({"audio_streams": [0]}, "audio_streams"),
         ({"audio_streams": [1, 1]}, "audio_streams"),
         ({"audio_streams": [9], "dry_run": True}, "audio_streams"),
+        ({"start": 1e5}, "start"),
+        ({"end": 1e5, "dry_run": True}, "end"),
+        ({"start": 2, "end": 1}, "end"),
     ],
 )
 def test_a_wrong_field_is_named(client: Client, body: dict[str, object], field: str) -> None:

@@ -60,6 +60,13 @@ def test_plans_from_before_the_list_of_streams_are_read() -> None:
     assert EncodePlan.from_json(stored("plan-4")) == plan_job(a_source_with_color(), request, a_policy())
 
 
+def test_plans_from_before_parts_of_videos_are_read() -> None:
+    request = JobRequest(resolution="720p", mp4=True, two_pass=True)
+    read = EncodePlan.from_json(stored("plan-5"))
+    assert read == plan_job(a_source_with_color(), request, a_policy())
+    assert read.cut is None
+
+
 def test_manifests_of_high_range_in_eight_bits_stay_as_they_were() -> None:
     """All of its renditions would be said to be of a range that few screens show."""
     old, high = stored("plan-4"), {"primaries": "bt2020", "transfer": "smpte2084", "matrix": "bt2020nc", "range": "tv"}
