@@ -103,7 +103,8 @@ class Rendition(models.Model):
     The first published run sets `init_*`; all later runs have the same init segment. `bitrate` and the measured rates
     are bits per second, `timescale` is ticks per second. `total_segments` is NULL while the rendition is open: nobody
     knows yet where its source ends. `peak_bitrate`, `avg_bitrate`, `size_bytes` and `sha256` (see `digest_of`) cover
-    the init segment and all segments, and are set when the rendition is completed.
+    the init segment and all segments, and are set when the rendition is completed. So are `keyframe_peak_bitrate` and
+    `keyframe_avg_bitrate`, the rates of its key frames alone; they stay NULL where those are not stored.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -123,6 +124,8 @@ class Rendition(models.Model):
     init_sha256 = models.TextField(blank=True)
     peak_bitrate = models.PositiveBigIntegerField(null=True)
     avg_bitrate = models.PositiveBigIntegerField(null=True)
+    keyframe_peak_bitrate = models.PositiveBigIntegerField(null=True)
+    keyframe_avg_bitrate = models.PositiveBigIntegerField(null=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     sha256 = models.TextField(blank=True)
 

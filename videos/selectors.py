@@ -12,7 +12,7 @@ from api.problems import Problem
 from storage.keys import segment_key
 from transcoding.containers.segments import Keyframe
 from videos.models import Generation, Rendition, SegmentRun, Video
-from videos.states import HIDDEN_STATES
+from videos.states import HIDDEN_STATES, RenditionKind
 
 
 def videos_of(owner: Owner) -> QuerySet[Video]:
@@ -105,6 +105,42 @@ def published_durations(rendition: Rendition) -> list[int]:
     """Read the durations of the segments from 0 up to the first gap, in ticks; few other columns."""
     runs = SegmentRun.objects.filter(rendition=rendition).only("first_segment", "segment_count", "durations")
     return [ticks for run in contiguous(runs.order_by("first_segment")) for ticks in run.durations]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedKeyframe:
+    """A key frame of a published segment, shown for `duration` ticks: until the next one."""
+
+    segment: int
+    offset: int
+    size: int
+    duration: int
+
+
+def published_keyframes(rendition: Rendition) -> list[PublishedKeyframe]:
+    """List the key frames of the segments from 0 up to the first gap; none at all where a run does not have them."""
+    columns = ("keyframe_offsets", "keyframe_sizes", "keyframe_ticks")
+    runs = SegmentRun.objects.filter(rendition=rendition).only("first_segment", "segment_count", "durations", *columns)
+    found: list[PublishedKeyframe] = []
+    for run in contiguous(runs.order_by("first_segment")):
+        segments = run_keyframes(run)
+        if not segments:
+            return []
+        for number, (duration, keyframes) in enumerate(zip(run.durations, segments, strict=True), run.first_segment):
+            ends = [*(keyframe.ticks for keyframe in keyframes[1:]), duration]
+            found += [
+                PublishedKeyframe(
+                    segment=number, offset=keyframe.offset, size=keyframe.size, duration=end - keyframe.ticks
+                )
+                for keyframe, end in zip(keyframes, ends, strict=True)
+            ]
+    return found
+
+
+def has_keyframes(generation: Generation) -> bool:
+    """Tell whether the key frames of everything that is published of a generation's video are stored."""
+    published = SegmentRun.objects.filter(rendition__generation=generation, rendition__kind=RenditionKind.VIDEO)
+    return published.exists() and not published.filter(keyframe_offsets=None).exists()
 
 
 def generation_runs(generation: Generation) -> Mapping[UUID, list[SegmentRun]]:

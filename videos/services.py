@@ -272,6 +272,9 @@ class VerifiedRendition:
     avg_bitrate: int
     size_bytes: int
     sha256: str
+    keyframe_peak_bitrate: int | None = None
+    keyframe_avg_bitrate: int | None = None
+    """Of the key frames alone. None: they are not stored."""
 
 
 def generation_mark_playable(*, generation: Generation) -> None:
@@ -292,6 +295,8 @@ def generation_complete(*, generation: Generation, verified: Sequence[VerifiedRe
             state=RenditionState.COMPLETED,
             peak_bitrate=measured.peak_bitrate,
             avg_bitrate=measured.avg_bitrate,
+            keyframe_peak_bitrate=measured.keyframe_peak_bitrate,
+            keyframe_avg_bitrate=measured.keyframe_avg_bitrate,
             size_bytes=measured.size_bytes,
             sha256=measured.sha256,
         )

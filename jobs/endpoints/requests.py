@@ -143,8 +143,8 @@ class TranscodeRequest(StrictSerializer):
     ladder = Choice(choices=["auto"], required=False, help_text="All renditions that suit the source; the default.")
     output_format = OutputFormatField(
         default=HLS,
-        help_text="hls and dash: both are made by every job, whichever is named. mp4 adds a progressive file for each "
-        "rendition.",
+        help_text="hls and dash: both are made by every job, whichever is named; the playback document has their URLs. "
+        "mp4 adds a progressive file for each rendition.",
     )
     priority = PriorityField(required=False, help_text=_PRIORITY_HELP)
     external_id = ExternalId(help_text="Your own name for the job.")

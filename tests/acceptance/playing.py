@@ -71,7 +71,11 @@ class Player:
         """Read the URLs of the playlists in a master playlist, by rendition."""
         text = self.get(master_url).text
         named = [line for line in text.splitlines() if line and not line.startswith("#")]
-        named += [line.partition('URI="')[2].partition('"')[0] for line in text.splitlines() if 'URI="' in line]
+        named += [
+            line.partition('URI="')[2].partition('"')[0]
+            for line in text.splitlines()
+            if line.startswith("#EXT-X-MEDIA:")
+        ]
         return {name.split("/")[0]: urljoin(master_url, name) for name in named}
 
     def playlist(self, url: str) -> Playlist:

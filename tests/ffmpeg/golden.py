@@ -23,7 +23,7 @@ from transcoding.containers.verification import PublishedRun
 from transcoding.manifests.hls.master import master_playlist
 from transcoding.manifests.hls.media import media_playlist, target_seconds
 from transcoding.manifests.names import INIT_NAME, segment_name
-from transcoding.manifests.planned import planned_presentation
+from transcoding.manifests.planned import NOT_MEASURED, planned_presentation
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
@@ -207,7 +207,7 @@ def publish(golden: Golden, folder: Path) -> None:
         lengths = [Fraction(segment.duration, timescale) for segment in encoded.segments]
         target = target_seconds(plan.grid.segment_frames / plan.grid.rate)
         (folder / name / "index.m3u8").write_text(media_playlist(lengths, target_seconds=target, complete=True))
-    presentation = planned_presentation(plan, dict.fromkeys(golden.renditions))
+    presentation = planned_presentation(plan, dict.fromkeys(golden.renditions, NOT_MEASURED))
     (folder / "master.m3u8").write_text(master_playlist(presentation))
 
 

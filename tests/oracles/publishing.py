@@ -9,11 +9,13 @@ from jobs.planning.steps import _renditions
 from storage.keys import segment_key
 from tests.inputs.running import Transcoded
 from tests.rows import a_video
-from transcoding.containers.verification import RenditionTotals
+from transcoding.manifests.hls.media import target_seconds
+from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.manifests.names import INIT_NAME, segment_name
 from videos.models import Generation, Rendition
 from videos.playback.dash import generation_dash
-from videos.playback.playlists import generation_master, rendition_playlist
+from videos.playback.playlists import generation_master, has_iframes, rendition_iframes, rendition_playlist
+from videos.selectors import published_keyframes
 from videos.services import (
     RunFacts,
     VerifiedRendition,
@@ -35,16 +37,21 @@ def published(found: Transcoded, *, complete: bool = True) -> Generation:
         run_publish(step_id=uuid4(), attempt=1, runs=[replace(run, rendition_id=row.id) for run in runs])
     generation_mark_playable(generation=generation)
     if complete:
-        verified = [_verified(row, found.totals[row.name]) for row in rows]
+        verified = [_verified(row, found) for row in rows]
         generation_complete(generation=generation, verified=verified)
     return Generation.objects.get(id=generation.id)
 
 
-def _verified(row: Rendition, totals: RenditionTotals) -> VerifiedRendition:
+def _verified(row: Rendition, found: Transcoded) -> VerifiedRendition:
+    totals, keyframes = found.totals[row.name], published_keyframes(row)
+    sizes, ticks = [each.size for each in keyframes], [each.duration for each in keyframes]
+    target = target_seconds(found.plan.grid.segment_seconds)
     return VerifiedRendition(
         rendition_id=row.id,
         peak_bitrate=totals.peak_bandwidth,
         avg_bitrate=totals.average_bandwidth,
+        keyframe_peak_bitrate=peak_rate(sizes, ticks, timescale=row.timescale, target_seconds=target) or None,
+        keyframe_avg_bitrate=average_rate(sizes, ticks, timescale=row.timescale) or None,
         size_bytes=totals.size,
         sha256="0" * 64,
     )
@@ -58,6 +65,8 @@ def write_site(generation: Generation, found: Transcoded, folder: Path) -> Path:
     for row in generation.renditions.all():
         (folder / row.name).mkdir()
         (folder / row.name / "index.m3u8").write_text(rendition_playlist(row))
+        if has_iframes(row):
+            (folder / row.name / "iframes.m3u8").write_text(rendition_iframes(row))
         _write_segments(found.runs[row.name], found, folder / row.name)
     return folder
 

@@ -1,6 +1,6 @@
 // Reads a published folder with parsers of other people, and prints what they found: node read.mjs FOLDER
 // mp4box.js reads the init segment and the segments of each rendition, hls-parser the playlists, mpd-parser the MPD.
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import HLS from "hls-parser";
 import { createFile } from "mp4box";
@@ -15,7 +15,15 @@ function master() {
   return {
     version: playlist.version,
     independentSegments: playlist.independentSegments,
-    variants: playlist.variants.map((variant) => ({
+    iframes: playlist.variants.filter((variant) => variant.isIFrameOnly).map((variant) => ({
+      uri: variant.uri,
+      bandwidth: variant.bandwidth,
+      averageBandwidth: variant.averageBandwidth ?? null,
+      codecs: variant.codecs,
+      resolution: variant.resolution ?? null,
+      videoRange: variant.videoRange ?? null,
+    })),
+    variants: playlist.variants.filter((variant) => !variant.isIFrameOnly).map((variant) => ({
       uri: variant.uri,
       bandwidth: variant.bandwidth,
       averageBandwidth: variant.averageBandwidth,
@@ -43,6 +51,40 @@ function media(name) {
     endlist: playlist.endlist,
     segments: playlist.segments.map(({ uri, duration, map }) => ({ uri, duration, map: map?.uri ?? null })),
   };
+}
+
+function iframes(name) {
+  if (!existsSync(join(folder, name, "iframes.m3u8"))) return null;
+  const playlist = HLS.parse(text(name, "iframes.m3u8"));
+  return {
+    iframesOnly: playlist.isIFrame,
+    type: playlist.playlistType,
+    targetDuration: playlist.targetDuration,
+    endlist: playlist.endlist,
+    segments: playlist.segments.map(({ uri, duration, map, byterange }) => ({
+      uri,
+      duration,
+      map: map?.uri ?? null,
+      byterange,
+      samples: frames(name, uri, byterange),
+    })),
+  };
+}
+
+// The samples that mp4box.js finds behind the init segment in a byte range of a segment: offset there, bytes, key frame.
+function frames(name, uri, { offset, length }) {
+  const file = createFile();
+  const parts = [readFileSync(join(folder, name, "init.mp4")), readFileSync(join(folder, name, uri)).subarray(offset, offset + length)];
+  let start = 0;
+  for (const part of parts) {
+    const buffer = new Uint8Array(part).buffer;
+    buffer.fileStart = start;
+    file.appendBuffer(buffer);
+    start += part.length;
+  }
+  file.flush();
+  const samples = file.getTrackSamplesInfo(file.getInfo().tracks[0].id);
+  return samples.map((sample) => ({ offset: sample.offset - parts[0].length, size: sample.size, key: sample.is_sync }));
 }
 
 function boxes(name, segments) {
@@ -109,6 +151,7 @@ const playlists = Object.fromEntries(names.map((name) => [name, media(name)]));
 const answer = {
   master: master(),
   media: playlists,
+  iframes: Object.fromEntries(names.map((name) => [name, iframes(name)])),
   mpd: mpd(),
   boxes: Object.fromEntries(names.map((name) => [name, boxes(name, playlists[name].segments.map(({ uri }) => uri))])),
 };

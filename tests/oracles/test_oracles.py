@@ -4,124 +4,24 @@ mp4box.js, hls-parser and mpd-parser run in Node.js (`read.mjs`), m3u8 and mpegd
 `mpd.xsd`.
 """
 
-import json
-import shutil
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import m3u8
 import pytest
 import xmlschema
 from mpegdash.parser import MPEGDASHParser
 
-from tests.inputs.case import Maker
-from tests.inputs.making import AAC, H264, audio_file, card, then
-from tests.inputs.running import Transcoded, transcode
-from tests.inputs.table import CASES
+from tests.inputs.running import Transcoded
 from tests.oracles.publishing import published, write_site
+from tests.oracles.sites import HERE, Site, every_job, read_site
 from transcoding.containers.boxes import read_init
 from transcoding.containers.fragments import FragmentReader
 from transcoding.encoders import AAC as AUDIO
 from transcoding.manifests.names import INIT_NAME, segment_name
-from transcoding.planning.plan import EncodePlan
-from transcoding.planning.tracks import audio_renditions
-
-HERE = Path(__file__).parent
-FILM_AND_COMMENTARY = then(
-    card("mkv", frames=125),
-    f"-i {{}} -f lavfi -i sine=440:duration=5 -map 0 -map 1 {AAC} -c:v copy"
-    " -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu tracks.mkv",
-    source="tracks.mkv",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A source and a request whose outputs all parsers read."""
-
-    make: Maker
-    codec: str = "h264"
-    dynamic_range: str = "sdr"
-    preset: str = "ultrafast"
-    adapt: Callable[[EncodePlan], EncodePlan] = lambda plan: plan
-
-
-def _all_audio(plan: EncodePlan) -> EncodePlan:
-    return replace(plan, audio=audio_renditions(plan.source.audio, plan.grid))
-
-
-JOBS = {
-    "one rung": Job(make=card("mp4", frames=100)),
-    "a ladder": Job(make=card("mp4", frames=125, size=(848, 480))),
-    "a short tail": Job(make=card("mp4", frames=205)),
-    "a tail of its own": Job(make=card("mp4", frames=230)),
-    "29.97": Job(make=card("mp4", rate="30000/1001", frames=250)),
-    "silent": Job(make=card("mp4", f"{H264} -an", frames=125)),
-    "two audio tracks": Job(make=FILM_AND_COMMENTARY, adapt=_all_audio),
-    "audio alone": Job(make=audio_file("m4a", AAC, seconds=9)),
-    "HEVC": Job(make=card("mp4", frames=125), codec="h265"),
-    "AV1": Job(make=card("mp4", frames=125), codec="av1"),
-    "HDR10 in HEVC": Job(make=CASES["hdr10"].make, codec="h265", dynamic_range="source"),
-    "HLG in AV1": Job(make=CASES["hlg-stream"].make, codec="av1", dynamic_range="source"),
-}
-every_job = pytest.mark.parametrize("name", JOBS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """Outputs in a folder, as players find them, and what the parsers in Node.js read there."""
-
-    found: Transcoded
-    folder: Path
-    read: Any
-
-    @property
-    def plan(self) -> EncodePlan:
-        return self.found.plan
-
-    def durations(self, name: str) -> list[int]:
-        """Ticks of the segments of a rendition."""
-        return [ticks for run in self.found.runs[name] for ticks in run.durations]
-
-
-@pytest.fixture(scope="module")
-def encoded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Transcoded]:
-    @cache
-    def of(name: str) -> Transcoded:
-        folder = tmp_path_factory.mktemp("oracles")
-        (folder / "input").mkdir()
-        job = JOBS[name]
-        return transcode(
-            job.make(folder / "input"),
-            folder / "work",
-            {"codec": job.codec, "dynamic_range": job.dynamic_range},
-            preset=job.preset,
-            adapt=job.adapt,
-        )
-
-    return of
-
-
-@pytest.fixture
-def site(name: str, encoded: Callable[[str], Transcoded], tmp_path: Path, db: None) -> Site:
-    found = encoded(name)
-    folder = write_site(published(found), found, tmp_path / "site")
-    return Site(found=found, folder=folder, read=_read(folder))
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    node = shutil.which("node")
-    assert node
-    done = subprocess.run([node, HERE / "read.mjs", folder], capture_output=True, text=True, check=False)
-    assert not done.returncode, done.stderr
-    read: dict[str, Any] = json.loads(done.stdout)
-    return read
 
 
 @every_job
@@ -170,19 +70,21 @@ def _samples(site: Site, rendition: str) -> list[tuple[int, int, bool]]:
 @every_job
 def test_hls_parser_reads_the_playlists(site: Site, name: str) -> None:
     master, plan = site.read["master"], site.plan
-    audio_peak = max((track.peak_bandwidth for track in plan.audio), default=0)
-    played = plan.renditions or plan.audio[:1]
-    assert [variant["uri"] for variant in master["variants"]] == [f"{each.name}/index.m3u8" for each in played]
+    peaks = {name: totals.peak_bandwidth for name, totals in site.found.totals.items()}
+    audio_peak = max((peaks[track.name] for track in plan.audio), default=0)
+    played = {f"{each.name}/index.m3u8": each for each in plan.renditions or plan.audio[:1]}
+    assert sorted(variant["uri"] for variant in master["variants"]) == sorted(played)
     if not plan.renditions:
         (variant,) = master["variants"]
         assert (variant["codecs"], variant["bandwidth"], variant["resolution"]) == (AUDIO.codecs, audio_peak, None)
-    for variant, rung in zip(master["variants"] if plan.renditions else [], plan.renditions, strict=True):
-        assert variant["bandwidth"] == rung.peak_bandwidth + audio_peak
+    for variant in master["variants"] if plan.renditions else ():
+        rung = next(rung for rung in plan.renditions if variant["uri"] == f"{rung.name}/index.m3u8")
+        assert variant["bandwidth"] == peaks[rung.name] + audio_peak
         assert variant["averageBandwidth"] <= variant["bandwidth"]
         assert variant["resolution"] == {"width": rung.width, "height": rung.height}
         color = plan.color_of(rung)
         assert color
-        assert variant["videoRange"] == (color.video_range if plan.of_high_range else None)
+        assert variant["videoRange"] == color.video_range
         assert variant["frameRate"] == pytest.approx(float(plan.grid.rate), abs=0.001)
         assert variant["codecs"] == ",".join(dict.fromkeys([rung.codecs, *(track.codecs for track in plan.audio)]))
         assert [track["uri"] for track in variant["audio"]] == [f"{track.name}/index.m3u8" for track in plan.audio]
@@ -198,12 +100,43 @@ def test_hls_parser_reads_the_playlists(site: Site, name: str) -> None:
 
 
 @every_job
+def test_hls_parser_and_mp4box_read_the_key_frames(site: Site, name: str) -> None:
+    """Each byte range is a fragment's boxes and its key frame, with which it ends."""
+    grid, variants = site.plan.grid, site.read["master"]["iframes"]
+    assert [variant["uri"] for variant in variants] == [f"{rung.name}/iframes.m3u8" for rung in site.plan.renditions]
+    for variant, rung in zip(variants, site.plan.renditions, strict=True):
+        listed = site.read["iframes"][rung.name]
+        assert (listed["iframesOnly"], listed["type"], listed["endlist"]) == (True, "VOD", True)
+        frames = listed["segments"]
+        assert len(frames) == -(-grid.frame_count // grid.gop_frames)
+        assert sum(frame["duration"] for frame in frames) == pytest.approx(float(grid.duration), abs=1e-4)
+        assert max(round(frame["duration"]) for frame in frames) <= listed["targetDuration"]
+        for frame in frames:
+            first, *others = frame["samples"]
+            assert first["key"]
+            assert first["offset"] + first["size"] == frame["byterange"]["length"]
+            assert all(sample["offset"] >= frame["byterange"]["length"] for sample in others)
+        average = sum(frame["byterange"]["length"] for frame in frames) * 8 / float(grid.duration)
+        assert variant["averageBandwidth"] == pytest.approx(average, abs=1)
+        assert variant["averageBandwidth"] <= variant["bandwidth"] < site.found.totals[rung.name].peak_bandwidth
+        assert (variant["codecs"], variant["resolution"]) == (
+            rung.codecs,
+            {"width": rung.width, "height": rung.height},
+        )
+    audio = [track.name for track in site.plan.audio]
+    assert [site.read["iframes"][name] for name in audio] == [None] * len(audio)
+
+
+@every_job
 def test_m3u8_reads_the_same(site: Site, name: str) -> None:
     master = m3u8.loads((site.folder / "master.m3u8").read_text())
     read = site.read["master"]["variants"]
     assert [
         (playlist.uri, playlist.stream_info.bandwidth, playlist.stream_info.codecs) for playlist in master.playlists
     ] == [(variant["uri"], variant["bandwidth"], variant["codecs"]) for variant in read]
+    assert [(each.uri, each.iframe_stream_info.bandwidth) for each in master.iframe_playlists] == [
+        (variant["uri"], variant["bandwidth"]) for variant in site.read["master"]["iframes"]
+    ]
     beside = site.plan.audio if site.plan.renditions else ()
     assert [media.uri for media in master.media] == [f"{track.name}/index.m3u8" for track in beside]
     for rendition, expected in site.read["media"].items():
@@ -231,13 +164,13 @@ def test_mpegdash_and_mpd_parser_read_the_manifest(site: Site, name: str) -> Non
     assert list(representations) == [*(rung.name for rung in plan.renditions), *(track.name for track in plan.audio)]
     for rung in plan.renditions:
         _, read = representations[rung.name]
-        assert (read.codecs, read.bandwidth) == (rung.codecs, rung.peak_bandwidth)
+        assert (read.codecs, read.bandwidth) == (rung.codecs, site.found.totals[rung.name].peak_bandwidth)
         assert (read.width, read.height, read.frame_rate) == (rung.width, rung.height, str(plan.grid.rate))
     for track in plan.audio:
         adaptation, read = representations[track.name]
         assert (read.codecs, read.bandwidth, adaptation.lang or "") == (
             track.codecs,
-            track.peak_bandwidth,
+            site.found.totals[track.name].peak_bandwidth,
             track.language,
         )
     _compare_segments(site)
@@ -280,11 +213,14 @@ def test_manifests_of_a_video_that_grows_are_valid(
     found = encoded(name)
     folder = write_site(published(found, complete=False), found, tmp_path / "site")
     _schema().validate(folder / "manifest.mpd")
-    read = _read(folder)
+    read = read_site(folder)
     assert MPEGDASHParser.parse(str(folder / "manifest.mpd")).type == "dynamic"
     assert {media["type"] for media in read["media"].values()} == {"EVENT"}
     assert not any(media["endlist"] for media in read["media"].values())
     assert read["mpd"]["minimumUpdatePeriod"] == 2000
+    listed = [each for each in read["iframes"].values() if each]
+    assert len(listed) == len(found.plan.renditions) == len(read["master"]["iframes"])
+    assert {(each["type"], each["endlist"]) for each in listed} <= {("EVENT", False)}
 
 
 @cache

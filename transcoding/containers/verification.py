@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from hashlib import sha256
 
 from transcoding.containers.boxes import Track
 from transcoding.containers.segments import check_rate
 from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
+from transcoding.manifests.hls.media import target_seconds
+from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.planning.plan import EncodePlan
 
 _AUDIO_SLACK_SAMPLES = 2048
@@ -33,7 +36,10 @@ class RenditionTotals:
     ticks: int
     size: int
     peak_bandwidth: int
+    """As HLS measures it (see `peak_rate`)."""
     average_bandwidth: int
+    segment_bandwidth: int
+    """The rate of the largest whole segment, which is what the plan promises."""
 
 
 def join_runs(name: str, runs: Sequence[PublishedRun], *, timescale: int, full_segment_ticks: int) -> RenditionTotals:
@@ -52,13 +58,15 @@ def join_runs(name: str, runs: Sequence[PublishedRun], *, timescale: int, full_s
         for size, ticks in zip(sizes, durations, strict=True)
         if ticks >= min(full_segment_ticks, max(durations))
     ]
+    target = target_seconds(Fraction(full_segment_ticks, timescale))
     return RenditionTotals(
         segments=expected,
         frames=sum(frames for run in runs for frames in run.frames),
         ticks=sum(durations),
         size=sum(sizes),
-        peak_bandwidth=max(rates, default=0),
-        average_bandwidth=sum(sizes) * 8 * timescale // max(1, sum(durations)),
+        peak_bandwidth=peak_rate(sizes, durations, timescale=timescale, target_seconds=target),
+        average_bandwidth=average_rate(sizes, durations, timescale=timescale),
+        segment_bandwidth=max(rates, default=0),
     )
 
 
@@ -77,7 +85,7 @@ def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> 
     _hold(name, "segments", totals.segments, grid.total_segments)
     _hold(name, "frames", totals.frames, grid.frame_count)
     _hold(name, "ticks", totals.ticks, grid.frame_count * grid.frame_ticks)
-    check_rate(next(rendition for rendition in plan.renditions if rendition.name == name), totals.peak_bandwidth)
+    check_rate(next(rendition for rendition in plan.renditions if rendition.name == name), totals.segment_bandwidth)
     return totals
 
 

@@ -2,6 +2,7 @@
 
 INIT_NAME = "init.mp4"
 PLAYLIST_NAME = "index.m3u8"
+IFRAME_PLAYLIST_NAME = "iframes.m3u8"
 
 
 def segment_name(number: int | str) -> str:

@@ -7,10 +7,19 @@ in `dash.adaptation`.
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcoding.color import ColorSpace
+from transcoding.color import ColorSpace, VideoRange
 
 AUDIO_GROUP = "audio"
 TEXT_GROUP = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IFrames:
+    """The key frames of a video rendition as a variant of their own. Bandwidths in bits per second."""
+
+    peak_bandwidth: int
+    average_bandwidth: int | None
+    """None: nobody measured it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +34,11 @@ class VideoVariant:
     peak_bandwidth: int
     average_bandwidth: int
     color: ColorSpace | None = None
-    """The color space, where the source has high dynamic range; the dynamic range is named then."""
+    """The color space, where the source has high dynamic range."""
+    video_range: VideoRange | None = None
+    """The dynamic range, where it is known."""
+    iframes: IFrames | None = None
+    """None: there is no list of its key frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

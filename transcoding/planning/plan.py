@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Self
 
 from transcoding import records
-from transcoding.color import ColorSpace
+from transcoding.color import ColorSpace, VideoRange
 from transcoding.encoders import (
     ENCODERS,
     EncodeTarget,
@@ -191,6 +191,12 @@ class EncodePlan:
         Nor where version 0.1 encoded that: players leave out what is said to be of high range, and there is no other.
         """
         return self.color_of(rendition) if rendition.hdr or self.tone_mapped else None
+
+    def stated_range(self, rendition: VideoRendition) -> VideoRange | None:
+        """Return the dynamic range that playlists name. None: it is not known, or as in `stated_color`."""
+        color = self.color_of(rendition)
+        named = color and (not self.of_high_range or self.stated_color(rendition))
+        return color.video_range if color and named else None
 
     @property
     def of_high_range(self) -> bool:

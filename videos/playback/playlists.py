@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from fractions import Fraction
 
+from transcoding.manifests.hls.iframes import IFrame, iframe_playlist
 from transcoding.manifests.hls.master import master_playlist
 from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
 from videos.playback.presentation import generation_presentation
-from videos.selectors import PublishedSegment, newest_segments, published_prefix
+from videos.selectors import PublishedSegment, has_keyframes, newest_segments, published_keyframes, published_prefix
 from videos.states import GenerationState, RenditionKind
 
 WINDOW_SEGMENTS = 6
@@ -35,6 +36,29 @@ def rendition_playlist(rendition: Rendition) -> str:
     durations = _seconds(published_prefix(rendition), rendition)
     complete = rendition.generation.state == GenerationState.COMPLETE
     return media_playlist(durations, target_seconds=target, complete=complete)
+
+
+def has_iframes(rendition: Rendition) -> bool:
+    """Tell whether a rendition has an I-frame playlist: it is video that ends, and its key frames are stored."""
+    kind = rendition.kind == RenditionKind.VIDEO and rendition.total_segments is not None
+    return kind and has_keyframes(rendition.generation)
+
+
+def rendition_iframes(rendition: Rendition) -> str:
+    """Return the I-frame playlist of a rendition that has one, over the segments that its own playlist lists."""
+    frames = (
+        IFrame(
+            segment=keyframe.segment,
+            offset=keyframe.offset,
+            size=keyframe.size,
+            duration=Fraction(keyframe.duration, rendition.timescale),
+        )
+        for keyframe in published_keyframes(rendition)
+    )
+    target = target_seconds(EncodePlan.from_json(rendition.generation.plan).grid.segment_seconds)
+    return iframe_playlist(
+        frames, target_seconds=target, complete=rendition.generation.state == GenerationState.COMPLETE
+    )
 
 
 def _seconds(segments: Iterable[PublishedSegment], rendition: Rendition) -> list[Fraction]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.gzip import gzip_page
 
 from access.rates import check_play_rate
 from api.problems import Problem, internal_error, not_found, problem_of, problem_response
@@ -17,7 +18,13 @@ from transcoding.manifests.hls import HLS_CONTENT_TYPE
 from videos.models import Generation, Rendition
 from videos.playback import wiring
 from videos.playback.dash import generation_dash, has_dash
-from videos.playback.playlists import content_type, generation_master, rendition_playlist
+from videos.playback.playlists import (
+    content_type,
+    generation_master,
+    has_iframes,
+    rendition_iframes,
+    rendition_playlist,
+)
 from videos.playback.tokens import token_read
 from videos.selectors import segment_find
 from videos.states import GONE_STATES, GenerationState, VideoState
@@ -77,6 +84,7 @@ def _problem(error: Exception) -> Problem:
 
 
 @for_players
+@gzip_page
 def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the DASH manifest of a generation of which at least the start can be watched."""
     found = _playable_generation(token, generation)
@@ -86,6 +94,7 @@ def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:
 
 
 @for_players
+@gzip_page
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the master playlist of a generation of which at least the start can be watched."""
     found = _playable_generation(token, generation)
@@ -93,12 +102,23 @@ def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBas
 
 
 @for_players
+@gzip_page
 def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the media playlist of a rendition."""
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None:
         raise not_found("generation")
     return _manifest(rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
+
+
+@for_players
+@gzip_page
+def iframes(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """Serve the I-frame playlist of a video rendition."""
+    found = _rendition(token, generation, rendition)
+    if found.generation.playable_at is None or not has_iframes(found):
+        raise not_found("rendition")
+    return _manifest(rendition_iframes(found), found.generation, HLS_CONTENT_TYPE)
 
 
 @for_players

@@ -11,10 +11,12 @@ from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import check_audio_init, check_video_init
 from transcoding.containers.verification import PublishedRun, digest_of, verify_rendition
 from transcoding.errors import VerificationFailed
+from transcoding.manifests.hls.media import target_seconds
+from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.planning.plan import EncodePlan
 from videos.assets.selectors import generation_assets
 from videos.models import Asset, Generation, Rendition, SegmentRun
-from videos.selectors import generation_runs, run_segments
+from videos.selectors import generation_runs, published_keyframes, run_segments
 from videos.services import VerifiedRendition
 from videos.states import AssetKind, RenditionKind
 from workers.lease.control import StepControl
@@ -88,10 +90,15 @@ def _verify_joins(
     ]
     totals = verify_rendition(plan, rendition.name, published)
     digests = [digest for run in runs for digest in run.digests]
+    keyframes = published_keyframes(rendition)
+    sizes, ticks = [each.size for each in keyframes], [each.duration for each in keyframes]
+    target = target_seconds(plan.grid.segment_seconds)
     return VerifiedRendition(
         rendition_id=rendition.id,
         peak_bitrate=totals.peak_bandwidth,
         avg_bitrate=totals.average_bandwidth,
         size_bytes=init_bytes + totals.size,
         sha256=digest_of([rendition.init_sha256, *digests]),
+        keyframe_peak_bitrate=peak_rate(sizes, ticks, timescale=rendition.timescale, target_seconds=target) or None,
+        keyframe_avg_bitrate=average_rate(sizes, ticks, timescale=rendition.timescale) or None,
     )

@@ -21,14 +21,14 @@ from videos.services import VerifiedRendition, generation_complete, video_mark_d
 pytestmark = pytest.mark.django_db
 
 
-def a_completed_job(*, width: int = 1280, height: int = 720, seconds: int = 40, mp4: bool = True) -> Job:
+def a_completed_job(*, width: int = 1280, height: int = 720, seconds: int = 40, output_format: str = "mp4") -> Job:
     """Renditions of 1000, 1001 … bytes at 500 kb/s, and a file of 2000, 2001 … bytes for each rung."""
-    job = a_job(a_video(seconds=seconds, width=width, height=height), output_format="mp4" if mp4 else "hls")
+    job = a_job(a_video(seconds=seconds, width=width, height=height), output_format=output_format)
     assert job.generation is not None
     renditions = list(job.generation.renditions.order_by("position"))
     generation_complete(generation=job.generation, verified=[measured(row) for row in renditions])
     for row in renditions:
-        if mp4 and row.kind == "video":
+        if output_format == "mp4" and row.kind == "video":
             mp4_file = an_mp4(row, size_bytes=2000 + row.position, sha256="f" * 64)
             assets_publish(generation_id=row.generation_id, assets=[mp4_file])
     Job.objects.filter(id=job.id).update(state=JobState.COMPLETED, phase=JobPhase.ENDED, finished_at=job.created_at)
@@ -109,8 +109,13 @@ def test_every_address_is_signed_and_of_the_job_s_own_generation(client: Client)
     ]
 
 
-def test_without_files_there_are_only_streams(client: Client) -> None:
-    assert {output["type"] for output in read(client, a_completed_job(mp4=False))["outputs"]} == {"hls", "dash"}
+@pytest.mark.parametrize("requested", ["hls", "dash"])
+def test_without_files_there_are_both_kinds_of_streams(requested: str, client: Client) -> None:
+    job = a_completed_job(output_format=requested)
+    assert {output["type"] for output in read(client, job)["outputs"]} == {"hls", "dash"}
+    playback = client.get(f"/api/v1/videos/{job.video_id}/playback").json()
+    assert playback["hls_url"].endswith("/master.m3u8")
+    assert playback["dash_url"].endswith("/manifest.mpd")
 
 
 def test_there_is_nothing_before_the_end(client: Client) -> None:
@@ -135,7 +140,7 @@ def test_the_number_of_queries_does_not_grow(client: Client) -> None:
     counts = []
     read(client, a_completed_job())  # what is looked up once, whoever asks, is known from here on
     for job in (
-        a_completed_job(width=640, height=360, mp4=False),
+        a_completed_job(width=640, height=360, output_format="hls"),
         a_completed_job(width=1920, height=1080, seconds=3000),
     ):
         with CaptureQueriesContext(connection) as queries:

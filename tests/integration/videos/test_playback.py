@@ -24,6 +24,7 @@ from storage.protocol import ObjectStore
 from tests.integration.coordination.conftest import caching
 from tests.integration.videos.test_upload import wait_for
 from tests.rows import a_job, a_video, an_mp4
+from transcoding.containers.segments import Keyframe
 from videos.assets.services import assets_publish
 from videos.models import Generation, Rendition, Video
 from videos.playback import wiring
@@ -37,6 +38,7 @@ from videos.services import (
     run_publish,
     video_mark_deleting,
 )
+from videos.states import RenditionKind
 
 __all__ = ["caching"]
 
@@ -59,9 +61,17 @@ class Played:
         token = token_make(self.video.id, expires_at=int(time.time() + expires_in))
         return f"/play/{token}/{self.generation.number}/{rest}"
 
-    def complete(self) -> None:
+    def complete(self, *, keyframe_rates: tuple[int | None, int | None] = (None, None)) -> None:
         verified = [
-            VerifiedRendition(rendition_id=row.id, peak_bitrate=900_000, avg_bitrate=700_000, size_bytes=9, sha256="c")
+            VerifiedRendition(
+                rendition_id=row.id,
+                peak_bitrate=900_000,
+                avg_bitrate=700_000,
+                size_bytes=9,
+                sha256="c",
+                keyframe_peak_bitrate=keyframe_rates[0] if row.name == "360p" else None,
+                keyframe_avg_bitrate=keyframe_rates[1] if row.name == "360p" else None,
+            )
             for row in self.renditions
         ]
         generation_complete(generation=self.generation, verified=verified)
@@ -77,10 +87,13 @@ def publish(
     *,
     segments: int = SEGMENTS,
     renditions: Iterable[Rendition] | None = None,
+    keyframes: bool = False,
 ) -> None:
-    """Publish the first segments of all renditions, or of these."""
+    """Publish the first segments of all renditions, or of these; with two key frames in each segment of video."""
     step_id = uuid4()
     for rendition in renditions or generation.renditions.all():
+        second = Keyframe(offset=5, size=7, ticks=2 * rendition.timescale)
+        stored = keyframes and rendition.kind == RenditionKind.VIDEO
         prefix = run_prefix(generation.video_id, generation.number, rendition.name, step_id, 1)
         store.put(init_key(prefix), f"{rendition.name} init".encode(), "video/mp4")
         for number in range(segments):
@@ -95,6 +108,7 @@ def publish(
             frames=(100,) * segments,
             init_key=init_key(prefix),
             init_sha256="i",
+            keyframes=((Keyframe(offset=0, size=4, ticks=0), second),) * segments if stored else (),
         )
         run_publish(step_id=step_id, attempt=1, runs=[run])
 
@@ -207,6 +221,83 @@ def test_head_is_answered_here_because_a_signature_is_for_one_method(api: httpx2
     assert answer.status_code == 200
     assert answer.headers["content-length"] == str(len(segment_bytes("360p", 7)))
     assert api.head(played.url("master.m3u8")).status_code == 200
+
+
+# --- key frames -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_keyframes(store: ObjectStore, transactional_db: None) -> Played:
+    """A playable video of which the first three segments are published, with their key frames."""
+    video = a_video()
+    generation = a_job(video).generation
+    assert generation is not None
+    publish(store, generation, segments=3, keyframes=True)
+    generation_mark_playable(generation=generation)
+    return Played(video, generation)
+
+
+def iframe_variants(master: str) -> list[str]:
+    return [line for line in master.splitlines() if line.startswith("#EXT-X-I-FRAME-STREAM-INF")]
+
+
+def test_key_frames_can_be_played_as_they_appear(api: httpx2.Client, with_keyframes: Played) -> None:
+    """The store gets the range that the player requested: browsers keep it when they follow a redirect."""
+    (variant,) = iframe_variants(api.get(with_keyframes.url("master.m3u8")).text)
+    assert 'URI="360p/iframes.m3u8"' in variant
+    assert "AVERAGE-BANDWIDTH" not in variant
+    answer = api.get(with_keyframes.url("360p/iframes.m3u8"))
+    assert answer.headers["content-type"] == "application/vnd.apple.mpegurl"
+    assert answer.headers["cache-control"] == "public, max-age=1"
+    lines = answer.text.splitlines()
+    assert {"#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-I-FRAMES-ONLY", '#EXT-X-MAP:URI="init.mp4"'} <= set(lines)
+    assert lines[-3:] == ["#EXTINF:2.000000,", "#EXT-X-BYTERANGE:7@5", "2.m4s"]
+    assert sum(float(line[8:-1]) for line in lines if line.startswith("#EXTINF:")) == 12
+    url = str(api.base_url) + with_keyframes.url("360p/2.m4s")
+    frame = httpx2.get(url, headers={"Range": "bytes=5-11"}, follow_redirects=True)
+    assert (frame.status_code, frame.content) == (206, segment_bytes("360p", 2)[5:12])
+
+
+def test_a_complete_video_states_the_measured_rates_of_its_key_frames(
+    api: httpx2.Client, with_keyframes: Played
+) -> None:
+    with_keyframes.complete(keyframe_rates=(400_000, 150_000))
+    (variant,) = iframe_variants(api.get(with_keyframes.url("master.m3u8")).text)
+    assert variant.startswith("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=400000,AVERAGE-BANDWIDTH=150000,CODECS=")
+    playlist = api.get(with_keyframes.url("360p/iframes.m3u8")).text
+    assert "#EXT-X-PLAYLIST-TYPE:VOD" in playlist
+    assert playlist.endswith("#EXT-X-ENDLIST\n")
+
+
+def test_without_stored_key_frames_there_is_no_list_of_them(
+    api: httpx2.Client, played: Played, building: Played, store: ObjectStore
+) -> None:
+    """Runs from before a version that stores them have none, and then the whole generation has no list."""
+    generation_mark_playable(generation=building.generation)
+    for without in (played, building):
+        assert not iframe_variants(api.get(without.url("master.m3u8")).text)
+        assert_not_found(api.get(without.url("360p/iframes.m3u8")))
+
+
+def test_audio_has_no_key_frames(api: httpx2.Client, with_keyframes: Played) -> None:
+    assert_not_found(api.get(with_keyframes.url("audio/iframes.m3u8")))
+
+
+# --- compression ------------------------------------------------------------------------------------------------------
+
+
+def test_manifests_are_compressed_for_players_that_accept_it(api: httpx2.Client, with_keyframes: Played) -> None:
+    for rest in ("master.m3u8", "manifest.mpd", "360p/index.m3u8", "360p/iframes.m3u8"):
+        url = with_keyframes.url(rest)
+        plain = api.get(url, headers={"Accept-Encoding": "identity"})
+        compressed = api.get(url, headers={"Accept-Encoding": "gzip, deflate, br"})
+        assert "content-encoding" not in plain.headers
+        assert compressed.headers["content-encoding"] == "gzip"
+        for answer in (plain, compressed):
+            assert answer.headers["vary"] == "Accept-Encoding"
+            assert answer.headers["access-control-allow-origin"] == "*"
+        if rest != "manifest.mpd":  # it says at what time it was rendered
+            assert compressed.text == plain.text
 
 
 # --- access -----------------------------------------------------------------------------------------------------------

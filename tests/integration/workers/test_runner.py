@@ -85,6 +85,11 @@ def test_the_key_frames_of_published_segments_are_byte_ranges_of_them(
                 shown += shown_numbers(alone)
                 assert shown[-1] == 100 * segment.number + keyframe.ticks // 1000
     assert shown == [0, 50, 100, 150, 200, 250, 300]
+    sizes = [size for run in rendition.runs.all() for size in run.keyframe_sizes or ()]
+    seconds = sum(ticks for run in rendition.runs.all() for ticks in run.durations) / rendition.timescale
+    assert rendition.keyframe_avg_bitrate == pytest.approx(sum(sizes) * 8 / seconds, abs=1)
+    last = (sizes[-2] + sizes[-1]) * 8 / (seconds - 10), "the last one is shown for less than the 2 s of the others"
+    assert rendition.keyframe_peak_bitrate == pytest.approx(max(max(sizes) * 8 / 2, last[0]), abs=1), last[1]
     assert {len(run_keyframes(audio)) for audio in SegmentRun.objects.filter(rendition__kind="audio")} == {0}
 
 

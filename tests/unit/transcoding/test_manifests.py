@@ -5,12 +5,14 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.transcoding.builders import NTSC, PQ
-from transcoding.color import BT709
+from transcoding.color import BT709, VideoRange
+from transcoding.manifests.hls.iframes import IFrame, iframe_playlist
 from transcoding.manifests.hls.master import master_playlist
 from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
+from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.manifests.hls.tags import quoted
 from transcoding.manifests.names import segment_name
-from transcoding.manifests.variants import AudioVariant, Presentation, TextVariant, VideoVariant
+from transcoding.manifests.variants import AudioVariant, IFrames, Presentation, TextVariant, VideoVariant
 
 HD = VideoVariant(
     name="720p",
@@ -49,25 +51,25 @@ def test_a_master_playlist_with_audio() -> None:
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
         'URI="audio/index.m3u8"\n'
         '#EXT-X-STREAM-INF:BANDWIDTH=6336876,AVERAGE-BANDWIDTH=3128000,CODECS="avc1.64001f,mp4a.40.2",'
-        'RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"\n'
+        'RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio",CLOSED-CAPTIONS=NONE\n'
         "720p/index.m3u8\n"
         '#EXT-X-STREAM-INF:BANDWIDTH=1804876,AVERAGE-BANDWIDTH=928000,CODECS="avc1.64001e,mp4a.40.2",'
-        'RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO="audio"\n'
+        'RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO="audio",CLOSED-CAPTIONS=NONE\n'
         "360p/index.m3u8\n"
     )
 
 
 def test_a_master_of_high_dynamic_range_names_the_range_of_every_variant() -> None:
-    standard = replace(HD, color=BT709)
-    high = replace(HD, name="720p-hdr", codecs="hvc1.2.4.L93.90", color=PQ)
+    standard = replace(HD, color=BT709, video_range=VideoRange.SDR)
+    high = replace(HD, name="720p-hdr", codecs="hvc1.2.4.L93.90", color=PQ, video_range=VideoRange.PQ)
     variants = [
         line
         for line in master_playlist(Presentation(videos=(standard, high), audio=(AUDIO,))).splitlines()
         if "STREAM-INF" in line
     ]
     assert [line.partition("FRAME-RATE=29.970,")[2] for line in variants] == [
-        'VIDEO-RANGE=SDR,AUDIO="audio"',
-        'VIDEO-RANGE=PQ,AUDIO="audio"',
+        'VIDEO-RANGE=SDR,AUDIO="audio",CLOSED-CAPTIONS=NONE',
+        'VIDEO-RANGE=PQ,AUDIO="audio",CLOSED-CAPTIONS=NONE',
     ]
 
 
@@ -86,7 +88,7 @@ def test_audio_tracks_are_one_group_that_players_choose_from_by_language() -> No
         ),
         (
             '#EXT-X-STREAM-INF:BANDWIDTH=6380000,AVERAGE-BANDWIDTH=3128000,CODECS="avc1.64001f,mp4a.40.2",'
-            'RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"'
+            'RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio",CLOSED-CAPTIONS=NONE'
         ),
     ]
 
@@ -97,10 +99,10 @@ def test_every_rung_goes_with_each_group_of_audio() -> None:
     assert [line.partition("GROUP-ID=")[2].partition(",")[0] for line in lines[3:5]] == ['"audio"', '"surround"']
     variants = [(uri, line.partition("AUDIO=")[2]) for line, uri in pairwise(lines) if "STREAM-INF" in line]
     assert variants == [
-        ("720p/index.m3u8", '"audio"'),
-        ("360p/index.m3u8", '"audio"'),
-        ("720p/index.m3u8", '"surround"'),
-        ("360p/index.m3u8", '"surround"'),
+        ("720p/index.m3u8", '"audio",CLOSED-CAPTIONS=NONE'),
+        ("360p/index.m3u8", '"audio",CLOSED-CAPTIONS=NONE'),
+        ("720p/index.m3u8", '"surround",CLOSED-CAPTIONS=NONE'),
+        ("360p/index.m3u8", '"surround",CLOSED-CAPTIONS=NONE'),
     ]
     assert [line.partition("BANDWIDTH=")[2].partition(",")[0] for line in lines if "STREAM-INF" in line] == [
         "6336876",
@@ -125,7 +127,38 @@ def test_subtitles_are_a_group_that_says_whom_they_are_for() -> None:
             'URI="text-2/index.m3u8"'
         ),
     ]
-    assert lines[5].endswith(',SUBTITLES="text"')
+    assert lines[5].endswith(',SUBTITLES="text",CLOSED-CAPTIONS=NONE')
+
+
+def test_players_begin_with_the_variant_nearest_to_two_megabits_that_all_of_them_can_show() -> None:
+    full = replace(HD, name="1080p", average_bandwidth=5_000_000)
+    modern = replace(HD, name="720p-av1", codecs="av01.0.05M.08", average_bandwidth=2_000_000)
+    high = replace(HD, name="1080p-hdr", video_range=VideoRange.PQ, average_bandwidth=2_000_000)
+    text = master_playlist(Presentation(videos=(high, full, HD, SMALL, modern), audio=(AUDIO,)))
+    assert [line.partition("/")[0] for line in text.splitlines() if not line.startswith("#")] == [
+        "720p",
+        "1080p-hdr",
+        "1080p",
+        "360p",
+        "720p-av1",
+    ]
+
+
+def test_key_frames_are_variants_of_their_own() -> None:
+    """Rates are those of the key frames alone; an average that nobody measured is not stated."""
+    measured = replace(HD, iframes=IFrames(peak_bandwidth=400_000, average_bandwidth=150_000))
+    growing = replace(SMALL, video_range=VideoRange.SDR, iframes=IFrames(peak_bandwidth=99, average_bandwidth=None))
+    text = master_playlist(Presentation(videos=(measured, growing), audio=(AUDIO,)))
+    assert text.splitlines()[-2:] == [
+        (
+            '#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=400000,AVERAGE-BANDWIDTH=150000,CODECS="avc1.64001f",'
+            'RESOLUTION=1280x720,URI="720p/iframes.m3u8"'
+        ),
+        (
+            '#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=99,CODECS="avc1.64001e",RESOLUTION=640x360,VIDEO-RANGE=SDR,'
+            'URI="360p/iframes.m3u8"'
+        ),
+    ]
 
 
 def test_a_master_playlist_without_audio() -> None:
@@ -134,7 +167,7 @@ def test_a_master_playlist_without_audio() -> None:
         "#EXT-X-VERSION:7\n"
         "#EXT-X-INDEPENDENT-SEGMENTS\n"
         '#EXT-X-STREAM-INF:BANDWIDTH=1648000,AVERAGE-BANDWIDTH=800000,CODECS="avc1.64001e",'
-        "RESOLUTION=640x360,FRAME-RATE=29.970\n"
+        "RESOLUTION=640x360,FRAME-RATE=29.970,CLOSED-CAPTIONS=NONE\n"
         "360p/index.m3u8\n"
     )
 
@@ -194,6 +227,62 @@ def test_the_playlist_of_a_growing_rendition() -> None:
         "#EXTINF:4.000000,\n"
         "0.m4s\n"
     )
+
+
+KEY_FRAMES = [
+    IFrame(segment=0, offset=0, size=9000, duration=Fraction(2)),
+    IFrame(segment=0, offset=40_000, size=8000, duration=Fraction(2)),
+    IFrame(segment=1, offset=0, size=7000, duration=Fraction(4, 3)),
+]
+
+
+def test_an_iframe_playlist_lists_byte_ranges_of_the_segments() -> None:
+    assert iframe_playlist(KEY_FRAMES, target_seconds=4, complete=True) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-TARGETDURATION:4\n"
+        "#EXT-X-MEDIA-SEQUENCE:0\n"
+        "#EXT-X-PLAYLIST-TYPE:VOD\n"
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
+        "#EXT-X-I-FRAMES-ONLY\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        '#EXT-X-MAP:URI="init.mp4"\n'
+        "#EXTINF:2.000000,\n"
+        "#EXT-X-BYTERANGE:9000@0\n"
+        "0.m4s\n"
+        "#EXTINF:2.000000,\n"
+        "#EXT-X-BYTERANGE:8000@40000\n"
+        "0.m4s\n"
+        "#EXTINF:1.333333,\n"
+        "#EXT-X-BYTERANGE:7000@0\n"
+        "1.m4s\n"
+        "#EXT-X-ENDLIST\n"
+    )
+
+
+def test_an_iframe_playlist_only_grows_until_it_is_complete() -> None:
+    growing = [iframe_playlist(KEY_FRAMES[:count], target_seconds=4, complete=False) for count in range(4)]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(growing))
+    complete = iframe_playlist(KEY_FRAMES, target_seconds=4, complete=True)
+    assert complete == growing[-1].replace("EVENT", "VOD") + "#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ticks", "peak"),
+    [
+        ([500, 1000, 500], [4, 4, 4], 2000),
+        ([500, 500, 300], [4, 4, 2], 1200),  # a short last one counts from half a target duration on
+        ([500, 500, 300], [4, 4, 1], 1280),  # a shorter one counts with the one before it
+        ([100, 400, 100, 100], [2, 2, 2, 2], 1600),  # key frames: one of them is half a target duration
+        ([100], [1], 800),  # nothing is as long
+        ([], [], 0),
+    ],
+)
+def test_the_peak_rate_is_that_of_a_stretch_near_the_target_duration(
+    sizes: list[int], ticks: list[int], peak: int
+) -> None:
+    assert peak_rate(sizes, ticks, timescale=1, target_seconds=4) == peak
+    assert average_rate(sizes, ticks, timescale=1) == sum(sizes) * 8 // max(1, sum(ticks))
 
 
 def test_the_playlist_of_a_live_stream_lists_a_window() -> None:

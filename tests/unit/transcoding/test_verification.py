@@ -34,8 +34,9 @@ def test_runs_that_join_are_added_up() -> None:
         frames=330,
         ticks=330_000,
         size=400_000,
-        peak_bandwidth=200_000,
+        peak_bandwidth=307_692,  # the last 1.2 s and the 4 s before them
         average_bandwidth=242_424,
+        segment_bandwidth=200_000,
     )
 
 
@@ -66,20 +67,22 @@ def test_what_is_not_whole_is_reported(runs: tuple[PublishedRun, ...], message: 
 def test_a_segment_may_exceed_its_promise_by_a_tenth() -> None:
     promised = PLAN.renditions[0].peak_bandwidth
     largest = promised * 11 // 10 * 4 // 8
-    assert verified(a_run(0, 100, 100, size=largest), WHOLE[1]).peak_bandwidth > promised
+    assert verified(a_run(0, 100, 100, size=largest), WHOLE[1]).segment_bandwidth > promised
     with pytest.raises(RateExceeded, match=f"the playlist promises {promised}"):
         verified(a_run(0, 100, 100, size=largest + 10), WHOLE[1])
 
 
-def test_a_short_last_segment_does_not_count_for_the_peak() -> None:
+def test_a_short_last_segment_does_not_count_for_the_promise() -> None:
     promised = PLAN.renditions[0].peak_bandwidth
     last = PublishedRun(first_segment=3, durations=[30_000], frames=[30], sizes=[promised // 4])
-    assert verified(a_run(0, 100, 100, 100), last).peak_bandwidth == 200_000
+    totals = verified(a_run(0, 100, 100, 100), last)
+    assert totals.segment_bandwidth == 200_000
+    assert totals.peak_bandwidth == int((SIZE + promised // 4) * 8 / 5.2)
 
 
 def test_the_only_segment_counts_for_the_peak_however_short() -> None:
     totals = join_runs("x", [a_run(0, 10, size=1000)], timescale=25_000, full_segment_ticks=100_000)
-    assert totals.peak_bandwidth == 20_000
+    assert (totals.peak_bandwidth, totals.segment_bandwidth) == (20_000, 20_000)
 
 
 def audio(*ticks: int) -> RenditionTotals:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+from transcoding.color import VideoRange
 from transcoding.manifests.hls import VERSION
 from transcoding.manifests.hls.tags import quoted, tag, yes_or_no
-from transcoding.manifests.names import PLAYLIST_NAME
-from transcoding.manifests.variants import TEXT_GROUP, AudioVariant, Presentation, TextVariant, VideoVariant
+from transcoding.manifests.names import IFRAME_PLAYLIST_NAME, PLAYLIST_NAME
+from transcoding.manifests.variants import TEXT_GROUP, AudioVariant, IFrames, Presentation, TextVariant, VideoVariant
 
 _CAPTIONS = "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
 """CHARACTERISTICS of subtitles for people who do not hear (RFC 8216, section 4.3.4.1)."""
+_STARTING_RATE = 2_000_000
+"""Average rate of the variant with which players begin, in bits per second (Apple's authoring rule 1.32)."""
 
 
 def master_playlist(presentation: Presentation) -> str:
@@ -23,11 +26,23 @@ def master_playlist(presentation: Presentation) -> str:
         lines += [_audio_media(track) for track in audio]
     lines += [_text_media(track) for track in texts]
     for group in presentation.audio_groups or ((),):
-        for video in videos:
+        for video in _in_order(videos):
             lines += [_stream_inf(video, group, texts), _playlist(video.name)]
+    lines += [_iframe_stream_inf(video, video.iframes) for video in videos if video.iframes]
     if not videos:
         lines += [_audio_stream_inf(audio, texts), _playlist(_first_played(audio).name)]
     return "\n".join(lines) + "\n"
+
+
+def _in_order(videos: Sequence[VideoVariant]) -> Sequence[VideoVariant]:
+    """Put the variant in front with which players begin; it is one that all of them can show."""
+    if not videos:
+        return videos
+    usual = [video for video in videos if video.video_range in (None, VideoRange.SDR)] or videos
+    kind = usual[0].codecs.partition(".")[0]
+    alike = [video for video in usual if video.codecs.startswith(kind)]
+    first = min(alike, key=lambda video: abs(video.average_bandwidth - _STARTING_RATE))
+    return [first, *(video for video in videos if video is not first)]
 
 
 def _audio_media(track: AudioVariant) -> str:
@@ -75,9 +90,25 @@ def _stream_inf(video: VideoVariant, audio: Sequence[AudioVariant], texts: Seque
             ("CODECS", _codecs(video, *audio)),
             ("RESOLUTION", f"{video.width}x{video.height}"),
             ("FRAME-RATE", f"{float(video.frame_rate):.3f}"),
-            ("VIDEO-RANGE", video.color.video_range if video.color else None),
+            ("VIDEO-RANGE", video.video_range),
             ("AUDIO", quoted(audio[0].group) if audio else None),
             ("SUBTITLES", quoted(TEXT_GROUP) if texts else None),
+            ("CLOSED-CAPTIONS", "NONE"),
+        ],
+    )
+
+
+def _iframe_stream_inf(video: VideoVariant, iframes: IFrames) -> str:
+    average = iframes.average_bandwidth
+    return tag(
+        "EXT-X-I-FRAME-STREAM-INF",
+        [
+            ("BANDWIDTH", str(iframes.peak_bandwidth)),
+            ("AVERAGE-BANDWIDTH", None if average is None else str(average)),
+            ("CODECS", _codecs(video)),
+            ("RESOLUTION", f"{video.width}x{video.height}"),
+            ("VIDEO-RANGE", video.video_range),
+            ("URI", quoted(f"{video.name}/{IFRAME_PLAYLIST_NAME}")),
         ],
     )
 

@@ -9,13 +9,18 @@ from transcoding.manifests.names import INIT_NAME, segment_name
 
 
 def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:
-    """Render the HLS playlist of one rendition: its segments' lengths in seconds, in order, from segment 0.
+    """Render the HLS playlist of one rendition: its segments' lengths in seconds, in order, from segment 0."""
+    return whole_playlist(_segments(durations, first=0), target_seconds=target_seconds, complete=complete)
+
+
+def whole_playlist(entries: Iterable[str], *, target_seconds: int, complete: bool, tags: Iterable[str] = ()) -> str:
+    """Render a playlist of all there is of a rendition, from its beginning.
 
     Until it is complete it is an EVENT playlist that only ever grows. Players would join that at its end; it says that
     it starts at its beginning.
     """
-    kind = [f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}", "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"]
-    lines = _media_lines(durations, target_seconds=target_seconds, first_segment=0, kind=kind)
+    kind = [f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}", "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES", *tags]
+    lines = _lines(entries, target_seconds=target_seconds, first_segment=0, kind=kind)
     return "\n".join([*lines, *["#EXT-X-ENDLIST"] * complete]) + "\n"
 
 
@@ -25,11 +30,17 @@ def window_playlist(durations: Sequence[Fraction], *, first_segment: int, target
     It has no type, so that segments may leave it (RFC 8216, section 6.2.2). It has no EXT-X-DISCONTINUITY either, and
     so no discontinuity sequence: decode times follow from segment numbers, also after another worker has taken over.
     """
-    return "\n".join(_media_lines(durations, target_seconds=target_seconds, first_segment=first_segment)) + "\n"
+    entries = _segments(durations, first=first_segment)
+    return "\n".join(_lines(entries, target_seconds=target_seconds, first_segment=first_segment)) + "\n"
 
 
-def _media_lines(
-    durations: Iterable[Fraction], *, target_seconds: int, first_segment: int, kind: Iterable[str] = ()
+def _segments(durations: Iterable[Fraction], *, first: int) -> Iterator[str]:
+    for number, duration in enumerate(durations, first):
+        yield f"#EXTINF:{float(duration):.6f},\n{segment_name(number)}"
+
+
+def _lines(
+    entries: Iterable[str], *, target_seconds: int, first_segment: int, kind: Iterable[str] = ()
 ) -> Iterator[str]:
     yield "#EXTM3U"
     yield f"#EXT-X-VERSION:{VERSION}"
@@ -38,9 +49,7 @@ def _media_lines(
     yield from kind
     yield "#EXT-X-INDEPENDENT-SEGMENTS"
     yield f'#EXT-X-MAP:URI="{INIT_NAME}"'
-    for number, duration in enumerate(durations, first_segment):
-        yield f"#EXTINF:{float(duration):.6f},"
-        yield segment_name(number)
+    yield from entries
 
 
 def target_seconds(segment: Fraction) -> int:
