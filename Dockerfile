@@ -29,9 +29,9 @@ RUN python3 -m venv /opt/vodmill \
 
 FROM ${DEBIAN_IMAGE} AS vodmill
 # ffprobe, and an ffmpeg for old GPU drivers; the ffmpeg that encodes is one of the Python packages. bubblewrap and
-# libseccomp2 are its jail, where the container allows namespaces. tini reaps what a killed process leaves.
+# libseccomp2 are its jail, where the container allows namespaces. The font is that of watermarks. tini reaps what a killed process leaves.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 ffmpeg bubblewrap libseccomp2 tini ca-certificates \
+    && apt-get install -y --no-install-recommends python3 ffmpeg fonts-dejavu-core bubblewrap libseccomp2 tini ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vodmill \
     && install -d -o vodmill -g vodmill -m 0700 /var/lib/vodmill
@@ -59,7 +59,7 @@ CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gos
 # The driver's libraries come from the host, by the NVIDIA container toolkit; `video` is what brings NVENC and NVDEC.
 FROM ${CUDA_IMAGE} AS worker-gpu
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 ffmpeg bubblewrap libseccomp2 tini ca-certificates \
+    && apt-get install -y --no-install-recommends python3 ffmpeg fonts-dejavu-core bubblewrap libseccomp2 tini ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vodmill \
     && install -d -o vodmill -g vodmill -m 0700 /var/lib/vodmill

@@ -416,7 +416,7 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
     """Write the texts that a run reads, for whichever user it runs as."""
     for name, text in files.items():
         path = folder / name
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8", newline="")
         path.chmod(_READABLE)
 
 

@@ -76,6 +76,7 @@ def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
         *_source_reasons(plan, request),
         *_timeline_reasons(plan),
         *_video_reasons(plan, request),
+        *_watermark_reasons(plan),
         *_audio_reasons(plan),
         *_segment_reasons(plan),
         *_chunk_reasons(plan),
@@ -92,6 +93,7 @@ def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
         "preset": request.preset,
         "two_pass": request.two_pass,
         "deinterlace": request.deinterlace,
+        "watermark": "one" if request.watermark else None,
     }
     for choice, value in requested.items():
         if value is not None:
@@ -145,6 +147,13 @@ def _cut_reasons(plan: EncodePlan) -> Iterator[Reason]:
             value=f"{start:.6g} to {end:.6g} s of the video{frames}",
             because="requested" if plan.audio_only else because,
         )
+
+
+def _watermark_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    if mark := plan.watermark:
+        sizes = ", ".join(f"{mark.height(rung.height)} px in {rung.name}" for rung in plan.renditions)
+        because = f"requested; its letters are {mark.scale:.3g} of the height of every rendition: {sizes}"
+        yield Reason(choice="watermark", value=f"a text, {mark.position}", because=because)
 
 
 def _geometry_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:

@@ -79,8 +79,8 @@ def _plan_to_5(plan: Stored) -> Stored:
 
 
 def _plan_to_6(plan: Stored) -> Stored:
-    """Have the whole video: parts of one could not be requested."""
-    return {"cut": None, **plan}
+    """Have the whole video, as it is: neither parts of one nor watermarks could be requested."""
+    return {"cut": None, "watermark": None, **plan}
 
 
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)

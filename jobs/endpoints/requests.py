@@ -20,6 +20,7 @@ from api.fields import (
 )
 from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
+from jobs.endpoints.watermarks import WatermarkRequest
 from jobs.planning.formats import HLS, OUTPUT_FORMATS
 from jobs.planning.requests import GpuPolicy
 from jobs.reports.previews import StepPage
@@ -191,6 +192,7 @@ class TranscodeRequest(StrictSerializer):
         required=False,
         help_text="Likewise: they end before the first frame that starts then or later. Default: the end of the video.",
     )
+    watermark = WatermarkRequest(required=False)
     deinterlace = Choice(
         choices=[choice.value for choice in DEINTERLACE_CHOICES],
         required=False,

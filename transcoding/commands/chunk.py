@@ -27,6 +27,7 @@ from transcoding.commands.deinterlace import deinterlacing_filters
 from transcoding.commands.geometry import fitted, steady, upright
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
+from transcoding.commands.watermark import watermark_files, watermarked
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
@@ -121,7 +122,7 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
         global_options={**QUIET, **device_opening(plan.encoder, device, plan.hardware_path)},
         memory_bytes=encoding_memory(plan.encoder, plan.source.video.display, chosen),
         device=device,
-        files=tone_files(plan),
+        files={**tone_files(plan), **watermark_files(plan)},
     )
 
 
@@ -181,8 +182,9 @@ def _scaling(plan: EncodePlan, rendition: VideoRendition, held: Sequence[str]) -
         return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
     size, *bars = fitted(plan, rendition)
     scale = f"scale={size}:flags=bicubic{scaler_options(plan, rendition)}"
+    marked = watermarked(plan, rendition)
     uploaded = upload_filters(plan.encoder, ten_bits=rendition.hdr is not None)
-    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, rendition), *held, uploaded))
+    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, rendition), *marked, *held, uploaded))
 
 
 def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:

@@ -23,6 +23,7 @@ from transcoding.hdr import HdrMetadata
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
+from transcoding.planning.watermarks import Watermark
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, seconds_outside
@@ -67,6 +68,7 @@ class EncodePlan:
     hold: Hold = NO_HOLD
     cut: Cut | None = None
     """The part of all this that the outputs are. None: all of it."""
+    watermark: Watermark | None = None
 
     def __post_init__(self) -> None:
         if self.encoder_name not in ENCODERS:

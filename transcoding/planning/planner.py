@@ -18,6 +18,7 @@ from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import DynamicRange, JobRequest, PlanPolicy
 from transcoding.planning.sizing import ChunkSizing, Throughput, Work, frame_work, size_chunks
 from transcoding.planning.tracks import VideoRendition, audio_renditions
+from transcoding.planning.watermarks import watermark_of
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioStream
 from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, hold_for
@@ -85,7 +86,9 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         source=replace(facts, others=()),
         color=_color(facts),
         encoder_name=encoder.ffmpeg_name,
-        hardware_path=hardware_path(facts, encoder, policy.hardware_path, deinterlacing, hold=hold),
+        hardware_path=hardware_path(
+            facts, encoder, policy.hardware_path, deinterlacing, hold=hold, marked=request.watermark is not None
+        ),
         deinterlacing=deinterlacing,
         preset=preset,
         two_pass=two_pass,
@@ -98,6 +101,7 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         timeline=timeline,
         hold=hold,
         cut=cut,
+        watermark=watermark_of(request.watermark),
     )
 
 
@@ -134,13 +138,14 @@ def preset_of(request: JobRequest, policy: PlanPolicy) -> str:
     return policy.preset if request.preset in (None, CPU_PRESET) else request.preset
 
 
-def hardware_path(
+def hardware_path(  # noqa: PLR0913 - all that decides about it, by name
     facts: SourceFacts,
     encoder: VideoEncoder,
     preferred: HardwarePath,
     deinterlacing: Deinterlacing = Deinterlacing.NONE,
     *,
     hold: Hold = NO_HOLD,
+    marked: bool = False,
 ) -> HardwarePath:
     """Choose where this source's frames are decoded and scaled: on the device only if that is preferred and possible.
 
@@ -157,6 +162,7 @@ def hardware_path(
         and not (facts.video.color and facts.video.color.hdr)
         and facts.constant
         and not hold.after
+        and not marked
         and not facts.video.mirrored
         and not facts.video.changes
         and not facts.video.crop

@@ -1,8 +1,9 @@
 """The request of a job and the policy of an installation: all that is decided before a source is looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from transcoding.encoders import CODEC_NAMES, CPU_PRESET, HardwarePath
 from transcoding.planning.sizing import ChunkLimits
@@ -46,6 +47,8 @@ class JobRequest:
     """Seconds on the clock of outputs of the whole video. None: from its beginning on."""
     end: float | None = None
     """The same; the frame that begins then is the first that is left out. None: to its end."""
+    watermark: Mapping[str, Any] | None = None
+    """As `transcoding.planning.watermarks` reads it."""
     deinterlace: str | None = None
     """"frame" or "field", for interlaced sources. None: film where there is film, else frames."""
 

@@ -97,6 +97,7 @@ def test_one_rendition_can_be_requested(client: Client) -> None:
         ({"start": 1e5}, "start"),
         ({"end": 1e5, "dry_run": True}, "end"),
         ({"start": 2, "end": 1}, "end"),
+        ({"watermark": {"text": "x", "opacity": 2}}, "watermark.opacity"),
     ],
 )
 def test_a_wrong_field_is_named(client: Client, body: dict[str, object], field: str) -> None:

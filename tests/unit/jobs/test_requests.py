@@ -38,6 +38,7 @@ def _faults(body: object) -> dict[str, list[str]]:
         ({"codec": "av1", "dynamic_range": "source"}, {"codec": "av1", "dynamic_range": "source"}),
         ({"dynamic_range": "sdr"}, {"dynamic_range": "sdr"}),
         ({"timeline": "video"}, {"timeline": "video"}),
+        ({"watermark": {"text": "'%{pts}"}}, {"watermark": {"text": "'%{pts}"}}),
         ({"start": 0, "end": 12.5}, {"start": 0.0, "end": 12.5}),
         ({"gpu": "require", "gpu_device": 1}, {"gpu": "require", "gpu_device": 1}),
         ({"gpu": "never", "gpu_device": -1}, {"gpu": "never", "gpu_device": -1}),
@@ -124,6 +125,30 @@ def test_a_number_beyond_the_scale_is_refused_and_the_scale_named() -> None:
     serializer = TranscodeRequest(data={"priority": 50}, context={"priority_scale": 10})
     assert not serializer.is_valid()
     assert "from 0 to 10, or one of: low, medium, high" in str(serializer.errors["priority"])
+
+
+@pytest.mark.parametrize(
+    ("watermark", "field", "part"),
+    [
+        ({}, "text", "required"),
+        ({"text": ""}, "text", "blank"),
+        ({"text": "a\nb"}, "text", "U+000A"),
+        ({"text": "a\u202eb"}, "text", "U+202E"),
+        ({"text": "a" * 101}, "text", "100"),
+        ({"text": "a", "position": "middle"}, "position", "must be one of: top-left"),
+        ({"text": "a", "opacity": 1.1}, "opacity", "at most 1"),
+        ({"text": "a", "opacity": -0.1}, "opacity", "at least 0"),
+        ({"text": "a", "scale": 0}, "scale", "at least 0.01"),
+        ({"text": "a", "margin": "0"}, "margin", "must be a number"),
+        ({"text": "a", "font": "x"}, "font", "unknown field"),
+    ],
+)
+def test_a_wrong_watermark_names_the_field_in_it(watermark: object, field: str, part: str) -> None:
+    serializer = TranscodeRequest(data={"watermark": watermark})
+    assert not serializer.is_valid()
+    faults: Any = serializer.errors["watermark"]
+    assert list(faults) == [field]
+    assert part in str(faults[field])
 
 
 def test_a_long_list_of_formats_is_not_kept() -> None:

@@ -1,0 +1,58 @@
+"""The watermark of a job: a text that is drawn on every frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+TEXT_SCALE = 0.05
+DEFAULT_OPACITY, DEFAULT_MARGIN = 0.8, 0.03
+
+
+class Position(StrEnum):
+    """The place of a watermark in the frame."""
+
+    TOP_LEFT = "top-left"
+    TOP = "top"
+    TOP_RIGHT = "top-right"
+    LEFT = "left"
+    CENTER = "center"
+    RIGHT = "right"
+    BOTTOM_LEFT = "bottom-left"
+    BOTTOM = "bottom"
+    BOTTOM_RIGHT = "bottom-right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermark:
+    """A mark of the same relative size and place in every rendition."""
+
+    text: str
+    position: Position
+    opacity: float
+    """0 is invisible, 1 hides what is behind it."""
+    scale: float
+    """Size of the letters, as a share of the frame's height."""
+    margin: float
+    """Distance from the edges, likewise."""
+
+    def height(self, frame_height: int) -> int:
+        """Return the size of the letters in a frame, in pixels."""
+        return max(1, round(self.scale * frame_height))
+
+    def distance(self, frame_height: int) -> int:
+        """Return the distance from the edges, in pixels."""
+        return round(self.margin * frame_height)
+
+
+def watermark_of(requested: Mapping[str, Any] | None) -> Watermark | None:
+    """Return the watermark that a request describes."""
+    if requested is None:
+        return None
+    return Watermark(
+        text=requested["text"],
+        position=Position(requested.get("position", Position.BOTTOM_RIGHT)),
+        opacity=float(requested.get("opacity", DEFAULT_OPACITY)),
+        scale=float(requested.get("scale", TEXT_SCALE)),
+        margin=float(requested.get("margin", DEFAULT_MARGIN)),
+    )
