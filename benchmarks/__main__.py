@@ -19,6 +19,7 @@ from benchmarks import (
     peers,
     playable,
     streams,
+    thumbnails,
     watching,
     workers,
 )
@@ -33,6 +34,7 @@ MEASUREMENTS = {
     "overhead": overhead.measure,
     "peers": peers.measure,
     "workers": workers.measure,
+    "thumbnails": thumbnails.measure,
     "cache": cache.measure,
     "outage": outage.measure,
     "streams": streams.measure,
@@ -46,6 +48,7 @@ DEFAULTS = (
     "overhead",
     "peers",
     "workers",
+    "thumbnails",
     "cache",
     "outage",
     "streams",

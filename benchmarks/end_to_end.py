@@ -16,7 +16,7 @@ class JobsUnderTest:
     def __init__(self, client: Client, source: Path) -> None:
         self._client = client
         self.last = ""
-        self._video = client.upload(source, lambda _: None)["id"]
+        self.video: str = client.upload(source, lambda _: None)["id"]
         self.run({})  # warm-up: inspects the source, fills the node's cache, starts the worker's processes
 
     def run(self, request: Json) -> float:
@@ -28,7 +28,7 @@ class JobsUnderTest:
             RuntimeError: The job does not complete.
 
         """
-        job = self._client.transcode(self._video, request)
+        job = self._client.transcode(self.video, request)
         while job["state"] not in ("completed", "failed", "cancelled"):
             time.sleep(_POLL_SECONDS)
             job = self._client.job(job["id"])

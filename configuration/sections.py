@@ -352,6 +352,9 @@ class EncodeConfig:
     publish_seconds: float = setting(
         2.0, minimum=0.1, help="Interval at which finished segments are uploaded and published."
     )
+    thumbnails: bool = setting(
+        default=True, help="Make a poster, thumbnails, sprite sheets and a preview, unless a job says otherwise."
+    )
     decode_sample_every: int = setting(1, minimum=1, help="Decode one segment as a check in every n-th chunk.")
 
     def problems(self) -> Iterator[str]:

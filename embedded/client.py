@@ -37,6 +37,9 @@ class Client:
     def transcode(self, video_id: str, request: Json | None = None) -> Json:
         return _json(self._http.post(f"/api/v1/videos/{video_id}/transcode", json=request or {}))
 
+    def make_thumbnails(self, video_id: str) -> Json:
+        return _json(self._http.post(f"/api/v1/videos/{video_id}/thumbnails", json={}))
+
     def video(self, video_id: str) -> Json:
         return _json(self._http.get(f"/api/v1/videos/{video_id}"))
 

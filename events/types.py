@@ -7,6 +7,8 @@ class EventType(StrEnum):
     VIDEO_UPLOADED = "video.uploaded"
     VIDEO_READY = "video.ready"
     VIDEO_REJECTED = "video.rejected"
+    VIDEO_THUMBNAILS_READY = "video.thumbnails_ready"
+    VIDEO_THUMBNAILS_FAILED = "video.thumbnails_failed"
     VIDEO_SOURCE_DELETED = "video.source_deleted"
     VIDEO_DELETED = "video.deleted"
     JOB_QUEUED = "job.queued"

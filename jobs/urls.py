@@ -17,6 +17,7 @@ from jobs.endpoints.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
+from jobs.endpoints.thumbnails import VideoScenesApi, VideoThumbnailsApi
 
 urlpatterns = [
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
@@ -24,6 +25,8 @@ urlpatterns = [
     path("api/v1/videos/<uuid:video_id>/transcode", VideoTranscodeApi.as_view(), name="video-transcode"),
     path("api/v1/videos/<uuid:video_id>/jobs", VideoJobsApi.as_view(), name="video-jobs"),
     path("api/v1/videos/<uuid:video_id>/outputs", VideoOutputsApi.as_view(), name="video-outputs"),
+    path("api/v1/videos/<uuid:video_id>/thumbnails", VideoThumbnailsApi.as_view(), name="video-thumbnails"),
+    path("api/v1/videos/<uuid:video_id>/scenes", VideoScenesApi.as_view(), name="video-scenes"),
     path("api/v1/jobs", JobListApi.as_view(), name="job-list"),
     path("api/v1/jobs/<uuid:job_id>", JobDetailApi.as_view(), name="job-detail"),
     path("api/v1/jobs/<uuid:job_id>/outputs", JobOutputsApi.as_view(), name="job-outputs"),

@@ -42,6 +42,7 @@ def job_policy() -> JobPolicy:
         ),
         silence_seconds=config.lease.node_silence_seconds,
         gpu=config.gpu,
+        thumbnails=config.encode.thumbnails,
         max_owner_jobs=config.owner.max_owner_jobs,
         max_pixels=config.limits.max_pixels,
         max_owner_work_seconds=config.limits.max_owner_work_seconds,

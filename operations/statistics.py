@@ -245,6 +245,7 @@ SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video
         JOIN videos_generation generation ON generation.id = output.generation_id
         JOIN videos_video video ON video.id = generation.video_id
         WHERE generation.state = 'complete' AND video.state <> 'deleted')
+       + (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_thumbnails)
 """
 
 

@@ -45,6 +45,16 @@ def run_prefix(video_id: UUID, generation: int, rendition: str, step_id: UUID, a
     return f"{rendition_prefix(video_id, generation, rendition)}{step_id}-a{attempt}/"
 
 
+def thumbnails_prefix(video_id: UUID, images: str) -> str:
+    """Prefix of the images of a video that one attempt of a step makes. It is never reused."""
+    return f"{video_prefix(video_id)}thumbnails/{images}/"
+
+
+def images_name(step_id: UUID, attempt: int) -> str:
+    """Name of the images that one attempt of a step makes."""
+    return f"{step_id}-a{attempt}"
+
+
 def segment_key(prefix: str, number: int) -> str:
     return f"{prefix}{number}{SEGMENT_SUFFIX}"
 

@@ -187,6 +187,7 @@ SPECTACULAR_SETTINGS = {
         "EndpointState": "events.webhooks.serializers.ENDPOINT_STATES",
         "DeliveryState": "events.webhooks.serializers.DELIVERY_STATES",
         "PlaybackState": "videos.serializers.PLAYBACK_STATES",
+        "ThumbnailState": "videos.serializers.THUMBNAIL_STATES",
         "EventType": "events.types.EVENT_TYPES",
     },
 }

@@ -85,3 +85,5 @@ def _plan_to_6(plan: Stored) -> Stored:
 
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)
 PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5, _plan_to_6)
+THUMBNAIL_UPGRADES: tuple[Upgrade, ...] = ()
+"""Upgrades of stored requests of thumbnails, and of what was made of them."""

@@ -12,6 +12,7 @@ from access.admin import OwnerFilter
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
 from transcoding.probing.warnings import warning_documents
 from videos.assets.selectors import generation_assets
+from videos.documents import thumbnails_document
 from videos.models import Asset, Generation, Rendition, Video
 from videos.playback.dash import has_dash
 from videos.playback.urls import PlaybackUrls, playback_urls
@@ -42,7 +43,7 @@ class VideoAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
         videos: QuerySet[Video] = super().get_queryset(request)
-        return videos.select_related("owner", "current_generation")
+        return videos.select_related("owner", "current_generation", "thumbnails")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
@@ -61,7 +62,7 @@ class VideoAdmin(ReadOnlyAdmin):
         assets = generation_assets(generation)
         urls = playback_urls(request, row, generation)
         return {
-            "player": _player(urls, generation, renditions, assets),
+            "player": {**_player(urls, generation, renditions, assets), **_images(request, row)},
             "tables": [_renditions(generation, renditions), *([_assets(assets)] if assets else [])],
         }
 
@@ -118,6 +119,19 @@ def _player(
         "sources": sources,
         "links": [hls, *dash, *files],
         "expires_at": urls.expires_at,
+    }
+
+
+def _images(request: HttpRequest, video: Video) -> dict[str, object]:
+    """Return the poster of the player, and the state of the images."""
+    document = thumbnails_document(video, request)
+    if document is None:
+        return {}
+    poster = document["poster_url"]
+    return {
+        "poster": urlsplit(poster).path if poster else "",
+        "thumbnails": document,
+        "images": [{"path": urlsplit(image["url"]).path, "time": image["time"]} for image in document["images"]],
     }
 
 

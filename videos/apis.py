@@ -17,13 +17,14 @@ from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
 from videos import examples
+from videos.documents import thumbnails_document, video_document
 from videos.models import Video
 from videos.playback import wiring
 from videos.playback.dash import has_dash
 from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
-from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument, video_document
+from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument
 
 CACHE_SECONDS = 30.0
 LIST_CACHE_SECONDS = 2.0
@@ -43,7 +44,7 @@ class VideoListApi(APIView):
         owner = owner_of(request)
 
         def render() -> tuple[Any, float]:
-            pages, page = VideoQuery.page(videos_of(owner), request)
+            pages, page = VideoQuery.page(videos_of(owner).select_related("thumbnails"), request)
             return pages.get_paginated_response(
                 [video_document(video, request) for video in page]
             ).data, LIST_CACHE_SECONDS
@@ -165,10 +166,10 @@ def video_of(owner: Owner, video_id: UUID) -> Video:
 
 
 def _playback(video: Video, request: Request) -> dict[str, Any]:
-    generation = video.current_generation
+    generation, images = video.current_generation, {"thumbnails": thumbnails_document(video, request)}
     if generation is None:
         nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
-        return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], **nothing}
+        return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], **nothing, **images}
     urls = playback_urls(request, video, generation)
     return {
         "video_id": video.id,
@@ -178,4 +179,5 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
         "dash_url": urls.dash() if has_dash(generation) else None,
         "expires_at": urls.expires_at,
         "renditions": generation.renditions.order_by("position"),
+        **images,
     }

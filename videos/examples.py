@@ -67,6 +67,7 @@ VIDEO = OpenApiExample(
                 "count": None,
             }
         ],
+        "thumbnails": None,
         "error": None,
         "created_at": "2026-01-31T12:00:00Z",
         "inspected_at": "2026-01-31T12:00:01Z",
@@ -100,5 +101,6 @@ PLAYBACK = OpenApiExample(
                 "codecs": "avc1.640028",
             }
         ],
+        "thumbnails": None,
     },
 )

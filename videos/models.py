@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
 from access.models import Owner
-from videos.states import AssetKind, GenerationState, RenditionKind, RenditionState, VideoState
+from videos.states import AssetKind, GenerationState, RenditionKind, RenditionState, ThumbnailState, VideoState
 
 
 def _one_of(field: str, values: type[StrEnum]) -> Q:
@@ -196,6 +196,39 @@ class Asset(models.Model):
                 condition=~Q(kind=AssetKind.MP4.value)
                 | Q(rendition__isnull=False, duration__isnull=False, language="")
                 & (Q(width__isnull=False, media_type="video/mp4") | Q(width__isnull=True, media_type="audio/mp4")),
+            ),
+        ]
+
+
+class Thumbnails(models.Model):
+    """The images of a video: poster, thumbnails, sprite sheets, preview. They belong to no generation.
+
+    `request` and `images` are records of `transcoding.planning` (`ThumbnailRequest`, `ImageSet`).
+    """
+
+    video = models.OneToOneField(Video, on_delete=models.CASCADE, primary_key=True, related_name="thumbnails")
+    state = models.TextField(default=ThumbnailState.PENDING.value)
+    request = models.JSONField()
+    """The request that was last made."""
+    images = models.JSONField(null=True)
+    """The images that players have; None: there are none yet."""
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    """Of `images`."""
+    error_code = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+    requested_at = models.DateTimeField(db_default=Now())
+    ready_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="videos_thumbnails_state", condition=_one_of("state", ThumbnailState)),
+            models.CheckConstraint(
+                name="videos_thumbnails_ready_has_images",
+                condition=~Q(state=ThumbnailState.READY.value) | Q(images__isnull=False, ready_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="videos_thumbnails_failed_says_why",
+                condition=~Q(state=ThumbnailState.FAILED.value) | ~Q(error_code=""),
             ),
         ]
 

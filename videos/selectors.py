@@ -21,7 +21,7 @@ def videos_of(owner: Owner) -> QuerySet[Video]:
 
 
 def video_find(*, owner: Owner, video_id: UUID) -> Video | None:
-    found = videos_of(owner).filter(id=video_id).select_related("current_generation")
+    found = videos_of(owner).filter(id=video_id).select_related("current_generation", "thumbnails")
     return next(iter(found), None)  # `first` would build an order for one row
 
 

@@ -1,21 +1,15 @@
-"""Documents of videos. They are serializers so that the schema knows them, and only render."""
+"""Response bodies of videos, as serializers that only render, from which the OpenAPI document is generated."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest
-from django.urls import reverse
 from rest_framework import serializers
 
-from api.responses import as_document
-from api.wiring import absolute_url
 from transcoding.probing.streams import StreamKind
-from transcoding.probing.warnings import SourceWarning, warning_documents
-from videos.models import Video
-from videos.states import SHOWN_STATES, GenerationState, RenditionKind, VideoState
+from transcoding.probing.warnings import SourceWarning
+from videos.states import SHOWN_STATES, GenerationState, RenditionKind, ThumbnailState
 
-BITS_PER_BYTE = 8
 UNAVAILABLE = "unavailable"
+THUMBNAIL_STATES = [state.value for state in ThumbnailState]
 PLAYBACK_STATES = [UNAVAILABLE, GenerationState.BUILDING.value, GenerationState.COMPLETE.value]
 
 
@@ -58,6 +52,75 @@ class StreamDocument(serializers.Serializer[Any]):
     used = serializers.BooleanField(help_text="It is in the outputs, unless a request names others.")
 
 
+class ImageDocument(serializers.Serializer[Any]):
+    url = serializers.URLField()
+    time = serializers.FloatField(help_text="Its moment in the video, in seconds.")
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+
+
+class SpritesDocument(serializers.Serializer[Any]):
+    vtt_url = serializers.URLField(help_text="WebVTT: the part of a sheet that shows each moment.")
+    urls = serializers.ListField(child=serializers.URLField(), help_text="The sheets, in order.")
+    width = serializers.IntegerField(help_text="Of one image.")
+    height = serializers.IntegerField()
+    columns = serializers.IntegerField(help_text="Images in a row of a sheet.")
+    rows = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="Images in all sheets.")
+    interval = serializers.FloatField(help_text="Seconds from one image to the next.")
+
+
+class PreviewDocument(serializers.Serializer[Any]):
+    webp_url = serializers.URLField(allow_null=True, help_text="Null where the workers' ffmpeg cannot encode WebP.")
+    gif_url = serializers.URLField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    start = serializers.FloatField(help_text="Its first moment in the video, in seconds.")
+    duration = serializers.FloatField(help_text="Seconds.")
+
+
+class ThumbnailsError(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ThumbnailsDocument(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(
+        THUMBNAIL_STATES,
+        help_text="pending: they are being made. failed: `error` says why. unavailable: the video is audio alone."
+        " Images that were made before stay meanwhile.",
+    )
+    poster_url = serializers.URLField(
+        allow_null=True, help_text="The poster of the moment; it may be another one ten minutes later."
+    )
+    poster = ImageDocument(allow_null=True)
+    images = ImageDocument(many=True, help_text="The thumbnails.")
+    sprites = SpritesDocument(allow_null=True)
+    preview = PreviewDocument(allow_null=True)
+    error = ThumbnailsError(allow_null=True)
+    requested_at = serializers.DateTimeField()
+    ready_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="Until when the URLs work. They are the same for ten minutes."
+    )
+
+
+class SceneDocument(serializers.Serializer[Any]):
+    time = serializers.FloatField(help_text="The first frame of the scene, in seconds.")
+    score = serializers.FloatField(help_text="How much it differs from the frame before: 0 to 1.")
+
+
+class ScenesDocument(serializers.Serializer[Any]):
+    video_id = serializers.UUIDField()
+    state = serializers.ChoiceField(THUMBNAIL_STATES, help_text="That of the thumbnails: both are made in one pass.")
+    duration = serializers.FloatField(allow_null=True, help_text="Of the video, in seconds.")
+    precision = serializers.FloatField(
+        allow_null=True, help_text="Seconds between the frames that were compared: in long videos, not each one is."
+    )
+    total = serializers.IntegerField(help_text="Scene changes that the query finds.")
+    results = SceneDocument(many=True)
+
+
 class VideoDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     filename = serializers.CharField()
@@ -86,6 +149,7 @@ class VideoDocument(serializers.Serializer[Any]):
     warnings = SourceWarningDocument(
         many=True, help_text="What is unusual about the source, and what is done about it by default."
     )
+    thumbnails = ThumbnailsDocument(allow_null=True, help_text="Null: none were requested.")
     error = VideoError(allow_null=True)
     created_at = serializers.DateTimeField()
     inspected_at = serializers.DateTimeField(allow_null=True)
@@ -113,51 +177,5 @@ class PlaybackDocument(serializers.Serializer[Any]):
     hls_url = serializers.URLField(allow_null=True)
     dash_url = serializers.URLField(allow_null=True, help_text="Null also while the end of the video is not known.")
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
+    thumbnails = ThumbnailsDocument(allow_null=True, help_text="As in the document of the video.")
     renditions = PlaybackRendition(many=True)
-
-
-SHOWN_BY_NAME = ("duration", "width", "height", "codec", "bitrate", "frame_rate")
-STREAMS = "streams"
-
-
-def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
-    """Render a video as its owner sees it."""
-    media: Mapping[str, Any] = video.media or {}
-    address = reverse("video-detail", args=[video.id])
-    links = {"self": address} | {name: f"{address}/{name}" for name in ("playback", "transcode", "jobs", "outputs")}
-    found = {name: media[name] for name in media if name not in (*SHOWN_BY_NAME, STREAMS)}
-    shown = {
-        "id": video.id,
-        "filename": video.filename,
-        "status": video.state,
-        "size": video.size_bytes,
-        "sha256": video.sha256,
-        "container": video.container,
-        "original_url": None if video.source_deleted_at else absolute_url(request, f"{address}/original"),
-        **{name: media.get(name) for name in SHOWN_BY_NAME},
-        "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
-        "external_id": video.external_id or None,
-        "metadata": video.client_metadata | found,
-        STREAMS: media.get(STREAMS, []),
-        "warnings": warning_documents(video.warnings),
-        "error": _error(video),
-        "created_at": video.created_at,
-        "inspected_at": video.inspected_at,
-        "links": links,
-    }
-    document: dict[str, Any] = as_document(VideoDocument, shown)
-    return document
-
-
-def _mean_bitrate(video: Video, media: Mapping[str, Any]) -> int | None:
-    """Compute the rate of the whole file, for containers that do not state the rate of the video track."""
-    duration = media.get("duration")
-    return round(video.size_bytes * BITS_PER_BYTE / duration) if duration else None
-
-
-def _error(video: Video) -> dict[str, object] | None:
-    if not video.error_code:
-        return None
-    retryable = video.state != VideoState.REJECTED
-    details = video.error_details or None
-    return {"code": video.error_code, "detail": video.error_detail, "details": details, "retryable": retryable}

@@ -52,3 +52,16 @@ class AssetKind(StrEnum):
 
     MP4 = "mp4"
     """Progressive MP4 of one video rendition, with the audio."""
+
+
+class ThumbnailState(StrEnum):
+    """Life of the images of a video, apart from that of its jobs.
+
+    Images that were made once stay while others are made, or if that fails.
+    """
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+    UNAVAILABLE = "unavailable"
+    """There is nothing to show: the video is audio alone."""

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from storage.keys import video_prefix
+from storage.keys import asset_key, thumbnails_prefix, video_prefix
 from storage.protocol import ObjectStore
-from videos.models import Asset, Rendition, SegmentRun, Video
+from videos.models import Asset, Rendition, SegmentRun, Thumbnails, Video
 from videos.selectors import run_segments
 from videos.states import GONE_STATES, SHOWN_STATES, VideoState
+from videos.thumbnails import images_of
 
 _WITHOUT_SOURCE = (VideoState.REJECTED,)
 
@@ -42,3 +43,6 @@ def _named(video: Video) -> Iterator[tuple[str, int | None]]:
             yield segment.key, segment.size
     for asset in Asset.objects.filter(generation__video=video).exclude(generation__state__in=GONE_STATES):
         yield asset.key, asset.size_bytes
+    if images := images_of(Thumbnails.objects.filter(video=video).first()):
+        prefix = thumbnails_prefix(video.id, images.name)
+        yield from ((asset_key(prefix, image.name), image.size) for image in images.images)

@@ -2,6 +2,7 @@ from django.urls import path
 
 from videos import apis
 from videos.assets import views as asset_views
+from videos.playback import thumbnails as thumbnail_views
 from videos.playback import views
 from videos.states import AssetKind
 
@@ -20,5 +21,7 @@ urlpatterns = [
     path(f"{_PLAY}/<slug:rendition>/iframes.m3u8", views.iframes, name="play-iframes"),
     path(f"{_PLAY}/<slug:rendition>/init.mp4", views.init, name="play-init"),
     path(f"{_PLAY}/<slug:rendition>/<int:number>.m4s", views.segment, name="play-segment"),
+    path("play/<str:token>/poster.jpg", thumbnail_views.poster, name="play-poster"),
+    path("play/<str:token>/thumbnails/<slug:images>/<str:name>", thumbnail_views.image, name="play-thumbnails"),
     path("play/<path:rest>", views.nothing, name="play-nothing"),
 ]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from itertools import chain
+from itertools import chain, repeat
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,7 +21,7 @@ from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone, step_re
 from jobs.leasing.steps import StepWork, step_begin
 from jobs.lifecycle.failures import step_fail
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.steps import GPU_QUEUE, STEPS, StepKind
+from jobs.rules.steps import BACKGROUND_QUEUE, CPU_QUEUE, GPU_QUEUE, STEPS, StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
 from workers.counting import attempt_count
@@ -63,9 +63,10 @@ class StepRunner:
         close_old_connections()
         config, node = self._tools.config, self._tools.node
         offers = device_offers(node=node, config=config) if queue == GPU_QUEUE else iter(())
-        for offer in chain(offers, [None]):
+        background = [(BACKGROUND_QUEUE, None)] if queue == CPU_QUEUE else []
+        for claimed, offer in chain(zip(repeat(queue), chain(offers, [None])), background):
             claim = step_claim(
-                queue=queue,
+                queue=claimed,
                 node=node,
                 pid=os.getpid(),
                 lease_seconds=config.lease.lease_seconds,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from events.log import video_event_append
 from events.types import EventType
@@ -140,20 +140,21 @@ def generation_discard(*, generation: Generation) -> None:
     purge_request(video=generation.video, prefix=generation_prefix(generation.video_id, generation.number))
 
 
-def purge_request(*, video: Video, prefix: str, lead_seconds: int = 0) -> None:
-    """Create the `purge` step that removes every object under a prefix.
+def purge_request(*, video: Video, prefix: str, lead_seconds: int = 0, after_seconds: int = 0) -> None:
+    """Create the `purge` step that removes every object under a prefix, `after_seconds` from now at the earliest.
 
     It is delayed until no cancelled step of the video can still write. The caller holds the lock of the video, or of
     the only job that could resume the generation under the prefix.
     """
     until = leases_end(video)
+    later = bool(until or after_seconds)
     Step.objects.create(
         owner_id=video.owner_id,
         video=video,
         kind=StepKind.PURGE,
         queue=STEPS[StepKind.PURGE].queue,
-        state=StepState.DELAYED if until else StepState.READY,
-        not_before=until,
+        state=StepState.DELAYED if later else StepState.READY,
+        not_before=Greatest(until, Now() + timedelta(seconds=after_seconds)) if later else None,
         lead_seconds=lead_seconds,
         rank_at=Now() - timedelta(seconds=lead_seconds),
         payload={"prefix": prefix},

@@ -5,11 +5,13 @@ from django.db import connection
 
 from gpu.selectors import nodes_with_free_slots
 from jobs.leasing.slots import sessions_used
-from jobs.rules.steps import GPU_QUEUE
+from jobs.rules.steps import BACKGROUND_QUEUE, CPU_QUEUE, GPU_QUEUE
 
 # 1. `spare`: idle slots of each active, live node per queue. A GPU slot is `useful` while its node's devices have room.
 # 2. `idle`: useful and useless slots summed per queue.
 # 3. `demanded`: ready steps of the queue, at most as many as there are useful slots.
+#
+# Steps of the background are claimed by idle workers of the queue `cpu`, so they count there.
 #
 # Workers whose devices are all in use take tickets too. So as many more are sent as there are useless slots: else the
 # worker that could run a step might not get one. Where no slot is useful, no ticket is sent.
@@ -33,7 +35,11 @@ WITH busy AS (
 ), demanded AS (
     SELECT queue, useless, (
         SELECT count(*) FROM (
-            SELECT FROM jobs_step step WHERE step.state = 'ready' AND step.queue = idle.queue LIMIT idle.useful
+            SELECT FROM jobs_step step WHERE step.state = 'ready' AND step.queue = idle.queue
+            UNION ALL
+            SELECT FROM jobs_step step
+            WHERE step.state = 'ready' AND step.queue = %(background)s AND idle.queue = %(cpu_queue)s
+            LIMIT idle.useful
         ) enough
     ) AS steps
     FROM idle WHERE useful > 0
@@ -45,7 +51,13 @@ SELECT queue, (steps + useless)::int FROM demanded WHERE steps > 0
 def ticket_demand(*, silence_seconds: float) -> Mapping[str, int]:
     """Return the number of tickets to send per queue: idle workers that could run a ready step."""
     with_room = nodes_with_free_slots(silence_seconds=silence_seconds, used=sessions_used())
-    values: dict[str, Any] = {"silence_seconds": silence_seconds, "gpu_queue": GPU_QUEUE, "with_room": list(with_room)}
+    values: dict[str, Any] = {
+        "silence_seconds": silence_seconds,
+        "gpu_queue": GPU_QUEUE,
+        "cpu_queue": CPU_QUEUE,
+        "background": BACKGROUND_QUEUE,
+        "with_room": list(with_room),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_DEMAND, values)
         return dict(cursor.fetchall())

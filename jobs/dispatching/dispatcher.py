@@ -22,6 +22,7 @@ from jobs.dispatching.listener import Listener
 from jobs.dispatching.progress_events import progress_events_append
 from jobs.dispatching.tickets import TicketSender
 from jobs.lifecycle.failures import leases_reclaim, steps_promote
+from jobs.lifecycle.thumbnails import background_promote
 from jobs.rules.policy import JobPolicy
 from observability.liveness import LivenessFile
 
@@ -106,6 +107,7 @@ class Dispatcher:
         if due:
             _attempt(lambda: leases_reclaim(policy=self._policy))
             _attempt(steps_promote)
+            _attempt(background_promote)
             _attempt(lambda: devices_watch(policy=self._policy))
             _attempt(lambda: held_jobs_plan(policy=self._policy))
             _attempt(progress_events_append)

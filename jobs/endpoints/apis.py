@@ -327,6 +327,8 @@ def _transcode_request(request: Request) -> _TranscodeRequest:
     fields.pop("dry_run", None)
     priority = fields.pop("priority", rank.default_priority)
     _check_ceiling(request, priority, rank)
+    if job_policy().thumbnails and not {"thumbnails", "generate_thumbnails"} & fields.keys():
+        fields["thumbnails"] = True
     labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
     return _TranscodeRequest(fields=fields, priority=priority, labels=labels)
 

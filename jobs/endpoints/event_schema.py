@@ -81,6 +81,11 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
         {**_OF_VIDEO, "warnings": {"type": "array", "items": _ref("SourceWarningDocument")}},
     ),
     EventType.VIDEO_REJECTED.value: ("A video is unusable", {**_OF_VIDEO, **_ERROR}),
+    EventType.VIDEO_THUMBNAILS_READY.value: (
+        "The images of a video are made: poster, thumbnails, sprite sheets, preview",
+        {**_OF_VIDEO, "images": _COUNT},
+    ),
+    EventType.VIDEO_THUMBNAILS_FAILED.value: ("The images of a video cannot be made", {**_OF_VIDEO, **_ERROR}),
     EventType.VIDEO_SOURCE_DELETED.value: ("The source of a video is deleted, and nothing else", _OF_VIDEO),
     EventType.VIDEO_DELETED.value: ("A video and all of its files are deleted", _OF_VIDEO),
     EventType.JOB_QUEUED.value: ("A job is accepted", _OF_JOB),

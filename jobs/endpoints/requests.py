@@ -30,6 +30,7 @@ from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.planning.fields import DEINTERLACE_CHOICES
 from transcoding.planning.ladder import parse_size
 from transcoding.planning.request import DynamicRange
+from transcoding.planning.thumbnails import DEFAULT_COUNT, MAX_THUMBNAILS, MAX_WIDTH, MIN_WIDTH
 from transcoding.probing.media import MAX_AUDIO_TRACKS
 from transcoding.timeline import Timeline
 
@@ -124,6 +125,85 @@ class OutputFormatField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class ThumbnailOptions(StrictSerializer):
+    """The thumbnails that a job requests."""
+
+    count = StrictInteger(
+        min_value=1, max_value=MAX_THUMBNAILS, required=False, help_text=f"Their number. Default: {DEFAULT_COUNT}."
+    )
+    width = StrictInteger(
+        min_value=MIN_WIDTH,
+        max_value=MAX_WIDTH,
+        required=False,
+        help_text="Pixels, up to the width of the largest rendition. Default: as large as fits into 320x180.",
+    )
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "boolean"},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "count": {"type": "integer", "minimum": 1, "maximum": MAX_THUMBNAILS},
+                    "width": {"type": "integer", "minimum": MIN_WIDTH, "maximum": MAX_WIDTH},
+                },
+            },
+        ]
+    }
+)
+class ThumbnailsField(serializers.Field[Any, Any, Any, Any]):
+    """true, false, or an object of options."""
+
+    def to_internal_value(self, data: object) -> object:
+        if isinstance(data, bool):
+            return data
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError("must be true, false, or an object with count and width")
+        options = ThumbnailOptions(data=data)
+        options.is_valid(raise_exception=True)
+        return dict(options.validated_data)
+
+    def to_representation(self, value: object) -> object:
+        return value
+
+
+class ThumbnailsRequest(ThumbnailOptions):
+    """New thumbnails of a video; poster, sprite sheets and preview are made again with them."""
+
+    times = serializers.ListField(
+        child=StrictNumber(min_value=0),
+        min_length=1,
+        max_length=MAX_THUMBNAILS,
+        required=False,
+        help_text="Their moments in seconds, within the video. Default: they are chosen for what they show.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "times" in attrs and "count" in attrs:
+            raise serializers.ValidationError({"count": ["cannot be combined with times"]})
+        return attrs
+
+
+class ScenesQuery(StrictSerializer):
+    """The scene changes to show."""
+
+    threshold = serializers.FloatField(
+        min_value=0, max_value=1, default=0.4, help_text="Least score. Changes below 0.1 are not recorded."
+    )
+    min_seconds = serializers.FloatField(
+        min_value=0, max_value=3600, default=1, help_text="Shortest scene; shorter ones belong to the one before."
+    )
+    limit = serializers.IntegerField(
+        min_value=1, max_value=1000, default=20, help_text="Number of changes that are shown."
+    )
+    offset = serializers.IntegerField(
+        min_value=0, max_value=_MAX_OFFSET, default=0, help_text="Number of changes that are left out before."
+    )
+
+
 class TranscodeRequest(StrictSerializer):
     """One rendition (resolution, bitrate), or with neither of them the whole ladder."""
 
@@ -199,6 +279,12 @@ class TranscodeRequest(StrictSerializer):
         help_text="For interlaced sources. frame: as many frames as the source has; field: twice as many, 50 of 50i. "
         "Default: frames, or those of the film where the source is film.",
     )
+    thumbnails = ThumbnailsField(
+        required=False,
+        help_text="Make a poster, thumbnails, sprite sheets and an animated preview of the video once the job is"
+        " completed, if it has none like these. Default: a setting.",
+    )
+    generate_thumbnails = StrictBoolean(required=False, help_text="Another name of thumbnails: true or false.")
     gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],
         required=False,
@@ -216,6 +302,8 @@ class TranscodeRequest(StrictSerializer):
             raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
         if attrs.get("dynamic_range") == DynamicRange.SOURCE and CODEC_NAMES[attrs["codec"]].codec == "h264":
             raise serializers.ValidationError({"dynamic_range": ["source needs codec h265 or av1; h264 has 8 bits"]})
+        if "thumbnails" in attrs and "generate_thumbnails" in attrs:
+            raise serializers.ValidationError({"generate_thumbnails": ["cannot be combined with thumbnails"]})
         _refuse_gpu_on_cpu(attrs)
         if attrs.get("end", math.inf) <= attrs.get("start", 0):
             raise serializers.ValidationError({"end": ["must be later than start"]})

@@ -17,6 +17,7 @@ from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim, claim_of
 from jobs.leasing.leases import UNHELD, LeaseLost, fenced
+from jobs.lifecycle.thumbnails import thumbnails_fail
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, may_fall_back
 from jobs.planning.routing import blames_device, sessions_for
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _PROMOTED_AT_A_TIME = 1000
 _FOR_EVER = 2**31
+_OPTIONAL_FAILURES = 3
+"""Failed attempts after which a step gives up whose failure changes nothing else."""
 
 
 @transaction.atomic
@@ -154,7 +157,8 @@ def _device_left(step: Step, policy: JobPolicy) -> bool:
 
 
 def _lock_above(claim: Claim, failure: Failure) -> _Held:
-    refuses = STEPS[claim.kind].rejects_video or failure.input_at_fault
+    spec = STEPS[claim.kind]
+    refuses = spec.rejects_video or spec.optional or failure.input_at_fault
     return _Held(
         video=video_lock(claim.video_id) if refuses or claim.device else None,
         job=job_lock(claim.job_id) if claim.job_id else None,
@@ -162,8 +166,11 @@ def _lock_above(claim: Claim, failure: Failure) -> _Held:
 
 
 def _retry_policy(kind: StepKind, retry: RetryConfig) -> RetryConfig:
-    forever = STEPS[kind].retries_forever
-    return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER) if forever else retry
+    """Return the policy for a kind: some never give up, others soon, as nothing depends on them."""
+    spec = STEPS[kind]
+    if spec.retries_forever:
+        return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER)
+    return replace(retry, max_failures=min(retry.max_failures, _OPTIONAL_FAILURES)) if spec.optional else retry
 
 
 def _put_back(step: Step, failure: Failure, decision: Retry) -> StepState:
@@ -193,7 +200,9 @@ def _end(step: Step, failure: Failure) -> None:
 
 def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
     _end(step, failure)
-    if above.video and _refuses(step, above.video, failure):
+    if STEPS[StepKind(step.kind)].optional and above.video:
+        thumbnails_fail(video=above.video, code=failure.code, detail=failure.detail)
+    elif above.video and _refuses(step, above.video, failure):
         video_refuse(video=above.video, failure=failure)
     elif above.job:
         job_fail(job=above.job, failure=failure)

@@ -19,6 +19,7 @@ from jobs.changes.moves import job_move
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
 from jobs.leasing.steps import job_advance, step_mark_done
+from jobs.lifecycle.thumbnails import requested_thumbnails, thumbnails_ensure
 from jobs.models import Job, Step
 from jobs.planning.plans import job_plan
 from jobs.planning.requests import job_request
@@ -114,6 +115,8 @@ def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result:
         metadata=metadata,
     )
     event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
+    if images := requested_thumbnails(job.request):
+        thumbnails_ensure(video=video, request=images)
     if speed := metadata.get("processing_speed"):
         transaction.on_commit(lambda: metrics.JOB_SPEED.observe(speed))
 

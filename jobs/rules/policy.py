@@ -16,6 +16,8 @@ class JobPolicy:
     ffmpeg_threads: int = 0
     """Threads of ffmpeg in the commands of plan documents; 0: ffmpeg decides."""
     gpu: GpuConfig = field(default_factory=GpuConfig)
+    thumbnails: bool = False
+    """Jobs whose request does not say so have images made of their videos, too."""
     max_owner_jobs: int = OwnerConfig().max_owner_jobs
     """Jobs of one owner that are not over."""
     max_pixels: int = LimitConfig().max_pixels

@@ -14,7 +14,9 @@ from storage.keys import INIT_NAME, MP4_NAME, SEGMENT_SUFFIX
 CPU_QUEUE = "cpu"
 GPU_QUEUE = "gpu"
 """Queue of the steps that hold encoder sessions of a GPU; its workers offer devices."""
-QUEUES = (CPU_QUEUE, GPU_QUEUE)
+BACKGROUND_QUEUE = "background"
+"""Queue of the steps that nobody waits for. Workers of the queue `cpu` take one when they find nothing else there."""
+QUEUES = (CPU_QUEUE, GPU_QUEUE, BACKGROUND_QUEUE)
 
 
 class StepKind(StrEnum):
@@ -24,6 +26,7 @@ class StepKind(StrEnum):
     REMUX = "remux"
     FINISH = "finish"
     PURGE = "purge"
+    THUMBNAILS = "thumbnails"
 
 
 class Stage(IntEnum):
@@ -89,6 +92,8 @@ class StepSpec:
 
     For steps without which no job of the video can be planned.
     """
+    optional: bool = False
+    """Its failure changes nothing but the state of what it makes."""
     once_per_video: bool = False
     """At most one step of the kind is unfinished for a video."""
 
@@ -138,6 +143,7 @@ _SPECS = (
     StepSpec(kind=StepKind.FINISH, stage=Stage.FINISH, phase=JobPhase.FINISHING),
     # Objects of a deleted video must go, however long the store is unavailable.
     StepSpec(kind=StepKind.PURGE, stage=None, phase=JobPhase.ENDED, retries_forever=True),
+    StepSpec(kind=StepKind.THUMBNAILS, queue=BACKGROUND_QUEUE, stage=None, phase=JobPhase.ENDED, optional=True),
 )
 
 STEPS: Mapping[StepKind, StepSpec] = {spec.kind: spec for spec in _SPECS}

@@ -45,7 +45,8 @@ def ffmpeg(home: Home) -> PacedFfmpeg:
 @pytest.fixture(scope="session")
 def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
     """The running product with servers of its own."""
-    environ = {"PATH": os.environ["PATH"], **ffmpeg.environ, **SHORT_TIMES}
+    by_request = {"TRANSCODER_THUMBNAILS": "false"}
+    environ = {"PATH": os.environ["PATH"], **ffmpeg.environ, **SHORT_TIMES, **by_request}
     home.port("api")  # any free one: the usual one may be somebody's `make run`
     stack = Stack(home, durable=False, environ=environ)
     try:

@@ -13,15 +13,19 @@ from pathlib import Path
 import m3u8
 import pytest
 import xmlschema
+from django.db.models.functions import Now
 from mpegdash.parser import MPEGDASHParser
 
 from tests.inputs.running import Transcoded
 from tests.oracles.publishing import published, write_site
 from tests.oracles.sites import HERE, Site, every_job, read_site
+from tests.unit.transcoding.test_thumbnails import a_set
 from transcoding.containers.boxes import read_init
 from transcoding.containers.fragments import FragmentReader
 from transcoding.encoders import AAC as AUDIO
 from transcoding.manifests.names import INIT_NAME, segment_name
+from videos.models import Thumbnails
+from videos.states import ThumbnailState
 
 
 @every_job
@@ -221,6 +225,21 @@ def test_manifests_of_a_video_that_grows_are_valid(
     listed = [each for each in read["iframes"].values() if each]
     assert len(listed) == len(found.plan.renditions) == len(read["master"]["iframes"])
     assert {(each["type"], each["endlist"]) for each in listed} <= {("EVENT", False)}
+
+
+def test_sprite_sheets_are_in_a_valid_manifest(encoded: Callable[[str], Transcoded], tmp_path: Path, db: None) -> None:
+    found = encoded("one rung")
+    generation = published(found)
+    images = {"request": {}, "images": a_set().to_json(), "ready_at": Now()}
+    Thumbnails.objects.create(video=generation.video, state=ThumbnailState.READY, **images)
+    folder = write_site(generation, found, tmp_path / "site")
+    _schema().validate(folder / "manifest.mpd")
+    (period,) = MPEGDASHParser.parse(str(folder / "manifest.mpd")).periods
+    *_, sheets = period.adaptation_sets
+    assert (sheets.content_type, sheets.mime_type) == ("image", "image/jpeg")
+    assert {playlist["name"] for playlist in read_site(folder)["mpd"]["video"]} == {
+        rung.name for rung in found.plan.renditions
+    }
 
 
 @cache

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes, find, long_enough
+from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes, box_header, find, long_enough
 
 _MAX_SAMPLES = 1 << 16
 """Of a fragment: more than ten minutes at 100 frames per second."""
@@ -49,6 +49,19 @@ class Fragment:
         The samples fill the `mdat` exactly, in order, so all bytes after the first sample are those of the others.
         """
         return len(self.data) - sum(sample.size for sample in self.samples[1:])
+
+
+def first_fragment(segment: bytes) -> bytes:
+    """Return a segment up to the end of its first fragment, which begins with a key frame. Raises MalformedBoxes."""
+    view, end = memoryview(segment), 0
+    while end < len(view):
+        size, kind, header = box_header(view[end:])
+        if not header <= size <= len(view) - end:
+            raise MalformedBoxes(f"box {kind} says {size} bytes, {len(view) - end} are there")
+        end += size
+        if kind == "mdat":
+            return bytes(view[:end])
+    raise MalformedBoxes("a segment has no mdat")
 
 
 def read_fragment(moof: memoryview, data: bytes) -> Fragment:

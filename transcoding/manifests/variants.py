@@ -69,12 +69,30 @@ class TextVariant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TileVariant:
+    """Sprite sheets: images at equal distances, which players show while somebody scrubs."""
+
+    url: str
+    """Relative to the manifest, with `$Number$` for the number of the sheet, from 0."""
+    width: int
+    height: int
+    """Size of a sheet."""
+    columns: int
+    rows: int
+    interval: Fraction
+    """Distance of the images, in seconds."""
+    bandwidth: int
+    """Bits per second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
     """Everything that a player of one generation can choose from. Without video it has audio alone."""
 
     videos: tuple[VideoVariant, ...] = ()
     audio: tuple[AudioVariant, ...] = ()
     texts: tuple[TextVariant, ...] = ()
+    tiles: TileVariant | None = None
 
     @property
     def audio_groups(self) -> tuple[tuple[AudioVariant, ...], ...]:

@@ -1,16 +1,21 @@
 """The DASH manifest of a generation, from its rows and its plan."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from transcoding.encoders import AAC
 from transcoding.manifests.dash.manifest import Growth, dash_manifest
 from transcoding.manifests.dash.timeline import Timeline
+from transcoding.manifests.variants import TileVariant
+from transcoding.planning.images import sprite_name
 from transcoding.planning.plan import EncodePlan
-from videos.models import Generation, Rendition
+from transcoding.planning.thumbnails import COLUMNS, ROWS
+from videos.models import Generation, Rendition, Thumbnails
 from videos.playback.presentation import generation_presentation
 from videos.selectors import published_durations
 from videos.states import GenerationState, RenditionKind
+from videos.thumbnails import images_of
 
 
 def has_dash(generation: Generation) -> bool:
@@ -24,10 +29,27 @@ def generation_dash(generation: Generation) -> str:
     if generation.state != GenerationState.COMPLETE and generation.playable_at:
         growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
     return dash_manifest(
-        generation_presentation(generation),
+        replace(generation_presentation(generation), tiles=None if growth else _tiles(generation)),
         _timelines(generation.renditions.order_by("position"), growing=growth is not None),
         duration=EncodePlan.from_json(generation.plan).grid.duration,
         growth=growth,
+    )
+
+
+def _tiles(generation: Generation) -> TileVariant | None:
+    """Return the sprite sheets of the video. None: there are none yet."""
+    images = images_of(Thumbnails.objects.filter(video=generation.video_id).first())
+    if images is None:
+        return None
+    sheet = images.sprites.sheets[0]
+    return TileVariant(
+        url=f"../thumbnails/{images.name}/{sprite_name('$Number$')}",
+        width=sheet.width,
+        height=sheet.height,
+        columns=COLUMNS,
+        rows=ROWS,
+        interval=images.sprites.interval,
+        bandwidth=images.sprites.bandwidth,
     )
 
 

@@ -46,6 +46,36 @@ class PlaybackUrls:
         return absolute_url(self.request, reverse(view, args=[self.token, self.generation, *more]))
 
 
+THUMBNAIL_URL_SECONDS = 600
+"""Time for which documents show the same URLs of images, so that clients find them in their caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailUrls:
+    """Absolute URLs of one set of images of a video. They work without credentials until they expire."""
+
+    request: HttpRequest | None
+    images: str
+    token: str
+    expires_at: datetime
+
+    def image(self, name: str) -> str:
+        """URL of one of the images, or of their WebVTT. What is there never changes."""
+        return absolute_url(self.request, reverse("play-thumbnails", args=[self.token, self.images, name]))
+
+    def poster(self) -> str:
+        """URL of the poster that the video has at the moment."""
+        return absolute_url(self.request, reverse("play-poster", args=[self.token]))
+
+
+def thumbnail_urls(request: HttpRequest | None, video: Video, images: str) -> ThumbnailUrls:
+    """Sign the URLs of a set of images. They change every ten minutes, and are valid for as long as any."""
+    latest = int(time.time()) + _token_seconds(video)
+    expires_at = -(-latest // THUMBNAIL_URL_SECONDS) * THUMBNAIL_URL_SECONDS
+    token = token_make(video.id, expires_at=expires_at)
+    return ThumbnailUrls(request, images, token, datetime.fromtimestamp(expires_at, UTC))
+
+
 def playback_urls(request: HttpRequest | None, video: Video, generation: Generation) -> PlaybackUrls:
     """Sign the URLs of a generation of this video. They are valid from now on."""
     expires_at = int(time.time()) + _token_seconds(video)

@@ -49,8 +49,8 @@ from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from storage.stream import IncomingObject, UploadPool
+from videos.documents import video_document
 from videos.models import Video
-from videos.serializers import video_document
 from videos.services import video_create
 from videos.uploads.form import FIELD, VideoForm
 from videos.uploads.idempotency import PATH, AnsweredBeforeError, UploadIdempotency

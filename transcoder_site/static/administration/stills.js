@@ -1,4 +1,4 @@
-// Shows stills of the page's video at even distances; a click plays from there.
+// Shows stills of the page's video, at even distances where the page has no thumbnails; a click plays from there.
 "use strict";
 
 const COUNT = 8;
@@ -12,11 +12,15 @@ function still(video, player) {
   canvas.title = `${at.toFixed(1)} s`;
   canvas.style.cursor = "pointer";
   canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  canvas.addEventListener("click", () => {
+  playFrom(canvas, at, player);
+  return canvas;
+}
+
+function playFrom(image, at, player) {
+  image.addEventListener("click", () => {
     player.currentTime = at;
     player.play();
   });
-  return canvas;
 }
 
 function takeStills(player, strip) {
@@ -40,4 +44,10 @@ function takeStills(player, strip) {
   video.append(...[...player.querySelectorAll("source")].map((source) => source.cloneNode()));
 }
 
-takeStills(document.querySelector("#player video"), document.querySelector("#stills"));
+const shown = document.querySelector("#player video");
+const strip = document.querySelector("#stills");
+if (strip.childElementCount) {
+  for (const image of strip.children) playFrom(image, Number(image.dataset.time), shown);
+} else {
+  takeStills(shown, strip);
+}

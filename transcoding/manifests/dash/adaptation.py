@@ -6,13 +6,14 @@ from xml.etree import ElementTree as ET
 
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.names import INIT_NAME, segment_name
-from transcoding.manifests.variants import AudioVariant, VideoVariant
+from transcoding.manifests.variants import AudioVariant, TileVariant, VideoVariant
 
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _COLORS = "urn:mpeg:mpegB:cicp"
 _COLOR_PROPERTIES = ("ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients")
 """Properties of an adaptation set, in the order of `ColorSpace.codes` (ISO/IEC 23091-2)."""
 _ROLES = "urn:mpeg:dash:role:2011"
+_TILES = "http://dashif.org/guidelines/thumbnail_tile"
 
 Attributes = dict[str, str]
 
@@ -45,6 +46,21 @@ def add_audio(period: ET.Element, audio: AudioVariant, timeline: Timeline, *, al
     _template(adaptation, timeline)
     rate = {"audioSamplingRate": str(timeline.timescale)}
     _representation(adaptation, audio.name, audio.codecs, audio.peak_bandwidth, rate)
+
+
+def add_tiles(period: ET.Element, tiles: TileVariant) -> None:
+    """Add an adaptation set of sprite sheets (DASH-IF IOP 4.3, 6.2.6). All last equally long, also the last one."""
+    images = {"contentType": "image", "mimeType": "image/jpeg"}
+    adaptation = ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **images})
+    length = tiles.columns * tiles.rows * tiles.interval
+    times = {"timescale": str(length.denominator), "duration": str(length.numerator)}
+    ET.SubElement(adaptation, "SegmentTemplate", {**times, "startNumber": "0", "media": tiles.url})
+    size = {"width": str(tiles.width), "height": str(tiles.height)}
+    representation = ET.SubElement(
+        adaptation, "Representation", {"id": "thumbnails", "bandwidth": str(tiles.bandwidth), **size}
+    )
+    grid = f"{tiles.columns}x{tiles.rows}"
+    ET.SubElement(representation, "EssentialProperty", {"schemeIdUri": _TILES, "value": grid})
 
 
 def _adaptation_set(period: ET.Element, kind: str, more: Attributes) -> ET.Element:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from xml.etree import ElementTree as ET
 
-from transcoding.manifests.dash.adaptation import Attributes, add_audio, add_video
+from transcoding.manifests.dash.adaptation import Attributes, add_audio, add_tiles, add_video
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.variants import Presentation, VideoVariant
 
@@ -66,6 +66,8 @@ def dash_manifest(
         add_video(period, alike, timeline)
     for track, timeline in audio:
         add_audio(period, track, timeline, alone=len(audio) == 1)
+    if presentation.tiles and not growth:
+        add_tiles(period, presentation.tiles)
     if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time
         ET.SubElement(root, "UTCTiming", {"schemeIdUri": _CLOCK, "value": _time(growth.now)})
     ET.indent(root)

@@ -1,0 +1,156 @@
+"""Thumbnails of a video: what is requested, which frames of an encoded rendition are read, and the sizes of images."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol, Self
+
+from transcoding import records
+from transcoding.grid import FrameGrid
+from transcoding.probing.streams import Resolution
+from transcoding.upgrades import THUMBNAIL_UPGRADES
+
+DEFAULT_COUNT = 10
+MAX_THUMBNAILS = 50
+"""Thumbnails of a video, chosen by us or at requested times."""
+MIN_WIDTH, MAX_WIDTH = 16, 3840
+THUMBNAIL_BOX = Resolution(width=320, height=180)
+"""Default size of thumbnails; frames of another shape are as large as fits into it."""
+CELL_BOX = Resolution(width=160, height=90)
+"""Size of an image in a sprite sheet, likewise."""
+POSTER_BOX = Resolution(width=1280, height=1280)
+PREVIEW_WIDTH, PREVIEW_SECONDS, PREVIEW_RATE = 480, 5, 10
+
+COLUMNS, ROWS = 5, 5
+"""Images in a sprite sheet."""
+MAX_CELLS = 8 * COLUMNS * ROWS
+"""Images in all sprite sheets of a video; of a longer one they are further apart."""
+_CELL_SECONDS, _MIN_CELL_SECONDS = 10, 1
+MAX_CANDIDATES = 200
+"""Frames that are measured, and may become the poster."""
+_CANDIDATE_SECONDS = Fraction(1, 2)
+MAX_DECODED_FRAMES = 216_000
+"""Frames up to which a whole rendition is decoded: two hours with 30 per second."""
+MAX_DECODED_SHARE = Fraction(1, 10)
+"""Share of the encoded pixels up to which a whole rendition is decoded.
+
+Decoding costs about a tenth of encoding as many pixels; all images together may cost 3 % of it.
+"""
+
+
+class Sized(Protocol):
+    """Anything with a size in pixels, such as a rendition."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThumbnailRequest:
+    """The images that a client requests of a video."""
+
+    count: int = DEFAULT_COUNT
+    """Thumbnails, spread over the video. Beside `times` it means nothing."""
+    times: tuple[Fraction, ...] = ()
+    """Moments of the thumbnails, in seconds, ascending. None: they are chosen for what they show."""
+    width: int | None = None
+    """Width of the thumbnails in pixels. None: they fit into `THUMBNAIL_BOX`."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return the request as JSON-ready values, with its version."""
+        return records.to_versioned(self, THUMBNAIL_UPGRADES)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read a stored request. Raises UnknownVersion for one of a later program, ValueError for anything else."""
+        return records.from_versioned(cls, data, THUMBNAIL_UPGRADES)
+
+
+def fitted_into(shape: Sized, box: Sized) -> Resolution:
+    """Return the largest size of this shape within a box, with even sides; never larger than the shape itself."""
+    scale = min(Fraction(1), Fraction(box.width, shape.width), Fraction(box.height, shape.height))
+    return Resolution(width=_even(shape.width * scale), height=_even(shape.height * scale))
+
+
+def as_wide_as(shape: Sized, width: int) -> Resolution:
+    """Return the size of this shape with a width, with even sides; never larger than the shape itself."""
+    scale = min(Fraction(1), Fraction(width, shape.width))
+    return Resolution(width=_even(shape.width * scale), height=_even(shape.height * scale))
+
+
+def thumbnail_size(shape: Sized, request: ThumbnailRequest) -> Resolution:
+    """Return the size of the thumbnails of a video of this shape."""
+    return as_wide_as(shape, request.width) if request.width else fitted_into(shape, THUMBNAIL_BOX)
+
+
+def _even(side: Fraction) -> int:
+    return max(2, 2 * round(side / 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """The frames of one rendition that are decoded, counted on the grid of the video."""
+
+    whole: bool
+    """Every frame is decoded. Otherwise the first one of each of `segments`."""
+    segments: tuple[int, ...]
+    cell_frames: int
+    """Distance of the images in sprite sheets, in frames."""
+    candidate_frames: int
+    """Distance of the frames that are measured, in frames."""
+    cells: int
+
+    def decoded_frame(self, number: int, grid: FrameGrid) -> int:
+        """Return the frame of the video that is decoded as this one, counted from 0."""
+        return number if self.whole else grid.first_frame(self.segments[number])
+
+
+def plan_sampling(grid: FrameGrid, rung: Sized, encoded: Sequence[Sized], *, count: int) -> Sampling:
+    """Choose the frames of a rendition to decode, of a video that was encoded into these renditions.
+
+    A small rendition is decoded whole: then scene changes are found to the frame. Of a long video, or where there is
+    no small rendition, only key frames are decoded, and no more than `MAX_CELLS`.
+    """
+    seconds = min(Fraction(_CELL_SECONDS), max(Fraction(_MIN_CELL_SECONDS), grid.duration / (COLUMNS * ROWS)))
+    cell_seconds = max(seconds, grid.duration / MAX_CELLS)
+    share = Fraction(_pixels(rung), sum(map(_pixels, encoded)))
+    if share <= MAX_DECODED_SHARE and grid.frame_count <= MAX_DECODED_FRAMES:
+        cell_frames = math.ceil(cell_seconds * grid.rate)
+        near = max(grid.duration / MAX_CANDIDATES, min(_CANDIDATE_SECONDS, grid.duration / (2 * count)))
+        return Sampling(
+            whole=True,
+            segments=tuple(range(grid.total_segments)),
+            cell_frames=cell_frames,
+            candidate_frames=max(1, math.ceil(near * grid.rate)),
+            cells=-(-grid.frame_count // cell_frames),
+        )
+    step = math.ceil(cell_seconds / grid.segment_seconds)
+    segments = tuple(range(0, grid.total_segments, step))
+    frames = step * grid.segment_frames
+    return Sampling(whole=False, segments=segments, cell_frames=frames, candidate_frames=frames, cells=len(segments))
+
+
+def _pixels(sized: Sized) -> int:
+    return sized.width * sized.height
+
+
+def segments_of(grid: FrameGrid, frames: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the segments with these frames, ascending."""
+    last = grid.total_segments - 1
+    return tuple(sorted({min(frame // grid.segment_frames, last) for frame in frames}))
+
+
+def frame_at(grid: FrameGrid, time: Fraction) -> int:
+    """Return the frame that is shown at a time in seconds; behind the end, the last one."""
+    return max(0, min(math.floor(time * grid.rate), grid.frame_count - 1))
+
+
+def preview_frames(grid: FrameGrid, poster: int) -> tuple[int, int]:
+    """Return the first frame of the animated preview and the one behind its last: it shows where the poster is from."""
+    length = min(grid.frame_count, math.ceil(PREVIEW_SECONDS * grid.rate))
+    first = min(poster, grid.frame_count - length)
+    return first, first + length
