@@ -21,6 +21,7 @@ TranscodeError
 
 EXPORT_AGAIN = "check that it plays, and export it again"
 """The end of sentences about files that are not what they should be."""
+NO_FRAME = f"the video track has no frame that can be decoded; {EXPORT_AGAIN}"
 
 
 class TranscodeError(Exception):

@@ -16,6 +16,7 @@ from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import AUDIO_SPEED, ChunkSizing, SizedBy
 from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.facts import SourceFacts
 from transcoding.timeline import Timeline
 
 SOURCE = "{source}"
@@ -24,6 +25,18 @@ RENDER_NODE = "{render node}"
 """Stands for the device that a worker will have; where devices are numbered, the first one stands for all."""
 STATISTICS = "{statistics}"
 """Stands for the path of the findings of an analysis."""
+_COPIES: Mapping[str, tuple[str, str]] = {
+    "matroska": (
+        "a copy in Matroska",
+        "its own container has no reliable index, so chunks could not be cut exactly",
+    ),
+    "mov": (
+        "a copy in QuickTime",
+        "it has a stream that no program may open or can, which the copy leaves out",
+    ),
+}
+_OTHER_COPY = "a copy in its own container", "ffmpeg would not show it as players do as it is"
+"""Values and reasons of copies, by the demuxer that reads them."""
 _BINARY = "ffmpeg"
 _PROGRESS = "{progress}"
 
@@ -104,18 +117,22 @@ def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
 def _source_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     source = plan.source
     if source.remuxed:
-        because = "its own container has no reliable index, so chunks could not be cut exactly"
-        yield Reason(choice="source", value="a copy in Matroska", because=because)
-    every_frame = "every frame of the source has a slot on this grid"
-    mapped = "the source has no constant rate; its frames are put on the grid of the rate nearest to its usual one"
-    yield Reason(
-        choice="frame_rate",
-        value=f"{float(source.rate):.5g} per second",
-        because=every_frame if source.constant else mapped,
-    )
+        value, because = _COPIES.get(source.demuxer, _OTHER_COPY)
+        yield Reason(choice="source", value=value, because=because)
+    yield Reason(choice="frame_rate", value=f"{float(source.rate):.5g} per second", because=_why_this_rate(source))
     yield from _geometry_reasons(plan, request)
     if plan.color:
         yield Reason(choice="color_space", value=str(plan.color), because=_why_this_color(plan))
+
+
+def _why_this_rate(source: SourceFacts) -> str:
+    if source.constant:
+        return "every frame of the source has a slot on this grid"
+    if source.total_frames == 1:
+        return "the source has one frame, and no rate"
+    if source.steady:
+        return "outputs have standard rates of up to 60 per second; the source has another one, to which this is next"
+    return "the source has no constant rate; its frames are put on the grid of the rate nearest to its usual one"
 
 
 def _timeline_reasons(plan: EncodePlan) -> Iterator[Reason]:
@@ -123,18 +140,17 @@ def _timeline_reasons(plan: EncodePlan) -> Iterator[Reason]:
     yield from _cut_reasons(plan)
     behind = 0 if plan.video_end is None or plan.grid.is_open else plan.total_frames - plan.video_end
     before, after = (float(max(0, frames) / plan.grid.rate) for frames in (plan.video_start, behind))
+    changes, reasons = [], []
     if before or after:
         held = [f"the first frame {before:.4g} s longer"] * bool(before) + [f"the last one {after:.4g} s"] * bool(after)
-        yield Reason(
-            choice="timeline",
-            value=f"{plan.timeline}: {' and '.join(held)}",
-            because="the audio begins before the video or ends after it, and all of it is kept",
-        )
-    elif plan.audio_cut:
-        cut = f"{float(plan.audio_cut):.4g} s of audio before or after the video are cut"
+        changes.append(" and ".join(held))
+        reasons.append("audio that begins before the video or ends after it is kept")
+    if plan.audio_cut:
+        changes.append(f"{float(plan.audio_cut):.4g} s of audio before or after the video are cut")
         requested = plan.timeline == Timeline.VIDEO
-        because = "requested" if requested else "hardly any of the time that the audio would add has audio in it"
-        yield Reason(choice="timeline", value=f"{plan.timeline}: {cut}", because=because)
+        reasons.append("requested" if requested else "hardly any of the time that the audio would add has audio in it")
+    if changes:
+        yield Reason(choice="timeline", value=f"{plan.timeline}: {'; '.join(changes)}", because="; ".join(reasons))
 
 
 def _cut_reasons(plan: EncodePlan) -> Iterator[Reason]:

@@ -46,6 +46,8 @@ _NTSC_DENOMINATOR = 1001
 _SLOT_TOLERANCE = Fraction(2, 5)
 """Distance from its slot, in frames, at which a constant-rate frame may lie: containers round to 1 ms or 1/90000 s."""
 _NEAR = Fraction(1, 50)
+_STATED = Fraction(1, 10_000)
+"""Share by which a stated rate may differ from a standard one: 24 and 23.976 are ten times as far apart."""
 _RATE_OF_ONE_FRAME = Fraction(25)
 _SORTED_BLOCK = 1 << 16
 
@@ -182,16 +184,28 @@ def _sorted_block(block: "array[int]") -> "array[int]":
     return array("q", sorted(block))
 
 
-def constant_rate(ticks: Sequence[int], time_base: Fraction) -> Fraction | None:
+def constant_rate(ticks: Sequence[int], time_base: Fraction, *, stated: Fraction | None = None) -> Fraction | None:
     """The standard rate on whose grid every one of these ascending presentation times has a slot of its own.
 
-    Times are in units of `time_base` seconds. None: the source's rate varies, or is none of the standard ones.
+    Times are in units of `time_base` seconds. Of rates between which the rounding of times does not tell, it is the one
+    that the source has `stated`. None: the source's rate varies, or is none of the standard ones.
     """
     if len(ticks) < 2 or ticks[-1] <= ticks[0]:  # noqa: PLR2004 - one frame has no rate
         return None
-    mean = Fraction(len(ticks) - 1) / ((ticks[-1] - ticks[0]) * time_base)
-    candidates = sorted(STANDARD_RATES, key=lambda rate: abs(rate - mean))[:2]
+    gaps, span = len(ticks) - 1, (ticks[-1] - ticks[0]) * time_base
+    candidates = sorted(STANDARD_RATES, key=lambda rate: abs(rate - gaps / span))[:2]
+    if stated:
+        candidates.sort(key=lambda rate: abs(rate - stated) > rate * _STATED or abs(gaps / rate - span) > time_base)
     return next((rate for rate in candidates if _every_slot_taken(ticks, time_base * rate)), None)
+
+
+def is_steady(ticks: Sequence[int]) -> bool:
+    """Tell whether these ascending presentation times lie in an even row, whatever its rate is; a single one does."""
+    gaps, span = len(ticks) - 1, ticks[-1] - ticks[0]
+    if not gaps:
+        return True
+    allowed = _SLOT_TOLERANCE * span
+    return span > 0 and all(abs((tick - ticks[0]) * gaps - slot * span) <= allowed for slot, tick in enumerate(ticks))
 
 
 def _every_slot_taken(ticks: Sequence[int], frames_per_tick: Fraction) -> bool:

@@ -4,6 +4,7 @@ Streams that were joined are played in the order of the file, whole and in step.
 """
 
 import random
+import re
 from collections.abc import Callable, Sequence
 
 from tests.inputs.case import Case, Maker, Plays, Refused
@@ -15,8 +16,10 @@ TITLE = "Clocks that restart, jump and break off"
 _MPEG2 = "-c:v mpeg2video -q:v 3 -bf 2 -g 12 -c:a mp2 -b:a 192k"
 _MPEG4 = "-c:v mpeg4 -q:v 3 -bf 1 -g 10"
 _REORDERED = f"-c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 3 -g 12 {AAC}"
+_HEVC = "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=3:b-adapt=0"
 _FLV_HEADER_BYTES = 13
 _TS_PACKET = 188
+_STUDIO = f"{H264} {AAC} -map 1:a -c:a:1 s302m -ac:a:1 2 -strict -2"
 
 
 def _ts(first: int = 0, *, offset: float = 0, options: str = f"{H264} {AAC}", frames: int = 25) -> Maker:
@@ -57,6 +60,13 @@ def _without_packets(start: float, count: int) -> Callable[[bytes], bytes]:
         return data[:at] + data[at + count * _TS_PACKET :]
 
     return lose
+
+
+def _wrong_time(data: bytes) -> bytes:
+    """Have a cluster in the middle begin 32.768 s too late: its time has two bytes."""
+    clusters = [match.start(1) for match in re.finditer(rb"\x1f\x43\xb6\x75.{1,8}?\xe7\x82(..)", data, re.DOTALL)]
+    at = clusters[len(clusters) // 2]
+    return data[:at] + bytes([data[at] ^ 0x80]) + data[at + 1 :]
 
 
 def _numbers(*runs: tuple[int, int, int]) -> Sequence[int]:
@@ -117,6 +127,13 @@ CASES = (
         why="The clock is believed: the last frame stays, the audio is silent.",
     ),
     _restarts(
+        "joined-ts-studio",
+        "Joined transport streams with studio audio (SMPTE 302M) beside, which no program here may open.",
+        _joined_ts(20, 10, options=_STUDIO),
+        "It is left out, and the clock of what is left is mended as ever.",
+        warnings=("streams_ignored", "timestamps_restart"),
+    ),
+    _restarts(
         "joined-ps",
         "Two MPEG program streams that were joined.",
         joined(card("mpg", f"{_MPEG2} -f vob"), card("mpg", f"{_MPEG2} -f vob", first=25), extension="mpg"),
@@ -132,6 +149,13 @@ CASES = (
         ),
         "Recorders of streams append to one file.",
     ),
+    Case(
+        key="wrong-time-mkv",
+        what="Matroska in which the time of one frame is wrong by half a minute.",
+        make=edited(card("mkv", f"{H264} -bf 0 -g 10 {AAC} -cluster_time_limit 100", frames=75), _wrong_time),
+        outcome=Plays(frames=75),
+        why="A damaged byte must not stretch the video to half a minute.",
+    ),
     _restarts(
         "joined-mkv",
         "Two Matroska files whose bytes were put behind each other.",
@@ -141,9 +165,20 @@ CASES = (
     Case(
         key="packed-b-frames",
         what="MPEG-4 in AVI with packed B-frames, as DivX and Xvid write it.",
-        make=edited(card("avi", f"{_MPEG4} -c:a libmp3lame", frames=125), packed),
+        make=edited(card("avi", f"{_MPEG4} -c:a pcm_s16le", frames=125), packed),
         outcome=Plays(frames=125),
         why="Two frames in a packet and none in the next have no times of their own; they are unpacked first.",
+    ),
+    Case(
+        key="packed-b-frames-beside",
+        what="The same with a track beside whose codec is not accepted.",
+        make=then(
+            edited(card("avi", f"{_MPEG4} -c:a pcm_s16le", frames=50), packed, name="packed.avi"),
+            "-i {} -map 0:v -map 0:a -map 0:a -c copy -c:a:1 adpcm_yamaha beside.avi",
+            source="beside.avi",
+        ),
+        outcome=Plays(frames=50, warnings=("streams_ignored",)),
+        why="That track is left out, and the frames are unpacked.",
     ),
     Case(
         key="packed-b-frames-silent",
@@ -204,6 +239,34 @@ CASES = (
         make=card("avi", f"{H264} -bf 0 -c:a pcm_s16le", frames=50),
         outcome=Plays(frames=50),
         why="AVI has no times; frames follow one another.",
+    ),
+    Case(
+        key="h264-avi-reordered",
+        what="H.264 with B-frames in AVI.",
+        make=card("avi", f"{_REORDERED} -c:a pcm_s16le", frames=50),
+        outcome=Plays(frames=50),
+        why="AVI has no times, and frames are coded in another order. Their headers say in which they are shown.",
+    ),
+    Case(
+        key="hevc-avi",
+        what="HEVC with B-frames in AVI.",
+        make=card("avi", f"{_HEVC} -tag:v HEVC -c:a pcm_s16le", frames=50),
+        outcome=Plays(frames=50, media={"codec": "hevc"}),
+        why="Their headers say in which order they are shown.",
+    ),
+    Case(
+        key="hevc-avi-unnamed",
+        what="The same, as ffmpeg writes it: the header names no codec.",
+        make=card("avi", f"{_HEVC} -c:a pcm_s16le", frames=50),
+        outcome=Plays(frames=50, media={"codec": "hevc"}),
+        why="Its first units are those of HEVC.",
+    ),
+    Case(
+        key="mpeg4-avi-reordered",
+        what="MPEG-4 with B-frames in AVI.",
+        make=card("avi", "-c:v mpeg4 -q:v 3 -bf 2 -g 12 -c:a pcm_s16le", frames=50),
+        outcome=Plays(frames=50),
+        why="The first frame is shown in the first slot, with the beginning of the audio.",
     ),
     Case(
         key="negative-times",

@@ -7,7 +7,7 @@ High dynamic range is mapped to standard range, and what is transparent is shown
 from dataclasses import replace
 
 from tests.inputs.case import Case, Maker, Plays, Probe, Refused
-from tests.inputs.making import AAC, card, edited, ffmpeg
+from tests.inputs.making import AAC, card, edited, ffmpeg, then
 from tests.sample_entries import with_dolby_vision
 
 TITLE = "Color"
@@ -220,6 +220,23 @@ CASES = (
             " HDR10, as HLG or as Dolby Vision of profile 8"
         ),
         "It has no base layer for others: its colors would be green and purple.",
+    ),
+    _case(
+        "dolby-vision-5-beside",
+        "The same beside a track in JPEG 2000, in QuickTime.",
+        edited(
+            then(
+                card("mp4", _X265, video=_mastered("smpte2084")),
+                "-i {} -map 0 -map 0:v -c copy -c:v:1 jpeg2000 -pix_fmt:v:1 yuv420p beside.mov",
+                source="beside.mov",
+            ),
+            lambda data: with_dolby_vision(data, profile=5, compatibility=0),
+        ),
+        Refused(
+            sentence="the video is Dolby Vision of profile 5, whose colors no other decoder shows right; export it as"
+            " HDR10, as HLG or as Dolby Vision of profile 8"
+        ),
+        "The copy without that track does not say it any more, so it is read from the file.",
     ),
     _case(
         "alpha-prores",

@@ -41,7 +41,7 @@ CASES = (
         key="rate-1",
         what="One frame per second.",
         make=card("mp4", rate="1", frames=3),
-        outcome=Plays(rate="5", frames=15, numbers=_repeated(3, 5), warnings=("variable_frame_rate",)),
+        outcome=Plays(rate="5", frames=15, numbers=_repeated(3, 5)),
         why="The lowest rate of outputs is 5: each frame is shown five times.",
     ),
     Case(
@@ -52,7 +52,6 @@ CASES = (
             rate="20",
             frames=40,
             numbers=[number for number in range(32) for _ in range(1 + (number % 4 == 1))],
-            warnings=("variable_frame_rate",),
         ),
         why="The next standard rate is 20: every fourth frame is shown twice, none is lost.",
     ),
@@ -109,7 +108,7 @@ CASES = (
         key="one-frame",
         what="A video of one frame, with audio.",
         make=card("mp4", frames=1),
-        outcome=Plays(frames=1, beeps=(), warnings=("variable_frame_rate",)),
+        outcome=Plays(frames=1, beeps=()),
         why="One frame has no rate; it becomes a video of one frame at 25 per second.",
     ),
     Case(

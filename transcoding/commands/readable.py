@@ -5,17 +5,37 @@ ffmpeg opens none for what it only copies.
 
 from collections.abc import Sequence
 
-from transcoding.commands.command import PROTOCOLS, FfmpegCommand, Input, Output
+from transcoding.commands.command import PROTOCOLS, FfmpegCommand, Input, Output, demuxer_options
+from transcoding.commands.timestamps import WITH_POSITIONS
 
-LISTING_TARGET, READABLE_TARGET = "listing", "readable"
+LISTING_TARGET, READABLE_TARGET, CLOCK_TARGET = "listing", "readable", "clock"
+_NO_SUCH_STREAM = "matches no streams"
 
 
-def listing_command(source: str, *, demuxer: str, max_streams: int) -> FfmpegCommand:
-    """List all streams: the header that the target gets is read by `transcoding.probing.listing`."""
+def listing_command(source: str, *, demuxer: str, max_streams: int, stream: int | None = None) -> FfmpegCommand:
+    """List all streams, or one: the header that the target gets is read by `transcoding.probing.listing`."""
     options: dict[str, str | None] = {"c": "copy", "copy_unknown": None, "t": "0", "f": "framecrc"}
     return FfmpegCommand(
         inputs=(Input(path=source, options=_opening(demuxer, max_streams)),),
-        outputs=(Output(target=LISTING_TARGET, maps=("0",), options=options),),
+        outputs=(Output(target=LISTING_TARGET, maps=("0" if stream is None else f"0:{stream}",), options=options),),
+    )
+
+
+def has_no_such_stream(stderr: str) -> bool:
+    """Tell whether a run failed for a stream that is not there."""
+    return _NO_SUCH_STREAM in stderr
+
+
+def positions_command(source: str, *, demuxer: str, streams: Sequence[int], max_streams: int) -> FfmpegCommand:
+    """List the packets of these streams with their times and their offsets in the file.
+
+    The target gets what `transcoding.probing.clock.parse_positions` reads.
+    """
+    opening = {**_opening(demuxer, max_streams), "fflags": "+genpts", "copyts": None}
+    options: dict[str, str | None] = {"c": "copy", "bsf": WITH_POSITIONS, "f": "framecrc"}
+    return FfmpegCommand(
+        inputs=(Input(path=source, options=opening),),
+        outputs=(Output(target=CLOCK_TARGET, maps=tuple(f"0:{stream}" for stream in streams), options=options),),
     )
 
 
@@ -33,4 +53,4 @@ def readable_command(
 
 
 def _opening(demuxer: str, max_streams: int) -> dict[str, str | None]:
-    return {"f": demuxer, "protocol_whitelist": PROTOCOLS, "max_streams": str(max_streams)}
+    return {**demuxer_options(demuxer), "protocol_whitelist": PROTOCOLS, "max_streams": str(max_streams)}

@@ -1,10 +1,12 @@
 """Commands that copy streams without encoding them, and the one that decodes a sample of our own output."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output, demuxer_options
-from transcoding.commands.timestamps import UNPACK_B_FRAMES, shift_filters
+from transcoding.commands.timestamps import ORDERED_CODECS, UNPACK_B_FRAMES, decoded_every, shift_filters
 from transcoding.encoders import AAC, decoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
@@ -15,13 +17,24 @@ WITHOUT_SHAPE = frozenset({"mpegts", "mpeg"})
 """Demuxers of containers that do not say what shape frames have; frames say it, and may change it."""
 VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
-INDEXED, UNPACKED = "indexed", "unpacked"
+INDEXED, UNPACKED, RAW = "indexed", "unpacked", "raw"
 """Targets of the commands that copy a source."""
 _NO_SHIFTS: Mapping[int, Sequence[Shift]] = MappingProxyType({})
 _UNCOMPRESSED = MappingProxyType(
     {"adpcm_swf": "pcm_s16le", "nellymoser": "pcm_s16le", "pcm_bluray": "pcm_s24le", "pcm_dvd": "pcm_s24le"}
 )
 """Codecs of audio that Matroska has no name for, and what they become in the copy of a source: nothing is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedVideo:
+    """A Matroska with nothing but the video of a source, whose frames have the times at which they are shown."""
+
+    path: str
+    step: Fraction
+    """Milliseconds from one frame to the next."""
+    lag: int
+    """Milliseconds by which a frame would be decoded too late, if they were decoded from 0 on."""
 
 
 def index_command(  # noqa: PLR0913 - what the copy depends on, by name
@@ -31,15 +44,16 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
     videos: Sequence[VideoStream],
     audio: Sequence[AudioStream] = (),
     shifts: Mapping[int, Sequence[Shift]] = _NO_SHIFTS,
-    order: str = "",
+    ordered: OrderedVideo | None = None,
+    filters: str = "",
     late: bool = False,
 ) -> FfmpegCommand:
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `INDEXED`.
 
     `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
     written in the source. What Matroska does not take is decoded. `shifts` mend a clock that jumps. AVI gives
-    packets without presentation times, which Matroska refuses: they are generated, by the filter `order` if there is
-    one (see `transcoding.commands.timestamps`, also for `late`).
+    packets without presentation times, which Matroska refuses: they are generated, by these `filters` of the video if
+    there are any (see `transcoding.commands.timestamps`, also for `late`). `ordered` takes the place of the video.
     """
     videos_copied, audio_copied = [video.index for video in videos], [track.index for track in audio]
     copy: dict[str, str | None] = {
@@ -51,13 +65,35 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
         "map_chapters": "-1",
         **_no_shapes(demuxer, videos),
         **shift_filters(shifts, videos=videos_copied, audio=audio_copied, late=late),
-        **({"bsf:v": order} if order else {}),
+        **({"bsf:v": filters} if filters else {}),
         "f": "matroska",
     }
-    generated: dict[str, str | None] = {} if order else {"fflags": "+genpts"}
+    generated: dict[str, str | None] = {} if filters else {"fflags": "+genpts"}
+    inputs, maps = [Input(path=source, options={**generated, **_copying(demuxer)})], _maps(videos_copied)
+    if ordered:
+        copy["bsf:v"] = decoded_every(ordered.step, ordered.lag)
+        inputs.append(Input(path=ordered.path, options=_copying("matroska")))
+        maps = ("1:0",)
+    output = Output(target=INDEXED, maps=(*maps, *_maps(audio_copied)), options=copy)
+    return FfmpegCommand(inputs=tuple(inputs), outputs=(output,))
+
+
+def raw_command(source: str, *, demuxer: str, video: VideoStream, packets: int | None = None) -> FfmpegCommand:
+    """Copy a video as a raw stream, or its first `packets`; the target is `RAW`.
+
+    H.264 and HEVC get their parameter sets in front of key frames.
+    """
+    filters = f"{video.codec}_mp4toannexb,dump_extra"
+    copy: dict[str, str | None] = {
+        "c": "copy",
+        "map_metadata": "-1",
+        **({"bsf:v:0": filters} if video.codec in ORDERED_CODECS else {}),
+        **({"frames:v": str(packets)} if packets else {}),
+        "f": video.codec,
+    }
     return FfmpegCommand(
-        inputs=(Input(path=source, options={**generated, **_copying(demuxer)}),),
-        outputs=(Output(target=INDEXED, maps=_maps([*videos_copied, *audio_copied]), options=copy),),
+        inputs=(Input(path=source, options=_copying(demuxer)),),
+        outputs=(Output(target=RAW, maps=_maps([video.index]), options=copy),),
     )
 
 

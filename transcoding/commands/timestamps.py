@@ -1,17 +1,18 @@
 """Bitstream filters that mend times while streams are copied."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
-from transcoding.probing.clock import MICROSECONDS, Shift
+from transcoding.probing.clock import FARTHEST, MICROSECONDS, Shift
 
 UNPACK_B_FRAMES = "mpeg4_unpack_bframes"
 """Filter that splits packets of two MPEG-4 frames: AVI with packed B-frames has those, and an empty frame for each."""
 
 ORDERED_CODECS = frozenset({"h264", "hevc"})
 """Codecs whose frames the demuxer of AVI does not tell apart: it would show each when the next one is decoded."""
-BY_ORDER, BY_DECODING = "dts2pts", "setts=pts=DTS"
-"""Filters for them. The first reads in what order frames are shown; ffmpeg 5.1 does not have it. The second is right
-where they are shown in the order in which they are decoded."""
+BY_DECODING = "setts=pts=DTS"
+"""Filter for those whose headers cannot be read: right where frames are shown in the order in which they are decoded.
+ffmpeg's own filter for the others, `dts2pts`, repeats and drops some of them."""
 
 _NO_TIME = "-1e18"
 """Below every time of a packet, above the number that stands for none."""
@@ -23,6 +24,23 @@ _MATROSKA_TICKS = 1000
 """Ticks in a second of Matroska, as ffmpeg writes it."""
 _POSITION = 0
 """Number of the variable of an expression that holds the offset of the latest packet: it lasts from one to the next."""
+
+
+WITH_POSITIONS = (
+    f"setts=dts='st({_POSITION},if(lt(POS,0),ld({_POSITION}),POS))'"
+    f":pts='{FARTHEST}+if(lt(PTS,{_NO_TIME}),DTS,PTS)'"
+    f":duration='{FARTHEST}+if(lt(DTS,{_NO_TIME}),PTS,DTS)'"
+)
+"""Filter for packets that are only listed: each says its offset in the file as its time of decoding, which ffmpeg does
+not let go back, its time of presentation behind `FARTHEST`, and as its length the time of decoding."""
+
+
+def decoded_every(step: Fraction, lag: int) -> str:
+    """Return the filter for a stream that has times of presentation alone, in milliseconds.
+
+    A frame is decoded every `step`, and at most `lag` later than it is shown.
+    """
+    return f"setts=pts=PTS:dts=N*{step.numerator}/{step.denominator}-{lag}"
 
 
 def shift_filters(

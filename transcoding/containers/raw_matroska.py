@@ -6,7 +6,7 @@ they are shown in, and copying Matroska without times of decoding, it moves some
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -27,14 +27,36 @@ _CLUSTER_OVERHEAD = len(b"\x1f\x43\xb6\x75") + 8 + len(b"\xe7") + 8 + 8 + len(b"
 """Bytes of a cluster beside the one frame that is in it."""
 
 
+def even_times(frames: CodedFrames, rate: Fraction, *, first: int = 0) -> "array[int]":
+    """Return the milliseconds at which frames of a constant rate are shown, in coding order; `first`: the earliest."""
+    return array("q", (first + round(_MILLISECONDS * position / rate) for position in frames.positions()))
+
+
+def slot_times(frames: CodedFrames, slots: Sequence[int]) -> "array[int]":
+    """Return the milliseconds at which frames are shown, in coding order: the nth one that is shown has the nth slot.
+
+    `slots` are ascending, and as many as there are frames.
+    """
+    return array("q", (slots[position] for position in frames.positions()))
+
+
 def matroska_stream(  # noqa: PLR0913 - what the header says, by name
-    data: Searchable, length: int, frames: CodedFrames, *, codec: str, rate: Fraction, size: Resolution
+    data: Searchable,
+    length: int,
+    frames: CodedFrames,
+    times: Sequence[int],
+    *,
+    codec: str,
+    rate: Fraction,
+    size: Resolution,
 ) -> Iterator[bytes]:
-    """Yield the file in pieces. `rate` are frames per second; `data` has `length` bytes."""
+    """Yield the file in pieces. `data` has `length` bytes, `rate` are frames per second.
+
+    `times` are milliseconds from 0 on, in coding order.
+    """
     ends = array("q", [*frames.starts[1:], length])
-    times = array("q", (round(_MILLISECONDS * position / rate) for position in frames.positions()))
     track, clusters = _track(codec, rate, size), len(frames.starts) * _CLUSTER_OVERHEAD + length - frames.starts[0]
-    info = _info(len(frames.starts) / rate)
+    info = _info(max(times) / Fraction(_MILLISECONDS) + 1 / rate)
     front = len(_seek_head(0)) + len(info) + len(track)
     cues = _cues(frames, times, front)
     yield _element(b"\x1a\x45\xdf\xa3", _element(b"\x42\x82", b"matroska") + _element(b"\x42\x87", _number(4)))
@@ -48,7 +70,7 @@ def matroska_stream(  # noqa: PLR0913 - what the header says, by name
     yield cues
 
 
-def _cues(frames: CodedFrames, times: "array[int]", front: int) -> bytes:
+def _cues(frames: CodedFrames, times: Sequence[int], front: int) -> bytes:
     """Return the index: the time of a key frame, and where its cluster begins, counted from the segment's beginning.
 
     It has no two key frames of one half second: intra-coded streams are as fast to seek in without.

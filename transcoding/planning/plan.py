@@ -26,7 +26,7 @@ from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRenditio
 from transcoding.planning.watermarks import Watermark
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.warnings import Notice, SourceWarning
-from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, seconds_outside
+from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, VideoSpan, seconds_outside
 from transcoding.upgrades import PLAN_UPGRADES
 
 
@@ -109,15 +109,15 @@ class EncodePlan:
 
     @property
     def audio_cut(self) -> Fraction:
-        """Seconds of audio before and after the video that are in no output; 0 where it is no more than usual.
+        """Seconds of audio before and after the outputs, held frames included; 0 where it is no more than usual.
 
         Of a part of the video 0, too: what lies beside it was not requested.
         """
         streams = {track.stream for track in self.audio}
         spans = [track.span for track in self.source.audio if track.index in streams]
-        if self.grid.is_open or self.hold.frames or self.cut:
+        if self.grid.is_open or self.cut:
             return Fraction(0)
-        return seconds_outside(self.source.span, spans)
+        return seconds_outside(VideoSpan(first=self.first, rate=self.grid.rate, frames=self.total_frames), spans)
 
     @property
     def warnings(self) -> tuple[Notice, ...]:

@@ -8,17 +8,20 @@ A clock that goes back has always started again. One that goes forward by up to 
 stays, as the times say. A longer one is a jump, if all streams make it; of one stream alone it is a pause too.
 """
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from transcoding.errors import InputCorrupt
 from transcoding.probing.timing import Packet
 
 MICROSECONDS = 1_000_000
+FARTHEST = 1 << 40
+"""Ticks and bytes above every offset in a file and every time of a clock of 33 bits, however often it wraps."""
 
 _BACK = 100_000
 """Steps back that are still the same clock, in microseconds: muxers of joined streams overlap by a frame or two."""
@@ -47,14 +50,25 @@ class ClockGoesBack(Exception):
     """The times of a file with an index go back further than frames are reordered: its index leads nowhere."""
 
 
-def going_forward(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """Pass on packets in decoding order. Raises ClockGoesBack at a key frame before all of those just before it."""
+def going_forward(packets: Iterable[Packet], time_base: Fraction) -> Iterator[Packet]:
+    """Pass on packets in decoding order.
+
+    Raises ClockGoesBack at a key frame before all of those just before it, at any frame that is far before them, and
+    behind one that is far after all that follow.
+    """
     latest: deque[int] = deque(maxlen=_MAX_REORDERED + 1)
+    far, furthest, following = _FORWARD / (MICROSECONDS * time_base), None, 0
     for packet in packets:
-        if packet.key and len(latest) > _MAX_REORDERED and packet.pts < min(latest):
+        if len(latest) > _MAX_REORDERED and packet.pts < min(latest) - (0 if packet.key else far):
+            raise ClockGoesBack
+        if furthest is None or packet.pts >= furthest - far:
+            furthest, following = packet.pts if furthest is None else max(furthest, packet.pts), 0
+        elif (following := following + 1) > _MAX_REORDERED:
             raise ClockGoesBack
         latest.append(packet.pts)
         yield packet
+    if following:  # it may be no more than reordered; the copy that follows is good in both cases
+        raise ClockGoesBack
 
 
 class ClockPacket(NamedTuple):
@@ -98,6 +112,34 @@ def parse_clock_packets(lines: Iterable[str], streams: Collection[int]) -> Itera
         if decoding is not None and presentation is not None:
             position = int(fields[3]) if fields[3].isdigit() else -1
             yield ClockPacket(copied[stream], presentation, decoding, max(0, duration or 0), position)
+
+
+def parse_positions(lines: Iterable[str], streams: Sequence[int]) -> Iterator[ClockPacket]:
+    """Read the output of `transcoding.commands.readable.positions_command` for these streams.
+
+    Lengths of packets are not known.
+    """
+    ticks: dict[int, Fraction] = {}
+    for line in lines:
+        if found := _TIME_BASE.fullmatch(line.strip()):
+            ticks[int(found[1])] = MICROSECONDS * Fraction(int(found[2]), int(found[3]))
+        elif found := _POSITION.match(line):
+            number, position, presentation, decoding = map(int, found.groups())
+            if number < len(streams) and number in ticks:
+                shown, decoded = (round((time - FARTHEST) * ticks[number]) for time in (presentation, decoding))
+                yield ClockPacket(streams[number], shown, decoded, 0, position)
+
+
+_TIME_BASE = re.compile(r"#tb (\d{1,3}): ([1-9]\d{0,9})/([1-9]\d{0,9})", re.ASCII)
+_POSITION = re.compile(r"(\d{1,3}), *(\d{1,19}), *(\d{1,19}), *(\d{1,19}),", re.ASCII)
+
+
+def shown_late(packets: Iterable[ClockPacket]) -> int:
+    """Return by how many microseconds the first frame of a video is shown later than the first one is decoded."""
+    first = list(islice(packets, _MAX_REORDERED + 1))
+    if not first:
+        return 0
+    return max(0, min(packet.presentation for packet in first) - min(packet.decoding for packet in first))
 
 
 def _microseconds(text: str) -> int | None:
@@ -250,8 +292,7 @@ class _Reading:
         return None
 
     def result(self, video: int, *, steady: bool) -> Clock:
-        shifts = [0] * len(self._parts)
-        restarts = 0
+        shifts, restarts = [0] * len(self._parts), set[int]()
         for number in range(1, len(self._parts)):
             crossings = self._crossings(number)
             if self._is_pause(number, crossings, steady=steady):
@@ -259,13 +300,14 @@ class _Reading:
                 self._record_pause(number, crossings)
             else:
                 shifts[number] = _continued(crossings, shifts, video)
-                restarts += 1
+                restarts.add(number)
+        wrong = {number for number in restarts if number + 1 in restarts and self._is_mistake(number, shifts)}
         found = {index: _shifts_of(track, shifts) for index, track in self._tracks.items()}
         if sum(map(len, found.values())) > _MAX_SHIFTS:
             raise InputCorrupt(f"the times of the streams in the file jump more than {_MAX_SHIFTS} times")
         return Clock(
             shifts={index: each for index, each in found.items() if each},
-            restarts=restarts,
+            restarts=len(restarts - wrong - {number + 1 for number in wrong}),
             pauses=tuple(self._pauses(video, steady=steady)),
         )
 
@@ -287,6 +329,12 @@ class _Reading:
         if any(track.last - part.positions.get(index, track.last) > _TOGETHER for index, track in others.items()):
             return True
         return len(crossed) == 1 and not steady
+
+    def _is_mistake(self, number: int, shifts: Sequence[int]) -> bool:
+        """Tell whether the clock goes on behind a short part as if that had not been: its times are wrong."""
+        stretches = (each for track in self._tracks.values() for each in track.stretches if each.part == number)
+        short = all(each.end - each.first < _TOGETHER for each in stretches)
+        return short and abs(shifts[number + 1] - shifts[number - 1]) < _RETURN
 
     def _record_pause(self, number: int, crossings: Iterable[_Crossing]) -> None:
         for _, track, before, _ in crossings:

@@ -34,7 +34,7 @@ def _video(facts: SourceFacts) -> dict[str, object]:
         "height": video.display.height,
         "codec": video.codec,
         "frame_rate": round(float(facts.rate), 3),
-        "constant_frame_rate": facts.constant,
+        "constant_frame_rate": facts.steady,
         "rotation": video.rotation,
         "mirrored": video.mirrored,
         "pixel_format": video.pixel_format,

@@ -21,6 +21,8 @@ _MAX_MISSING = Fraction(1, 10)
 """Share of the announced duration, or of the announced bytes, that may be missing before a source is refused."""
 _SLACK_SECONDS = Fraction(2)
 """Seconds by which the announced end may be later than that of the frames: the last one may stay for long."""
+_ROUNDED = Fraction(1, 10)
+"""Seconds to which lengths are rounded in sentences."""
 _NO_CONTENT = frozenset({"dvd_nav_packet"})
 """Codecs of data that belongs to the container: nobody misses the buttons of a DVD's menu."""
 
@@ -62,6 +64,11 @@ class SourceFacts:
     def has_video(self) -> bool:
         """Tell whether there is a video track."""
         return self.video_stream is not None
+
+    @property
+    def steady(self) -> bool:
+        """Tell whether the frames of the source come evenly, at the rate of the outputs or at another one."""
+        return all(warning.code != SourceWarning.VARIABLE_FRAME_RATE for warning in self.warnings)
 
     @property
     def video(self) -> VideoStream:
@@ -176,7 +183,7 @@ class _Ending:
         if self.missing <= _MAX_MISSING and self.seconds_missing <= allowed:
             return
         length = max(self.announced or self.there, self.file or self.there)
-        if length > self.there:
+        if length - self.there > _ROUNDED:
             there = f"{float(self.there):.1f} of {float(length):.1f} s are there"
             raise InputCorrupt(f"the file is truncated: {there}; upload all of it")
         raise InputCorrupt(f"the file is truncated: {float(self.missing):.0%} of it is missing; upload all of it")
@@ -199,7 +206,7 @@ def clock_warnings(clock: Clock) -> Iterator[Notice]:
 def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts, ...]) -> Iterator[Notice]:
     video = media.video
     reported = {
-        SourceWarning.VARIABLE_FRAME_RATE: not timing.constant,
+        SourceWarning.VARIABLE_FRAME_RATE: not timing.steady,
         SourceWarning.ROTATED: video.rotation != 0 or video.mirrored,
         SourceWarning.INTERLACED: video.interlaced,
         SourceWarning.HDR: bool(video.color and video.color.hdr),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
-from transcoding.errors import EXPORT_AGAIN, InputRejected
+from transcoding.errors import NO_FRAME, InputRejected
 from transcoding.sniffing.bits import OutOfBits
 from transcoding.sniffing.nal import (
     START_CODE,
@@ -76,7 +76,7 @@ def coded_frames(
         if len(walk.frames.starts) > max_frames:
             raise InputRejected(f"a track has more than {max_frames} packets; export it at a usual frame rate")
     if not walk.frames.starts:
-        raise InputRejected(f"the video track has no frame that can be decoded; {EXPORT_AGAIN}")
+        raise InputRejected(NO_FRAME)
     return walk.frames
 
 

@@ -49,6 +49,11 @@ def _stream(number: int, fields: dict[str, str]) -> StreamFacts:
     )
 
 
+def unknown_stream(number: int) -> StreamFacts:
+    """Return what is known of a stream that cannot be listed: that it is there."""
+    return _stream(number, {})
+
+
 def readable_streams(streams: Sequence[StreamFacts]) -> Iterator[Sequence[int]]:
     """Yield the streams to copy: all that have an accepted codec, then one of each kind, then the video alone.
 

@@ -88,6 +88,22 @@ class MediaInfo:
             audio=tuple(replace(each, source_index=numbers[each.index]) for each in self.audio),
         )
 
+    @property
+    def in_source(self) -> Self:
+        """The same streams of the uploaded file, of which this is a copy."""
+        video = self.video_stream
+
+        def original(video: VideoStream) -> VideoStream:
+            return replace(video, index=video.index if video.source_index is None else video.source_index)
+
+        tracks = ((track, track.index if track.source_index is None else track.source_index) for track in self.audio)
+        return replace(
+            self,
+            video_stream=original(video) if video else None,
+            others=tuple(map(original, self.others)),
+            audio=tuple(replace(track, index=index) for track, index in tracks),
+        )
+
     def with_light(self, metadata: HdrMetadata) -> Self:
         """Return the streams with the metadata of the coded stream, which counts before that of the container."""
         known = metadata.or_else(self.video.hdr or HdrMetadata())

@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from transcoding.errors import EXPORT_AGAIN, InputRejected
-from transcoding.grid import ascending, constant_rate, usual_gap, varying_rate
+from transcoding.errors import NO_FRAME, InputRejected
+from transcoding.grid import ascending, constant_rate, is_steady, usual_gap, varying_rate
 
 _MAX_COPIES = 50
 """Frames on the grid for each coded frame, beyond which a longer video is refused."""
@@ -26,6 +26,9 @@ class FrameTiming:
     """Time of the first frame on the source's clock, in seconds."""
     rate: Fraction
     constant: bool
+    """Every frame has a place of its own on the grid of that rate."""
+    steady: bool
+    """Frames come evenly, at that rate or another one."""
     total_frames: int
     """Frames on the grid of that rate."""
 
@@ -81,12 +84,18 @@ def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
 
 
 def measure_timing(
-    packets: Iterable[Packet], time_base: Fraction, *, max_rate: int | None = None, exact: bool = False
+    packets: Iterable[Packet],
+    time_base: Fraction,
+    *,
+    stated: Fraction | None = None,
+    max_rate: int | None = None,
+    exact: bool = False,
 ) -> FrameTiming:
     """Find the first shown frame, the rate and the number of frames on that rate's grid.
 
-    Times of containers are rounded, and cameras jitter. `exact` times are none of this, such as those of an animated
-    image: there a frame that stays longer is meant to, the last one too.
+    Times of containers are rounded, and cameras jitter: where that hides which of two rates it is, the header's
+    (`stated`) counts. `exact` times are none of this, such as those of an animated image: there a frame that stays
+    longer is meant to, the last one too.
 
     Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
     makes those behind it decodable.
@@ -105,20 +114,21 @@ def measure_timing(
             lengths.append(duration)
     shown = ascending(time for time in times if first_key is not None and time >= first_key)
     if not shown:
-        raise InputRejected(f"the video track has no frame that can be decoded; {EXPORT_AGAIN}")
+        raise InputRejected(NO_FRAME)
     if max_rate is not None:
         _refuse_faster(len(shown), (shown[-1] - shown[0]) * time_base, max_rate)
     first = shown[0] * time_base
-    rate = constant_rate(shown, time_base)
-    if rate is not None and not (exact and _stay_differently(shown, lengths)):
-        return FrameTiming(first=first, rate=rate, constant=True, total_frames=len(shown))
+    rate, differently = constant_rate(shown, time_base, stated=stated), exact and _stay_differently(shown, lengths)
+    if rate is not None and not differently:
+        return FrameTiming(first=first, rate=rate, constant=True, steady=True, total_frames=len(shown))
     # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
     gap = usual_gap(shown)
     end = max(time + (length or gap) for time, length in zip(times, lengths, strict=True) if time >= shown[0])
     rate = varying_rate(shown, time_base)
     total_frames = max(1, round((end * time_base - first) * rate))
     _refuse_inflated(len(shown), total_frames)
-    return FrameTiming(first=first, rate=rate, constant=False, total_frames=total_frames)
+    steady = not differently and is_steady(shown)
+    return FrameTiming(first=first, rate=rate, constant=False, steady=steady, total_frames=total_frames)
 
 
 def _stay_differently(shown: Sequence[int], lengths: Sequence[int]) -> bool:

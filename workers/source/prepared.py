@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO
 
 from transcoding.containers.bounds import MAX_SAMPLES
-from transcoding.containers.raw_matroska import matroska_stream
-from transcoding.errors import InputRejected
-from transcoding.probing.frame_order import coded_frames
+from transcoding.containers.raw_matroska import even_times
+from transcoding.errors import NO_FRAME, InputRejected
 from transcoding.probing.media import MediaInfo
 from transcoding.sniffing.animated import delay_edits
 from transcoding.sniffing.container import DEMUXERS, RAW_ORDERED, Container
+from workers.source.ordered import write_in_order
 
 _FALLBACK_RATE = Fraction(25)
 """Frames per second of a stream that does not say any, as ffmpeg has it."""
@@ -103,14 +103,15 @@ def _add_clock(  # noqa: PLR0913 - as `prepared`
     """Write a raw stream as Matroska, in which each frame has the time at which it is shown."""
     size, rate = media.video.coded, media.mean_rate
     if size is None:
-        raise InputRejected("the video track has no frame that can be decoded")
-    with (
-        source.open("rb") as file,
-        closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data,
-        target.open("wb") as writing,
-    ):
-        known = rate if rate and 1 <= rate <= _MAX_RATE else _FALLBACK_RATE
-        frames = coded_frames(data, codec, max_frames=min(int(max_seconds * known), MAX_SAMPLES), check=check)
-        for block in matroska_stream(data, len(data), frames, codec=codec, rate=known, size=size):
-            writing.write(block)
-            check()
+        raise InputRejected(NO_FRAME)
+    known = rate if rate and 1 <= rate <= _MAX_RATE else _FALLBACK_RATE
+    write_in_order(
+        source,
+        target,
+        codec=codec,
+        rate=known,
+        size=size,
+        times=lambda frames: even_times(frames, known),
+        max_frames=min(int(max_seconds * known), MAX_SAMPLES),
+        check=check,
+    )

@@ -1,32 +1,65 @@
 """The copy of a source in a container with an index. Nothing is encoded; times that jump or are missing are mended."""
 
 import logging
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import islice
+from math import ceil
 from pathlib import Path
 
 from execution.budget import InspectionBudget
+from execution.scratch import temporary_folder
 from transcoding.commands.command import FfmpegCommand
-from transcoding.commands.remux import INDEXED, UNPACKED, WITHOUT_SHAPE, index_command, unpack_command
-from transcoding.commands.timestamps import BY_DECODING, BY_ORDER, FILTERS_LATE, ORDERED_CODECS
+from transcoding.commands.readable import CLOCK_TARGET, positions_command
+from transcoding.commands.remux import (
+    INDEXED,
+    RAW,
+    UNPACKED,
+    WITHOUT_SHAPE,
+    OrderedVideo,
+    index_command,
+    raw_command,
+    unpack_command,
+)
+from transcoding.commands.timestamps import BY_DECODING, FILTERS_LATE, ORDERED_CODECS
 from transcoding.containers.bounds import MAX_SAMPLES
 from transcoding.containers.matroska_video import forget_shapes
-from transcoding.errors import EXPORT_AGAIN, InputRejected, TranscodeError
-from transcoding.probing.clock import Clock, measure_clock, parse_clock_packets
+from transcoding.containers.raw_matroska import even_times, slot_times
+from transcoding.errors import EXPORT_AGAIN, NO_FRAME, InputRejected, ResourceExceeded, TranscodeError
+from transcoding.grid import ascending, usual_gap
+from transcoding.probing.clock import (
+    Clock,
+    ClockPacket,
+    Shift,
+    measure_clock,
+    parse_clock_packets,
+    parse_positions,
+    shown_late,
+)
+from transcoding.probing.frame_order import CodedFrames
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.timing import first_lines
-from transcoding.sniffing.container import DEMUXERS
+from transcoding.sniffing.container import DEMUXERS, HEAD_BYTES
 from transcoding.sniffing.packed import PACKED_HEAD_BYTES, has_packed_b_frames
+from transcoding.sniffing.raw import is_h264, is_hevc
 from workers.lease.control import StepControl
+from workers.source.ordered import write_in_order
 from workers.tools import Tools
 
 _MAX_GROWTH = 2
 _GROWTH_SLACK_BYTES = 64 << 20
 _LINES_PER_MOVE = 512
+_MILLISECONDS = 1000
+_UNNAMED = "rawvideo"
+_RAW_CODECS = (("h264", is_h264), ("hevc", is_hevc))
+_HEAD_PACKETS = 4
+_FALLBACK_RATE = Fraction(25)
+"""Frames per second of a video of one frame whose header says none."""
 CLOCKED = frozenset({"mpegts", "mpegps", "flv"})
 """Families with a clock that goes on while nothing is shown. Their length is an estimate from its ends."""
-_WITHOUT_CLOCK = frozenset({"avi"})
+COUNTING = frozenset({"avi"})
 """Families that count frames."""
 
 log = logging.getLogger(__name__)
@@ -49,24 +82,29 @@ class Indexing:
         self._control = control
         self._budget = budget
 
-    def copy(self, path: Path, family: str, media: MediaInfo, folder: Path) -> IndexedCopy:
+    def copy(self, path: Path, family: str, media: MediaInfo, folder: Path, *, openable: bool = True) -> IndexedCopy:
         """Copy the streams into Matroska in a folder.
 
         Where the container does not take all of them, it gets fewer: last the video track, or audio track, alone.
+        `openable`: ffprobe opens the source.
         """
-        source, media = self._unpacked(path, family, media, folder)
-        clock = self._clock(source, family, media)
+        source, named = self._unpacked(path, family, media, folder)
+        openable = openable or source != path
+        media = self._named(source, family, named, folder)
+        clock = self._clock(source, family, media, openable=openable)
+        ordered = self._ordered(source, family, named, media, folder, openable=openable)
         indexed = folder / "indexed.mkv"
         late = bool(clock.shifts) and self._tools.ffmpeg.version().startswith(FILTERS_LATE)
-        attempts = [(chosen, order) for chosen in _fewer(media) for order in _orders(family, media)]
-        for number, (chosen, order) in enumerate(attempts, start=1):
+        attempts = list(_fewer(replace(media, others=()) if ordered else media))
+        for number, chosen in enumerate(attempts, start=1):
             command = index_command(
                 str(source),
                 demuxer=DEMUXERS[family],
                 videos=(chosen.video, *chosen.others) if chosen.video_stream else (),
                 audio=chosen.audio,
                 shifts=clock.shifts,
-                order=order,
+                ordered=ordered,
+                filters=BY_DECODING if _is_without_order(family, media) and not ordered else "",
                 late=late,
             )
             self._budget.grant_copy(path.stat().st_size)
@@ -94,20 +132,116 @@ class Indexing:
         audio = tuple(replace(track, index=number) for number, track in enumerate(media.audio, start=1))
         return unpacked, replace(media, video_stream=replace(media.video, index=0), others=(), audio=audio)
 
-    def _clock(self, path: Path, family: str, media: MediaInfo) -> Clock:
+    def _named(self, path: Path, family: str, media: MediaInfo, folder: Path) -> MediaInfo:
+        """Return the streams with H.264 or HEVC where an AVI does not name the codec: ffmpeg takes it for raw video."""
+        if family not in COUNTING or not media.video_stream or media.video.codec != _UNNAMED:
+            return media
+        raw = folder / "head"
+        command = raw_command(str(path), demuxer=DEMUXERS[family], video=media.video, packets=_HEAD_PACKETS)
+        try:
+            self.run(command, RAW, path, raw)
+            with raw.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+        except TranscodeError:
+            return media
+        finally:
+            raw.unlink(missing_ok=True)
+        codec = next((codec for codec, is_one in _RAW_CODECS if is_one(head)), _UNNAMED)
+        return replace(media, video_stream=replace(media.video, codec=codec))
+
+    def _ordered(  # noqa: PLR0913 - as `copy`, and what it found
+        self, path: Path, family: str, named: MediaInfo, media: MediaInfo, folder: Path, *, openable: bool
+    ) -> OrderedVideo | None:
+        """Write the video of a container that counts frames with the times at which they are shown.
+
+        None: its demuxer gives these times, or the video cannot be read.
+        """
+        if not _is_without_order(family, media):
+            return None
+        raw, target = folder / "raw", folder / "ordered.mkv"
+        try:
+            self._budget.grant_copy(path.stat().st_size)
+            self.run(raw_command(str(path), demuxer=DEMUXERS[family], video=named.video), RAW, path, raw)
+            self._budget.grant_copy(path.stat().st_size)
+            packets = self._packets(path, family, [media.video.index], openable=openable)
+            slots = ascending(round(packet.decoding / _MILLISECONDS) for packet in packets)
+            return self._in_slots(raw, target, media, slots)
+        except ResourceExceeded:
+            raise
+        except InputRejected as refusal:
+            log.info("frames without an order", extra={"event": "frames_without_order", "reason": str(refusal)})
+            return None
+        finally:
+            raw.unlink(missing_ok=True)
+
+    def _in_slots(self, raw: Path, target: Path, media: MediaInfo, slots: Sequence[int]) -> OrderedVideo:
+        """Show the frames of a raw stream in these slots, the milliseconds at which the container has one.
+
+        They are shown evenly where there are not as many slots as frames.
+        """
+        if not raw.stat().st_size or not slots or media.video.coded is None:
+            raise InputRejected(NO_FRAME)
+        gap = usual_gap(slots)
+        rate = media.mean_rate or (Fraction(_MILLISECONDS, gap) if gap else _FALLBACK_RATE)
+
+        def times(frames: CodedFrames) -> "array[int]":
+            count = len(frames.starts)
+            if count == len(slots):
+                return slot_times(frames, slots)
+            seconds = Fraction(slots[-1] - slots[0], _MILLISECONDS) + 1 / rate
+            return even_times(frames, count / seconds, first=slots[0])
+
+        def check() -> None:
+            self._control.moved()
+            self._budget.check()
+
+        found = write_in_order(
+            raw,
+            target,
+            codec=media.video.codec,
+            rate=rate,
+            size=media.video.coded,
+            times=times,
+            max_frames=MAX_SAMPLES,
+            check=check,
+        )
+        step = _MILLISECONDS / rate
+        lag = max(ceil(number * step) - time for number, time in enumerate(found))
+        return OrderedVideo(path=str(target), step=step, lag=lag)
+
+    def _clock(self, path: Path, family: str, media: MediaInfo, *, openable: bool) -> Clock:
         """Read the times of all packets that are copied."""
-        if family in _WITHOUT_CLOCK:
-            return Clock()
         main = media.video_stream or media.audio[0]
+        if family in COUNTING:
+            if media.video_stream is None or _is_without_order(family, media):
+                return Clock()
+            late = shown_late(self._packets(path, family, [main.index], openable=openable))
+            return Clock(shifts={main.index: (Shift(0, -late),)} if late else {})
         streams = [main.index, *(each.index for each in media.others), *(track.index for track in media.audio)]
-        packets = parse_clock_packets(self._lines(path, family), streams)
+        packets = self._packets(path, family, streams, openable=openable)
         return measure_clock(packets, video=main.index, steady=family in CLOCKED)
 
-    def _lines(self, path: Path, family: str) -> Iterator[str]:
-        lines = self._tools.ffprobe.clock_packets(
-            path, demuxer=DEMUXERS[family], stop=self._control, budget=self._budget
-        )
-        return first_lines(self._tools.config.limits.max_streams * MAX_SAMPLES, moving(lines, self._control))
+    def _packets(self, path: Path, family: str, streams: Sequence[int], *, openable: bool) -> Iterator[ClockPacket]:
+        """Yield the packets of streams in the order of the file."""
+        max_lines = self._tools.config.limits.max_streams * MAX_SAMPLES
+        if openable:
+            lines = self._tools.ffprobe.clock_packets(
+                path, demuxer=DEMUXERS[family], stop=self._control, budget=self._budget
+            )
+            return parse_clock_packets(first_lines(max_lines, moving(lines, self._control)), streams)
+        lines = self._listed(path, family, streams)
+        return parse_positions(first_lines(max_lines, moving(lines, self._control)), streams)
+
+    def _listed(self, path: Path, family: str, streams: Sequence[int]) -> Iterator[str]:
+        """Have ffmpeg list packets of a source that ffprobe does not open, into a file."""
+        with temporary_folder(self._tools.scratch, "packets-") as folder:
+            listing = folder / "packets"
+            max_streams = self._tools.config.limits.max_streams
+            command = positions_command(str(path), demuxer=DEMUXERS[family], streams=streams, max_streams=max_streams)
+            self._budget.grant_copy(path.stat().st_size)
+            self.run(command, CLOCK_TARGET, path, listing)
+            with listing.open(encoding="ascii", errors="replace") as lines:
+                yield from lines
 
     def run(self, command: FfmpegCommand, target: str, source: Path, copy: Path) -> None:
         """Run a command that copies streams, with all of its bounds."""
@@ -139,10 +273,9 @@ def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:
         yield replace(media, others=(), audio=())
 
 
-def _orders(family: str, media: MediaInfo) -> Sequence[str]:
-    """Return the ways of generating times, best first; empty: as the demuxer does."""
-    ordered = family in _WITHOUT_CLOCK and media.video_stream and media.video.codec in ORDERED_CODECS
-    return (BY_ORDER, BY_DECODING) if ordered else ("",)
+def _is_without_order(family: str, media: MediaInfo) -> bool:
+    """Tell whether the demuxer does not know in what order the frames of the video are shown."""
+    return bool(family in COUNTING and media.video_stream and media.video.codec in ORDERED_CODECS)
 
 
 def moving(lines: Iterator[str], control: StepControl) -> Iterator[str]:

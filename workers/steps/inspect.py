@@ -22,6 +22,7 @@ from transcoding.containers.ending import announced_bytes
 from transcoding.containers.matroska_video import crop_in_matroska
 from transcoding.containers.mp4_index import READABLE_CODECS, Mp4Index
 from transcoding.containers.references import refuse_references
+from transcoding.containers.sample_entry import dolby_vision_in_mp4
 from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.audio_facts import audio_facts
@@ -51,7 +52,7 @@ from workers.source.prepared import PREPARED_DEMUXERS, is_readable, prepared
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.audio_spans import with_spans
 from workers.steps.frame_samples import Fetch, FrameSamples
-from workers.steps.indexing import CLOCKED, Indexing, moving
+from workers.steps.indexing import CLOCKED, COUNTING, IndexedCopy, Indexing, moving
 from workers.steps.readable import ReadableCopies
 from workers.tools import Tools
 
@@ -173,11 +174,17 @@ class Inspection:
                 return _Found(family, media, self._measure_all(video, path, DEMUXERS[family], media, condition))
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
             indexed = self._indexing.copy(path, family, media, folder)
-            copied = self._media(WorkingCopy(indexed.path), _INDEXED_DEMUXER).as_copied_from(indexed.streams)
-            condition = replace(condition, clock=indexed.clock)
-            facts = self._measure_all(video, indexed.path, _INDEXED_DEMUXER, copied, condition, source=media)
-            self._tools.store.put_file(indexed_key(video.id), indexed.path, INDEXED_CONTENT_TYPE, self._control.moved)
-        return _Found(family, media, facts)
+            return _Found(family, media, self._measure_indexed(indexed, media, condition, video))
+
+    def _measure_indexed(
+        self, indexed: IndexedCopy, source: MediaInfo, condition: Condition, video: Video
+    ) -> SourceFacts:
+        """Measure a copy with an index, whose clock is mended, and store it."""
+        copied = self._media(WorkingCopy(indexed.path), _INDEXED_DEMUXER).as_copied_from(indexed.streams)
+        condition = replace(condition, clock=indexed.clock)
+        facts = self._measure_all(video, indexed.path, _INDEXED_DEMUXER, copied, condition, source=source)
+        self._tools.store.put_file(indexed_key(video.id), indexed.path, INDEXED_CONTENT_TYPE, self._control.moved)
+        return facts
 
     def _inspect_audio(  # noqa: PLR0913 - as `_inspect`, and what it found
         self, copy: WorkingCopy, family: str, media: MediaInfo, condition: Condition, video: Video, *, in_place: bool
@@ -199,6 +206,9 @@ class Inspection:
             _refuse_beyond_limits(media, self._tools, family)
             _refuse_other_codecs(media)
             condition = Condition(missing=_missing_share(path, family))
+            if family in CLOCKED or (family in COUNTING and media.video_stream):
+                indexed = self._indexing.copy(path, family, media.in_source, folder, openable=False)
+                return _Found(family, media, self._measure_indexed(indexed, copy.source, condition, video))
             facts = self._measure_all(video, copy.path, copy.demuxer, media, condition, source=copy.source)
             self._tools.store.put_file(indexed_key(video.id), copy.path, INDEXED_CONTENT_TYPE, self._control.moved)
         return _Found(family, media, facts)
@@ -308,7 +318,7 @@ class Inspection:
         )
         packets = parse_packets(self._bounded(lines))
         if demuxer == _INDEXED_DEMUXER and source is None:
-            packets = going_forward(packets)
+            packets = going_forward(packets, media.video.time_base)
         timing = self._timing(packets, media, exact=demuxer in FROM_BEGINNING)
         if demuxer not in FROM_BEGINNING:
             samples = self._samples(path, demuxer)
@@ -397,8 +407,8 @@ class Inspection:
         return replace(media, audio=with_spans(media.audio, meters, lines))
 
     def _timing(self, packets: Iterable[Packet], media: MediaInfo, *, exact: bool = False) -> FrameTiming:
-        max_rate = self._tools.config.limits.max_frame_rate
-        return measure_timing(packets, media.video.time_base, max_rate=max_rate, exact=exact)
+        max_rate, stated = self._tools.config.limits.max_frame_rate, media.mean_rate
+        return measure_timing(packets, media.video.time_base, stated=stated, max_rate=max_rate, exact=exact)
 
 
 def _container(source: Path) -> Container:
@@ -412,7 +422,10 @@ def _container(source: Path) -> Container:
 
 
 def _cropped(media: MediaInfo, source: Path, family: str) -> MediaInfo:
-    """Return the streams with what the container has players leave out, which ffprobe does not say."""
+    """Return the streams with what the container has players leave out, which ffprobe does not say.
+
+    Of MP4 also with the configuration of Dolby Vision, which a copy of some of its streams has lost.
+    """
     if media.video_stream is None:
         return media
     size = source.stat().st_size
@@ -421,7 +434,8 @@ def _cropped(media: MediaInfo, source: Path, family: str) -> MediaInfo:
         track = video.index if video.source_index is None else video.source_index
         if family == "mov" and video.coded:
             sides = {"width": video.coded.width, "height": video.coded.height}
-            return cropped(video, crop_in_mp4(file, size, track=track, **sides))
+            dolby = video.dolby_vision or dolby_vision_in_mp4(file, size, track=track)
+            return cropped(replace(video, dolby_vision=dolby), crop_in_mp4(file, size, track=track, **sides))
         if family == _INDEXED_DEMUXER:
             return cropped(video, *crop_in_matroska(file, size, track=track))
         return video

@@ -1,16 +1,22 @@
 """A copy of a source without the streams that no program may open, or that none can."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from execution.budget import InspectionBudget
 from transcoding.commands.command import FfmpegCommand
-from transcoding.commands.readable import LISTING_TARGET, READABLE_TARGET, listing_command, readable_command
+from transcoding.commands.readable import (
+    LISTING_TARGET,
+    READABLE_TARGET,
+    has_no_such_stream,
+    listing_command,
+    readable_command,
+)
 from transcoding.errors import InputRejected, ResourceExceeded, TranscodeError
 from transcoding.probing.decoders import codec_refused
-from transcoding.probing.listing import parse_listing, readable_streams
+from transcoding.probing.listing import parse_listing, readable_streams, unknown_stream
 from transcoding.probing.media import MediaInfo, parse_ffprobe
 from transcoding.probing.streams import StreamFacts, StreamKind
 from workers.lease.control import StepControl
@@ -75,19 +81,41 @@ class ReadableCopies:
         raise refusal
 
     def _list(self, source: Path, demuxer: str, refusal: InputRejected) -> tuple[StreamFacts, ...]:
+        """List all streams, one by one where one of them cannot be listed. Raises the refusal where none can."""
+        try:
+            return self._listed(source, demuxer)
+        except ResourceExceeded:
+            raise
+        except InputRejected:
+            listed = tuple(self._one_by_one(source, demuxer))
+            if any(each.kind is not StreamKind.UNKNOWN for each in listed):
+                return listed
+            raise refusal from None
+        except TranscodeError as error:
+            raise refusal from error
+
+    def _one_by_one(self, source: Path, demuxer: str) -> Iterator[StreamFacts]:
+        """List one stream after another until there is none."""
+        for number in range(self._max_streams):
+            try:
+                listed = self._listed(source, demuxer, stream=number)
+            except ResourceExceeded:
+                raise
+            except InputRejected as error:
+                if has_no_such_stream(error.output_tail):
+                    return
+                listed = ()
+            yield replace(listed[0], index=number) if listed else unknown_stream(number)
+
+    def _listed(self, source: Path, demuxer: str, *, stream: int | None = None) -> tuple[StreamFacts, ...]:
         lines = b""
 
         def take(data: bytes) -> None:
             nonlocal lines
             lines = (lines + data)[:_MAX_LISTING_BYTES]
 
-        command = listing_command(str(source), demuxer=demuxer, max_streams=self._max_streams)
-        try:
-            self._tools.ffmpeg.run(command, {LISTING_TARGET: take}, stop=self._control, budget=self._budget)
-        except InputRejected:
-            raise refusal from None
-        except TranscodeError as error:
-            raise refusal from error
+        command = listing_command(str(source), demuxer=demuxer, max_streams=self._max_streams, stream=stream)
+        self._tools.ffmpeg.run(command, {LISTING_TARGET: take}, stop=self._control, budget=self._budget)
         return parse_listing(lines.decode("ascii", "replace").splitlines())
 
 

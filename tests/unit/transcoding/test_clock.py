@@ -1,6 +1,7 @@
 """Joined streams as lists of packets: video of 25 frames per second is stream 0, audio of 1,024 samples is stream 1."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import chain
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from transcoding.commands.timestamps import shift_filters
 from transcoding.errors import InputCorrupt
 from transcoding.probing.clock import (
+    FARTHEST,
     Clock,
     ClockGoesBack,
     ClockPacket,
@@ -15,9 +17,12 @@ from transcoding.probing.clock import (
     going_forward,
     measure_clock,
     parse_clock_packets,
+    parse_positions,
+    shown_late,
 )
 from transcoding.probing.timing import Packet
 
+MILLISECOND = Fraction(1, 1000)
 SECOND = 1_000_000
 FRAME = SECOND // 25
 VIDEO, AUDIO = 0, 1
@@ -210,6 +215,29 @@ def test_packets_are_read_as_ffprobe_lists_them() -> None:
     ]
 
 
+def test_packets_are_read_as_ffmpeg_lists_them_with_their_places() -> None:
+    lines = [
+        "#software: Lavf59.27.100",
+        "#tb 0: 1/90000",
+        "#tb 1: 1/1000",
+        f"0,        188, {FARTHEST + 180_000}, {FARTHEST + 90_000}, 4000, 0x0",
+        f"1,        376, {FARTHEST - 20}, {FARTHEST - 20},   24, 0x0, S=1, 8",
+        f"2,        564, {FARTHEST}, {FARTHEST}, 24, 0x0",
+        "0, x, 1, 1, 24, 0x0",
+        "",
+    ]
+    assert list(parse_positions(lines, (3, 5))) == [
+        ClockPacket(3, 2 * SECOND, SECOND, 0, 188),
+        ClockPacket(5, -20_000, -20_000, 0, 376),
+    ]
+
+
+def test_a_first_frame_may_be_shown_later_than_it_is_decoded() -> None:
+    assert shown_late(recording(1, delay=2)) == 2 * FRAME
+    assert shown_late(recording(1)) == 0
+    assert shown_late(()) == 0
+
+
 def test_shifts_become_filters_of_the_streams_in_the_order_of_their_maps() -> None:
     shifts = {0: (Shift(100, 4_000_000),), 2: (Shift(90, 4_000_000), Shift(180, 8_000_000))}
     later = "(if(lt(ld(0),100),0,4000000))/1000000/TB"
@@ -237,12 +265,43 @@ def a_packet(pts: int, *, key: bool = False) -> Packet:
 def test_an_index_that_goes_back_is_noticed() -> None:
     forward = [a_packet(pts, key=pts == 0) for pts in range(25)]
     with pytest.raises(ClockGoesBack):
-        list(going_forward([*forward, a_packet(0, key=True)]))
+        list(going_forward([*forward, a_packet(0, key=True)], MILLISECOND))
+
+
+@pytest.mark.parametrize("damaged", [20_000, 3_600_000, -3_600_000])
+@pytest.mark.parametrize("at", [0, 20, 48])
+def test_a_single_time_that_is_wrong_is_noticed(damaged: int, at: int) -> None:
+    frames = [a_packet(40 * number, key=number % 25 == 0) for number in range(50)]
+    list(going_forward(frames, MILLISECOND))
+    frames[at] = frames[at]._replace(pts=40 * at + damaged)
+    if at or damaged > 0:  # a first frame may come long before the second
+        with pytest.raises(ClockGoesBack):
+            list(going_forward(frames, MILLISECOND))
+
+
+def test_slides_may_be_reordered_over_a_long_time() -> None:
+    slides = [a_packet(20_000 * number, key=number == 0) for number in (0, 3, 1, 2, 6, 4, 5, 7)]
+    assert list(going_forward(slides, MILLISECOND)) == slides
+
+
+def test_a_short_stretch_of_wrong_times_is_no_restart() -> None:
+    """A damaged byte moves all streams of a cluster; a recording that was put in between stays longer."""
+    whole = recording(30)
+    for seconds, restarts in ((2, 0), (8, 2)):
+        wrong = [
+            packet._replace(presentation=packet.presentation + 3600 * SECOND, decoding=packet.decoding + 3600 * SECOND)
+            if 10 * SECOND <= packet.decoding < (10 + seconds) * SECOND
+            else packet
+            for packet in whole
+        ]
+        clock = measured(joined(wrong), steady=False)
+        assert clock.restarts == restarts
+        assert mended(joined(wrong), clock, VIDEO) == [packet.presentation for packet in only(VIDEO, whole)]
 
 
 def test_frames_that_are_reordered_do_not_go_back() -> None:
     reordered = [a_packet(pts, key=True) for gop in range(0, 64, 16) for pts in reversed(range(gop, gop + 16))]
-    assert list(going_forward(reordered)) == reordered
+    assert list(going_forward(reordered, MILLISECOND)) == reordered
 
 
 def test_a_stream_that_jumps_there_and_back_again_and_again_is_corrupt() -> None:

@@ -273,9 +273,9 @@ def test_uncompressed_video_is_copied_the_way_matroska_takes_it(codec: str, pixe
 
 
 def test_indexing_an_avi_whose_frames_have_no_order() -> None:
-    words = argv(index_command("/s/x", demuxer="avi", videos=[a_video(index=0)], order="dts2pts"))
+    words = argv(index_command("/s/x", demuxer="avi", videos=[a_video(index=0)], filters="setts=pts=DTS"))
     assert "+genpts" not in words
-    assert words[words.index("-bsf:v") + 1] == "dts2pts"
+    assert words[words.index("-bsf:v") + 1] == "setts=pts=DTS"
 
 
 def test_unpacking_b_frames() -> None:

@@ -14,6 +14,7 @@ from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import SizedBy, Throughput
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.warnings import Notice, SourceWarning
 
 FACTS = SourceFacts.from_json(some_facts(seconds=40))
 SILENT = SourceFacts.from_json(some_facts(seconds=40, audio=False))
@@ -69,12 +70,22 @@ def test_a_plan_is_closed_once() -> None:
 
 
 def test_what_is_unusual_about_a_source_is_said() -> None:
-    odd = replace(FACTS, remuxed=True, constant=False, video_stream=replace(FACTS.video, interlaced=True))
+    varying = (Notice(code=SourceWarning.VARIABLE_FRAME_RATE),)
+    interlaced = replace(FACTS.video, interlaced=True)
+    odd = replace(FACTS, demuxer="matroska", remuxed=True, constant=False, warnings=varying, video_stream=interlaced)
     reasons = _reasons(_plan(odd))
     assert "no reliable index" in reasons["source"].because
     assert "no constant rate" in reasons["frame_rate"].because
+    assert "has another one" in _reasons(_plan(replace(odd, warnings=())))["frame_rate"].because
+    assert "one frame" in _reasons(_plan(replace(odd, warnings=(), total_frames=1)))["frame_rate"].because
     assert reasons["deinterlacing"].value == "frame"
     assert _reasons(_plan(SILENT))["audio"] == Reason(choice="audio", value="none", because="the source has none")
+
+
+@pytest.mark.parametrize(("demuxer", "value"), [("matroska", "Matroska"), ("mov", "QuickTime"), ("gif", "its own")])
+def test_the_container_of_a_copy_is_named(demuxer: str, value: str) -> None:
+    copy = _reasons(_plan(replace(FACTS, demuxer=demuxer, remuxed=True)))["source"]
+    assert value in copy.value
 
 
 def test_a_source_with_audio_is_not_said_to_have_none() -> None:

@@ -127,7 +127,7 @@ def test_a_line_that_is_missing_makes_one_frame_unknown() -> None:
 
 
 def test_packets_may_be_fields() -> None:
-    fields = FrameTiming(first=Fraction(0), rate=Fraction(50), constant=True, total_frames=99)
+    fields = FrameTiming(first=Fraction(0), rate=Fraction(50), constant=True, steady=True, total_frames=99)
     base = Fraction(1, 90_000)
     double = FieldSample(orders=(), repeats=(), gap=3600)
     assert of_whole_frames(fields, [double], base) == replace(fields, rate=PAL, total_frames=50)

@@ -271,7 +271,7 @@ def packets(*ticks: int, duration: int = 40, keys: tuple[int, ...] = (), hidden:
 
 def test_a_constant_source_has_as_many_frames_as_packets() -> None:
     timing = measure_timing(packets(80, 200, 120, 160, 240), MILLISECOND)
-    assert timing == FrameTiming(first=Fraction(80, 1000), rate=PAL, constant=True, total_frames=5)
+    assert timing == FrameTiming(first=Fraction(80, 1000), rate=PAL, constant=True, steady=True, total_frames=5)
 
 
 def test_frames_in_front_of_the_first_key_frame_do_not_count() -> None:
@@ -300,12 +300,14 @@ def test_a_track_without_a_frame_is_rejected(unusable: list[Packet]) -> None:
 def test_a_varying_source_lasts_to_the_end_of_its_last_frame() -> None:
     ticks = [0, 33, 67, 100, 133, 1000]
     timing = measure_timing(packets(*ticks, duration=500), MILLISECOND)
-    assert timing == FrameTiming(first=Fraction(0), rate=Fraction(30), constant=False, total_frames=45)  # 1.5 s
+    expected = FrameTiming(first=Fraction(0), rate=Fraction(30), constant=False, steady=False, total_frames=45)  # 1.5 s
+    assert timing == expected
 
 
 def test_a_last_frame_of_unknown_length_stays_as_long_as_most() -> None:
     timing = measure_timing(packets(0, 40, 80, 120, 400, duration=0), MILLISECOND)
-    assert timing == FrameTiming(first=Fraction(0), rate=PAL, constant=False, total_frames=11)  # 0.44 s
+    expected = FrameTiming(first=Fraction(0), rate=PAL, constant=False, steady=False, total_frames=11)  # 0.44 s
+    assert timing == expected
 
 
 def test_no_more_packets_are_read_than_a_video_may_have() -> None:
@@ -331,6 +333,38 @@ def test_a_single_frame_stays_as_long_as_it_says() -> None:
     assert measure_timing(packets(0, duration=0), MILLISECOND).total_frames == 1
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "steady"),
+    [
+        ([round(n * 1000 / 120) for n in range(240)], True),
+        ([round(n * 1000 / 240) for n in range(240)], True),
+        ([round(n * 1000 / 16) for n in range(50)], True),
+        ([0], True),
+        ([0, 0, 0], False),
+        ([0, 33, 67, 100, 133, 1000], False),
+        ([*range(0, 800, 8), *range(840, 1600, 8)], False),
+    ],
+    ids=["120", "240", "16", "one frame", "at once", "a long one", "with a hole"],
+)
+def test_frames_that_come_evenly_are_steady_at_any_rate(milliseconds: list[int], *, steady: bool) -> None:
+    timing = measure_timing(packets(*milliseconds), MILLISECOND)
+    assert (timing.constant, timing.steady) == (False, steady)
+
+
+@pytest.mark.parametrize("film", [Fraction(24), Fraction(24000, 1001)], ids=str)
+@pytest.mark.parametrize("behind", [0, Fraction(1, 3), Fraction(5, 6)])
+def test_the_stated_rate_counts_where_rounded_times_do_not_tell_two_apart(film: Fraction, behind: Fraction) -> None:
+    """Half a second in whole milliseconds: both rates have each frame within a millisecond of its place."""
+    times = packets(*(int(1000 * n / film + behind) for n in range(12)))
+    assert measure_timing(times, MILLISECOND, stated=film).rate == film
+    assert measure_timing(times, MILLISECOND, stated=Fraction(30)).rate in (24, Fraction(24000, 1001))
+
+
+def test_a_stated_rate_that_the_times_contradict_does_not_count() -> None:
+    times = packets(*(round(1000 * n / Fraction(24000, 1001)) for n in range(96)))
+    assert measure_timing(times, MILLISECOND, stated=Fraction(24)).rate == Fraction(24000, 1001)
+
+
 @given(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=200))
 def test_every_track_with_a_key_frame_in_front_has_a_timing(ticks: list[int]) -> None:
     timing = measure_timing(packets(*sorted(ticks)), MILLISECOND)
@@ -347,7 +381,7 @@ def announced(seconds: float | None) -> MediaInfo:
 
 
 def timing(seconds: int, *, first: Fraction = Fraction(0), constant: bool = True) -> FrameTiming:
-    return FrameTiming(first=first, rate=PAL, constant=constant, total_frames=25 * seconds)
+    return FrameTiming(first=first, rate=PAL, constant=constant, steady=constant, total_frames=25 * seconds)
 
 
 @pytest.mark.parametrize(

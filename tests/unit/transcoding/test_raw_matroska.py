@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from tests.unit.transcoding.nal_writer import h264_sequence, h264_set, h264_slice
-from transcoding.containers.raw_matroska import matroska_stream
+from transcoding.containers.raw_matroska import even_times, matroska_stream, slot_times
 from transcoding.probing.frame_order import coded_frames
 from transcoding.probing.streams import Resolution
 from transcoding.sniffing.container import sniff
@@ -19,8 +19,9 @@ CODED = (
 
 def _file(coded: bytes) -> bytes:
     frames = coded_frames(coded, "h264", max_frames=100)
-    size = Resolution(width=320, height=240)
-    return b"".join(matroska_stream(coded, len(coded), frames, codec="h264", rate=Fraction(25), size=size))
+    rate, size = Fraction(25), Resolution(width=320, height=240)
+    times = even_times(frames, rate)
+    return b"".join(matroska_stream(coded, len(coded), frames, times, codec="h264", rate=rate, size=size))
 
 
 def _elements(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -50,6 +51,12 @@ def test_frames_keep_their_bytes_and_get_the_times_at_which_they_are_shown() -> 
     assert [int.from_bytes(cluster[TIME], "big") for cluster in clusters] == [0, 80, 40]
     assert [cluster[BLOCK][:4].hex() for cluster in clusters] == ["81000080", "81000000", "81000000"]
     assert b"".join(cluster[BLOCK][4:] for cluster in clusters) == CODED[1:]
+
+
+def test_frames_are_shown_in_the_slots_that_a_container_has() -> None:
+    frames = coded_frames(CODED, "h264", max_frames=10)
+    assert list(slot_times(frames, [40, 120, 160])) == [40, 160, 120]
+    assert list(even_times(frames, Fraction(50), first=500)) == [500, 540, 520]
 
 
 def test_the_index_leads_to_key_frames_half_a_second_apart() -> None:

@@ -127,6 +127,17 @@ def test_held_frames_are_explained() -> None:
     assert reason.because == "hardly any of the time that the audio would add has audio in it"
 
 
+def test_audio_that_is_cut_beside_a_track_that_is_not_is_said() -> None:
+    """Of two tracks that are longer, one is believed."""
+    whole = replace(some_audio(), span=a_span(0, 16))
+    tracks = whole, replace(whole, index=2, source_index=2, span=a_span(0, 400, filled=1))
+    plan = planned(replace(a_long_source(), audio=tracks))
+    assert (plan.hold, float(plan.audio_cut)) == (Hold(after=350), 384)
+    assert Notice(code=SourceWarning.AUDIO_CUT, seconds=Fraction(384)) in plan.warnings
+    (reason,) = (reason for reason in explain(plan, JobRequest()) if reason.choice == "timeline")
+    assert reason.value == "union: the last one 14 s; 384 s of audio before or after the video are cut"
+
+
 def test_audio_beyond_the_limit_of_a_video_is_refused() -> None:
     source = replace(a_long_source(frames=1, span=a_span(0, 50_000)))
     with pytest.raises(InputRejected, match="the video lasts 50000 s; at most 43200 s are allowed"):
