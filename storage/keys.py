@@ -7,6 +7,7 @@ from storage.errors import InvalidKey
 SEGMENT_SUFFIX = ".m4s"
 INIT_NAME = "init.mp4"
 MP4_NAME = "progressive.mp4"
+M4A_NAME = "track.m4a"
 _MAX_KEY_BYTES = 1024
 """Limit of S3."""
 _MAX_NAME_BYTES = 255

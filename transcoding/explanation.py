@@ -11,12 +11,14 @@ from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
+from transcoding.loudness import MAX_TRUE_PEAK, TARGET_LUFS
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.plan import Chunk, EncodePlan
-from transcoding.planning.request import JobRequest
+from transcoding.planning.request import AudioChannels, JobRequest
 from transcoding.planning.sizing import AUDIO_SPEED, ChunkSizing, SizedBy
-from transcoding.planning.tracks import AudioRendition
+from transcoding.planning.tracks import AudioRendition, Mix
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioRole
 from transcoding.timeline import Timeline
 
 SOURCE = "{source}"
@@ -84,13 +86,18 @@ class Estimate:
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
     """Explain each choice of a plan, in the order in which they were made."""
     if plan.audio_only:
-        return [*_no_video_reasons(request), *_cut_reasons(plan), *_audio_reasons(plan), *_segment_reasons(plan)]
+        return [
+            *_no_video_reasons(request),
+            *_cut_reasons(plan),
+            *_audio_reasons(plan, request),
+            *_segment_reasons(plan),
+        ]
     return [
         *_source_reasons(plan, request),
         *_timeline_reasons(plan),
         *_video_reasons(plan, request),
         *_watermark_reasons(plan),
-        *_audio_reasons(plan),
+        *_audio_reasons(plan, request),
         *_segment_reasons(plan),
         *_chunk_reasons(plan),
     ]
@@ -244,7 +251,7 @@ def _why_there(plan: EncodePlan) -> str:
     return f"{name} runs on a device; decoding and scaling on the CPU bears every source"
 
 
-def _audio_reasons(plan: EncodePlan) -> Iterator[Reason]:
+def _audio_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     if not plan.audio:
         because = "no track is requested" if plan.source.audio else "the source has none"
         yield Reason(choice="audio", value="none", because=because)
@@ -252,9 +259,43 @@ def _audio_reasons(plan: EncodePlan) -> Iterator[Reason]:
     alone = "one rendition of a rate that speech and music are transparent or nearly so at, encoded in one go"
     because = alone if plan.audio_only else beside
     for track in plan.audio:
-        kind = "stereo" if track.channels == 2 else f"{track.channels} channels"  # noqa: PLR2004 - left and right
-        said = (track.language, kind, track.codecs, f"{track.bitrate} bit/s")
-        yield Reason(choice=track.name, value=", ".join(filter(None, said)), because=because)
+        said = (track.language, _purpose(track), _CHANNELS[track.mix], track.codecs, f"{track.bitrate} bit/s")
+        why = "surround is requested, and the source has it" if track.surround else because
+        yield Reason(choice=track.name, value=", ".join(filter(None, said)), because=f"{why}{_MIXED[track.mix]}")
+    if (
+        plan.audio
+        and request.audio_channels == AudioChannels.SURROUND
+        and not any(each.surround for each in plan.audio)
+    ):
+        because = "surround is requested, and no track has four channels or more whose places are known"
+        yield Reason(choice="audio_channels", value="stereo alone", because=because)
+    yield from _more_audio_reasons(plan)
+
+
+def _more_audio_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    """Explain what is done with audio beside encoding it."""
+    if any(track.normalized for track in plan.audio):
+        known = any(plan.known_loudness(track) for track in plan.audio)
+        measured = "that of the first track was measured at inspection" if known else "all of it is measured first"
+        yield Reason(
+            choice="loudness",
+            value=f"{TARGET_LUFS:g} LUFS, true peaks up to {MAX_TRUE_PEAK:g} dBTP",
+            because=f"requested; {measured}, then there is one gain for each track, and a limiter where peaks need it",
+        )
+    if plan.m4a_names:
+        yield Reason(choice="m4a", value=", ".join(plan.m4a_names), because="requested; copied, not encoded again")
+
+
+def _purpose(track: AudioRendition) -> str:
+    return "" if track.role is AudioRole.MAIN else track.role.replace("_", " ")
+
+
+_CHANNELS: Mapping[Mix, str] = {Mix.NONE: "stereo", Mix.STEREO: "stereo", Mix.SURROUND: "5.1"}
+_MIXED: Mapping[Mix, str] = {
+    Mix.NONE: "",
+    Mix.STEREO: "; all channels but those of low frequencies are mixed, and cannot clip",
+    Mix.SURROUND: "; channels that 5.1 does not have are mixed into those next to them",
+}
 
 
 def _segment_reasons(plan: EncodePlan) -> Iterator[Reason]:
@@ -268,7 +309,7 @@ def _segment_reasons(plan: EncodePlan) -> Iterator[Reason]:
     )
 
 
-_AUDIO_SEGMENTS = "as long as those of video, to the nearest frame of AAC"
+_AUDIO_SEGMENTS = "as long as those of video, to the nearest frame of the codec"
 
 
 def _chunk_reasons(plan: EncodePlan) -> Iterator[Reason]:

@@ -42,6 +42,12 @@ def _facts_to_4(facts: Stored) -> Stored:
     return {**fresh, **facts, "video_stream": video, "audio": audio, "warnings": warnings}
 
 
+def _facts_to_5(facts: Stored) -> Stored:
+    """Leave the roles of streams open, which were not read."""
+    streams = [{**stream, "role": None} for stream in facts["streams"]]
+    return {**facts, "streams": streams, "audio": [{**track, "role": "main"} for track in facts["audio"]]}
+
+
 def _plan_to_2(plan: Stored) -> Stored:
     """Fill in what the first plans lack: they were all for x264, in one pass and one run of ffmpeg per chunk."""
     names = [rendition["name"] for rendition in plan["renditions"]]
@@ -83,7 +89,14 @@ def _plan_to_6(plan: Stored) -> Stored:
     return {"cut": None, "watermark": None, **plan}
 
 
-FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4)
-PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5, _plan_to_6)
+def _plan_to_7(plan: Stored) -> Stored:
+    """Upgrade the facts in it. All audio was AAC in stereo, mixed by ffmpeg's own rule, and as loud as it was."""
+    fields = {"codec": "aac", "role": "main", "mix": "none", "normalized": False}
+    audio = [{**track, **fields} for track in plan["audio"]]
+    return {**plan, "m4a": False, "audio": audio, "source": _facts_to_5(plan["source"])}
+
+
+FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5, _plan_to_6, _plan_to_7)
 THUMBNAIL_UPGRADES: tuple[Upgrade, ...] = ()
 """Upgrades of stored requests of thumbnails, and of what was made of them."""

@@ -197,6 +197,11 @@ class Asset(models.Model):
                 | Q(rendition__isnull=False, duration__isnull=False, language="")
                 & (Q(width__isnull=False, media_type="video/mp4") | Q(width__isnull=True, media_type="audio/mp4")),
             ),
+            models.CheckConstraint(
+                name="videos_asset_m4a",
+                condition=~Q(kind=AssetKind.M4A.value)
+                | Q(rendition__isnull=False, duration__isnull=False, width__isnull=True, media_type="audio/mp4"),
+            ),
         ]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from transcoding.probing.streams import StreamKind
+from transcoding.probing.streams import AudioRole, StreamKind
 from transcoding.probing.warnings import SourceWarning
 from videos.states import SHOWN_STATES, GenerationState, RenditionKind, ThumbnailState
 
@@ -40,6 +40,9 @@ class StreamDocument(serializers.Serializer[Any]):
     kind = serializers.ChoiceField([kind.value for kind in StreamKind])
     codec = serializers.CharField()
     language = serializers.CharField(allow_null=True, help_text="As in the file, mostly ISO 639-2.")
+    role = serializers.ChoiceField(
+        [role.value for role in AudioRole], allow_null=True, help_text="The purpose of an audio track, as it is marked."
+    )
     default = serializers.BooleanField(help_text="The file marks it as the default.")
     forced = serializers.BooleanField()
     cover = serializers.BooleanField(help_text="An image that stands for the file.")

@@ -52,6 +52,8 @@ class AssetKind(StrEnum):
 
     MP4 = "mp4"
     """Progressive MP4 of one video rendition, with the audio."""
+    M4A = "m4a"
+    """One audio rendition alone, in MP4."""
 
 
 class ThumbnailState(StrEnum):

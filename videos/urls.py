@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{_PLAY}/master.m3u8", views.master, name="play-master"),
     path(f"{_PLAY}/manifest.mpd", views.dash, name="play-dash"),
     path(f"{_PLAY}/<slug:name>.mp4", asset_views.asset, {"kind": AssetKind.MP4}, name="play-mp4"),
+    path(f"{_PLAY}/<slug:name>.m4a", asset_views.asset, {"kind": AssetKind.M4A}, name="play-m4a"),
     path(f"{_PLAY}/<slug:rendition>/index.m3u8", views.index, name="play-index"),
     path(f"{_PLAY}/<slug:rendition>/iframes.m3u8", views.iframes, name="play-iframes"),
     path(f"{_PLAY}/<slug:rendition>/init.mp4", views.init, name="play-init"),

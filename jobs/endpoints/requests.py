@@ -21,15 +21,15 @@ from api.fields import (
 from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
 from jobs.endpoints.watermarks import WatermarkRequest
-from jobs.planning.formats import HLS, OUTPUT_FORMATS
+from jobs.planning.formats import HLS, M4A, OUTPUT_FORMATS, output_formats
 from jobs.planning.requests import GpuPolicy
 from jobs.reports.previews import StepPage
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
-from transcoding.encoders import CODEC_NAMES, CPU_PRESET, PRESETS
+from transcoding.encoders import AUDIO_ENCODERS, CODEC_NAMES, CPU_PRESET, PRESETS
 from transcoding.planning.fields import DEINTERLACE_CHOICES
 from transcoding.planning.ladder import parse_size
-from transcoding.planning.request import DynamicRange
+from transcoding.planning.request import AudioChannels, DynamicRange
 from transcoding.planning.thumbnails import DEFAULT_COUNT, MAX_THUMBNAILS, MAX_WIDTH, MIN_WIDTH
 from transcoding.probing.media import MAX_AUDIO_TRACKS
 from transcoding.timeline import Timeline
@@ -41,6 +41,7 @@ _MAX_SECONDS = 1_000_000
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _STEPS, _MAX_STEPS, _MAX_OFFSET = 20, 100, 1_000_000
+_ABOUT_AUDIO = ("audio_codec", "audio_channels", "normalize_audio")
 _MAX_FORMATS = 10
 """Formats in one request; names may repeat."""
 _PRIORITY_HELP = (
@@ -225,7 +226,7 @@ class TranscodeRequest(StrictSerializer):
     output_format = OutputFormatField(
         default=HLS,
         help_text="hls and dash: both are made by every job, whichever is named; the playback document has their URLs. "
-        "mp4 adds a progressive file for each rendition.",
+        "mp4 adds a progressive file for each rendition, m4a a file of each audio track alone.",
     )
     priority = PriorityField(required=False, help_text=_PRIORITY_HELP)
     external_id = ExternalId(help_text="Your own name for the job.")
@@ -246,6 +247,19 @@ class TranscodeRequest(StrictSerializer):
         required=False,
         help_text="The audio tracks, likewise; players begin with the first. None of them: no audio. Default: all that"
         " can be decoded, the one that is chosen by rule first.",
+    )
+    audio_codec = Choice(
+        choices=list(AUDIO_ENCODERS), required=False, help_text="Of all audio renditions. Default: aac."
+    )
+    audio_channels = Choice(
+        choices=[each.value for each in AudioChannels],
+        required=False,
+        help_text="surround: of tracks with four channels or more, 5.1 beside stereo; players choose. Default: stereo "
+        "alone.",
+    )
+    normalize_audio = StrictBoolean(
+        required=False,
+        help_text="Bring all audio to -16 LUFS with true peaks up to -1.5 dBTP (EBU R 128). Default: false.",
     )
     dynamic_range = Choice(
         choices=[each.value for each in DynamicRange],
@@ -310,7 +324,17 @@ class TranscodeRequest(StrictSerializer):
         audio = attrs.get("audio_streams", [])
         if len(set(audio)) < len(audio):
             raise serializers.ValidationError({"audio_streams": ["names a stream twice"]})
+        _refuse_choices_for_no_audio(attrs)
         return attrs
+
+
+def _refuse_choices_for_no_audio(attrs: Mapping[str, Any]) -> None:
+    """Refuse choices about audio where no audio is requested."""
+    if attrs.get("audio_streams") == []:
+        named = [*_ABOUT_AUDIO, *(["output_format"] if M4A in output_formats(attrs["output_format"]) else [])]
+        errors = {name: ["audio_streams names no track"] for name in named if name in attrs}
+        if errors:
+            raise serializers.ValidationError(errors)
 
 
 def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:

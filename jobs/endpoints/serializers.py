@@ -12,6 +12,8 @@ from jobs.models import Job
 from jobs.reports.selectors import JobView
 from jobs.rules.steps import COMMANDS
 from jobs.rules.transitions import JobPhase, JobState
+from transcoding.planning.tracks import Mix
+from transcoding.probing.streams import AudioRole
 from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
 from videos.assets.selectors import CompleteGeneration
 from videos.playback.urls import playback_urls
@@ -64,10 +66,17 @@ class PlannedAudio(serializers.Serializer[Any]):
     name = serializers.CharField()
     stream = serializers.IntegerField(help_text="Index of the stream in the source.")
     language = serializers.CharField(help_text="As the source names it; empty if it does not.")
+    role = serializers.ChoiceField([role.value for role in AudioRole])
     default = serializers.BooleanField(help_text="Players begin with this track.")
     channels = serializers.IntegerField()
     bitrate = serializers.IntegerField(help_text="Bits per second.")
+    codec = serializers.CharField()
     codecs = serializers.CharField()
+    mix = serializers.ChoiceField(
+        [mix.value for mix in Mix],
+        help_text="The rule by which the source's channels become these; none: ffmpeg's own.",
+    )
+    normalized = serializers.BooleanField(help_text="Brought to -16 LUFS and -1.5 dBTP.")
     peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
 
 

@@ -30,7 +30,6 @@ from jobs.rules.steps import DECODER_ERRORS, MEASURED_KINDS, STAGES, Stage
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
-from transcoding.encoders import AAC
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.warnings import Notice, SourceWarning, warning_documents
@@ -158,7 +157,7 @@ def _decoder_errors(generation: Generation, plan: EncodePlan) -> int:
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
     """Name the encoder and the GPU; of several GPUs, the one that ran the largest number of steps."""
     if plan.audio_only or not plan.encoder.hardware:
-        encoder = AAC.ffmpeg_name if plan.audio_only else plan.encoder.ffmpeg_name
+        encoder = plan.audio[0].encoder.ffmpeg_name if plan.audio_only else plan.encoder.ffmpeg_name
         return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": encoder}
     on_devices = Step.objects.filter(generation=job.generation_id, state=StepState.DONE).exclude(device="")
     indexes = Counter(on_devices.values_list("result__device_index", flat=True))

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-HLS, DASH, MP4 = "hls", "dash", "mp4"
-OUTPUT_FORMATS = (HLS, DASH, MP4)
-"""Every job has HLS and DASH, over the same segments. Only MP4 adds steps."""
+HLS, DASH, MP4, M4A = "hls", "dash", "mp4", "m4a"
+OUTPUT_FORMATS = (HLS, DASH, MP4, M4A)
+"""Every job has HLS and DASH, over the same segments. Only files add steps: MP4 and M4A."""
 
 
 def output_formats(requested: str | Sequence[str]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from api.problems import invalid_field
 from configuration import GpuConfig
 from gpu.selection import ANY_DEVICE
 from gpu.selectors import device_indexes_known
-from jobs.planning.formats import HLS, MP4, output_formats
+from jobs.planning.formats import HLS, M4A, MP4, output_formats
 from transcoding.encoders import hardware_encoders
 from transcoding.planning.request import JobRequest
 
@@ -34,7 +34,8 @@ class GpuPreference:
 def job_request(stored: Mapping[str, Any]) -> JobRequest:
     """Convert a stored request to the input of planning."""
     fields = {name: stored[name] for name in JobRequest.__dataclass_fields__ if name in stored}
-    return JobRequest(**fields, mp4=MP4 in output_formats(stored.get("output_format", HLS)))
+    formats = output_formats(stored.get("output_format", HLS))
+    return JobRequest(**fields, mp4=MP4 in formats, m4a=M4A in formats)
 
 
 def gpu_preference(stored: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> GpuPreference:

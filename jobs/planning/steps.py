@@ -17,11 +17,10 @@ from jobs.rules.rank import rank_lead_seconds
 from jobs.rules.steps import GPU_QUEUE, STEPS, Stage, StepKind
 from jobs.rules.transitions import JobPhase, StepState
 from observability import metrics
-from transcoding.encoders import AAC
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Video
 from videos.services import RenditionPlan, generation_create
-from videos.states import RenditionKind
+from videos.states import AssetKind, RenditionKind
 
 FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
 """Names in a job's metadata that say why it is not encoded on a GPU."""
@@ -81,7 +80,7 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
             kind=RenditionKind.AUDIO,
             bitrate=track.bitrate,
             codecs=track.codecs,
-            timescale=AAC.sample_rate,
+            timescale=track.encoder.sample_rate,
             total_segments=total_segments,
         )
 
@@ -123,6 +122,7 @@ def _steps(  # noqa: PLR0913 - all that the rows are made of
         for position, group in enumerate(plan.groups):
             ordinal, sessions = chunk.ordinal * len(plan.groups) + position, len(group) if requirement else 0
             yield step(StepKind.CHUNK, chunk.segments, ordinal, part=chunk.ordinal, sessions=sessions, **span)
-    for position, name in enumerate(plan.mp4_names):
-        yield step(StepKind.REMUX, ordinal=position, rendition=name)
+    files = [(AssetKind.MP4, name) for name in plan.mp4_names] + [(AssetKind.M4A, name) for name in plan.m4a_names]
+    for position, (kind, name) in enumerate(files):
+        yield step(StepKind.REMUX, ordinal=position, asset=kind.value, rendition=name)
     yield step(StepKind.FINISH)

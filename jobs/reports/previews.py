@@ -17,7 +17,6 @@ from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JOB_ENDS
-from transcoding.encoders import AAC
 from transcoding.errors import UnknownVersion
 from transcoding.explanation import estimate, explain, planned_steps, step_counts
 from transcoding.planning.plan import EncodePlan
@@ -140,7 +139,9 @@ def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Ite
         yield {**asdict(reason), "because": f"a GPU was preferred, but {why}"} if fell_back else asdict(reason)
 
 
-_AUDIO_ENCODER = {"codec": AAC.codec, "encoder": AAC.ffmpeg_name, "preset": None, "frame_rate": None}
+def _audio_encoder(plan: EncodePlan) -> Mapping[str, object]:
+    encoder = plan.audio[0].encoder
+    return {"codec": encoder.codec, "encoder": encoder.ffmpeg_name, "preset": None, "frame_rate": None}
 
 
 def _video_encoder(plan: EncodePlan) -> Mapping[str, object]:
@@ -159,7 +160,7 @@ def _document(  # noqa: PLR0913 - all that it is made of
     expected = estimate(plan, slots=slots)
     ends = not plan.grid.is_open
     return {
-        **(_AUDIO_ENCODER if plan.audio_only else _video_encoder(plan)),
+        **(_audio_encoder(plan) if plan.audio_only else _video_encoder(plan)),
         "duration": float(plan.grid.duration) if ends else None,
         "total_frames": plan.total_frames if ends and not plan.audio_only else None,
         "total_segments": plan.total_segments if ends else None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum, auto
 
 from jobs.rules.transitions import JobPhase
-from storage.keys import INIT_NAME, MP4_NAME, SEGMENT_SUFFIX
+from storage.keys import INIT_NAME, M4A_NAME, MP4_NAME, SEGMENT_SUFFIX
 
 CPU_QUEUE = "cpu"
 GPU_QUEUE = "gpu"
@@ -138,7 +138,7 @@ _SPECS = (
         stage=Stage.PACKAGE,
         phase=JobPhase.FINISHING,
         weight=5,  # copied, not encoded
-        leaves=(MP4_NAME,),
+        leaves=(MP4_NAME, M4A_NAME),
     ),
     StepSpec(kind=StepKind.FINISH, stage=Stage.FINISH, phase=JobPhase.FINISHING),
     # Objects of a deleted video must go, however long the store is unavailable.

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from embedded.client import Client, Json
 from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, completed
-from tests.ffmpeg.sources import AAC, H264, Card, make
+from tests.ffmpeg.sources import AAC, H264, Card, make, run
 from transcoding.containers.fragments import FragmentReader
 
 FRAMES = 360
@@ -57,6 +57,30 @@ def test_it_plays_to_the_end_and_seeks(player: str, kind: str, playback: Json, b
         assert shown["ended"]
         assert shown["problems"] == []  # at this speed a busy machine may wait for its decoder
         assert shown["frames"] - sought["frames"] >= FRAMES
+
+
+@pytest.fixture(scope="module")
+def surround(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Json:
+    """A second segment and more of Opus, in stereo and in 5.1."""
+    source = tmp_path_factory.mktemp("surround") / "source.mkv"
+    tone = "0.1*sin(2*PI*440*t)"
+    inputs = ["-f", "lavfi", "-i", "testsrc2=size=128x72:rate=25:duration=6"]
+    inputs += ["-f", "lavfi", "-i", f"aevalsrc='{'|'.join([tone] * 6)}':channel_layout=5.1:duration=6"]
+    run([*inputs, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "flac", f"file:{source}"])
+    return completed(client, source, preset="ultrafast", audio_codec="opus", audio_channels="surround")
+
+
+@pytest.mark.parametrize(("player", "kind"), [("hls.js", "hls_url"), ("dash.js", "dash_url")])
+def test_opus_and_surround_play_to_the_end(
+    player: str, kind: str, surround: Json, browser: Browser, players: str
+) -> None:
+    with fresh_page(browser, players) as page:
+        theatre = Theatre(page)
+        assert theatre.load(player, surround[kind])["problems"] == []
+        shown = theatre.play(rate=4)
+        assert (shown["ended"], shown["problems"]) == (True, [])
+        for kind_of_track, ranges in shown["buffered"].items():
+            assert ranges == [[pytest.approx(0, abs=1e-6), pytest.approx(6, abs=0.05)]], kind_of_track
 
 
 def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:

@@ -65,7 +65,7 @@ def test_both_tracks_are_encoded_whole_and_from_their_own_stream(two_tracks: Gol
 def test_ffmpeg_finds_both_tracks_with_their_languages_in_the_hls_playlists(two_tracks: Golden, tmp_path: Path) -> None:
     publish(two_tracks, tmp_path)
     streams = _probed(tmp_path / "master.m3u8", "-allowed_extensions", "ALL")
-    assert _languages(streams) == ["eng", "deu"]
+    assert _languages(streams) == ["en", "de"]
     assert sum(each["codec_type"] == "video" for each in streams) == len(two_tracks.plan.renditions)
     for track, late in enumerate((0.0, DELAY)):
         wave = tmp_path / f"{track}.wav"

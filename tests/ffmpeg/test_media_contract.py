@@ -75,7 +75,7 @@ def test_init_segments_are_what_the_playlist_says(name: str, golden: Goldens) ->
     for rendition in encoded_case.plan.renditions:
         check_video_init(read_init(encoded_case.renditions[rendition.name].inits[0]), rendition, encoded_case.plan)
     if encoded_case.plan.audio:
-        check_audio_init(read_init(encoded_case.renditions["audio"].inits[0]), "audio")
+        check_audio_init(read_init(encoded_case.renditions["audio"].inits[0]), encoded_case.plan.audio[0])
 
 
 @every_case

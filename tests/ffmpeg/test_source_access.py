@@ -182,7 +182,7 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     shift = index.shift_to(parse_packets(lines))
     assert shift is not None
     plan = plan_job(facts, JobRequest(resolution=SIZE, bitrate=400_000), replace(POLICY, preset="ultrafast"))
-    plan = replace(plan, audio=audio_renditions(facts.audio, plan.grid))
+    plan = replace(plan, audio=audio_renditions(facts.audio, plan.grid, JobRequest()))
     yield Parts(whole, facts, lines, shift, plan, store, "source", folder)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -132,6 +132,7 @@ ALLOWED: frozenset[tuple[str, str, str]] = frozenset(
         ("transcoding/commands/diagnosis.py", "picture", "ffmpeg's own message"),
         ("tests/unit/transcoding/test_commands.py", "hearing", "ffmpeg's name of a disposition"),
         ("transcoding/commands/probe.py", "hearing", "ffmpeg's name of a disposition"),
+        ("transcoding/commands/remux.py", "hearing", "ffmpeg's name of a disposition"),
         ("tests/unit/transcoding/test_manifests.py", "sound", "a value of HLS"),
         ("transcoding/manifests/hls/master.py", "sound", "a value of HLS"),
         ("transcoding/probing/media.py", "hearing", "ffmpeg's name of a disposition"),

@@ -12,7 +12,9 @@ from transcoding.commands.command import (
     seeking,
     source_input,
 )
-from transcoding.encoders import AAC
+from transcoding.commands.downmix import mix_filters
+from transcoding.commands.leveling import leveling_filters
+from transcoding.loudness import UNCHANGED, Correction
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.warnings import SourceWarning
@@ -24,7 +26,6 @@ _SEEK_MARGIN = Fraction(10)
 
 In Matroska it is the video that is sought, and its audio may lie seconds away from it.
 """
-LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def audio_needed_until(plan: EncodePlan, segments: int) -> Fraction:
@@ -47,29 +48,24 @@ def audio_seek_time(plan: EncodePlan) -> Fraction | None:
 
 
 def audio_command(
-    plan: EncodePlan, track: AudioRendition, source: str, *, segments: int | None = None
+    plan: EncodePlan,
+    track: AudioRendition,
+    source: str,
+    *,
+    segments: int | None = None,
+    correction: Correction = UNCHANGED,
 ) -> FfmpegCommand:
-    """Encode an audio track, in step with the video grid and exactly as long; one fragment per AAC frame.
+    """Encode an audio track, in step with the video grid and exactly as long; one fragment per coded frame.
 
     The target is the track's name. The segmenter joins the frames to segments at the video's boundaries. The first
     `segments` of a limited command are the same as those of a command for all; anything beyond them is not.
     """
-    seconds = plan.grid.duration if segments is None else plan.grid.start(segments + 1)
-    length = seconds_text(seconds)
-    sounding = seconds_text(min(seconds, plan.cut.length)) if plan.cut else length
-    graph = ",".join(
-        (
-            f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
-            f"atrim=end={sounding}",  # a gap up to audio behind the video's end would be filled first, at any length
-            f"aresample={AAC.sample_rate}:async=1{_joins(plan)}:first_pts=0",
-            f"aformat=sample_fmts=fltp:channel_layouts={LAYOUTS[track.channels]}",
-            f"apad=whole_dur={length}",
-            f"atrim=end={length}[{track.name}]",
-        )
-    )
+    length = plan.grid.duration if segments is None else plan.grid.start(segments + 1)
+    graph = f"{audio_filters(plan, track, length, correction)}[{track.name}]"
     options: dict[str, str | None] = {
-        "c:a": AAC.ffmpeg_name,
+        "c:a": track.encoder.ffmpeg_name,
         "b:a": str(track.bitrate),
+        **track.encoder.options,
         **ANONYMOUS,
         **fragment_options("frag_every_frame"),
         "f": "mp4",
@@ -78,6 +74,23 @@ def audio_command(
         inputs=(source_input(plan, source, seeking(audio_seek_time(plan))),),
         filter_graph=graph,
         outputs=(Output(target=track.name, maps=(f"[{track.name}]",), options=options),),
+    )
+
+
+def audio_filters(plan: EncodePlan, track: AudioRendition, length: Fraction, correction: Correction) -> str:
+    """Return the filters from a track of the source to what is encoded of it, so many seconds."""
+    seconds, sample_rate = seconds_text(length), track.encoder.sample_rate
+    sounding = seconds_text(min(length, plan.cut.length)) if plan.cut else seconds
+    return ",".join(
+        (
+            f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
+            f"atrim=end={sounding}",  # a gap up to audio behind the video's end would be filled first, at any length
+            f"aresample={sample_rate}:async=1{_joins(plan)}:first_pts=0",
+            mix_filters(track, "fltp"),
+            *leveling_filters(correction, sample_rate=sample_rate),
+            f"apad=whole_dur={seconds}",
+            f"atrim=end={seconds}",
+        )
     )
 
 

@@ -24,7 +24,7 @@ _FACTS = (
     ",color_primaries,color_transfer,color_space,color_range,time_base,duration,nb_frames,avg_frame_rate,bit_rate"
     ",channels,channel_layout,sample_rate"
     ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
-    ",descriptions,karaoke,lyrics"
+    ",descriptions,karaoke,lyrics,dub"
     ":stream_tags=DURATION,language,alpha_mode"
     f":stream_side_data=rotation,displaymatrix,dv_profile,dv_bl_signal_compatibility_id,{_LIGHT}"
 )

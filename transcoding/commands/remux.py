@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from transcoding.commands.command import ANONYMOUS, PROTOCOLS, FfmpegCommand, Input, Output, demuxer_options
 from transcoding.commands.timestamps import ORDERED_CODECS, UNPACK_B_FRAMES, decoded_every, shift_filters
-from transcoding.encoders import AAC, decoding_memory
+from transcoding.encoders import decoding_memory
+from transcoding.languages import language_of_mp4
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
 from transcoding.probing.clock import Shift
-from transcoding.probing.streams import AudioStream, Resolution, VideoStream
+from transcoding.probing.streams import AudioRole, AudioStream, Resolution, VideoStream
 
 WITHOUT_SHAPE = frozenset({"mpegts", "mpeg"})
 """Demuxers of containers that do not say what shape frames have; frames say it, and may change it."""
@@ -19,6 +20,14 @@ VIDEO_INPUT, MP4_TARGET = "video", "mp4"
 """Names under which `mp4_command` reads the video rendition, fed through a pipe, and writes its output."""
 INDEXED, UNPACKED, RAW = "indexed", "unpacked", "raw"
 """Targets of the commands that copy a source."""
+_DISPOSITIONS: Mapping[AudioRole, tuple[str, ...]] = MappingProxyType(
+    {
+        AudioRole.DUB: ("dub",),
+        AudioRole.COMMENTARY: ("comment",),
+        AudioRole.DESCRIPTION: ("visual_impaired", "descriptions"),
+        AudioRole.CLEAR_SPEECH: ("hearing_impaired",),
+    }
+)
 _NO_SHIFTS: Mapping[int, Sequence[Shift]] = MappingProxyType({})
 _UNCOMPRESSED = MappingProxyType(
     {"adpcm_swf": "pcm_s16le", "nellymoser": "pcm_s16le", "pcm_bluray": "pcm_s24le", "pcm_dvd": "pcm_s24le"}
@@ -150,31 +159,46 @@ def mp4_command(plan: EncodePlan) -> FfmpegCommand:
     tracks; the target is `MP4_TARGET`.
     """
     videos = () if plan.audio_only else (VIDEO_INPUT,)
-    tracks = (*videos, *(track.name for track in plan.audio))
+    timescale = plan.audio[0].encoder.sample_rate if plan.audio_only else plan.grid.timescale
+    return _in_one_file(videos, plan.audio, timescale)
+
+
+def m4a_command(track: AudioRendition) -> FfmpegCommand:
+    """Copy one audio rendition into a file of its own, like those of `mp4_command`."""
+    return _in_one_file((), (track,), track.encoder.sample_rate)
+
+
+def _in_one_file(videos: Sequence[str], audio: Sequence[AudioRendition], timescale: int) -> FfmpegCommand:
     opening: dict[str, str | None] = {"f": "mov", "protocol_whitelist": PROTOCOLS, "copyts": None}
-    timescale = str(AAC.sample_rate if plan.audio_only else plan.grid.timescale)
     copy: dict[str, str | None] = {
         "c": "copy",
         **ANONYMOUS,
-        **_track_options(plan.audio),
-        "video_track_timescale": timescale,
-        "movie_timescale": timescale,
+        **_track_options(audio),
+        "video_track_timescale": str(timescale),
+        "movie_timescale": str(timescale),
         "movflags": "+faststart",
         "f": "mp4",
     }
-    maps = (*("0:v:0" for _ in videos), *(f"{number}:a:0" for number, _ in enumerate(plan.audio, start=len(videos))))
+    maps = (*("0:v:0" for _ in videos), *(f"{number}:a:0" for number, _ in enumerate(audio, start=len(videos))))
     return FfmpegCommand(
-        inputs=tuple(Input(path=track, options=opening) for track in tracks),
+        inputs=tuple(Input(path=path, options=opening) for path in (*videos, *(track.name for track in audio))),
         outputs=(Output(target=MP4_TARGET, maps=maps, options=copy),),
     )
 
 
 def _track_options(audio: Sequence[AudioRendition]) -> dict[str, str | None]:
     """Say of each audio track its language, and where there are several, which one players begin with."""
-    options = _languages(track.language for track in audio)
+    options = _languages(language_of_mp4(track.language) for track in audio)
     if len(audio) > 1:
-        options |= {f"disposition:a:{n}": "default" if track.default else "0" for n, track in enumerate(audio)}
+        first = next((n for n, track in enumerate(audio) if track.default), None)
+        options |= {f"disposition:a:{n}": _disposition(track, default=n == first) for n, track in enumerate(audio)}
     return options
+
+
+def _disposition(track: AudioRendition, *, default: bool) -> str:
+    """Return what is marked of a track; MP4 has it as roles of DASH."""
+    flags = (*(("default",) if default else ()), *_DISPOSITIONS.get(track.role, ()))
+    return "+".join(flags) or "0"
 
 
 def _transparent(tracks: Iterable[bool]) -> dict[str, str | None]:

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from transcoding.commands.audio import LAYOUTS, audio_seek_time
+from transcoding.commands.audio import audio_seek_time
 from transcoding.commands.command import FfmpegCommand, Output, on_own_clock, seeking, source_input
-from transcoding.encoders import AAC
+from transcoding.commands.downmix import mix_filters
 from transcoding.planning.plan import EncodePlan
-from transcoding.planning.tracks import AudioRendition
+from transcoding.planning.tracks import AudioRendition, Mix
 
 STEADY_TARGET = "steady"
 _CONTAINER = "matroska"
@@ -22,8 +22,8 @@ def steady_audio_command(plan: EncodePlan, track: AudioRendition, source: str) -
         (
             f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
             "atrim=start=0",
-            f"aresample={AAC.sample_rate}",
-            f"aformat=sample_fmts=s16:channel_layouts={LAYOUTS[track.channels]}[{STEADY_TARGET}]",
+            f"aresample={track.encoder.sample_rate}",
+            f"{mix_filters(track, 's16')}[{STEADY_TARGET}]",
         )
     )
     options = {"c:a": "pcm_s16le", "map_metadata": "-1", "map_chapters": "-1", "f": _CONTAINER}
@@ -37,4 +37,4 @@ def steady_audio_command(plan: EncodePlan, track: AudioRendition, source: str) -
 def of_steady_audio(plan: EncodePlan, track: AudioRendition) -> tuple[EncodePlan, AudioRendition]:
     """Return the plan and the track for `audio_command` on what `steady_audio_command` wrote."""
     source = replace(plan.source, demuxer=_CONTAINER, first=plan.source.first - plan.first)
-    return replace(plan, source=source), replace(track, stream=0)
+    return replace(plan, source=source), replace(track, stream=0, mix=Mix.NONE)

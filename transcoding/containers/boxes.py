@@ -215,6 +215,8 @@ def _codecs(stsd: memoryview) -> str:
         return _hevc_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "hvcC"))
     if entry.kind == "av01":
         return _av1_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "av1C"), _color(stsd))
+    if entry.kind == "Opus":
+        return "opus"
     if entry.kind == "mp4a":
         return f"mp4a.40.{_audio_object_type(find(entry.payload[_AUDIO_ENTRY_BYTES:], 'esds'))}"
     raise MalformedBoxes(f"unknown sample entry {entry.kind}")

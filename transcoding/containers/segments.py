@@ -10,7 +10,6 @@ from fractions import Fraction
 
 from transcoding.containers.boxes import InitSegment, MalformedBoxes, as_upright, read_init
 from transcoding.containers.fragments import Fragment, FragmentReader, join_fragments
-from transcoding.encoders import AAC
 from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition, VideoRendition
@@ -21,7 +20,7 @@ _MAX_OF_PROMISE = 4
 _MAX_SPARE_BYTES = 16 << 20
 """A segment in the making may have so many times what its peak promises, and these bytes: the last may be longer."""
 _MAX_AUDIO_FRAME_BYTES = 1 << 16
-"""An AAC frame has at most 8 KiB."""
+"""A frame of AAC in six channels has at most 5 KiB, one of Opus 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +163,13 @@ def _keyframes(fragments: Sequence[Fragment]) -> Iterator[Keyframe]:
 
 
 class AudioSegmenter:
-    """Joins AAC frames to segments that end at the video's boundaries, to the nearest frame."""
+    """Joins coded frames to segments that end at the video's boundaries, to the nearest frame."""
 
     def __init__(self, plan: EncodePlan, track: AudioRendition) -> None:
         self._grid = plan.grid
+        self._track = track
         self._name = track.name
+        self._encoder = track.encoder
         self._reader = FragmentReader(max_media_bytes=_MAX_AUDIO_FRAME_BYTES)
         self._fragments: list[Fragment] = []
         self._next = 0
@@ -183,7 +184,7 @@ class AudioSegmenter:
         """Take the next bytes of the stream, give the segments that they complete; the last one comes by `finish`."""
         for fragment in _checked(self._reader, data):
             if self._tick == 0:
-                check_audio_init(read_init(self._reader.init or b""), self._name)
+                check_audio_init(read_init(self._reader.init or b""), self._track)
             self._check(fragment)
             if self._tick >= self._boundary(self._next + 1) and self._next + 1 < self._grid.total_segments:
                 yield self._segment()
@@ -199,11 +200,11 @@ class AudioSegmenter:
             raise VerificationFailed(f"{self._name}: {len(fragment.samples)} frames in a fragment")
         if fragment.decode_time != self._tick:
             raise VerificationFailed(f"{self._name}: a frame starts at {fragment.decode_time} instead of {self._tick}")
-        if self._tick > self._presentation(self._grid.duration) + AAC.sample_rate:
+        if self._tick > self._presentation(self._grid.duration) + self._encoder.sample_rate:
             raise VerificationFailed(f"{self._name}: {self._tick} samples, and more of them to come")
-        if self._tick % AAC.frame_samples or (self._fragments and not self._fragments[-1].duration):
+        if self._tick % self._encoder.frame_samples or (self._fragments and not self._fragments[-1].duration):
             raise VerificationFailed(
-                f"{self._name}: the frame before {self._tick} is shorter than {AAC.frame_samples} samples"
+                f"{self._name}: the frame before {self._tick} is shorter than {self._encoder.frame_samples} samples"
             )
 
     def finish(self) -> Segment:
@@ -213,18 +214,18 @@ class AudioSegmenter:
             raise VerificationFailed(
                 f"{self._name}: the stream ends in segment {self._next} of {self._grid.total_segments}"
             )
-        if abs(self._tick - planned) > AAC.frame_samples:
+        if abs(self._tick - planned) > self._encoder.frame_samples:
             raise VerificationFailed(f"{self._name}: {self._tick} samples instead of {planned}")
         return self._segment()
 
     def _presentation(self, time: Fraction) -> int:
         """Return the decode tick of what is presented at this time, in seconds: priming comes first."""
-        return round(time * AAC.sample_rate) + AAC.priming_samples
+        return round(time * self._encoder.sample_rate) + self._encoder.priming_samples
 
     def _boundary(self, segment: int) -> int:
         """Return the decode tick at which a segment starts: the frame nearest to the video's boundary."""
         ticks = self._presentation(self._grid.start(segment))
-        return round(Fraction(ticks, AAC.frame_samples)) * AAC.frame_samples
+        return round(Fraction(ticks, self._encoder.frame_samples)) * self._encoder.frame_samples
 
     def _segment(self) -> Segment:
         fragments, self._fragments = self._fragments, []
@@ -266,14 +267,14 @@ def check_rate(rendition: VideoRendition, rate: int, *, segment: int | None = No
         )
 
 
-def check_audio_init(init: InitSegment, name: str) -> None:
+def check_audio_init(init: InitSegment, track: AudioRendition) -> None:
     """Compare the init segment of an audio track with the encoder's traits. Raises VerificationFailed.
 
     Its edit list must cut off the priming exactly.
     """
-    _compare(name, "codecs", init.codecs, AAC.codecs)
-    _compare(name, "timescale", init.timescale, AAC.sample_rate)
-    _compare(name, "start of presentation", init.edit_start, AAC.priming_samples)
+    _compare(track.name, "codecs", init.codecs, track.codecs)
+    _compare(track.name, "timescale", init.timescale, track.encoder.sample_rate)
+    _compare(track.name, "start of presentation", init.edit_start, track.encoder.priming_samples)
 
 
 def _compare(name: str, what: str, found: object, planned: object) -> None:

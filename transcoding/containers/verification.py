@@ -7,11 +7,11 @@ from hashlib import sha256
 
 from transcoding.containers.boxes import Track
 from transcoding.containers.segments import check_rate
-from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
 from transcoding.manifests.hls.media import target_seconds
 from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.planning.plan import EncodePlan
+from transcoding.planning.tracks import AudioRendition
 
 _AUDIO_SLACK_SAMPLES = 2048
 """Audio may be a frame of padding longer than priming and video together."""
@@ -75,7 +75,8 @@ def verify_rendition(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) 
 
     Raises VerificationFailed.
     """
-    return _verify_audio(plan, name, runs) if plan.audio_track(name) else _verify_video(plan, name, runs)
+    track = plan.audio_track(name)
+    return _verify_audio(plan, track, runs) if track else _verify_video(plan, name, runs)
 
 
 def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
@@ -89,12 +90,12 @@ def _verify_video(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> 
     return totals
 
 
-def _verify_audio(plan: EncodePlan, name: str, runs: Sequence[PublishedRun]) -> RenditionTotals:
-    grid = plan.grid
-    full = int(grid.segment_frames / grid.rate * AAC.sample_rate)
-    totals = join_runs(name, runs, timescale=AAC.sample_rate, full_segment_ticks=full)
+def _verify_audio(plan: EncodePlan, track: AudioRendition, runs: Sequence[PublishedRun]) -> RenditionTotals:
+    grid, name, sample_rate = plan.grid, track.name, track.encoder.sample_rate
+    full = int(grid.segment_frames / grid.rate * sample_rate)
+    totals = join_runs(name, runs, timescale=sample_rate, full_segment_ticks=full)
     _hold(name, "segments", totals.segments, grid.total_segments)
-    excess = totals.ticks - round(grid.duration * AAC.sample_rate)
+    excess = totals.ticks - round(grid.duration * sample_rate)
     if not 0 <= excess <= _AUDIO_SLACK_SAMPLES:
         raise VerificationFailed(f"{name}: {totals.ticks} samples for {float(grid.duration):.3f} s")
     return totals

@@ -28,12 +28,30 @@ AAC = AudioEncoder(
     codec="aac",
     codecs="mp4a.40.2",
     bitrate=128_000,
+    surround_bitrate=384_000,
     sample_rate=48_000,
     channels=2,
     priming_samples=1024,
     frame_samples=1024,
 )
 """ffmpeg's own AAC-LC encoder: frames of 1,024 samples after 1,024 samples of priming (see `docs/media.md`)."""
+
+OPUS = AudioEncoder(
+    ffmpeg_name="libopus",
+    codec="opus",
+    codecs="opus",
+    bitrate=128_000,
+    surround_bitrate=320_000,
+    sample_rate=48_000,
+    channels=2,
+    priming_samples=312,
+    frame_samples=960,
+    options=MappingProxyType({"vbr": "constrained", "frame_duration": "20"}),
+)
+"""libopus: frames of 20 ms after 312 samples of priming. With `constrained`, a frame takes what others saved."""
+
+AUDIO_ENCODERS: Mapping[str, AudioEncoder] = MappingProxyType({encoder.codec: encoder for encoder in (AAC, OPUS)})
+"""Every audio encoder by its codec, which is what a request names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +108,11 @@ _CPU_ENCODERS = {encoder.codec: encoder for encoder in _CPU}
 
 __all__ = [
     "AAC",
+    "AUDIO_ENCODERS",
     "CODEC_NAMES",
     "CPU_PRESET",
     "ENCODERS",
+    "OPUS",
     "PRESETS",
     "AudioEncoder",
     "CodecChoice",

@@ -199,11 +199,15 @@ class AudioEncoder:
     codec: str
     codecs: str
     bitrate: int
-    """Bits per second."""
+    """Bits per second, of stereo."""
+    surround_bitrate: int
+    """Bits per second, of six channels."""
     sample_rate: int
     """Samples per second, and the time scale."""
     channels: int
+    """Of the rendition that every track has."""
     priming_samples: int
     """Samples at the start that the edit list of the init segment hides."""
     frame_samples: int
     """Samples of one coded frame."""
+    options: Options = field(default_factory=dict)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transcoding.manifests.variants import AudioVariant, IFrames, Presentation, VideoVariant
+from transcoding.languages import language_tag
+from transcoding.manifests.labels import audio_labels
+from transcoding.manifests.variants import AUDIO_GROUP, AudioVariant, IFrames, Presentation, VideoVariant
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
 
@@ -29,6 +31,7 @@ def planned_presentation(
     Rates that nobody measured are those that the plan promises. `growing_iframes`: the key frames that are published so
     far are listed, although nobody measured all of them.
     """
+    labels = audio_labels(plan.audio)
     return Presentation(
         videos=tuple(
             VideoVariant(
@@ -49,12 +52,15 @@ def planned_presentation(
         audio=tuple(
             AudioVariant(
                 name=track.name,
-                language=track.language,
+                language=language_tag(track.language),
                 default=track.default,
                 codecs=track.codecs,
                 channels=track.channels,
                 peak_bandwidth=renditions[track.name].peak or track.peak_bandwidth,
                 average_bandwidth=renditions[track.name].average or track.bitrate,
+                group=f"{AUDIO_GROUP}-surround" if track.surround else AUDIO_GROUP,
+                label=labels[track.name],
+                role=track.role,
             )
             for track in plan.audio
             if track.name in renditions

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from transcoding.color import ColorSpace, VideoRange
+from transcoding.probing.streams import AudioRole
 
 AUDIO_GROUP = "audio"
 TEXT_GROUP = "text"
@@ -43,7 +44,7 @@ class VideoVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioVariant:
-    """One audio rendition; the language may be empty. Bandwidths in bits per second."""
+    """One audio rendition; the language is a BCP 47 tag, or empty. Bandwidths in bits per second."""
 
     name: str
     language: str
@@ -54,6 +55,9 @@ class AudioVariant:
     average_bandwidth: int
     group: str = AUDIO_GROUP
     """Renditions of one group have one codec and as many channels; each video goes with each group."""
+    label: str = ""
+    """Its name for people, unique in its group. Empty: `name`."""
+    role: AudioRole = AudioRole.MAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

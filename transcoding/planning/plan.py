@@ -22,9 +22,10 @@ from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.hdr import HdrMetadata
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
-from transcoding.planning.tracks import AudioRendition, TextTrack, VideoRendition
+from transcoding.planning.tracks import AudioRendition, Mix, TextTrack, VideoRendition
 from transcoding.planning.watermarks import Watermark
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import Loudness
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, VideoSpan, seconds_outside
 from transcoding.upgrades import PLAN_UPGRADES
@@ -51,6 +52,8 @@ class EncodePlan:
     chunks: tuple[Chunk, ...]
     mp4: bool
     """Copy each rung into a progressive file, too."""
+    m4a: bool = False
+    """Copy each audio rendition into a file, too."""
     color: ColorSpace | None
     """The tags of the outputs but those of high dynamic range. None: those that frames of the source carry."""
     text: tuple[TextTrack, ...] = ()
@@ -154,6 +157,11 @@ class EncodePlan:
             return ()
         return tuple(rendition.name for rendition in self.renditions) or (self.audio[0].name,)
 
+    @property
+    def m4a_names(self) -> tuple[str, ...]:
+        """Names of the audio renditions of which files are made."""
+        return tuple(track.name for track in self.audio) if self.m4a else ()
+
     def closed(self, total_frames: int) -> Self:
         """Return the plan of a source that has ended after so many frames. Raises ValueError if it ended elsewhere."""
         if self.source.total_frames not in (None, total_frames):
@@ -182,6 +190,13 @@ class EncodePlan:
     def audio_track(self, name: str) -> AudioRendition | None:
         """Find an audio track by its name."""
         return next((track for track in self.audio if track.name == name), None)
+
+    def known_loudness(self, track: AudioRendition) -> Loudness | None:
+        """Return the loudness that inspection measured, where it is that of a rendition: all of it, in stereo."""
+        source = self.source.audio[0] if self.source.audio else None
+        whole = not self.audio_cut and not self.cut and track.mix is Mix.NONE
+        alike = source and source.index == track.stream and source.channels == track.channels and not source.changes
+        return self.source.loudness if alike and whole else None
 
     def color_of(self, rendition: VideoRendition) -> ColorSpace | None:
         """Return the color space of one of the renditions. None: that of the source's frames."""

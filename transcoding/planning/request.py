@@ -19,6 +19,14 @@ class DynamicRange(StrEnum):
     """The one of the source, with the same ladder of standard range beside it."""
 
 
+class AudioChannels(StrEnum):
+    """The renditions of an audio track."""
+
+    STEREO = "stereo"
+    SURROUND = "surround"
+    """Stereo, and beside it 5.1 of tracks that have more channels than stereo."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """The choices of a client. Without resolution and bitrate it is the whole ladder."""
@@ -33,12 +41,20 @@ class JobRequest:
     """Bits per second."""
     mp4: bool = False
     """Make progressive files besides the segments."""
+    m4a: bool = False
+    """Make a file of each audio rendition."""
     two_pass: bool | None = None
     """Analyse before encoding. None: as the installation does."""
     video_stream: int | None = None
     """Number of the video track in the uploaded file. None: the one that is chosen by rule."""
     audio_streams: Sequence[int] | None = None
     """Numbers of the audio tracks, the one that players begin with first. None: all that can be decoded."""
+    audio_codec: str = "aac"
+    """A key of `AUDIO_ENCODERS`."""
+    audio_channels: str = AudioChannels.STEREO.value
+    """A value of `AudioChannels`."""
+    normalize_audio: bool = False
+    """Bring all audio to one loudness."""
     dynamic_range: str = DynamicRange.SDR.value
     """A value of `DynamicRange`."""
     timeline: str = Timeline.UNION

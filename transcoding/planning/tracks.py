@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 
 from transcoding.color import ColorSpace
-from transcoding.encoders import AAC
+from transcoding.encoders import AUDIO_ENCODERS, AudioEncoder
 from transcoding.grid import FrameGrid
-from transcoding.probing.streams import AudioStream
+from transcoding.planning.request import AudioChannels, JobRequest
+from transcoding.probing.streams import AudioRole, AudioStream
 
 _SHORTEST_PEAK = Fraction(4)
 """Seconds over which the peak rate counts; a shorter clip is measured as a whole."""
 _MORE_FRAMES = 4
-"""So many frames more than its average rate has a stretch of AAC, priming included."""
+"""So many frames more than its average rate has a stretch of audio, priming included."""
 _CONTAINER_OVERHEAD = Fraction(6, 5)
 """Boxes around the frames: up to a fifth at this bitrate."""
+SURROUND_CHANNELS = 6
+_STEREO = 2
+_MIN_SURROUND_CHANNELS = 4
+"""Channels from which on some are behind the listener, as in quad; three are left, right, and center or bass."""
+_ASSUMED_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,16 @@ class VideoRendition:
     """The color space of a rung of high dynamic range, which has 10 bits. None: 8 bits, and that of the plan."""
 
 
+class Mix(StrEnum):
+    """The rule by which the channels of a source become those of a rendition (see `transcoding.commands.downmix`)."""
+
+    NONE = "none"
+    """Mono and stereo: ffmpeg's own conversion. So it is for channels of which nobody knows where they are."""
+    STEREO = "stereo"
+    SURROUND = "surround"
+    """5.1."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioRendition:
     """One audio track to encode, and its entry in playlists. Rates are bits per second."""
@@ -54,6 +71,22 @@ class AudioRendition:
     bitrate: int
     codecs: str
     peak_bandwidth: int
+    codec: str
+    """A key of `AUDIO_ENCODERS`."""
+    role: AudioRole
+    mix: Mix
+    normalized: bool
+    """Its loudness is brought to that of `transcoding.loudness`."""
+
+    @property
+    def encoder(self) -> AudioEncoder:
+        """The traits of its encoder."""
+        return AUDIO_ENCODERS[self.codec]
+
+    @property
+    def surround(self) -> bool:
+        """Tell whether it is one of six channels, beside that of stereo."""
+        return self.mix is Mix.SURROUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +103,64 @@ class TextTrack:
     captions: bool
 
 
-def audio_renditions(streams: Sequence[AudioStream], grid: FrameGrid) -> tuple[AudioRendition, ...]:
+def audio_renditions(
+    streams: Sequence[AudioStream], grid: FrameGrid, request: JobRequest
+) -> tuple[AudioRendition, ...]:
     """Plan a rendition of each of these streams; the first one is the default.
 
-    They are called audio, audio-2, audio-3 and so on.
+    They are called audio, audio-2, audio-3 and so on. Behind all of them come those of surround, if they are requested:
+    `audio-surround` beside `audio`.
     """
-    return tuple(
-        AudioRendition(
-            name=f"audio-{number}" if number > 1 else "audio",
-            stream=stream.index,
-            language=stream.language,
-            default=number == 1,
-            channels=AAC.channels,
-            bitrate=AAC.bitrate,
-            codecs=AAC.codecs,
-            peak_bandwidth=_peak_bandwidth(grid),
-        )
-        for number, stream in enumerate(streams, start=1)
+    named = [(f"audio-{number}" if number > 1 else "audio", stream) for number, stream in enumerate(streams, start=1)]
+    stereo = [_rendition(name, stream, grid, request, default=name == "audio") for name, stream in named]
+    if request.audio_channels != AudioChannels.SURROUND:
+        return tuple(stereo)
+    surround = [
+        _rendition(f"{name}-surround", stream, grid, request, default=name == "audio", surround=True)
+        for name, stream in named
+        if has_surround(stream)
+    ]
+    return (*stereo, *surround)
+
+
+def has_surround(stream: AudioStream) -> bool:
+    """Tell whether a track has channels behind or beside the listener, as far as anybody knows."""
+    return stream.channels >= _MIN_SURROUND_CHANNELS and _placed(stream)
+
+
+def _rendition(  # noqa: PLR0913 - all that decides about a rendition, by name
+    name: str, stream: AudioStream, grid: FrameGrid, request: JobRequest, *, default: bool, surround: bool = False
+) -> AudioRendition:
+    encoder = AUDIO_ENCODERS[request.audio_codec]
+    bitrate = encoder.surround_bitrate if surround else encoder.bitrate
+    return AudioRendition(
+        name=name,
+        stream=stream.index,
+        language=stream.language,
+        default=default,
+        channels=SURROUND_CHANNELS if surround else encoder.channels,
+        bitrate=bitrate,
+        codecs=encoder.codecs,
+        peak_bandwidth=_peak_bandwidth(grid, encoder, bitrate),
+        codec=encoder.codec,
+        role=stream.role,
+        mix=Mix.SURROUND if surround else _mix(stream),
+        normalized=request.normalize_audio,
     )
 
 
-def _peak_bandwidth(grid: FrameGrid) -> int:
-    """AAC holds its rate but for a frame or two; a very short clip's priming frames weigh more."""
-    frame_seconds = Fraction(AAC.frame_samples, AAC.sample_rate)
+def _mix(stream: AudioStream) -> Mix:
+    """Choose the way to stereo: a rule of our own wherever there is more than stereo."""
+    return Mix.STEREO if stream.channels > _STEREO and _placed(stream) else Mix.NONE
+
+
+def _placed(stream: AudioStream) -> bool:
+    """Tell whether it is known where the channels of a track are; ffmpeg assumes it of up to eight."""
+    return bool(stream.layout) or stream.channels <= _ASSUMED_CHANNELS
+
+
+def _peak_bandwidth(grid: FrameGrid, encoder: AudioEncoder, bitrate: int) -> int:
+    """Encoders hold their rate but for a frame or two; a very short clip's priming frames weigh more."""
+    frame_seconds = Fraction(encoder.frame_samples, encoder.sample_rate)
     seconds = min(grid.peak_frames / grid.rate, _SHORTEST_PEAK)
-    return int(AAC.bitrate * (1 + _MORE_FRAMES * frame_seconds / seconds) * _CONTAINER_OVERHEAD)
+    return int(bitrate * (1 + _MORE_FRAMES * frame_seconds / seconds) * _CONTAINER_OVERHEAD)

@@ -76,6 +76,7 @@ def _stream(stream: StreamFacts) -> dict[str, object]:
         "kind": stream.kind.value,
         "codec": stream.codec,
         "language": stream.language or None,
+        "role": stream.role.value if stream.role else None,
         "default": stream.default,
         "forced": stream.forced,
         "cover": stream.cover,

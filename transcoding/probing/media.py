@@ -13,7 +13,15 @@ from transcoding.probing.choice import audio_in_order, videos_in_order
 from transcoding.probing.color import color_space, dolby_vision, hdr_metadata, is_transparent
 from transcoding.probing.decoders import DECODERS
 from transcoding.probing.geometry import displayed, orientation, pixel_aspect
-from transcoding.probing.streams import AudioStream, FieldOrder, Resolution, StreamFacts, StreamKind, VideoStream
+from transcoding.probing.streams import (
+    AudioRole,
+    AudioStream,
+    FieldOrder,
+    Resolution,
+    StreamFacts,
+    StreamKind,
+    VideoStream,
+)
 
 _NUMBER = re.compile(r"-?\d{1,20}([./]\d{1,20})?", re.ASCII)
 """The only accepted form of numbers: a hostile file may say 1e999999999, which takes for ever to work out."""
@@ -35,6 +43,14 @@ _CODEC = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
 _UNDETERMINED = "und"
 _COVERS = ("attached_pic", "timed_thumbnails")
 _ACCESSORIES = ("comment", "hearing_impaired", "visual_impaired", "descriptions", "karaoke", "lyrics")
+_ROLES: Mapping[str, AudioRole] = {
+    "visual_impaired": AudioRole.DESCRIPTION,
+    "descriptions": AudioRole.DESCRIPTION,
+    "comment": AudioRole.COMMENTARY,
+    "hearing_impaired": AudioRole.CLEAR_SPEECH,
+    "dub": AudioRole.DUB,
+}
+"""Roles of audio by ffmpeg's names of what containers mark; of several, the first one counts."""
 MAX_AUDIO_TRACKS = 8
 """Audio tracks of which renditions are made; a recorder of studios writes up to 64, one for each microphone."""
 
@@ -122,7 +138,7 @@ class MediaInfo:
         videos = [_copied(copied[number], each) for number, each in enumerate(originals)]
         audio = {each.index: each for each in self.audio}
         tracks = (
-            replace(audio[number], source_index=each.source_index, language=each.language)
+            replace(audio[number], source_index=each.source_index, language=each.language, role=each.role)
             for number, each in enumerate(source.audio, start=len(videos))
             if number in audio
         )
@@ -196,7 +212,12 @@ def _stream(stream: Mapping[str, Any]) -> StreamFacts:
         duration=_track_duration(stream),
         decodable=is_decodable(codec, channels=channels, sample_rate=sample_rate),
         used=False,
+        role=_role(disposition) if kind is StreamKind.AUDIO else None,
     )
+
+
+def _role(disposition: Mapping[str, Any]) -> AudioRole:
+    return next((role for name, role in _ROLES.items() if disposition.get(name)), AudioRole.MAIN)
 
 
 def kind_of(name: object) -> StreamKind:
@@ -270,6 +291,7 @@ def _audio(stream: StreamFacts, *, time_base: Fraction | None) -> AudioStream:
         sample_rate=stream.sample_rate,
         layout=stream.layout,
         language=stream.language,
+        role=stream.role or AudioRole.MAIN,
         time_base=time_base,
     )
 

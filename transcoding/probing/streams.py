@@ -29,6 +29,20 @@ class FieldOrder(StrEnum):
     UNKNOWN = "unknown"
 
 
+class AudioRole(StrEnum):
+    """The purpose of an audio track, as its file marks it."""
+
+    MAIN = "main"
+    """Nothing else is marked."""
+    DUB = "dub"
+    """Speech in another language than that of the original."""
+    COMMENTARY = "commentary"
+    DESCRIPTION = "description"
+    """It describes the video to people who do not see it."""
+    CLEAR_SPEECH = "clear_speech"
+    """Its speech is easier to understand."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
     """Pixel size of a video as a viewer sees it; sources may have odd sides, renditions never have."""
@@ -94,6 +108,8 @@ class StreamFacts:
     """It may be decoded: its codec is among those that are accepted, and its size in audio is not absurd."""
     used: bool
     """It is in the outputs, unless a request names others."""
+    role: AudioRole | None = None
+    """Purpose of an audio track. None: it is another kind of stream, or an earlier version inspected it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +182,7 @@ class AudioStream:
     """ffmpeg's name of its channels, such as stereo or 5.1(side); empty where it is not known."""
     language: str = ""
     """As in the container, mostly ISO 639-2; empty where it is not known."""
+    role: AudioRole = AudioRole.MAIN
     time_base: Fraction | None = None
     """Seconds of a tick of its packets. None: an earlier version inspected it."""
     span: AudioSpan | None = None

@@ -17,6 +17,7 @@ class OutputType(StrEnum):
     HLS = "hls"
     DASH = "dash"
     MP4 = AssetKind.MP4.value
+    M4A = AssetKind.M4A.value
 
 
 class ChecksumKind(StrEnum):

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from transcoding.encoders import AAC
 from transcoding.manifests.dash.manifest import Growth, dash_manifest
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.variants import TileVariant
@@ -28,10 +27,11 @@ def generation_dash(generation: Generation) -> str:
     growth = None
     if generation.state != GenerationState.COMPLETE and generation.playable_at:
         growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
+    plan = EncodePlan.from_json(generation.plan)
     return dash_manifest(
         replace(generation_presentation(generation), tiles=None if growth else _tiles(generation)),
-        _timelines(generation.renditions.order_by("position"), growing=growth is not None),
-        duration=EncodePlan.from_json(generation.plan).grid.duration,
+        _timelines(plan, generation.renditions.order_by("position"), growing=growth is not None),
+        duration=plan.grid.duration,
         growth=growth,
     )
 
@@ -53,8 +53,9 @@ def _tiles(generation: Generation) -> TileVariant | None:
     )
 
 
-def _timelines(renditions: Iterable[Rendition], *, growing: bool) -> dict[str, Timeline]:
+def _timelines(plan: EncodePlan, renditions: Iterable[Rendition], *, growing: bool) -> dict[str, Timeline]:
     """Read the timeline of each rendition. All rungs of a complete one have the segments of the first one."""
+    primings = {track.name: track.encoder.priming_samples for track in plan.audio}
     timelines: dict[str, Timeline] = {}
     rung: Timeline | None = None
     for row in renditions:
@@ -62,7 +63,7 @@ def _timelines(renditions: Iterable[Rendition], *, growing: bool) -> dict[str, T
             rung = _timeline(row) if growing or rung is None else rung
             timelines[row.name] = rung
         else:
-            timelines[row.name] = _timeline(row, skipped=AAC.priming_samples)
+            timelines[row.name] = _timeline(row, skipped=primings[row.name])
     return timelines
 
 

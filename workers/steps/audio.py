@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from execution.scratch import temporary_folder
@@ -10,17 +11,21 @@ from jobs.rules.steps import DECODER_ERRORS
 from transcoding.commands.audio import audio_command, audio_needed_until, audio_seek_time
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import DamageCount
+from transcoding.commands.loudness import NOTHING_TARGET, parse_summary
 from transcoding.commands.steady_audio import STEADY_TARGET, of_steady_audio, steady_audio_command
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import AudioSegmenter, Segment
 from transcoding.containers.spans import Span, covers
 from transcoding.errors import VerificationFailed
+from transcoding.loudness import UNCHANGED
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
+from transcoding.probing.streams import Loudness
 from transcoding.probing.timing import parse_packets
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.working_copy import WholeNeeded, WorkingCopy
+from workers.steps.normalizing import correction_for
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import AUDIO_NICENESS, make_way, plan_of, publisher_for
 from workers.tools import Tools
@@ -84,6 +89,7 @@ class AudioEncoding:
         self._control = control
         self._next = first_unpublished
         self._make_way = make_way
+        self._correction = UNCHANGED
         self._changes = any(each.changes for each in plan.source.audio if each.index == track.stream)
         self.seconds = 0.0
         self.damage = DamageCount()
@@ -115,11 +121,20 @@ class AudioEncoding:
             )
             self.seconds += report.seconds
             plan, track = of_steady_audio(self._plan, self._track)
-            segmenter = self._run(audio_command(plan, track, str(path)))
+            correction = correction_for(plan, track, str(path), self._measure)
+            segmenter = self._run(audio_command(plan, track, str(path), correction=correction))
         self._take(segmenter.finish(), segmenter)
 
     def _encode(self, copy: WorkingCopy) -> None:
-        """Run ffmpeg to the end of the track, after shorter runs for its beginnings: one, or several to be fetched."""
+        """Run ffmpeg to the end of the track, after shorter runs for its beginnings: one, or several to be fetched.
+
+        Where the loudness is to be changed, all of it is measured before any of it is encoded.
+        """
+        if self._track.normalized:
+            if copy.index:
+                copy.fetch(self._all_of_it(copy))
+            measure = partial(self._measure, on_stderr_line=copy.stderr_line)
+            self._correction = correction_for(self._plan, self._track, str(copy.path), measure)
         for number, segments in enumerate(self._beginnings() if copy.index else islice(self._beginnings(), 1)):
             if copy.index:
                 copy.fetch(self._beginning(copy, segments))
@@ -134,7 +149,7 @@ class AudioEncoding:
 
     def _run_from_start(self, copy: WorkingCopy, segments: int | None = None) -> AudioSegmenter:
         self.damage = DamageCount()
-        command = audio_command(self._plan, self._track, str(copy.path), segments=segments)
+        command = audio_command(self._plan, self._track, str(copy.path), segments=segments, correction=self._correction)
         return self._run(command, lambda line: self._stderr_line(copy, line), segments)
 
     def _beginnings(self) -> Iterator[int]:
@@ -190,6 +205,19 @@ class AudioEncoding:
         )
         self.seconds += report.seconds
         return segmenter
+
+    def _measure(
+        self, command: FfmpegCommand, on_stderr_line: Callable[[str], None] = lambda _: None
+    ) -> Loudness | None:
+        report = self._tools.ffmpeg.run(
+            command,
+            {NOTHING_TARGET: None},
+            stop=self._control,
+            on_frames=lambda _: self._control.moved(),
+            on_stderr_line=on_stderr_line,
+        )
+        self.seconds += report.seconds
+        return parse_summary(report.stderr)
 
     def _stderr_line(self, copy: WorkingCopy, line: str) -> None:
         copy.stderr_line(line)

@@ -63,7 +63,7 @@ def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
     if sha256(data).hexdigest() != rendition.init_sha256:
         raise VerificationFailed(f"{rendition.name}: the stored init segment is not the one that was published")
     if rendition.kind == RenditionKind.AUDIO:
-        check_audio_init(read_init(data), rendition.name)
+        check_audio_init(read_init(data), next(track for track in plan.audio if track.name == rendition.name))
         return data
     planned = next(planned for planned in plan.renditions if planned.name == rendition.name)
     check_video_init(read_init(data), planned, plan)
@@ -72,7 +72,7 @@ def _verify_init(rendition: Rendition, plan: EncodePlan, tools: Tools) -> bytes:
 
 def _verify_assets(plan: EncodePlan, assets: Sequence[Asset], tools: Tools) -> None:
     """Check that every planned asset is published and stored. The steps that made them verified their content."""
-    planned = {(AssetKind.MP4, name) for name in plan.mp4_names}
+    planned = {(AssetKind.MP4, name) for name in plan.mp4_names} | {(AssetKind.M4A, name) for name in plan.m4a_names}
     missing = planned - {(AssetKind(asset.kind), asset.name) for asset in assets}
     if missing:
         raise VerificationFailed(f"there is no {' '.join(min(missing))}")

@@ -1,9 +1,10 @@
-"""Make a progressive MP4: the segments of one video rendition, if there is one, and of all audio, in one file."""
+"""Make a file of segments: of one video rendition, if there is one, and of all audio; or of one audio rendition."""
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from execution.ffmpeg import Feed
@@ -11,11 +12,14 @@ from execution.scratch import temporary_folder
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import step_complete_assets
-from storage.keys import MP4_NAME, asset_key, run_prefix
-from transcoding.commands.remux import MP4_TARGET, VIDEO_INPUT, mp4_command
+from storage.keys import M4A_NAME, MP4_NAME, asset_key, run_prefix
+from transcoding.commands.command import FfmpegCommand
+from transcoding.commands.remux import MP4_TARGET, VIDEO_INPUT, m4a_command, mp4_command
 from transcoding.containers.boxes import MalformedBoxes, Track, front_index, media_bytes, read_init, read_tracks
 from transcoding.containers.verification import verify_mp4
 from transcoding.errors import VerificationFailed
+from transcoding.languages import language_tag
+from transcoding.planning.plan import EncodePlan
 from videos.assets.services import AssetFacts
 from videos.models import Rendition
 from videos.selectors import published_prefix
@@ -33,26 +37,24 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Feed ffmpeg from the store, so that the file itself is all that lies in scratch; verify it, and store it."""
     generation, plan = plan_of(work)
     name = work.claim.payload["rendition"]
+    file = _file(plan, AssetKind(work.claim.payload.get("asset", AssetKind.MP4)), name)
     rows = {rendition.name: rendition for rendition in work.renditions}
-    videos = {} if plan.audio_only else {VIDEO_INPUT: rows[name]}
-    tracks = {target: _StoredTrack(row, tools, control) for target, row in videos.items()}
-    tracks |= {track.name: _StoredTrack(rows[track.name], tools, control) for track in plan.audio}
+    tracks = {target: _StoredTrack(rows[row], tools, control) for target, row in file.renditions.items()}
     prefix = run_prefix(work.video.id, generation.number, name, work.claim.step_id, work.claim.attempt)
-    key, media_type = asset_key(prefix, MP4_NAME), AUDIO_CONTENT_TYPE if plan.audio_only else MP4_CONTENT_TYPE
+    key = asset_key(prefix, file.object_name)
     with temporary_folder(tools.scratch, "remux-") as folder:
-        path = folder / MP4_NAME
+        path = folder / file.object_name
         feeds = {track: stored.feed() for track, stored in tracks.items()}
-        report = tools.ffmpeg.run(
-            mp4_command(plan), {MP4_TARGET: path}, inputs=feeds, stop=control, on_frames=control.moved
-        )
+        report = tools.ffmpeg.run(file.command, {MP4_TARGET: path}, inputs=feeds, stop=control, on_frames=control.moved)
         _verify(name, path, [track.coded() for track in tracks.values()])
         digest = _digest(path, control)
-        stored = tools.store.put_file(key, path, media_type, control.moved)
-    mp4 = AssetFacts(
-        kind=AssetKind.MP4,
+        stored = tools.store.put_file(key, path, file.media_type, control.moved)
+    asset = AssetFacts(
+        kind=file.kind,
         name=name,
         rendition_id=rows[name].id,
-        media_type=media_type,
+        language=file.language,
+        media_type=file.media_type,
         key=key,
         size_bytes=stored.size,
         sha256=digest,
@@ -62,10 +64,43 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     )
     result = {"seconds": round(report.seconds, 3)}
     try:
-        retry_write(lambda: step_complete_assets(claim=work.claim, assets=[mp4], result=result), control)
+        retry_write(lambda: step_complete_assets(claim=work.claim, assets=[asset], result=result), control)
     except LeaseLost:
         tools.store.delete([key])
         raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file to make: the command for it, and the renditions that its inputs are, by the names that it has for them."""
+
+    kind: AssetKind
+    command: FfmpegCommand
+    renditions: Mapping[str, str]
+    object_name: str
+    media_type: str
+    language: str = ""
+
+
+def _file(plan: EncodePlan, kind: AssetKind, name: str) -> _File:
+    audio = {track.name: track.name for track in plan.audio}
+    if kind is AssetKind.M4A:
+        track = next(track for track in plan.audio if track.name == name)
+        return _File(
+            kind=kind,
+            command=m4a_command(track),
+            renditions={name: name},
+            object_name=M4A_NAME,
+            media_type=AUDIO_CONTENT_TYPE,
+            language=language_tag(track.language),
+        )
+    return _File(
+        kind=kind,
+        command=mp4_command(plan),
+        renditions=audio if plan.audio_only else {VIDEO_INPUT: name, **audio},
+        object_name=MP4_NAME,
+        media_type=AUDIO_CONTENT_TYPE if plan.audio_only else MP4_CONTENT_TYPE,
+    )
 
 
 class _StoredTrack:

@@ -52,7 +52,9 @@ def test_a_job_has_a_step_for_the_audio_and_one_to_finish() -> None:
 
 def test_an_mp4_is_another_step() -> None:
     a_job(an_audio_file(), output_format="mp4")
-    assert list(Step.objects.filter(kind="remux").values_list("payload", flat=True)) == [{"rendition": "audio"}]
+    assert list(Step.objects.filter(kind="remux").values_list("payload", flat=True)) == [
+        {"asset": "mp4", "rendition": "audio"}
+    ]
 
 
 def test_a_required_gpu_is_neither_claimed_nor_waited_for() -> None:

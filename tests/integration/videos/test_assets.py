@@ -50,6 +50,15 @@ WRONG: dict[str, dict[str, Any]] = {
     "no duration": {"duration": None},
     "a duration of nothing": {"duration": 0.0},
     "no rendition": {"rendition_id": None},
+    "a track with a geometry": {"kind": AssetKind.M4A, "media_type": "audio/mp4"},
+    "a track that is no audio": {"kind": AssetKind.M4A, "width": None, "height": None},
+    "a track without a duration": {
+        "kind": AssetKind.M4A,
+        "media_type": "audio/mp4",
+        "width": None,
+        "height": None,
+        "duration": None,
+    },
 }
 
 

@@ -67,7 +67,7 @@ def test_every_audio_track_is_a_step_a_rendition_and_in_every_manifest(job: Job,
     _stored_as_players_see_it(generation, tools, folder)
     for manifest, options in (("master.m3u8", ("-allowed_extensions", "ALL")), ("manifest.mpd", ())):
         found = _audio_streams(folder / manifest, *options)
-        assert [each["tags"]["language"] for each in found] == ["eng", "deu"], manifest
+        assert [each["tags"]["language"] for each in found] == ["en", "de"], manifest
         for number, late in enumerate((0.0, DELAY)):
             wave = folder / f"{number}.wav"
             run([*options, "-i", str(folder / manifest), "-map", f"0:a:{number}", f"file:{wave}"])

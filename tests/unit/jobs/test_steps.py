@@ -133,4 +133,4 @@ def test_every_table_of_the_registry_is_read() -> None:
         if path != REGISTRY and isinstance(node, ast.ImportFrom) and node.module == "jobs.rules.steps"
         for alias in node.names
     }
-    assert tables - {"INIT_NAME", "MP4_NAME", "SEGMENT_SUFFIX"} <= imported
+    assert tables - {"INIT_NAME", "M4A_NAME", "MP4_NAME", "SEGMENT_SUFFIX"} <= imported

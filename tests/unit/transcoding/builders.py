@@ -231,4 +231,6 @@ def without_audio(plan: EncodePlan) -> EncodePlan:
 def with_two_languages(plan: EncodePlan) -> EncodePlan:
     """The plan with two audio tracks, of streams 1 and 2 of its source."""
     streams = (some_audio(index=1, language="eng"), some_audio(index=2, language="deu"))
-    return replace(plan, source=replace(plan.source, audio=streams), audio=audio_renditions(streams, plan.grid))
+    return replace(
+        plan, source=replace(plan.source, audio=streams), audio=audio_renditions(streams, plan.grid, JobRequest())
+    )

@@ -330,7 +330,7 @@ def test_command_for_streams() -> None:
             ",color_primaries,color_transfer,color_space,color_range,time_base,duration,nb_frames,avg_frame_rate,bit_rate"
             ",channels,channel_layout,sample_rate"
             ":stream_disposition=default,forced,attached_pic,timed_thumbnails,comment,hearing_impaired,visual_impaired"
-            ",descriptions,karaoke,lyrics"
+            ",descriptions,karaoke,lyrics,dub"
             ":stream_tags=DURATION,language,alpha_mode"
             ":stream_side_data=rotation,displaymatrix,dv_profile,dv_bl_signal_compatibility_id"
             ",red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,min_luminance,max_luminance"

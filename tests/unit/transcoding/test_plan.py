@@ -24,8 +24,9 @@ from transcoding.grid import STANDARD_RATES, FrameGrid
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest
-from transcoding.planning.tracks import AudioRendition, TextTrack
+from transcoding.planning.tracks import AudioRendition, Mix, TextTrack
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioRole
 from transcoding.probing.warnings import Notice, SourceWarning
 
 warnings = st.builds(Notice, code=st.sampled_from(SourceWarning), seconds=st.none() | st.fractions())
@@ -141,6 +142,10 @@ def test_audio_is_one_rendition() -> None:
         bitrate=128_000,
         codecs="mp4a.40.2",
         peak_bandwidth=156_876,  # 4 frames more than the rate in 4 s, and a fifth of boxes
+        codec="aac",
+        role=AudioRole.MAIN,
+        mix=Mix.NONE,
+        normalized=False,
     )
     assert a_plan().audio == (track,)
     assert a_plan(a_source(silent=True)).audio == ()

@@ -163,7 +163,7 @@ def test_an_init_segment_that_breaks_a_promise_is_reported_before_anything_is_pu
 
 def test_a_good_init_segment_is_silent() -> None:
     check_video_init(read_init(an_init()), PLAN.renditions[0], PLAN)
-    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, audio=True)), "audio")
+    check_audio_init(read_init(an_init(timescale=48_000, edit_start=1024, audio=True)), PLAN.audio[0])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from transcoding.errors import TranscodeError, UnknownVersion
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
+from transcoding.planning.tracks import Mix
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.streams import AudioRole
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.records import current_version
 from transcoding.upgrades import FACTS_UPGRADES, PLAN_UPGRADES
@@ -65,6 +67,22 @@ def test_plans_from_before_parts_of_videos_are_read() -> None:
     read = EncodePlan.from_json(stored("plan-5"))
     assert read == plan_job(a_source_with_color(), request, a_policy())
     assert read.cut is None
+
+
+def test_plans_from_before_roles_and_choices_of_audio_are_read() -> None:
+    request = JobRequest(resolution="720p", mp4=True, two_pass=True)
+    read = EncodePlan.from_json(stored("plan-6"))
+    assert read == plan_job(a_source_with_color(), request, a_policy())
+    assert [(track.codec, track.role, track.mix, track.normalized) for track in read.audio] == [
+        ("aac", AudioRole.MAIN, Mix.NONE, False)
+    ]
+    assert not read.m4a
+
+
+def test_facts_from_before_roles_are_read() -> None:
+    read = SourceFacts.from_json(stored("facts-4"))
+    assert [(stream.language, stream.role) for stream in read.streams] == [("eng", None)]
+    assert [track.role for track in read.audio] == [AudioRole.MAIN]
 
 
 def test_manifests_of_high_range_in_eight_bits_stay_as_they_were() -> None:

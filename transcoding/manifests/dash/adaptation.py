@@ -1,18 +1,28 @@
 """Adaptation sets: the renditions between which players switch, and those from which they choose one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.names import INIT_NAME, segment_name
 from transcoding.manifests.variants import AudioVariant, TileVariant, VideoVariant
+from transcoding.probing.streams import AudioRole
 
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _COLORS = "urn:mpeg:mpegB:cicp"
 _COLOR_PROPERTIES = ("ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients")
 """Properties of an adaptation set, in the order of `ColorSpace.codes` (ISO/IEC 23091-2)."""
 _ROLES = "urn:mpeg:dash:role:2011"
+_ROLE_VALUES: Mapping[AudioRole, str] = MappingProxyType(
+    {AudioRole.DUB: "dub", AudioRole.COMMENTARY: "commentary", AudioRole.DESCRIPTION: "description"}
+)
+_PURPOSES = "urn:tva:metadata:cs:AudioPurposeCS:2007"
+_PURPOSE_VALUES: Mapping[AudioRole, str] = MappingProxyType({AudioRole.DESCRIPTION: "1", AudioRole.CLEAR_SPEECH: "2"})
+"""Audio for people who do not see, and for those who do not hear well (ETSI TS 102 822-3-1)."""
+_PREFERRED = {"selectionPriority": "2"}
+"""Higher than that of other adaptation sets, which is 1."""
 _TILES = "http://dashif.org/guidelines/thumbnail_tile"
 
 Attributes = dict[str, str]
@@ -36,16 +46,26 @@ def add_video(period: ET.Element, videos: Sequence[VideoVariant], timeline: Time
         _representation(adaptation, video.name, video.codecs, video.peak_bandwidth, size | rate)
 
 
-def add_audio(period: ET.Element, audio: AudioVariant, timeline: Timeline, *, alone: bool) -> None:
+def add_audio(period: ET.Element, audio: AudioVariant, timeline: Timeline, *, alone: bool, preferred: bool) -> None:
     """Add an adaptation set for an audio rendition: players choose between them by language and role."""
-    adaptation = _adaptation_set(period, "audio", {"lang": audio.language} if audio.language else {})
+    said = ({"lang": audio.language} if audio.language else {}) | (_PREFERRED if preferred else {})
+    adaptation = _adaptation_set(period, "audio", said)
     ET.SubElement(adaptation, "AudioChannelConfiguration", {"schemeIdUri": _CHANNELS, "value": str(audio.channels)})
-    if not alone:
-        role = "main" if audio.default else "alternate"
+    if audio.label not in ("", audio.name):
+        ET.SubElement(adaptation, "Label").text = audio.label
+    if purpose := _PURPOSE_VALUES.get(audio.role):
+        ET.SubElement(adaptation, "Accessibility", {"schemeIdUri": _PURPOSES, "value": purpose})
+    if role := _role(audio, alone=alone):
         ET.SubElement(adaptation, "Role", {"schemeIdUri": _ROLES, "value": role})
     _template(adaptation, timeline)
     rate = {"audioSamplingRate": str(timeline.timescale)}
     _representation(adaptation, audio.name, audio.codecs, audio.peak_bandwidth, rate)
+
+
+def _role(audio: AudioVariant, *, alone: bool) -> str | None:
+    """Return the role of an audio rendition. One that is alone and has no purpose of its own needs none."""
+    other = None if alone else "alternate"
+    return "main" if audio.default and not alone else _ROLE_VALUES.get(audio.role, other)
 
 
 def add_tiles(period: ET.Element, tiles: TileVariant) -> None:

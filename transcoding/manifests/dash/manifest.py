@@ -46,6 +46,7 @@ def dash_manifest(
     """
     videos = [(alike, _shortest(alike, timelines)) for alike in _switchable(presentation.videos)]
     audio = [(track, timelines[track.name]) for track in presentation.audio]
+    groups = presentation.audio_groups
     # The video says how long segments are: audio only comes near to its boundaries.
     measured = [timeline for _, timeline in videos] or [timeline for _, timeline in audio]
     root = ET.Element(
@@ -65,7 +66,7 @@ def dash_manifest(
     for alike, timeline in videos:
         add_video(period, alike, timeline)
     for track, timeline in audio:
-        add_audio(period, track, timeline, alone=len(audio) == 1)
+        add_audio(period, track, timeline, alone=len(audio) == 1, preferred=len(groups) > 1 and track in groups[0])
     if presentation.tiles and not growth:
         add_tiles(period, presentation.tiles)
     if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time

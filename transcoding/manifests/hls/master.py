@@ -1,24 +1,33 @@
 """The HLS master playlist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from transcoding.color import VideoRange
 from transcoding.manifests.hls import VERSION
 from transcoding.manifests.hls.tags import quoted, tag, yes_or_no
 from transcoding.manifests.names import IFRAME_PLAYLIST_NAME, PLAYLIST_NAME
 from transcoding.manifests.variants import TEXT_GROUP, AudioVariant, IFrames, Presentation, TextVariant, VideoVariant
+from transcoding.probing.streams import AudioRole
 
 _CAPTIONS = "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
 """CHARACTERISTICS of subtitles for people who do not hear (RFC 8216, section 4.3.4.1)."""
 _STARTING_RATE = 2_000_000
 """Average rate of the variant with which players begin, in bits per second (Apple's authoring rule 1.32)."""
 
+_CHARACTERISTICS: Mapping[AudioRole, str] = MappingProxyType(
+    {
+        AudioRole.DESCRIPTION: "public.accessibility.describes-video",
+        AudioRole.CLEAR_SPEECH: "public.accessibility.enhances-speech-intelligibility",
+    }
+)
+
 
 def master_playlist(presentation: Presentation) -> str:
     """Render the HLS master playlist; every rendition's own playlist is `<name>/index.m3u8` beside it.
 
-    Every rung goes with each group of audio. Without video, the audio that players begin with is the only variant, and
-    there is a group only if there is a choice.
+    Every rung goes with each group of audio. Without video, the audio of each group that players begin with is a
+    variant, and there are groups only if there is a choice. Commentary is never chosen by language alone.
     """
     videos, audio, texts = presentation.videos, presentation.audio, presentation.texts
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
@@ -29,8 +38,8 @@ def master_playlist(presentation: Presentation) -> str:
         for video in _in_order(videos):
             lines += [_stream_inf(video, group, texts), _playlist(video.name)]
     lines += [_iframe_stream_inf(video, video.iframes) for video in videos if video.iframes]
-    if not videos:
-        lines += [_audio_stream_inf(audio, texts), _playlist(_first_played(audio).name)]
+    for group in () if videos else presentation.audio_groups:
+        lines += [_audio_stream_inf(group, texts, alone=len(audio) == 1), _playlist(_first_played(group).name)]
     return "\n".join(lines) + "\n"
 
 
@@ -52,9 +61,10 @@ def _audio_media(track: AudioVariant) -> str:
             ("TYPE", "AUDIO"),
             ("GROUP-ID", quoted(track.group)),
             ("LANGUAGE", quoted(track.language)),
-            ("NAME", quoted(track.name)),
+            ("NAME", quoted(track.label or track.name)),
             ("DEFAULT", yes_or_no(track.default)),
-            ("AUTOSELECT", "YES"),
+            ("AUTOSELECT", yes_or_no(track.default or track.role is not AudioRole.COMMENTARY)),
+            ("CHARACTERISTICS", quoted(_CHARACTERISTICS.get(track.role, ""))),
             ("CHANNELS", quoted(str(track.channels))),
             ("URI", quoted(_playlist(track.name))),
         ],
@@ -113,15 +123,15 @@ def _iframe_stream_inf(video: VideoVariant, iframes: IFrames) -> str:
     )
 
 
-def _audio_stream_inf(audio: Sequence[AudioVariant], texts: Sequence[TextVariant]) -> str:
-    """Render the variant of a presentation without video."""
+def _audio_stream_inf(audio: Sequence[AudioVariant], texts: Sequence[TextVariant], *, alone: bool) -> str:
+    """Render a variant of a presentation without video."""
     return tag(
         "EXT-X-STREAM-INF",
         [
             ("BANDWIDTH", str(max(track.peak_bandwidth for track in audio))),
             ("AVERAGE-BANDWIDTH", str(max(track.average_bandwidth for track in audio))),
             ("CODECS", _codecs(*audio)),
-            ("AUDIO", quoted(audio[0].group) if len(audio) > 1 else None),
+            ("AUDIO", None if alone else quoted(audio[0].group)),
             ("SUBTITLES", quoted(TEXT_GROUP) if texts else None),
         ],
     )

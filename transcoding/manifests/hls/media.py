@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from transcoding.encoders import AAC
+from transcoding.encoders import AUDIO_ENCODERS
 from transcoding.manifests.hls import VERSION
 from transcoding.manifests.names import INIT_NAME, segment_name
+
+_LONGEST_AUDIO_FRAME = max(Fraction(each.frame_samples, each.sample_rate) for each in AUDIO_ENCODERS.values())
 
 
 def media_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:
@@ -57,4 +59,4 @@ def target_seconds(segment: Fraction) -> int:
 
     Audio segments end at the frame nearest to the boundary, so they may be 1/47 s longer than the video's.
     """
-    return max(1, round(segment + Fraction(AAC.frame_samples, AAC.sample_rate)))
+    return max(1, round(segment + _LONGEST_AUDIO_FRAME))
