@@ -269,6 +269,13 @@ CASES = (
         why="The first frame is shown in the first slot, with the beginning of the audio.",
     ),
     Case(
+        key="h264-ps",
+        what="H.264 with B-frames in an MPEG program stream.",
+        make=card("mpg", f"{_REORDERED} -c:a mp2 -f vob", frames=50),
+        outcome=Plays(frames=50),
+        why="Surveillance recorders write it.",
+    ),
+    Case(
         key="negative-times",
         what="Matroska whose times begin below zero.",
         make=then(card("mp4", _REORDERED), "-i {} -c copy -avoid_negative_ts disabled n.mkv", source="n.mkv"),

@@ -40,7 +40,7 @@ def decoded_every(step: Fraction, lag: int) -> str:
 
     A frame is decoded every `step`, and at most `lag` later than it is shown.
     """
-    return f"setts=pts=PTS:dts=N*{step.numerator}/{step.denominator}-{lag}"
+    return f"setts=pts=PTS:dts=N*{step.numerator}/{step.denominator}-({lag})"
 
 
 def shift_filters(

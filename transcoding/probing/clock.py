@@ -37,6 +37,8 @@ _OVERHANG = MICROSECONDS // 4
 """Length by which audio may be longer than the video of its part before the next part waits for it."""
 _MAX_REORDERED = 16
 """Frames that H.264 and HEVC may decode before one that is shown before them."""
+_NEARLY_EVEN, _MOSTLY = Fraction(3, 2), Fraction(4, 5)
+"""Frames by which a time may be off, and the share of times that must not be more: parsers give some to a neighbour."""
 _MAX_PARTS = 500
 _MAX_STRETCHES = 2 * _MAX_PARTS
 """Stretches of one stream: it leaves each part once, and comes back once."""
@@ -132,6 +134,30 @@ def parse_positions(lines: Iterable[str], streams: Sequence[int]) -> Iterator[Cl
 
 _TIME_BASE = re.compile(r"#tb (\d{1,3}): ([1-9]\d{0,9})/([1-9]\d{0,9})", re.ASCII)
 _POSITION = re.compile(r"(\d{1,3}), *(\d{1,19}), *(\d{1,19}), *(\d{1,19}),", re.ASCII)
+
+
+def parse_anchors(lines: Iterable[str], stream: int) -> Iterator[int | None]:
+    """Read, of each packet of a stream in what `parse_clock_packets` reads, when it is shown; None: it does not say."""
+    prefix = f"{stream},"
+    for line in lines:
+        if line.startswith(prefix):
+            yield _microseconds(line.split(",", 2)[1])
+
+
+def even_start(anchors: Iterable[int | None], positions: Sequence[int], step: Fraction) -> int | None:
+    """Return when the frame at position 0 is shown, if frames are shown evenly, a `step` of microseconds apart.
+
+    `anchors` are the times that some frames have, and `positions` the numbers at which they are shown, both in coding
+    order. None: most times are others.
+    """
+    offsets = sorted(
+        round(time - position * step) for time, position in zip(anchors, positions, strict=False) if time is not None
+    )
+    if not offsets:
+        return None
+    middle = offsets[len(offsets) // 2]
+    near = sum(abs(offset - middle) <= _NEARLY_EVEN * step for offset in offsets)
+    return middle if near >= _MOSTLY * len(offsets) else None
 
 
 def shown_late(packets: Iterable[ClockPacket]) -> int:

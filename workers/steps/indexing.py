@@ -2,7 +2,7 @@
 
 import logging
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -30,10 +30,13 @@ from transcoding.containers.raw_matroska import even_times, slot_times
 from transcoding.errors import EXPORT_AGAIN, NO_FRAME, InputRejected, ResourceExceeded, TranscodeError
 from transcoding.grid import ascending, usual_gap
 from transcoding.probing.clock import (
+    MICROSECONDS,
     Clock,
     ClockPacket,
     Shift,
+    even_start,
     measure_clock,
+    parse_anchors,
     parse_clock_packets,
     parse_positions,
     shown_late,
@@ -92,7 +95,7 @@ class Indexing:
         openable = openable or source != path
         media = self._named(source, family, named, folder)
         clock = self._clock(source, family, media, openable=openable)
-        ordered = self._ordered(source, family, named, media, folder, openable=openable)
+        ordered = self._ordered(source, family, named, media, folder, openable=openable, shifted=bool(clock.shifts))
         indexed = folder / "indexed.mkv"
         late = bool(clock.shifts) and self._tools.ffmpeg.version().startswith(FILTERS_LATE)
         attempts = list(_fewer(replace(media, others=()) if ordered else media))
@@ -150,19 +153,32 @@ class Indexing:
         return replace(media, video_stream=replace(media.video, codec=codec))
 
     def _ordered(  # noqa: PLR0913 - as `copy`, and what it found
-        self, path: Path, family: str, named: MediaInfo, media: MediaInfo, folder: Path, *, openable: bool
+        self,
+        path: Path,
+        family: str,
+        named: MediaInfo,
+        media: MediaInfo,
+        folder: Path,
+        *,
+        openable: bool,
+        shifted: bool,
     ) -> OrderedVideo | None:
         """Write the video of a container that counts frames with the times at which they are shown.
 
         None: its demuxer gives these times, or the video cannot be read.
         """
-        if not _is_without_order(family, media):
+        anchors: list[int | None] = []
+        if openable and not shifted and _may_lack_times(family, media):
+            anchors = list(self._anchors(path, family, media))
+        if not (_is_without_order(family, media) or None in anchors):
             return None
         raw, target = folder / "raw", folder / "ordered.mkv"
         try:
             self._budget.grant_copy(path.stat().st_size)
             self.run(raw_command(str(path), demuxer=DEMUXERS[family], video=named.video), RAW, path, raw)
             self._budget.grant_copy(path.stat().st_size)
+            if anchors:
+                return self._anchored(raw, target, media, anchors)
             packets = self._packets(path, family, [media.video.index], openable=openable)
             slots = ascending(round(packet.decoding / _MILLISECONDS) for packet in packets)
             return self._in_slots(raw, target, media, slots)
@@ -179,7 +195,7 @@ class Indexing:
 
         They are shown evenly where there are not as many slots as frames.
         """
-        if not raw.stat().st_size or not slots or media.video.coded is None:
+        if not slots:
             raise InputRejected(NO_FRAME)
         gap = usual_gap(slots)
         rate = media.mean_rate or (Fraction(_MILLISECONDS, gap) if gap else _FALLBACK_RATE)
@@ -190,6 +206,31 @@ class Indexing:
                 return slot_times(frames, slots)
             seconds = Fraction(slots[-1] - slots[0], _MILLISECONDS) + 1 / rate
             return even_times(frames, count / seconds, first=slots[0])
+
+        return self._in_order(raw, target, media, rate, times)
+
+    def _anchored(self, raw: Path, target: Path, media: MediaInfo, anchors: Sequence[int | None]) -> OrderedVideo:
+        """Show the frames of a raw stream evenly, as the times say that some of them have."""
+        rate = media.mean_rate or _FALLBACK_RATE
+
+        def times(frames: CodedFrames) -> "array[int]":
+            first = even_start(anchors, frames.positions(), MICROSECONDS / rate)
+            if first is None or len(anchors) != len(frames.starts):
+                raise InputRejected("the frames do not come as their times say")
+            return even_times(frames, rate, first=round(first / _MILLISECONDS))
+
+        return self._in_order(raw, target, media, rate, times)
+
+    def _in_order(
+        self,
+        raw: Path,
+        target: Path,
+        media: MediaInfo,
+        rate: Fraction,
+        times: Callable[[CodedFrames], "array[int]"],
+    ) -> OrderedVideo:
+        if not raw.stat().st_size or media.video.coded is None:
+            raise InputRejected(NO_FRAME)
 
         def check() -> None:
             self._control.moved()
@@ -220,6 +261,14 @@ class Indexing:
         streams = [main.index, *(each.index for each in media.others), *(track.index for track in media.audio)]
         packets = self._packets(path, family, streams, openable=openable)
         return measure_clock(packets, video=main.index, steady=family in CLOCKED)
+
+    def _anchors(self, path: Path, family: str, media: MediaInfo) -> Iterator[int | None]:
+        """Yield the time of each packet of the video, in microseconds; None where it has none."""
+        lines = self._tools.ffprobe.clock_packets(
+            path, demuxer=DEMUXERS[family], stop=self._control, budget=self._budget
+        )
+        max_lines = self._tools.config.limits.max_streams * MAX_SAMPLES
+        return parse_anchors(first_lines(max_lines, moving(lines, self._control)), media.video.index)
 
     def _packets(self, path: Path, family: str, streams: Sequence[int], *, openable: bool) -> Iterator[ClockPacket]:
         """Yield the packets of streams in the order of the file."""
@@ -271,6 +320,11 @@ def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:
         yield replace(media, others=(), audio=media.audio[:1])
     if media.audio and media.video_stream:
         yield replace(media, others=(), audio=())
+
+
+def _may_lack_times(family: str, media: MediaInfo) -> bool:
+    """Tell whether frames may have no times: a packet of a program stream says one, of the first that begins in it."""
+    return bool(family == "mpegps" and media.video_stream and media.video.codec in ORDERED_CODECS)
 
 
 def _is_without_order(family: str, media: MediaInfo) -> bool:

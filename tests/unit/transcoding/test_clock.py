@@ -14,8 +14,10 @@ from transcoding.probing.clock import (
     ClockGoesBack,
     ClockPacket,
     Shift,
+    even_start,
     going_forward,
     measure_clock,
+    parse_anchors,
     parse_clock_packets,
     parse_positions,
     shown_late,
@@ -236,6 +238,16 @@ def test_a_first_frame_may_be_shown_later_than_it_is_decoded() -> None:
     assert shown_late(recording(1, delay=2)) == 2 * FRAME
     assert shown_late(recording(1)) == 0
     assert shown_late(()) == 0
+
+
+def test_times_that_some_frames_have_say_when_the_first_one_is_shown() -> None:
+    lines = ["0,0.580000,0.500000,0.040000,32", "1,0.5,0.5,0.024,40", "0,N/A,N/A,0.040000,N/A", "0,", "00,1.0,1.0"]
+    assert list(parse_anchors(lines, 0)) == [580_000, None, None]
+    positions = [0, 3, 1, 2, 4, 7, 5, 6]
+    times = [10 * SECOND + position * FRAME if position % 2 else None for position in positions]
+    assert even_start(times, positions, Fraction(FRAME)) == 10 * SECOND
+    assert even_start([None, 13 * FRAME, *times[2:]], positions, Fraction(FRAME)) is None
+    assert even_start([None] * 8, positions, Fraction(FRAME)) is None
 
 
 def test_shifts_become_filters_of_the_streams_in_the_order_of_their_maps() -> None:
