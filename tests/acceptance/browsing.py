@@ -8,7 +8,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -70,10 +70,17 @@ def fresh_page(browser: Browser, address: str) -> Iterator[Page]:
         yield page
 
 
+class Evaluating(Protocol):
+    """A page of any browser."""
+
+    def evaluate(self, expression: str, arg: Any = None, /) -> Any:  # noqa: ANN401 - Playwright's signature
+        """Call a function of JavaScript with an argument, and wait for its result."""
+
+
 class Theatre:
     """The page with the players; players.html defines the reports."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Evaluating) -> None:
         self._page = page
 
     def load(self, player: str, address: str) -> Json:
@@ -98,6 +105,22 @@ class Theatre:
         reached = "Object.values(state().buffered).every((ranges) => ranges.length && ranges.at(-1)[1] >= end)"
         self._page.evaluate(f"(end) => until(() => {reached})", seconds)
         return self._call("state")
+
+    def offered(self, player: str) -> Json:
+        """List the audio tracks and the texts from which a player lets people choose."""
+        return self._call("offered", player)
+
+    def tone(self, player: str, index: int, *, start: float) -> Json:
+        """Play with one of the audio tracks, and measure the loudest tone in hertz."""
+        return self._call("listen", player, index, start)
+
+    def words(self, player: str, index: int, times: list[float]) -> Json:
+        """Show one of the texts, and read what is shown at these times."""
+        return self._call("readTexts", player, index, times)
+
+    def scrubbed(self, player: str, times: list[float]) -> Json:
+        """Scrub to these times: pairs of the time and the number of the shown frame, and the requested files."""
+        return self._call("scrub", player, times)
 
     def _call(self, name: str, *arguments: object) -> Json:
         report: Json = self._page.evaluate(f"(given) => {name}(...given)", list(arguments))

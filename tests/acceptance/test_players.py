@@ -1,4 +1,4 @@
-"""Outputs in common players: playback to the end, seeking, no stalls, no gaps."""
+"""Outputs in common players: playback to the end, seeking, no stalls, no gaps, audio tracks, scrubbing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from playwright.sync_api import Browser
 from embedded.client import Client, Json
 from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, completed
-from tests.ffmpeg.sources import AAC, H264, Card, make, run
+from tests.ffmpeg.sources import H264, SILENT, Card, make, run, with_tones
 from transcoding.containers.fragments import FragmentReader
 
 FRAMES = 360
 RATE = Fraction(30000, 1001)
 SECONDS = FRAMES / RATE
+GOP = 60
+TONES = {"eng": 440, "deu": 880}
+"""Languages of the audio tracks, and the hertz of their tones."""
 PRIMING = 1024
 """Priming samples of the AAC encoder."""
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
@@ -27,16 +30,20 @@ MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 
 @pytest.fixture(scope="module")
 def playback(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    """Twelve seconds in two rungs: three segments, two chunks."""
+    """Twelve seconds in two rungs and two languages: three segments, two chunks."""
+    folder = tmp_path_factory.mktemp("source")
     card = Card(rate=RATE, frames=FRAMES, width=848, height=480)
-    source = make(tmp_path_factory.mktemp("source") / "source.mp4", card, *H264, *AAC)
+    source = with_tones(make(folder / "card.mp4", card, *H264, *SILENT), folder / "source.mkv", TONES)
     return completed(client, source, preset="ultrafast")
 
 
-@pytest.mark.parametrize(
+every_player = pytest.mark.parametrize(
     ("player", "kind"),
     [("hls.js", "hls_url"), ("shaka-player", "hls_url"), ("shaka-player", "dash_url"), ("dash.js", "dash_url")],
 )
+
+
+@every_player
 def test_it_plays_to_the_end_and_seeks(player: str, kind: str, playback: Json, browser: Browser, players: str) -> None:
     with fresh_page(browser, players) as page:
         theatre = Theatre(page)
@@ -83,6 +90,45 @@ def test_opus_and_surround_play_to_the_end(
             assert ranges == [[pytest.approx(0, abs=1e-6), pytest.approx(6, abs=0.05)]], kind_of_track
 
 
+@every_player
+def test_each_language_can_be_chosen(player: str, kind: str, playback: Json, browser: Browser, players: str) -> None:
+    """By the tone of its track, as measured in the page."""
+    with fresh_page(browser, players) as page:
+        theatre = Theatre(page)
+        theatre.load(player, playback[kind])
+        tracks = theatre.offered(player)["audio"]
+        found = {
+            track["language"][:2]: theatre.tone(player, index, start=1.0 + 5 * index)
+            for index, track in enumerate(tracks)
+        }
+    assert [tone["problems"] for tone in found.values()] == [[], []]
+    assert {language: tone["tone"] for language, tone in found.items()} == pytest.approx(
+        {language[:2]: hertz for language, hertz in TONES.items()}, abs=12
+    )
+
+
+def test_hls_js_shows_key_frames_while_scrubbing(playback: Json, browser: Browser, players: str) -> None:
+    with fresh_page(browser, players) as page:
+        theatre = Theatre(page)
+        theatre.load("hls.js", playback["hls_url"])
+        scrubbed = theatre.scrubbed("hls.js", [3.0, 6.5, 9.0])
+    assert scrubbed["problems"] == []
+    assert scrubbed["frames"] == [[3.0, GOP], [6.5, 3 * GOP], [9.0, 4 * GOP]]
+    assert "iframes.m3u8" in {url.rpartition("/")[2] for url in scrubbed["urls"]}
+
+
+def test_shaka_player_plays_key_frames_at_high_speed(playback: Json, browser: Browser, players: str) -> None:
+    with fresh_page(browser, players) as page:
+        theatre = Theatre(page)
+        theatre.load("shaka-player", playback["hls_url"])
+        scrubbed = theatre.scrubbed("shaka-player", [0.0, 11.0])
+    assert scrubbed["problems"] == []
+    assert "iframes.m3u8" in {url.rpartition("/")[2] for url in scrubbed["urls"]}
+    beyond_the_buffer = {number for _, number in scrubbed["frames"] if number >= 4 * GOP}
+    assert beyond_the_buffer
+    assert beyond_the_buffer <= {4 * GOP, 5 * GOP}
+
+
 def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
     """With its edit list applied, each segment of each representation starts at the time in the timeline."""
     with closing(Player()) as player:
@@ -95,9 +141,9 @@ def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
             for adaptation in root.iter(f"{MPD}AdaptationSet")
             for representation in adaptation.iter(f"{MPD}Representation")
         }
-    assert set(found) == {"480p", "360p", "audio"}
+    assert set(found) == {"480p", "360p", "audio", "audio-2"}
     for name, (planned, coded) in found.items():
-        priming = PRIMING if name == "audio" else 0
+        priming = PRIMING if name.startswith("audio") else 0
         assert len(planned) == 3
         assert [max(0, start - priming) for start in coded] == planned
 

@@ -6,7 +6,7 @@ The audio is a beep of 60 ms at 1, 3, 5 ... seconds, at the frame that belongs t
 """
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -83,6 +83,16 @@ def make(path: Path, card: Card, *options: str) -> Path:
     numbers = b"".join(columns_of(number) for number in range(card.first_number, card.first_number + card.frames))
     length = ["-frames:v", str(card.frames)]
     run([*inputs, "-filter_complex", graph, *maps, *length, *options, f"file:{path}"], stdin=numbers)
+    return path
+
+
+def with_tones(source: Path, path: Path, tones: Mapping[str, int], *options: str) -> Path:
+    """Copy the video of a source, with an audio track per language that is a tone of so many hertz."""
+    inputs, maps = ["-i", f"file:{source}"], ["-map", "0:v", "-c:v", "copy", "-shortest"]
+    for number, (language, hertz) in enumerate(tones.items()):
+        inputs += ["-f", "lavfi", "-i", f"sine={hertz}:sample_rate=48000"]
+        maps += ["-map", f"{number + 1}:a", f"-metadata:s:a:{number}", f"language={language}"]
+    run([*inputs, *maps, *AAC, *options, f"file:{path}"])
     return path
 
 
