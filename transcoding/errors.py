@@ -7,7 +7,8 @@ TranscodeError
 │   ├── PlanTooLarge     it is too much for this installation, as requested
 │   └── RequestUnfit     the request needs something that this source does not have
 │       ├── TrackUnknown a track that is not there, or cannot be decoded
-│       └── TimeOutside  a part that does not lie in the video
+│       ├── TimeOutside  a part that does not lie in the video
+│       └── ImageUnknown an image that its owner does not have
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
 │   ├── DeviceBusy       the GPU has no session left; elsewhere or later
@@ -71,8 +72,8 @@ class RequestUnfit(InputRejected):
 
     code = "request_unfit"
 
-    def __init__(self, text: str, *, field: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, field: str, details: str = "") -> None:
+        super().__init__(text, details=details)
         self.field = field
         """Name of the field of the request."""
 
@@ -87,6 +88,12 @@ class TimeOutside(RequestUnfit):
     """The request names a part of the video that does not lie in it, or has no frame."""
 
     code = "time_outside"
+
+
+class ImageUnknown(RequestUnfit):
+    """The request names an image that its owner does not have, or has no more, or that cannot be decoded."""
+
+    code = "image_unknown"
 
 
 class InputChanged(TranscodeError):

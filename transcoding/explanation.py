@@ -27,6 +27,8 @@ RENDER_NODE = "{render node}"
 """Stands for the device that a worker will have; where devices are numbered, the first one stands for all."""
 STATISTICS = "{statistics}"
 """Stands for the path of the findings of an analysis."""
+MARK = "{watermark}"
+"""Stands for the path of the samples of a watermark's image."""
 _COPIES: Mapping[str, tuple[str, str]] = {
     "matroska": (
         "a copy in Matroska",
@@ -174,9 +176,11 @@ def _cut_reasons(plan: EncodePlan) -> Iterator[Reason]:
 
 def _watermark_reasons(plan: EncodePlan) -> Iterator[Reason]:
     if mark := plan.watermark:
-        sizes = ", ".join(f"{mark.height(rung.height)} px in {rung.name}" for rung in plan.renditions)
-        because = f"requested; its letters are {mark.scale:.3g} of the height of every rendition: {sizes}"
-        yield Reason(choice="watermark", value=f"a text, {mark.position}", because=because)
+        what, where = ("its letters are", "height") if mark.text else ("it is", "width")
+        because = f"requested; {what} {mark.scale:.3g} of the {where} of every rendition"
+        yield Reason(
+            choice="watermark", value=f"{'a text' if mark.text else 'an image'}, {mark.position}", because=because
+        )
 
 
 def _geometry_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
@@ -384,10 +388,10 @@ def _command(plan: EncodePlan, run: _Run, threads: int) -> FfmpegCommand:
         return audio_command(plan, run.audio, SOURCE)
     stretch = _Stretch(first_segment=run.span.first_segment, segments=run.span.segments, renditions=run.group)
     if run.kind == "analysis":
-        return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS)
+        return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS, mark=MARK)
     device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
     statistics = STATISTICS if plan.two_pass else ""
-    return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics)
+    return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics, mark=MARK)
 
 
 def _planned(plan: EncodePlan, run: _Run, command: FfmpegCommand, max_pixels: int) -> PlannedStep:

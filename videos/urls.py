@@ -5,6 +5,7 @@ from videos.assets import views as asset_views
 from videos.playback import thumbnails as thumbnail_views
 from videos.playback import views
 from videos.states import AssetKind
+from videos.watermarks import apis as watermark_apis
 
 _PLAY = "play/<str:token>/<int:generation>"
 
@@ -14,6 +15,8 @@ urlpatterns = [
     path("api/v1/videos", apis.VideoListApi.as_view(), name="video-list"),
     path("api/v1/videos/upload", apis.VideoUploadApi.as_view(), name="video-upload"),
     path("api/v1/videos/<uuid:video_id>/playback", apis.VideoPlaybackApi.as_view(), name="video-playback"),
+    path("api/v1/watermarks", watermark_apis.WatermarkListApi.as_view(), name="watermark-list"),
+    path("api/v1/watermarks/<uuid:watermark_id>", watermark_apis.WatermarkDetailApi.as_view(), name="watermark-detail"),
     path(f"{_PLAY}/master.m3u8", views.master, name="play-master"),
     path(f"{_PLAY}/manifest.mpd", views.dash, name="play-dash"),
     path(f"{_PLAY}/<slug:name>.mp4", asset_views.asset, {"kind": AssetKind.MP4}, name="play-mp4"),

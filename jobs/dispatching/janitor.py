@@ -14,7 +14,9 @@ from itertools import islice
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, TextField
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast, Now
 
 from access.idempotency import requests_expire
 from configuration import JanitorConfig
@@ -29,7 +31,7 @@ from jobs.rules.transitions import JOB_ENDS, StepState
 from storage.keys import VIDEOS_PREFIX, generation_prefix, source_key, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
-from videos.models import Generation, Video
+from videos.models import Generation, Video, WatermarkImage
 from videos.states import HIDDEN_STATES, GenerationState, VideoState
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Janitor:
                 self._sources,
                 self._generations,
                 self._jobs,
+                watermarks_forget,
                 gone_videos_jobs_end,
                 purges_resume,
                 self._nodes,
@@ -211,6 +214,16 @@ def jobs_forget(*, older_than_days: int) -> int:
     Step.objects.filter(job__in=ids).delete()
     Job.objects.filter(id__in=ids).delete()
     return len(ids)
+
+
+def watermarks_forget() -> int:
+    """Remove the images that their owners deleted and no unfinished job draws any more. Return their number."""
+    drawn = Job.objects.annotate(image=KeyTextTransform("image", KeyTransform("watermark", "request")))
+    unused = WatermarkImage.objects.annotate(name=Cast("id", TextField())).exclude(
+        Exists(drawn.filter(owner=OuterRef("owner"), finished_at=None, image=OuterRef("name")))
+    )
+    ids = list(unused.filter(deleted_at__isnull=False).values_list("id", flat=True)[:_BATCH])
+    return WatermarkImage.objects.filter(id__in=ids).delete()[0]
 
 
 def nodes_forget(*, silent_seconds: float) -> int:

@@ -34,6 +34,7 @@ from jobs.lifecycle.thumbnails import thumbnails_cancel
 from jobs.models import Job, Step
 from jobs.planning.budget import budget_lock, fits, open_work_seconds
 from jobs.planning.fallback import job_fall_back, job_on_gpu
+from jobs.planning.images import with_image
 from jobs.planning.plans import Waiting, job_plan
 from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FallbackReason
@@ -76,6 +77,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
     _refuse_without_source(video)
     requested = job_request(request)
     refuse_impossible(request, requested, policy.gpu)
+    with_image(requested, owner.id, new=True)
     job = Job.objects.create(
         owner=owner,
         video=video,

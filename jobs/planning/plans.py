@@ -10,6 +10,7 @@ from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.models import Job
 from jobs.planning.budget import budget_lock, fits, open_work_seconds
+from jobs.planning.images import with_image
 from jobs.planning.requests import gpu_preference
 from jobs.planning.routing import GpuUnavailable, Route, cpu_route, route_for
 from jobs.planning.speeds import throughput_measured
@@ -43,6 +44,7 @@ def job_plan(
     `plan_job`, and UnknownVersion where another version of the program inspected the video; then nothing is written.
     """
     facts = SourceFacts.from_json(video.facts)
+    requested = with_image(requested, job.owner_id)
     try:
         route = route or route_of_source(facts, job.request, requested, policy)
     except GpuUnavailable:

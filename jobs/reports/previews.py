@@ -11,6 +11,7 @@ from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
 from jobs.planning.budget import fits, open_work_seconds
+from jobs.planning.images import with_image
 from jobs.planning.plans import plan_with, queue_of, route_of_source, throughput_for
 from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route
@@ -51,7 +52,7 @@ def job_preview(
     facts = _facts(video)
     if video.source_deleted_at:
         raise source_deleted()
-    requested = job_request(request)
+    requested = with_image(job_request(request), owner.id, new=True)
     refuse_impossible(request, requested, policy.gpu)
     route = _route(facts, request, requested, policy)
     measured = throughput_for(request=requested, policy=policy, route=route)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from configuration import RetryConfig
 from storage.errors import StorageRefused
-from transcoding.errors import InputChanged, InputRejected, ResourceExceeded, TranscodeError
+from transcoding.errors import InputChanged, InputRejected, RequestUnfit, ResourceExceeded, TranscodeError
 
 POISON = "poison"
 """Error code of a step that lost its worker `poison_attempts` times in a row without publishing anything."""
@@ -100,5 +100,5 @@ def failure_of(error: TranscodeError) -> Failure:
         detail=str(error),
         details=error.details,
         retryable=error.retryable,
-        input_at_fault=isinstance(error, InputRejected),
+        input_at_fault=isinstance(error, InputRejected) and not isinstance(error, RequestUnfit),
     )

@@ -14,12 +14,13 @@ from tests.ffmpeg.test_color import FFMPEGS
 from tests.unit.transcoding.builders import PQ
 from transcoding.color import Transfer
 from transcoding.commands.chunk import chunk_command
-from transcoding.commands.watermark import FONT
+from transcoding.commands.watermark import FONT, MARK_TARGET, image_bytes, image_command
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
-from transcoding.planning.watermarks import Position
+from transcoding.planning.watermarks import MarkImage, Position
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.images import ImageFormat, image_header
 
 WIDTH, HEIGHT = 1280, 720
 BLACK, BRIGHT = 16, 60
@@ -63,10 +64,10 @@ def _planned(facts: SourceFacts, watermark: Mapping[str, object], **request: obj
 
 
 def _frames(
-    plan: EncodePlan, path: Path, *, ffmpeg: str = "", first_segment: int = 0, ten_bits: bool = False
+    plan: EncodePlan, path: Path, *, ffmpeg: str = "", first_segment: int = 0, ten_bits: bool = False, mark: str = ""
 ) -> dict[str, Drawn]:
     """The first frame of a chunk in each rendition."""
-    command = chunk_command(plan, str(path), first_segment=first_segment, segments=1)
+    command = chunk_command(plan, str(path), first_segment=first_segment, segments=1, mark=mark)
     pixels = {"c:v": "rawvideo", "pix_fmt": "yuv420p10le" if ten_bits else "yuv420p", "f": "rawvideo"}
     raw = replace(
         command,
@@ -170,3 +171,64 @@ def test_white_is_that_of_graphics_in_high_dynamic_range(
     )
     frame = _frames(plan, path, ten_bits=True)["360p-hdr"]
     assert max(memoryview(frame.luma).cast("H")) == pytest.approx(level, abs=4)
+
+
+ENCODERS = {ImageFormat.PNG: "png", ImageFormat.JPEG: "mjpeg", ImageFormat.WEBP: "libwebp"}
+
+
+def _samples(folder: Path, format_: ImageFormat, ffmpeg: str, color: str = "white") -> tuple[MarkImage, str]:
+    """An image of 200x100 pixels, decoded as a worker does, and the path of its samples."""
+    image, encoded = MarkImage(id="0", format=format_, width=200, height=100), folder / "image"
+    drawn = ("-f", "lavfi", "-i", f"color={color}:size=200x100,format=rgba", "-frames:v", "1")
+    options = ("-c:v", ENCODERS[format_], "-f", "image2pipe", f"file:{encoded}")
+    sources.run([*drawn, *(("-pix_fmt", "yuvj420p") if format_ == ImageFormat.JPEG else ()), *options])
+    header = image_header(encoded.read_bytes())
+    assert (header.format, header.width, header.height) == (format_, 200, 100)
+    samples = folder / "samples"
+    _runner(ffmpeg).run(image_command(image, str(encoded)), {MARK_TARGET: samples}, stop=NEVER)
+    assert samples.stat().st_size == image_bytes(image)
+    return image, str(samples)
+
+
+@FFMPEGS
+@pytest.mark.parametrize("format_", list(ImageFormat))
+def test_an_image_is_drawn_in_every_rendition(
+    format_: ImageFormat, ffmpeg: str, source: tuple[Path, SourceFacts], tmp_path: Path
+) -> None:
+    path, facts = source
+    image, samples = _samples(tmp_path, format_, ffmpeg)
+    plan = _planned(facts, {"image": image, "scale": 0.25, "margin": 0.1, "opacity": 0.5})
+    frames = _frames(plan, path, ffmpeg=ffmpeg, mark=samples)
+    assert len(frames) > 1
+    for frame in frames.values():
+        left, top, right, bottom = frame.box(BRIGHT)
+        assert right - left == pytest.approx(0.25 * frame.width, abs=2)
+        assert bottom - top == pytest.approx(0.125 * frame.width, abs=2)
+        assert (frame.width - right, frame.height - bottom) == pytest.approx((0.1 * frame.height,) * 2, abs=2)
+        assert frame.luma[(top + bottom) // 2 * frame.width + (left + right) // 2] == pytest.approx(125, abs=2)
+
+
+@FFMPEGS
+def test_what_is_transparent_in_an_image_shows_the_video(
+    ffmpeg: str, source: tuple[Path, SourceFacts], tmp_path: Path
+) -> None:
+    path, facts = source
+    image, samples = _samples(tmp_path, ImageFormat.PNG, ffmpeg, "white@0.25")
+    plan = _planned(facts, {"image": image, "position": "center", "scale": 0.5, "opacity": 1}, resolution="360p")
+    (frame,) = _frames(plan, path, ffmpeg=ffmpeg, mark=samples, first_segment=1).values()
+    assert max(frame.luma) == pytest.approx(BLACK + 219 / 4, abs=3)
+
+
+@FFMPEGS
+@pytest.mark.parametrize(("transfer", "level"), [(Transfer.PQ, 572), (Transfer.HLG, 721)])
+def test_white_of_an_image_is_that_of_graphics_in_high_dynamic_range(
+    transfer: Transfer, level: int, ffmpeg: str, source: tuple[Path, SourceFacts], tmp_path: Path
+) -> None:
+    path, facts = source
+    image, samples = _samples(tmp_path, ImageFormat.PNG, ffmpeg)
+    facts = replace(facts, video_stream=replace(facts.video, color=replace(PQ, transfer=transfer)))
+    mark = {"image": image, "position": "center", "scale": 0.5, "opacity": 1}
+    plan = _planned(facts, mark, resolution="360p", codec="h265", dynamic_range="source")
+    frame = _frames(plan, path, ffmpeg=ffmpeg, ten_bits=True, mark=samples)["360p-hdr"]
+    middle = memoryview(frame.luma).cast("H")[frame.height // 2 * frame.width + frame.width // 2]
+    assert middle == pytest.approx(level, abs=12)

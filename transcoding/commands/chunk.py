@@ -27,7 +27,7 @@ from transcoding.commands.deinterlace import deinterlacing_filters
 from transcoding.commands.geometry import fitted, steady, upright
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
-from transcoding.commands.watermark import watermark_files, watermarked
+from transcoding.commands.watermark import image_input, images, watermark_files, watermarked
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
@@ -47,11 +47,13 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     device: HardwareDevice | None = None,
     threads: int = 0,
     statistics: str = "",
+    mark: str = "",
 ) -> FfmpegCommand:
     """Decode some segments once and encode them into rungs, as CMAF fragments that continue where others end.
 
     `renditions` are the names of the rungs; None means all. `statistics` is the path prefix of the analysis of these
-    segments, for the second of two passes. Raises ValueError for a hardware encoder without a `device`.
+    segments, for the second of two passes. `mark` is the path of the samples of the watermark's image, if it has one.
+    Raises ValueError for a hardware encoder without a `device`.
     """
     chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
     outputs = tuple(
@@ -67,7 +69,7 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
         )
         for rendition in chosen
     )
-    return _encoding(plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments)
+    return _encoding(plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments, mark=mark)
 
 
 def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
@@ -79,6 +81,7 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
     renditions: Sequence[str] | None = None,
     threads: int = 0,
     statistics: str,
+    mark: str = "",
 ) -> FfmpegCommand:
     """Return the first of two passes over some segments; its findings go to files with the path prefix `statistics`."""
     chosen = _chosen(plan, renditions)
@@ -96,7 +99,7 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
         )
         for rendition in chosen
     )
-    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments)
+    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments, mark=mark)
 
 
 def _chosen(plan: EncodePlan, names: Sequence[str] | None) -> list[VideoRendition]:
@@ -112,11 +115,12 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     *,
     first_segment: int,
     segments: int,
+    mark: str,
 ) -> FfmpegCommand:
     seek = seeking(seek_time(plan, first_segment))
     opening = {**device_decoding(plan), **decoder_options(plan), **_steady_graph(plan), **seek}
     return FfmpegCommand(
-        inputs=(source_input(plan, source, opening),),
+        inputs=(source_input(plan, source, opening), *image_input(plan, mark)),
         filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
         outputs=outputs,
         global_options={**QUIET, **device_opening(plan.encoder, device, plan.hardware_path)},
@@ -158,8 +162,8 @@ def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segme
     chain += on_the_grid(plan, first_segment, segments)
     chain += ["setpts=PTS-STARTPTS", *upright(plan), *composition(plan)]
     held = holding(plan, first_segment, segments)
-    scaled = (f"[in{number}]{_scaling(plan, rung, held)}[{rung.name}]" for number, rung in enumerate(chosen))
-    return ";".join([*_forks(plan, chosen, ",".join(chain)), *scaled])
+    scaled = (f"[in{number}]{_scaling(plan, rung, number, held)}[{rung.name}]" for number, rung in enumerate(chosen))
+    return ";".join([*_forks(plan, chosen, ",".join(chain)), *images(plan, chosen), *scaled])
 
 
 def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> list[str]:
@@ -176,13 +180,13 @@ def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> li
     return [f"{chain},split=2[high][standard]", f"[high]{unmapped}", f"[standard]{mapping}"]
 
 
-def _scaling(plan: EncodePlan, rendition: VideoRendition, held: Sequence[str]) -> str:
+def _scaling(plan: EncodePlan, rendition: VideoRendition, number: int, held: Sequence[str]) -> str:
     tags = color_tags(plan.color_of(rendition))
     if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
         return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
     size, *bars = fitted(plan, rendition)
     scale = f"scale={size}:flags=bicubic{scaler_options(plan, rendition)}"
-    marked = watermarked(plan, rendition)
+    marked = watermarked(plan, rendition, number)
     uploaded = upload_filters(plan.encoder, ten_bits=rendition.hdr is not None)
     return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, rendition), *marked, *held, uploaded))
 

@@ -86,6 +86,13 @@ def scaler_options(plan: EncodePlan, rendition: VideoRendition) -> str:
     return f":out_range={color.range}{matrix}"
 
 
+def from_rgb(color: ColorSpace | None) -> str:
+    """Return options of the scaler that convert RGB to a color space."""
+    if color is None:
+        return ""
+    return f":out_color_matrix={_SCALER_MATRICES.get(color.matrix, 'bt601')}:out_range={color.range}"
+
+
 def side_data(plan: EncodePlan, rendition: VideoRendition) -> tuple[str, ...]:
     """Return the filter that takes a master's metadata, and that of Dolby Vision, off its frames.
 

@@ -29,6 +29,7 @@ from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import chunk_niceness, make_way, plan_of, publisher_for
+from workers.steps.watermark import watermark_image
 from workers.tools import Tools
 
 FEW_CORES = 4
@@ -103,6 +104,7 @@ class ChunkEncoding:
         self._device = device
         self._next = dict.fromkeys(names, first_unpublished)
         self._refused_size = ""
+        self._mark = ""
         self.damage = DamageCount()
         self._sampled = sampled_renditions(names, chunk)
         self.samples: dict[str, _Sample] = {}
@@ -120,7 +122,8 @@ class ChunkEncoding:
     def encode(self, copy: WorkingCopy, tools: Tools) -> None:
         """Encode what is left. Raises the refusal of a source whose frames become too large in mid-stream."""
         try:
-            self._encode_left(copy, tools)
+            with watermark_image(self._plan, tools, self._control) as self._mark:
+                self._encode_left(copy, tools)
         except (InputRejected, VerificationFailed) as error:
             if self._refused_size:
                 text = f"the video's frames become {self._refused_size}, which is more than is allowed"
@@ -148,6 +151,7 @@ class ChunkEncoding:
             segments=segments,
             threads=tools.config.execution.ffmpeg_threads,
             statistics=_STATISTICS,
+            mark=self._mark,
         )
         report = tools.ffmpeg.run(
             command,
@@ -179,6 +183,7 @@ class ChunkEncoding:
             device=hardware_device(self._device) if self._device else None,
             threads=tools.config.execution.ffmpeg_threads,
             statistics=_STATISTICS if analysed else "",
+            mark=self._mark,
         )
         segmenters = {
             rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)

@@ -28,8 +28,10 @@ from jobs.models import Job
 from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_key, a_video, an_owner
+from tests.unit.transcoding.test_images import a_png
 from videos.models import Video
 from videos.uploads.idempotency import PATH as UPLOAD
+from videos.watermarks.services import watermark_create
 
 OPEN = {"", "api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
 """URLs that need no key, besides those of players, which contain a token."""
@@ -75,6 +77,7 @@ def theirs(db: None) -> dict[str, str]:
         "key_id": str(ApiKey.objects.get(owner=owner).id),
         "webhook_id": str(webhook.id),
         "delivery_id": str(delivery.id),
+        "watermark_id": str(watermark_create(owner=owner, data=a_png()).id),
         "rendition": "360p",
     }
 

@@ -137,7 +137,9 @@ def test_a_number_beyond_the_scale_is_refused_and_the_scale_named() -> None:
 @pytest.mark.parametrize(
     ("watermark", "field", "part"),
     [
-        ({}, "text", "required"),
+        ({}, "non_field_errors", "either text or image"),
+        ({"text": "a", "image": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}, "non_field_errors", "either text or image"),
+        ({"image": "logo"}, "image", "valid UUID"),
         ({"text": ""}, "text", "blank"),
         ({"text": "a\nb"}, "text", "U+000A"),
         ({"text": "a\u202eb"}, "text", "U+202E"),
