@@ -28,7 +28,7 @@ def playback(client: Client, clip: Path) -> Json:
 @pytest.mark.parametrize("player", ["shaka-player", "dash.js"])
 def test_players_find_the_image_of_a_moment(player: str, playback: Json, browser: Browser, players: str) -> None:
     sprites = playback["thumbnails"]["sprites"]
-    moment = sprites["interval"] * 6.5  # in the second row
+    moment = sprites["interval"] * 6 + 0.5  # in the second row
     with fresh_page(browser, players) as page:
         found = page.evaluate("([...words]) => thumbnail(...words)", [player, playback["dash_url"], moment])
     area = [found[name] for name in ("x", "y", "width", "height")]
