@@ -34,6 +34,9 @@ _MOVED, _MOVED_LEVELS = 0.02, 0.03
 """Movement, as a share of the difference within a frame, and in levels of 8 bits, below which nothing moves."""
 _INTERLACED, _PROGRESSIVE = 0.4, 0.6
 """Shares of movement that the nearer one of the other fields shows: none in interlaced video, all in progressive."""
+_CLEAR, _ALIKE = 0.5, 0.1
+"""Movement, as a share of the difference within a frame, below which a frame is interlaced only if the nearer one of
+the other fields is hardly less like than its own: differences within a frame of fine detail are mostly that detail."""
 _PANNED = 2
 """Times by which movement exceeds likeness: lines that move up or down look like those of another field."""
 _SURE = Fraction(1, 2)
@@ -113,7 +116,7 @@ def _order(within: float, top_next: float, bottom_next: float) -> FieldOrder:
     share = -alike / moved
     if share >= _PROGRESSIVE:
         return FieldOrder.PROGRESSIVE
-    if share > _INTERLACED:
+    if share > (_INTERLACED if moved >= _CLEAR * within else _ALIKE):
         return FieldOrder.UNKNOWN
     return FieldOrder.TOP_FIRST if top_next < bottom_next else FieldOrder.BOTTOM_FIRST
 

@@ -73,6 +73,7 @@ def test_fields_are_what_they_look_like(sample: FieldSample, declared: FieldOrde
         (1.07, 1.43, 1.44, WHOLE),
         (1.68, 2.27, 3.63, TOP),
         (1.41, 1.42, 1.74, TOP),
+        (4.22, 4.76, 6.13, UNKNOWN),  # fine detail
         (1.81, 3.78, 1.79, BOTTOM),
         (0.18, 0.50, 0.18, BOTTOM),
         (10.0, 10.1, 10.0, UNKNOWN),  # nothing moves
