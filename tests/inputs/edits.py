@@ -120,7 +120,7 @@ CASES = (
         end=5,
         numbers=[0] * 75,
         beeps=[0.5, 1.5, 2.5],
-        warnings=("audio_longer", "variable_frame_rate"),
+        warnings=("audio_longer",),
     ),
     Case(
         key="part-fields",
