@@ -189,6 +189,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryState": "events.webhooks.serializers.DELIVERY_STATES",
         "PlaybackState": "videos.serializers.PLAYBACK_STATES",
         "ThumbnailState": "videos.serializers.THUMBNAIL_STATES",
+        "CodecEnum": "jobs.endpoints.requests.CODECS",
         "EventType": "events.types.EVENT_TYPES",
     },
 }

@@ -2,10 +2,13 @@
 
 TranscodeError
 ├── InputRejected        the uploader's file is the problem; never retried
+│   ├── BesideRefused    the renditions that others are to stand beside are not there, or do not fit
 │   ├── InputCorrupt     parts of it are missing or damaged, so that not enough is left to show
 │   ├── ResourceExceeded it needs more memory, processor time or space than a run may use
 │   ├── PlanTooLarge     it is too much for this installation, as requested
 │   └── RequestUnfit     the request needs something that this source does not have
+│       ├── BesideRefused       renditions that others are to stand beside; or they do not fit
+│       ├── ResolutionUnavailable   a size that is no larger than the source
 │       ├── TrackUnknown a track that is not there, or cannot be decoded
 │       ├── TimeOutside  a part that does not lie in the video
 │       └── ImageUnknown an image that its owner does not have
@@ -76,6 +79,18 @@ class RequestUnfit(InputRejected):
         super().__init__(text, details=details)
         self.field = field
         """Name of the field of the request."""
+
+
+class BesideRefused(RequestUnfit):
+    """Renditions would not fit to those that they are to stand beside, or these are not there."""
+
+    code = "beside_refused"
+
+
+class ResolutionUnavailable(RequestUnfit):
+    """All sizes that the request names are larger than the source, and nothing is enlarged."""
+
+    code = "resolution_unavailable"
 
 
 class TrackUnknown(RequestUnfit):

@@ -12,7 +12,9 @@ from transcoding.commands.chunk import analysis_command, chunk_command
 from transcoding.commands.command import FfmpegCommand
 from transcoding.encoders import HardwareDevice, HardwarePath
 from transcoding.loudness import MAX_TRUE_PEAK, TARGET_LUFS
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
+from transcoding.planning.ladder import is_larger
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import AudioChannels, JobRequest
 from transcoding.planning.sizing import AUDIO_SPEED, ChunkSizing, SizedBy
@@ -110,8 +112,10 @@ def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
     yield Reason(choice="renditions", value="none", because="the source has no video track, only audio")
     requested = {
         "resolution": request.resolution,
+        "resolutions": ", ".join(request.resolutions or ()) or None,
         "bitrate": request.bitrate,
         "codec": None if request.codec == JobRequest().codec else request.codec,
+        "codecs": ", ".join(request.codecs or ()) or None,
         "preset": request.preset,
         "two_pass": request.two_pass,
         "deinterlace": request.deinterlace,
@@ -224,33 +228,49 @@ def _video_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:
     size = f"{display.width}x{display.height}"
     names = ", ".join(rendition.name for rendition in plan.renditions)
     ladder = f"all rungs that the source of {size} fills; nothing is enlarged"
+    skipped = [each for each in request.resolutions or () if is_larger(each, display)]
+    chosen = "the sizes that were requested" + (
+        f", but {', '.join(skipped)}: the source is {size}, and nothing is enlarged" if skipped else ""
+    )
     if any(rendition.hdr for rendition in plan.renditions):
         yield Reason(choice="dynamic_range", value="that of the source, and standard", because="it was requested")
     single = f"one rendition was requested; the source is {size}, and nothing is enlarged"
-    yield Reason(choice="renditions", value=names, because=ladder if request.is_ladder else single)
-    encoder = f"{plan.encoder.ffmpeg_name}, preset {plan.preset}"
+    because = chosen if request.resolutions else ladder if request.is_ladder else single
+    yield Reason(choice="renditions", value=names, because=because)
+    if len(plan.encodings) > 1:
+        codecs = ", ".join(encoding.codec for encoding in plan.encodings)
+        because = f"requested; players begin with {plan.encodings[0].codec}, and get another when all of it is there"
+        yield Reason(choice="codecs", value=codecs, because=because)
+    for encoding in plan.encodings:
+        yield from _encoding_reasons(encoding, request)
+
+
+def _encoding_reasons(encoding: Encoding, request: JobRequest) -> Iterator[Reason]:
+    encoder = f"{encoding.encoder_name}, preset {encoding.preset}"
     preset = "requested" if request.preset else "this installation's usual one"
     yield Reason(
-        choice="encoder", value=encoder, because=f"{plan.encoder.codec} is requested or usual; the preset is {preset}"
+        choice="encoder", value=encoder, because=f"{encoding.codec} is requested or usual; the preset is {preset}"
     )
-    if plan.two_pass:
+    if encoding.two_pass:
         because = "requested" if request.two_pass else "this installation's usual way"
         yield Reason(choice="passes", value="two, the first one for analysis", because=because)
-    yield Reason(choice="device", value=_DEVICES[plan.hardware_path], because=_why_there(plan))
+    yield Reason(choice="device", value=_DEVICES[encoding.hardware_path], because=_why_there(encoding))
 
 
+CPU_DEVICE = "cpu"
+"""Value of the choice of a device where there is none."""
 _DEVICES: Mapping[HardwarePath, str] = {
-    HardwarePath.CPU: "cpu",
+    HardwarePath.CPU: CPU_DEVICE,
     HardwarePath.UPLOAD: "gpu, frames uploaded",
     HardwarePath.DEVICE: "gpu, decoding included",
 }
 
 
-def _why_there(plan: EncodePlan) -> str:
-    name = plan.encoder.ffmpeg_name
-    if plan.hardware_path == HardwarePath.CPU:
+def _why_there(encoding: Encoding) -> str:
+    name = encoding.encoder_name
+    if encoding.hardware_path == HardwarePath.CPU:
         return f"{name} runs on the CPU"
-    if plan.hardware_path == HardwarePath.DEVICE:
+    if encoding.hardware_path == HardwarePath.DEVICE:
         return f"{name} runs on a device that can decode and scale this source, too"
     return f"{name} runs on a device; decoding and scaling on the CPU bears every source"
 
@@ -376,11 +396,10 @@ def _runs(plan: EncodePlan) -> Iterator[_Run]:
     for position, track in enumerate(plan.audio):
         whole = Chunk(ordinal=position, first_segment=0, segments=plan.total_segments)
         yield _Run(kind="audio", span=whole, audio=track)
-    for chunk in plan.chunks:
-        for group in plan.groups:
-            if plan.two_pass:
-                yield _Run(kind="analysis", span=chunk, group=group)
-            yield _Run(kind="chunk", span=chunk, group=group)
+    for run in plan.chunk_runs():
+        if plan.encoding_of(run.group).two_pass:
+            yield _Run(kind="analysis", span=run.chunk, group=run.group)
+        yield _Run(kind="chunk", span=run.chunk, group=run.group)
 
 
 def _command(plan: EncodePlan, run: _Run, threads: int) -> FfmpegCommand:
@@ -389,8 +408,9 @@ def _command(plan: EncodePlan, run: _Run, threads: int) -> FfmpegCommand:
     stretch = _Stretch(first_segment=run.span.first_segment, segments=run.span.segments, renditions=run.group)
     if run.kind == "analysis":
         return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS, mark=MARK)
-    device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if plan.encoder.hardware else None
-    statistics = STATISTICS if plan.two_pass else ""
+    encoding = plan.encoding_of(run.group)
+    device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if encoding.encoder.hardware else None
+    statistics = STATISTICS if encoding.two_pass else ""
     return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics, mark=MARK)
 
 
@@ -416,8 +436,9 @@ def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
     """
     if plan.work is None:
         return None
-    speed, steps = (plan.sizing.speed, len(plan.chunks)) if plan.sizing else (float(AUDIO_SPEED), len(plan.audio))
     work = plan.work.total_seconds
+    steps = len(plan.chunks) * len(plan.encodings) or len(plan.audio)
+    speed = float(AUDIO_SPEED) if plan.audio_only else _speed_of_all(plan)
     rounds = -(-steps // slots) if slots else None
     return Estimate(
         speed=speed,
@@ -426,3 +447,10 @@ def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
         slots=slots,
         seconds=round(work * rounds / steps, 1) if rounds else None,
     )
+
+
+def _speed_of_all(plan: EncodePlan) -> float:
+    """Return the seconds of video that a slot makes per second in all codecs, one after another."""
+    if len(plan.encodings) == 1:
+        return plan.encodings[0].speed
+    return float(f"{1 / sum(1 / encoding.speed for encoding in plan.encodings):.3g}")

@@ -8,6 +8,8 @@ from typing import Any
 from transcoding.records import Upgrade
 
 Stored = dict[str, Any]
+_CPU_CODECS = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "av1"}
+"""Codecs of the encoders that plans of one codec named. Those of devices begin with their codec: `h264_nvenc`."""
 _SIDES = ("left", "top", "right", "bottom")
 
 
@@ -96,7 +98,25 @@ def _plan_to_7(plan: Stored) -> Stored:
     return {**plan, "m4a": False, "audio": audio, "source": _facts_to_5(plan["source"])}
 
 
+def _plan_to_8(plan: Stored) -> Stored:
+    """Give the only codec of a plan a record of its own; audio alone has none. All plans had HLS and DASH."""
+    encoding = {name: plan[name] for name in ("encoder_name", "preset", "hardware_path", "two_pass")}
+    encoding["speed"] = (plan["sizing"] or {"speed": 0.0})["speed"]
+    codec = _CPU_CODECS.get(plan["encoder_name"], plan["encoder_name"].partition("_")[0])
+    renditions = [{**rendition, "codec": codec} for rendition in plan["renditions"]]
+    encodings, groups = ([encoding], plan["groups"]) if renditions else ([], [])
+    return {**plan, "hls": True, "dash": True, "encodings": encodings, "groups": groups, "renditions": renditions}
+
+
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5)
-PLAN_UPGRADES: tuple[Upgrade, ...] = (_plan_to_2, _plan_to_3, _plan_to_4, _plan_to_5, _plan_to_6, _plan_to_7)
+PLAN_UPGRADES: tuple[Upgrade, ...] = (
+    _plan_to_2,
+    _plan_to_3,
+    _plan_to_4,
+    _plan_to_5,
+    _plan_to_6,
+    _plan_to_7,
+    _plan_to_8,
+)
 THUMBNAIL_UPGRADES: tuple[Upgrade, ...] = ()
 """Upgrades of stored requests of thumbnails, and of what was made of them."""

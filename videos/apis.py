@@ -21,6 +21,8 @@ from videos.documents import thumbnails_document, video_document
 from videos.models import Video
 from videos.playback import wiring
 from videos.playback.dash import has_dash
+from videos.playback.playlists import has_hls
+from videos.playback.presentation import listed_renditions
 from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
@@ -175,9 +177,9 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
         "video_id": video.id,
         "state": generation.state,
         "generation": generation.number,
-        "hls_url": urls.hls(),
+        "hls_url": urls.hls() if has_hls(generation) else None,
         "dash_url": urls.dash() if has_dash(generation) else None,
         "expires_at": urls.expires_at,
-        "renditions": generation.renditions.order_by("position"),
+        "renditions": listed_renditions(generation),
         **images,
     }

@@ -80,6 +80,8 @@ class Generation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="generations", db_index=False)
     number = models.PositiveIntegerField()
+    beside = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="companions", db_index=False)
+    """The generation whose players get its video renditions, too, when it is complete; it never takes its place."""
     job_id = models.UUIDField(db_index=True)
     state = models.TextField(default=GenerationState.BUILDING.value)
     plan = models.JSONField()
@@ -88,6 +90,9 @@ class Generation(models.Model):
     completed_at = models.DateTimeField(null=True)
 
     class Meta:
+        indexes = [
+            models.Index(fields=["beside"], name="videos_generation_beside", condition=Q(beside__isnull=False)),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["video", "number"], name="videos_generation_number"),
             models.CheckConstraint(name="videos_generation_state", condition=_one_of("state", GenerationState)),

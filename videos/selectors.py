@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet, Sum
 
 from access.models import Owner
 from api.problems import Problem
 from storage.keys import segment_key
 from transcoding.containers.segments import Keyframe
 from videos.models import Generation, Rendition, SegmentRun, Video
-from videos.states import HIDDEN_STATES, RenditionKind
+from videos.states import HIDDEN_STATES, GenerationState, RenditionKind
 
 
 def videos_of(owner: Owner) -> QuerySet[Video]:
@@ -99,6 +99,20 @@ def renditions_with_beginnings(generation: Generation, *, segments: int) -> Quer
     """Select the renditions with those `runs` that begin within the first `segments`, in order; two queries."""
     runs = _without_keyframes(SegmentRun.objects.filter(first_segment__lt=segments)).order_by("first_segment")
     return Rendition.objects.filter(generation=generation).prefetch_related(Prefetch("runs", runs))
+
+
+def companions_of(generation: Generation) -> list[Generation]:
+    """List the complete generations whose renditions players get beside those of a complete one, oldest first."""
+    if generation.state != GenerationState.COMPLETE:
+        return []
+    return list(Generation.objects.filter(beside=generation, state=GenerationState.COMPLETE).order_by("number"))
+
+
+def whole_renditions(generation: Generation) -> frozenset[str]:
+    """Return the names of the renditions whose segments are all published; one query."""
+    rows = Rendition.objects.filter(generation=generation, total_segments__isnull=False)
+    published = rows.annotate(published=Sum("runs__segment_count", default=0))
+    return frozenset(published.filter(published__gte=F("total_segments")).values_list("name", flat=True))
 
 
 def published_durations(rendition: Rendition) -> list[int]:

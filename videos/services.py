@@ -141,11 +141,18 @@ class RenditionPlan:
 
 
 def generation_create(
-    *, video: Video, job_id: UUID, plan: Mapping[str, object], renditions: Sequence[RenditionPlan]
+    *,
+    video: Video,
+    job_id: UUID,
+    plan: Mapping[str, object],
+    renditions: Sequence[RenditionPlan],
+    beside: Generation | None = None,
 ) -> Generation:
     """Create the next generation of a locked video, with its renditions in the plan's order."""
     newest = Generation.objects.filter(video=video).aggregate(newest=Coalesce(Max("number"), 0))["newest"]
-    generation = Generation.objects.create(video=video, number=newest + 1, job_id=job_id, plan=dict(plan))
+    generation = Generation.objects.create(
+        video=video, number=newest + 1, job_id=job_id, plan=dict(plan), beside=beside
+    )
     Rendition.objects.bulk_create(_rendition(generation, *numbered) for numbered in enumerate(renditions))
     return generation
 
@@ -290,7 +297,10 @@ def generation_mark_playable(*, generation: Generation) -> None:
 
 
 def generation_complete(*, generation: Generation, verified: Sequence[VerifiedRendition]) -> None:
-    """Close a generation whose renditions are all verified. Players get it, unless a newer one is current."""
+    """Close a generation whose renditions are all verified.
+
+    Players get it, unless a newer one is current, or the one that it stands beside.
+    """
     for measured in verified:
         Rendition.objects.filter(id=measured.rendition_id, generation=generation).update(
             state=RenditionState.COMPLETED,
@@ -304,9 +314,10 @@ def generation_complete(*, generation: Generation, verified: Sequence[VerifiedRe
     Generation.objects.filter(id=generation.id).update(
         state=GenerationState.COMPLETE, completed_at=Now(), playable_at=Coalesce("playable_at", Now())
     )
-    Video.objects.filter(id=generation.video_id).exclude(current_generation__number__gt=generation.number).update(
-        current_generation=generation
-    )
+    videos = Video.objects.filter(id=generation.video_id).exclude(current_generation__number__gt=generation.number)
+    if generation.beside_id:
+        videos = videos.exclude(current_generation=generation.beside_id)
+    videos.update(current_generation=generation)
 
 
 def generation_close(*, generation: Generation, total_frames: int) -> int:

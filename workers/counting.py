@@ -5,7 +5,7 @@ from jobs.leasing.steps import StepWork
 from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, MEASURED_KINDS, STEPS
 from observability import metrics
 from transcoding.encoders import ENCODERS
-from workers.steps.publishing import plan_of
+from workers.steps.publishing import encoding_of
 
 OUTCOMES = ("done", "failed", "lost", "stopped")
 _OF_QUEUE = {CPU_QUEUE: tuple(STEPS), GPU_QUEUE: MEASURED_KINDS}
@@ -21,4 +21,4 @@ def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: s
     metrics.STEPS_RUN.add(queue=queue, kind=claim.kind.value, outcome=outcome)
     metrics.STEP_SECONDS.observe(seconds, queue=queue, kind=claim.kind.value)
     if STEPS[claim.kind].measured and work:
-        metrics.ENCODES.add(encoder=plan_of(work)[1].encoder.ffmpeg_name, outcome=outcome)
+        metrics.ENCODES.add(encoder=encoding_of(work).encoder_name, outcome=outcome)

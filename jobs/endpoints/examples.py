@@ -55,9 +55,22 @@ PLAN = OpenApiExample(
         "duration": 40.0,
         "total_frames": 1000,
         "total_segments": 10,
+        "encodings": [
+            {
+                "codec": "h264",
+                "encoder": "libx264",
+                "preset": "veryfast",
+                "device": "cpu",
+                "passes": 1,
+                "speed": 3.5,
+                "work_seconds": 12.0,
+                "renditions": ["360p"],
+            }
+        ],
         "renditions": [
             {
                 "name": "360p",
+                "codec": "h264",
                 "width": 640,
                 "height": 360,
                 "bitrate": 800000,

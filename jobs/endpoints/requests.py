@@ -26,7 +26,7 @@ from jobs.planning.requests import GpuPolicy
 from jobs.reports.previews import StepPage
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
 from jobs.rules.transitions import JobState
-from transcoding.encoders import AUDIO_ENCODERS, CODEC_NAMES, CPU_PRESET, PRESETS
+from transcoding.encoders import AUDIO_ENCODERS, CODEC_NAMES, CPU_PRESET, PRESETS, cpu_encoder
 from transcoding.planning.fields import DEINTERLACE_CHOICES
 from transcoding.planning.ladder import parse_size
 from transcoding.planning.request import AudioChannels, DynamicRange
@@ -42,6 +42,8 @@ LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _STEPS, _MAX_STEPS, _MAX_OFFSET = 20, 100, 1_000_000
 _ABOUT_AUDIO = ("audio_codec", "audio_channels", "normalize_audio")
+CODECS = list(CODEC_NAMES)
+_MAX_RESOLUTIONS = 12
 _MAX_FORMATS = 10
 """Formats in one request; names may repeat."""
 _PRIORITY_HELP = (
@@ -211,8 +213,21 @@ class TranscodeRequest(StrictSerializer):
     resolution = ResolutionField(
         required=False, help_text='"1080p" … "240p", or "1920x1080". Never larger than the source.'
     )
-    codec = Choice(
-        choices=list(CODEC_NAMES), default="h264", help_text="The name of an encoder, such as libx264, forces the CPU."
+    resolutions = serializers.ListField(
+        child=ResolutionField(),
+        min_length=1,
+        max_length=_MAX_RESOLUTIONS,
+        required=False,
+        help_text="A ladder of these sizes, as in `resolution`. Those larger than the source are left out.",
+    )
+    codec = Choice(choices=CODECS, default="h264", help_text="The name of an encoder, such as libx264, forces the CPU.")
+    codecs = serializers.ListField(
+        child=Choice(choices=CODECS),
+        min_length=1,
+        max_length=len({choice.codec for choice in CODEC_NAMES.values()}),
+        required=False,
+        help_text="Several codecs in one presentation, instead of `codec`. Players begin with h264 if it is among them,"
+        " else with the first; they get another codec once all of it is there.",
     )
     preset = Choice(
         choices=[*PRESETS, CPU_PRESET],
@@ -228,6 +243,13 @@ class TranscodeRequest(StrictSerializer):
         help_text="hls and dash: both are made by every job, whichever is named; the playback document has their URLs. "
         "mp4 adds a progressive file for each rendition, m4a a file of each audio track alone.",
     )
+    beside = StrictBoolean(
+        required=False,
+        help_text="true: when it is complete, players get its renditions beside those that the video has, for example "
+        "in another codec. Refused where their segments would not match. Default: false, they take their place.",
+    )
+    enable_hls = StrictBoolean(required=False, help_text="false: players get no HLS. Default: true.")
+    enable_dash = StrictBoolean(required=False, help_text="false: players get no DASH. Default: true.")
     priority = PriorityField(required=False, help_text=_PRIORITY_HELP)
     external_id = ExternalId(help_text="Your own name for the job.")
     metadata = Metadata(reserved=PROCESSING)
@@ -311,11 +333,16 @@ class TranscodeRequest(StrictSerializer):
     dry_run = StrictBoolean(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        single = [name for name in ("resolution", "bitrate") if name in attrs]
-        if "ladder" in attrs and single:
-            raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
-        if attrs.get("dynamic_range") == DynamicRange.SOURCE and CODEC_NAMES[attrs["codec"]].codec == "h264":
-            raise serializers.ValidationError({"dynamic_range": ["source needs codec h265 or av1; h264 has 8 bits"]})
+        _refuse_two_ladders(attrs)
+        if not (attrs.get("enable_hls", True) or attrs.get("enable_dash", True)):
+            raise serializers.ValidationError({"enable_dash": ["cannot be false beside enable_hls false"]})
+        self._refuse_codecs(attrs)
+        if "codecs" in attrs:
+            attrs["codec"] = attrs["codecs"][0]
+        codecs = {CODEC_NAMES[name].codec for name in attrs.get("codecs", [attrs["codec"]])}
+        if attrs.get("dynamic_range") == DynamicRange.SOURCE and not any(cpu_encoder(each).ten_bits for each in codecs):
+            refusal = f"source needs codec h265 or av1; {' and '.join(sorted(codecs))} have 8 bits"
+            raise serializers.ValidationError({"dynamic_range": [refusal]})
         if "thumbnails" in attrs and "generate_thumbnails" in attrs:
             raise serializers.ValidationError({"generate_thumbnails": ["cannot be combined with thumbnails"]})
         _refuse_gpu_on_cpu(attrs)
@@ -326,6 +353,27 @@ class TranscodeRequest(StrictSerializer):
             raise serializers.ValidationError({"audio_streams": ["names a stream twice"]})
         _refuse_choices_for_no_audio(attrs)
         return attrs
+
+    def _refuse_codecs(self, attrs: Mapping[str, Any]) -> None:
+        """Refuse several codecs of which two are the same, and one beside several."""
+        names = attrs.get("codecs", [])
+        if names and "codec" in self.initial_data:
+            raise serializers.ValidationError({"codecs": ["cannot be combined with codec"]})
+        if len({CODEC_NAMES[name].codec for name in names}) < len(names):
+            raise serializers.ValidationError({"codecs": ["names a codec twice"]})
+
+
+def _refuse_two_ladders(attrs: Mapping[str, Any]) -> None:
+    """Refuse a whole ladder, a chosen one and a single rendition beside each other, and a size that is named twice."""
+    single = [name for name in ("resolution", "bitrate") if name in attrs]
+    if "ladder" in attrs and single:
+        raise serializers.ValidationError({"ladder": [f"cannot be combined with {' and '.join(single)}"]})
+    others = [name for name in ("resolution", "bitrate", "ladder") if name in attrs]
+    if "resolutions" in attrs and others:
+        raise serializers.ValidationError({"resolutions": [f"cannot be combined with {' and '.join(others)}"]})
+    sizes = attrs.get("resolutions", [])
+    if len(set(sizes)) < len(sizes):
+        raise serializers.ValidationError({"resolutions": ["names a size twice"]})
 
 
 def _refuse_choices_for_no_audio(attrs: Mapping[str, Any]) -> None:
@@ -340,7 +388,7 @@ def _refuse_choices_for_no_audio(attrs: Mapping[str, Any]) -> None:
 def _refuse_gpu_on_cpu(attrs: Mapping[str, Any]) -> None:
     """Refuse gpu=require with a choice that only the CPU can do, and gpu=never with a device."""
     cpu = {
-        f"codec {attrs['codec']}": CODEC_NAMES[attrs["codec"]].cpu_only,
+        **{f"codec {name}": CODEC_NAMES[name].cpu_only for name in attrs.get("codecs", [attrs["codec"]])},
         f"preset {CPU_PRESET}": attrs.get("preset") == CPU_PRESET,
         "two_pass": attrs.get("two_pass", False),
     }

@@ -12,6 +12,7 @@ from jobs.models import Job
 from jobs.reports.selectors import JobView
 from jobs.rules.steps import COMMANDS
 from jobs.rules.transitions import JobPhase, JobState
+from transcoding.encoders import HardwarePath
 from transcoding.planning.tracks import Mix
 from transcoding.probing.streams import AudioRole
 from videos.assets.outputs import ChecksumKind, OutputType, outputs_of
@@ -46,6 +47,7 @@ class PlannedColor(serializers.Serializer[Any]):
 
 class PlannedRendition(serializers.Serializer[Any]):
     name = serializers.CharField()
+    codec = serializers.CharField()
     width = serializers.IntegerField()
     height = serializers.IntegerField()
     bitrate = serializers.IntegerField(help_text="Bits per second, on average.")
@@ -60,6 +62,20 @@ class PlannedRendition(serializers.Serializer[Any]):
     codecs = serializers.CharField()
     peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
     hdr = PlannedColor(allow_null=True, help_text="Of a rendition that keeps high dynamic range, in 10 bits.")
+
+
+class PlannedEncoding(serializers.Serializer[Any]):
+    codec = serializers.CharField()
+    encoder = serializers.CharField()
+    preset = serializers.CharField()
+    device = serializers.ChoiceField(
+        [path.value for path in HardwarePath],
+        help_text="cpu; upload: a GPU that gets decoded frames; device: a GPU that decodes, too.",
+    )
+    passes = serializers.IntegerField()
+    speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second of one worker slot.")
+    work_seconds = serializers.FloatField(allow_null=True, help_text="Seconds of one slot's work.")
+    renditions = serializers.ListField(child=serializers.CharField(), help_text="Their names.")
 
 
 class PlannedAudio(serializers.Serializer[Any]):
@@ -133,7 +149,9 @@ class PlanDocument(serializers.Serializer[Any]):
     video_id = serializers.UUIDField()
     job_id = serializers.UUIDField(allow_null=True, help_text="Null in a dry run.")
     generation = serializers.IntegerField(allow_null=True, help_text="Null in a dry run.")
-    codec = serializers.CharField(help_text="That of the video, or of the audio where there is no video.")
+    codec = serializers.CharField(
+        help_text="That of the video, the first one of several, or of the audio where there is no video."
+    )
     encoder = serializers.CharField()
     preset = serializers.CharField(allow_null=True, help_text="This and what follows of video: null without video.")
     devices = serializers.ListField(
@@ -143,6 +161,9 @@ class PlanDocument(serializers.Serializer[Any]):
     duration = serializers.FloatField(allow_null=True, help_text="Seconds. Null while the source has not ended.")
     total_frames = serializers.IntegerField(allow_null=True)
     total_segments = serializers.IntegerField(allow_null=True)
+    encodings = PlannedEncoding(
+        many=True, help_text="One for each codec, the one that players begin with first. Empty: audio alone."
+    )
     renditions = PlannedRendition(many=True, help_text="Of video; empty where the source has audio alone.")
     audio = PlannedAudio(many=True)
     text = PlannedText(many=True, help_text="No text tracks are made yet.")

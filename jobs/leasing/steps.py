@@ -26,6 +26,7 @@ from jobs.models import Job, Step
 from jobs.rules.playable import MAX_SEGMENTS, Beginning, is_playable
 from jobs.rules.steps import LAST_STAGE, STAGES, STEPS
 from jobs.rules.transitions import JobPhase, JobState, StepState
+from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition, Video
 from videos.selectors import contiguous, renditions_with_beginnings
 from videos.services import RunFacts, generation_close, generation_mark_playable, run_publish, runs_published
@@ -119,7 +120,7 @@ def job_mark_playable(*, claim: Claim) -> bool:
     over = job.state != JobState.PROCESSING or job.generation_id != generation.id
     if over or generation.playable_at is not None:
         return True
-    if not is_playable(_beginnings(generation)):
+    if not is_playable(_beginnings(generation, EncodePlan.from_json(generation.plan))):
         return False
     generation_mark_playable(generation=generation)
     generations_retire(job_id=job.id, but=generation.id)
@@ -128,18 +129,26 @@ def job_mark_playable(*, claim: Claim) -> bool:
     return True
 
 
-def first_chunk_has_node(*, claim: Claim, node: str) -> bool:
-    """Tell whether a node encodes the beginning of the video of a claim, and only that is missing to play it."""
+def first_chunk_has_node(*, claim: Claim, node: str, groups: int) -> bool:
+    """Tell whether a node encodes the beginning of the video of a claim, and only that is missing to play it.
+
+    `groups` is the number of steps of the first chunk that it takes to play it: those of the first codec.
+    """
     steps = Step.objects.filter(job=claim.job_id, generation__playable_at=None)
-    first = steps.filter(state=StepState.RUNNING, node=node, payload__first_segment=0).first()
+    first = steps.filter(state=StepState.RUNNING, node=node, payload__first_segment=0, ordinal__lt=groups).first()
     if first is None:
         return False
     # Another audio track that has no slot yet is missing, too.
     return not steps.filter(state=StepState.READY, lead_seconds__gte=first.lead_seconds).exists()
 
 
-def _beginnings(generation: Generation) -> list[Beginning]:
-    renditions = list(renditions_with_beginnings(generation, segments=MAX_SEGMENTS))
+def _beginnings(generation: Generation, plan: EncodePlan) -> list[Beginning]:
+    """Measure what players begin with: the audio, and the video of the first codec."""
+    renditions = [
+        rendition
+        for rendition in renditions_with_beginnings(generation, segments=MAX_SEGMENTS)
+        if rendition.name not in plan.later_names
+    ]
     first_runs = [run for rendition in renditions for run in rendition.runs.all() if run.first_segment == 0]
     claimed = {
         (step.id, step.attempt): step.claimed_at

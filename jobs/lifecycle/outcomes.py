@@ -146,23 +146,27 @@ def _job_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
 def _decoder_errors(generation: Generation, plan: EncodePlan) -> int:
     """Return how many errors decoders reported while they read the source once, as far as the steps know.
 
-    A chunk has a step for each group of renditions, and each of these decodes it.
+    A chunk has a step for each group of renditions, and each of these decodes it: those of the first group count.
     """
     decoding = Step.objects.filter(generation=generation, state=StepState.DONE, kind__in=STAGES[Stage.ENCODE])
     found = decoding.values_list("kind", "ordinal", f"result__{DECODER_ERRORS}")
-    once = (errors for kind, ordinal, errors in found if kind not in MEASURED_KINDS or ordinal % len(plan.groups) == 0)
+    first = {run.ordinal for run in plan.chunk_runs() if run.group == plan.groups[0]}
+    once = (errors for kind, ordinal, errors in found if kind not in MEASURED_KINDS or ordinal in first)
     return sum(errors or 0 for errors in once)
 
 
 def _device_metadata(job: Job, plan: EncodePlan) -> dict[str, Any]:
-    """Name the encoder and the GPU; of several GPUs, the one that ran the largest number of steps."""
-    if plan.audio_only or not plan.encoder.hardware:
-        encoder = plan.audio[0].encoder.ffmpeg_name if plan.audio_only else plan.encoder.ffmpeg_name
-        return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": encoder}
+    """Name the encoders, those on a GPU if there are any, and the GPU: of several, the one that ran most steps."""
+    encoders = [encoding.encoder for encoding in plan.encodings]
+    on_cpu = [encoder.ffmpeg_name for encoder in encoders if not encoder.hardware]
+    on_gpu = [encoder.ffmpeg_name for encoder in encoders if encoder.hardware]
+    if not on_gpu:
+        names = on_cpu or [plan.audio[0].encoder.ffmpeg_name]
+        return {"gpu_enabled": False, "gpu_fallback": False, "cpu_codec": ", ".join(names)}
     on_devices = Step.objects.filter(generation=job.generation_id, state=StepState.DONE).exclude(device="")
     indexes = Counter(on_devices.values_list("result__device_index", flat=True))
     (index, _) = indexes.most_common(1)[0]
-    return {"gpu_enabled": True, "gpu_device": index, "gpu_codec": plan.encoder.ffmpeg_name}
+    return {"gpu_enabled": True, "gpu_device": index, "gpu_codec": ", ".join(on_gpu)}
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from jobs.changes.events import event_append
 from jobs.models import Job, Step
 from jobs.planning.plans import job_plan
 from jobs.planning.requests import GpuPolicy, gpu_preference, job_request
-from jobs.planning.routing import cpu_route
+from jobs.planning.routing import cpu_routes
 from jobs.rules.policy import JobPolicy
 from videos.models import Video
 
@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 def may_fall_back(job: Job, policy: JobPolicy) -> bool:
     """Return True if the job may run on the CPU, which it may unless it requires a GPU."""
-    return gpu_preference(job.request, job_request(job.request), policy.gpu).policy is not GpuPolicy.REQUIRE
+    requested = job_request(job.request).of_each_codec
+    return all(gpu_preference(job.request, each, policy.gpu).policy is not GpuPolicy.REQUIRE for each in requested)
 
 
 def job_on_gpu(job: Job) -> bool:
@@ -30,9 +31,9 @@ def job_on_gpu(job: Job) -> bool:
 
 
 def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> None:
-    """Plan a locked job of a locked video for the CPU, from its first chunk. Raises the errors of `job_plan`.
+    """Plan all codecs of a locked job of a locked video for the CPU, from the first chunk.
 
-    `reason`: a `FallbackReason` or the code of a failure.
+    Raises the errors of `job_plan`. `reason`: a `FallbackReason` or the code of a failure.
     """
     old = job.generation
     if old is None:
@@ -41,7 +42,7 @@ def job_fall_back(*, job: Job, video: Video, reason: str, policy: JobPolicy) -> 
     metadata = {name: value for name, value in job.metadata.items() if name != "segments_kept"}
     Job.objects.filter(id=job.id).update(metadata=metadata)
     requested = job_request(job.request)
-    job_plan(job=job, video=video, requested=requested, policy=policy, route=cpu_route(requested, reason))
+    job_plan(job=job, video=video, requested=requested, policy=policy, routes=cpu_routes(requested, reason))
     if old.playable_at is None:
         generation_discard(generation=old)
     event_append(job_id=job.id, type=EventType.JOB_FELL_BACK, data={"from_generation": old.number, "reason": reason})

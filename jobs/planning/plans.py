@@ -1,6 +1,6 @@
 """Planning of a job: turns the video's facts and the job's request into a plan, or lets the job wait for a GPU."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,19 +10,20 @@ from events.types import EventType
 from jobs.changes.events import event_append
 from jobs.models import Job
 from jobs.planning.budget import budget_lock, fits, open_work_seconds
+from jobs.planning.companions import base_of, plan_beside
 from jobs.planning.images import with_image
 from jobs.planning.requests import gpu_preference
-from jobs.planning.routing import GpuUnavailable, Route, cpu_route, route_for
+from jobs.planning.routing import GpuUnavailable, Route, cpu_routes, route_for
 from jobs.planning.speeds import throughput_measured
 from jobs.planning.steps import plan_carry_out
 from jobs.rules.policy import JobPolicy
 from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE
 from jobs.rules.transitions import JobPhase
 from transcoding.encoders import VideoEncoder
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job, preset_of
 from transcoding.planning.request import JobRequest
-from transcoding.planning.sizing import Throughput
 from transcoding.probing.facts import SourceFacts
 from videos.models import Video
 
@@ -36,9 +37,9 @@ class Waiting(StrEnum):
 
 
 def job_plan(
-    *, job: Job, video: Video, requested: JobRequest, policy: JobPolicy, route: Route | None = None
+    *, job: Job, video: Video, requested: JobRequest, policy: JobPolicy, routes: Sequence[Route] = ()
 ) -> Waiting | None:
-    """Plan a locked job of a locked, inspected video. `route`: the encoder; None chooses one.
+    """Plan a locked job of a locked, inspected video. `routes`: an encoder for each codec; without, they are chosen.
 
     Returns None, or what the job waits for: a GPU that it requires, or room in its owner's budget. Raises the errors of
     `plan_job`, and UnknownVersion where another version of the program inspected the video; then nothing is written.
@@ -46,27 +47,31 @@ def job_plan(
     facts = SourceFacts.from_json(video.facts)
     requested = with_image(requested, job.owner_id)
     try:
-        route = route or route_of_source(facts, job.request, requested, policy)
+        routes = routes or routes_of_source(facts, job.request, requested, policy)
     except GpuUnavailable:
         _wait(job)
         return Waiting.GPU
-    measured = throughput_for(request=requested, policy=policy, route=route)
-    plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
+    choices = encoder_choices(request=requested, policy=policy, routes=routes)
+    plan = plan_job(facts, requested, policy.plan, encoders=choices)
+    base = base_of(video, job_id=job.id) if requested.beside else None
+    plan = plan_beside(plan, base) if base else plan
     if job.generation_id is None and not _has_room(job, plan, policy):
         _hold(job, plan)
         return Waiting.BUDGET
-    plan_carry_out(job, video, plan, route, policy)
+    plan_carry_out(job, video, plan, routes, policy, beside=base.generation if base else None)
     return None
 
 
-def route_of_source(facts: SourceFacts, stored: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
-    """Choose the encoder of a stored request: audio alone never takes a GPU, and never waits for one.
+def routes_of_source(
+    facts: SourceFacts, stored: Mapping[str, Any], requested: JobRequest, policy: JobPolicy
+) -> tuple[Route, ...]:
+    """Choose an encoder for each codec of a stored request: each has a device of its own, or the CPU.
 
-    Raises GpuUnavailable.
+    Audio alone never takes a GPU, and never waits for one. Raises GpuUnavailable.
     """
     if not facts.has_video:
-        return cpu_route(requested)
-    return route_for(requested, gpu_preference(stored, requested, policy.gpu), policy)
+        return cpu_routes(requested)
+    return tuple(route_for(each, gpu_preference(stored, each, policy.gpu), policy) for each in requested.of_each_codec)
 
 
 def _wait(job: Job) -> None:
@@ -90,17 +95,19 @@ def _hold(job: Job, plan: EncodePlan) -> None:
         event_append(job_id=job.id, type=EventType.JOB_WAITING, data={"for": Waiting.BUDGET})
 
 
-def throughput_for(*, request: JobRequest, policy: JobPolicy, route: Route) -> Throughput | None:
-    """Return the measured speed of the workers that a route leads to; None: not measured yet."""
-    encoder, preset = route.encoder, preset_of(request, policy.plan)
-    return throughput_measured(queue=queue_of(encoder), encoder=encoder.ffmpeg_name, preset=preset)
-
-
-def plan_with(
-    measured: Throughput | None, *, facts: SourceFacts, request: JobRequest, policy: JobPolicy, route: Route
-) -> EncodePlan:
-    """Plan with chunks sized for a measured speed. Needs no database. Raises the errors of `plan_job`."""
-    return plan_job(facts, request, policy.plan, encoder=route.encoder, sessions=route.sessions, measured=measured)
+def encoder_choices(*, request: JobRequest, policy: JobPolicy, routes: Sequence[Route]) -> list[EncoderChoice]:
+    """Return the encoders of routes with the measured speed of the workers that these lead to."""
+    preset = preset_of(request, policy.plan)
+    return [
+        EncoderChoice(
+            encoder=route.encoder,
+            sessions=route.sessions,
+            measured=throughput_measured(
+                queue=queue_of(route.encoder), encoder=route.encoder.ffmpeg_name, preset=preset
+            ),
+        )
+        for route in routes
+    ]
 
 
 def queue_of(encoder: VideoEncoder) -> str:

@@ -39,7 +39,7 @@ def job_request(stored: Mapping[str, Any]) -> JobRequest:
 
 
 def gpu_preference(stored: Mapping[str, Any], requested: JobRequest, config: GpuConfig) -> GpuPreference:
-    """Return the GPU policy of a stored request. A request that only the CPU can do never uses a GPU."""
+    """Return the GPU policy of a stored request for one of its codecs: none where only the CPU can do it."""
     if not config.enable_gpu or requested.cpu_only:
         return GpuPreference(policy=GpuPolicy.NEVER)
     policy = GpuPolicy(stored.get("gpu") or config.gpu_policy)
@@ -50,9 +50,10 @@ def refuse_impossible(stored: Mapping[str, Any], requested: JobRequest, config: 
     """Refuse a request that no GPU of this installation can fulfil. Raises Problem: 422 naming the choices."""
     if stored.get("gpu") == GpuPolicy.REQUIRE and not config.enable_gpu:
         raise invalid_field("gpu", "must be one of: prefer, never; GPUs are switched off here")
-    codec = requested.video_codec
-    if gpu_preference(stored, requested, config).policy is GpuPolicy.REQUIRE and not hardware_encoders(codec):
-        raise invalid_field("gpu", f"must be one of: prefer, never; no GPU encodes {codec}")
+    for each in requested.of_each_codec:
+        required = gpu_preference(stored, each, config).policy is GpuPolicy.REQUIRE
+        if required and not hardware_encoders(each.video_codec):
+            raise invalid_field("gpu", f"must be one of: prefer, never; no GPU encodes {each.video_codec}")
     index = stored.get("gpu_device", ANY_DEVICE)
     known = device_indexes_known() if index != ANY_DEVICE else frozenset()
     if index != ANY_DEVICE and index not in known:

@@ -43,7 +43,7 @@ class GpuUnavailable(TranscodeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The encoder of a job, and the devices that may run it."""
+    """The encoder of a job for one of its codecs, and the devices that may run it."""
 
     encoder: VideoEncoder
     sessions: int | None = None
@@ -76,7 +76,7 @@ def sessions_for(requirement: str, *, silence_seconds: float) -> int | None:
 
 
 def route_for(requested: JobRequest, preference: GpuPreference, policy: JobPolicy) -> Route:
-    """Choose the encoder of a job. Raises GpuUnavailable where a GPU is required and no live one can encode."""
+    """Choose the encoder of a request of one codec. Raises GpuUnavailable where a GPU is required and none is there."""
     encoders = hardware_encoders(requested.video_codec) if preference.policy is not GpuPolicy.NEVER else ()
     for encoder in encoders:
         requirement = device_requirement(encoder.ffmpeg_name, preference.index)
@@ -89,8 +89,13 @@ def route_for(requested: JobRequest, preference: GpuPreference, policy: JobPolic
     return cpu_route(requested, reason)
 
 
+def cpu_routes(requested: JobRequest, reason: str = "") -> tuple[Route, ...]:
+    """Return the routes to the CPU encoders. `reason`: why it is not a GPU, where one was preferred."""
+    return tuple(cpu_route(each, reason) for each in requested.of_each_codec)
+
+
 def cpu_route(requested: JobRequest, reason: str = "") -> Route:
-    """Return the route to the CPU encoder. `reason`: why it is not a GPU, where one was preferred."""
+    """Return the route of a request of one codec to its CPU encoder."""
     return Route(encoder=cpu_encoder(requested.video_codec), fallback_reason=reason)
 
 

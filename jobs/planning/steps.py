@@ -1,6 +1,6 @@
 """The steps of a plan: writes the generation that a planned job makes, and the steps that make it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -28,13 +28,28 @@ FALLBACK_FIELDS = ("gpu_fallback", "fallback_reason")
 metrics.FALLBACKS.expect(reason=FallbackReason)
 
 
-def plan_carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, policy: JobPolicy) -> None:
-    """Store the plan of a locked job of a locked video as its new generation and its steps."""
-    generation = generation_create(video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)))
-    metadata = _routed_metadata(job, route)
+def plan_carry_out(  # noqa: PLR0913 - all that the rows are made of
+    job: Job,
+    video: Video,
+    plan: EncodePlan,
+    routes: Sequence[Route],
+    policy: JobPolicy,
+    *,
+    beside: Generation | None = None,
+) -> None:
+    """Store the plan of a locked job of a locked video as its new generation and its steps.
+
+    `routes` are those of the plan's encodings. `beside`: the generation that it stands beside, rather than for itself.
+    """
+    generation = generation_create(
+        video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)), beside=beside
+    )
+    reasons = [route.fallback_reason for route in routes if route.fallback_reason]
+    metadata = _routed_metadata(job, reasons)
     # A job that waited for an inspection, or for a GPU, keeps its place among those that were planned at once.
     since = Now() if job.generation_id else job.created_at
-    planned = _steps(job, generation, plan, requirement=route.requirement, policy=policy, since=since)
+    requirements = {route.encoder.codec: route.requirement for route in routes}
+    planned = _steps(job, generation, plan, requirements=requirements, policy=policy, since=since)
     steps = Step.objects.bulk_create(planned)
     open_steps = sum(step.state == StepState.READY for step in steps)
     Job.objects.filter(id=job.id).update(
@@ -45,19 +60,19 @@ def plan_carry_out(job: Job, video: Video, plan: EncodePlan, route: Route, polic
         work_seconds=plan.work_seconds,
         metadata=metadata,
     )
-    if route.fallback_reason:
-        transaction.on_commit(partial(metrics.FALLBACKS.add, reason=route.fallback_reason))
+    for reason in reasons:
+        transaction.on_commit(partial(metrics.FALLBACKS.add, reason=reason))
     event_append(job_id=job.id, type=EventType.JOB_PLANNED, data={"generation": generation.number, "steps": len(steps)})
     dispatcher_wake()
 
 
-def _routed_metadata(job: Job, route: Route) -> dict[str, object]:
-    """Return the job's metadata with the route's fallback reason, if it has one."""
+def _routed_metadata(job: Job, reasons: Sequence[str]) -> dict[str, object]:
+    """Return the job's metadata with the first reason why something is not encoded on a GPU, if there is one."""
     metadata = Job.objects.values_list("metadata", flat=True).get(id=job.id)  # a retry has just changed it
     metadata = {name: value for name, value in metadata.items() if name not in FALLBACK_FIELDS}
-    if not route.fallback_reason:
+    if not reasons:
         return metadata
-    return {**metadata, "gpu_fallback": True, "fallback_reason": route.fallback_reason}
+    return {**metadata, "gpu_fallback": True, "fallback_reason": reasons[0]}
 
 
 def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
@@ -86,15 +101,30 @@ def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
 
 
 def _steps(  # noqa: PLR0913 - all that the rows are made of
-    job: Job, generation: Generation, plan: EncodePlan, *, requirement: str, policy: JobPolicy, since: datetime | Now
+    job: Job,
+    generation: Generation,
+    plan: EncodePlan,
+    *,
+    requirements: Mapping[str, str],
+    policy: JobPolicy,
+    since: datetime | Now,
 ) -> Iterator[Step]:
     """Yield the steps of a plan: one for each audio track, and of a chunk for each group of renditions, chunk by chunk.
 
-    They rank by `since`, those of later stages, too: a nearly done job goes before those requested after it.
+    They rank by `since`, those of later stages, too: a nearly done job goes before those requested after it. Of equal
+    ones the lowest ordinal goes first, and so the codec that players begin with. `requirements`: the devices that may
+    encode a codec; empty for the CPU.
     """
 
-    def step(
-        kind: StepKind, units: int = 0, ordinal: int = 0, *, part: int = 0, sessions: int = 0, **payload: int | str
+    def step(  # noqa: PLR0913 - what differs between steps
+        kind: StepKind,
+        units: int = 0,
+        ordinal: int = 0,
+        *,
+        part: int = 0,
+        requirement: str = "",
+        sessions: int = 0,
+        **payload: int | str,
     ) -> Step:
         spec = STEPS[kind]
         lead = rank_lead_seconds(priority=job.priority, kind=kind, part=part, policy=policy.rank)
@@ -106,7 +136,7 @@ def _steps(  # noqa: PLR0913 - all that the rows are made of
             kind=kind,
             ordinal=ordinal,
             queue=GPU_QUEUE if sessions else spec.queue,
-            encoder=requirement if sessions else "",
+            encoder=requirement,
             sessions=sessions,
             state=StepState.READY if spec.stage is Stage.ENCODE else StepState.WAITING,
             lead_seconds=lead,
@@ -117,11 +147,18 @@ def _steps(  # noqa: PLR0913 - all that the rows are made of
 
     for position, _ in enumerate(plan.audio):
         yield step(StepKind.AUDIO, plan.total_segments, position)
-    for chunk in plan.chunks:
-        span = {"first_segment": chunk.first_segment, "segments": chunk.segments}
-        for position, group in enumerate(plan.groups):
-            ordinal, sessions = chunk.ordinal * len(plan.groups) + position, len(group) if requirement else 0
-            yield step(StepKind.CHUNK, chunk.segments, ordinal, part=chunk.ordinal, sessions=sessions, **span)
+    for run in plan.chunk_runs():
+        span = {"first_segment": run.chunk.first_segment, "segments": run.chunk.segments}
+        requirement = requirements[plan.encoding_of(run.group).codec]
+        yield step(
+            StepKind.CHUNK,
+            run.chunk.segments,
+            run.ordinal,
+            part=run.chunk.ordinal if run.of_first_codec else run.ordinal,  # nobody waits for another codec's first one
+            requirement=requirement,
+            sessions=len(run.group) if requirement else 0,
+            **span,
+        )
     files = [(AssetKind.MP4, name) for name in plan.mp4_names] + [(AssetKind.M4A, name) for name in plan.m4a_names]
     for position, (kind, name) in enumerate(files):
         yield step(StepKind.REMUX, ordinal=position, asset=kind.value, rendition=name)

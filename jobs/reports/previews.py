@@ -1,6 +1,6 @@
 """Plan documents, of a job or of a dry run: plan, commands, reasons and an estimate of the time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -11,16 +11,21 @@ from api.problems import Problem, not_found
 from jobs.leasing.nodes import slots_alive
 from jobs.models import Job
 from jobs.planning.budget import fits, open_work_seconds
+from jobs.planning.companions import base_of, plan_beside
 from jobs.planning.images import with_image
-from jobs.planning.plans import plan_with, queue_of, route_of_source, throughput_for
+from jobs.planning.plans import encoder_choices, queue_of, routes_of_source
 from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
+from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE
 from jobs.rules.transitions import JOB_ENDS
+from transcoding.encoders import VideoEncoder
 from transcoding.errors import UnknownVersion
-from transcoding.explanation import estimate, explain, planned_steps, step_counts
+from transcoding.explanation import CPU_DEVICE, estimate, explain, planned_steps, step_counts
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
+from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.probing.facts import SourceFacts
 from videos.models import Video
@@ -54,13 +59,16 @@ def job_preview(
         raise source_deleted()
     requested = with_image(job_request(request), owner.id, new=True)
     refuse_impossible(request, requested, policy.gpu)
-    route = _route(facts, request, requested, policy)
-    measured = throughput_for(request=requested, policy=policy, route=route)
-    slots = slots_alive(queue=queue_of(route.encoder), silence_seconds=policy.silence_seconds)
+    routes = _routes(facts, request, requested, policy)
+    choices = encoder_choices(request=requested, policy=policy, routes=routes)
+    slots = slots_alive(queue=_queue([route.encoder for route in routes]), silence_seconds=policy.silence_seconds)
     open_seconds = open_work_seconds(owner.id)
+    base = base_of(video) if requested.beside else None
     release_connection()
-    plan = plan_with(measured, facts=facts, request=requested, policy=policy, route=route)
-    document = _document(plan, requested, policy, page, slots=slots, fallback_reason=route.fallback_reason)
+    plan = plan_job(facts, requested, policy.plan, encoders=choices)
+    plan = plan_beside(plan, base) if base else plan
+    reason = next((route.fallback_reason for route in routes if route.fallback_reason), "")
+    document = _document(plan, requested, policy, page, slots=slots, fallback_reason=reason)
     budget = _budget(plan.work_seconds, open_seconds, policy)
     return {"video_id": video.id, "job_id": None, "generation": None, "devices": [], "budget": budget, **document}
 
@@ -77,7 +85,8 @@ def job_plan_document(*, owner: Owner, job_id: UUID, policy: JobPolicy, page: St
         raise _unplanned(job)
     plan = EncodePlan.from_json(job.generation.plan)
     reason = job.metadata.get("fallback_reason", "")
-    slots = slots_alive(queue=queue_of(plan.encoder), silence_seconds=policy.silence_seconds)
+    queue = _queue([encoding.encoder for encoding in plan.encodings])
+    slots = slots_alive(queue=queue, silence_seconds=policy.silence_seconds)
     number, devices = job.generation.number, devices_used(job.generation)
     open_seconds = open_work_seconds(owner.id, but=job.id)
     release_connection()
@@ -103,11 +112,14 @@ def _budget(work: float, open_seconds: float, policy: JobPolicy) -> Mapping[str,
     }
 
 
-def _route(facts: SourceFacts, request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy) -> Route:
+def _routes(
+    facts: SourceFacts, request: Mapping[str, Any], requested: JobRequest, policy: JobPolicy
+) -> tuple[Route, ...]:
     try:
-        return route_of_source(facts, request, requested, policy)
+        return routes_of_source(facts, request, requested, policy)
     except GpuUnavailable as error:
-        detail = f"No GPU that can encode {requested.video_codec} is there now; a job would wait for one."
+        codecs = " and ".join(each.video_codec for each in requested.of_each_codec)
+        detail = f"No GPU that can encode {codecs} is there now; a job would wait for one."
         raise Problem(status=409, code=error.code, detail=detail, retryable=True) from error
 
 
@@ -135,9 +147,15 @@ def _unplanned(job: Job) -> Problem:
 def _reasons(plan: EncodePlan, request: JobRequest, fallback_reason: str) -> Iterator[Mapping[str, object]]:
     """Yield the reason for each choice of a plan. The plan itself does not say that it is a fallback from a GPU."""
     for reason in explain(plan, request):
-        fell_back = reason.choice == "device" and fallback_reason
+        fell_back = reason.choice == "device" and reason.value == CPU_DEVICE and fallback_reason
         why = FALLBACK_TEXTS.get(fallback_reason, f"the GPU failed: {fallback_reason}")
         yield {**asdict(reason), "because": f"a GPU was preferred, but {why}"} if fell_back else asdict(reason)
+
+
+def _queue(encoders: Sequence[VideoEncoder]) -> str:
+    """Return the queue that an estimate is for: that of the CPU, which is the slower one, unless nothing is there."""
+    queues = {queue_of(encoder) for encoder in encoders}
+    return GPU_QUEUE if queues == {GPU_QUEUE} else CPU_QUEUE
 
 
 def _audio_encoder(plan: EncodePlan) -> Mapping[str, object]:
@@ -147,10 +165,25 @@ def _audio_encoder(plan: EncodePlan) -> Mapping[str, object]:
 
 def _video_encoder(plan: EncodePlan) -> Mapping[str, object]:
     return {
-        "codec": plan.encoder.codec,
-        "encoder": plan.encoder.ffmpeg_name,
-        "preset": plan.preset,
+        "codec": plan.encodings[0].codec,
+        "encoder": plan.encodings[0].encoder_name,
+        "preset": plan.encodings[0].preset,
         "frame_rate": float(plan.grid.rate),
+    }
+
+
+def _encoding(plan: EncodePlan, encoding: Encoding) -> Mapping[str, object]:
+    """Describe how a codec is encoded, and what that costs."""
+    known = encoding.speed and not plan.grid.is_open
+    return {
+        "codec": encoding.codec,
+        "encoder": encoding.encoder_name,
+        "preset": encoding.preset,
+        "device": encoding.hardware_path,
+        "passes": 1 + encoding.two_pass,
+        "speed": encoding.speed or None,
+        "work_seconds": round(float(plan.grid.duration) / encoding.speed, 1) if known else None,
+        "renditions": [rendition.name for rendition in plan.renditions if rendition.codec == encoding.codec],
     }
 
 
@@ -165,6 +198,7 @@ def _document(  # noqa: PLR0913 - all that it is made of
         "duration": float(plan.grid.duration) if ends else None,
         "total_frames": plan.total_frames if ends and not plan.audio_only else None,
         "total_segments": plan.total_segments if ends else None,
+        "encodings": [_encoding(plan, encoding) for encoding in plan.encodings],
         "renditions": [asdict(rendition) for rendition in plan.renditions],
         "audio": [asdict(track) for track in plan.audio],
         "text": [asdict(track) for track in plan.text],

@@ -83,9 +83,9 @@ class Theatre:
     def __init__(self, page: Evaluating) -> None:
         self._page = page
 
-    def load(self, player: str, address: str) -> Json:
-        """Load a URL into a player and wait for the first frame."""
-        return self._call("load", player, address)
+    def load(self, player: str, address: str, codec: str = "") -> Json:
+        """Load a URL into a player and wait for the first frame. `codec`: a sample entry that it should prefer."""
+        return self._call("load", player, address, codec)
 
     def play(self, *, start: float | None = None, end: float = 1e9, rate: float = 1) -> Json:
         """Play from `start` (None: the current position) to `end` or the end of the video. Times are in seconds."""

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from embedded.client import Client, Json
 from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, completed
-from tests.ffmpeg.sources import H264, SILENT, Card, make, run, with_tones
+from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run, with_tones
 from transcoding.containers.fragments import FragmentReader
 
 FRAMES = 360
@@ -127,6 +127,30 @@ def test_shaka_player_plays_key_frames_at_high_speed(playback: Json, browser: Br
     beyond_the_buffer = {number for _, number in scrubbed["frames"] if number >= 4 * GOP}
     assert beyond_the_buffer
     assert beyond_the_buffer <= {4 * GOP, 5 * GOP}
+
+
+@pytest.fixture(scope="module")
+def of_several_codecs(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Json:
+    """Five seconds in three codecs: two segments."""
+    card = Card(rate=Fraction(25), frames=130, width=160, height=96)
+    source = make(tmp_path_factory.mktemp("codecs") / "source.mp4", card, *H264, *AAC)
+    return completed(client, source, preset="ultrafast", codecs=["h264", "av1", "vp9"])
+
+
+@pytest.mark.parametrize("codec", ["av01", "vp09"])
+@pytest.mark.parametrize(
+    ("player", "kind"), [("hls.js", "hls_url"), ("shaka-player", "dash_url"), ("dash.js", "dash_url")]
+)
+def test_every_codec_of_a_presentation_is_played(  # noqa: PLR0917 - fixtures
+    player: str, kind: str, codec: str, of_several_codecs: Json, browser: Browser, players: str
+) -> None:
+    with fresh_page(browser, players) as page:
+        theatre = Theatre(page)
+        assert theatre.load(player, of_several_codecs[kind], codec)["problems"] == []
+        shown = theatre.play(start=3.5, end=4.5)
+        assert shown["problems"] == []
+        assert shown["at"] >= 4.5, "over the boundary of two segments"
+        assert codec in shown["codecs"]["video"]
 
 
 def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:

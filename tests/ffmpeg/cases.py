@@ -156,6 +156,7 @@ CASES = {
         codec="hevc",
     ),
     "to_av1": Case(make=_of("mp4", Card(rate=NTSC, frames=500), *H264, *AAC), rate=NTSC, frames=500, codec="av1"),
+    "to_vp9": Case(make=_of("mp4", PAL, *H264, *AAC), rate=Fraction(25), frames=230, codec="vp9"),
     "to_av1_double": Case(
         make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=740), *H264, *SILENT),
         rate=NTSC_DOUBLE,

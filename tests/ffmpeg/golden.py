@@ -156,7 +156,7 @@ def encode_chunk(golden: Golden, *, first_segment: int, segments: int, into: dic
         return lambda data: into[name].segments.extend(cutters[name].feed(data))
 
     source = str(golden.working_copy)
-    statistics = _analyse(golden, first_segment, segments) if golden.plan.two_pass else ""
+    statistics = _analyse(golden, first_segment, segments) if golden.plan.encodings[0].two_pass else ""
     folder = golden.folder if statistics else None
     command = chunk_command(
         golden.plan, source, first_segment=first_segment, segments=segments, threads=2, statistics=statistics

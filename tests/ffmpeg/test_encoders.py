@@ -13,7 +13,7 @@ from tests.ffmpeg.sources import H264, SILENT, Card, make
 from transcoding.commands.chunk import chunk_command
 from transcoding.containers.boxes import read_init
 from transcoding.containers.fragments import FragmentReader
-from transcoding.containers.segments import check_video_init
+from transcoding.containers.segments import check_video_init, corrected_init
 from transcoding.encoders import PRESETS
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
@@ -21,7 +21,7 @@ from transcoding.planning.request import JobRequest
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import Resolution
 
-CODECS = ("h264", "hevc", "av1")
+CODECS = ("h264", "hevc", "av1", "vp9")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_every_rung_has_the_profile_and_level_that_its_playlist_says(
     inits = _inits(path, plan)
     assert [rendition.name for rendition in plan.renditions] == ["2160p", "1440p", "1080p", "720p", "480p", "360p"]
     for rendition in plan.renditions:
-        check_video_init(read_init(inits[rendition.name]), rendition, plan)
+        check_video_init(read_init(corrected_init(inits[rendition.name], rendition)), rendition, plan)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -65,4 +65,4 @@ def test_every_preset_has_the_profile_that_its_playlist_says(
     plan = plan_job(facts, JobRequest(codec=codec, resolution="320x180", preset=preset), POLICY)
     inits = _inits(path, plan)
     for rendition in plan.renditions:
-        check_video_init(read_init(inits[rendition.name]), rendition, plan)
+        check_video_init(read_init(corrected_init(inits[rendition.name], rendition)), rendition, plan)

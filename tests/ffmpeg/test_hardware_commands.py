@@ -21,6 +21,7 @@ from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.diagnosis import GpuFailure, gpu_failure
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -87,11 +88,21 @@ def plans(encoder: VideoEncoder) -> Iterator[EncodePlan]:
         for path in encoder.paths:
             for interlaced in (False, True):
                 policy = replace(a_policy(), hardware_path=path)
-                plan = plan_job(a_source(interlaced=interlaced), request, policy, encoder=encoder, sessions=8)
-                if plan.hardware_path == path:
+                plan = plan_job(
+                    a_source(interlaced=interlaced),
+                    request,
+                    policy,
+                    encoders=[EncoderChoice(encoder=encoder, sessions=8)],
+                )
+                if plan.encodings[0].hardware_path == path:
                     yield plan
     if encoder.ten_bits:
-        yield plan_job(a_source(color=PQ), JobRequest(codec=name, dynamic_range="source"), a_policy(), encoder=encoder)
+        yield plan_job(
+            a_source(color=PQ),
+            JobRequest(codec=name, dynamic_range="source"),
+            a_policy(),
+            encoders=[EncoderChoice(encoder=encoder)],
+        )
 
 
 def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
@@ -167,7 +178,7 @@ def test_every_preset_is_one_of_the_encoder(encoder: VideoEncoder) -> None:
     names = [replace(rung, name=preset) for preset in PRESETS]
     outputs: list[Output] = []
     for preset in PRESETS:
-        each = replace(plan, preset=preset, renditions=tuple(names), groups=())
+        each = replace(plan, encodings=(replace(plan.encodings[0], preset=preset),), renditions=tuple(names), groups=())
         one = chunk_command(each, "source", first_segment=0, segments=1, device=DEVICE)
         outputs += [output for output in one.outputs if output.target == preset]
     command = replace(without_device(drawn(one)), outputs=tuple(outputs))
@@ -190,7 +201,7 @@ def test_a_wrong_option_is_caught(encoder: VideoEncoder, wrong: str) -> None:
     """By the very checks above, on every path of every encoder."""
     name, value = WRONG[wrong]
     for path in encoder.paths:
-        plan = next(plan for plan in plans(encoder) if plan.hardware_path == path)
+        plan = next(plan for plan in plans(encoder) if plan.encodings[0].hardware_path == path)
         command = drawn(chunk_command(plan, "source", first_segment=0, segments=1, device=DEVICE))
         first = command.outputs[0]
         spoilt = replace(first, options={**first.options, name: value})
@@ -202,7 +213,7 @@ def test_a_wrong_option_is_caught(encoder: VideoEncoder, wrong: str) -> None:
 @pytest.mark.parametrize("path", [HardwarePath.UPLOAD, HardwarePath.DEVICE])
 def test_a_wrong_option_of_a_filter_is_caught(path: HardwarePath) -> None:
     policy = replace(a_policy(), hardware_path=path)
-    plan = plan_job(a_source(), JobRequest(), policy, encoder=ENCODERS["h264_nvenc"])
+    plan = plan_job(a_source(), JobRequest(), policy, encoders=[EncoderChoice(encoder=ENCODERS["h264_nvenc"])])
     command = without_device(drawn(chunk_command(plan, "source", first_segment=0, segments=1, device=DEVICE)))
     graph = (command.filter_graph or "").replace("bicubic", "cubist", 1)
     assert run(NEW, replace(command, filter_graph=graph)).rejects_options

@@ -134,7 +134,7 @@ def test_the_last_segment_decodes_by_itself(name: str, golden: Goldens, tmp_path
     assert (report.frames, report.stderr) == (encoded.segments[-1].frames, "")
 
 
-@pytest.mark.parametrize("name", ["tail_of_five_frames", "ten_frames", "to_hevc", "to_av1"])
+@pytest.mark.parametrize("name", ["tail_of_five_frames", "ten_frames", "to_hevc", "to_av1", "to_vp9"])
 def test_the_byte_range_of_a_key_frame_decodes_to_that_frame(name: str, golden: Goldens, tmp_path: Path) -> None:
     encoded_case = golden(name)
     grid = encoded_case.plan.grid

@@ -18,6 +18,7 @@ from transcoding.containers.boxes import read_init
 from transcoding.containers.segments import VideoSegmenter, check_video_init
 from transcoding.encoders import ENCODERS, HardwareDevice
 from transcoding.errors import RateExceeded
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -60,7 +61,7 @@ def test_chunks_from_a_gpu_are_what_was_planned_and_join_without_a_gap(
 ) -> None:
     source, facts = inspect(make(tmp_path / "source.mp4", Card(rate=rate, frames=FRAMES), *H264, *SILENT), tmp_path)
     request = JobRequest(codec="h264", resolution="320x180", bitrate=300_000)
-    plan = plan_job(facts, request, POLICY, encoder=ENCODERS["h264_nvenc"])
+    plan = plan_job(facts, request, POLICY, encoders=[EncoderChoice(encoder=ENCODERS["h264_nvenc"])])
     encoded = encode(plan, source, tmp_path)
     assert len(plan.chunks) > 1
     assert len(set(encoded.inits)) == 1
@@ -76,7 +77,9 @@ def test_a_driver_that_does_not_keep_to_the_most_is_found_out_at_its_first_segme
     """With a quality there is no buffer in the command: what holds the rate is up to the driver."""
     noise = Card(rate=Fraction(25), frames=200, video_filter="noise=alls=60:allf=t")
     source, facts = inspect(make(tmp_path / "source.mp4", noise, *H264, *SILENT), tmp_path)
-    plan = plan_job(facts, JobRequest(resolution="320x180"), POLICY, encoder=ENCODERS["h264_nvenc"])
+    plan = plan_job(
+        facts, JobRequest(resolution="320x180"), POLICY, encoders=[EncoderChoice(encoder=ENCODERS["h264_nvenc"])]
+    )
     encode(plan, source, tmp_path)
     machine.set(unbounded=1)
     with pytest.raises(RateExceeded, match=f"segment 0 has .* promises {plan.renditions[0].peak_bandwidth}"):

@@ -140,7 +140,7 @@ def test_a_silent_video_has_one_track(tmp_path: Path) -> None:
     assert shown_numbers(path) == list(range(130))
 
 
-@pytest.mark.parametrize("codec", ["hevc", "av1"])
+@pytest.mark.parametrize("codec", ["hevc", "av1", "vp9"])
 def test_other_codecs_are_copied_as_they_are(codec: str, tmp_path: Path) -> None:
     card = replace(CARD, frames=250)
     other = transcode(make(tmp_path / "source.mp4", card, *H264, *AAC), tmp_path / "out", codec=codec)

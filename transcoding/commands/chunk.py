@@ -28,7 +28,8 @@ from transcoding.commands.geometry import fitted, steady, upright
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
 from transcoding.commands.watermark import image_input, images, watermark_files, watermarked
-from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, encoding_memory
+from transcoding.encoders import EncodeTarget, HardwareDevice, encoding_memory
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
 from transcoding.sniffing.container import FROM_BEGINNING
@@ -51,9 +52,9 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
 ) -> FfmpegCommand:
     """Decode some segments once and encode them into rungs, as CMAF fragments that continue where others end.
 
-    `renditions` are the names of the rungs; None means all. `statistics` is the path prefix of the analysis of these
-    segments, for the second of two passes. `mark` is the path of the samples of the watermark's image, if it has one.
-    Raises ValueError for a hardware encoder without a `device`.
+    `renditions` are the names of the rungs, all of one codec; None means all. `statistics` is the path prefix of the
+    analysis of these segments, for the second of two passes. `mark` is the path of the samples of the watermark's
+    image, if it has one. Raises ValueError for a hardware encoder without a `device`, and for several codecs.
     """
     chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
     outputs = tuple(
@@ -62,7 +63,9 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
             maps=(f"[{rendition.name}]",),
             options={
                 **_video_options(
-                    plan, plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads), device
+                    plan.encoding_of([rendition.name]),
+                    plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads),
+                    device,
                 ),
                 **_fragment_options(plan, first_segment, segments),
             },
@@ -91,7 +94,9 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
             maps=(f"[{rendition.name}]",),
             options={
                 **_video_options(
-                    plan, plan.target(rendition, pass_number=1, statistics=statistics, threads=threads), None
+                    plan.encoding_of([rendition.name]),
+                    plan.target(rendition, pass_number=1, statistics=statistics, threads=threads),
+                    None,
                 ),
                 **_cut(plan, first_segment, segments),
                 "f": "null",
@@ -117,26 +122,27 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     segments: int,
     mark: str,
 ) -> FfmpegCommand:
+    encoding = plan.encoding_of(rendition.name for rendition in chosen)
     seek = seeking(seek_time(plan, first_segment))
-    opening = {**device_decoding(plan), **decoder_options(plan), **_steady_graph(plan), **seek}
+    opening = {**device_decoding(encoding), **decoder_options(plan), **_steady_graph(encoding), **seek}
     return FfmpegCommand(
         inputs=(source_input(plan, source, opening), *image_input(plan, mark)),
-        filter_graph=_chunk_graph(plan, chosen, first_segment, segments),
+        filter_graph=_chunk_graph(plan, encoding, chosen, first_segment, segments),
         outputs=outputs,
-        global_options={**QUIET, **device_opening(plan.encoder, device, plan.hardware_path)},
-        memory_bytes=encoding_memory(plan.encoder, plan.source.video.display, chosen),
+        global_options={**QUIET, **device_opening(encoding.encoder, device, encoding.hardware_path)},
+        memory_bytes=encoding_memory(encoding.encoder, plan.source.video.display, chosen),
         device=device,
         files={**tone_files(plan), **watermark_files(plan)},
     )
 
 
-def _steady_graph(plan: EncodePlan) -> dict[str, str | None]:
+def _steady_graph(encoding: Encoding) -> dict[str, str | None]:
     """Let frames that change size or format in mid-stream through to the filters: a new graph would start at 0 again.
 
     Filters on a device expect all frames to be alike. In memory frames are turned by filters of the graph, not by
     ffmpeg in front of it, which expects that, too.
     """
-    return {} if plan.hardware_path == HardwarePath.DEVICE else {"reinit_filter": "0", "noautorotate": None}
+    return {} if encoding.on_device else {"reinit_filter": "0", "noautorotate": None}
 
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:
@@ -154,15 +160,19 @@ def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
     return plan.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
 
 
-def _chunk_graph(plan: EncodePlan, chosen: Sequence[VideoRendition], first_segment: int, segments: int) -> str:
+def _chunk_graph(
+    plan: EncodePlan, encoding: Encoding, chosen: Sequence[VideoRendition], first_segment: int, segments: int
+) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
     chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.first)]
     decoded = decoded_from(plan, first_segment) - plan.video_start
-    chain += [*steady(plan), *deinterlacing_filters(plan, max(0, decoded))]
-    chain += on_the_grid(plan, first_segment, segments)
-    chain += ["setpts=PTS-STARTPTS", *upright(plan), *composition(plan)]
+    chain += [*steady(plan, encoding), *deinterlacing_filters(plan, encoding, max(0, decoded))]
+    chain += on_the_grid(plan, encoding, first_segment, segments)
+    chain += ["setpts=PTS-STARTPTS", *upright(plan, encoding), *composition(plan)]
     held = holding(plan, first_segment, segments)
-    scaled = (f"[in{number}]{_scaling(plan, rung, number, held)}[{rung.name}]" for number, rung in enumerate(chosen))
+    scaled = (
+        f"[in{number}]{_scaling(plan, encoding, rung, number, held)}[{rung.name}]" for number, rung in enumerate(chosen)
+    )
     return ";".join([*_forks(plan, chosen, ",".join(chain)), *images(plan, chosen), *scaled])
 
 
@@ -180,19 +190,19 @@ def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> li
     return [f"{chain},split=2[high][standard]", f"[high]{unmapped}", f"[standard]{mapping}"]
 
 
-def _scaling(plan: EncodePlan, rendition: VideoRendition, number: int, held: Sequence[str]) -> str:
-    tags = color_tags(plan.color_of(rendition))
-    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
-        return ",".join((plan.encoder.device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
-    size, *bars = fitted(plan, rendition)
+def _scaling(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition, number: int, held: Sequence[str]) -> str:
+    tags, device = color_tags(plan.color_of(rendition)), encoding.encoder.device
+    if device and encoding.on_device:
+        return ",".join((device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
+    size, *bars = fitted(plan, encoding, rendition)
     scale = f"scale={size}:flags=bicubic{scaler_options(plan, rendition)}"
     marked = watermarked(plan, rendition, number)
-    uploaded = upload_filters(plan.encoder, ten_bits=rendition.hdr is not None)
-    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, rendition), *marked, *held, uploaded))
+    uploaded = upload_filters(encoding.encoder, ten_bits=rendition.hdr is not None)
+    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, encoding, rendition), *marked, *held, uploaded))
 
 
-def _video_options(plan: EncodePlan, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:
-    return encoder_options(plan.encoder, target, device, plan.hardware_path)
+def _video_options(encoding: Encoding, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:
+    return encoder_options(encoding.encoder, target, device, encoding.hardware_path)
 
 
 def _fragment_options(plan: EncodePlan, first_segment: int, segments: int) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from transcoding.color import BT709, ColorRange, ColorSpace, Matrix
 from transcoding.hdr import HdrMetadata
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
 from transcoding.tone_mapping import TABLE_NAME, tone_table
@@ -93,12 +94,12 @@ def from_rgb(color: ColorSpace | None) -> str:
     return f":out_color_matrix={_SCALER_MATRICES.get(color.matrix, 'bt601')}:out_range={color.range}"
 
 
-def side_data(plan: EncodePlan, rendition: VideoRendition) -> tuple[str, ...]:
+def side_data(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition) -> tuple[str, ...]:
     """Return the filter that takes a master's metadata, and that of Dolby Vision, off its frames.
 
     Encoders would write it into streams that it does not describe. Those of devices have no other way to get it.
     """
-    if not plan.of_high_range or (rendition.hdr and plan.encoder.hardware):
+    if not plan.of_high_range or (rendition.hdr and encoding.encoder.hardware):
         return ()
     return ("sidedata=mode=delete",)
 

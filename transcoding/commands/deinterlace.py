@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from transcoding.commands.command import ratio_text, seconds_text
-from transcoding.encoders import HardwarePath
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import FILM_CYCLE, Deinterlacing
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.streams import FieldOrder
@@ -16,14 +16,14 @@ _TICKS_OF_FILM = FILM_CYCLE
 """Ticks of the time base in which a frame of film is a whole number of them, and so is a frame of video."""
 
 
-def deinterlacing_filters(plan: EncodePlan, first_frame: int) -> tuple[str, ...]:
+def deinterlacing_filters(plan: EncodePlan, encoding: Encoding, first_frame: int) -> tuple[str, ...]:
     """Return filters from the source's frames, on their own clock, to the frames of a chunk from `first_frame` on."""
     if plan.deinterlacing is Deinterlacing.NONE:
         return ()
     if plan.deinterlacing is Deinterlacing.FILM:
         return _film(plan, first_frame)
-    if plan.encoder.device and plan.hardware_path == HardwarePath.DEVICE:
-        return (plan.encoder.device.deinterlacer,)
+    if encoding.encoder.device and encoding.on_device:
+        return (encoding.encoder.device.deinterlacer,)
     return (*_marked(plan), f"bwdif=mode={_MODES[plan.deinterlacing]}:deint=interlaced")
 
 

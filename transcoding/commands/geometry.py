@@ -4,7 +4,7 @@ ffmpeg's own rotation is switched off: it would come first, and neither deinterl
 that. Frames that change may come unannounced, so filters that cost nothing otherwise are always there.
 """
 
-from transcoding.encoders import HardwarePath
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
@@ -20,14 +20,14 @@ _OF_FIELDS, _OF_FRAMES = 4, 2
 """Lines of which the height of a frame is a multiple: two of each plane's, for each of its fields."""
 
 
-def steady(plan: EncodePlan) -> tuple[str, ...]:
+def steady(plan: EncodePlan, encoding: Encoding) -> tuple[str, ...]:
     """Return filters behind which all frames are alike, for other filters that need that.
 
     Where changes are known, other frames are fitted into the usual one, with black bars. Frames of the usual size and
     shape pass untouched, and unannounced changes are stretched.
     """
     video = plan.source.video
-    if video.coded is None or plan.hardware_path == HardwarePath.DEVICE:
+    if video.coded is None or encoding.on_device:
         return ()
     return (*_cropped(video, video.coded), *_alike(plan, video, video.coded))
 
@@ -57,22 +57,22 @@ def _alike(plan: EncodePlan, video: VideoStream, coded: Resolution) -> tuple[str
     return (f"scale={size}:flags=bicubic{by_fields}", _bars(width, height, lines), aspect)
 
 
-def upright(plan: EncodePlan) -> tuple[str, ...]:
+def upright(plan: EncodePlan, encoding: Encoding) -> tuple[str, ...]:
     """Return filters that mirror and turn frames as a player does."""
     video = plan.source.video
-    if plan.hardware_path == HardwarePath.DEVICE:
+    if encoding.on_device:
         return ()
     mirror = ("hflip",) if video.mirrored else ()
     return (*mirror, *_TURNS.get(video.rotation, ()), _FORGOTTEN)
 
 
-def fitted(plan: EncodePlan, rendition: VideoRendition) -> tuple[str, ...]:
+def fitted(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition) -> tuple[str, ...]:
     """Return the size for the scaler, and filters behind it that make frames of another shape as large as the others.
 
     Every frame of the announced size becomes a frame of the rendition's.
     """
     video, width, height = plan.source.video, rendition.width, rendition.height
-    if video.coded is None or plan.hardware_path == HardwarePath.DEVICE:
+    if video.coded is None or encoding.on_device:
         return (f"{width}:{height}",)
     turned = video.rotation % _HALF_TURN != 0
     columns, rows = (video.coded.height, video.coded.width) if turned else (video.coded.width, video.coded.height)

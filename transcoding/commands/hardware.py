@@ -2,7 +2,7 @@
 
 from transcoding.commands.command import Options
 from transcoding.encoders import EncodeTarget, HardwareDevice, HardwarePath, VideoEncoder
-from transcoding.planning.plan import EncodePlan
+from transcoding.planning.encodings import Encoding
 
 
 def device_opening(encoder: VideoEncoder, device: HardwareDevice | None, path: HardwarePath) -> Options:
@@ -15,10 +15,10 @@ def _needed(encoder: VideoEncoder, device: HardwareDevice | None) -> HardwareDev
     return device
 
 
-def device_decoding(plan: EncodePlan) -> Options:
+def device_decoding(encoding: Encoding) -> Options:
     """Return options that have the device decode, so that frames never leave it."""
-    on_device = plan.hardware_path == HardwarePath.DEVICE
-    return plan.encoder.device.decoding if plan.encoder.device and on_device else {}
+    device = encoding.encoder.device
+    return device.decoding if device and encoding.on_device else {}
 
 
 def upload_filters(encoder: VideoEncoder, *, ten_bits: bool = False) -> str:

@@ -8,7 +8,7 @@ import math
 from fractions import Fraction
 
 from transcoding.commands.command import ratio_text
-from transcoding.encoders import HardwarePath
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.plan import EncodePlan
 
@@ -35,7 +35,7 @@ def decoded_seconds(plan: EncodePlan, first_segment: int) -> Fraction:
     return decoded_from(plan, first_segment) / plan.grid.rate
 
 
-def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str]:
+def on_the_grid(plan: EncodePlan, encoding: Encoding, first_segment: int, segments: int) -> list[str]:
     """Return filters for frames on the clock of the outputs. The chunk's first frame comes first out of them.
 
     Of a chunk behind the source this is the last frame of the source.
@@ -48,7 +48,7 @@ def on_the_grid(plan: EncodePlan, first_segment: int, segments: int) -> list[str
         filters[0] += ":eof_action=pass"  # or a short last frame, whose end is rounded to its beginning, is lost
     skipped = min(grid.first_frame(first_segment), end - 1) - decoded_from(plan, first_segment)
     at_end = grid.first_frame(first_segment + segments) >= end - _rounded(plan)
-    if copies := skipped + (_spare(plan) if at_end else 0):
+    if copies := skipped + (_spare(plan, encoding) if at_end else 0):
         filters.append(_copies(copies))
     if skipped:
         filters.append(f"trim=start_frame={skipped}")
@@ -61,12 +61,12 @@ def _rounded(plan: EncodePlan) -> int:
     return 0 if as_it_is else _ROUNDED_COPIES
 
 
-def _spare(plan: EncodePlan) -> int:
+def _spare(plan: EncodePlan, encoding: Encoding) -> int:
     """Return the copies of the last frame that are kept ready: the frames of the last GOP may be damaged.
 
     ffmpeg 5.1 repeats frames in memory only.
     """
-    return _rounded(plan) if plan.hardware_path == HardwarePath.DEVICE else plan.grid.gop_frames
+    return _rounded(plan) if encoding.on_device else plan.grid.gop_frames
 
 
 def holding(plan: EncodePlan, first_segment: int, segments: int) -> list[str]:

@@ -24,8 +24,10 @@ _MAX_TOP_LEVEL = 64
 _MATRIX = slice(-44, -8)
 """Position in a `tkhd`, in front of its width and height."""
 _UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_VP9_LEVEL = 5
+"""Position of the level in a `vpcC`: behind version, flags and profile."""
 _LARGE = 1
-_VISUAL_ENTRIES = frozenset({"avc1", "hvc1", "av01"})
+_VISUAL_ENTRIES = frozenset({"avc1", "hvc1", "av01", "vp09"})
 _VISUAL_ENTRY_BYTES, _AUDIO_ENTRY_BYTES = 78, 28
 
 
@@ -134,6 +136,19 @@ def as_upright(init: bytes) -> bytes:
     return bytes(changed)
 
 
+def with_vp9_level(init: bytes, number: int) -> bytes:
+    """Return the init segment of a VP9 track with this level, e.g. 31 for 3.1. Raises MalformedBoxes.
+
+    No stream states a level. ffmpeg derives one from the size of frames alone, which is too low for many in a second.
+    """
+    changed = bytearray(init)
+    with long_enough():
+        stsd = find(changed, "moov", "trak", "mdia", "minf", "stbl", "stsd")
+        entry = next(iterate_boxes(stsd[8:]))
+        find(entry.payload[_VISUAL_ENTRY_BYTES:], "vpcC")[_VP9_LEVEL] = number
+    return bytes(changed)
+
+
 @contextmanager
 def long_enough() -> Iterator[None]:
     """Raise MalformedBoxes where a box ends before its fields do."""
@@ -217,6 +232,8 @@ def _codecs(stsd: memoryview) -> str:
         return _av1_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "av1C"), _color(stsd))
     if entry.kind == "Opus":
         return "opus"
+    if entry.kind == "vp09":
+        return _vp9_codecs(find(entry.payload[_VISUAL_ENTRY_BYTES:], "vpcC"))
     if entry.kind == "mp4a":
         return f"mp4a.40.{_audio_object_type(find(entry.payload[_AUDIO_ENTRY_BYTES:], 'esds'))}"
     raise MalformedBoxes(f"unknown sample entry {entry.kind}")
@@ -250,6 +267,11 @@ def _av1_codecs(av1c: memoryview, color: ColorSpace | None) -> str:
     depth = 8 if not av1c[2] & 0x40 else 12 if av1c[2] & 0x20 else 10
     colors = av1_color(color) if color and color.hdr and depth > 8 else ""  # noqa: PLR2004 - 8-bit PQ is of version 0.1
     return f"av01.{profile}.{level:02d}{'MH'[tier]}.{depth:02d}{colors}"
+
+
+def _vp9_codecs(vpcc: memoryview) -> str:
+    """Profile, level and bit depth, which follow version and flags (VP codec ISO media file format binding)."""
+    return f"vp09.{vpcc[4]:02d}.{vpcc[_VP9_LEVEL]:02d}.{vpcc[6] >> 4:02d}"
 
 
 def _audio_object_type(esds: memoryview) -> int:

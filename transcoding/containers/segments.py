@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcoding.containers.boxes import InitSegment, MalformedBoxes, as_upright, read_init
+from transcoding.containers.boxes import InitSegment, MalformedBoxes, as_upright, read_init, with_vp9_level
 from transcoding.containers.fragments import Fragment, FragmentReader, join_fragments
 from transcoding.errors import RateExceeded, VerificationFailed
 from transcoding.planning.plan import EncodePlan
@@ -105,8 +105,8 @@ class VideoSegmenter:
             return
         if self._reader.init is None:
             raise VerificationFailed(f"{self._rendition.name}: a fragment came before the init segment")
-        check_video_init(read_init(self._reader.init), self._rendition, self._plan)
-        self._init = as_upright(self._reader.init)
+        self._init = corrected_init(self._reader.init, self._rendition)
+        check_video_init(read_init(self._init), self._rendition, self._plan)
 
     def _check(self, fragment: Fragment) -> None:
         """Compare a fragment with its GOP. A short one must be the last: the source has ended before it should."""
@@ -236,6 +236,13 @@ class AudioSegmenter:
             frames=len(fragments),
             data=join_fragments(fragments, sequence=number + 1),
         )
+
+
+def corrected_init(init: bytes, rendition: VideoRendition) -> bytes:
+    """Return an init segment as players need it, where ffmpeg writes something else. Raises MalformedBoxes."""
+    if rendition.codecs.startswith("vp09."):
+        init = with_vp9_level(init, int(rendition.codecs.split(".")[2]))
+    return as_upright(init)
 
 
 def check_video_init(init: InitSegment, rendition: VideoRendition, plan: EncodePlan) -> None:

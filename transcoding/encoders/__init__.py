@@ -20,6 +20,7 @@ from transcoding.encoders.traits import (
     VideoEncoder,
 )
 from transcoding.encoders.vaapi import AV1_VAAPI, H264_VAAPI, HEVC_VAAPI
+from transcoding.encoders.vpx import VPX_VP9
 from transcoding.encoders.x264 import X264
 from transcoding.encoders.x265 import X265
 
@@ -62,7 +63,7 @@ class CodecChoice:
     cpu_only: bool = False
 
 
-_CPU = (X264, X265, SVTAV1)
+_CPU = (X264, X265, SVTAV1, VPX_VP9)
 _HARDWARE = (
     *(H264_NVENC, HEVC_NVENC, AV1_NVENC),
     *(H264_QSV, HEVC_QSV, AV1_QSV),
@@ -82,10 +83,14 @@ CODEC_NAMES: Mapping[str, CodecChoice] = MappingProxyType(
         "h265": CodecChoice("hevc"),
         "hevc": CodecChoice("hevc"),
         "av1": CodecChoice("av1"),
+        "vp9": CodecChoice("vp9"),
         **{each.ffmpeg_name: CodecChoice(each.codec, cpu_only=True) for each in _CPU},
     }
 )
 """Names that a request may use for a video codec."""
+
+COMPATIBLE_CODEC = "h264"
+"""The codec that every player plays. Of several it comes first."""
 
 PRESETS = tuple(X264.presets)
 """Names of presets, which every encoder has."""
@@ -110,6 +115,7 @@ __all__ = [
     "AAC",
     "AUDIO_ENCODERS",
     "CODEC_NAMES",
+    "COMPATIBLE_CODEC",
     "CPU_PRESET",
     "ENCODERS",
     "OPUS",

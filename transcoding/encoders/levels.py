@@ -65,6 +65,23 @@ _AV1 = (  # AV1 annex A.3; the shorter of the two sides that it allows, as frame
     _Row("6.2", 35_651_584, 4_278_190_080, 8_704, 160_000_000, 800_000_000),
 )
 
+_VP9 = (  # level, samples per frame and per second: what ffmpeg's muxer derives a level from, which no stream states
+    ("1.0", 36_864, 829_440),
+    ("1.1", 73_728, 2_764_800),
+    ("2.0", 122_880, 4_608_000),
+    ("2.1", 245_760, 9_216_000),
+    ("3.0", 552_960, 20_736_000),
+    ("3.1", 983_040, 36_864_000),
+    ("4.0", 2_228_224, 83_558_400),
+    ("4.1", 2_228_224, 160_432_128),
+    ("5.0", 8_912_896, 311_951_360),
+    ("5.1", 8_912_896, 588_251_136),
+    ("5.2", 8_912_896, 1_176_502_272),
+    ("6.0", 35_651_584, 1_176_502_272),
+    ("6.1", 35_651_584, 2_353_004_544),
+    ("6.2", 35_651_584, 4_706_009_088),
+)
+
 
 def h264_level(width: int, height: int, rate: Fraction, control: RateControl) -> CodecLevel:
     """The lowest level whose limits hold for this size (pixels), rate (frames per second) and peak bit rate.
@@ -104,6 +121,15 @@ def av1_level(width: int, height: int, rate: Fraction, control: RateControl) -> 
     return CodecLevel(row.name, "main" if control.max_rate <= row.main else "high")
 
 
+def vp9_level(width: int, height: int, rate: Fraction, _: RateControl) -> CodecLevel:
+    """The lowest VP9 level that allows this size and rate. Raises InputRejected when there is none."""
+    samples = width * height
+    for level, per_frame, per_second in _VP9:
+        if samples <= per_frame and int(samples * rate) <= per_second:
+            return CodecLevel(level)
+    raise _none("VP9", width, height, rate)
+
+
 def h264_codecs(profile: str, level: CodecLevel) -> str:
     """The codecs string of RFC 6381, e.g. avc1.64001f for High at level 3.1."""
     return f"avc1.{H264_PROFILES[profile].lower()}{h264_number(level):02x}"
@@ -135,8 +161,13 @@ def av1_codecs(_: str, level: CodecLevel) -> str:
     return f"av01.0.{av1_number(level):02d}{AV1_TIERS[level.tier]}.08"
 
 
+def vp9_codecs(profile: str, level: CodecLevel) -> str:
+    """The codecs string of VP9 in ISOBMFF, e.g. vp09.00.31.08 for profile 0 at level 3.1 with 8 bits."""
+    return f"vp09.{int(profile):02d}.{h264_number(level):02d}.08"
+
+
 def h264_number(level: CodecLevel) -> int:
-    """level_idc of H.264, e.g. 31."""
+    """level_idc of H.264, and the level of VP9, e.g. 31."""
     return int(level.name.replace(".", ""))
 
 

@@ -34,12 +34,19 @@ class VideoVariant:
     codecs: str
     peak_bandwidth: int
     average_bandwidth: int
+    folder: str = ""
+    """Relative URL of the folder of its generation, where that is another one than the presentation's: "../2/"."""
     color: ColorSpace | None = None
     """The color space, where the source has high dynamic range."""
     video_range: VideoRange | None = None
     """The dynamic range, where it is known."""
     iframes: IFrames | None = None
     """None: there is no list of its key frames."""
+
+    @property
+    def sample_entry(self) -> str:
+        """The sample entry in its CODECS string, which says how frames are coded."""
+        return self.codecs.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

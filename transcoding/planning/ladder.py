@@ -1,8 +1,10 @@
 """The ladder: the renditions worth encoding. Policy is the table; the code only applies it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from transcoding.errors import ResolutionUnavailable
 from transcoding.probing.streams import Resolution
 
 
@@ -96,6 +98,32 @@ def single_rung(source: Resolution, *, requested: str | None, bitrate: int | Non
     return Ladder(
         (RenditionSize(name=size.name, width=size.width, height=size.height, bitrate=bitrate or size.bitrate),)
     )
+
+
+def chosen_ladder(source: Resolution, requested: Sequence[str]) -> Ladder:
+    """Renditions of the requested sizes, but those that are larger than the source; each size once.
+
+    Raises ResolutionUnavailable where none is left.
+    """
+    bounded = _bounded(source)
+    fitting = [size for size in requested if not is_larger(size, bounded)]
+    if not fitting:
+        raise ResolutionUnavailable(
+            f"the source is {source.width}x{source.height}, and nothing is enlarged; request a smaller size",
+            field="resolutions",
+        )
+    by_side = {rung.short_side: rung for rung in (_requested_rung(bounded, size) for size in fitting)}
+    rungs: list[Rung] = []
+    for side in sorted(by_side, reverse=True):
+        if not rungs or by_side[side].bitrate < rungs[-1].bitrate:  # tiny ones cost the least there is, all of them
+            rungs.append(by_side[side])
+    return Ladder(tuple(fit(bounded, rung) for rung in rungs))
+
+
+def is_larger(requested: str, source: Resolution) -> bool:
+    """Tell whether a requested size needs more lines than the source has, or is a box that it does not fill."""
+    size = parse_size(requested)
+    return (size if isinstance(size, int) else _short_side_in(source, size)) > source.short_side
 
 
 def parse_size(text: str) -> Resolution | int:

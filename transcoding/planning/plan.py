@@ -4,22 +4,18 @@ A plan is stored with its job: the same plan gives the same files, whichever wor
 except that the plan of a source that had not ended gets its end.
 """
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Self
 
 from transcoding import records
 from transcoding.color import ColorSpace, VideoRange
-from transcoding.encoders import (
-    ENCODERS,
-    EncodeTarget,
-    HardwarePath,
-    RateControl,
-    VideoEncoder,
-)
+from transcoding.encoders import EncodeTarget, RateControl
 from transcoding.encoders.traits import CodecLevel
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.hdr import HdrMetadata
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, Mix, TextTrack, VideoRendition
@@ -41,13 +37,26 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRun:
+    """One step of a plan's chunks: the renditions of a group, over one stretch of the video."""
+
+    ordinal: int
+    chunk: Chunk
+    group: tuple[str, ...]
+    """Names of its renditions, which have one codec."""
+    of_first_codec: bool
+    """Players begin with the codec of its renditions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncodePlan:
     """Everything that the steps of a job must know."""
 
     source: SourceFacts
-    preset: str
+    encodings: tuple[Encoding, ...]
+    """One for each codec, the one that players begin with first. None: the source has audio alone."""
     renditions: tuple[VideoRendition, ...]
-    """None: the source has audio alone, and neither preset nor encoder matter."""
+    """Those of one codec after another, in the order of the encodings."""
     audio: tuple[AudioRendition, ...]
     chunks: tuple[Chunk, ...]
     mp4: bool
@@ -58,13 +67,9 @@ class EncodePlan:
     """The tags of the outputs but those of high dynamic range. None: those that frames of the source carry."""
     text: tuple[TextTrack, ...] = ()
     sizing: ChunkSizing | None = None
-    encoder_name: str = "libx264"
-    """A key of `ENCODERS`."""
-    hardware_path: HardwarePath = HardwarePath.CPU
-    two_pass: bool = False
     deinterlacing: Deinterlacing = Deinterlacing.NONE
     groups: tuple[tuple[str, ...], ...] = ()
-    """Names of the renditions that one run of ffmpeg encodes together. None given: all of them."""
+    """Names of the renditions that one run of ffmpeg encodes together, all of one codec. None given: all of each."""
     segment_gops: int = SEGMENT_GOPS
     """GOPs in every segment but the last."""
     timeline: Timeline = Timeline.UNION
@@ -72,10 +77,12 @@ class EncodePlan:
     cut: Cut | None = None
     """The part of all this that the outputs are. None: all of it."""
     watermark: Watermark | None = None
+    hls: bool = True
+    """Players get HLS."""
+    dash: bool = True
+    """Players get DASH."""
 
     def __post_init__(self) -> None:
-        if self.encoder_name not in ENCODERS:
-            raise ValueError(f"there is no encoder {self.encoder_name}")
         names = [
             *(rung.name for rung in self.renditions),
             *(track.name for track in self.audio),
@@ -86,7 +93,15 @@ class EncodePlan:
         if not self.renditions and (self.chunks or not self.audio):
             raise ValueError("a plan without video has audio, and no chunks")
         if not self.groups:
-            object.__setattr__(self, "groups", (tuple(rendition.name for rendition in self.renditions),))
+            object.__setattr__(self, "groups", tuple(self._names_of(each) for each in self.encodings))
+        codecs = [encoding.codec for encoding in self.encodings]
+        if codecs != list(dict.fromkeys(rendition.codec for rendition in self.renditions)):
+            raise ValueError(f"the encodings of {', '.join(codecs)} are not those of the renditions")
+        for group in self.groups:
+            self.encoding_of(group)
+
+    def _names_of(self, encoding: Encoding) -> tuple[str, ...]:
+        return tuple(rendition.name for rendition in self.renditions if rendition.codec == encoding.codec)
 
     @property
     def grid(self) -> FrameGrid:
@@ -130,10 +145,34 @@ class EncodePlan:
         cut = [Notice(code=SourceWarning.AUDIO_CUT, seconds=self.audio_cut)] if self.audio_cut else []
         return (*of_source, *cut)
 
+    def encoding_of(self, names: Iterable[str]) -> Encoding:
+        """Return the encoding of these renditions. Raises ValueError where they are not all of one codec."""
+        chosen = set(names)
+        codecs = {rendition.codec for rendition in self.renditions if rendition.name in chosen}
+        found = [encoding for encoding in self.encodings if encoding.codec in codecs]
+        if len(found) != 1:
+            raise ValueError(f"renditions of one codec are made together, not {', '.join(sorted(chosen))}")
+        return found[0]
+
+    def chunk_runs(self) -> Iterator[ChunkRun]:
+        """Yield the steps of the chunks by their ordinals: the first codec's come before those of the others."""
+        ordinal = 0
+        for number, encoding in enumerate(self.encodings):
+            groups = [group for group in self.groups if self.encoding_of(group) is encoding]
+            for chunk in self.chunks:
+                for group in groups:
+                    yield ChunkRun(ordinal=ordinal, chunk=chunk, group=group, of_first_codec=number == 0)
+                    ordinal += 1
+
     @property
-    def encoder(self) -> VideoEncoder:
-        """The traits of the video encoder."""
-        return ENCODERS[self.encoder_name]
+    def first_names(self) -> tuple[str, ...]:
+        """Names of the renditions of the first codec."""
+        return self._names_of(self.encodings[0]) if self.encodings else ()
+
+    @property
+    def later_names(self) -> tuple[str, ...]:
+        """Names of the renditions of all other codecs. Nobody waits for them: players have them once they are whole."""
+        return tuple(name for encoding in self.encodings[1:] for name in self._names_of(encoding))
 
     @property
     def total_frames(self) -> int:
@@ -168,19 +207,21 @@ class EncodePlan:
             raise ValueError(f"the video has {self.source.total_frames} frames, not {total_frames}")
         return replace(self, source=replace(self.source, total_frames=total_frames))
 
-    @property
-    def frame_pixels(self) -> int:
-        """Work in one frame, in pixels (see transcoding.planning.sizing)."""
-        return frame_work(self.source.video.display, self.renditions) * (1 + self.two_pass)
+    def frame_pixels(self, names: Collection[str]) -> int:
+        """Work in one frame of renditions that are made together, in pixels (see transcoding.planning.sizing)."""
+        chosen = [rendition for rendition in self.renditions if rendition.name in set(names)]
+        two_pass = self.encoding_of(rendition.name for rendition in chosen).two_pass
+        return frame_work(self.source.video.display, chosen) * (1 + two_pass)
 
     @property
     def work(self) -> Work | None:
         """Expected work of its chunks, or of its audio where that is all. None: it does not know its speed."""
         if self.audio_only:
             return Work.of_audio(self.grid, tracks=len(self.audio))
-        if self.sizing is None or not self.sizing.speed or self.open_ended or self.grid.is_open:
+        speeds = [encoding.speed for encoding in self.encodings]
+        if self.sizing is None or not all(speeds) or self.open_ended or self.grid.is_open:
             return None
-        return Work.of(self.grid, self.sizing, (chunk.segments for chunk in self.chunks))
+        return Work.of(self.grid, speeds, (chunk.segments for chunk in self.chunks))
 
     @property
     def work_seconds(self) -> float:
@@ -241,7 +282,7 @@ class EncodePlan:
             pass_number=pass_number,
             statistics=f"{statistics}-{rendition.name}" if pass_number else "",
             threads=threads,
-            preset=self.preset,
+            preset=self.encoding_of([rendition.name]).preset,
             profile=rendition.profile,
             level=CodecLevel(rendition.level, rendition.tier),
             control=RateControl(

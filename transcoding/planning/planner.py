@@ -1,7 +1,7 @@
 """From the facts of a source, a request and the policy to a plan."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -11,8 +11,9 @@ from transcoding.encoders.traits import DeviceTraits
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
 from transcoding.planning.cutting import cut_of
+from transcoding.planning.encodings import EncoderChoice, Encoding
 from transcoding.planning.fields import Deinterlacing, deinterlacing_of, retimed
-from transcoding.planning.ladder import Ladder, RenditionSize, plan_ladder, single_rung
+from transcoding.planning.ladder import Ladder, RenditionSize, chosen_ladder, plan_ladder, single_rung
 from transcoding.planning.naming import named_audio, with_video
 from transcoding.planning.plan import Chunk, EncodePlan
 from transcoding.planning.request import DynamicRange, JobRequest, PlanPolicy
@@ -29,19 +30,10 @@ _CONTAINER_OVERHEAD = Fraction(103, 100)
 """Boxes around the frames: 1 to 3 % of a segment at the bit rates of the ladder."""
 
 
-def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
-    facts: SourceFacts,
-    request: JobRequest,
-    policy: PlanPolicy,
-    *,
-    encoder: VideoEncoder | None = None,
-    sessions: int | None = None,
-    measured: Throughput | None = None,
+def plan_job(
+    facts: SourceFacts, request: JobRequest, policy: PlanPolicy, *, encoders: Sequence[EncoderChoice] = ()
 ) -> EncodePlan:
-    """Decide rungs, chunks and promises for an encoder of the requested codec; without one, the CPU's.
-
-    `sessions` is the number of renditions that one device encodes at a time, None without limit. `measured` is the
-    speed of workers with this encoder and preset.
+    """Decide rungs, chunks and promises for an encoder of each requested codec, in their order; without, the CPU's.
 
     Raises:
         InputRejected: The source or the request is beyond the installation's limits, or the request names tracks or
@@ -62,47 +54,109 @@ def plan_job(  # noqa: PLR0913 - all that decides about a plan, by name
         )
     if not facts.has_video:
         return _audio_plan(facts, audio, request, policy, hold=hold, cut=cut)
-    encoder = encoder or cpu_encoder(request.video_codec)
-    preset = preset_of(request, policy)
-    throughput = measured or assumed_throughput(encoder, preset, policy)
-    two_pass = _two_pass(grid, request, encoder, policy)
     sizes = _ladder(facts, request).rungs
-    high = _high_range(facts, request, encoder)
-    rungs = (*sizes, *(sizes if high else ()))
-    if len(rungs) > policy.max_renditions:
-        raise PlanTooLarge(f"{len(rungs)} renditions; at most {policy.max_renditions} are allowed")
-    work = frame_work(facts.video.display, rungs) * (1 + two_pass)
-    sizing = size_chunks(grid, work, throughput, policy.chunk_limits)
+    choices = encoders or [EncoderChoice(encoder=cpu_encoder(each.video_codec)) for each in request.of_each_codec]
+    planned = [
+        _planned(
+            choice,
+            sizes,
+            facts,
+            grid,
+            request,
+            policy,
+            suffix=f"-{choice.encoder.codec}" if number or request.beside else "",
+        )
+        for number, choice in enumerate(choices)
+    ]
+    rungs = sum(len(each.renditions) for each in planned)
+    if rungs > policy.max_renditions:
+        raise PlanTooLarge(f"{rungs} renditions; at most {policy.max_renditions} are allowed")
+    sizing = min((each.sizing for each in planned), key=lambda sizing: sizing.segments)
     chunks = plan_chunks(grid, sizing)
-    Work.of(grid, sizing, (chunk.segments for chunk in chunks)).refuse_beyond(
+    Work.of(grid, [each.sizing.speed for each in planned], (chunk.segments for chunk in chunks)).refuse_beyond(
         step_seconds=policy.max_step_seconds, total_seconds=policy.max_work_seconds
-    )
-    renditions = tuple(
-        _rendition(size, encoder, preset, grid, bitrate_requested=request.bitrate is not None, high=color)
-        for color in (None, high)[: 1 + bool(high)]
-        for size in sizes
     )
     return EncodePlan(
         source=replace(facts, others=()),
         color=_color(facts),
-        encoder_name=encoder.ffmpeg_name,
-        hardware_path=hardware_path(
-            facts, encoder, policy.hardware_path, deinterlacing, hold=hold, marked=request.watermark is not None
+        encodings=tuple(
+            Encoding(
+                encoder_name=each.encoder.ffmpeg_name,
+                preset=preset_of(request, policy),
+                hardware_path=hardware_path(
+                    facts,
+                    each.encoder,
+                    policy.hardware_path,
+                    deinterlacing,
+                    hold=hold,
+                    marked=request.watermark is not None,
+                ),
+                two_pass=each.two_pass,
+                speed=each.sizing.speed,
+            )
+            for each in planned
         ),
         deinterlacing=deinterlacing,
-        preset=preset,
-        two_pass=two_pass,
-        renditions=renditions,
-        groups=_groups([rung.name for rung in renditions], sessions if encoder.hardware else None),
+        renditions=tuple(rendition for each in planned for rendition in each.renditions),
+        groups=tuple(group for each in planned for group in each.groups),
         chunks=chunks,
         audio=audio_renditions(audio, grid, request),
         mp4=request.mp4,
         m4a=request.m4a,
+        hls=request.enable_hls,
+        dash=request.enable_dash,
         sizing=sizing,
         timeline=timeline,
         hold=hold,
         cut=cut,
         watermark=watermark_of(request.watermark),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """All renditions of one codec, and the chunks that suit them alone."""
+
+    encoder: VideoEncoder
+    two_pass: bool
+    renditions: tuple[VideoRendition, ...]
+    groups: tuple[tuple[str, ...], ...]
+    sizing: ChunkSizing
+
+
+def _planned(  # noqa: PLR0913, PLR0917 - all that decides about the renditions of a codec
+    choice: EncoderChoice,
+    sizes: Sequence[RenditionSize],
+    facts: SourceFacts,
+    grid: FrameGrid,
+    request: JobRequest,
+    policy: PlanPolicy,
+    *,
+    suffix: str,
+) -> _Planned:
+    encoder, preset = choice.encoder, preset_of(request, policy)
+    two_pass = _two_pass(grid, request, encoder, policy)
+    high = _high_range(facts, request, encoder)
+    renditions = tuple(
+        _rendition(
+            replace(size, name=f"{size.name}{suffix}"),
+            encoder,
+            preset,
+            grid,
+            bitrate_requested=request.bitrate is not None,
+            high=color,
+        )
+        for color in (None, high)[: 1 + bool(high)]
+        for size in sizes
+    )
+    work = frame_work(facts.video.display, renditions) * (1 + two_pass)
+    throughput = choice.measured or assumed_throughput(encoder, preset, policy)
+    return _Planned(
+        encoder=encoder,
+        two_pass=two_pass,
+        renditions=renditions,
+        groups=_groups([rung.name for rung in renditions], choice.sessions if encoder.hardware else None),
+        sizing=size_chunks(grid, work, throughput, policy.chunk_limits),
     )
 
 
@@ -120,12 +174,14 @@ def _audio_plan(  # noqa: PLR0913 - as `plan_job`, and what it found
     plan = EncodePlan(
         source=facts,
         color=None,
-        preset=preset_of(request, policy),
+        encodings=(),
         renditions=(),
         chunks=(),
         audio=audio_renditions(audio, whole.lasting(cut.frames(whole.rate)) if cut else whole, request),
         mp4=request.mp4,
         m4a=request.m4a,
+        hls=request.enable_hls,
+        dash=request.enable_dash,
         timeline=Timeline(request.timeline),
         hold=hold,
         cut=cut,
@@ -217,6 +273,8 @@ def plan_chunks(grid: FrameGrid, sizing: ChunkSizing) -> tuple[Chunk, ...]:
 def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
     if request.is_ladder:
         return plan_ladder(facts.video.display)
+    if request.resolutions is not None:
+        return chosen_ladder(facts.video.display, request.resolutions)
     return single_rung(facts.video.display, requested=request.resolution, bitrate=request.bitrate)
 
 
@@ -242,6 +300,7 @@ def _rendition(  # noqa: PLR0913 - all that decides about a rendition, by name
     level = encoder.level(size.width, size.height, grid.rate, control)
     return VideoRendition(
         name=f"{size.name}-hdr" if high else size.name,
+        codec=encoder.codec,
         width=size.width,
         height=size.height,
         bitrate=control.bitrate,

@@ -1,11 +1,11 @@
 """The request of a job and the policy of an installation: all that is decided before a source is looked at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from transcoding.encoders import CODEC_NAMES, CPU_PRESET, HardwarePath
+from transcoding.encoders import CODEC_NAMES, COMPATIBLE_CODEC, CPU_PRESET, HardwarePath
 from transcoding.planning.sizing import ChunkLimits
 from transcoding.timeline import Timeline
 
@@ -33,8 +33,12 @@ class JobRequest:
 
     resolution: str | None = None
     """"720p" or "1280x720"."""
+    resolutions: Sequence[str] | None = None
+    """The ladder, as sizes like that of `resolution`. None: all rungs that fit the source."""
     codec: str = "h264"
     """A key of `CODEC_NAMES`."""
+    codecs: Sequence[str] | None = None
+    """Several of them, for one presentation. None: `codec` alone."""
     preset: str | None = None
     """One of the encoder's presets, or `CPU_PRESET`. None: the installation's."""
     bitrate: int | None = None
@@ -43,6 +47,12 @@ class JobRequest:
     """Make progressive files besides the segments."""
     m4a: bool = False
     """Make a file of each audio rendition."""
+    enable_hls: bool = True
+    """Offer HLS to players."""
+    enable_dash: bool = True
+    """Offer DASH to players."""
+    beside: bool = False
+    """Add to the renditions that play, instead of taking their place."""
     two_pass: bool | None = None
     """Analyse before encoding. None: as the installation does."""
     video_stream: int | None = None
@@ -69,6 +79,12 @@ class JobRequest:
     """"frame" or "field", for interlaced sources. None: film where there is film, else frames."""
 
     @property
+    def of_each_codec(self) -> tuple["JobRequest", ...]:
+        """Return the same request of each codec alone: the one that every player plays first, others as requested."""
+        names = sorted(self.codecs or [self.codec], key=lambda name: CODEC_NAMES[name].codec != COMPATIBLE_CODEC)
+        return tuple(replace(self, codec=name, codecs=None) for name in names)
+
+    @property
     def video_codec(self) -> str:
         """The codec itself, whichever of its names was requested."""
         return CODEC_NAMES[self.codec].codec
@@ -81,7 +97,7 @@ class JobRequest:
     @property
     def is_ladder(self) -> bool:
         """Tell whether all rungs are requested that fit the source, rather than one rendition."""
-        return self.resolution is None and self.bitrate is None
+        return self.resolution is None and self.bitrate is None and self.resolutions is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Work is counted in pixels: those of all rungs, and those of the source at what d
 of them in a second hardly depends on the ladder or the frame rate, so what was measured on one video holds for others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -60,7 +60,10 @@ class SizedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkSizing:
-    """The length of chunks and its reason. `speed` is seconds of video per second of work, from so many samples."""
+    """The length of chunks and its reason: with the codec that takes longest, they should be so much work.
+
+    `speed` is seconds of video per second of work, from so many samples.
+    """
 
     segments: int
     speed: float
@@ -84,10 +87,10 @@ class Work:
     advice: str = "a faster preset or fewer pixels take less"
 
     @classmethod
-    def of(cls, grid: FrameGrid, sizing: ChunkSizing, segments: Iterable[int]) -> "Work":
-        """Estimate the work of chunks with so many segments each."""
-        longest = max(segments) * float(grid.segment_seconds)
-        return cls(float(grid.duration) / sizing.speed, min(longest, float(grid.duration)) / sizing.speed)
+    def of(cls, grid: FrameGrid, speeds: Sequence[float], segments: Iterable[int]) -> "Work":
+        """Estimate the work of chunks with so many segments each, each of them encoded at all of these speeds."""
+        longest, duration = max(segments) * float(grid.segment_seconds), float(grid.duration)
+        return cls(sum(duration / speed for speed in speeds), min(longest, duration) / min(speeds))
 
     @classmethod
     def of_audio(cls, grid: FrameGrid, *, tracks: int) -> "Work":

@@ -29,6 +29,8 @@ class VideoRendition:
     """One rung to encode, and its entry in playlists. Rates are bits per second, the buffer is bits."""
 
     name: str
+    codec: str
+    """The codec of its `Encoding`."""
     width: int
     height: int
     bitrate: int

@@ -7,6 +7,8 @@ from enum import StrEnum
 from transcoding.containers.verification import digest_of
 from videos.assets.selectors import CompleteGeneration
 from videos.models import Asset, Rendition
+from videos.playback.dash import has_dash
+from videos.playback.playlists import has_hls
 from videos.playback.urls import PlaybackUrls
 from videos.states import AssetKind, RenditionKind
 
@@ -58,9 +60,12 @@ class Output:
 def outputs_of(complete: CompleteGeneration, urls: PlaybackUrls) -> Iterator[Output]:
     """List every output of a complete generation: whole presentations, then each rendition, then the assets."""
     renditions = complete.renditions
-    yield _whole(OutputType.HLS, renditions, urls.hls())
-    yield _whole(OutputType.DASH, renditions, urls.dash())
-    for rendition in renditions:
+    hls = has_hls(complete.generation)
+    if hls:
+        yield _whole(OutputType.HLS, renditions, urls.hls())
+    if has_dash(complete.generation):
+        yield _whole(OutputType.DASH, renditions, urls.dash())
+    for rendition in renditions if hls else ():
         yield _stream(rendition, urls.playlist(rendition.name))
     for asset in complete.assets:
         yield _asset(asset, renditions, urls.asset(asset))

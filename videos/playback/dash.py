@@ -11,15 +11,16 @@ from transcoding.planning.images import sprite_name
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.thumbnails import COLUMNS, ROWS
 from videos.models import Generation, Rendition, Thumbnails
-from videos.playback.presentation import generation_presentation
+from videos.playback.presentation import generation_presentation, listed_renditions
 from videos.selectors import published_durations
 from videos.states import GenerationState, RenditionKind
 from videos.thumbnails import images_of
 
 
 def has_dash(generation: Generation) -> bool:
-    """Tell whether a generation can have a manifest, which states the duration: it is not open."""
-    return not EncodePlan.from_json(generation.plan).grid.is_open
+    """Tell whether a generation has a manifest, unless it was not wanted: it states the duration, so it is not open."""
+    plan = EncodePlan.from_json(generation.plan)
+    return plan.dash and not plan.grid.is_open
 
 
 def generation_dash(generation: Generation) -> str:
@@ -30,7 +31,7 @@ def generation_dash(generation: Generation) -> str:
     plan = EncodePlan.from_json(generation.plan)
     return dash_manifest(
         replace(generation_presentation(generation), tiles=None if growth else _tiles(generation)),
-        _timelines(plan, generation.renditions.order_by("position"), growing=growth is not None),
+        _timelines(plan, listed_renditions(generation), growing=growth is not None),
         duration=plan.grid.duration,
         growth=growth,
     )

@@ -17,6 +17,11 @@ WINDOW_SEGMENTS = 6
 many let a player that reloads late go on."""
 
 
+def has_hls(generation: Generation) -> bool:
+    """Tell whether a generation has playlists, unless they were not wanted."""
+    return EncodePlan.from_json(generation.plan).hls
+
+
 def generation_master(generation: Generation) -> str:
     """Render the master playlist."""
     return master_playlist(generation_presentation(generation))
@@ -41,7 +46,7 @@ def rendition_playlist(rendition: Rendition) -> str:
 def has_iframes(rendition: Rendition) -> bool:
     """Tell whether a rendition has an I-frame playlist: it is video that ends, and its key frames are stored."""
     kind = rendition.kind == RenditionKind.VIDEO and rendition.total_segments is not None
-    return kind and has_keyframes(rendition.generation)
+    return kind and has_hls(rendition.generation) and has_keyframes(rendition.generation)
 
 
 def rendition_iframes(rendition: Rendition) -> str:

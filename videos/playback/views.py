@@ -21,6 +21,7 @@ from videos.playback.dash import generation_dash, has_dash
 from videos.playback.playlists import (
     content_type,
     generation_master,
+    has_hls,
     has_iframes,
     rendition_iframes,
     rendition_playlist,
@@ -98,6 +99,8 @@ def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the master playlist of a generation of which at least the start can be watched."""
     found = _playable_generation(token, generation)
+    if not has_hls(found):
+        raise not_found("generation")
     return _manifest(generation_master(found), found, HLS_CONTENT_TYPE)
 
 
@@ -106,7 +109,7 @@ def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBas
 def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the media playlist of a rendition."""
     found = _rendition(token, generation, rendition)
-    if found.generation.playable_at is None:
+    if found.generation.playable_at is None or not has_hls(found.generation):
         raise not_found("generation")
     return _manifest(rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
 

@@ -20,7 +20,6 @@ from transcoding.containers.segments import Segment, VideoSegmenter
 from transcoding.containers.spans import Span
 from transcoding.errors import InputRejected, VerificationFailed
 from transcoding.planning.plan import Chunk, EncodePlan
-from transcoding.planning.sizing import frame_work
 from transcoding.planning.tracks import VideoRendition
 from transcoding.probing.streams import Resolution
 from workers.lease.control import StepControl
@@ -28,7 +27,14 @@ from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
 from workers.steps.publisher import Publisher
-from workers.steps.publishing import chunk_niceness, make_way, plan_of, publisher_for
+from workers.steps.publishing import (
+    UNWATCHED,
+    chunk_niceness,
+    chunk_run_of,
+    make_way,
+    plan_of,
+    publisher_for,
+)
 from workers.steps.watermark import watermark_image
 from workers.tools import Tools
 
@@ -42,12 +48,13 @@ _STATISTICS = "pass"
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Encode from the first unpublished segment on. Raises InputRejected when the source ends before it should."""
     _, plan = plan_of(work)
-    part, group = divmod(work.claim.ordinal, len(plan.groups))
-    chunk = Chunk(ordinal=part, **work.claim.payload)
-    names = plan.groups[group]
+    planned = chunk_run_of(work)
+    chunk = Chunk(ordinal=planned.chunk.ordinal, **work.claim.payload)
+    names = planned.group
     device = device_of(work.claim, node=tools.node)
     reader = tools.source_reader(work.video, control)
-    if chunk.first_segment and device is None and len(os.sched_getaffinity(0)) <= FEW_CORES:
+    waited_for = planned.of_first_codec and not chunk.first_segment
+    if not waited_for and device is None and len(os.sched_getaffinity(0)) <= FEW_CORES:
         make_way(work, tools, control)
     with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
         encoding = ChunkEncoding(
@@ -96,7 +103,9 @@ class ChunkEncoding:
         first_unpublished: int,
     ) -> None:
         self._plan = plan
+        self._encoding = plan.encoding_of(names)
         self._chunk = chunk
+        self._position = UNWATCHED if set(names) <= set(plan.later_names) else chunk.ordinal
         self._publisher = publisher
         self._control = control
         self._renditions = [rendition for rendition in plan.renditions if rendition.name in names]
@@ -132,7 +141,7 @@ class ChunkEncoding:
 
     def _encode_left(self, copy: WorkingCopy, tools: Tools) -> None:
         """Encode what is left, after an analysis of it where the plan says so."""
-        if not self._plan.two_pass:
+        if not self._encoding.two_pass:
             self._encode(copy, tools)
             return
         with temporary_folder(tools.scratch, "analysis-") as folder:
@@ -149,6 +158,7 @@ class ChunkEncoding:
             str(copy.path),
             first_segment=first,
             segments=segments,
+            renditions=list(self._by_name),
             threads=tools.config.execution.ffmpeg_threads,
             statistics=_STATISTICS,
             mark=self._mark,
@@ -160,7 +170,7 @@ class ChunkEncoding:
             folder=folder,
             on_frames=lambda done: self._control.advanced(done, 2 * frames),
             on_poll=self._publisher.poll,
-            niceness=lambda: chunk_niceness(self._chunk.ordinal),
+            niceness=lambda: chunk_niceness(self._position),
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self._refuse_short_source(copy, report.frames, first, segments)
@@ -179,7 +189,7 @@ class ChunkEncoding:
             str(copy.path),
             first_segment=first,
             segments=segments,
-            renditions=[rendition.name for rendition in self._renditions],
+            renditions=list(self._by_name),
             device=hardware_device(self._device) if self._device else None,
             threads=tools.config.execution.ffmpeg_threads,
             statistics=_STATISTICS if analysed else "",
@@ -196,7 +206,7 @@ class ChunkEncoding:
             folder=folder,
             on_frames=lambda done: self._control.advanced(before + done, before + frames),
             on_poll=self._publisher.poll,
-            niceness=lambda: chunk_niceness(self._chunk.ordinal),
+            niceness=lambda: chunk_niceness(self._position),
             on_stderr_line=lambda line: self._stderr_line(copy, line),
         )
         self.measured = self._measure(report.seconds + (analysed.seconds if analysed else 0.0), frames)
@@ -212,19 +222,18 @@ class ChunkEncoding:
         """
         self._refused_size = refused_frame_size(line) or self._refused_size
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
-            if failure := gpu_failure(line, self._plan.encoder):
+            if failure := gpu_failure(line, self._encoding.encoder):
                 raise failure.error(line)
             copy.stderr_line(line)
             self.damage.take(line)
 
     def _measure(self, seconds: float, frames: int) -> dict[str, object]:
         """Return the measurements that later plans use: how much work of which kind took how long."""
-        work = frame_work(self._plan.source.video.display, self._renditions) * (1 + self._plan.two_pass)
         measured = {
             "seconds": round(seconds, 3),
-            "pixels": frames * work,
-            "encoder": self._plan.encoder.ffmpeg_name,
-            "preset": self._plan.preset,
+            "pixels": frames * self._plan.frame_pixels(self._by_name),
+            "encoder": self._encoding.encoder_name,
+            "preset": self._encoding.preset,
         }
         return measured | ({"device_index": self._device.index} if self._device else {})
 

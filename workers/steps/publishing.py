@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from jobs.leasing.steps import StepWork, first_chunk_has_node, job_mark_playable, step_publish
 from jobs.rules.playable import MAX_SEGMENTS
 from storage.keys import run_prefix
-from transcoding.planning.plan import EncodePlan
+from transcoding.planning.encodings import Encoding
+from transcoding.planning.plan import ChunkRun, EncodePlan
 from videos.models import Generation
 from videos.services import RunFacts
 from workers.lease.control import StepControl
@@ -21,6 +23,8 @@ Beside an ffmpeg of niceness 0 on full cores it gets a fifth of the processor (m
 """
 _CHUNK_NICENESS = (0, 10, 15, 19)
 """Niceness of the first chunks; the last one is that of all others."""
+UNWATCHED = len(_CHUNK_NICENESS)
+"""Number for a chunk of another codec than the first one, which makes it as nice as can be."""
 MAKE_WAY_SECONDS = 20
 """Longest pause of a step whose job is not playable yet, while the same node encodes the first chunk.
 
@@ -34,8 +38,10 @@ def make_way(
 ) -> None:
     """Wait a moment, if somebody waits for the first chunk, and this node encodes it."""
     deadline = time.monotonic() + MAKE_WAY_SECONDS
+    _, plan = plan_of(work)
+    groups = sum(set(group) <= set(plan.first_names) for group in plan.groups)
     while time.monotonic() < deadline and retry_write(
-        lambda: first_chunk_has_node(claim=work.claim, node=tools.node), control
+        lambda: first_chunk_has_node(claim=work.claim, node=tools.node, groups=groups), control
     ):
         control.moved()
         sleep(_POLL_SECONDS)
@@ -58,13 +64,26 @@ def plan_of(work: StepWork) -> tuple[Generation, EncodePlan]:
     return work.generation, EncodePlan.from_json(work.generation.plan)
 
 
+def chunk_run_of(work: StepWork) -> ChunkRun:
+    """Return the part of its plan that a chunk step does."""
+    _, plan = plan_of(work)
+    return next(islice(plan.chunk_runs(), work.claim.ordinal, None))
+
+
+def encoding_of(work: StepWork) -> Encoding:
+    """Return the encoding of the renditions of a chunk step."""
+    _, plan = plan_of(work)
+    return plan.encoding_of(chunk_run_of(work).group)
+
+
 def publisher_for(
     work: StepWork, names: Sequence[str], tools: Tools, control: StepControl, *, first_segment: int
 ) -> Publisher:
     """Return a publisher for these renditions of the step. `first_segment` is the first unit of the whole step."""
-    generation, claim = plan_of(work)[0], work.claim
+    (generation, plan), claim = plan_of(work), work.claim
     done = claim.units_done
-    reported = generation.playable_at is not None or first_segment >= MAX_SEGMENTS
+    beyond = first_segment >= MAX_SEGMENTS or set(names) <= set(plan.later_names)
+    reported = beyond or generation.playable_at is not None
 
     if done and not reported:  # an attempt before this one may have ended between publishing and reporting
         reported = retry_write(lambda: job_mark_playable(claim=claim), control)

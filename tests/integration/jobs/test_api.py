@@ -83,7 +83,7 @@ def test_one_rendition_can_be_requested(client: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"codec": "vp9"}, "codec"),
+        ({"codec": "vp8"}, "codec"),
         ({"resolution": "huge"}, "resolution"),
         ({"priority": 101}, "priority"),
         ({"bitrate": 1}, "bitrate"),

@@ -34,6 +34,7 @@ from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobPhase, StepState
 from tests.rows import a_job, a_policy, a_run, a_video, claim_or_none, expire, units_of
 from transcoding.errors import DeviceLost, EncoderRefused, InputRejected, RateExceeded, VerificationFailed
+from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition, Video
 from videos.states import GenerationState, VideoState
 
@@ -91,8 +92,8 @@ def chunks(job: Job) -> list[Step]:
 def renditions_of(claim: Claim) -> list[Rendition]:
     job = Job.objects.select_related("generation").get(id=claim.job_id)  # type: ignore[misc]
     assert job.generation is not None
-    groups = job.generation.plan["groups"]
-    names = ["audio"] if claim.kind is StepKind.AUDIO else groups[claim.ordinal % len(groups)]
+    runs = list(EncodePlan.from_json(job.generation.plan).chunk_runs())
+    names = ["audio"] if claim.kind is StepKind.AUDIO else runs[claim.ordinal].group
     return list(Rendition.objects.filter(generation=claim.generation_id, name__in=names))
 
 
@@ -145,6 +146,66 @@ def test_a_chunk_has_a_step_for_each_group_of_renditions_that_a_device_can_encod
     assert leads[0] == leads[1] > leads[2], "all of the first chunk has its head start: people wait for every rendition"
     audio = Step.objects.get(generation=job.generation_id, kind=StepKind.AUDIO)
     assert (audio.queue, audio.encoder, audio.sessions) == ("cpu", "", 0)
+
+
+def test_each_codec_has_a_device_or_the_cpu_of_its_own() -> None:
+    job = a_gpu_job(codecs=["av1", "hevc", "h264"], resolutions=["720p", "360p"])
+    steps = chunks(job)
+    assert [(step.queue, step.encoder, step.sessions) for step in steps] == [
+        *[("gpu", H264, 2)] * 2,
+        *[("cpu", "", 0)] * 2,
+        *[("gpu", "hevc_nvenc", 2)] * 2,
+    ]
+    leads = [step.lead_seconds for step in steps]
+    assert leads[0] > leads[1] == max(leads[1:]), "nobody waits for the beginning of another codec"
+    carry_out_all(job)
+    assert (job.state, job.metadata["gpu_fallback"], job.metadata["fallback_reason"]) == (
+        "completed",
+        True,
+        "gpu_unavailable",
+    )
+    assert (job.metadata["gpu_enabled"], job.metadata["gpu_codec"]) == (True, "h264_nvenc, hevc_nvenc")
+
+
+def test_a_job_is_playable_without_its_later_codecs() -> None:
+    job = a_gpu_job(codecs=["h264", "hevc"], resolution="360p")
+    Job.objects.update(state="processing")
+    audio, first = claim_or_none(), gpu_claim()
+    assert audio is not None
+    carry_out(audio)
+    carry_out(first)
+    job.refresh_from_db()
+    assert job.playable_at is not None
+    assert first.ordinal == 0
+
+
+def test_a_device_that_is_required_must_be_there_for_every_codec() -> None:
+    with pytest.raises(Problem, match="no GPU encodes vp9"):
+        a_gpu_job(codecs=["h264", "vp9"], gpu="require")
+    job = a_gpu_job(codecs=["h264", "av1"], gpu="require")
+    assert (job.phase, job.generation_id) == (JobPhase.WAITING, None)
+
+
+def test_a_device_that_fails_takes_all_codecs_to_the_cpu() -> None:
+    job = a_gpu_job(codecs=["h264", "hevc"], resolution="360p")
+    job_force_cpu(owner=job.owner, job_id=job.id, policy=POLICY)
+    assert [(step.queue, step.encoder) for step in chunks(job)] == [("cpu", "")] * 4
+
+
+def test_a_dry_run_says_what_each_codec_costs() -> None:
+    a_gpu()
+    video = a_video(seconds=16, width=640, height=360)
+    request = {"codecs": ["h264", "av1"]}
+    document = job_preview(owner=video.owner, video_id=video.id, request=request, policy=POLICY, page=ALL)
+    found = document["encodings"]
+    assert [(each["codec"], each["encoder"], each["device"], each["renditions"]) for each in found] == [  # type: ignore[attr-defined]
+        ("h264", H264, "upload", ["360p"]),
+        ("av1", "libsvtav1", "cpu", ["360p-av1"]),
+    ]
+    assert sum(each["work_seconds"] for each in found) == pytest.approx(document["budget"]["job_seconds"], abs=0.2)  # type: ignore[index, attr-defined]
+    because = [each["because"] for each in document["reasons"] if each["choice"] == "device"]  # type: ignore[attr-defined]
+    assert because[0].startswith("h264_nvenc runs on a device")
+    assert because[1].startswith("a GPU was preferred, but no live GPU")
 
 
 def test_a_job_in_groups_is_done_like_any_other() -> None:

@@ -80,8 +80,8 @@ def test_an_index_that_no_node_has_is_refused_and_those_that_there_are_named(
     ("body", "field", "choices"),
     [
         ({"gpu": "always"}, "gpu", "prefer, require, never"),
-        ({"codec": "h264_nvenc"}, "codec", "h264, h265, hevc, av1, libx264, libx265, libsvtav1"),
-        ({"codec": "vp9", "gpu": "require"}, "codec", "h264, h265, hevc, av1, libx264, libx265, libsvtav1"),
+        ({"codec": "h264_nvenc"}, "codec", "h264, h265, hevc, av1, vp9, libx264, libx265, libsvtav1"),
+        ({"codec": "vp9", "gpu": "require"}, "gpu", "prefer, never; no GPU encodes vp9"),
     ],
 )
 def test_an_unknown_policy_or_encoder_is_refused_and_the_known_ones_are_named(

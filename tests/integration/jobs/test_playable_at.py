@@ -83,11 +83,11 @@ def test_the_speed_of_an_earlier_attempt_is_not_known() -> None:
 
 def test_the_audio_makes_way_for_the_first_chunk_on_its_node_until_the_video_is_playable() -> None:
     audio, chunk = both_started()
-    assert first_chunk_has_node(claim=audio, node="node")
-    assert not first_chunk_has_node(claim=audio, node="another node")
+    assert first_chunk_has_node(claim=audio, node="node", groups=1)
+    assert not first_chunk_has_node(claim=audio, node="another node", groups=1)
     publish(audio, 0)
     assert publish(chunk, 0)
-    assert not first_chunk_has_node(claim=audio, node="node")
+    assert not first_chunk_has_node(claim=audio, node="node", groups=1)
 
 
 def test_nothing_makes_way_while_other_beginnings_wait_for_a_slot() -> None:
@@ -96,7 +96,7 @@ def test_nothing_makes_way_while_other_beginnings_wait_for_a_slot() -> None:
     second = Step.objects.get(id=audio.step_id)
     second.pk, second.ordinal, second.state, second.lease_expires_at = uuid4(), 1, StepState.READY, None
     second.save(force_insert=True)
-    assert not first_chunk_has_node(claim=audio, node="node")
+    assert not first_chunk_has_node(claim=audio, node="node", groups=1)
 
 
 def test_it_makes_way_for_no_other_job() -> None:
@@ -105,4 +105,4 @@ def test_it_makes_way_for_no_other_job() -> None:
     while (claim := claimed(node="another node")).job_id == audio.job_id or claim.kind is not StepKind.CHUNK:
         pass
     assert claim.payload["first_segment"] == 0
-    assert not first_chunk_has_node(claim=audio, node="another node")
+    assert not first_chunk_has_node(claim=audio, node="another node", groups=1)

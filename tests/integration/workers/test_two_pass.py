@@ -60,5 +60,5 @@ def test_the_first_pass_is_half_of_a_chunk_and_leaves_nothing(
     plan = EncodePlan.from_json(job.generation.plan)
     result = Step.objects.get(id=claim.step_id).result or {}
     assert result["encoder"] == "libx265"
-    assert result["pixels"] == plan.total_frames * plan.frame_pixels
+    assert result["pixels"] == plan.total_frames * plan.frame_pixels(plan.first_names)
     assert set(Rendition.objects.filter(kind="video").values_list("codecs", flat=True)) == {"hvc1.1.6.L90.90"}

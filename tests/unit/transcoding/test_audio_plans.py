@@ -10,6 +10,7 @@ from transcoding.commands.remux import MP4_TARGET, mp4_command
 from transcoding.encoders import cpu_encoder
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.explanation import Reason, estimate, explain, planned_steps, step_counts
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -38,8 +39,10 @@ def test_a_plan_without_anything_is_impossible() -> None:
 
 def test_a_request_for_video_has_no_effect_and_the_plan_says_so() -> None:
     request = JobRequest(resolution="720p", bitrate=3_000_000, codec="hevc", preset="medium", two_pass=True)
-    plan = plan_job(an_audio_source(), request, a_policy(), encoder=cpu_encoder("hevc"), sessions=1)
-    assert replace(plan, preset="veryfast") == _plan()
+    plan = plan_job(
+        an_audio_source(), request, a_policy(), encoders=[EncoderChoice(encoder=cpu_encoder("hevc"), sessions=1)]
+    )
+    assert plan == _plan()
     reasons = {reason.choice: reason for reason in explain(plan, request)}
     assert list(reasons) == [
         *("renditions", "resolution", "bitrate", "codec", "preset", "two_pass", "audio", "segments"),

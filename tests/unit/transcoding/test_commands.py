@@ -25,6 +25,7 @@ from transcoding.commands.remux import decode_command, index_command, unpack_com
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import ENCODERS, HardwareDevice, HardwarePath
 from transcoding.hdr import ContentLight, HdrMetadata, MasteringDisplay
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -368,7 +369,7 @@ def on_device(path: HardwarePath, *, interlaced: bool = False, encoder: str = "h
     """The command of a ladder of two for the second device."""
     policy = replace(a_policy(), hardware_path=path)
     source = a_source(854, 480, interlaced=interlaced)
-    plan = plan_job(source, JobRequest(), policy, encoder=ENCODERS[encoder])
+    plan = plan_job(source, JobRequest(), policy, encoders=[EncoderChoice(encoder=ENCODERS[encoder])])
     return argv(chunk_command(plan, "/s/x", first_segment=1, segments=1, device=SECOND))
 
 
@@ -424,7 +425,7 @@ def test_vaapi_opens_the_render_node_and_uploads() -> None:
 
 
 def test_a_command_for_hardware_needs_a_device() -> None:
-    plan = plan_job(a_source(), JobRequest(), a_policy(), encoder=ENCODERS["h264_nvenc"])
+    plan = plan_job(a_source(), JobRequest(), a_policy(), encoders=[EncoderChoice(encoder=ENCODERS["h264_nvenc"])])
     with pytest.raises(ValueError, match="h264_nvenc needs a device"):
         chunk_command(plan, "/s/x", first_segment=0, segments=1)
 

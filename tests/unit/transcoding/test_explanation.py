@@ -7,8 +7,9 @@ import pytest
 
 from tests.rows import a_plan_policy, some_facts
 from transcoding.color import ColorSpace
-from transcoding.encoders import ENCODERS, HardwarePath
+from transcoding.encoders import ENCODERS, HardwarePath, cpu_encoder
 from transcoding.explanation import Reason, estimate, explain, planned_steps
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -23,7 +24,9 @@ POLICY = a_plan_policy(chunk_seconds=8)
 
 def _plan(facts: SourceFacts = FACTS, request: JobRequest | None = None, *, speed: float = 1.0) -> EncodePlan:
     measured = Throughput(pixels_per_second=int(253_440 * 25 * speed), samples=9)
-    return plan_job(facts, request or JobRequest(), POLICY, measured=measured)
+    return plan_job(
+        facts, request or JobRequest(), POLICY, encoders=[EncoderChoice(encoder=cpu_encoder("h264"), measured=measured)]
+    )
 
 
 def _reasons(plan: EncodePlan, request: JobRequest | None = None) -> dict[str, Reason]:
@@ -194,7 +197,7 @@ def test_a_device_is_named_by_its_encoder_and_by_who_decodes() -> None:
     encoder = ENCODERS["hevc_vaapi"]
     for path in (HardwarePath.UPLOAD, HardwarePath.DEVICE):
         policy = replace(POLICY, hardware_path=path)
-        plan = plan_job(FACTS, JobRequest(codec="hevc"), policy, encoder=encoder, sessions=1)
+        plan = plan_job(FACTS, JobRequest(codec="hevc"), policy, encoders=[EncoderChoice(encoder=encoder, sessions=1)])
         reason = _reasons(plan)["device"]
         assert reason.because.startswith("hevc_vaapi runs on a device")
         assert ("decod" in reason.value) is (path == HardwarePath.DEVICE)

@@ -10,6 +10,7 @@ from tests.unit.transcoding.builders import NTSC, a_policy, a_source
 from transcoding.color import ColorSpace, Transfer
 from transcoding.commands.chunk import chunk_command
 from transcoding.encoders import ENCODERS, HardwarePath
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.probing.facts import SourceFacts
@@ -155,16 +156,21 @@ def test_cycles_of_film_are_counted_from_the_first_frame_of_the_video(segment: i
 def test_devices_get_such_frames_from_memory(fields: dict[str, object]) -> None:
     policy = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
     nvenc = ENCODERS["h264_nvenc"]
-    assert plan_job(inspected(), JobRequest(), policy, encoder=nvenc).hardware_path is HardwarePath.DEVICE
+    assert (
+        plan_job(inspected(), JobRequest(), policy, encoders=[EncoderChoice(encoder=nvenc)]).encodings[0].hardware_path
+        is HardwarePath.DEVICE
+    )
     odd = inspected()
     odd = replace(odd, video_stream=replace(odd.video, **fields))  # type: ignore[arg-type]
-    plan = plan_job(odd, JobRequest(), policy, encoder=nvenc)
-    assert plan.hardware_path is HardwarePath.UPLOAD
+    plan = plan_job(odd, JobRequest(), policy, encoders=[EncoderChoice(encoder=nvenc)])
+    assert plan.encodings[0].hardware_path is HardwarePath.UPLOAD
 
 
 @pytest.mark.parametrize("deinterlace", [None, "field"])
 def test_a_device_makes_frames_but_not_field_rates(deinterlace: str | None) -> None:
     policy = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
     request = JobRequest(deinterlace=deinterlace)
-    plan = plan_job(inspected(interlaced=True), request, policy, encoder=ENCODERS["h264_nvenc"])
-    assert plan.hardware_path is (HardwarePath.UPLOAD if deinterlace else HardwarePath.DEVICE)
+    plan = plan_job(
+        inspected(interlaced=True), request, policy, encoders=[EncoderChoice(encoder=ENCODERS["h264_nvenc"])]
+    )
+    assert plan.encodings[0].hardware_path is (HardwarePath.UPLOAD if deinterlace else HardwarePath.DEVICE)

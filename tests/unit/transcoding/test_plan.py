@@ -21,6 +21,7 @@ from transcoding.color import BT709, ColorSpace
 from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
 from transcoding.errors import InputRejected
 from transcoding.grid import STANDARD_RATES, FrameGrid
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest
@@ -127,9 +128,9 @@ def test_the_rendition_of_a_plan() -> None:
 
 
 def test_the_preset_is_the_request_s_or_the_usual_one() -> None:
-    assert a_plan().preset == "veryfast"
+    assert a_plan().encodings[0].preset == "veryfast"
     plan = plan_job(a_source(), JobRequest(preset="ultrafast"), a_policy())
-    assert (plan.preset, {rendition.profile for rendition in plan.renditions}) == ("ultrafast", {"main"})
+    assert (plan.encodings[0].preset, {rendition.profile for rendition in plan.renditions}) == ("ultrafast", {"main"})
 
 
 def test_audio_is_one_rendition() -> None:
@@ -183,7 +184,7 @@ def test_a_video_that_is_too_long_is_rejected() -> None:
 
 def test_totals_of_a_plan() -> None:
     plan = a_plan(a_source(rate=NTSC, frames=310))
-    assert (plan.total_frames, plan.total_segments, plan.encoder.ffmpeg_name) == (310, 3, "libx264")
+    assert (plan.total_frames, plan.total_segments, plan.encodings[0].encoder_name) == (310, 3, "libx264")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_totals_of_a_plan() -> None:
         None,
         [],
         {"source": {}},
-        {"encoder_name": "mjpeg"},
+        {"encodings": [{"encoder_name": "mjpeg"}]},
         {"chunks": {"0": 1}},
         {"renditions": None},
         {"source": {"rate": "25/0"}},
@@ -244,12 +245,16 @@ NVENC = ENCODERS["h264_nvenc"]
 )
 def test_what_a_request_means_for_the_encoder(request_: JobRequest, codec: str, *, cpu_only: bool) -> None:
     assert (request_.video_codec, request_.cpu_only) == (codec, cpu_only)
-    assert plan_job(a_source(), request_, a_policy()).encoder.codec == codec
+    assert plan_job(a_source(), request_, a_policy()).encodings[0].codec == codec
 
 
 def test_cpu_is_the_usual_preset() -> None:
     plan = plan_job(a_source(), JobRequest(preset="cpu"), a_policy())
-    assert (plan.preset, plan.encoder_name, plan.hardware_path) == ("veryfast", "libx264", HardwarePath.CPU)
+    assert (plan.encodings[0].preset, plan.encodings[0].encoder_name, plan.encodings[0].hardware_path) == (
+        "veryfast",
+        "libx264",
+        HardwarePath.CPU,
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,20 +271,34 @@ def test_cpu_is_the_usual_preset() -> None:
 def test_a_ladder_is_split_into_as_few_runs_as_sessions_allow(
     sessions: int | None, groups: list[tuple[str, ...]]
 ) -> None:
-    plan = plan_job(a_source(1920, 1080), JobRequest(), a_policy(), encoder=NVENC, sessions=sessions)
+    plan = plan_job(
+        a_source(1920, 1080), JobRequest(), a_policy(), encoders=[EncoderChoice(encoder=NVENC, sessions=sessions)]
+    )
     assert list(plan.groups) == groups
     assert EncodePlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_sessions_are_no_matter_of_the_cpu() -> None:
-    assert len(plan_job(a_source(1920, 1080), JobRequest(), a_policy(), sessions=1).groups) == 1
+    assert (
+        len(
+            plan_job(
+                a_source(1920, 1080),
+                JobRequest(),
+                a_policy(),
+                encoders=[EncoderChoice(encoder=ENCODERS["libx264"], sessions=1)],
+            ).groups
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("encoder", ENCODERS.values(), ids=lambda encoder: encoder.ffmpeg_name)
 def test_a_quality_is_held_only_where_no_bitrate_was_requested(encoder: VideoEncoder) -> None:
     name = next(name for name, choice in CODEC_NAMES.items() if choice.codec == encoder.codec)
-    usual = plan_job(a_source(), JobRequest(codec=name), a_policy(), encoder=encoder)
-    requested = plan_job(a_source(), JobRequest(codec=name, bitrate=1_000_000), a_policy(), encoder=encoder)
+    usual = plan_job(a_source(), JobRequest(codec=name), a_policy(), encoders=[EncoderChoice(encoder=encoder)])
+    requested = plan_job(
+        a_source(), JobRequest(codec=name, bitrate=1_000_000), a_policy(), encoders=[EncoderChoice(encoder=encoder)]
+    )
     assert {rung.constant_quality for rung in usual.renditions} == {encoder.holds_quality}
     assert not requested.renditions[0].constant_quality
     for rung in (*usual.renditions, *requested.renditions):
@@ -303,14 +322,19 @@ def _video(**changes: object) -> SourceFacts:
 )
 def test_the_device_decodes_what_it_can_if_it_may(source: SourceFacts, path: HardwarePath) -> None:
     may = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
-    assert plan_job(source, JobRequest(), may, encoder=NVENC).hardware_path == path
-    assert plan_job(source, JobRequest(), a_policy(), encoder=NVENC).hardware_path == HardwarePath.UPLOAD
+    assert (
+        plan_job(source, JobRequest(), may, encoders=[EncoderChoice(encoder=NVENC)]).encodings[0].hardware_path == path
+    )
+    assert (
+        plan_job(source, JobRequest(), a_policy(), encoders=[EncoderChoice(encoder=NVENC)]).encodings[0].hardware_path
+        == HardwarePath.UPLOAD
+    )
 
 
 def test_devices_without_a_deinterlacer_get_interlaced_frames_from_the_cpu() -> None:
     may = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
-    plan = plan_job(_video(interlaced=True), JobRequest(), may, encoder=ENCODERS["h264_qsv"])
-    assert plan.hardware_path == HardwarePath.UPLOAD
+    plan = plan_job(_video(interlaced=True), JobRequest(), may, encoders=[EncoderChoice(encoder=ENCODERS["h264_qsv"])])
+    assert plan.encodings[0].hardware_path == HardwarePath.UPLOAD
 
 
 @pytest.mark.parametrize(
@@ -329,19 +353,24 @@ def test_two_passes_where_they_are_wanted_and_possible(
     request_: JobRequest, *, usual: bool, encoder: str, two_pass: bool
 ) -> None:
     policy = replace(a_policy(), two_pass=usual)
-    assert plan_job(a_source(), request_, policy, encoder=ENCODERS[encoder]).two_pass is two_pass
+    assert (
+        plan_job(a_source(), request_, policy, encoders=[EncoderChoice(encoder=ENCODERS[encoder])])
+        .encodings[0]
+        .two_pass
+        is two_pass
+    )
 
 
 def test_a_single_frame_is_not_analysed() -> None:
     """x264 refuses its own findings about it."""
-    assert not plan_job(a_source(frames=1), JobRequest(two_pass=True), a_policy()).two_pass
-    assert plan_job(a_source(frames=2), JobRequest(two_pass=True), a_policy()).two_pass
+    assert not plan_job(a_source(frames=1), JobRequest(two_pass=True), a_policy()).encodings[0].two_pass
+    assert plan_job(a_source(frames=2), JobRequest(two_pass=True), a_policy()).encodings[0].two_pass
 
 
 def test_two_passes_are_twice_the_work() -> None:
     once = plan_job(a_source(), JobRequest(), a_policy())
     twice = plan_job(a_source(), JobRequest(two_pass=True), a_policy())
-    assert twice.frame_pixels == 2 * once.frame_pixels
+    assert twice.frame_pixels(twice.first_names) == 2 * once.frame_pixels(once.first_names)
     assert once.sizing is not None
     assert twice.sizing is not None
     assert twice.sizing.speed == pytest.approx(once.sizing.speed / 2, abs=0.001)
@@ -379,9 +408,15 @@ def test_what_has_standard_range_has_no_other_to_keep() -> None:
 def test_what_is_converted_on_the_cpu_is_uploaded(changed: dict[str, object]) -> None:
     on_device = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
     source = a_source()
-    assert plan_job(source, JobRequest(), on_device, encoder=NVENC).hardware_path == HardwarePath.DEVICE
+    assert (
+        plan_job(source, JobRequest(), on_device, encoders=[EncoderChoice(encoder=NVENC)]).encodings[0].hardware_path
+        == HardwarePath.DEVICE
+    )
     other = replace(source, video_stream=replace(source.video, **changed))  # type: ignore[arg-type]
-    assert plan_job(other, JobRequest(), on_device, encoder=NVENC).hardware_path == HardwarePath.UPLOAD
+    assert (
+        plan_job(other, JobRequest(), on_device, encoders=[EncoderChoice(encoder=NVENC)]).encodings[0].hardware_path
+        == HardwarePath.UPLOAD
+    )
 
 
 def test_a_plan_of_the_first_version_keeps_the_tags_in_8_bits() -> None:

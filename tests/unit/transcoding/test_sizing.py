@@ -6,8 +6,10 @@ from fractions import Fraction
 import pytest
 
 from tests.rows import a_plan_policy, some_facts
+from transcoding.encoders import cpu_encoder
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest, PlanPolicy
@@ -93,7 +95,12 @@ def test_throughput_is_never_nothing() -> None:
 
 def _plan(policy: PlanPolicy, measured: Throughput | None = None, *, preset: str | None = None) -> EncodePlan:
     facts = SourceFacts.from_json(some_facts(seconds=3600))
-    return plan_job(facts, JobRequest(preset=preset), policy, measured=measured)
+    return plan_job(
+        facts,
+        JobRequest(preset=preset),
+        policy,
+        encoders=[EncoderChoice(encoder=cpu_encoder("h264"), measured=measured)],
+    )
 
 
 FREE = replace(a_plan_policy(chunk_seconds=4), max_chunk_seconds=300, max_chunks=2000)
@@ -101,7 +108,7 @@ FREE = replace(a_plan_policy(chunk_seconds=4), max_chunk_seconds=300, max_chunks
 
 def test_a_plan_is_cut_by_what_was_measured_and_says_so() -> None:
     # 640x360 and a tenth of it for decoding: 253,440 pixels of work per frame, 6.336 million per second of video
-    assert _plan(FREE).frame_pixels == 253_440
+    assert _plan(FREE).frame_pixels(["360p"]) == 253_440
     sizing = _plan(FREE, Throughput(pixels_per_second=6_336_000, samples=12)).sizing
     assert sizing is not None
     assert (sizing.speed, sizing.samples, sizing.segments) == (1.0, 12, 15)

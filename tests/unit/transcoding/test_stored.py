@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source
+from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source, an_audio_source
 from transcoding.color import ColorSpace
 from transcoding.errors import TranscodeError, UnknownVersion
+from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -85,6 +86,13 @@ def test_facts_from_before_roles_are_read() -> None:
     assert [track.role for track in read.audio] == [AudioRole.MAIN]
 
 
+def test_plans_from_before_several_codecs_are_read() -> None:
+    request = JobRequest(resolution="720p", mp4=True, two_pass=True)
+    assert EncodePlan.from_json(stored("plan-7")) == plan_job(a_rotated_source(), request, a_policy())
+    alone = EncodePlan.from_json(stored("plan-7-audio"))
+    assert alone == plan_job(an_audio_source(), JobRequest(), a_policy())
+
+
 def test_manifests_of_high_range_in_eight_bits_stay_as_they_were() -> None:
     """All of its renditions would be said to be of a range that few screens show."""
     old, high = stored("plan-4"), {"primaries": "bt2020", "transfer": "smpte2084", "matrix": "bt2020nc", "range": "tv"}
@@ -110,10 +118,10 @@ def test_an_earlier_plan_without_audio_has_no_track() -> None:
 
 def test_the_first_plans_are_read_as_x264_s() -> None:
     read = EncodePlan.from_json(stored("plan-1-first"))
-    assert (read.encoder.ffmpeg_name, read.groups, read.two_pass, read.sizing) == ("libx264", (("360p",),), False, None)
-    assert read == replace(
-        plan_job(_without_color(a_source(frames=300)), JobRequest(resolution="360p"), a_policy()), sizing=None
-    )
+    first = Encoding(encoder_name="libx264", preset="veryfast")
+    assert (read.encodings, read.groups, read.sizing) == ((first,), (("360p",),), None)
+    planned = plan_job(_without_color(a_source(frames=300)), JobRequest(resolution="360p"), a_policy())
+    assert read == replace(planned, sizing=None, encodings=(first,))
 
 
 @pytest.mark.parametrize("version", [0, 99, -1, "2", None, [], 1.5], ids=str)
@@ -129,7 +137,7 @@ def test_another_version_is_refused_by_type(version: object) -> None:
         assert isinstance(caught.value, TranscodeError), "steps end by it with a code of its own"
 
 
-@pytest.mark.parametrize("missing", ["sizing", "encoder_name", "groups", "mp4", "source", "segment_gops"])
+@pytest.mark.parametrize("missing", ["sizing", "encodings", "groups", "mp4", "source", "segment_gops"])
 def test_a_plan_of_the_current_version_has_every_field(missing: str) -> None:
     data = a_plan().to_json()
     del data[missing]

@@ -14,6 +14,7 @@ from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.errors import InputRejected
 from transcoding.explanation import explain
 from transcoding.grid import STANDARD_RATES
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -206,7 +207,9 @@ def test_a_device_gets_frames_from_memory_where_the_last_one_is_held() -> None:
     policy = replace(a_policy(), hardware_path=HardwarePath.DEVICE)
     nvenc = ENCODERS["h264_nvenc"]
     paths = [
-        plan_job(source, JobRequest(resolution="360p"), policy, encoder=nvenc, sessions=8).hardware_path
+        plan_job(source, JobRequest(resolution="360p"), policy, encoders=[EncoderChoice(encoder=nvenc, sessions=8)])
+        .encodings[0]
+        .hardware_path
         for source in (a_source(), a_long_source(), a_source(constant=False))
     ]
     assert paths == [HardwarePath.DEVICE, HardwarePath.UPLOAD, HardwarePath.UPLOAD]

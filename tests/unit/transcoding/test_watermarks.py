@@ -7,6 +7,7 @@ from tests.unit.transcoding.builders import a_policy, a_source, an_audio_source
 from transcoding.commands.chunk import chunk_command
 from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.explanation import explain
+from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -45,8 +46,14 @@ def test_without_one_nothing_is_drawn() -> None:
 
 def test_frames_that_are_drawn_on_are_in_memory() -> None:
     policy, encoder = replace(a_policy(), hardware_path=HardwarePath.DEVICE), ENCODERS["h264_nvenc"]
-    assert plan_job(a_source(), JobRequest(), policy, encoder=encoder).hardware_path == HardwarePath.DEVICE
-    assert plan_job(a_source(), REQUEST, policy, encoder=encoder).hardware_path == HardwarePath.UPLOAD
+    assert (
+        plan_job(a_source(), JobRequest(), policy, encoders=[EncoderChoice(encoder=encoder)]).encodings[0].hardware_path
+        == HardwarePath.DEVICE
+    )
+    assert (
+        plan_job(a_source(), REQUEST, policy, encoders=[EncoderChoice(encoder=encoder)]).encodings[0].hardware_path
+        == HardwarePath.UPLOAD
+    )
 
 
 def test_it_has_no_effect_on_audio_alone() -> None:

@@ -14,6 +14,8 @@ _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _COLORS = "urn:mpeg:mpegB:cicp"
 _COLOR_PROPERTIES = ("ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients")
 """Properties of an adaptation set, in the order of `ColorSpace.codes` (ISO/IEC 23091-2)."""
+_SWITCHING = "urn:mpeg:dash:adaptation-set-switching:2016"
+"""Property with the ids of adaptation sets that players may switch to (DASH-IF IOP, section 3.8)."""
 _ROLES = "urn:mpeg:dash:role:2011"
 _ROLE_VALUES: Mapping[AudioRole, str] = MappingProxyType(
     {AudioRole.DUB: "dub", AudioRole.COMMENTARY: "commentary", AudioRole.DESCRIPTION: "description"}
@@ -39,11 +41,28 @@ def add_video(period: ET.Element, videos: Sequence[VideoVariant], timeline: Time
         kind = "EssentialProperty" if color.hdr else "SupplementalProperty"
         for name, code in zip(_COLOR_PROPERTIES, color.codes, strict=True):
             ET.SubElement(adaptation, kind, {"schemeIdUri": f"{_COLORS}:{name}", "value": str(code)})
-    _template(adaptation, timeline)
+    _template(adaptation, timeline, videos[0].folder)
     for video in videos:
         size = {"width": str(video.width), "height": str(video.height), "sar": "1:1"}
         rate = {"frameRate": str(video.frame_rate)}
         _representation(adaptation, video.name, video.codecs, video.peak_bandwidth, size | rate)
+
+
+def allow_switching(period: ET.Element, videos: Sequence[VideoVariant]) -> None:
+    """Say of adaptation sets that differ in nothing but their codec that players may switch between them.
+
+    `videos` are the first ones of the sets of video, in their order.
+    """
+    sets = [each for each in period if each.get("contentType") == "video"]
+    for video, adaptation in zip(videos, sets, strict=True):
+        others = [
+            other.get("id", "")
+            for another, other in zip(videos, sets, strict=True)
+            if another.sample_entry != video.sample_entry and another.color == video.color
+        ]
+        if others:
+            switching = ET.Element("SupplementalProperty", {"schemeIdUri": _SWITCHING, "value": ",".join(others)})
+            adaptation.insert(len(adaptation.findall("EssentialProperty")), switching)  # in the order of the schema
 
 
 def add_audio(period: ET.Element, audio: AudioVariant, timeline: Timeline, *, alone: bool, preferred: bool) -> None:
@@ -89,15 +108,15 @@ def _adaptation_set(period: ET.Element, kind: str, more: Attributes) -> ET.Eleme
     return ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **common, **more})
 
 
-def _template(adaptation: ET.Element, timeline: Timeline) -> None:
+def _template(adaptation: ET.Element, timeline: Timeline, folder: str = "") -> None:
     template = ET.SubElement(
         adaptation,
         "SegmentTemplate",
         {
             "timescale": str(timeline.timescale),
             "startNumber": "0",
-            "initialization": f"$RepresentationID$/{INIT_NAME}",
-            "media": f"$RepresentationID$/{segment_name('$Number$')}",
+            "initialization": f"{folder}$RepresentationID$/{INIT_NAME}",
+            "media": f"{folder}$RepresentationID$/{segment_name('$Number$')}",
         },
     )
     rows = ET.SubElement(template, "SegmentTimeline")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from xml.etree import ElementTree as ET
 
-from transcoding.manifests.dash.adaptation import Attributes, add_audio, add_tiles, add_video
+from transcoding.manifests.dash.adaptation import Attributes, add_audio, add_tiles, add_video, allow_switching
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.variants import Presentation, VideoVariant
 
@@ -63,10 +63,14 @@ def dash_manifest(
     if growth:
         _start_at_the_beginning(root, duration)
     period = ET.SubElement(root, "Period", {"id": "0", "start": "PT0S"})
-    for alike, timeline in videos:
+    first = [each for each in videos if each[0][0].sample_entry == videos[0][0][0].sample_entry]
+    for alike, timeline in first:
         add_video(period, alike, timeline)
     for track, timeline in audio:
         add_audio(period, track, timeline, alone=len(audio) == 1, preferred=len(groups) > 1 and track in groups[0])
+    for alike, timeline in videos[len(first) :]:  # behind the audio, whose ids stay when a codec comes later
+        add_video(period, alike, timeline)
+    allow_switching(period, [alike[0] for alike, _ in videos])
     if presentation.tiles and not growth:
         add_tiles(period, presentation.tiles)
     if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time
@@ -102,7 +106,7 @@ def _switchable(videos: Sequence[VideoVariant]) -> Iterable[Sequence[VideoVarian
     """Divide the renditions by codec and color space: players do not switch between dynamic ranges."""
     kinds: dict[object, list[VideoVariant]] = {}
     for video in videos:
-        kinds.setdefault((video.codecs.partition(".")[0], video.color), []).append(video)
+        kinds.setdefault((video.sample_entry, video.color, video.folder), []).append(video)
     return kinds.values()
 
 

@@ -36,7 +36,7 @@ def master_playlist(presentation: Presentation) -> str:
     lines += [_text_media(track) for track in texts]
     for group in presentation.audio_groups or ((),):
         for video in _in_order(videos):
-            lines += [_stream_inf(video, group, texts), _playlist(video.name)]
+            lines += [_stream_inf(video, group, texts), f"{video.folder}{_playlist(video.name)}"]
     lines += [_iframe_stream_inf(video, video.iframes) for video in videos if video.iframes]
     for group in () if videos else presentation.audio_groups:
         lines += [_audio_stream_inf(group, texts, alone=len(audio) == 1), _playlist(_first_played(group).name)]
@@ -118,7 +118,7 @@ def _iframe_stream_inf(video: VideoVariant, iframes: IFrames) -> str:
             ("CODECS", _codecs(video)),
             ("RESOLUTION", f"{video.width}x{video.height}"),
             ("VIDEO-RANGE", video.video_range),
-            ("URI", quoted(f"{video.name}/{IFRAME_PLAYLIST_NAME}")),
+            ("URI", quoted(f"{video.folder}{video.name}/{IFRAME_PLAYLIST_NAME}")),
         ],
     )
 
