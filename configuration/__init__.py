@@ -3,7 +3,6 @@
 from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
 from configuration.sections import (
     BrokerConfig,
-    CacheConfig,
     Config,
     DatabaseConfig,
     EncodeConfig,
@@ -14,15 +13,18 @@ from configuration.sections import (
     LeaseConfig,
     LimitConfig,
     MetricsConfig,
+    RankConfig,
+    RetryConfig,
+    StorageConfig,
+    WorkerConfig,
+)
+from configuration.serving import (
+    CacheConfig,
     OwnerConfig,
     PlaybackConfig,
-    RankConfig,
     RateConfig,
-    RetryConfig,
     SiteConfig,
-    StorageConfig,
     UploadConfig,
-    WorkerConfig,
 )
 
 __all__ = [

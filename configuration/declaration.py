@@ -7,6 +7,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 PREFIX = "TRANSCODER_"
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
 
 T = TypeVar("T")
 

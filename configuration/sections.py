@@ -2,110 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from configuration.declaration import setting
+from configuration.declaration import GIB, MIB, setting
+from configuration.serving import (
+    CacheConfig,
+    OwnerConfig,
+    PlaybackConfig,
+    RateConfig,
+    SiteConfig,
+    UploadConfig,
+)
 
-KIB = 1024
-MIB = 1024 * KIB
-GIB = 1024 * MIB
-
-SECRET_KEY_CHARACTERS = 50  # required by Django's deployment check
 MAX_PARTS = 10_000  # of one object in an S3 multipart upload, as AWS documents it
 LEASE_RENEWALS = 3  # two renewals may fail before a lease is lost
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteConfig:
-    """Access to the web site."""
-
-    secret_key: str = setting(
-        "", secret=True, help="Signs playback tokens. At least 50 random characters; for API and dispatcher only."
-    )
-    debug: bool = setting(default=False, help="Show tracebacks to clients. Never use it in production.")
-    allowed_hosts: tuple[str, ...] = setting(
-        ("localhost", "127.0.0.1"), help="Host names of the API, separated by commas."
-    )
-    public_url: str = setting(
-        "",
-        help="URL at which clients reach the API, with the path of a prefix, if there is one: the base of all absolute"
-        " URLs. Its host and its origin are accepted, too. Empty: taken from each request.",
-    )
-    trusted_proxies: tuple[str, ...] = setting(
-        (),
-        help="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: 10.1.0.7,…",
-    )
-    cors_origins: tuple[str, ...] = setting(
-        (), help="Origins whose pages may use the API from a browser, with an API key: https://app.example.org,…"
-    )
-    https: bool = setting(default=True, help="Serve HTTPS only: plain HTTP is redirected, HSTS is sent.")
-    hsts_seconds: int = setting(31_536_000, minimum=0, help="Time for which browsers use HTTPS only (HSTS).")
-    log_level: str = setting(
-        "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="Minimum severity of log lines."
-    )
-
-    def secret_key_problems(self) -> Iterator[str]:
-        """Yield a sentence if the key is missing or short. Processes that sign nothing have none."""
-        if len(self.secret_key) < SECRET_KEY_CHARACTERS:
-            yield (
-                f"TRANSCODER_SECRET_KEY (or TRANSCODER_SECRET_KEY_FILE) must have at least"
-                f" {SECRET_KEY_CHARACTERS} characters, got {len(self.secret_key)}"
-            )
-
-    def problems(self) -> Iterator[str]:
-        if self.secret_key:
-            yield from self.secret_key_problems()
-        if self.public_url and (problem := _public_url_problem(self.public_url)):
-            yield f"TRANSCODER_PUBLIC_URL {problem}, got {self.public_url!r}"
-        for text in self.trusted_proxies:
-            try:
-                ip_network(text)
-            except ValueError as error:
-                yield f"TRANSCODER_TRUSTED_PROXIES: {error}"
-        for text in self.cors_origins:
-            if not _ORIGIN.fullmatch(text):
-                yield f"TRANSCODER_CORS_ORIGINS must be origins such as https://app.example.org, got {text!r}"
-
-    @property
-    def url_prefix(self) -> str:
-        """Path below which proxies publish the API, such as `/vod`; empty: none."""
-        return urlsplit(self.public_url).path.rstrip("/")
-
-    @property
-    def public_origin(self) -> str:
-        """Scheme, host and port of the public URL; empty: none is configured."""
-        url = urlsplit(self.public_url)
-        return f"{url.scheme}://{url.netloc.lower()}" if self.public_url else ""
-
-    @property
-    def public_host(self) -> str:
-        """Host of the public URL without its port, an IPv6 address in brackets; empty: none is configured."""
-        host = urlsplit(self.public_url).hostname or ""
-        return f"[{host}]" if ":" in host else host
-
-
-_OWN_PATHS = ("admin", "api", "health", "healthz", "metrics", "play", "readyz", "static")
-"""First parts of our own paths. A prefix must not begin with one of them."""
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
-
-
-def _public_url_problem(text: str) -> str:
-    """Say what a public URL must be and is not. Empty: nothing."""
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"}:
-        return "must begin with http:// or https://"
-    if not _ORIGIN.fullmatch(f"{url.scheme}://{url.netloc.lower()}"):
-        return "must name a host and perhaps a port"
-    if url.query or url.fragment or not _PREFIX.fullmatch(url.path):
-        return "must end after a path of letters, digits and ._~-"
-    if url.path.split("/")[1:2] and url.path.split("/")[1] in _OWN_PATHS:
-        return f"must not have a path that begins with one of our own ({', '.join(_OWN_PATHS)})"
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,40 +83,6 @@ class StorageConfig:
             yield "TRANSCODER_LOCAL_STORAGE_PATH is required when TRANSCODER_STORAGE is local"
         if bool(self.s3_access_key) != bool(self.s3_secret_key):
             yield "TRANSCODER_S3_ACCESS_KEY and TRANSCODER_S3_SECRET_KEY must be set together"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadConfig:
-    """Limits of uploads."""
-
-    max_upload_bytes: int = setting(
-        50 * GIB, minimum=1, help="Maximum size of a video. At most 10,000 times TRANSCODER_UPLOAD_PART_BYTES."
-    )
-    max_concurrent_uploads: int = setting(
-        32,
-        minimum=1,
-        help="Maximum number of parallel uploads to one API process. Each uses TRANSCODER_UPLOAD_PART_BYTES of memory.",
-    )
-
-    def problems(self) -> Iterator[str]:
-        yield from ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaybackConfig:
-    """Delivery of segments and files to players."""
-
-    playback_delivery: str = setting(
-        "redirect",
-        choices=("redirect", "proxy"),
-        help="Redirect players to the store, or send the bytes through the API.",
-    )
-    playback_token_seconds: int = setting(
-        86_400, minimum=60, help="Lifetime of a playback URL. It must be longer than the longest video."
-    )
-
-    def problems(self) -> Iterator[str]:
-        yield from ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -477,66 +356,6 @@ class GpuConfig:
     )
     gpu_wait_seconds: float = setting(
         300.0, minimum=0, help="Time for which a job that requires a GPU waits for a device that can encode it."
-    )
-
-    def problems(self) -> Iterator[str]:
-        yield from ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheConfig:
-    """Redis for data that may be lost at any time: the response cache and the rate limits."""
-
-    cache_url: str = setting(
-        "redis://127.0.0.1:6379/1",
-        secret=True,
-        help="redis://:password@host:port/number. Empty: no cache, and each process counts rates for itself.",
-    )
-    enable_cache: bool = setting(default=True, help="Cache responses. Rate limits do not depend on it.")
-    cache_ttl_seconds: int = setting(
-        300, minimum=1, help="Upper bound of the time to live of cached responses, which is 2 to 30 s."
-    )
-    cache_timeout_seconds: float = setting(
-        0.1, minimum=0.01, maximum=5, help="Time without a reply after which Redis is not used for a second."
-    )
-
-    def problems(self) -> Iterator[str]:
-        if self.cache_url and urlsplit(self.cache_url).scheme not in {"redis", "rediss"}:
-            yield "TRANSCODER_CACHE_URL must begin with redis:// or rediss://"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnerConfig:
-    """Limits of one owner at a time, however many keys it uses."""
-
-    max_owner_keys: int = setting(100, minimum=1, help="API keys that work. Commands of manage.py may create more.")
-    max_owner_jobs: int = setting(1000, minimum=1, help="Jobs that are not over.")
-    max_owner_uploads: int = setting(8, minimum=1, help="Parallel uploads to one API process.")
-    max_owner_event_streams: int = setting(200, minimum=1, help="Open event streams of one API process.")
-    max_owner_requests: int = setting(
-        4, minimum=1, help="Requests that one API process handles at a time; more wait for them, up to 128."
-    )
-
-    def problems(self) -> Iterator[str]:
-        yield from ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateConfig:
-    """Rate limits. A minute's worth of requests may come at once. 0: no limit."""
-
-    rate_read_per_minute: int = setting(6000, minimum=0, help="Reading requests of one owner, event streams included.")
-    rate_write_per_minute: int = setting(600, minimum=0, help="Writing requests of one owner.")
-    rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one owner.")
-    rate_plan_per_minute: int = setting(120, minimum=0, help="Plans and dry runs of one owner.")
-    rate_address_per_minute: int = setting(
-        300, minimum=0, help="Requests from one network address without a working API key."
-    )
-    rate_play_per_minute: int = setting(
-        6000, minimum=0, help="Requests for playlists, segments and files of videos from one network address."
-    )
-    rate_login_per_minute: int = setting(
-        10, minimum=0, help="Login attempts from one network address; ten times as many with one name."
     )
 
     def problems(self) -> Iterator[str]:
