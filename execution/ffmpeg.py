@@ -5,10 +5,9 @@ import selectors
 import stat
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,9 +15,10 @@ from typing import IO, Protocol
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.budget import InspectionBudget
-from execution.guard import Limits
+from execution.guard import Limits, run_limits
 from execution.isolation import ffmpeg_path, jail_of
 from execution.jail import NO_DEVICES, Cell, Child, Devices
+from execution.pipes import Feed, Feeder, Pipe, open_feeder, open_pipe
 from execution.process import set_niceness
 from execution.stall import StallTimer
 from transcoding.commands.command import FfmpegCommand
@@ -30,9 +30,6 @@ from transcoding.errors import EncoderFailed, InputRejected, ProcessStalled
 Sink = Callable[[bytes], None]
 """Consumer of the next bytes of an output. It may block; ffmpeg waits meanwhile."""
 
-Feed = Generator[bytes, None, None]
-"""Generator of the next bytes of an input. It runs in a thread of its own, and an exception in it ends the run."""
-
 _NO_FEEDS: Mapping[str, Feed] = MappingProxyType({})
 _READ_BYTES = 1 << 18
 _STDERR_TAIL_BYTES = 1 << 14
@@ -41,9 +38,6 @@ _POLL_SECONDS = 0.05
 _QUERY_TIMEOUT_SECONDS = 10
 _READABLE = 0o644
 _QUERY_MEMORY_BYTES = 256 << 20
-_MAX_PROCESSES = 512
-_MAX_PROCESSES_PER_CORE = 32
-"""Threads that the encoders, decoders and filters of a ladder start on each core."""
 _NVIDIA_NODES = ("nvidia*", "nvidia-caps/*")
 _RUNS_LONGER = 4
 """Times that a run may take longer than the longest step that is planned: the machine may be busy with other work."""
@@ -215,9 +209,9 @@ class FfmpegRunner:
             if command.files:
                 folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vodmill-run-")))
                 _write(command.files, folder)
-            feeders = {name: stack.enter_context(_feeder(feed)) for name, feed in inputs.items()}
-            pipes = {name: stack.enter_context(_pipe()) for name, sink in outputs.items() if callable(sink)}
-            progress = stack.enter_context(_pipe())
+            feeders = {name: stack.enter_context(open_feeder(feed)) for name, feed in inputs.items()}
+            pipes = {name: stack.enter_context(open_pipe()) for name, sink in outputs.items() if callable(sink)}
+            progress = stack.enter_context(open_pipe())
             targets = {name: _target(sink, pipes.get(name)) for name, sink in outputs.items()}
             cell = stack.enter_context(self._jail.cell(inputs=_input_files(command, inputs), folder=folder))
             argv = command.argv(
@@ -290,97 +284,7 @@ class FfmpegRunner:
                 raise ProcessStalled(f"ffmpeg did not finish within {self._max_run_seconds} s")
 
 
-class _Pipe:
-    """Both ends of a pipe; each is closed once."""
-
-    def __init__(self) -> None:
-        self.read, self.write = os.pipe()
-        self._open = {self.read, self.write}
-
-    def close_write(self) -> None:
-        """Close our copy of the writing end: the reader sees the end of the stream when no copy is open."""
-        self._close(self.write)
-
-    def close_read(self) -> None:
-        """Close our copy of the reading end: the writer gets a broken pipe when no copy is open."""
-        self._close(self.read)
-
-    def close(self) -> None:
-        """Close the ends that are still open."""
-        for descriptor in list(self._open):
-            self._close(descriptor)
-
-    def _close(self, descriptor: int) -> None:
-        with suppress(KeyError):
-            self._open.remove(descriptor)
-            os.close(descriptor)
-
-
-@contextmanager
-def _pipe() -> Iterator[_Pipe]:
-    pipe = _Pipe()
-    try:
-        yield pipe
-    finally:
-        pipe.close()
-
-
-class _Feeder:
-    """Thread that writes a feed into a pipe. The program inherits the reading end."""
-
-    def __init__(self, pipe: _Pipe, feed: Feed) -> None:
-        self.pipe = pipe
-        self._feed = feed
-        self._mark_active: Callable[[], None] = lambda: None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._write, name="feeder", daemon=True)
-
-    def start(self, mark_active: Callable[[], None]) -> None:
-        """Start the thread, after the program was spawned. `mark_active` is called after each write."""
-        self.pipe.close_read()
-        self._mark_active = mark_active
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the thread; it ends with its feed or with the program."""
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def check(self) -> None:
-        """Raise the feed's exception, if there was one."""
-        if self._error is not None:
-            raise self._error
-
-    def _write(self) -> None:
-        try:
-            with closing(self._feed) as blocks:
-                for block in blocks:
-                    self._write_all(block)
-        except BrokenPipeError:
-            pass  # the program has ended; its exit code and stderr say why
-        except BaseException as error:  # noqa: BLE001 - `check` raises it in the main thread
-            self._error = error
-        finally:
-            self.pipe.close_write()
-
-    def _write_all(self, block: bytes) -> None:
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(self.pipe.write, rest) :]
-            self._mark_active()
-
-
-@contextmanager
-def _feeder(feed: Feed) -> Iterator[_Feeder]:
-    with _pipe() as pipe:
-        feeder = _Feeder(pipe, feed)
-        try:
-            yield feeder
-        finally:
-            feeder.join()
-
-
-def _target(sink: Sink | Path | None, pipe: _Pipe | None) -> str:
+def _target(sink: Sink | Path | None, pipe: Pipe | None) -> str:
     if pipe is not None:
         return f"pipe:{pipe.write}"
     return f"file:{sink.name}" if isinstance(sink, Path) else "-"
@@ -392,7 +296,7 @@ def _input_files(command: FfmpegCommand, feeds: Mapping[str, Feed]) -> list[Path
     return [path for path in paths if path.is_file()]
 
 
-def _addresses(command: FfmpegCommand, feeders: Mapping[str, "_Feeder"], cell: Cell) -> dict[str, str]:
+def _addresses(command: FfmpegCommand, feeders: Mapping[str, Feeder], cell: Cell) -> dict[str, str]:
     """Return what stands behind `-i` for each input that is fed or a file."""
     files = {str(path): f"file:{cell.name(path)}" for path in _input_files(command, {})}
     return files | {name: f"pipe:{feeder.pipe.read}" for name, feeder in feeders.items()}
@@ -420,24 +324,9 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
         path.chmod(_READABLE)
 
 
-def run_limits(
-    config: ExecutionConfig, *, memory_bytes: int, address_bytes: int = 0, output_bytes: int | None = None
-) -> Limits:
-    """Return the limits of a run: those of the installation, and its own of memory and output."""
-    cores = len(os.sched_getaffinity(0))
-    return Limits(
-        memory_bytes=memory_bytes,
-        address_bytes=address_bytes,
-        file_bytes=config.max_output_bytes,
-        output_bytes=min(config.max_output_bytes, output_bytes or config.max_output_bytes),
-        cpu_seconds=config.max_cpu_seconds,
-        processes=_MAX_PROCESSES + _MAX_PROCESSES_PER_CORE * cores,
-    )
-
-
 @contextmanager
 def _selector(
-    run: _Run, outputs: Mapping[str, Sink | Path | None], pipes: Mapping[str, _Pipe], progress: _Pipe
+    run: _Run, outputs: Mapping[str, Sink | Path | None], pipes: Mapping[str, Pipe], progress: Pipe
 ) -> Iterator[selectors.BaseSelector]:
     """Register every descriptor to read with the function that takes its bytes."""
     stderr: IO[bytes] | None = run.child.process.stderr

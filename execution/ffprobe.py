@@ -14,8 +14,8 @@ from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.budget import InspectionBudget
-from execution.ffmpeg import Stopped, StopSignal, run_limits
-from execution.guard import Limits
+from execution.ffmpeg import Stopped, StopSignal
+from execution.guard import Limits, run_limits
 from execution.isolation import jail_of
 from execution.jail import Child
 from execution.stall import StallTimer

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from configuration import ExecutionConfig
 from execution.cgroups import Group
 from execution.process import descendant_pids
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 SAMPLE_SECONDS = 0.2
 _UNMEASURED = "resources that cannot be measured"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_MAX_PROCESSES = 512
+_MAX_PROCESSES_PER_CORE = 32
+"""Threads that the encoders, decoders and filters of a ladder start on each core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,21 @@ class Limits:
     """CPU time of each process."""
     processes: int
     """Processes and threads."""
+
+
+def run_limits(
+    config: ExecutionConfig, *, memory_bytes: int, address_bytes: int = 0, output_bytes: int | None = None
+) -> Limits:
+    """Return the limits of a run: those of the installation, and its own of memory and output."""
+    cores = len(os.sched_getaffinity(0))
+    return Limits(
+        memory_bytes=memory_bytes,
+        address_bytes=address_bytes,
+        file_bytes=config.max_output_bytes,
+        output_bytes=min(config.max_output_bytes, output_bytes or config.max_output_bytes),
+        cpu_seconds=config.max_cpu_seconds,
+        processes=_MAX_PROCESSES + _MAX_PROCESSES_PER_CORE * cores,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.ffmpeg import Feed, FfmpegRunner
+from execution.ffmpeg import FfmpegRunner
+from execution.pipes import Feed
 from tests.ffmpeg.golden import NEVER
 from tests.ffmpeg.sources import run
 from tests.unit.transcoding.builders import a_plan, a_source

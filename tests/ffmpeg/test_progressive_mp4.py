@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from execution.ffmpeg import Feed, Stopped
+from execution.ffmpeg import Stopped
+from execution.pipes import Feed
 from tests.ffmpeg.golden import FFPROBE, NEVER, Golden, beep_seconds, runner, shown_numbers, transcode
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make
 from transcoding.commands.remux import MP4_TARGET, VIDEO_INPUT, mp4_command

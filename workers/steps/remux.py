@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.ffmpeg import Feed
+from execution.pipes import Feed
 from execution.scratch import temporary_folder
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import StepWork

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 
-from execution.ffmpeg import Feed
+from execution.pipes import Feed
 from execution.scratch import temporary_folder
 from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone
 from jobs.leasing.steps import StepWork
