@@ -15,10 +15,10 @@ from transcoding.containers.mp4_index import (
     IndexTooLarge,
     Mp4Index,
     TopBox,
-    UnusableIndex,
     read_index,
     read_top_box,
 )
+from transcoding.containers.mp4_tables import UnusableIndex
 from transcoding.containers.spans import Span, missing, total, union
 from transcoding.errors import InputChanged
 from transcoding.sniffing.container import sniff

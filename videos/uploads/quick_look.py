@@ -21,7 +21,8 @@ from execution.process import allow_spawning
 from storage.protocol import ObjectStore, StoredObject
 from storage.sparse import SparseSource
 from transcoding.containers.bounds import refuse_unbounded
-from transcoding.containers.mp4_index import IndexTooLarge, UnusableIndex
+from transcoding.containers.mp4_index import IndexTooLarge
+from transcoding.containers.mp4_tables import UnusableIndex
 from transcoding.probing.description import describe_headers
 from transcoding.probing.media import parse_ffprobe
 from transcoding.sniffing.container import DEMUXERS

@@ -15,7 +15,8 @@ from storage.keys import indexed_key
 from storage.protocol import ObjectStore
 from storage.sparse import SparseSource
 from transcoding.commands.diagnosis import is_of_a_seek
-from transcoding.containers.mp4_index import Mp4Index, UnusableIndex
+from transcoding.containers.mp4_index import Mp4Index
+from transcoding.containers.mp4_tables import UnusableIndex
 from transcoding.containers.spans import Span, total
 from transcoding.errors import InputRejected
 from transcoding.probing.facts import SourceFacts

@@ -6,7 +6,8 @@ import pytest
 
 from storage.local import LocalStore
 from storage.sparse import SparseSource
-from transcoding.containers.mp4_index import IndexTooLarge, UnusableIndex
+from transcoding.containers.mp4_index import IndexTooLarge
+from transcoding.containers.mp4_tables import UnusableIndex
 from transcoding.errors import InputChanged
 
 KEY = "videos/a/source"

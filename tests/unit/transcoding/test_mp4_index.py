@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcoding.containers.mp4_index import Mp4Index, UnusableIndex, read_index, read_top_box
+from transcoding.containers.mp4_index import Mp4Index, read_index, read_top_box
+from transcoding.containers.mp4_tables import UnusableIndex
 from transcoding.containers.spans import bridged, covers, merge, missing, total, union
 from transcoding.probing.timing import Packet
 
