@@ -54,14 +54,14 @@ class IncomingFile:
         if len(self._head) < HEAD_BYTES:
             self._head += data[: HEAD_BYTES - len(self._head)]
             if len(self._head) == HEAD_BYTES:
-                self._container = _container(self._head)
+                self._container = await _found_container(self._head)
         self._sha256.update(data)
         await self._incoming.write(data)  # keeps the first part, far more than the head, until it is full
 
     async def finish(self, video_id: UUID, form: VideoForm) -> Received:
         if not self.size:
             raise invalid_field(FIELD, "the file is empty", code="empty_file")
-        container = self._container or _container(self._head)
+        container = self._container or await _found_container(self._head)
         stored = await self._incoming.finish()
         return Received(
             video_id=video_id,
@@ -96,6 +96,11 @@ def _stalled() -> Problem:
     return Problem(
         status=408, code="upload_stalled", detail="The client stopped sending, or sent too slowly.", retryable=True
     )
+
+
+async def _found_container(head: bytes) -> str:
+    """Find the container, beside other requests: crafted bytes take a fifth of a second."""
+    return await asyncio.to_thread(_container, head)
 
 
 def _container(head: bytes) -> str:
