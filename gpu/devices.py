@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+_TEN_BITS = ":10"
+
 
 class DeviceKind(StrEnum):
     """Maker of a device."""
@@ -70,8 +72,22 @@ class Verdict:
     available: bool
     reason: str
     """Reason why it is not available; empty when it is."""
+    ten_bits: bool = False
+    """It encoded 10 bits, too."""
+    ten_bits_reason: str = ""
+    """Reason why it did not; empty where it did, or has no such profile."""
     driver: str
     ffmpeg_version: str
+
+
+def in_ten_bits(encoder: str) -> str:
+    """Return the name of what a device can do that has encoded 10 bits with an encoder."""
+    return f"{encoder}{_TEN_BITS}"
+
+
+def without_depth(name: str) -> str:
+    """Return the encoder in a name of `in_ten_bits`, or in its own name."""
+    return name.removesuffix(_TEN_BITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

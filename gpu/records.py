@@ -25,6 +25,8 @@ def verdicts_from(record: Mapping[str, Any]) -> dict[str, Verdict]:
             encoder=name,
             available=bool(said.get("available")),
             reason=said.get("reason", ""),
+            ten_bits=bool(said.get("ten_bits")),
+            ten_bits_reason=said.get("ten_bits_reason", ""),
             driver=said.get("driver", ""),
             ffmpeg_version=said.get("ffmpeg_version", ""),
         )

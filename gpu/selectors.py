@@ -8,7 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from gpu.breaker import Breaker
-from gpu.devices import Device, DeviceKind, Reading, Verdict
+from gpu.devices import Device, DeviceKind, Reading, Verdict, in_ten_bits
 from gpu.models import DeviceReport
 from gpu.records import breakers_from, reading_from, verdicts_from
 from gpu.selection import ANY_DEVICE, Candidate
@@ -43,6 +43,12 @@ class NodeDevice:
             for name, verdict in self.verdicts.items()
             if verdict.available and self.breakers.get(name, Breaker()).closed
         )
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Its usable encoders, and those that have encoded 10 bits once more under a name that says so."""
+        usable = self.usable_encoders
+        return usable | {in_ten_bits(name) for name in usable if self.verdicts[name].ten_bits}
 
 
 def devices_live(*, silence_seconds: float) -> list[NodeDevice]:
@@ -90,11 +96,11 @@ def _due(verdicts: Mapping[str, Verdict], breakers: Mapping[str, Breaker], now: 
 
 
 def max_encoder_sessions(encoder: str, *, silence_seconds: float, index: int = ANY_DEVICE) -> int | None:
-    """Return the largest session limit of a device on which the encoder is usable, or None."""
+    """Return the largest session limit of a device on which the encoder, or its 10 bits, is usable, or None."""
     limits = [
         each.slots if each.system_slots is None else min(each.slots, each.system_slots)
         for each in devices_live(silence_seconds=silence_seconds)
-        if encoder in each.usable_encoders and each.slots and index in {ANY_DEVICE, each.device.index}
+        if encoder in each.capabilities and each.slots and index in {ANY_DEVICE, each.device.index}
     ]
     return max(limits, default=None)
 

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from gpu.breaker import Breaker
-from gpu.devices import DeviceKind
+from gpu.devices import DeviceKind, in_ten_bits
 from gpu.selectors import NodeDevice
 from transcoding.encoders import ENCODERS, Family
 
@@ -16,6 +16,10 @@ class EncoderDocument(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="As ffmpeg calls it.")
     available = serializers.BooleanField(help_text="A trial encode worked, and it is not set aside.")
     reason = serializers.CharField(help_text="Reason why it is not available; empty when it is.")
+    ten_bits = serializers.BooleanField(help_text="It encodes 10 bits, too, which renditions of high range have.")
+    ten_bits_reason = serializers.CharField(
+        help_text="Reason why its trial encode in 10 bits failed; empty where it did not, or there was none."
+    )
     driver = serializers.CharField()
     ffmpeg_version = serializers.CharField()
     retry_at = serializers.DateTimeField(allow_null=True, help_text="Time of the next trial encode; null: it works.")
@@ -117,6 +121,8 @@ def _encoder(found: NodeDevice, name: str) -> dict[str, Any]:
         "name": name,
         "available": name in found.usable_encoders,
         "reason": verdict.reason or set_aside or found.error,
+        "ten_bits": in_ten_bits(name) in found.capabilities,
+        "ten_bits_reason": verdict.ten_bits_reason,
         "driver": verdict.driver,
         "ffmpeg_version": verdict.ffmpeg_version,
         "retry_at": breaker.until,

@@ -77,30 +77,51 @@ class Trials:
         self._built_with = ffmpeg.encoders()
 
     def attempt(self, encoder: VideoEncoder, device: Device, *, on_poll: Callable[[], None] = lambda: None) -> Outcome:
-        """Encode a few frames. Any failure becomes the verdict's reason. `on_poll` is called during the run."""
+        """Encode a few frames, and where that works a few of 10 bits, if the encoder has those.
+
+        Any failure becomes the verdict's reason. `on_poll` is called during the runs.
+        """
         stderr_lines: list[str] = []
         if encoder.ffmpeg_name in self._built_with:
             reason = self._try(encoder, device, on_poll, stderr_lines)
         else:
             reason = "this ffmpeg was built without it"
+        deep_reason = ""
+        if encoder.ten_bits and not reason:
+            stderr_lines = []
+            deep_reason = self._try(encoder, device, on_poll, stderr_lines, ten_bits=True)
+        failed = bool(reason or deep_reason)
+        busy = failed and gpu_failure("\n".join(stderr_lines), encoder) is GpuFailure.BUSY
+        if busy:
+            reason, deep_reason = reason or deep_reason, ""  # all of it once more, when a session is free
         verdict = Verdict(
             encoder=encoder.ffmpeg_name,
             available=not reason,
             reason=reason,
+            ten_bits=bool(encoder.ten_bits) and not (reason or deep_reason),
+            ten_bits_reason=deep_reason,
             driver=device.driver,
             ffmpeg_version=self._version,
         )
         fields = {"event": "gpu_trial", "device": device.uuid, "encoder": encoder.ffmpeg_name, "reason": reason}
+        fields |= {"ten_bits_reason": deep_reason} if deep_reason else {}
         log.info("trial encode", extra=fields)
-        busy = bool(reason) and gpu_failure("\n".join(stderr_lines), encoder) is GpuFailure.BUSY
         return Outcome(verdict=verdict, busy=busy)
 
-    def _try(self, encoder: VideoEncoder, device: Device, on_poll: Callable[[], None], stderr_lines: list[str]) -> str:
+    def _try(
+        self,
+        encoder: VideoEncoder,
+        device: Device,
+        on_poll: Callable[[], None],
+        stderr_lines: list[str],
+        *,
+        ten_bits: bool = False,
+    ) -> str:
         """Run the trial. Returns the reason of its failure; empty on success."""
         deadline = _Deadline(self._seconds)
         try:
             report = self._ffmpeg.run(
-                trial_command(encoder, hardware_device(device)),
+                trial_command(encoder, hardware_device(device), ten_bits=ten_bits),
                 {"nothing": None},
                 stop=deadline,
                 on_poll=on_poll,

@@ -71,7 +71,12 @@ def routes_of_source(
     """
     if not facts.has_video:
         return cpu_routes(requested)
-    return tuple(route_for(each, gpu_preference(stored, each, policy.gpu), policy) for each in requested.of_each_codec)
+    colors = (each.video.color for each in (facts, *facts.others))
+    high = any(color.hdr for color in colors if color)
+    return tuple(
+        route_for(each, gpu_preference(stored, each, policy.gpu), policy, high_range=high)
+        for each in requested.of_each_codec
+    )
 
 
 def _wait(job: Job) -> None:

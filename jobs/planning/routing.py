@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gpu.devices import in_ten_bits, without_depth
 from gpu.selection import ANY_DEVICE
 from gpu.selectors import devices_live, max_encoder_sessions
 from jobs.planning.requests import GpuPolicy, GpuPreference
@@ -11,6 +12,7 @@ from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure
 from transcoding.encoders import VideoEncoder, cpu_encoder, hardware_encoders
 from transcoding.errors import DeviceLost, EncoderRefused, TranscodeError
+from transcoding.planning.planner import keeps_range
 from transcoding.planning.request import JobRequest
 
 DEVICE_FAILURES = frozenset({DeviceLost.code, EncoderRefused.code})
@@ -55,17 +57,20 @@ class Route:
 
 
 def device_requirement(encoder: str, index: int) -> str:
-    """Format the requirement of a step: "ENCODER", or "ENCODER@INDEX" where one device is requested."""
+    """Format the requirement of a step: "ENCODER", or "ENCODER@INDEX" where one device is requested.
+
+    For renditions of 10 bits, `encoder` is a name of `in_ten_bits`.
+    """
     return encoder if index == ANY_DEVICE else f"{encoder}@{index}"
 
 
 def encoder_of(requirement: str) -> str:
     """Return the encoder in a `device_requirement`."""
-    return requirement.partition("@")[0]
+    return without_depth(requirement.partition("@")[0])
 
 
 def requirements_met(encoders: frozenset[str], index: int) -> frozenset[str]:
-    """Return every requirement that a device with these verified encoders meets."""
+    """Return every requirement that a device with these verified encoders, some of them in 10 bits, meets."""
     return encoders | {device_requirement(encoder, index) for encoder in encoders}
 
 
@@ -75,11 +80,18 @@ def sessions_for(requirement: str, *, silence_seconds: float) -> int | None:
     return max_encoder_sessions(encoder, silence_seconds=silence_seconds, index=int(index or ANY_DEVICE))
 
 
-def route_for(requested: JobRequest, preference: GpuPreference, policy: JobPolicy) -> Route:
-    """Choose the encoder of a request of one codec. Raises GpuUnavailable where a GPU is required and none is there."""
+def route_for(
+    requested: JobRequest, preference: GpuPreference, policy: JobPolicy, *, high_range: bool = False
+) -> Route:
+    """Choose the encoder of a request of one codec; of a source of high range, it may be for renditions in 10 bits.
+
+    Raises GpuUnavailable where a GPU is required and no live one can encode.
+    """
     encoders = hardware_encoders(requested.video_codec) if preference.policy is not GpuPolicy.NEVER else ()
     for encoder in encoders:
-        requirement = device_requirement(encoder.ffmpeg_name, preference.index)
+        deep = high_range and keeps_range(requested, encoder)
+        name = in_ten_bits(encoder.ffmpeg_name) if deep else encoder.ffmpeg_name
+        requirement = device_requirement(name, preference.index)
         sessions = sessions_for(requirement, silence_seconds=policy.silence_seconds)
         if sessions is not None:
             return Route(encoder=encoder, sessions=sessions, requirement=requirement)

@@ -32,7 +32,15 @@ DEBIAN_LACKS = {"av1_nvenc", "av1_vaapi", "av1_qsv", "h264_amf", "hevc_amf", "av
 BINARIES = {"packaged": "", "Debian's": shutil.which("ffmpeg") or ""}
 RESPONSES = """case $3 in
 -version) echo ffmpeg version 1.2.3; exit;;
--encoders) echo ' V....D h264_nvenc'; exit;;
+-encoders) echo ' V....D h264_nvenc'; echo ' V....D hevc_nvenc'; exit;;
+esac"""
+ENCODES = """while [ $1 != -progress ]; do shift; done
+cat >&${2#pipe:} <<END
+frame=30
+progress=end
+END"""
+EIGHT_BITS_ONLY = """case "$*" in
+*p010le*) echo '[hevc_nvenc @ 0x5] 10 bit encode not supported' >&2; exit 1;;
 esac"""
 FAILING = """cat >&2 <<END
 [h264_nvenc @ 0x5] OpenEncodeSessionEx failed: unsupported device (2): (no details)
@@ -122,3 +130,25 @@ def test_the_reason_is_the_first_error_of_ffmpeg(tmp_path: Path, program: str, r
     assert not outcome.verdict.available
     assert reason in outcome.verdict.reason
     assert outcome.busy is busy
+
+
+def test_an_encoder_of_ten_bits_is_tried_with_them_as_well(real: Trials) -> None:
+    verdict = real.attempt(ENCODERS["libx265"], DEVICES[DeviceKind.NVIDIA]).verdict
+    assert (verdict.available, verdict.ten_bits, verdict.ten_bits_reason) == (True, True, "")
+    assert not real.attempt(ENCODERS["libx264"], DEVICES[DeviceKind.NVIDIA]).verdict.ten_bits
+
+
+def test_a_device_may_encode_eight_bits_only(tmp_path: Path) -> None:
+    program = a_program(tmp_path, f"{EIGHT_BITS_ONLY}\n{ENCODES}")
+    verdict = trials(program).attempt(ENCODERS["hevc_nvenc"], DEVICES[DeviceKind.NVIDIA]).verdict
+    assert (verdict.available, verdict.reason) == (True, "")
+    assert (verdict.ten_bits, verdict.ten_bits_reason) == (False, "10 bit encode not supported")
+
+
+def test_a_device_without_a_session_for_the_second_trial_is_tried_again(tmp_path: Path) -> None:
+    busy = "OpenEncodeSessionEx failed: out of memory (10): (no details)"
+    program = EIGHT_BITS_ONLY.replace("10 bit encode not supported", busy)
+    outcome = trials(a_program(tmp_path, f"{program}\n{ENCODES}")).attempt(
+        ENCODERS["hevc_nvenc"], DEVICES[DeviceKind.NVIDIA]
+    )
+    assert (outcome.busy, outcome.verdict.available, outcome.verdict.reason) == (True, False, busy)

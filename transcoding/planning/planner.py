@@ -281,8 +281,12 @@ def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
 def _high_range(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder) -> ColorSpace | None:
     """Return the color space of renditions of high dynamic range, if there are to be any."""
     color = facts.video.color
-    keeps = request.dynamic_range == DynamicRange.SOURCE and encoder.ten_bits
-    return _encoded(facts, color) if keeps and color and color.hdr else None
+def keeps_range(request: JobRequest, encoder: VideoEncoder) -> bool:
+    """Tell whether a request keeps high dynamic range, in renditions of 10 bits beside those of standard range."""
+    return request.dynamic_range == DynamicRange.SOURCE and encoder.ten_bits is not None
+
+
+    return _encoded(facts, color) if keeps_range(request, encoder) and color and color.hdr else None
 
 
 def _rendition(  # noqa: PLR0913 - all that decides about a rendition, by name

@@ -27,7 +27,7 @@ def _offer(device: NodeDevice, live: list[NodeDevice]) -> DeviceOffer:
     return DeviceOffer(
         uuid=device.device.uuid,
         slots=device.slots,
-        encoders=requirements_met(device.usable_encoders, device.device.index),
+        encoders=requirements_met(device.capabilities, device.device.index),
         machine=device.machine,
         system_slots=device.system_slots,
         sharing=devices_sharing_limit(device, live),

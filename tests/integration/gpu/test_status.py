@@ -79,6 +79,8 @@ def test_the_document_has_the_seed_s_shape_and_our_additions() -> None:
                         "name": "h264_nvenc",
                         "available": True,
                         "reason": "",
+                        "ten_bits": False,
+                        "ten_bits_reason": "",
                         "driver": "570.86",
                         "ffmpeg_version": "9.0.2",
                         "retry_at": None,

@@ -15,17 +15,19 @@ import jobs.planning.routing
 from configuration import GpuConfig
 from gpu.devices import Device, DeviceKind, DeviceState, SlotLimits, Verdict
 from gpu.services import DeviceDescription, device_report
-from jobs.models import Job
-from tests.rows import a_policy, a_video
+from jobs.models import Job, Step
+from tests.rows import a_policy, a_video, some_facts
+from videos.models import Video
 
 pytestmark = pytest.mark.django_db
 H264 = "h264_nvenc"
 
 
-def a_gpu(index: int, *encoders: str) -> None:
+def a_gpu(index: int, *encoders: str, ten_bits: bool = False) -> None:
     device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
     verdicts = {
-        name: Verdict(encoder=name, available=True, reason="", driver="570.1", ffmpeg_version="9") for name in encoders
+        name: Verdict(encoder=name, available=True, reason="", ten_bits=ten_bits, driver="570.1", ffmpeg_version="9")
+        for name in encoders
     }
     described = DeviceDescription(state=DeviceState(device=device), limits=SlotLimits(device=8), verdicts=verdicts)
     device_report(node=f"node-{index}", machine="m", descriptions=[described])
@@ -33,9 +35,13 @@ def a_gpu(index: int, *encoders: str) -> None:
 
 def ask(client: Client, **body: object) -> tuple[int, dict[str, Any]]:
     """Status and document of what is answered when a new video is to be transcoded."""
-    answer = client.post(
-        f"/api/v1/videos/{a_video().id}/transcode", data=json.dumps(body), content_type="application/json"
-    )
+    return ask_of(client, a_video(), **body)
+
+
+def ask_of(client: Client, video: Video, **body: object) -> tuple[int, dict[str, Any]]:
+    """The same of a video."""
+    url = f"/api/v1/videos/{video.id}/transcode"
+    answer = client.post(url, data=json.dumps(body), content_type="application/json")
     if answer.status_code >= 400:
         assert answer.headers["Content-Type"] == "application/problem+json"
     return answer.status_code, answer.json()
@@ -117,3 +123,29 @@ def test_a_codec_that_no_gpu_encodes_goes_to_the_cpu_at_once_or_is_refused(
     status, problem = ask(client, gpu="require")
     assert (status, problem["errors"][0]["field"]) == (422, "gpu")
     assert problem["errors"][0]["detail"] == "must be one of: prefer, never; no GPU encodes h264"
+
+
+def a_video_of_high_range() -> Video:
+    video = a_video()
+    color = {"primaries": "bt2020", "transfer": "smpte2084", "matrix": "bt2020nc", "range": "tv"}
+    facts = some_facts()
+    facts["video_stream"] |= {"color": color, "pixel_format": "yuv420p10le"}  # type: ignore[operator]
+    Video.objects.filter(id=video.id).update(facts=facts)
+    return video
+
+
+def test_high_range_goes_only_to_a_gpu_that_has_encoded_ten_bits(client: Client) -> None:
+    a_gpu(0, "hevc_nvenc")
+    video, high = a_video_of_high_range(), {"codec": "hevc", "dynamic_range": "source"}
+    status, plan = ask_of(client, video, gpu="prefer", dry_run=True, **high)
+    assert (status, plan["encoder"]) == (200, "libx265")
+    assert ask_of(client, video, gpu="require", dry_run=True, **high)[1]["code"] == "gpu_unavailable"
+    _, mapped = ask_of(client, video, gpu="require", codec="hevc")
+    a_gpu(1, "hevc_nvenc", ten_bits=True)
+    status, job = ask_of(client, video, gpu="require", gpu_device=1, **high)
+    assert status == 202
+    found = Step.objects.filter(kind="chunk").values_list("job_id", "encoder").distinct()
+    assert {(str(each), encoder) for each, encoder in found} == {
+        (mapped["id"], "hevc_nvenc"),
+        (job["id"], "hevc_nvenc:10@1"),
+    }

@@ -17,9 +17,11 @@ from workers.tools import Tools
 H264 = "h264_nvenc"
 
 
-def describe(index: int, *, free_mb: int = 8000, slots: int = 8, encoder: str = H264) -> DeviceDescription:
+def describe(
+    index: int, *, free_mb: int = 8000, slots: int = 8, encoder: str = H264, ten_bits: bool = False
+) -> DeviceDescription:
     device = Device(index=index, uuid=f"GPU-{index}", name="L4", kind=DeviceKind.NVIDIA, driver="570.1")
-    verdict = Verdict(encoder=encoder, available=True, reason="", driver="570.1", ffmpeg_version="9")
+    verdict = Verdict(encoder=encoder, available=True, reason="", ten_bits=ten_bits, driver="570.1", ffmpeg_version="9")
     state = DeviceState(device=device, reading=Reading(memory_free_mb=free_mb, utilization_percent=0))
     return DeviceDescription(state=state, limits=SlotLimits(device=slots), verdicts={encoder: verdict})
 
@@ -32,6 +34,12 @@ def test_a_worker_offers_its_own_devices_the_best_first(tools: Tools) -> None:
     offers = list(device_offers(node=tools.node, config=tools.config))
     assert [offer.uuid for offer in offers] == ["GPU-2", "GPU-1"]
     assert offers[0].encoders == {H264, f"{H264}@2"}
+
+
+def test_a_device_that_has_encoded_ten_bits_is_offered_for_them(tools: Tools) -> None:
+    device_report(node=tools.node, machine="m", descriptions=[describe(0, encoder="hevc_nvenc", ten_bits=True)])
+    (offer,) = device_offers(node=tools.node, config=tools.config)
+    assert offer.encoders == {"hevc_nvenc", "hevc_nvenc:10", "hevc_nvenc@0", "hevc_nvenc:10@0"}
 
 
 @pytest.mark.parametrize("gpu", ["prefer", "require"])
