@@ -143,7 +143,7 @@ class EncoderRefused(EncoderFailed):
 
 
 class UnknownVersion(TranscodeError, ValueError):
-    """A stored plan, or stored facts, in a version that this program does not read."""
+    """A stored plan, or stored facts, in a version that this program does not read, or that lacks what is requested."""
 
     code = "unknown_version"
     retryable = True

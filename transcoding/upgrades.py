@@ -27,9 +27,8 @@ def _facts_to_3(facts: Stored) -> Stored:
 def _facts_to_4(facts: Stored) -> Stored:
     """Leave open what was not read of streams. Warnings were codes alone, and there was always video."""
     video = {
-        **dict.fromkeys(("mirrored", "changes", "fields_unmarked", "film"), False),
-        "source_index": None,
-        "coded": None,
+        **dict.fromkeys(("changes", "fields_unmarked", "film"), False),
+        **dict.fromkeys(("source_index", "coded", "mirrored")),
         "crop": dict.fromkeys(_SIDES, 0),
         "sample_aspect": "1/1",
         "field_order": "unknown",

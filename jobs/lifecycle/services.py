@@ -95,7 +95,10 @@ def job_create(  # noqa: PLR0913 - one row's facts
 
 
 def _plan_or_inspect(job: Job, video: Video, requested: JobRequest, policy: JobPolicy) -> Waiting | None:
-    """Plan a job now, or request an inspection: the video has none yet, or one by another version of the program."""
+    """Plan a job now, or request an inspection: the video has none yet, or one by another version of the program.
+
+    Earlier versions did not list the tracks that a request may name.
+    """
     if video.state == VideoState.READY:
         with suppress(UnknownVersion):
             return job_plan(job=job, video=video, requested=requested, policy=policy)

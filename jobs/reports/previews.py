@@ -65,7 +65,10 @@ def job_preview(
     open_seconds = open_work_seconds(owner.id)
     base = base_of(video) if requested.beside else None
     release_connection()
-    plan = plan_job(facts, requested, policy.plan, encoders=choices)
+    try:
+        plan = plan_job(facts, requested, policy.plan, encoders=choices)
+    except UnknownVersion as error:
+        raise _inspected_by_another() from error
     plan = plan_beside(plan, base) if base else plan
     reason = next((route.fallback_reason for route in routes if route.fallback_reason), "")
     document = _document(plan, requested, policy, page, slots=slots, fallback_reason=reason)
@@ -134,8 +137,12 @@ def _facts(video: Video) -> SourceFacts:
     try:
         return SourceFacts.from_json(video.facts)
     except UnknownVersion as error:
-        detail = "Another version of the program inspected the video; a job will have it inspected again."
-        raise Problem(status=409, code="video_not_inspected", detail=detail, retryable=True) from error
+        raise _inspected_by_another() from error
+
+
+def _inspected_by_another() -> Problem:
+    detail = "Another version of the program inspected the video; a job will have it inspected again."
+    return Problem(status=409, code="video_not_inspected", detail=detail, retryable=True)
 
 
 def _unplanned(job: Job) -> Problem:

@@ -167,6 +167,29 @@ CASES: tuple[Case, ...] = (
         why="Fields are scaled apart, then put together.",
     ),
     Case(
+        key="interlaced-ends-in-portrait",
+        what="A broadcast of interlaced frames that ends in a fifth of a second of portrait ones.",
+        make=joined(
+            interlaced("ts", _then(_FIELDS, 0), "tff"),
+            card("ts", _then(f"{H264} -an", 1), frames=5, size=(64, 128), video="negate,lutrgb=r=255:g=255:b=255"),
+            extension="ts",
+        ),
+        outcome=Plays(
+            frames=30,
+            size=(160, 96),
+            card=None,
+            audio=0,
+            probes=(
+                Probe(rgb=_BLACK, at=1.1, x=0.3),
+                Probe(rgb=(255, 255, 255), at=1.1, x=0.4),
+                Probe(rgb=(255, 255, 255), at=1.1, x=0.6),
+                Probe(rgb=_BLACK, at=1.1, x=0.7),
+            ),
+            warnings=("interlaced", "no_audio"),
+        ),
+        why="So short a change is not warned of, but not squeezed either.",
+    ),
+    Case(
         key="surround-becomes-stereo",
         what="A broadcast whose audio is 5.1 and then stereo.",
         make=joined(

@@ -1,7 +1,7 @@
 """The way of an upload through the real steps, without their rows: inspect, plan, chunks, audio, and `finish`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -55,10 +55,14 @@ def transcode(
     request: Mapping[str, object],
     *,
     preset: str,
+    adapt: Callable[[EncodePlan], EncodePlan] = lambda plan: plan,
 ) -> Transcoded:
-    """Take an input through everything that happens to an upload. Raises TranscodeError, as the steps do."""
+    """Take an input through everything that happens to an upload. Raises TranscodeError, as the steps do.
+
+    `adapt` changes the plan before it is carried out.
+    """
     requested = JobRequest(**{"preset": preset, **request})  # type: ignore[arg-type]
-    return _Pipeline(folder).transcode(source, requested)
+    return _Pipeline(folder).transcode(source, requested, adapt)
 
 
 class _Pipeline:
@@ -83,13 +87,13 @@ class _Pipeline:
             draining=draining,
         )
 
-    def transcode(self, source: Path, request: JobRequest) -> Transcoded:
+    def transcode(self, source: Path, request: JobRequest, adapt: Callable[[EncodePlan], EncodePlan]) -> Transcoded:
         stored = self._store.put_file("source", source, "video/mp4")
         video = Video(id=uuid4(), source_key="source", etag=stored.etag, size_bytes=stored.size)
         found = self._inspect(video)
         facts = SourceFacts.from_json(found.facts.to_json())
         plan = plan_job(facts, request, a_plan_policy(chunk_seconds=CHUNK_SECONDS))
-        plan = EncodePlan.from_json(_legible(plan).to_json())
+        plan = adapt(EncodePlan.from_json(_legible(plan).to_json()))
         runs: dict[str, list[RunFacts]] = {}
         self._encode_video(video, plan, runs)
         self._encode_audio(video, plan, runs)

@@ -24,7 +24,7 @@ from transcoding.commands.command import (
     source_input,
 )
 from transcoding.commands.deinterlace import deinterlacing_filters
-from transcoding.commands.geometry import fitted, steady, upright
+from transcoding.commands.geometry import fitted, steady, turned_on_opening, upright
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
 from transcoding.commands.watermark import image_input, images, watermark_files, watermarked
@@ -124,7 +124,7 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
 ) -> FfmpegCommand:
     encoding = plan.encoding_of(rendition.name for rendition in chosen)
     seek = seeking(seek_time(plan, first_segment))
-    opening = {**device_decoding(encoding), **decoder_options(plan), **_steady_graph(encoding), **seek}
+    opening = {**device_decoding(encoding), **decoder_options(plan), **_steady_graph(plan, encoding), **seek}
     return FfmpegCommand(
         inputs=(source_input(plan, source, opening), *image_input(plan, mark)),
         filter_graph=_chunk_graph(plan, encoding, chosen, first_segment, segments),
@@ -136,13 +136,17 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     )
 
 
-def _steady_graph(encoding: Encoding) -> dict[str, str | None]:
+def _steady_graph(plan: EncodePlan, encoding: Encoding) -> dict[str, str | None]:
     """Let frames that change size or format in mid-stream through to the filters: a new graph would start at 0 again.
 
     Filters on a device expect all frames to be alike. In memory frames are turned by filters of the graph, not by
     ffmpeg in front of it, which expects that, too.
     """
-    return {} if encoding.on_device else {"reinit_filter": "0", "noautorotate": None}
+    if encoding.on_device:
+        return {}
+    if turned_on_opening(plan):
+        return {} if plan.source.video.interlaced else {"reinit_filter": "0"}
+    return {"reinit_filter": "0", "noautorotate": None}
 
 
 def seek_time(plan: EncodePlan, first_segment: int) -> Fraction | None:

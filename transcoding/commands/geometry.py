@@ -23,8 +23,8 @@ _OF_FIELDS, _OF_FRAMES = 4, 2
 def steady(plan: EncodePlan, encoding: Encoding) -> tuple[str, ...]:
     """Return filters behind which all frames are alike, for other filters that need that.
 
-    Where changes are known, other frames are fitted into the usual one, with black bars. Frames of the usual size and
-    shape pass untouched, and unannounced changes are stretched.
+    Other frames are fitted into the usual one, with black bars. Frames of the usual size and shape pass untouched.
+    Frames of odd sizes have no room for bars, and unannounced changes of those are stretched.
     """
     video = plan.source.video
     if video.coded is None or encoding.on_device:
@@ -47,12 +47,16 @@ def _alike(plan: EncodePlan, video: VideoStream, coded: Resolution) -> tuple[str
     interlaced = plan.deinterlacing is not Deinterlacing.NONE
     width, height, lines = coded.width, coded.height, _OF_FIELDS if interlaced else _OF_FRAMES
     by_fields = ":interl=-1" if interlaced else ""
-    if not video.changes:
-        needed = interlaced or video.rotation or video.mirrored or (video.color and video.color.hdr)
-        return (f"scale={width}:{height}:flags=bicubic{by_fields}",) if needed else ()
-    width, height = width // 2 * 2, height // 2 * 2
     shape = float(coded.width * video.sample_aspect / coded.height)
-    size = _fit(width, height, _like(shape), shape, lines)
+    usual = _like(shape)
+    if not video.changes:
+        if not (interlaced or video.rotation or video.mirrored or (video.color and video.color.hdr)):
+            return ()
+        if width % 2 or height % 2:
+            return (f"scale={width}:{height}:flags=bicubic{by_fields}",)
+        usual = f"eq(iw,{width})*eq(ih,{height})+{usual}"
+    width, height = width // 2 * 2, height // 2 * 2
+    size = _fit(width, height, usual, shape, lines)
     aspect = f"setsar={video.sample_aspect.numerator}/{video.sample_aspect.denominator}"
     return (f"scale={size}:flags=bicubic{by_fields}", _bars(width, height, lines), aspect)
 
@@ -60,10 +64,15 @@ def _alike(plan: EncodePlan, video: VideoStream, coded: Resolution) -> tuple[str
 def upright(plan: EncodePlan, encoding: Encoding) -> tuple[str, ...]:
     """Return filters that mirror and turn frames as a player does."""
     video = plan.source.video
-    if encoding.on_device:
+    if encoding.on_device or turned_on_opening(plan):
         return ()
     mirror = ("hflip",) if video.mirrored else ()
     return (*mirror, *_TURNS.get(video.rotation, ()), _FORGOTTEN)
+
+
+def turned_on_opening(plan: EncodePlan) -> bool:
+    """Tell whether ffmpeg turns frames by itself: version 0.1 had it do so, and did not know which it mirrors."""
+    return plan.source.video.mirrored is None
 
 
 def fitted(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition) -> tuple[str, ...]:

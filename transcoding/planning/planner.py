@@ -39,6 +39,7 @@ def plan_job(
         InputRejected: The source or the request is beyond the installation's limits, or the request names tracks or
             times that are not there.
 
+        UnknownVersion: The request names tracks, and an earlier version of the program inspected the video.
     """
     facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
     deinterlacing = deinterlacing_of(facts, request.deinterlace)

@@ -36,7 +36,7 @@ def _video(facts: SourceFacts) -> dict[str, object]:
         "frame_rate": round(float(facts.rate), 3),
         "constant_frame_rate": facts.steady,
         "rotation": video.rotation,
-        "mirrored": video.mirrored,
+        "mirrored": bool(video.mirrored),
         "pixel_format": video.pixel_format,
         "interlaced": video.interlaced,
         "field_order": video.field_order.value,

@@ -77,6 +77,14 @@ class SourceFacts:
             raise ValueError("the source has no video")
         return self.video_stream
 
+    @property
+    def numbers_tracks(self) -> bool:
+        """Tell whether its tracks have their numbers in the uploaded file.
+
+        Version 0.1 did not read them, and knew no source without video.
+        """
+        return self.video_stream is None or self.video_stream.source_index is not None
+
     def to_json(self) -> dict[str, object]:
         """Return the facts as JSON-ready values, with their version."""
         return records.to_versioned(self, FACTS_UPGRADES)

@@ -133,8 +133,8 @@ class VideoStream:
     """Size with rotation and pixel aspect ratio applied."""
     rotation: int
     """Clockwise degrees by which a player turns it: 0, 90, 180 or 270."""
-    mirrored: bool = False
-    """A player mirrors it from left to right, before it turns it."""
+    mirrored: bool | None = False
+    """A player mirrors it from left to right, before it turns it. None: an earlier version inspected it."""
     changes: bool = False
     """Frames change their size, shape or format in mid-stream."""
     pixel_format: str

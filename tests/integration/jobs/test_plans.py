@@ -134,6 +134,14 @@ def test_a_dry_run_needs_facts_of_this_version(client: Client) -> None:
     assert (status, problem["code"], problem["retryable"]) == (409, "video_not_inspected", True)
 
 
+def test_a_dry_run_that_names_tracks_needs_a_list_of_them(client: Client) -> None:
+    """Version 0.1 listed none."""
+    video = a_video()
+    status, problem = _dry_run(client, video.id, video_stream=0)
+    assert (status, problem["code"], problem["retryable"]) == (409, "video_not_inspected", True)
+    assert "inspected again" in problem["detail"]
+
+
 def test_a_dry_run_of_what_is_not_there_or_not_allowed(client: Client) -> None:
     rejected = a_video()
     video_reject(video=rejected, code="input_rejected", detail="no video track")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from jobs.rules.steps import StepKind
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from storage.keys import video_prefix
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed, some_facts
+from tests.unit.transcoding.test_stored import STORED
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition, SegmentRun, Video
@@ -98,6 +100,21 @@ def test_a_video_with_facts_of_another_version_is_inspected_again() -> None:
     assert waiting.phase == JobPhase.PLANNED
     assert Generation.objects.filter(job_id=planned.id).count() == 1, "a job that was planned stays as it is"
     assert Video.objects.get().facts == some_facts()
+
+
+def test_a_request_names_a_track_of_a_video_that_version_0_1_inspected() -> None:
+    """No tracks were listed then: the video is inspected again, and the job is planned after that."""
+    video = a_video()
+    old = json.loads((STORED / "facts-3.json").read_text())
+    Video.objects.filter(id=video.id).update(facts=old)
+    job = job_create(owner=video.owner, video_id=video.id, request={"video_stream": 0}, priority=50, policy=a_policy())
+    assert (job.phase, job.generation) == (JobPhase.INSPECTING, None)
+    facts = some_facts()
+    facts["video_stream"] |= {"source_index": 0}  # type: ignore[operator]
+    facts["audio"][0] |= {"source_index": 1}  # type: ignore[index]
+    video_inspected(claim=claimed(), facts=facts, media={}, warnings=[], policy=a_policy(), result={})
+    job.refresh_from_db()
+    assert job.phase == JobPhase.PLANNED
 
 
 def test_a_second_report_of_the_same_inspection_is_recognised() -> None:

@@ -17,6 +17,23 @@ from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import Crop, FieldOrder, Resolution
 
 BWDIF = "bwdif=mode=send_frame:deint=interlaced"
+USUAL = "eq(iw,640)*eq(ih,360)+lt(abs(dar/1.777778-1),0.01)"
+
+
+def fitted(*, lines: int = 2, options: str = "") -> list[str]:
+    """Filters that fit frames of another shape into one of 640x360, unless all are that large."""
+    return [
+        (
+            f"scale=w='if({USUAL},640,max(2,min(640,2*round(640*min(1,dar/1.777778)/2))))'"
+            f":h='if({USUAL},360,max(2,min(360,{lines}*round(360*min(1,1.777778/dar)/{lines}))))'"
+            f":eval=frame:flags=bicubic{options}"
+        ),
+        f"pad=640:360:x='2*trunc((ow-iw)/4)':y='{lines}*trunc((oh-ih)/{2 * lines})':eval=frame",
+        "setsar=1/1",
+    ]
+
+
+FIELDS_FITTED = fitted(lines=4, options=":interl=-1")
 
 
 def inspected(width: int = 640, height: int = 360, **fields: object) -> SourceFacts:
@@ -76,8 +93,8 @@ def test_an_ordinary_frame_passes_unchanged_to_the_scaler() -> None:
 )
 def test_frames_are_turned_when_they_are_alike(rotation: int, mirrored: bool, turns: list[str]) -> None:  # noqa: FBT001
     front, _ = parts(inspected(rotation=rotation, mirrored=mirrored))
-    assert front[1] == "scale=640:360:flags=bicubic"
-    assert front[2].startswith("fps=")
+    assert front[1:4] == fitted()
+    assert front[4].startswith("fps=")
     assert [each for each in front if each.startswith(("transpose", "hflip", "vflip"))] == turns
 
 
@@ -98,6 +115,11 @@ def test_frames_of_another_shape_are_fitted_into_the_usual_one_first() -> None:
     assert front[3] == "setsar=64/45"
 
 
+def test_frames_of_odd_sizes_have_no_room_for_bars() -> None:
+    front, _ = parts(inspected(641, 361, rotation=90))
+    assert front[1] == "scale=641:361:flags=bicubic"
+
+
 def test_what_a_container_crops_is_cut_off_once() -> None:
     front, _ = parts(inspected(620, 340, crop=Crop(left=5, right=15, top=20)))
     assert front[1:3] == [
@@ -108,20 +130,20 @@ def test_what_a_container_crops_is_cut_off_once() -> None:
 
 def test_high_range_is_mapped_of_frames_that_are_alike() -> None:
     front, _ = parts(inspected(color=ColorSpace(transfer=Transfer.PQ)))
-    assert front[1] == "scale=640:360:flags=bicubic"
+    assert front[1:4] == fitted()
 
 
 def test_fields_become_frames_before_they_are_put_on_the_grid() -> None:
     front, _ = parts(inspected(interlaced=True))
-    assert front[1:4] == ["scale=640:360:flags=bicubic:interl=-1", BWDIF, "fps=25/1:start_time=0.000000"]
+    assert front[1:6] == [*FIELDS_FITTED, BWDIF, "fps=25/1:start_time=0.000000"]
     front, _ = parts(inspected(interlaced=True), deinterlace="field")
-    assert front[2:4] == ["bwdif=mode=send_field:deint=interlaced", "fps=50/1:start_time=0.000000"]
+    assert front[4:6] == ["bwdif=mode=send_field:deint=interlaced", "fps=50/1:start_time=0.000000"]
 
 
 @pytest.mark.parametrize(("order", "name"), [(FieldOrder.TOP_FIRST, "tff"), (FieldOrder.BOTTOM_FIRST, "bff")])
 def test_fields_are_marked_where_frames_do_not_say_what_they_are(order: FieldOrder, name: str) -> None:
     front, _ = parts(inspected(interlaced=True, fields_unmarked=True, field_order=order))
-    assert front[2:4] == [f"setfield={name}", BWDIF]
+    assert front[4:6] == [f"setfield={name}", BWDIF]
 
 
 @pytest.mark.parametrize(("segment", "start"), [(0, "0.000000"), (1, "3.670333"), (3, "11.678333")])
@@ -129,7 +151,7 @@ def test_cycles_of_film_are_counted_from_the_first_frame_of_the_video(segment: i
     """Segments are 96 frames of film, 24 cycles of five frames of video; a chunk begins two cycles before its own."""
     facts = replace(inspected(interlaced=True, film=True, field_order=FieldOrder.TOP_FIRST), rate=NTSC)
     front, _ = parts(facts, first_segment=segment)
-    assert front[2:11] == [
+    assert front[4:13] == [
         "setpts=PTS-(0/1)/TB",
         f"fps=30000/1001:start_time={start}",
         "tpad=stop=5:stop_mode=clone",

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.transcoding.builders import a_policy, a_source, a_video, an_audio_source, some_audio
-from transcoding.errors import TrackUnknown
+from tests.unit.transcoding.test_stored import STORED
+from transcoding.errors import TrackUnknown, UnknownVersion
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -78,3 +79,12 @@ def test_nothing_at_all_of_a_source_without_video_is_refused() -> None:
     with pytest.raises(TrackUnknown, match="name at least one audio track") as refused:
         plan_job(an_audio_source(), JobRequest(audio_streams=[]), a_policy())
     assert refused.value.field == "audio_streams"
+
+
+@pytest.mark.parametrize("request_", [{"video_stream": 0}, {"audio_streams": [1]}], ids=str)
+def test_a_video_whose_tracks_were_not_listed_has_to_be_inspected_again(request_: dict[str, object]) -> None:
+    """Version 0.1 did not read their numbers."""
+    facts = SourceFacts.from_json(json.loads((STORED / "facts-3.json").read_text()))
+    assert plan_job(facts, JobRequest(), a_policy()).audio
+    with pytest.raises(UnknownVersion, match="did not list its tracks: it has to be inspected again"):
+        plan_job(facts, JobRequest(**request_), a_policy())  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source, an_audio_source
 from transcoding.color import ColorSpace
+from transcoding.commands.chunk import chunk_command
 from transcoding.errors import TranscodeError, UnknownVersion
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
@@ -34,7 +35,12 @@ def a_rotated_source() -> SourceFacts:
     """The source that the stored files are about."""
     rotated = Notice(code=SourceWarning.ROTATED)
     facts = a_source(1920, 1080, rate=NTSC, frames=1000, first=Fraction(1, 15), warnings=(rotated,))
-    return _without_color(replace(facts, sample_shift=-1024))
+    return _of_earlier(_without_color(replace(facts, sample_shift=-1024)))
+
+
+def _of_earlier(facts: SourceFacts) -> SourceFacts:
+    """Facts from before mirrored frames were known."""
+    return replace(facts, video_stream=replace(facts.video, mirrored=None))
 
 
 def a_source_with_color() -> SourceFacts:
@@ -42,6 +48,12 @@ def a_source_with_color() -> SourceFacts:
     ignored = Notice(code=SourceWarning.STREAMS_IGNORED)
     facts = a_rotated_source()
     return replace(facts, video_stream=replace(facts.video, color=ColorSpace()), warnings=(*facts.warnings, ignored))
+
+
+def an_upright_source() -> SourceFacts:
+    """The same, when it was known which frames are mirrored."""
+    facts = a_source_with_color()
+    return replace(facts, video_stream=replace(facts.video, mirrored=False))
 
 
 def _without_color(facts: SourceFacts) -> SourceFacts:
@@ -66,14 +78,14 @@ def test_plans_from_before_the_list_of_streams_are_read() -> None:
 def test_plans_from_before_parts_of_videos_are_read() -> None:
     request = JobRequest(resolution="720p", mp4=True, two_pass=True)
     read = EncodePlan.from_json(stored("plan-5"))
-    assert read == plan_job(a_source_with_color(), request, a_policy())
+    assert read == plan_job(an_upright_source(), request, a_policy())
     assert read.cut is None
 
 
 def test_plans_from_before_roles_and_choices_of_audio_are_read() -> None:
     request = JobRequest(resolution="720p", mp4=True, two_pass=True)
     read = EncodePlan.from_json(stored("plan-6"))
-    assert read == plan_job(a_source_with_color(), request, a_policy())
+    assert read == plan_job(an_upright_source(), request, a_policy())
     assert [(track.codec, track.role, track.mix, track.normalized) for track in read.audio] == [
         ("aac", AudioRole.MAIN, Mix.NONE, False)
     ]
@@ -120,7 +132,7 @@ def test_the_first_plans_are_read_as_x264_s() -> None:
     read = EncodePlan.from_json(stored("plan-1-first"))
     first = Encoding(encoder_name="libx264", preset="veryfast")
     assert (read.encodings, read.groups, read.sizing) == ((first,), (("360p",),), None)
-    planned = plan_job(_without_color(a_source(frames=300)), JobRequest(resolution="360p"), a_policy())
+    planned = plan_job(_of_earlier(_without_color(a_source(frames=300))), JobRequest(resolution="360p"), a_policy())
     assert read == replace(planned, sizing=None, encodings=(first,))
 
 
@@ -150,3 +162,16 @@ def test_what_cannot_be_upgraded_is_no_plan(broken: dict[str, object]) -> None:
     data = {**stored("plan-1"), **broken} if broken else {}
     with pytest.raises(ValueError, match="EncodePlan of version 1 cannot be upgraded"):
         EncodePlan.from_json(data)
+
+
+def test_a_plan_of_version_0_1_has_ffmpeg_turn_frames_as_it_did() -> None:
+    """Nothing said which frames are mirrored, and a chunk may follow one that it encoded."""
+    old = stored("plan-4")
+    turned = old | {"source": old["source"] | {"video": old["source"]["video"] | {"rotation": 90}}}
+    command = chunk_command(EncodePlan.from_json(turned), "/s/x", first_segment=0, segments=1)
+    (opening,), graph = command.inputs, command.filter_graph or ""
+    assert "noautorotate" not in opening.options
+    assert "transpose" not in graph
+    assert "sidedata" not in graph
+    now = chunk_command(a_plan(), "/s/x", first_segment=0, segments=1)
+    assert "noautorotate" in now.inputs[0].options
