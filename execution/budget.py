@@ -7,13 +7,17 @@ from dataclasses import replace
 
 from execution.guard import Limits
 from execution.process import child_pids, processor_seconds
-from transcoding.errors import InputRejected, ResourceExceeded
+from transcoding.errors import EXPORT_AGAIN, InputRejected, ResourceExceeded
 
 MEMORY_BYTES = 300 << 20
 """Heap and stacks of one program. The index of twelve hours of 60 frames per second takes two thirds of it."""
 _CHECK_SECONDS = 0.2
 _COPIED_PER_SECOND = 20 << 20
 """Bytes that a copy of the streams may take a second of processor time for: a tenth of what was measured."""
+_COPIES, _COPIES_SLACK_BYTES = 4, 128 << 20
+"""Times the size of a file that all of its copies may have together, those that failed included, and what is added for
+small files. One of what can be read, one raw stream, and two with an index, the first of which failed, are as much as
+any needs."""
 
 
 def _spent() -> float:
@@ -43,10 +47,27 @@ class InspectionBudget:
         self._started_at = spent()
         self._checked_at = time.monotonic()
         self._programs: dict[int, float] = {}
+        self._grants = self._copied = self._max_copied = 0
 
     def grant_copy(self, size: int) -> None:
-        """Add the time in which so many bytes are copied."""
-        self._seconds += size // _COPIED_PER_SECOND
+        """Add the time in which a file of so many bytes is copied: its first copies get some, and no others."""
+        self.room_for_copies(size)
+        self._grants += 1
+        if self._grants <= _COPIES:
+            self._seconds += size // _COPIED_PER_SECOND
+
+    def room_for_copies(self, size: int) -> int:
+        """Return how many bytes further copies of a file of this size may have."""
+        self._max_copied = max(self._max_copied, _COPIES * size + _COPIES_SLACK_BYTES)
+        return self._max_copied - self._copied
+
+    def copied(self, size: int) -> None:
+        """Count the bytes of a copy, of one that failed too. Raises ResourceExceeded where there were too many."""
+        self._copied += size
+        if self._copied > self._max_copied:
+            raise ResourceExceeded(
+                f"the copies of the file's streams have more than {self._max_copied} bytes; {EXPORT_AGAIN}"
+            )
 
     def watch(self, pid: int) -> None:
         """Count what a program and its descendants use: a sandbox does not pass it on to those who wait for it."""

@@ -355,6 +355,7 @@ _DECIDED: Mapping[SizedBy, str] = {
     SizedBy.SHORTEST: "{work} s of work would be less than the shortest chunk",
     SizedBy.LONGEST: "{work} s of work would be more than the longest chunk",
     SizedBy.NUMBER: "{work} s of work each would be more chunks than are allowed",
+    SizedBy.WHOLE: "a chunk of {work} s of work would decode all frames before it again",
 }
 
 

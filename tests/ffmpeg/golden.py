@@ -114,7 +114,7 @@ def inspect(source: Path, folder: Path) -> tuple[Path, SourceFacts]:
         indexed = folder / "indexed.mkv"
         uploaded = parse_ffprobe(prober().streams(source, demuxer=demuxer))
         videos = (uploaded.video, *uploaded.others)
-        command = index_command(str(source), demuxer=demuxer, videos=videos, audio=uploaded.audio)
+        command = index_command(str(source), demuxer=demuxer, videos=videos, audio=uploaded.audio, max_streams=64)
         runner().run(command, {"indexed": indexed}, stop=NEVER)
         source, demuxer = indexed, "matroska"
     media = parse_ffprobe(prober().streams(source, demuxer=demuxer))

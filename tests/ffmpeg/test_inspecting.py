@@ -104,7 +104,7 @@ def test_garbage_behind_a_good_beginning_is_rejected_by_the_remux(tmp_path: Path
     source = tmp_path / "source.avi"
     source.write_bytes(b"RIFF\xff\xff\xff\x7fAVI LIST" + bytes(range(256)) * 16)
     with pytest.raises(InputRejected):
-        command = index_command(str(source), demuxer="avi", videos=[a_video()])
+        command = index_command(str(source), demuxer="avi", videos=[a_video()], max_streams=64)
         runner().run(command, {"indexed": tmp_path / "indexed.mkv"}, stop=NEVER)
 
 

@@ -46,6 +46,13 @@ def _half_transparent(codec: str, extension: str, pixels: str) -> Maker:
     return ffmpeg(line, source=f"source.{extension}")
 
 
+def _half_transparent_gif() -> Maker:
+    drawn = "color=white:size=160x90:rate=10:duration=1"
+    alpha = "format=yuva444p,geq=lum=235:cb=128:cr=128:a='if(lt(X,80),0,255)',format=rgba"
+    palette = "split[first][second];[first]palettegen=reserve_transparent=1[palette];[second][palette]paletteuse"
+    return ffmpeg(f'-f lavfi -i {drawn} -vf "{alpha},{palette}" source.gif', source="source.gif")
+
+
 def _case(key: str, what: str, make: Maker, outcome: Plays | Refused, why: str, **request: object) -> Case:
     return Case(key=key, what=what, make=make, outcome=outcome, why=why, request=request)
 
@@ -265,5 +272,12 @@ CASES = (
         _half_transparent("-c:v ffv1", "mkv", "bgra"),
         _ON_BLACK,
         "Colors count as not yet multiplied by their transparency.",
+    ),
+    _case(
+        "alpha-gif",
+        "An animated GIF whose left half is transparent.",
+        _half_transparent_gif(),
+        replace(_ON_BLACK, rate="10", frames=10),
+        "Every GIF could be transparent: its frames are looked at, and most are not.",
     ),
 )

@@ -170,16 +170,14 @@ CASES: tuple[Case, ...] = (
         key="gif",
         what="An animated GIF that repeats for ever, longer than a segment.",
         make=card("gif", "-an -loop 0", rate="10", frames=60, video=_PALETTE),
-        outcome=Plays(
-            rate="10", frames=60, audio=0, warnings=["alpha_dropped", "no_audio"], media={"container": "gif"}
-        ),
+        outcome=Plays(rate="10", frames=60, audio=0, warnings=["no_audio"], media={"container": "gif"}),
         why="It is played once.",
     ),
     Case(
         key="gif-no-delay",
         what="An animated GIF whose frames have no delay, or one of 0.01 s.",
         make=edited(card("gif", "-an", rate="10", frames=20, video=_PALETTE), _delays(0, 1)),
-        outcome=Plays(rate="10", frames=20, audio=0, warnings=["alpha_dropped", "no_audio"]),
+        outcome=Plays(rate="10", frames=20, audio=0, warnings=["no_audio"]),
         why="Browsers show frames of less than 0.02 s for 0.1 s, and so do we.",
     ),
     Case(
@@ -191,7 +189,7 @@ CASES: tuple[Case, ...] = (
             frames=8,
             audio=0,
             numbers=[0, 1, 2, 2, 3, 3, 3, 3],
-            warnings=["alpha_dropped", "no_audio", "variable_frame_rate"],
+            warnings=["no_audio", "variable_frame_rate"],
         ),
         why="Each frame is shown as long as it says, the last one too.",
     ),

@@ -31,9 +31,13 @@ _OBJECT = re.compile(r"\{[^{}]{1,2000}\}")
 _NUMBER = re.compile(r"-?\d{1,4}\.\d{1,4}", re.ASCII)
 
 
-def loudness_command(facts: SourceFacts, path: str) -> FfmpegCommand:
+def loudness_command(facts: SourceFacts, path: str, *, max_streams: int) -> FfmpegCommand:
     """Measure the audio track that players begin with. The end of stderr is read by `parse_loudness`."""
-    opening: dict[str, str | None] = {"f": facts.demuxer, "protocol_whitelist": PROTOCOLS}
+    opening: dict[str, str | None] = {
+        "f": facts.demuxer,
+        "protocol_whitelist": PROTOCOLS,
+        "max_streams": str(max_streams),
+    }
     return FfmpegCommand(
         inputs=(Input(path=path, options=opening),),
         filter_graph=f"[0:{facts.audio[0].index}]loudnorm=print_format=json[measured]",

@@ -56,6 +56,7 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
     ordered: OrderedVideo | None = None,
     filters: str = "",
     late: bool = False,
+    max_streams: int,
 ) -> FfmpegCommand:
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `INDEXED`.
 
@@ -78,16 +79,18 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
         "f": "matroska",
     }
     generated: dict[str, str | None] = {} if filters else {"fflags": "+genpts"}
-    inputs, maps = [Input(path=source, options={**generated, **_copying(demuxer)})], _maps(videos_copied)
+    inputs, maps = [Input(path=source, options={**generated, **_copying(demuxer, max_streams)})], _maps(videos_copied)
     if ordered:
         copy["bsf:v"] = decoded_every(ordered.step, ordered.lag)
-        inputs.append(Input(path=ordered.path, options=_copying("matroska")))
+        inputs.append(Input(path=ordered.path, options=_copying("matroska", max_streams)))
         maps = ("1:0",)
     output = Output(target=INDEXED, maps=(*maps, *_maps(audio_copied)), options=copy)
     return FfmpegCommand(inputs=tuple(inputs), outputs=(output,))
 
 
-def raw_command(source: str, *, demuxer: str, video: VideoStream, packets: int | None = None) -> FfmpegCommand:
+def raw_command(
+    source: str, *, demuxer: str, video: VideoStream, packets: int | None = None, max_streams: int
+) -> FfmpegCommand:
     """Copy a video as a raw stream, or its first `packets`; the target is `RAW`.
 
     H.264 and HEVC get their parameter sets in front of key frames.
@@ -101,25 +104,26 @@ def raw_command(source: str, *, demuxer: str, video: VideoStream, packets: int |
         "f": video.codec,
     }
     return FfmpegCommand(
-        inputs=(Input(path=source, options=_copying(demuxer)),),
+        inputs=(Input(path=source, options=_copying(demuxer, max_streams)),),
         outputs=(Output(target=RAW, maps=_maps([video.index]), options=copy),),
     )
 
 
-def unpack_command(source: str, *, streams: Sequence[int]) -> FfmpegCommand:
+def unpack_command(source: str, *, streams: Sequence[int], max_streams: int) -> FfmpegCommand:
     """Copy streams of an AVI with packed B-frames into one without, whose frames have times of their own.
 
     The first of them is the video. The target is `UNPACKED`.
     """
     copy: dict[str, str | None] = {"c": "copy", "map_metadata": "-1", "bsf:v:0": UNPACK_B_FRAMES, "f": "avi"}
     return FfmpegCommand(
-        inputs=(Input(path=source, options=_copying("avi")),),
+        inputs=(Input(path=source, options=_copying("avi", max_streams)),),
         outputs=(Output(target=UNPACKED, maps=_maps(streams), options=copy),),
     )
 
 
-def _copying(demuxer: str) -> dict[str, str | None]:
-    return {**demuxer_options(demuxer), "protocol_whitelist": PROTOCOLS, "copyts": None}
+def _copying(demuxer: str, max_streams: int) -> dict[str, str | None]:
+    bounds = {"protocol_whitelist": PROTOCOLS, "max_streams": str(max_streams)}
+    return {**demuxer_options(demuxer), **bounds, "copyts": None}
 
 
 def _maps(streams: Iterable[int]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import IO
 
-from transcoding.containers.box_tree import boxes, tree
+from transcoding.containers.box_tree import Check, boxes, checked, tree, unchecked
 from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes
 from transcoding.containers.spans import Span
 from transcoding.errors import EXPORT_AGAIN, InputRejected
@@ -48,14 +48,15 @@ _PCM_ENTRY_SAMPLES = 1024
 """Samples of PCM, or what counts like it, that ffmpeg's demuxer joins to one entry."""
 
 
-def refuse_unbounded(file: IO[bytes], size: int, *, max_tracks: int) -> None:
+def refuse_unbounded(file: IO[bytes], size: int, *, max_tracks: int, check: Check = unchecked) -> None:
     """Raise InputRejected for an index that announces more than the file can hold, or more than a video has.
 
-    Of a sparse copy, every box but the media must be there. A file of another family passes.
+    Of a sparse copy, every box but the media must be there. A file of another family passes. `check` is called again
+    and again, and may raise.
     """
-    counts = _Counts(size, max_tracks)
+    counts = _Counts(size, max_tracks, check)
     try:
-        for kind, start, end in islice(boxes(file, 0, size), _MAX_TOP_BOXES):
+        for kind, start, end in checked(islice(boxes(file, 0, size), _MAX_TOP_BOXES), check):
             if kind == "moov":
                 counts.add_index(file, (start, end))
             elif kind == "moof":
@@ -70,12 +71,13 @@ class _Counts:
 
     size: int
     max_tracks: int
+    check: Check
     tracks: int = 0
     samples: int = 0
     media_bytes: int = 0
 
     def add_index(self, file: IO[bytes], moov: Span) -> None:
-        index = list(islice(tree(file, moov), _MAX_BOXES + 1))
+        index = list(islice(checked(tree(file, moov), self.check), _MAX_BOXES + 1))
         if len(index) > _MAX_BOXES:
             raise InputRejected(f"the file's index has more than {_MAX_BOXES} boxes; {EXPORT_AGAIN}")
         self.tracks += sum(kind == "trak" for kind, _ in index)
@@ -84,7 +86,7 @@ class _Counts:
         if sum(end - start for kind, (start, end) in index if kind in _TABLES) > _MAX_TABLE_BYTES:
             raise InputRejected(f"the file's index has more than {_MAX_TABLE_BYTES} bytes; {EXPORT_AGAIN}")
         timescale = next((_timescale(file, payload) for kind, payload in index if kind == "mvhd"), 0)
-        for track in _tracks(file, index):
+        for track in _tracks(file, index, self.check):
             self.add_samples(track.samples())
             self.add_samples(track.shown_again(timescale))
             self.media_bytes += track.media_bytes()
@@ -96,7 +98,7 @@ class _Counts:
 
     def add_fragment(self, file: IO[bytes], moof: Span) -> None:
         """Add the samples that the runs of a fragment announce, each with an entry, even if it has no row for it."""
-        for kind, (start, end) in islice(tree(file, moof), _MAX_BOXES):
+        for kind, (start, end) in islice(checked(tree(file, moof), self.check), _MAX_BOXES):
             if kind == "trun" and end - start >= HEADER_BYTES:
                 self.add_samples(_read(file, ">I", start + 4)[0])
 
@@ -114,6 +116,7 @@ class _Track:
 
     file: IO[bytes]
     size: int
+    check: Check
     tables: dict[str, Span] = field(default_factory=dict)
 
     def samples(self) -> int:
@@ -139,7 +142,7 @@ class _Track:
         times, numbers = self._time_line(count)
         sync = array("I", islice(chain.from_iterable(self._blocks("stss", 4, 4)), MAX_SAMPLES))
         shown = 0
-        for start, length in edits:
+        for start, length in checked(edits, self.check):
             first = _sample_at(times, numbers, start)
             if sync:
                 first = sync[max(0, bisect_right(sync, first + 1) - 1)] - 1
@@ -181,7 +184,7 @@ class _Track:
     def _size_blocks(self, count: int) -> Iterator["array[int]"]:
         if "stsz" in self.tables:
             start, end = self.tables["stsz"]
-            yield from _blocks(self.file, (start + 12, min(end, start + 12 + 4 * count)), 4)
+            yield from self._numbers((start + 12, min(end, start + 12 + 4 * count)), 4)
 
     def _handler(self) -> bytes:
         return _handler(self.file, self.tables["hdlr"]) if "hdlr" in self.tables else b""
@@ -241,7 +244,12 @@ class _Track:
         """Yield the numbers of a table whose rows follow `head` bytes and their count; none if there is no table."""
         if kind in self.tables:
             start, end = self.tables[kind]
-            yield from _blocks(self.file, (start + head + 4, end), width)
+            yield from self._numbers((start + head + 4, end), width)
+
+    def _numbers(self, payload: Span, width: int) -> Iterator["array[int]"]:
+        for numbers in _blocks(self.file, payload, width):
+            self.check()
+            yield numbers
 
     def _rows(self, kind: str, head: int, row_bytes: int, *, counted: bool = False) -> int:
         """Return how many rows of a table are there; `counted`: behind their number, and no more than it says."""
@@ -252,7 +260,7 @@ class _Track:
         return min(there, _read(self.file, ">I", start + head)[0]) if counted else there
 
 
-def _tracks(file: IO[bytes], index: list[tuple[str, Span]]) -> Iterator[_Track]:
+def _tracks(file: IO[bytes], index: list[tuple[str, Span]], check: Check) -> Iterator[_Track]:
     """Yield each track with the tables that follow it."""
     size = file.seek(0, 2)
     track: _Track | None = None
@@ -260,7 +268,7 @@ def _tracks(file: IO[bytes], index: list[tuple[str, Span]]) -> Iterator[_Track]:
         if kind == "trak":
             if track:
                 yield track
-            track = _Track(file, size)
+            track = _Track(file, size, check)
         elif track and kind in _TABLES and (kind != "hdlr" or _handler(file, payload) in _MEDIA_HANDLERS):
             track.tables[kind] = payload
     if track:

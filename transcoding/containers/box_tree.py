@@ -1,11 +1,16 @@
 """A walk over the boxes of a file (ISO/IEC 14496-12) that reads their headers only, whatever they say of themselves."""
 
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, TypeVar
 
 from transcoding.containers.boxes import HEADER_BYTES, box_header
 from transcoding.containers.spans import Span
 
+Item = TypeVar("Item")
+Check = Callable[[], None]
+"""Called again and again during a walk, which it ends by raising an exception."""
+
+_CHECKED_ITEMS = 64
 _MAX_DEPTH = 8
 _CONTAINERS = frozenset(
     {"moov", "trak", "mdia", "minf", "stbl", "edts", "dinf", "mvex", "moof", "traf", "tref", "udta", "sinf", "schi"}
@@ -31,3 +36,15 @@ def boxes(file: IO[bytes], position: int, end: int) -> Iterator[tuple[str, int, 
             return
         yield kind, position + header, max(box_end, position + header)
         position = box_end
+
+
+def unchecked() -> None:
+    """Let a walk go on: it is short."""
+
+
+def checked(items: Iterable[Item], check: Check) -> Iterator[Item]:
+    """Pass on what a walk finds, and check now and then."""
+    for number, item in enumerate(items):
+        if not number % _CHECKED_ITEMS:
+            check()
+        yield item

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO
 
-from transcoding.containers.box_tree import boxes, tree
+from transcoding.containers.box_tree import Check, boxes, checked, tree, unchecked
 from transcoding.containers.boxes import HEADER_BYTES, MalformedBoxes
 from transcoding.containers.spans import Span
 from transcoding.errors import InputRejected
@@ -38,19 +38,23 @@ class _Track:
             raise InputRejected(_ELSEWHERE)
 
 
-def refuse_references(file: IO[bytes], size: int) -> None:
-    """Raise InputRejected for video or audio that lies in another file. A file of another family passes."""
+def refuse_references(file: IO[bytes], size: int, *, check: Check = unchecked) -> None:
+    """Raise InputRejected for video or audio that lies in another file. A file of another family passes.
+
+    `check` is called again and again, and may raise.
+    """
     try:
-        for kind, start, end in islice(boxes(file, 0, size), _MAX_TOP_BOXES):
+        for kind, start, end in checked(islice(boxes(file, 0, size), _MAX_TOP_BOXES), check):
             if kind == "moov":
-                _look_into(file, (start, end))
+                _look_into(file, (start, end), check)
     except (MalformedBoxes, struct.error):
         return  # ffmpeg says best what is wrong
 
 
-def _look_into(file: IO[bytes], moov: Span) -> None:
+def _look_into(file: IO[bytes], moov: Span, check: Check) -> None:
     track = _Track()
     for kind, payload in islice(tree(file, moov), _MAX_BOXES):
+        check()  # a table takes some milliseconds
         if kind == "rmra":
             raise InputRejected(_ELSEWHERE)
         if kind == "trak":

@@ -22,6 +22,7 @@ from transcoding.planning.tracks import VideoRendition, audio_renditions
 from transcoding.planning.watermarks import watermark_of
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioStream
+from transcoding.sniffing.container import FROM_BEGINNING
 from transcoding.timeline import NO_HOLD, Cut, Hold, Timeline, hold_for
 
 _DECODED_FORMATS = frozenset({"yuv420p", "yuvj420p"})
@@ -38,8 +39,8 @@ def plan_job(
     Raises:
         InputRejected: The source or the request is beyond the installation's limits, or the request names tracks or
             times that are not there.
-
         UnknownVersion: The request names tracks, and an earlier version of the program inspected the video.
+
     """
     facts, audio = with_video(facts, request.video_stream), named_audio(facts, request.audio_streams)
     deinterlacing = deinterlacing_of(facts, request.deinterlace)
@@ -157,7 +158,7 @@ def _planned(  # noqa: PLR0913, PLR0917 - all that decides about the renditions 
         two_pass=two_pass,
         renditions=renditions,
         groups=_groups([rung.name for rung in renditions], choice.sessions if encoder.hardware else None),
-        sizing=size_chunks(grid, work, throughput, policy.chunk_limits),
+        sizing=size_chunks(grid, work, throughput, policy.chunk_limits, whole=facts.demuxer in FROM_BEGINNING),
     )
 
 
@@ -279,14 +280,14 @@ def _ladder(facts: SourceFacts, request: JobRequest) -> Ladder:
     return single_rung(facts.video.display, requested=request.resolution, bitrate=request.bitrate)
 
 
-def _high_range(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder) -> ColorSpace | None:
-    """Return the color space of renditions of high dynamic range, if there are to be any."""
-    color = facts.video.color
 def keeps_range(request: JobRequest, encoder: VideoEncoder) -> bool:
     """Tell whether a request keeps high dynamic range, in renditions of 10 bits beside those of standard range."""
     return request.dynamic_range == DynamicRange.SOURCE and encoder.ten_bits is not None
 
 
+def _high_range(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder) -> ColorSpace | None:
+    """Return the color space of renditions of high dynamic range, if there are to be any."""
+    color = facts.video.color
     return _encoded(facts, color) if keeps_range(request, encoder) and color and color.hdr else None
 
 

@@ -56,6 +56,7 @@ class SizedBy(StrEnum):
     SHORTEST = "shortest"
     LONGEST = "longest"
     NUMBER = "number"
+    WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,13 @@ class Work:
             )
 
 
-def size_chunks(grid: FrameGrid, frame_pixels: int, throughput: Throughput, limits: ChunkLimits) -> ChunkSizing:
-    """Choose a length in whole segments. Raises PlanTooLarge where even the longest chunks are too many."""
+def size_chunks(
+    grid: FrameGrid, frame_pixels: int, throughput: Throughput, limits: ChunkLimits, *, whole: bool = False
+) -> ChunkSizing:
+    """Choose a length in whole segments. Raises PlanTooLarge where even the longest chunks are too many.
+
+    `whole`: frames can be decoded from the beginning only, so that each chunk would decode all those before it again.
+    """
     segment_seconds = grid.segment_frames / grid.rate
     speed = throughput.pixels_per_second / (frame_pixels * grid.rate)
 
@@ -123,12 +129,14 @@ def size_chunks(grid: FrameGrid, frame_pixels: int, throughput: Throughput, limi
     by_work = in_segments(limits.work_seconds * speed)
     shortest, longest = in_segments(Fraction(limits.min_seconds)), in_segments(Fraction(limits.max_seconds))
     by_number = -(-grid.total_segments // limits.max_chunks)
-    if by_number > longest:
+    if by_number > longest and not whole:
         raise PlanTooLarge(f"{-(-grid.total_segments // longest)} chunks; at most {limits.max_chunks} are allowed")
     bounds = ((by_work, SizedBy.WORK), (shortest, SizedBy.SHORTEST), (by_number, SizedBy.NUMBER))
     segments, sized_by = max(bounds, key=lambda bound: bound[0])
     if segments > longest:
         segments, sized_by = longest, SizedBy.LONGEST
+    if whole:
+        segments, sized_by = max(1, grid.total_segments), SizedBy.WHOLE
     return ChunkSizing(
         segments=segments,
         speed=float(f"{float(speed):.3g}"),  # never 0, however slow

@@ -10,7 +10,7 @@ stays, as the times say. A longer one is a jump, if all streams make it; of one 
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -174,18 +174,21 @@ def _microseconds(text: str) -> int | None:
     return int(digits) if digits.removeprefix("-").isdigit() else None
 
 
-def measure_clock(packets: Iterable[ClockPacket], *, video: int, steady: bool) -> Clock:
+def measure_clock(
+    packets: Iterable[ClockPacket], *, video: int, steady: bool, check: Callable[[], None] = lambda: None
+) -> Clock:
     """Find the restarts, jumps and pauses of a source.
 
     `video` is the stream that continues without a gap; `steady` says that its container has a clock, which video alone
-    does not stop for long: a screen recording in other containers shows one frame for minutes.
+    does not stop for long: a screen recording in other containers shows one frame for minutes. `check` is called again
+    and again while the parts are compared, and may raise.
 
     Raises InputCorrupt for a clock that starts again more often than recordings are joined.
     """
     reading = _Reading()
     for packet in packets:
         reading.take(packet)
-    return reading.result(video, steady=steady)
+    return reading.result(video, steady=steady, check=check)
 
 
 @dataclass(slots=True)
@@ -317,9 +320,10 @@ class _Reading:
                 return number
         return None
 
-    def result(self, video: int, *, steady: bool) -> Clock:
+    def result(self, video: int, *, steady: bool, check: Callable[[], None]) -> Clock:
         shifts, restarts = [0] * len(self._parts), set[int]()
         for number in range(1, len(self._parts)):
+            check()
             crossings = self._crossings(number)
             if self._is_pause(number, crossings, steady=steady):
                 shifts[number] = max(shifts[each.before.part] for each in crossings)
@@ -334,7 +338,7 @@ class _Reading:
         return Clock(
             shifts={index: each for index, each in found.items() if each},
             restarts=len(restarts - wrong - {number + 1 for number in wrong}),
-            pauses=tuple(self._pauses(video, steady=steady)),
+            pauses=tuple(self._pauses(video, steady=steady, check=check)),
         )
 
     def _crossings(self, number: int) -> list[_Crossing]:
@@ -367,12 +371,13 @@ class _Reading:
             if len(track.pauses) < _MAX_PAUSES:
                 track.pauses.append(_Pause(before.part, before.end, self._parts[number].jump))
 
-    def _pauses(self, video: int, *, steady: bool) -> Iterator[Fraction]:
+    def _pauses(self, video: int, *, steady: bool, check: Callable[[], None]) -> Iterator[Fraction]:
         """Yield the pauses of the video in which the other streams stand still as well."""
         others = [track for index, track in self._tracks.items() if index != video]
         if video not in self._tracks or not (others or steady):
             return
         for pause in self._tracks[video].pauses:
+            check()
             if all(any(_alike(pause, other) for other in track.pauses) for track in others):
                 yield Fraction(pause.length, MICROSECONDS)
 

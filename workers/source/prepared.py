@@ -57,6 +57,8 @@ def prepared(  # noqa: PLR0913 - what a preparation depends on, by name
         return path
     clocked = folder / "clocked.mkv"
     _add_clock(path, clocked, container.family, media(path), max_seconds=max_seconds, check=check)
+    if path != source:
+        path.unlink()  # so that there are two copies at most at a time
     return clocked
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from execution.budget import InspectionBudget
 from transcoding.commands.sample import NOTHING, fields_command
-from transcoding.errors import TranscodeError
+from transcoding.commands.transparency import TRANSPARENT, transparency_command
+from transcoding.errors import ResourceExceeded, TranscodeError
 from transcoding.probing.changes import layouts_in, parse_frames, sample_times, with_usual_frame
 from transcoding.probing.fields import (
     FieldReader,
@@ -60,6 +61,22 @@ class FrameSamples:
     def audio(self, track: AudioStream, video: VideoStream, timing: FrameTiming) -> AudioStream:
         """Return the track with whether its layout changes."""
         return replace(track, changes=len(layouts_in(self._frames(track.index, video, timing))) > 1)
+
+    def transparency(self, video: VideoStream) -> VideoStream:
+        """Return the track of an animated image without transparency, if none of its frames has any."""
+        if not video.alpha:
+            return video
+        command = transparency_command(
+            str(self.path), video, demuxer=self.demuxer, max_streams=self.tools.config.limits.max_streams
+        )
+        try:
+            report = self.tools.ffmpeg.run(command, {TRANSPARENT: None}, stop=self.control, budget=self.budget)
+        except ResourceExceeded:
+            raise
+        except TranscodeError as error:
+            log.info("transparency not measured", extra={"event": "transparency_unknown", "reason": str(error)})
+            return video
+        return video if report.frames else replace(video, alpha=False)
 
     def _format(self, video: VideoStream, timing: FrameTiming) -> VideoStream:
         return with_usual_frame(video, parse_frames(self._frames(video.index, video, timing)))

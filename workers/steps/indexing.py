@@ -84,6 +84,7 @@ class Indexing:
         self._tools = tools
         self._control = control
         self._budget = budget
+        self._max_streams = tools.config.limits.max_streams
 
     def copy(self, path: Path, family: str, media: MediaInfo, folder: Path, *, openable: bool = True) -> IndexedCopy:
         """Copy the streams into Matroska in a folder.
@@ -109,10 +110,13 @@ class Indexing:
                 ordered=ordered,
                 filters=BY_DECODING if _is_without_order(family, media) and not ordered else "",
                 late=late,
+                max_streams=self._max_streams,
             )
             self._budget.grant_copy(path.stat().st_size)
             try:
                 self.run(command, INDEXED, source, indexed)
+            except ResourceExceeded:
+                raise
             except TranscodeError as error:
                 if number == len(attempts):
                     raise
@@ -130,7 +134,11 @@ class Indexing:
             return path, media
         unpacked = folder / "unpacked.avi"
         self._budget.grant_copy(path.stat().st_size)
-        command = unpack_command(str(path), streams=[media.video.index, *(track.index for track in media.audio)])
+        command = unpack_command(
+            str(path),
+            streams=[media.video.index, *(track.index for track in media.audio)],
+            max_streams=self._max_streams,
+        )
         self.run(command, UNPACKED, path, unpacked)
         audio = tuple(replace(track, index=number) for number, track in enumerate(media.audio, start=1))
         return unpacked, replace(media, video_stream=replace(media.video, index=0), others=(), audio=audio)
@@ -140,7 +148,9 @@ class Indexing:
         if family not in COUNTING or not media.video_stream or media.video.codec != _UNNAMED:
             return media
         raw = folder / "head"
-        command = raw_command(str(path), demuxer=DEMUXERS[family], video=media.video, packets=_HEAD_PACKETS)
+        command = raw_command(
+            str(path), demuxer=DEMUXERS[family], video=media.video, packets=_HEAD_PACKETS, max_streams=self._max_streams
+        )
         try:
             self.run(command, RAW, path, raw)
             with raw.open("rb") as file:
@@ -175,7 +185,12 @@ class Indexing:
         raw, target = folder / "raw", folder / "ordered.mkv"
         try:
             self._budget.grant_copy(path.stat().st_size)
-            self.run(raw_command(str(path), demuxer=DEMUXERS[family], video=named.video), RAW, path, raw)
+            self.run(
+                raw_command(str(path), demuxer=DEMUXERS[family], video=named.video, max_streams=self._max_streams),
+                RAW,
+                path,
+                raw,
+            )
             self._budget.grant_copy(path.stat().st_size)
             if anchors:
                 return self._anchored(raw, target, media, anchors)
@@ -232,10 +247,6 @@ class Indexing:
         if not raw.stat().st_size or media.video.coded is None:
             raise InputRejected(NO_FRAME)
 
-        def check() -> None:
-            self._control.moved()
-            self._budget.check()
-
         found = write_in_order(
             raw,
             target,
@@ -244,7 +255,7 @@ class Indexing:
             size=media.video.coded,
             times=times,
             max_frames=MAX_SAMPLES,
-            check=check,
+            check=self._check,
         )
         step = _MILLISECONDS / rate
         lag = max(ceil(number * step) - time for number, time in enumerate(found))
@@ -260,7 +271,7 @@ class Indexing:
             return Clock(shifts={main.index: (Shift(0, -late),)} if late else {})
         streams = [main.index, *(each.index for each in media.others), *(track.index for track in media.audio)]
         packets = self._packets(path, family, streams, openable=openable)
-        return measure_clock(packets, video=main.index, steady=family in CLOCKED)
+        return measure_clock(packets, video=main.index, steady=family in CLOCKED, check=self._check)
 
     def _anchors(self, path: Path, family: str, media: MediaInfo) -> Iterator[int | None]:
         """Yield the time of each packet of the video, in microseconds; None where it has none."""
@@ -272,7 +283,7 @@ class Indexing:
 
     def _packets(self, path: Path, family: str, streams: Sequence[int], *, openable: bool) -> Iterator[ClockPacket]:
         """Yield the packets of streams in the order of the file."""
-        max_lines = self._tools.config.limits.max_streams * MAX_SAMPLES
+        max_lines = self._max_streams * MAX_SAMPLES
         if openable:
             lines = self._tools.ffprobe.clock_packets(
                 path, demuxer=DEMUXERS[family], stop=self._control, budget=self._budget
@@ -285,30 +296,38 @@ class Indexing:
         """Have ffmpeg list packets of a source that ffprobe does not open, into a file."""
         with temporary_folder(self._tools.scratch, "packets-") as folder:
             listing = folder / "packets"
-            max_streams = self._tools.config.limits.max_streams
+            max_streams = self._max_streams
             command = positions_command(str(path), demuxer=DEMUXERS[family], streams=streams, max_streams=max_streams)
             self._budget.grant_copy(path.stat().st_size)
             self.run(command, CLOCK_TARGET, path, listing)
             with listing.open(encoding="ascii", errors="replace") as lines:
                 yield from lines
 
+    def _check(self) -> None:
+        self._control.moved()
+        self._budget.check()
+
     def run(self, command: FfmpegCommand, target: str, source: Path, copy: Path) -> None:
-        """Run a command that copies streams, with all of its bounds."""
-        allowed = _MAX_GROWTH * source.stat().st_size + _GROWTH_SLACK_BYTES
+        """Run a command that copies streams, with all of its bounds. Raises ResourceExceeded for too many copies."""
+        size = source.stat().st_size
+        allowed = min(_MAX_GROWTH * size + _GROWTH_SLACK_BYTES, self._budget.room_for_copies(size))
 
         def grown(frames: int) -> None:
             self._control.moved(frames)
             refuse_growth(copy, allowed)
 
-        self._tools.ffmpeg.run(
-            command,
-            {target: copy},
-            stop=self._control,
-            output_bytes=allowed,
-            on_frames=grown,
-            budget=self._budget,
-        )
-        refuse_growth(copy, allowed)
+        try:
+            self._tools.ffmpeg.run(
+                command,
+                {target: copy},
+                stop=self._control,
+                output_bytes=allowed,
+                on_frames=grown,
+                budget=self._budget,
+            )
+            refuse_growth(copy, allowed)
+        finally:
+            self._budget.copied(copy.stat().st_size if copy.exists() else 0)
 
 
 def _fewer(media: MediaInfo) -> Iterator[MediaInfo]:

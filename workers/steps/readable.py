@@ -74,6 +74,8 @@ class ReadableCopies:
                 self._copy_streams(command, READABLE_TARGET, source, path)
                 text = self._tools.ffprobe.streams(path, demuxer=copied_demuxer, budget=self._budget)
                 media = parse_ffprobe(text)
+            except ResourceExceeded:
+                raise
             except InputRejected as error:
                 log.info("streams left out", extra={"event": "streams_left_out", "reason": str(error)})
                 continue

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -38,3 +39,18 @@ def test_the_next_program_gets_what_is_left_and_little_memory() -> None:
     assert budget.limits(LIMITS).cpu_seconds == 15
     budget.grant_copy(200 << 20)
     assert budget.limits(LIMITS).cpu_seconds == 25
+
+
+def test_copies_have_so_many_bytes_together_and_the_first_get_time() -> None:
+    size = 1 << 30
+    budget = InspectionBudget(60, spent=lambda: 0.0)
+    for number in range(5):
+        budget.grant_copy(size)
+        assert budget.limits(replace(LIMITS, cpu_seconds=1000)).cpu_seconds == 60 + 51 * min(number + 1, 4)
+    allowed = budget.room_for_copies(size)
+    assert 4 * size < allowed < 4.2 * size
+    for _ in range(4):
+        budget.copied(size)
+    assert budget.room_for_copies(size) == allowed - 4 * size
+    with pytest.raises(ResourceExceeded, match=f"the copies of the file's streams have more than {allowed} bytes"):
+        budget.copied(size)

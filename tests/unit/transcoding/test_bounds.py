@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.crafted import CraftedTrack, box, crafted, table
 from transcoding.containers.bounds import MAX_SAMPLES, refuse_unbounded
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, ResourceExceeded
 
 MAX_TRACKS = 64
 TEN_HOURS = 10 * 3600
@@ -229,3 +229,54 @@ def test_no_bytes_take_more_reads_than_they_are(data: bytes, lengths: list[tuple
         refuse_unbounded(cast("IO[bytes]", file), len(changed), max_tracks=MAX_TRACKS)
     assert file.reads <= 40 + 6 * len(changed)
     assert file.read_bytes <= 200 + 60 * len(changed)
+
+
+def _many_boxes(kind: str, count: int) -> bytes:
+    return box(kind, box("free") * count)
+
+
+@dataclass
+class Deadline:
+    """A check that ends a walk after so many calls."""
+
+    calls: int
+
+    def check(self) -> None:
+        self.calls -= 1
+        if not self.calls:
+            raise ResourceExceeded("enough")
+
+
+@pytest.mark.parametrize(
+    ("data", "calls"),
+    [
+        (box("free") * 2000, 20),
+        (_many_boxes("moof", 2000), 20),
+        (_many_boxes("moof", 1) * 200, 150),
+        (_many_boxes("moov", 2000), 20),
+        (box("moov", *[box("trak", box("mdia", box("minf")))] * 20, *[box("free")] * 2000), 20),
+    ],
+    ids=["boxes", "boxes in a fragment", "fragments", "boxes in an index", "boxes behind tracks"],
+)
+def test_a_walk_over_many_boxes_is_checked(data: bytes, calls: int) -> None:
+    with pytest.raises(ResourceExceeded, match="enough"):
+        refuse_unbounded(io.BytesIO(data), len(data), max_tracks=MAX_TRACKS, check=Deadline(calls).check)
+
+
+@pytest.mark.parametrize("kind", ["sizes", "offsets", "edits"])
+def test_a_walk_over_long_tables_is_checked(tmp_path: Path, kind: str) -> None:
+    rows = 200_000
+    edits = [(1, number) for number in range(2000)] if kind == "edits" else ()
+    chunks = [40] * rows if kind == "offsets" else [40]
+    samples = 300 if kind == "edits" else rows
+    track = CraftedTrack(
+        samples=samples,
+        size=0,
+        sizes=sizes(samples, 0),
+        chunks=chunks,
+        chunk_samples=rows if kind == "sizes" else 1,
+        edits=edits,
+    )
+    path = crafted(tmp_path / "source.mp4", track)
+    with path.open("rb") as file, pytest.raises(ResourceExceeded, match="enough"):
+        refuse_unbounded(file, path.stat().st_size, max_tracks=MAX_TRACKS, check=Deadline(10).check)

@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 
 from transcoding.commands.timestamps import shift_filters
-from transcoding.errors import InputCorrupt
+from transcoding.errors import InputCorrupt, ResourceExceeded
 from transcoding.probing.clock import (
     FARTHEST,
     Clock,
@@ -336,3 +336,24 @@ def test_shifts_of_many_streams_are_no_more_than_a_program_takes() -> None:
     )
     with pytest.raises(InputCorrupt, match="jump"):
         measured(joined(list(packets)))
+
+
+@pytest.mark.parametrize("jumps", [True, False], ids=["parts", "pauses"])
+def test_comparing_many_parts_or_pauses_is_checked(*, jumps: bool) -> None:
+    """Each is compared with those of all other streams."""
+    gap = 20 * SECOND if jumps else 2 * SECOND
+    packets = [
+        ClockPacket(stream, number * gap, number * gap, FRAME, number * _PACKET_BYTES)
+        for number in range(200)
+        for stream in range(4)
+    ]
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 100:
+            raise ResourceExceeded("enough")
+
+    with pytest.raises(ResourceExceeded, match="enough"):
+        measure_clock(packets, video=VIDEO, steady=True, check=check)

@@ -229,7 +229,7 @@ def test_channels_are_as_planned() -> None:
 
 def test_indexing() -> None:
     audio = [some_audio(index=1), some_audio(index=4, language="deu")]
-    assert argv(index_command("/s/x", demuxer="mpegts", videos=[a_video(index=3)], audio=audio)) == [
+    assert argv(index_command("/s/x", demuxer="mpegts", videos=[a_video(index=3)], audio=audio, max_streams=64)) == [
         *GLOBALS,
         *(
             "-fflags",
@@ -240,6 +240,8 @@ def test_indexing() -> None:
             "1",
             "-protocol_whitelist",
             "file,pipe",
+            "-max_streams",
+            "64",
             "-copyts",
             *BOUNDS,
             "-i",
@@ -254,7 +256,7 @@ def test_indexing() -> None:
 
 def test_audio_that_matroska_does_not_take_is_decoded_for_the_copy() -> None:
     tracks = [some_audio(index=1), replace(some_audio(index=2), codec="pcm_bluray")]
-    arguments = argv(index_command("/s/x", demuxer="mpegts", videos=[a_video()], audio=tracks))
+    arguments = argv(index_command("/s/x", demuxer="mpegts", videos=[a_video()], audio=tracks, max_streams=64))
     assert "-c copy -c:a:1 pcm_s24le" in " ".join(arguments)
     assert "-c:a:0" not in arguments
 
@@ -269,20 +271,22 @@ def test_audio_that_matroska_does_not_take_is_decoded_for_the_copy() -> None:
 )
 def test_uncompressed_video_is_copied_the_way_matroska_takes_it(codec: str, pixel_format: str, options: str) -> None:
     video = replace(a_video(), codec=codec, pixel_format=pixel_format)
-    arguments = argv(index_command("/s/x", demuxer="avi", videos=[video]))
+    arguments = argv(index_command("/s/x", demuxer="avi", videos=[video], max_streams=64))
     assert f"-c copy {options}-map_metadata" in " ".join(arguments)
 
 
 def test_indexing_an_avi_whose_frames_have_no_order() -> None:
-    words = argv(index_command("/s/x", demuxer="avi", videos=[a_video(index=0)], filters="setts=pts=DTS"))
+    words = argv(
+        index_command("/s/x", demuxer="avi", videos=[a_video(index=0)], filters="setts=pts=DTS", max_streams=64)
+    )
     assert "+genpts" not in words
     assert words[words.index("-bsf:v") + 1] == "setts=pts=DTS"
 
 
 def test_unpacking_b_frames() -> None:
-    assert argv(unpack_command("/s/x", streams=(0, 1))) == [
+    assert argv(unpack_command("/s/x", streams=(0, 1), max_streams=9)) == [
         *GLOBALS,
-        *("-f", "avi", "-protocol_whitelist", "file,pipe", "-copyts", *BOUNDS, "-i", "file:/s/x"),
+        *("-f", "avi", "-protocol_whitelist", "file,pipe", "-max_streams", "9", "-copyts", *BOUNDS, "-i", "file:/s/x"),
         *("-map", "0:0", "-map", "0:1"),
         *("-c", "copy", "-map_metadata", "-1", "-bsf:v:0", "mpeg4_unpack_bframes", "-f", "avi"),
         "pipe:5",

@@ -19,12 +19,13 @@ from tests.unit.transcoding.builders import (
 )
 from transcoding.color import BT709, ColorSpace
 from transcoding.encoders import CODEC_NAMES, ENCODERS, HardwarePath, VideoEncoder
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import STANDARD_RATES, FrameGrid
 from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest
+from transcoding.planning.sizing import SizedBy
 from transcoding.planning.tracks import AudioRendition, Mix, TextTrack
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioRole
@@ -422,3 +423,23 @@ def test_what_is_converted_on_the_cpu_is_uploaded(changed: dict[str, object]) ->
 def test_a_plan_of_the_first_version_keeps_the_tags_in_8_bits() -> None:
     plan = replace(plan_job(a_source(color=PQ), JobRequest(), a_policy()), color=PQ)
     assert not plan.tone_mapped
+
+
+@pytest.mark.parametrize("demuxer", ["gif", "apng"])
+def test_an_animated_image_is_one_chunk(demuxer: str) -> None:
+    """Each chunk would decode all frames before it again."""
+    source = replace(a_source(frames=25 * 600, silent=True), demuxer=demuxer)
+    plan = plan_job(source, JobRequest(resolution="360p"), a_policy())
+    assert [(chunk.first_segment, chunk.segments) for chunk in plan.chunks] == [(0, plan.total_segments)]
+    assert plan.sizing is not None
+    assert plan.sizing.sized_by is SizedBy.WHOLE
+    assert plan.work is not None
+    assert plan.work.step_seconds == plan.work.total_seconds
+
+
+def test_an_animated_image_that_takes_longer_than_a_step_may_is_refused() -> None:
+    policy = replace(a_policy(), max_step_seconds=100)
+    source = a_source(frames=25 * 3600, silent=True)
+    assert len(plan_job(source, JobRequest(resolution="720p"), policy).chunks) == 450
+    with pytest.raises(PlanTooLarge, match="the shortest piece of the video is expected to take"):
+        plan_job(replace(source, demuxer="gif"), JobRequest(resolution="720p"), policy)

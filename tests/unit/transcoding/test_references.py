@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.transcoding.builders import box
 from transcoding.containers.references import refuse_references
-from transcoding.errors import InputRejected
+from transcoding.errors import InputRejected, ResourceExceeded
 
 HERE = box("url ", b"\x00\x00\x00\x01")
 ELSEWHERE = box("url ", bytes(4) + b"file:///etc/passwd\x00")
@@ -61,3 +61,19 @@ def test_damage_is_left_to_others(cut: int, data: bytes) -> None:
         _look(whole[:cut] + data + whole[cut:])
     except InputRejected:
         return
+
+
+@pytest.mark.parametrize(
+    "data", [box("free") * 1000, box("moov", box("dref", bytes(8) + HERE * 5000) * 20)], ids=["boxes", "long tables"]
+)
+def test_a_long_walk_is_checked(data: bytes) -> None:
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 10:
+            raise ResourceExceeded("enough")
+
+    with pytest.raises(ResourceExceeded, match="enough"):
+        refuse_references(io.BytesIO(data), len(data), check=check)
