@@ -25,6 +25,8 @@ _WAVE = (
 """A card above something that moves as things do."""
 _TILT = _WAVE.replace("X/40+Y/97-N/20", "X/90+(Y+2*N)/13")
 """A card above something that moves two lines up from frame to frame: a camera that is tilted."""
+_PIXELS = _WAVE.replace("X/40+Y/97-N/20", "floor(X/2)/31+(floor(Y/2)+N)/9")
+"""A card above large pixels that move up by two lines from frame to frame."""
 _STEP = 4
 FILM_CARD, _CARD_SIZE, FILM_SIZE = Area(bottom=0.25), (160, 48), (160, 192)
 
@@ -294,6 +296,13 @@ CASES = (
         make=card("mp4", f"{H264} {AAC}", size=_CARD_SIZE, video=_TILT),
         outcome=Plays(size=FILM_SIZE, card=FILM_CARD),
         why="A field may look like one of the next frame; nothing is deinterlaced for that.",
+    ),
+    Case(
+        key="progressive-doubled",
+        what="A game whose lines are all there twice, and that scrolls by two of them from frame to frame.",
+        make=card("mp4", f"{H264} {AAC}", size=_CARD_SIZE, video=_PIXELS),
+        outcome=Plays(size=FILM_SIZE, card=FILM_CARD),
+        why="A field may be that of another frame, but the two fields of each frame are alike.",
     ),
     Case(
         key="field-coded",

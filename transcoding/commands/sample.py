@@ -20,6 +20,11 @@ _DIFFERENCE = (
 Fields are brought to the same lines first. A line of a field lies between two of the other one: compared with either of
 them, a scene that moves up or down by two lines a frame is as like the next frame's field as its own.
 """
+_DOUBLED = (
+    "setfield=tff,separatefields,tblend=all_mode=difference,signalstats"
+    ",metadata@lines=mode=print:key=lavfi.signalstats.YAVG"
+)
+"""Prints the same of fields as they are: there is none in a frame that shows each of its lines twice."""
 
 
 def fields_command(
@@ -37,9 +42,10 @@ def fields_command(
         **seeking(time),
     }
     graph = (
-        f"[0:{video.index}]format=yuv420p,scale={_COLUMNS}:ih:flags=neighbor,split=3[a][b][c];"
+        f"[0:{video.index}]format=yuv420p,scale={_COLUMNS}:ih:flags=neighbor,split=4[a][b][c][d];"
         f"[a]{_REPEATED},nullsink;"
         f"[b]{_DIFFERENCE.format(order='tff', name='top', shift='1-mod(n,2)')},nullsink;"
+        f"[d]{_DOUBLED},nullsink;"
         f"[c]{_DIFFERENCE.format(order='bff', name='bottom', shift='mod(n,2)')}[looked]"
     )
     return FfmpegCommand(

@@ -39,6 +39,8 @@ _CLEAR, _ALIKE = 0.5, 0.1
 the other fields is hardly less like than its own: differences within a frame of fine detail are mostly that detail."""
 _PANNED = 2
 """Times by which movement exceeds likeness: lines that move up or down look like those of another field."""
+_DOUBLED = 0.25
+"""Share of the difference within a frame that there is between its fields line by line, if each line is shown twice."""
 _SURE = Fraction(1, 2)
 _MIXED = Fraction(1, 20)
 _ONE_SIDED = 4
@@ -101,17 +103,25 @@ class FieldReader:
 
     def _order(self, number: int) -> FieldOrder:
         """Judge a frame by the numbers of its fields. What is missing is unknown."""
-        slots = (("top", number), ("top", number + 1), ("bottom", number + 1))
+        slots = (("top", number), ("top", number + 1), ("bottom", number + 1), ("lines", number))
         if not all(slot in self._values for slot in slots):
             return FieldOrder.UNKNOWN
         return _order(*(float(self._values[slot]) for slot in slots))
 
 
-def _order(within: float, top_next: float, bottom_next: float) -> FieldOrder:
-    """Judge a frame by the difference of its fields, and by those of either to the other one of the next frame."""
+def _order(within: float, top_next: float, bottom_next: float, lines: float) -> FieldOrder:
+    """Judge a frame by the difference of its fields, and by those of either to the other one of the next frame.
+
+    `lines` is the difference of its fields as if they were on the same lines. There is none in frames whose lines are
+    all shown twice, as in games of old consoles: fields of two moments are never that alike.
+    """
     near, far = sorted((top_next, bottom_next))
     moved, alike = far - within, within - near
-    if moved < max(_MOVED * within, _MOVED_LEVELS) or moved < _PANNED * alike:
+    if moved < max(_MOVED * within, _MOVED_LEVELS):
+        return FieldOrder.UNKNOWN
+    if lines < _DOUBLED * within:
+        return FieldOrder.PROGRESSIVE
+    if moved < _PANNED * alike:
         return FieldOrder.UNKNOWN
     share = -alike / moved
     if share >= _PROGRESSIVE:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -86,12 +87,26 @@ def test_fields_are_what_they_look_like(sample: FieldSample, declared: FieldOrde
 def test_a_frame_is_judged_by_the_likeness_of_fields(
     within: float, top_next: float, bottom_next: float, order: FieldOrder
 ) -> None:
+    assert judged(within, top_next, bottom_next, lines=2 * within) == [order]
+
+
+def judged(within: float, top_next: float, bottom_next: float, *, lines: float) -> Sequence[FieldOrder]:
+    """Judge one frame by what the filters say."""
     reader = FieldReader()
     for name, following in (("top", top_next), ("bottom", bottom_next)):
         for number, value in enumerate((within, following)):
             reader.line(f"[metadata@{name} @ 0x55] frame:{number}    pts:{number}    pts_time:0")
             reader.line(f"[metadata@{name} @ 0x55] lavfi.signalstats.YAVG={value}")
-    assert reader.sample().orders == [order]
+    reader.line("[metadata@lines @ 0x55] frame:0    pts:0    pts_time:0")
+    reader.line(f"[metadata@lines @ 0x55] lavfi.signalstats.YAVG={lines}")
+    return reader.sample().orders
+
+
+def test_a_frame_that_shows_each_line_twice_is_no_two_fields() -> None:
+    """Its lines move up by two of them: the top field of the next frame is like its bottom field."""
+    assert judged(20.0, 20.0, 40.0, lines=40.0) == [TOP]
+    assert judged(20.0, 20.0, 40.0, lines=0.4) == [WHOLE]
+    assert judged(20.0, 20.0, 20.1, lines=0.0) == [UNKNOWN], "nothing moves"
 
 
 def test_film_is_film_in_most_samples() -> None:
@@ -124,6 +139,8 @@ def test_a_line_that_is_missing_makes_one_frame_unknown() -> None:
             reader.line(f"[metadata@{name} @ 0x55] frame:{number}    pts:{number}    pts_time:0")
             if (name, number) != ("top", 2):
                 reader.line(f"[metadata@{name} @ 0x55] lavfi.signalstats.YAVG={following if number % 2 else 0.7}")
+        reader.line(f"[metadata@lines @ 0x55] frame:{number}    pts:{number}    pts_time:0")
+        reader.line("[metadata@lines @ 0x55] lavfi.signalstats.YAVG=2.5")
     assert reader.sample().orders == [WHOLE, UNKNOWN, WHOLE]
 
 
