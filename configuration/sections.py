@@ -262,6 +262,9 @@ class LimitConfig:
     )
     max_chunks: int = setting(4000, minimum=1, help="Maximum number of chunks of one job.")
     max_renditions: int = setting(12, minimum=1, help="Maximum number of video renditions of one job.")
+    max_texts: int = setting(
+        60, minimum=1, help="Maximum number of texts (subtitles, captions) of one video, embedded ones included."
+    )
     max_job_work_seconds: int = setting(
         500_000, minimum=60, help="Maximum work of one job, in seconds of one worker slot, as its plan expects it."
     )

@@ -12,6 +12,7 @@ TranscodeError
 │       ├── TrackUnknown a track that is not there, or cannot be decoded
 │       ├── TimeOutside  a part that does not lie in the video
 │       └── ImageUnknown an image that its owner does not have
+├── TextRejected         a text file is none that can be shown; never retried
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
 │   ├── DeviceBusy       the GPU has no session left; elsewhere or later
@@ -109,6 +110,12 @@ class ImageUnknown(RequestUnfit):
     """The request names an image that its owner does not have, or has no more, or that cannot be decoded."""
 
     code = "image_unknown"
+
+
+class TextRejected(TranscodeError):
+    """A file of subtitles or captions is none, or has nothing to show."""
+
+    code = "text_rejected"
 
 
 class InputChanged(TranscodeError):

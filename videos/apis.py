@@ -27,6 +27,8 @@ from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument
+from videos.texts.selectors import ready_texts
+from videos.texts.serializers import playback_text
 
 CACHE_SECONDS = 30.0
 LIST_CACHE_SECONDS = 2.0
@@ -171,7 +173,7 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
     generation, images = video.current_generation, {"thumbnails": thumbnails_document(video, request)}
     if generation is None:
         nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
-        return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], **nothing, **images}
+        return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], "texts": [], **nothing, **images}
     urls = playback_urls(request, video, generation)
     return {
         "video_id": video.id,
@@ -182,4 +184,5 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
         "expires_at": urls.expires_at,
         "renditions": listed_renditions(generation),
         **images,
+        "texts": [playback_text(text, urls.text(text)) for text in ready_texts([video.id])],
     }

@@ -26,7 +26,9 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
     """Render a video as its owner sees it."""
     media: Mapping[str, Any] = video.media or {}
     address = reverse("video-detail", args=[video.id])
-    links = {"self": address} | {name: f"{address}/{name}" for name in ("playback", "transcode", "jobs", "outputs")}
+    links = {"self": address} | {
+        name: f"{address}/{name}" for name in ("playback", "transcode", "jobs", "outputs", "texts")
+    }
     found = {name: media[name] for name in media if name not in (*SHOWN_BY_NAME, STREAMS)}
     shown = {
         "id": video.id,

@@ -79,6 +79,7 @@ VIDEO = OpenApiExample(
             "transcode": f"{_PATH}/transcode",
             "jobs": f"{_PATH}/jobs",
             "outputs": f"{_PATH}/outputs",
+            "texts": f"{_PATH}/texts",
         },
     },
 )
@@ -104,5 +105,16 @@ PLAYBACK = OpenApiExample(
             }
         ],
         "thumbnails": None,
+        "texts": [
+            {
+                "name": "de-9f86d081884c",
+                "language": "de",
+                "label": "Deutsch",
+                "default": True,
+                "forced": False,
+                "sdh": False,
+                "url": f"{_PLAY}/texts/de-9f86d081884c.vtt",
+            }
+        ],
     },
 )

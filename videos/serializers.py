@@ -26,6 +26,7 @@ class VideoLinks(serializers.Serializer[Any]):
     transcode = serializers.CharField()
     jobs = serializers.CharField()
     outputs = serializers.CharField()
+    texts = serializers.CharField()
 
 
 class SourceWarningDocument(serializers.Serializer[Any]):
@@ -169,6 +170,16 @@ class PlaybackRendition(serializers.Serializer[Any]):
     codecs = serializers.CharField()
 
 
+class PlaybackText(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    language = serializers.CharField(help_text="A tag by BCP 47.")
+    label = serializers.CharField()  # type: ignore[assignment]  # REST framework's own `label` is of the serializer
+    default = serializers.BooleanField()
+    forced = serializers.BooleanField()
+    sdh = serializers.BooleanField()
+    url = serializers.URLField(help_text="The whole text as WebVTT.")
+
+
 class PlaybackDocument(serializers.Serializer[Any]):
     video_id = serializers.UUIDField()
     state = serializers.ChoiceField(
@@ -182,3 +193,4 @@ class PlaybackDocument(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
     thumbnails = ThumbnailsDocument(allow_null=True, help_text="As in the document of the video.")
     renditions = PlaybackRendition(many=True)
+    texts = PlaybackText(many=True, help_text="Subtitles and captions.")

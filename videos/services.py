@@ -15,7 +15,7 @@ from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.warnings import Notice
-from videos.models import Asset, Generation, Rendition, SegmentRun, Thumbnails, Video
+from videos.models import Asset, Generation, Rendition, SegmentRun, Text, Thumbnails, Video
 from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
 _ERROR = ("error_code", "error_detail", "error_details")
@@ -108,6 +108,7 @@ def video_mark_deleted(*, video: Video) -> None:
     SegmentRun.objects.filter(rendition__generation__video=video).delete()
     Asset.objects.filter(generation__video=video).delete()
     Thumbnails.objects.filter(video=video).delete()
+    Text.objects.filter(video=video).delete()
     _save(video, "state")
 
 

@@ -47,6 +47,21 @@ class RenditionKind(StrEnum):
     AUDIO = "audio"
 
 
+class TextOrigin(StrEnum):
+    """The file that a text comes from: one of its own, or a stream of the video's."""
+
+    UPLOADED = "uploaded"
+    EMBEDDED = "embedded"
+
+
+class TextState(StrEnum):
+    """Life of a text: an embedded one is extracted first, which may fail."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+
+
 class AssetKind(StrEnum):
     """Kinds of files that are made of a video beside its segments and manifests."""
 

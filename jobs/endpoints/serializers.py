@@ -166,7 +166,7 @@ class PlanDocument(serializers.Serializer[Any]):
     )
     renditions = PlannedRendition(many=True, help_text="Of video; empty where the source has audio alone.")
     audio = PlannedAudio(many=True)
-    text = PlannedText(many=True, help_text="No text tracks are made yet.")
+    text = PlannedText(many=True, help_text="Empty: texts belong to the video, not to a plan.")
     color = PlannedColor(
         allow_null=True,
         help_text="What renditions are tagged with, but those that keep high dynamic range. Null: with what"
@@ -229,7 +229,7 @@ class ChecksumDocument(serializers.Serializer[Any]):
 
 class OutputDocument(serializers.Serializer[Any]):
     type = serializers.ChoiceField([kind.value for kind in OutputType])
-    rendition = serializers.CharField(allow_null=True, help_text="Null: all of them.")
+    rendition = serializers.CharField(allow_null=True, help_text="Also the name of a text. Null: all of them.")
     url = serializers.URLField()
     size = serializers.IntegerField(help_text="Bytes, playlists and manifests not counted.")
     checksum = ChecksumDocument()
@@ -241,6 +241,7 @@ class OutputDocument(serializers.Serializer[Any]):
     peak_bitrate = serializers.IntegerField(
         allow_null=True, help_text="The same of the largest segment; a last one that is shorter does not count."
     )
+    language = serializers.CharField(allow_null=True, help_text="Of a text: a tag by BCP 47.")
 
 
 class OutputsDocument(serializers.Serializer[Any]):

@@ -16,6 +16,7 @@ from jobs.changes.endings import open_jobs_lock, purge_request, purge_requested
 from jobs.changes.events import event_append
 from jobs.changes.locks import owned_job_and_video_lock, owned_video_lock
 from jobs.lifecycle.inspection import inspect_cancel
+from jobs.lifecycle.texts import texts_cancel
 from jobs.models import Job
 from jobs.rules.transitions import JOB_ENDS
 from storage.keys import generation_prefix, indexed_key, rendition_prefix, source_key
@@ -88,6 +89,7 @@ def source_delete(*, owner: Owner, video_id: UUID) -> None:
         detail = "Nothing was made of the source yet. Delete the video instead."
         raise Problem(status=409, code="no_outputs", detail=detail)
     inspect_cancel(video=video)
+    texts_cancel(video=video, reason="the source was deleted before")
     video_mark_source_deleted(video=video)
     for key in (source_key(video.id), indexed_key(video.id)):
         purge_request(video=video, prefix=key)

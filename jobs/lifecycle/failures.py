@@ -30,6 +30,7 @@ from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_record_error
 from videos.states import VideoState
+from videos.texts.services import texts_give_up
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ def _device_left(step: Step, policy: JobPolicy) -> bool:
 
 def _lock_above(claim: Claim, failure: Failure) -> _Held:
     spec = STEPS[claim.kind]
-    refuses = spec.rejects_video or spec.optional or failure.input_at_fault
+    refuses = spec.rejects_video or spec.optional or spec.fails_alone or failure.input_at_fault
     return _Held(
         video=video_lock(claim.video_id) if refuses or claim.device else None,
         job=job_lock(claim.job_id) if claim.job_id else None,
@@ -202,6 +203,8 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
     _end(step, failure)
     if STEPS[StepKind(step.kind)].optional and above.video:
         thumbnails_fail(video=above.video, code=failure.code, detail=failure.detail)
+    elif STEPS[StepKind(step.kind)].fails_alone and above.video:
+        texts_give_up(video=above.video, reason=failure.detail)
     elif above.video and _refuses(step, above.video, failure):
         video_refuse(video=above.video, failure=failure)
     elif above.job:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import DurationField, ExpressionWrapper, F
@@ -19,6 +20,7 @@ from jobs.changes.moves import job_move
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
 from jobs.leasing.steps import job_advance, step_mark_done
+from jobs.lifecycle.texts import texts_request
 from jobs.lifecycle.thumbnails import requested_thumbnails, thumbnails_ensure
 from jobs.models import Job, Step
 from jobs.planning.plans import job_plan
@@ -32,7 +34,9 @@ from observability import metrics
 from storage.keys import video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
+from transcoding.probing.facts import SourceFacts
 from transcoding.probing.warnings import Notice, SourceWarning, warning_documents
+from transcoding.texts.cues import Cues
 from videos.assets.services import AssetFacts, assets_publish
 from videos.models import Generation, Video
 from videos.services import (
@@ -44,6 +48,7 @@ from videos.services import (
     video_warn,
 )
 from videos.states import VideoState
+from videos.texts.services import texts_fill
 
 ROWS_AT_A_TIME = 5000
 
@@ -65,6 +70,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
     data = {"warnings": warning_documents(warnings)}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY, data=data)
+    texts_request(video=video, facts=SourceFacts.from_json(facts), max_texts=policy.max_texts)
     for job in open_jobs_lock(video):
         if job.phase == JobPhase.INSPECTING:  # others are planned already, or will be when they resume
             _plan_or_fail(job, video, policy)
@@ -75,6 +81,15 @@ def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
         job_plan(job=job, video=video, requested=job_request(job.request), policy=policy)
     except TranscodeError as error:
         job_fail(job=job, failure=failure_of(error))
+
+
+@transaction.atomic
+def texts_extracted(*, claim: Claim, found: Mapping[UUID, Cues | str]) -> None:
+    """Close a `text` step: players get the texts; those that failed, with a reason, are a warning. Raises LeaseLost."""
+    video = video_lock(claim.video_id)
+    if not step_mark_done(claim=claim, result={"texts": len(found)}):
+        return
+    texts_fill(video=video, found=found)
 
 
 @transaction.atomic

@@ -30,6 +30,7 @@ from jobs.changes.wake import dispatcher_wake
 from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_request
 from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_reopen
+from jobs.lifecycle.texts import texts_cancel
 from jobs.lifecycle.thumbnails import thumbnails_cancel
 from jobs.models import Job, Step
 from jobs.planning.budget import budget_lock, fits, open_work_seconds
@@ -237,6 +238,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     open_jobs_end(video=video, failure=None)
     inspect_cancel(video=video)
     thumbnails_cancel(video=video)
+    texts_cancel(video=video, reason="the video was deleted")
     video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)

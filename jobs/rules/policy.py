@@ -22,5 +22,7 @@ class JobPolicy:
     """Jobs of one owner that are not over."""
     max_pixels: int = LimitConfig().max_pixels
     """Largest frame of a source, in pixels, in the commands of plan documents."""
+    max_texts: int = LimitConfig().max_texts
+    """Texts of one video."""
     max_owner_work_seconds: int = LimitConfig().max_owner_work_seconds
     """Work of all unfinished jobs of one owner, in seconds of one worker slot."""

@@ -24,6 +24,7 @@ class StepKind(StrEnum):
     AUDIO = "audio"
     CHUNK = "chunk"
     REMUX = "remux"
+    TEXT = "text"
     FINISH = "finish"
     PURGE = "purge"
     THUMBNAILS = "thumbnails"
@@ -94,6 +95,11 @@ class StepSpec:
     """
     optional: bool = False
     """Its failure changes nothing but the state of what it makes."""
+    fails_alone: bool = False
+    """Its failure, whatever the reason, is the loss of what it would have made, and nothing else.
+
+    No video is rejected for it, and no job fails. Nor does any job wait for it.
+    """
     once_per_video: bool = False
     """At most one step of the kind is unfinished for a video."""
 
@@ -141,6 +147,8 @@ _SPECS = (
         leaves=(MP4_NAME, M4A_NAME),
     ),
     StepSpec(kind=StepKind.FINISH, stage=Stage.FINISH, phase=JobPhase.FINISHING),
+    # Of no priority: the owner's other work comes first, and this reads all of the source.
+    StepSpec(kind=StepKind.TEXT, stage=None, phase=JobPhase.ENDED, head_start=HeadStart.FIRST, fails_alone=True),
     # Objects of a deleted video must go, however long the store is unavailable.
     StepSpec(kind=StepKind.PURGE, stage=None, phase=JobPhase.ENDED, retries_forever=True),
     StepSpec(kind=StepKind.THUMBNAILS, queue=BACKGROUND_QUEUE, stage=None, phase=JobPhase.ENDED, optional=True),

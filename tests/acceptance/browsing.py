@@ -118,6 +118,10 @@ class Theatre:
         """Show one of the texts, and read what is shown at these times."""
         return self._call("readTexts", player, index, times)
 
+    def cues(self, player: str, index: int, *, count: int) -> Json:
+        """Show one of the texts, and read its cues once there are so many: start, end, text."""
+        return self._call("cuesOf", player, index, count)
+
     def scrubbed(self, player: str, times: list[float]) -> Json:
         """Scrub to these times: pairs of the time and the number of the shown frame, and the requested files."""
         return self._call("scrub", player, times)

@@ -153,6 +153,30 @@ def test_every_codec_of_a_presentation_is_played(  # noqa: PLR0917 - fixtures
         assert codec in shown["codecs"]["video"]
 
 
+@pytest.mark.parametrize(("player", "kind"), [("hls.js", "hls_url"), ("shaka-player", "dash_url")])
+def test_a_text_that_came_later_is_listed_and_shown_at_its_time(
+    player: str, kind: str, subtitled: Json, browser: Browser, players: str
+) -> None:
+    """The second cue lies over the boundary of two segments, each of which has it."""
+    with fresh_page(browser, players) as page:
+        theatre = Theatre(page)
+        assert theatre.load(player, subtitled[kind])["problems"] == []
+        assert theatre.offered(player)["texts"] == [{"language": "de", "name": "Deutsch"}]
+        shown = theatre.cues(player, 0, count=3)
+    assert shown["problems"] == []
+    cues = sorted({(round(start, 2), round(end, 2), words) for start, end, words in shown["cues"]})
+    assert cues == [(1, 2, "eins"), (3.5, 5.5, "<i>zwei</i>"), (9, 10, "drei")]
+
+
+@pytest.fixture(scope="module")
+def subtitled(client: Client, playback: Json) -> Json:
+    """The complete video after a text was added to it."""
+    words = "1\n00:00:01,000 --> 00:00:02,000\neins\n\n2\n00:00:03,500 --> 00:00:05,500\n<i>zwei</i>\n\n"
+    words += "3\n00:00:09,000 --> 00:00:10,000\ndrei\n"
+    client.add_text(playback["video_id"], words.encode(), language="de", label="Deutsch")
+    return client.playback(playback["video_id"])
+
+
 def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:
     """With its edit list applied, each segment of each representation starts at the time in the timeline."""
     with closing(Player()) as player:

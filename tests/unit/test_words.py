@@ -135,6 +135,8 @@ ALLOWED: frozenset[tuple[str, str, str]] = frozenset(
         ("transcoding/commands/remux.py", "hearing", "ffmpeg's name of a disposition"),
         ("tests/unit/transcoding/test_manifests.py", "sound", "a value of HLS"),
         ("transcoding/manifests/hls/master.py", "sound", "a value of HLS"),
+        ("tests/integration/videos/test_texts.py", "sound", "a value of HLS"),
+        ("tests/integration/workers/test_texts.py", "hearing", "ffmpeg's name of a disposition"),
         ("transcoding/probing/media.py", "hearing", "ffmpeg's name of a disposition"),
     }
 )

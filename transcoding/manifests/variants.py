@@ -69,11 +69,15 @@ class AudioVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextVariant:
-    """Subtitles in a language, which may be empty."""
+    """Subtitles in a language, in WebVTT. Those that are `forced` are shown to everybody, others on request."""
 
     name: str
     language: str
+    """A tag by BCP 47."""
+    label: str
+    """Its name for people."""
     default: bool
+    """Players that show a text by themselves show this one. At most one is the default."""
     forced: bool
     captions: bool
     """They describe noises and music besides speech."""

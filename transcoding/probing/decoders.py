@@ -90,8 +90,8 @@ _BESIDE = (
     *("ass", "cc_dec", "dvbsub", "dvdsub", "mov_text", "pgssub", "srt", "ssa", "subrip", "text", "webvtt"),
     "bmp",
 )
-"""Subtitles and covers, which lie in many files. Nothing is made of them, but ffprobe opens a decoder for every stream
-and gives a file up when that fails."""
+"""Subtitles and covers, which lie in many files: ffprobe opens a decoder for every stream, and gives a file up when
+that fails."""
 
 DECODERS = MappingProxyType({**_VIDEO, **_AUDIO})
 """Codecs of video and audio that sources may have, by ffprobe's names, and ffmpeg's decoders for each."""

@@ -12,6 +12,7 @@ from transcoding.probing.clock import Clock
 from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, VideoStream
+from transcoding.probing.texts import is_extracted
 from transcoding.probing.timing import FrameTiming
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import Hold, VideoSpan, hold_for, seconds_late, seconds_outside
@@ -143,7 +144,10 @@ def source_facts(  # noqa: PLR0913 - all that is found out about a source, by na
     ending = _Ending.of(media, timing, (source or media).file_duration, condition.missing)
     ending.refuse_truncated()
     used = {media.video.source_index, *(track.source_index for track in media.audio)}
-    streams = tuple(replace(each, used=each.index in used) for each in (source or media).streams)
+    uploaded = source or media
+    streams = tuple(
+        replace(each, used=each.index in used or is_extracted(each, uploaded.format_name)) for each in uploaded.streams
+    )
     return SourceFacts(
         demuxer=demuxer,
         remuxed=remuxed,

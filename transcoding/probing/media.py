@@ -213,6 +213,7 @@ def _stream(stream: Mapping[str, Any]) -> StreamFacts:
         decodable=is_decodable(codec, channels=channels, sample_rate=sample_rate),
         used=False,
         role=_role(disposition) if kind is StreamKind.AUDIO else None,
+        captions=bool(disposition.get("hearing_impaired")),
     )
 
 

@@ -110,6 +110,8 @@ class StreamFacts:
     """It is in the outputs, unless a request names others."""
     role: AudioRole | None = None
     """Purpose of an audio track. None: it is another kind of stream, or an earlier version inspected it."""
+    captions: bool = False
+    """It is meant for people who do not hear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ class SourceWarning(StrEnum):
     FORMAT_CHANGES = "format_changes"
     DAMAGED = "damaged"
     STREAMS_IGNORED = "streams_ignored"
+    TEXT_UNREADABLE = "text_unreadable"
 
 
 SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
@@ -60,6 +61,7 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         " one size, and what differs from it is fitted in without distortion.",
         SourceWarning.DAMAGED: "Parts of the file are damaged. What could not be decoded was concealed.",
         SourceWarning.STREAMS_IGNORED: "The file has streams that are not in the outputs.",
+        SourceWarning.TEXT_UNREADABLE: "The file has subtitles that cannot be read. Players do not get them.",
     }
 )
 """A sentence or two for each: what it is, and what was done about it."""
@@ -71,6 +73,7 @@ _COUNTED: Mapping[SourceWarning, str] = MappingProxyType(
         SourceWarning.FORMAT_CHANGES: "changes",
         SourceWarning.DAMAGED: "errors of the decoder",
         SourceWarning.STREAMS_IGNORED: "streams",
+        SourceWarning.TEXT_UNREADABLE: "streams",
     }
 )
 """The things that are counted."""

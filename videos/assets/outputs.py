@@ -5,21 +5,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from transcoding.containers.verification import digest_of
+from transcoding.planning.plan import EncodePlan
 from videos.assets.selectors import CompleteGeneration
-from videos.models import Asset, Rendition
+from videos.models import Asset, Rendition, Text
 from videos.playback.dash import has_dash
 from videos.playback.playlists import has_hls
+from videos.playback.texts import measured_text
 from videos.playback.urls import PlaybackUrls
 from videos.states import AssetKind, RenditionKind
+from videos.texts.selectors import TextFile
+
+_WEBVTT = "wvtt"
 
 
 class OutputType(StrEnum):
-    """Presentations, and every kind of asset."""
+    """Presentations, every kind of asset, and texts."""
 
     HLS = "hls"
     DASH = "dash"
     MP4 = AssetKind.MP4.value
     M4A = AssetKind.M4A.value
+    TEXT = "text"
 
 
 class ChecksumKind(StrEnum):
@@ -39,7 +45,7 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One URL to play or download. `rendition` None: the whole presentation.
+    """One URL to play or download. `rendition`: also the name of a text; None: the whole presentation.
 
     `size` in bytes; `bitrate` and `peak_bitrate` in bits per second, as measured.
     """
@@ -55,10 +61,11 @@ class Output:
     frame_rate: str | None = None
     bitrate: int | None = None
     peak_bitrate: int | None = None
+    language: str | None = None
 
 
 def outputs_of(complete: CompleteGeneration, urls: PlaybackUrls) -> Iterator[Output]:
-    """List every output of a complete generation: whole presentations, then each rendition, then the assets."""
+    """List every output of a complete generation: whole presentations, then renditions, assets and texts."""
     renditions = complete.renditions
     hls = has_hls(complete.generation)
     if hls:
@@ -69,6 +76,10 @@ def outputs_of(complete: CompleteGeneration, urls: PlaybackUrls) -> Iterator[Out
         yield _stream(rendition, urls.playlist(rendition.name))
     for asset in complete.assets:
         yield _asset(asset, renditions, urls.asset(asset))
+    if complete.texts:
+        plan = EncodePlan.from_json(complete.generation.plan)
+        for text in complete.texts:
+            yield _text(text, measured_text(text, plan), urls.text(text))
 
 
 def _whole(type_: OutputType, renditions: Sequence[Rendition], url: str) -> Output:
@@ -112,6 +123,18 @@ def _asset(asset: Asset, renditions: Sequence[Rendition], url: str) -> Output:
         frame_rate=next((track.frame_rate for track in tracks if track.frame_rate), None),
         bitrate=sum(track.avg_bitrate or 0 for track in tracks) or None,
         peak_bitrate=sum(track.peak_bitrate or 0 for track in tracks) or None,
+    )
+
+
+def _text(text: Text, file: TextFile, url: str) -> Output:
+    return Output(
+        type=OutputType.TEXT,
+        rendition=text.name,
+        url=url,
+        size=file.size,
+        checksum=Checksum(algorithm=ChecksumKind.OBJECT, value=file.sha256),
+        codecs=_WEBVTT,
+        language=text.language,
     )
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from videos.models import Asset, Generation, Rendition
+from videos.models import Asset, Generation, Rendition, Text
 from videos.states import AssetKind, GenerationState, VideoState
+from videos.texts.selectors import ready_texts
 
 
 def generation_assets(generation: Generation) -> QuerySet[Asset]:
@@ -39,10 +40,11 @@ class CompleteGeneration:
     generation: Generation
     renditions: tuple[Rendition, ...]
     assets: tuple[Asset, ...]
+    texts: tuple[Text, ...]
 
 
 def complete_generations(ids: Iterable[UUID | None]) -> Mapping[UUID | None, CompleteGeneration]:
-    """Read those of these generations that are complete and whose videos are there, by id; two queries."""
+    """Read those of these generations that are complete and whose videos are there, by id."""
     renditions: dict[UUID, list[Rendition]] = defaultdict(list)
     for rendition in (
         Rendition.objects.filter(
@@ -57,9 +59,15 @@ def complete_generations(ids: Iterable[UUID | None]) -> Mapping[UUID | None, Com
     assets: dict[UUID, list[Asset]] = defaultdict(list)
     for asset in _ordered(Asset.objects.filter(generation__in=list(renditions))):
         assets[asset.generation_id].append(asset)
+    texts: dict[UUID, list[Text]] = defaultdict(list)
+    for text in ready_texts({found[0].generation.video_id for found in renditions.values()}):
+        texts[text.video_id].append(text)
     return {
         generation_id: CompleteGeneration(
-            generation=found[0].generation, renditions=tuple(found), assets=tuple(assets[generation_id])
+            generation=found[0].generation,
+            renditions=tuple(found),
+            assets=tuple(assets[generation_id]),
+            texts=tuple(texts[found[0].generation.video_id]),
         )
         for generation_id, found in renditions.items()
     }

@@ -6,6 +6,7 @@ from transcoding.manifests.planned import Measured, planned_presentation
 from transcoding.manifests.variants import IFrames, Presentation
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
+from videos.playback.texts import generation_texts
 from videos.selectors import companions_of, has_keyframes, whole_renditions
 from videos.states import GenerationState, RenditionKind
 
@@ -34,13 +35,14 @@ def listed_renditions(generation: Generation) -> list[Rendition]:
 
 def _own_presentation(generation: Generation) -> Presentation:
     plan = EncodePlan.from_json(generation.plan)
-    return planned_presentation(
+    presentation = planned_presentation(
         plan,
         {row.name: _measured(row) for row in _own_renditions(generation)},
         growing_iframes=generation.state != GenerationState.COMPLETE
         and not plan.grid.is_open
         and has_keyframes(generation),
     )
+    return replace(presentation, texts=tuple(generation_texts(generation, plan)))
 
 
 def _measured(row: Rendition) -> Measured:

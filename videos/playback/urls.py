@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from api.wiring import absolute_url
-from videos.models import Asset, Generation, Video
+from videos.models import Asset, Generation, Text, Video
 from videos.playback import wiring
 from videos.playback.tokens import token_make
 
@@ -41,6 +41,10 @@ class PlaybackUrls:
     def asset(self, asset: Asset) -> str:
         """URL of an asset."""
         return self._absolute(f"play-{asset.kind}", asset.name)
+
+    def text(self, text: Text) -> str:
+        """URL of a whole text."""
+        return self._absolute("play-text", text.name)
 
     def _absolute(self, view: str, *more: str) -> str:
         return absolute_url(self.request, reverse(view, args=[self.token, self.generation, *more]))

@@ -41,6 +41,8 @@ PREFLIGHT = {
 }
 METHODS = "GET, HEAD, OPTIONS"
 COMPLETE = "public, max-age=3600"
+CHANGING = "public, max-age=60"
+"""Of manifests that list all tracks: texts come and go, long after the video is complete."""
 GROWING = "public, max-age=1"
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -88,20 +90,20 @@ def _problem(error: Exception) -> Problem:
 @gzip_page
 def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the DASH manifest of a generation of which at least the start can be watched."""
-    found = _playable_generation(token, generation)
+    found = playable_generation(token, generation)
     if not has_dash(found):
         raise not_found("generation")
-    return _manifest(generation_dash(found), found, DASH_CONTENT_TYPE)
+    return manifest(generation_dash(found), found, DASH_CONTENT_TYPE, complete=CHANGING)
 
 
 @for_players
 @gzip_page
 def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve the master playlist of a generation of which at least the start can be watched."""
-    found = _playable_generation(token, generation)
+    found = playable_generation(token, generation)
     if not has_hls(found):
         raise not_found("generation")
-    return _manifest(generation_master(found), found, HLS_CONTENT_TYPE)
+    return manifest(generation_master(found), found, HLS_CONTENT_TYPE, complete=CHANGING)
 
 
 @for_players
@@ -111,7 +113,7 @@ def index(request: HttpRequest, token: str, generation: int, rendition: str) -> 
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None or not has_hls(found.generation):
         raise not_found("generation")
-    return _manifest(rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
+    return manifest(rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
 
 
 @for_players
@@ -121,7 +123,7 @@ def iframes(request: HttpRequest, token: str, generation: int, rendition: str) -
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None or not has_iframes(found):
         raise not_found("rendition")
-    return _manifest(rendition_iframes(found), found.generation, HLS_CONTENT_TYPE)
+    return manifest(rendition_iframes(found), found.generation, HLS_CONTENT_TYPE)
 
 
 @for_players
@@ -156,7 +158,8 @@ def token_video(token: str) -> UUID:
     return video_id
 
 
-def _playable_generation(token: str, number: int) -> Generation:
+def playable_generation(token: str, number: int) -> Generation:
+    """Find a generation of the token's video of which at least the start can be watched. Raises Problem (404)."""
     found = (
         Generation.objects.filter(
             video=token_video(token), number=number, video__state=VideoState.READY, playable_at__isnull=False
@@ -186,6 +189,7 @@ def _rendition(token: str, generation: int, name: str) -> Rendition:
     return rendition
 
 
-def _manifest(text: str, generation: Generation, content_type: str) -> HttpResponse:
-    cache = COMPLETE if generation.state == GenerationState.COMPLETE else GROWING
+def manifest(text: str, generation: Generation, content_type: str, *, complete: str = COMPLETE) -> HttpResponse:
+    """Respond with a manifest. `complete` says for how long it may be cached once the generation is complete."""
+    cache = complete if generation.state == GenerationState.COMPLETE else GROWING
     return HttpResponse(text, content_type=content_type, headers={"Cache-Control": cache})

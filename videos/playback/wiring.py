@@ -30,6 +30,11 @@ def token_seconds() -> int:
     return _config().playback.playback_token_seconds
 
 
+def max_texts() -> int:
+    """Return the largest number of texts of one video."""
+    return _config().limits.max_texts
+
+
 def _config() -> Config:
     config: Config = settings.TRANSCODER
     return config

@@ -29,7 +29,7 @@ from storage.keys import source_key
 from storage.protocol import ObjectStore
 from tests.rows import a_job, a_key, a_video, an_owner
 from tests.unit.transcoding.test_images import a_png
-from videos.models import Video
+from videos.models import Text, Video
 from videos.uploads.idempotency import PATH as UPLOAD
 from videos.watermarks.services import watermark_create
 
@@ -79,6 +79,7 @@ def theirs(db: None) -> dict[str, str]:
         "delivery_id": str(delivery.id),
         "watermark_id": str(watermark_create(owner=owner, data=a_png()).id),
         "rendition": "360p",
+        "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }
 
 

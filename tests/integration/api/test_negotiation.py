@@ -16,6 +16,7 @@ from events.models import Delivery, Event
 from events.webhooks.services import endpoint_create
 from tests.integration.api.test_isolation import OPERATIONS, STREAMED, Operation, ask, url
 from tests.rows import a_job, a_key, a_video
+from videos.models import Text
 from videos.uploads.idempotency import PATH as UPLOAD
 
 ODD = (
@@ -48,6 +49,7 @@ def mine(db: None) -> dict[str, str]:
         "webhook_id": str(webhook.id),
         "delivery_id": str(delivery.id),
         "rendition": "360p",
+        "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }
 
 

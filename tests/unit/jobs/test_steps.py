@@ -31,8 +31,12 @@ from workers.runner import RUN
 
 ROOT = Path(__file__).resolve().parents[3]
 REGISTRY = "jobs/rules/steps.py"
-MAKERS = {"jobs/planning/steps.py", "jobs/lifecycle/inspection.py", "jobs/changes/endings.py"} | {
-    "jobs/lifecycle/thumbnails.py"
+MAKERS = {
+    "jobs/planning/steps.py",
+    "jobs/lifecycle/inspection.py",
+    "jobs/lifecycle/texts.py",
+    "jobs/lifecycle/thumbnails.py",
+    "jobs/changes/endings.py",
 }
 """The modules that create steps: the only ones, besides the registry and the steps' own, that may name a kind."""
 

@@ -13,7 +13,7 @@ from tests.unit.transcoding.builders import PQ
 from transcoding.color import BT709
 from transcoding.manifests.dash.manifest import Growth, dash_manifest
 from transcoding.manifests.dash.timeline import Timeline
-from transcoding.manifests.variants import AudioVariant, Presentation, VideoVariant
+from transcoding.manifests.variants import AudioVariant, Presentation, TextVariant, VideoVariant
 
 NTSC = Fraction(30000, 1001)
 GOLDEN = """\
@@ -178,6 +178,29 @@ def test_each_codec_is_an_adaptation_set_with_the_segments_that_all_its_renditio
         ["720p-av1", "360p-av1"],
     ]
     assert [sum(1 + int(s.get("r", "0")) for s in found.iter(f"{name}S")) for found in sets] == [3, 1]
+
+
+def test_a_text_is_one_file_with_its_role() -> None:
+    texts = (
+        TextVariant(name="de-1", language="de", label="Deutsch", default=True, forced=False, captions=False),
+        TextVariant(name="en-2", language="en", label="<en>", default=False, forced=False, captions=True),
+        TextVariant(name="en-3", language="en", label="en", default=False, forced=True, captions=True),
+    )
+    timelines = {rung.name: VIDEO_TIMELINE for rung in RUNGS}
+    mpd = dash_manifest(Presentation(videos=tuple(RUNGS), texts=texts), timelines, duration=300 / NTSC)
+    name = "{urn:mpeg:dash:schema:mpd:2011}"
+    sets = ET.fromstring(mpd.partition("\n")[2]).findall(f".//{name}AdaptationSet[@contentType='text']")  # noqa: S314
+    assert [(found.get("lang"), found.get("mimeType"), found.findtext(f"{name}Label")) for found in sets] == [
+        ("de", "text/vtt", "Deutsch"),
+        ("en", "text/vtt", "<en>"),
+        ("en", "text/vtt", "en"),
+    ]
+    assert [[role.get("value") for role in found.iter(f"{name}Role")] for found in sets] == [
+        ["main", "subtitle"],
+        ["caption"],
+        ["forced-subtitle"],
+    ]
+    assert [found.findtext(f".//{name}BaseURL") for found in sets] == [f"texts/{text.name}.vtt" for text in texts]
 
 
 def test_a_video_without_audio_has_one_adaptation_set() -> None:

@@ -8,7 +8,7 @@ from tests.unit.transcoding.builders import NTSC, PQ
 from transcoding.color import BT709, VideoRange
 from transcoding.manifests.hls.iframes import IFrame, iframe_playlist
 from transcoding.manifests.hls.master import master_playlist
-from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
+from transcoding.manifests.hls.media import media_playlist, target_seconds, webvtt_playlist, window_playlist
 from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.manifests.hls.tags import quoted
 from transcoding.manifests.names import segment_name
@@ -112,19 +112,24 @@ def test_every_rung_goes_with_each_group_of_audio() -> None:
     ]
 
 
+def a_text(name: str, language: str, label: str, **more: bool) -> TextVariant:
+    flags = dict.fromkeys(("default", "forced", "captions"), False) | more
+    return TextVariant(name=name, language=language, label=label, **flags)
+
+
 def test_subtitles_are_a_group_that_says_whom_they_are_for() -> None:
-    english = TextVariant(name="text", language="en", default=True, forced=False, captions=True)
-    german = TextVariant(name="text-2", language="", default=False, forced=True, captions=False)
-    lines = master_playlist(Presentation(videos=(HD,), texts=(english, german))).splitlines()
+    english = a_text("en-1", "en", 'The "best"', default=True, captions=True)
+    german = a_text("de-2", "de", "de", forced=True)
+    lines = master_playlist(Presentation(videos=(HD,), texts=(german, english))).splitlines()
     assert lines[3:5] == [
         (
-            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",LANGUAGE="en",NAME="text",DEFAULT=YES,AUTOSELECT=YES,FORCED=NO,'
-            'CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,'
-            'public.accessibility.describes-music-and-sound",URI="text/index.m3u8"'
+            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",LANGUAGE="en",NAME="The \'best\'",DEFAULT=YES,AUTOSELECT=YES,'
+            'FORCED=NO,CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,'
+            'public.accessibility.describes-music-and-sound",URI="texts/en-1/index.m3u8"'
         ),
         (
-            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",NAME="text-2",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES,'
-            'URI="text-2/index.m3u8"'
+            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",LANGUAGE="de",NAME="de",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES,'
+            'URI="texts/de-2/index.m3u8"'
         ),
     ]
     assert lines[5].endswith(',SUBTITLES="text",CLOSED-CAPTIONS=NONE')
@@ -159,6 +164,32 @@ def test_key_frames_are_variants_of_their_own() -> None:
             'URI="360p/iframes.m3u8"'
         ),
     ]
+
+
+def test_subtitles_with_one_name_and_purpose_get_others() -> None:
+    """RFC 8216, section 4.3.4.1.1: names differ, and so does what players choose by themselves."""
+    texts = (a_text("a", "de", "de"), a_text("b", "de", "de"), a_text("c", "de", "de", forced=True))
+    lines = [
+        line for line in master_playlist(Presentation(videos=(HD,), texts=texts)).splitlines() if "SUBTITLES,G" in line
+    ]
+    found = [(line.split('NAME="')[1].split('"')[0], "AUTOSELECT=YES" in line) for line in lines]
+    assert found == [("de", True), ("de (2)", False), ("de (3)", True)]
+
+
+def test_the_playlist_of_a_text_has_segments_without_an_init_segment() -> None:
+    assert webvtt_playlist([Fraction(4), Fraction(1, 2)], target_seconds=4, complete=True) == (
+        "#EXTM3U\n"
+        "#EXT-X-VERSION:7\n"
+        "#EXT-X-TARGETDURATION:4\n"
+        "#EXT-X-MEDIA-SEQUENCE:0\n"
+        "#EXT-X-PLAYLIST-TYPE:VOD\n"
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n"
+        "#EXTINF:4.000000,\n"
+        "0.vtt\n"
+        "#EXTINF:0.500000,\n"
+        "1.vtt\n"
+        "#EXT-X-ENDLIST\n"
+    )
 
 
 def test_a_master_playlist_without_audio() -> None:

@@ -6,9 +6,10 @@ from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
 from transcoding.manifests.dash.timeline import Timeline
-from transcoding.manifests.names import INIT_NAME, segment_name
-from transcoding.manifests.variants import AudioVariant, TileVariant, VideoVariant
+from transcoding.manifests.names import INIT_NAME, segment_name, text_file
+from transcoding.manifests.variants import AudioVariant, TextVariant, TileVariant, VideoVariant
 from transcoding.probing.streams import AudioRole
+from transcoding.texts.webvtt import WEBVTT_TYPE
 
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _COLORS = "urn:mpeg:mpegB:cicp"
@@ -26,6 +27,8 @@ _PURPOSE_VALUES: Mapping[AudioRole, str] = MappingProxyType({AudioRole.DESCRIPTI
 _PREFERRED = {"selectionPriority": "2"}
 """Higher than that of other adaptation sets, which is 1."""
 _TILES = "http://dashif.org/guidelines/thumbnail_tile"
+_TEXT_BANDWIDTH = 1000
+"""Bits per second: more than any text has that is read."""
 
 Attributes = dict[str, str]
 
@@ -100,6 +103,23 @@ def add_tiles(period: ET.Element, tiles: TileVariant) -> None:
     )
     grid = f"{tiles.columns}x{tiles.rows}"
     ET.SubElement(representation, "EssentialProperty", {"schemeIdUri": _TILES, "value": grid})
+
+
+def add_text(period: ET.Element, text: TextVariant) -> None:
+    """Add an adaptation set for a text: one file, whose times are those of the presentation."""
+    kind = {"contentType": "text", "mimeType": WEBVTT_TYPE, "lang": text.language}
+    adaptation = ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **kind})
+    ET.SubElement(adaptation, "Label").text = text.label
+    for role in (*(["main"] if text.default else []), _text_role(text)):
+        ET.SubElement(adaptation, "Role", {"schemeIdUri": _ROLES, "value": role})
+    attributes = {"id": text.name, "bandwidth": str(_TEXT_BANDWIDTH)}
+    ET.SubElement(ET.SubElement(adaptation, "Representation", attributes), "BaseURL").text = text_file(text.name)
+
+
+def _text_role(text: TextVariant) -> str:
+    if text.forced:
+        return "forced-subtitle"
+    return "caption" if text.captions else "subtitle"
 
 
 def _adaptation_set(period: ET.Element, kind: str, more: Attributes) -> ET.Element:

@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from xml.etree import ElementTree as ET
 
-from transcoding.manifests.dash.adaptation import Attributes, add_audio, add_tiles, add_video, allow_switching
+from transcoding.manifests.dash.adaptation import (
+    Attributes,
+    add_audio,
+    add_text,
+    add_tiles,
+    add_video,
+    allow_switching,
+)
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.variants import Presentation, VideoVariant
 
@@ -71,6 +78,8 @@ def dash_manifest(
     for alike, timeline in videos[len(first) :]:  # behind the audio, whose ids stay when a codec comes later
         add_video(period, alike, timeline)
     allow_switching(period, [alike[0] for alike, _ in videos])
+    for text in presentation.texts:
+        add_text(period, text)
     if presentation.tiles and not growth:
         add_tiles(period, presentation.tiles)
     if growth:  # players whose clock is wrong, and who would ask a server of their own choice for the time

@@ -1,12 +1,13 @@
 """The HLS master playlist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import chain, count
 from types import MappingProxyType
 
 from transcoding.color import VideoRange
 from transcoding.manifests.hls import VERSION
 from transcoding.manifests.hls.tags import quoted, tag, yes_or_no
-from transcoding.manifests.names import IFRAME_PLAYLIST_NAME, PLAYLIST_NAME
+from transcoding.manifests.names import IFRAME_PLAYLIST_NAME, PLAYLIST_NAME, text_playlist
 from transcoding.manifests.variants import TEXT_GROUP, AudioVariant, IFrames, Presentation, TextVariant, VideoVariant
 from transcoding.probing.streams import AudioRole
 
@@ -33,7 +34,7 @@ def master_playlist(presentation: Presentation) -> str:
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if videos or len(audio) > 1:
         lines += [_audio_media(track) for track in audio]
-    lines += [_text_media(track) for track in texts]
+    lines += _texts(texts)
     for group in presentation.audio_groups or ((),):
         for video in _in_order(videos):
             lines += [_stream_inf(video, group, texts), f"{video.folder}{_playlist(video.name)}"]
@@ -71,19 +72,41 @@ def _audio_media(track: AudioVariant) -> str:
     )
 
 
-def _text_media(track: TextVariant) -> str:
+def _texts(texts: Sequence[TextVariant]) -> Iterator[str]:
+    """Render the group of texts, whose names are unique.
+
+    RFC 8216, section 4.3.4.1.1: those that players may choose by themselves differ in language, force or
+    characteristics; the default is one of them.
+    """
+    titles: set[str] = set()
+    kinds: set[tuple[str, bool, bool]] = set()
+    for text in sorted(texts, key=lambda text: not text.default):
+        kind = (text.language, text.forced, text.captions)
+        title = _unlike(text.label, titles)
+        yield _text_media(text, title, chosen=kind not in kinds)
+        titles.add(title)
+        kinds.add(kind)
+
+
+def _unlike(name: str, others: Container[str]) -> str:
+    """Return the name, or where there is one like it, the name with a number."""
+    numbered = (f"{name} ({number})" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in others)
+
+
+def _text_media(track: TextVariant, title: str, *, chosen: bool) -> str:
     return tag(
         "EXT-X-MEDIA",
         [
             ("TYPE", "SUBTITLES"),
             ("GROUP-ID", quoted(TEXT_GROUP)),
             ("LANGUAGE", quoted(track.language)),
-            ("NAME", quoted(track.name)),
+            ("NAME", quoted(title)),
             ("DEFAULT", yes_or_no(track.default)),
-            ("AUTOSELECT", "YES"),
+            ("AUTOSELECT", yes_or_no(chosen)),
             ("FORCED", yes_or_no(track.forced)),
             ("CHARACTERISTICS", quoted(_CAPTIONS) if track.captions else None),
-            ("URI", quoted(_playlist(track.name))),
+            ("URI", quoted(text_playlist(track.name))),
         ],
     )
 

@@ -1,11 +1,14 @@
 """HLS playlists of single renditions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from transcoding.encoders import AUDIO_ENCODERS
 from transcoding.manifests.hls import VERSION
-from transcoding.manifests.names import INIT_NAME, segment_name
+from transcoding.manifests.names import INIT_NAME, segment_name, text_segment_name
+
+_FRAGMENTS = ("#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MAP:URI="{INIT_NAME}"')
+"""Tags of playlists whose segments are fragments of MP4."""
 
 _LONGEST_AUDIO_FRAME = max(Fraction(each.frame_samples, each.sample_rate) for each in AUDIO_ENCODERS.values())
 
@@ -21,8 +24,18 @@ def whole_playlist(entries: Iterable[str], *, target_seconds: int, complete: boo
     Until it is complete it is an EVENT playlist that only ever grows. Players would join that at its end; it says that
     it starts at its beginning.
     """
+    return _whole(entries, target_seconds=target_seconds, complete=complete, tags=[*tags, *_FRAGMENTS])
+
+
+def webvtt_playlist(durations: Sequence[Fraction], *, target_seconds: int, complete: bool) -> str:
+    """Render the HLS playlist of a text, like `media_playlist`: segments of WebVTT, as long as those of a rendition."""
+    entries = _segments(durations, first=0, name=text_segment_name)
+    return _whole(entries, target_seconds=target_seconds, complete=complete)
+
+
+def _whole(entries: Iterable[str], *, target_seconds: int, complete: bool, tags: Iterable[str] = ()) -> str:
     kind = [f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}", "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES", *tags]
-    lines = _lines(entries, target_seconds=target_seconds, first_segment=0, kind=kind)
+    lines = _lines(entries, target_seconds=target_seconds, first_segment=0, tags=kind)
     return "\n".join([*lines, *["#EXT-X-ENDLIST"] * complete]) + "\n"
 
 
@@ -33,24 +46,21 @@ def window_playlist(durations: Sequence[Fraction], *, first_segment: int, target
     so no discontinuity sequence: decode times follow from segment numbers, also after another worker has taken over.
     """
     entries = _segments(durations, first=first_segment)
-    return "\n".join(_lines(entries, target_seconds=target_seconds, first_segment=first_segment)) + "\n"
+    lines = _lines(entries, target_seconds=target_seconds, first_segment=first_segment, tags=_FRAGMENTS)
+    return "\n".join(lines) + "\n"
 
 
-def _segments(durations: Iterable[Fraction], *, first: int) -> Iterator[str]:
+def _segments(durations: Iterable[Fraction], *, first: int, name: Callable[[int], str] = segment_name) -> Iterator[str]:
     for number, duration in enumerate(durations, first):
-        yield f"#EXTINF:{float(duration):.6f},\n{segment_name(number)}"
+        yield f"#EXTINF:{float(duration):.6f},\n{name(number)}"
 
 
-def _lines(
-    entries: Iterable[str], *, target_seconds: int, first_segment: int, kind: Iterable[str] = ()
-) -> Iterator[str]:
+def _lines(entries: Iterable[str], *, target_seconds: int, first_segment: int, tags: Iterable[str]) -> Iterator[str]:
     yield "#EXTM3U"
     yield f"#EXT-X-VERSION:{VERSION}"
     yield f"#EXT-X-TARGETDURATION:{target_seconds}"
     yield f"#EXT-X-MEDIA-SEQUENCE:{first_segment}"
-    yield from kind
-    yield "#EXT-X-INDEPENDENT-SEGMENTS"
-    yield f'#EXT-X-MAP:URI="{INIT_NAME}"'
+    yield from tags
     yield from entries
 
 

@@ -1,0 +1,36 @@
+"""Requests to extract the texts in the file of a video."""
+
+from django.db.models.functions import Now
+
+from jobs.changes.endings import steps_cancel
+from jobs.changes.wake import dispatcher_wake
+from jobs.models import Step
+from jobs.rules.steps import STEPS, StepKind
+from transcoding.probing.facts import SourceFacts
+from transcoding.probing.texts import embedded_texts
+from videos.models import Video
+from videos.texts.selectors import pending_texts
+from videos.texts.services import texts_announce, texts_give_up
+
+
+def texts_request(*, video: Video, facts: SourceFacts, max_texts: int) -> None:
+    """Request the texts of a locked video that was just inspected, if its file has any.
+
+    The step has the rank of a job of the lowest priority.
+    """
+    if texts_announce(video=video, streams=embedded_texts(facts.streams), max_texts=max_texts):
+        Step.objects.create(
+            owner_id=video.owner_id,
+            video=video,
+            kind=StepKind.TEXT,
+            queue=STEPS[StepKind.TEXT].queue,
+            rank_at=Now(),
+        )
+        dispatcher_wake()
+
+
+def texts_cancel(*, video: Video, reason: str) -> None:
+    """Cancel the extraction of a locked video whose source goes. Texts that are not there yet never will be."""
+    steps_cancel(video=video, kind=StepKind.TEXT)
+    if pending_texts(video).exists():
+        texts_give_up(video=video, reason=reason)

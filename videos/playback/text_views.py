@@ -1,0 +1,48 @@
+"""The playback URLs of texts."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from api.problems import not_found
+from transcoding.manifests.hls import HLS_CONTENT_TYPE
+from transcoding.planning.plan import EncodePlan
+from transcoding.texts.webvtt import WEBVTT_CONTENT_TYPE
+from videos.models import Generation, Text
+from videos.playback.texts import text_file, text_playlist, text_segment
+from videos.playback.views import FOR_EVER, for_players, manifest, playable_generation
+from videos.texts.selectors import text_find
+
+
+@for_players
+def whole(request: HttpRequest, token: str, generation: int, text: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """Serve a whole text as WebVTT, on the timeline of a generation."""
+    found = playable_generation(token, generation)
+    return _webvtt(text_file(_text(found, text), EncodePlan.from_json(found.plan)))
+
+
+@for_players
+def index(request: HttpRequest, token: str, generation: int, text: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """Serve the HLS playlist of a text."""
+    found = playable_generation(token, generation)
+    _text(found, text)
+    return manifest(text_playlist(found), found, HLS_CONTENT_TYPE)
+
+
+@for_players
+def segment(request: HttpRequest, token: str, generation: int, text: str, number: int) -> HttpResponseBase:  # noqa: ARG001 - a view
+    """Serve a segment of a text. The bytes at a URL never change."""
+    found = playable_generation(token, generation)
+    rendered = text_segment(_text(found, text), EncodePlan.from_json(found.plan), number)
+    if rendered is None:
+        raise not_found("segment")
+    return _webvtt(rendered)
+
+
+def _text(generation: Generation, name: str) -> Text:
+    text = text_find(video_id=generation.video_id, name=name)
+    if text is None or EncodePlan.from_json(generation.plan).grid.is_open:
+        raise not_found("text")
+    return text
+
+
+def _webvtt(rendered: str) -> HttpResponse:
+    return HttpResponse(rendered, content_type=WEBVTT_CONTENT_TYPE, headers={"Cache-Control": FOR_EVER})
