@@ -21,6 +21,7 @@ from jobs.models import Job
 from storage.protocol import ObjectStore
 from tests.integration.api.test_isolation import rows
 from tests.integration.api.test_negotiation import mine
+from tests.integration.jobs.test_outputs import a_completed_job
 from tests.rows import PUBLIC_URL, a_key, a_video, an_owner
 from videos.models import Video
 from videos.uploads.idempotency import PATH as UPLOAD
@@ -221,8 +222,8 @@ BODIES: dict[str, dict[str, object]] = {
     "webhook_create": {"url": PUBLIC_URL},
     "job_reprioritize": {"priority": 7},
 }
-FORMS = {"video_upload", "text_create"}
-"""They are sent as forms, and tested where these are."""
+FILES = {"video_upload", "text_create", "watermark_create"}
+"""They are sent as files, and tested where these are."""
 BEFORE = {"job_resume": "pause", "job_retry": "cancel"}
 """Operations that a job has to have had before."""
 
@@ -234,8 +235,10 @@ def test_every_post_but_one_accepts_a_key(operation: str) -> None:
     assert {"409", "422"} <= POSTS[operation]["responses"].keys()
 
 
-@pytest.mark.parametrize("operation", sorted(POSTS.keys() - WITHOUT_KEY - FORMS))
+@pytest.mark.parametrize("operation", sorted(POSTS.keys() - WITHOUT_KEY - FILES))
 def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dict[str, str]) -> None:
+    if operation == "video_thumbnails_create":
+        mine["video_id"] = str(a_completed_job().video_id)
     path, body = POSTS[operation]["path"].format(**mine), BODIES.get(operation, {})
     if operation in BEFORE:
         assert api.post(f"/api/v1/jobs/{mine['job_id']}/{BEFORE[operation]}").is_success

@@ -16,8 +16,11 @@ from events.models import Delivery, Event
 from events.webhooks.services import endpoint_create
 from tests.integration.api.test_isolation import OPERATIONS, STREAMED, Operation, ask, url
 from tests.rows import a_job, a_key, a_video
-from videos.models import Text
+from tests.unit.transcoding.test_images import a_png
+from transcoding.planning.thumbnails import ThumbnailRequest
+from videos.models import Text, Thumbnails
 from videos.uploads.idempotency import PATH as UPLOAD
+from videos.watermarks.services import watermark_create
 
 ODD = (
     "application/problem+json",
@@ -42,12 +45,14 @@ def mine(db: None) -> dict[str, str]:
     a_key()
     webhook = endpoint_create(owner=default_owner(), url="https://receiver.example/hook")
     delivery = Delivery.objects.create(endpoint=webhook, event=Event.objects.latest("id"))
+    Thumbnails.objects.create(video=video, request=ThumbnailRequest().to_json())
     return {
         "video_id": str(video.id),
         "job_id": str(job.id),
         "key_id": str(ApiKey.objects.latest("created_at").id),
         "webhook_id": str(webhook.id),
         "delivery_id": str(delivery.id),
+        "watermark_id": str(watermark_create(owner=default_owner(), data=a_png()).id),
         "rendition": "360p",
         "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }

@@ -31,16 +31,19 @@ from jobs.lifecycle.services import (
     job_retry,
     video_delete,
 )
-from jobs.models import Job
+from jobs.lifecycle.thumbnails import thumbnails_complete, thumbnails_request
+from jobs.models import Job, Step
 from jobs.reports.event_documents import event_documents
 from jobs.rules.retry import Failure
-from jobs.rules.steps import StepKind
+from jobs.rules.steps import CPU_QUEUE, StepKind
 from jobs.wiring import on_uploaded
 from storage.keys import video_prefix
 from tests.conformance import published
 from tests.integration.jobs.conftest import logged_events
 from tests.integration.jobs.test_gpu_jobs import POLICY, a_gpu_job
 from tests.rows import a_job, a_policy, a_run, a_video, an_owner, claimed, some_facts
+from tests.unit.transcoding.test_thumbnails import a_set
+from transcoding.planning.thumbnails import ThumbnailRequest
 from videos.models import Rendition, Video
 from videos.services import video_create
 
@@ -97,6 +100,18 @@ def complete(job: Job) -> None:
     job_complete(claim=claimed_of(StepKind.FINISH), verified=[], result={})
 
 
+def images_are_made(owner: Owner, job: Job) -> None:
+    """The images of a job's video are made once, and cannot be made again."""
+    for number in range(2):
+        thumbnails_request(owner=owner, video_id=job.video_id, request=ThumbnailRequest(count=1 + number))
+        Step.objects.filter(kind=StepKind.THUMBNAILS).update(queue=CPU_QUEUE)
+        claim = claimed_of(StepKind.THUMBNAILS)
+        if number:
+            step_fail(claim=claim, failure=Failure(code="x", detail="No.", input_at_fault=True), policy=a_policy())
+        else:
+            thumbnails_complete(claim=claim, images=a_set(), result={})
+
+
 def everything_happens(owner: Owner) -> Job:
     """A job from its upload to the deletion of its video, others that end in other ways."""
     video = an_upload(owner)
@@ -120,6 +135,7 @@ def everything_happens(owner: Owner) -> Job:
     complete(other)
     job_outputs_delete(owner=owner, job_id=other.id)
     job_delete(owner=owner, job_id=other.id)
+    images_are_made(owner, job)
     source_delete(owner=owner, video_id=job.video_id)
     a_job(a_video(owner, audio=False, seconds=8), gpu="never")
     step_fail(

@@ -122,7 +122,7 @@ def test_remuxes_wait_for_all_encoding_and_finish_waits_for_them() -> None:
     for rung in rungs:
         assert state_of(finish.id) is StepState.WAITING
         claim = claimed()
-        assert (claim.kind, claim.payload) == (StepKind.REMUX, {"rendition": rung.name})
+        assert (claim.kind, claim.payload) == (StepKind.REMUX, {"asset": "mp4", "rendition": rung.name})
         step_begin(claim=claim)
         assert Job.objects.get().phase == JobPhase.FINISHING
         step_complete_assets(claim=claim, assets=[an_mp4(rung)], result={})
