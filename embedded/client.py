@@ -55,6 +55,9 @@ class Client:
     def add_text(self, video_id: str, file: bytes, **fields: str) -> Json:
         return _json(self._http.post(f"/api/v1/videos/{video_id}/texts", data=fields, files={"file": ("text", file)}))
 
+    def delete_text(self, video_id: str, text_id: str) -> None:
+        self._http.delete(f"/api/v1/videos/{video_id}/texts/{text_id}").raise_for_status()
+
     def delete(self, video_id: str) -> None:
         self._http.delete(f"/api/v1/videos/{video_id}").raise_for_status()
 

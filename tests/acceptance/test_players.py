@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import accumulate
@@ -168,13 +169,14 @@ def test_a_text_that_came_later_is_listed_and_shown_at_its_time(
     assert cues == [(1, 2, "eins"), (3.5, 5.5, "<i>zwei</i>"), (9, 10, "drei")]
 
 
-@pytest.fixture(scope="module")
-def subtitled(client: Client, playback: Json) -> Json:
-    """The complete video after a text was added to it."""
+@pytest.fixture
+def subtitled(client: Client, playback: Json) -> Iterator[Json]:
+    """The complete video after a text was added to it, and until it is deleted."""
     words = "1\n00:00:01,000 --> 00:00:02,000\neins\n\n2\n00:00:03,500 --> 00:00:05,500\n<i>zwei</i>\n\n"
     words += "3\n00:00:09,000 --> 00:00:10,000\ndrei\n"
-    client.add_text(playback["video_id"], words.encode(), language="de", label="Deutsch")
-    return client.playback(playback["video_id"])
+    text = client.add_text(playback["video_id"], words.encode(), language="de", label="Deutsch")
+    yield client.playback(playback["video_id"])
+    client.delete_text(playback["video_id"], text["id"])
 
 
 def test_the_dash_timelines_are_those_of_the_segments(playback: Json) -> None:

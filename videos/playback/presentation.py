@@ -24,7 +24,8 @@ def generation_presentation(generation: Generation) -> Presentation:
     ]
     # Players begin with the first one, so it should be one that all of them play.
     videos = sorted([*own.videos, *added], key=lambda video: video.sample_entry != _COMPATIBLE) if added else own.videos
-    return replace(own, videos=tuple(videos))
+    texts = generation_texts(generation, EncodePlan.from_json(generation.plan))
+    return replace(own, videos=tuple(videos), texts=tuple(texts))
 
 
 def listed_renditions(generation: Generation) -> list[Rendition]:
@@ -35,14 +36,13 @@ def listed_renditions(generation: Generation) -> list[Rendition]:
 
 def _own_presentation(generation: Generation) -> Presentation:
     plan = EncodePlan.from_json(generation.plan)
-    presentation = planned_presentation(
+    return planned_presentation(
         plan,
         {row.name: _measured(row) for row in _own_renditions(generation)},
         growing_iframes=generation.state != GenerationState.COMPLETE
         and not plan.grid.is_open
         and has_keyframes(generation),
     )
-    return replace(presentation, texts=tuple(generation_texts(generation, plan)))
 
 
 def _measured(row: Rendition) -> Measured:
