@@ -44,8 +44,8 @@ def _facts_to_4(facts: Stored) -> Stored:
 
 
 def _facts_to_5(facts: Stored) -> Stored:
-    """Leave the roles of streams open, which were not read."""
-    streams = [{**stream, "role": None} for stream in facts["streams"]]
+    """Leave the roles of streams open, which were not read; nor was whether text is for people who do not hear."""
+    streams = [{"captions": False, **stream, "role": None} for stream in facts["streams"]]
     return {**facts, "streams": streams, "audio": [{**track, "role": "main"} for track in facts["audio"]]}
 
 

@@ -52,7 +52,10 @@ def a_source_with_color() -> SourceFacts:
 
 def an_upright_source() -> SourceFacts:
     """The same, when it was known which frames are mirrored."""
-    facts = a_source_with_color()
+    return _upright(a_source_with_color())
+
+
+def _upright(facts: SourceFacts) -> SourceFacts:
     return replace(facts, video_stream=replace(facts.video, mirrored=False))
 
 
@@ -100,7 +103,7 @@ def test_facts_from_before_roles_are_read() -> None:
 
 def test_plans_from_before_several_codecs_are_read() -> None:
     request = JobRequest(resolution="720p", mp4=True, two_pass=True)
-    assert EncodePlan.from_json(stored("plan-7")) == plan_job(a_rotated_source(), request, a_policy())
+    assert EncodePlan.from_json(stored("plan-7")) == plan_job(_upright(a_rotated_source()), request, a_policy())
     alone = EncodePlan.from_json(stored("plan-7-audio"))
     assert alone == plan_job(an_audio_source(), JobRequest(), a_policy())
 
