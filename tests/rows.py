@@ -63,6 +63,7 @@ def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, heigh
         remuxed=False,
         video_stream=VideoStream(
             index=0,
+            source_index=0,
             codec="h264",
             display=Resolution(width=width, height=height),
             rotation=0,
@@ -72,7 +73,7 @@ def some_facts(*, seconds: int = 40, audio: bool = True, width: int = 640, heigh
             time_base=Fraction(1, 90_000),
             bit_rate=None,
         ),
-        audio=(AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000),) if audio else (),
+        audio=(AudioStream(index=1, source_index=1, codec="aac", channels=2, sample_rate=48_000),) if audio else (),
         first=Fraction(0),
         rate=Fraction(25),
         constant=True,

@@ -17,7 +17,7 @@ from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, may_fall_back
 from jobs.planning.plans import Waiting, job_plan
 from jobs.planning.requests import job_request
-from jobs.planning.routing import FallbackReason, GpuUnavailable, sessions_for
+from jobs.planning.routing import DEVICE_FAILURES, FallbackReason, GpuUnavailable, sessions_for
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import failure_of
 from jobs.rules.transitions import JOB_ENDS, JobState, StepState
@@ -100,10 +100,17 @@ def _locked(job_id: UUID, video_id: UUID, stuck: QuerySet[Step], policy: JobPoli
         elif not may_fall_back(job, policy):
             _give_up_after(job, policy.gpu.gpu_wait_seconds)
         elif _waited(job, policy.gpu.gpu_wait_seconds if _only_busy(job, stuck) else policy.silence_seconds):
-            reason = DeviceBusy.code if _only_busy(job, stuck) else FallbackReason.GPU_UNAVAILABLE
-            job_fall_back(job=job, video=video, reason=reason, policy=policy)
+            job_fall_back(job=job, video=video, reason=_reason(job, stuck), policy=policy)
     except TranscodeError as error:
         job_fail(job=job, failure=failure_of(error))
+
+
+def _reason(job: Job, stuck: QuerySet[Step]) -> str:
+    """Return why a job leaves the GPUs: what its last attempt on one failed of, if the device was to blame."""
+    if _only_busy(job, stuck):
+        return DeviceBusy.code
+    failed = stuck.filter(job=job, error_code__in=DEVICE_FAILURES).first()
+    return failed.error_code if failed else FallbackReason.GPU_UNAVAILABLE
 
 
 def _only_busy(job: Job, stuck: QuerySet[Step]) -> bool:

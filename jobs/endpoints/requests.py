@@ -321,6 +321,9 @@ class TranscodeRequest(StrictSerializer):
         " completed, if it has none like these. Default: a setting.",
     )
     generate_thumbnails = StrictBoolean(required=False, help_text="Another name of thumbnails: true or false.")
+    extract_subtitles = StrictBoolean(
+        required=False, help_text="true changes nothing: the subtitles in the file become texts of the video anyway."
+    )
     gpu = Choice(
         choices=[policy.value for policy in GpuPolicy],
         required=False,
@@ -345,6 +348,9 @@ class TranscodeRequest(StrictSerializer):
             raise serializers.ValidationError({"dynamic_range": [refusal]})
         if "thumbnails" in attrs and "generate_thumbnails" in attrs:
             raise serializers.ValidationError({"generate_thumbnails": ["cannot be combined with thumbnails"]})
+        if not attrs.get("extract_subtitles", True):
+            refusal = "must be true: they belong to the video, not to a job; delete the texts that you do not want"
+            raise serializers.ValidationError({"extract_subtitles": [refusal]})
         _refuse_gpu_on_cpu(attrs)
         if attrs.get("end", math.inf) <= attrs.get("start", 0):
             raise serializers.ValidationError({"end": ["must be later than start"]})

@@ -71,7 +71,7 @@ def watched() -> int:
 def test_a_hundred_thousand_steps_that_wait_for_their_turn_are_not_looked_at() -> None:
     a_gpu()
     fill()
-    assert watched() < 100
+    assert watched() < 1000
     assert not Job.objects.filter(waiting_since__isnull=False).exists()
 
     stuck = a_bare_job(a_video())

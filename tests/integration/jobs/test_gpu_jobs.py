@@ -445,6 +445,18 @@ def test_when_all_its_devices_fall_silent_a_job_does_not_wait_for_ever(gpu: str,
     assert job.metadata.get("fallback_reason") == ("gpu_unavailable" if gpu == "prefer" else None)
 
 
+def test_a_job_whose_devices_are_lost_between_two_attempts_says_what_the_first_one_failed_of() -> None:
+    job = a_gpu_job()
+    step_fail(claim=gpu_claim(), failure=LOST, policy=POLICY)
+    assert {step.queue for step in chunks(job)} == {"gpu"}, "another device is left"
+    DeviceReport.objects.update(reported_at=F("reported_at") - timedelta(seconds=30))
+    devices_watch(policy=POLICY)
+    wait(job, 301)
+    devices_watch(policy=POLICY)
+    assert {step.queue for step in chunks(job)} == {"cpu"}
+    assert job.metadata["fallback_reason"] == "device_lost"
+
+
 def test_a_device_that_comes_back_is_used() -> None:
     job = a_gpu_job()
     DeviceReport.objects.update(reported_at=F("reported_at") - timedelta(seconds=30))

@@ -40,6 +40,7 @@ def _faults(body: object) -> dict[str, list[str]]:
         ({"timeline": "video"}, {"timeline": "video"}),
         ({"watermark": {"text": "'%{pts}"}}, {"watermark": {"text": "'%{pts}"}}),
         ({"start": 0, "end": 12.5}, {"start": 0.0, "end": 12.5}),
+        ({"extract_subtitles": True}, {"extract_subtitles": True}),
         ({"gpu": "require", "gpu_device": 1}, {"gpu": "require", "gpu_device": 1}),
         ({"gpu": "never", "gpu_device": -1}, {"gpu": "never", "gpu_device": -1}),
     ],
@@ -53,6 +54,7 @@ def test_what_is_accepted(body: dict[str, object], read: dict[str, object]) -> N
     [
         ({"resolutoin": "720p"}, "resolutoin", "unknown field; known are: resolution"),
         ({"resolution": "721p"}, "resolution", "720p"),
+        ({"extract_subtitles": False}, "extract_subtitles", "must be true"),
         ({"resolution": "0x720"}, "resolution", "positive"),
         ({"resolution": "1280x8"}, "resolution", "from 16 to 8192"),
         ({"resolution": "99999x720"}, "resolution", "from 16 to 8192"),
