@@ -19,7 +19,6 @@ def party_turns(*, threads: int) -> Turns:
         party_of,
         total=threads,
         limit_of=lambda party: limit if is_owner(party) else max(1, threads // _ADDRESS_SHARE),
-        rests=is_owner,
     )
 
 

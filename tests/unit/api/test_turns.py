@@ -26,15 +26,8 @@ def _party_of(scope: Scope) -> str:
 class Site:
     """Requests that are handled until they are ended."""
 
-    def __init__(self, *, total: int, limit: int, max_waiting: int = 10, resting: str = "") -> None:
-        self._turns = Turns(
-            _party_of,
-            total=total,
-            limit_of=lambda _: limit,
-            rests=lambda party: party in resting,
-            max_waiting=max_waiting,
-        )
-        self.seconds = 0.0
+    def __init__(self, *, total: int, limit: int, max_waiting: int = 10) -> None:
+        self._turns = Turns(_party_of, total=total, limit_of=lambda _: limit, max_waiting=max_waiting)
         self.started: list[str] = []
         self.running: list[str] = []
 
@@ -44,8 +37,7 @@ class Site:
 
     @asynccontextmanager
     async def handling(self, name: str) -> AsyncGenerator[None, None]:
-        async with self._turns.turn(_request(name[0])) as turn:
-            turn.seconds = self.seconds
+        async with self._turns.turn(_request(name[0])):
             self.started.append(name)
             self.running.append(name)
             try:
@@ -56,14 +48,12 @@ class Site:
 
 class Request:
     def __init__(self, site: Site, name: str) -> None:
-        self.started = asyncio.Event()
         self._end = asyncio.Event()
         self._site = site
         self.task = asyncio.create_task(self._run(name))
 
     async def _run(self, name: str) -> None:
         async with self._site.handling(name):
-            self.started.set()
             await self._end.wait()
 
     async def end(self) -> None:
@@ -85,43 +75,6 @@ def _run(test: Callable[[], Awaitable[None]]) -> None:
         await asyncio.wait_for(test(), 60)
 
     asyncio.run(main())
-
-
-def test_a_party_beside_others_rests_for_as_long_as_its_request_took() -> None:
-    async def test() -> None:
-        site = Site(total=4, limit=2, resting="ab")
-        site.seconds = 0.2
-        other, first = site.send("b0"), site.send("a0")
-        await _idle()
-        site.seconds = 0.0
-        ended = asyncio.get_running_loop().time()
-        await first.end()
-        second, player = site.send("a1"), site.send("b1")
-        await _idle()
-        assert site.running == ["b0", "b1"], "the other one is served meanwhile"
-        await second.started.wait()
-        assert asyncio.get_running_loop().time() - ended >= 0.2
-        for request in (other, second, player):
-            await request.end()
-
-    _run(test)
-
-
-@pytest.mark.parametrize(("resting", "others"), [("a", ""), ("b", "b")])
-def test_a_party_that_is_alone_or_need_not_rest_goes_on_at_once(resting: str, others: str) -> None:
-    async def test() -> None:
-        site = Site(total=4, limit=1, resting=resting)
-        others_there = [site.send(f"{other}0") for other in others]
-        site.seconds = 600.0
-        first, second = site.send("a0"), site.send("a1")
-        await _idle()
-        await first.end()
-        await _idle()
-        assert "a1" in site.running
-        for request in (*others_there, second):
-            await request.end()
-
-    _run(test)
 
 
 def test_a_party_has_so_many_turns_and_another_need_not_wait_for_it() -> None:
