@@ -182,7 +182,7 @@ def _playback(video: Video, request: Request) -> dict[str, Any]:
         "hls_url": urls.hls() if has_hls(generation) else None,
         "dash_url": urls.dash() if has_dash(generation) else None,
         "expires_at": urls.expires_at,
-        "renditions": listed_renditions(generation),
+        "renditions": [row for rows in listed_renditions(generation).values() for row in rows],
         **images,
         "texts": [playback_text(text, urls.text(text)) for text in ready_texts([video.id])],
     }

@@ -1,4 +1,5 @@
 from enum import StrEnum
+from functools import cached_property
 from uuid import uuid4
 
 from django.contrib.postgres.constraints import ExclusionConstraint
@@ -9,6 +10,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
 from access.models import Owner
+from transcoding.planning.plan import EncodePlan
 from transcoding.probing.images import ImageFormat
 from videos.states import (
     AssetKind,
@@ -110,6 +112,14 @@ class Generation(models.Model):
                 condition=Q(completed_at__isnull=True) ^ Q(state=GenerationState.COMPLETE.value),
             ),
         ]
+
+    @cached_property
+    def encode_plan(self) -> EncodePlan:
+        """The plan, read once: manifests take several looks at it.
+
+        Raises UnknownVersion for a plan of a later program.
+        """
+        return EncodePlan.from_json(self.plan)
 
 
 class Rendition(models.Model):

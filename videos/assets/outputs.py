@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from transcoding.containers.verification import digest_of
-from transcoding.planning.plan import EncodePlan
 from videos.assets.selectors import CompleteGeneration
 from videos.models import Asset, Rendition, Text
 from videos.playback.dash import has_dash
@@ -77,7 +76,7 @@ def outputs_of(complete: CompleteGeneration, urls: PlaybackUrls) -> Iterator[Out
     for asset in complete.assets:
         yield _asset(asset, renditions, urls.asset(asset))
     if complete.texts:
-        plan = EncodePlan.from_json(complete.generation.plan)
+        plan = complete.generation.encode_plan
         for text in complete.texts:
             yield _text(text, measured_text(text, plan), urls.text(text))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from transcoding.manifests.dash.manifest import Growth, dash_manifest
 from transcoding.manifests.dash.timeline import Timeline
@@ -19,7 +20,7 @@ from videos.thumbnails import images_of
 
 def has_dash(generation: Generation) -> bool:
     """Tell whether a generation has a manifest, unless it was not wanted: it states the duration, so it is not open."""
-    plan = EncodePlan.from_json(generation.plan)
+    plan = generation.encode_plan
     return plan.dash and not plan.grid.is_open
 
 
@@ -28,10 +29,10 @@ def generation_dash(generation: Generation) -> str:
     growth = None
     if generation.state != GenerationState.COMPLETE and generation.playable_at:
         growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
-    plan = EncodePlan.from_json(generation.plan)
+    plan, listed = generation.encode_plan, listed_renditions(generation)
     return dash_manifest(
-        replace(generation_presentation(generation), tiles=None if growth else _tiles(generation)),
-        _timelines(plan, listed_renditions(generation), growing=growth is not None),
+        replace(generation_presentation(generation, listed), tiles=None if growth else _tiles(generation)),
+        _timelines(plan, chain.from_iterable(listed.values()), growing=growth is not None),
         duration=plan.grid.duration,
         growth=growth,
     )

@@ -6,9 +6,8 @@ from fractions import Fraction
 from transcoding.manifests.hls.iframes import IFrame, iframe_playlist
 from transcoding.manifests.hls.master import master_playlist
 from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
-from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
-from videos.playback.presentation import generation_presentation
+from videos.playback.presentation import generation_presentation, listed_renditions
 from videos.selectors import PublishedSegment, has_keyframes, newest_segments, published_keyframes, published_prefix
 from videos.states import GenerationState, RenditionKind
 
@@ -19,12 +18,12 @@ many let a player that reloads late go on."""
 
 def has_hls(generation: Generation) -> bool:
     """Tell whether a generation has playlists, unless they were not wanted."""
-    return EncodePlan.from_json(generation.plan).hls
+    return generation.encode_plan.hls
 
 
 def generation_master(generation: Generation) -> str:
     """Render the master playlist."""
-    return master_playlist(generation_presentation(generation))
+    return master_playlist(generation_presentation(generation, listed_renditions(generation)))
 
 
 def rendition_playlist(rendition: Rendition) -> str:
@@ -33,7 +32,7 @@ def rendition_playlist(rendition: Rendition) -> str:
     It lists what is published without a gap from the beginning, so far or for good; of an open rendition, the newest
     segments.
     """
-    target = target_seconds(EncodePlan.from_json(rendition.generation.plan).grid.segment_seconds)
+    target = target_seconds(rendition.generation.encode_plan.grid.segment_seconds)
     if rendition.total_segments is None:
         window = newest_segments(rendition, WINDOW_SEGMENTS)
         first = window[0].number if window else 0
@@ -60,7 +59,7 @@ def rendition_iframes(rendition: Rendition) -> str:
         )
         for keyframe in published_keyframes(rendition)
     )
-    target = target_seconds(EncodePlan.from_json(rendition.generation.plan).grid.segment_seconds)
+    target = target_seconds(rendition.generation.encode_plan.grid.segment_seconds)
     return iframe_playlist(
         frames, target_seconds=target, complete=rendition.generation.state == GenerationState.COMPLETE
     )

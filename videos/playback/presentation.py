@@ -1,10 +1,10 @@
 """The tracks of a generation as its manifests describe them, from its rows and its plan."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from transcoding.manifests.planned import Measured, planned_presentation
 from transcoding.manifests.variants import IFrames, Presentation
-from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition
 from videos.playback.texts import generation_texts
 from videos.selectors import companions_of, has_keyframes, whole_renditions
@@ -14,31 +14,34 @@ _COMPATIBLE = "avc1"
 """Sample entry of H.264, which every player plays."""
 
 
-def generation_presentation(generation: Generation) -> Presentation:
-    """List what players choose from, but renditions that were deleted: its own, and the video of its companions."""
-    own = _own_presentation(generation)
+def listed_renditions(generation: Generation) -> dict[Generation, list[Rendition]]:
+    """Read the renditions in manifests: its own in the plan's order, then the video of its companions."""
+    added = {
+        companion: [row for row in _own_renditions(companion) if row.kind == RenditionKind.VIDEO]
+        for companion in companions_of(generation)
+    }
+    return {generation: _own_renditions(generation), **added}
+
+
+def generation_presentation(generation: Generation, listed: Mapping[Generation, Sequence[Rendition]]) -> Presentation:
+    """List what players choose from: the `listed_renditions` of a generation, and its texts."""
+    own = _presentation_of(generation, listed[generation])
     added = [
         replace(video, folder=f"../{companion.number}/")
-        for companion in companions_of(generation)
-        for video in _own_presentation(companion).videos
+        for companion, rows in listed.items()
+        if companion != generation
+        for video in _presentation_of(companion, rows).videos
     ]
     # Players begin with the first one, so it should be one that all of them play.
     videos = sorted([*own.videos, *added], key=lambda video: video.sample_entry != _COMPATIBLE) if added else own.videos
-    texts = generation_texts(generation, EncodePlan.from_json(generation.plan))
-    return replace(own, videos=tuple(videos), texts=tuple(texts))
+    return replace(own, videos=tuple(videos), texts=tuple(generation_texts(generation, generation.encode_plan)))
 
 
-def listed_renditions(generation: Generation) -> list[Rendition]:
-    """Return the renditions in manifests: its own in the plan's order, and the video of its companions."""
-    added = (row for companion in companions_of(generation) for row in _own_renditions(companion))
-    return [*_own_renditions(generation), *(row for row in added if row.kind == RenditionKind.VIDEO)]
-
-
-def _own_presentation(generation: Generation) -> Presentation:
-    plan = EncodePlan.from_json(generation.plan)
+def _presentation_of(generation: Generation, rows: Sequence[Rendition]) -> Presentation:
+    plan = generation.encode_plan
     return planned_presentation(
         plan,
-        {row.name: _measured(row) for row in _own_renditions(generation)},
+        {row.name: _measured(row) for row in rows},
         growing_iframes=generation.state != GenerationState.COMPLETE
         and not plan.grid.is_open
         and has_keyframes(generation),
@@ -59,7 +62,7 @@ def _own_renditions(generation: Generation) -> list[Rendition]:
     published: players that prefer it would wait for each of its segments, and could have the first codec.
     """
     rows = list(generation.renditions.order_by("position"))
-    plan = EncodePlan.from_json(generation.plan)
+    plan = generation.encode_plan
     if generation.state == GenerationState.COMPLETE or not plan.later_names:
         return rows
     whole, codecs = whole_renditions(generation), {each.name: each.codec for each in plan.renditions}

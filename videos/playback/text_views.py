@@ -4,7 +4,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from api.problems import not_found
 from transcoding.manifests.hls import HLS_CONTENT_TYPE
-from transcoding.planning.plan import EncodePlan
 from transcoding.texts.webvtt import WEBVTT_CONTENT_TYPE
 from videos.models import Generation, Text
 from videos.playback.texts import text_file, text_playlist, text_segment
@@ -16,7 +15,7 @@ from videos.texts.selectors import text_find
 def whole(request: HttpRequest, token: str, generation: int, text: str) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve a whole text as WebVTT, on the timeline of a generation."""
     found = playable_generation(token, generation)
-    return _webvtt(text_file(_text(found, text), EncodePlan.from_json(found.plan)))
+    return _webvtt(text_file(_text(found, text), found.encode_plan))
 
 
 @for_players
@@ -31,7 +30,7 @@ def index(request: HttpRequest, token: str, generation: int, text: str) -> HttpR
 def segment(request: HttpRequest, token: str, generation: int, text: str, number: int) -> HttpResponseBase:  # noqa: ARG001 - a view
     """Serve a segment of a text. The bytes at a URL never change."""
     found = playable_generation(token, generation)
-    rendered = text_segment(_text(found, text), EncodePlan.from_json(found.plan), number)
+    rendered = text_segment(_text(found, text), found.encode_plan, number)
     if rendered is None:
         raise not_found("segment")
     return _webvtt(rendered)
@@ -39,7 +38,7 @@ def segment(request: HttpRequest, token: str, generation: int, text: str, number
 
 def _text(generation: Generation, name: str) -> Text:
     text = text_find(video_id=generation.video_id, name=name)
-    if text is None or EncodePlan.from_json(generation.plan).grid.is_open:
+    if text is None or generation.encode_plan.grid.is_open:
         raise not_found("text")
     return text
 

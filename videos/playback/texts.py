@@ -43,7 +43,7 @@ def measured_text(text: Text, plan: EncodePlan) -> TextFile:
 
 def text_playlist(generation: Generation) -> str:
     """Render the HLS playlist of any text: it has as many segments as the first rendition, so far or for good."""
-    plan = EncodePlan.from_json(generation.plan)
+    plan = generation.encode_plan
     leading = generation.renditions.order_by("position")[0]
     durations = [Fraction(ticks, leading.timescale) for ticks in published_durations(leading)]
     target = target_seconds(plan.grid.segment_seconds)
