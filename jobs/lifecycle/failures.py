@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -23,7 +23,7 @@ from jobs.planning.fallback import job_fall_back, may_fall_back
 from jobs.planning.routing import blames_device, sessions_for
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import POISON, WORKER_LOST, Failure, Retry, decide_retry, failure_of, source_at_fault
-from jobs.rules.steps import STEPS, StepKind
+from jobs.rules.steps import STEPS, Loss, StepKind
 from jobs.rules.transitions import StepState
 from observability import metrics
 from transcoding.errors import TranscodeError
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _PROMOTED_AT_A_TIME = 1000
 _FOR_EVER = 2**31
-_OPTIONAL_FAILURES = 3
-"""Failed attempts after which a step gives up whose failure changes nothing else."""
 
 
 @transaction.atomic
@@ -159,7 +157,7 @@ def _device_left(step: Step, policy: JobPolicy) -> bool:
 
 def _lock_above(claim: Claim, failure: Failure) -> _Held:
     spec = STEPS[claim.kind]
-    refuses = spec.rejects_video or spec.optional or spec.fails_alone or failure.input_at_fault
+    refuses = spec.rejects_video or spec.loss or failure.input_at_fault
     return _Held(
         video=video_lock(claim.video_id) if refuses or claim.device else None,
         job=job_lock(claim.job_id) if claim.job_id else None,
@@ -171,7 +169,7 @@ def _retry_policy(kind: StepKind, retry: RetryConfig) -> RetryConfig:
     spec = STEPS[kind]
     if spec.retries_forever:
         return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER)
-    return replace(retry, max_failures=min(retry.max_failures, _OPTIONAL_FAILURES)) if spec.optional else retry
+    return replace(retry, max_failures=min(retry.max_failures, spec.max_failures)) if spec.max_failures else retry
 
 
 def _put_back(step: Step, failure: Failure, decision: Retry) -> StepState:
@@ -199,12 +197,17 @@ def _end(step: Step, failure: Failure) -> None:
     )
 
 
+_LOSE: Mapping[Loss, Callable[[Video, Failure], None]] = {
+    Loss.IMAGES: lambda video, failure: thumbnails_fail(video=video, code=failure.code, detail=failure.detail),
+    Loss.TEXTS: lambda video, failure: texts_give_up(video=video, reason=failure.detail),
+}
+
+
 def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
     _end(step, failure)
-    if STEPS[StepKind(step.kind)].optional and above.video:
-        thumbnails_fail(video=above.video, code=failure.code, detail=failure.detail)
-    elif STEPS[StepKind(step.kind)].fails_alone and above.video:
-        texts_give_up(video=above.video, reason=failure.detail)
+    loss = STEPS[StepKind(step.kind)].loss
+    if loss and above.video:
+        _LOSE[loss](above.video, failure)
     elif above.video and _refuses(step, above.video, failure):
         video_refuse(video=above.video, failure=failure)
     elif above.job:

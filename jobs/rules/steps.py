@@ -56,6 +56,13 @@ class Unit(Enum):
     """Steps that are done: nothing of one counts before its end."""
 
 
+class Loss(Enum):
+    """Parts of a video without which it is still good."""
+
+    IMAGES = auto()
+    TEXTS = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSpec:
     """The properties of one kind of step, but for the work itself, which is in `workers/steps`."""
@@ -93,13 +100,13 @@ class StepSpec:
 
     For steps without which no job of the video can be planned.
     """
-    optional: bool = False
-    """Its failure changes nothing but the state of what it makes."""
-    fails_alone: bool = False
-    """Its failure, whatever the reason, is the loss of what it would have made, and nothing else.
+    loss: Loss | None = None
+    """Its failure, whatever the reason, is the loss of this, and nothing else.
 
     No video is rejected for it, and no job fails. Nor does any job wait for it.
     """
+    max_failures: int | None = None
+    """Failures after which it gives up, where the retry policy allows more. None: the policy decides."""
     once_per_video: bool = False
     """At most one step of the kind is unfinished for a video."""
 
@@ -148,10 +155,17 @@ _SPECS = (
     ),
     StepSpec(kind=StepKind.FINISH, stage=Stage.FINISH, phase=JobPhase.FINISHING),
     # Of no priority: the owner's other work comes first, and this reads all of the source.
-    StepSpec(kind=StepKind.TEXT, stage=None, phase=JobPhase.ENDED, head_start=HeadStart.FIRST, fails_alone=True),
+    StepSpec(kind=StepKind.TEXT, stage=None, phase=JobPhase.ENDED, head_start=HeadStart.FIRST, loss=Loss.TEXTS),
     # Objects of a deleted video must go, however long the store is unavailable.
     StepSpec(kind=StepKind.PURGE, stage=None, phase=JobPhase.ENDED, retries_forever=True),
-    StepSpec(kind=StepKind.THUMBNAILS, queue=BACKGROUND_QUEUE, stage=None, phase=JobPhase.ENDED, optional=True),
+    StepSpec(
+        kind=StepKind.THUMBNAILS,
+        queue=BACKGROUND_QUEUE,
+        stage=None,
+        phase=JobPhase.ENDED,
+        loss=Loss.IMAGES,
+        max_failures=3,
+    ),
 )
 
 STEPS: Mapping[StepKind, StepSpec] = {spec.kind: spec for spec in _SPECS}
