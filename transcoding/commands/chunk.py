@@ -1,7 +1,8 @@
 """Commands that encode a chunk of the video, or analyse it for the second of two passes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 from transcoding.commands.color import (
     color_tags,
@@ -56,22 +57,9 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     analysis of these segments, for the second of two passes. `mark` is the path of the samples of the watermark's
     image, if it has one. Raises ValueError for a hardware encoder without a `device`, and for several codecs.
     """
-    chosen, passes = _chosen(plan, renditions), 2 if statistics else 0
-    outputs = tuple(
-        Output(
-            target=rendition.name,
-            maps=(f"[{rendition.name}]",),
-            options={
-                **_video_options(
-                    plan.encoding_of([rendition.name]),
-                    plan.target(rendition, pass_number=passes, statistics=statistics, threads=threads),
-                    device,
-                ),
-                **_fragment_options(plan, first_segment, segments),
-            },
-        )
-        for rendition in chosen
-    )
+    chosen = _chosen(plan, renditions)
+    target = partial(plan.target, pass_number=2 if statistics else 0, statistics=statistics, threads=threads)
+    outputs = _outputs(plan, chosen, target, device, _fragment_options(plan, first_segment, segments))
     return _encoding(plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments, mark=mark)
 
 
@@ -88,23 +76,26 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
 ) -> FfmpegCommand:
     """Return the first of two passes over some segments; its findings go to files with the path prefix `statistics`."""
     chosen = _chosen(plan, renditions)
-    outputs = tuple(
+    target = partial(plan.target, pass_number=1, statistics=statistics, threads=threads)
+    outputs = _outputs(plan, chosen, target, None, {**_cut(plan, first_segment, segments), "f": "null"})
+    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments, mark=mark)
+
+
+def _outputs(
+    plan: EncodePlan,
+    chosen: Sequence[VideoRendition],
+    target: Callable[[VideoRendition], EncodeTarget],
+    device: HardwareDevice | None,
+    ending: Mapping[str, str | None],
+) -> tuple[Output, ...]:
+    return tuple(
         Output(
             target=rendition.name,
             maps=(f"[{rendition.name}]",),
-            options={
-                **_video_options(
-                    plan.encoding_of([rendition.name]),
-                    plan.target(rendition, pass_number=1, statistics=statistics, threads=threads),
-                    None,
-                ),
-                **_cut(plan, first_segment, segments),
-                "f": "null",
-            },
+            options={**_video_options(plan.encoding_of([rendition.name]), target(rendition), device), **ending},
         )
         for rendition in chosen
     )
-    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments, mark=mark)
 
 
 def _chosen(plan: EncodePlan, names: Sequence[str] | None) -> list[VideoRendition]:
