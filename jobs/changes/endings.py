@@ -13,10 +13,10 @@ from events.types import EventType
 from jobs.changes.cache_invalidation import video_jobs_changed
 from jobs.changes.events import event_append
 from jobs.changes.moves import job_move
-from jobs.changes.wake import dispatcher_wake
+from jobs.changes.video_steps import video_step_create
 from jobs.models import Job, Step
 from jobs.rules.retry import Failure, keeps_output
-from jobs.rules.steps import STEPS, StepKind
+from jobs.rules.steps import StepKind
 from jobs.rules.transitions import STEP_ENDS, JobPhase, JobState, StepState, job_sources, step_sources
 from observability import metrics
 from storage.keys import generation_prefix, video_prefix
@@ -148,18 +148,14 @@ def purge_request(*, video: Video, prefix: str, lead_seconds: int = 0, after_sec
     """
     until = leases_end(video)
     later = bool(until or after_seconds)
-    Step.objects.create(
-        owner_id=video.owner_id,
+    video_step_create(
         video=video,
         kind=StepKind.PURGE,
-        queue=STEPS[StepKind.PURGE].queue,
+        lead_seconds=lead_seconds,
         state=StepState.DELAYED if later else StepState.READY,
         not_before=Greatest(until, Now() + timedelta(seconds=after_seconds)) if later else None,
-        lead_seconds=lead_seconds,
-        rank_at=Now() - timedelta(seconds=lead_seconds),
         payload={"prefix": prefix},
     )
-    dispatcher_wake()
 
 
 def purge_withdraw(*, video: Video, prefix: str) -> bool:

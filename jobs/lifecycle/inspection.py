@@ -8,10 +8,10 @@ from django.db.models.functions import Greatest, Least, Now
 
 from configuration import RankConfig
 from jobs.changes.endings import steps_cancel
-from jobs.changes.wake import dispatcher_wake
+from jobs.changes.video_steps import video_step_create
 from jobs.models import Step
 from jobs.rules.rank import rank_lead_seconds
-from jobs.rules.steps import STEPS, StepKind
+from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
 from videos.models import Video
 
@@ -26,15 +26,7 @@ def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
     if not _open_inspection(video.id).update(
         rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
     ):
-        Step.objects.create(
-            owner_id=video.owner_id,
-            video=video,
-            kind=StepKind.INSPECT,
-            queue=STEPS[StepKind.INSPECT].queue,
-            lead_seconds=lead,
-            rank_at=rank_at,
-        )
-        dispatcher_wake()
+        video_step_create(video=video, kind=StepKind.INSPECT, lead_seconds=lead)
 
 
 def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankConfig) -> None:

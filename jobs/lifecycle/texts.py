@@ -1,11 +1,8 @@
 """Requests to extract the texts in the file of a video."""
 
-from django.db.models.functions import Now
-
 from jobs.changes.endings import steps_cancel
-from jobs.changes.wake import dispatcher_wake
-from jobs.models import Step
-from jobs.rules.steps import STEPS, StepKind
+from jobs.changes.video_steps import video_step_create
+from jobs.rules.steps import StepKind
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.texts import embedded_texts
 from videos.models import Video
@@ -19,14 +16,7 @@ def texts_request(*, video: Video, facts: SourceFacts, max_texts: int) -> None:
     The step has the rank of a job of the lowest priority.
     """
     if texts_announce(video=video, streams=embedded_texts(facts.streams), max_texts=max_texts):
-        Step.objects.create(
-            owner_id=video.owner_id,
-            video=video,
-            kind=StepKind.TEXT,
-            queue=STEPS[StepKind.TEXT].queue,
-            rank_at=Now(),
-        )
-        dispatcher_wake()
+        video_step_create(video=video, kind=StepKind.TEXT)
 
 
 def texts_cancel(*, video: Video, reason: str) -> None:

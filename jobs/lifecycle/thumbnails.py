@@ -15,12 +15,12 @@ from events.log import video_event_append
 from events.types import EventType
 from jobs.changes.endings import purge_request, steps_cancel
 from jobs.changes.locks import owned_video_lock, video_lock
-from jobs.changes.wake import dispatcher_wake
+from jobs.changes.video_steps import video_step_create
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import fenced
 from jobs.leasing.steps import step_mark_done
 from jobs.models import Step
-from jobs.rules.steps import BACKGROUND_QUEUE, CPU_QUEUE, STEPS, StepKind
+from jobs.rules.steps import BACKGROUND_QUEUE, CPU_QUEUE, StepKind
 from jobs.rules.transitions import STEP_ENDS, StepState
 from storage.keys import thumbnails_prefix
 from transcoding.planning.images import ImageSet
@@ -101,14 +101,7 @@ def _request(video: Video, request: ThumbnailRequest) -> None:
         thumbnails_mark_unavailable(video=video, request=request, code="no_video_track", detail=NO_VIDEO)
         return
     thumbnails_mark_pending(video=video, request=request)
-    Step.objects.create(
-        owner_id=video.owner_id,
-        video=video,
-        kind=StepKind.THUMBNAILS,
-        queue=STEPS[StepKind.THUMBNAILS].queue,
-        rank_at=Now(),
-    )
-    dispatcher_wake()
+    video_step_create(video=video, kind=StepKind.THUMBNAILS)
 
 
 def thumbnails_cancel(*, video: Video) -> None:
