@@ -48,7 +48,16 @@ def run_prefix(video_id: UUID, generation: int, rendition: str, step_id: UUID, a
 
 def thumbnails_prefix(video_id: UUID, images: str) -> str:
     """Prefix of the images of a video that one attempt of a step makes. It is never reused."""
-    return f"{video_prefix(video_id)}thumbnails/{images}/"
+    return f"{_thumbnails(video_id)}{images}/"
+
+
+def thumbnails_of_step(video_id: UUID, step_id: UUID) -> str:
+    """Prefix of the images that all attempts of a step make."""
+    return f"{_thumbnails(video_id)}{step_id}-"
+
+
+def _thumbnails(video_id: UUID) -> str:
+    return f"{video_prefix(video_id)}thumbnails/"
 
 
 def images_name(step_id: UUID, attempt: int) -> str:

@@ -104,6 +104,11 @@ class Sampling:
     """Distance of the frames that are measured, in frames."""
     cells: int
 
+    @property
+    def sheets(self) -> int:
+        """Number of sprite sheets."""
+        return -(-self.cells // (COLUMNS * ROWS))
+
     def decoded_frame(self, number: int, grid: FrameGrid) -> int:
         """Return the frame of the video that is decoded as this one, counted from 0."""
         return number if self.whole else grid.first_frame(self.segments[number])

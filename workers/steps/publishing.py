@@ -21,6 +21,8 @@ AUDIO_NICENESS = 10
 
 Beside an ffmpeg of niceness 0 on full cores it gets a fifth of the processor (measured with x264 on two cores).
 """
+BACKGROUND_NICENESS = 19
+"""Niceness of what nobody waits for."""
 _CHUNK_NICENESS = (0, 10, 15, 19)
 """Niceness of the first chunks; the last one is that of all others."""
 UNWATCHED = len(_CHUNK_NICENESS)

@@ -18,11 +18,11 @@ from videos.models import Text
 from videos.texts.selectors import pending_texts
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
+from workers.steps.publishing import BACKGROUND_NICENESS
 from workers.tools import Tools
 
 _MAX_TEXT_BYTES = 8 << 20
 """Bytes of one stream of text: a film with signs that move has three million."""
-_NICENESS = 19
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class _Extraction:
             {text_target(stream): each.take for stream, each in collected.items()},
             stop=self._control,
             on_frames=lambda _: self._control.moved(),
-            niceness=lambda: _NICENESS,
+            niceness=lambda: BACKGROUND_NICENESS,
             budget=budget,
         )
         return {text.id: _cues(collected[text.stream]) for text in texts if text.stream is not None}

@@ -12,7 +12,7 @@ from execution.scratch import temporary_folder
 from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.thumbnails import others_wait, thumbnails_complete
-from storage.keys import asset_key, images_name, thumbnails_prefix, video_prefix
+from storage.keys import asset_key, images_name, thumbnails_of_step, thumbnails_prefix
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.thumbnails import (
     CANDIDATES,
@@ -69,9 +69,9 @@ from videos.selectors import PublishedSegment, published_prefix
 from videos.thumbnails import thumbnails_generation
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
+from workers.steps.publishing import BACKGROUND_NICENESS
 from workers.tools import Tools
 
-NICENESS = 19
 _YIELD_SECONDS = 2.0
 """Interval at which a run looks whether somebody waits for its slot."""
 _POSTPONED_SECONDS = 10.0
@@ -111,7 +111,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
 def _tidy(work: StepWork, tools: Tools) -> None:
     """Delete what earlier attempts of this step left."""
     if work.claim.attempt > 1:
-        tools.store.delete_prefix(f"{video_prefix(work.video.id)}thumbnails/{work.claim.step_id}-")
+        tools.store.delete_prefix(thumbnails_of_step(work.video.id, work.claim.step_id))
 
 
 class _Slot:
@@ -191,7 +191,7 @@ class _Making:
             return StoredImage(name=file, width=pixels.width, height=pixels.height, size=len(files[file]))
 
         sheet = Resolution(width=COLUMNS * cell.width, height=ROWS * cell.height)
-        sheets = tuple(stored(sprite_name(number), sheet) for number in range(-(-sampling.cells // (COLUMNS * ROWS))))
+        sheets = tuple(stored(sprite_name(number), sheet) for number in range(sampling.sheets))
         sprites = Sprites.of(sampling, grid, cell, sheets)
         files[SPRITES_VTT] = sprites_vtt(sprites, duration=grid.duration).encode()
         pixels = as_wide_as(self._rung_of(PREVIEW_WIDTH), PREVIEW_WIDTH)
@@ -232,7 +232,7 @@ class _Making:
         return measures, _spaced(analysis.scenes, grid.timescale)
 
     def _sheets(self, sampling: Sampling) -> Iterator[tuple[str, bytes]]:
-        for number in range(-(-sampling.cells // (COLUMNS * ROWS))):
+        for number in range(sampling.sheets):
             yield sprite_name(number), self._read(SPRITES, number)
 
     def _stills(self, frames: Sequence[int], size: Resolution) -> dict[int, bytes]:
@@ -268,7 +268,7 @@ class _Making:
             output_bytes=_MAX_BYTES,
             on_frames=self._control.moved,
             on_poll=self._slot.poll,
-            niceness=lambda: NICENESS,
+            niceness=lambda: BACKGROUND_NICENESS,
             on_stderr_line=analysis.take if analysis else lambda _: None,
         )
         self.seconds += report.seconds
