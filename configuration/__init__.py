@@ -1,23 +1,9 @@
 """Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
 from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
-from configuration.sections import (
-    BrokerConfig,
-    Config,
-    DatabaseConfig,
-    EncodeConfig,
-    EventConfig,
-    ExecutionConfig,
-    GpuConfig,
-    JanitorConfig,
-    LeaseConfig,
-    LimitConfig,
-    MetricsConfig,
-    RankConfig,
-    RetryConfig,
-    StorageConfig,
-    WorkerConfig,
-)
+from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
+from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
+from configuration.sections import BrokerConfig, Config, DatabaseConfig, EventConfig, MetricsConfig, StorageConfig
 from configuration.serving import (
     CacheConfig,
     OwnerConfig,
