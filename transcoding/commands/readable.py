@@ -29,7 +29,7 @@ def has_no_such_stream(stderr: str) -> bool:
 def positions_command(source: str, *, demuxer: str, streams: Sequence[int], max_streams: int) -> FfmpegCommand:
     """List the packets of these streams with their times and their offsets in the file.
 
-    The target gets what `transcoding.probing.clock.parse_positions` reads.
+    The target gets what `transcoding.probing.clock_packets.parse_positions` reads.
     """
     opening = {**_opening(demuxer, max_streams), "fflags": "+genpts", "copyts": None}
     options: dict[str, str | None] = {"c": "copy", "bsf": WITH_POSITIONS, "f": "framecrc"}

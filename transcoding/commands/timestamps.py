@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from transcoding.probing.clock import FARTHEST, MICROSECONDS, Shift
+from transcoding.probing.clock import Shift
+from transcoding.probing.clock_packets import FARTHEST, MICROSECONDS
 
 UNPACK_B_FRAMES = "mpeg4_unpack_bframes"
 """Filter that splits packets of two MPEG-4 frames: AVI with packed B-frames has those, and an empty frame for each."""

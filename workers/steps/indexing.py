@@ -29,13 +29,11 @@ from transcoding.containers.matroska_video import forget_shapes
 from transcoding.containers.raw_matroska import even_times, slot_times
 from transcoding.errors import EXPORT_AGAIN, NO_FRAME, InputRejected, ResourceExceeded, TranscodeError
 from transcoding.grid import ascending, usual_gap
-from transcoding.probing.clock import (
+from transcoding.probing.clock import Clock, Shift, measure_clock
+from transcoding.probing.clock_packets import (
     MICROSECONDS,
-    Clock,
     ClockPacket,
-    Shift,
     even_start,
-    measure_clock,
     parse_anchors,
     parse_clock_packets,
     parse_positions,

@@ -20,7 +20,7 @@ from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.sample_entry import dolby_vision_in_mp4
 from transcoding.errors import InputRejected
-from transcoding.probing.clock import ClockGoesBack
+from transcoding.probing.clock_packets import ClockGoesBack
 from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe

@@ -15,7 +15,7 @@ from transcoding.containers.spans import covers
 from transcoding.errors import InputRejected, TranscodeError
 from transcoding.probing.audio_facts import audio_facts
 from transcoding.probing.audio_timing import AudioMeter
-from transcoding.probing.clock import going_forward
+from transcoding.probing.clock_packets import going_forward
 from transcoding.probing.color import first_frame_metadata
 from transcoding.probing.facts import HEALTHY, Condition, SourceFacts, source_facts
 from transcoding.probing.media import MediaInfo, parse_ffprobe

@@ -8,21 +8,10 @@ import pytest
 
 from transcoding.commands.timestamps import shift_filters
 from transcoding.errors import InputCorrupt, ResourceExceeded
-from transcoding.probing.clock import (
-    FARTHEST,
-    Clock,
-    ClockGoesBack,
+from transcoding.probing.clock import Clock, Shift, measure_clock
+from transcoding.probing.clock_packets import (
     ClockPacket,
-    Shift,
-    even_start,
-    going_forward,
-    measure_clock,
-    parse_anchors,
-    parse_clock_packets,
-    parse_positions,
-    shown_late,
 )
-from transcoding.probing.timing import Packet
 
 MILLISECOND = Fraction(1, 1000)
 SECOND = 1_000_000
@@ -200,56 +189,6 @@ def test_a_jump_at_an_unknown_place_cannot_be_mended() -> None:
         measured(packets)
 
 
-def test_packets_are_read_as_ffprobe_lists_them() -> None:
-    lines = [
-        "0,0.010000,0.000000,0.040000,188,",
-        "1,N/A,0.001000,N/A,N/A",
-        "2,1.000000,1.000000,1.000000,1",
-        "0,N/A,N/A,0.040000,376",
-        "0,,",
-        "",
-        "0,-0.010000,N/A,0.040000,564,side,data",
-    ]
-    assert list(parse_clock_packets(lines, (0, 1))) == [
-        ClockPacket(0, 10_000, 0, 40_000, 188),
-        ClockPacket(1, 1000, 1000, 0, -1),
-        ClockPacket(0, -10_000, -10_000, 40_000, 564),
-    ]
-
-
-def test_packets_are_read_as_ffmpeg_lists_them_with_their_places() -> None:
-    lines = [
-        "#software: Lavf59.27.100",
-        "#tb 0: 1/90000",
-        "#tb 1: 1/1000",
-        f"0,        188, {FARTHEST + 180_000}, {FARTHEST + 90_000}, 4000, 0x0",
-        f"1,        376, {FARTHEST - 20}, {FARTHEST - 20},   24, 0x0, S=1, 8",
-        f"2,        564, {FARTHEST}, {FARTHEST}, 24, 0x0",
-        "0, x, 1, 1, 24, 0x0",
-        "",
-    ]
-    assert list(parse_positions(lines, (3, 5))) == [
-        ClockPacket(3, 2 * SECOND, SECOND, 0, 188),
-        ClockPacket(5, -20_000, -20_000, 0, 376),
-    ]
-
-
-def test_a_first_frame_may_be_shown_later_than_it_is_decoded() -> None:
-    assert shown_late(recording(1, delay=2)) == 2 * FRAME
-    assert shown_late(recording(1)) == 0
-    assert shown_late(()) == 0
-
-
-def test_times_that_some_frames_have_say_when_the_first_one_is_shown() -> None:
-    lines = ["0,0.580000,0.500000,0.040000,32", "1,0.5,0.5,0.024,40", "0,N/A,N/A,0.040000,N/A", "0,", "00,1.0,1.0"]
-    assert list(parse_anchors(lines, 0)) == [580_000, None, None]
-    positions = [0, 3, 1, 2, 4, 7, 5, 6]
-    times = [10 * SECOND + position * FRAME if position % 2 else None for position in positions]
-    assert even_start(times, positions, Fraction(FRAME)) == 10 * SECOND
-    assert even_start([None, 13 * FRAME, *times[2:]], positions, Fraction(FRAME)) is None
-    assert even_start([None] * 8, positions, Fraction(FRAME)) is None
-
-
 def test_shifts_become_filters_of_the_streams_in_the_order_of_their_maps() -> None:
     shifts = {0: (Shift(100, 4_000_000),), 2: (Shift(90, 4_000_000), Shift(180, 8_000_000))}
     later = "(if(lt(ld(0),100),0,4000000))/1000000/TB"
@@ -270,32 +209,6 @@ def test_nothing_is_filtered_where_nothing_is_shifted() -> None:
     assert shift_filters({}, videos=(0,), audio=(1,)) == {}
 
 
-def a_packet(pts: int, *, key: bool = False) -> Packet:
-    return Packet(pts, 1, key, discard=False)
-
-
-def test_an_index_that_goes_back_is_noticed() -> None:
-    forward = [a_packet(pts, key=pts == 0) for pts in range(25)]
-    with pytest.raises(ClockGoesBack):
-        list(going_forward([*forward, a_packet(0, key=True)], MILLISECOND))
-
-
-@pytest.mark.parametrize("damaged", [20_000, 3_600_000, -3_600_000])
-@pytest.mark.parametrize("at", [0, 20, 48])
-def test_a_single_time_that_is_wrong_is_noticed(damaged: int, at: int) -> None:
-    frames = [a_packet(40 * number, key=number % 25 == 0) for number in range(50)]
-    list(going_forward(frames, MILLISECOND))
-    frames[at] = frames[at]._replace(pts=40 * at + damaged)
-    if at or damaged > 0:  # a first frame may come long before the second
-        with pytest.raises(ClockGoesBack):
-            list(going_forward(frames, MILLISECOND))
-
-
-def test_slides_may_be_reordered_over_a_long_time() -> None:
-    slides = [a_packet(20_000 * number, key=number == 0) for number in (0, 3, 1, 2, 6, 4, 5, 7)]
-    assert list(going_forward(slides, MILLISECOND)) == slides
-
-
 def test_a_short_stretch_of_wrong_times_is_no_restart() -> None:
     """A damaged byte moves all streams of a cluster; a recording that was put in between stays longer."""
     whole = recording(30)
@@ -309,11 +222,6 @@ def test_a_short_stretch_of_wrong_times_is_no_restart() -> None:
         clock = measured(joined(wrong), steady=False)
         assert clock.restarts == restarts
         assert mended(joined(wrong), clock, VIDEO) == [packet.presentation for packet in only(VIDEO, whole)]
-
-
-def test_frames_that_are_reordered_do_not_go_back() -> None:
-    reordered = [a_packet(pts, key=True) for gop in range(0, 64, 16) for pts in reversed(range(gop, gop + 16))]
-    assert list(going_forward(reordered, MILLISECOND)) == reordered
 
 
 def test_a_stream_that_jumps_there_and_back_again_and_again_is_corrupt() -> None:
