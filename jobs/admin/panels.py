@@ -16,7 +16,8 @@ from jobs.models import Job, Node, Step
 from jobs.planning.requests import job_request
 from jobs.rules.policy import JobPolicy
 from jobs.rules.transitions import JobState, StepState
-from transcoding.explanation import PlannedStep, explain, planned_step
+from transcoding.explanation.reasons import explain
+from transcoding.explanation.steps import PlannedStep, planned_step
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, SegmentRun
 

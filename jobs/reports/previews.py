@@ -22,7 +22,9 @@ from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE
 from jobs.rules.transitions import JOB_ENDS
 from transcoding.encoders import VideoEncoder
 from transcoding.errors import UnknownVersion
-from transcoding.explanation import CPU_DEVICE, estimate, explain, planned_steps, step_counts
+from transcoding.explanation.estimates import estimate
+from transcoding.explanation.reasons import CPU_DEVICE, explain
+from transcoding.explanation.steps import planned_steps, step_counts
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job

@@ -16,7 +16,7 @@ from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Step
 from jobs.reports import previews
 from tests.rows import a_job, a_key, a_video, an_owner, an_uploaded_video, some_facts
-from transcoding.explanation import planned_steps
+from transcoding.explanation.steps import planned_steps
 from videos.models import Generation, Video
 from videos.services import video_reject
 

@@ -26,7 +26,7 @@ from jobs.rules.steps import (
     Unit,
 )
 from tests.unit.transcoding.builders import a_plan
-from transcoding.explanation import planned_steps
+from transcoding.explanation.steps import planned_steps
 from workers.runner import RUN
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,7 +9,9 @@ from tests.unit.transcoding.builders import a_plan, a_policy, an_audio_source
 from transcoding.commands.remux import MP4_TARGET, mp4_command
 from transcoding.encoders import cpu_encoder
 from transcoding.errors import InputRejected, PlanTooLarge
-from transcoding.explanation import Reason, estimate, explain, planned_steps, step_counts
+from transcoding.explanation.estimates import estimate
+from transcoding.explanation.reasons import Reason, explain
+from transcoding.explanation.steps import planned_steps, step_counts
 from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job

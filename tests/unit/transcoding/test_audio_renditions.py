@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.unit.transcoding.builders import a_policy, a_source, some_audio
-from transcoding.explanation import explain
+from transcoding.explanation.reasons import explain
 from transcoding.manifests.dash.manifest import dash_manifest
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.hls.master import master_playlist

@@ -10,7 +10,7 @@ from tests.unit.transcoding.builders import NTSC, a_policy, a_source, an_audio_s
 from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import chunk_command, read_until, seek_time
 from transcoding.errors import TimeOutside
-from transcoding.explanation import explain
+from transcoding.explanation.reasons import explain
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest

@@ -8,7 +8,9 @@ import pytest
 from tests.rows import a_plan_policy, some_facts
 from transcoding.color import ColorSpace
 from transcoding.encoders import ENCODERS, HardwarePath, cpu_encoder
-from transcoding.explanation import Reason, estimate, explain, planned_steps
+from transcoding.explanation.estimates import estimate
+from transcoding.explanation.reasons import Reason, explain
+from transcoding.explanation.steps import planned_steps
 from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job

@@ -11,7 +11,9 @@ from tests.unit.transcoding.builders import PQ, a_plan, a_policy, a_source, an_a
 from transcoding.commands.chunk import chunk_command
 from transcoding.encoders import ENCODERS, HardwarePath, cpu_encoder
 from transcoding.errors import BesideRefused, PlanTooLarge, ResolutionUnavailable
-from transcoding.explanation import estimate, explain, planned_steps
+from transcoding.explanation.estimates import estimate
+from transcoding.explanation.reasons import explain
+from transcoding.explanation.steps import planned_steps
 from transcoding.manifests.dash.manifest import dash_manifest
 from transcoding.manifests.dash.timeline import Timeline
 from transcoding.manifests.hls.master import master_playlist

@@ -12,7 +12,7 @@ from transcoding.commands.audio import audio_command
 from transcoding.commands.chunk import chunk_command, read_until, seek_time
 from transcoding.encoders import ENCODERS, HardwarePath
 from transcoding.errors import InputRejected
-from transcoding.explanation import explain
+from transcoding.explanation.reasons import explain
 from transcoding.grid import STANDARD_RATES
 from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.unit.transcoding.builders import a_policy, a_source, an_audio_source
 from transcoding.commands.chunk import chunk_command
 from transcoding.encoders import ENCODERS, HardwarePath
-from transcoding.explanation import explain
+from transcoding.explanation.reasons import explain
 from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job

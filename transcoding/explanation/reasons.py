@@ -1,36 +1,22 @@
-"""Explanation of a plan: its choices with their reasons, its commands, and the expected time."""
+"""Choices of a plan, with their reasons."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypedDict
 
 from transcoding.color import Matrix
-from transcoding.commands.audio import audio_command
-from transcoding.commands.chunk import analysis_command, chunk_command
-from transcoding.commands.command import FfmpegCommand
-from transcoding.encoders import HardwareDevice, HardwarePath
+from transcoding.encoders import HardwarePath
 from transcoding.loudness import MAX_TRUE_PEAK, TARGET_LUFS
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.ladder import is_larger
-from transcoding.planning.plan import Chunk, EncodePlan
+from transcoding.planning.plan import EncodePlan
 from transcoding.planning.request import AudioChannels, JobRequest
-from transcoding.planning.sizing import AUDIO_SPEED, ChunkSizing, SizedBy
+from transcoding.planning.sizing import ChunkSizing, SizedBy
 from transcoding.planning.tracks import AudioRendition, Mix
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioRole
 from transcoding.timeline import Timeline
 
-SOURCE = "{source}"
-"""Stands for the worker's local copy of the source in a command; outputs and the progress pipe are named likewise."""
-RENDER_NODE = "{render node}"
-"""Stands for the device that a worker will have; where devices are numbered, the first one stands for all."""
-STATISTICS = "{statistics}"
-"""Stands for the path of the findings of an analysis."""
-MARK = "{watermark}"
-"""Stands for the path of the samples of a watermark's image."""
 _COPIES: Mapping[str, tuple[str, str]] = {
     "matroska": (
         "a copy in Matroska",
@@ -43,14 +29,6 @@ _COPIES: Mapping[str, tuple[str, str]] = {
 }
 _OTHER_COPY = "a copy in its own container", "ffmpeg would not show it as players do as it is"
 """Values and reasons of copies, by the demuxer that reads them."""
-_BINARY = "ffmpeg"
-_PROGRESS = "{progress}"
-
-
-class _Stretch(TypedDict):
-    first_segment: int
-    segments: int
-    renditions: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +38,6 @@ class Reason:
     choice: str
     value: str
     because: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStep:
-    """One run of ffmpeg: which segments it makes, where they lie in the video (seconds), and the exact command."""
-
-    kind: str
-    ordinal: int
-    first_segment: int
-    segments: int
-    start: float
-    duration: float
-    command: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """Expected seconds: of one slot's work, and from the first step's start to the last one's end on so many slots."""
-
-    speed: float
-    work_seconds: float
-    step_seconds: float
-    """Of the longest step."""
-    slots: int
-    seconds: float | None
 
 
 def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
@@ -357,101 +310,3 @@ _DECIDED: Mapping[SizedBy, str] = {
     SizedBy.NUMBER: "{work} s of work each would be more chunks than are allowed",
     SizedBy.WHOLE: "a chunk of {work} s of work would decode all frames before it again",
 }
-
-
-def planned_steps(
-    plan: EncodePlan, *, threads: int = 0, max_pixels: int, offset: int = 0, limit: int | None = None
-) -> Iterator[PlannedStep]:
-    """List the runs of ffmpeg that the plan takes when nothing goes wrong; of an open-ended plan, none is known.
-
-    Only those from `offset` on, `limit` of them, are written out: a command has two kilobytes, a film has thousands.
-    """
-    for run in islice(_runs(plan), offset, None if limit is None else offset + limit):
-        yield _planned(plan, run, _command(plan, run, threads), max_pixels)
-
-
-def planned_step(plan: EncodePlan, *, kind: str, ordinal: int, threads: int = 0, max_pixels: int) -> PlannedStep | None:
-    """Write out one run of ffmpeg, the first of a kind with this ordinal. None: the plan has no such run."""
-    run = next((run for run in _runs(plan) if (run.kind, run.span.ordinal) == (kind, ordinal)), None)
-    return _planned(plan, run, _command(plan, run, threads), max_pixels) if run else None
-
-
-def step_counts(plan: EncodePlan) -> dict[str, int]:
-    """Count the runs that `planned_steps` lists, by their kinds."""
-    return dict(Counter(run.kind for run in _runs(plan)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """One run of ffmpeg, before its command is written out."""
-
-    kind: str
-    span: Chunk
-    audio: AudioRendition | None = None
-    group: Sequence[str] = ()
-
-
-def _runs(plan: EncodePlan) -> Iterator[_Run]:
-    if plan.open_ended:
-        return
-    for position, track in enumerate(plan.audio):
-        whole = Chunk(ordinal=position, first_segment=0, segments=plan.total_segments)
-        yield _Run(kind="audio", span=whole, audio=track)
-    for run in plan.chunk_runs():
-        if plan.encoding_of(run.group).two_pass:
-            yield _Run(kind="analysis", span=run.chunk, group=run.group)
-        yield _Run(kind="chunk", span=run.chunk, group=run.group)
-
-
-def _command(plan: EncodePlan, run: _Run, threads: int) -> FfmpegCommand:
-    if run.audio:
-        return audio_command(plan, run.audio, SOURCE)
-    stretch = _Stretch(first_segment=run.span.first_segment, segments=run.span.segments, renditions=run.group)
-    if run.kind == "analysis":
-        return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS, mark=MARK)
-    encoding = plan.encoding_of(run.group)
-    device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if encoding.encoder.hardware else None
-    statistics = STATISTICS if encoding.two_pass else ""
-    return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics, mark=MARK)
-
-
-def _planned(plan: EncodePlan, run: _Run, command: FfmpegCommand, max_pixels: int) -> PlannedStep:
-    span = run.span
-    targets = {name: f"{{{name}}}" for name in command.targets}
-    start, end = plan.grid.start(span.first_segment), plan.grid.start(span.first_segment + span.segments)
-    return PlannedStep(
-        kind=run.kind,
-        ordinal=span.ordinal,
-        first_segment=span.first_segment,
-        segments=span.segments,
-        start=float(start),
-        duration=float(end - start),
-        command=tuple(command.argv(_BINARY, targets, progress=_PROGRESS, max_pixels=max_pixels)),
-    )
-
-
-def estimate(plan: EncodePlan, *, slots: int) -> Estimate | None:
-    """Estimate the time on idle workers. None: the plan does not know its speed.
-
-    Chunks are all that counts, or the audio tracks where there is no video.
-    """
-    if plan.work is None:
-        return None
-    work = plan.work.total_seconds
-    steps = len(plan.chunks) * len(plan.encodings) or len(plan.audio)
-    speed = float(AUDIO_SPEED) if plan.audio_only else _speed_of_all(plan)
-    rounds = -(-steps // slots) if slots else None
-    return Estimate(
-        speed=speed,
-        work_seconds=round(work, 1),
-        step_seconds=round(plan.work.step_seconds, 1),
-        slots=slots,
-        seconds=round(work * rounds / steps, 1) if rounds else None,
-    )
-
-
-def _speed_of_all(plan: EncodePlan) -> float:
-    """Return the seconds of video that a slot makes per second in all codecs, one after another."""
-    if len(plan.encodings) == 1:
-        return plan.encodings[0].speed
-    return float(f"{1 / sum(1 / encoding.speed for encoding in plan.encodings):.3g}")
