@@ -1,0 +1,20 @@
+"""Rows of videos and of everything that is made of them."""
+
+from videos.models.assets import Asset, Thumbnails
+from videos.models.renditions import Rendition, SegmentNumbers, SegmentRun, ZeroCount
+from videos.models.texts import Text
+from videos.models.videos import Generation, Video
+from videos.models.watermarks import WatermarkImage
+
+__all__ = [
+    "Asset",
+    "Generation",
+    "Rendition",
+    "SegmentNumbers",
+    "SegmentRun",
+    "Text",
+    "Thumbnails",
+    "Video",
+    "WatermarkImage",
+    "ZeroCount",
+]
