@@ -22,7 +22,8 @@ from api.views import APIView
 from configuration import RankConfig
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
-from jobs.endpoints.requests import JobQuery, PlanQuery, ReprioritizeRequest, TranscodeRequest, VideoJobQuery
+from jobs.endpoints.queries import JobQuery, PlanQuery, VideoJobQuery
+from jobs.endpoints.requests import ReprioritizeRequest, TranscodeRequest
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, job_rendition_delete, source_delete
 from jobs.lifecycle.services import (

@@ -1,12 +1,10 @@
-"""Request bodies and query parameters of jobs."""
+"""Request bodies of jobs."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from api.fields import (
     Choice,
@@ -16,36 +14,26 @@ from api.fields import (
     StrictInteger,
     StrictNumber,
     StrictSerializer,
-    as_integer,
 )
-from api.pagination import LabelledQuery
 from gpu.selection import ANY_DEVICE
+from jobs.endpoints.fields import OutputFormatField, PriorityField, ResolutionField
+from jobs.endpoints.thumbnail_requests import ThumbnailsField
 from jobs.endpoints.watermarks import WatermarkRequest
-from jobs.planning.formats import HLS, M4A, OUTPUT_FORMATS, output_formats
+from jobs.planning.formats import HLS, M4A, output_formats
 from jobs.planning.requests import GpuPolicy
-from jobs.reports.previews import StepPage
-from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES
-from jobs.rules.transitions import JobState
 from transcoding.encoders import AUDIO_ENCODERS, CODEC_NAMES, CPU_PRESET, PRESETS, cpu_encoder
 from transcoding.planning.fields import DEINTERLACE_CHOICES
-from transcoding.planning.ladder import parse_size
 from transcoding.planning.request import AudioChannels, DynamicRange
-from transcoding.planning.thumbnails import DEFAULT_COUNT, MAX_THUMBNAILS, MAX_WIDTH, MIN_WIDTH
 from transcoding.probing.media import MAX_AUDIO_TRACKS
 from transcoding.timeline import Timeline
 
-SMALLEST_SIDE = 16
-LARGEST_SIDE = 8192
 LARGEST_STREAM = 65_535
 _MAX_SECONDS = 1_000_000
 LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
-_STEPS, _MAX_STEPS, _MAX_OFFSET = 20, 100, 1_000_000
 _ABOUT_AUDIO = ("audio_codec", "audio_channels", "normalize_audio")
 CODECS = list(CODEC_NAMES)
 _MAX_RESOLUTIONS = 12
-_MAX_FORMATS = 10
-"""Formats in one request; names may repeat."""
 _PRIORITY_HELP = (
     "0 to 100, higher first, or low, medium, high; among your own jobs. Above 80 it requires the scope jobs:urgent. "
     "Settings: TRANSCODER_PRIORITY_CEILING, and TRANSCODER_PRIORITY_SCALE for another highest number."
@@ -55,156 +43,6 @@ PROCESSING = frozenset(
     | {"processing_time_seconds", "processing_speed", "retries", "segments_kept"}
 )
 """Names in a job's metadata that the product writes: clients must not send them."""
-
-
-class ResolutionField(serializers.CharField):
-    """A rung's name ("720p") or WIDTHxHEIGHT."""
-
-    def to_internal_value(self, data: str) -> str:
-        text = super().to_internal_value(data)
-        try:
-            size = parse_size(text)
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
-        sides = (size,) if isinstance(size, int) else (size.width, size.height)
-        if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
-            raise serializers.ValidationError(f"both sides must be from {SMALLEST_SIDE} to {LARGEST_SIDE}")
-        return text
-
-
-@extend_schema_field(
-    {
-        "oneOf": [
-            {"type": "integer", "minimum": LOWEST_PRIORITY, "maximum": HIGHEST_PRIORITY},
-            {"type": "string", "enum": list(PRIORITY_NAMES)},
-        ]
-    }
-)
-class PriorityField(serializers.Field[int, Any, int, Any]):
-    """0 to 100, higher first, or low, medium, high.
-
-    A `priority_scale` in the serializer's context is the highest number instead; numbers are scaled up to 100.
-    """
-
-    def to_internal_value(self, data: object) -> int:
-        if isinstance(data, str) and data in PRIORITY_NAMES:
-            return PRIORITY_NAMES[data]
-        highest: int = self.context.get("priority_scale", HIGHEST_PRIORITY)
-        number = as_integer(data)
-        if number is not None and LOWEST_PRIORITY <= number <= highest:
-            return round(number * HIGHEST_PRIORITY / highest)
-        names = ", ".join(PRIORITY_NAMES)
-        raise serializers.ValidationError(
-            f"must be a whole number from {LOWEST_PRIORITY} to {highest}, or one of: {names}"
-        )
-
-    def to_representation(self, value: int) -> int:
-        return value
-
-
-@extend_schema_field(
-    {
-        "oneOf": [
-            {"type": "string", "enum": list(OUTPUT_FORMATS)},
-            {
-                "type": "array",
-                "items": {"type": "string", "enum": list(OUTPUT_FORMATS)},
-                "minItems": 1,
-                "maxItems": _MAX_FORMATS,
-            },
-        ]
-    }
-)
-class OutputFormatField(serializers.Field[Any, Any, Any, Any]):
-    """One format or a list of them."""
-
-    def to_internal_value(self, data: object) -> object:
-        names = [data] if isinstance(data, str) else data
-        if isinstance(names, list) and 0 < len(names) <= _MAX_FORMATS and all(name in OUTPUT_FORMATS for name in names):
-            return data if isinstance(data, str) else sorted(set(names))
-        raise serializers.ValidationError(f"must be one of: {', '.join(OUTPUT_FORMATS)}, or a list of them")
-
-    def to_representation(self, value: object) -> object:
-        return value
-
-
-class ThumbnailOptions(StrictSerializer):
-    """The thumbnails that a job requests."""
-
-    count = StrictInteger(
-        min_value=1, max_value=MAX_THUMBNAILS, required=False, help_text=f"Their number. Default: {DEFAULT_COUNT}."
-    )
-    width = StrictInteger(
-        min_value=MIN_WIDTH,
-        max_value=MAX_WIDTH,
-        required=False,
-        help_text="Pixels, up to the width of the largest rendition. Default: as large as fits into 320x180.",
-    )
-
-
-@extend_schema_field(
-    {
-        "oneOf": [
-            {"type": "boolean"},
-            {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {
-                    "count": {"type": "integer", "minimum": 1, "maximum": MAX_THUMBNAILS},
-                    "width": {"type": "integer", "minimum": MIN_WIDTH, "maximum": MAX_WIDTH},
-                },
-            },
-        ]
-    }
-)
-class ThumbnailsField(serializers.Field[Any, Any, Any, Any]):
-    """true, false, or an object of options."""
-
-    def to_internal_value(self, data: object) -> object:
-        if isinstance(data, bool):
-            return data
-        if not isinstance(data, Mapping):
-            raise serializers.ValidationError("must be true, false, or an object with count and width")
-        options = ThumbnailOptions(data=data)
-        options.is_valid(raise_exception=True)
-        return dict(options.validated_data)
-
-    def to_representation(self, value: object) -> object:
-        return value
-
-
-class ThumbnailsRequest(ThumbnailOptions):
-    """New thumbnails of a video; poster, sprite sheets and preview are made again with them."""
-
-    times = serializers.ListField(
-        child=StrictNumber(min_value=0),
-        min_length=1,
-        max_length=MAX_THUMBNAILS,
-        required=False,
-        help_text="Their moments in seconds, within the video. Default: they are chosen for what they show.",
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "times" in attrs and "count" in attrs:
-            raise serializers.ValidationError({"count": ["cannot be combined with times"]})
-        return attrs
-
-
-class ScenesQuery(StrictSerializer):
-    """The scene changes to show."""
-
-    threshold = serializers.FloatField(
-        min_value=0, max_value=1, default=0.4, help_text="Least score. Changes below 0.1 are not recorded."
-    )
-    min_seconds = serializers.FloatField(
-        min_value=0, max_value=3600, default=1, help_text="Shortest scene; shorter ones belong to the one before."
-    )
-    limit = serializers.IntegerField(
-        min_value=1, max_value=1000, default=20, help_text="Number of changes that are shown."
-    )
-    offset = serializers.IntegerField(
-        min_value=0, max_value=_MAX_OFFSET, default=0, help_text="Number of changes that are left out before."
-    )
 
 
 class TranscodeRequest(StrictSerializer):
@@ -409,35 +247,3 @@ class ReprioritizeRequest(StrictSerializer):
     """The new priority of a job."""
 
     priority = PriorityField(help_text=_PRIORITY_HELP)
-
-
-class PlanQuery(StrictSerializer):
-    """The part of a plan's steps to show."""
-
-    limit = serializers.IntegerField(
-        min_value=1, max_value=_MAX_STEPS, default=_STEPS, help_text="Number of steps of a plan that are shown."
-    )
-    offset = serializers.IntegerField(
-        min_value=0, max_value=_MAX_OFFSET, default=0, help_text="Number of steps of a plan that are left out before."
-    )
-
-    @classmethod
-    def page(cls, request: Request) -> StepPage:
-        """Read the page from the query of a request. Raises ValidationError."""
-        query = cls(data={name: value for name, value in request.query_params.items() if name != "format"})
-        query.is_valid(raise_exception=True)
-        return StepPage(**query.validated_data)
-
-
-class VideoJobQuery(LabelledQuery):
-    """Filters of a list of one video's jobs."""
-
-    state = Choice(
-        choices=[state.value for state in JobState], required=False, help_text="Only the jobs in this state."
-    )
-
-
-class JobQuery(VideoJobQuery):
-    """Filters of a list of jobs."""
-
-    video_id = serializers.UUIDField(required=False, help_text="Only the jobs of this video.")

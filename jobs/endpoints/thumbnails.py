@@ -16,7 +16,8 @@ from api.problems import not_found
 from api.responses import as_document
 from api.schema import IDEMPOTENCY_KEY
 from api.views import APIView
-from jobs.endpoints.requests import ScenesQuery, ThumbnailsRequest
+from jobs.endpoints.queries import ScenesQuery
+from jobs.endpoints.thumbnail_requests import ThumbnailsRequest
 from jobs.lifecycle.thumbnails import thumbnails_request
 from transcoding.planning.images import Scene
 from transcoding.planning.thumbnails import ThumbnailRequest
