@@ -1,4 +1,4 @@
-"""Languages: the tags that manifests have, by what containers write, and their names in English."""
+"""Languages: their tags (BCP 47, RFC 5646), by what containers and people write, and their names in English."""
 
 import re
 from collections.abc import Mapping
@@ -39,25 +39,38 @@ _ISO_639 = """
     yi yid: Yiddish; yo yor: Yoruba; za zha: Zhuang; zh zho chi: Chinese; zu zul: Zulu
 """
 """Languages with a code of two letters (ISO 639-1), then that of three (639-2/T), a bibliographic one, and the name."""
+UNDETERMINED = "und"
+"""The tag of a text whose language nobody states."""
 _ENTRY = re.compile(r"\s*([a-z ]+): ([^;]+)")
-_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
-_SCRIPT_LETTERS, _REGION_LETTERS = 4, 2
+MAX_TAG_LENGTH = 35
+"""Long enough for every tag in use (RFC 5646, section 4.4.1)."""
+_TAG = re.compile(
+    r"(?P<language>[a-z]{2,3}|[a-z]{4,8})(?P<extended>(?:-[a-z]{3}){0,3})"
+    r"(?:-(?P<script>[a-z]{4}))?(?:-(?P<region>[a-z]{2}|[0-9]{3}))?"
+    r"(?P<rest>(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    r"(?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*"
+    r"(?:-x(?:-[a-z0-9]{1,8})+)?)",
+    re.ASCII,
+)
 
 _CODES = tuple((tuple(codes.split()), name.strip()) for codes, name in _ENTRY.findall(_ISO_639))
 _SHORT: Mapping[str, str] = MappingProxyType({code: codes[0] for codes, _ in _CODES for code in codes})
 _LONG: Mapping[str, str] = MappingProxyType({code: codes[1] for codes, _ in _CODES for code in codes})
-_NAMES: Mapping[str, str] = MappingProxyType({codes[0]: name for codes, name in _CODES})
+_NAMES: Mapping[str, str] = MappingProxyType({codes[0]: name for codes, name in _CODES} | {UNDETERMINED: "Unknown"})
 
 
 def language_tag(written: str) -> str:
-    """Return the BCP 47 tag of a language as a container writes it: the shortest code, "de" for "ger" and "deu".
+    """Return the tag of a language as containers or people write it: the shortest code, "de" for "ger" and "deu".
 
-    A language without a code of two letters keeps its own. Nothing is returned for what has not the form of a tag.
+    A language without a code of two letters keeps its own. Scripts and regions get their usual case. Nothing is
+    returned for what has not the form of a tag.
     """
-    if not _TAG.fullmatch(written):
+    found = _TAG.fullmatch(written.lower()) if len(written) <= MAX_TAG_LENGTH else None
+    if found is None:
         return ""
-    language, *more = written.split("-")
-    return "-".join((_SHORT.get(language.lower(), language.lower()), *(_cased(each) for each in more)))
+    language = _SHORT.get(found["language"], found["language"])
+    parts = (f"{language}{found['extended']}", (found["script"] or "").title(), (found["region"] or "").upper())
+    return "-".join(filter(None, parts)) + found["rest"]
 
 
 def language_of_mp4(written: str) -> str:
@@ -74,10 +87,3 @@ def language_name(written: str) -> str:
     language, *more = language_tag(written).split("-")
     name = _NAMES.get(language, language)
     return f"{name} ({', '.join(more)})" if more else name
-
-
-def _cased(subtag: str) -> str:
-    """Return a subtag in the usual case (RFC 5646, section 2.1.1): regions in capitals, scripts with one."""
-    if len(subtag) == _REGION_LETTERS:
-        return subtag.upper()
-    return subtag.title() if len(subtag) == _SCRIPT_LETTERS and subtag.isalpha() else subtag.lower()

@@ -63,14 +63,14 @@ def _plan_to_3(plan: Stored) -> Stored:
 
 
 def _plan_to_4(plan: Stored) -> Stored:
-    """Have a list of audio tracks, one of text tracks, and no color space.
+    """Have a list of audio tracks, and no color space.
 
     No color space means no tags: segments that are encoded after the upgrade match those before it.
     """
     source = _facts_to_3(plan["source"])
     track = {"language": "", "default": True, "channels": 2}
     audio = [{**plan["audio"], **track, "stream": source["audio"][0]["index"]}] if plan["audio"] else []
-    return {**plan, "source": source, "color": None, "audio": audio, "text": []}
+    return {**plan, "source": source, "color": None, "audio": audio}
 
 
 def _plan_to_5(plan: Stored) -> Stored:

@@ -101,7 +101,6 @@ PLAN = OpenApiExample(
                 "peak_bandwidth": 141000,
             }
         ],
-        "text": [],
         "color": {"primaries": "bt709", "transfer": "bt709", "matrix": "bt709", "range": "tv"},
         "warnings": [],
         "reasons": [{"choice": "ladder", "value": "360p", "because": "the source has 360 lines; nothing is enlarged"}],

@@ -96,14 +96,6 @@ class PlannedAudio(serializers.Serializer[Any]):
     peak_bandwidth = serializers.IntegerField(help_text="What playlists promise, in bits per second.")
 
 
-class PlannedText(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    language = serializers.CharField()
-    default = serializers.BooleanField()
-    forced = serializers.BooleanField()
-    captions = serializers.BooleanField()
-
-
 class PlannedStepDocument(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(
         COMMANDS,
@@ -166,7 +158,6 @@ class PlanDocument(serializers.Serializer[Any]):
     )
     renditions = PlannedRendition(many=True, help_text="Of video; empty where the source has audio alone.")
     audio = PlannedAudio(many=True)
-    text = PlannedText(many=True, help_text="Empty: texts belong to the video, not to a plan.")
     color = PlannedColor(
         allow_null=True,
         help_text="What renditions are tagged with, but those that keep high dynamic range. Null: with what"

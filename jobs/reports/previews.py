@@ -210,7 +210,6 @@ def _document(  # noqa: PLR0913 - all that it is made of
         "encodings": [_encoding(plan, encoding) for encoding in plan.encodings],
         "renditions": [asdict(rendition) for rendition in plan.renditions],
         "audio": [asdict(track) for track in plan.audio],
-        "text": [asdict(track) for track in plan.text],
         "color": asdict(plan.color) if plan.color else None,
         "warnings": [warning.to_document() for warning in plan.warnings],
         "reasons": list(_reasons(plan, request, fallback_reason)),

@@ -1,4 +1,4 @@
-"""Names of audio tracks for people, as players list them."""
+"""Names of audio tracks and texts for people, as players list them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,6 +32,12 @@ def audio_labels(tracks: Sequence[AudioRendition]) -> dict[str, str]:
         number = used[label, track.surround]
         labels[track.name] = label if number == 1 else f"{label} {number}"
     return labels
+
+
+def default_text_label(language: str, *, forced: bool, captions: bool) -> str:
+    """Return the label of a text that its owner gave none: its language, by a BCP 47 tag, and its purpose."""
+    purposes = [*(["forced"] if forced else []), *(["SDH"] if captions else [])]
+    return ", ".join([language_name(language), *purposes])
 
 
 def _label(track: AudioRendition) -> str:

@@ -18,7 +18,7 @@ from transcoding.hdr import HdrMetadata
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
-from transcoding.planning.tracks import AudioRendition, Mix, TextTrack, VideoRendition
+from transcoding.planning.tracks import AudioRendition, Mix, VideoRendition
 from transcoding.planning.watermarks import Watermark
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import Loudness
@@ -65,7 +65,6 @@ class EncodePlan:
     """Copy each audio rendition into a file, too."""
     color: ColorSpace | None
     """The tags of the outputs but those of high dynamic range. None: those that frames of the source carry."""
-    text: tuple[TextTrack, ...] = ()
     sizing: ChunkSizing | None = None
     deinterlacing: Deinterlacing = Deinterlacing.NONE
     groups: tuple[tuple[str, ...], ...] = ()
@@ -83,11 +82,7 @@ class EncodePlan:
     """Players get DASH."""
 
     def __post_init__(self) -> None:
-        names = [
-            *(rung.name for rung in self.renditions),
-            *(track.name for track in self.audio),
-            *(track.name for track in self.text),
-        ]
+        names = [*(rung.name for rung in self.renditions), *(track.name for track in self.audio)]
         if len(set(names)) < len(names):
             raise ValueError(f"two tracks have one name: {', '.join(names)}")
         if not self.renditions and (self.chunks or not self.audio):

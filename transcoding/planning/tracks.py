@@ -1,4 +1,4 @@
-"""The video, audio and text tracks of a plan."""
+"""The video and audio tracks of a plan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,20 +89,6 @@ class AudioRendition:
     def surround(self) -> bool:
         """Tell whether it is one of six channels, beside that of stereo."""
         return self.mix is Mix.SURROUND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextTrack:
-    """One text track: subtitles in a language.
-
-    `forced` subtitles are shown to everybody, others on request. `captions` describe noises and music besides speech.
-    """
-
-    name: str
-    language: str
-    default: bool
-    forced: bool
-    captions: bool
 
 
 def audio_renditions(

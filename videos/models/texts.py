@@ -23,7 +23,7 @@ class Text(models.Model):
     name = models.TextField()
     language = models.TextField()
     label = models.TextField(blank=True)
-    """As the owner wrote it; empty: the language stands for it."""
+    """As the owner wrote it; empty: the name of the language stands for it."""
     is_default = models.BooleanField(default=False)
     forced = models.BooleanField(default=False)
     captions = models.BooleanField(default=False)

@@ -9,9 +9,9 @@ from rest_framework import serializers
 from api.fields import Choice, StrictSerializer
 from api.problems import Problem, invalid_field
 from transcoding.errors import TextRejected
+from transcoding.languages import MAX_TAG_LENGTH, language_tag
 from transcoding.texts.characters import ENCODINGS
 from transcoding.texts.cues import Cues
-from transcoding.texts.language import MAX_LENGTH, language_tag
 from transcoding.texts.reading import read_text
 from videos.texts.services import TextLabels
 
@@ -24,19 +24,22 @@ class LanguageField(serializers.CharField):
     default_error_messages: ClassVar = {"max_length": "may have {max_length} characters"}
 
     def to_internal_value(self, data: Any) -> str:  # noqa: ANN401 - REST framework's signature
-        try:
-            return language_tag(super().to_internal_value(data))
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
+        tag = language_tag(super().to_internal_value(data))
+        if not tag:
+            raise serializers.ValidationError("must be a tag of a language by BCP 47, such as de, pt-BR or zh-Hans")
+        return tag
 
 
 class TextRequest(StrictSerializer):
     """A file with subtitles or captions, and what players show of it."""
 
     file = serializers.FileField(help_text="WebVTT, SubRip (SRT), ASS or SSA; its content says which.")
-    language = LanguageField(max_length=MAX_LENGTH, help_text="A tag by BCP 47, such as de, pt-BR or zh-Hans.")
+    language = LanguageField(max_length=MAX_TAG_LENGTH, help_text="A tag by BCP 47, such as de, pt-BR or zh-Hans.")
     label = serializers.CharField(  # type: ignore[assignment]  # not the serializer's
-        required=False, allow_blank=True, max_length=_MAX_LABEL, help_text="Its name in players; else the language."
+        required=False,
+        allow_blank=True,
+        max_length=_MAX_LABEL,
+        help_text="Its name in players. Default: the English name of the language, and forced or SDH.",
     )
     forced = serializers.BooleanField(
         required=False, help_text="Only what everybody must read, such as signs: shown also without being chosen."

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from api.responses import as_document
+from transcoding.manifests.labels import default_text_label
 from videos.models import Text
 from videos.states import TextOrigin, TextState
 
@@ -48,7 +49,7 @@ def playback_text(text: Text, url: str) -> dict[str, Any]:
 
 def text_label(text: Text) -> str:
     """Return the name of a text for people."""
-    return text.label or text.language
+    return text.label or default_text_label(text.language, forced=text.forced, captions=text.captions)
 
 
 def text_document(text: Text, *, url: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.db import transaction
 from access.models import Owner
 from api.problems import Problem, not_found
 from coordination.wiring import invalidate
-from transcoding.languages import language_tag
+from transcoding.languages import UNDETERMINED, language_tag
 from transcoding.probing.streams import StreamFacts
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.texts.cues import Cues
@@ -19,8 +19,6 @@ from videos.selectors import videos_of
 from videos.services import video_warn
 from videos.states import TextOrigin, TextState, VideoState
 from videos.texts.selectors import pending_texts
-
-UNDETERMINED = "und"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def test_the_playlist_of_a_text_grows_with_the_video(api: httpx2.Client, growing
     growing.complete()
     assert "EXT-X-ENDLIST" in api.get(url).text
     shown = api.get(f"/api/v1/videos/{growing.video.id}/playback").json()["texts"]
-    assert [(each["name"], each["language"], each["label"]) for each in shown] == [(name, "de", "de")]
+    assert [(each["name"], each["language"], each["label"]) for each in shown] == [(name, "de", "German")]
 
 
 def test_a_text_of_a_complete_video_comes_and_goes(api: httpx2.Client, growing: Played) -> None:
@@ -104,7 +104,7 @@ def test_a_text_of_a_complete_video_comes_and_goes(api: httpx2.Client, growing: 
     listed = api.get(f"/api/v1/videos/{growing.video.id}/texts").json()["results"]
     assert [(each["id"], each["default"]) for each in listed] == [(second["id"], True), (first["id"], False)]
     media = [line for line in api.get(master).text.splitlines() if "SUBTITLES,GROUP" in line]
-    assert [("DEFAULT=YES" in line, "AUTOSELECT=YES" in line, 'NAME="en"' in line) for line in media] == [
+    assert [("DEFAULT=YES" in line, "AUTOSELECT=YES" in line, 'NAME="English"' in line) for line in media] == [
         (True, True, True),
         (False, False, False),
     ], "one default, one that players choose by themselves, and two names"

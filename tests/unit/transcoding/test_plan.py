@@ -26,7 +26,7 @@ from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_chunks, plan_job
 from transcoding.planning.request import JobRequest
 from transcoding.planning.sizing import SizedBy
-from transcoding.planning.tracks import AudioRendition, Mix, TextTrack
+from transcoding.planning.tracks import AudioRendition, Mix
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioRole
 from transcoding.probing.warnings import Notice, SourceWarning
@@ -159,9 +159,8 @@ def test_every_audio_track_is_a_rendition_and_players_begin_with_the_chosen_one(
     assert [(track.stream, track.language, track.default) for track in tracks] == [(3, "eng", True), (1, "deu", False)]
 
 
-def test_a_plan_may_have_several_audio_tracks_and_text() -> None:
-    subtitles = TextTrack(name="text-deu", language="deu", default=False, forced=True, captions=False)
-    plan = replace(with_two_languages(a_plan()), text=(subtitles,))
+def test_a_plan_may_have_several_audio_tracks() -> None:
+    plan = with_two_languages(a_plan())
     assert [(track.name, track.stream, track.language, track.default) for track in plan.audio] == [
         ("audio", 1, "eng", True),
         ("audio-2", 2, "deu", False),

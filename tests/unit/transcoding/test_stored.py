@@ -122,7 +122,7 @@ def test_plans_of_earlier_versions_are_read(name: str) -> None:
     request = JobRequest(resolution="720p", mp4=True, two_pass=True)
     read = EncodePlan.from_json(stored(name))
     assert read == plan_job(a_rotated_source(), request, a_policy())
-    assert (read.segment_gops, read.color, len(read.audio), read.text) == (2, None, 1, ())
+    assert (read.segment_gops, read.color, len(read.audio)) == (2, None, 1)
 
 
 def test_an_earlier_plan_without_audio_has_no_track() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from transcoding.errors import TextRejected
 from transcoding.texts.cues import MAX_CUES, Cue, Cues
-from transcoding.texts.language import language_tag
 from transcoding.texts.markup import cleaned
 from transcoding.texts.reading import read_text
 from transcoding.texts.webvtt import parse_webvtt, webvtt, webvtt_segment
@@ -183,22 +182,3 @@ def test_a_later_clock_cuts_off_what_is_before_it() -> None:
     cues = Cues.of([Cue(start=0, end=500, text="gone"), Cue(start=900, end=2000, text="cut")])
     assert list(cues.earlier(Fraction(1))) == [Cue(start=0, end=1000, text="cut")]
     assert next(iter(cues.earlier(Fraction(-1, 2)))) == Cue(start=500, end=1000, text="gone")
-
-
-@pytest.mark.parametrize(
-    ("tag", "written"),
-    [("de", "de"), ("PT-br", "pt-BR"), ("zh-hans-cn", "zh-Hans-CN"), ("es-419", "es-419"),
-     ("sl-rozaj-biske", "sl-rozaj-biske"),
-     ("de-x-formal", "de-x-formal"), ("und", "und"), ("en-US-u-ca-gregory", "en-US-u-ca-gregory")],
-)  # fmt: skip
-def test_tags_of_languages_are_written_as_usual(tag: str, written: str) -> None:
-    assert language_tag(tag) == written
-
-
-@pytest.mark.parametrize(
-    "tag",
-    ["", "d", "deutschland", "de_DE", "de-", "-de", "de-a", "a" * 9, "de\n", 'de"', "d\u00e9", "de-x-" + "a" * 40],
-)
-def test_what_is_no_tag_is_refused(tag: str) -> None:
-    with pytest.raises(ValueError, match="BCP 47"):
-        language_tag(tag)
