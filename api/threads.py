@@ -6,6 +6,7 @@ processor time of a short response.
 
 import asyncio
 import contextvars
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -24,7 +25,7 @@ from django.urls import set_script_prefix
 from api.asgi import Body, Receive, Scope, Send, refuse
 from api.problems import Problem
 from api.request_log import log_context
-from api.turns import Turns
+from api.turns import Turn, Turns
 
 THREADS = 64
 """Requests that are handled at a time; more wait. Most wait for the database, which has a pool of its own.
@@ -62,8 +63,8 @@ class DjangoInThreads(BaseHandler):
         if body is None:
             return
         try:
-            async with self._turns.turn(scope):
-                response, content = await self._call(lambda: self._respond(scope, body))
+            async with self._turns.turn(scope) as turn:
+                response, content = await self._call(lambda: self._respond(scope, body, turn))
         except Problem as problem:
             await refuse(scope, arriving, send, problem)
             return
@@ -76,10 +77,14 @@ class DjangoInThreads(BaseHandler):
         finally:
             await self._call(response.close)
 
-    def _respond(self, scope: Scope, body: bytes) -> tuple[HttpResponseBase, bytes | None]:
+    def _respond(self, scope: Scope, body: bytes, turn: Turn) -> tuple[HttpResponseBase, bytes | None]:
         """Return the closed response and its content; None where it is streamed, by the open response."""
-        with log_context(scope):
-            return self._respond_in_context(scope, body)
+        started = time.thread_time()
+        try:
+            with log_context(scope):
+                return self._respond_in_context(scope, body)
+        finally:
+            turn.processor_seconds = time.thread_time() - started
 
     def _respond_in_context(self, scope: Scope, body: bytes) -> tuple[HttpResponseBase, bytes | None]:
         set_script_prefix(get_script_prefix(scope))

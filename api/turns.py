@@ -1,20 +1,30 @@
 """Turns of those who send requests: nobody occupies all threads, and a flood waits behind itself.
 
-A party is whoever a request counts for: the owner of its key, or its network address.
+A party is whoever a request counts for: the owner of its key, or its network address. One that uses more than its share
+of the processor while others are served has one turn at a time.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from api.asgi import Scope
 from api.problems import over_limit
+from api.shares import ProcessorShares
 
 PartyOf = Callable[[Scope], str]
 """Names the party of a request, from memory: it runs in the event loop."""
 MAX_WAITING = 128
 """Requests of one party that wait for their turn; each holds a body of up to a megabyte."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """The turn of a request. Whoever handles it says what it cost."""
+
+    processor_seconds: float = 0.0
 
 
 class Turns:
@@ -24,23 +34,33 @@ class Turns:
     """
 
     def __init__(
-        self, party_of: PartyOf, *, total: int, limit_of: Callable[[str], int], max_waiting: int = MAX_WAITING
+        self,
+        party_of: PartyOf,
+        *,
+        total: int,
+        limit_of: Callable[[str], int],
+        max_waiting: int = MAX_WAITING,
+        shares: ProcessorShares | None = None,
     ) -> None:
         self._party_of = party_of
         self._total = total
         self._limit_of = limit_of
         self._max_waiting = max_waiting
+        self._shares = shares or ProcessorShares()
         self._running: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, scope: Scope) -> AsyncGenerator[None, None]:
+    async def turn(self, scope: Scope) -> AsyncGenerator[Turn, None]:
         """Wait for the turn of a request and hold it. Raises Problem (429) when too many of its party wait."""
         party = self._party_of(scope)
+        self._shares.arrived(party)
         await self._enter(party)
+        turn = Turn()
         try:
-            yield
+            yield turn
         finally:
+            self._shares.charge(party, turn.processor_seconds)
             self._leave(party)
 
     async def _enter(self, party: str) -> None:
@@ -78,7 +98,8 @@ class Turns:
             pass
 
     def _may_run(self, party: str) -> bool:
-        return self._running.total() < self._total and self._running[party] < self._limit_of(party)
+        limit = 1 if self._shares.exceeded(party) else self._limit_of(party)
+        return self._running.total() < self._total and self._running[party] < limit
 
     def _admit_next(self) -> bool:
         """Give one turn to the first party in line that may have it, and put the party last."""
