@@ -137,6 +137,8 @@ def test_a_dry_run_needs_facts_of_this_version(client: Client) -> None:
 def test_a_dry_run_that_names_tracks_needs_a_list_of_them(client: Client) -> None:
     """Version 0.1 listed none."""
     video = a_video()
+    facts: dict[str, Any] = some_facts()
+    Video.objects.update(facts=facts | {"video_stream": facts["video_stream"] | {"source_index": None}})
     status, problem = _dry_run(client, video.id, video_stream=0)
     assert (status, problem["code"], problem["retryable"]) == (409, "video_not_inspected", True)
     assert "inspected again" in problem["detail"]
