@@ -19,6 +19,8 @@ _REORDERED = f"-c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 3 -g 12 {AAC}"
 _HEVC = "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=3:b-adapt=0"
 _FLV_HEADER_BYTES = 13
 _TS_PACKET = 188
+_PLAIN = f"{H264} {AAC}"
+_PROGRAM = "-mpegts_service_id 7 -mpegts_pmt_start_pid 0x1100 -mpegts_start_pid 0x300"
 _STUDIO = f"{H264} {AAC} -map 1:a -c:a:1 s302m -ac:a:1 2 -strict -2"
 
 
@@ -132,6 +134,41 @@ CASES = (
         _joined_ts(20, 10, options=_STUDIO),
         "It is left out, and the clock of what is left is mended as ever.",
         warnings=("streams_ignored", "timestamps_restart"),
+    ),
+    _restarts(
+        "joined-ts-pids",
+        "Joined transport streams whose streams have other PIDs in the second half.",
+        joined(_ts(), _ts(25, options=f"{_PLAIN} -mpegts_start_pid 0x300"), extension="ts"),
+        "They continue those of the first half.",
+    ),
+    _restarts(
+        "joined-ts-swapped",
+        "The same, where audio has the PID of the video, and the other way round.",
+        joined(
+            _ts(),
+            then(_ts(25), "-i {} -map 0:a -map 0:v -c copy swapped.ts", source="swapped.ts"),
+            extension="ts",
+        ),
+        "The tables say which is which.",
+    ),
+    _restarts(
+        "joined-ts-programs",
+        "Joined transport streams of 192 bytes per packet, whose programs have other numbers, PIDs and clocks.",
+        joined(
+            _ts(options=f"{_PLAIN} -mpegts_m2ts_mode 1"),
+            _ts(25, offset=50, options=f"{_PLAIN} -mpegts_m2ts_mode 1 {_PROGRAM}"),
+            _ts(50, options=f"{_PLAIN} -mpegts_m2ts_mode 1"),
+            extension="m2ts",
+        ),
+        "Receivers number the programs of each broadcaster; all of them are played.",
+        frames=75,
+    ),
+    _restarts(
+        "joined-ts-codecs",
+        "Two seconds of H.264 in a transport stream, and one of MPEG-2 behind them.",
+        joined(_ts(frames=50), _ts(50, options=_MPEG2), extension="ts"),
+        "A rendition has one codec, and so has its source: what differs from most of it is left out, with a warning.",
+        warnings=("parts_ignored",),
     ),
     _restarts(
         "joined-ps",

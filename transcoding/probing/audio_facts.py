@@ -5,7 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from transcoding.errors import InputCorrupt, InputRejected
-from transcoding.probing.facts import HEALTHY, Condition, SourceFacts, clock_warnings
+from transcoding.probing.facts import HEALTHY, Condition, SourceFacts
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import AudioSpan
@@ -52,7 +52,7 @@ def audio_facts(
     if condition.missing:
         late = (media.duration or Fraction(0)) - seconds
         warnings.append(Notice(code=SourceWarning.TRUNCATED, seconds=late if late > 0 else None))
-    if ignored := sum(not each.used for each in streams):
+    if ignored := sum(not each.used for each in streams) + condition.left_out.tracks_not_among(streams):
         warnings.append(Notice(code=SourceWarning.STREAMS_IGNORED, count=ignored))
     return SourceFacts(
         demuxer=demuxer,
@@ -64,7 +64,7 @@ def audio_facts(
         rate=GRID_RATE,
         constant=True,
         total_frames=max(1, math.ceil((seconds - _ROUNDING) * GRID_RATE)),
-        warnings=(*warnings, *clock_warnings(condition.clock)),
+        warnings=(*warnings, *condition.warnings()),
         sample_shift=sample_shift,
     )
 

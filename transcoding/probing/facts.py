@@ -1,6 +1,6 @@
 """The facts about a source that planning needs, and the warnings that follow from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Self
@@ -11,7 +11,7 @@ from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.probing.clock import Clock
 from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.media import MediaInfo
-from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, VideoStream
+from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, StreamKind, VideoStream
 from transcoding.probing.texts import is_extracted
 from transcoding.probing.timing import FrameTiming
 from transcoding.probing.warnings import Notice, SourceWarning
@@ -115,12 +115,46 @@ class SourceFacts:
         return FrameGrid(rate=self.rate, total_frames=self.total_frames, segment_gops=segment_gops)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Parts that a copy of a joined file lacks, since they cannot continue its streams, and their length in seconds."""
+
+    parts: int = 0
+    seconds: Fraction = Fraction(0)
+    tracks: int = 0
+    """Tracks of video and audio that all parts have together. 0: no more than the first one."""
+
+    def warnings(self) -> Iterator[Notice]:
+        """Warn about parts."""
+        if self.parts:
+            yield Notice(code=SourceWarning.PARTS_IGNORED, count=self.parts, seconds=self.seconds)
+
+    def tracks_not_among(self, streams: Iterable[StreamFacts]) -> int:
+        """Return how many tracks appear so late in the file that they are not among these streams."""
+        listed = sum(each.kind in (StreamKind.VIDEO, StreamKind.AUDIO) for each in streams)
+        return max(0, self.tracks - listed)
+
+
+NOTHING = LeftOut()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """Faults of a file as a whole: the share of its bytes that is missing, and the faults of its clock."""
+    """Faults of a file as a whole: the share of its bytes that is missing, faults of its clock, what is left out."""
 
     missing: Fraction = Fraction(0)
     clock: Clock = field(default_factory=Clock)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def warnings(self) -> Iterator[Notice]:
+        """Warn about pauses, restarts and parts that are left out."""
+        clock = self.clock
+        if clock.pauses:
+            seconds = sum(clock.pauses, Fraction(0))
+            yield Notice(code=SourceWarning.TIMESTAMP_GAP, count=len(clock.pauses), seconds=seconds)
+        if clock.restarts:
+            yield Notice(code=SourceWarning.TIMESTAMPS_RESTART, count=clock.restarts)
+        yield from self.left_out.warnings()
 
 
 HEALTHY = Condition()
@@ -158,7 +192,7 @@ def source_facts(  # noqa: PLR0913 - all that is found out about a source, by na
         rate=timing.rate,
         constant=timing.constant,
         total_frames=timing.total_frames,
-        warnings=(*_warnings(media, timing, streams), *ending.warnings(), *clock_warnings(condition.clock)),
+        warnings=(*_warnings(media, timing, streams, condition.left_out), *ending.warnings(), *condition.warnings()),
     )
 
 
@@ -207,15 +241,9 @@ class _Ending:
             yield Notice(code=SourceWarning.TRUNCATED, seconds=late if late > 0 else None)
 
 
-def clock_warnings(clock: Clock) -> Iterator[Notice]:
-    """Warn about pauses and restarts."""
-    if clock.pauses:
-        yield Notice(code=SourceWarning.TIMESTAMP_GAP, count=len(clock.pauses), seconds=sum(clock.pauses, Fraction(0)))
-    if clock.restarts:
-        yield Notice(code=SourceWarning.TIMESTAMPS_RESTART, count=clock.restarts)
-
-
-def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts, ...]) -> Iterator[Notice]:
+def _warnings(
+    media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts, ...], left_out: LeftOut
+) -> Iterator[Notice]:
     video = media.video
     reported = {
         SourceWarning.VARIABLE_FRAME_RATE: not timing.steady,
@@ -229,7 +257,8 @@ def _warnings(media: MediaInfo, timing: FrameTiming, streams: tuple[StreamFacts,
     }
     yield from (Notice(code=code) for code, applies in reported.items() if applies)
     yield from _audio_warnings(media, timing)
-    if ignored := sum(not each.used and each.codec not in _NO_CONTENT for each in streams):
+    ignored = sum(not each.used and each.codec not in _NO_CONTENT for each in streams)
+    if ignored := ignored + left_out.tracks_not_among(streams):
         yield Notice(code=SourceWarning.STREAMS_IGNORED, count=ignored)
 
 

@@ -28,6 +28,7 @@ class SourceWarning(StrEnum):
     TRUNCATED = "truncated"
     TIMESTAMP_GAP = "timestamp_gap"
     TIMESTAMPS_RESTART = "timestamps_restart"
+    PARTS_IGNORED = "parts_ignored"
     ALPHA_DROPPED = "alpha_dropped"
     FORMAT_CHANGES = "format_changes"
     DAMAGED = "damaged"
@@ -56,6 +57,8 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         " long.",
         SourceWarning.TIMESTAMPS_RESTART: "The clock of the file starts again, as in recordings that were joined. All"
         " parts are played, in the order of the file.",
+        SourceWarning.PARTS_IGNORED: "The file was joined from parts with different codecs. Those that differ from most"
+        " of it are not in the outputs.",
         SourceWarning.ALPHA_DROPPED: "The video has transparency. What is transparent is shown on black.",
         SourceWarning.FORMAT_CHANGES: "The size, shape or format changes in the middle of the file. The outputs keep"
         " one size, and what differs from it is fitted in without distortion.",
@@ -70,6 +73,7 @@ _COUNTED: Mapping[SourceWarning, str] = MappingProxyType(
     {
         SourceWarning.TIMESTAMP_GAP: "gaps",
         SourceWarning.TIMESTAMPS_RESTART: "restarts",
+        SourceWarning.PARTS_IGNORED: "parts",
         SourceWarning.FORMAT_CHANGES: "changes",
         SourceWarning.DAMAGED: "errors of the decoder",
         SourceWarning.STREAMS_IGNORED: "streams",

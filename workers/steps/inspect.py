@@ -19,12 +19,13 @@ from transcoding.containers.matroska_video import crop_in_matroska
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.references import refuse_references
 from transcoding.containers.sample_entry import dolby_vision_in_mp4
+from transcoding.containers.transport_parts import Renumbering
 from transcoding.errors import InputRejected
 from transcoding.probing.clock_packets import ClockGoesBack
 from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.decoders import DECODERS, codec_refused
 from transcoding.probing.description import describe
-from transcoding.probing.facts import Condition, SourceFacts
+from transcoding.probing.facts import NOTHING, Condition, LeftOut, SourceFacts
 from transcoding.probing.geometry import cropped
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import VideoStream
@@ -40,6 +41,7 @@ from videos.models import Video
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.prepared import PREPARED_DEMUXERS, is_readable, prepared
+from workers.source.renumbered import renumbering_of, write_renumbered
 from workers.source.working_copy import WholeNeeded, WorkingCopy
 from workers.steps.indexing import CLOCKED, COUNTING, IndexedCopy, Indexing
 from workers.steps.measuring import INDEXED_DEMUXER, MeasuredFile, Measuring
@@ -103,13 +105,14 @@ class Inspection:
         if copy.index and video.measure_loudness:
             raise WholeNeeded("all of its audio is measured")
         container = _container(copy.path)
-        if is_readable(container):
-            return self._inspect(copy, container.family, video)
+        parts = renumbering_of(copy.path, self._check) if container.family == "mpegts" else Renumbering()
+        if is_readable(container) and not parts.stretches:
+            return self._inspect(copy, container.family, video, left_out=parts.left_out)
         with temporary_folder(self._tools.scratch, "prepare-") as folder:
-            path = self._prepare(copy, container, folder)
+            path = self._prepare(copy, container, parts, folder)
             if container.family in PREPARED_DEMUXERS:
                 return self._inspect_prepared(path, container.family, video)
-            return self._inspect(WorkingCopy(path), container.family, video, in_place=False)
+            return self._inspect(WorkingCopy(path), container.family, video, in_place=False, left_out=parts.left_out)
 
     def _inspect_prepared(self, path: Path, family: str, video: Video) -> _Found:
         """Inspect a copy in which frames have the times that they should have."""
@@ -120,21 +123,27 @@ class Inspection:
             family, media, self._of_copy(video, MeasuredFile(path=path, demuxer=demuxer, media=media, source=media))
         )
 
-    def _prepare(self, copy: WorkingCopy, container: Container, folder: Path) -> Path:
+    def _prepare(self, copy: WorkingCopy, container: Container, parts: Renumbering, folder: Path) -> Path:
         """Make a file that ffmpeg reads as it should."""
         self._budget.grant_copy(copy.path.stat().st_size)
-        path = prepared(
-            copy.path,
-            container,
-            folder,
-            media=lambda path: self._measuring.media(WorkingCopy(path), DEMUXERS[container.family]),
-            max_seconds=self._tools.config.limits.max_duration_seconds,
-            check=self._check,
-        )
+        if parts.stretches:
+            path = folder / "renumbered"
+            write_renumbered(copy.path, path, parts, start=container.start, check=self._check)
+        else:
+            path = prepared(
+                copy.path,
+                container,
+                folder,
+                media=lambda path: self._measuring.media(WorkingCopy(path), DEMUXERS[container.family]),
+                max_seconds=self._tools.config.limits.max_duration_seconds,
+                check=self._check,
+            )
         self._budget.copied(path.stat().st_size)
         return path
 
-    def _inspect(self, copy: WorkingCopy, family: str, video: Video, *, in_place: bool = True) -> _Found:
+    def _inspect(
+        self, copy: WorkingCopy, family: str, video: Video, *, in_place: bool = True, left_out: LeftOut = NOTHING
+    ) -> _Found:
         path = copy.path
         if family == "mov" and copy.index is None:
             with path.open("rb") as file:
@@ -144,10 +153,10 @@ class Inspection:
         except InputRejected as refusal:
             if copy.index:
                 raise WholeNeeded(str(refusal)) from refusal
-            return self._inspect_readable(path, family, video, refusal)
+            return self._inspect_readable(path, family, video, refusal, left_out)
         _refuse_beyond_limits(media, self._tools, family)
         _refuse_other_codecs(media)
-        condition = Condition(missing=_missing_share(path, family))
+        condition = Condition(missing=_missing_share(path, family), left_out=left_out)
         upload = MeasuredFile(path=path, demuxer=DEMUXERS[family], media=media, condition=condition)
         if media.video_stream is None and family not in CLOCKED:
             return _Found(family, media, self._inspect_audio(upload, copy, video, in_place=in_place))
@@ -175,7 +184,9 @@ class Inspection:
             return self._measuring.facts(replace(upload, index=copy.index), loudness=video.measure_loudness)
         return self._of_copy(video, replace(upload, source=upload.media))
 
-    def _inspect_readable(self, path: Path, family: str, video: Video, refusal: InputRejected) -> _Found:
+    def _inspect_readable(
+        self, path: Path, family: str, video: Video, refusal: InputRejected, left_out: LeftOut
+    ) -> _Found:
         """Inspect a copy of the streams that can be read. Raises the refusal of the whole where nothing can."""
         copies = ReadableCopies(self._tools, self._control, self._budget, self._indexing.run)
         with temporary_folder(self._tools.scratch, "inspect-") as folder:
@@ -184,7 +195,7 @@ class Inspection:
             media = _cropped(lit, path, family)
             _refuse_beyond_limits(media, self._tools, family)
             _refuse_other_codecs(media)
-            condition = Condition(missing=_missing_share(path, family))
+            condition = Condition(missing=_missing_share(path, family), left_out=left_out)
             readable = MeasuredFile(
                 path=copy.path, demuxer=copy.demuxer, media=media, condition=condition, source=copy.source
             )
