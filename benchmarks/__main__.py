@@ -74,9 +74,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="name of a measurement; may be repeated")
     parser.add_argument(
-        "--pairs", type=int, default=5, help="number of pairs for playable, overhead, peers and workers"
+        "--pairs", type=int, default=5, help="number of pairs for playable, overhead, peers, workers and thumbnails"
     )
-    lengths = f"length of the source for overhead, workers and peers (there at most {peers.MAX_SECONDS})"
+    lengths = f"length of the source for overhead, workers, thumbnails and peers (there at most {peers.MAX_SECONDS})"
     parser.add_argument("--seconds", type=int, default=60, help=lengths)
     parser.add_argument("--steps", type=int, default=100, help="number of steps for latency; at least 2")
     parser.add_argument("--outage-seconds", type=int, default=60, help="length of each load of outage")

@@ -11,7 +11,6 @@ from embedded.client import Client
 from embedded.stack import Stack
 from execution.process import processor_seconds
 
-ROUNDS = 3
 _POLL_SECONDS = 0.2
 _PAUSE_SECONDS = 1.0
 _SETTINGS = {
@@ -26,11 +25,11 @@ def measure(options: argparse.Namespace) -> str:
     source = looped_clip(options.seconds)
     with running(stack), closing(stack.client()) as client:
         jobs = JobsUnderTest(client, source)
-        rounds = [_round(stack, client, jobs) for _ in range(ROUNDS)]
+        rounds = [_round(stack, client, jobs) for _ in range(options.pairs)]
     ladder, images = (min(each) for each in zip(*rounds, strict=True))
     return f"""\
 The clip of `make run`, looped to {options.seconds} s. Processor time of the worker and all programs that it starts, the
-least of {ROUNDS} rounds in turn.
+least of {options.pairs} rounds in turn.
 
 | | processor time |
 |---|---|

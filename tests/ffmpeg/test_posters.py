@@ -25,9 +25,10 @@ from transcoding.commands.thumbnails import (
     preview_command,
     stills_command,
 )
+from transcoding.planning import thumbnails
 from transcoding.planning.plan import EncodePlan
-from transcoding.planning.poster import choose_poster
-from transcoding.planning.thumbnails import CELL_BOX, THUMBNAIL_BOX, fitted_into, plan_sampling
+from transcoding.planning.poster import FrameMeasure, choose_poster
+from transcoding.planning.thumbnails import CELL_BOX, THUMBNAIL_BOX, Sampling, fitted_into, plan_sampling
 from transcoding.planning.tracks import VideoRendition
 
 RATE = 25
@@ -120,28 +121,50 @@ def a_clip(path: Path, parts: Parts) -> tuple[Path, EncodePlan]:
     return encoded(path, parts, plan, frames), plan
 
 
+def analysed(
+    path: Path, plan: EncodePlan, sampling: Sampling, ffmpeg: FfmpegRunner, folder: Path
+) -> tuple[list[FrameMeasure], Analysis]:
+    """Measure the candidates of a clip, all of which must come out."""
+    rung = a_rung(plan)
+    analysis = Analysis()
+    command = analysis_command(
+        plan, rung, sampling, cell=fitted_into(rung, CELL_BOX), thumbnail=fitted_into(rung, THUMBNAIL_BOX)
+    )
+    outputs = {target: folder / f"{target}-%d" for target in (SPRITES, CANDIDATES)}
+    ffmpeg.run(command, outputs, inputs={RENDITION_INPUT: fed(path)}, stop=NEVER, on_stderr_line=analysis.take)
+    candidates = range(0, plan.total_frames, sampling.candidate_frames)
+    measures = analysis.measures(candidates)
+    assert len(measures) == len(candidates) == len(list(folder.glob(f"{CANDIDATES}-*")))
+    return measures, analysis
+
+
 @pytest.mark.parametrize("name", CLIPS)
 def test_the_poster_shows_the_video(
     name: str, clips: dict[str, tuple[Path, EncodePlan]], ffmpeg: FfmpegRunner, tmp_path: Path
 ) -> None:
     path, plan = clips[name]
-    rung = a_rung(plan)
-    sampling = plan_sampling(plan.grid, rung, [rung] * 10, count=10)
+    sampling = plan_sampling(plan.grid, a_rung(plan), [a_rung(plan)], count=10)
     assert sampling.whole
-    analysis = Analysis()
-    command = analysis_command(
-        plan, rung, sampling, cell=fitted_into(rung, CELL_BOX), thumbnail=fitted_into(rung, THUMBNAIL_BOX)
-    )
-    outputs = {target: tmp_path / f"{target}-%d" for target in (SPRITES, CANDIDATES)}
-    ffmpeg.run(command, outputs, inputs={RENDITION_INPUT: fed(path)}, stop=NEVER, on_stderr_line=analysis.take)
-    count = -(-plan.total_frames // sampling.candidate_frames)
-    measures = analysis.measures(range(0, plan.total_frames, sampling.candidate_frames))
-    assert len(measures) == count == len(list(tmp_path.glob(f"{CANDIDATES}-*")))
+    measures, analysis = analysed(path, plan, sampling, ffmpeg, tmp_path)
     start, end = CLIPS[name][1]
     chosen = choose_poster(measures).frame / RATE
     assert not start <= chosen < end, [vars_of(measure) for measure in measures]
     if name == "slate":
         assert [ticks for ticks, _ in analysis.scenes] == [63 * plan.grid.frame_ticks]
+
+
+@pytest.mark.parametrize("name", ["color_bars", "blurred_second"])
+def test_key_frames_show_it_too(
+    name: str, clips: dict[str, tuple[Path, EncodePlan]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in longer videos, where there are enough of them."""
+    monkeypatch.setattr(thumbnails, "_MIN_KEY_FRAMES", 0)
+    path, plan = clips[name]
+    sampling = plan_sampling(plan.grid, a_rung(plan), [a_rung(plan)], count=10)
+    assert not sampling.whole
+    measures, _ = analysed(path, plan, sampling, FfmpegRunner(ExecutionConfig(), LimitConfig()), tmp_path)
+    start, end = CLIPS[name][1]
+    assert not start <= choose_poster(measures).frame / RATE < end, [vars_of(measure) for measure in measures]
 
 
 def vars_of(measure: object) -> dict[str, object]:

@@ -49,7 +49,13 @@ _KEYS = {
 }
 """The filter and the key that print each field of `FrameMeasure`."""
 _FEWER_COLORS = "format=rgb565le,format=bgra"
-"""The palette is searched once for each color: so it takes a seventh of the time, and nobody sees it in 256 colors."""
+"""The palette is searched once for each color: so it takes a seventh of the time, and nobody sees it in 256 colors.
+
+The scaler dithers them. Without another dithering, which would mix new colors, it takes half the time again.
+"""
+_PALETTE_FRAMES = 5
+"""Every fifth frame of a preview is enough to choose the colors."""
+_NO_OPTIONS: Options = {}
 _LINE = re.compile(
     rf"\[metadata@(?P<name>{_MEASURES}|{_DETAIL}|{_SCENES}) @ \w+\] "
     r"(?:frame:(?P<frame>\d{1,9}) +pts:(?P<pts>-?\d{1,15}) .*"
@@ -73,13 +79,13 @@ def analysis_command(
     graph = (
         f"[0:v:0]{_decoded(plan, rung, keys=not sampling.whole)}split=3[all][sampled][found];"
         f"[all]{_CHANGES},nullsink;"
-        f"[sampled]{_every(sampling.cell_frames, sampling)}{_scaled(cell)},tile={COLUMNS}x{ROWS}[{SPRITES}];"
-        f"[found]{_every(sampling.candidate_frames, sampling)}split=2[shown][measured];"
+        f"[sampled]{_every(sampling.decoded_per_cell)}{_scaled(cell)},tile={COLUMNS}x{ROWS}[{SPRITES}];"
+        f"[found]{_every(sampling.decoded_per_candidate)}split=2[shown][measured];"
         f"[shown]{_scaled(thumbnail)}[{CANDIDATES}];"
         f"[measured]{_measuring(rung)}"
     )
     return FfmpegCommand(
-        inputs=(_input({} if sampling.whole else {"skip_frame": "nokey"}),),
+        inputs=(_input(keys=not sampling.whole),),
         filter_graph=graph,
         outputs=(_jpegs(SPRITES), _jpegs(CANDIDATES)),
         global_options={**QUIET, "v": "info", "nostats": None},
@@ -98,18 +104,18 @@ def _measuring(rung: VideoRendition) -> str:
     )
 
 
-def _every(frames: int, sampling: Sampling) -> str:
-    """Return the filter that passes on every n-th frame. Where key frames are sampled, all of them are used."""
-    return rf"select='not(mod(n,{frames}))'," if sampling.whole and frames > 1 else ""
+def _every(frames: int) -> str:
+    """Return the filter that passes on every n-th decoded frame."""
+    return rf"select='not(mod(n,{frames}))'," if frames > 1 else ""
 
 
 def stills_command(plan: EncodePlan, rung: VideoRendition, *, frames: Sequence[int], size: Resolution) -> FfmpegCommand:
-    """Write these frames of the video as images, in their order. The input has at least the segments with them."""
+    """Write these frames of the video as images, in their order. The input has at least the GOPs with them."""
     ticks = "+".join(f"eq(pts,{frame * plan.grid.frame_ticks})" for frame in frames)
     return FfmpegCommand(
-        inputs=(_input({}),),
+        inputs=(_input(keys=not any(frame % plan.grid.gop_frames for frame in frames)),),
         filter_graph=f"[0:v:0]select='{ticks}',{_decoded(plan, rung)}{_scaled(size)}[{STILLS}]",
-        outputs=(_jpegs(STILLS),),
+        outputs=(_jpegs(STILLS, {"frames:v": str(len(frames))}),),  # and ffmpeg ends: what follows is not decoded
         memory_bytes=decoding_memory(rung),
         files=_files(plan, rung),
     )
@@ -130,11 +136,11 @@ def preview_command(
     copies = "".join(f"[of-{form}]" for form in formats)
     branches = {
         WEBP: f"[of-{WEBP}]format=yuv420p[{WEBP}]",
-        GIF: f"[of-{GIF}]{_FEWER_COLORS},split=2[colors][drawn];[colors]palettegen[palette];"
-        f"[drawn][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle[{GIF}]",
+        GIF: f"[of-{GIF}]{_FEWER_COLORS},split=2[colors][drawn];[colors]{_every(_PALETTE_FRAMES)}palettegen[palette];"
+        f"[drawn][palette]paletteuse=dither=none:diff_mode=rectangle[{GIF}]",
     }
     options: dict[str, Options] = {
-        WEBP: {"c:v": WEBP_ENCODER, "quality": _WEBP_QUALITY, "compression_level": "2", "loop": "0", "f": "webp"},
+        WEBP: {"c:v": WEBP_ENCODER, "quality": _WEBP_QUALITY, "compression_level": "0", "loop": "0", "f": "webp"},
         GIF: {"c:v": "gif", "loop": "0", "f": "gif"},
     }
     graph = (
@@ -143,7 +149,7 @@ def preview_command(
         + ";".join(branches[form] for form in formats)
     )
     return FfmpegCommand(
-        inputs=(_input({}),),
+        inputs=(_input(),),
         filter_graph=graph,
         outputs=tuple(
             Output(target=form, maps=(f"[{form}]",), options={**ANONYMOUS, **options[form]}) for form in formats
@@ -153,9 +159,10 @@ def preview_command(
     )
 
 
-def _input(more: Options) -> Input:
+def _input(*, keys: bool = False) -> Input:
+    """Return the input; `keys`: of which key frames alone are decoded."""
     opening: dict[str, str | None] = {"f": "mov", "protocol_whitelist": PROTOCOLS, "copyts": None, "threads": "1"}
-    return Input(path=RENDITION_INPUT, options={**opening, **more})
+    return Input(path=RENDITION_INPUT, options={**opening, **({"skip_frame": "nokey"} if keys else {})})
 
 
 def _decoded(plan: EncodePlan, rung: VideoRendition, *, keys: bool = False) -> str:
@@ -174,7 +181,7 @@ def _scaled(size: Resolution) -> str:
     return f"scale={size.width}:{size.height}:flags=area"
 
 
-def _jpegs(target: str) -> Output:
+def _jpegs(target: str, more: Options = _NO_OPTIONS) -> Output:
     options: Options = {
         **ANONYMOUS,
         "c:v": "mjpeg",
@@ -183,6 +190,7 @@ def _jpegs(target: str) -> Output:
         "fps_mode": "passthrough",
         "start_number": "0",
         "f": "image2",
+        **more,
     }
     return Output(target=target, maps=(f"[{target}]",), options=options)
 

@@ -51,17 +51,21 @@ class Fragment:
         return len(self.data) - sum(sample.size for sample in self.samples[1:])
 
 
-def first_fragment(segment: bytes) -> bytes:
-    """Return a segment up to the end of its first fragment, which begins with a key frame. Raises MalformedBoxes."""
-    view, end = memoryview(segment), 0
+def split_fragments(segment: bytes) -> list[bytes]:
+    """Return the fragments of a segment, each up to the end of its `mdat`. Raises MalformedBoxes."""
+    view, start, end = memoryview(segment), 0, 0
+    fragments: list[bytes] = []
     while end < len(view):
         size, kind, header = box_header(view[end:])
         if not header <= size <= len(view) - end:
             raise MalformedBoxes(f"box {kind} says {size} bytes, {len(view) - end} are there")
         end += size
         if kind == "mdat":
-            return bytes(view[:end])
-    raise MalformedBoxes("a segment has no mdat")
+            fragments.append(bytes(view[start:end]))
+            start = end
+    if start < end:
+        raise MalformedBoxes("a segment ends without mdat")
+    return fragments
 
 
 def read_fragment(moof: memoryview, data: bytes) -> Fragment:

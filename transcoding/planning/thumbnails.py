@@ -29,7 +29,10 @@ MAX_CELLS = 8 * COLUMNS * ROWS
 _CELL_SECONDS, _MIN_CELL_SECONDS = 10, 1
 MAX_CANDIDATES = 200
 """Frames that are measured, and may become the poster."""
-_CANDIDATE_SECONDS = Fraction(1, 2)
+_CANDIDATE_SECONDS, _KEY_SECONDS = Fraction(1, 2), Fraction(3)
+"""Distance of the frames that are measured where all are decoded, and where key frames are, which cost more each."""
+_MIN_KEY_FRAMES = 6
+"""Key frames below which they are too few to choose from. Decoding ten seconds whole costs no more than the preview."""
 MAX_DECODED_FRAMES = 216_000
 """Frames up to which a whole rendition is decoded: two hours with 30 per second."""
 MAX_DECODED_SHARE = Fraction(1, 10)
@@ -96,8 +99,8 @@ class Sampling:
     """The frames of one rendition that are decoded, counted on the grid of the video."""
 
     whole: bool
-    """Every frame is decoded. Otherwise the first one of each of `segments`."""
-    segments: tuple[int, ...]
+    """Every frame is decoded. Otherwise the first one of each of `gops`, and each of them is measured."""
+    gops: tuple[int, ...]
     cell_frames: int
     """Distance of the images in sprite sheets, in frames."""
     candidate_frames: int
@@ -109,44 +112,62 @@ class Sampling:
         """Number of sprite sheets."""
         return -(-self.cells // (COLUMNS * ROWS))
 
-    def decoded_frame(self, number: int, grid: FrameGrid) -> int:
-        """Return the frame of the video that is decoded as this one, counted from 0."""
-        return number if self.whole else grid.first_frame(self.segments[number])
+    @property
+    def decoded_per_cell(self) -> int:
+        """Decoded frames for each image in sprite sheets."""
+        return self.cell_frames if self.whole else self.cell_frames // self.candidate_frames
+
+    @property
+    def decoded_per_candidate(self) -> int:
+        """Decoded frames for each one that is measured."""
+        return self.candidate_frames if self.whole else 1
 
 
 def plan_sampling(grid: FrameGrid, rung: Sized, encoded: Sequence[Sized], *, count: int) -> Sampling:
     """Choose the frames of a rendition to decode, of a video that was encoded into these renditions.
 
-    A small rendition is decoded whole: then scene changes are found to the frame. Of a long video, or where there is
-    no small rendition, only key frames are decoded, and no more than `MAX_CELLS`.
+    A small rendition is decoded whole: then scene changes are found to the frame. So is any of a short video. Of a long
+    one, or where there is no small rendition, only key frames are decoded, and no more than `MAX_CANDIDATES`.
     """
     seconds = min(Fraction(_CELL_SECONDS), max(Fraction(_MIN_CELL_SECONDS), grid.duration / (COLUMNS * ROWS)))
     cell_seconds = max(seconds, grid.duration / MAX_CELLS)
     share = Fraction(_pixels(rung), sum(map(_pixels, encoded)))
-    if share <= MAX_DECODED_SHARE and grid.frame_count <= MAX_DECODED_FRAMES:
-        cell_frames = math.ceil(cell_seconds * grid.rate)
-        near = max(grid.duration / MAX_CANDIDATES, min(_CANDIDATE_SECONDS, grid.duration / (2 * count)))
-        return Sampling(
-            whole=True,
-            segments=tuple(range(grid.total_segments)),
-            cell_frames=cell_frames,
-            candidate_frames=max(1, math.ceil(near * grid.rate)),
-            cells=-(-grid.frame_count // cell_frames),
-        )
-    step = math.ceil(cell_seconds / grid.segment_seconds)
-    segments = tuple(range(0, grid.total_segments, step))
-    frames = step * grid.segment_frames
-    return Sampling(whole=False, segments=segments, cell_frames=frames, candidate_frames=frames, cells=len(segments))
+    gops = range(-(-grid.frame_count // grid.gop_frames))
+    whole = len(gops) < _MIN_KEY_FRAMES or (share <= MAX_DECODED_SHARE and grid.frame_count <= MAX_DECODED_FRAMES)
+    usual = _CANDIDATE_SECONDS if whole else _KEY_SECONDS
+    near = max(grid.duration / MAX_CANDIDATES, min(usual, grid.duration / (2 * count)))
+    candidate_frames = _multiple(near * grid.rate, 1 if whole else grid.gop_frames)
+    cell_frames = _multiple(cell_seconds * grid.rate, 1 if whole else candidate_frames)
+    return Sampling(
+        whole=whole,
+        gops=tuple(gops if whole else gops[:: candidate_frames // grid.gop_frames]),
+        cell_frames=cell_frames,
+        candidate_frames=candidate_frames,
+        cells=-(-grid.frame_count // cell_frames),
+    )
+
+
+def _multiple(frames: Fraction, of: int) -> int:
+    """Return the least multiple that is not less than so many frames."""
+    return of * math.ceil(frames / of)
 
 
 def _pixels(sized: Sized) -> int:
     return sized.width * sized.height
 
 
-def segments_of(grid: FrameGrid, frames: Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of the segments with these frames, ascending."""
-    last = grid.total_segments - 1
-    return tuple(sorted({min(frame // grid.segment_frames, last) for frame in frames}))
+def gops_of(grid: FrameGrid, frames: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the GOPs with these frames, ascending."""
+    return tuple(sorted({frame // grid.gop_frames for frame in frames}))
+
+
+def by_segment(grid: FrameGrid, gops: Sequence[int]) -> dict[int, list[int]]:
+    """Group ascending GOPs by their segment, and count them from its beginning."""
+    found: dict[int, list[int]] = {}
+    for gop in gops:
+        segment = min(gop // grid.segment_gops, grid.total_segments - 1)  # a short tail belongs to the last one
+        found.setdefault(segment, []).append(gop - segment * grid.segment_gops)
+    return found
 
 
 def frame_at(grid: FrameGrid, time: Fraction) -> int:

@@ -27,7 +27,7 @@ from transcoding.commands.thumbnails import (
     preview_command,
     stills_command,
 )
-from transcoding.containers.fragments import first_fragment
+from transcoding.containers.fragments import split_fragments
 from transcoding.errors import VerificationFailed
 from transcoding.manifests.sprites import VTT_CONTENT_TYPE, sprites_vtt
 from transcoding.planning.images import (
@@ -55,11 +55,12 @@ from transcoding.planning.thumbnails import (
     Sampling,
     ThumbnailRequest,
     as_wide_as,
+    by_segment,
     fitted_into,
     frame_at,
+    gops_of,
     plan_sampling,
     preview_frames,
-    segments_of,
     thumbnail_size,
 )
 from transcoding.planning.tracks import VideoRendition
@@ -210,7 +211,7 @@ class _Making:
             ),
             duration=grid.duration,
             scenes=tuple(scenes),
-            scene_precision=(1 if sampling.whole else sampling.cell_frames) / grid.rate,
+            scene_precision=(1 if sampling.whole else sampling.candidate_frames) / grid.rate,
         )
         return files, images
 
@@ -220,15 +221,12 @@ class _Making:
         """Decode the sampled frames. Raises VerificationFailed where not all of them came out."""
         analysis = Analysis()
         command = analysis_command(self._plan, rung, sampling, cell=cell, thumbnail=thumbnail)
-        keys = () if sampling.whole else sampling.segments
-        feed = self._feed(rung, sampling.segments, keys_only=bool(keys))
-        self._run(command, (SPRITES, CANDIDATES), feed, analysis)
+        self._run(command, (SPRITES, CANDIDATES), self._feed(rung, sampling.gops), analysis)
         grid = self._plan.grid
-        count = -(-grid.frame_count // sampling.candidate_frames) if sampling.whole else sampling.cells
-        step = sampling.candidate_frames if sampling.whole else 1
-        measures = analysis.measures(sampling.decoded_frame(number * step, grid) for number in range(count))
-        if len(measures) != count:
-            raise VerificationFailed(f"{rung.name}: {len(measures)} of {count} frames can be decoded")
+        candidates = range(0, grid.frame_count, sampling.candidate_frames)
+        measures = analysis.measures(candidates)
+        if len(measures) != len(candidates):
+            raise VerificationFailed(f"{rung.name}: {len(measures)} of {len(candidates)} frames can be decoded")
         return measures, _spaced(analysis.scenes, grid.timescale)
 
     def _sheets(self, sampling: Sampling) -> Iterator[tuple[str, bytes]]:
@@ -239,15 +237,14 @@ class _Making:
         """Decode frames of the smallest rendition that is large enough."""
         rung = self._rung_of(size.width)
         command = stills_command(self._plan, rung, frames=frames, size=size)
-        self._run(command, (STILLS,), self._feed(rung, segments_of(self._plan.grid, frames)))
+        self._run(command, (STILLS,), self._feed(rung, gops_of(self._plan.grid, frames)))
         return {frame: self._read(STILLS, number) for number, frame in enumerate(frames)}
 
     def _preview(self, frames: tuple[int, int]) -> Mapping[str, bytes]:
         rung = self._rung_of(PREVIEW_WIDTH)
         forms = [WEBP, GIF] if WEBP_ENCODER in self._tools.ffmpeg.encoders() else [GIF]
         command = preview_command(self._plan, rung, frames=frames, size=as_wide_as(rung, PREVIEW_WIDTH), formats=forms)
-        segments = segments_of(self._plan.grid, range(*frames))
-        self._run(command, forms, self._feed(rung, segments))
+        self._run(command, forms, self._feed(rung, gops_of(self._plan.grid, range(*frames))))
         return {form: _image(self._folder / form) for form in forms}
 
     def _rung_of(self, width: int) -> VideoRendition:
@@ -274,21 +271,25 @@ class _Making:
         self.seconds += report.seconds
         self.frames += report.frames
 
-    def _feed(self, rung: VideoRendition, numbers: Sequence[int], *, keys_only: bool = False) -> Feed:
-        """Yield the init segment and these segments, or their first fragments, which begin with key frames.
+    def _feed(self, rung: VideoRendition, gops: Sequence[int]) -> Feed:
+        """Yield the init segment and these GOPs, each of which is a fragment of a segment.
 
         The rows are read here, and not by the thread of the feed. Raises VerificationFailed unless digests match.
         """
         row = self._rows[rung.name]
-        return self._fetched(row.init_key, row.init_sha256, _by_number(row, numbers), keys_only=keys_only)
+        fragments = by_segment(self._plan.grid, gops)
+        segments = _by_number(row, list(fragments))
+        return self._fetched(row.init_key, row.init_sha256, list(zip(segments, fragments.values(), strict=True)))
 
     def _fetched(
-        self, init_key: str, init_sha256: str, segments: Sequence[PublishedSegment], *, keys_only: bool
+        self, init_key: str, init_sha256: str, segments: Sequence[tuple[PublishedSegment, Sequence[int]]]
     ) -> Feed:
         yield self._get(init_key, init_sha256)
-        for segment in segments:
-            data = self._get(segment.key, segment.digest)
-            yield first_fragment(data) if keys_only else data
+        for segment, numbers in segments:
+            fragments = split_fragments(self._get(segment.key, segment.digest))
+            if numbers[-1] >= len(fragments):
+                raise VerificationFailed(f"{segment.key} has {len(fragments)} GOPs, and none of number {numbers[-1]}")
+            yield b"".join(fragments[number] for number in numbers)
 
     def _get(self, key: str, digest: str) -> bytes:
         data = self._tools.store.get(key)

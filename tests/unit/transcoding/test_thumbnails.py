@@ -11,7 +11,7 @@ import pytest
 from tests.unit.transcoding.builders import a_plan
 from transcoding.commands.thumbnails import Analysis, analysis_command, preview_command, stills_command
 from transcoding.containers.boxes import MalformedBoxes
-from transcoding.containers.fragments import first_fragment
+from transcoding.containers.fragments import split_fragments
 from transcoding.grid import FrameGrid
 from transcoding.manifests.dash.adaptation import add_tiles
 from transcoding.manifests.sprites import sprites_vtt
@@ -22,11 +22,12 @@ from transcoding.planning.thumbnails import (
     MAX_CANDIDATES,
     MAX_CELLS,
     ThumbnailRequest,
+    by_segment,
     fitted_into,
     frame_at,
+    gops_of,
     plan_sampling,
     preview_frames,
-    segments_of,
     thumbnail_size,
 )
 from transcoding.probing.streams import Resolution
@@ -69,7 +70,7 @@ def test_a_requested_width_is_the_width() -> None:
 def test_a_small_rendition_is_decoded_whole() -> None:
     sampling = plan_sampling(a_grid(seconds=60), SMALL, RUNGS, count=10)
     assert sampling.whole
-    assert sampling.segments == tuple(range(15))
+    assert sampling.gops == tuple(range(30))
     assert (sampling.cell_frames, sampling.cells) == (60, 25)  # one each 2.4 s fills a sheet
     assert sampling.candidate_frames == 13
 
@@ -84,16 +85,26 @@ def test_key_frames_are_enough_where_the_smallest_rendition_is_the_only_one() ->
     grid = a_grid(seconds=60)
     sampling = plan_sampling(grid, RUNGS[0], RUNGS[:1], count=10)
     assert not sampling.whole
-    assert sampling.segments == tuple(range(15))
-    assert sampling.cell_frames == sampling.candidate_frames == grid.segment_frames
-    assert [sampling.decoded_frame(n, grid) for n in (0, 1, 14)] == [0, 100, 1400]
+    assert sampling.gops == tuple(range(0, 30, 2))
+    assert (sampling.candidate_frames, sampling.decoded_per_candidate) == (100, 1)
+    assert (sampling.cell_frames, sampling.decoded_per_cell, sampling.cells) == (100, 1, 15)
+
+
+def test_more_key_frames_are_measured_than_are_shown_in_sprites() -> None:
+    sampling = plan_sampling(a_grid(seconds=250), RUNGS[0], RUNGS[:1], count=10)
+    assert (sampling.candidate_frames, sampling.cell_frames, sampling.decoded_per_cell) == (100, 300, 3)
+
+
+@pytest.mark.parametrize(("seconds", "whole"), [(1, True), (10, True), (11, False)])
+def test_a_short_video_has_too_few_key_frames_to_choose_from(seconds: int, whole: bool) -> None:  # noqa: FBT001
+    assert plan_sampling(a_grid(seconds=seconds), RUNGS[0], RUNGS[:1], count=10).whole is whole
 
 
 @pytest.mark.parametrize("seconds", [7201, 43_200])
 def test_a_video_of_hours_is_sampled_and_bounded(seconds: int) -> None:
     sampling = plan_sampling(a_grid(seconds=seconds, rate=Fraction(30)), SMALL, RUNGS, count=50)
     assert not sampling.whole
-    assert 100 < len(sampling.segments) == sampling.cells <= MAX_CELLS
+    assert 100 < len(sampling.gops) == sampling.cells <= MAX_CELLS
 
 
 def test_candidates_are_bounded_and_enough_for_all_thumbnails() -> None:
@@ -106,14 +117,14 @@ def test_candidates_are_bounded_and_enough_for_all_thumbnails() -> None:
 def test_one_frame_is_a_video() -> None:
     grid = FrameGrid(rate=Fraction(25), total_frames=1)
     sampling = plan_sampling(grid, SMALL, RUNGS, count=10)
-    assert (sampling.cells, sampling.candidate_frames, sampling.segments) == (1, 1, (0,))
+    assert (sampling.cells, sampling.candidate_frames, sampling.gops) == (1, 1, (0,))
     assert preview_frames(grid, 0) == (0, 1)
 
 
-def test_frames_and_segments_of_times() -> None:
+def test_frames_and_gops_of_times() -> None:
     grid = a_grid(seconds=60)
     assert [frame_at(grid, Fraction(time)) for time in ("0", "0.99", "59.99", "100")] == [0, 24, 1499, 1499]
-    assert segments_of(grid, [0, 99, 100, 1499]) == (0, 1, 14)
+    assert gops_of(grid, [0, 99, 100, 1499]) == (0, 1, 2, 29)
     assert preview_frames(grid, 1450) == (1375, 1500)
 
 
@@ -191,6 +202,15 @@ def test_commands_read_a_pipe_and_decode_in_one_thread() -> None:
         assert words[words.index("-threads") + 1] == "1"
 
 
+@pytest.mark.parametrize(("frames", "keys"), [([0], True), ([0, 100], True), ([0, 3], False)])
+def test_stills_at_key_frames_need_no_other(frames: list[int], keys: bool) -> None:  # noqa: FBT001
+    plan = a_plan()
+    assert plan.grid.gop_frames == 50
+    command = stills_command(plan, plan.renditions[0], frames=frames, size=Resolution(width=320, height=180))
+    assert ("skip_frame" in command.inputs[0].options) is keys
+    assert command.outputs[0].options["frames:v"] == str(len(frames))
+
+
 def a_set() -> ImageSet:
     sheet = StoredImage(name="sprite-0.jpg", width=800, height=450, size=60_000)
     image = StoredImage(name="poster.jpg", width=1280, height=720, size=90_000)
@@ -251,12 +271,18 @@ def test_other_names_have_none(name: str) -> None:
     assert media_type_of(name) is None
 
 
-def test_the_first_fragment_ends_with_its_media() -> None:
+def test_a_short_tail_is_a_gop_of_the_last_segment() -> None:
+    grid = FrameGrid(rate=Fraction(25), total_frames=205)
+    assert grid.total_segments == 2
+    assert by_segment(grid, [0, 1, 3, 4]) == {0: [0, 1], 1: [1, 2]}
+
+
+def test_a_fragment_ends_with_its_media() -> None:
     moof, mdat = b"\0\0\0\x0cmoofabcd", b"\0\0\0\x0amdatxy"
-    assert first_fragment(moof + mdat + moof + mdat) == moof + mdat
+    assert split_fragments(moof + mdat + mdat) == [moof + mdat, mdat]
     for broken in (moof, moof + mdat[:-1], b"\0\0\0\x00moof", b"junk"):
         with pytest.raises(MalformedBoxes):
-            first_fragment(broken)
+            split_fragments(broken)
 
 
 def test_renditions_of_high_dynamic_range_are_mapped_as_the_others_are() -> None:
