@@ -1,17 +1,17 @@
-"""Inspection of one file in a process of its own, whose memory and processor time are measured.
+"""Inspection of one file in a process of its own, whose memory and processor time are measured."""
 
-python -m tests.inspected FILE FOLDER [parts]
-"""
-
-import json
+import multiprocessing
 import resource
-import subprocess
-import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.django_process", "workers.tools", "workers.steps.inspect"])
+"""Each process is a fork of one that has imported the project: that alone takes two seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,8 @@ class Inspected:
 
 def inspected(path: Path, folder: Path, *, parts: bool = False) -> Inspected:
     """Inspect a file as a worker does. `parts`: read only parts of it where that is possible, however small it is."""
-    command = [sys.executable, "-m", "tests.inspected", str(path), str(folder), *(["parts"] if parts else [])]
-    done = subprocess.run(command, capture_output=True, check=True, text=True)
-    return Inspected(**json.loads(done.stdout.splitlines()[-1]))
+    with ProcessPoolExecutor(1, mp_context=PROCESSES) as process:
+        return process.submit(_inspect, path, folder, parts=parts).result()
 
 
 class _Sampler(threading.Thread):
@@ -54,11 +53,7 @@ class _Sampler(threading.Thread):
                 self.processor_seconds[pid] = max(self.processor_seconds.get(pid, 0), processor_seconds(pid))
 
 
-def _inspect(path: Path, folder: Path, *, parts: bool) -> dict[str, Any]:
-    import django
-
-    django.setup()
-
+def _inspect(path: Path, folder: Path, *, parts: bool) -> Inspected:
     from configuration import Config, StorageConfig
     from execution.ffmpeg import FfmpegRunner
     from execution.ffprobe import Ffprobe
@@ -94,7 +89,8 @@ def _inspect(path: Path, folder: Path, *, parts: bool) -> dict[str, Any]:
     control = StepControl(draining)
     reader, inspection = tools.source_reader(video, control), Inspection(tools, control)
     sampler = _Sampler()
-    facts, refusal, started = None, "", time.monotonic()
+    facts: dict[str, Any] | None = None
+    refusal, started = "", time.monotonic()
     sampler.start()
     try:
         found = reader.read(None, Mp4Index.opening, lambda copy: inspection.inspect(copy, video), look=inspection.look)
@@ -105,25 +101,18 @@ def _inspect(path: Path, folder: Path, *, parts: bool) -> dict[str, Any]:
     sampler.over.set()
     sampler.join()
     own = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "facts": facts,
-        "refusal": refusal,
-        "fetched": reader.report["source_bytes"],
-        "own_mib": _peak_mib(),
-        "program_mib": sampler.memory_bytes >> 20,
-        "processor_seconds": own.ru_utime + own.ru_stime + sum(sampler.processor_seconds.values()),
-        "seconds": seconds,
-    }
+    return Inspected(
+        facts=facts,
+        refusal=refusal,
+        fetched=int(str(reader.report["source_bytes"])),
+        own_mib=_peak_mib(),
+        program_mib=sampler.memory_bytes >> 20,
+        processor_seconds=own.ru_utime + own.ru_stime + sum(sampler.processor_seconds.values()),
+        seconds=seconds,
+    )
 
 
 def _peak_mib() -> int:
     """Return the largest size that this process had. That of `getrusage` counts the process it was started by, too."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) >> 10
-
-
-if __name__ == "__main__":
-    import os
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    sys.stdout.write(json.dumps(_inspect(Path(sys.argv[1]), Path(sys.argv[2]), parts="parts" in sys.argv[3:])))
