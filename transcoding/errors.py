@@ -118,6 +118,10 @@ class TextRejected(TranscodeError):
     code = "text_rejected"
 
 
+class NoCues(TextRejected):
+    """A text shows nothing."""
+
+
 class InputChanged(TranscodeError):
     """The source object was deleted or replaced after it was inspected."""
 

@@ -49,6 +49,13 @@ def _facts_to_5(facts: Stored) -> Stored:
     return {**facts, "streams": streams, "audio": [{**track, "role": "main"} for track in facts["audio"]]}
 
 
+def _facts_to_6(facts: Stored) -> Stored:
+    """Know of no captions within the video: nobody looked for them."""
+    video = facts["video_stream"]
+    others = [_facts_to_6(each) for each in facts["others"]]
+    return {**facts, "video_stream": video and {**video, "captions": False}, "others": others}
+
+
 def _plan_to_2(plan: Stored) -> Stored:
     """Fill in what the first plans lack: they were all for x264, in one pass and one run of ffmpeg per chunk."""
     names = [rendition["name"] for rendition in plan["renditions"]]
@@ -107,7 +114,12 @@ def _plan_to_8(plan: Stored) -> Stored:
     return {**plan, "hls": True, "dash": True, "encodings": encodings, "groups": groups, "renditions": renditions}
 
 
-FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5)
+def _plan_to_9(plan: Stored) -> Stored:
+    """Upgrade the facts in it."""
+    return {**plan, "source": _facts_to_6(plan["source"])}
+
+
+FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5, _facts_to_6)
 PLAN_UPGRADES: tuple[Upgrade, ...] = (
     _plan_to_2,
     _plan_to_3,
@@ -116,6 +128,7 @@ PLAN_UPGRADES: tuple[Upgrade, ...] = (
     _plan_to_6,
     _plan_to_7,
     _plan_to_8,
+    _plan_to_9,
 )
 THUMBNAIL_UPGRADES: tuple[Upgrade, ...] = ()
 """Upgrades of stored requests of thumbnails, and of what was made of them."""

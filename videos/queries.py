@@ -10,7 +10,7 @@ from videos.states import SHOWN_STATES
 
 INSPECTED = frozenset(
     {"container", "constant_frame_rate", "rotation", "pixel_format", "interlaced", "hdr", "audio_codec"}
-    | {"field_order", "loudness"}
+    | {"field_order", "loudness", "closed_captions"}
     | {"audio_channels", "color_primaries", "color_transfer", "color_matrix", "color_range"}
 )
 """Names of a video's metadata that come from inspection."""

@@ -84,7 +84,7 @@ def _plan_or_fail(job: Job, video: Video, policy: JobPolicy) -> None:
 
 
 @transaction.atomic
-def texts_extracted(*, claim: Claim, found: Mapping[UUID, Cues | str]) -> None:
+def texts_extracted(*, claim: Claim, found: Mapping[UUID, Cues | str | None]) -> None:
     """Close a `text` step: players get the texts; those that failed, with a reason, are a warning. Raises LeaseLost."""
     video = video_lock(claim.video_id)
     if not step_mark_done(claim=claim, result={"texts": len(found)}):

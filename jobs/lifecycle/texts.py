@@ -15,7 +15,7 @@ def texts_request(*, video: Video, facts: SourceFacts, max_texts: int) -> None:
 
     The step has the rank of a job of the lowest priority.
     """
-    if texts_announce(video=video, streams=embedded_texts(facts.streams), max_texts=max_texts):
+    if texts_announce(video=video, streams=embedded_texts(facts), max_texts=max_texts):
         video_step_create(video=video, kind=StepKind.TEXT)
 
 

@@ -131,6 +131,7 @@ ALLOWED: frozenset[tuple[str, str, str]] = frozenset(
         ("transcoder_site/menu.py", "movie", "an icon of the theme"),
         ("transcoder_site/settings.py", "movie", "an icon of the theme"),
         ("transcoding/commands/diagnosis.py", "picture", "ffmpeg's own message"),
+        ("transcoding/commands/texts.py", "movie", "ffmpeg's name of a filter"),
         ("tests/unit/transcoding/test_commands.py", "hearing", "ffmpeg's name of a disposition"),
         ("transcoding/commands/probe.py", "hearing", "ffmpeg's name of a disposition"),
         ("transcoding/commands/remux.py", "hearing", "ffmpeg's name of a disposition"),

@@ -37,6 +37,8 @@ from transcoding.sniffing.container import FROM_BEGINNING
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding starts at the latest, so that the frame shown there is known."""
+_NO_CAPTIONS = "sidedata=mode=delete:type=A53_CC"
+"""Encoders would copy the closed captions of frames, each in its own way; players have them as texts."""
 
 
 def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
@@ -159,7 +161,7 @@ def _chunk_graph(
     plan: EncodePlan, encoding: Encoding, chosen: Sequence[VideoRendition], first_segment: int, segments: int
 ) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
-    chain = [f"[0:{plan.source.video.index}]" + on_own_clock("setpts", plan.first)]
+    chain = [f"[0:{plan.source.video.index}]{_NO_CAPTIONS}," + on_own_clock("setpts", plan.first)]
     decoded = decoded_from(plan, first_segment) - plan.video_start
     chain += [*steady(plan, encoding), *deinterlacing_filters(plan, encoding, max(0, decoded))]
     chain += on_the_grid(plan, encoding, first_segment, segments)

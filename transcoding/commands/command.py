@@ -1,5 +1,6 @@
 """ffmpeg commands as data. `argv` alone renders them, in the one order that ffmpeg accepts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -35,12 +36,14 @@ ANONYMOUS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 class Input:
     """One input file, or the name of what the runner feeds through a pipe, and the options in front of its `-i`.
 
-    `made_up`: not a file but the description of a video that ffmpeg draws itself.
+    `made_up`: not a file but the description of a video that ffmpeg draws itself. `graph` is one that opens the file:
+    `{}` in it stands for its name.
     """
 
     path: str
     options: Options = field(default_factory=dict)
     made_up: bool = False
+    graph: str = ""
 
     @property
     def address(self) -> str:
@@ -49,8 +52,12 @@ class Input:
 
     def bounded(self, max_pixels: int) -> Options:
         """Return the options with the bounds of decoders, which some options override; drawn inputs have none."""
-        bounds = {} if self.made_up else decoder_bounds(max_pixels)
+        bounds = {} if self.made_up or self.graph else decoder_bounds(max_pixels)
         return {**self.options, **bounds, **self.options}
+
+    def opened(self, address: str) -> str:
+        """Return the argument of `-i` for the file at this address."""
+        return self.graph.format(in_graph(address)) if self.graph else address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +112,8 @@ class FfmpegCommand:
             "0.5",
         ]
         for source in self.inputs:
-            words += [*option_words(source.bounded(max_pixels)), "-i", addresses.get(source.path, source.address)]
+            address = source.opened(addresses.get(source.path, source.address))
+            words += [*option_words(source.bounded(max_pixels)), "-i", address]
         if self.filter_graph:
             words += ["-filter_complex", self.filter_graph]
         for output in self.outputs:
@@ -174,6 +182,12 @@ def fragment_options(cut: str) -> dict[str, str]:
 def seconds_text(time: Fraction) -> str:
     """Seconds to the microsecond, which is all that ffmpeg reads; grid times are whole microseconds anyway."""
     return f"{float(max(time, Fraction(0))):.6f}"
+
+
+def in_graph(value: str) -> str:
+    """Return a value of a filter's option as a graph reads it: escaped for the option, then for the graph."""
+    option = re.sub(r"([\\':])", r"\\\1", value)
+    return re.sub(r"([\\'\[\],;])", r"\\\1", option)
 
 
 def ratio_text(number: Fraction) -> str:

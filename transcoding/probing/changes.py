@@ -17,6 +17,8 @@ from transcoding.probing.streams import Crop, FieldOrder, Resolution, VideoStrea
 
 _HALF_TURN = 180
 _UPRIGHT = Orientation()
+_CAPTIONS = "ATSC A53 Part 4 Closed Captions"
+"""ffprobe's name of the side data of closed captions."""
 _MAX_SAMPLES = 40
 _FEW_SAMPLES = 8
 _PIXELS = 1920 * 1080 * _MAX_SAMPLES
@@ -56,6 +58,7 @@ class Frame:
     format: FrameFormat
     order: FieldOrder
     orientation: Orientation = _UPRIGHT
+    captions: bool = False
 
 
 def parse_frames(text: str) -> list[Frame]:
@@ -75,6 +78,7 @@ def _frame(entry: Mapping[str, Any]) -> Frame:
         ),
         order=order if entry.get("interlaced_frame") else FieldOrder.PROGRESSIVE,
         orientation=orientation(entry.get("side_data_list", ())),
+        captions=any(each.get("side_data_type") == _CAPTIONS for each in entry.get("side_data_list", ())),
     )
 
 
@@ -85,7 +89,7 @@ def layouts_in(text: str) -> set[tuple[int, str]]:
 
 
 def with_usual_frame(video: VideoStream, frames: Sequence[Frame]) -> VideoStream:
-    """Return the track with the size, shape and fields that its outputs have, and whether its frames change.
+    """Return the track with the size, shape and fields that its outputs have, whether its frames change, and captions.
 
     What frames say of themselves counts more than what the container says of them, but for their orientation.
     """
@@ -95,7 +99,8 @@ def with_usual_frame(video: VideoStream, frames: Sequence[Frame]) -> VideoStream
         video = turned(video, frames[0].orientation)
     orders = Counter(frame.order for frame in frames if frame.order is not FieldOrder.PROGRESSIVE)
     order = orders.most_common(1)[0][0] if orders else FieldOrder.PROGRESSIVE
-    video = replace(video, field_order=order, interlaced=bool(orders))
+    captions = any(frame.captions for frame in frames)
+    video = replace(video, field_order=order, interlaced=bool(orders), captions=captions)
     formats = [frame.format for frame in frames]
     if len(set(formats)) == 1 and len(orders) <= 1:
         return video

@@ -41,6 +41,7 @@ def _video(facts: SourceFacts) -> dict[str, object]:
         "interlaced": video.interlaced,
         "field_order": video.field_order.value,
         "film": video.film,
+        "closed_captions": video.captions,
         **_color(video.color or ColorSpace()),
         "bitrate": video.bit_rate,
     }

@@ -12,7 +12,7 @@ from transcoding.probing.clock import Clock
 from transcoding.probing.color import refuse_foreign_colors
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import AudioStream, Loudness, StreamFacts, StreamKind, VideoStream
-from transcoding.probing.texts import is_extracted
+from transcoding.probing.subtitles import is_extracted
 from transcoding.probing.timing import FrameTiming
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.timeline import Hold, VideoSpan, hold_for, seconds_late, seconds_outside

@@ -146,6 +146,8 @@ class VideoStream:
     """Frames do not say that they consist of fields, or name another order."""
     film: bool = False
     """Frames of film were spread over its fields (2:3 pulldown)."""
+    captions: bool = False
+    """Some of its frames carry closed captions (CEA-608, CEA-708)."""
     color: ColorSpace | None
     """The color space in the track itself. None: an earlier version inspected it, which did not read that."""
     hdr: HdrMetadata | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from transcoding.errors import TextRejected
+from transcoding.errors import NoCues, TextRejected
 from transcoding.texts.ass import is_ass, parse_ass
 from transcoding.texts.characters import characters
 from transcoding.texts.cues import MAX_CUES, Cue, Cues
@@ -18,7 +18,7 @@ _OPENING_LINES = 100
 def read_text(data: bytes, *, encoding: str = "") -> Cues:
     """Return the cues of a file. Its content says what format it has. Takes time in proportion to its size.
 
-    `encoding` as in `characters`. Raises TextRejected for a file that is no such text, has no cue or too many.
+    `encoding` as in `characters`. Raises TextRejected for a file that is no such text or has too many cues, and NoCues.
     """
     text = characters(data, encoding)
     cues = list(islice(_parser(text)(text), MAX_CUES + 1))
@@ -26,7 +26,7 @@ def read_text(data: bytes, *, encoding: str = "") -> Cues:
         raise TextRejected(f"the file has more than {MAX_CUES} cues: leave out those that only animate")
     found = Cues.of(cues)
     if not found:
-        raise TextRejected("the file has no cue with a text, and a start before its end")
+        raise NoCues("the file has no cue with a text, and a start before its end")
     return found
 
 

@@ -100,10 +100,17 @@ def _embedded(video: Video, stream: StreamFacts) -> Text:
     )
 
 
-def texts_fill(*, video: Video, found: Mapping[UUID, Cues | str]) -> None:
-    """Record what became of embedded texts of a locked video: their cues, or the reason why there are none."""
+def texts_fill(*, video: Video, found: Mapping[UUID, Cues | str | None]) -> None:
+    """Record what became of embedded texts of a locked video: their cues, or the reason why there are none.
+
+    Those that turn out to say nothing at all, as None, are no texts.
+    """
     for text_id, cues in found.items():
-        pending_texts(video).filter(id=text_id).update(**_outcome(cues))
+        pending = pending_texts(video).filter(id=text_id)
+        if cues is None:
+            pending.delete()
+        else:
+            pending.update(**_outcome(cues))
     texts_changed(video)
     if failed := Text.objects.filter(video=video, state=TextState.FAILED).count():
         video_warn(video=video, warning=Notice(code=SourceWarning.TEXT_UNREADABLE, count=failed))

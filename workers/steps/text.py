@@ -1,4 +1,7 @@
-"""Extract the subtitles that lie in the file of a video. Nothing waits for it, and nothing fails because of it."""
+"""Extract the subtitles and captions that lie in the file of a video.
+
+Nothing waits for it, and nothing fails because of it.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,13 +11,15 @@ from uuid import UUID
 from execution.budget import InspectionBudget
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import texts_extracted
-from transcoding.commands.texts import text_target, texts_command
-from transcoding.errors import InputRejected, TextRejected
+from storage.keys import indexed_key
+from transcoding.commands.texts import captions_command, text_target, texts_command
+from transcoding.errors import InputRejected, NoCues, TextRejected
 from transcoding.probing.facts import SourceFacts
+from transcoding.probing.texts import captioned_stream
 from transcoding.sniffing.container import DEMUXERS
 from transcoding.texts.cues import Cues
 from transcoding.texts.reading import read_text
-from videos.models import Text
+from videos.models import Text, Video
 from videos.texts.selectors import pending_texts
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
@@ -24,19 +29,60 @@ from workers.tools import Tools
 _MAX_TEXT_BYTES = 8 << 20
 """Bytes of one stream of text: a film with signs that move has three million."""
 
+_DECODED_PIXELS_PER_SECOND = 10_000_000
+"""Pixels that are decoded in a second of processor time, at least: a tenth of what was measured."""
+
 log = logging.getLogger(__name__)
 
 
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
-    """Read the whole file once. Those that cannot be read are found by a run for each of them."""
+    """Read the whole file once. Those that cannot be read are found by a run for each of them.
+
+    Captions within the video take decoding it, once more.
+    """
     video = work.video
-    texts = list(pending_texts(video))
     facts = SourceFacts.from_json(video.facts)
+    captioned = captioned_stream(facts)
+    texts = list(pending_texts(video))
+    subtitles = [text for text in texts if text.stream != captioned]
     codecs = {stream.index: stream.codec for stream in facts.streams}
-    with tools.sources.open(video.source_key, etag=video.etag, moved=control.moved) as path:
-        extraction = _Extraction(path, DEMUXERS[(video.media or {})["container"]], codecs, tools, control)
-        found = extraction.all_of(texts) if texts else {}
+    found: dict[UUID, Cues | str | None] = {}
+    if subtitles:
+        with tools.sources.open(video.source_key, etag=video.etag, moved=control.moved) as path:
+            extraction = _Extraction(path, DEMUXERS[(video.media or {})["container"]], codecs, tools, control)
+            found |= extraction.all_of(subtitles)
+    for text in texts:
+        if text.stream == captioned:
+            found[text.id] = _captions(video, facts, tools, control)
     retry_write(lambda: texts_extracted(claim=work.claim, found=found), control)
+
+
+def _captions(video: Video, facts: SourceFacts, tools: Tools, control: StepControl) -> Cues | str | None:
+    """Return the captions within the video, None where they say nothing, or the reason why there are none."""
+    collected = _Collected()
+    size = facts.video.coded or facts.video.display
+    work = int(facts.duration * facts.rate * size.pixels)
+    key, etag = (indexed_key(video.id), "") if facts.remuxed else (video.source_key, video.etag)
+    with tools.sources.open(key, etag=etag, moved=control.moved) as path:
+        command = captions_command(str(path), facts)
+        seconds = tools.config.limits.max_inspect_seconds + work // _DECODED_PIXELS_PER_SECOND
+        try:
+            tools.ffmpeg.run(
+                command,
+                {text_target(facts.video.index): collected.take},
+                stop=control,
+                on_frames=lambda _: control.moved(),
+                niceness=lambda: BACKGROUND_NICENESS,
+                budget=InspectionBudget(seconds, memory_bytes=command.memory_bytes),
+            )
+        except InputRejected as error:
+            return str(error)
+    try:
+        return collected.cues()
+    except NoCues:
+        return None
+    except TextRejected as error:
+        return str(error)
 
 
 class _Collected:
@@ -55,7 +101,7 @@ class _Collected:
         if self._too_large:
             raise TextRejected(f"the stream has more than {_MAX_TEXT_BYTES >> 20} MiB of text")
         if not self._data:
-            raise TextRejected("the stream has no cue with a text")
+            raise NoCues("the stream has no cue with a text")
         return read_text(bytes(self._data))
 
 

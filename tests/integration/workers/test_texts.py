@@ -14,6 +14,7 @@ from jobs.lifecycle.services import video_delete
 from jobs.models import Step
 from jobs.rules.retry import Failure
 from jobs.rules.steps import StepKind
+from tests.captions import captioned
 from tests.ffmpeg.golden import beep_seconds
 from tests.ffmpeg.sources import run
 from tests.pipeline_client import PipelineClient
@@ -150,3 +151,17 @@ def test_a_deleted_video_has_nothing_to_extract(
         text_step.run(work, tools, StepControl(tools.draining))
     runner.work("cpu")
     assert not Text.objects.filter(state="ready").exists()
+
+
+@pytest.mark.parametrize("words", ["HELLO", ""])
+def test_captions_within_the_video_become_a_text_unless_they_are_idle(
+    runner: StepRunner, pipeline: PipelineClient, tmp_path: Path, words: str
+) -> None:
+    video = pipeline.upload(captioned(tmp_path / "captioned.mp4", words))
+    runner.work("cpu")
+    video.refresh_from_db()
+    assert (video.state, video.media and video.media["closed_captions"]) == ("ready", True)
+    assert [each["code"] for each in video.warnings] == ["no_audio"]
+    texts = [(text.state, text.language, text.captions, text.stream, text.webvtt) for text in Text.objects.all()]
+    cue = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nHELLO\n"
+    assert (texts, text_steps()) == ([("ready", "und", True, 0, cue)] if words else [], ["done"])

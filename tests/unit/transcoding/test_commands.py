@@ -93,7 +93,7 @@ def test_the_first_chunk() -> None:
         ),
         "-filter_complex",
         (
-            f"[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,{FORGET},split=2[in0][in1];"
+            f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,{FORGET},split=2[in0][in1];"
             f"[in0]scale=854:480:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[480p];"
             f"[in1]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
         ),
@@ -117,7 +117,7 @@ def test_a_chunk_in_the_middle() -> None:
         *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
         (
-            f"[0:0]setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,{FORGET},split=1[in0];"
+            f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,{FORGET},split=1[in0];"
             f"[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
         ),
         *("-map", "[360p]"),
@@ -133,7 +133,7 @@ def test_the_last_chunk_of_a_varying_source() -> None:
     plan = a_plan(a_source(640, 360, frames=460, constant=False))
     words = argv(chunk_command(plan, "/s/x", first_segment=3, segments=2))
     assert words[words.index("-filter_complex") + 1] == (
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=50:stop_mode=clone,"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=50:stop_mode=clone,"
         f"setpts=PTS-STARTPTS,{FORGET},split=1[in0];[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
     )
     assert words[words.index("-frames:v") + 1] == "160"
@@ -181,7 +181,7 @@ def test_the_end_of_a_source_is_padded_should_its_last_frames_be_damaged(*, cons
 def test_interlaced_frames_are_combed_before_they_are_put_on_the_grid() -> None:
     plan = a_plan(a_source(interlaced=True))
     filters = graph(plan).split(",")
-    assert filters[1:3] == ["bwdif=mode=send_frame:deint=interlaced", "fps=25/1:start_time=0.000000"]
+    assert filters[2:4] == ["bwdif=mode=send_frame:deint=interlaced", "fps=25/1:start_time=0.000000"]
 
 
 def test_the_chosen_track_is_encoded() -> None:
@@ -380,7 +380,7 @@ def on_device(path: HardwarePath, *, interlaced: bool = False, encoder: str = "h
 def test_nvenc_with_frames_from_memory() -> None:
     words = on_device(HardwarePath.UPLOAD)
     assert words[words.index("-filter_complex") + 1] == (
-        f"[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,{FORGET},split=2[in0][in1];"
+        f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,{FORGET},split=2[in0][in1];"
         f"[in0]scale=854:480:flags=bicubic:out_range=tv,setsar=1,{BT601},format=nv12[480p];"
         f"[in1]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=nv12[360p]"
     )
@@ -408,7 +408,7 @@ def test_nvenc_with_all_frames_on_the_device() -> None:
     assert words.index("-init_hw_device") < words.index("-hwaccel") < words.index("-i")
     assert words.count("-i") == 1
     assert words[words.index("-filter_complex") + 1] == (
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
         f"[in0]scale_cuda=854:480:interp_algo=bicubic:format=nv12,setsar=1,{BT601}[480p];"
         f"[in1]scale_cuda=640:360:interp_algo=bicubic:format=nv12,setsar=1,{BT601}[360p]"
     )

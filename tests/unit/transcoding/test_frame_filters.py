@@ -44,11 +44,13 @@ def inspected(width: int = 640, height: int = 360, **fields: object) -> SourceFa
 
 
 def parts(facts: SourceFacts, *, first_segment: int = 0, deinterlace: str | None = None) -> tuple[list[str], list[str]]:
-    """The filters in front of the rungs, and those of the rung, of a chunk."""
+    """The filters in front of the rungs, without that of captions, and those of the rung, of a chunk."""
     plan = plan_job(facts, JobRequest(resolution="360p", deinterlace=deinterlace), a_policy())
     graph = chunk_command(plan, "/s/x", first_segment=first_segment, segments=1).filter_graph or ""
     front, rung = graph.split(";")
-    return _split(front), _split(rung)
+    captions, *others = _split(front)
+    assert captions.endswith("]sidedata=mode=delete:type=A53_CC")
+    return others, _split(rung)
 
 
 def _split(chain: str) -> list[str]:

@@ -175,6 +175,6 @@ def test_a_plan_of_version_0_1_has_ffmpeg_turn_frames_as_it_did() -> None:
     (opening,), graph = command.inputs, command.filter_graph or ""
     assert "noautorotate" not in opening.options
     assert "transpose" not in graph
-    assert "sidedata" not in graph
+    assert "DISPLAYMATRIX" not in graph
     now = chunk_command(a_plan(), "/s/x", first_segment=0, segments=1)
     assert "noautorotate" in now.inputs[0].options

@@ -182,3 +182,10 @@ def test_a_later_clock_cuts_off_what_is_before_it() -> None:
     cues = Cues.of([Cue(start=0, end=500, text="gone"), Cue(start=900, end=2000, text="cut")])
     assert list(cues.earlier(Fraction(1))) == [Cue(start=0, end=1000, text="cut")]
     assert next(iter(cues.earlier(Fraction(-1, 2)))) == Cue(start=500, end=1000, text="gone")
+
+
+@pytest.mark.parametrize(("y", "settings"), [(243, ""), (150, "line:50%"), (40.5, "line:0")])
+def test_a_text_of_ass_stands_in_the_third_of_the_screen_that_it_is_placed_in(y: float, settings: str) -> None:
+    event = rf"Dialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,{{\an7}}{{\pos(38,{y})}}HELLO"
+    (cue,) = read_text(f"[Script Info]\nPlayResY: 288\n[Events]\n{event}\n".encode())
+    assert (cue.text, cue.settings) == ("HELLO", settings)

@@ -150,7 +150,7 @@ def test_the_first_frame_comes_early() -> None:
     plan = planned(replace(a_source(640, 360, frames=200, first=Fraction(1, 2)), audio=a_long_source().audio))
     assert plan.hold == Hold(before=13, after=188)
     assert graph(plan, 0).startswith(
-        "[0:0]setpts=round(PTS-(-1/50)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,sidedata=mode=delete:type=DISPLAYMATRIX,split=1[in0];"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(-1/50)/TB),fps=25/1:start_time=0.000000,setpts=PTS-STARTPTS,sidedata=mode=delete:type=DISPLAYMATRIX,split=1[in0];"
     )
     assert seek_time(plan, 1) == Fraction(298, 100)
     assert read_until(plan, 0, 1) == Fraction(402, 100)
@@ -168,7 +168,7 @@ def test_a_chunk_before_the_first_frame_seeks_nowhere() -> None:
 def test_the_last_frame_is_repeated_behind_the_filters_that_change_it() -> None:
     """50 frames are there, as many that are spare, and 51 copies as `fps` passes on one less than it gets."""
     assert graph(planned(a_long_source()), 0).startswith(
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,tpad=stop=50:stop_mode=clone,"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000,tpad=stop=50:stop_mode=clone,"
         "setpts=PTS-STARTPTS,sidedata=mode=delete:type=DISPLAYMATRIX,split=1[in0];[in0]scale="
     )
     assert ",tpad=stop=51:stop_mode=clone,setpts=N,fps=25/1,format=yuv420p[360p]" in graph(planned(a_long_source()), 0)
@@ -177,7 +177,7 @@ def test_the_last_frame_is_repeated_behind_the_filters_that_change_it() -> None:
 def test_a_chunk_behind_the_last_frame_decodes_the_last_second_only() -> None:
     plan = planned(a_long_source(frames=70))
     assert graph(plan, 2).startswith(
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=1.760000,tpad=stop=75:stop_mode=clone,"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=1.760000,tpad=stop=75:stop_mode=clone,"
         "trim=start_frame=25,setpts=PTS-STARTPTS,sidedata=mode=delete:type=DISPLAYMATRIX,split=1[in0];"
     )
     assert ",tpad=stop=101:stop_mode=clone,setpts=N,fps=25/1,format=" in graph(plan, 2)
@@ -198,7 +198,7 @@ def test_one_frame_is_a_video() -> None:
     plan = planned(a_long_source(frames=1, constant=False))
     assert [seek_time(plan, segment) for segment in (0, 3)] == [None, None]
     assert graph(plan, 3).startswith(
-        "[0:0]setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000:eof_action=pass,"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=0.000000:eof_action=pass,"
         "tpad=stop=50:stop_mode=clone,setpts=PTS-STARTPTS,sidedata=mode=delete:type=DISPLAYMATRIX,split=1[in0];"
     )
 
