@@ -28,8 +28,8 @@ def measure(options: argparse.Namespace) -> str:
         rounds = [_round(stack, client, jobs) for _ in range(options.pairs)]
     ladder, images = (min(each) for each in zip(*rounds, strict=True))
     return f"""\
-The clip of `make run`, looped to {options.seconds} s. Processor time of the worker and all programs that it starts, the
-least of {options.pairs} rounds in turn.
+The clip of `make run`, looped to {options.seconds} s.
+Processor time of the worker and all programs that it starts, the least of {options.pairs} rounds in turn.
 
 | | processor time |
 |---|---|
