@@ -17,9 +17,11 @@ from jobs.endpoints.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
+from jobs.endpoints.joining import VideoJoinApi
 from jobs.endpoints.thumbnails import VideoScenesApi, VideoThumbnailsApi
 
 urlpatterns = [
+    path("api/v1/videos/join", VideoJoinApi.as_view(), name="video-join"),
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
     path("api/v1/videos/<uuid:video_id>/original", OriginalApi.as_view(), name="video-original"),
     path("api/v1/videos/<uuid:video_id>/transcode", VideoTranscodeApi.as_view(), name="video-transcode"),

@@ -46,6 +46,7 @@ def job_policy() -> JobPolicy:
         max_owner_jobs=config.owner.max_owner_jobs,
         max_pixels=config.limits.max_pixels,
         max_texts=config.limits.max_texts,
+        max_source_bytes=config.upload.max_upload_bytes,
         max_owner_work_seconds=config.limits.max_owner_work_seconds,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )

@@ -26,6 +26,16 @@ def indexed_key(video_id: UUID) -> str:
     return f"{video_prefix(video_id)}indexed.mkv"
 
 
+def joined_prefix(video_id: UUID) -> str:
+    """Prefix of the sources that attempts to join other videos have made."""
+    return f"{video_prefix(video_id)}joined/"
+
+
+def joined_key(video_id: UUID, step_id: UUID, attempt: int) -> str:
+    """Key of the source that one attempt of a step made of other videos. It is never reused."""
+    return f"{joined_prefix(video_id)}{step_id}-a{attempt}"
+
+
 def video_prefix(video_id: UUID) -> str:
     """Prefix of all objects of a video."""
     return f"{VIDEOS_PREFIX}{video_id}/"

@@ -5,6 +5,7 @@ TranscodeError
 │   ├── BesideRefused    the renditions that others are to stand beside are not there, or do not fit
 │   ├── InputCorrupt     parts of it are missing or damaged, so that not enough is left to show
 │   ├── ResourceExceeded it needs more memory, processor time or space than a run may use
+│   ├── PartGone         a video that was to be joined, or its source, was deleted before
 │   ├── PlanTooLarge     it is too much for this installation, as requested
 │   └── RequestUnfit     the request needs something that this source does not have
 │       ├── BesideRefused       renditions that others are to stand beside; or they do not fit
@@ -63,6 +64,12 @@ class ResourceExceeded(InputRejected):
     """A program was killed because the file made it use more memory, processes, processor time or space than it may."""
 
     code = "resource_exceeded"
+
+
+class PartGone(InputRejected):
+    """A video that was to be joined with others, or its source, was deleted before."""
+
+    code = "part_gone"
 
 
 class PlanTooLarge(InputRejected):

@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin import OwnerFilter
-from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, panel, uuid_of
+from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, link_to, panel, uuid_of
 from transcoding.probing.warnings import warning_documents
 from videos.assets.selectors import generation_assets
 from videos.documents import thumbnails_document
 from videos.models import Asset, Generation, Rendition, Video
+from videos.parts import Part, parts_of
 from videos.playback.dash import has_dash
 from videos.playback.urls import PlaybackUrls, playback_urls
 from videos.states import AssetKind, GenerationState, RenditionKind, VideoState
@@ -55,15 +56,16 @@ class VideoAdmin(ReadOnlyAdmin):
         return queryset.filter(Q(id=video_id) if video_id else Q(external_id=search_term) & ~Q(external_id="")), False
 
     def panels(self, request: HttpRequest, row: Video) -> dict[str, object]:
+        parts = [_parts(row)] if row.parts else []
         generation = row.current_generation
         if generation is None or row.state != VideoState.READY:
-            return {}
+            return {"tables": parts} if parts else {}
         renditions = Rendition.objects.filter(generation=generation).order_by("position")
         assets = generation_assets(generation)
         urls = playback_urls(request, row, generation)
         return {
             "player": {**_player(urls, generation, renditions, assets), **_images(request, row)},
-            "tables": [_renditions(generation, renditions), *([_assets(assets)] if assets else [])],
+            "tables": [*parts, _renditions(generation, renditions), *([_assets(assets)] if assets else [])],
         }
 
     @admin.display(description="state")
@@ -133,6 +135,19 @@ def _images(request: HttpRequest, video: Video) -> dict[str, object]:
         "thumbnails": document,
         "images": [{"path": urlsplit(image["url"]).path, "time": image["time"]} for image in document["images"]],
     }
+
+
+def _parts(video: Video) -> Panel:
+    headers = ["number", "video", "start", "seconds", "video of it"]
+    return panel("Parts", headers, [list(_part_row(*numbered)) for numbered in enumerate(parts_of(video), start=1)])
+
+
+def _part_row(number: int, part: Part) -> Iterator[Any]:
+    yield number
+    yield link_to("videos_video", part.video_id)
+    yield f"{part.start:.3f}"
+    yield f"{part.duration:.3f}"
+    yield f"encoded again: {', '.join(part.differs)}" if part.differs else "copied"
 
 
 def _renditions(generation: Generation, renditions: Iterable[Rendition]) -> Panel:

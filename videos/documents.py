@@ -12,6 +12,7 @@ from transcoding.planning.images import SPRITES_VTT, ImageSet, Thumbnail
 from transcoding.planning.thumbnails import COLUMNS, ROWS
 from transcoding.probing.warnings import warning_documents
 from videos.models import Video
+from videos.parts import Part, parts_of
 from videos.playback.urls import ThumbnailUrls, thumbnail_urls
 from videos.serializers import ThumbnailsDocument, VideoDocument
 from videos.states import VideoState
@@ -37,7 +38,8 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "size": video.size_bytes,
         "sha256": video.sha256,
         "container": video.container,
-        "original_url": None if video.source_deleted_at else absolute_url(request, f"{address}/original"),
+        "parts": [part_document(part) for part in parts_of(video)],
+        "original_url": None if _without_source(video) else absolute_url(request, f"{address}/original"),
         **{name: media.get(name) for name in SHOWN_BY_NAME},
         "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
         "external_id": video.external_id or None,
@@ -52,6 +54,21 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
     }
     document: dict[str, Any] = as_document(VideoDocument, shown)
     return document
+
+
+def part_document(part: Part) -> dict[str, object]:
+    """Render a part of a video that joins others."""
+    return {
+        "video_id": part.video_id,
+        "start": part.start,
+        "duration": part.duration,
+        "copied": not part.differs,
+        "differs": part.differs,
+    }
+
+
+def _without_source(video: Video) -> bool:
+    return video.source_deleted_at is not None or video.state == VideoState.JOINING
 
 
 def _mean_bitrate(video: Video, media: Mapping[str, Any]) -> int | None:

@@ -125,6 +125,16 @@ class ScenesDocument(serializers.Serializer[Any]):
     results = SceneDocument(many=True)
 
 
+class PartDocument(serializers.Serializer[Any]):
+    video_id = serializers.UUIDField(help_text="The video that it is. It may have been deleted since.")
+    start = serializers.FloatField(help_text="Its first frame in the joined video, in seconds.")
+    duration = serializers.FloatField(help_text="Seconds until the next part begins.")
+    copied = serializers.BooleanField(help_text="Its video is copied as it is; otherwise it is encoded again.")
+    differs = serializers.ListField(
+        child=serializers.CharField(), help_text="The properties for which its video is encoded again."
+    )
+
+
 class VideoDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     filename = serializers.CharField()
@@ -132,8 +142,10 @@ class VideoDocument(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes.")
     sha256 = serializers.CharField()
     container = serializers.CharField(help_text="What the first bytes of the file say it is.")
+    parts = PartDocument(many=True, help_text="The videos that it joins, in order. Empty: it was uploaded.")
     original_url = serializers.URLField(
-        allow_null=True, help_text="Where the uploaded file can be had. Null: it was deleted."
+        allow_null=True,
+        help_text="Where the uploaded file can be had. Null: it was deleted, or is being made of others.",
     )
     duration = serializers.FloatField(
         allow_null=True,

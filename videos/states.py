@@ -4,8 +4,10 @@ from enum import StrEnum
 
 
 class VideoState(StrEnum):
-    """Life of a video: uploaded, then inspected (ready or rejected), then perhaps deleted."""
+    """Life of a video: uploaded or joined of others, then inspected (ready or rejected), then perhaps deleted."""
 
+    JOINING = "joining"
+    """Its source is being made of those of other videos."""
     UPLOADED = "uploaded"
     READY = "ready"
     REJECTED = "rejected"

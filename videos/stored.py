@@ -11,7 +11,7 @@ from videos.selectors import run_segments
 from videos.states import GONE_STATES, SHOWN_STATES, VideoState
 from videos.thumbnails import images_of
 
-_WITHOUT_SOURCE = (VideoState.REJECTED,)
+_WITHOUT_SOURCE = (VideoState.JOINING, VideoState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,10 @@ _Data = Mapping[str, _Schema]
 
 EVENTS: Mapping[str, tuple[str, _Data]] = {
     EventType.VIDEO_UPLOADED.value: ("An upload is complete", _OF_VIDEO),
+    EventType.VIDEO_JOINED.value: (
+        "The source of a video that joins others is made",
+        {**_OF_VIDEO, "parts": {"type": "integer", "minimum": 2}},
+    ),
     EventType.VIDEO_READY.value: (
         "A video is inspected and can be transcoded",
         {**_OF_VIDEO, "warnings": {"type": "array", "items": _ref("SourceWarningDocument")}},

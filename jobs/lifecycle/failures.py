@@ -29,7 +29,7 @@ from observability import metrics
 from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_record_error
-from videos.states import VideoState
+from videos.states import HIDDEN_STATES, VideoState
 from videos.texts.services import texts_give_up
 
 log = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
 def _refuses(step: Step, video: Video, failure: Failure) -> bool:
     """Return True if the source is at fault and the video has nothing that plays."""
     blamed = failure.input_at_fault or (failure.code == POISON and STEPS[StepKind(step.kind)].rejects_video)
-    return blamed and video.current_generation_id is None and video.state in (VideoState.UPLOADED, VideoState.READY)
+    return blamed and video.current_generation_id is None and video.state not in (VideoState.REJECTED, *HIDDEN_STATES)
 
 
 def _inspection_give_up(video: Video, failure: Failure) -> None:

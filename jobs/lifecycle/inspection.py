@@ -14,39 +14,58 @@ from jobs.rules.rank import rank_lead_seconds
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
 from videos.models import Video
+from videos.states import VideoState
 
 _OPEN = (StepState.READY, StepState.DELAYED, StepState.RUNNING)
 """Inspections wait for no other step."""
 
 
 def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
-    """Request the inspection of a new or locked video, or raise the rank of the one that is open."""
+    """Request the inspection of a new or locked video, or raise the rank of the one that is open.
+
+    A video without a source is joined first; the inspection follows by itself.
+    """
     lead = _lead(priority, rank)
     rank_at = Now() - timedelta(seconds=lead)
-    if not _open_inspection(video.id).update(
+    if not _open_inspection(video.id, video.state).update(
         rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
     ):
-        video_step_create(video=video, kind=StepKind.INSPECT, lead_seconds=lead)
+        video_step_create(video=video, kind=_next_kind(video.state), lead_seconds=lead)
+
+
+def inspect_joined(*, video: Video, step_id: UUID) -> None:
+    """Request the inspection of a locked video that has been joined, with the rank of the step that did it."""
+    lead = Step.objects.values_list("lead_seconds", flat=True).get(id=step_id)
+    video_step_create(video=video, kind=_next_kind(video.state), lead_seconds=lead)
 
 
 def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankConfig) -> None:
     """Raise the rank of an open inspection to that of a job with this priority, created at `since`; never lower it."""
     lead = _lead(priority, rank)
     rank_at = since - timedelta(seconds=lead)
-    _open_inspection(video_id).update(
+    state = Video.objects.values_list("state", flat=True).get(id=video_id)
+    _open_inspection(video_id, state).update(
         rank_at=Least(F("rank_at"), rank_at), lead_seconds=Greatest(F("lead_seconds"), lead)
     )
 
 
 def inspect_cancel(*, video: Video) -> None:
-    """Cancel the inspection of a locked video."""
-    steps_cancel(id__in=_open_inspection(video.id).values("id"))
+    """Cancel the inspection of a locked video, or the joining before it."""
+    steps_cancel(id__in=_open_inspection(video.id, video.state).values("id"))
 
 
 def _lead(priority: int, rank: RankConfig) -> int:
     return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, part=0, policy=rank)
 
 
-def _open_inspection(video_id: UUID) -> QuerySet[Step]:
-    """Select the requested inspection that has not ended, by its own index: a video may have a million steps."""
-    return Step.objects.filter(video=video_id, kind=StepKind.INSPECT, state__in=_OPEN)
+def _next_kind(state: str) -> StepKind:
+    """Return the kind of step that comes before the plans of jobs, of a video in this state."""
+    return StepKind.JOIN if state == VideoState.JOINING else StepKind.INSPECT
+
+
+def _open_inspection(video_id: UUID, state: str) -> QuerySet[Step]:
+    """Select the requested inspection that has not ended, by its own index: a video may have a million steps.
+
+    That of a video that is being joined is its joining. Such a video has no other steps.
+    """
+    return Step.objects.filter(video=video_id, kind=_next_kind(state), state__in=_OPEN)

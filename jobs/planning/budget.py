@@ -1,4 +1,4 @@
-"""Budget of an owner: the expected work of all jobs that are planned and have not ended.
+"""Budget of an owner: the expected work of all jobs that are planned and have not ended, and of videos being joined.
 
 A job counts in full until it ends. An owner without such a job may have any one that the installation allows.
 """
@@ -9,6 +9,9 @@ from django.db import connection
 from django.db.models import Sum
 
 from jobs.models import Job
+from videos.models import Video
+from videos.parts import parts_of
+from videos.states import VideoState
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -23,11 +26,13 @@ def budget_lock(owner_id: UUID) -> None:
 
 
 def open_work_seconds(owner_id: UUID, *, but: UUID | None = None) -> float:
-    """Return the work of an owner's planned jobs, in seconds of one worker slot. `but`: a job to leave out."""
+    """Return the work of an owner's planned jobs and joins, in seconds of one slot. `but`: a job to leave out."""
     planned = Job.objects.filter(owner=owner_id, finished_at=None, generation__isnull=False)
     if but is not None:
         planned = planned.exclude(id=but)
-    return float(planned.aggregate(work=Sum("work_seconds"))["work"] or 0)
+    joining = Video.objects.filter(state=VideoState.JOINING, owner=owner_id).only("parts")
+    joins = sum(part.work_seconds for video in joining for part in parts_of(video))
+    return float(planned.aggregate(work=Sum("work_seconds"))["work"] or 0) + joins
 
 
 def fits(work_seconds: float, *, open_seconds: float, max_seconds: float) -> bool:

@@ -1,6 +1,6 @@
 from dataclasses import dataclass, field
 
-from configuration import GpuConfig, LimitConfig, OwnerConfig, RankConfig, RetryConfig
+from configuration import GpuConfig, LimitConfig, OwnerConfig, RankConfig, RetryConfig, UploadConfig
 from transcoding.planning.request import PlanPolicy
 
 
@@ -24,5 +24,7 @@ class JobPolicy:
     """Largest frame of a source, in pixels, in the commands of plan documents."""
     max_texts: int = LimitConfig().max_texts
     """Texts of one video."""
+    max_source_bytes: int = UploadConfig().max_upload_bytes
+    """Largest source, in bytes."""
     max_owner_work_seconds: int = LimitConfig().max_owner_work_seconds
     """Work of all unfinished jobs of one owner, in seconds of one worker slot."""

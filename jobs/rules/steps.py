@@ -20,6 +20,7 @@ QUEUES = (CPU_QUEUE, GPU_QUEUE, BACKGROUND_QUEUE)
 
 
 class StepKind(StrEnum):
+    JOIN = "join"
     INSPECT = "inspect"
     AUDIO = "audio"
     CHUNK = "chunk"
@@ -124,6 +125,7 @@ class StepSpec:
 _SEGMENT_OBJECTS = (SEGMENT_SUFFIX, INIT_NAME)
 
 _SPECS = (
+    StepSpec(kind=StepKind.JOIN, stage=None, phase=JobPhase.INSPECTING, rejects_video=True),
     StepSpec(kind=StepKind.INSPECT, stage=None, phase=JobPhase.INSPECTING, rejects_video=True, once_per_video=True),
     StepSpec(
         kind=StepKind.AUDIO,

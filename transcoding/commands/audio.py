@@ -77,13 +77,18 @@ def audio_command(
     )
 
 
-def audio_filters(plan: EncodePlan, track: AudioRendition, length: Fraction, correction: Correction) -> str:
-    """Return the filters from a track of the source to what is encoded of it, so many seconds."""
+def audio_filters(
+    plan: EncodePlan, track: AudioRendition, length: Fraction, correction: Correction, *, number: int = 0
+) -> str:
+    """Return the filters from a track of the source to what is encoded of it, so many seconds.
+
+    `number` is that of the command's input with the track.
+    """
     seconds, sample_rate = seconds_text(length), track.encoder.sample_rate
     sounding = seconds_text(min(length, plan.cut.length)) if plan.cut else seconds
     return ",".join(
         (
-            f"[0:{track.stream}]" + on_own_clock("asetpts", plan.first),
+            f"[{number}:{track.stream}]" + on_own_clock("asetpts", plan.first),
             f"atrim=end={sounding}",  # a gap up to audio behind the video's end would be filled first, at any length
             f"aresample={sample_rate}:async=1{_joins(plan)}:first_pts=0",
             mix_filters(track, "fltp"),

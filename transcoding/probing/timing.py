@@ -83,18 +83,20 @@ def first_lines(number: int, lines: Iterable[str]) -> Iterator[str]:
         raise InputRejected(f"a track has more than {number} packets; export it at a usual frame rate")
 
 
-def measure_timing(
+def measure_timing(  # noqa: PLR0913 - all that decides about a rate, by name
     packets: Iterable[Packet],
     time_base: Fraction,
     *,
     stated: Fraction | None = None,
     max_rate: int | None = None,
+    least: Fraction | None = None,
     exact: bool = False,
 ) -> FrameTiming:
     """Find the first shown frame, the rate and the number of frames on that rate's grid.
 
     Times of containers are rounded, and cameras jitter: where that hides which of two rates it is, the header's
-    (`stated`) counts. `exact` times are none of this, such as those of an animated image: there a frame that stays
+    (`stated`) counts. A varying rate is not below `least`: the fastest part of a video that joins others may be a short
+    one. `exact` times are none of this, such as those of an animated image: there a frame that stays
     longer is meant to, the last one too.
 
     Frames before the first key frame cannot be decoded and don't count; a key frame that an edit list hides still
@@ -124,7 +126,7 @@ def measure_timing(
     # ffprobe does not know how long the last frame of a varying MP4 with B-frames stays: as long as most, then.
     gap = usual_gap(shown)
     end = max(time + (length or gap) for time, length in zip(times, lengths, strict=True) if time >= shown[0])
-    rate = varying_rate(shown, time_base)
+    rate = max(varying_rate(shown, time_base), least or Fraction(0))
     total_frames = max(1, round((end * time_base - first) * rate))
     _refuse_inflated(len(shown), total_frames)
     steady = not differently and is_steady(shown)

@@ -14,7 +14,7 @@ from videos.states import GenerationState, VideoState
 
 
 class Video(models.Model):
-    """One uploaded source.
+    """One source, uploaded or made of others.
 
     Inspection fills `facts`, which planning needs, and `media`, which people are shown. `external_id` and
     `client_metadata` are its owner's own and mean nothing here.
@@ -33,6 +33,8 @@ class Video(models.Model):
     client_metadata = models.JSONField(default=dict, db_default={})
     measure_loudness = models.BooleanField(default=False, db_default=False)
     """Whoever uploaded it requested the loudness of its audio."""
+    parts = models.JSONField(null=True)
+    """The videos that it joins, as `videos.parts` records them. None: it was uploaded."""
     facts = models.JSONField(null=True)
     media = models.JSONField(null=True)
     warnings = models.JSONField(default=list)

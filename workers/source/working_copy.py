@@ -108,7 +108,7 @@ class SourceReader:
                 return use(copy)
         except (WholeNeeded, UnusableIndex) as reason:
             self._whole_because = str(reason)
-        with self._whole(facts) as copy:
+        with self.whole(facts) as copy:
             return use(copy)
 
     @contextmanager
@@ -147,7 +147,8 @@ class SourceReader:
             raise WholeNeeded("it is on this machine")
 
     @contextmanager
-    def _whole(self, facts: SourceFacts | None) -> Iterator[WorkingCopy]:
+    def whole(self, facts: SourceFacts | None) -> Iterator[WorkingCopy]:
+        """Yield all of the source, or of its remux. Raises InputChanged when it is gone or another one."""
         video = self._video
         remuxed = facts is not None and facts.remuxed
         key, etag = (indexed_key(video.id), "") if remuxed else (video.source_key, video.etag)

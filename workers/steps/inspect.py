@@ -38,6 +38,7 @@ from transcoding.sniffing.container import (
 )
 from transcoding.sniffing.refused import refusal
 from videos.models import Video
+from videos.parts import least_rate
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.source.prepared import PREPARED_DEMUXERS, is_readable, prepared
@@ -54,7 +55,7 @@ INDEXED_CONTENT_TYPE = "video/x-matroska"
 def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     """Measure the source, remux it first where its container has no index, and let the waiting jobs be planned."""
     reader = tools.source_reader(work.video, control)
-    inspection = Inspection(tools, control)
+    inspection = Inspection(tools, control, least_rate=least_rate(work.video))
     found = reader.read(None, Mp4Index.opening, lambda copy: inspection.inspect(copy, work.video), look=inspection.look)
 
     def complete() -> None:
@@ -80,14 +81,17 @@ class _Found:
 
 
 class Inspection:
-    """The programs that open a source to find out what it is, with one budget of processor time and memory."""
+    """The programs that open a source to find out what it is, with one budget of processor time and memory.
 
-    def __init__(self, tools: Tools, control: StepControl) -> None:
+    `least_rate` is that of the fastest part of a source that was made of others.
+    """
+
+    def __init__(self, tools: Tools, control: StepControl, *, least_rate: Fraction | None = None) -> None:
         self._tools = tools
         self._control = control
         self._budget = InspectionBudget(tools.config.limits.max_inspect_seconds)
         self._indexing = Indexing(tools, control, self._budget)
-        self._measuring = Measuring(tools, control, self._budget)
+        self._measuring = Measuring(tools, control, self._budget, least_rate)
 
     def look(self, file: IO[bytes], size: int) -> None:
         """Read the index, before any program does. Raises InputRejected for one that announces too much."""

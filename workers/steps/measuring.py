@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
@@ -56,10 +57,13 @@ class MeasuredFile:
 class Measuring:
     """The programs that measure files, within the budget of an inspection."""
 
-    def __init__(self, tools: Tools, control: StepControl, budget: InspectionBudget) -> None:
+    def __init__(
+        self, tools: Tools, control: StepControl, budget: InspectionBudget, least_rate: Fraction | None = None
+    ) -> None:
         self._tools = tools
         self._control = control
         self._budget = budget
+        self._least_rate = least_rate
 
     def media(self, copy: WorkingCopy, demuxer: str) -> MediaInfo:
         """Read the headers of a file."""
@@ -250,4 +254,6 @@ class Measuring:
 
     def _timing(self, packets: Iterable[Packet], media: MediaInfo, *, exact: bool = False) -> FrameTiming:
         max_rate, stated = self._tools.config.limits.max_frame_rate, media.mean_rate
-        return measure_timing(packets, media.video.time_base, stated=stated, max_rate=max_rate, exact=exact)
+        return measure_timing(
+            packets, media.video.time_base, stated=stated, max_rate=max_rate, least=self._least_rate, exact=exact
+        )

@@ -240,6 +240,8 @@ def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dic
     if operation == "video_thumbnails_create":
         mine["video_id"] = str(a_completed_job().video_id)
     path, body = POSTS[operation]["path"].format(**mine), BODIES.get(operation, {})
+    if operation == "video_join":
+        body = {"videos": [mine["video_id"]] * 2}
     if operation in BEFORE:
         assert api.post(f"/api/v1/jobs/{mine['job_id']}/{BEFORE[operation]}").is_success
     first = api.post(path, json=body, headers=ONCE)

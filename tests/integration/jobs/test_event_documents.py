@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -20,6 +20,7 @@ from jobs.leasing.claim import Claim
 from jobs.leasing.steps import job_mark_playable, step_begin, step_complete, step_publish
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, source_delete
 from jobs.lifecycle.failures import step_fail
+from jobs.lifecycle.joining import Labels, join_plan, video_joined, videos_join
 from jobs.lifecycle.outcomes import job_complete, video_inspected, video_purged
 from jobs.lifecycle.services import (
     job_cancel,
@@ -45,6 +46,7 @@ from tests.rows import a_job, a_policy, a_run, a_video, an_owner, claimed, some_
 from tests.unit.transcoding.test_thumbnails import a_set
 from transcoding.planning.thumbnails import ThumbnailRequest
 from videos.models import Rendition, Video
+from videos.parts import JoinedSource
 from videos.services import video_create
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +114,14 @@ def images_are_made(owner: Owner, job: Job) -> None:
             thumbnails_complete(claim=claim, images=a_set(), result={})
 
 
+def two_are_joined(owner: Owner, part: UUID) -> None:
+    ids, source = [part, part], JoinedSource(key="joined", size_bytes=1, etag="e", sha256="s")
+    plan = join_plan(owner=owner, video_ids=ids, policy=a_policy())
+    videos_join(owner=owner, video_ids=ids, labels=Labels(filename="all.mp4"), policy=a_policy())
+    video_joined(claim=claimed_of(StepKind.JOIN), source=source, parts=plan.parts, result={})
+    claimed_of(StepKind.INSPECT)
+
+
 def everything_happens(owner: Owner) -> Job:
     """A job from its upload to the deletion of its video, others that end in other ways."""
     video = an_upload(owner)
@@ -136,6 +146,7 @@ def everything_happens(owner: Owner) -> Job:
     job_outputs_delete(owner=owner, job_id=other.id)
     job_delete(owner=owner, job_id=other.id)
     images_are_made(owner, job)
+    two_are_joined(owner, job.video_id)
     source_delete(owner=owner, video_id=job.video_id)
     a_job(a_video(owner, audio=False, seconds=8), gpu="never")
     step_fail(

@@ -74,9 +74,10 @@ def test_a_job_makes_progress_and_its_speed_is_measured() -> None:
     assert not any(spec.weight for kind, spec in STEPS.items() if kind in VIDEO_KINDS)
 
 
-def test_one_kind_guards_the_video() -> None:
-    assert [kind for kind, spec in STEPS.items() if spec.rejects_video] == [StepKind.INSPECT]
-    assert StepKind.INSPECT in VIDEO_KINDS
+def test_two_kinds_guard_the_video() -> None:
+    guards = [kind for kind, spec in STEPS.items() if spec.rejects_video]
+    assert guards == [StepKind.JOIN, StepKind.INSPECT]
+    assert set(guards) <= set(VIDEO_KINDS)
 
 
 def test_what_publishes_segments_says_what_its_attempts_leave_behind() -> None:
