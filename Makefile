@@ -68,6 +68,11 @@ checkov: ## Scan k8s/ for weak settings; the exceptions are in .checkov.yaml
 	@scripts/setup checkov
 	@.vodmill/checkov/bin/checkov --config-file .checkov.yaml
 
+.PHONY: browsers
+browsers: ## Try the outputs in Chromium, Firefox, mpv and VLC, about 20 minutes (ARGS="--only firefox")
+	@scripts/setup browsers
+	@$(python) -m tests.browser $(ARGS)
+
 .PHONY: chaos
 chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is killed at random (ARGS="--seed 1")
 	@$(python) -m tests.faults.chaos $(ARGS)
