@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from django.conf import settings
+from django.db import connection, connections
 
 from access.models import ApiKey
+from access.wiring import party_turns
+from api.threads import DjangoInThreads
 from storage.protocol import ObjectStore
 from tests.fuzzing import fuzz
+from tests.integration.videos.conftest import serving
 from tests.rows import a_job, a_key, an_owner, an_uploaded_video
+from transcoder_site.routes import site
+
+
+@pytest.fixture
+def api(store: ObjectStore, transactional_db: None) -> Iterator[httpx2.Client]:
+    """The site with one thread that keeps its connection to the database: a new one costs more than a request."""
+    django = DjangoInThreads(party_turns(threads=1), threads=1)
+    django._threads.submit(keep_connection).result()
+    try:
+        with serving(site(django, settings.TRANSCODER.site)) as client:
+            yield client
+    finally:
+        django._threads.submit(connections.close_all).result()
+
+
+def keep_connection() -> None:
+    connection.settings_dict = {**connection.settings_dict, "CONN_MAX_AGE": None}
 
 
 def fuzz_everything(api: httpx2.Client, folder: Path, *options: str) -> None:
