@@ -20,7 +20,7 @@ ALLOWED_HOSTS = [*_site.allowed_hosts, *filter(None, [_site.public_host])]
 
 INSTALLED_APPS = [
     "unfold",  # before the admin, whose site and templates it replaces
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are loaded with the URLs: workers have none
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

@@ -10,6 +10,8 @@ from access.login import PersonLogin
 from transcoder_site.files import static_file
 from transcoder_site.pages import index
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("jobs.urls")),
     path("", include("videos.urls")),

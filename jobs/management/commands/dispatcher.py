@@ -13,6 +13,7 @@ from observability.scraping import metrics_server
 
 class Command(BaseCommand):
     help = "Send tickets, reclaim leases, remove what is abandoned and send webhooks, until SIGTERM. Several may run."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_secret_key(settings.TRANSCODER)  # webhooks carry URLs of playback

@@ -9,6 +9,7 @@ from observability.liveness import liveness_faults
 
 class Command(BaseCommand):
     help = "For probes: fail unless the worker on this host works and takes what is sent to it."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def handle(self, *args: Any, **options: Any) -> None:
         if faults := liveness_faults(liveness_folder(settings.TRANSCODER.execution), "worker"):
