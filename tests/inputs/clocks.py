@@ -20,6 +20,7 @@ _HEVC = "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=3:b
 _FLV_HEADER_BYTES = 13
 _TS_PACKET = 188
 _PLAIN = f"{H264} {AAC}"
+_LPCM = "-c:v mpeg2video -q:v 3 -bf 2 -g 12 -c:a pcm_dvd"
 _PROGRAM = "-mpegts_service_id 7 -mpegts_pmt_start_pid 0x1100 -mpegts_start_pid 0x300"
 _STUDIO = f"{H264} {AAC} -map 1:a -c:a:1 s302m -ac:a:1 2 -strict -2"
 
@@ -177,6 +178,12 @@ CASES = (
         "DVDs are split into files that people join again.",
     ),
     _restarts(
+        "joined-ps-pcm",
+        "Two program streams of DVDs with uncompressed audio that were joined.",
+        joined(card("vob", f"{_LPCM} -f vob"), card("vob", f"{_LPCM} -f vob", first=25), extension="vob"),
+        "Matroska has no name for such audio; it is decoded for the copy, and stays in step.",
+    ),
+    _restarts(
         "joined-flv",
         "FLV whose times start again, as of a recorder that was reconnected.",
         joined(
@@ -304,6 +311,13 @@ CASES = (
         make=card("avi", "-c:v mpeg4 -q:v 3 -bf 2 -g 12 -c:a pcm_s16le", frames=50),
         outcome=Plays(frames=50),
         why="The first frame is shown in the first slot, with the beginning of the audio.",
+    ),
+    Case(
+        key="mpeg2-ps",
+        what="A program stream in which the time of a key frame is that of the frame behind it, as ffmpeg writes it.",
+        make=card("mpg", f"{_MPEG2} -f mpeg", frames=50),
+        outcome=Plays(frames=50),
+        why="Two frames cannot have one time: those of a decoder come in step, and say which of them is wrong.",
     ),
     Case(
         key="h264-ps",

@@ -11,7 +11,7 @@ from transcoding.encoders import decoding_memory
 from transcoding.languages import language_of_mp4
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import AudioRendition
-from transcoding.probing.clock import Shift
+from transcoding.probing.clock import Clock
 from transcoding.probing.streams import AudioRole, AudioStream, Resolution, VideoStream
 
 WITHOUT_SHAPE = frozenset({"mpegts", "mpeg"})
@@ -28,7 +28,7 @@ _DISPOSITIONS: Mapping[AudioRole, tuple[str, ...]] = MappingProxyType(
         AudioRole.CLEAR_SPEECH: ("hearing_impaired",),
     }
 )
-_NO_SHIFTS: Mapping[int, Sequence[Shift]] = MappingProxyType({})
+_HEALTHY = Clock()
 _UNCOMPRESSED = MappingProxyType(
     {"adpcm_swf": "pcm_s16le", "nellymoser": "pcm_s16le", "pcm_bluray": "pcm_s24le", "pcm_dvd": "pcm_s24le"}
 )
@@ -52,7 +52,7 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
     demuxer: str,
     videos: Sequence[VideoStream],
     audio: Sequence[AudioStream] = (),
-    shifts: Mapping[int, Sequence[Shift]] = _NO_SHIFTS,
+    clock: Clock = _HEALTHY,
     ordered: OrderedVideo | None = None,
     filters: str = "",
     late: bool = False,
@@ -61,11 +61,12 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
     """Copy, not encode, a source without a reliable index into Matroska, which has one; target `INDEXED`.
 
     `audio` are the streams that are copied behind the video streams, with their languages and nothing else that is
-    written in the source. What Matroska does not take is decoded. `shifts` mend a clock that jumps. AVI gives
+    written in the source. What Matroska does not take is decoded. `clock` has what mends one that jumps. AVI gives
     packets without presentation times, which Matroska refuses: they are generated, by these `filters` of the video if
     there are any (see `transcoding.commands.timestamps`, also for `late`). `ordered` takes the place of the video.
     """
     videos_copied, audio_copied = [video.index for video in videos], [track.index for track in audio]
+    decoded = {track.index for track in audio if track.codec in _UNCOMPRESSED}
     copy: dict[str, str | None] = {
         "c": "copy",
         **_not_in_matroska(videos, audio),
@@ -74,7 +75,7 @@ def index_command(  # noqa: PLR0913 - what the copy depends on, by name
         **_transparent(video.alpha for video in videos),
         "map_chapters": "-1",
         **_no_shapes(demuxer, videos),
-        **shift_filters(shifts, videos=videos_copied, audio=audio_copied, late=late),
+        **shift_filters(clock, videos=videos_copied, audio=audio_copied, decoded=decoded, late=late),
         **({"bsf:v": filters} if filters else {}),
         "f": "matroska",
     }

@@ -1,10 +1,11 @@
 """Bitstream filters that mend times while streams are copied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
-from transcoding.probing.clock import Shift
+from transcoding.probing.clock import Clock, Shift
 from transcoding.probing.clock_packets import FARTHEST, MICROSECONDS
+from transcoding.probing.program_times import NONE_LATE, LateFrames, Move
 
 UNPACK_B_FRAMES = "mpeg4_unpack_bframes"
 """Filter that splits packets of two MPEG-4 frames: AVI with packed B-frames has those, and an empty frame for each."""
@@ -45,30 +46,57 @@ def decoded_every(step: Fraction, lag: int) -> str:
 
 
 def shift_filters(
-    shifts: Mapping[int, Sequence[Shift]], *, videos: Sequence[int], audio: Sequence[int], late: bool = False
+    clock: Clock,
+    *,
+    videos: Sequence[int],
+    audio: Sequence[int],
+    decoded: Collection[int] = (),
+    late: bool = False,
 ) -> dict[str, str | None]:
-    """Return the output options that shift packets by their offset in the source; none where nothing is shifted.
+    """Return the output options that shift packets of the source; none where nothing is shifted.
 
-    `videos` and `audio` are the streams of the source in the order in which they are mapped. `late`: see
-    `FILTERS_LATE`.
+    `videos` and `audio` are the streams of the source in the order in which they are mapped. Those that
+    are `decoded` have no offsets any more, but one packet for each of the source. `late`: see `FILTERS_LATE`.
     """
     names = {index: f"{kind}:{n}" for kind, found in (("v", videos), ("a", audio)) for n, index in enumerate(found)}
-    return {f"bsf:{name}": _shifting(shifts[index], late=late) for index, name in names.items() if shifts.get(index)}
+    filters: dict[str, str | None] = {}
+    for index, name in names.items():
+        frames = clock.late if index == clock.video else NONE_LATE
+        shifts = clock.shifts.get(index, ())
+        if shifts or frames:
+            filters[f"bsf:{name}"] = _shifting(shifts, frames, late=late, decoded=index in decoded)
+    return {**filters, **({"copyinkf": None} if clock.late else {})}  # so that all frames are counted
 
 
-def _shifting(shifts: Sequence[Shift], *, late: bool) -> str:
+def _shifting(shifts: Sequence[Shift], frames: LateFrames, *, late: bool, decoded: bool) -> str:
     """Return a filter for one stream. Packets that begin in the middle of another one have that one's offset."""
     ticks = f"{MICROSECONDS // _MATROSKA_TICKS}" if late else f"{MICROSECONDS}/TB"
-    later = f"({_later([Shift(0, 0), *shifts])})/{ticks}"
+    later = f"({_later([Shift(0, 0), *shifts], decoded=decoded)})/{ticks}"
     at = f"0*st({_POSITION},if(lt(POS,0),ld({_POSITION}),POS))"
-    times = (f"{time.lower()}='{at}+if(lt({time},{_NO_TIME}),{time},{time}+{later})'" for time in ("PTS", "DTS"))
+    times = (
+        f"{time.lower()}='{at}+if(lt({time},{_NO_TIME}),{time},{time}+{later}{_moving(moves, ticks)})'"
+        for time, moves in (("PTS", frames.shown), ("DTS", frames.decoded))
+    )
     return f"setts={':'.join(times)}"
 
 
-def _later(shifts: Sequence[Shift]) -> str:
+def _moving(moves: Sequence[Move], ticks: str) -> str:
+    return f"+{_single(moves)}/{ticks}" if moves else ""
+
+
+def _single(moves: Sequence[Move]) -> str:
+    """Return an expression for the microseconds of single packets, by their number: halves, as in `_later`."""
+    if len(moves) == 1:
+        return f"eq(N,{moves[0].number})*{moves[0].microseconds}"
+    middle = len(moves) // 2
+    return f"if(lt(N,{moves[middle].number}),{_single(moves[:middle])},{_single(moves[middle:])})"
+
+
+def _later(shifts: Sequence[Shift], *, decoded: bool) -> str:
     """Return an expression for the microseconds: halves, so that hundreds of shifts are nested a few deep."""
     if len(shifts) == 1:
         return str(shifts[0].microseconds)
     middle = len(shifts) // 2
-    before, behind = _later(shifts[:middle]), _later(shifts[middle:])
-    return f"if(lt(ld({_POSITION}),{shifts[middle].position}),{before},{behind})"
+    before, behind = (_later(half, decoded=decoded) for half in (shifts[:middle], shifts[middle:]))
+    where = f"N,{shifts[middle].number}" if decoded else f"ld({_POSITION}),{shifts[middle].position}"
+    return f"if(lt({where}),{before},{behind})"

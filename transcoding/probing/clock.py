@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from transcoding.errors import InputCorrupt
 from transcoding.probing.clock_packets import LONGEST_PAUSE, MICROSECONDS, ClockPacket
+from transcoding.probing.program_times import NONE_LATE, LateFrames
 
 _BACK = 100_000
 """Steps back that are still the same clock, in microseconds: muxers of joined streams overlap by a frame or two."""
@@ -41,6 +42,8 @@ class Shift(NamedTuple):
 
     position: int
     microseconds: int
+    number: int = 0
+    """Packets of the stream in front of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,10 @@ class Clock:
     """Faults of a clock: the shifts that mend it, by stream, its restarts, and pauses in seconds."""
 
     shifts: Mapping[int, tuple[Shift, ...]] = field(default_factory=dict)
+    video: int = -1
+    """The stream that continues without a gap."""
+    late: LateFrames = NONE_LATE
+    """Frames of the video whose times are wrong by themselves."""
     restarts: int = 0
     pauses: tuple[Fraction, ...] = ()
 
@@ -78,6 +85,8 @@ class _Stretch:
     start: int
     first: int
     end: int
+    number: int = 0
+    """Packets of the stream in front of it."""
 
 
 @dataclass(slots=True)
@@ -102,6 +111,7 @@ class _Track:
     last: int
     step: int
     stretches: list[_Stretch]
+    packets: int = 1
     pauses: list[_Pause] = field(default_factory=list)
 
     @property
@@ -149,13 +159,14 @@ class _Reading:
             track.pauses.append(_Pause(track.part, track.expected, jump))
         track.step = packet.duration or max(0, min(packet.decoding - track.last, _PAUSE)) or track.step
         track.last = packet.decoding
+        track.packets += 1
         stretch = track.stretches[-1]
         stretch.first = min(stretch.first, packet.presentation)
         stretch.end = max(stretch.end, packet.presentation + track.step)
 
-    def _stretch(self, part: int, packet: ClockPacket) -> _Stretch:
+    def _stretch(self, part: int, packet: ClockPacket, number: int = 0) -> _Stretch:
         end = packet.presentation + packet.duration
-        return _Stretch(part, packet.position, packet.decoding, packet.presentation, end)
+        return _Stretch(part, packet.position, packet.decoding, packet.presentation, end, number)
 
     def _cross(self, track: _Track, jump: int, packet: ClockPacket) -> None:
         """Have a stream continue in another part."""
@@ -169,7 +180,7 @@ class _Reading:
             self._parts.append(_Part(jump, {index: other.last for index, other in self._tracks.items()}))
         if len(track.stretches) >= _MAX_STRETCHES:
             raise InputCorrupt(_JUMPS)
-        track.stretches.append(self._stretch(part, packet))
+        track.stretches.append(self._stretch(part, packet, track.packets))
 
     def _left_by_mistake(self, track: _Track, packet: ClockPacket) -> int | None:
         """Return the part that a stream was in before a few wrong times, if it now goes on as if they had not been."""
@@ -285,5 +296,5 @@ def _shifts_of(track: _Track, shifts: Sequence[int]) -> tuple[Shift, ...]:
             continue
         if stretch.position < 0 or (found and stretch.position <= found[-1].position):
             raise InputCorrupt("the times in the file start again at a place that is not known")
-        found.append(Shift(stretch.position, shift))
+        found.append(Shift(stretch.position, shift, stretch.number))
     return tuple(found)

@@ -41,6 +41,7 @@ from transcoding.probing.clock_packets import (
 )
 from transcoding.probing.frame_order import CodedFrames
 from transcoding.probing.media import MediaInfo
+from transcoding.probing.program_times import SaidTimes
 from transcoding.probing.timing import first_lines
 from transcoding.sniffing.container import DEMUXERS, HEAD_BYTES
 from transcoding.sniffing.packed import PACKED_HEAD_BYTES, has_packed_b_frames
@@ -55,6 +56,7 @@ _LINES_PER_MOVE = 512
 _MILLISECONDS = 1000
 _UNNAMED = "rawvideo"
 _RAW_CODECS = (("h264", is_h264), ("hevc", is_hevc))
+_MPEG_CODECS = frozenset({"mpeg1video", "mpeg2video"})
 _HEAD_PACKETS = 4
 _FALLBACK_RATE = Fraction(25)
 """Frames per second of a video of one frame whose header says none."""
@@ -96,7 +98,7 @@ class Indexing:
         clock = self._clock(source, family, media, openable=openable)
         ordered = self._ordered(source, family, named, media, folder, openable=openable, shifted=bool(clock.shifts))
         indexed = folder / "indexed.mkv"
-        late = bool(clock.shifts) and self._tools.ffmpeg.version().startswith(FILTERS_LATE)
+        late = bool(clock.shifts or clock.late) and self._tools.ffmpeg.version().startswith(FILTERS_LATE)
         attempts = list(_fewer(replace(media, others=()) if ordered else media))
         for number, chosen in enumerate(attempts, start=1):
             command = index_command(
@@ -104,7 +106,7 @@ class Indexing:
                 demuxer=DEMUXERS[family],
                 videos=(chosen.video, *chosen.others) if chosen.video_stream else (),
                 audio=chosen.audio,
-                shifts=clock.shifts,
+                clock=clock,
                 ordered=ordered,
                 filters=BY_DECODING if _is_without_order(family, media) and not ordered else "",
                 late=late,
@@ -269,7 +271,11 @@ class Indexing:
             return Clock(shifts={main.index: (Shift(0, -late),)} if late else {})
         streams = [main.index, *(each.index for each in media.others), *(track.index for track in media.audio)]
         packets = self._packets(path, family, streams, openable=openable)
-        return measure_clock(packets, video=main.index, steady=family in CLOCKED, check=self._check)
+        said, step = SaidTimes(), MICROSECONDS / (media.mean_rate or _FALLBACK_RATE)
+        if family == "mpegps" and main.codec in _MPEG_CODECS:
+            packets = said.collected(packets, main.index, step)
+        clock = measure_clock(packets, video=main.index, steady=family in CLOCKED, check=self._check)
+        return replace(clock, video=main.index, late=said.late(step))
 
     def _anchors(self, path: Path, family: str, media: MediaInfo) -> Iterator[int | None]:
         """Yield the time of each packet of the video, in microseconds; None where it has none."""

@@ -194,19 +194,19 @@ def test_shifts_become_filters_of_the_streams_in_the_order_of_their_maps() -> No
     later = "(if(lt(ld(0),100),0,4000000))/1000000/TB"
     twice = "(if(lt(ld(0),90),0,if(lt(ld(0),180),4000000,8000000)))/1000000/TB"
     at = "0*st(0,if(lt(POS,0),ld(0),POS))"
-    assert shift_filters(shifts, videos=(0,), audio=(1, 2)) == {
+    assert shift_filters(Clock(shifts=shifts), videos=(0,), audio=(1, 2)) == {
         "bsf:v:0": f"setts=pts='{at}+if(lt(PTS,-1e18),PTS,PTS+{later})':dts='{at}+if(lt(DTS,-1e18),DTS,DTS+{later})'",
         "bsf:a:1": f"setts=pts='{at}+if(lt(PTS,-1e18),PTS,PTS+{twice})':dts='{at}+if(lt(DTS,-1e18),DTS,DTS+{twice})'",
     }
 
 
 def test_versions_that_filter_late_have_milliseconds() -> None:
-    options = shift_filters({0: (Shift(100, 4_000_000),)}, videos=(0,), audio=(), late=True)
+    options = shift_filters(Clock(shifts={0: (Shift(100, 4_000_000),)}), videos=(0,), audio=(), late=True)
     assert "PTS+(if(lt(ld(0),100),0,4000000))/1000)" in str(options["bsf:v:0"])
 
 
 def test_nothing_is_filtered_where_nothing_is_shifted() -> None:
-    assert shift_filters({}, videos=(0,), audio=(1,)) == {}
+    assert shift_filters(Clock(), videos=(0,), audio=(1,)) == {}
 
 
 def test_a_short_stretch_of_wrong_times_is_no_restart() -> None:
