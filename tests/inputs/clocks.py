@@ -206,6 +206,13 @@ CASES = (
         joined(card("mkv"), card("mkv", first=25), extension="mkv"),
         "The index is that of the first alone, so the file is copied first.",
     ),
+    _restarts(
+        "joined-mkv-beside",
+        "The same with an audio track beside whose codec is not accepted.",
+        joined(*(card("mkv", f"{H264} {AAC} -map 1:a -c:a:1 tta", first=first) for first in (0, 25)), extension="mkv"),
+        "That track is left out, and the parts are joined.",
+        warnings=("streams_ignored", "timestamps_restart"),
+    ),
     Case(
         key="packed-b-frames",
         what="MPEG-4 in AVI with packed B-frames, as DivX and Xvid write it.",

@@ -17,6 +17,8 @@ _BLACK, _RED, _GREY = (0, 0, 0), (255, 0, 0), (128, 128, 128)
 _FIELDS = "-c:v libx264 -preset ultrafast -qp 10 -flags +ildct+ilme -x264-params tff=1"
 _VP8 = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -g 25 -an"
 _TONE = "aeval=0.2*sin(2*PI*440*t)"
+_SD = "setparams=color_primaries=smpte170m:color_trc=smpte170m:colorspace=smpte170m:range=tv"
+_HD = f"{_SD},scale=out_color_matrix=bt709,setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 _IVF_HEAD, _IVF_FRAME = 32, "<IQ"
 
 
@@ -145,6 +147,25 @@ CASES: tuple[Case, ...] = (
         ),
         outcome=Plays(frames=50, beeps=(0.5, 1.5), beeps_within=0.03, warnings=("format_changes",)),
         why="Nobody sees it.",
+    ),
+    Case(
+        key="color-changes",
+        what="A broadcast of BT.601 for one second, then of BT.709 for two.",
+        make=joined(
+            card("ts", _then(f"{H264} {AAC}", 0), video=_SD),
+            card("ts", _then(f"{H264} {AAC}", 1), first=25, frames=50, video=_HD),
+            extension="ts",
+        ),
+        outcome=Plays(
+            frames=75,
+            colors=255,
+            beeps=(0.5, 1.5, 2.5),
+            beeps_within=0.03,
+            color="bt709/bt709/bt709/tv",
+            probes=(Probe(rgb=_RED, at=2.5, x=0.125, y=0.75),),
+            warnings=("format_changes",),
+        ),
+        why="The outputs have one color space, that of most frames; a warning says that others may look different.",
     ),
     Case(
         key="interlaced-changes-size",

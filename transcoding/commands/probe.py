@@ -32,6 +32,7 @@ _FACTS = (
 
 _FORMATS = (
     "frame=width,height,pix_fmt,sample_aspect_ratio,interlaced_frame,top_field_first,channels,channel_layout"
+    ",color_primaries,color_transfer,color_space,color_range"
     ":frame_side_data=side_data_type,rotation,displaymatrix"
 )
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from transcoding.color import ColorSpace
 from transcoding.probing.geometry import Orientation, displayed, orientation, pixel_aspect, turned
 from transcoding.probing.streams import Crop, FieldOrder, Resolution, VideoStream
 
+_UNTAGGED = ColorSpace()
+_COLOR_TAGS = ("primaries", "transfer", "matrix", "range")
 _HALF_TURN = 180
 _UPRIGHT = Orientation()
 _CAPTIONS = "ATSC A53 Part 4 Closed Captions"
@@ -57,6 +60,8 @@ class Frame:
 
     format: FrameFormat
     order: FieldOrder
+    color: ColorSpace = _UNTAGGED
+    """Color space as its tags say."""
     orientation: Orientation = _UPRIGHT
     captions: bool = False
 
@@ -77,6 +82,12 @@ def _frame(entry: Mapping[str, Any]) -> Frame:
             pixel_format=str(entry.get("pix_fmt", "")),
         ),
         order=order if entry.get("interlaced_frame") else FieldOrder.PROGRESSIVE,
+        color=ColorSpace.of_names(
+            primaries=entry.get("color_primaries"),
+            transfer=entry.get("color_transfer"),
+            matrix=entry.get("color_space"),
+            range_=entry.get("color_range"),
+        ),
         orientation=orientation(entry.get("side_data_list", ())),
         captions=any(each.get("side_data_type") == _CAPTIONS for each in entry.get("side_data_list", ())),
     )
@@ -101,6 +112,7 @@ def with_usual_frame(video: VideoStream, frames: Sequence[Frame]) -> VideoStream
     order = orders.most_common(1)[0][0] if orders else FieldOrder.PROGRESSIVE
     captions = any(frame.captions for frame in frames)
     video = replace(video, field_order=order, interlaced=bool(orders), captions=captions)
+    video = _with_usual_color(video, frames)
     formats = [frame.format for frame in frames]
     if len(set(formats)) == 1 and len(orders) <= 1:
         return video
@@ -114,6 +126,21 @@ def with_usual_frame(video: VideoStream, frames: Sequence[Frame]) -> VideoStream
         display=displayed(coded, usual.aspect, turned=video.rotation % _HALF_TURN != 0),
         changes=True,
     )
+
+
+def _with_usual_color(video: VideoStream, frames: Sequence[Frame]) -> VideoStream:
+    """Return the track with the color space of most frames, if their tags differ.
+
+    High dynamic range stays what it is: the light of the one is not that of the other.
+    """
+    tagged = Counter(frame.color for frame in frames if frame.color != _UNTAGGED)
+    names = ({getattr(color, field) for color in tagged} - {"unknown"} for field in _COLOR_TAGS)
+    if all(len(found) < 2 for found in names):  # noqa: PLR2004 - one is no change
+        return video
+    usual = tagged.most_common(1)[0][0]
+    if usual.hdr or (video.color and video.color.hdr):
+        return replace(video, changes=True)
+    return replace(video, color=usual, changes=True)
 
 
 def _usual(found: Sequence[FrameFormat]) -> FrameFormat:

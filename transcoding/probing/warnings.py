@@ -60,8 +60,9 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         SourceWarning.PARTS_IGNORED: "The file was joined from parts with different codecs. Those that differ from most"
         " of it are not in the outputs.",
         SourceWarning.ALPHA_DROPPED: "The video has transparency. What is transparent is shown on black.",
-        SourceWarning.FORMAT_CHANGES: "The size, shape or format changes in the middle of the file. The outputs keep"
-        " one size, and what differs from it is fitted in without distortion.",
+        SourceWarning.FORMAT_CHANGES: "The size, shape, format or color space changes in the middle of the file. The"
+        " outputs have one size, into which all is fitted without distortion, and one color space: colors of the"
+        " others may look different.",
         SourceWarning.DAMAGED: "Parts of the file are damaged. What could not be decoded was concealed.",
         SourceWarning.STREAMS_IGNORED: "The file has streams that are not in the outputs.",
         SourceWarning.TEXT_UNREADABLE: "The file has subtitles that cannot be read. Players do not get them.",

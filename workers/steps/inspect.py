@@ -203,7 +203,8 @@ class Inspection:
             readable = MeasuredFile(
                 path=copy.path, demuxer=copy.demuxer, media=media, condition=condition, source=copy.source
             )
-            if family in CLOCKED or (family in COUNTING and media.video_stream):
+            joinable = family in CLOCKED or family == INDEXED_DEMUXER
+            if joinable or (family in COUNTING and media.video_stream):
                 indexed = self._indexing.copy(path, family, media.in_source, folder, openable=False)
                 facts = self._of_indexed(indexed, replace(readable, media=copy.source), video)
             else:

@@ -7,11 +7,12 @@ from fractions import Fraction
 import pytest
 
 from tests.unit.transcoding.builders import a_video, box
+from transcoding.color import ColorSpace
 from transcoding.containers.cropping import crop_in_mp4
 from transcoding.containers.matroska_video import crop_in_matroska, forget_shapes
 from transcoding.probing.changes import Frame, FrameFormat, layouts_in, parse_frames, sample_times, with_usual_frame
 from transcoding.probing.geometry import Orientation, cropped, displayed, orientation, pixel_aspect
-from transcoding.probing.streams import Crop, FieldOrder, Resolution
+from transcoding.probing.streams import Crop, FieldOrder, Resolution, VideoStream
 
 ONE = 0x10000
 
@@ -196,6 +197,20 @@ def test_frames_say_best_what_fields_they_have() -> None:
     assert (partly.interlaced, partly.field_order, partly.changes) == (True, FieldOrder.TOP_FIRST, False)
     assert with_usual_frame(a_video(), [top, bottom, bottom]).field_order is FieldOrder.BOTTOM_FIRST
     assert with_usual_frame(a_video(), [top, bottom, bottom]).changes
+
+
+def test_color_spaces_that_change_are_noticed_and_that_of_most_frames_counts() -> None:
+    sd, hd = ColorSpace.of_codes(6, 6, 6, full=False), ColorSpace.of_codes(1, 1, 1, full=False)
+    hdr = ColorSpace.of_codes(9, 16, 9, full=False)
+
+    def found(*colors: ColorSpace) -> VideoStream:
+        return with_usual_frame(
+            replace(a_video(160, 90), color=sd), [replace(a_frame(), color=each) for each in colors]
+        )
+
+    assert (found(hd, hd).changes, found(sd, ColorSpace()).changes) == (False, False)
+    assert (found(sd, hd, hd).changes, found(sd, hd, hd).color) == (True, hd)
+    assert (found(sd, hdr, hdr).changes, found(sd, hdr, hdr).color) == (True, sd)
 
 
 def test_frames_are_read() -> None:
