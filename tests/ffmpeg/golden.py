@@ -49,6 +49,8 @@ POLICY = PlanPolicy(
     max_chunks=100,
     max_renditions=12,
 )
+QUICK = replace(POLICY, preset="ultrafast")
+"""For all codecs but AV1, in which the numbers on the frames are not legible then."""
 BEEP_RATE = 8000
 _BEEP_LEVEL = 3000
 
@@ -85,8 +87,9 @@ class Golden:
     renditions: dict[str, Encoded]
 
 
-def transcode(source: Path, folder: Path, *, policy: PlanPolicy = POLICY, codec: str = "h264") -> Golden:
-    """Take a source through everything that the steps of a job do, chunk after chunk."""
+def transcode(source: Path, folder: Path, *, policy: PlanPolicy | None = None, codec: str = "h264") -> Golden:
+    """Take a source through everything that the steps of a job do, chunk after chunk; by default with little effort."""
+    policy = policy or (POLICY if codec == "av1" else QUICK)
     folder.mkdir(parents=True, exist_ok=True)
     working_copy, facts = inspect(source, folder)
     plan = small_plan(facts, policy, codec)

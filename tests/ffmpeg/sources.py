@@ -22,7 +22,7 @@ BEEP_EVERY_SECONDS = 2
 _BEEP = f"sin(2*PI*1000*t)*lt(mod(t+{BEEP_EVERY_SECONDS - FIRST_BEEP_SECONDS},{BEEP_EVERY_SECONDS}),0.06)"
 _LIGHT = 128
 
-H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "60", "-crf", "20")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "3", "-g", "60", "-crf", "20")
 """B-frames with a pyramid, and key frames that fall on no boundary of ours."""
 AAC = ("-c:a", "aac", "-b:a", "96k")
 SILENT = ("-an",)
