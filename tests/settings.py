@@ -22,3 +22,4 @@ if "pytest" not in sys.modules:
 else:
     DATABASES["default"]["ENGINE"] = "tests.postgresql"  # noqa: F405
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the others are slow, on purpose
+    DATABASES["default"]["OPTIONS"].pop("options")  # noqa: F405 - many a test is a single transaction

@@ -102,13 +102,16 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 
-# Detects a server that is gone without closing its connections within seconds. Parameters of the URL take precedence.
+# Detects a server that is gone without closing its connections within seconds. A process that is frozen in the middle
+# of a transaction, such as by the pause of its machine, loses its transaction before the lease of its step has expired:
+# else nobody could take over what it has locked. Parameters of the URL take precedence.
 _DATABASE_TIMEOUTS = {
     "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "3",
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
+    "options": "-c idle_in_transaction_session_timeout=10s",
 }
 
 

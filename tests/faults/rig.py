@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -230,9 +231,15 @@ class Rig(Stack):
 
     def manage(self, script: str) -> str:
         """Run Python in the product's own environment."""
+        return daemons.run(self._python(script), environ=self.dispatcher.environ(), folder=REPOSITORY)
+
+    def start_script(self, script: str) -> subprocess.Popen[bytes]:
+        """Start Python in the product's own environment. Whoever calls ends it."""
+        return subprocess.Popen(self._python(script), env=self.dispatcher.environ(), cwd=REPOSITORY)
+
+    def _python(self, script: str) -> list[str]:
         setup = "import django, os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'transcoder_site.settings'\ndjango.setup()\n"
-        argv = [self.dispatcher.argv()[0], "-c", setup + script]
-        return daemons.run(argv, environ=self.dispatcher.environ(), folder=REPOSITORY)
+        return [self.dispatcher.argv()[0], "-c", setup + script]
 
     # What can be seen.
 

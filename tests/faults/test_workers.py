@@ -98,6 +98,28 @@ def test_03_a_frozen_worker_wakes_up_as_a_zombie_and_changes_nothing(rig: Rig, c
     )
 
 
+def test_03_a_process_frozen_in_a_transaction_holds_up_nobody(rig: Rig, chunk: RunningStep) -> None:
+    """It has locked the step: neither its own renewal nor anybody who takes it over could go on."""
+    script = (
+        "import signal; from django.db import transaction; from jobs.models import Step\n"
+        "with transaction.atomic():\n"
+        f"    Step.objects.select_for_update().get(id={chunk.id!r})\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    frozen = rig.start_script(script)
+    try:
+        rig.until(lambda: stopped(frozen.pid), 60)
+        rig.completed(chunk.job)
+        assert stopped(frozen.pid)
+    finally:
+        frozen.kill()
+        frozen.wait()
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+
+
 def objects(rig: Rig, video: UUID) -> set[str]:
     return {stored.key for stored in rig.store().list(video_prefix(video)) if stored.key.endswith(".m4s")}
 
