@@ -21,5 +21,5 @@ if "pytest" not in sys.modules:
     DATABASES.clear()  # noqa: F405 - so that looking for missing migrations does not look for a server
 else:
     DATABASES["default"]["ENGINE"] = "tests.postgresql"  # noqa: F405
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the others are slow, on purpose
+    PASSWORD_HASHERS = ["tests.passwords.QuickHasher"]
     DATABASES["default"]["OPTIONS"].pop("options")  # noqa: F405 - many a test is a single transaction
