@@ -12,7 +12,8 @@ TranscodeError
 │       ├── ResolutionUnavailable   a size that is no larger than the source
 │       ├── TrackUnknown a track that is not there, or cannot be decoded
 │       ├── TimeOutside  a part that does not lie in the video
-│       └── ImageUnknown an image that its owner does not have
+│       ├── ImageUnknown an image that its owner does not have
+│       └── TextUnknown  a text that the video does not have
 ├── TextRejected         a text file is none that can be shown; never retried
 ├── InputChanged         the source object is no longer the one that was inspected; never retried
 ├── EncoderFailed        ffmpeg or the machine under it failed; retried
@@ -117,6 +118,12 @@ class ImageUnknown(RequestUnfit):
     """The request names an image that its owner does not have, or has no more, or that cannot be decoded."""
 
     code = "image_unknown"
+
+
+class TextUnknown(RequestUnfit):
+    """The request names a text that the video does not have, or not yet, or no more."""
+
+    code = "text_unknown"
 
 
 class TextRejected(TranscodeError):

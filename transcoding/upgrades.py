@@ -115,8 +115,8 @@ def _plan_to_8(plan: Stored) -> Stored:
 
 
 def _plan_to_9(plan: Stored) -> Stored:
-    """Upgrade the facts in it."""
-    return {**plan, "source": _facts_to_6(plan["source"])}
+    """Upgrade the facts in it. No text could be burned in."""
+    return {"burn_in": None, **plan, "source": _facts_to_6(plan["source"])}
 
 
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5, _facts_to_6)

@@ -16,6 +16,7 @@ from api.fields import (
     StrictSerializer,
 )
 from gpu.selection import ANY_DEVICE
+from jobs.endpoints.burning import BurnInRequest
 from jobs.endpoints.fields import OutputFormatField, PriorityField, ResolutionField
 from jobs.endpoints.thumbnail_requests import ThumbnailsField
 from jobs.endpoints.watermarks import WatermarkRequest
@@ -147,6 +148,7 @@ class TranscodeRequest(StrictSerializer):
         help_text="Likewise: they end before the first frame that starts then or later. Default: the end of the video.",
     )
     watermark = WatermarkRequest(required=False)
+    burn_in = BurnInRequest(required=False)
     deinterlace = Choice(
         choices=[choice.value for choice in DEINTERLACE_CHOICES],
         required=False,

@@ -16,6 +16,7 @@ from jobs.planning.requests import gpu_preference
 from jobs.planning.routing import GpuUnavailable, Route, cpu_routes, route_for
 from jobs.planning.speeds import throughput_measured
 from jobs.planning.steps import plan_carry_out
+from jobs.planning.texts import with_text
 from jobs.rules.policy import JobPolicy
 from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE
 from jobs.rules.transitions import JobPhase
@@ -45,7 +46,7 @@ def job_plan(
     `plan_job`, and UnknownVersion where another version of the program inspected the video; then nothing is written.
     """
     facts = SourceFacts.from_json(video.facts)
-    requested = with_image(requested, job.owner_id)
+    requested = with_text(with_image(requested, job.owner_id), video)
     try:
         routes = routes or routes_of_source(facts, job.request, requested, policy)
     except GpuUnavailable:

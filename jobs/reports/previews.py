@@ -16,6 +16,7 @@ from jobs.planning.images import with_image
 from jobs.planning.plans import encoder_choices, queue_of, routes_of_source
 from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FALLBACK_TEXTS, GpuUnavailable, Route
+from jobs.planning.texts import with_text
 from jobs.reports.selectors import devices_used, jobs_of
 from jobs.rules.policy import JobPolicy
 from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE
@@ -59,7 +60,7 @@ def job_preview(
     facts = _facts(video)
     if video.source_deleted_at:
         raise source_deleted()
-    requested = with_image(job_request(request), owner.id, new=True)
+    requested = with_text(with_image(job_request(request), owner.id, new=True), video)
     refuse_impossible(request, requested, policy.gpu)
     routes = _routes(facts, request, requested, policy)
     choices = encoder_choices(request=requested, policy=policy, routes=routes)

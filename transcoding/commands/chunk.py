@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
+from transcoding.commands.burn_in import burn_in_files, burned_in
 from transcoding.commands.color import (
     color_tags,
     composition,
@@ -34,6 +35,7 @@ from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.tracks import VideoRendition
 from transcoding.sniffing.container import FROM_BEGINNING
+from transcoding.texts.cues import NO_CUES, Cues
 
 _SEEK_MARGIN = Fraction(1)
 """Seconds before a chunk's start at which decoding starts at the latest, so that the frame shown there is known."""
@@ -52,17 +54,21 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     threads: int = 0,
     statistics: str = "",
     mark: str = "",
+    cues: Cues = NO_CUES,
 ) -> FfmpegCommand:
     """Decode some segments once and encode them into rungs, as CMAF fragments that continue where others end.
 
     `renditions` are the names of the rungs, all of one codec; None means all. `statistics` is the path prefix of the
     analysis of these segments, for the second of two passes. `mark` is the path of the samples of the watermark's
-    image, if it has one. Raises ValueError for a hardware encoder without a `device`, and for several codecs.
+    image, if it has one, `cues` are the text to burn in, on the clock of the outputs. Raises ValueError for a hardware
+    encoder without a `device`, and for several codecs.
     """
     chosen = _chosen(plan, renditions)
     target = partial(plan.target, pass_number=2 if statistics else 0, statistics=statistics, threads=threads)
     outputs = _outputs(plan, chosen, target, device, _fragment_options(plan, first_segment, segments))
-    return _encoding(plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments, mark=mark)
+    return _encoding(
+        plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments, mark=mark, cues=cues
+    )
 
 
 def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
@@ -75,12 +81,15 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
     threads: int = 0,
     statistics: str,
     mark: str = "",
+    cues: Cues = NO_CUES,
 ) -> FfmpegCommand:
     """Return the first of two passes over some segments; its findings go to files with the path prefix `statistics`."""
     chosen = _chosen(plan, renditions)
     target = partial(plan.target, pass_number=1, statistics=statistics, threads=threads)
     outputs = _outputs(plan, chosen, target, None, {**_cut(plan, first_segment, segments), "f": "null"})
-    return _encoding(plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments, mark=mark)
+    return _encoding(
+        plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments, mark=mark, cues=cues
+    )
 
 
 def _outputs(
@@ -114,9 +123,11 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     first_segment: int,
     segments: int,
     mark: str,
+    cues: Cues,
 ) -> FfmpegCommand:
     encoding = plan.encoding_of(rendition.name for rendition in chosen)
     seek = seeking(seek_time(plan, first_segment))
+    burned = burn_in_files(plan, chosen, cues, first_segment=first_segment, segments=segments)
     opening = {**device_decoding(encoding), **decoder_options(plan), **_steady_graph(plan, encoding), **seek}
     return FfmpegCommand(
         inputs=(source_input(plan, source, opening), *image_input(plan, mark)),
@@ -125,7 +136,7 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
         global_options={**QUIET, **device_opening(encoding.encoder, device, encoding.hardware_path)},
         memory_bytes=encoding_memory(encoding.encoder, plan.source.video.display, chosen),
         device=device,
-        files={**tone_files(plan), **watermark_files(plan)},
+        files={**tone_files(plan), **watermark_files(plan), **burned},
     )
 
 
@@ -168,7 +179,9 @@ def _chunk_graph(
     chain += ["setpts=PTS-STARTPTS", *upright(plan, encoding), *composition(plan)]
     held = holding(plan, first_segment, segments)
     scaled = (
-        f"[in{number}]{_scaling(plan, encoding, rung, number, held)}[{rung.name}]" for number, rung in enumerate(chosen)
+        f"[in{number}]{_scaling(plan, encoding, rung, number, [*held, *burned_in(plan, rung, first_segment)])}"
+        f"[{rung.name}]"
+        for number, rung in enumerate(chosen)
     )
     return ";".join([*_forks(plan, chosen, ",".join(chain)), *images(plan, chosen), *scaled])
 
@@ -187,7 +200,7 @@ def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> li
     return [f"{chain},split=2[high][standard]", f"[high]{unmapped}", f"[standard]{mapping}"]
 
 
-def _scaling(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition, number: int, held: Sequence[str]) -> str:
+def _scaling(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition, number: int, last: Sequence[str]) -> str:
     tags, device = color_tags(plan.color_of(rendition)), encoding.encoder.device
     if device and encoding.on_device:
         return ",".join((device.scaling(rendition.width, rendition.height), "setsar=1", *tags))
@@ -195,7 +208,7 @@ def _scaling(plan: EncodePlan, encoding: Encoding, rendition: VideoRendition, nu
     scale = f"scale={size}:flags=bicubic{scaler_options(plan, rendition)}"
     marked = watermarked(plan, rendition, number)
     uploaded = upload_filters(encoding.encoder, ten_bits=rendition.hdr is not None)
-    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, encoding, rendition), *marked, *held, uploaded))
+    return ",".join((scale, *bars, "setsar=1", *tags, *side_data(plan, encoding, rendition), *marked, *last, uploaded))
 
 
 def _video_options(encoding: Encoding, target: EncodeTarget, device: HardwareDevice | None) -> dict[str, str | None]:

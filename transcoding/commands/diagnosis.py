@@ -96,6 +96,11 @@ class DamageCount:
 _REFUSED_SIZE = re.compile(r"Picture size (\d{1,10}x\d{1,10}) (?:exceeds specified max pixel count|is invalid)")
 
 
+def is_of_fonts(line: str) -> bool:
+    """Tell whether a line of stderr is of the library that looks for fonts: the jail has none of its settings."""
+    return not line.strip() or line.startswith("Fontconfig ") or line.endswith("/fontconfig")
+
+
 def refused_frame_size(line: str) -> str:
     """Return the size of a frame that a decoder refuses in this line of stderr, as "16384x8640"; empty: of none."""
     found = _REFUSED_SIZE.search(line)

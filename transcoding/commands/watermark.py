@@ -62,7 +62,7 @@ def watermarked(plan: EncodePlan, rendition: VideoRendition, number: int) -> tup
 
 
 def _text(mark: Watermark, rendition: VideoRendition) -> str:
-    size, level = mark.letters(rendition.height), _white(rendition)
+    size, level = mark.letters(rendition.height), white_level(rendition)
     x, y = _corner(mark, rendition.height, frame=("w", "h"), mark_=("text_w", "text_h"))
     options = {
         "fontfile": FONT,
@@ -138,7 +138,8 @@ def watermark_files(plan: EncodePlan) -> dict[str, str]:
     return {TEXT_NAME: plan.watermark.text} if plan.watermark and plan.watermark.text else {}
 
 
-def _white(rendition: VideoRendition) -> int:
+def white_level(rendition: VideoRendition) -> int:
+    """Return the level of white letters on a rendition, of 255."""
     return _WHITES.get(rendition.hdr.transfer, _WHITE) if rendition.hdr else _WHITE
 
 

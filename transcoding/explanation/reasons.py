@@ -54,6 +54,7 @@ def explain(plan: EncodePlan, request: JobRequest) -> list[Reason]:
         *_timeline_reasons(plan),
         *_video_reasons(plan, request),
         *_watermark_reasons(plan),
+        *_burn_in_reasons(plan),
         *_audio_reasons(plan, request),
         *_segment_reasons(plan),
         *_chunk_reasons(plan),
@@ -73,6 +74,7 @@ def _no_video_reasons(request: JobRequest) -> Iterator[Reason]:
         "two_pass": request.two_pass,
         "deinterlace": request.deinterlace,
         "watermark": "one" if request.watermark else None,
+        "burn_in": "a text" if request.burn_in else None,
     }
     for choice, value in requested.items():
         if value is not None:
@@ -138,6 +140,12 @@ def _watermark_reasons(plan: EncodePlan) -> Iterator[Reason]:
         yield Reason(
             choice="watermark", value=f"{'a text' if mark.text else 'an image'}, {mark.position}", because=because
         )
+
+
+def _burn_in_reasons(plan: EncodePlan) -> Iterator[Reason]:
+    if plan.burn_in:
+        because = "requested; it is drawn on every rendition, and players do not list it again"
+        yield Reason(choice="burn_in", value=f"text {plan.burn_in.text}, {plan.burn_in.language}", because=because)
 
 
 def _geometry_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:

@@ -15,6 +15,7 @@ from transcoding.encoders import EncodeTarget, RateControl
 from transcoding.encoders.traits import CodecLevel
 from transcoding.grid import SEGMENT_GOPS, FrameGrid
 from transcoding.hdr import HdrMetadata
+from transcoding.planning.burn_in import BurnIn
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
@@ -76,6 +77,7 @@ class EncodePlan:
     cut: Cut | None = None
     """The part of all this that the outputs are. None: all of it."""
     watermark: Watermark | None = None
+    burn_in: BurnIn | None = None
     hls: bool = True
     """Players get HLS."""
     dash: bool = True
@@ -109,6 +111,15 @@ class EncodePlan:
         """Time of the first frame of the outputs, T0, on the clock of the working copy, in seconds."""
         begins = self.source.first - self.hold.before / self.source.rate
         return begins + self.cut.start if self.cut else begins
+
+    def text_start(self, *, embedded: bool) -> Fraction:
+        """Return the time at which the outputs begin, on the clock of a text, in seconds.
+
+        That of an embedded one is the clock of the working copy. Others count from the beginning of the whole video.
+        """
+        if embedded:
+            return self.first
+        return self.cut.start if self.cut else Fraction(0)
 
     @property
     def video_start(self) -> int:

@@ -10,6 +10,7 @@ from transcoding.encoders import CPU_PRESET, HardwarePath, RateControl, VideoEnc
 from transcoding.encoders.traits import DeviceTraits
 from transcoding.errors import InputRejected, PlanTooLarge
 from transcoding.grid import FrameGrid
+from transcoding.planning.burn_in import BurnIn
 from transcoding.planning.cutting import cut_of
 from transcoding.planning.encodings import EncoderChoice, Encoding
 from transcoding.planning.fields import Deinterlacing, deinterlacing_of, retimed
@@ -91,7 +92,7 @@ def plan_job(
                     policy.hardware_path,
                     deinterlacing,
                     hold=hold,
-                    marked=request.watermark is not None,
+                    marked=request.watermark is not None or request.burn_in is not None,
                 ),
                 two_pass=each.two_pass,
                 speed=each.sizing.speed,
@@ -112,6 +113,7 @@ def plan_job(
         hold=hold,
         cut=cut,
         watermark=watermark_of(request.watermark),
+        burn_in=request.burn_in if isinstance(request.burn_in, BurnIn) else None,
     )
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from transcoding.encoders import CODEC_NAMES, COMPATIBLE_CODEC, CPU_PRESET, HardwarePath
+from transcoding.planning.burn_in import BurnIn
 from transcoding.planning.sizing import ChunkLimits
 from transcoding.timeline import Timeline
 
@@ -75,6 +76,8 @@ class JobRequest:
     """The same; the frame that begins then is the first that is left out. None: to its end."""
     watermark: Mapping[str, Any] | None = None
     """As `transcoding.planning.watermarks` reads it."""
+    burn_in: BurnIn | Mapping[str, Any] | None = None
+    """The text to draw; of a stored request by its name, which `jobs.planning.texts` looks up."""
     deinterlace: str | None = None
     """"frame" or "field", for interlaced sources. None: film where there is film, else frames."""
 

@@ -51,3 +51,6 @@ class Cues:
         """Return those that are on the screen at some moment between two times in seconds."""
         first, last = start * 1000, end * 1000
         return type(self)(tuple(cue for cue in self.cues if cue.start < last and cue.end > first))
+
+
+NO_CUES = Cues(())

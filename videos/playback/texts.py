@@ -15,7 +15,10 @@ from videos.texts.serializers import text_label
 
 
 def generation_texts(generation: Generation, plan: EncodePlan) -> list[TextVariant]:
-    """List the texts as manifests describe them; none while the end of the video is not known."""
+    """List the texts as manifests describe them; none while the end of the video is not known.
+
+    The one that is burned in would be shown twice.
+    """
     if plan.grid.is_open:
         return []
     return [
@@ -28,6 +31,7 @@ def generation_texts(generation: Generation, plan: EncodePlan) -> list[TextVaria
             captions=text.captions,
         )
         for text in ready_texts([generation.video_id])
+        if plan.burn_in is None or plan.burn_in.text != str(text.id)
     ]
 
 
@@ -65,4 +69,4 @@ def _cues(text: Text, plan: EncodePlan) -> Cues:
 
 def _first(text: Text, plan: EncodePlan) -> Fraction:
     """Return the time at which the outputs begin, on the clock of the text."""
-    return plan.first if text.origin == TextOrigin.EMBEDDED else Fraction(0)
+    return plan.text_start(embedded=text.origin == TextOrigin.EMBEDDED)

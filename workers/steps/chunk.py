@@ -13,7 +13,7 @@ from gpu.trials import hardware_device
 from jobs.leasing.steps import StepWork, step_complete
 from jobs.rules.steps import DECODER_ERRORS
 from transcoding.commands.chunk import analysis_command, chunk_command, read_until, seek_time
-from transcoding.commands.diagnosis import DamageCount, gpu_failure, refused_frame_size
+from transcoding.commands.diagnosis import DamageCount, gpu_failure, is_of_fonts, refused_frame_size
 from transcoding.commands.remux import decode_command
 from transcoding.containers.mp4_index import Mp4Index
 from transcoding.containers.segments import Segment, VideoSegmenter
@@ -26,6 +26,7 @@ from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
+from workers.steps.burn_in import burned_cues
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import (
     UNWATCHED,
@@ -114,6 +115,7 @@ class ChunkEncoding:
         self._next = dict.fromkeys(names, first_unpublished)
         self._refused_size = ""
         self._mark = ""
+        self._cues = burned_cues(plan, control)
         self.damage = DamageCount()
         self._sampled = sampled_renditions(names, chunk)
         self.samples: dict[str, _Sample] = {}
@@ -162,6 +164,7 @@ class ChunkEncoding:
             threads=tools.config.execution.ffmpeg_threads,
             statistics=_STATISTICS,
             mark=self._mark,
+            cues=self._cues,
         )
         report = tools.ffmpeg.run(
             command,
@@ -194,6 +197,7 @@ class ChunkEncoding:
             threads=tools.config.execution.ffmpeg_threads,
             statistics=_STATISTICS if analysed else "",
             mark=self._mark,
+            cues=self._cues,
         )
         segmenters = {
             rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)
@@ -221,6 +225,8 @@ class ChunkEncoding:
         device counts first of all, as it would be the same with all of the source.
         """
         self._refused_size = refused_frame_size(line) or self._refused_size
+        if is_of_fonts(line):
+            return
         if min(self._next.values()) < self._chunk.first_segment + self._chunk.segments:
             if failure := gpu_failure(line, self._encoding.encoder):
                 raise failure.error(line)

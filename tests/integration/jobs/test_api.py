@@ -98,6 +98,10 @@ def test_one_rendition_can_be_requested(client: Client) -> None:
         ({"end": 1e5, "dry_run": True}, "end"),
         ({"start": 2, "end": 1}, "end"),
         ({"watermark": {"text": "x", "opacity": 2}}, "watermark.opacity"),
+        ({"burn_in": {"text": "de"}}, "burn_in.text"),
+        ({"burn_in": {"text": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}, "dry_run": True}, "burn_in.text"),
+        ({"burn_in": {"stream": 1}}, "burn_in.stream"),
+        ({"burn_in": {"text": "de", "stream": 1}}, "burn_in"),
     ],
 )
 def test_a_wrong_field_is_named(client: Client, body: dict[str, object], field: str) -> None:

@@ -1,0 +1,51 @@
+"""The text that a request burns in."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from transcoding.errors import TextUnknown
+from transcoding.languages import language_tag
+from transcoding.planning.burn_in import BurnIn
+from transcoding.planning.request import JobRequest
+from videos.models import Text, Video
+from videos.states import TextOrigin, TextState
+from videos.texts.selectors import texts_of
+
+
+def with_text(requested: JobRequest, video: Video) -> JobRequest:
+    """Return the request with what is known of the text of an inspected video that it burns in. Raises TextUnknown."""
+    named = requested.burn_in
+    if named is None or isinstance(named, BurnIn):
+        return requested
+    text = _named(named, video)
+    known = BurnIn(text=str(text.id), language=text.language, embedded=text.origin == TextOrigin.EMBEDDED)
+    return replace(requested, burn_in=known)
+
+
+def _named(named: Mapping[str, Any], video: Video) -> Text:
+    """Find a text by its id, its language or its stream; of several in a language, the default, else the first."""
+    field = f"burn_in.{next(iter(named))}"
+    texts = texts_of(video).order_by("-is_default", "origin", "stream", "created_at", "id")
+    found = texts.filter(stream=named["stream"]) if "stream" in named else _of_words(texts, named["text"])
+    states = {text.state: text for text in reversed(found)}
+    if TextState.READY in states:
+        return states[TextState.READY]
+    if TextState.PENDING in states:
+        raise TextUnknown("is not extracted yet: request it again in a moment", field=field)
+    if TextState.FAILED in states:
+        raise TextUnknown("is a text that cannot be read", field=field)
+    choices = ", ".join(dict.fromkeys(text.language for text in texts)) or "there is none"
+    raise TextUnknown(
+        f"is no text of the video; its languages: {choices}. Subtitles of images have no text", field=field
+    )
+
+
+def _of_words(texts: QuerySet[Text], words: str) -> QuerySet[Text]:
+    try:
+        return texts.filter(id=UUID(words))
+    except ValueError:
+        return texts.filter(language=language_tag(words))

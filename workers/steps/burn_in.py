@@ -1,0 +1,23 @@
+"""The cues of the text that a job burns in."""
+
+from uuid import UUID
+
+from transcoding.errors import TextUnknown
+from transcoding.planning.plan import EncodePlan
+from transcoding.texts.cues import NO_CUES, Cues
+from videos.models import Text
+from videos.texts.selectors import text_cues
+from workers.lease.control import StepControl
+from workers.lease.fenced_writes import retry_write
+
+
+def burned_cues(plan: EncodePlan, control: StepControl) -> Cues:
+    """Return the cues on the clock of the outputs, if the plan has a text. Raises TextUnknown where it was deleted."""
+    burned = plan.burn_in
+    if burned is None:
+        return NO_CUES
+    start = plan.text_start(embedded=burned.embedded)
+    try:
+        return retry_write(lambda: text_cues(UUID(burned.text), start), control)
+    except Text.DoesNotExist:
+        raise TextUnknown("the text that is burned in was deleted", field="burn_in") from None
