@@ -18,6 +18,7 @@ from jobs.endpoints.apis import (
     VideoTranscodeApi,
 )
 from jobs.endpoints.joining import VideoJoinApi
+from jobs.endpoints.texts import TextRetryApi
 from jobs.endpoints.thumbnails import VideoScenesApi, VideoThumbnailsApi
 
 urlpatterns = [
@@ -29,6 +30,7 @@ urlpatterns = [
     path("api/v1/videos/<uuid:video_id>/outputs", VideoOutputsApi.as_view(), name="video-outputs"),
     path("api/v1/videos/<uuid:video_id>/thumbnails", VideoThumbnailsApi.as_view(), name="video-thumbnails"),
     path("api/v1/videos/<uuid:video_id>/scenes", VideoScenesApi.as_view(), name="video-scenes"),
+    path("api/v1/videos/<uuid:video_id>/texts/<uuid:text_id>/retry", TextRetryApi.as_view(), name="text-retry"),
     path("api/v1/jobs", JobListApi.as_view(), name="job-list"),
     path("api/v1/jobs/<uuid:job_id>", JobDetailApi.as_view(), name="job-detail"),
     path("api/v1/jobs/<uuid:job_id>/outputs", JobOutputsApi.as_view(), name="job-outputs"),

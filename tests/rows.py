@@ -23,7 +23,7 @@ from jobs.rules.transitions import StepState
 from transcoding.color import ColorSpace
 from transcoding.planning.request import PlanPolicy
 from transcoding.probing.facts import SourceFacts
-from transcoding.probing.streams import AudioStream, Resolution, VideoStream
+from transcoding.probing.streams import AudioStream, Resolution, StreamFacts, StreamKind, VideoStream
 from videos.assets.services import AssetFacts
 from videos.models import Generation, Rendition, Video
 from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected
@@ -53,6 +53,28 @@ def a_policy(*, chunk_seconds: int = 8, retry: RetryConfig | None = None) -> Job
         rank=RankConfig(),
         retry=retry or RetryConfig(),
         plan=a_plan_policy(chunk_seconds=chunk_seconds),
+    )
+
+
+def a_stream(index: int, *, language: str = "ger") -> StreamFacts:
+    """Build a stream of subtitles in the file of a video."""
+    return StreamFacts(
+        index=index,
+        kind=StreamKind.SUBTITLE,
+        codec="subrip",
+        language=language,
+        default=False,
+        forced=False,
+        cover=False,
+        accessory=False,
+        size=None,
+        frames=None,
+        channels=0,
+        sample_rate=0,
+        layout="",
+        duration=None,
+        decodable=True,
+        used=True,
     )
 
 

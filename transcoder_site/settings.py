@@ -191,6 +191,7 @@ SPECTACULAR_SETTINGS = {
         "EndpointState": "events.webhooks.serializers.ENDPOINT_STATES",
         "DeliveryState": "events.webhooks.serializers.DELIVERY_STATES",
         "PlaybackState": "videos.serializers.PLAYBACK_STATES",
+        "TextState": "videos.serializers.TEXT_STATES",
         "ThumbnailState": "videos.serializers.THUMBNAIL_STATES",
         "CodecEnum": "jobs.endpoints.requests.CODECS",
         "EventType": "events.types.EVENT_TYPES",

@@ -28,7 +28,7 @@ from videos.queries import VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument
 from videos.states import VideoState
-from videos.texts.selectors import ready_texts
+from videos.texts.selectors import ready_texts, with_texts
 from videos.texts.serializers import playback_text
 
 CACHE_SECONDS = 30.0
@@ -50,6 +50,7 @@ class VideoListApi(APIView):
 
         def render() -> tuple[Any, float]:
             pages, page = VideoQuery.page(videos_of(owner).select_related("thumbnails"), request)
+            with_texts(page)
             return pages.get_paginated_response(
                 [video_document(video, request) for video in page]
             ).data, LIST_CACHE_SECONDS

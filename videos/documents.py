@@ -16,6 +16,8 @@ from videos.parts import Part, parts_of
 from videos.playback.urls import ThumbnailUrls, thumbnail_urls
 from videos.serializers import ThumbnailsDocument, VideoDocument
 from videos.states import VideoState
+from videos.texts.selectors import with_texts
+from videos.texts.serializers import text_facts
 from videos.thumbnails import images_of, thumbnails_of
 
 BITS_PER_BYTE = 8
@@ -24,7 +26,8 @@ STREAMS = "streams"
 
 
 def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
-    """Render a video as its owner sees it."""
+    """Render a video as its owner sees it. `with_texts` reads the texts of several videos before."""
+    with_texts([video])
     media: Mapping[str, Any] = video.media or {}
     address = reverse("video-detail", args=[video.id])
     links = {"self": address} | {
@@ -47,6 +50,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         STREAMS: media.get(STREAMS, []),
         "warnings": warning_documents(video.warnings),
         "thumbnails": thumbnails_document(video, request),
+        "texts": [text_facts(text) for text in video.texts.all()],
         "error": _error(video),
         "created_at": video.created_at,
         "inspected_at": video.inspected_at,

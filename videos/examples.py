@@ -71,6 +71,21 @@ VIDEO = OpenApiExample(
             }
         ],
         "thumbnails": None,
+        "texts": [
+            {
+                "id": "8d4f5c1e-92ab-4d3f-b1c7-5a0e6f2d9b34",
+                "name": "de-8d4f5c1e92ab",
+                "language": "de",
+                "label": "Deutsch",
+                "default": False,
+                "forced": False,
+                "sdh": False,
+                "origin": "uploaded",
+                "stream": None,
+                "state": "ready",
+                "error": None,
+            }
+        ],
         "error": None,
         "created_at": "2026-01-31T12:00:00Z",
         "inspected_at": "2026-01-31T12:00:01Z",

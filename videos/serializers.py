@@ -6,9 +6,10 @@ from rest_framework import serializers
 
 from transcoding.probing.streams import AudioRole, StreamKind
 from transcoding.probing.warnings import SourceWarning
-from videos.states import SHOWN_STATES, GenerationState, RenditionKind, ThumbnailState
+from videos.states import SHOWN_STATES, GenerationState, RenditionKind, TextOrigin, TextState, ThumbnailState
 
 UNAVAILABLE = "unavailable"
+TEXT_STATES = [state.value for state in TextState]
 THUMBNAIL_STATES = [state.value for state in ThumbnailState]
 PLAYBACK_STATES = [UNAVAILABLE, GenerationState.BUILDING.value, GenerationState.COMPLETE.value]
 
@@ -83,7 +84,7 @@ class PreviewDocument(serializers.Serializer[Any]):
     duration = serializers.FloatField(help_text="Seconds.")
 
 
-class ThumbnailsError(serializers.Serializer[Any]):
+class AssetError(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
 
@@ -101,7 +102,7 @@ class ThumbnailsDocument(serializers.Serializer[Any]):
     images = ImageDocument(many=True, help_text="The thumbnails.")
     sprites = SpritesDocument(allow_null=True)
     preview = PreviewDocument(allow_null=True)
-    error = ThumbnailsError(allow_null=True)
+    error = AssetError(allow_null=True)
     requested_at = serializers.DateTimeField()
     ready_at = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(
@@ -135,6 +136,25 @@ class PartDocument(serializers.Serializer[Any]):
     )
 
 
+class VideoText(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField(help_text="Its part of playback URLs.")
+    language = serializers.CharField(help_text="A tag by BCP 47; und: the file does not say.")
+    label = serializers.CharField(help_text="Its name in players.")  # type: ignore[assignment]  # not the serializer's
+    default = serializers.BooleanField(help_text="Players begin with it.")
+    forced = serializers.BooleanField(help_text="Only what everybody must read: shown also without being chosen.")
+    sdh = serializers.BooleanField(help_text="For people who do not hear: it describes noises and music, too.")
+    origin = serializers.ChoiceField(
+        [origin.value for origin in TextOrigin], help_text="A file of its own, or a stream of the video's."
+    )
+    stream = serializers.IntegerField(allow_null=True, help_text="Index of the stream of an embedded one.")
+    state = serializers.ChoiceField(
+        TEXT_STATES,
+        help_text="pending: it is being extracted. failed: `error` says why; a retry extracts it again.",
+    )
+    error = AssetError(allow_null=True)
+
+
 class VideoDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     filename = serializers.CharField()
@@ -166,6 +186,7 @@ class VideoDocument(serializers.Serializer[Any]):
         many=True, help_text="What is unusual about the source, and what is done about it by default."
     )
     thumbnails = ThumbnailsDocument(allow_null=True, help_text="Null: none were requested.")
+    texts = VideoText(many=True, help_text="Subtitles and captions, with their states; `links.texts` has their URLs.")
     error = VideoError(allow_null=True)
     created_at = serializers.DateTimeField()
     inspected_at = serializers.DateTimeField(allow_null=True)

@@ -14,7 +14,7 @@ from storage.keys import source_key
 from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
-from transcoding.probing.warnings import Notice
+from transcoding.probing.warnings import Notice, SourceWarning
 from videos.models import Asset, Generation, Rendition, SegmentRun, Text, Thumbnails, Video
 from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
@@ -75,6 +75,14 @@ def video_warn(*, video: Video, warning: Notice) -> None:
     found = {each.code: each for each in map(Notice.from_document, video.warnings)} | {warning.code: warning}
     video.warnings = [each.to_document() for each in found.values()]
     _save(video, "warnings")
+
+
+def video_unwarn(*, video: Video, code: SourceWarning) -> None:
+    """Remove a warning that does not hold any more, if it is there."""
+    found = [each for each in map(Notice.from_document, video.warnings) if each.code != code]
+    if len(found) < len(video.warnings):
+        video.warnings = [each.to_document() for each in found]
+        _save(video, "warnings")
 
 
 def video_reject(*, video: Video, code: str, detail: str, details: str = "") -> None:

@@ -1,5 +1,6 @@
 """The HTTP API of texts: subtitles and captions of a video."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,7 +15,6 @@ from access.idempotency import idempotent
 from access.scopes import Scope
 from api.pagination import ListQuery
 from api.parsing import SmallForm
-from api.problems import not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
 from videos.apis import video_of
@@ -25,7 +25,7 @@ from videos.states import TextState
 from videos.texts.requests import TextRequest, requested_cues, text_labels
 from videos.texts.selectors import texts_of
 from videos.texts.serializers import TextDocument, text_document
-from videos.texts.services import text_create, text_delete
+from videos.texts.services import text_create, text_delete, text_of
 
 
 class VideoTextsApi(APIView):
@@ -40,7 +40,7 @@ class VideoTextsApi(APIView):
         """
         video = video_of(owner_of(request), video_id)
         pages, page = ListQuery.page(texts_of(video), request)
-        return pages.get_paginated_response(_documents(video, page, request))
+        return pages.get_paginated_response(text_documents(video, page, request))
 
     @extend_schema(
         operation_id="text_create",
@@ -67,7 +67,7 @@ class VideoTextsApi(APIView):
             labels=text_labels(form),
             max_texts=wiring.max_texts(),
         )
-        (document,) = _documents(video_of(owner, video_id), [text], request)
+        (document,) = text_documents(video_of(owner, video_id), [text], request)
         location = reverse("text-detail", args=[video_id, text.id])
         return Response(document, status=201, headers={"Location": location})
 
@@ -79,10 +79,7 @@ class TextApi(APIView):
     def get(self, request: Request, video_id: UUID, text_id: UUID) -> Response:
         """Show a text of a video."""
         video = video_of(owner_of(request), video_id)
-        text = texts_of(video).filter(id=text_id).first()
-        if text is None:
-            raise not_found("text")
-        (document,) = _documents(video, [text], request)
+        (document,) = text_documents(video, [text_of(video, text_id)], request)
         return Response(document)
 
     @extend_schema(operation_id="text_delete", responses={204: None})
@@ -95,7 +92,8 @@ class TextApi(APIView):
         return Response(status=204)
 
 
-def _documents(video: Video, texts: list[Text], request: Request) -> list[dict[str, Any]]:
+def text_documents(video: Video, texts: Sequence[Text], request: Request) -> list[dict[str, Any]]:
+    """Render texts of a video, with URLs for what plays now."""
     generation = video.current_generation
     urls = playback_urls(request, video, generation) if generation else None
     return [

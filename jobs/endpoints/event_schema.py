@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from events.types import TEST_TYPE, EventType
+from videos.states import TextOrigin
 
 _Schema = Mapping[str, Any]
 
@@ -44,6 +45,19 @@ _PARTS: Mapping[str, _Schema] = {
         {"hls_url": _URL, "dash_url": {"type": ["string", "null"], "format": "uri-reference"}, "expires_at": _TIME},
         description="Signed when the event is sent. They work without credentials until they expire.",
     ),
+    "EventText": _object(
+        {
+            "id": _UUID,
+            "name": {**_TEXT, "description": "Its part of playback URLs."},
+            "language": {**_TEXT, "description": "A tag by BCP 47."},
+            "label": _TEXT,
+            "forced": {"type": "boolean"},
+            "sdh": {"type": "boolean"},
+            "origin": {"type": "string", "enum": [origin.value for origin in TextOrigin]},
+            "stream": {"type": ["integer", "null"], "description": "Index of the stream of an embedded one."},
+        },
+        description="Subtitles or captions of a video.",
+    ),
     "EventError": _object(
         {
             "code": _TEXT,
@@ -54,6 +68,7 @@ _PARTS: Mapping[str, _Schema] = {
         optional=("details", "retryable"),
     ),
 }
+_TEXT_DATA: Mapping[str, _Schema] = {"text": _ref("EventText")}
 _GENERATION: Mapping[str, _Schema] = {"generation": {"type": "integer", "minimum": 1}}
 _CONTINUES: Mapping[str, _Schema] = {"continues_generation": {"type": ["integer", "null"], "minimum": 1}}
 _PLAYBACK: Mapping[str, _Schema] = {"playback": {"oneOf": [_ref("EventPlayback"), {"type": "null"}]}}
@@ -90,6 +105,16 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
         {**_OF_VIDEO, "images": _COUNT},
     ),
     EventType.VIDEO_THUMBNAILS_FAILED.value: ("The images of a video cannot be made", {**_OF_VIDEO, **_ERROR}),
+    EventType.VIDEO_TEXT_ADDED.value: (
+        "Subtitles or captions were uploaded, or found in the file of a video",
+        {**_OF_VIDEO, **_TEXT_DATA},
+    ),
+    EventType.VIDEO_TEXT_READY.value: ("Players get a text of a video", {**_OF_VIDEO, **_TEXT_DATA}),
+    EventType.VIDEO_TEXT_FAILED.value: (
+        "A text in the file of a video cannot be extracted",
+        {**_OF_VIDEO, **_TEXT_DATA, **_ERROR},
+    ),
+    EventType.VIDEO_TEXT_DELETED.value: ("A text of a video is deleted", {**_OF_VIDEO, **_TEXT_DATA}),
     EventType.VIDEO_SOURCE_DELETED.value: ("The source of a video is deleted, and nothing else", _OF_VIDEO),
     EventType.VIDEO_DELETED.value: ("A video and all of its files are deleted", _OF_VIDEO),
     EventType.JOB_QUEUED.value: ("A job is accepted", _OF_JOB),

@@ -24,6 +24,7 @@ from videos.models import Generation, Rendition, Video
 from videos.selectors import source_deleted
 from videos.services import generation_delete, rendition_delete, video_mark_source_deleted
 from videos.states import GenerationState, RenditionKind
+from videos.texts.services import texts_give_up
 
 
 @transaction.atomic
@@ -89,7 +90,8 @@ def source_delete(*, owner: Owner, video_id: UUID) -> None:
         detail = "Nothing was made of the source yet. Delete the video instead."
         raise Problem(status=409, code="no_outputs", detail=detail)
     inspect_cancel(video=video)
-    texts_cancel(video=video, reason="the source was deleted before")
+    texts_cancel(video=video)
+    texts_give_up(video=video, code="source_deleted", reason="the source was deleted before")
     video_mark_source_deleted(video=video)
     for key in (video.source_key, indexed_key(video.id)):
         purge_request(video=video, prefix=key)

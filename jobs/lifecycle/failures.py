@@ -199,7 +199,7 @@ def _end(step: Step, failure: Failure) -> None:
 
 _LOSE: Mapping[Loss, Callable[[Video, Failure], None]] = {
     Loss.IMAGES: lambda video, failure: thumbnails_fail(video=video, code=failure.code, detail=failure.detail),
-    Loss.TEXTS: lambda video, failure: texts_give_up(video=video, reason=failure.detail),
+    Loss.TEXTS: lambda video, failure: texts_give_up(video=video, code=failure.code, reason=failure.detail),
 }
 
 

@@ -238,7 +238,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     open_jobs_end(video=video, failure=None)
     inspect_cancel(video=video)
     thumbnails_cancel(video=video)
-    texts_cancel(video=video, reason="the video was deleted")
+    texts_cancel(video=video)
     video_jobs_changed(video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)

@@ -34,6 +34,8 @@ class Text(models.Model):
     state = models.TextField(default=TextState.READY.value)
     webvtt = models.TextField(blank=True)
     cue_count = models.PositiveIntegerField(null=True)
+    error_code = models.TextField(blank=True, db_default="")
+    """Empty also of those that failed before there was a code: `text_unreadable`."""
     error_detail = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from access.models import Owner
 from api.problems import Problem, not_found
 from coordination.wiring import invalidate
+from events.types import EventType
 from transcoding.languages import UNDETERMINED, language_tag
 from transcoding.probing.streams import StreamFacts
 from transcoding.probing.warnings import Notice, SourceWarning
@@ -16,9 +18,10 @@ from transcoding.texts.cues import Cues
 from transcoding.texts.webvtt import webvtt
 from videos.models import Generation, Text, Video
 from videos.selectors import videos_of
-from videos.services import video_warn
+from videos.services import video_unwarn, video_warn
 from videos.states import TextOrigin, TextState, VideoState
-from videos.texts.selectors import pending_texts
+from videos.texts.events import text_event_append
+from videos.texts.selectors import UNREADABLE, pending_texts, texts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ def text_create(*, owner: Owner, video_id: UUID, cues: Cues, labels: TextLabels,
     )
     text.refresh_from_db(fields=["created_at"])
     texts_changed(video)
+    for happened in (EventType.VIDEO_TEXT_ADDED, EventType.VIDEO_TEXT_READY):
+        text_event_append(video=video, text=text, type=happened)
     return text
 
 
@@ -68,9 +73,23 @@ def text_create(*, owner: Owner, video_id: UUID, cues: Cues, labels: TextLabels,
 def text_delete(*, owner: Owner, video_id: UUID, text_id: UUID) -> None:
     """Delete a text. Players that open the video from now on do not get it. Raises Problem: 404 not the owner's."""
     video = _owned_video_lock(owner, video_id)
-    if not Text.objects.filter(video=video, id=text_id).delete()[0]:
-        raise not_found("text")
+    text = text_of(video, text_id)
+    _delete(video, text)
+    _count_unreadable(video)
     texts_changed(video)
+
+
+def _delete(video: Video, text: Text) -> None:
+    Text.objects.filter(id=text.id).delete()
+    text_event_append(video=video, text=text, type=EventType.VIDEO_TEXT_DELETED)
+
+
+def text_of(video: Video, text_id: UUID) -> Text:
+    """Find a text of a video. Raises Problem (404)."""
+    text = texts_of(video).filter(id=text_id).first()
+    if text is None:
+        raise not_found("text")
+    return text
 
 
 def texts_announce(*, video: Video, streams: Sequence[StreamFacts], max_texts: int) -> bool:
@@ -81,7 +100,9 @@ def texts_announce(*, video: Video, streams: Sequence[StreamFacts], max_texts: i
     known = set(Text.objects.filter(video=video, stream__isnull=False).values_list("stream", flat=True))
     room = max(0, max_texts - Text.objects.filter(video=video).count())
     fresh = [stream for stream in streams if stream.index not in known][:room]
-    Text.objects.bulk_create(_embedded(video, stream) for stream in fresh)
+    for text in Text.objects.bulk_create(_embedded(video, stream) for stream in fresh):
+        text_event_append(video=video, text=text, type=EventType.VIDEO_TEXT_ADDED)
+    texts_changed(video)
     return pending_texts(video).exists()
 
 
@@ -105,27 +126,55 @@ def texts_fill(*, video: Video, found: Mapping[UUID, Cues | str | None]) -> None
 
     Those that turn out to say nothing at all, as None, are no texts.
     """
-    for text_id, cues in found.items():
-        pending = pending_texts(video).filter(id=text_id)
-        if cues is None:
-            pending.delete()
+    for text in pending_texts(video).filter(id__in=found):
+        outcome = found[text.id]
+        if outcome is None:
+            _delete(video, text)
         else:
-            pending.update(**_outcome(cues))
+            _end(video, text, **(_failed(UNREADABLE, outcome) if isinstance(outcome, str) else _extracted(outcome)))
+    _count_unreadable(video)
     texts_changed(video)
+
+
+def texts_give_up(*, video: Video, code: str, reason: str) -> None:
+    """Record that the embedded texts of a locked video cannot be extracted. They may be requested again."""
+    for text in pending_texts(video):
+        _end(video, text, **_failed(code, reason or "it was not extracted"))
+    _count_unreadable(video)
+    texts_changed(video)
+
+
+def texts_mark_pending(*, video: Video, texts: QuerySet[Text]) -> None:
+    """Record that failed texts of a locked video are to be extracted again."""
+    texts.update(state=TextState.PENDING, error_code="", error_detail="")
+    _count_unreadable(video)
+    texts_changed(video)
+
+
+def _end(video: Video, text: Text, **outcome: str | int) -> None:
+    """Record what became of a pending text."""
+    for name, value in outcome.items():
+        setattr(text, name, value)
+    text.save(update_fields=list(outcome))
+    ready = text.state == TextState.READY
+    happened = EventType.VIDEO_TEXT_READY if ready else EventType.VIDEO_TEXT_FAILED
+    text_event_append(video=video, text=text, type=happened)
+
+
+def _failed(code: str, reason: str) -> dict[str, str | int]:
+    return {"state": TextState.FAILED.value, "error_code": code, "error_detail": reason}
+
+
+def _extracted(cues: Cues) -> dict[str, str | int]:
+    return {"state": TextState.READY.value, "webvtt": webvtt(cues), "cue_count": len(cues)}
+
+
+def _count_unreadable(video: Video) -> None:
+    """Keep the warning about failed texts true."""
     if failed := Text.objects.filter(video=video, state=TextState.FAILED).count():
         video_warn(video=video, warning=Notice(code=SourceWarning.TEXT_UNREADABLE, count=failed))
-
-
-def texts_give_up(*, video: Video, reason: str) -> None:
-    """Record that the embedded texts of a locked video cannot be extracted."""
-    pending = pending_texts(video).values_list("id", flat=True)
-    texts_fill(video=video, found=dict.fromkeys(pending, reason or "it was not extracted"))
-
-
-def _outcome(cues: Cues | str) -> dict[str, object]:
-    if isinstance(cues, str):
-        return {"state": TextState.FAILED, "error_detail": cues}
-    return {"state": TextState.READY, "webvtt": webvtt(cues), "cue_count": len(cues)}
+    else:
+        video_unwarn(video=video, code=SourceWarning.TEXT_UNREADABLE)
 
 
 def text_name(language: str, text_id: UUID) -> str:
@@ -134,10 +183,9 @@ def text_name(language: str, text_id: UUID) -> str:
 
 
 def texts_changed(video: Video) -> None:
-    """Invalidate the documents that list the texts of a video: the outputs of its jobs."""
+    """Invalidate the documents that list the texts of a video: its own, and the outputs of its jobs."""
     jobs = Generation.objects.filter(video=video).values_list("job_id", flat=True)
-    if documents := [f"outputs:{job}" for job in set(jobs)]:
-        invalidate(*documents)
+    invalidate(f"video:{video.id}", f"videos:{video.owner_id}", *(f"outputs:{job}" for job in set(jobs)))
 
 
 def _owned_video_lock(owner: Owner, video_id: UUID) -> Video:

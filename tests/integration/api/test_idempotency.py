@@ -23,7 +23,7 @@ from tests.integration.api.test_isolation import rows
 from tests.integration.api.test_negotiation import mine
 from tests.integration.jobs.test_outputs import a_completed_job
 from tests.rows import PUBLIC_URL, a_key, a_video, an_owner
-from videos.models import Video
+from videos.models import Text, Video
 from videos.uploads.idempotency import PATH as UPLOAD
 
 __all__ = ["mine"]
@@ -239,6 +239,8 @@ def test_every_post_but_one_accepts_a_key(operation: str) -> None:
 def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dict[str, str]) -> None:
     if operation == "video_thumbnails_create":
         mine["video_id"] = str(a_completed_job().video_id)
+    if operation == "text_retry":
+        Text.objects.update(origin="embedded", stream=2, state="failed", error_detail="It has no cue.")
     path, body = POSTS[operation]["path"].format(**mine), BODIES.get(operation, {})
     if operation == "video_join":
         body = {"videos": [mine["video_id"]] * 2}

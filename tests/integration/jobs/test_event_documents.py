@@ -42,12 +42,15 @@ from storage.keys import video_prefix
 from tests.conformance import published
 from tests.integration.jobs.conftest import logged_events
 from tests.integration.jobs.test_gpu_jobs import POLICY, a_gpu_job
-from tests.rows import a_job, a_policy, a_run, a_video, an_owner, claimed, some_facts
+from tests.rows import a_job, a_policy, a_run, a_stream, a_video, an_owner, claimed, some_facts
 from tests.unit.transcoding.test_thumbnails import a_set
 from transcoding.planning.thumbnails import ThumbnailRequest
+from transcoding.texts.cues import Cues
+from transcoding.texts.webvtt import parse_webvtt
 from videos.models import Rendition, Video
 from videos.parts import JoinedSource
 from videos.services import video_create
+from videos.texts.services import TextLabels, text_create, text_delete, texts_announce, texts_give_up
 
 pytestmark = pytest.mark.django_db
 OF_VIDEO: dict[str, Any] = {"external_id": "film 7", "metadata": {"shelf": "b"}}
@@ -122,6 +125,15 @@ def two_are_joined(owner: Owner, part: UUID) -> None:
     claimed_of(StepKind.INSPECT)
 
 
+def texts_come_and_go(owner: Owner, job: Job) -> None:
+    """A text of a job's video is uploaded and deleted, and one in its file cannot be extracted."""
+    cues, labels = Cues.of(parse_webvtt("WEBVTT\n\n00:01.000 --> 00:02.000\na\n")), TextLabels(language="de")
+    text = text_create(owner=owner, video_id=job.video_id, cues=cues, labels=labels, max_texts=9)
+    text_delete(owner=owner, video_id=job.video_id, text_id=text.id)
+    texts_announce(video=job.video, streams=[a_stream(2)], max_texts=9)
+    texts_give_up(video=job.video, code="poison", reason="It kept losing its workers.")
+
+
 def everything_happens(owner: Owner) -> Job:
     """A job from its upload to the deletion of its video, others that end in other ways."""
     video = an_upload(owner)
@@ -147,6 +159,7 @@ def everything_happens(owner: Owner) -> Job:
     job_delete(owner=owner, job_id=other.id)
     images_are_made(owner, job)
     two_are_joined(owner, job.video_id)
+    texts_come_and_go(owner, job)
     source_delete(owner=owner, video_id=job.video_id)
     a_job(a_video(owner, audio=False, seconds=8), gpu="never")
     step_fail(

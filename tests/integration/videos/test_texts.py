@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urljoin
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import httpx2
 import pytest
 from pytest_django.fixtures import Settings
 
+from events.models import Event
 from storage.protocol import ObjectStore
 from tests.integration.videos.test_playback import Played, publish
 from tests.rows import a_job, a_key, a_video, an_owner, an_uploaded_video
@@ -22,6 +24,14 @@ SRT = "1\n00:00:01,000 --> 00:00:02,500\nHallo <b>Welt</b>\n\n2\n00:00:03,000 --
 def send(api: httpx2.Client, video: Video, data: str | bytes = SRT, **fields: str) -> httpx2.Response:
     form = {"language": "de", **fields}
     return api.post(f"/api/v1/videos/{video.id}/texts", data=form, files={"file": ("a.srt", data)})
+
+
+def shown_texts(api: httpx2.Client, video: Video) -> list[dict[str, Any]]:
+    """The texts in a video's document, which its list has, too."""
+    texts: list[dict[str, Any]] = api.get(f"/api/v1/videos/{video.id}").json()["texts"]
+    (listed,) = api.get("/api/v1/videos").json()["results"]
+    assert listed["texts"] == texts
+    return texts
 
 
 @pytest.fixture
@@ -97,6 +107,8 @@ def test_a_text_of_a_complete_video_comes_and_goes(api: httpx2.Client, growing: 
     (job,) = api.get(f"/api/v1/videos/{growing.video.id}/jobs").json()["results"]
     outputs = api.get(f"/api/v1/jobs/{job['id']}/outputs").json()["outputs"]
     files = [each for each in outputs if each["type"] == "text"]
+    states = [(each["name"], each["state"], each["error"]) for each in shown_texts(api, growing.video)]
+    assert states == [(each["name"], "ready", None) for each in (first, second)]
     assert [(each["rendition"], each["language"], each["codecs"]) for each in files] == [
         (each["name"], "en", "wvtt") for each in (first, second)
     ]
@@ -112,6 +124,18 @@ def test_a_text_of_a_complete_video_comes_and_goes(api: httpx2.Client, growing: 
         where = f"/api/v1/videos/{growing.video.id}/texts/{text['id']}"
         assert api.delete(where).status_code == 204
         assert api.delete(where).json()["code"] == "text_not_found"
+    happened = [(event.type, event.data["text"]["id"]) for event in Event.objects.filter(type__contains="text")]
+    assert happened == [
+        (f"video.text_{what}", text["id"])
+        for text, *whats in (
+            (first, "added", "ready"),
+            (second, "added", "ready"),
+            (first, "deleted"),
+            (second, "deleted"),
+        )
+        for what in whats
+    ]
+    assert api.get(f"/api/v1/videos/{growing.video.id}").json()["texts"] == []
     assert api.get(master).text == before.text
     assert api.get(first["url"]).json()["code"] == "text_not_found"
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from events.models import Event
 from jobs.leasing.claim import Claim, step_claim
 from jobs.leasing.leases import LeaseLost
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.failures import step_fail
 from jobs.lifecycle.services import video_delete
+from jobs.lifecycle.texts import texts_retry
 from jobs.models import Step
 from jobs.rules.retry import Failure
 from jobs.rules.steps import StepKind
@@ -111,6 +113,17 @@ def test_subtitles_of_mp4_and_a_broken_one_beside_them(
     assert "no cue" in Text.objects.get(state="failed").error_detail
     video.refresh_from_db()
     assert (video.state, [each["code"] for each in video.warnings]) == ("ready", ["text_unreadable"])
+    assert text_events() == ["added", "added", "ready", "failed"]
+    texts_retry(owner=video.owner, video_id=video.id)
+    assert Text.objects.filter(state="pending").count() == 1
+    runner.work("cpu")
+    assert text_events() == ["added", "added", "ready", "failed", "failed"]
+    assert text_steps() == ["done", "done"]
+
+
+def text_events() -> list[str]:
+    types = Event.objects.filter(type__startswith="video.text_").order_by("id").values_list("type", flat=True)
+    return [each.removeprefix("video.text_") for each in types]
 
 
 def a_text_step(runner: StepRunner, tools: Tools, pipeline: PipelineClient, path: Path) -> tuple[Video, Claim]:
@@ -138,6 +151,15 @@ def test_a_job_does_not_wait_for_texts_nor_fail_with_them(
     assert (video.state, job.state, text_steps()) == ("ready", "completed", ["failed"])
     assert {text.error_detail for text in Text.objects.all()} == {"the file cannot be read"}
     assert [each["code"] for each in video.warnings] == ["text_unreadable"]
+    assert {text.error_code for text in Text.objects.all()} == {"input_rejected"}
+    first, second = Text.objects.order_by("stream")
+    for text in (first, second):
+        texts_retry(owner=video.owner, video_id=video.id, text_id=text.id)
+    assert text_steps() == ["failed", "ready"], "one step for both"
+    runner.work("cpu")
+    video.refresh_from_db()
+    assert (video.warnings, {text.state for text in Text.objects.all()}) == ([], {"ready"})
+    assert text_events() == ["added", "added", "failed", "failed", "ready", "ready"]
 
 
 def test_a_deleted_video_has_nothing_to_extract(
