@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,13 +14,24 @@ from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filt
 from transcoding.probing.warnings import warning_documents
 from videos.assets.selectors import generation_assets
 from videos.documents import thumbnails_document
-from videos.models import Asset, Generation, Rendition, Video
+from videos.models import Asset, Generation, Rendition, Text, Video
 from videos.parts import Part, parts_of
 from videos.playback.dash import has_dash
+from videos.playback.playlists import has_hls
+from videos.playback.presentation import generation_presentation, listed_renditions
 from videos.playback.urls import PlaybackUrls, playback_urls
-from videos.states import AssetKind, GenerationState, RenditionKind, VideoState
+from videos.states import HIDDEN_STATES, AssetKind, GenerationState, RenditionKind, TextState, VideoState
+from videos.texts.selectors import ready_texts, with_texts
+from videos.texts.serializers import text_error, text_label
 
 MIB = 1024 * 1024
+_UNPLAYABLE = {
+    VideoState.JOINING: "Not playable yet: its parts are being joined.",
+    VideoState.UPLOADED: "Not playable yet: the file is not inspected.",
+    VideoState.READY: "Not playable yet: no job has encoded its beginning.",
+    VideoState.REJECTED: "It will never play: the file was rejected.",
+}
+"""Sentences about videos without anything that plays."""
 HLS = "application/vnd.apple.mpegurl"
 
 
@@ -58,14 +70,26 @@ class VideoAdmin(ReadOnlyAdmin):
     def panels(self, request: HttpRequest, row: Video) -> dict[str, object]:
         parts = [_parts(row)] if row.parts else []
         generation = row.current_generation
+        if row.state in HIDDEN_STATES:
+            return {}
         if generation is None or row.state != VideoState.READY:
-            return {"tables": parts} if parts else {}
+            unplayable = {"unplayable": _UNPLAYABLE[VideoState(row.state)], **_images(request, row)}
+            return {"player": unplayable, "tables": [*parts, *_texts(row, None)]}
         renditions = Rendition.objects.filter(generation=generation).order_by("position")
         assets = generation_assets(generation)
         urls = playback_urls(request, row, generation)
         return {
-            "player": {**_player(urls, generation, renditions, assets), **_images(request, row)},
-            "tables": [*parts, _renditions(generation, renditions), *([_assets(assets)] if assets else [])],
+            "player": {
+                **_player(urls, generation, renditions, assets),
+                **_choices(row, urls, generation),
+                **_images(request, row),
+            },
+            "tables": [
+                *parts,
+                *_texts(row, urls),
+                _renditions(generation, renditions),
+                *([_assets(assets)] if assets else []),
+            ],
         }
 
     @admin.display(description="state")
@@ -121,7 +145,32 @@ def _player(
         "sources": sources,
         "links": [hls, *dash, *files],
         "expires_at": urls.expires_at,
+        "growing": not complete,
     }
+
+
+def _choices(video: Video, urls: PlaybackUrls, generation: Generation) -> dict[str, object]:
+    """Return the texts that the player offers, and the audio tracks where there are several."""
+    presentation = generation_presentation(generation, listed_renditions(generation))
+    hls = urlsplit(urls.hls()).path
+    audio = [
+        {"label": track.label or track.name, "default": track.default, "url": f"{hls}?audio={track.name}"}
+        for group in presentation.audio_groups[:1]
+        for track in group
+    ]
+    texts = {text.name: text for text in ready_texts([video.id])}
+    tracks = [
+        {
+            "kind": "captions" if track.captions else "subtitles",
+            "language": track.language,
+            "label": track.label,
+            "default": track.default,
+            "url": urlsplit(urls.text(texts[track.name])).path,
+        }
+        for track in presentation.texts
+        if track.name in texts
+    ]
+    return {"audio": audio if len(audio) > 1 and has_hls(generation) else [], "texts": tracks}
 
 
 def _images(request: HttpRequest, video: Video) -> dict[str, object]:
@@ -129,8 +178,11 @@ def _images(request: HttpRequest, video: Video) -> dict[str, object]:
     document = thumbnails_document(video, request)
     if document is None:
         return {}
-    poster = document["poster_url"]
+    poster, sprites = document["poster_url"], document["sprites"]
+    if sprites:
+        sprites = {**sprites, "urls": [urlsplit(url).path for url in sprites["urls"]]}
     return {
+        "sprites": json.dumps(sprites) if sprites else "",
         "poster": urlsplit(poster).path if poster else "",
         "thumbnails": document,
         "images": [{"path": urlsplit(image["url"]).path, "time": image["time"]} for image in document["images"]],
@@ -148,6 +200,26 @@ def _part_row(number: int, part: Part) -> Iterator[Any]:
     yield f"{part.start:.3f}"
     yield f"{part.duration:.3f}"
     yield f"encoded again: {', '.join(part.differs)}" if part.differs else "copied"
+
+
+def _texts(video: Video, urls: PlaybackUrls | None) -> list[Panel]:
+    """Build the table of a video's texts; without any there is none."""
+    with_texts([video])
+    headers = ["language", "label", "kind", "origin", "state", "cues", "error", "file"]
+    rows = [list(_text_row(text, urls)) for text in video.texts.all()]
+    return [panel("Texts", headers, rows)] if rows else []
+
+
+def _text_row(text: Text, urls: PlaybackUrls | None) -> Iterator[Any]:
+    error = text_error(text)
+    yield text.language
+    yield text_label(text)
+    yield "forced" if text.forced else "captions" if text.captions else "subtitles"
+    yield text.origin if text.stream is None else f"{text.origin}, stream {text.stream}"
+    yield badge(text.state)
+    yield "" if text.cue_count is None else text.cue_count
+    yield f"{error['code']}: {error['detail']}" if error else ""
+    yield link(urls.text(text), "WebVTT") if urls and text.state == TextState.READY else ""
 
 
 def _renditions(generation: Generation, renditions: Iterable[Rendition]) -> Panel:

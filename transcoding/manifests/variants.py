@@ -4,8 +4,9 @@ HLS and DASH are rendered from one value. Another kind of track is another list 
 in `dash.adaptation`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Self
 
 from transcoding.color import ColorSpace, VideoRange
 from transcoding.probing.streams import AudioRole
@@ -108,6 +109,19 @@ class Presentation:
     audio: tuple[AudioVariant, ...] = ()
     texts: tuple[TextVariant, ...] = ()
     tiles: TileVariant | None = None
+
+    def starting_with(self, name: str) -> Self:
+        """Have players begin with an audio rendition, and in other groups with the track like it.
+
+        Raises KeyError for one that there is not.
+        """
+        first = {track.name: track for track in self.audio}[name]
+        chosen = {first.group: name}
+        for track in self.audio:
+            if (track.language, track.role) == (first.language, first.role):
+                chosen.setdefault(track.group, track.name)
+        audio = (replace(track, default=chosen.get(track.group, "") == track.name) for track in self.audio)
+        return replace(self, audio=tuple(audio))
 
     @property
     def audio_groups(self) -> tuple[tuple[AudioVariant, ...], ...]:

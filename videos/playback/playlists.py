@@ -21,9 +21,13 @@ def has_hls(generation: Generation) -> bool:
     return generation.encode_plan.hls
 
 
-def generation_master(generation: Generation) -> str:
-    """Render the master playlist."""
-    return master_playlist(generation_presentation(generation, listed_renditions(generation)))
+def generation_master(generation: Generation, *, audio: str = "") -> str:
+    """Render the master playlist. Players begin with the audio rendition of a name, where one is given.
+
+    Raises KeyError for a name that there is not.
+    """
+    presentation = generation_presentation(generation, listed_renditions(generation))
+    return master_playlist(presentation.starting_with(audio) if audio else presentation)
 
 
 def rendition_playlist(rendition: Rendition) -> str:

@@ -98,12 +98,19 @@ def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:
 
 @for_players
 @gzip_page
-def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
-    """Serve the master playlist of a generation of which at least the start can be watched."""
+def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:
+    """Serve the master playlist of a generation of which at least the start can be watched.
+
+    `?audio=NAME` is for players that do not offer audio tracks: they begin with this one.
+    """
     found = playable_generation(token, generation)
     if not has_hls(found):
         raise not_found("generation")
-    return manifest(generation_master(found), found, HLS_CONTENT_TYPE, complete=CHANGING)
+    try:
+        playlist = generation_master(found, audio=request.GET.get("audio", ""))
+    except KeyError as error:
+        raise not_found("rendition") from error
+    return manifest(playlist, found, HLS_CONTENT_TYPE, complete=CHANGING)
 
 
 @for_players

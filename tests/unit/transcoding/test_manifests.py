@@ -93,6 +93,19 @@ def test_audio_tracks_are_one_group_that_players_choose_from_by_language() -> No
     ]
 
 
+def test_players_can_be_made_to_begin_with_an_audio_track() -> None:
+    english = replace(AUDIO, language="en")
+    german = replace(AUDIO, name="audio-2", language="de", default=False)
+    surround = tuple(
+        replace(track, name=f"{track.name}-surround", group="audio-surround") for track in (english, german)
+    )
+    offered = Presentation(videos=(HD,), audio=(english, german, *surround))
+    defaults = [track.name for track in offered.starting_with("audio-2").audio if track.default]
+    assert defaults == ["audio-2", "audio-2-surround"]
+    with pytest.raises(KeyError):
+        offered.starting_with("audio-3")
+
+
 def test_every_rung_goes_with_each_group_of_audio() -> None:
     surround = replace(AUDIO, name="audio-5.1", channels=6, group="surround", peak_bandwidth=400_000)
     lines = master_playlist(Presentation(videos=(HD, SMALL), audio=(AUDIO, surround))).splitlines()

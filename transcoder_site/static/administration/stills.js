@@ -10,14 +10,17 @@ function still(video, player) {
   canvas.width = WIDTH;
   canvas.height = Math.round((WIDTH * video.videoHeight) / video.videoWidth);
   canvas.title = `${at.toFixed(1)} s`;
-  canvas.style.cursor = "pointer";
   canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  playFrom(canvas, at, player);
-  return canvas;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.ariaLabel = `Play from ${at.toFixed(1)} s`;
+  button.append(canvas);
+  playFrom(button, at, player);
+  return button;
 }
 
-function playFrom(image, at, player) {
-  image.addEventListener("click", () => {
+function playFrom(button, at, player) {
+  button.addEventListener("click", () => {
     player.currentTime = at;
     player.play();
   });
@@ -47,7 +50,7 @@ function takeStills(player, strip) {
 const shown = document.querySelector("#player video");
 const strip = document.querySelector("#stills");
 if (strip.childElementCount) {
-  for (const image of strip.children) playFrom(image, Number(image.dataset.time), shown);
+  for (const button of strip.children) playFrom(button, Number(button.dataset.time), shown);
 } else {
   takeStills(shown, strip);
 }
