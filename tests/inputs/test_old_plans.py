@@ -19,7 +19,7 @@ VERSION = 4
 def stored_by_0_1(plan: EncodePlan) -> EncodePlan:
     """Read the plan as it is when that version has stored it: without what it did not know."""
     data: dict[str, Any] = plan.to_json()
-    data |= data["encodings"][0]
+    data |= data["encodings"][0] | {"text": []}  # which was never filled
     source: dict[str, Any] = {**data["source"], "warnings": []}
     source["video"] = source.pop("video_stream")
     shape = json.loads((STORED / f"plan-{VERSION}.json").read_text())
