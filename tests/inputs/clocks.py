@@ -184,6 +184,19 @@ CASES = (
         "Matroska has no name for such audio; it is decoded for the copy, and stays in step.",
     ),
     _restarts(
+        "joined-ps-h264",
+        "Two program streams of H.264 with B-frames that were joined.",
+        joined(*(card("mpg", f"{_REORDERED} -c:a mp2 -f vob", first=first) for first in (0, 25)), extension="mpg"),
+        "Few frames say their time; the others follow in each part, and the next part follows the last of them.",
+    ),
+    _restarts(
+        "joined-ps-hevc",
+        "The same with HEVC.",
+        joined(*(card("mpg", f"{_HEVC} -c:a mp2 -f vob", first=first) for first in (0, 25)), extension="mpg"),
+        "Their headers say in which order they are shown.",
+        media={"codec": "hevc"},
+    ),
+    _restarts(
         "joined-flv",
         "FLV whose times start again, as of a recorder that was reconnected.",
         joined(

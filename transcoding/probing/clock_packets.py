@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple
@@ -16,8 +16,8 @@ LONGEST_PAUSE = 10 * MICROSECONDS
 """The longest pause. ffmpeg and players built on it take more than that in a transport stream for a jump, too."""
 _MAX_REORDERED = 16
 """Frames that H.264 and HEVC may decode before one that is shown before them."""
-_NEARLY_EVEN, _MOSTLY = Fraction(3, 2), Fraction(4, 5)
-"""Frames by which a time may be off, and the share of times that must not be more: parsers give some to a neighbour."""
+Times = Mapping[int, Iterable[tuple[int, int]]]
+"""Times of presentation and decoding of all packets of a stream, by its index."""
 
 
 class ClockPacket(NamedTuple):
@@ -30,17 +30,22 @@ class ClockPacket(NamedTuple):
     position: int
 
 
-def parse_clock_packets(lines: Iterable[str], streams: Collection[int]) -> Iterator[ClockPacket]:
+def parse_clock_packets(
+    lines: Iterable[str], streams: Collection[int], times: Times | None = None
+) -> Iterator[ClockPacket]:
     """Read `ffprobe -show_entries packet=stream_index,pts_time,dts_time,duration_time,pos -of csv=p=0`.
 
-    Packets of other streams, and those without any time, are left out.
+    Packets of other streams, and those without any time, are left out. `times` take the place of
+    what the lines say.
     """
     copied = {str(index): index for index in streams}
+    known = {str(index): iter(each) for index, each in (times or {}).items()}
     for line in lines:
         stream, *fields = line.split(",", 5)
         if stream not in copied or len(fields) < 4:  # noqa: PLR2004 - the four entries behind it
             continue
-        pts, dts, duration = (_microseconds(text) for text in fields[:3])
+        pts, dts, duration = (microseconds(text) for text in fields[:3])
+        pts, dts = next(known[stream], (pts, dts)) if stream in known else (pts, dts)
         decoding, presentation = (pts if dts is None else dts), (dts if pts is None else pts)
         if decoding is not None and presentation is not None:
             position = int(fields[3]) if fields[3].isdigit() else -1
@@ -67,30 +72,6 @@ _TIME_BASE = re.compile(r"#tb (\d{1,3}): ([1-9]\d{0,9})/([1-9]\d{0,9})", re.ASCI
 _POSITION = re.compile(r"(\d{1,3}), *(\d{1,19}), *(\d{1,19}), *(\d{1,19}),", re.ASCII)
 
 
-def parse_anchors(lines: Iterable[str], stream: int) -> Iterator[int | None]:
-    """Read, of each packet of a stream in what `parse_clock_packets` reads, when it is shown; None: it does not say."""
-    prefix = f"{stream},"
-    for line in lines:
-        if line.startswith(prefix):
-            yield _microseconds(line.split(",", 2)[1])
-
-
-def even_start(anchors: Iterable[int | None], positions: Sequence[int], step: Fraction) -> int | None:
-    """Return when the frame at position 0 is shown, if frames are shown evenly, a `step` of microseconds apart.
-
-    `anchors` are the times that some frames have, and `positions` the numbers at which they are shown, both in coding
-    order. None: most times are others.
-    """
-    offsets = sorted(
-        round(time - position * step) for time, position in zip(anchors, positions, strict=False) if time is not None
-    )
-    if not offsets:
-        return None
-    middle = offsets[len(offsets) // 2]
-    near = sum(abs(offset - middle) <= _NEARLY_EVEN * step for offset in offsets)
-    return middle if near >= _MOSTLY * len(offsets) else None
-
-
 def shown_late(packets: Iterable[ClockPacket]) -> int:
     """Return by how many microseconds the first frame of a video is shown later than the first one is decoded."""
     first = list(islice(packets, _MAX_REORDERED + 1))
@@ -99,7 +80,7 @@ def shown_late(packets: Iterable[ClockPacket]) -> int:
     return max(0, min(packet.presentation for packet in first) - min(packet.decoding for packet in first))
 
 
-def _microseconds(text: str) -> int | None:
+def microseconds(text: str) -> int | None:
     """Read seconds as ffprobe writes them, always with six decimals."""
     digits = text.replace(".", "", 1)
     return int(digits) if digits.removeprefix("-").isdigit() else None

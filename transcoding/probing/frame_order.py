@@ -5,7 +5,7 @@ Raw streams have no clock, and frames are coded in another order than they are s
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -49,10 +49,13 @@ class CodedFrames:
         self.keys.append(key)
         self._orders.append(order)
 
-    def positions(self) -> "array[int]":
-        """Return of each frame the number at which it is shown, from 0."""
+    def positions(self, breaks: Iterable[int] = ()) -> "array[int]":
+        """Return of each frame the number at which it is shown, from 0.
+
+        `breaks` are frames that are shown behind all those that come before them.
+        """
         shown = array("q", bytes(8 * len(self.starts)))
-        for begin, end in pairwise([*self._sequences, len(self.starts)]):
+        for begin, end in pairwise(sorted({*self._sequences, *breaks, len(self.starts)})):
             for position, frame in enumerate(sorted(range(begin, end), key=self._orders.__getitem__), start=begin):
                 shown[frame] = position
         return shown

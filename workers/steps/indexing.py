@@ -29,12 +29,12 @@ from transcoding.containers.matroska_video import forget_shapes
 from transcoding.containers.raw_matroska import even_times, slot_times
 from transcoding.errors import EXPORT_AGAIN, NO_FRAME, InputRejected, ResourceExceeded, TranscodeError
 from transcoding.grid import ascending, usual_gap
+from transcoding.probing.anchors import Anchors, FrameTimes, parse_anchors
 from transcoding.probing.clock import Clock, Shift, measure_clock
 from transcoding.probing.clock_packets import (
     MICROSECONDS,
     ClockPacket,
-    even_start,
-    parse_anchors,
+    Times,
     parse_clock_packets,
     parse_positions,
     shown_late,
@@ -96,7 +96,7 @@ class Indexing:
         openable = openable or source != path
         media = self._named(source, family, named, folder)
         clock = self._clock(source, family, media, openable=openable)
-        ordered = self._ordered(source, family, named, media, folder, openable=openable, shifted=bool(clock.shifts))
+        ordered, clock = self._ordered(source, family, named, media, clock, folder, openable=openable)
         indexed = folder / "indexed.mkv"
         late = bool(clock.shifts or clock.late) and self._tools.ffmpeg.version().startswith(FILTERS_LATE)
         attempts = list(_fewer(replace(media, others=()) if ordered else media))
@@ -162,26 +162,26 @@ class Indexing:
         codec = next((codec for codec, is_one in _RAW_CODECS if is_one(head)), _UNNAMED)
         return replace(media, video_stream=replace(media.video, codec=codec))
 
-    def _ordered(  # noqa: PLR0913 - as `copy`, and what it found
+    def _ordered(  # noqa: PLR0913, PLR0917 - as `copy`, and what it found
         self,
         path: Path,
         family: str,
         named: MediaInfo,
         media: MediaInfo,
+        clock: Clock,
         folder: Path,
         *,
         openable: bool,
-        shifted: bool,
-    ) -> OrderedVideo | None:
+    ) -> tuple[OrderedVideo | None, Clock]:
         """Write the video of a container that counts frames with the times at which they are shown.
 
-        None: its demuxer gives these times, or the video cannot be read.
+        Return it with the clock of the other streams. None: its demuxer gives these times, or the video cannot be read.
         """
-        anchors: list[int | None] = []
-        if openable and not shifted and _may_lack_times(family, media):
-            anchors = list(self._anchors(path, family, media))
-        if not (_is_without_order(family, media) or None in anchors):
-            return None
+        anchors = Anchors()
+        if openable and _may_lack_times(family, media):
+            anchors = self._anchors(path, family, media, clock)
+        if not (_is_without_order(family, media) or None in anchors.times):
+            return None, clock
         raw, target = folder / "raw", folder / "ordered.mkv"
         try:
             self._budget.grant_copy(path.stat().st_size)
@@ -192,16 +192,16 @@ class Indexing:
                 raw,
             )
             self._budget.grant_copy(path.stat().st_size)
-            if anchors:
-                return self._anchored(raw, target, media, anchors)
+            if anchors.times:
+                return self._anchored(path, family, raw, target, media, anchors, clock)
             packets = self._packets(path, family, [media.video.index], openable=openable)
             slots = ascending(round(packet.decoding / _MILLISECONDS) for packet in packets)
-            return self._in_slots(raw, target, media, slots)
+            return self._in_slots(raw, target, media, slots), clock
         except ResourceExceeded:
             raise
         except InputRejected as refusal:
             log.info("frames without an order", extra={"event": "frames_without_order", "reason": str(refusal)})
-            return None
+            return None, clock
         finally:
             raw.unlink(missing_ok=True)
 
@@ -224,17 +224,31 @@ class Indexing:
 
         return self._in_order(raw, target, media, rate, times)
 
-    def _anchored(self, raw: Path, target: Path, media: MediaInfo, anchors: Sequence[int | None]) -> OrderedVideo:
-        """Show the frames of a raw stream evenly, as the times say that some of them have."""
-        rate = media.mean_rate or _FALLBACK_RATE
+    def _anchored(  # noqa: PLR0913, PLR0917 - as `_ordered`, and what it found
+        self,
+        path: Path,
+        family: str,
+        raw: Path,
+        target: Path,
+        media: MediaInfo,
+        anchors: Anchors,
+        clock: Clock,
+    ) -> tuple[OrderedVideo, Clock]:
+        """Show the frames of a raw stream evenly, as the times say that some of them have.
+
+        Where the clock starts again, the parts are measured again with the times of all frames.
+        """
+        rate, video, mended = media.mean_rate or _FALLBACK_RATE, media.video.index, clock
 
         def times(frames: CodedFrames) -> "array[int]":
-            first = even_start(anchors, frames.positions(), MICROSECONDS / rate)
-            if first is None or len(anchors) != len(frames.starts):
-                raise InputRejected("the frames do not come as their times say")
-            return even_times(frames, rate, first=round(first / _MILLISECONDS))
+            nonlocal mended
+            found = anchors.even_times(frames, MICROSECONDS / rate)
+            if clock.shifts:
+                mended = self._clock(path, family, media, openable=True, frames=found)
+            return found.milliseconds(mended.shifts.get(video, ()))
 
-        return self._in_order(raw, target, media, rate, times)
+        ordered = self._in_order(raw, target, media, rate, times)
+        return ordered, replace(mended, shifts={index: each for index, each in mended.shifts.items() if index != video})
 
     def _in_order(
         self,
@@ -261,8 +275,10 @@ class Indexing:
         lag = max(ceil(number * step) - time for number, time in enumerate(found))
         return OrderedVideo(path=str(target), step=step, lag=lag)
 
-    def _clock(self, path: Path, family: str, media: MediaInfo, *, openable: bool) -> Clock:
-        """Read the times of all packets that are copied."""
+    def _clock(
+        self, path: Path, family: str, media: MediaInfo, *, openable: bool, frames: FrameTimes | None = None
+    ) -> Clock:
+        """Read the times of all packets that are copied; `frames`: those of video that does not say all."""
         main = media.video_stream or media.audio[0]
         if family in COUNTING:
             if media.video_stream is None or _is_without_order(family, media):
@@ -270,31 +286,35 @@ class Indexing:
             late = shown_late(self._packets(path, family, [main.index], openable=openable))
             return Clock(shifts={main.index: (Shift(0, -late),)} if late else {})
         streams = [main.index, *(each.index for each in media.others), *(track.index for track in media.audio)]
-        packets = self._packets(path, family, streams, openable=openable)
+        times = {main.index: zip(*frames, strict=True)} if frames else {}
+        packets = self._packets(path, family, streams, openable=openable, times=times)
         said, step = SaidTimes(), MICROSECONDS / (media.mean_rate or _FALLBACK_RATE)
         if family == "mpegps" and main.codec in _MPEG_CODECS:
             packets = said.collected(packets, main.index, step)
         clock = measure_clock(packets, video=main.index, steady=family in CLOCKED, check=self._check)
         return replace(clock, video=main.index, late=said.late(step))
 
-    def _anchors(self, path: Path, family: str, media: MediaInfo) -> Iterator[int | None]:
-        """Yield the time of each packet of the video, in microseconds; None where it has none."""
+    def _anchors(self, path: Path, family: str, media: MediaInfo, clock: Clock) -> Anchors:
+        """Read when packets of the video are shown, of those that say it."""
+        video = media.video.index
+        return parse_anchors(self._probed(path, family), video, clock.shifts.get(video, ()))
+
+    def _packets(
+        self, path: Path, family: str, streams: Sequence[int], *, openable: bool, times: Times | None = None
+    ) -> Iterator[ClockPacket]:
+        """Yield the packets of streams in the order of the file; `times`: see `parse_clock_packets`."""
+        if openable:
+            return parse_clock_packets(self._probed(path, family), streams, times)
+        max_lines = self._max_streams * MAX_SAMPLES
+        lines = self._listed(path, family, streams)
+        return parse_positions(first_lines(max_lines, moving(lines, self._control)), streams)
+
+    def _probed(self, path: Path, family: str) -> Iterator[str]:
+        """Yield what ffprobe says of the packets of a source."""
         lines = self._tools.ffprobe.clock_packets(
             path, demuxer=DEMUXERS[family], stop=self._control, budget=self._budget
         )
-        max_lines = self._tools.config.limits.max_streams * MAX_SAMPLES
-        return parse_anchors(first_lines(max_lines, moving(lines, self._control)), media.video.index)
-
-    def _packets(self, path: Path, family: str, streams: Sequence[int], *, openable: bool) -> Iterator[ClockPacket]:
-        """Yield the packets of streams in the order of the file."""
-        max_lines = self._max_streams * MAX_SAMPLES
-        if openable:
-            lines = self._tools.ffprobe.clock_packets(
-                path, demuxer=DEMUXERS[family], stop=self._control, budget=self._budget
-            )
-            return parse_clock_packets(first_lines(max_lines, moving(lines, self._control)), streams)
-        lines = self._listed(path, family, streams)
-        return parse_positions(first_lines(max_lines, moving(lines, self._control)), streams)
+        return first_lines(self._max_streams * MAX_SAMPLES, moving(lines, self._control))
 
     def _listed(self, path: Path, family: str, streams: Sequence[int]) -> Iterator[str]:
         """Have ffmpeg list packets of a source that ffprobe does not open, into a file."""

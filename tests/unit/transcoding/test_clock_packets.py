@@ -8,9 +8,7 @@ from transcoding.probing.clock_packets import (
     FARTHEST,
     ClockGoesBack,
     ClockPacket,
-    even_start,
     going_forward,
-    parse_anchors,
     parse_clock_packets,
     parse_positions,
     shown_late,
@@ -36,6 +34,15 @@ def test_packets_are_read_as_ffprobe_lists_them() -> None:
         ClockPacket(0, 10_000, 0, 40_000, 188),
         ClockPacket(1, 1000, 1000, 0, -1),
         ClockPacket(0, -10_000, -10_000, 40_000, 564),
+    ]
+
+
+def test_times_that_are_known_take_the_place_of_those_that_are_read() -> None:
+    lines = ["0,1.000000,N/A,0.040000,188", "1,2.000000,2.000000,0.020000,376", "0,N/A,N/A,0.040000,N/A"]
+    assert list(parse_clock_packets(lines, (0, 1), {0: [(80_000, 40_000), (60_000, 50_000)]})) == [
+        ClockPacket(0, 80_000, 40_000, 40_000, 188),
+        ClockPacket(1, 2 * SECOND, 2 * SECOND, 20_000, 376),
+        ClockPacket(0, 60_000, 50_000, 40_000, -1),
     ]
 
 
@@ -65,16 +72,6 @@ def test_a_first_frame_may_be_shown_later_than_it_is_decoded() -> None:
     assert shown_late(frames(delay=2)) == 2 * FRAME
     assert shown_late(frames()) == 0
     assert shown_late(()) == 0
-
-
-def test_times_that_some_frames_have_say_when_the_first_one_is_shown() -> None:
-    lines = ["0,0.580000,0.500000,0.040000,32", "1,0.5,0.5,0.024,40", "0,N/A,N/A,0.040000,N/A", "0,", "00,1.0,1.0"]
-    assert list(parse_anchors(lines, 0)) == [580_000, None, None]
-    positions = [0, 3, 1, 2, 4, 7, 5, 6]
-    times = [10 * SECOND + position * FRAME if position % 2 else None for position in positions]
-    assert even_start(times, positions, Fraction(FRAME)) == 10 * SECOND
-    assert even_start([None, 13 * FRAME, *times[2:]], positions, Fraction(FRAME)) is None
-    assert even_start([None] * 8, positions, Fraction(FRAME)) is None
 
 
 def a_packet(pts: int, *, key: bool = False) -> Packet:
