@@ -17,6 +17,7 @@ from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim, claim_of
 from jobs.leasing.leases import UNHELD, LeaseLost, fenced
+from jobs.lifecycle.texts import texts_lose
 from jobs.lifecycle.thumbnails import thumbnails_fail
 from jobs.models import Job, Step
 from jobs.planning.fallback import job_fall_back, may_fall_back
@@ -30,7 +31,6 @@ from transcoding.errors import TranscodeError
 from videos.models import Video
 from videos.services import video_record_error
 from videos.states import HIDDEN_STATES, VideoState
-from videos.texts.services import texts_give_up
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ def _end(step: Step, failure: Failure) -> None:
 
 _LOSE: Mapping[Loss, Callable[[Video, Failure], None]] = {
     Loss.IMAGES: lambda video, failure: thumbnails_fail(video=video, code=failure.code, detail=failure.detail),
-    Loss.TEXTS: lambda video, failure: texts_give_up(video=video, code=failure.code, reason=failure.detail),
+    Loss.TEXTS: lambda video, failure: texts_lose(video=video, code=failure.code, reason=failure.detail),
 }
 
 

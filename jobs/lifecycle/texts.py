@@ -17,7 +17,7 @@ from transcoding.probing.texts import embedded_texts
 from videos.models import Video
 from videos.selectors import source_deleted
 from videos.texts.selectors import failed_texts
-from videos.texts.services import text_of, texts_announce, texts_mark_pending
+from videos.texts.services import text_of, texts_announce, texts_give_up, texts_mark_pending
 
 
 def texts_request(*, video: Video, facts: SourceFacts, max_texts: int) -> None:
@@ -46,8 +46,18 @@ def texts_retry(*, owner: Owner, video_id: UUID, text_id: UUID | None = None) ->
         raise source_deleted()
     texts_mark_pending(video=video, texts=failed)
     # A step that runs has read already which texts are pending; one that does not run yet will.
-    if not Step.objects.filter(video=video, kind=StepKind.TEXT, state__in=_NOT_STARTED).exists():
+    if not _awaits_extraction(video):
         video_step_create(video=video, kind=StepKind.TEXT)
+
+
+def texts_lose(*, video: Video, code: str, reason: str) -> None:
+    """Give up the texts of a locked video whose extraction failed for good, unless another one has still to begin."""
+    if not _awaits_extraction(video):
+        texts_give_up(video=video, code=code, reason=reason)
+
+
+def _awaits_extraction(video: Video) -> bool:
+    return Step.objects.filter(video=video, kind=StepKind.TEXT, state__in=_NOT_STARTED).exists()
 
 
 _NOT_STARTED = (StepState.READY, StepState.DELAYED)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +12,10 @@ from transcoding.errors import TextUnknown
 from transcoding.languages import language_tag
 from transcoding.planning.burn_in import BurnIn
 from transcoding.planning.request import JobRequest
+from transcoding.texts.burning import is_drawable
 from videos.models import Text, Video
 from videos.states import TextOrigin, TextState
-from videos.texts.selectors import texts_of
+from videos.texts.selectors import text_cues, texts_of
 
 
 def with_text(requested: JobRequest, video: Video) -> JobRequest:
@@ -22,6 +24,8 @@ def with_text(requested: JobRequest, video: Video) -> JobRequest:
     if named is None or isinstance(named, BurnIn):
         return requested
     text = _named(named, video)
+    if not is_drawable(text_cues(text.id, Fraction(0))):
+        raise TextUnknown("has more on the screen at once than can be drawn", field=f"burn_in.{next(iter(named))}")
     known = BurnIn(text=str(text.id), language=text.language, embedded=text.origin == TextOrigin.EMBEDDED)
     return replace(requested, burn_in=known)
 

@@ -22,6 +22,7 @@ def refuse_beside(plan: EncodePlan, base: EncodePlan, codecs: frozenset[str]) ->
         "frames are held for another time; name the same audio tracks and timeline": plan.hold != base.hold,
         "another part of the video is requested; name the same start and end": plan.cut != base.cut,
         "segments have another length": plan.segment_gops != base.segment_gops or plan.grid.is_open,
+        "the text that is burned in differs; name the same burn_in": plan.burn_in != base.burn_in,
         "fields become frames in another way; name the same deinterlace": plan.deinterlacing != base.deinterlacing,
         "the frames are those of another track; name the same video_stream": plan.source.video.index
         != base.source.video.index,

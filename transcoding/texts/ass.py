@@ -15,7 +15,8 @@ _OPENING = re.compile(r"\s*\[(?:script info|events|v4\+? styles)\]", re.IGNORECA
 _COMMANDS = re.compile(r"(\{[^{}]*\})")
 _STYLE = re.compile(r"\\([biu])(\d{1,3})(?!\d)")
 _ALIGNED = re.compile(r"\\an([1-9])")
-_PLACED = re.compile(r"\\pos\(\s*-?[\d.]+\s*,\s*(-?\d+)[\d.]*\s*\)")
+_PLACED = re.compile(r"\\pos\(\s*-?[\d.]+\s*,\s*(-?\d{1,9})(?:\.\d*)?\s*\)", re.ASCII)
+_HEIGHT = re.compile(r"\s*(\d{1,6})\s*", re.ASCII)
 _DRAWING = re.compile(r"\\p[1-9]")
 _BREAKS = re.compile(r"\\[Nn]")
 _TOP, _MIDDLE, _BOTTOM = "8", "5", "2"
@@ -36,8 +37,8 @@ def parse_ass(text: str) -> Iterator[Cue]:
         kind, _, rest = line.strip().partition(":")
         if kind.startswith("["):
             events = kind.lower() == "[events]"
-        elif kind == "PlayResY" and rest.strip().isdecimal():
-            height = int(rest)
+        elif kind == "PlayResY" and (number := _HEIGHT.fullmatch(rest)):
+            height = int(number[1])
         elif events and kind == "Format":
             order = [name.strip().lower() for name in rest.split(",")]
         elif events and kind == "Dialogue":

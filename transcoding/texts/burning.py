@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from heapq import heappop, heappush
 
 from transcoding.texts.cues import Cue, Cues
 
@@ -20,14 +21,29 @@ _EARLY = Fraction(1, 1000)
 _BEFORE_FRAME = Fraction(8, 1000)
 """Seconds before its frame at which a cue begins here. Times have hundredths: it lies before this frame and not before
 the one in front of it, at up to 60 frames per second."""
-_TAG = re.compile(r"<(/?)([biu])(?:[.\\s][^<>]*)?>|<[^<>]*>")
+_TAG = re.compile(r"<(/?)([biu])(?:[.\s][^<>]*)?>|<[^<>]*>")
 _LINE = re.compile(r"line:(\d+)(%?)")
+_MAX_AT_ONCE, _MAX_LETTERS = 20, 1000
+"""Cues on the screen at once, and letters of one: several times what can be read. With thousands, libass draws a frame
+for seconds."""
 _JOINER = "\u2060"
 """Keeps a backslash from being a command with what follows it. It has no width."""
 _STYLE = (
     "Name,Fontname,Fontsize,PrimaryColour,SecondaryColour,OutlineColour,BackColour,Bold,Italic,Underline,StrikeOut"
     ",ScaleX,ScaleY,Spacing,Angle,BorderStyle,Outline,Shadow,Alignment,MarginL,MarginR,MarginV,Encoding"
 )
+
+
+def is_drawable(cues: Cues) -> bool:
+    """Tell whether drawing the cues takes no longer than encoding the frames."""
+    ends: list[int] = []
+    for cue in cues:  # by their starts
+        while ends and ends[0] <= cue.start:
+            heappop(ends)
+        heappush(ends, cue.end)
+        if len(ends) > _MAX_AT_ONCE or len(cue.text) > _MAX_LETTERS:
+            return False
+    return True
 
 
 def burned_document(cues: Cues, *, rate: Fraction, width: int, height: int, white: int) -> str:

@@ -61,7 +61,7 @@ def subtitled(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text_steps() -> list[str]:
-    return list(Step.objects.filter(kind=StepKind.TEXT).values_list("state", flat=True))
+    return list(Step.objects.filter(kind=StepKind.TEXT).order_by("created_at").values_list("state", flat=True))
 
 
 def test_embedded_subtitles_are_in_step_with_the_audio_over_all_seams(
@@ -156,10 +156,21 @@ def test_a_job_does_not_wait_for_texts_nor_fail_with_them(
     for text in (first, second):
         texts_retry(owner=video.owner, video_id=video.id, text_id=text.id)
     assert text_steps() == ["failed", "ready"], "one step for both"
+    again = step_claim(queue="cpu", node="node-1", pid=1, lease_seconds=60)
+    assert again
+    texts_retry_of_a_failed_one(video, second)
+    step_fail(claim=again, failure=failure, policy=tools.policy)
+    assert {text.state for text in Text.objects.all()} == {"pending"}, "another step has still to begin"
     runner.work("cpu")
     video.refresh_from_db()
     assert (video.warnings, {text.state for text in Text.objects.all()}) == ([], {"ready"})
     assert text_events() == ["added", "added", "failed", "failed", "ready", "ready"]
+
+
+def texts_retry_of_a_failed_one(video: Video, text: Text) -> None:
+    """Request a text again whose extraction has started: as if it had failed meanwhile."""
+    Text.objects.filter(id=text.id).update(state="failed", error_code="text_unreadable", error_detail="x")
+    texts_retry(owner=video.owner, video_id=video.id, text_id=text.id)
 
 
 def test_a_deleted_video_has_nothing_to_extract(

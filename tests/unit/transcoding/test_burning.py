@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from transcoding.texts.burning import burned_document
+from transcoding.texts.burning import burned_document, is_drawable
 from transcoding.texts.cues import Cue, Cues
 from transcoding.texts.timing import parse_clock
 
@@ -47,3 +47,19 @@ def test_each_cue_is_there_from_its_first_frame_to_its_last(rate: Fraction) -> N
         assert end is not None
         shown = [n for n in range(max(0, first - 2), last + 3) if start <= int(n / rate * 1000) < end]
         assert shown == list(range(first, last))
+
+
+@pytest.mark.parametrize(
+    ("cues", "drawable"),
+    [
+        ([], True),
+        ([Cue(start=10 * n, end=10 * n + 200, text="x") for n in range(9000)], True),
+        ([Cue(start=10 * n, end=10 * n + 201, text="x") for n in range(9000)], False),
+        ([Cue(start=n, end=600_000, text="x") for n in range(9000)], False),
+        ([Cue(start=0, end=1, text="x" * 1000)], True),
+        ([Cue(start=0, end=1, text="x" * 1001)], False),
+    ],
+    ids=["none", "twenty at once", "more", "all to the end", "long", "longer"],
+)
+def test_what_takes_long_to_draw_is_not_drawn(cues: list[Cue], drawable: bool) -> None:  # noqa: FBT001 - a parameter
+    assert is_drawable(Cues.of(cues)) is drawable
