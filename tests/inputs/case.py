@@ -92,6 +92,8 @@ class Plays:
     """Primaries, transfer, matrix and range of the output, such as "bt709/bt709/bt709/tv". Empty: not compared."""
     warnings: Sequence[str] = ()
     """All of them, in any order."""
+    errors: int | None = None
+    """Errors of decoders that a job counts. None: not compared."""
     media: Mapping[str, object] = field(default_factory=dict)
     """Some of the facts that `GET /videos/{id}` shows."""
     rungs: Sequence[str] | None = None

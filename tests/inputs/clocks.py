@@ -20,6 +20,7 @@ _HEVC = "-c:v libx265 -preset ultrafast -x265-params log-level=error:bframes=3:b
 _FLV_HEADER_BYTES = 13
 _TS_PACKET = 188
 _PLAIN = f"{H264} {AAC}"
+_CHECKED = "-c:v ffv1 -level 3 -slices 4 -slicecrc 1 -pix_fmt yuv420p -g 25 -an"
 _LPCM = "-c:v mpeg2video -q:v 3 -bf 2 -g 12 -c:a pcm_dvd"
 _PROGRAM = "-mpegts_service_id 7 -mpegts_pmt_start_pid 0x1100 -mpegts_start_pid 0x300"
 _STUDIO = f"{H264} {AAC} -map 1:a -c:a:1 s302m -ac:a:1 2 -strict -2"
@@ -53,6 +54,18 @@ def _noise(start: float, count: int) -> Callable[[bytes], bytes]:
         return data[:at] + noise + data[at + count :]
 
     return damage
+
+
+def _flipped(*shares: float) -> Callable[[bytes], bytes]:
+    """Change single bytes."""
+
+    def flip(data: bytes) -> bytes:
+        flipped = bytearray(data)
+        for share in shares:
+            flipped[int(len(data) * share)] ^= 0x55
+        return bytes(flipped)
+
+    return flip
 
 
 def _without_packets(start: float, count: int) -> Callable[[bytes], bytes]:
@@ -289,6 +302,20 @@ CASES = (
         make=edited(card("mp4", f"{H264} -g 10 {AAC}", frames=100), _noise(0.4, 300)),
         outcome=Plays(frames=100, card=None, beeps=(0.5, 1.5, 2.5, 3.5)),
         why="Decoders conceal what they cannot read.",
+    ),
+    Case(
+        key="damaged-once",
+        what="FFV1 of eight seconds with one damaged byte, half a second before its second chunk.",
+        make=edited(card("mkv", _CHECKED, frames=200), _flipped(0.45)),
+        outcome=Plays(frames=200, card=None, audio=0, errors=1, warnings=("no_audio",)),
+        why="Both chunks decode it; the one that shows it counts it.",
+    ),
+    Case(
+        key="damaged-thrice",
+        what="The same with three damaged bytes.",
+        make=edited(card("mkv", _CHECKED, frames=200), _flipped(0.3, 0.45, 0.9)),
+        outcome=Plays(frames=200, card=None, audio=0, errors=3, warnings=("no_audio",)),
+        why="Each of them counts once.",
     ),
     Case(
         key="lost-packets",

@@ -42,6 +42,8 @@ def _facts(expected: Plays, found: Transcoded) -> Iterator[str]:
     yield from _different("warnings", sorted(found.warnings), sorted(expected.warnings))
     yield from _different("rate", str(plan.grid.rate), expected.rate)
     yield from _different("audio renditions", len(plan.audio), expected.audio)
+    if expected.errors is not None:
+        yield from _different("errors of decoders", found.errors, expected.errors)
     for name, value in expected.media.items():
         yield from _different(f"the fact {name}", found.media.get(name), value)
     if expected.rungs is not None:

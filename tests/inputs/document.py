@@ -43,6 +43,8 @@ def _outcome(case: Case) -> Iterator[str]:
         yield f"Refused (`{case.outcome.code}`): {sentence}."
         return
     yield from _played(case.outcome)
+    if case.outcome.errors is not None:
+        yield f"Errors of decoders: {case.outcome.errors}."
     if case.request:
         yield f"Requested: {', '.join(f'`{name}`: `{value}`' for name, value in case.request.items())}."
 

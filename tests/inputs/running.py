@@ -47,6 +47,8 @@ class Transcoded:
     totals: Mapping[str, RenditionTotals]
     files: Mapping[str, Path]
     store: LocalStore
+    errors: int
+    """Errors of decoders, as a job counts them: those of each chunk once, and of the audio."""
 
 
 def transcode(
@@ -73,6 +75,7 @@ class _Pipeline:
         self._folder = folder
         self._store = LocalStore(folder / "store", part_bytes=config.storage.upload_part_bytes)
         self._control = StepControl(draining)
+        self._errors = 0
         scratch = folder / "scratch"
         scratch.mkdir(parents=True)
         self._tools = Tools(
@@ -108,6 +111,7 @@ class _Pipeline:
             },
             files={name: self._join(name, published) for name, published in runs.items()},
             store=self._store,
+            errors=self._errors,
         )
 
     def _inspect(self, video: Video) -> inspect_step._Found:
@@ -125,6 +129,7 @@ class _Pipeline:
                     reader = self._tools.source_reader(video, self._control)
                     reader.read(plan.source, encoding.spans, lambda copy, e=encoding: e.encode(copy, self._tools))  # type: ignore[misc]
                     publisher.flush()
+                self._errors += encoding.damage.errors if names == plan.groups[0] else 0
 
     def _encode_audio(self, video: Video, plan: EncodePlan, runs: dict[str, list[RunFacts]]) -> None:
         for track in plan.audio:
@@ -141,6 +146,7 @@ class _Pipeline:
                 reader = self._tools.source_reader(video, self._control)
                 reader.read(plan.source, Mp4Index.opening, encoding.encode)
                 publisher.flush()
+            self._errors += encoding.damage.errors
 
     def _publisher(
         self, video: Video, names: Sequence[str], runs: dict[str, list[RunFacts]], first_segment: int

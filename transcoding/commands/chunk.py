@@ -26,6 +26,7 @@ from transcoding.commands.command import (
     source_input,
 )
 from transcoding.commands.deinterlace import deinterlacing_filters
+from transcoding.commands.diagnosis import FIRST_FRAME
 from transcoding.commands.geometry import fitted, steady, turned_on_opening, upright
 from transcoding.commands.hardware import device_decoding, device_opening, encoder_options, upload_filters
 from transcoding.commands.holding import decoded_from, decoded_seconds, holding, on_the_grid
@@ -176,7 +177,12 @@ def _chunk_graph(
     decoded = decoded_from(plan, first_segment) - plan.video_start
     chain += [*steady(plan, encoding), *deinterlacing_filters(plan, encoding, max(0, decoded))]
     chain += on_the_grid(plan, encoding, first_segment, segments)
-    chain += ["setpts=PTS-STARTPTS", *upright(plan, encoding), *composition(plan)]
+    first = "" if seek_time(plan, first_segment) is None else f"+{FIRST_FRAME}"
+    chain += [
+        f"setpts='PTS-STARTPTS{first}'" if first else "setpts=PTS-STARTPTS",
+        *upright(plan, encoding),
+        *composition(plan),
+    ]
     held = holding(plan, first_segment, segments)
     scaled = (
         f"[in{number}]{_scaling(plan, encoding, rung, number, [*held, *burned_in(plan, rung, first_segment)])}"

@@ -23,7 +23,7 @@ _CODE = re.compile(r"\b(?:with )?(?:error|return|exit) (?:code|status):? -?\d+(?
 """A number that only ffmpeg's source explains, and its meaning, where ffmpeg prints it."""
 _SUMMARY = re.compile(
     r"(?:\[[^\]]*\] )*(?:Conversion failed!|Task finished |Terminating thread |Exiting |Nothing was written"
-    r"|Could not open encoder before EOF|Last message repeated)"
+    r"|Could not open encoder before EOF|Last message repeated|1000000007)"
 )
 """Lines that ffmpeg prints after the one that says why."""
 _PATH = re.compile(r"(?:file:)?(?<![\w.])/[^\s:'\"]+")
@@ -75,10 +75,17 @@ An unknown message only costs a second reading of the source.
 
 
 _REPEATED = re.compile(r"^\s*Last message repeated (\d{1,9}) times")
+_FIRST_FRAME_MARK = "1000000007.000000"
+FIRST_FRAME = "if(N,0,0*print(1000000007,16))"
+"""Expression of a filter, always 0, that writes a mark to stderr when the first frame comes, at the level of errors."""
 
 
 class DamageCount:
-    """Counts the errors that decoders report about a source, line by line of a run's stderr."""
+    """Counts the errors that decoders report about a source, line by line of a run's stderr.
+
+    What comes before the mark of `FIRST_FRAME` is about frames that are decoded for those behind them. They are those
+    of the chunk before, which counts them.
+    """
 
     def __init__(self) -> None:
         self.errors = 0
@@ -86,6 +93,9 @@ class DamageCount:
 
     def take(self, line: str) -> None:
         """Count a line of stderr, unless decoding from the middle of a healthy file would have it, too."""
+        if _FIRST_FRAME_MARK in line:  # or behind the beginning of another line, by another thread
+            self.errors = 0
+            return
         if repeated := _REPEATED.search(line):
             self.errors += int(repeated[1]) * self._counts
             return
@@ -109,7 +119,7 @@ def refused_frame_size(line: str) -> str:
 
 def is_of_a_seek(line: str) -> bool:
     """Return True if this line of stderr only means that decoding started at a frame which others reach back over."""
-    return not line.strip() or _AFTER_A_SEEK.search(line) is not None
+    return not line.strip() or _FIRST_FRAME_MARK in line or _AFTER_A_SEEK.search(line) is not None
 
 
 def diagnose(returncode: int, stderr: str, *, copying: bool = False) -> TranscodeError:

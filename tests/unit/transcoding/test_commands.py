@@ -117,7 +117,7 @@ def test_a_chunk_in_the_middle() -> None:
         *("-noaccurate_seek", "-seek_timestamp", "1", "-ss", "8.488000", *BOUNDS, "-i", "file:/s/x"),
         "-filter_complex",
         (
-            f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts=PTS-STARTPTS,{FORGET},split=1[in0];"
+            f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(37/25)/TB),fps=30000/1001:start_time=8.008000,setpts='PTS-STARTPTS+if(N,0,0*print(1000000007,16))',{FORGET},split=1[in0];"
             f"[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
         ),
         *("-map", "[360p]"),
@@ -134,7 +134,7 @@ def test_the_last_chunk_of_a_varying_source() -> None:
     words = argv(chunk_command(plan, "/s/x", first_segment=3, segments=2))
     assert words[words.index("-filter_complex") + 1] == (
         "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=12.000000,tpad=stop=50:stop_mode=clone,"
-        f"setpts=PTS-STARTPTS,{FORGET},split=1[in0];[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
+        f"setpts='PTS-STARTPTS+if(N,0,0*print(1000000007,16))',{FORGET},split=1[in0];[in0]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=yuv420p[360p]"
     )
     assert words[words.index("-frames:v") + 1] == "160"
     assert words[words.index("-output_ts_offset") + 1] == "12.000000"
@@ -380,7 +380,7 @@ def on_device(path: HardwarePath, *, interlaced: bool = False, encoder: str = "h
 def test_nvenc_with_frames_from_memory() -> None:
     words = on_device(HardwarePath.UPLOAD)
     assert words[words.index("-filter_complex") + 1] == (
-        f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,{FORGET},split=2[in0][in1];"
+        f"[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts='PTS-STARTPTS+if(N,0,0*print(1000000007,16))',{FORGET},split=2[in0][in1];"
         f"[in0]scale=854:480:flags=bicubic:out_range=tv,setsar=1,{BT601},format=nv12[480p];"
         f"[in1]scale=640:360:flags=bicubic:out_range=tv,setsar=1,{BT601},format=nv12[360p]"
     )
@@ -408,7 +408,7 @@ def test_nvenc_with_all_frames_on_the_device() -> None:
     assert words.index("-init_hw_device") < words.index("-hwaccel") < words.index("-i")
     assert words.count("-i") == 1
     assert words[words.index("-filter_complex") + 1] == (
-        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts=PTS-STARTPTS,split=2[in0][in1];"
+        "[0:0]sidedata=mode=delete:type=A53_CC,setpts=round(PTS-(0/1)/TB),fps=25/1:start_time=4.000000,setpts='PTS-STARTPTS+if(N,0,0*print(1000000007,16))',split=2[in0][in1];"
         f"[in0]scale_cuda=854:480:interp_algo=bicubic:format=nv12,setsar=1,{BT601}[480p];"
         f"[in1]scale_cuda=640:360:interp_algo=bicubic:format=nv12,setsar=1,{BT601}[360p]"
     )

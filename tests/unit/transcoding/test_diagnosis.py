@@ -75,6 +75,16 @@ def test_errors_of_decoders_are_counted() -> None:
     assert damage.errors == 4
 
 
+@pytest.mark.parametrize("mark", ["1000000007.000000", "[Eval @ 0x7fdabde99250] 1000000007.000000"])
+def test_errors_in_front_of_the_first_frame_are_those_of_another_chunk(mark: str) -> None:
+    damage, error = DamageCount(), "[ffv1 @ 0x1] slice CRC mismatch 5CE9E1EC!at 0.480000 seconds"
+    for line in (error, error, mark, error):
+        damage.take(line)
+    assert damage.errors == 1
+    assert is_of_a_seek(mark)
+    assert last_words(f"{error}\n{mark}") == "[ffv1] slice CRC mismatch 5CE9E1EC!at 0.480000 seconds"
+
+
 @pytest.mark.parametrize(
     ("line", "harmless"),
     [
