@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, expect
 
 from embedded.client import Client
 from embedded.home import Home
 from embedded.stack import Stack
-from tests.acceptance.browsing import chromium, pages
+from tests.acceptance.browsing import TIMEOUT_MS, chromium, pages
 from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.pacing import PacedFfmpeg
 from tests.servers import locked_home
@@ -66,6 +66,25 @@ def client(stack: Stack) -> Iterator[Client]:
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def admin_page(stack: Stack, browser: Browser) -> Iterator[Page]:
+    """The admin's first page after a login. Fails the test when a page violates its content policy."""
+    name, password = stack.admin_login()
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        refused: list[str] = []
+        page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+        page.on("pageerror", lambda error: refused.append(str(error)))
+        page.goto(f"{stack.api.url}/admin/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("link", name="Jobs").first).to_be_visible()
+        yield page
+        assert refused == []
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from embedded.client import Client, Json
 from embedded.home import REPOSITORY
 from embedded.stack import Stack
-from tests.acceptance.browsing import TIMEOUT_MS
 from tests.acceptance.playing import finished
 from tests.pacing import PacedFfmpeg
 
@@ -34,39 +33,21 @@ def failed(client: Client, clip: Path, ffmpeg: PacedFfmpeg) -> Json:
 
 
 @pytest.fixture
-def page(stack: Stack, browser: Browser) -> Iterator[Page]:
-    """The admin's first page after a login. Fails the test when a page violates its content policy."""
-    name, password = stack.admin_login()
-    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
-        page = context.new_page()
-        page.set_default_timeout(TIMEOUT_MS)
-        refused: list[str] = []
-        page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
-        page.on("pageerror", lambda error: refused.append(str(error)))
-        page.goto(f"{stack.api.url}/admin/")
-        page.get_by_label("Username").fill(name)
-        page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("link", name="Jobs").first).to_be_visible()
-        yield page
-        assert refused == []
-
-
-@pytest.fixture
-def screenshot(request: pytest.FixtureRequest, page: Page) -> Callable[[str], None]:
+def screenshot(request: pytest.FixtureRequest, admin_page: Page) -> Callable[[str], None]:
     """Save screenshots for docs/ if pytest has --screenshots."""
 
     def save(name: str) -> None:
         if request.config.getoption("--screenshots"):
             IMAGES.mkdir(exist_ok=True)
-            page.screenshot(path=IMAGES / f"admin-{name}.png")
+            admin_page.screenshot(path=IMAGES / f"admin-{name}.png")
 
     return save
 
 
 def test_a_failed_job_is_found_read_retried_and_completes(
-    failed: Json, page: Page, stack: Stack, screenshot: Callable[[str], None]
+    failed: Json, admin_page: Page, stack: Stack, screenshot: Callable[[str], None]
 ) -> None:
+    page = admin_page
     page.goto(f"{stack.api.url}/admin/")
     expect(page.get_by_text("Steps by queue")).to_be_visible()
     screenshot("overview")
@@ -116,13 +97,16 @@ def _plays(page: Page) -> None:
 
 
 def _has_stills(page: Page) -> None:
-    """Compare screenshots of the stills: the store is another origin, so scripts cannot read the canvases."""
+    """Compare screenshots of the stills."""
     stills = page.locator("#stills canvas")
     expect(stills).to_have_count(8)
     assert len({still.screenshot() for still in stills.all()}) == 8
 
 
-def test_a_person_reads_documents_and_sends_requests_in_the_browser(failed: Json, page: Page, stack: Stack) -> None:
+def test_a_person_reads_documents_and_sends_requests_in_the_browser(
+    failed: Json, admin_page: Page, stack: Stack
+) -> None:
+    page = admin_page
     page.goto(f"{stack.api.url}/api/")
     page.get_by_role("link", name="/api/v1/jobs", exact=True).click()
     page.locator(f"#document a[href$='/api/v1/jobs/{failed['id']}']").first.click()
@@ -155,7 +139,8 @@ def _deletes_only_after_a_confirmation(page: Page, url: str) -> None:
     assert sent == ["DELETE"]
 
 
-def test_a_key_is_revoked_after_a_confirmation(client: Client, page: Page, stack: Stack) -> None:
+def test_a_key_is_revoked_after_a_confirmation(client: Client, admin_page: Page, stack: Stack) -> None:
+    page = admin_page
     session = client._http
     key = session.post("/api/v1/keys", json={"name": "for a moment", "scopes": ["jobs:read"]}).json()
     page.goto(f"{stack.api.url}/admin/access/apikey/{key['id']}/change/")

@@ -10,9 +10,10 @@ from urllib.parse import urljoin
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from embedded.client import Client, Json
+from embedded.stack import Stack
 from tests.acceptance.browsing import Theatre, fresh_page
 from tests.acceptance.playing import Player, completed
 from tests.ffmpeg.sources import AAC, H264, SILENT, Card, make, run, with_tones
@@ -167,6 +168,37 @@ def test_a_text_that_came_later_is_listed_and_shown_at_its_time(
     assert shown["problems"] == []
     cues = sorted({(round(start, 2), round(end, 2), words) for start, end, words in shown["cues"]})
     assert cues == [(1, 2, "eins"), (3.5, 5.5, "<i>zwei</i>"), (9, 10, "drei")]
+
+
+def test_the_admin_offers_texts_and_audio_tracks(subtitled: Json, admin_page: Page, stack: Stack) -> None:
+    """With the browser's own controls, by the keyboard alone."""
+    fetched: list[str] = []
+    admin_page.on("request", lambda request: fetched.append(request.url))
+    admin_page.goto(f"{stack.api.url}/admin/videos/video/{subtitled['video_id']}/change/")
+    video = admin_page.locator("#player video")
+    tracks = video.evaluate("(video) => [...video.textTracks].map((each) => [each.kind, each.language, each.label])")
+    assert tracks == [["subtitles", "de", "Deutsch"]]
+    video.evaluate("(video) => { video.muted = true; video.textTracks[0].mode = 'showing'; }")
+    video.press("Space")
+    admin_page.wait_for_function("document.querySelector('#player video').currentTime > 1.2")
+    video.press("Space")
+    assert video.evaluate("(video) => [...video.textTracks[0].cues].map((cue) => cue.text)") == [
+        "eins",
+        "<i>zwei</i>",
+        "drei",
+    ]
+    chosen = admin_page.get_by_label("Audio")
+    assert not [url for url in fetched if "/audio-2/" in url]
+    before = video.evaluate("(video) => video.currentTime")
+    chosen.press("ArrowDown")
+    admin_page.wait_for_function(
+        "(before) => { const video = document.querySelector('#player video');"
+        " return video.readyState > 2 && !video.seeking && video.currentTime >= before - 0.1; }",
+        arg=before,
+    )
+    assert "audio=audio-2" in video.evaluate("(video) => video.currentSrc")
+    assert [url for url in fetched if "/audio-2/" in url]
+    assert video.evaluate("(video) => video.textTracks[0].mode") == "showing"
 
 
 @pytest.fixture

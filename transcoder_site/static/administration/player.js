@@ -3,9 +3,9 @@
 
 const HLS = "application/vnd.apple.mpegurl";
 
-function offerAudio(label, player) {
-  label.hidden = !player.canPlayType(HLS); // only playlists have all tracks
-  label.querySelector("select").addEventListener("change", (event) => {
+function offerAudio(tracks, player) {
+  tracks.parentElement.hidden = !player.canPlayType(HLS); // only playlists have all tracks
+  tracks.addEventListener("change", (event) => {
     const at = player.currentTime;
     const goesOn = !player.paused;
     player.src = event.target.value;

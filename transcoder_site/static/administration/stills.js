@@ -29,6 +29,7 @@ function playFrom(button, at, player) {
 function takeStills(player, strip) {
   const video = document.createElement("video");
   video.muted = true;
+  video.crossOrigin = player.crossOrigin;
   video.preload = "auto";
   const next = () => {
     const taken = strip.childElementCount;
