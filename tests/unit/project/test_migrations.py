@@ -1,4 +1,4 @@
-"""Migrations that build an index let reads and writes go on meanwhile."""
+"""Migrations that build an index, or check the rows of steps, let reads and writes go on meanwhile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.operations import AddIndexConcurrently
+from django.contrib.postgres.operations import AddConstraintNotValid, AddIndexConcurrently, ValidateConstraint
 from django.db import models
 from django.db.migrations import (
     AddConstraint,
@@ -16,6 +16,7 @@ from django.db.migrations import (
     AlterField,
     CreateModel,
     Migration,
+    RemoveConstraint,
     RemoveIndex,
     RunSQL,
 )
@@ -25,11 +26,13 @@ from django.db.migrations.operations.base import Operation
 
 RELEASED = {"access": 4, "events": 2, "gpu": 3, "jobs": 13, "videos": 11}
 """The last migration of each application that was released before this rule."""
+_LARGE = {"step"}
+"""Tables that have millions of rows, so that a check of all of them takes long."""
 _BLOCKING_SQL = re.compile(r"CREATE\s+(UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY)", re.IGNORECASE)
 
 
 def blocking(operations: Iterable[Operation]) -> Iterator[str]:
-    """Describe the operations that build an index of an existing table under a lock."""
+    """Describe the operations that build an index of an existing table, or check a large one, under a lock."""
     operations = list(operations)
     created = {operation.name.lower() for operation in operations if isinstance(operation, CreateModel)}
     for operation in operations:
@@ -41,12 +44,13 @@ def blocking(operations: Iterable[Operation]) -> Iterator[str]:
 
 def _locks(operation: Operation) -> bool:
     match operation:
-        case AddIndexConcurrently():
+        case AddIndexConcurrently() | AddConstraintNotValid():
             return False
         case AddIndex():
             return True
         case AddConstraint():
-            return isinstance(operation.constraint, models.UniqueConstraint | ExclusionConstraint)
+            unique = isinstance(operation.constraint, models.UniqueConstraint | ExclusionConstraint)
+            return unique or operation.model_name.lower() in _LARGE
         case AddField() | AlterField():
             return bool(getattr(operation.field, "db_index", False) or operation.field.unique)
         case RunSQL():
@@ -65,7 +69,21 @@ def _later() -> list[Migration]:
 
 @pytest.mark.parametrize("migration", _later(), ids=str)
 def test_a_migration_builds_its_indexes_concurrently(migration: Migration) -> None:
-    assert list(blocking(migration.operations)) == [], "use AddIndexConcurrently, in a migration with atomic = False"
+    hint = "use AddIndexConcurrently, or AddConstraintNotValid, and ValidateConstraint in a later one; atomic = False"
+    assert list(blocking(migration.operations)) == [], hint
+
+
+def test_constraints_of_large_tables_are_validated_without_the_lock_that_adds_them() -> None:
+    """A transaction that has added one keeps its lock until it ends."""
+    unchecked: set[str] = set()
+    for migration in _later():
+        new = [operation for operation in migration.operations if isinstance(operation, AddConstraintNotValid)]
+        added = {operation.constraint.name for operation in new}
+        validated = {operation.name for operation in migration.operations if isinstance(operation, ValidateConstraint)}
+        removed = {operation.name for operation in migration.operations if isinstance(operation, RemoveConstraint)}
+        assert not validated or (not migration.atomic and not added), f"{migration}: validate in one of its own"
+        unchecked = (unchecked - removed - validated) | added
+    assert unchecked == set()
 
 
 def test_old_processes_keep_their_indexes_while_they_are_replaced() -> None:
@@ -93,6 +111,8 @@ def _an_index() -> models.Index:
         (AddIndexConcurrently("owner", _an_index()), False),
         (AddConstraint("owner", models.UniqueConstraint(fields=["name"], name="once")), True),
         (AddConstraint("owner", models.CheckConstraint(condition=models.Q(name="a"), name="named")), False),
+        (AddConstraint("step", models.CheckConstraint(condition=models.Q(kind="a"), name="kinds")), True),
+        (AddConstraintNotValid("step", models.CheckConstraint(condition=models.Q(kind="a"), name="kinds")), False),
         (AddField("owner", "name", models.TextField()), False),
         (AddField("owner", "name", models.TextField(db_index=True)), True),
         (AddField("owner", "other", models.ForeignKey("access.Owner", models.CASCADE)), True),
