@@ -15,7 +15,7 @@ from jobs.changes.locks import video_lock
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import step_mark_done
 from jobs.lifecycle.inspection import inspect_joined, inspect_request
-from jobs.planning.budget import budget_lock, fits, open_work_seconds
+from jobs.planning.budget import budget_lock, fits, open_work_seconds, videos_joining
 from jobs.rules.policy import JobPolicy
 from transcoding.errors import PartGone, UnknownVersion
 from transcoding.planning.joining import JoinedPart, JoinPlan, PartUnfit, plan_join
@@ -56,8 +56,7 @@ def videos_join(*, owner: Owner, video_ids: Sequence[UUID], labels: Labels, poli
 
     Raises Problem: as `join_plan`, and 429 too many are being joined, or too much work.
     """
-    joining = Video.objects.filter(state=VideoState.JOINING, owner=owner)
-    if joining[:MAX_JOINING].count() == MAX_JOINING:
+    if videos_joining(owner.id)[:MAX_JOINING].count() == MAX_JOINING:
         detail = f"{MAX_JOINING} of your videos are being joined, which is the most at a time."
         raise over_limit("too_many_joins", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
     sources = _named(owner, video_ids)

@@ -6,9 +6,10 @@ A job counts in full until it ends. An owner without such a job may have any one
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 
-from jobs.models import Job
+from jobs.models import Job, Step
+from jobs.rules.transitions import STEP_ENDS
 from videos.models import Video
 from videos.parts import parts_of
 from videos.states import VideoState
@@ -30,9 +31,17 @@ def open_work_seconds(owner_id: UUID, *, but: UUID | None = None) -> float:
     planned = Job.objects.filter(owner=owner_id, finished_at=None, generation__isnull=False)
     if but is not None:
         planned = planned.exclude(id=but)
-    joining = Video.objects.filter(state=VideoState.JOINING, owner=owner_id).only("parts")
-    joins = sum(part.work_seconds for video in joining for part in parts_of(video))
+    joins = sum(part.work_seconds for video in videos_joining(owner_id).only("parts") for part in parts_of(video))
     return float(planned.aggregate(work=Sum("work_seconds"))["work"] or 0) + joins
+
+
+def videos_joining(owner_id: UUID) -> QuerySet[Video]:
+    """Select an owner's videos that are being joined, or wait for that.
+
+    Not those whose join has failed without their fault: they stay as they are until a job has them joined again.
+    """
+    steps = Step.objects.filter(video=OuterRef("id")).exclude(state__in=STEP_ENDS)  # such a video has no others
+    return Video.objects.filter(Exists(steps), state=VideoState.JOINING, owner=owner_id)
 
 
 def fits(work_seconds: float, *, open_seconds: float, max_seconds: float) -> bool:

@@ -8,18 +8,34 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
 from access.scopes import Scope
 from access.services import default_owner
 from jobs.lifecycle import joining
+from jobs.lifecycle.deletion import source_delete
+from jobs.lifecycle.failures import step_fail
 from jobs.models import Step
 from jobs.planning.budget import open_work_seconds
+from jobs.rules.retry import Failure
 from jobs.wiring import job_policy
-from tests.rows import a_job, a_key, a_video, an_audio_file, an_owner, an_uploaded_video
+from storage.keys import indexed_key, joined_key, joined_prefix
+from tests.rows import (
+    a_generation,
+    a_job,
+    a_key,
+    a_policy,
+    a_video,
+    an_audio_file,
+    an_owner,
+    an_uploaded_video,
+    claimed,
+)
 from transcoding.probing.facts import SourceFacts
-from videos.models import Video
+from videos.models import Generation, Video
+from videos.parts import JoinedSource
 from videos.services import video_mark_source_deleted, video_reject
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +46,14 @@ def ask(client: Client, *parts: Video, status: int = 202, headers: dict[str, str
     response = client.post("/api/v1/videos/join", body, content_type="application/json", headers=headers or {})
     assert response.status_code == status, response.content
     return response.json()
+
+
+def an_hevc_video() -> Video:
+    video = a_video(seconds=10)
+    facts = SourceFacts.from_json(video.facts)
+    hevc = replace(facts, video_stream=replace(facts.video, codec="hevc"))
+    Video.objects.filter(id=video.id).update(facts=hevc.to_json())
+    return video
 
 
 def steps(video_id: UUID | str) -> list[tuple[str, str]]:
@@ -75,10 +99,7 @@ def test_jobs_of_a_video_that_is_joined_wait_for_it_and_hurry_it(client: Client)
 
 
 def test_a_dry_run_shows_what_would_be_done_and_does_nothing(client: Client) -> None:
-    part, other = a_video(), a_video(seconds=10)
-    facts = SourceFacts.from_json(other.facts)
-    hevc = replace(facts, video_stream=replace(facts.video, codec="hevc"))
-    Video.objects.filter(id=other.id).update(facts=hevc.to_json())
+    part, other = a_video(), an_hevc_video()
     shown = ask(client, part, other, dry_run=True, status=200)
     assert (shown["duration"], shown["frame_rate"], shown["has_audio"]) == (50.0, 25.0, True)
     assert shown["work_seconds"] > 0
@@ -131,6 +152,41 @@ def test_joining_is_limited_per_owner(client: Client, monkeypatch: pytest.Monkey
     part = a_video()
     ask(client, part, part)
     assert ask(client, part, part, status=429)["code"] == "too_many_joins"
+
+
+def test_a_join_that_failed_without_fault_of_its_parts_counts_no_more_and_can_be_tried_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "MAX_JOINING", 1)
+    part, other = a_video(), an_hevc_video()
+    video_id = ask(client, part, other)["id"]
+    failure = Failure(code="storage_refused", detail="the store refused the request")
+    step_fail(claim=claimed(), failure=failure, policy=a_policy())
+    assert steps(video_id) == [("join", "failed")]
+    shown = client.get(f"/api/v1/videos/{video_id}").json()
+    assert (shown["status"], shown["error"]["code"], shown["error"]["retryable"]) == (
+        "joining",
+        "storage_refused",
+        True,
+    )
+    assert open_work_seconds(default_owner().id) == 0
+    ask(client, part, part)
+    a_job(Video.objects.get(id=video_id))
+    assert sorted(steps(video_id)) == [("join", "failed"), ("join", "ready")]
+    assert open_work_seconds(default_owner().id) > 0
+
+
+def test_the_source_of_a_join_is_deleted_with_those_of_its_lost_attempts(client: Client) -> None:
+    part = a_video()
+    video = Video.objects.get(id=ask(client, part, part)["id"])
+    claim = claimed()
+    source = JoinedSource(key=joined_key(video.id, claim.step_id, 1), size_bytes=1, etag="e", sha256="s")
+    plan = joining.join_plan(owner=video.owner, video_ids=[part.id] * 2, policy=a_policy())
+    joining.video_joined(claim=claim, source=source, parts=plan.parts, result={})
+    Generation.objects.filter(id=a_generation(video).id).update(state="complete", completed_at=Now())
+    source_delete(owner=video.owner, video_id=video.id)
+    purges = Step.objects.filter(video=video, kind="purge").values_list("payload__prefix", flat=True)
+    assert set(purges) == {joined_prefix(video.id), indexed_key(video.id)}
 
 
 def test_joining_needs_the_right_to_write_videos() -> None:
