@@ -12,7 +12,9 @@ from typing import Self
 from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.joining import joined_sources, video_joined
+from storage.errors import StorageError
 from storage.keys import joined_key, joined_prefix
+from storage.protocol import ObjectStore
 from transcoding.commands.joining import JOINED_TARGET, PART_TARGET, TIMESCALE, join_command, part_command
 from transcoding.commands.steady_audio import STEADY_TARGET, steady_audio_command
 from transcoding.errors import (
@@ -46,14 +48,25 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     video, claim = work.video, work.claim
     sources = retry_write(lambda: joined_sources(video), control)
     with _joined(sources, tools, control) as (path, plan):
-        for left in list(tools.store.list(joined_prefix(video.id))):  # of attempts that were lost before they ended
-            tools.store.delete([left.key])
         key = joined_key(video.id, claim.step_id, claim.attempt)
         stored = tools.store.put_file(key, path, _CONTENT_TYPES[plan.container], control.moved)
         joined = JoinedSource(key=key, size_bytes=stored.size, etag=stored.etag, sha256=_digest(path, control))
     copied = sum(part.copied for part in plan.parts)
     result = {"copied": copied, "encoded": len(plan.parts) - copied}
     retry_write(lambda: video_joined(claim=claim, source=joined, parts=plan.parts, result=result), control)
+    # Only now: an attempt that has lost its lease does not get here, and would delete what another one has recorded.
+    _remove_lost(tools.store, video, key)
+
+
+def _remove_lost(store: ObjectStore, video: Video, key: str) -> None:
+    """Remove what other attempts have stored, which were lost before they ended.
+
+    The step is done, whatever happens here: what is left goes with the source.
+    """
+    try:
+        store.delete([left.key for left in store.list(joined_prefix(video.id)) if left.key != key])
+    except StorageError as error:
+        log.warning("files of lost attempts stay", extra={"event": "lost_attempts_kept", "reason": str(error)})
 
 
 @contextmanager
@@ -187,7 +200,7 @@ class Joining:
             part_command(self._plan, part, str(source), steady=steady, threads=threads),
             {PART_TARGET: path},
             stop=self._control,
-            output_bytes=self._tools.policy.max_source_bytes,
+            output_bytes=2 * self._tools.policy.max_source_bytes,  # a little too much is for `_take` to explain
             on_frames=lambda _: self._control.moved(),
         )
         seen = self._frames(path)
@@ -220,11 +233,14 @@ class Joining:
         return found
 
     def _take(self, path: Path) -> None:
-        """Count the bytes of a part. Raises InputRejected where they are more than a source may have."""
+        """Count the bytes of a part. Raises ResourceExceeded where they are more than a source may have.
+
+        Encoded again, a part would not do either.
+        """
         self._left -= path.stat().st_size
         if self._left < 0:
             allowed = self._tools.policy.max_source_bytes
-            raise InputRejected(f"the joined video has more than {allowed} bytes: join fewer, or smaller ones")
+            raise ResourceExceeded(f"the joined video has more than {allowed} bytes: join fewer, or smaller ones")
 
 
 def _digest(path: Path, control: StepControl) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.inputs.measuring import Video as Frames
 from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
 from tests.rows import a_video, expire
+from transcoding.errors import ResourceExceeded
 from videos.models import Rendition, Video
 from videos.parts import JoinedSource, parts_of
 from videos.selectors import published_prefix
@@ -199,6 +201,7 @@ def test_a_worker_that_dies_leaves_nothing_that_anybody_sees(tools: Tools, uploa
     assert (video.state, video.source_key, objects(tools, video_prefix(video.id))) == ("joining", "", [])
     assert list(tools.scratch.iterdir()) == []
 
+    late = step_begin(claim=first)
     left = joined_key(video.id, first.step_id, first.attempt)
     tools.store.put(left, b"of a worker that was killed before it recorded this", "video/mp4")
     expire(first.step_id)
@@ -208,10 +211,22 @@ def test_a_worker_that_dies_leaves_nothing_that_anybody_sees(tools: Tools, uploa
     carry_out(tools, second)
     video.refresh_from_db()
     assert (video.state, objects(tools, joined_prefix(video.id))) == ("uploaded", [video.source_key])
-    with pytest.raises(LeaseLost):
-        video_joined(claim=first, source=a_source(left), parts=(), result={})
+    with pytest.raises(LeaseLost):  # the first one was not dead
+        join.run(late, tools, StepControl(tools.draining))
+    assert tools.store.head(video.source_key).etag == video.etag
     steps = Step.objects.filter(video=video).order_by("created_at").values_list("kind", "state")
     assert list(steps) == [("join", "done"), ("inspect", "ready")]
+
+
+def test_more_bytes_than_a_source_may_have_fail_the_join_before_anything_is_encoded(
+    tools: Tools, upload: Callable[..., list[Video]]
+) -> None:
+    (part,) = upload("fast")
+    requested(tools, part, part)
+    claim = claim_of_kind(tools, StepKind.JOIN)
+    policy = replace(tools.policy, max_source_bytes=part.size_bytes * 3 // 2)
+    with pytest.raises(ResourceExceeded, match="the joined video has more than"):
+        carry_out(replace(tools, policy=policy), claim)
 
 
 def a_source(key: str) -> JoinedSource:
