@@ -6,16 +6,18 @@ out.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from transcoding.containers.box_tree import checked
 from transcoding.containers.transport_tables import (
     NULL_PID,
     PACKET_BYTES,
     PAT_PID,
     SYNC,
+    BoundedSearch,
     Bytes,
     Kind,
     TransportStream,
@@ -24,15 +26,20 @@ from transcoding.containers.transport_tables import (
     section_at,
     streams_of,
 )
-from transcoding.errors import InputCorrupt
+from transcoding.errors import InputCorrupt, InputRejected
 from transcoding.probing.facts import NOTHING, LeftOut
 
 _MAX_PARTS = 1000
-_WINDOW_BYTES = 8 << 20
+_WINDOW_BYTES = 1 << 20
+_SEARCHED_BYTES = 8 * _WINDOW_BYTES
+"""Bytes that are searched for the rest of sections that begin in a window: all the work grows with the file alone."""
 _TOGETHER_BYTES = 4 * 204
 """Distance of the tables at the beginning of a part."""
 _START = 0x40
 """Bit of a packet in which a section begins."""
+_SYNCS = bytes((SYNC,)) * 4
+"""Beginnings of packets in a row that are none by chance."""
+_PES_TIME_BYTES = 14
 _PES_TIME = re.compile(rb"\x00\x00\x01[\xc0-\xef]..[\x80-\xbf][\x80-\xff].(.{5})", re.DOTALL)
 """The beginning of a packet of video or audio that says when it is shown (2.4.3.6)."""
 _TICKS = 90_000
@@ -79,10 +86,10 @@ class Renumbering:
     left_out: LeftOut = NOTHING
 
 
-def transport_parts(data: Bytes, *, check: Callable[[], None] = lambda: None) -> list[TransportPart]:
+def transport_parts(data: Bytes, *, max_streams: int, check: Callable[[], None] = lambda: None) -> list[TransportPart]:
     """Find the parts of a transport stream. `check` is called again and again, and may raise.
 
-    Raises InputCorrupt for more of them than recordings are joined.
+    Raises InputCorrupt for more of them than recordings are joined, InputRejected for one with more than `max_streams`.
     """
     parts: list[TransportPart] = []
     for position, section in _sections(data, parts, check):
@@ -91,6 +98,10 @@ def transport_parts(data: Bytes, *, check: Callable[[], None] = lambda: None) ->
                 _begin(parts, TransportPart(position, len(data), maps))
         elif (program := streams_of(section)) is not None and parts:
             _take(parts, position, *program)
+            if len({stream.pid for stream in parts[-1].streams}) > max_streams:
+                raise InputRejected(
+                    f"the file has too many streams; {max_streams} are allowed: export those that matter"
+                )
     return parts
 
 
@@ -102,19 +113,20 @@ def _sections(data: Bytes, parts: Sequence[TransportPart], check: Callable[[], N
     position, latest, seen, maps, pattern = 0, 0, dict[int, bytes](), None, _packets_of([PAT_PID])
     while position < len(data):
         check()
-        end = min(len(data), position + _WINDOW_BYTES)
+        end, bounded = min(len(data), position + _WINDOW_BYTES), BoundedSearch(data, _SEARCHED_BYTES)
         while found := pattern.search(data, position, min(len(data), end + 2)):  # type: ignore[call-overload]
+            check()
             position = found.start()
             pid, payload = packet_pid(found[0]), data[position + 4 : position + PACKET_BYTES]
             latest = position if pid == PAT_PID or position - latest > _TOGETHER_BYTES else latest
             if seen.get(pid) == payload:
                 position += PACKET_BYTES
-            elif section := section_at(data, position):
+            elif section := section_at(bounded, position):
                 seen[pid] = payload
                 yield latest, section
                 position += PACKET_BYTES
             else:
-                position += 1
+                position += PACKET_BYTES if _is_packet(data, position) else 1
             if parts and parts[-1].maps is not maps:
                 maps = parts[-1].maps
                 pattern, seen = _packets_of([PAT_PID, *maps.values()]), {PAT_PID: seen.get(PAT_PID, b"")}
@@ -122,8 +134,22 @@ def _sections(data: Bytes, parts: Sequence[TransportPart], check: Callable[[], N
 
 
 def _packets_of(pids: Iterable[int]) -> re.Pattern[bytes]:
-    starts = (bytes((SYNC, _START | extra | pid >> 8, pid & 0xFF)) for pid in pids for extra in (0, 0x20))
-    return re.compile(b"|".join(map(re.escape, sorted(starts))))
+    """Return a pattern of few branches, also for hundreds of PIDs: those that share their upper bits are one."""
+    lower = defaultdict[int, set[int]](set)
+    for pid in pids:
+        lower[_START | pid >> 8].add(pid & 0xFF)
+    branches = (_one_of({upper, upper | 0x20}) + _one_of(lower[upper]) for upper in sorted(lower))
+    return re.compile(bytes((SYNC,)) + b"(?:" + b"|".join(branches) + b")", re.DOTALL)
+
+
+def _one_of(values: Iterable[int]) -> bytes:
+    return b"[" + b"".join(b"\\x%02x" % value for value in sorted(values)) + b"]"
+
+
+def _is_packet(data: Bytes, position: int) -> bool:
+    """Tell whether packets follow each other from here on."""
+    lengths = (PACKET_BYTES, 192, 204)
+    return any(data[position : position + len(_SYNCS) * length][::length] == _SYNCS for length in lengths)
 
 
 def _begin(parts: list[TransportPart], part: TransportPart) -> None:
@@ -136,7 +162,7 @@ def _begin(parts: list[TransportPart], part: TransportPart) -> None:
 
 def _take(parts: list[TransportPart], position: int, number: int, streams: tuple[TransportStream, ...]) -> None:
     """Take the map of a program: another one than before begins a part."""
-    now = parts[-1]
+    now, streams = parts[-1], tuple({stream.pid: stream for stream in streams}.values())
     known = now.programs.get(number)
     if number in now.maps and known is None:
         now.programs[number] = streams
@@ -144,46 +170,50 @@ def _take(parts: list[TransportPart], position: int, number: int, streams: tuple
         _begin(parts, TransportPart(position, now.end, now.maps, {**now.programs, number: streams}))
 
 
-def renumbering(data: Bytes, parts: Sequence[TransportPart]) -> Renumbering:
-    """Return what makes all parts continue the streams of the first one whose codec most of the file has."""
-    usual, seconds = _usual(data, parts)
-    first = next((part for part in parts if part.main == usual), None)
+def renumbering(
+    data: Bytes, parts: Sequence[TransportPart], *, check: Callable[[], None] = lambda: None
+) -> Renumbering:
+    """Return what makes all parts continue the streams of the first one whose codec most of the file has.
+
+    `check` is called again and again, and may raise.
+    """
+    usual, seconds = _usual(data, parts, check)
+    first = next((part for part in checked(parts, check) if part.main == usual), None)
     if first is None or usual is None:
         return Renumbering()
     stretches: list[Stretch] = []
+    more = 0
     for part in parts:
+        check()
         if part.main not in (usual, None):
             stretches.append(Stretch(part.start, part.end, None))
-        elif part is not first and not _continues(part, first):
-            stretches.append(Stretch(part.start, part.end, _mapping(part, first, dict(_pairs(part, first)))))
+            continue
+        pairs = dict(_pairs(part, first))
+        if part.main:
+            more = max(more, sum(each.kind is not Kind.OTHER and each.pid not in pairs for each in part.streams))
+        if part is not first and not _continues(part, first, pairs):
+            stretches.append(Stretch(part.start, part.end, _mapping(part, first, pairs)))
     gone = sum(stretch.pids is None for stretch in stretches)
-    return Renumbering(stretches, LeftOut(gone, seconds, _tracks(parts, first, usual)))
+    tracks = more and more + sum(each.kind is not Kind.OTHER for each in first.streams)
+    return Renumbering(stretches, LeftOut(gone, seconds, tracks))
 
 
-def _usual(data: Bytes, parts: Iterable[TransportPart]) -> tuple[tuple[int, str] | None, Fraction]:
+def _usual(
+    data: Bytes, parts: Iterable[TransportPart], check: Callable[[], None]
+) -> tuple[tuple[int, str] | None, Fraction]:
     """Return the codec that most of the file has, and the seconds of the others."""
     lengths = Counter[tuple[int, str]]()
-    mains = {part.main for part in parts if part.main}
+    mains = {main for part in checked(parts, check) if (main := part.main)}
     for part in parts:
-        if part.main:
-            lengths[part.main] += _ticks(data, part) if len(mains) > 1 else 1
+        check()
+        if main := part.main:
+            lengths[main] += _ticks(data, part, check) if len(mains) > 1 else 1
     usual = max(lengths, key=lambda main: lengths[main], default=None)
     return usual, Fraction(sum(lengths[main] for main in lengths if main != usual), _TICKS)
 
 
-def _tracks(parts: Iterable[TransportPart], first: TransportPart, usual: tuple[int, str]) -> int:
-    """Return how many tracks of video and audio the parts have together, or 0: no more than the first one."""
-    known = sum(each.kind is not Kind.OTHER for each in first.streams)
-    paired = ((part, dict(_pairs(part, first))) for part in parts if part.main == usual)
-    more = max(
-        sum(each.kind is not Kind.OTHER and each.pid not in pairs for each in part.streams) for part, pairs in paired
-    )
-    return known + more if more else 0
-
-
-def _continues(part: TransportPart, first: TransportPart) -> bool:
+def _continues(part: TransportPart, first: TransportPart, pairs: Mapping[int, int]) -> bool:
     """Tell whether the packets of a part continue the streams of the first one as they are."""
-    pairs = dict(_pairs(part, first))
     shared = {stream.pid for stream in part.streams} & {stream.pid for stream in first.streams}
     return shared <= pairs.keys() and all(old == new for old, new in pairs.items())
 
@@ -212,17 +242,29 @@ def _mapping(part: TransportPart, first: TransportPart, pairs: Mapping[int, int]
     return {old: new for old, new in {**gone, **pairs}.items() if old != new}
 
 
-def _ticks(data: Bytes, part: TransportPart) -> int:
+def _ticks(data: Bytes, part: TransportPart, check: Callable[[], None]) -> int:
     """Return the ticks that pass in a part, by the times that its packets of video and audio say."""
     ticks, last = 0, None
-    for found in _PES_TIME.finditer(data, part.start, part.end):  # type: ignore[call-overload]
-        a, b, c, d, e = found[1]
+    for a, b, c, d, e in _times(data, part, check):
         now = (a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1
         if last is None or abs(now - last) > _LONGEST_STEP:
             last = now
         elif now > last:
             ticks, last = ticks + now - last, now
     return ticks
+
+
+def _times(data: Bytes, part: TransportPart, check: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the five bytes of each time in a part."""
+    position = part.start
+    while position < part.end:
+        check()
+        end = min(part.end, position + _WINDOW_BYTES)
+        until = min(part.end, end + _PES_TIME_BYTES - 1)  # those that begin in the window
+        for found in _PES_TIME.finditer(data, position, until):  # type: ignore[call-overload]
+            yield found[1]
+            position = found.end()
+        position = max(position, end)
 
 
 def packet_length(data: Bytes, position: int) -> int:

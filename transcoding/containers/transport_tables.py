@@ -13,6 +13,8 @@ _NOT_YET_VALID = 0
 _MAX_SECTION_BYTES = 1021
 _MAX_PACKETS_BETWEEN = 4096
 """Packets of other streams between two of one section."""
+_MAX_PACKETS_OF = 2 * -(-_MAX_SECTION_BYTES // (PACKET_BYTES - _HEADER_BYTES))
+"""Packets of one section: twice those that it fills, since an adaptation field may leave little room in some."""
 _VIDEO_TYPES = frozenset({0x01, 0x02, 0x10, 0x1B, 0x24, 0x33, 0x42, 0xD1, 0xEA})
 _AUDIO_TYPES = frozenset({0x03, 0x0F, 0x11, 0x1C})
 _MPEG_AUDIO = {0x04: 0x03}
@@ -45,6 +47,27 @@ class Bytes(Protocol):
     def __getitem__(self, part: slice, /) -> bytes: ...
 
     def find(self, sub: bytes, start: int, end: int, /) -> int: ...
+
+
+@dataclass(slots=True)
+class BoundedSearch:
+    """Bytes in which no more than so many are searched: what looks like the beginning of a section may be none."""
+
+    data: Bytes
+    left: int
+    """Bytes that may still be searched; a packet that is found counts whole, since it is looked at."""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        return self.data[part]
+
+    def find(self, sub: bytes, start: int, end: int, /) -> int:
+        end = min(end, start + self.left, len(self.data))
+        found = self.data.find(sub, start, end)
+        self.left -= min(self.left, max(0, (end if found < 0 else found) - start) + PACKET_BYTES)
+        return found
 
 
 class Kind(StrEnum):
@@ -87,7 +110,7 @@ def section_at(data: Bytes, position: int) -> bytes | None:
     if not payload or payload[0] >= len(payload):
         return None
     section = payload[1 + payload[0] :]
-    while True:
+    for _ in range(_MAX_PACKETS_OF):
         if len(section) >= 3:  # noqa: PLR2004 - a table's number and its length
             length = (section[1] & 0x0F) << 8 | section[2]
             if length > _MAX_SECTION_BYTES or length <= _CRC_BYTES:
@@ -100,6 +123,7 @@ def section_at(data: Bytes, position: int) -> bytes | None:
             return None
         position, packet = following
         section += _payload(packet)
+    return None
 
 
 def _next_packet(data: Bytes, position: int, packet: bytes) -> tuple[int, bytes] | None:

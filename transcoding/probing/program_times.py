@@ -10,7 +10,7 @@ shown when they are decoded, and others when the next one of them is.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -23,8 +23,10 @@ _BREAK = 4
 """Frames between two that are no more in step: there is a pause, or another part of a joined file."""
 _MOSTLY = Fraction(4, 5)
 """Share of the frames that have their time: otherwise they are not what is said above, and none is changed."""
+_CHECKED_FRAMES = 64
 MAX_LATE = 2500
-"""Frames that are moved: they are one argument of a program, of 128 KiB at most. ffmpeg writes some 300 in an hour."""
+"""Times that are moved: they are one argument of a program, of 128 KiB at most, with up to 47 bytes for each of them.
+ffmpeg writes some 300 late frames in an hour."""
 
 
 class Move(NamedTuple):
@@ -42,7 +44,8 @@ class LateFrames:
     decoded: tuple[Move, ...] = ()
 
     def __len__(self) -> int:
-        return max(len(self.shown), len(self.decoded))
+        """Return how many times are moved: both of a frame are in one argument."""
+        return len(self.shown) + len(self.decoded)
 
 
 NONE_LATE = LateFrames()
@@ -68,12 +71,16 @@ class SaidTimes:
                 self.said.append(packet.position >= 0)
             yield packet
 
-    def late(self, step: Fraction) -> LateFrames:
-        """Return the frames that are not shown, or not decoded, when they say."""
-        in_step = self._in_step(step)
+    def late(self, step: Fraction, *, shifts: int = 0, check: Callable[[], None] = lambda: None) -> LateFrames:
+        """Return the frames that are not shown, or not decoded, when they say; none where they are too many.
+
+        `shifts` are those of the same stream, which stand beside both times in the argument. `check` is called again
+        and again, and may raise.
+        """
+        in_step = self._in_step(step, check)
         right = array("q", in_step)
         end = following = in_step[-1] + self.lengths[-1] if in_step else 0
-        for number in range(len(in_step) - 1, -1, -1):
+        for number in _checked(range(len(in_step) - 1, -1, -1), check):
             if abs(end - in_step[number] - self.lengths[number]) > _BREAK * step:
                 following = in_step[number] + self.lengths[number]
             end = in_step[number]
@@ -81,18 +88,20 @@ class SaidTimes:
                 right[number], following = following, end
             if self._is_believed(number, end):
                 right[number] = self.shown[number]
-        found = LateFrames(shown=_moved(self.shown, right, step), decoded=_moved(self.decoded, in_step, step))
-        return found if len(found.shown) <= (1 - _MOSTLY) * len(right) and len(found) <= MAX_LATE else NONE_LATE
+        shown, decoded = _moved(self.shown, right, step, check), _moved(self.decoded, in_step, step, check)
+        found = LateFrames(shown=shown, decoded=decoded)
+        fits = len(found) + 2 * shifts <= MAX_LATE
+        return found if fits and len(shown) <= (1 - _MOSTLY) * len(right) else NONE_LATE
 
     def _is_believed(self, number: int, decoded: int) -> bool:
         """Tell whether the file says when a frame is shown, and does not say the same of the next one."""
         shared = self.shown[number] in self.shown[number + 1 : number + 2]
         return bool(self.said[number]) and self.decoded[number] == decoded and not shared
 
-    def _in_step(self, step: Fraction) -> "array[int]":
+    def _in_step(self, step: Fraction, check: Callable[[], None]) -> "array[int]":
         """Return when each frame is decoded: as the file says, but for single times that are a frame too late."""
         found = array("q")
-        for number, decoded in enumerate(self.decoded):
+        for number, decoded in enumerate(_checked(self.decoded, check)):
             expected = found[-1] + self.lengths[number - 1] if found else decoded
             late = decoded - expected
             next_one = _OFF * step < late < 2 * _OFF * step
@@ -109,6 +118,14 @@ class SaidTimes:
         return abs(self.decoded[following] - expected) <= _OFF * step
 
 
-def _moved(said: Sequence[int], right: Sequence[int], step: Fraction) -> tuple[Move, ...]:
-    pairs = enumerate(zip(said, right, strict=True))
+def _checked(numbers: Iterable[int], check: Callable[[], None]) -> Iterator[int]:
+    """Pass on a number for each frame, and check now and then."""
+    for index, number in enumerate(numbers):
+        if not index % _CHECKED_FRAMES:
+            check()
+        yield number
+
+
+def _moved(said: Sequence[int], right: Sequence[int], step: Fraction, check: Callable[[], None]) -> tuple[Move, ...]:
+    pairs = enumerate(zip(_checked(said, check), right, strict=True))
     return tuple(Move(number, better - time) for number, (time, better) in pairs if abs(better - time) > _OFF * step)

@@ -18,13 +18,13 @@ from transcoding.containers.transport_parts import (
 _BLOCK_BYTES = 1 << 20
 
 
-def renumbering_of(source: Path, check: Callable[[], None]) -> Renumbering:
+def renumbering_of(source: Path, *, max_streams: int, check: Callable[[], None]) -> Renumbering:
     """Read the tables of a transport stream. `check` is called again and again, and may raise.
 
-    Raises InputCorrupt for a file whose streams change too often.
+    Raises InputCorrupt for a file whose streams change too often, InputRejected for more than `max_streams` of them.
     """
     with source.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
-        return renumbering(data, transport_parts(data, check=check))
+        return renumbering(data, transport_parts(data, max_streams=max_streams, check=check), check=check)
 
 
 def write_renumbered(

@@ -292,7 +292,8 @@ class Indexing:
         if family == "mpegps" and main.codec in _MPEG_CODECS:
             packets = said.collected(packets, main.index, step)
         clock = measure_clock(packets, video=main.index, steady=family in CLOCKED, check=self._check)
-        return replace(clock, video=main.index, late=said.late(step))
+        shifts = len(clock.shifts.get(main.index, ()))
+        return replace(clock, video=main.index, late=said.late(step, shifts=shifts, check=self._check))
 
     def _anchors(self, path: Path, family: str, media: MediaInfo, clock: Clock) -> Anchors:
         """Read when packets of the video are shown, of those that say it."""

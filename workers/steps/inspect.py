@@ -109,7 +109,7 @@ class Inspection:
         if copy.index and video.measure_loudness:
             raise WholeNeeded("all of its audio is measured")
         container = _container(copy.path)
-        parts = renumbering_of(copy.path, self._check) if container.family == "mpegts" else Renumbering()
+        parts = self._renumbering(copy.path) if container.family == "mpegts" else Renumbering()
         if is_readable(container) and not parts.stretches:
             return self._inspect(copy, container.family, video, left_out=parts.left_out)
         with temporary_folder(self._tools.scratch, "prepare-") as folder:
@@ -117,6 +117,9 @@ class Inspection:
             if container.family in PREPARED_DEMUXERS:
                 return self._inspect_prepared(path, container.family, video)
             return self._inspect(WorkingCopy(path), container.family, video, in_place=False, left_out=parts.left_out)
+
+    def _renumbering(self, path: Path) -> Renumbering:
+        return renumbering_of(path, max_streams=self._tools.config.limits.max_streams, check=self._check)
 
     def _inspect_prepared(self, path: Path, family: str, video: Video) -> _Found:
         """Inspect a copy in which frames have the times that they should have."""
