@@ -26,6 +26,16 @@ def indexed_key(video_id: UUID) -> str:
     return f"{video_prefix(video_id)}indexed.mkv"
 
 
+def bitmaps_prefix(video_id: UUID) -> str:
+    """Prefix of the subtitles of a video that consist of images, as chunks draw them."""
+    return f"{video_prefix(video_id)}bitmaps/"
+
+
+def bitmaps_key(video_id: UUID, stream: int) -> str:
+    """Key of those of one stream in the uploaded file."""
+    return f"{bitmaps_prefix(video_id)}{stream}.mkv"
+
+
 def joined_prefix(video_id: UUID) -> str:
     """Prefix of the sources that attempts to join other videos have made."""
     return f"{video_prefix(video_id)}joined/"

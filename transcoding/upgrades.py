@@ -119,6 +119,11 @@ def _plan_to_9(plan: Stored) -> Stored:
     return {"burn_in": None, **plan, "source": _facts_to_6(plan["source"])}
 
 
+def _plan_to_10(plan: Stored) -> Stored:
+    """Have texts alone that are burned in: no images could be."""
+    return {**plan, "burn_in": {"bitmaps": None, **plan["burn_in"]} if plan["burn_in"] else None}
+
+
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5, _facts_to_6)
 PLAN_UPGRADES: tuple[Upgrade, ...] = (
     _plan_to_2,
@@ -129,6 +134,7 @@ PLAN_UPGRADES: tuple[Upgrade, ...] = (
     _plan_to_7,
     _plan_to_8,
     _plan_to_9,
+    _plan_to_10,
 )
 THUMBNAIL_UPGRADES: tuple[Upgrade, ...] = ()
 """Upgrades of stored requests of thumbnails, and of what was made of them."""

@@ -1,4 +1,4 @@
-"""The text to burn in, in a request body."""
+"""The subtitles to burn in, in a request body."""
 
 from typing import Any
 
@@ -23,7 +23,8 @@ class BurnInRequest(StrictSerializer):
         min_value=0,
         max_value=_LARGEST_STREAM,
         required=False,
-        help_text="Instead: the text of a stream in the file, by its `index` in `streams` of the video.",
+        help_text="Instead: the text of a stream in the file, or its images (`hdmv_pgs_subtitle`, `dvd_subtitle`,"
+        " `dvb_subtitle`), by its `index` in `streams` of the video.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from jobs.lifecycle.inspection import inspect_cancel
 from jobs.lifecycle.texts import texts_cancel
 from jobs.models import Job
 from jobs.rules.transitions import JOB_ENDS
-from storage.keys import generation_prefix, indexed_key, joined_prefix, rendition_prefix
+from storage.keys import bitmaps_prefix, generation_prefix, indexed_key, joined_prefix, rendition_prefix
 from videos.models import Generation, Rendition, Video
 from videos.selectors import source_deleted
 from videos.services import generation_delete, rendition_delete, video_mark_source_deleted
@@ -95,7 +95,7 @@ def source_delete(*, owner: Owner, video_id: UUID) -> None:
     video_mark_source_deleted(video=video)
     # A lost attempt to join may have stored another source, beside the one that is recorded.
     source = joined_prefix(video.id) if video.parts else video.source_key
-    for prefix in (source, indexed_key(video.id)):
+    for prefix in (source, indexed_key(video.id), bitmaps_prefix(video.id)):
         purge_request(video=video, prefix=prefix)
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_SOURCE_DELETED)
 

@@ -36,10 +36,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 
 def bright_lines(
-    plan: EncodePlan, path: Path, cues: Cues, ffmpeg: str, first_segment: int
+    plan: EncodePlan, path: Path, cues: Cues, ffmpeg: str, first_segment: int, *, canvases: str = ""
 ) -> dict[str, list[set[int]]]:
     """Return for each frame of a segment of each rendition the lines with letters, as shares of its height."""
-    command = chunk_command(plan, str(path), first_segment=first_segment, segments=1, cues=cues)
+    command = chunk_command(plan, str(path), first_segment=first_segment, segments=1, cues=cues, canvases=canvases)
     raw = {"c:v": "rawvideo", "pix_fmt": "gray", "f": "rawvideo"}
     frames = {"frames:v": str(plan.grid.frames_in(first_segment, 1)), "fps_mode": "passthrough"}
     command = replace(command, outputs=tuple(replace(each, options={**raw, **frames}) for each in command.outputs))

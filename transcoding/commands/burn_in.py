@@ -20,7 +20,7 @@ def burned_in(plan: EncodePlan, rendition: VideoRendition, first_segment: int) -
 
     Frames have times of their chunk. For these filters they get those of the outputs.
     """
-    if plan.burn_in is None:
+    if plan.burn_in is None or not plan.burn_in.text:
         return ()
     start = f"round({ratio_text(plan.grid.start(first_segment))}/TB)"
     drawn = f"ass=filename={_name(rendition)}:fontsdir={_FONTS}"
@@ -31,7 +31,7 @@ def burn_in_files(
     plan: EncodePlan, renditions: Iterable[VideoRendition], cues: Cues, *, first_segment: int, segments: int
 ) -> dict[str, str]:
     """Return the documents that `burned_in` reads, by their names: of the `cues` on the clock of the outputs."""
-    if plan.burn_in is None:
+    if plan.burn_in is None or not plan.burn_in.text:
         return {}
     grid = plan.grid
     shown = cues.shown_between(grid.start(first_segment), grid.start(first_segment + segments))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
+from transcoding.commands.bitmaps import bitmaps, bitmaps_input, bitmaps_memory, with_bitmaps
 from transcoding.commands.burn_in import burn_in_files, burned_in
 from transcoding.commands.color import (
     color_tags,
@@ -56,19 +57,29 @@ def chunk_command(  # noqa: PLR0913 - what a run depends on, by name
     statistics: str = "",
     mark: str = "",
     cues: Cues = NO_CUES,
+    canvases: str = "",
 ) -> FfmpegCommand:
     """Decode some segments once and encode them into rungs, as CMAF fragments that continue where others end.
 
     `renditions` are the names of the rungs, all of one codec; None means all. `statistics` is the path prefix of the
     analysis of these segments, for the second of two passes. `mark` is the path of the samples of the watermark's
-    image, if it has one, `cues` are the text to burn in, on the clock of the outputs. Raises ValueError for a hardware
-    encoder without a `device`, and for several codecs.
+    image, if it has one, `cues` are the text to burn in, on the clock of the outputs, `canvases` the path of the images
+    to burn in. Raises ValueError for a hardware encoder without a `device`, and for several codecs.
     """
     chosen = _chosen(plan, renditions)
     target = partial(plan.target, pass_number=2 if statistics else 0, statistics=statistics, threads=threads)
     outputs = _outputs(plan, chosen, target, device, _fragment_options(plan, first_segment, segments))
     return _encoding(
-        plan, source, chosen, outputs, device, first_segment=first_segment, segments=segments, mark=mark, cues=cues
+        plan,
+        source,
+        chosen,
+        outputs,
+        device,
+        first_segment=first_segment,
+        segments=segments,
+        mark=mark,
+        cues=cues,
+        canvases=canvases,
     )
 
 
@@ -83,13 +94,23 @@ def analysis_command(  # noqa: PLR0913 - what a run depends on, by name
     statistics: str,
     mark: str = "",
     cues: Cues = NO_CUES,
+    canvases: str = "",
 ) -> FfmpegCommand:
     """Return the first of two passes over some segments; its findings go to files with the path prefix `statistics`."""
     chosen = _chosen(plan, renditions)
     target = partial(plan.target, pass_number=1, statistics=statistics, threads=threads)
     outputs = _outputs(plan, chosen, target, None, {**_cut(plan, first_segment, segments), "f": "null"})
     return _encoding(
-        plan, source, chosen, outputs, None, first_segment=first_segment, segments=segments, mark=mark, cues=cues
+        plan,
+        source,
+        chosen,
+        outputs,
+        None,
+        first_segment=first_segment,
+        segments=segments,
+        mark=mark,
+        cues=cues,
+        canvases=canvases,
     )
 
 
@@ -125,17 +146,22 @@ def _encoding(  # noqa: PLR0913 - what a run depends on, by name
     segments: int,
     mark: str,
     cues: Cues,
+    canvases: str,
 ) -> FfmpegCommand:
     encoding = plan.encoding_of(rendition.name for rendition in chosen)
     seek = seeking(seek_time(plan, first_segment))
     burned = burn_in_files(plan, chosen, cues, first_segment=first_segment, segments=segments)
     opening = {**device_decoding(encoding), **decoder_options(plan), **_steady_graph(plan, encoding), **seek}
+    inputs = (source_input(plan, source, opening), *image_input(plan, mark))
+    memory = encoding_memory(encoding.encoder, plan.source.video.display, chosen) + bitmaps_memory(plan)
     return FfmpegCommand(
-        inputs=(source_input(plan, source, opening), *image_input(plan, mark)),
-        filter_graph=_chunk_graph(plan, encoding, chosen, first_segment, segments),
+        inputs=(*inputs, *bitmaps_input(plan, canvases, first_segment)),
+        filter_graph=_chunk_graph(
+            plan, encoding, chosen, first_segment=first_segment, segments=segments, next_input=len(inputs)
+        ),
         outputs=outputs,
         global_options={**QUIET, **device_opening(encoding.encoder, device, encoding.hardware_path)},
-        memory_bytes=encoding_memory(encoding.encoder, plan.source.video.display, chosen),
+        memory_bytes=memory,
         device=device,
         files={**tone_files(plan), **watermark_files(plan), **burned},
     )
@@ -169,8 +195,14 @@ def read_until(plan: EncodePlan, first_segment: int, segments: int) -> Fraction:
     return plan.first + plan.grid.start(first_segment + segments) + 1 / plan.grid.rate
 
 
-def _chunk_graph(
-    plan: EncodePlan, encoding: Encoding, chosen: Sequence[VideoRendition], first_segment: int, segments: int
+def _chunk_graph(  # noqa: PLR0913 - what a run depends on
+    plan: EncodePlan,
+    encoding: Encoding,
+    chosen: Sequence[VideoRendition],
+    *,
+    first_segment: int,
+    segments: int,
+    next_input: int,
 ) -> str:
     """Shift to the video's own clock, put frames on the grid from the chunk's first one on, and scale for each rung."""
     chain = [f"[0:{plan.source.video.index}]{_NO_CAPTIONS}," + on_own_clock("setpts", plan.first)]
@@ -184,12 +216,12 @@ def _chunk_graph(
         *composition(plan),
     ]
     held = holding(plan, first_segment, segments)
-    scaled = (
-        f"[in{number}]{_scaling(plan, encoding, rung, number, [*held, *burned_in(plan, rung, first_segment)])}"
-        f"[{rung.name}]"
-        for number, rung in enumerate(chosen)
-    )
-    return ";".join([*_forks(plan, chosen, ",".join(chain)), *images(plan, chosen), *scaled])
+    scaled = []
+    for number, rung in enumerate(chosen):
+        last = [*held, *burned_in(plan, rung, first_segment), *with_bitmaps(plan, rung, number)]
+        scaled.append(f"[in{number}]{_scaling(plan, encoding, rung, number, last)}[{rung.name}]")
+    drawn = (*images(plan, chosen), *bitmaps(plan, chosen, first_segment, next_input))
+    return ";".join([*_forks(plan, chosen, ",".join(chain)), *drawn, *scaled])
 
 
 def _forks(plan: EncodePlan, chosen: Sequence[VideoRendition], chain: str) -> list[str]:

@@ -56,8 +56,7 @@ def watermarked(plan: EncodePlan, rendition: VideoRendition, number: int) -> tup
         return ()
     if mark.image:
         x, y = _corner(mark, rendition.height, frame=("W", "H"), mark_=("w", "h"))
-        depth = "yuv420p10" if rendition.hdr else "yuv420"
-        return (f"null[base{number}];[base{number}][mark{number}]overlay=x={x}:y={y}:format={depth}",)
+        return (f"null[base{number}];[base{number}][mark{number}]{overlaid(rendition, x, y)}",)
     return (_text(mark, rendition),)
 
 
@@ -87,16 +86,22 @@ def images(plan: EncodePlan, chosen: Sequence[VideoRendition]) -> list[str]:
     chains = [f"[1:v]format=rgba,colorchannelmixer=aa={mark.opacity:.3f},split={len(chosen)}{copies}"]
     for number, rendition in enumerate(chosen):
         width, height = mark.size(mark.image, rendition.width, rendition.height)
-        scale = f"scale={width}:{height}:flags=bicubic"
-        color = plan.color_of(rendition)
-        tags = color_tags(color)
-        levels = _HIGH[rendition.hdr.transfer] if rendition.hdr else ()
-        if rendition.hdr:
-            filters = (f"{scale},format=gbrap", *levels, "format=yuva420p10le", *tags)
-        else:
-            filters = (f"{scale}{from_rgb(color)}", "format=yuva420p", *tags)
-        chains.append(f"[copy{number}]{','.join(filters)}[mark{number}]")
+        chains.append(f"[copy{number}]{to_draw(plan, rendition, width, height)}[mark{number}]")
     return chains
+
+
+def to_draw(plan: EncodePlan, rendition: VideoRendition, width: int, height: int) -> str:
+    """Return filters that scale RGBA, and give it the colors of a rendition; `overlaid` draws the result."""
+    scale = f"scale={width}:{height}:flags=bicubic"
+    color = plan.color_of(rendition)
+    tags = color_tags(color)
+    if rendition.hdr:
+        return ",".join((f"{scale},format=gbrap", *_HIGH[rendition.hdr.transfer], "format=yuva420p10le", *tags))
+    return ",".join((f"{scale}{from_rgb(color)}", "format=yuva420p", *tags))
+
+
+def overlaid(rendition: VideoRendition, x: str = "0", y: str = "0") -> str:
+    return f"overlay=x={x}:y={y}:format={'yuv420p10' if rendition.hdr else 'yuv420'}"
 
 
 def image_input(plan: EncodePlan, path: str) -> tuple[Input, ...]:

@@ -145,7 +145,9 @@ def _watermark_reasons(plan: EncodePlan) -> Iterator[Reason]:
 def _burn_in_reasons(plan: EncodePlan) -> Iterator[Reason]:
     if plan.burn_in:
         because = "requested; it is drawn on every rendition, and players do not list it again"
-        yield Reason(choice="burn_in", value=f"text {plan.burn_in.text}, {plan.burn_in.language}", because=because)
+        burned = plan.burn_in
+        what = f"text {burned.text}" if burned.text else f"images of stream {burned.bitmaps}"
+        yield Reason(choice="burn_in", value=f"{what}, {burned.language}", because=because)
 
 
 def _geometry_reasons(plan: EncodePlan, request: JobRequest) -> Iterator[Reason]:

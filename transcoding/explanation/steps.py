@@ -21,6 +21,8 @@ STATISTICS = "{statistics}"
 """Stands for the path of the findings of an analysis."""
 MARK = "{watermark}"
 """Stands for the path of the samples of a watermark's image."""
+CANVASES = "{canvases}"
+"""Stands for the path of the images of subtitles that are burned in."""
 _BINARY = "ffmpeg"
 _PROGRESS = "{progress}"
 
@@ -28,6 +30,8 @@ _PROGRESS = "{progress}"
 class _Stretch(TypedDict):
     first_segment: int
     segments: int
+    mark: str
+    canvases: str
     renditions: Sequence[str]
 
 
@@ -91,13 +95,19 @@ def _runs(plan: EncodePlan) -> Iterator[_Run]:
 def _command(plan: EncodePlan, run: _Run, threads: int) -> FfmpegCommand:
     if run.audio:
         return audio_command(plan, run.audio, SOURCE)
-    stretch = _Stretch(first_segment=run.span.first_segment, segments=run.span.segments, renditions=run.group)
+    stretch = _Stretch(
+        first_segment=run.span.first_segment,
+        segments=run.span.segments,
+        renditions=run.group,
+        mark=MARK,
+        canvases=CANVASES,
+    )
     if run.kind == "analysis":
-        return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS, mark=MARK)
+        return analysis_command(plan, SOURCE, **stretch, threads=threads, statistics=STATISTICS)
     encoding = plan.encoding_of(run.group)
     device = HardwareDevice(family_index=0, render_node=RENDER_NODE) if encoding.encoder.hardware else None
     statistics = STATISTICS if encoding.two_pass else ""
-    return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics, mark=MARK)
+    return chunk_command(plan, SOURCE, **stretch, device=device, threads=threads, statistics=statistics)
 
 
 def _planned(plan: EncodePlan, run: _Run, command: FfmpegCommand, max_pixels: int) -> PlannedStep:

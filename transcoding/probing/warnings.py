@@ -64,7 +64,8 @@ SENTENCES: Mapping[SourceWarning, str] = MappingProxyType(
         " outputs have one size, into which all is fitted without distortion, and one color space: colors of the"
         " others may look different.",
         SourceWarning.DAMAGED: "Parts of the file are damaged. What could not be decoded was concealed.",
-        SourceWarning.STREAMS_IGNORED: "The file has streams that are not in the outputs.",
+        SourceWarning.STREAMS_IGNORED: "The file has streams that are not in the outputs. Subtitles that consist of"
+        " images can be burned in.",
         SourceWarning.TEXT_UNREADABLE: "The file has subtitles that cannot be read. Players do not get them.",
     }
 )

@@ -14,7 +14,7 @@ from workers.lease.fenced_writes import retry_write
 def burned_cues(plan: EncodePlan, control: StepControl) -> Cues:
     """Return the cues on the clock of the outputs, if the plan has a text. Raises TextUnknown where it was deleted."""
     burned = plan.burn_in
-    if burned is None:
+    if burned is None or not burned.text:
         return NO_CUES
     start = plan.text_start(embedded=burned.embedded)
     try:

@@ -26,6 +26,7 @@ from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.node.devices import device_of
 from workers.source.working_copy import WorkingCopy
+from workers.steps.bitmaps import burned_bitmaps
 from workers.steps.burn_in import burned_cues
 from workers.steps.publisher import Publisher
 from workers.steps.publishing import (
@@ -57,7 +58,10 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     waited_for = planned.of_first_codec and not chunk.first_segment
     if not waited_for and device is None and len(os.sched_getaffinity(0)) <= FEW_CORES:
         make_way(work, tools, control)
-    with publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher:
+    with (
+        burned_bitmaps(plan, work.video, tools, control) as canvases,
+        publisher_for(work, names, tools, control, first_segment=chunk.first_segment) as publisher,
+    ):
         encoding = ChunkEncoding(
             plan,
             chunk,
@@ -66,6 +70,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             control,
             device=device,
             first_unpublished=chunk.first_segment + work.claim.units_done,
+            canvases=canvases,
         )
         if work.claim.units_done < chunk.segments:
             reader.read(plan.source, encoding.spans, lambda copy: encoding.encode(copy, tools))
@@ -102,6 +107,7 @@ class ChunkEncoding:
         *,
         device: Device | None,
         first_unpublished: int,
+        canvases: str = "",
     ) -> None:
         self._plan = plan
         self._encoding = plan.encoding_of(names)
@@ -116,6 +122,7 @@ class ChunkEncoding:
         self._refused_size = ""
         self._mark = ""
         self._cues = burned_cues(plan, control)
+        self._canvases = canvases
         self.damage = DamageCount()
         self._sampled = sampled_renditions(names, chunk)
         self.samples: dict[str, _Sample] = {}
@@ -165,6 +172,7 @@ class ChunkEncoding:
             statistics=_STATISTICS,
             mark=self._mark,
             cues=self._cues,
+            canvases=self._canvases,
         )
         report = tools.ffmpeg.run(
             command,
@@ -198,6 +206,7 @@ class ChunkEncoding:
             statistics=_STATISTICS if analysed else "",
             mark=self._mark,
             cues=self._cues,
+            canvases=self._canvases,
         )
         segmenters = {
             rendition.name: VideoSegmenter(self._plan, rendition, first_segment=first, segments=segments)

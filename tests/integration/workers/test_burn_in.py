@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from jobs.models import Job
+from storage.keys import bitmaps_key
+from tests.bitmaps import rectangle
 from tests.ffmpeg.sources import run
 from tests.pipeline_client import PipelineClient
 from tests.rows import a_video
@@ -40,6 +42,12 @@ def video(runner: StepRunner, pipeline: PipelineClient, tmp_path: Path) -> Video
     return video
 
 
+def bright_frames(path: Path) -> list[int]:
+    data = run(["-i", f"file:{path}", "-f", "rawvideo", "-pix_fmt", "gray", "-"])
+    frames = [data[at : at + SIZE] for at in range(0, len(data), SIZE)]
+    return [number for number, frame in enumerate(frames) if max(frame) > BRIGHT]
+
+
 def finished(runner: StepRunner, job: Job) -> Job:
     runner.work("cpu")
     job.refresh_from_db()
@@ -59,9 +67,24 @@ def test_a_text_is_in_the_frames_and_not_listed_again(
     assert plan.burn_in.text == str(text.id), "the default of two"
     assert [each.name for each in generation_texts(generation, plan)] == [other.name]
     tools.store.fetch(Asset.objects.get().key, tmp_path / "a.mp4")
-    data = run(["-i", f"file:{tmp_path / 'a.mp4'}", "-f", "rawvideo", "-pix_fmt", "gray", "-"])
-    frames = [data[at : at + SIZE] for at in range(0, len(data), SIZE)]
-    assert [number for number, frame in enumerate(frames) if max(frame) > BRIGHT] == list(range(88, 113))
+    assert bright_frames(tmp_path / "a.mp4") == list(range(88, 113))
+
+
+def test_images_are_in_the_frames_and_decoded_once(
+    tools: Tools, runner: StepRunner, pipeline: PipelineClient, video: Video, tmp_path: Path
+) -> None:
+    """The rectangle is drawn on the frames of both chunks, of which the second one finds it in the store."""
+    (tmp_path / "images.sup").write_bytes(rectangle([(3.5, 4.52)]))
+    inputs = ["-copyts", "-i", f"file:{tmp_path / 'black.mp4'}", "-f", "sup", "-i", f"file:{tmp_path / 'images.sup'}"]
+    run([*inputs, "-map", "0:v", "-map", "1:s", "-c", "copy", f"file:{tmp_path / 'film.mkv'}"])
+    film = pipeline.upload(tmp_path / "film.mkv")
+    job = finished(runner, pipeline.transcode(film, burn_in={"stream": 1}, output_format="mp4"))
+    assert (job.state, job.error_detail) == ("completed", "")
+    assert tools.store.head(bitmaps_key(film.id, 1)).size < 10_000
+    tools.store.fetch(Asset.objects.get().key, tmp_path / "a.mp4")
+    assert bright_frames(tmp_path / "a.mp4") == list(range(88, 113))
+    with pytest.raises(TextUnknown, match="no text of the video"):
+        pipeline.transcode(film, burn_in={"stream": 0})
 
 
 def test_a_text_that_is_deleted_before_its_job_fails_the_job_alone(

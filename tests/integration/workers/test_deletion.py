@@ -13,7 +13,7 @@ from events.models import Event
 from jobs.dispatching.janitor import jobs_forget
 from jobs.models import Job, Step
 from jobs.rules.transitions import JobPhase, JobState
-from storage.keys import indexed_key, rendition_prefix, source_key, video_prefix
+from storage.keys import bitmaps_key, indexed_key, rendition_prefix, source_key, video_prefix
 from tests.integration.videos.test_playback import Played, publish
 from tests.rows import a_job, a_key, a_video, an_mp4, an_owner
 from videos.assets.services import assets_publish
@@ -251,6 +251,7 @@ def test_without_its_source_a_video_plays_and_is_not_transcoded_again(
     client: Client, video: Video, tools: Tools, runner: StepRunner
 ) -> None:
     outputs = keys(tools, f"{video_prefix(video.id)}g")
+    tools.store.put(bitmaps_key(video.id, 3), b"images", BYTES)
     assert client.delete(f"/api/v1/videos/{video.id}/original").status_code == 204
 
     shown = client.get(f"/api/v1/videos/{video.id}").json()

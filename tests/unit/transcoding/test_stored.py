@@ -12,6 +12,7 @@ from tests.unit.transcoding.builders import NTSC, a_plan, a_policy, a_source, an
 from transcoding.color import ColorSpace
 from transcoding.commands.chunk import chunk_command
 from transcoding.errors import TranscodeError, UnknownVersion
+from transcoding.planning.burn_in import BurnIn
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
@@ -106,6 +107,16 @@ def test_plans_from_before_several_codecs_are_read() -> None:
     assert EncodePlan.from_json(stored("plan-7")) == plan_job(_upright(a_rotated_source()), request, a_policy())
     alone = EncodePlan.from_json(stored("plan-7-audio"))
     assert alone == plan_job(an_audio_source(), JobRequest(), a_policy())
+
+
+def test_plans_from_before_images_could_be_burned_in_are_read() -> None:
+    burned = BurnIn(text="7d444840-9dc0-11d1-b245-5ffdce74fad2", language="de", embedded=False)
+    plan = plan_job(a_source(1920, 1080), JobRequest(burn_in=burned), a_policy())
+    for each in (plan, replace(plan, burn_in=None)):
+        written = each.to_json() | {"version": 9}
+        if each.burn_in:
+            written["burn_in"] = {"text": burned.text, "language": "de", "embedded": False}
+        assert EncodePlan.from_json(written) == each
 
 
 def test_manifests_of_high_range_in_eight_bits_stay_as_they_were() -> None:
