@@ -17,7 +17,13 @@ def burned_cues(plan: EncodePlan, control: StepControl) -> Cues:
     if burned is None or not burned.text:
         return NO_CUES
     start = plan.text_start(embedded=burned.embedded)
+    text = UUID(burned.text)
+
+    def cues() -> Cues:
+        Text.objects.values_list("id").get(id=text)  # what a deleted one said may be cached
+        return text_cues(text, start)
+
     try:
-        return retry_write(lambda: text_cues(UUID(burned.text), start), control)
+        return retry_write(cues, control)
     except Text.DoesNotExist:
         raise TextUnknown("the text that is burned in was deleted", field="burn_in") from None
