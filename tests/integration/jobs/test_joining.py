@@ -21,7 +21,7 @@ from jobs.models import Step
 from jobs.planning.budget import open_work_seconds
 from jobs.rules.retry import Failure
 from jobs.wiring import job_policy
-from storage.keys import indexed_key, joined_key, joined_prefix
+from storage.keys import bitmaps_prefix, indexed_key, joined_key, joined_prefix
 from tests.rows import (
     a_generation,
     a_job,
@@ -186,7 +186,7 @@ def test_the_source_of_a_join_is_deleted_with_those_of_its_lost_attempts(client:
     Generation.objects.filter(id=a_generation(video).id).update(state="complete", completed_at=Now())
     source_delete(owner=video.owner, video_id=video.id)
     purges = Step.objects.filter(video=video, kind="purge").values_list("payload__prefix", flat=True)
-    assert set(purges) == {joined_prefix(video.id), indexed_key(video.id)}
+    assert set(purges) == {joined_prefix(video.id), indexed_key(video.id), bitmaps_prefix(video.id)}
 
 
 def test_joining_needs_the_right_to_write_videos() -> None:
