@@ -19,7 +19,7 @@ from tests.ffmpeg.sources import AAC, H264, Card, make
 from tests.servers import locked_home
 
 MAX_RATIO = 3.0
-SLACK_SECONDS = 3.0
+SLACK_SECONDS = 6.0
 """Added to the goal: here the attackers, their encodes and whatever else the machine does share the cores of the API.
 
 Without the limits of owners every GET took 12.8 s. The ratio itself is for `make bench ARGS="--only neighbours"`.
