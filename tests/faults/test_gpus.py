@@ -142,7 +142,7 @@ def test_27_a_job_that_may_not_have_a_gpu_touches_none(rig: Rig, gpus: Gpus, gli
 def test_27_forty_renditions_on_four_processes_never_have_more_sessions_than_slots(
     rig: Rig, gpus: Gpus, glimpse: Path
 ) -> None:
-    gpus.drivers(microseconds=60_000)  # so that encodes meet
+    gpus.drivers(microseconds=200_000)  # so that encodes meet
     video = rig.inspected(glimpse)
     jobs = [rig.transcode(video, gpu="require") for _ in range(LADDERS)]
     jobs += [rig.transcode(video, resolution="256x256", gpu="require") for _ in range(SINGLES)]
