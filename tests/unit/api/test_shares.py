@@ -8,15 +8,7 @@ import pytest
 
 from api.shares import BURST_SECONDS, PRESENT_SECONDS, SHARE, ProcessorShares
 from api.turns import Turns
-from tests.unit.api.test_turns import _idle, _party_of, _request, _run
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.api.test_turns import Clock, _idle, _party_of, _request, _run
 
 
 @pytest.fixture
