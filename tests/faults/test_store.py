@@ -134,6 +134,6 @@ def test_22_a_full_scratch_disk_is_named_and_leaves_nothing_behind(rig: Rig, cli
     with full_disk(rig):
         job = rig.transcode(video)
         assert rig.finished(job) == [("failed", "scratch_full")]
-        # A step of the same job can still be fetching on the other node: it is told at its next report.
+        # A step of the same job can still be fetching on the other node: it learns of the end with its next report.
         rig.until(lambda: not partial_copies(rig), 30, lambda: f"left: {partial_copies(rig)}")
     rig.completed(rig.transcode(video))
