@@ -11,17 +11,18 @@ from rest_framework.response import Response
 from access.authentication import owner_of
 from access.idempotency import idempotent
 from access.scopes import Scope
+from api.outbound_urls import host_check
 from api.pagination import ListQuery
 from api.problems import Problem, not_found
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
 from events.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from events.webhooks.deliveries import delivery_repeat
-from events.webhooks.requests import DeliveryQuery, WebhookChange, WebhookRequest, host_check
+from events.webhooks.requests import DeliveryQuery, WebhookChange, WebhookRequest
 from events.webhooks.serializers import DeliveryDocument, WebhookDocument, WebhookSecretDocument, WebhookTestDocument
 from events.webhooks.services import endpoint_create, endpoint_delete, endpoint_rotate_secret, endpoint_update
 from events.webhooks.trial import endpoint_test
-from events.webhooks.wiring import outbound_client
+from events.webhooks.wiring import outbound_client, reach
 
 _LAST_SEEN = [
     OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="The last event that was seen."),
@@ -82,7 +83,7 @@ class WebhookListApi(APIView):
         request=WebhookRequest,
         responses={201: WebhookSecretDocument},
     )
-    @idempotent(check=lambda request: host_check(_webhook_request(request)["url"]))
+    @idempotent(check=lambda request: host_check(_webhook_request(request)["url"], reach()))
     def post(self, request: Request) -> Response:
         """Create a webhook endpoint.
 
@@ -111,7 +112,7 @@ class WebhookDetailApi(APIView):
         requested = WebhookChange(data=request.data, partial=True)
         requested.is_valid(raise_exception=True)
         if "url" in requested.validated_data:
-            host_check(requested.validated_data["url"])
+            host_check(requested.validated_data["url"], reach())
         endpoint_update(endpoint=_endpoint(request, webhook_id), **requested.validated_data)
         return Response(WebhookDocument(_endpoint(request, webhook_id)).data)
 

@@ -16,8 +16,9 @@ from django.db.models.functions import Now
 from events.log import COLUMNS, LoggedEvent, event_read
 from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointState, WebhookEndpoint
 from events.webhooks.posting import Receiver
-from events.webhooks.retry import Answer, Delivered, GiveUp, TryAgain, judge
+from events.webhooks.retry import Delivered, GiveUp, TryAgain, judge
 from observability import metrics
+from outbound.answers import Answer
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from events.webhooks.outbound import OutboundClient
-from events.webhooks.retry import Answer
 from events.webhooks.signing import sha256_header, signature_headers
+from outbound.answers import Answer
+from outbound.posting import OutboundClient
 
 USER_AGENT = "vodmill-webhooks/1"
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from outbound.answers import Answer
+
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)
 """Seconds before the second attempt, the third, …: a little under a day in all."""
 
@@ -10,25 +12,6 @@ DAY_SECONDS = 24 * 3600.0
 """A delivery is tried for so long, whatever pauses its receiver requests."""
 
 _MAX_JITTER = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The result of sending once. `status`: of the answer, if there was one; `error`: why there was none, or none good.
-
-    `retry_after`: seconds that the receiver asked us to wait.
-    """
-
-    status: int | None = None
-    error: str = ""
-    response: str = ""
-    milliseconds: int = 0
-    retry_after: int | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Return True once the receiver has accepted it. A redirect is no acceptance, and is not followed."""
-        return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 @dataclass(frozen=True, slots=True)

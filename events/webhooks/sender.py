@@ -9,9 +9,9 @@ from django.db import connection
 from events.log import EventDocuments, log_rebase
 from events.webhooks.deliveries import Sending, deliveries_claim, delivery_record
 from events.webhooks.fanout import BATCH, events_fan_out
-from events.webhooks.outbound import OutboundClient
 from events.webhooks.posting import post
-from events.webhooks.retry import Answer
+from outbound.answers import Answer
+from outbound.posting import OutboundClient
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from api.database import release_connection
 from api.problems import Problem, unavailable
 from events.models import WebhookEndpoint
 from events.types import TEST_TYPE
-from events.webhooks.outbound import OutboundClient
 from events.webhooks.posting import Receiver, post
-from events.webhooks.retry import Answer
+from outbound.answers import Answer
+from outbound.posting import OutboundClient
 
 MAX_TESTS = 8
 """Of one process at a time: each holds a thread of the API for as long as its receiver takes."""

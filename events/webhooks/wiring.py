@@ -1,14 +1,13 @@
 """Builds what sends webhooks from the settings."""
 
-from functools import cache
-
 from django.conf import settings
 
 from configuration import EventConfig
 from events.log import EventDocuments
-from events.webhooks.lookups import Lookups
-from events.webhooks.outbound import OutboundClient, Reach, networks_read
 from events.webhooks.sender import WebhookSender
+from outbound.addresses import Reach, networks_read
+from outbound.lookups import process_lookups
+from outbound.posting import OutboundClient
 
 
 def _config() -> EventConfig:
@@ -16,14 +15,9 @@ def _config() -> EventConfig:
     return config
 
 
-def plain_http_allowed() -> bool:
-    """Return True if webhooks may go to addresses without TLS, which only networks of the operator's own allow."""
-    return bool(_config().webhook_networks)
-
-
 def reach() -> Reach:
     """Networks that webhooks may go to."""
-    return Reach(networks_read(_config().webhook_networks), _lookups())
+    return Reach(networks_read(_config().webhook_networks), process_lookups())
 
 
 def outbound_client() -> OutboundClient:
@@ -35,9 +29,3 @@ def webhook_sender(documents: EventDocuments) -> WebhookSender:
     """The sender of a dispatcher process."""
     config = _config()
     return WebhookSender(outbound_client(), documents, threads=config.webhook_threads, seconds=config.webhook_seconds)
-
-
-@cache
-def _lookups() -> Lookups:
-    """One for the process: it bounds how many lookups run at a time."""
-    return Lookups()

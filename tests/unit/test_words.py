@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
     "access", "api", "benchmarks", "configuration", "coordination", "embedded", "events", "execution", "gpu", "jobs",
-    "observability", "operations", "storage", "transcoder_site", "transcoding", "videos", "workers",
+    "observability", "operations", "outbound", "storage", "transcoder_site", "transcoding", "videos", "workers",
 )  # fmt: skip
 FOLDERS = (*PACKAGES, "docs", "k8s", "requirements", "scripts", "tests", ".ci")
 SUFFIXES = {".py", ".md", ".html", ".css", ".js", ".mjs", ".sh", ".yaml", ".yml", ".toml", ".in", ".example", ""}

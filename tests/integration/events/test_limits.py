@@ -16,8 +16,8 @@ from events.types import EventType
 from events.webhooks import deliveries as deliveries_module
 from events.webhooks.deliveries import deliveries_claim, delivery_record
 from events.webhooks.fanout import events_fan_out
-from events.webhooks.retry import Answer
 from events.webhooks.services import MAX_ENDPOINTS, endpoint_create, endpoint_delete
+from outbound.answers import Answer
 from tests.rows import an_owner
 
 ADDRESS = "https://receiver.example/"

@@ -29,14 +29,16 @@ from events.models import Delivery, DeliveryAttempt, DeliveryState, EndpointStat
 from events.types import EventType
 from events.webhooks.deliveries import PER_ENDPOINT, Sending, deliveries_claim
 from events.webhooks.fanout import events_fan_out
-from events.webhooks.lookups import Lookups
-from events.webhooks.outbound import REFUSED, OutboundClient, Reach, networks_read
-from events.webhooks.retry import PAUSES, Answer
+from events.webhooks.retry import PAUSES
 from events.webhooks.sender import WebhookSender, deliver
 from events.webhooks.services import endpoint_create, endpoint_rotate_secret, endpoint_update
 from events.webhooks.trial import endpoint_test
 from jobs.reports.event_documents import event_documents
 from observability.metrics import exposition
+from outbound.addresses import REFUSED, Reach, networks_read
+from outbound.answers import Answer
+from outbound.lookups import Lookups
+from outbound.posting import OutboundClient
 from tests.conformance import published
 from tests.integration.events.receiver import Receiver, a_receiver
 from tests.rows import PUBLIC_URL, a_job, a_video, an_owner

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from events.webhooks.lookups import Lookups
-from events.webhooks.outbound import REFUSED, AddressRefused, Reach, is_public, networks_read
+from outbound.addresses import REFUSED, AddressRefused, Reach, is_public, networks_read
+from outbound.lookups import Lookups
 
 OURS = [
     "127.0.0.1", "127.1.2.3", "0.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from events.webhooks.retry import PAUSES, Answer, Delivered, GiveUp, TryAgain, judge
+from events.webhooks.retry import PAUSES, Delivered, GiveUp, TryAgain, judge
+from outbound.answers import Answer
 
 DAY = 24 * 3600
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from typing import Any
 
 MAX_LOOKUPS = 64
@@ -43,6 +44,12 @@ class Lookups:
             found.set_exception(error)
         finally:
             self._slots.release()
+
+
+@cache
+def process_lookups() -> Lookups:
+    """Return the lookups of this process: they bound how many run at a time."""
+    return Lookups()
 
 
 def _left(ends_at: float) -> float:
