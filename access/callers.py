@@ -19,6 +19,7 @@ from access.keys import key_digest, key_prefix
 from access.models import ApiKey, Member, Owner
 from access.parties import known_keys
 from access.scopes import Scope, allows
+from access.sessions import PresentedSession, session_of, session_works
 from api.asgi import Scope as AsgiScope
 from api.problems import Problem
 from coordination.wiring import response_cache
@@ -50,16 +51,18 @@ class Caller:
 
 
 def caller_from_scope(scope: AsgiScope, required: Scope) -> Caller:
-    """Find the caller of a request in front of Django. Raises Problem (401, 403).
-
-    Accepts keys only, no sessions: foreign pages can send forms, and in some browsers open streams, with cookies.
-    """
+    """Find the caller of a request in front of Django, by its key or its session. Raises Problem (401, 403)."""
     text = key_in_headers(ASGIRequest(scope, BytesIO()).headers)
-    if text is None:
-        raise not_authenticated()
-    caller = caller_of_key(text)
+    caller = _caller_of_session(scope) if text is None else caller_of_key(text)
     caller.require(required)
     return caller
+
+
+def _caller_of_session(scope: AsgiScope) -> Caller:
+    session = session_of(scope)
+    if session is None:
+        raise not_authenticated()
+    return caller_of_user(session.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,24 @@ class PresentedKey:
     digest: str
 
 
-def presented_key(scope: AsgiScope) -> PresentedKey:
-    """Return the key that `caller_from_scope` accepted, for later checks during a long request."""
-    text = key_in_headers(ASGIRequest(scope, BytesIO()).headers) or ""
-    return PresentedKey(key_prefix(text) or "", key_digest(text))
+Presented = PresentedKey | PresentedSession
+"""Credential of a request, for later checks during a long one."""
 
 
-def working_keys(keys: Collection[PresentedKey]) -> set[PresentedKey]:
-    """Return those of the keys that still work, with one query."""
-    found = _working(presented.prefix for presented in keys)
+def presented(scope: AsgiScope) -> Presented:
+    """Return the credential that `caller_from_scope` accepted."""
+    text = key_in_headers(ASGIRequest(scope, BytesIO()).headers)
+    session = session_of(scope) if text is None else None
+    return session or PresentedKey(key_prefix(text or "") or "", key_digest(text or ""))
+
+
+def still_working(credentials: Collection[Presented]) -> set[Presented]:
+    """Return those of the credentials that still work: one query for all keys, two for each session."""
+    keys = {each for each in credentials if isinstance(each, PresentedKey)}
+    found = _working(key.prefix for key in keys) if keys else []
     accepted = {(key.prefix, digest) for key in found for digest in key.digests}
-    return {presented for presented in keys if (presented.prefix, presented.digest) in accepted}
+    sessions = {each for each in credentials if isinstance(each, PresentedSession)}
+    return {key for key in keys if (key.prefix, key.digest) in accepted} | set(filter(session_works, sessions))
 
 
 def key_in_headers(headers: Mapping[str, str]) -> str | None:

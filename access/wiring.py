@@ -35,6 +35,11 @@ def max_owner_requests() -> int:
     return _config().owner.max_owner_requests
 
 
+def session_cookie_name() -> str:
+    name: str = settings.SESSION_COOKIE_NAME
+    return name
+
+
 def requests_per_minute(rate_class: str) -> int:
     """Return the rate limit of a class of requests; 0: there is none."""
     per_minute: int = getattr(_config().rate, f"rate_{rate_class}_per_minute")

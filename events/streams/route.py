@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from access.callers import PresentedKey
+from access.callers import Presented
 from access.parties import known_owner
 from api.asgi import App, Body, Message, Receive, Scope, Send, header, path_below_prefix, refuse
 from api.problems import Problem, any_problem_of, invalid_field, not_found, over_limit, unavailable
@@ -27,7 +27,7 @@ from events.types import EVENT_TYPES, JOB_ENDED, RESET_TYPE
 HEARTBEAT_SECONDS = 15.0
 """Shorter than the minute after which proxies take a silent connection for dead."""
 RECHECK_SECONDS = 60.0
-"""Seconds between checks that the keys of open streams still work."""
+"""Seconds between checks that the credentials of open streams still work."""
 SEND_SECONDS = 30.0
 """A client that has taken nothing for so long is not reading any more."""
 _RETRY_MILLISECONDS = 2000
@@ -46,18 +46,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """The owner who opened a stream, and the key shown for it."""
+    """The owner who opened a stream, and the credential shown for it."""
 
     owner_id: UUID
-    key: PresentedKey
+    credential: Presented
 
 
 Authorize = Callable[[Scope], Awaitable[Listener]]
 """Authenticates a request. Raises Problem."""
 JobEnded = Callable[[UUID, UUID], Awaitable[bool | None]]
 """Tells whether a job of an owner is over; None: the owner has no such job."""
-Recheck = Callable[[Collection[PresentedKey]], Awaitable[Collection[PresentedKey]]]
-"""Returns those of these keys that still work."""
+Recheck = Callable[[Collection[Presented]], Awaitable[Collection[Presented]]]
+"""Returns those of these credentials that still work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +76,11 @@ _Wait = Coroutine[object, None, object]
 
 
 class _Open:
-    """An open stream: whose, with which key, and whether that was found not to work any more."""
+    """An open stream: whose, with which credential, and whether that was found not to work any more."""
 
     def __init__(self, listener: Listener) -> None:
         self.owner_id = listener.owner_id
-        self.key = listener.key
+        self.credential = listener.credential
         self.dismissed = asyncio.Event()
 
 
@@ -165,17 +165,17 @@ class EventStreams:
             self._open.discard(stream)
 
     async def _keep_checking(self) -> None:
-        """While there are streams, end now and then those whose keys were revoked or have expired."""
+        """While there are streams, end now and then those whose keys or sessions do not work any more."""
         while self._open:
             await asyncio.sleep(self._limits.recheck_seconds)
-            streams = tuple(self._open)  # whoever comes during the query has just shown a key that works
+            streams = tuple(self._open)  # whoever comes during the query has just shown one that works
             try:
-                working = await self._recheck({stream.key for stream in streams})
+                working = await self._recheck({stream.credential for stream in streams})
             except Exception:  # their time ends them
-                log.exception("keys of streams were not looked at", extra={"event": "stream_keys_unchecked"})
+                log.exception("credentials of streams were not looked at", extra={"event": "stream_keys_unchecked"})
                 continue
             for stream in streams:
-                if stream.key not in working:
+                if stream.credential not in working:
                     stream.dismissed.set()
 
     async def _answer(

@@ -7,7 +7,7 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from access.callers import PresentedKey, presented_key, working_keys
+from access.callers import Presented, presented, still_working
 from access.rates import admit_caller, check_read_rate
 from access.scopes import Scope as AccessScope
 from api.asgi import App, Scope, in_thread, threaded
@@ -46,7 +46,7 @@ def event_streams(
         app,
         EventHub(connect, threaded(documents)),
         authorize=authorize,
-        recheck=recheck_keys,
+        recheck=recheck_credentials,
         job_ended=threaded(job_ended),
         limits=StreamLimits(
             max_streams=config.events.max_event_streams,
@@ -59,8 +59,8 @@ def event_streams(
 def _listener(scope: Scope) -> Listener:
     caller = admit_caller(scope, AccessScope.JOBS_READ)
     check_read_rate(caller)
-    return Listener(caller.owner.id, presented_key(scope))
+    return Listener(caller.owner.id, presented(scope))
 
 
-async def recheck_keys(keys: Collection[PresentedKey]) -> set[PresentedKey]:
-    return await in_thread(working_keys, keys)
+async def recheck_credentials(credentials: Collection[Presented]) -> set[Presented]:
+    return await in_thread(still_working, credentials)

@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from pytest_django import DjangoAssertNumQueries
 
-from access.callers import PresentedKey, presented_key, working_keys
+from access.callers import PresentedKey, presented, still_working
 from access.keys import key_digest, key_prefix
 from access.models import ApiKey
 from access.scopes import Scope as AccessScope
@@ -128,7 +128,7 @@ def _run(
 
     async def authorize(scope: Scope) -> Listener:
         owner = (owners or {}).get(header(scope, b"x-api-key") or "", owner_id)
-        return Listener(owner, presented_key(scope))
+        return Listener(owner, presented(scope))
 
     async def elsewhere(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 299, "headers": []})
@@ -141,7 +141,7 @@ def _run(
             elsewhere,
             hub,
             authorize=authorize,
-            recheck=wiring.recheck_keys,
+            recheck=wiring.recheck_credentials,
             job_ended=threaded(job_ended),
             limits=limits,
         )
@@ -609,4 +609,4 @@ def test_keys_are_looked_at_in_one_query(django_assert_num_queries: DjangoAssert
     _, rotated_key = key_rotate(owner=owner, key_id=rotated.id)
     expected = {PresentedKey(key_prefix(text) or "", key_digest(text)) for text in (before, rotated_key.text, other)}
     with django_assert_num_queries(1):
-        assert working_keys([*expected, PresentedKey(rotated_key.prefix, "guessed")]) == expected
+        assert still_working([*expected, PresentedKey(rotated_key.prefix, "guessed")]) == expected
