@@ -25,6 +25,15 @@ COPY requirements/runtime.txt /tmp/runtime.txt
 RUN python3 -m venv /opt/vodmill \
     && /opt/vodmill/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r /tmp/runtime.txt
 
+# ---- what the page loads in browsers, locked with hashes --------------------------------------------------------
+
+FROM ${DEBIAN_IMAGE} AS page
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends nodejs npm ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY webui/package.json webui/package-lock.json /tmp/page/
+RUN cd /tmp/page && npm ci --ignore-scripts --no-audit --no-fund && npm run vendor
+
 # ---- what all processes share ----------------------------------------------------------------------------------
 
 FROM ${DEBIAN_IMAGE} AS vodmill
@@ -46,6 +55,7 @@ USER 10001:10001
 ENTRYPOINT ["/usr/bin/tini", "--"]
 
 FROM vodmill AS api
+COPY --from=page /tmp/page/static/webui/vendor webui/static/webui/vendor
 EXPOSE 8000
 CMD ["python", "-m", "transcoder_site.server", "--host", "0.0.0.0", "--port", "8000", "--grace-seconds", "25"]
 

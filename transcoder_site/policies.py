@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of the pages of the admin and the API."""
+"""The Content-Security-Policy of all pages: those of `webui`, the admin and the API."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -10,13 +10,15 @@ from django.http import HttpRequest, HttpResponseBase
 from configuration import Config
 
 _ADMIN = "/admin"
+_WEBUI = "webui"
 _AWS = "https://*.amazonaws.com"
 
 
 class ContentPolicy:
-    """Middleware that sets the policy. Pages run only our script files; the admin also loads media of playback URLs.
+    """Middleware that sets the policy, unless the view has set one. Pages run only our script files.
 
-    The admin's theme evaluates expressions in attributes, which requires 'unsafe-eval'. Inline scripts are forbidden.
+    The admin and the pages of `webui` also load media of playback URLs; those send files to the store, too. The admin's
+    theme evaluates expressions in attributes, which requires 'unsafe-eval'. Inline scripts are forbidden.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -27,14 +29,21 @@ class ContentPolicy:
         if request.path_info.startswith(_ADMIN):
             response.headers["Content-Security-Policy"] = _admin_policy()
         elif response.headers.get("Content-Type", "").startswith("text/html"):
-            response.headers["Content-Security-Policy"] = _header(_PAGE)
+            policy = _media_page_policy() if _is_of_webui(request) else _header(_PAGE)
+            response.headers.setdefault("Content-Security-Policy", policy)
         return response
+
+
+def _is_of_webui(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and _WEBUI in request.resolver_match.app_names
 
 
 _PAGE = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
+    "img-src": "'self'",
+    "font-src": "'self'",
     "connect-src": "'self'",
     "form-action": "'self'",
     "base-uri": "'none'",
@@ -43,12 +52,17 @@ _PAGE = {
 
 
 @cache
+def _media_page_policy() -> str:
+    media = " ".join(["'self'", *_media_origins()])
+    return _header(_PAGE | {"connect-src": media, "img-src": f"{media} data:", "media-src": f"{media} blob:"})
+
+
+@cache
 def _admin_policy() -> str:
     media = " ".join(["'self'", *_media_origins()])
     own = {
         "script-src": "'self' 'unsafe-eval'",
         "style-src": "'self' 'unsafe-inline'",
-        "font-src": "'self'",
         "img-src": f"{media} data:",
         "media-src": f"{media} blob:",
     }

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "jobs",
     "operations",
     "workers",
+    "webui",
 ]
 
 ROOT_URLCONF = "transcoder_site.urls"
@@ -65,6 +66,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "webui.wiring.page_context",
             ]
         },
     }
@@ -72,7 +74,7 @@ TEMPLATES = [
 STATIC_URL = f"{_site.url_prefix}/static/"  # served by transcoder_site.files
 STATICFILES_DIRS = [Path(__file__).parent / "static"]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "api-index"
+LOGIN_REDIRECT_URL = "webui:library"
 UNFOLD = {
     "SITE_TITLE": "vodmill",
     "SITE_HEADER": "vodmill",

@@ -12,15 +12,17 @@ from transcoder_site.pages import index
 
 admin.autodiscover()
 
+login = LoginView.as_view(template_name="webui/login.html", form_class=PersonLogin)
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("jobs.urls")),
     path("", include("videos.urls")),
     path("", include("events.urls")),
     path("", include("access.urls")),
     path("", include("operations.urls")),
-    path("", RedirectView.as_view(pattern_name="api-index")),
+    path("", include("webui.urls")),
     path("api/", index, name="api-index"),
-    path("api/login", LoginView.as_view(template_name="pages/login.html", form_class=PersonLogin), name="login"),
+    path("api/login", login, name="login"),
     path("api/logout", LogoutView.as_view(next_page="login"), name="logout"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),

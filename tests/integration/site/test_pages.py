@@ -59,11 +59,6 @@ def test_the_index_lists_all_operations_and_links_those_without_parameters(perso
     assert len(operations()) > 30
 
 
-def test_the_root_leads_to_the_index(person: Client) -> None:
-    assert person.get("/").headers["Location"] == "/api/"
-    assert "Operations" in person.get("/", follow=True).content.decode()
-
-
 def test_deleting_requires_confirmation(person: Client, job: Job) -> None:
     page = person.get(f"/api/v1/videos/{job.video_id}").content.decode()
     forms = re.findall(r'<form action="[^"]*" data-method="(\w+)"( data-confirm="[^"]+")?', page)

@@ -1,0 +1,42 @@
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from access.callers import Caller
+from access.rates import check_plan_rate
+from jobs.reports.previews import StepPage, job_plan_document
+from jobs.wiring import job_policy
+from webui.library import library_page
+from webui.members import for_members
+from webui.video_page import video_page
+from webui.wiring import upload_options
+
+_PLAN_STEPS = StepPage(offset=0, limit=5)
+
+
+@for_members
+def library(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """Show the front page: files to drop, and the library."""
+    text = request.GET.get("page", "1")
+    number = int(text) if text.isdecimal() and len(text) < 6 else 1  # noqa: PLR2004 - digits of the last page
+    page = library_page(owner=caller.owner, number=number, search=request.GET.get("q", ""))
+    return render(request, "webui/library.html", {"page": page, "options": upload_options()})
+
+
+@for_members
+def video(request: HttpRequest, caller: Caller, video_id: UUID) -> HttpResponse:
+    """Show a video: player, progress, downloads, plan, history."""
+    page = video_page(owner=caller.owner, video_id=video_id)
+    return render(request, "webui/video.html", {"page": page})
+
+
+@for_members
+def plan(request: HttpRequest, caller: Caller, video_id: UUID) -> HttpResponse:
+    """Show the choices of the newest job's plan, with their reasons: a part of the video's page, read on demand."""
+    check_plan_rate(caller)
+    job = video_page(owner=caller.owner, video_id=video_id).job
+    document = None
+    if job is not None:
+        document = job_plan_document(owner=caller.owner, job_id=job.id, policy=job_policy(), page=_PLAN_STEPS)
+    return render(request, "webui/plan.html", {"plan": document})
