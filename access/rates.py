@@ -37,6 +37,7 @@ class RateClass(StrEnum):
     READ = "read"
     WRITE = "write"
     UPLOAD = "upload"
+    PART = "part"
     PLAN = "plan"
     ADDRESS = "address"
     PLAY = "play"
@@ -47,6 +48,7 @@ for _class, _buckets in (
     (RateClass.READ, ("owner",)),
     (RateClass.WRITE, ("owner",)),
     (RateClass.UPLOAD, ("owner",)),
+    (RateClass.PART, ("owner",)),
     (RateClass.PLAN, ("owner",)),
     (RateClass.ADDRESS, ("address",)),
     (RateClass.LOGIN, ("address", "name")),
@@ -113,6 +115,11 @@ def admit_caller(scope: AsgiScope, required: Scope) -> Caller:
 def check_upload_rate(caller: Caller) -> None:
     """Count an upload of a caller. Raises Problem (429) above the limit."""
     _refuse_kind(_take_for_caller(caller, RateClass.UPLOAD), "uploads of an owner are accepted")
+
+
+def check_part_rate(caller: Caller) -> None:
+    """Count a part of an upload. Raises Problem (429) above the limit."""
+    _refuse_kind(_take_for_caller(caller, RateClass.PART), "parts of uploads of an owner are accepted")
 
 
 def check_read_rate(caller: Caller) -> None:

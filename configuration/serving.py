@@ -165,6 +165,7 @@ class OwnerConfig:
     max_owner_keys: int = setting(100, minimum=1, help="API keys that work. Commands of manage.py may create more.")
     max_owner_jobs: int = setting(1000, minimum=1, help="Jobs that are not over.")
     max_owner_uploads: int = setting(8, minimum=1, help="Parallel uploads to one API process.")
+    max_owner_open_uploads: int = setting(100, minimum=1, help="Uploads in parts that are not complete.")
     max_owner_event_streams: int = setting(200, minimum=1, help="Open event streams of one API process.")
     max_owner_requests: int = setting(
         4, minimum=1, help="Requests that one API process handles at a time; more wait for them, up to 128."
@@ -181,6 +182,9 @@ class RateConfig:
     rate_read_per_minute: int = setting(6000, minimum=0, help="Reading requests of one owner, event streams included.")
     rate_write_per_minute: int = setting(600, minimum=0, help="Writing requests of one owner.")
     rate_upload_per_minute: int = setting(120, minimum=0, help="Uploads of one owner.")
+    rate_part_per_minute: int = setting(
+        6000, minimum=0, help="Parts of uploads of one owner that are sent through the API."
+    )
     rate_plan_per_minute: int = setting(120, minimum=0, help="Plans and dry runs of one owner.")
     rate_address_per_minute: int = setting(
         300, minimum=0, help="Requests from one network address without a working API key."

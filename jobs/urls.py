@@ -20,8 +20,14 @@ from jobs.endpoints.apis import (
 from jobs.endpoints.joining import VideoJoinApi
 from jobs.endpoints.texts import TextRetryApi
 from jobs.endpoints.thumbnails import VideoScenesApi, VideoThumbnailsApi
+from jobs.endpoints.uploads import UploadCompleteApi, UploadDetailApi, UploadListApi, UploadPartApi, UploadPartsApi
 
 urlpatterns = [
+    path("api/v1/uploads", UploadListApi.as_view(), name="upload-list"),
+    path("api/v1/uploads/<uuid:upload_id>", UploadDetailApi.as_view(), name="upload-detail"),
+    path("api/v1/uploads/<uuid:upload_id>/parts", UploadPartsApi.as_view(), name="upload-parts"),
+    path("api/v1/uploads/<uuid:upload_id>/parts/<int:number>", UploadPartApi.as_view(), name="upload-part"),
+    path("api/v1/uploads/<uuid:upload_id>/complete", UploadCompleteApi.as_view(), name="upload-complete"),
     path("api/v1/videos/join", VideoJoinApi.as_view(), name="video-join"),
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
     path("api/v1/videos/<uuid:video_id>/original", OriginalApi.as_view(), name="video-original"),

@@ -5,19 +5,17 @@ from functools import cache
 from django.conf import settings
 
 from configuration import Config
-from events.log import video_event_append
-from events.types import EventType
 from execution.scratch import liveness_folder
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.dispatching.janitor import Janitor
 from jobs.dispatching.tickets import TicketSender, ticket_send
-from jobs.lifecycle.inspection import inspect_request
+from jobs.lifecycle.uploads import upload_recorded, video_uploaded
 from jobs.rules.policy import JobPolicy
 from observability.liveness import LivenessFile
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
 from transcoding.planning.request import PlanPolicy
-from videos.models import Video
+from videos.models import Upload, Video
 
 
 @cache
@@ -70,8 +68,11 @@ def janitor() -> Janitor:
 def on_uploaded(video: Video) -> None:
     """Record a complete upload and request its inspection, in the upload's transaction.
 
-    The upload routes are given this function: they lie below jobs and must not import it.
+    The upload routes are given this function and the next one: they lie below jobs and must not import them.
     """
-    rank = job_policy().rank
-    video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_UPLOADED)
-    inspect_request(video=video, priority=rank.default_priority, rank=rank)
+    video_uploaded(video=video, policy=job_policy())
+
+
+def on_upload_recorded(upload: Upload, video: Video) -> None:
+    """Do the same for an upload with a row, and queue the job that was requested with it."""
+    upload_recorded(upload=upload, video=video, policy=job_policy())

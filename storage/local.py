@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from storage.errors import ObjectChanged, ObjectNotFound, RangeNotAvailable, StorageUnavailable, UploadNotFound
 from storage.keys import check_key, check_prefix
-from storage.protocol import MultipartUpload, Progress, StoredObject
+from storage.protocol import MultipartUpload, Progress, StoredObject, StoredPart
 from storage.transfer import TransferProgress
 
 BLOCK_BYTES = 1024 * 1024
@@ -108,27 +108,46 @@ class LocalStore:
         for head, _ in groupby(heads):
             yield f"{head}/"
 
-    def create_multipart(self, key: str, content_type: str) -> str:  # noqa: ARG002 - see the class
+    def create_multipart(self, key: str, content_type: str, *, part_bytes: int | None = None) -> str:  # noqa: ARG002 - see the class
         upload_id = uuid4().hex
         with _file_errors(check_key(key)):
             folder = self._uploads / upload_id
             folder.mkdir(parents=True)
             (folder / "data").touch()
+            (folder / "part_bytes").write_text(str(part_bytes or self.part_bytes))
             (folder / "key").write_text(key)
         return upload_id
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
-        """Write the part at its offset in the object's file, so that completing it is a rename."""
+        """Write the part at its offset in the object's file, so that completing it is a rename.
+
+        It is recorded as soon as all of it is there. One that is replaced is missing meanwhile.
+        """
         folder = self._upload(key, upload_id)
         etag = uuid4().hex
         try:
             with _file_errors(key), (folder / "data").open("r+b") as file:
-                file.seek((number - 1) * self.part_bytes)
+                (folder / str(number)).unlink(missing_ok=True)
+                file.seek((number - 1) * _part_bytes(folder))
                 file.write(data)
-                (folder / str(number)).write_text(f"{etag} {len(data)}")
+                file.flush()
+                record = folder / f"record-{etag}"
+                record.write_text(f"{etag} {len(data)}")
+                record.rename(folder / str(number))
         except ObjectNotFound as error:  # aborted concurrently
             raise UploadNotFound(key) from error
         return etag
+
+    def part_url(self, key: str, upload_id: str, number: int, size: int, expires_seconds: int) -> str | None:  # noqa: ARG002
+        check_key(key)
+        return None
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[StoredPart]:
+        folder = self._upload(key, upload_id)
+        for number in sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()):
+            with contextlib.suppress(FileNotFoundError):  # being replaced
+                etag, length = (folder / str(number)).read_text().split()
+                yield StoredPart(number, int(length), etag)
 
     def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:
         try:
@@ -136,8 +155,9 @@ class LocalStore:
         except UploadNotFound as error:
             return self._already_completed(key, error)
         lengths = [self._part_length(key, folder, number, etag) for number, etag in enumerate(etags, start=1)]
-        if any(length != self.part_bytes for length in lengths[:-1]):
-            raise UploadNotFound(key, f"a part before the last is not {self.part_bytes} bytes long")
+        part_bytes = _part_bytes(folder)
+        if any(length != part_bytes for length in lengths[:-1]):
+            raise UploadNotFound(key, f"a part before the last is not {part_bytes} bytes long")
         with _file_errors(key), (folder / "data").open("r+b") as file:
             file.truncate(sum(lengths))
             stored = self._publish(file, key)
@@ -226,6 +246,10 @@ class LocalStore:
         if stored_etag != etag:
             raise UploadNotFound(key, f"part {number} has another etag")
         return int(length)
+
+
+def _part_bytes(folder: Path) -> int:
+    return int((folder / "part_bytes").read_text())
 
 
 @contextlib.contextmanager

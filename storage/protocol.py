@@ -33,6 +33,17 @@ class MultipartUpload:
     started_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part of an open multipart upload."""
+
+    number: int
+    """From 1."""
+    size: int
+    """In bytes."""
+    etag: str
+
+
 class ObjectStore(Protocol):
     """Store of bytes under keys. All methods are thread-safe.
 
@@ -42,7 +53,7 @@ class ObjectStore(Protocol):
 
     @property
     def part_bytes(self) -> int:
-        """Size in bytes of every part of a multipart upload except the last."""
+        """Size in bytes of every part of a multipart upload except the last, unless another one was chosen for it."""
         ...
 
     def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
@@ -96,12 +107,23 @@ class ObjectStore(Protocol):
         """List the common prefixes of keys up to and including the next slash after `prefix`, in order."""
         ...
 
-    def create_multipart(self, key: str, content_type: str) -> str:
-        """Start a multipart upload and return its id."""
+    def create_multipart(self, key: str, content_type: str, *, part_bytes: int | None = None) -> str:
+        """Start a multipart upload and return its id. Its parts have `part_bytes`; None: those of the store."""
         ...
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
         """Store part `number` (from 1, in any order) and return its etag. Raises UploadNotFound."""
+        ...
+
+    def part_url(self, key: str, upload_id: str, number: int, size: int, expires_seconds: int) -> str | None:
+        """Return a presigned URL to which anybody can PUT part `number`, of exactly `size` bytes.
+
+        None when the store has none: the API takes the bytes and calls `put_part`.
+        """
+        ...
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[StoredPart]:
+        """List the parts that are there, in order. Raises UploadNotFound, at the first of them."""
         ...
 
     def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:

@@ -24,10 +24,11 @@ from storage.errors import (
     StorageUnavailable,
     UploadNotFound,
 )
-from storage.keys import VIDEOS_PREFIX, check_key, check_prefix
-from storage.protocol import MultipartUpload, Progress, StoredObject
+from storage.keys import check_key, check_prefix
+from storage.protocol import MultipartUpload, Progress, StoredObject, StoredPart
+from storage.s3_bucket import prepare_bucket
 from storage.s3_checksums import register_content_md5
-from storage.s3_errors import ADVICE, error_code, has_no_cause, optional, reason_of, refuses_operation, s3_errors
+from storage.s3_errors import ADVICE, has_no_cause, reason_of, refuses_operation, s3_errors
 from storage.s3_metrics import register_request_metrics
 from storage.transfer import TransferProgress, batches, run_parallel, spans, write_at
 
@@ -75,6 +76,7 @@ class S3Store:
         *,
         part_bytes: int,
         parallel_parts: int,
+        upload_origins: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.part_bytes = part_bytes
@@ -82,6 +84,7 @@ class S3Store:
         self._parallel = parallel_parts
         self._bucket = config.bucket
         self._region = config.region
+        self._upload_origins = upload_origins
         self._deletes_many = True
         """DeleteObjects works here, as far as is known."""
         self._client = _client(config, config.endpoint_url)
@@ -270,7 +273,7 @@ class S3Store:
                 for found in page.get("CommonPrefixes", ()):
                     yield found["Prefix"]
 
-    def create_multipart(self, key: str, content_type: str) -> str:
+    def create_multipart(self, key: str, content_type: str, *, part_bytes: int | None = None) -> str:  # noqa: ARG002 - parts may have any size here
         with s3_errors(check_key(key)):
             response = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)
         return response["UploadId"]
@@ -281,6 +284,20 @@ class S3Store:
                 Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=cast("bytes", data)
             )
         return _etag(response["ETag"])
+
+    def part_url(self, key: str, upload_id: str, number: int, size: int, expires_seconds: int) -> str | None:
+        params = {"Bucket": self._bucket, "Key": check_key(key), "UploadId": upload_id, "PartNumber": number}
+        with s3_errors(key):  # the signature includes the length, so that nobody sends more
+            return self._signer.generate_presigned_url(
+                "upload_part", Params={**params, "ContentLength": size}, ExpiresIn=expires_seconds
+            )
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[StoredPart]:
+        pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        with s3_errors(check_key(key)):
+            for page in pages:
+                for part in page.get("Parts", ()):
+                    yield StoredPart(part["PartNumber"], part["Size"], _etag(part["ETag"]))
 
     def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:
         parts: Any = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)]
@@ -324,41 +341,7 @@ class S3Store:
             return self._signer.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_seconds)
 
     def prepare(self) -> None:
-        with s3_errors(self._bucket):
-            self._make_bucket()
-            self._allow_any_origin()
-
-    def _make_bucket(self) -> None:
-        """Create the bucket unless it exists, so that no right to create buckets is needed. New buckets are private.
-
-        Listing is a right that is needed anyway, and its refusal names the cause, which that of HEAD cannot.
-        """
-        try:
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=VIDEOS_PREFIX, MaxKeys=1)
-        except ClientError as error:
-            if error_code(error) != "NoSuchBucket":
-                raise
-            location: Any = {}
-            if self._region != "us-east-1":  # S3 refuses a location constraint of its default region
-                location = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-            with contextlib.suppress(self._client.exceptions.BucketAlreadyOwnedByYou):
-                self._client.create_bucket(Bucket=self._bucket, **location)
-
-    def _allow_any_origin(self) -> None:
-        """Allow CORS requests of any origin: browsers send `Origin: null` after a cross-origin redirect.
-
-        Only `*` matches that. Access is granted by the URL's signature. Some stores (MinIO) allow all origins and
-        lack this operation; a key that may not change the bucket need not.
-        """
-        rule: Any = {
-            "AllowedOrigins": ["*"],
-            "AllowedMethods": ["GET", "HEAD"],
-            "AllowedHeaders": ["*"],
-            "ExposeHeaders": ["Content-Length", "Content-Range", "ETag"],
-            "MaxAgeSeconds": 3600,
-        }
-        with optional("CORS rules of the bucket", "browsers can play redirected URLs only if it allows any origin"):
-            self._client.put_bucket_cors(Bucket=self._bucket, CORSConfiguration={"CORSRules": [rule]})
+        prepare_bucket(self._client, self._bucket, region=self._region, upload_origins=self._upload_origins)
 
 
 def _etag(quoted: str) -> str:

@@ -1,5 +1,6 @@
 """Builds the object store from the settings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from configuration import StorageConfig
@@ -8,8 +9,11 @@ from storage.protocol import ObjectStore
 from storage.s3 import S3Config, S3Store
 
 
-def store_from(config: StorageConfig) -> ObjectStore:
-    """Build the store. Its methods are thread-safe, so a process needs one."""
+def store_from(config: StorageConfig, *, upload_origins: Sequence[str] = ()) -> ObjectStore:
+    """Build the store. Its methods are thread-safe, so a process needs one.
+
+    `upload_origins`, for `prepare` only: those whose pages may send parts of uploads straight to the store.
+    """
     if config.storage == "local":
         return LocalStore(Path(config.local_storage_path), part_bytes=config.upload_part_bytes)
     s3_config = S3Config(
@@ -20,4 +24,9 @@ def store_from(config: StorageConfig) -> ObjectStore:
         access_key=config.s3_access_key,
         secret_key=config.s3_secret_key,
     )
-    return S3Store(s3_config, part_bytes=config.upload_part_bytes, parallel_parts=config.parallel_parts)
+    return S3Store(
+        s3_config,
+        part_bytes=config.upload_part_bytes,
+        parallel_parts=config.parallel_parts,
+        upload_origins=upload_origins,
+    )

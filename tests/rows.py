@@ -25,7 +25,7 @@ from transcoding.planning.request import PlanPolicy
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioStream, Resolution, StreamFacts, StreamKind, VideoStream
 from videos.assets.services import AssetFacts
-from videos.models import Generation, Rendition, Video
+from videos.models import Generation, Rendition, Upload, Video
 from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected
 from videos.states import AssetKind
 
@@ -125,6 +125,12 @@ def an_uploaded_video(owner: Owner | None = None) -> Video:
         container="mov",
         then=lambda _: None,
     )
+
+
+def an_upload(owner: Owner | None = None, **fields: object) -> Upload:
+    """An open upload in parts, of which the store knows nothing."""
+    values = {"size_bytes": 1000, "part_bytes": 10_485_760, "multipart_id": "none", "expires_at": Now()} | fields
+    return Upload.objects.create(owner=owner or default_owner(), video_id=uuid4(), filename="clip.mp4", **values)
 
 
 def a_video(

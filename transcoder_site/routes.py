@@ -13,7 +13,7 @@ from events.streams.wiring import event_streams
 from jobs.reports.event_documents import event_documents, job_ended
 from jobs.wiring import on_uploaded
 from transcoder_site.probes import answer_alive
-from videos.uploads.wiring import upload_route
+from videos.uploads.wiring import upload_routes
 
 MAX_BODY_BYTES = 1 << 20
 """Limit of the body of all other requests, which are JSON documents. Each is read into memory as a whole."""
@@ -24,7 +24,7 @@ def site(django: App, config: SiteConfig) -> App:
     limited = BodyLimit(django, max_bytes=MAX_BODY_BYTES)
     turns = party_turns(threads=THREADS)  # those of Django's threads are others
     events = event_streams(limited, turns, documents=event_documents, job_ended=job_ended)
-    streaming = repeated_refusals(upload_route(events, turns, on_uploaded=on_uploaded))
+    streaming = repeated_refusals(upload_routes(events, turns, on_uploaded=on_uploaded))
     shared = RequestLog(CrossOrigin(answer_alive(streaming), origins=config.cors_origins))
     proxied: App = ProxyHeadersMiddleware(UrlPrefix(shared, config.url_prefix), list(config.trusted_proxies))  # type: ignore[assignment, arg-type]  # its types name each kind of message
     return proxied

@@ -73,6 +73,12 @@ class PartGone(InputRejected):
     code = "part_gone"
 
 
+class ChecksumMismatch(InputRejected):
+    """The file that arrived is not the one whose checksum its client promised."""
+
+    code = "checksum_mismatch"
+
+
 class PlanTooLarge(InputRejected):
     """The request would need more renditions or chunks than this installation allows."""
 

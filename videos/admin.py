@@ -27,6 +27,8 @@ from videos.texts.serializers import text_error, text_label
 MIB = 1024 * 1024
 _UNPLAYABLE = {
     VideoState.JOINING: "Not playable yet: its parts are being joined.",
+    VideoState.IMPORTING: "Not playable yet: the file is being fetched.",
+    VideoState.VERIFYING: "Not playable yet: the file is being compared with its checksum.",
     VideoState.UPLOADED: "Not playable yet: the file is not inspected.",
     VideoState.READY: "Not playable yet: no job has encoded its beginning.",
     VideoState.REJECTED: "It will never play: the file was rejected.",

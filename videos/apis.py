@@ -27,7 +27,7 @@ from videos.playback.urls import playback_urls
 from videos.queries import VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument
-from videos.states import VideoState
+from videos.states import UNSOURCED_STATES
 from videos.texts.selectors import ready_texts, with_texts
 from videos.texts.serializers import playback_text
 
@@ -97,8 +97,8 @@ class VideoOriginalApi(APIView):
         video = video_of(owner_of(request), video_id)
         if video.source_deleted_at:
             raise source_deleted(status=404)
-        if video.state == VideoState.JOINING:
-            detail = "The source of the video is being made of others. Try again when its status has changed."
+        if video.state in UNSOURCED_STATES:
+            detail = f"The video is {video.state}: its source is not there yet. Try again when its status has changed."
             raise Problem(status=404, code="source_not_made", detail=detail, retryable=True)
         answer = wiring.delivery().answer(
             request._request,  # noqa: SLF001 - REST framework's way to Django's request

@@ -15,7 +15,7 @@ from videos.models import Video
 from videos.parts import Part, parts_of
 from videos.playback.urls import ThumbnailUrls, thumbnail_urls
 from videos.serializers import ThumbnailsDocument, VideoDocument
-from videos.states import VideoState
+from videos.states import UNSOURCED_STATES, VideoState
 from videos.texts.selectors import with_texts
 from videos.texts.serializers import text_facts
 from videos.thumbnails import images_of, thumbnails_of
@@ -72,7 +72,7 @@ def part_document(part: Part) -> dict[str, object]:
 
 
 def _without_source(video: Video) -> bool:
-    return video.source_deleted_at is not None or video.state == VideoState.JOINING
+    return video.source_deleted_at is not None or video.state in UNSOURCED_STATES
 
 
 def _mean_bitrate(video: Video, media: Mapping[str, Any]) -> int | None:

@@ -165,7 +165,7 @@ class VideoDocument(serializers.Serializer[Any]):
     parts = PartDocument(many=True, help_text="The videos that it joins, in order. Empty: it was uploaded.")
     original_url = serializers.URLField(
         allow_null=True,
-        help_text="Where the uploaded file can be had. Null: it was deleted, or is being made of others.",
+        help_text="Where the uploaded file can be had. Null: it was deleted, or is not there yet.",
     )
     duration = serializers.FloatField(
         allow_null=True,

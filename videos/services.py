@@ -36,6 +36,7 @@ def video_create(  # noqa: PLR0913 - one row's facts
     client_metadata: Mapping[str, object] | None = None,
     media: Mapping[str, object] | None = None,
     measure_loudness: bool = False,
+    state: VideoState = VideoState.UPLOADED,
 ) -> Video:
     """Record an upload whose object is complete. `then` runs in the same transaction: it requests the inspection.
 
@@ -44,6 +45,7 @@ def video_create(  # noqa: PLR0913 - one row's facts
     video = Video.objects.create(
         id=video_id,
         owner=owner,
+        state=state,
         filename=filename,
         size_bytes=size_bytes,
         source_key=source_key(video_id),
@@ -58,6 +60,13 @@ def video_create(  # noqa: PLR0913 - one row's facts
     invalidate(f"videos:{owner.pk}")
     then(video)
     return video
+
+
+def video_mark_verified(*, video: Video) -> None:
+    """Record that the source of a locked video is the one that was promised. It is inspected from now on."""
+    video.state = VideoState.UPLOADED
+    video.error_code = video.error_detail = video.error_details = ""
+    _save(video, "state", *_ERROR)
 
 
 def video_mark_inspected(

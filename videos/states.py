@@ -4,10 +4,14 @@ from enum import StrEnum
 
 
 class VideoState(StrEnum):
-    """Life of a video: uploaded or joined of others, then inspected (ready or rejected), then perhaps deleted."""
+    """Life of a video: its source arrives, then it is inspected (ready or rejected), then perhaps deleted."""
 
     JOINING = "joining"
     """Its source is being made of those of other videos."""
+    IMPORTING = "importing"
+    """Its source is being fetched."""
+    VERIFYING = "verifying"
+    """Its source is there, and is being compared with the checksum that its client promised."""
     UPLOADED = "uploaded"
     READY = "ready"
     REJECTED = "rejected"
@@ -18,6 +22,35 @@ class VideoState(StrEnum):
 HIDDEN_STATES = frozenset({VideoState.DELETING, VideoState.DELETED})
 """States of videos that their owner no longer sees."""
 SHOWN_STATES = tuple(state.value for state in VideoState if state not in HIDDEN_STATES)
+
+UNSOURCED_STATES = frozenset({VideoState.JOINING, VideoState.IMPORTING, VideoState.VERIFYING})
+"""States of videos before `uploaded`: a step makes their source, or checks it, and nobody gets it meanwhile."""
+
+
+class UploadProtocol(StrEnum):
+    """The way in which a client sends the bytes of an upload."""
+
+    PARTS = "parts"
+    TUS = "tus"
+
+
+class UploadState(StrEnum):
+    """Life of an upload. All but `open` and `verifying` are final."""
+
+    OPEN = "open"
+    """Parts may arrive."""
+    VERIFYING = "verifying"
+    """All has arrived, and a step compares it with the promised checksum."""
+    READY = "ready"
+    """It is a video."""
+    FAILED = "failed"
+    """The file cannot be used: `error_code` says why."""
+    ABORTED = "aborted"
+    EXPIRED = "expired"
+
+
+COMPLETE_STATES = frozenset({UploadState.VERIFYING, UploadState.READY})
+"""States of uploads of which all has arrived: there is a video."""
 
 
 class GenerationState(StrEnum):

@@ -8,10 +8,10 @@ from storage.keys import asset_key, thumbnails_prefix, video_prefix
 from storage.protocol import ObjectStore
 from videos.models import Asset, Rendition, SegmentRun, Thumbnails, Video
 from videos.selectors import run_segments
-from videos.states import GONE_STATES, SHOWN_STATES, VideoState
+from videos.states import GONE_STATES, SHOWN_STATES, UNSOURCED_STATES, VideoState
 from videos.thumbnails import images_of
 
-_WITHOUT_SOURCE = (VideoState.JOINING, VideoState.REJECTED)
+_WITHOUT_SOURCE = (*UNSOURCED_STATES, VideoState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from storage.keys import generation_prefix, video_prefix
 from videos.models import Generation, Video
 from videos.services import generation_abandon, video_reject
 from videos.states import HIDDEN_STATES, GenerationState, VideoState
+from videos.uploads.services import upload_end_with_video
 
 ENDED_AT_ONCE = 20
 """Jobs of a video that are ended in one transaction."""
@@ -121,6 +122,8 @@ def video_refuse(*, video: Video, failure: Failure) -> None:
     """
     open_jobs_end(video=video, failure=failure)
     video_jobs_changed(video)
+    if video.state == VideoState.VERIFYING:
+        upload_end_with_video(video=video, code=failure.code, detail=failure.detail)
     video_reject(video=video, code=failure.code, detail=failure.detail, details=failure.details)
     data = {"error": _error(failure)}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_REJECTED, data=data)

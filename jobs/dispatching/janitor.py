@@ -7,10 +7,7 @@ Every part is safe when two processes run it at once, and bounded: the next pass
 
 import logging
 import threading
-import time
-from collections.abc import Iterator, MutableMapping
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -25,19 +22,23 @@ from jobs.changes.endings import gone_video_jobs_end, purge_open, purge_request,
 from jobs.changes.locks import video_lock
 from jobs.changes.wake import dispatcher_wake
 from jobs.dispatching.tickets import node_queue_forget
+from jobs.dispatching.upload_janitor import (
+    multiparts_abandon,
+    sources_abandon,
+    uploads_expire,
+    uploads_forget,
+)
 from jobs.models import Job, Node, Step
 from jobs.rules.steps import kinds_where
 from jobs.rules.transitions import JOB_ENDS, StepState
-from storage.keys import VIDEOS_PREFIX, generation_prefix, source_key, video_prefix
+from storage.keys import generation_prefix, video_prefix
 from storage.protocol import ObjectStore
-from storage.transfer import batches
-from videos.models import Generation, Video, WatermarkImage
+from videos.models import Generation, WatermarkImage
 from videos.states import HIDDEN_STATES, GenerationState, VideoState
 
 log = logging.getLogger(__name__)
 
 _BATCH = 100
-_LISTED_AT_A_TIME = 1000
 _RESUMED_AT_A_TIME = 1000
 
 
@@ -63,8 +64,10 @@ class Janitor:
     def _keep_looking(self) -> None:
         while not self._over.wait(self._config.janitor_seconds):
             for part in (
-                self._uploads,
+                self._expired_uploads,
+                self._multiparts,
                 self._sources,
+                self._forgotten_uploads,
                 self._generations,
                 self._jobs,
                 watermarks_forget,
@@ -80,12 +83,18 @@ class Janitor:
                     log.exception("janitor failed", extra={"event": "janitor_failed", "part": part.__name__})
             connection.close()
 
-    def _uploads(self) -> None:
-        uploads_abandon(store=self._store, older_than_seconds=self._config.abandoned_upload_seconds)
+    def _expired_uploads(self) -> None:
+        uploads_expire(store=self._store)
+
+    def _multiparts(self) -> None:
+        multiparts_abandon(store=self._store, older_than_seconds=self._config.abandoned_upload_seconds)
 
     def _sources(self) -> None:
         age = self._config.abandoned_upload_seconds
         sources_abandon(store=self._store, unknown=self._unknown, older_than_seconds=age)
+
+    def _forgotten_uploads(self) -> None:
+        uploads_forget(older_than_days=self._event_days)
 
     def _generations(self) -> None:
         generations_expire(older_than_seconds=self._config.abandoned_generation_seconds)
@@ -98,54 +107,6 @@ class Janitor:
 
     def _events(self) -> None:
         events_expire(older_than_days=self._event_days)
-
-
-def uploads_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
-    """Abort multipart uploads that were started so long ago and never completed. Return their number."""
-    latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
-    abandoned = [upload for upload in store.list_multiparts(VIDEOS_PREFIX) if upload.started_at < latest]
-    for upload in abandoned:
-        store.abort_multipart(upload.key, upload.upload_id)
-    if abandoned:
-        log.info("uploads abandoned", extra={"event": "uploads_abandoned", "count": len(abandoned)})
-    return len(abandoned)
-
-
-def sources_abandon(*, store: ObjectStore, unknown: MutableMapping[UUID, float], older_than_seconds: float) -> int:
-    """Delete sources without a video row: their process was killed before it wrote one. Return their number.
-
-    `unknown` holds, from one pass to the next, the monotonic time at which each source was first seen without a row.
-    A source beside other objects stays: a job encoded it, so the database has lost the row (an old backup, say).
-    """
-    now = time.monotonic()
-    orphans = {video_id: unknown.get(video_id, now) for video_id in _videos_without_row(store)}
-    unknown.clear()
-    unknown.update(orphans)
-    removed = 0
-    for video_id, since in orphans.items():
-        if now - since >= older_than_seconds and _lies_alone(store, video_id):
-            store.delete([source_key(video_id)])
-            removed += 1
-    if removed:
-        log.info("sources abandoned", extra={"event": "sources_abandoned", "count": removed})
-    return removed
-
-
-def _videos_without_row(store: ObjectStore) -> Iterator[UUID]:
-    for prefixes in batches(store.list_folders(VIDEOS_PREFIX), _LISTED_AT_A_TIME):
-        ids = {found for prefix in prefixes if (found := _video_id(prefix))}
-        yield from ids.difference(Video.objects.filter(id__in=ids).values_list("id", flat=True))
-
-
-def _video_id(prefix: str) -> UUID | None:
-    try:
-        return UUID(prefix.removeprefix(VIDEOS_PREFIX).rstrip("/"))
-    except ValueError:
-        return None
-
-
-def _lies_alone(store: ObjectStore, video_id: UUID) -> bool:
-    return [stored.key for stored in islice(store.list(video_prefix(video_id)), 2)] == [source_key(video_id)]
 
 
 def generations_expire(*, older_than_seconds: float) -> int:

@@ -1,5 +1,4 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,16 +14,16 @@ from access.models import Owner
 from access.rates import check_plan_rate
 from access.scopes import Scope
 from api.pagination import ListQuery
-from api.problems import FieldError, Problem, not_found
+from api.problems import not_found
 from api.responses import as_document, cached_response, variant_for
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
-from configuration import RankConfig
 from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_ttl_seconds
 from jobs.endpoints import examples
 from jobs.endpoints.queries import JobQuery, PlanQuery, VideoJobQuery
 from jobs.endpoints.requests import ReprioritizeRequest, TranscodeRequest
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
+from jobs.endpoints.transcoding import check_ceiling, transcode_requested
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, job_rendition_delete, source_delete
 from jobs.lifecycle.services import (
     job_cancel,
@@ -72,7 +71,7 @@ class VideoTranscodeApi(APIView):
 
     def _preview(self, request: Request, video_id: UUID, page: StepPage) -> Response:
         """Respond to a dry run, outside of the transaction that `idempotent` holds."""
-        requested = _transcode_request(request)
+        requested = transcode_requested(request.data, caller(request))
         check_plan_rate(caller(request))
         owner, policy = owner_of(request), job_policy()
         preview = job_preview(owner=owner, video_id=video_id, request=requested.fields, policy=policy, page=page)
@@ -80,7 +79,7 @@ class VideoTranscodeApi(APIView):
 
     @idempotent()
     def _create(self, request: Request, video_id: UUID) -> Response:
-        requested = _transcode_request(request)
+        requested = transcode_requested(request.data, caller(request))
         owner = owner_of(request)
         job = job_create(
             owner=owner,
@@ -304,41 +303,9 @@ class JobReprioritizeApi(APIView):
         serializer = ReprioritizeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
         serializer.is_valid(raise_exception=True)
         owner, priority = owner_of(request), serializer.validated_data["priority"]
-        _check_ceiling(request, priority, rank)
+        check_ceiling(caller(request), priority, rank)
         job_reprioritize(owner=owner, job_id=job_id, priority=priority, rank=rank)
         return _shown(owner, job_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TranscodeRequest:
-    """A validated transcode request, apart by use."""
-
-    fields: dict[str, Any]
-    """The request that is stored with the job."""
-    priority: int
-    labels: dict[str, Any]
-
-
-def _transcode_request(request: Request) -> _TranscodeRequest:
-    """Validate the body of a transcode request. Raises ValidationError, and Problem (403) for its priority."""
-    rank = job_policy().rank
-    serializer = TranscodeRequest(data=request.data, context={"priority_scale": rank.priority_scale})
-    serializer.is_valid(raise_exception=True)
-    fields = dict(serializer.validated_data)
-    fields.pop("dry_run", None)
-    priority = fields.pop("priority", rank.default_priority)
-    _check_ceiling(request, priority, rank)
-    if job_policy().thumbnails and not {"thumbnails", "generate_thumbnails"} & fields.keys():
-        fields["thumbnails"] = True
-    labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
-    return _TranscodeRequest(fields=fields, priority=priority, labels=labels)
-
-
-def _check_ceiling(request: Request, priority: int, rank: RankConfig) -> None:
-    """Raise Problem (403) for a priority above the ceiling, unless the caller may."""
-    if priority > rank.priority_ceiling and not caller(request).may(Scope.JOBS_URGENT):
-        detail = f"Priorities above {rank.priority_ceiling} of 100 require the scope `{Scope.JOBS_URGENT}`."
-        raise Problem(status=403, code="scope_missing", detail=detail, errors=(FieldError("priority", detail),))
 
 
 def _job(owner: Owner, job_id: UUID) -> Job:

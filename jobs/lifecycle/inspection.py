@@ -1,5 +1,6 @@
 """Inspection requests: each video is inspected once, after its upload and before a job is planned."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,7 +24,7 @@ _OPEN = (StepState.READY, StepState.DELAYED, StepState.RUNNING)
 def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
     """Request the inspection of a new or locked video, or raise the rank of the one that is open.
 
-    A video without a source is joined first; the inspection follows by itself.
+    A step that makes or checks its source comes first, where there is one; the inspection follows by itself.
     """
     lead = _lead(priority, rank)
     rank_at = Now() - timedelta(seconds=lead)
@@ -33,8 +34,8 @@ def inspect_request(*, video: Video, priority: int, rank: RankConfig) -> None:
         video_step_create(video=video, kind=_next_kind(video.state), lead_seconds=lead)
 
 
-def inspect_joined(*, video: Video, step_id: UUID) -> None:
-    """Request the inspection of a locked video that has been joined, with the rank of the step that did it."""
+def inspect_after(*, video: Video, step_id: UUID) -> None:
+    """Request the inspection of a locked video, with the rank of the step that made or checked its source."""
     lead = Step.objects.values_list("lead_seconds", flat=True).get(id=step_id)
     video_step_create(video=video, kind=_next_kind(video.state), lead_seconds=lead)
 
@@ -50,7 +51,7 @@ def inspect_hurry(*, video_id: UUID, since: datetime, priority: int, rank: RankC
 
 
 def inspect_cancel(*, video: Video) -> None:
-    """Cancel the inspection of a locked video, or the joining before it."""
+    """Cancel the inspection of a locked video, or the step before it."""
     steps_cancel(id__in=_open_inspection(video.id, video.state).values("id"))
 
 
@@ -58,14 +59,18 @@ def _lead(priority: int, rank: RankConfig) -> int:
     return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, part=0, policy=rank)
 
 
+_BEFORE_INSPECTION: Mapping[str, StepKind] = {VideoState.JOINING: StepKind.JOIN, VideoState.VERIFYING: StepKind.VERIFY}
+"""The kind of step that makes or checks the source of a video in this state. Its inspection follows."""
+
+
 def _next_kind(state: str) -> StepKind:
     """Return the kind of step that comes before the plans of jobs, of a video in this state."""
-    return StepKind.JOIN if state == VideoState.JOINING else StepKind.INSPECT
+    return _BEFORE_INSPECTION.get(state, StepKind.INSPECT)
 
 
 def _open_inspection(video_id: UUID, state: str) -> QuerySet[Step]:
     """Select the requested inspection that has not ended, by its own index: a video may have a million steps.
 
-    That of a video that is being joined is its joining. Such a video has no other steps.
+    That of a video without a source is the step that makes it. Such a video has no other steps.
     """
     return Step.objects.filter(video=video_id, kind=_next_kind(state), state__in=_OPEN)

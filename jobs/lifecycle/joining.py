@@ -14,7 +14,7 @@ from events.types import EventType
 from jobs.changes.locks import video_lock
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import step_mark_done
-from jobs.lifecycle.inspection import inspect_joined, inspect_request
+from jobs.lifecycle.inspection import inspect_after, inspect_request
 from jobs.planning.budget import budget_lock, fits, open_work_seconds, videos_joining
 from jobs.rules.policy import JobPolicy
 from transcoding.errors import PartGone, UnknownVersion
@@ -97,7 +97,7 @@ def video_joined(
     video_event_append(
         owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_JOINED, data={"parts": len(parts)}
     )
-    inspect_joined(video=video, step_id=claim.step_id)
+    inspect_after(video=video, step_id=claim.step_id)
 
 
 def _named(owner: Owner, video_ids: Sequence[UUID]) -> list[Video]:

@@ -51,6 +51,7 @@ from videos.models import Video
 from videos.selectors import source_deleted
 from videos.services import video_mark_deleting
 from videos.states import VideoState
+from videos.uploads.services import upload_end_with_video
 
 metrics.JOBS_CREATED.expect(codec=CODEC_NAMES)
 _RETRY_AFTER_SECONDS = 10
@@ -240,6 +241,8 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     thumbnails_cancel(video=video)
     texts_cancel(video=video)
     video_jobs_changed(video)
+    if video.state == VideoState.VERIFYING:
+        upload_end_with_video(video=video)
     video_mark_deleting(video=video)
     purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)
 

@@ -21,6 +21,7 @@ QUEUES = (CPU_QUEUE, GPU_QUEUE, BACKGROUND_QUEUE)
 
 class StepKind(StrEnum):
     JOIN = "join"
+    VERIFY = "verify"
     INSPECT = "inspect"
     AUDIO = "audio"
     CHUNK = "chunk"
@@ -126,6 +127,7 @@ _SEGMENT_OBJECTS = (SEGMENT_SUFFIX, INIT_NAME)
 
 _SPECS = (
     StepSpec(kind=StepKind.JOIN, stage=None, phase=JobPhase.INSPECTING, rejects_video=True),
+    StepSpec(kind=StepKind.VERIFY, stage=None, phase=JobPhase.INSPECTING, rejects_video=True),
     StepSpec(kind=StepKind.INSPECT, stage=None, phase=JobPhase.INSPECTING, rejects_video=True, once_per_video=True),
     StepSpec(
         kind=StepKind.AUDIO,

@@ -3,6 +3,7 @@
 from videos.models.assets import Asset, Thumbnails
 from videos.models.renditions import Rendition, SegmentNumbers, SegmentRun, ZeroCount
 from videos.models.texts import Text
+from videos.models.uploads import Upload
 from videos.models.videos import Generation, Video
 from videos.models.watermarks import WatermarkImage
 
@@ -14,6 +15,7 @@ __all__ = [
     "SegmentRun",
     "Text",
     "Thumbnails",
+    "Upload",
     "Video",
     "WatermarkImage",
     "ZeroCount",

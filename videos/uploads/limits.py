@@ -1,9 +1,11 @@
-"""Limits of one API process for uploads."""
+"""Limits of uploads: of one API process, and of one owner."""
 
 from dataclasses import dataclass
 
 FORM_BYTES = 64 * 1024
 """Bytes by which a form may be longer than its file."""
+MAX_PARTS = 10_000
+"""Limit of a multipart upload, from S3's API reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +26,14 @@ class UploadLimits:
     idle_seconds: float = 60.0
     min_bytes_per_second: int = 8 * 1024
     https_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLimits:
+    """Limits of uploads in parts."""
+
+    max_bytes: int
+    max_open: int = 100
+    """Of one owner."""
+    expiry_seconds: int = 86_400
+    """Time without any sign of the client after which an upload is aborted."""

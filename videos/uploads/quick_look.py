@@ -66,6 +66,16 @@ class QuickLook:
             log.info("the quick look took too long", extra={"event": "quick_look_late"})
             return None
 
+    def now(self, stored: StoredObject, family: str) -> Mapping[str, object] | None:
+        """Look from a thread that may wait."""
+        if self._refused:
+            return None
+        try:
+            return self._threads.submit(self._look, stored, family).result(LOOK_SECONDS)
+        except TimeoutError:
+            log.info("the quick look took too long", extra={"event": "quick_look_late"})
+            return None
+
     def _look(self, stored: StoredObject, family: str) -> Mapping[str, object] | None:
         """Look, unless others that take long are still under way: nobody waits for this thread any more then."""
         if not self._slots.acquire(blocking=False):

@@ -7,9 +7,7 @@ in constant memory: the client is read no faster than the store takes parts.
 import asyncio
 import io
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from uuid import UUID, uuid4
 
 from django.core.handlers.asgi import ASGIRequest
@@ -23,7 +21,6 @@ from access.idempotency import (
     StoredResponse,
     claim_complete,
 )
-from access.parties import known_owner
 from access.rates import admit_caller, check_upload_rate
 from access.scopes import Scope as AccessScope
 from api.asgi import (
@@ -40,27 +37,24 @@ from api.asgi import (
     respond_early,
     send_json,
 )
-from api.problems import Problem, any_problem_of, over_limit, too_large, unavailable
-from api.refusals import MAX_PAUSE_SECONDS
+from api.problems import Problem, any_problem_of, too_large
 from api.request_log import describe_request
 from api.turns import Turns
-from api.views import check_query
 from observability import metrics
 from storage.keys import source_key
 from storage.protocol import ObjectStore
-from storage.stream import IncomingObject, UploadPool
+from storage.stream import IncomingObject
 from videos.documents import video_document
 from videos.models import Video
 from videos.services import video_create
 from videos.uploads.form import FIELD, VideoForm
 from videos.uploads.idempotency import PATH, AnsweredBeforeError, UploadIdempotency
 from videos.uploads.incoming import STORED_TYPE, IncomingFile, Received, StallTimeout, abort_upload
-from videos.uploads.limits import FORM_BYTES, UploadLimits
+from videos.uploads.limits import FORM_BYTES
 from videos.uploads.quick_look import Look
+from videos.uploads.slots import UploadSlots, check_head
 
 TIDY_SECONDS = 20.0
-RETRY_AFTER_SECONDS = 5
-
 INTERNAL_ERROR = 500
 
 log = logging.getLogger(__name__)
@@ -77,20 +71,19 @@ class UploadRoute:
         app: App,
         *,
         store: ObjectStore,
-        limits: UploadLimits,
         turns: Turns,
+        slots: UploadSlots,
         on_uploaded: Callable[[Video], object],
         look: Look,
     ) -> None:
         self._app = app
         self._look = look
         self._store = store
-        self._limits = limits
+        self._limits = slots.limits
         self._on_uploaded = on_uploaded
-        self._upload_pool = UploadPool(limits.parts_in_memory)
         self._under_way: set[asyncio.Task[None]] = set()
         self._turns = turns
-        self._taken: Counter[UUID] = Counter()
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -139,40 +132,13 @@ class UploadRoute:
             metrics.UPLOADS.add(outcome="accepted")
             await send_json(send, answer.status, answer.body.encode(), {"Location": answer.location})
 
-    async def _refuse_early(self, scope: Scope) -> None:
-        """Refuse an owner who has enough uploads before any work, and not at once: its clients may come in hundreds."""
-        owner_id = known_owner(scope)
-        if owner_id and (refusal := self._owner_refusal(owner_id)):
-            await asyncio.sleep(MAX_PAUSE_SECONDS)
-            raise refusal
-
-    def _owner_refusal(self, owner_id: UUID) -> Problem | None:
-        if self._taken[owner_id] < self._limits.max_owner_uploads:
-            return None
-        detail = f"{self._limits.max_owner_uploads} of your uploads are running, which is the most at a time."
-        return over_limit("too_many_uploads", detail, retry_after_seconds=RETRY_AFTER_SECONDS)
-
-    @contextmanager
-    def _slot(self, owner_id: UUID) -> Iterator[None]:
-        """Occupy one of the process's upload slots. Raises Problem if all are in use, or all that an owner may have."""
-        if refusal := self._owner_refusal(owner_id):
-            raise refusal
-        if self._taken.total() >= self._limits.max_uploads:
-            raise unavailable("too_many_uploads", "As many videos as can be taken at a time are being uploaded.")
-        self._taken[owner_id] += 1
-        try:
-            yield
-        finally:
-            self._taken[owner_id] -= 1
-            self._taken += Counter()  # drops owners without uploads
-
     async def _take(self, scope: Scope, body: Body) -> StoredResponse:
         request = ASGIRequest(scope, io.BytesIO())
         self._check(scope, request)
-        await self._refuse_early(scope)
+        await self._slots.refuse_early(scope)
         async with self._turns.turn(scope):
             caller = await in_thread(admit_caller, scope, AccessScope.VIDEOS_WRITE)
-        with self._slot(caller.owner.id):
+        with self._slots.taken(caller.owner.id):
             await in_thread(check_upload_rate, caller)
             form = VideoForm(header(scope, b"content-type"))
             idempotency = UploadIdempotency(scope, caller)
@@ -190,7 +156,7 @@ class UploadRoute:
             self._store,
             source_key(video_id),
             STORED_TYPE,
-            pool=self._upload_pool,
+            pool=self._slots.pool,
             parallel_parts=self._limits.parallel_parts,
         )
         try:
@@ -208,12 +174,7 @@ class UploadRoute:
 
     def _check(self, scope: Scope, request: ASGIRequest) -> None:
         """Check everything that can be checked before the first byte of the body. Raises Problem."""
-        request.get_host()  # raises for a host that is not ours
-        check_query(request.GET, frozenset())
-        if self._limits.https_only and not request.is_secure():
-            raise Problem(status=403, code="https_required", detail="Uploads are accepted over HTTPS only.")
-        if header(scope, b"content-encoding") not in (None, "identity"):
-            raise Problem(status=415, code="unsupported_media_type", detail="The body must not be compressed.")
+        check_head(scope, request, self._limits)
         if (declared_length(scope) or 0) > self._limits.max_bytes + FORM_BYTES:
             raise self._too_large()
 

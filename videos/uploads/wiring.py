@@ -1,6 +1,7 @@
-"""The upload route of this process, from the settings."""
+"""The upload routes of this process, from the settings."""
 
 from collections.abc import Callable
+from functools import cache
 
 from django.conf import settings
 
@@ -12,15 +13,24 @@ from execution.isolation import NotIsolated, jail_of
 from execution.jail import Isolation
 from videos.models import Video
 from videos.playback.wiring import store
-from videos.uploads.limits import UploadLimits
+from videos.uploads.limits import OpenLimits, UploadLimits
+from videos.uploads.part_route import PartRoute
 from videos.uploads.quick_look import QuickLook
 from videos.uploads.route import UploadRoute
+from videos.uploads.slots import UploadSlots
 
 
-def upload_route(app: App, turns: Turns, *, on_uploaded: Callable[[Video], object]) -> UploadRoute:
-    """Put the upload route in front of an application."""
+def upload_routes(app: App, turns: Turns, *, on_uploaded: Callable[[Video], object]) -> App:
+    """Put the routes that take the bytes of videos in front of an application. They share their slots."""
+    slots = UploadSlots(upload_limits())
+    parts = PartRoute(app, store=store(), open_limits=open_limits(), turns=turns, slots=slots)
+    return UploadRoute(parts, store=store(), turns=turns, slots=slots, on_uploaded=on_uploaded, look=quick_look())
+
+
+def upload_limits() -> UploadLimits:
+    """Return the limits of this process."""
     config = _config()
-    limits = UploadLimits(
+    return UploadLimits(
         max_bytes=config.upload.max_upload_bytes,
         max_uploads=config.upload.max_concurrent_uploads,
         max_owner_uploads=config.owner.max_owner_uploads,
@@ -28,8 +38,23 @@ def upload_route(app: App, turns: Turns, *, on_uploaded: Callable[[Video], objec
         parts_in_memory=config.storage.parallel_parts * 4,
         https_only=config.site.https,
     )
-    look = QuickLook(store(), lambda: jailed_ffprobe(config), max_tracks=config.limits.max_streams)
-    return UploadRoute(app, store=store(), limits=limits, turns=turns, on_uploaded=on_uploaded, look=look)
+
+
+def open_limits() -> OpenLimits:
+    """Return the limits of uploads in parts."""
+    config = _config()
+    return OpenLimits(
+        max_bytes=config.upload.max_upload_bytes,
+        max_open=config.owner.max_owner_open_uploads,
+        expiry_seconds=config.janitor.abandoned_upload_seconds,
+    )
+
+
+@cache
+def quick_look() -> QuickLook:
+    """Return what looks at the headers of files in this process."""
+    config = _config()
+    return QuickLook(store(), lambda: jailed_ffprobe(config), max_tracks=config.limits.max_streams)
 
 
 def jailed_ffprobe(config: Config) -> Ffprobe:

@@ -27,7 +27,7 @@ from events.webhooks.services import endpoint_create
 from jobs.models import Job
 from storage.keys import source_key
 from storage.protocol import ObjectStore
-from tests.rows import a_job, a_key, a_video, an_owner
+from tests.rows import a_job, a_key, a_video, an_owner, an_upload
 from tests.unit.transcoding.test_images import a_png
 from videos.models import Text, Video
 from videos.uploads.idempotency import PATH as UPLOAD
@@ -36,10 +36,10 @@ from videos.watermarks.services import watermark_create
 OPEN = {"", "api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
 """URLs that need no key, besides those of players, which contain a token."""
 
-STREAMED = {"video_upload", "event_stream", "job_event_stream"}
+STREAMED = {"video_upload", "upload_part", "event_stream", "job_event_stream"}
 """Operations in front of Django, which are tested on the served site below."""
 
-BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}}
+BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}, "upload_parts": {"numbers": [1]}}
 """Bodies that are right where an empty one is not."""
 
 
@@ -79,14 +79,15 @@ def theirs(db: None) -> dict[str, str]:
         "delivery_id": str(delivery.id),
         "watermark_id": str(watermark_create(owner=owner, data=a_png()).id),
         "rendition": "360p",
+        "upload_id": str(an_upload(owner).id),
         "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }
 
 
 def url(operation: Operation, ids: dict[str, str]) -> str:
-    names = re.findall(r"{(\w+)}", operation.path)
-    assert set(names) <= ids.keys(), f"{operation.path}: add another owner's {set(names) - ids.keys()} to `theirs`"
-    return operation.path.format(**ids)
+    names = set(re.findall(r"{(\w+)}", operation.path)) - {"number"}  # of a part: nobody's own
+    assert names <= ids.keys(), f"{operation.path}: add another owner's {names - ids.keys()} to `theirs`"
+    return operation.path.format(**ids, number=1)
 
 
 def ask(client: Client, operation: Operation, path: str) -> Any:  # noqa: ANN401 - Django's monkey-patched response

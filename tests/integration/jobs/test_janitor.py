@@ -12,10 +12,9 @@ from jobs.dispatching.janitor import (
     gone_videos_jobs_end,
     nodes_forget,
     purges_resume,
-    sources_abandon,
-    uploads_abandon,
 )
 from jobs.dispatching.tickets import node_queue, ticket_send
+from jobs.dispatching.upload_janitor import multiparts_abandon, sources_abandon
 from jobs.leasing.nodes import node_register
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Node, Step
@@ -87,8 +86,8 @@ def test_an_upload_that_was_never_finished_is_thrown_away(tmp_path: Path) -> Non
     store.prepare()
     upload = store.create_multipart("videos/a/source", "video/mp4")
     store.put_part("videos/a/source", upload, 1, b"part")
-    assert uploads_abandon(store=store, older_than_seconds=3600) == 0
-    assert uploads_abandon(store=store, older_than_seconds=-1) == 1
+    assert multiparts_abandon(store=store, older_than_seconds=3600) == 0
+    assert multiparts_abandon(store=store, older_than_seconds=-1) == 1
     assert not list(store.list_multiparts("videos/"))
 
 

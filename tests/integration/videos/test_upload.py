@@ -30,6 +30,7 @@ from videos.models import Video
 from videos.uploads.idempotency import PATH
 from videos.uploads.limits import UploadLimits
 from videos.uploads.route import UploadRoute
+from videos.uploads.slots import UploadSlots
 
 MIB = 1024 * 1024
 MP4_HEAD = bytes.fromhex("0000001c") + b"ftypisom" + bytes(16)
@@ -225,8 +226,8 @@ def a_route(store: ObjectStore, **limits: float) -> UploadRoute:
     return UploadRoute(
         django_app(),
         store=store,
-        limits=UploadLimits(**values),  # type: ignore[arg-type]
         turns=party_turns(threads=THREADS),
+        slots=UploadSlots(UploadLimits(**values)),  # type: ignore[arg-type]
         on_uploaded=lambda _video: None,
         look=_no_look,
     )
@@ -402,8 +403,8 @@ def test_a_row_that_cannot_be_written_leaves_no_object(
     route = UploadRoute(
         django_app(),
         store=store,
-        limits=UploadLimits(max_bytes=20 * MIB),
         turns=party_turns(threads=THREADS),
+        slots=UploadSlots(UploadLimits(max_bytes=20 * MIB)),
         on_uploaded=fail,
         look=_no_look,
     )

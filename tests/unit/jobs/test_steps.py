@@ -74,9 +74,9 @@ def test_a_job_makes_progress_and_its_speed_is_measured() -> None:
     assert not any(spec.weight for kind, spec in STEPS.items() if kind in VIDEO_KINDS)
 
 
-def test_two_kinds_guard_the_video() -> None:
+def test_kinds_that_come_before_plans_guard_the_video() -> None:
     guards = [kind for kind, spec in STEPS.items() if spec.rejects_video]
-    assert guards == [StepKind.JOIN, StepKind.INSPECT]
+    assert guards == [StepKind.JOIN, StepKind.VERIFY, StepKind.INSPECT]
     assert set(guards) <= set(VIDEO_KINDS)
 
 

@@ -1,0 +1,105 @@
+"""The janitor of uploads: what expires, what was abandoned, and what a killed process left in the store."""
+
+import logging
+import time
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from storage.keys import VIDEOS_PREFIX, source_key, video_prefix
+from storage.protocol import ObjectStore
+from storage.transfer import batches
+from videos.models import Upload, Video
+from videos.states import COMPLETE_STATES, UploadState
+from videos.uploads.services import upload_clear, upload_expire
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_LISTED_AT_A_TIME = 1000
+
+
+def uploads_expire(*, store: ObjectStore) -> int:
+    """End the open uploads whose clients are gone, and remove what they left. Return the number of uploads.
+
+    Also what is still in the store of those that have ended: it was unavailable at that time.
+    """
+    expired = list(Upload.objects.filter(state=UploadState.OPEN, expires_at__lte=Now()).order_by("expires_at")[:_BATCH])
+    for upload in expired:
+        upload_expire(upload=upload, store=store)
+    open_or_complete = (UploadState.OPEN, *COMPLETE_STATES)
+    for upload in Upload.objects.exclude(state__in=open_or_complete).exclude(multipart_id="")[:_BATCH]:
+        upload_clear(upload=upload, store=store)
+    if expired:
+        log.info("uploads expired", extra={"event": "uploads_expired", "count": len(expired)})
+    return len(expired)
+
+
+def uploads_forget(*, older_than_days: int) -> int:
+    """Delete the rows of uploads that ended so long ago. Return their number. Their videos stay."""
+    old = Upload.objects.filter(completed_at__lt=Now() - timedelta(days=older_than_days), multipart_id="")
+    ids = list(old.order_by("completed_at").values_list("id", flat=True)[:_BATCH])
+    return Upload.objects.filter(id__in=ids).delete()[0]
+
+
+def multiparts_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
+    """Abort multipart uploads that were started so long ago and never completed. Return their number.
+
+    Those of open uploads stay: their rows expire when their clients are gone.
+    """
+    latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+    abandoned = [upload for upload in store.list_multiparts(VIDEOS_PREFIX) if upload.started_at < latest]
+    removed = 0
+    for some in batches(abandoned, _LISTED_AT_A_TIME):
+        rows = Upload.objects.filter(state=UploadState.OPEN, multipart_id__in=[each.upload_id for each in some])
+        named = set(rows.values_list("multipart_id", flat=True))
+        for upload in some:
+            if upload.upload_id not in named:
+                store.abort_multipart(upload.key, upload.upload_id)
+                removed += 1
+    if removed:
+        log.info("uploads abandoned", extra={"event": "uploads_abandoned", "count": removed})
+    return removed
+
+
+def sources_abandon(*, store: ObjectStore, unknown: MutableMapping[UUID, float], older_than_seconds: float) -> int:
+    """Delete sources without a row: their process was killed before it wrote one. Return their number.
+
+    `unknown` holds, from one pass to the next, the monotonic time at which each source was first seen without a row.
+    A source beside other objects stays: a job encoded it, so the database has lost the row (an old backup, say).
+    """
+    now = time.monotonic()
+    orphans = {video_id: unknown.get(video_id, now) for video_id in _videos_without_row(store)}
+    unknown.clear()
+    unknown.update(orphans)
+    removed = 0
+    for video_id, since in orphans.items():
+        if now - since >= older_than_seconds and _lies_alone(store, video_id):
+            store.delete([source_key(video_id)])
+            removed += 1
+    if removed:
+        log.info("sources abandoned", extra={"event": "sources_abandoned", "count": removed})
+    return removed
+
+
+def _videos_without_row(store: ObjectStore) -> Iterator[UUID]:
+    for prefixes in batches(store.list_folders(VIDEOS_PREFIX), _LISTED_AT_A_TIME):
+        ids = {found for prefix in prefixes if (found := _video_id(prefix))}
+        ids.difference_update(Video.objects.filter(id__in=ids).values_list("id", flat=True))
+        # The source of an open upload: its process was killed before it recorded the video. Its client may try again.
+        arrived = Upload.objects.filter(video_id__in=ids, state=UploadState.OPEN)
+        yield from ids.difference(arrived.values_list("video_id", flat=True))
+
+
+def _video_id(prefix: str) -> UUID | None:
+    try:
+        return UUID(prefix.removeprefix(VIDEOS_PREFIX).rstrip("/"))
+    except ValueError:
+        return None
+
+
+def _lies_alone(store: ObjectStore, video_id: UUID) -> bool:
+    return [stored.key for stored in islice(store.list(video_prefix(video_id)), 2)] == [source_key(video_id)]
