@@ -163,19 +163,35 @@ class Config:
                 f"TRANSCODER_MAX_UPLOAD_BYTES must be at most {MAX_PARTS} times TRANSCODER_UPLOAD_PART_BYTES:"
                 " S3 takes no more parts"
             )
-        if self._mixes_content():
-            yield (
-                f"browsers load nothing from {self.storage.player_endpoint_url} on pages by HTTPS, so nothing would"
-                " play: set TRANSCODER_S3_PUBLIC_ENDPOINT_URL to an https URL of the store, or"
-                " TRANSCODER_PLAYBACK_DELIVERY to proxy, or TRANSCODER_HTTPS to false where pages are not by HTTPS"
-            )
+        yield from self._mixed_content()
 
-    def _mixes_content(self) -> bool:
-        """Tell whether players on pages by HTTPS are redirected to a store without, other than on their own machine."""
+    @property
+    def player_media_url(self) -> str:
+        """URL of the server that players are redirected to for media. Empty: AWS."""
+        return self.playback.playback_public_base or self.storage.player_endpoint_url
+
+    def redirects_players(self) -> bool:
+        """Tell whether players are redirected, and do not get media from the API."""
+        somewhere = bool(self.playback.playback_public_base) or self.storage.storage == "s3"
+        return somewhere and self.playback.playback_delivery == "redirect"
+
+    def _mixed_content(self) -> Iterator[str]:
+        """Yield a sentence where players on pages by HTTPS are redirected to a server without, unless it is local."""
         pages = urlsplit(self.site.public_url).scheme == "https" if self.site.public_url else self.site.https
-        redirects = self.storage.storage == "s3" and self.playback.playback_delivery == "redirect"
-        store = urlsplit(self.storage.player_endpoint_url)
-        return pages and redirects and store.scheme == "http" and store.hostname not in _TRUSTWORTHY_HOSTS
+        media = urlsplit(self.player_media_url)
+        plain = media.scheme == "http" and media.hostname not in _TRUSTWORTHY_HOSTS
+        if pages and plain and self.redirects_players():
+            base = self.playback.playback_public_base
+            name = (
+                "PLAYBACK_PUBLIC_BASE to an https URL"
+                if base
+                else "S3_PUBLIC_ENDPOINT_URL to an https URL of the store"
+            )
+            yield (
+                f"browsers load nothing from {self.player_media_url} on pages by HTTPS, so nothing would play: set"
+                f" TRANSCODER_{name}, or TRANSCODER_PLAYBACK_DELIVERY to proxy, or TRANSCODER_HTTPS to false where"
+                " pages are not by HTTPS"
+            )
 
 
 _TRUSTWORTHY_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -82,14 +82,14 @@ class SiteConfig:
         return f"[{host}]" if ":" in host else host
 
 
-_OWN_PATHS = ("admin", "api", "health", "healthz", "metrics", "play", "readyz", "static")
+_OWN_PATHS = ("admin", "api", "health", "healthz", "metrics", "play", "readyz", "static", "videos", "watch")
 """First parts of our own paths. A prefix must not begin with one of them."""
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
-def _public_url_problem(text: str) -> str:
-    """Say what a public URL must be and is not. Empty: nothing."""
+def _base_problem(text: str) -> str:
+    """Say what the base of other URLs must be and is not. Empty: nothing."""
     url = urlsplit(text)
     if url.scheme not in {"http", "https"}:
         return "must begin with http:// or https://"
@@ -97,6 +97,14 @@ def _public_url_problem(text: str) -> str:
         return "must name a host and perhaps a port"
     if url.query or url.fragment or not _PREFIX.fullmatch(url.path):
         return "must end after a path of letters, digits and ._~-"
+    return ""
+
+
+def _public_url_problem(text: str) -> str:
+    """Say what a public URL must be and is not. Empty: nothing."""
+    if problem := _base_problem(text):
+        return problem
+    url = urlsplit(text)
     if url.path.split("/")[1:2] and url.path.split("/")[1] in _OWN_PATHS:
         return f"must not have a path that begins with one of our own ({', '.join(_OWN_PATHS)})"
     return ""
@@ -131,9 +139,24 @@ class PlaybackConfig:
     playback_token_seconds: int = setting(
         86_400, minimum=60, help="Lifetime of a playback URL. It must be longer than the longest video."
     )
+    playback_public_base: str = setting(
+        "",
+        help="URL below which a CDN or a public bucket serves outputs under their keys: players are redirected there,"
+        " without a signature. Empty: to presigned URLs of the store.",
+    )
+    playback_origins: tuple[str, ...] = setting(
+        (), help="Origins whose pages may play and frame videos: https://app.example.org,… Empty: all."
+    )
 
     def problems(self) -> Iterator[str]:
-        yield from ()
+        base = self.playback_public_base
+        if base and (problem := _base_problem(base)):
+            yield f"TRANSCODER_PLAYBACK_PUBLIC_BASE {problem}, got {base!r}"
+        if base and self.playback_delivery == "proxy":
+            yield "TRANSCODER_PLAYBACK_PUBLIC_BASE is of no use while TRANSCODER_PLAYBACK_DELIVERY is proxy"
+        for text in self.playback_origins:
+            if not _ORIGIN.fullmatch(text):
+                yield f"TRANSCODER_PLAYBACK_ORIGINS must be origins such as https://app.example.org, got {text!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,13 @@ class LocalStore:
                 if key.startswith(prefix):
                     yield MultipartUpload(key, marker.parent.name, datetime.fromtimestamp(marker.stat().st_mtime, UTC))
 
-    def url(self, key: str, expires_seconds: int, content_type: str | None = None) -> str | None:  # noqa: ARG002
+    def url(
+        self,
+        key: str,
+        expires_seconds: int,  # noqa: ARG002 - the API serves the bytes
+        content_type: str | None = None,  # noqa: ARG002
+        cache_control: str | None = None,  # noqa: ARG002
+    ) -> str | None:
         check_key(key)
         return None
 

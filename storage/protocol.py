@@ -138,10 +138,12 @@ class ObjectStore(Protocol):
         """List the open multipart uploads whose keys begin with `prefix`."""
         ...
 
-    def url(self, key: str, expires_seconds: int, content_type: str | None = None) -> str | None:
+    def url(
+        self, key: str, expires_seconds: int, content_type: str | None = None, cache_control: str | None = None
+    ) -> str | None:
         """Return a presigned URL for reading the object, or None when the store has none and the API serves the bytes.
 
-        `content_type` overrides the stored one.
+        `content_type` and `cache_control` override the stored ones.
         """
         ...
 

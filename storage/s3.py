@@ -333,10 +333,12 @@ class S3Store:
                 for found in page.get("Uploads", ()):
                     yield MultipartUpload(found["Key"], found["UploadId"], found["Initiated"])
 
-    def url(self, key: str, expires_seconds: int, content_type: str | None = None) -> str | None:
-        params = {"Bucket": self._bucket, "Key": check_key(key)}
-        if content_type is not None:
-            params["ResponseContentType"] = content_type
+    def url(
+        self, key: str, expires_seconds: int, content_type: str | None = None, cache_control: str | None = None
+    ) -> str | None:
+        overrides = {"ResponseContentType": content_type, "ResponseCacheControl": cache_control}
+        params = {name: value for name, value in overrides.items() if value is not None}
+        params |= {"Bucket": self._bucket, "Key": check_key(key)}
         with s3_errors(key):
             return self._signer.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_seconds)
 

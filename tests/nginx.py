@@ -1,4 +1,4 @@
-"""nginx with the configurations of docs/reverse-proxies.md, on ports of this run."""
+"""nginx with the configurations of the documentation, on ports of this run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pwd
 import re
 import socket
 import subprocess
+from abc import abstractmethod
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from embedded.home import REPOSITORY, Home
 from embedded.ports import LOOPBACK
 from embedded.service import Service, find_program
 
-DOCUMENT = REPOSITORY / "docs" / "reverse-proxies.md"
+DOCS = REPOSITORY / "docs"
 MAIN = """
 daemon off;
 worker_processes 1;
@@ -34,13 +35,63 @@ http {{
 """
 
 
-def documented_servers() -> list[str]:
-    """Return the server blocks of the documentation, in their order."""
-    return re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+def documented(name: str) -> list[str]:
+    """Return the configurations in a page of the documentation, in their order."""
+    return re.findall(r"```nginx\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-class Nginx(Service):
-    """nginx in front of APIs. `tls_port` has the first documented server, `path_port` the second one.
+class NginxService(Service):
+    """An nginx with the servers of a subclass."""
+
+    @abstractmethod
+    def servers(self) -> str:
+        """Configuration within `http`."""
+
+    def argv(self) -> list[str]:
+        program = find_program("nginx")
+        assert program, "nginx is not installed: run `make testsetup`"
+        return [str(program), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr"]
+
+    def prepare(self) -> None:
+        super().prepare()
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        text = MAIN.format(user=user, folder=self.folder, servers=self.servers())
+        (self.folder / "nginx.conf").write_text(text, encoding="utf-8")
+
+    def ready(self) -> bool:
+        """Return True if it accepts connections."""
+        for port in self.ports():
+            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2):
+                continue
+            return False
+        return True
+
+
+class CachingNginx(NginxService):
+    """The nginx of docs/delivery.md: `cache_port` caches playback of an API, `base_port` serves objects of a folder."""
+
+    name = "caching-nginx"
+
+    def __init__(self, home: Home, *, api_port: int, objects: Path) -> None:
+        super().__init__(home)
+        self.cache_port, self.base_port = (home.port(f"{self.name}-{part}") for part in ("cache", "base"))
+        self._api_port = api_port
+        self._objects = objects
+
+    def ports(self) -> tuple[int, ...]:
+        return (self.cache_port, self.base_port)
+
+    def servers(self) -> str:
+        caching, base = documented("delivery.md")
+        caching = caching.replace("/var/cache/nginx/play", str(self.folder / "cache"))
+        caching = caching.replace("listen 80", f"listen {LOOPBACK}:{self.cache_port}")
+        base = base.replace("listen 80", f"listen {LOOPBACK}:{self.base_port}")
+        base = base.replace("/srv/vodmill/objects", str(self._objects))
+        return caching.replace("127.0.0.1:8000", f"{LOOPBACK}:{self._api_port}") + base
+
+
+class Nginx(NginxService):
+    """The nginx of docs/reverse-proxies.md. `tls_port` has the first documented server, `path_port` the second one.
 
     `whole_path_port` has the second one, too, with the path passed on as it is.
     """
@@ -65,21 +116,15 @@ class Nginx(Service):
         """The error log: warnings, too, such as that of a body in a temporary file."""
         return (self.folder / "error.log").read_text(encoding="utf-8")
 
-    def argv(self) -> list[str]:
-        program = find_program("nginx")
-        assert program, "nginx is not installed: run `make testsetup`"
-        return [str(program), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr"]
-
     def ports(self) -> tuple[int, ...]:
         return (self.tls_port, self.path_port, self.whole_path_port)
 
-    def prepare(self) -> None:
-        super().prepare()
+    def servers(self) -> str:
         key = self.folder / "key.pem"
         subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-nodes"]
         new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
         subprocess.run([*new, "-keyout", key, "-out", self.certificate, *subject], check=True, capture_output=True)
-        tls, path = documented_servers()
+        tls, path = documented("reverse-proxies.md")
         tls = tls.replace("listen 443", f"listen {LOOPBACK}:{self.tls_port}").replace(
             "video.example.org;", "localhost;"
         )
@@ -89,14 +134,4 @@ class Nginx(Service):
         cut = path.replace("listen 80", f"listen {LOOPBACK}:{self.path_port}")
         whole = path.replace("listen 80", f"listen {LOOPBACK}:{self.whole_path_port}")
         whole = whole.replace(f"{self._path_api_port}/;", f"{self._path_api_port};")
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        text = MAIN.format(user=user, folder=self.folder, servers=f"{tls}\n{cut}\n{whole}")
-        (self.folder / "nginx.conf").write_text(text, encoding="utf-8")
-
-    def ready(self) -> bool:
-        """Return True if it accepts connections."""
-        for port in self.ports():
-            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2):
-                continue
-            return False
-        return True
+        return f"{tls}\n{cut}\n{whole}"

@@ -74,9 +74,9 @@ def _header(rules: Mapping[str, str]) -> str:
 
 
 def _media_origins() -> list[str]:
-    """List the origins of playback URLs and of the store that they redirect to."""
+    """List the origins of playback URLs, of the store, and of the CDN that they redirect to."""
     config: Config = settings.TRANSCODER
-    found = [config.site.public_origin]
+    found = [config.site.public_origin, config.playback.playback_public_base]
     if config.storage.storage == "s3" and config.playback.playback_delivery == "redirect":
         found.append(config.storage.player_endpoint_url or _AWS)
     return [f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in found if url]

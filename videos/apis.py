@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.authentication import owner_of
+from access.idempotency import idempotent
 from access.models import Owner
 from access.scopes import Scope
 from api.fields import MAX_EXTERNAL_ID_LENGTH, METADATA_HELP
@@ -24,9 +26,10 @@ from videos.playback.dash import has_dash
 from videos.playback.playlists import has_hls
 from videos.playback.presentation import listed_renditions
 from videos.playback.urls import playback_urls
-from videos.queries import VideoQuery
+from videos.queries import PlaybackQuery, VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
-from videos.serializers import UNAVAILABLE, PlaybackDocument, VideoDocument
+from videos.serializers import UNAVAILABLE, PlaybackDocument, RevocationDocument, VideoDocument
+from videos.services import video_revoke_playback
 from videos.states import UNSOURCED_STATES
 from videos.texts.selectors import ready_texts, with_texts
 from videos.texts.serializers import playback_text
@@ -113,14 +116,41 @@ class VideoOriginalApi(APIView):
 class VideoPlaybackApi(APIView):
     scopes: ClassVar = {"GET": Scope.VIDEOS_READ}
 
-    @extend_schema(operation_id="video_playback", responses=PlaybackDocument, examples=[examples.PLAYBACK])
+    @extend_schema(
+        operation_id="video_playback",
+        parameters=[PlaybackQuery],
+        responses=PlaybackDocument,
+        examples=[examples.PLAYBACK],
+    )
     def get(self, request: Request, video_id: UUID) -> Response:
         """Show where a video can be played.
 
-        The URLs work without credentials until they expire.
+        The URLs work without credentials until they expire, or until they are revoked. They stay the same for an eighth
+        of their time.
         """
+        seconds = PlaybackQuery.of(request)
         video = video_of(owner_of(request), video_id)
-        return Response(as_document(PlaybackDocument, _playback(video, request)))
+        return Response(as_document(PlaybackDocument, _playback(video, request, seconds)))
+
+
+class VideoRevokePlaybackApi(APIView):
+    scopes: ClassVar = {"POST": Scope.VIDEOS_WRITE}
+
+    @extend_schema(
+        operation_id="video_revoke_playback",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses=RevocationDocument,
+    )
+    @idempotent()
+    def post(self, request: Request, video_id: UUID) -> Response:
+        """Revoke all playback URLs of a video.
+
+        None of those that were made before this request works any more, those of images and texts included. Caches in
+        front of the API may have copies, and players presigned URLs of the object store, which work until they expire.
+        """
+        video_revoke_playback(video=video_of(owner_of(request), video_id))
+        return Response(as_document(RevocationDocument, {"video_id": video_id, "revoked_at": datetime.now(UTC)}))
 
 
 class VideoUploadApi(APIView):
@@ -174,12 +204,12 @@ def video_of(owner: Owner, video_id: UUID) -> Video:
     return video
 
 
-def _playback(video: Video, request: Request) -> dict[str, Any]:
+def _playback(video: Video, request: Request, seconds: int | None) -> dict[str, Any]:
     generation, images = video.current_generation, {"thumbnails": thumbnails_document(video, request)}
     if generation is None:
         nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
         return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], "texts": [], **nothing, **images}
-    urls = playback_urls(request, video, generation)
+    urls = playback_urls(request, video, generation, seconds=seconds)
     return {
         "video_id": video.id,
         "state": generation.state,

@@ -227,3 +227,8 @@ class PlaybackDocument(serializers.Serializer[Any]):
     thumbnails = ThumbnailsDocument(allow_null=True, help_text="As in the document of the video.")
     renditions = PlaybackRendition(many=True)
     texts = PlaybackText(many=True, help_text="Subtitles and captions.")
+
+
+class RevocationDocument(serializers.Serializer[Any]):
+    video_id = serializers.UUIDField()
+    revoked_at = serializers.DateTimeField(help_text="No playback URL that was made before this time works.")

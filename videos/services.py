@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Max, When
+from django.db.models import Case, F, Max, When
 from django.db.models.functions import Coalesce, Now
 
 from access.models import Owner
@@ -132,6 +132,21 @@ def video_mark_deleted(*, video: Video) -> None:
 def video_mark_source_deleted(*, video: Video) -> None:
     """Record that the source of a locked video is deleted. What was made of it stays."""
     _save(video, source_deleted_at=Now())
+
+
+def video_revoke_playback(*, video: Video) -> None:
+    """End all playback tokens of a video that were made so far.
+
+    Presigned URLs of the store that players have got by such a token work until they expire.
+    """
+    _save(video, playback_epoch=F("playback_epoch") + 1)
+    video_urls_changed(video)
+
+
+def video_urls_changed(video: Video) -> None:
+    """Invalidate the documents with playback URLs of a video: its own, and the outputs of its jobs."""
+    jobs = Generation.objects.filter(video=video).values_list("job_id", flat=True)
+    invalidate(f"video:{video.id}", f"videos:{video.owner_id}", *(f"outputs:{job}" for job in set(jobs)))
 
 
 def _save(video: Video, *fields: str, **expressions: object) -> None:

@@ -15,6 +15,11 @@ urlpatterns = [
     path("api/v1/videos", apis.VideoListApi.as_view(), name="video-list"),
     path("api/v1/videos/upload", apis.VideoUploadApi.as_view(), name="video-upload"),
     path("api/v1/videos/<uuid:video_id>/playback", apis.VideoPlaybackApi.as_view(), name="video-playback"),
+    path(
+        "api/v1/videos/<uuid:video_id>/revoke-playback",
+        apis.VideoRevokePlaybackApi.as_view(),
+        name="video-revoke-playback",
+    ),
     path("api/v1/watermarks", watermark_apis.WatermarkListApi.as_view(), name="watermark-list"),
     path("api/v1/watermarks/<uuid:watermark_id>", watermark_apis.WatermarkDetailApi.as_view(), name="watermark-detail"),
     path("api/v1/videos/<uuid:video_id>/texts", text_apis.VideoTextsApi.as_view(), name="video-texts"),

@@ -39,7 +39,7 @@ class _Subjects:
     """The rows that events are about."""
 
     def __init__(self, events: Sequence[LoggedEvent]) -> None:
-        videos = Video.objects.only("external_id", "client_metadata", "media")
+        videos = Video.objects.only("external_id", "client_metadata", "media", "playback_epoch")
         self._videos = videos.in_bulk({event.video_id for event in events})
         jobs = Job.objects.only("external_id", "client_metadata")
         self._jobs = jobs.in_bulk({event.job_id for event in events if event.job_id})

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from videos.models import Asset, Generation, Rendition, Text
-from videos.states import AssetKind, GenerationState, VideoState
+from videos.states import GenerationState, VideoState
 from videos.texts.selectors import ready_texts
 
 
@@ -21,16 +21,9 @@ def _ordered(assets: QuerySet[Asset]) -> QuerySet[Asset]:
     return assets.order_by("kind", "rendition__position", "name")
 
 
-def asset_find(*, video_id: UUID, generation: int, kind: AssetKind, name: str) -> Asset | None:
-    """Find an asset that players may have: of a complete generation of a video that is there."""
-    return Asset.objects.filter(
-        generation__video=video_id,
-        generation__number=generation,
-        generation__state=GenerationState.COMPLETE,
-        generation__video__state=VideoState.READY,
-        kind=kind,
-        name=name,
-    ).first()
+def playable_assets() -> QuerySet[Asset]:
+    """Select the assets that players may have: those of complete generations of videos that are there."""
+    return Asset.objects.filter(generation__state=GenerationState.COMPLETE, generation__video__state=VideoState.READY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,8 @@ class Video(models.Model):
     current_generation = models.ForeignKey("Generation", on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     inspected_at = models.DateTimeField(null=True)
+    playback_epoch = models.PositiveIntegerField(default=0, db_default=0)
+    """Number of times at which its playback tokens were revoked. Only tokens that carry it give access."""
     source_deleted_at = models.DateTimeField(null=True)
     """The moment at which the owner deleted the source alone. What was made of it stays."""
 

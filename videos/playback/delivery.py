@@ -1,17 +1,27 @@
-"""Delivery of objects to players: by a redirect to the store, or through this process where they cannot reach it."""
+"""Delivery of objects to players: by a redirect to them, or through this process where players cannot reach them."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotModified,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 
 from api.problems import Problem
 from storage.protocol import ObjectStore
+from videos.playback.caching import has_current
 
 MAX_REDIRECT_AGE = 600
+"""In seconds. A cache may redirect players for so long after the token was revoked."""
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
@@ -22,46 +32,66 @@ class Delivery:
     store: ObjectStore
     redirects: bool
     presign_seconds: int
+    public_base: str = ""
+    """URL below which everybody may read outputs under their keys, without a signature. Empty: nowhere."""
 
     def answer(self, request: HttpRequest, key: str, *, content_type: str, cache: str) -> HttpResponseBase:
         """Answer GET or HEAD with an object. `cache` is for the bytes; a redirect expires before its signature.
+
+        What is not `public` in caches is never looked for at the public base.
 
         Raises:
             Problem: (416) the requested range is outside of the object.
             ObjectNotFound: no object has that key.
         """
+        shared = cache.startswith("public")
+        if self.redirects and shared and self.public_base:
+            return _redirect(f"{self.public_base}/{quote(key)}", shared=True, age=MAX_REDIRECT_AGE)
         if self.redirects and request.method == "GET":  # a signature is for one method
-            url = self.store.url(key, self.presign_seconds, content_type)
-            if url is not None:
-                shared = "public" if "public" in cache else "private"  # a presigned URL is as secret as the bytes
-                age = min(MAX_REDIRECT_AGE, self.presign_seconds // 2)
-                return HttpResponseRedirect(url, headers={"Cache-Control": f"{shared}, max-age={age}"})
-        size = self.store.head(key).size
-        start, end = _requested_range(request, size)
-        headers = {"Cache-Control": cache, "Accept-Ranges": "bytes", "Content-Length": str(end - start)}
-        status = 200
-        if (start, end) != (0, size):
-            status = 206
+            url = self.store.url(key, self.presign_seconds, content_type, cache)
+            if url is not None:  # a presigned URL is as secret as the bytes
+                return _redirect(url, shared=shared, age=min(MAX_REDIRECT_AGE, self.presign_seconds // 2))
+        return self._bytes(request, key, content_type=content_type, cache=cache)
+
+    def _bytes(self, request: HttpRequest, key: str, *, content_type: str, cache: str) -> HttpResponseBase:
+        stored = self.store.head(key)
+        etag, size = f'"{stored.etag}"', stored.size
+        headers = {"Cache-Control": cache, "ETag": etag, "Accept-Ranges": "bytes"}
+        if has_current(request, etag):
+            return HttpResponseNotModified(headers=headers)
+        span = _requested_range(request, size, etag)
+        start, end = span or (0, size)
+        headers["Content-Length"] = str(end - start)
+        if span:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        status = 206 if span else 200
         if request.method == "HEAD":
             return HttpResponse(status=status, content_type=content_type, headers=headers)
-        blocks = self.store.open(key, start, end)
+        blocks = self.store.open(key, start, end, etag=stored.etag)
         close_old_connections()  # a player that takes minutes must not hold one
         return StreamingHttpResponse(_stream(blocks), status=status, content_type=content_type, headers=headers)
 
 
-def _requested_range(request: HttpRequest, size: int) -> tuple[int, int]:
-    """Read the requested bytes as (start, end); all of them where a Range is absent or not a simple one."""
+def _redirect(url: str, *, shared: bool, age: int) -> HttpResponseBase:
+    scope = "public" if shared else "private"
+    return HttpResponseRedirect(url, headers={"Cache-Control": f"{scope}, max-age={age}"})
+
+
+def _requested_range(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None:
+    """Read the requested bytes as (start, end). None: all of them, without a Range that is simple and applies.
+
+    RFC 9110 gives a Range meaning in GET only, and beside an If-Range only where that is the ETag of today.
+    """
     match = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if match is None or "If-Range" in request.headers:
-        return 0, size
+    if match is None or request.method != "GET" or request.headers.get("If-Range", etag) != etag:
+        return None
     first, last = match.groups()
     if first:
         start, end = int(first), min(int(last) + 1, size) if last else size
     elif last:
         start, end = max(0, size - int(last)), size
     else:
-        return 0, size
+        return None
     if start >= end:
         raise Problem(
             status=416,

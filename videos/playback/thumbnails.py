@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 
 from api.problems import not_found
 from storage.errors import ObjectNotFound
@@ -11,12 +11,11 @@ from transcoding.manifests.sprites import VTT_CONTENT_TYPE
 from transcoding.planning.images import JPEG, POSTER, SPRITES_VTT, media_type_of
 from videos.models import Thumbnails, Video
 from videos.playback import wiring
-from videos.playback.urls import THUMBNAIL_URL_SECONDS
-from videos.playback.views import FOR_EVER, for_players, token_video
-from videos.states import VideoState
+from videos.playback.caching import FOR_EVER, text_response
+from videos.playback.views import for_players, token_of, video_of_token
 from videos.thumbnails import images_of
 
-_OF_THE_MOMENT = f"public, max-age={THUMBNAIL_URL_SECONDS}"
+_OF_THE_MOMENT = "public, max-age=600"
 
 
 @for_players
@@ -29,8 +28,8 @@ def image(request: HttpRequest, token: str, images: str, name: str) -> HttpRespo
     key = asset_key(thumbnails_prefix(video_id, images), name)
     try:
         if name == SPRITES_VTT:
-            text = wiring.store().get(key)
-            return HttpResponse(text, content_type=VTT_CONTENT_TYPE, headers={"Cache-Control": FOR_EVER})
+            text = wiring.store().get(key).decode()
+            return text_response(request, text, content_type=VTT_CONTENT_TYPE, cache=FOR_EVER)
         if media_type:
             return wiring.delivery().answer(request, key, content_type=media_type, cache=FOR_EVER)
     except ObjectNotFound:
@@ -49,9 +48,9 @@ def poster(request: HttpRequest, token: str) -> HttpResponseBase:
     return wiring.delivery().answer(request, key, content_type=JPEG, cache=_OF_THE_MOMENT)
 
 
-def _shown_video(token: str) -> UUID:
+def _shown_video(text: str) -> UUID:
     """Return the id of the token's video. Raises Problem (404) if that is gone."""
-    video_id = token_video(token)
-    if not Video.objects.filter(id=video_id, state=VideoState.READY).exists():
+    token = token_of(text)
+    if not Video.objects.filter(**video_of_token(token)).exists():
         raise not_found("video")
-    return video_id
+    return token.video_id

@@ -1,5 +1,10 @@
-"""Playback tokens: whoever has one may play one video until it expires. Nothing is stored."""
+"""Playback tokens: whoever has one may play one video until it expires or is revoked. Tokens are not stored.
 
+A video counts its revocations, and a token carries the number at its time. Before the first one it carries none, as the
+tokens of all earlier versions.
+"""
+
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
@@ -7,18 +12,33 @@ from django.core.signing import BadSignature, Signer
 _SALT = "videos.playback.views"
 
 
-def token_make(video_id: UUID, *, expires_at: int) -> str:
-    """Sign a video's id and a time (Unix seconds); fit for a path."""
-    return _signer().sign(f"{video_id.hex}-{expires_at:x}")
+@dataclass(frozen=True, slots=True)
+class PlaybackToken:
+    """A token that we signed. It may have expired or been revoked."""
+
+    video_id: UUID
+    expires_at: int
+    """Unix seconds."""
+    epoch: int
+    """Number of revocations of the video at the time of the token."""
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the token is of no use any more at a time in Unix seconds."""
+        return now >= self.expires_at
 
 
-def token_read(token: str, *, now: float) -> UUID | None:
-    """Return the id of the token's video; None for a token that is not ours or has expired. `now` in Unix seconds."""
+def token_make(video_id: UUID, *, expires_at: int, epoch: int = 0) -> str:
+    """Sign a video's id, a time (Unix seconds) and an epoch; fit for a path."""
+    return _signer().sign(f"{video_id.hex}-{expires_at:x}" + (f"-{epoch:x}" if epoch else ""))
+
+
+def token_read(text: str) -> PlaybackToken | None:
+    """Return the token, or None for one that is not ours."""
     try:
-        video, _, expires_at = _signer().unsign(token).partition("-")
+        video, expires_at, *epoch = _signer().unsign(text).split("-")
     except BadSignature:
         return None
-    return UUID(video) if now < int(expires_at, 16) else None
+    return PlaybackToken(UUID(video), int(expires_at, 16), int(epoch[0], 16) if epoch else 0)
 
 
 def _signer() -> Signer:

@@ -50,10 +50,6 @@ class PlaybackUrls:
         return absolute_url(self.request, reverse(view, args=[self.token, self.generation, *more]))
 
 
-THUMBNAIL_URL_SECONDS = 600
-"""Time for which documents show the same URLs of images, so that clients find them in their caches."""
-
-
 @dataclass(frozen=True, slots=True)
 class ThumbnailUrls:
     """Absolute URLs of one set of images of a video. They work without credentials until they expire."""
@@ -73,18 +69,33 @@ class ThumbnailUrls:
 
 
 def thumbnail_urls(request: HttpRequest | None, video: Video, images: str) -> ThumbnailUrls:
-    """Sign the URLs of a set of images. They change every ten minutes, and are valid for as long as any."""
-    latest = int(time.time()) + _token_seconds(video)
-    expires_at = -(-latest // THUMBNAIL_URL_SECONDS) * THUMBNAIL_URL_SECONDS
-    token = token_make(video.id, expires_at=expires_at)
-    return ThumbnailUrls(request, images, token, datetime.fromtimestamp(expires_at, UTC))
+    """Sign the URLs of a set of images. They are as `playback_urls` without a time."""
+    token, expires_at = video_token(video)
+    return ThumbnailUrls(request, images, token, expires_at)
 
 
-def playback_urls(request: HttpRequest | None, video: Video, generation: Generation) -> PlaybackUrls:
-    """Sign the URLs of a generation of this video. They are valid from now on."""
-    expires_at = int(time.time()) + _token_seconds(video)
-    token = token_make(video.id, expires_at=expires_at)
-    return PlaybackUrls(request, generation.number, token, datetime.fromtimestamp(expires_at, UTC))
+def playback_urls(
+    request: HttpRequest | None, video: Video, generation: Generation, *, seconds: int | None = None
+) -> PlaybackUrls:
+    """Sign the URLs of a generation of this video. They are valid for `seconds` at least, as `video_token` says."""
+    token, expires_at = video_token(video, seconds=seconds)
+    return PlaybackUrls(request, generation.number, token, expires_at)
+
+
+def video_token(video: Video, *, seconds: int | None = None) -> tuple[str, datetime]:
+    """Sign a token of a video, valid for `seconds` at least. Return it, and when it expires.
+
+    All requests for the same time get the same token for an eighth of that time, so that caches of browsers and of
+    content delivery networks know the URLs. It is valid for up to an eighth longer.
+    """
+    seconds = seconds or _token_seconds(video)
+    shared = -(-seconds // _SHARES)
+    expires_at = -(-(int(time.time()) + seconds) // shared) * shared
+    token = token_make(video.id, expires_at=expires_at, epoch=video.playback_epoch)
+    return token, datetime.fromtimestamp(expires_at, UTC)
+
+
+_SHARES = 8
 
 
 def _token_seconds(video: Video) -> int:

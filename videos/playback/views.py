@@ -1,13 +1,13 @@
-"""The playback URLs. The token in them is the credential; pages of any origin may read every answer."""
+"""The playback URLs. The token in them is the credential; pages of other origins may read every answer."""
 
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Concatenate, ParamSpec
-from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
 
@@ -17,6 +17,7 @@ from transcoding.manifests.dash import DASH_CONTENT_TYPE
 from transcoding.manifests.hls import HLS_CONTENT_TYPE
 from videos.models import Generation, Rendition
 from videos.playback import wiring
+from videos.playback.caching import CHANGING, COMPLETE, FOR_EVER, GROWING, NEVER, text_response
 from videos.playback.dash import generation_dash, has_dash
 from videos.playback.playlists import (
     content_type,
@@ -26,31 +27,26 @@ from videos.playback.playlists import (
     rendition_iframes,
     rendition_playlist,
 )
-from videos.playback.tokens import token_read
+from videos.playback.tokens import PlaybackToken, token_read
 from videos.selectors import segment_find
 from videos.states import GONE_STATES, GenerationState, VideoState
 
 Params = ParamSpec("Params")
 View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
 
-CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Content-Length, Content-Range"}
+EXPOSED = "Content-Length, Content-Range, ETag, Retry-After"
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
     "Access-Control-Allow-Headers": "*",
     "Access-Control-Max-Age": "86400",
 }
 METHODS = "GET, HEAD, OPTIONS"
-COMPLETE = "public, max-age=3600"
-CHANGING = "public, max-age=60"
-"""Of manifests that list all tracks: texts come and go, long after the video is complete."""
-GROWING = "public, max-age=1"
-FOR_EVER = "public, max-age=31536000, immutable"
 
 log = logging.getLogger(__name__)
 
 
 def for_players(view: View[Params]) -> View[Params]:
-    """Let pages of any origin read the answer, errors included, and answer their preflight requests."""
+    """Let pages of the allowed origins read the answer, errors included, and answer their preflight requests."""
 
     @functools.wraps(view)
     def answered(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
@@ -62,12 +58,21 @@ def for_players(view: View[Params]) -> View[Params]:
                 response = view(request, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - without these headers a player cannot even see that it failed
             response = problem_response(_problem(error), request.path)
-            response.headers["Cache-Control"] = "no-store"
-        for name, value in CORS.items():
-            response.headers[name] = value
+            response.headers["Cache-Control"] = NEVER
+        _allow_origin(request, response)
         return response
 
     return csrf_exempt(answered)  # no cookie is ever looked at here
+
+
+def _allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Let pages of the configured origins read a response, or those of any origin where none are configured."""
+    allowed, origin = wiring.origins(), request.headers.get("Origin", "")
+    if allowed:
+        patch_vary_headers(response, ["Origin"])  # also on what others get: caches must not give them this
+    if not allowed or origin in allowed:
+        response.headers["Access-Control-Allow-Origin"] = origin if allowed else "*"
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED
 
 
 def _without_content(request: HttpRequest) -> HttpResponse | None:
@@ -88,12 +93,12 @@ def _problem(error: Exception) -> Problem:
 
 @for_players
 @gzip_page
-def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:  # noqa: ARG001 - a view
+def dash(request: HttpRequest, token: str, generation: int) -> HttpResponseBase:
     """Serve the DASH manifest of a generation of which at least the start can be watched."""
     found = playable_generation(token, generation)
     if not has_dash(found):
         raise not_found("generation")
-    return manifest(generation_dash(found), found, DASH_CONTENT_TYPE, complete=CHANGING)
+    return manifest(request, generation_dash(found), found, DASH_CONTENT_TYPE, complete=CHANGING)
 
 
 @for_players
@@ -110,27 +115,27 @@ def master(request: HttpRequest, token: str, generation: int) -> HttpResponseBas
         playlist = generation_master(found, audio=request.GET.get("audio", ""))
     except KeyError as error:
         raise not_found("rendition") from error
-    return manifest(playlist, found, HLS_CONTENT_TYPE, complete=CHANGING)
+    return manifest(request, playlist, found, HLS_CONTENT_TYPE, complete=CHANGING)
 
 
 @for_players
 @gzip_page
-def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+def index(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
     """Serve the media playlist of a rendition."""
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None or not has_hls(found.generation):
         raise not_found("generation")
-    return manifest(rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
+    return manifest(request, rendition_playlist(found), found.generation, HLS_CONTENT_TYPE)
 
 
 @for_players
 @gzip_page
-def iframes(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:  # noqa: ARG001 - a view
+def iframes(request: HttpRequest, token: str, generation: int, rendition: str) -> HttpResponseBase:
     """Serve the I-frame playlist of a video rendition."""
     found = _rendition(token, generation, rendition)
     if found.generation.playable_at is None or not has_iframes(found):
         raise not_found("rendition")
-    return manifest(rendition_iframes(found), found.generation, HLS_CONTENT_TYPE)
+    return manifest(request, rendition_iframes(found), found.generation, HLS_CONTENT_TYPE)
 
 
 @for_players
@@ -157,46 +162,48 @@ def nothing(request: HttpRequest, rest: str) -> HttpResponseBase:  # noqa: ARG00
     raise Http404
 
 
-def token_video(token: str) -> UUID:
-    """Read the video's id from a playback token. Raises Problem (404) if it expired or is not ours."""
-    video_id = token_read(token, now=time.time())
-    if video_id is None:
+def token_of(text: str) -> PlaybackToken:
+    """Read a playback token, perhaps a revoked one. Raises Problem (404) if it expired or is not ours."""
+    token = token_read(text)
+    if token is None or token.expired(time.time()):
         raise not_found("video")
-    return video_id
+    return token
+
+
+def video_of_token(token: PlaybackToken, relation: str = "") -> Mapping[str, object]:
+    """Return the lookups of what a token gives access to. `relation` leads to the video: `generation__video__`.
+
+    They match nothing once the token is revoked or the video deleted.
+    """
+    return {
+        f"{relation}id": token.video_id,
+        f"{relation}state": VideoState.READY,
+        f"{relation}playback_epoch": token.epoch,
+    }
 
 
 def playable_generation(token: str, number: int) -> Generation:
     """Find a generation of the token's video of which at least the start can be watched. Raises Problem (404)."""
-    found = (
-        Generation.objects.filter(
-            video=token_video(token), number=number, video__state=VideoState.READY, playable_at__isnull=False
-        )
-        .exclude(state__in=GONE_STATES)
-        .first()
-    )
+    of_token = video_of_token(token_of(token), "video__")
+    playable = Generation.objects.filter(number=number, playable_at__isnull=False, **of_token)
+    found = playable.exclude(state__in=GONE_STATES).first()
     if found is None:
         raise not_found("generation")
     return found
 
 
 def _rendition(token: str, generation: int, name: str) -> Rendition:
-    rendition = (
-        Rendition.objects.select_related("generation")
-        .filter(
-            name=name,
-            generation__number=generation,
-            generation__video=token_video(token),
-            generation__video__state=VideoState.READY,
-        )
-        .exclude(generation__state__in=GONE_STATES)
-        .first()
-    )
+    of_token = video_of_token(token_of(token), "generation__video__")
+    renditions = Rendition.objects.filter(name=name, generation__number=generation, **of_token)
+    rendition = renditions.exclude(generation__state__in=GONE_STATES).select_related("generation").first()
     if rendition is None:
         raise not_found("rendition")
     return rendition
 
 
-def manifest(text: str, generation: Generation, content_type: str, *, complete: str = COMPLETE) -> HttpResponse:
+def manifest(
+    request: HttpRequest, text: str, generation: Generation, content_type: str, *, complete: str = COMPLETE
+) -> HttpResponse:
     """Respond with a manifest. `complete` says for how long it may be cached once the generation is complete."""
     cache = complete if generation.state == GenerationState.COMPLETE else GROWING
-    return HttpResponse(text, content_type=content_type, headers={"Cache-Control": cache})
+    return text_response(request, text, content_type=content_type, cache=cache)

@@ -22,7 +22,13 @@ def delivery() -> Delivery:
         store=store(),
         redirects=config.playback.playback_delivery == "redirect",
         presign_seconds=config.storage.presign_seconds,
+        public_base=config.playback.playback_public_base.rstrip("/"),
     )
+
+
+def origins() -> frozenset[str]:
+    """Return the origins whose pages may play videos. Empty: any."""
+    return frozenset(_config().playback.playback_origins)
 
 
 def token_seconds() -> int:

@@ -9,16 +9,15 @@ from django.db.models import QuerySet
 
 from access.models import Owner
 from api.problems import Problem, not_found
-from coordination.wiring import invalidate
 from events.types import EventType
 from transcoding.languages import UNDETERMINED, language_tag
 from transcoding.probing.streams import StreamFacts
 from transcoding.probing.warnings import Notice, SourceWarning
 from transcoding.texts.cues import Cues
 from transcoding.texts.webvtt import webvtt
-from videos.models import Generation, Text, Video
+from videos.models import Text, Video
 from videos.selectors import videos_of
-from videos.services import video_unwarn, video_warn
+from videos.services import video_unwarn, video_urls_changed, video_warn
 from videos.states import TextOrigin, TextState, VideoState
 from videos.texts.events import text_event_append
 from videos.texts.selectors import UNREADABLE, pending_texts, texts_of
@@ -63,7 +62,7 @@ def text_create(*, owner: Owner, video_id: UUID, cues: Cues, labels: TextLabels,
         cue_count=len(cues),
     )
     text.refresh_from_db(fields=["created_at"])
-    texts_changed(video)
+    video_urls_changed(video)
     for happened in (EventType.VIDEO_TEXT_ADDED, EventType.VIDEO_TEXT_READY):
         text_event_append(video=video, text=text, type=happened)
     return text
@@ -76,7 +75,7 @@ def text_delete(*, owner: Owner, video_id: UUID, text_id: UUID) -> None:
     text = text_of(video, text_id)
     _delete(video, text)
     _count_unreadable(video)
-    texts_changed(video)
+    video_urls_changed(video)
 
 
 def _delete(video: Video, text: Text) -> None:
@@ -102,7 +101,7 @@ def texts_announce(*, video: Video, streams: Sequence[StreamFacts], max_texts: i
     fresh = [stream for stream in streams if stream.index not in known][:room]
     for text in Text.objects.bulk_create(_embedded(video, stream) for stream in fresh):
         text_event_append(video=video, text=text, type=EventType.VIDEO_TEXT_ADDED)
-    texts_changed(video)
+    video_urls_changed(video)
     return pending_texts(video).exists()
 
 
@@ -133,7 +132,7 @@ def texts_fill(*, video: Video, found: Mapping[UUID, Cues | str | None]) -> None
         else:
             _end(video, text, **(_failed(UNREADABLE, outcome) if isinstance(outcome, str) else _extracted(outcome)))
     _count_unreadable(video)
-    texts_changed(video)
+    video_urls_changed(video)
 
 
 def texts_give_up(*, video: Video, code: str, reason: str) -> None:
@@ -141,14 +140,14 @@ def texts_give_up(*, video: Video, code: str, reason: str) -> None:
     for text in pending_texts(video):
         _end(video, text, **_failed(code, reason or "it was not extracted"))
     _count_unreadable(video)
-    texts_changed(video)
+    video_urls_changed(video)
 
 
 def texts_mark_pending(*, video: Video, texts: QuerySet[Text]) -> None:
     """Record that failed texts of a locked video are to be extracted again."""
     texts.update(state=TextState.PENDING, error_code="", error_detail="")
     _count_unreadable(video)
-    texts_changed(video)
+    video_urls_changed(video)
 
 
 def _end(video: Video, text: Text, **outcome: str | int) -> None:
@@ -180,12 +179,6 @@ def _count_unreadable(video: Video) -> None:
 def text_name(language: str, text_id: UUID) -> str:
     """Return a name that no other text of the video has, nor had."""
     return f"{language}-{text_id.hex[:12]}".lower()
-
-
-def texts_changed(video: Video) -> None:
-    """Invalidate the documents that list the texts of a video: its own, and the outputs of its jobs."""
-    jobs = Generation.objects.filter(video=video).values_list("job_id", flat=True)
-    invalidate(f"video:{video.id}", f"videos:{video.owner_id}", *(f"outputs:{job}" for job in set(jobs)))
 
 
 def _owned_video_lock(owner: Owner, video_id: UUID) -> Video:

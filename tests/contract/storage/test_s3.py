@@ -38,7 +38,7 @@ def key(s3_store: S3Store) -> Iterator[str]:
 
 
 def presigned(store: S3Store, key: str, content_type: str | None = None) -> str:
-    url = store.url(key, 60, content_type)
+    url = store.url(key, 60, content_type, "max-age=60")
     assert url is not None
     return url
 
@@ -47,6 +47,7 @@ def test_a_presigned_url_needs_no_credentials(s3_store: S3Store, key: str) -> No
     response = httpx2.get(presigned(s3_store, key, "video/iso.segment"))
     assert (response.status_code, response.content) == (200, b"0123456789")
     assert response.headers["content-type"] == "video/iso.segment"
+    assert response.headers["cache-control"] == "max-age=60"
 
 
 def test_a_presigned_url_supports_ranges(s3_store: S3Store, key: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError
 
 from tests.rows import a_job, a_run, a_video, an_mp4
-from videos.assets.selectors import asset_find, complete_generations, generation_assets
+from videos.assets.selectors import complete_generations, generation_assets, playable_assets
 from videos.assets.services import assets_publish
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
 from videos.services import VerifiedRendition, generation_complete, run_publish, video_mark_deleted
@@ -105,13 +105,10 @@ def test_a_later_attempt_replaces_what_an_earlier_one_published() -> None:
 def test_players_find_an_asset_by_kind_and_name_in_a_complete_generation() -> None:
     generation = a_generation()
     assets_publish(generation_id=generation.id, assets=[an_mp4(a_rung(generation))])
-    where: dict[str, Any] = {"video_id": generation.video_id, "kind": AssetKind.MP4, "generation": generation.number}
-    assert asset_find(**where, name="360p") is None
+    assert not playable_assets().exists()
     assert complete_generations([generation.id]) == {}
     complete(generation)
-    assert asset_find(**where, name="360p") == Asset.objects.get()
-    assert asset_find(**where, name="audio") is None
-    assert asset_find(**where | {"generation": 2}, name="360p") is None
+    assert playable_assets().get() == Asset.objects.get()
     found = complete_generations([generation.id])[generation.id]
     assert (found.generation, found.assets) == (generation, (Asset.objects.get(),))
     assert [row.name for row in found.renditions] == ["360p", "audio"]

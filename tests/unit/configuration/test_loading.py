@@ -184,6 +184,37 @@ def test_https_pages_do_not_redirect_to_an_http_store(pages: dict[str, str]) -> 
     assert found.startswith("browsers load nothing from http://minio:9000")
 
 
+PUBLIC_BASE = {"TRANSCODER_PLAYBACK_PUBLIC_BASE": "http://cdn.example/media"}
+
+
+@pytest.mark.parametrize(
+    "storage", [{}, {"TRANSCODER_STORAGE": "local", "TRANSCODER_LOCAL_STORAGE_PATH": "/srv/media"}]
+)
+def test_https_pages_do_not_redirect_to_an_http_cdn(storage: dict[str, str]) -> None:
+    (found,) = problems(**PUBLIC_BASE, **storage)
+    assert found.startswith("browsers load nothing from http://cdn.example/media")
+    assert "TRANSCODER_PLAYBACK_PUBLIC_BASE to an https URL" in found
+    assert load(KEY | HTTP_STORE | {"TRANSCODER_PLAYBACK_PUBLIC_BASE": "https://cdn.example/media"})
+
+
+@pytest.mark.parametrize(
+    "base", ["cdn.example", "ftp://cdn.example", "https://cdn.example/?a=b", "https://u@cdn.example"]
+)
+def test_a_public_base_is_the_beginning_of_urls(base: str) -> None:
+    (found,) = problems(TRANSCODER_PLAYBACK_PUBLIC_BASE=base)
+    assert found.startswith("TRANSCODER_PLAYBACK_PUBLIC_BASE must ")
+
+
+def test_a_public_base_that_is_never_used_is_refused() -> None:
+    settings = {"TRANSCODER_PLAYBACK_PUBLIC_BASE": "https://cdn.example", "TRANSCODER_PLAYBACK_DELIVERY": "proxy"}
+    assert [found for found in problems(**settings) if "is of no use" in found]
+
+
+def test_players_have_origins_and_not_urls() -> None:
+    (found,) = problems(TRANSCODER_PLAYBACK_ORIGINS="https://app.example,https://app.example/")
+    assert found.startswith("TRANSCODER_PLAYBACK_ORIGINS must be origins")
+
+
 @pytest.mark.parametrize(
     "way_out",
     [
