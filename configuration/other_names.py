@@ -67,7 +67,7 @@ def overridden(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[
 
 
 WITHOUT_EFFECT: Mapping[str, str] = MappingProxyType(
-    {PREFIX + "CHUNKSIZE": "clients send a video in one request and not in parts"}
+    {PREFIX + "CHUNKSIZE": "the server names the size of each upload's parts, TRANSCODER_UPLOAD_PART_BYTES or more"}
 )
 """Variables that are accepted without effect, with the reason."""
 

@@ -1,4 +1,4 @@
-"""Copies of all objects of one store in another: backups, and moves to another store."""
+"""Copies of objects of one store in another: backups, moves to another store, imports and exports."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -34,17 +34,29 @@ def objects_copy(source: ObjectStore, target: ObjectStore, *, prefix: str, scrat
         def copy(stored: StoredObject) -> int | None:
             if _has(target, stored):
                 return None
-            with tempfile.NamedTemporaryFile(dir=folder) as file:
-                try:
-                    source.fetch(stored.key, Path(file.name))
-                except ObjectNotFound:
-                    return None
-                target.put_file(stored.key, Path(file.name), _MEDIA_TYPE)
+            try:
+                object_copy(source, stored.key, target, stored.key, _MEDIA_TYPE, scratch=Path(folder))
+            except ObjectNotFound:
+                return None
             return stored.size
 
         sizes = list(_each(copy, source.list(prefix)))
     copied = [size for size in sizes if size is not None]
     return Copied(objects=len(copied), bytes=sum(copied), present=len(sizes) - len(copied))
+
+
+def object_copy(  # noqa: PLR0913 - two places, and how
+    source: ObjectStore, source_key: str, target: ObjectStore, key: str, content_type: str, *, scratch: Path
+) -> StoredObject:
+    """Copy one object: inside the server where both stores are on the same one, else through a file in `scratch`.
+
+    Raises ObjectNotFound, ObjectChanged.
+    """
+    if target.copies_from(source):
+        return target.copy(source_key, key, source=source, content_type=content_type)
+    with tempfile.NamedTemporaryFile(dir=scratch) as file:
+        source.fetch(source_key, Path(file.name))
+        return target.put_file(key, Path(file.name), content_type)
 
 
 def _each(copy: Callable[[StoredObject], int | None], objects: Iterable[StoredObject]) -> Iterator[int | None]:

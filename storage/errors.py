@@ -10,11 +10,16 @@ StorageError
 └── StorageUnavailable   the store is unreachable, slow or broken; a retry can help
 """
 
+from collections.abc import Sequence
+
 from transcoding.errors import TranscodeError
+
+_NAMED_KEYS = 5
+"""Keys that the message of an error names."""
 
 
 class StorageError(TranscodeError):
-    """Base of the store's errors. `key` names the object, or the bucket."""
+    """Base of the store's errors. `key` names the object, or the bucket; `keys` are all objects that it is about."""
 
     code = "storage_error"
     description = "the store failed"
@@ -22,6 +27,7 @@ class StorageError(TranscodeError):
     def __init__(self, key: str, reason: str = "") -> None:
         super().__init__(f"{key}: {self.description}" + (f" ({reason})" if reason else ""))
         self.key = key
+        self.keys: Sequence[str] = (key,)
 
 
 class InvalidKey(StorageError):
@@ -63,3 +69,20 @@ class StorageUnavailable(StorageError):
     description = "the store is unavailable"
     for_clients = "The object store cannot be reached."
     retryable = True
+
+
+def not_deleted(errors: Sequence[StorageError]) -> StorageError:
+    """Return one error for objects that were not deleted: the first one's, with the keys of all of them.
+
+    An error that no retry mends goes before one that a retry can mend.
+    """
+    first = next((error for error in errors if not error.retryable), errors[0])
+    keys = [error.key for error in errors]
+    if len(keys) == 1:
+        return first
+    more = f" and {len(keys) - _NAMED_KEYS} more" if len(keys) > _NAMED_KEYS else ""
+    named = ", ".join(keys[:_NAMED_KEYS])
+    merged = type(first)(first.key, f"{len(keys)} objects stayed: {named}{more}; {first}")
+    merged.keys = keys
+    merged.__cause__ = first
+    return merged

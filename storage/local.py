@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from storage.errors import ObjectChanged, ObjectNotFound, RangeNotAvailable, StorageUnavailable, UploadNotFound
+from storage.errors import (
+    ObjectChanged,
+    ObjectNotFound,
+    RangeNotAvailable,
+    StorageError,
+    StorageUnavailable,
+    UploadNotFound,
+    not_deleted,
+)
 from storage.keys import check_key, check_prefix
-from storage.protocol import MultipartUpload, Progress, StoredObject, StoredPart
+from storage.protocol import MultipartUpload, ObjectStore, Progress, StoredObject, StoredPart
 from storage.transfer import TransferProgress
 
 BLOCK_BYTES = 1024 * 1024
@@ -51,7 +59,7 @@ class LocalStore:
     def open(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> Iterator[bytes]:
         if start == end:
             return iter(())
-        file = self._open(key)
+        file = self.open_file(key)
         stored = _stored(key, os.fstat(file.fileno()))
         if etag is not None and stored.etag != etag:
             file.close()
@@ -62,7 +70,7 @@ class LocalStore:
         return _blocks(key, file, start, stored.size if end is None else min(end, stored.size))
 
     def fetch(self, key: str, path: Path, on_bytes: Progress | None = None) -> StoredObject:
-        with self._open(key) as source, _removed_on_failure(path):
+        with self.open_file(key) as source, _removed_on_failure(path):
             stored = _stored(key, os.fstat(source.fileno()))
             with _file_errors(key), path.open("wb") as file:
                 _copy(source, file, TransferProgress(on_bytes))
@@ -81,12 +89,51 @@ class LocalStore:
         with _file_errors(key):
             return _stored(key, self._path(key).stat())
 
+    def copies_from(self, source: ObjectStore) -> bool:
+        return isinstance(source, LocalStore)
+
+    def copy(
+        self,
+        source_key: str,
+        key: str,
+        *,
+        source: ObjectStore | None = None,
+        content_type: str | None = None,  # noqa: ARG002 - see the class
+    ) -> StoredObject:
+        """Link the file: objects are never changed, only replaced."""
+        origin = self if source is None else source
+        if not isinstance(origin, LocalStore):
+            raise TypeError(f"{origin} is no folder")
+        check_key(key)
+        with origin.open_file(source_key) as original, _file_errors(key):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            linked = self._incoming / uuid4().hex
+            try:
+                linked.hardlink_to(original.name)
+            except OSError:  # another file system, or one without links
+                with self._new_file() as file:
+                    _copy(original, file, TransferProgress(None))
+                    return self._publish(file, key)
+            try:
+                self._move(linked, key)
+            finally:
+                linked.unlink(missing_ok=True)  # still there where both keys had the same file before
+        return self.head(key)
+
     def delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            path = self._path(key)
+        errors = [error for error in map(self._delete, keys) if error is not None]
+        if errors:
+            raise not_deleted(errors)
+
+    def _delete(self, key: str) -> StorageError | None:
+        path = self._path(key)
+        try:
             with _file_errors(key):
                 path.unlink(missing_ok=True)
                 self._remove_empty_folders(path)
+        except StorageError as error:
+            return error
+        return None
 
     def delete_prefix(self, prefix: str) -> int:
         keys = [stored.key for stored in self.list(prefix)]
@@ -194,7 +241,8 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self._objects / check_key(key)
 
-    def _open(self, key: str) -> IO[bytes]:
+    def open_file(self, key: str) -> IO[bytes]:
+        """Open an object. Raises ObjectNotFound."""
         path = self._path(key)
         with _file_errors(key):
             return path.open("rb")
@@ -210,16 +258,19 @@ class LocalStore:
         """Sync a written file to disk and rename it to its key: rows must not name bytes that a crash lost."""
         file.flush()
         os.fsync(file.fileno())
+        self._move(Path(file.name), key)
+        return _stored(key, os.fstat(file.fileno()))
+
+    def _move(self, path: Path, key: str) -> None:
         target = self._path(key)
         for retries_left in reversed(range(_RENAME_ATTEMPTS)):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                Path(file.name).rename(target)
+                path.rename(target)
                 break
             except FileNotFoundError:
                 if not retries_left:
                     raise
-        return _stored(key, os.fstat(file.fileno()))
 
     def _remove_empty_folders(self, path: Path) -> None:
         with contextlib.suppress(OSError):  # not empty, or removed concurrently

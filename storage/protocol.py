@@ -61,7 +61,7 @@ class ObjectStore(Protocol):
         ...
 
     def put_file(self, key: str, path: Path, content_type: str, on_bytes: Progress | None = None) -> StoredObject:
-        """Store a file, in parallel parts when it is larger than `part_bytes`."""
+        """Store a file, in parallel parts when it is larger than `part_bytes`. Parts that fail are sent again."""
         ...
 
     def get(self, key: str, start: int = 0, end: int | None = None, *, etag: str | None = None) -> bytes:
@@ -91,8 +91,25 @@ class ObjectStore(Protocol):
         """Return size and etag. Raises ObjectNotFound."""
         ...
 
+    def copies_from(self, source: "ObjectStore") -> bool:
+        """Tell whether `copy` can read another store: one on the same server, for the same credentials."""
+        ...
+
+    def copy(
+        self, source_key: str, key: str, *, source: "ObjectStore | None" = None, content_type: str | None = None
+    ) -> StoredObject:
+        """Copy an object inside the server, of this store or of a `source` that it `copies_from`.
+
+        `content_type` replaces that of the original; with `source_key` for `key`, it changes that of the object. Raises
+        ObjectNotFound, and ObjectChanged when the original is replaced or deleted meanwhile.
+        """
+        ...
+
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete any number of objects. Missing ones are ignored."""
+        """Delete any number of objects. Missing ones are ignored.
+
+        The error for objects that could not be deleted has their keys in `keys`; the others are deleted.
+        """
         ...
 
     def delete_prefix(self, prefix: str) -> int:

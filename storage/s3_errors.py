@@ -44,6 +44,9 @@ ERRORS_BY_EXCEPTION: dict[type[BotoCoreError], type[StorageError]] = {
 }
 """Exceptions of the client without a response. The first match in this order counts."""
 
+BROKEN_BODY = (HTTPClientError, IncompleteReadError)
+"""Exceptions of the client while it reads the body of a response."""
+
 _OTHER_REGION = "the bucket is in another region: set TRANSCODER_S3_REGION to it"
 
 ADVICE: Mapping[str, str] = {
@@ -137,6 +140,11 @@ def refuses_operation(error: StorageError) -> bool:
     if not isinstance(cause, ClientError):
         return False
     return error_code(cause) in _OPERATION_REFUSED or _status(cause) in (_METHOD_NOT_ALLOWED, _NOT_IMPLEMENTED)
+
+
+def was_corrupted(error: StorageError) -> bool:
+    """Tell whether the store received other bytes than were sent, by the checksum that went with them."""
+    return isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == "BadDigest"
 
 
 def _status(error: ClientError) -> int:

@@ -1,7 +1,7 @@
 """Request metrics of boto3 clients, taken from the events that they emit."""
 
 import time
-from io import BytesIO
+from collections.abc import Sized
 from typing import Any, Protocol
 
 from observability import metrics
@@ -10,7 +10,8 @@ _WITH_BODY = {"PutObject": "up", "UploadPart": "up", "GetObject": "down"}
 
 _OPERATIONS = (
     "PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2", "CreateMultipartUpload", "UploadPart",
-    "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads",
+    "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads", "ListParts", "CopyObject",
+    "UploadPartCopy",
 )  # fmt: skip
 metrics.STORAGE_OPERATIONS.expect(operation=_OPERATIONS, outcome=("2xx", "4xx", "5xx", "no answer"))
 metrics.STORAGE_SECONDS.expect(operation=_OPERATIONS)
@@ -51,10 +52,8 @@ def _fail(*, context: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
 
 
 def _sent(body: object) -> int:
-    """Return the size of a request body. botocore may have wrapped our bytes into a BytesIO."""
-    if isinstance(body, BytesIO):
-        return body.getbuffer().nbytes
-    return len(body) if isinstance(body, bytes | bytearray) else 0
+    """Return the size of a request body: bytes, or a `Body`."""
+    return len(body) if isinstance(body, Sized) else 0
 
 
 def _length(headers: Any) -> int:  # noqa: ANN401 - botocore's

@@ -128,11 +128,16 @@ class StoreFault:
         status: int | None = None,
         code: str = "InternalError",
         reset: bool = False,
+        corrupt: bool = False,
+        corrupt_answer: int = 0,
         bytes_per_second: float = 0,
     ) -> None:
+        """`corrupt` changes the first byte of a request, `corrupt_answer` that of an answer, by these bits."""
         self.answer = status
         self.code = code
         self.reset = reset
+        self.corrupt = corrupt
+        self.corrupt_answer = corrupt_answer
         self.bytes_per_second = bytes_per_second
 
 
@@ -185,7 +190,9 @@ class _StoreHandler(BaseHTTPRequestHandler):
         elif fault and fault.answer:
             self._answer(fault.answer, {}, f"<Error><Code>{fault.code}</Code><Message>no</Message></Error>".encode())
         else:
-            self._pass_on(body, fault.bytes_per_second if fault else 0)
+            if fault and fault.corrupt:
+                body = bytes([body[0] ^ 1]) + body[1:]
+            self._pass_on(body, fault or StoreFault())
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - names of the standard library
 
@@ -202,7 +209,7 @@ class _StoreHandler(BaseHTTPRequestHandler):
                 time.sleep(len(block) / bytes_per_second)
         return b"".join(blocks)
 
-    def _pass_on(self, body: bytes, bytes_per_second: float) -> None:
+    def _pass_on(self, body: bytes, fault: StoreFault) -> None:
         upstream = http.client.HTTPConnection(LOOPBACK, self.store.upstream_port, timeout=120)
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -212,9 +219,11 @@ class _StoreHandler(BaseHTTPRequestHandler):
             upstream.endheaders(body or None)
             answer = upstream.getresponse()
             data = answer.read()
+            if fault.corrupt_answer and data:
+                data = bytes([data[0] ^ fault.corrupt_answer]) + data[1:]
             headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
             length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
-            self._answer(answer.status, {**headers, "Content-Length": length or "0"}, data, bytes_per_second)
+            self._answer(answer.status, {**headers, "Content-Length": length or "0"}, data, fault.bytes_per_second)
         except (OSError, http.client.HTTPException):
             self._hang_up()
         finally:

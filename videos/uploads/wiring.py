@@ -19,6 +19,9 @@ from videos.uploads.quick_look import QuickLook
 from videos.uploads.route import UploadRoute
 from videos.uploads.slots import UploadSlots
 
+PARTS_IN_MEMORY = 16
+"""Of all uploads of one process, unless a single one may have more."""
+
 
 def upload_routes(app: App, turns: Turns, *, on_uploaded: Callable[[Video], object]) -> App:
     """Put the routes that take the bytes of videos in front of an application. They share their slots."""
@@ -35,7 +38,7 @@ def upload_limits() -> UploadLimits:
         max_uploads=config.upload.max_concurrent_uploads,
         max_owner_uploads=config.owner.max_owner_uploads,
         parallel_parts=config.storage.parallel_parts,
-        parts_in_memory=config.storage.parallel_parts * 4,
+        parts_in_memory=max(PARTS_IN_MEMORY, config.storage.parallel_parts),
         https_only=config.site.https,
     )
 

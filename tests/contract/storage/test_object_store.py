@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import httpx2
 import pytest
 
 from storage.errors import (
@@ -282,6 +283,40 @@ def test_delete_prefix_deletes_more_than_one_page(store: ObjectStore, folder: st
     assert store.delete_prefix(f"{folder}gone/") == 1_003
     assert [stored.key for stored in store.list(folder)] == [f"{folder}gone.txt"]
     assert store.delete_prefix(f"{folder}gone/") == 0
+
+
+def test_an_object_can_be_copied(store: ObjectStore, folder: str) -> None:
+    store.put(f"{folder}a", b"hello", BYTES)
+    copied = store.copy(f"{folder}a", f"{folder}sub/b")
+    assert copied == store.head(f"{folder}sub/b")
+    store.delete([f"{folder}a"])
+    assert store.get(f"{folder}sub/b") == b"hello"
+
+
+def test_a_copy_replaces_an_object_and_may_be_repeated(store: ObjectStore, folder: str) -> None:
+    store.put(f"{folder}a", b"new", BYTES)
+    store.put(f"{folder}b", b"older", BYTES)
+    for _ in range(2):
+        store.copy(f"{folder}a", f"{folder}b")
+    store.put(f"{folder}a", b"newer", BYTES)
+    assert store.get(f"{folder}b") == b"new"
+    assert [stored.key for stored in store.list(folder)] == [f"{folder}a", f"{folder}b"]
+
+
+def test_the_content_type_of_an_object_can_be_changed(store: ObjectStore, folder: str) -> None:
+    store.put(f"{folder}a", b"hello", BYTES)
+    store.copy(f"{folder}a", f"{folder}a", content_type="video/mp4")
+    assert store.get(f"{folder}a") == b"hello"
+    url = store.url(f"{folder}a", 60)
+    assert url is None or httpx2.get(url).headers["content-type"] == "video/mp4"
+
+
+def test_a_missing_object_cannot_be_copied(store: ObjectStore, folder: str) -> None:
+    with pytest.raises(ObjectNotFound, match=f"{folder}nope"):
+        store.copy(f"{folder}nope", f"{folder}b")
+    with pytest.raises(InvalidKey):
+        store.copy(f"{folder}nope", "../b")
+    assert list(store.list(folder)) == []
 
 
 def test_prepare_is_idempotent(store: ObjectStore, folder: str) -> None:

@@ -235,6 +235,49 @@ def test_complete_succeeds_when_an_earlier_response_was_lost(tmp_path: Path) -> 
         store.complete_multipart("a", "u", ["e"])
 
 
+# --- deleting ---------------------------------------------------------------------------------------------------------
+
+
+def answer(text: str) -> Respond:
+    def response(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        request.wfile.write(text.encode())
+
+    return response
+
+
+def not_deleted(**codes: str) -> Respond:
+    errors = "".join(f"<Error><Key>{key}</Key><Code>{code}</Code></Error>" for key, code in codes.items())
+    return answer(f"<DeleteResult>{errors}</DeleteResult>")
+
+
+def test_the_keys_that_were_not_deleted_are_named() -> None:
+    with scripted_store(not_deleted(b="InternalError", d="AccessDenied", e="NoSuchKey")) as store:
+        with pytest.raises(StorageRefused, match=r"2 objects stayed: b, d; .*AccessDenied") as caught:
+            store.delete(["a", "b", "c", "d", "e"])
+        assert caught.value.keys == ["b", "d"]
+        assert not caught.value.retryable
+
+
+def test_later_batches_are_deleted_although_a_key_of_an_earlier_one_was_not() -> None:
+    keys = [f"k{number}" for number in range(1_001)]
+    with scripted_store(not_deleted(k3="InternalError"), not_deleted()) as store:
+        with pytest.raises(StorageUnavailable, match="k3") as caught:
+            store.delete(keys)
+        assert caught.value.keys == ("k3",)
+
+
+def test_a_store_that_fails_names_all_keys_that_may_have_stayed() -> None:
+    responses = [not_deleted(a="InternalError"), *[status(503, "SlowDown")] * 5]
+    with scripted_store(*responses) as store:
+        keys = ["a", *(f"k{number}" for number in range(1_000))]
+        with pytest.raises(StorageUnavailable, match=r"2 objects stayed: a, k999; ") as caught:
+            store.delete(keys)
+        assert caught.value.keys == ["a", "k999"]
+
+
 # --- the translation table --------------------------------------------------------------------------------------------
 
 
@@ -289,9 +332,13 @@ def test_error_codes_are_translated(code: str, http_status: int, error: type[Sto
 
 OPERATIONS = [
     "PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2", "CreateMultipartUpload", "UploadPart",
-    "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads",
+    "CompleteMultipartUpload", "AbortMultipartUpload", "ListMultipartUploads", "ListParts", "CopyObject",
+    "UploadPartCopy",
 ]  # fmt: skip
-NOT_RETRYABLE = {"NoSuchBucket", "InvalidObjectState", "EncryptionTypeMismatch", "InvalidRequest", "InvalidWriteOffset", "TooManyParts"}  # fmt: skip  # noqa: E501
+NOT_RETRYABLE = {
+    "NoSuchBucket", "InvalidObjectState", "EncryptionTypeMismatch", "InvalidRequest", "InvalidWriteOffset",
+    "TooManyParts", "ObjectNotInActiveTierError",
+}  # fmt: skip
 
 
 def test_all_declared_errors_of_our_operations_are_covered() -> None:

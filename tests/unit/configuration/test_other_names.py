@@ -41,7 +41,7 @@ def all_settings_of(section: object) -> list[Any]:
         ("PARALLELUPLOAD", "false", "parallel_parts", 1),
         ("UPLOADPARTSIZE", "10485761", "upload_part_bytes", 10_485_761),
         ("UPLOADPARTSIZE", "16MiB", "upload_part_bytes", 16_777_216),
-        ("MAXCONCURRENTPARTS", "10", "parallel_parts", 10),
+        ("MAXCONCURRENTPARTS", "12", "parallel_parts", 12),
         ("WORKERCOUNT", "3", "worker_slots", 3),
         ("MAXCONCURRENT", "4", "worker_slots", 4),
         ("TEMPDIR", "/tmp/transcode", "scratch_path", "/tmp/transcode"),  # noqa: S108 - their document's own
