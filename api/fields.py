@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar, NoReturn
@@ -15,6 +16,7 @@ MAX_EXTERNAL_ID_LENGTH = 255
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_NAMES = 100
 _MAX_DEPTH = 10
+_CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 
 class Choice(serializers.ChoiceField):
@@ -107,6 +109,18 @@ class ExternalId(serializers.CharField):
             trim_whitespace=False,
             help_text=help_text or None,
         )
+
+
+class Checksum(serializers.CharField):
+    """Checksum of a whole file, such as `sha256:9f86…`. The value is its digest in lower-case hexadecimal."""
+
+    default_error_messages: ClassVar = {"form": "must be sha256: and 64 hexadecimal digits"}
+
+    def to_internal_value(self, data: str) -> str:
+        matched = _CHECKSUM.fullmatch(super().to_internal_value(data))
+        if matched is None:
+            self.fail("form")
+        return matched[1].lower()
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True, "maxProperties": MAX_METADATA_NAMES})

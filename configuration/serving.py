@@ -122,9 +122,18 @@ class UploadConfig:
         minimum=1,
         help="Maximum number of parallel uploads to one API process. Each uses TRANSCODER_UPLOAD_PART_BYTES of memory.",
     )
+    import_networks: tuple[str, ...] = setting(
+        (),
+        help="Internal networks that videos may be imported from, also by plain HTTP: 10.1.0.0/16,… Everybody with an"
+        " API key can then read the videos there.",
+    )
 
     def problems(self) -> Iterator[str]:
-        yield from ()
+        for text in self.import_networks:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                yield f"TRANSCODER_IMPORT_NETWORKS: {error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

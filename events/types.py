@@ -6,6 +6,7 @@ from enum import StrEnum
 class EventType(StrEnum):
     VIDEO_UPLOADED = "video.uploaded"
     VIDEO_JOINED = "video.joined"
+    VIDEO_IMPORTED = "video.imported"
     VIDEO_READY = "video.ready"
     VIDEO_REJECTED = "video.rejected"
     VIDEO_THUMBNAILS_READY = "video.thumbnails_ready"

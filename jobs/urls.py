@@ -17,6 +17,7 @@ from jobs.endpoints.apis import (
     VideoOutputsApi,
     VideoTranscodeApi,
 )
+from jobs.endpoints.importing import VideoImportApi
 from jobs.endpoints.joining import VideoJoinApi
 from jobs.endpoints.texts import TextRetryApi
 from jobs.endpoints.thumbnails import VideoScenesApi, VideoThumbnailsApi
@@ -28,6 +29,7 @@ urlpatterns = [
     path("api/v1/uploads/<uuid:upload_id>/parts", UploadPartsApi.as_view(), name="upload-parts"),
     path("api/v1/uploads/<uuid:upload_id>/parts/<int:number>", UploadPartApi.as_view(), name="upload-part"),
     path("api/v1/uploads/<uuid:upload_id>/complete", UploadCompleteApi.as_view(), name="upload-complete"),
+    path("api/v1/videos/import", VideoImportApi.as_view(), name="video-import"),
     path("api/v1/videos/join", VideoJoinApi.as_view(), name="video-join"),
     path("api/v1/videos/<uuid:video_id>", VideoApi.as_view(), name="video-detail"),
     path("api/v1/videos/<uuid:video_id>/original", OriginalApi.as_view(), name="video-original"),

@@ -12,6 +12,7 @@ from jobs.dispatching.tickets import TicketSender, ticket_send
 from jobs.lifecycle.uploads import upload_recorded, video_uploaded
 from jobs.rules.policy import JobPolicy
 from observability.liveness import LivenessFile
+from outbound.addresses import Reach, reach_into
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
 from transcoding.planning.request import PlanPolicy
@@ -48,6 +49,12 @@ def job_policy() -> JobPolicy:
         max_owner_work_seconds=config.limits.max_owner_work_seconds,
         ffmpeg_threads=config.execution.ffmpeg_threads,
     )
+
+
+def import_reach() -> Reach:
+    """Return where videos may be imported from."""
+    config: Config = settings.TRANSCODER
+    return reach_into(config.upload.import_networks)
 
 
 def dispatcher() -> Dispatcher:

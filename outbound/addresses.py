@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from outbound.lookups import Lookups
+from outbound.errors import REFUSED
+from outbound.lookups import Lookups, process_lookups
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-REFUSED = "the address cannot be reached"
-"""Said alike of names that do not exist and of addresses that are ours: strangers must not learn which it is."""
 _HTTP_PORT, _HTTPS_PORT = 80, 443
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NEVER = tuple(
@@ -98,3 +97,8 @@ class Reach:
     def _allows(self, address: Address, *, plain: bool) -> bool:
         named = any(address in network for network in self.networks if network.version == address.version)
         return named or (self.is_public(address) and not plain)
+
+
+def reach_into(networks: Iterable[str]) -> Reach:
+    """Return the reach of this process: everything public, and these networks. Raises ValueError."""
+    return Reach(networks_read(networks), process_lookups())

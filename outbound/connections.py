@@ -3,7 +3,7 @@
 import math
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import certifi
@@ -12,16 +12,26 @@ import httpcore2
 from outbound.addresses import Reach
 
 _CONNECT_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 
 
 class TimeLimit:
     """Time that the other side may take: until `ends_at` (monotonic) in all, and `idle_seconds` without sending.
 
     Received bytes earn it idle time again, at `min_bytes_per_second`. Our own time between two reads does not count.
+    `on_wait` is called every second of it, and may raise what ends the wait.
     """
 
-    def __init__(self, ends_at: float, *, idle_seconds: float = math.inf, min_bytes_per_second: int = 1) -> None:
+    def __init__(
+        self,
+        ends_at: float,
+        *,
+        idle_seconds: float = math.inf,
+        min_bytes_per_second: int = 1,
+        on_wait: Callable[[], object] = lambda: None,
+    ) -> None:
         self.ends_at = ends_at
+        self.on_wait = on_wait
         self._max_idle = self._idle = idle_seconds
         self._min_bytes_per_second = min_bytes_per_second
 
@@ -45,10 +55,16 @@ class _Stream(httpcore2.NetworkStream):
         self._limit = limit
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore2's signature
-        started = time.monotonic()
-        data = self._inner.read(max_bytes, self._limit.left(httpcore2.ReadTimeout))
-        self._limit.waited(time.monotonic() - started, len(data))
-        return data
+        while True:
+            left, started = self._limit.left(httpcore2.ReadTimeout), time.monotonic()
+            try:
+                data = self._inner.read(max_bytes, min(left, _LOOK_SECONDS))
+            except httpcore2.ReadTimeout:
+                self._limit.waited(time.monotonic() - started, 0)
+                self._limit.on_wait()
+            else:
+                self._limit.waited(time.monotonic() - started, len(data))
+                return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore2's signature
         self._inner.write(buffer, self._limit.left(httpcore2.WriteTimeout))

@@ -14,6 +14,7 @@ from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filt
 from transcoding.probing.warnings import warning_documents
 from videos.assets.selectors import generation_assets
 from videos.documents import thumbnails_document
+from videos.imports import import_of
 from videos.models import Asset, Generation, Rendition, Text, Video
 from videos.parts import Part, parts_of
 from videos.playback.dash import has_dash
@@ -50,15 +51,15 @@ class VideoAdmin(ReadOnlyAdmin):
     change_form_outer_before_template = "administration/player.html"
     change_form_outer_after_template = "administration/tables.html"
     readonly_fields = (
-        "shown_state", "filename", "owner_name", "jobs", "size", "duration", "container", "error_code", "error_detail",
-        "error_details",
+        "shown_state", "filename", "owner_name", "imported", "jobs", "size", "duration", "container", "error_code",
+        "error_detail", "error_details",
         "shown_warnings", "external_id", "shown_metadata", "shown_media", "sha256", "source_key",
         "created_at", "inspected_at",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
         videos: QuerySet[Video] = super().get_queryset(request)
-        return videos.select_related("owner", "current_generation", "thumbnails")
+        return videos.select_related("owner", "current_generation", "thumbnails", "imported_from")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
@@ -97,6 +98,14 @@ class VideoAdmin(ReadOnlyAdmin):
     @admin.display(description="state")
     def shown_state(self, video: Video) -> SafeString:
         return badge(video.state)
+
+    @admin.display(description="imported from")
+    def imported(self, video: Video) -> str:
+        found = import_of(video)
+        if found is None:
+            return ""
+        size = "" if found.size_bytes is None else f" of {found.size_bytes / MIB:,.1f}"
+        return f"{found.shown_url} ({found.received_bytes / MIB:,.1f}{size} MiB)"
 
     @admin.display(description="owner")
     def owner_name(self, video: Video) -> str:

@@ -52,7 +52,7 @@ class VideoListApi(APIView):
         owner = owner_of(request)
 
         def render() -> tuple[Any, float]:
-            pages, page = VideoQuery.page(videos_of(owner).select_related("thumbnails"), request)
+            pages, page = VideoQuery.page(videos_of(owner).select_related("thumbnails", "imported_from"), request)
             with_texts(page)
             return pages.get_paginated_response(
                 [video_document(video, request) for video in page]

@@ -11,6 +11,7 @@ from api.wiring import absolute_url
 from transcoding.planning.images import SPRITES_VTT, ImageSet, Thumbnail
 from transcoding.planning.thumbnails import COLUMNS, ROWS
 from transcoding.probing.warnings import warning_documents
+from videos.imports import import_of
 from videos.models import Video
 from videos.parts import Part, parts_of
 from videos.playback.urls import ThumbnailUrls, thumbnail_urls
@@ -42,6 +43,7 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "sha256": video.sha256,
         "container": video.container,
         "parts": [part_document(part) for part in parts_of(video)],
+        "imported_from": _imported_from(video),
         "original_url": None if _without_source(video) else absolute_url(request, f"{address}/original"),
         **{name: media.get(name) for name in SHOWN_BY_NAME},
         "bitrate": media.get("bitrate") or _mean_bitrate(video, media),
@@ -69,6 +71,13 @@ def part_document(part: Part) -> dict[str, object]:
         "copied": not part.differs,
         "differs": part.differs,
     }
+
+
+def _imported_from(video: Video) -> dict[str, object] | None:
+    found = import_of(video)
+    if found is None:
+        return None
+    return {"url": found.shown_url, "size": found.size_bytes, "received": found.received_bytes}
 
 
 def _without_source(video: Video) -> bool:

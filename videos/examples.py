@@ -17,6 +17,7 @@ VIDEO = OpenApiExample(
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "container": "mov",
         "parts": [],
+        "imported_from": None,
         "original_url": f"https://video.example.com{_PATH}/original",
         "duration": 61.5,
         "width": 1920,

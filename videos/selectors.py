@@ -21,7 +21,7 @@ def videos_of(owner: Owner) -> QuerySet[Video]:
 
 
 def video_find(*, owner: Owner, video_id: UUID) -> Video | None:
-    found = videos_of(owner).filter(id=video_id).select_related("current_generation", "thumbnails")
+    found = videos_of(owner).filter(id=video_id).select_related("current_generation", "thumbnails", "imported_from")
     return next(iter(found), None)  # `first` would build an order for one row
 
 

@@ -155,6 +155,14 @@ class VideoText(serializers.Serializer[Any]):
     error = AssetError(allow_null=True)
 
 
+class ImportedFrom(serializers.Serializer[Any]):
+    """The URL that the source of a video was fetched from, and how much of it is there."""
+
+    url = serializers.CharField(help_text="Without its query, which may grant access.")
+    size = serializers.IntegerField(allow_null=True, help_text="Bytes, as the server announced. Null: it did not.")
+    received = serializers.IntegerField(help_text="Bytes that have been fetched.")
+
+
 class VideoDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     filename = serializers.CharField()
@@ -163,6 +171,7 @@ class VideoDocument(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
     container = serializers.CharField(help_text="What the first bytes of the file say it is.")
     parts = PartDocument(many=True, help_text="The videos that it joins, in order. Empty: it was uploaded.")
+    imported_from = ImportedFrom(allow_null=True, help_text="Null: it was not imported.")
     original_url = serializers.URLField(
         allow_null=True,
         help_text="Where the uploaded file can be had. Null: it was deleted, or is not there yet.",

@@ -15,7 +15,7 @@ from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.warnings import Notice, SourceWarning
-from videos.models import Asset, Generation, Rendition, SegmentRun, Text, Thumbnails, Video
+from videos.models import Asset, Generation, Import, Rendition, SegmentRun, Text, Thumbnails, Video
 from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
 _ERROR = ("error_code", "error_detail", "error_details")
@@ -98,6 +98,7 @@ def video_reject(*, video: Video, code: str, detail: str, details: str = "") -> 
     """Reject a source that is itself at fault. It can never be transcoded."""
     video.state, video.error_code, video.error_detail, video.error_details = VideoState.REJECTED, code, detail, details
     _save(video, "state", *_ERROR)
+    _import_end(video)
 
 
 def video_record_error(*, video: Video, code: str, detail: str, details: str = "") -> None:
@@ -110,6 +111,12 @@ def video_mark_deleting(*, video: Video) -> None:
     """Hide a video whose objects are being deleted."""
     video.state = VideoState.DELETING
     _save(video, "state", current_generation=None)
+    _import_end(video)
+
+
+def _import_end(video: Video) -> None:
+    """Forget the URL that a video was being fetched from: it may grant access to more than the video."""
+    Import.objects.filter(video=video).exclude(url="").update(url="", multipart_id="")
 
 
 def video_runs_delete(*, video_id: UUID, at_a_time: int) -> bool:

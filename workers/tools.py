@@ -7,6 +7,7 @@ from configuration import Config
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from jobs.rules.policy import JobPolicy
+from outbound.fetching import Downloader
 from storage.protocol import ObjectStore
 from videos.models import Video
 from workers.lease.control import StepControl
@@ -30,6 +31,7 @@ class Tools:
     ffprobe: Ffprobe
     scratch: Path
     policy: JobPolicy
+    downloader: Downloader
     draining: SharedFlag
 
     def source_reader(self, video: Video, control: StepControl) -> SourceReader:

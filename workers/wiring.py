@@ -15,6 +15,9 @@ from execution.ffprobe import Ffprobe
 from execution.isolation import isolation_details, jail_of
 from execution.scratch import scratch_folder, steps_folder
 from jobs.wiring import job_policy
+from observability.version import VERSION
+from outbound.addresses import reach_into
+from outbound.fetching import Downloader
 from storage.wiring import store_from
 from workers.node.consumer_probe import LastActivity
 from workers.node.flags import SharedFlag
@@ -77,5 +80,6 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         ffprobe=Ffprobe(config.execution, config.limits),
         scratch=scratch,
         policy=job_policy(),
+        downloader=Downloader(reach_into(config.upload.import_networks), user_agent=f"vodmill/{VERSION}"),
         draining=draining,
     )

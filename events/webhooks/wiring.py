@@ -5,8 +5,7 @@ from django.conf import settings
 from configuration import EventConfig
 from events.log import EventDocuments
 from events.webhooks.sender import WebhookSender
-from outbound.addresses import Reach, networks_read
-from outbound.lookups import process_lookups
+from outbound.addresses import Reach, reach_into
 from outbound.posting import OutboundClient
 
 
@@ -17,7 +16,7 @@ def _config() -> EventConfig:
 
 def reach() -> Reach:
     """Networks that webhooks may go to."""
-    return Reach(networks_read(_config().webhook_networks), process_lookups())
+    return reach_into(_config().webhook_networks)
 
 
 def outbound_client() -> OutboundClient:

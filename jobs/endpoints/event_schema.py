@@ -95,6 +95,7 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
         "The source of a video that joins others is made",
         {**_OF_VIDEO, "parts": {"type": "integer", "minimum": 2}},
     ),
+    EventType.VIDEO_IMPORTED.value: ("The source of a video was fetched", {**_OF_VIDEO, "size": _COUNT}),
     EventType.VIDEO_READY.value: (
         "A video is inspected and can be transcoded",
         {**_OF_VIDEO, "warnings": {"type": "array", "items": _ref("SourceWarningDocument")}},

@@ -1,6 +1,5 @@
 """Uploads in parts: resumable, straight into the object store, and transcoded when they are complete."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
@@ -10,7 +9,6 @@ from django.http import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,7 +16,7 @@ from access.authentication import caller, owner_of
 from access.idempotency import idempotent
 from access.rates import check_upload_rate
 from access.scopes import Scope
-from api.fields import ExternalId, Metadata, StrictBoolean, StrictInteger, StrictSerializer
+from api.fields import Checksum, ExternalId, Metadata, StrictBoolean, StrictInteger, StrictSerializer
 from api.problems import FieldError, Problem, invalid_field
 from api.responses import as_document
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
@@ -55,7 +53,6 @@ from videos.uploads.services import (
 )
 from videos.uploads.wiring import open_limits, quick_look
 
-_CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _MAX_SIZE = 2**53
 """Numbers beyond are no exact ones in JSON, as most programs read it."""
 
@@ -65,9 +62,8 @@ class UploadRequest(StrictSerializer):
 
     size = StrictInteger(min_value=1, max_value=_MAX_SIZE, help_text="Bytes of the whole file.")
     filename = FileName(help_text="Its name, which is only shown.")
-    checksum = serializers.CharField(
+    checksum = Checksum(
         required=False,
-        max_length=100,
         help_text="sha256: and the hex digest of the whole file. What arrives is compared with it before the video can"
         " be used.",
     )
@@ -77,12 +73,6 @@ class UploadRequest(StrictSerializer):
     transcode = TranscodeField(
         required=False, help_text="Transcode the video when it is there: the body of `POST …/transcode`."
     )
-
-    def validate_checksum(self, value: str) -> str:
-        matched = _CHECKSUM.fullmatch(value)
-        if matched is None:
-            raise serializers.ValidationError("must be sha256: and 64 hexadecimal digits")
-        return matched[1].lower()
 
 
 _EXAMPLE = OpenApiExample(

@@ -218,8 +218,9 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
 
 
 def _refuses(step: Step, video: Video, failure: Failure) -> bool:
-    """Return True if the source is at fault and the video has nothing that plays."""
-    blamed = failure.input_at_fault or (failure.code == POISON and STEPS[StepKind(step.kind)].rejects_video)
+    """Return True if the source is at fault, or never comes, and the video has nothing that plays."""
+    spec = STEPS[StepKind(step.kind)]
+    blamed = failure.input_at_fault or spec.always_rejects_video or (failure.code == POISON and spec.rejects_video)
     return blamed and video.current_generation_id is None and video.state not in (VideoState.REJECTED, *HIDDEN_STATES)
 
 

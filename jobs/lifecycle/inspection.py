@@ -59,7 +59,11 @@ def _lead(priority: int, rank: RankConfig) -> int:
     return rank_lead_seconds(priority=priority, kind=StepKind.INSPECT, part=0, policy=rank)
 
 
-_BEFORE_INSPECTION: Mapping[str, StepKind] = {VideoState.JOINING: StepKind.JOIN, VideoState.VERIFYING: StepKind.VERIFY}
+_BEFORE_INSPECTION: Mapping[str, StepKind] = {
+    VideoState.JOINING: StepKind.JOIN,
+    VideoState.IMPORTING: StepKind.FETCH,
+    VideoState.VERIFYING: StepKind.VERIFY,
+}
 """The kind of step that makes or checks the source of a video in this state. Its inspection follows."""
 
 

@@ -21,6 +21,7 @@ QUEUES = (CPU_QUEUE, GPU_QUEUE, BACKGROUND_QUEUE)
 
 class StepKind(StrEnum):
     JOIN = "join"
+    FETCH = "fetch"
     VERIFY = "verify"
     INSPECT = "inspect"
     AUDIO = "audio"
@@ -102,6 +103,8 @@ class StepSpec:
 
     For steps without which no job of the video can be planned.
     """
+    always_rejects_video: bool = False
+    """Its failure rejects the video, whatever the reason: nobody requests the step again."""
     loss: Loss | None = None
     """Its failure, whatever the reason, is the loss of this, and nothing else.
 
@@ -127,6 +130,14 @@ _SEGMENT_OBJECTS = (SEGMENT_SUFFIX, INIT_NAME)
 
 _SPECS = (
     StepSpec(kind=StepKind.JOIN, stage=None, phase=JobPhase.INSPECTING, rejects_video=True),
+    StepSpec(
+        kind=StepKind.FETCH,
+        stage=None,
+        phase=JobPhase.INSPECTING,
+        rejects_video=True,
+        always_rejects_video=True,
+        resumes=True,
+    ),
     StepSpec(kind=StepKind.VERIFY, stage=None, phase=JobPhase.INSPECTING, rejects_video=True),
     StepSpec(kind=StepKind.INSPECT, stage=None, phase=JobPhase.INSPECTING, rejects_video=True, once_per_video=True),
     StepSpec(

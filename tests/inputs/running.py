@@ -87,6 +87,7 @@ class _Pipeline:
             ffprobe=Ffprobe(config.execution, config.limits),
             scratch=scratch,
             policy=None,  # type: ignore[arg-type]  # jobs are planned here
+            downloader=None,  # type: ignore[arg-type]  # nothing is imported
             draining=draining,
         )
 

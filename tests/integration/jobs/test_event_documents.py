@@ -20,6 +20,7 @@ from jobs.leasing.claim import Claim
 from jobs.leasing.steps import job_mark_playable, step_begin, step_complete, step_publish
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, source_delete
 from jobs.lifecycle.failures import step_fail
+from jobs.lifecycle.importing import video_import_request, video_imported
 from jobs.lifecycle.joining import Labels, join_plan, video_joined, videos_join
 from jobs.lifecycle.outcomes import job_complete, video_inspected, video_purged
 from jobs.lifecycle.services import (
@@ -47,6 +48,7 @@ from tests.unit.transcoding.test_thumbnails import a_set
 from transcoding.planning.thumbnails import ThumbnailRequest
 from transcoding.texts.cues import Cues
 from transcoding.texts.webvtt import parse_webvtt
+from videos.imports import ImportedSource
 from videos.models import Rendition, Video
 from videos.parts import JoinedSource
 from videos.services import video_create
@@ -125,6 +127,13 @@ def two_are_joined(owner: Owner, part: UUID) -> None:
     claimed_of(StepKind.INSPECT)
 
 
+def one_is_imported(owner: Owner) -> None:
+    source = ImportedSource(size_bytes=1, etag="e", sha256="s", container="mov")
+    video_import_request(owner=owner, url="https://a.example/b", labels={"filename": ""}, job=None, policy=a_policy())
+    video_imported(claim=claimed_of(StepKind.FETCH), source=source, result={})
+    claimed_of(StepKind.INSPECT)
+
+
 def texts_come_and_go(owner: Owner, job: Job) -> None:
     """A text of a job's video is uploaded and deleted, and one in its file cannot be extracted."""
     cues, labels = Cues.of(parse_webvtt("WEBVTT\n\n00:01.000 --> 00:02.000\na\n")), TextLabels(language="de")
@@ -159,6 +168,7 @@ def everything_happens(owner: Owner) -> Job:
     job_delete(owner=owner, job_id=other.id)
     images_are_made(owner, job)
     two_are_joined(owner, job.video_id)
+    one_is_imported(owner)
     texts_come_and_go(owner, job)
     source_delete(owner=owner, video_id=job.video_id)
     a_job(a_video(owner, audio=False, seconds=8), gpu="never")

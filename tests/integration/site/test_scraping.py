@@ -28,8 +28,8 @@ from events.models import FanOut
 from events.webhooks.services import endpoint_create
 from observability.version import VERSION
 from tests.conformance import published
-from tests.integration.events.receiver import a_receiver
 from tests.integration.jobs.test_event_documents import everything_happens
+from tests.receiver import a_receiver
 
 WORKER = ("-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle")
 DISPATCHER = ("manage.py", "dispatcher")

@@ -76,7 +76,7 @@ def test_a_job_makes_progress_and_its_speed_is_measured() -> None:
 
 def test_kinds_that_come_before_plans_guard_the_video() -> None:
     guards = [kind for kind, spec in STEPS.items() if spec.rejects_video]
-    assert guards == [StepKind.JOIN, StepKind.VERIFY, StepKind.INSPECT]
+    assert guards == [StepKind.JOIN, StepKind.FETCH, StepKind.VERIFY, StepKind.INSPECT]
     assert set(guards) <= set(VIDEO_KINDS)
 
 

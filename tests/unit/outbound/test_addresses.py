@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from outbound.addresses import REFUSED, AddressRefused, Reach, is_public, networks_read
+from outbound.addresses import AddressRefused, Reach, is_public, networks_read
+from outbound.errors import REFUSED
 from outbound.lookups import Lookups
 
 OURS = [

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+OUR_HOSTS = ("127.0.0.1", "127.1", "0x7f.1", "localhost", "[::ffff:7f00:1]", "2130706433")
+"""Names of this machine, which nobody may have us connect to."""
 
 
 @dataclass
@@ -14,6 +18,7 @@ class Receiver:
     """A receiver that records requests and answers with the status in the path."""
 
     port: int = 0
+    connections: int = 0
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -27,6 +32,10 @@ class Receiver:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     receiver: Receiver
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        self.receiver.connections += 1
+        return super().get_request()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,49 @@
+"""Errors of downloads.
+
+DownloadError
+├── DownloadRefused    no server that may be reached, at this address or where it redirects to; never retried
+├── DownloadMissing    the server does not give the file out; never retried
+├── DownloadChanged    the file is not the one whose beginning was fetched; never retried
+├── DownloadEncoded    the server compressed the file, which could be a bomb; never retried
+├── DownloadTooLarge   it has more bytes than allowed; never retried
+└── DownloadFailed     the server is unreachable, slow or broken; retried
+"""
+
+from transcoding.errors import InputRejected, TranscodeError
+
+REFUSED = "the address cannot be reached"
+"""Said alike of names that do not exist and of addresses that are ours: strangers must not learn which it is."""
+
+
+class DownloadError(TranscodeError):
+    """Base of the errors of downloads."""
+
+    code = "download_error"
+
+
+class DownloadRefused(DownloadError, InputRejected):
+    code = "url_refused"
+
+    def __init__(self) -> None:
+        super().__init__(REFUSED)
+
+
+class DownloadMissing(DownloadError, InputRejected):
+    code = "download_refused"
+
+
+class DownloadChanged(DownloadError, InputRejected):
+    code = "download_changed"
+
+
+class DownloadEncoded(DownloadError, InputRejected):
+    code = "download_encoded"
+
+
+class DownloadTooLarge(DownloadError, InputRejected):
+    code = "too_large"
+
+
+class DownloadFailed(DownloadError):
+    code = "download_failed"
+    retryable = True
