@@ -1,7 +1,7 @@
 """`python -m benchmarks [--only NAME …]`: measure overhead, latency and throughput.
 
-Results are written to docs/benchmarks.md unless --dry-run is given. `film` takes long, and `watching` requires Chromium
-(`make testsetup`): they are run only when named.
+Results are written to docs/benchmarks.md unless --dry-run is given. `film` and `transfers` take long, and `watching`
+requires Chromium (`make testsetup`): they are run only when named.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from benchmarks import (
     playable,
     streams,
     thumbnails,
+    transfers,
     watching,
     workers,
 )
@@ -40,6 +41,7 @@ MEASUREMENTS = {
     "streams": streams.measure,
     "neighbours": neighbours.measure,
     "film": film.measure,
+    "transfers": transfers.measure,
 }
 DEFAULTS = (
     "latency",
@@ -80,6 +82,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=60, help=lengths)
     parser.add_argument("--steps", type=int, default=100, help="number of steps for latency; at least 2")
     parser.add_argument("--outage-seconds", type=int, default=60, help="length of each load of outage")
+    parser.add_argument("--transfer-mb", type=int, default=1000, help="size of the file for transfers, in MB")
     parser.add_argument("--film-seconds", type=int, default=600, help="length of the source for film")
     parser.add_argument("--dry-run", action="store_true", help="print the results only")
     return parser.parse_args()

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 
-from configuration import load
+from configuration import Config, load
 from configuration.other_names import overridden
 from embedded.client import Client
 from embedded.home import REPOSITORY, Home
@@ -15,10 +15,18 @@ from embedded.product import Api, Dispatcher, Product, Worker
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import Service
 from execution import daemons
-from storage.wiring import store_from
+from execution.daemons import DaemonError
+from storage.checking import Level
+from storage.errors import StorageError
+from storage.wiring import check_store, store_from
 
 # Shorter chunks than in production, so that a short clip has several and keeps two slots busy.
 DEFAULTS = {"TRANSCODER_MAX_CHUNK_SECONDS": "16", "TRANSCODER_DRAIN_GRACE_SECONDS": "3"}
+
+OWN_STORE = (
+    "TRANSCODER_STORAGE", "TRANSCODER_LOCAL_STORAGE_PATH", "TRANSCODER_S3_ENDPOINT_URL", "TRANSCODER_S3_BUCKET",
+)  # fmt: skip
+"""Settings that name a store of the user's own."""
 
 API_KEY = "api_key"
 ADMIN = "admin"
@@ -39,7 +47,10 @@ class Stack:
         self.postgresql = PostgreSQL(home, durable=durable)
         self.redis = Redis(home)
         self.seaweedfs = SeaweedFS(home)
-        self._environ = overridden({**DEFAULTS, **(os.environ if environ is None else environ)}, self.settings())
+        given = os.environ if environ is None else environ
+        self.own_store = any(given.get(name) for name in OWN_STORE)
+        """The user's own store is used; SeaweedFS is not started."""
+        self._environ = overridden({**DEFAULTS, **given}, self.settings())
         self.api = Api(home, self._environ)
         self.dispatcher = Dispatcher(home, self._environ)
         self.worker = Worker(home, self._environ)
@@ -60,13 +71,18 @@ class Stack:
             "TRANSCODER_DATABASE_URL": self.postgresql.url,
             "TRANSCODER_BROKER_URL": self.redis.url,
             "TRANSCODER_CACHE_URL": self.redis.cache_url,
+            "TRANSCODER_SCRATCH_PATH": str(self.home.folder / "scratch"),
+            **({} if self.own_store else self._seaweedfs_settings()),
+        }
+
+    def _seaweedfs_settings(self) -> dict[str, str]:
+        return {
             "TRANSCODER_STORAGE": "s3",
             "TRANSCODER_S3_ENDPOINT_URL": self.seaweedfs.endpoint_url,
             "TRANSCODER_S3_PUBLIC_ENDPOINT_URL": "",
             "TRANSCODER_S3_BUCKET": self.seaweedfs.bucket,
             "TRANSCODER_S3_ACCESS_KEY": self.seaweedfs.access_key,
             "TRANSCODER_S3_SECRET_KEY": self.seaweedfs.secret_key,
-            "TRANSCODER_SCRATCH_PATH": str(self.home.folder / "scratch"),
         }
 
     def start(self, report: Callable[[str], None] = _discard) -> None:
@@ -74,10 +90,13 @@ class Stack:
 
         Raises DaemonError, PortTaken, ConfigurationError.
         """
-        load(self._environ)  # refuse wrong settings before anything starts
+        config = load(self._environ)  # refuse wrong settings before anything starts
         self.home.make_private()
+        if self.own_store:
+            _check_store(config, report)
         for server in self.servers:
-            _start(server, report)
+            if not (self.own_store and server is self.seaweedfs):
+                _start(server, report)
         if not all(process.current() for process in self.product):
             self._prepare(report)
         for process in self.product:
@@ -124,7 +143,25 @@ class Stack:
         report("migrating the database")
         command = [sys.executable, "manage.py", "migrate", "--no-input"]
         daemons.run(command, environ=self.dispatcher.environ(), folder=REPOSITORY)
-        store_from(load(self._environ).storage).prepare()
+        if not self.own_store:  # which was prepared and checked before
+            store_from(load(self._environ).storage).prepare()
+
+
+def _check_store(config: Config, report: Callable[[str], None]) -> None:
+    """Prepare the user's own store and try it out. Raises DaemonError."""
+    report("checking your store")
+    try:
+        store_from(config.storage).prepare()
+    except StorageError as error:
+        reason = str(error).removeprefix(f"{error.key}: ")
+        raise DaemonError(f"your store cannot be used: {reason}") from error
+    failures = 0
+    for finding in check_store(config):
+        failures += finding.level is Level.FAILED
+        if finding.level is not Level.OK:
+            report(f"  {finding.level}: {finding.text}")
+    if failures:
+        raise DaemonError("your store cannot be used like this: see docs/storage.md")
 
 
 def _start(service: Service, report: Callable[[str], None]) -> bool:

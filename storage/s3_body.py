@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from storage.pace import Pace
 
-_BLOCK_BYTES = 64 * 1024
+_BLOCK_BYTES = 128 * 1024
 """Of one write to the socket, which times out as a whole: small enough for a slow link to take it in that time."""
 
 

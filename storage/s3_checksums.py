@@ -39,7 +39,7 @@ def contradicts(etag: str, digests: Sequence[bytes]) -> bool:
 
     Most stores use the MD5 of an object as its etag, and for one of several parts the MD5 of theirs and their number.
     """
-    digest, dash, count = etag.partition("-")
-    if not re.fullmatch("[0-9a-f]{32}", digest) or len(digests) != int(count or 1):
+    found = re.fullmatch("([0-9a-f]{32})(-([0-9]{1,5}))?", etag)
+    if not found or len(digests) != int(found[3] or 1):
         return False
-    return digest != (md5(b"".join(digests)) if dash else digests[0]).hex()
+    return found[1] != (md5(b"".join(digests)) if found[2] else digests[0]).hex()

@@ -56,7 +56,7 @@ ADVICE: Mapping[str, str] = {
     "RequestTimeTooSkewed": "the clock of this machine and that of the store differ: synchronise both (NTP)",
     "ExpiredToken": "the temporary credentials have expired: renew them",
     "NoSuchBucket": "there is no such bucket: check TRANSCODER_S3_BUCKET, or run `manage.py store_prepare`",
-    "AccessDenied": "the access key lacks a right: docs/deployment.md lists those that it needs",
+    "AccessDenied": "the access key lacks a right: docs/storage.md lists those that it needs",
     "AllAccessDisabled": "the store has blocked the bucket or its account",
     "AuthorizationHeaderMalformed": _OTHER_REGION,
     "PermanentRedirect": _OTHER_REGION,

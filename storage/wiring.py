@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from configuration import StorageConfig
+from configuration import Config, StorageConfig
+from storage.checking import Findings, StoreChecks, findings
 from storage.local import LocalStore
 from storage.protocol import ObjectStore
 from storage.s3 import S3Config, S3Store
+from storage.s3_checking import S3Checks
 
 
 def store_from(config: StorageConfig, *, upload_origins: Sequence[str] = ()) -> ObjectStore:
@@ -30,3 +32,10 @@ def store_from(config: StorageConfig, *, upload_origins: Sequence[str] = ()) -> 
         parallel_parts=config.parallel_parts,
         upload_origins=upload_origins,
     )
+
+
+def check_store(config: Config) -> Findings:
+    """Try the store out, and yield what is found."""
+    store = store_from(config.storage)
+    redirects = config.playback.playback_delivery == "redirect"
+    return findings(S3Checks(store, redirects=redirects) if isinstance(store, S3Store) else StoreChecks(store))

@@ -130,14 +130,15 @@ class StoreFault:
         reset: bool = False,
         corrupt: bool = False,
         corrupt_answer: int = 0,
+        document: str = "",
         bytes_per_second: float = 0,
     ) -> None:
         """`corrupt` changes the first byte of a request, `corrupt_answer` that of an answer, by these bits."""
         self.answer = status
-        self.code = code
         self.reset = reset
         self.corrupt = corrupt
         self.corrupt_answer = corrupt_answer
+        self.document = document or f"<Error><Code>{code}</Code><Message>no</Message></Error>"
         self.bytes_per_second = bytes_per_second
 
 
@@ -188,7 +189,7 @@ class _StoreHandler(BaseHTTPRequestHandler):
         if fault and fault.reset:
             self._hang_up()
         elif fault and fault.answer:
-            self._answer(fault.answer, {}, f"<Error><Code>{fault.code}</Code><Message>no</Message></Error>".encode())
+            self._answer(fault.answer, {}, fault.document.encode())
         else:
             if fault and fault.corrupt:
                 body = bytes([body[0] ^ 1]) + body[1:]

@@ -24,8 +24,16 @@ BYTES = "application/octet-stream"
 PART = 5 * 1024 * 1024
 
 
-@pytest.fixture(params=["local", "s3"])
+RCLONE_LACKS = {
+    "test_a_part_may_be_sent_twice": "it takes each part once, unless started with --disable-multipart-streaming",
+}
+"""Tests that `rclone serve s3` does not pass, with the reason (see docs/storage.md). Passing one is a failure."""
+
+
+@pytest.fixture(params=["local", "s3", "rclone"])
 def store(request: pytest.FixtureRequest) -> ObjectStore:
+    if request.param == "rclone" and (reason := RCLONE_LACKS.get(request.node.originalname)):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     found: ObjectStore = request.getfixturevalue(f"{request.param}_store")
     return found
 

@@ -39,3 +39,16 @@ def test_objects_are_published_atomically(store: LocalStore, tmp_path: Path, mon
         store.put("a", b"new", "")
     assert store.get("a") == b"old"
     assert files(tmp_path) == ["objects/a"]
+
+
+def test_where_there_are_no_links_a_copy_has_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(_path: Path, _target: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    store = LocalStore(tmp_path, part_bytes=10)
+    store.put("a", b"hello", "")
+    store.copy("a", "b")
+    store.delete(["a"])
+    assert store.get("b") == b"hello"
+    assert list((tmp_path / "incoming").iterdir()) == []
