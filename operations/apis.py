@@ -97,8 +97,8 @@ class OpenJobsDocument(serializers.Serializer[Any]):
 
 
 class StoredDocument(serializers.Serializer[Any]):
-    sources_bytes = serializers.IntegerField()
-    outputs_bytes = serializers.IntegerField(help_text="Verified outputs.")
+    sources_bytes = serializers.IntegerField(help_text="With their working copies.")
+    outputs_bytes = serializers.IntegerField(help_text="Also of jobs that are not over; with texts and watermarks.")
     total_bytes = serializers.IntegerField()
 
 

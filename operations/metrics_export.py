@@ -14,6 +14,8 @@ from jobs.leasing.slots import sessions_used
 from jobs.rules.steps import QUEUES
 from observability.metrics import PREFIX
 from operations.statistics import failing_purges, node_healths, open_jobs, queue_loads, webhook_endpoints
+from videos.usage.kinds import ENCODED, STORED, UsageKind, minutes
+from videos.usage.selectors import usage_of_all
 
 _MEGABYTE = 1 << 20
 
@@ -36,6 +38,7 @@ class DatabaseMetrics(Collector):
         yield from _queues()
         yield _jobs()
         yield _purges()
+        yield from _usage()
         yield _endpoints()
         yield from self._nodes()
         yield from _devices(devices_live(silence_seconds=self._silence_seconds), sessions_used())
@@ -81,6 +84,19 @@ def _purges() -> Metric:
     purges = _gauge("purges_failing", "Deletions of objects that keep failing and are tried again.")
     purges.add_metric([], failing_purges().steps)
     return purges
+
+
+def _usage() -> Iterator[Metric]:
+    usage = usage_of_all()
+    stored = _gauge("usage_bytes", "Bytes that all owners store.", "kind")
+    for kind in STORED:
+        stored.add_metric([kind.removesuffix("_bytes")], usage[kind])
+    encoded = _gauge("usage_encoded_minutes", "Minutes of renditions that were ever encoded.", "class")
+    for name, kind in ENCODED.items():
+        encoded.add_metric([name], minutes(usage[kind]))
+    added = _gauge("usage_source_minutes", "Minutes of the sources that were ever added.")
+    added.add_metric([], minutes(usage[UsageKind.SOURCE_MS]))
+    yield from (stored, encoded, added)
 
 
 def _endpoints() -> Metric:

@@ -10,6 +10,8 @@ from django.db.models import Count
 from events.models import EndpointState, WebhookEndpoint
 from jobs.rules.retry import POISON
 from jobs.rules.steps import kinds_where
+from videos.usage.kinds import UsageKind
+from videos.usage.selectors import usage_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,22 +238,9 @@ def failing_endpoints(*, window_seconds: int) -> list[FailingEndpoint]:
         ]
 
 
-_STORED = """
-SELECT (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_video
-        WHERE state <> 'deleted' AND source_deleted_at IS NULL),
-       (SELECT coalesce(sum(output.size_bytes), 0)::bigint
-        FROM (SELECT generation_id, size_bytes FROM videos_rendition
-              UNION ALL SELECT generation_id, size_bytes FROM videos_asset) output
-        JOIN videos_generation generation ON generation.id = output.generation_id
-        JOIN videos_video video ON video.id = generation.video_id
-        WHERE generation.state = 'complete' AND video.state <> 'deleted')
-       + (SELECT coalesce(sum(size_bytes), 0)::bigint FROM videos_thumbnails)
-"""
-
-
 def stored_bytes() -> Mapping[str, int]:
-    """Bytes of all sources, and of verified outputs; what is under way is not counted."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STORED)
-        sources, outputs = cursor.fetchone()
+    """Bytes of all sources with their working copies, and of outputs, also of those under way."""
+    usage = usage_of_all()
+    sources = usage[UsageKind.SOURCE_BYTES] + usage[UsageKind.WORKING_COPY_BYTES]
+    outputs = usage.stored_bytes - sources
     return {"sources_bytes": sources, "outputs_bytes": outputs, "total_bytes": sources + outputs}

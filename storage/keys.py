@@ -1,5 +1,6 @@
 """Keys of all objects in the store, and the check of keys and prefixes."""
 
+import re
 from uuid import UUID
 
 from storage.errors import InvalidKey
@@ -14,6 +15,7 @@ _MAX_NAME_BYTES = 255
 """Limit of a file name on Linux, for `storage.local`."""
 
 VIDEOS_PREFIX = "videos/"
+_GENERATION = re.compile(rf"{VIDEOS_PREFIX}[^/]+/g([0-9]+)/")
 
 
 def source_key(video_id: UUID) -> str:
@@ -54,6 +56,12 @@ def video_prefix(video_id: UUID) -> str:
 def generation_prefix(video_id: UUID, generation: int) -> str:
     """Prefix of all objects of a generation."""
     return f"{video_prefix(video_id)}g{generation}/"
+
+
+def generation_number(prefix: str) -> int | None:
+    """Return the number of the generation that a prefix has all objects of; None: it is another prefix."""
+    found = _GENERATION.fullmatch(prefix)
+    return int(found[1]) if found else None
 
 
 def rendition_prefix(video_id: UUID, generation: int, rendition: str) -> str:

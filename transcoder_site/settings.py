@@ -171,6 +171,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "queue", "description": "The queues of steps."},
         {"name": "system", "description": "Statistics and health of the platform and its GPUs."},
         {"name": "uploads", "description": "Uploads in parts, which can be resumed."},
+        {"name": "usage", "description": "What an owner stores and has had encoded."},
         {"name": "videos", "description": "Uploading, transcoding, playback and deletion of videos."},
         {"name": "watermarks", "description": "Images that jobs draw on their outputs."},
         {"name": "webhooks", "description": "Endpoints that events are posted to, and their deliveries."},

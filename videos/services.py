@@ -15,6 +15,7 @@ from transcoding.containers.segments import Keyframe
 from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.warnings import Notice, SourceWarning
+from videos.counted import generations_release
 from videos.models import Asset, Generation, Import, Rendition, SegmentRun, Text, Thumbnails, Video
 from videos.states import GONE_STATES, GenerationState, RenditionState, VideoState
 
@@ -70,13 +71,19 @@ def video_mark_verified(*, video: Video) -> None:
 
 
 def video_mark_inspected(
-    *, video: Video, facts: Mapping[str, object], media: Mapping[str, object], warnings: Sequence[object]
+    *,
+    video: Video,
+    facts: Mapping[str, object],
+    media: Mapping[str, object],
+    warnings: Sequence[object],
+    working_copies: Mapping[str, int] | None = None,
 ) -> None:
     """Record the result of the inspection. The video can be transcoded from now on."""
     video.state = VideoState.READY
     video.facts, video.media, video.warnings = dict(facts), dict(media), list(warnings)
+    video.working_copies = dict(working_copies or {})
     video.error_code = video.error_detail = video.error_details = ""
-    _save(video, "state", "facts", "media", "warnings", *_ERROR, inspected_at=Now())
+    _save(video, "state", "facts", "media", "warnings", "working_copies", *_ERROR, inspected_at=Now())
 
 
 def video_warn(*, video: Video, warning: Notice) -> None:
@@ -99,6 +106,7 @@ def video_reject(*, video: Video, code: str, detail: str, details: str = "") -> 
     video.state, video.error_code, video.error_detail, video.error_details = VideoState.REJECTED, code, detail, details
     _save(video, "state", *_ERROR)
     _import_end(video)
+    generations_release(video_id=video.id)
 
 
 def video_record_error(*, video: Video, code: str, detail: str, details: str = "") -> None:
@@ -112,6 +120,7 @@ def video_mark_deleting(*, video: Video) -> None:
     video.state = VideoState.DELETING
     _save(video, "state", current_generation=None)
     _import_end(video)
+    generations_release(video_id=video.id)
 
 
 def _import_end(video: Video) -> None:

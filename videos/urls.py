@@ -5,6 +5,7 @@ from videos.assets import views as asset_views
 from videos.playback import text_views, views
 from videos.playback import thumbnails as thumbnail_views
 from videos.states import AssetKind
+from videos.usage.apis import UsageApi
 from videos.watermarks import apis as watermark_apis
 
 _PLAY = "play/<str:token>/<int:generation>"
@@ -20,6 +21,7 @@ urlpatterns = [
         apis.VideoRevokePlaybackApi.as_view(),
         name="video-revoke-playback",
     ),
+    path("api/v1/usage", UsageApi.as_view(), name="usage"),
     path("api/v1/watermarks", watermark_apis.WatermarkListApi.as_view(), name="watermark-list"),
     path("api/v1/watermarks/<uuid:watermark_id>", watermark_apis.WatermarkDetailApi.as_view(), name="watermark-detail"),
     path("api/v1/videos/<uuid:video_id>/texts", text_apis.VideoTextsApi.as_view(), name="video-texts"),

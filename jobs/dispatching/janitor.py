@@ -35,6 +35,7 @@ from storage.keys import generation_prefix, video_prefix
 from storage.protocol import ObjectStore
 from videos.models import Generation, WatermarkImage
 from videos.states import HIDDEN_STATES, GenerationState, VideoState
+from videos.usage.services import usage_fold
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Janitor:
                 self._nodes,
                 self._events,
                 requests_expire,
+                usage_fold,
             ):
                 try:
                     part()

@@ -31,13 +31,14 @@ from jobs.rules.retry import failure_of
 from jobs.rules.steps import DECODER_ERRORS, MEASURED_KINDS, STAGES, Stage
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from observability import metrics
-from storage.keys import video_prefix
+from storage.keys import generation_number, video_prefix
 from transcoding.errors import TranscodeError
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.facts import SourceFacts
 from transcoding.probing.warnings import Notice, SourceWarning, warning_documents
 from transcoding.texts.cues import Cues
 from videos.assets.services import AssetFacts, assets_publish
+from videos.counted import generations_release
 from videos.models import Generation, Video
 from videos.services import (
     VerifiedRendition,
@@ -62,12 +63,16 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     warnings: Sequence[object],
     policy: JobPolicy,
     result: Mapping[str, object],
+    working_copies: Mapping[str, int] | None = None,
 ) -> None:
-    """Close an `inspect` step: record its findings and plan the jobs that wait for it. Raises LeaseLost."""
+    """Close an `inspect` step: record its findings and plan the jobs that wait for it. Raises LeaseLost.
+
+    `working_copies`: bytes of the copies that it stored, by key after the prefix of the video.
+    """
     video = video_lock(claim.video_id)
     if not step_mark_done(claim=claim, result=result):
         return
-    video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings)
+    video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings, working_copies=working_copies)
     data = {"warnings": warning_documents(warnings)}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY, data=data)
     texts_request(video=video, facts=SourceFacts.from_json(facts), max_texts=policy.max_texts)
@@ -223,6 +228,8 @@ def video_purged(*, claim: Claim, objects: int) -> None:
     video = video_lock(claim.video_id)
     closed = step_mark_done(claim=claim, result={"objects": objects})
     whole = claim.payload["prefix"] == video_prefix(claim.video_id)
+    if number := generation_number(claim.payload["prefix"]):
+        generations_release(video_id=video.id, number=number)
     if closed and whole and video.state == VideoState.DELETING:
         video_mark_deleted(video=video)
         video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_DELETED)

@@ -5,6 +5,7 @@ from videos.models.imports import Import
 from videos.models.renditions import Rendition, SegmentNumbers, SegmentRun, ZeroCount
 from videos.models.texts import Text
 from videos.models.uploads import Upload
+from videos.models.usage import UsageDay, UsageEntry, UsageTotal
 from videos.models.videos import Generation, Video
 from videos.models.watermarks import WatermarkImage
 
@@ -18,6 +19,9 @@ __all__ = [
     "Text",
     "Thumbnails",
     "Upload",
+    "UsageDay",
+    "UsageEntry",
+    "UsageTotal",
     "Video",
     "WatermarkImage",
     "ZeroCount",

@@ -47,6 +47,8 @@ class Video(models.Model):
     inspected_at = models.DateTimeField(null=True)
     playback_epoch = models.PositiveIntegerField(default=0, db_default=0)
     """Number of times at which its playback tokens were revoked. Only tokens that carry it give access."""
+    working_copies = models.JSONField(default=dict, db_default={})
+    """Bytes of the copies that steps made of the source, by key after the prefix of the video. They go with it."""
     source_deleted_at = models.DateTimeField(null=True)
     """The moment at which the owner deleted the source alone. What was made of it stays."""
 
@@ -85,6 +87,16 @@ class Generation(models.Model):
     job_id = models.UUIDField(db_index=True)
     state = models.TextField(default=GenerationState.BUILDING.value)
     plan = models.JSONField()
+    segment_bytes = models.BigIntegerField(default=0, db_default=0)
+    """Sum of its runs. This and the next five are counted by triggers."""
+    asset_bytes = models.BigIntegerField(default=0, db_default=0)
+    encoded_audio_ms = models.BigIntegerField(default=0, db_default=0)
+    """Milliseconds that were ever published of its audio; the next ones of its video, by its shorter side."""
+    encoded_sd_ms = models.BigIntegerField(default=0, db_default=0)
+    encoded_hd_ms = models.BigIntegerField(default=0, db_default=0)
+    encoded_uhd_ms = models.BigIntegerField(default=0, db_default=0)
+    released = models.BooleanField(default=False, db_default=False)
+    """Its objects are deleted, or will be though its rows are there: they do not count as stored any more."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     playable_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)

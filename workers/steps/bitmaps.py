@@ -6,13 +6,15 @@ from contextlib import contextmanager, suppress
 from execution.budget import InspectionBudget
 from execution.scratch import temporary_folder
 from storage.errors import ObjectNotFound
-from storage.keys import bitmaps_key
+from storage.keys import bitmaps_key, video_prefix
 from transcoding.commands.bitmaps import BITMAPS_TARGET, bitmaps_command
 from transcoding.errors import InputRejected, TextUnknown
 from transcoding.planning.plan import EncodePlan
 from transcoding.sniffing.container import DEMUXERS
+from videos.counted import working_copy_stored
 from videos.models import Video
 from workers.lease.control import StepControl
+from workers.lease.fenced_writes import retry_write
 from workers.tools import Tools
 
 _CONTENT_TYPE = "video/x-matroska"
@@ -76,4 +78,7 @@ def _store(stream: int, plan: EncodePlan, video: Video, tools: Tools, control: S
             raise TextUnknown(text, field=_FIELD, details=refusal.details) from refusal
         if not written.exists() or not written.stat().st_size:
             raise TextUnknown("the subtitles that are burned in have no image", field=_FIELD)
-        tools.store.put_file(bitmaps_key(video.id, stream), written, _CONTENT_TYPE, control.moved)
+        key = bitmaps_key(video.id, stream)
+        stored = tools.store.put_file(key, written, _CONTENT_TYPE, control.moved)
+        name = key.removeprefix(video_prefix(video.id))
+        retry_write(lambda: working_copy_stored(video_id=video.id, name=name, size_bytes=stored.size), control)

@@ -10,7 +10,7 @@ from execution.budget import InspectionBudget
 from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.outcomes import video_inspected
-from storage.keys import indexed_key
+from storage.keys import indexed_key, video_prefix
 from transcoding.containers.bounds import refuse_unbounded
 from transcoding.containers.boxes import top_level_kinds
 from transcoding.containers.cropping import crop_in_mp4
@@ -57,6 +57,8 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
     reader = tools.source_reader(work.video, control)
     inspection = Inspection(tools, control, least_rate=least_rate(work.video))
     found = reader.read(None, Mp4Index.opening, lambda copy: inspection.inspect(copy, work.video), look=inspection.look)
+    key = indexed_key(work.video.id)
+    copies = {key.removeprefix(video_prefix(work.video.id)): tools.store.head(key).size} if found.facts.remuxed else {}
 
     def complete() -> None:
         video_inspected(
@@ -64,6 +66,7 @@ def run(work: StepWork, tools: Tools, control: StepControl) -> None:
             facts=found.facts.to_json(),
             media=describe(found.family, found.facts),
             warnings=[warning.to_document() for warning in found.facts.warnings],
+            working_copies=copies,
             policy=tools.policy,
             result=reader.report,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -26,6 +27,8 @@ VALUES = {
     "cursor": b64encode(b"p=2026-01-01+00%3A00%3A00%2B00%3A00").decode(),
     "video_id": "00000000-0000-0000-0000-000000000000",
     "external_id": "x",
+    "start": str(datetime.now(UTC).date()),
+    "end": str(datetime.now(UTC).date()),
 }
 """Values of parameters whose schema lists none."""
 

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 )
 from pytest_django.fixtures import Settings
 
+from access.services import default_owner
 from configuration import RetryConfig
 from events.models import Event
 from jobs.dispatching.janitor import generations_expire
@@ -51,6 +52,7 @@ from tests.rows import a_key, a_policy, a_run, a_video, an_uploaded_video, claim
 from transcoding.errors import InputChanged, InputRejected, VerificationFailed
 from videos.models import Rendition, SegmentRun, Video
 from videos.states import GenerationState, RenditionKind, VideoState
+from videos.usage.reconcile import differences, miscounted_generations
 
 MAX_VIDEOS = 2
 MAX_JOBS = 4
@@ -104,6 +106,8 @@ class Machine(RuleBasedStateMachine):
         try:
             if sys.exc_info()[0] is None:
                 self._finish_all()
+                owner = default_owner()
+                assert (differences(owner), miscounted_generations(owner)) == ([], []), "usage has drifted"
         finally:
             transaction.set_rollback(True)
             self._transaction.__exit__(None, None, None)

@@ -15,9 +15,10 @@ from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
 from jobs.models import Job, Node
-from tests.rows import a_bare_job, a_job, a_key, a_step, a_video, an_mp4, claimed
+from tests.rows import a_bare_job, a_job, a_key, a_run, a_step, a_video, an_mp4, claimed
 from videos.assets.services import assets_publish
 from videos.models import Generation, Rendition
+from videos.services import run_publish
 
 pytestmark = pytest.mark.django_db
 
@@ -65,14 +66,14 @@ def test_the_last_hour_is_summed_up(client: Client) -> None:
     assert done.generation_id is not None
     Generation.objects.filter(id=done.generation_id).update(state="complete", completed_at=Now(), playable_at=Now())
     rendition = Rendition.objects.get(generation=done.generation_id)
-    Rendition.objects.filter(id=rendition.id).update(size_bytes=700)
+    run_publish(step_id=done.id, attempt=1, runs=[a_run(rendition, 0, 2)])
     assets_publish(generation_id=done.generation_id, assets=[an_mp4(rendition, size_bytes=50)])
     stats = _read(client, "/system/stats")
     shown = stats["throughput"]
     assert (shown["completed"], shown["failed"], shown["cancelled"]) == (3, 1, 1)
     assert (shown["jobs_per_hour"], shown["success_rate"], shown["mean_speed"]) == (3, 0.75, 2.0)
     assert shown["mean_processing_seconds"] == 10
-    assert stats["storage"]["outputs_bytes"] == 750
+    assert stats["storage"]["outputs_bytes"] == 2_050
     assert stats["storage"]["sources_bytes"] == 1_000_000 * 6
     assert stats["jobs"] == {"queued": 0, "processing": 0, "paused": 0}
 
