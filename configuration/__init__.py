@@ -1,5 +1,6 @@
 """Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
+from configuration.buckets import Bucket, BucketConfig, buckets_read
 from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
@@ -15,6 +16,8 @@ from configuration.serving import (
 
 __all__ = [
     "BrokerConfig",
+    "Bucket",
+    "BucketConfig",
     "CacheConfig",
     "Config",
     "ConfigurationError",
@@ -36,6 +39,7 @@ __all__ = [
     "StorageConfig",
     "UploadConfig",
     "WorkerConfig",
+    "buckets_read",
     "load",
     "require_secret_key",
     "startup_warnings",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from configuration.buckets import BucketConfig
 from configuration.declaration import GIB, MIB, setting
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
@@ -139,6 +140,7 @@ class Config:
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    buckets: BucketConfig = field(default_factory=BucketConfig)
     upload: UploadConfig = field(default_factory=UploadConfig)
     playback: PlaybackConfig = field(default_factory=PlaybackConfig)
     lease: LeaseConfig = field(default_factory=LeaseConfig)

@@ -31,6 +31,8 @@ class EventType(StrEnum):
     JOB_COMPLETED = "job.completed"
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
+    JOB_DELIVERED = "job.delivered"
+    JOB_DELIVERY_FAILED = "job.delivery_failed"
     JOB_OUTPUTS_DELETED = "job.outputs_deleted"
     JOB_DELETED = "job.deleted"
 
@@ -46,6 +48,8 @@ JOB_ENDED = frozenset(
         EventType.JOB_COMPLETED,
         EventType.JOB_FAILED,
         EventType.JOB_CANCELLED,
+        EventType.JOB_DELIVERED,
+        EventType.JOB_DELIVERY_FAILED,
         EventType.JOB_OUTPUTS_DELETED,
         EventType.JOB_DELETED,
     )

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from access.models import Owner
+from jobs.rules.delivery import DeliveryState
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from jobs.rules.steps import CPU_QUEUE, MEASURED_KINDS, QUEUES, VIDEO_KINDS, StepKind, kinds_where
 from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepState
@@ -109,6 +110,38 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class OutputDelivery(models.Model):
+    """The copy of a job's outputs in a bucket that its owner named."""
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True, related_name="delivery")
+    bucket = models.TextField()
+    """Alias of the operator's."""
+    prefix = models.TextField()
+    """Folder in it, without a slash at the end."""
+    state = models.TextField(default=DeliveryState.PENDING.value)
+    step_id = models.UUIDField(null=True)
+    """The newest step that makes it."""
+    files = models.PositiveIntegerField(null=True)
+    """All files of it, once they are known."""
+    files_done = models.PositiveIntegerField(default=0)
+    bytes_done = models.BigIntegerField(default=0)
+    error_code = models.TextField(blank=True)
+    error_detail = models.TextField(blank=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="jobs_delivery_state", condition=_one_of("state", DeliveryState)),
+            models.CheckConstraint(
+                name="jobs_delivery_failed_says_why",
+                condition=~_in_state(DeliveryState.FAILED) | ~Q(error_code=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.prefix}"
 
 
 class Step(models.Model):

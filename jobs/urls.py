@@ -2,6 +2,7 @@ from django.urls import path
 
 from jobs.endpoints.apis import (
     JobCancelApi,
+    JobDeliverApi,
     JobDetailApi,
     JobListApi,
     JobOutputsApi,
@@ -44,6 +45,7 @@ urlpatterns = [
     path("api/v1/jobs/<uuid:job_id>/outputs", JobOutputsApi.as_view(), name="job-outputs"),
     path("api/v1/jobs/<uuid:job_id>/outputs/<slug:rendition>", JobRenditionApi.as_view(), name="job-rendition"),
     path("api/v1/jobs/<uuid:job_id>/plan", JobPlanApi.as_view(), name="job-plan"),
+    path("api/v1/jobs/<uuid:job_id>/deliver", JobDeliverApi.as_view(), name="job-deliver"),
     path("api/v1/jobs/<uuid:job_id>/cancel", JobCancelApi.as_view(), name="job-cancel"),
     path("api/v1/jobs/<uuid:job_id>/pause", JobPauseApi.as_view(), name="job-pause"),
     path("api/v1/jobs/<uuid:job_id>/resume", JobResumeApi.as_view(), name="job-resume"),

@@ -4,7 +4,7 @@ from functools import cache
 
 from django.conf import settings
 
-from configuration import Config
+from configuration import Config, buckets_read
 from execution.scratch import liveness_folder
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.dispatching.janitor import Janitor
@@ -13,6 +13,7 @@ from jobs.lifecycle.uploads import upload_recorded, video_uploaded
 from jobs.rules.policy import JobPolicy
 from observability.liveness import LivenessFile
 from outbound.addresses import Reach, reach_into
+from storage.buckets import Buckets
 from storage.wiring import store_from
 from transcoding.encoders import HardwarePath
 from transcoding.planning.request import PlanPolicy
@@ -55,6 +56,13 @@ def import_reach() -> Reach:
     """Return where videos may be imported from."""
     config: Config = settings.TRANSCODER
     return reach_into(config.upload.import_networks)
+
+
+@cache
+def buckets() -> Buckets:
+    """Return the buckets that videos may be imported from, and outputs delivered to."""
+    config: Config = settings.TRANSCODER
+    return Buckets(buckets_read(config.buckets.buckets), config.storage)
 
 
 def dispatcher() -> Dispatcher:

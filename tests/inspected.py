@@ -84,6 +84,7 @@ def _inspect(path: Path, folder: Path, *, parts: bool) -> Inspected:
         scratch=scratch,
         policy=None,  # type: ignore[arg-type]  # nothing is planned
         downloader=None,  # type: ignore[arg-type]  # nothing is imported
+        buckets=None,  # type: ignore[arg-type]  # nothing is imported
         draining=draining,
     )
     video = Video(source_key="source", etag=stored.etag, size_bytes=stored.size)

@@ -8,6 +8,7 @@ from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from jobs.rules.policy import JobPolicy
 from outbound.fetching import Downloader
+from storage.buckets import Buckets
 from storage.protocol import ObjectStore
 from videos.models import Video
 from workers.lease.control import StepControl
@@ -32,6 +33,7 @@ class Tools:
     scratch: Path
     policy: JobPolicy
     downloader: Downloader
+    buckets: Buckets
     draining: SharedFlag
 
     def source_reader(self, video: Video, control: StepControl) -> SourceReader:

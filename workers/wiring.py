@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from configuration import Config
+from configuration import Config, buckets_read
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from execution.isolation import isolation_details, jail_of
@@ -18,6 +18,7 @@ from jobs.wiring import job_policy
 from observability.version import VERSION
 from outbound.addresses import reach_into
 from outbound.fetching import Downloader
+from storage.buckets import Buckets
 from storage.wiring import store_from
 from workers.node.consumer_probe import LastActivity
 from workers.node.flags import SharedFlag
@@ -81,5 +82,6 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         scratch=scratch,
         policy=job_policy(),
         downloader=Downloader(reach_into(config.upload.import_networks), user_agent=f"vodmill/{VERSION}"),
+        buckets=Buckets(buckets_read(config.buckets.buckets), config.storage),
         draining=draining,
     )

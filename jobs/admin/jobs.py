@@ -31,7 +31,7 @@ from jobs.lifecycle.services import (
     job_retry,
     retry_refusal,
 )
-from jobs.models import Job
+from jobs.models import Job, OutputDelivery
 from jobs.planning.fallback import job_on_gpu
 from jobs.reports.selectors import job_views
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
@@ -133,7 +133,7 @@ class JobAdmin(ReadOnlyAdmin):
     readonly_fields = (
         "shown_state", "phase", "shown_progress", "priority", "error_code", "error_detail", "error_details",
         "error_retryable",
-        "owner_name", "video_link", "external_id", "shown_request", "shown_metadata",
+        "owner_name", "video_link", "external_id", "shown_delivery", "shown_request", "shown_metadata",
         "created_at", "started_at", "playable_at", "finished_at", "speed",
     )  # fmt: skip
     operations = (
@@ -213,6 +213,14 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description="took")
     def duration(self, job: Job) -> str:
         return took(job.started_at, job.finished_at)
+
+    @admin.display(description="delivery")
+    def shown_delivery(self, job: Job) -> str:
+        row = OutputDelivery.objects.filter(job=job).first()
+        if row is None:
+            return ""
+        error = f": {row.error_code}: {row.error_detail}" if row.error_code else ""
+        return f"{row} ({row.state}, {row.files_done} of {row.files or '?'} files{error})"
 
     @admin.display(description="request")
     def shown_request(self, job: Job) -> SafeString:

@@ -25,6 +25,7 @@ from jobs.endpoints.requests import ReprioritizeRequest, TranscodeRequest
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.endpoints.transcoding import check_ceiling, transcode_requested
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, job_rendition_delete, source_delete
+from jobs.lifecycle.delivering import delivery_repeat
 from jobs.lifecycle.services import (
     job_cancel,
     job_create,
@@ -281,6 +282,21 @@ class JobRetryApi(APIView):
         """
         owner = owner_of(request)
         job_retry(owner=owner, job_id=job_id, policy=job_policy())
+        return _shown(owner, job_id, status=202)
+
+
+class JobDeliverApi(APIView):
+    scopes: ClassVar = {"POST": Scope.JOBS_WRITE}
+
+    @extend_schema(operation_id="job_deliver", parameters=[IDEMPOTENCY_KEY], request=None, responses={202: JobDocument})
+    @idempotent()
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Deliver the outputs of a job once more.
+
+        To the destination of its request: after a delivery has failed, or to replace what was changed there.
+        """
+        owner = owner_of(request)
+        delivery_repeat(owner=owner, job_id=job_id)
         return _shown(owner, job_id, status=202)
 
 

@@ -73,6 +73,7 @@ _GENERATION: Mapping[str, _Schema] = {"generation": {"type": "integer", "minimum
 _CONTINUES: Mapping[str, _Schema] = {"continues_generation": {"type": ["integer", "null"], "minimum": 1}}
 _PLAYBACK: Mapping[str, _Schema] = {"playback": {"oneOf": [_ref("EventPlayback"), {"type": "null"}]}}
 _ERROR: Mapping[str, _Schema] = {"error": _ref("EventError")}
+_DESTINATION: Mapping[str, _Schema] = {"bucket": _TEXT, "prefix": _TEXT}
 _PRIORITY: _Schema = {"type": "integer", "minimum": 0, "maximum": 100}
 
 _OF_VIDEO: Mapping[str, _Schema] = {"video_id": _UUID, **_LABELS, "links": _ref("EventLinks")}
@@ -153,6 +154,14 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
     EventType.JOB_COMPLETED.value: ("All outputs of a job are verified", {**_OF_JOB, **_GENERATION, **_PLAYBACK}),
     EventType.JOB_FAILED.value: ("A job has failed", {**_OF_JOB, **_ERROR}),
     EventType.JOB_CANCELLED.value: ("A job is cancelled", _OF_JOB),
+    EventType.JOB_DELIVERED.value: (
+        "The outputs of a job are in the bucket that it names",
+        {**_OF_JOB, **_DESTINATION, "files": _COUNT, "bytes": _COUNT},
+    ),
+    EventType.JOB_DELIVERY_FAILED.value: (
+        "The outputs of a job cannot be delivered to the bucket that it names",
+        {**_OF_JOB, **_DESTINATION, **_ERROR},
+    ),
     EventType.JOB_OUTPUTS_DELETED.value: (
         "Outputs of a job are deleted",
         {

@@ -27,6 +27,7 @@ JOB = OpenApiExample(
         "finished_at": None,
         "error": None,
         "request": _REQUEST,
+        "delivery": None,
         "external_id": "order-4711",
         "metadata": {"customer": 17},
         "links": {

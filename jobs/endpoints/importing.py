@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from access.authentication import caller, owner_of
 from access.idempotency import idempotent
+from access.models import Owner
 from access.rates import check_upload_rate
 from access.scopes import Scope
 from api.fields import Checksum, ExternalId, Metadata, StrictBoolean, StrictSerializer
@@ -20,7 +21,10 @@ from api.schema import IDEMPOTENCY_KEY
 from api.views import APIView
 from jobs.endpoints.transcoding import TranscodeField, TranscodeRequested
 from jobs.lifecycle.importing import video_import_request
-from jobs.wiring import import_reach, job_policy
+from jobs.wiring import buckets, import_reach, job_policy
+from storage.buckets import SCHEME, bucket_url_parts
+from storage.errors import InvalidKey
+from storage.keys import check_key
 from videos.documents import video_document
 from videos.queries import INSPECTED
 from videos.serializers import VideoDocument
@@ -29,13 +33,32 @@ _MAX_URL_LENGTH = 4096
 _MAX_FILENAME = 255
 
 
+class ImportUrl(OutboundUrl):
+    """An HTTPS URL, or the key of an object in a bucket. The serializer's context has the caller."""
+
+    def to_internal_value(self, data: str) -> str:
+        if not isinstance(data, str) or not data.startswith(SCHEME):
+            return super().to_internal_value(data)
+        owner: Owner = self.context["caller"].owner
+        alias, key = bucket_url_parts(data)
+        bucket = buckets().importable(alias, owner.name, str(owner.id))
+        if bucket is None:
+            raise serializers.ValidationError(f"there is no bucket {alias[:63]!r} that you may import from")
+        try:
+            check_key(f"{bucket.prefix}{key}")
+        except InvalidKey:
+            raise serializers.ValidationError("must name an object in the bucket") from None
+        return data
+
+
 class ImportRequest(StrictSerializer):
     """The URL of a video, and its labels."""
 
-    url = OutboundUrl(
+    url = ImportUrl(
         reach=import_reach,
         max_length=_MAX_URL_LENGTH,
-        help_text="An HTTPS URL. Its query may grant access: it is not shown to anybody, and forgotten at the end.",
+        help_text="An HTTPS URL, or `s3://ALIAS/KEY` of a bucket that the operator allows. What grants access in it is"
+        " not shown to anybody, and forgotten at the end.",
     )
     filename = serializers.CharField(
         max_length=_MAX_FILENAME, required=False, help_text="Default: the last part of the URL's path."
@@ -85,7 +108,7 @@ class VideoImportApi(APIView):
         """
         return self._create(request)
 
-    @idempotent(check=lambda request: host_check(_fields(request)["url"], import_reach()))
+    @idempotent(check=lambda request: _host_check(_fields(request)["url"]))
     def _create(self, request: Request) -> Response:
         fields = _fields(request)
         check_upload_rate(caller(request))
@@ -106,6 +129,11 @@ class VideoImportApi(APIView):
         answer = Response(video_document(video, request), 202)
         answer.headers["Location"] = reverse("video-detail", args=[video.id])
         return answer
+
+
+def _host_check(url: str) -> None:
+    if not url.startswith(SCHEME):
+        host_check(url, import_reach())
 
 
 def _job(requested: TranscodeRequested | None) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from api.fields import (
 )
 from gpu.selection import ANY_DEVICE
 from jobs.endpoints.burning import BurnInRequest
+from jobs.endpoints.destinations import DestinationRequest
 from jobs.endpoints.fields import OutputFormatField, PriorityField, ResolutionField
 from jobs.endpoints.thumbnail_requests import ThumbnailsField
 from jobs.endpoints.watermarks import WatermarkRequest
@@ -172,6 +173,9 @@ class TranscodeRequest(StrictSerializer):
     gpu_device = StrictInteger(
         required=False,
         help_text="The only GPU that may encode it, by its index in the GPU status. -1, the default: any.",
+    )
+    destination = DestinationRequest(
+        required=False, help_text="Deliver the outputs to a bucket of yours, too, when the job is completed."
     )
     dry_run = StrictBoolean(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 

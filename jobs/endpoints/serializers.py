@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from api.responses import as_document
+from jobs.endpoints.destinations import JobDelivery
 from jobs.models import Job
 from jobs.reports.selectors import JobView
 from jobs.rules.steps import COMMANDS
@@ -192,6 +193,7 @@ class JobDocument(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
     error = JobError(allow_null=True)
     request = serializers.DictField(help_text="The request of the job, with the defaults filled in.")
+    delivery = JobDelivery(allow_null=True, help_text="Null: the request names no destination.")
     external_id = serializers.CharField(allow_null=True, help_text="Your own name for it.")
     metadata = serializers.DictField(help_text="The metadata of the request, and how the job was processed.")
     links = serializers.SerializerMethodField()

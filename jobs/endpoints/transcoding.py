@@ -11,6 +11,7 @@ from access.callers import Caller
 from access.scopes import Scope
 from api.problems import FieldError, Problem
 from configuration import RankConfig
+from jobs.endpoints.destinations import destination_check
 from jobs.endpoints.requests import TranscodeRequest
 from jobs.wiring import job_policy
 
@@ -40,7 +41,13 @@ def transcode_requested(data: object, caller: Caller) -> TranscodeRequested:
     check_ceiling(caller, priority, rank)
     if job_policy().thumbnails and not {"thumbnails", "generate_thumbnails"} & fields.keys():
         fields["thumbnails"] = True
-    labels = {"external_id": fields.pop("external_id", ""), "client_metadata": fields.pop("metadata", None)}
+    destination = fields.pop("destination", None)
+    destination_check(destination, caller)
+    labels = {
+        "external_id": fields.pop("external_id", ""),
+        "client_metadata": fields.pop("metadata", None),
+        "destination": destination and dict(destination),
+    }
     return TranscodeRequested(fields=fields, priority=priority, labels=labels)
 
 

@@ -15,6 +15,7 @@ from events.types import EventType
 from jobs.changes.endings import open_jobs_lock, purge_request, purge_requested
 from jobs.changes.events import event_append
 from jobs.changes.locks import owned_job_and_video_lock, owned_video_lock
+from jobs.lifecycle.delivering import delivery_cancel
 from jobs.lifecycle.inspection import inspect_cancel
 from jobs.lifecycle.texts import texts_cancel
 from jobs.models import Job
@@ -111,6 +112,7 @@ def _outputs_drop(job: Job, video: Video) -> list[int]:
     """Delete the generations of a job and return their numbers."""
     generations = Generation.objects.filter(job_id=job.id).exclude(state=GenerationState.DELETED)
     numbers = []
+    delivery_cancel(job=job)
     for generation in generations.order_by("number"):
         generation_delete(generation=generation)
         prefix = generation_prefix(video.id, generation.number)

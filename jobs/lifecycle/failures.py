@@ -17,6 +17,7 @@ from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim, claim_of
 from jobs.leasing.leases import UNHELD, LeaseLost, fenced
+from jobs.lifecycle.delivering import delivery_fail
 from jobs.lifecycle.texts import texts_lose
 from jobs.lifecycle.thumbnails import thumbnails_fail
 from jobs.models import Job, Step
@@ -197,9 +198,10 @@ def _end(step: Step, failure: Failure) -> None:
     )
 
 
-_LOSE: Mapping[Loss, Callable[[Video, Failure], None]] = {
-    Loss.IMAGES: lambda video, failure: thumbnails_fail(video=video, code=failure.code, detail=failure.detail),
-    Loss.TEXTS: lambda video, failure: texts_lose(video=video, code=failure.code, reason=failure.detail),
+_LOSE: Mapping[Loss, Callable[[Step, Video, Failure], None]] = {
+    Loss.IMAGES: lambda _, video, failure: thumbnails_fail(video=video, code=failure.code, detail=failure.detail),
+    Loss.TEXTS: lambda _, video, failure: texts_lose(video=video, code=failure.code, reason=failure.detail),
+    Loss.DELIVERY: lambda step, _, failure: delivery_fail(step=step, code=failure.code, detail=failure.detail),
 }
 
 
@@ -207,7 +209,7 @@ def _give_up(step: Step, above: _Held, failure: Failure) -> StepState:
     _end(step, failure)
     loss = STEPS[StepKind(step.kind)].loss
     if loss and above.video:
-        _LOSE[loss](above.video, failure)
+        _LOSE[loss](step, above.video, failure)
     elif above.video and _refuses(step, above.video, failure):
         video_refuse(video=above.video, failure=failure)
     elif above.job:

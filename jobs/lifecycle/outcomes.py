@@ -20,6 +20,7 @@ from jobs.changes.moves import job_move
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
 from jobs.leasing.steps import job_advance, step_mark_done
+from jobs.lifecycle.delivering import delivery_request
 from jobs.lifecycle.texts import texts_request
 from jobs.lifecycle.thumbnails import requested_thumbnails, thumbnails_ensure
 from jobs.models import Job, Step
@@ -134,6 +135,7 @@ def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result:
         metadata=metadata,
     )
     event_append(job_id=job.id, type=EventType.JOB_COMPLETED, data={"generation": generation.number})
+    delivery_request(job=job, video=video)
     if images := requested_thumbnails(job.request):
         thumbnails_ensure(video=video, request=images)
     if speed := metadata.get("processing_speed"):

@@ -3,6 +3,7 @@
 Locks go video, job, step (see jobs.changes.locks).
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from jobs.changes.events import event_append
 from jobs.changes.locks import owned_job_and_video_lock, owned_job_lock, owned_video_lock
 from jobs.changes.moves import job_move
 from jobs.changes.wake import dispatcher_wake
+from jobs.lifecycle.delivering import deliveries_cancel, delivery_create
 from jobs.lifecycle.inspection import inspect_cancel, inspect_hurry, inspect_request
 from jobs.lifecycle.outcomes import continued_metadata
 from jobs.lifecycle.resuming import generation_reopen
@@ -67,6 +69,7 @@ def job_create(  # noqa: PLR0913 - one row's facts
     policy: JobPolicy,
     external_id: str = "",
     client_metadata: dict[str, Any] | None = None,
+    destination: Mapping[str, str] | None = None,
 ) -> Job:
     """Create a job and plan it, now or when the video has been inspected.
 
@@ -88,6 +91,8 @@ def job_create(  # noqa: PLR0913 - one row's facts
         external_id=external_id,
         client_metadata=client_metadata or {},
     )
+    if destination:
+        delivery_create(job=job, **destination)
     event_append(job_id=job.id, type=EventType.JOB_QUEUED)
     transaction.on_commit(lambda: metrics.JOBS_CREATED.add(codec=str(request.get("codec", ""))))
     if _plan_or_inspect(job, video, requested, policy) is Waiting.BUDGET:
@@ -240,6 +245,7 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     inspect_cancel(video=video)
     thumbnails_cancel(video=video)
     texts_cancel(video=video)
+    deliveries_cancel(video=video)
     video_jobs_changed(video)
     if video.state == VideoState.VERIFYING:
         upload_end_with_video(video=video)

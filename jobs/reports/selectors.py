@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from access.models import Owner
-from jobs.models import Job, Step
+from jobs.models import Job, OutputDelivery, Step
 from jobs.rules.progress import UnitCount, encoded_fraction, encoding_speed, progress_percent, seconds_left
 from jobs.rules.steps import STEPS, StepKind, Unit, kinds_where
 from jobs.rules.transitions import JobState
@@ -20,7 +20,7 @@ from videos.models import Generation
 
 def jobs_of(owner: Owner) -> QuerySet[Job]:
     """Select the jobs that an owner can see, unordered, with the rows that their progress is computed from."""
-    return Job.objects.filter(owner=owner, deleted_at=None).select_related("video")
+    return Job.objects.filter(owner=owner, deleted_at=None).select_related("video", "delivery")
 
 
 def devices_used(generation: Generation) -> list[str]:
@@ -47,6 +47,7 @@ class JobView:
     finished_at: datetime | None
     error: Mapping[str, object] | None
     request: Mapping[str, object]
+    delivery: Mapping[str, object] | None
     external_id: str | None
     metadata: Mapping[str, object]
 
@@ -109,10 +110,27 @@ def _view(job: Job, count: _Count) -> JobView:
         finished_at=job.finished_at,
         error=_error(job),
         request=job.request,
+        delivery=_delivery(getattr(job, "delivery", None)),
         external_id=job.external_id or None,
         metadata=job.client_metadata | job.metadata,
         **_pace(job, count),
     )
+
+
+def _delivery(row: OutputDelivery | None) -> Mapping[str, object] | None:
+    if row is None:
+        return None
+    error = {"code": row.error_code, "detail": row.error_detail} if row.error_code else None
+    return {
+        "bucket": row.bucket,
+        "prefix": row.prefix,
+        "state": row.state,
+        "files": row.files,
+        "files_done": row.files_done,
+        "bytes_done": row.bytes_done,
+        "error": error,
+        "delivered_at": row.delivered_at,
+    }
 
 
 def _error(job: Job) -> Mapping[str, object] | None:

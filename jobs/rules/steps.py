@@ -31,6 +31,7 @@ class StepKind(StrEnum):
     FINISH = "finish"
     PURGE = "purge"
     THUMBNAILS = "thumbnails"
+    DELIVER = "deliver"
 
 
 class Stage(IntEnum):
@@ -60,10 +61,12 @@ class Unit(Enum):
 
 
 class Loss(Enum):
-    """Parts of a video without which it is still good."""
+    """Parts of a video, or of what is made of it, without which it is still good."""
 
     IMAGES = auto()
     TEXTS = auto()
+    DELIVERY = auto()
+    """The copy of a job's outputs in another bucket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +183,14 @@ _SPECS = (
         phase=JobPhase.ENDED,
         loss=Loss.IMAGES,
         max_failures=3,
+    ),
+    StepSpec(
+        kind=StepKind.DELIVER,
+        stage=None,
+        phase=JobPhase.ENDED,
+        head_start=HeadStart.FIRST,
+        loss=Loss.DELIVERY,
+        resumes=True,
     ),
 )
 

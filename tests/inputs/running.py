@@ -88,6 +88,7 @@ class _Pipeline:
             scratch=scratch,
             policy=None,  # type: ignore[arg-type]  # jobs are planned here
             downloader=None,  # type: ignore[arg-type]  # nothing is imported
+            buckets=None,  # type: ignore[arg-type]  # nothing is imported
             draining=draining,
         )
 

@@ -24,28 +24,37 @@ def has_dash(generation: Generation) -> bool:
     return plan.dash and not plan.grid.is_open
 
 
-def generation_dash(generation: Generation) -> str:
-    """Render the MPD of a generation whose start is published at least."""
+TILES_FOLDER = "thumbnails/"
+"""Folder of the images beside the manifest of a generation that is bundled."""
+
+
+def generation_dash(generation: Generation, *, bundled: bool = False) -> str:
+    """Render the MPD of a generation whose start is published at least.
+
+    `bundled`: for a folder that has the files of the generation, and no others but the images in `TILES_FOLDER`.
+    """
     growth = None
     if generation.state != GenerationState.COMPLETE and generation.playable_at:
         growth = Growth(playable_at=generation.playable_at, now=datetime.now(UTC))
-    plan, listed = generation.encode_plan, listed_renditions(generation)
+    plan, listed = generation.encode_plan, listed_renditions(generation, bundled=bundled)
+    tiles = None if growth else _tiles(generation, bundled=bundled)
     return dash_manifest(
-        replace(generation_presentation(generation, listed), tiles=None if growth else _tiles(generation)),
+        replace(generation_presentation(generation, listed), tiles=tiles),
         _timelines(plan, chain.from_iterable(listed.values()), growing=growth is not None),
         duration=plan.grid.duration,
         growth=growth,
     )
 
 
-def _tiles(generation: Generation) -> TileVariant | None:
+def _tiles(generation: Generation, *, bundled: bool) -> TileVariant | None:
     """Return the sprite sheets of the video. None: there are none yet."""
     images = images_of(Thumbnails.objects.filter(video=generation.video_id).first())
     if images is None:
         return None
     sheet = images.sprites.sheets[0]
+    folder = TILES_FOLDER if bundled else f"../thumbnails/{images.name}/"
     return TileVariant(
-        url=f"../thumbnails/{images.name}/{sprite_name('$Number$')}",
+        url=f"{folder}{sprite_name('$Number$')}",
         width=sheet.width,
         height=sheet.height,
         columns=COLUMNS,

@@ -21,12 +21,14 @@ def has_hls(generation: Generation) -> bool:
     return generation.encode_plan.hls
 
 
-def generation_master(generation: Generation, *, audio: str = "") -> str:
+def generation_master(generation: Generation, *, audio: str = "", bundled: bool = False) -> str:
     """Render the master playlist. Players begin with the audio rendition of a name, where one is given.
+
+    `bundled`: for a folder that has the files of the generation, and no others.
 
     Raises KeyError for a name that there is not.
     """
-    presentation = generation_presentation(generation, listed_renditions(generation))
+    presentation = generation_presentation(generation, listed_renditions(generation, bundled=bundled))
     return master_playlist(presentation.starting_with(audio) if audio else presentation)
 
 

@@ -14,8 +14,13 @@ _COMPATIBLE = "avc1"
 """Sample entry of H.264, which every player plays."""
 
 
-def listed_renditions(generation: Generation) -> dict[Generation, list[Rendition]]:
-    """Read the renditions in manifests: its own in the plan's order, then the video of its companions."""
+def listed_renditions(generation: Generation, *, bundled: bool = False) -> dict[Generation, list[Rendition]]:
+    """Read the renditions in manifests: its own in the plan's order, then the video of its companions.
+
+    `bundled`: in manifests that lie beside the files of the generation, and no others.
+    """
+    if bundled:
+        return {generation: _own_renditions(generation)}
     added = {
         companion: [row for row in _own_renditions(companion) if row.kind == RenditionKind.VIDEO]
         for companion in companions_of(generation)

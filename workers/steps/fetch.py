@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from jobs.leasing.steps import StepWork
 from jobs.lifecycle.importing import import_advance, video_imported
 from outbound.errors import DownloadChanged, DownloadFailed, DownloadTooLarge
 from outbound.fetching import Download
+from storage.buckets import SCHEME
 from storage.keys import source_key
 from storage.writing import ObjectWriter
 from transcoding.errors import ChecksumMismatch, InputRejected
@@ -21,6 +23,7 @@ from videos.imports import ImportedSource
 from videos.models import Import
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
+from workers.source.bucket import Remote, opened
 from workers.tools import Tools
 
 IMPORT_SECONDS = 24 * 3600.0
@@ -67,6 +70,7 @@ class Fetching:
 
     def __init__(self, work: StepWork, row: Import, tools: Tools, control: StepControl) -> None:
         self._claim = work.claim
+        self._video = work.video
         self._key = source_key(work.video.id)
         self._row = row
         self._tools = tools
@@ -84,6 +88,10 @@ class Fetching:
 
     def fetch(self) -> ImportedSource:
         """Fetch all of it. Raises InputRejected for a file that nobody can have, DownloadFailed, StorageError."""
+        if self._row.url.startswith(SCHEME):
+            remote = opened(self._row.url, self._video, self._tools.buckets)
+            if self._tools.store.copies_from(remote.store):
+                return self._copied(remote)
         writer = ObjectWriter(
             self._tools.store,
             self._key,
@@ -96,12 +104,25 @@ class Fetching:
             if not writer.written:
                 raise EmptyFile("the file is empty")
             stored = writer.finish()
-        sha256 = self._digest(stored.size)
-        if self._row.sha256 and sha256 != self._row.sha256:
-            raise ChecksumMismatch(f"the file that was fetched has the checksum sha256:{sha256}")
+        sha256 = self._verified(stored.size)
         return ImportedSource(
             size_bytes=stored.size, etag=stored.etag, sha256=sha256, container=self._container or self._sniffed()
         )
+
+    def _copied(self, remote: Remote) -> ImportedSource:
+        """Let the store copy an object of its own server. It is read once where a checksum was promised."""
+        self._limit(remote.size)
+        if not remote.size:
+            raise EmptyFile("the file is empty")
+        self._container = _container(remote.head(HEAD_BYTES))
+        self._record(size_bytes=remote.size, received_bytes=0)
+        with ThreadPoolExecutor(1, thread_name_prefix="copy") as thread:
+            copying = thread.submit(remote.copy_to, self._tools.store, self._key, _STORED_TYPE)
+            while not wait([copying], timeout=_REPORT_SECONDS).done:
+                self._control.moved()  # each of its requests has a time limit of its own
+        stored = copying.result()
+        sha256 = self._verified(stored.size) if self._row.sha256 else ""
+        return ImportedSource(size_bytes=stored.size, etag=stored.etag, sha256=sha256, container=self._container)
 
     def _receive_all(self, writer: ObjectWriter) -> None:
         """Fetch what is missing, over as many connections as it takes."""
@@ -137,18 +158,19 @@ class Fetching:
         self._size = writer.written
 
     @contextmanager
-    def _opened(self, writer: ObjectWriter) -> Iterator[Download]:
-        opened = self._tools.downloader.open(
-            self._row.url,
-            ends_at=self._ends_at,
-            start=writer.written if self._validator else 0,
-            validator=self._validator if writer.written else "",
-            on_wait=self._check,
+    def _opened(self, writer: ObjectWriter) -> Iterator[Download | Remote]:
+        start = writer.written if self._validator else 0
+        validator = self._validator if writer.written else ""
+        if self._row.url.startswith(SCHEME):
+            yield opened(self._row.url, self._video, self._tools.buckets, start=start, validator=validator)
+            return
+        download = self._tools.downloader.open(
+            self._row.url, ends_at=self._ends_at, start=start, validator=validator, on_wait=self._check
         )
-        with opened as download:
-            yield download
+        with download as found:
+            yield found
 
-    def _begin(self, writer: ObjectWriter, download: Download) -> int:
+    def _begin(self, writer: ObjectWriter, download: Download | Remote) -> int:
         """Look at what the server says. Returns the bytes at the beginning of the response that are there already."""
         position = writer.written
         if position and download.start == 0 and not (self._validator and download.validator == self._validator):
@@ -192,6 +214,13 @@ class Fetching:
     def _sniffed(self) -> str:
         """Find the container of a file whose beginning another attempt has fetched."""
         return _container(self._tools.store.get(self._key, 0, HEAD_BYTES))
+
+    def _verified(self, size: int) -> str:
+        """Return the SHA-256 of all of it. Raises ChecksumMismatch where another one was promised."""
+        sha256 = self._digest(size)
+        if self._row.sha256 not in ("", sha256):
+            raise ChecksumMismatch(f"the file that was fetched has the checksum sha256:{sha256}")
+        return sha256
 
     def _digest(self, size: int) -> str:
         """Return the SHA-256 of all of it. Parts that another attempt has stored are read again."""

@@ -17,7 +17,7 @@ from access.idempotency import claim_or_response, claim_release, claim_renew, re
 from access.models import ApiKey, IdempotentRequest
 from access.services import default_owner
 from api.problems import Problem
-from jobs.models import Job
+from jobs.models import Job, OutputDelivery
 from storage.protocol import ObjectStore
 from tests.integration.api.test_isolation import rows
 from tests.integration.api.test_negotiation import mine
@@ -220,6 +220,7 @@ POSTS = posts()
 BODIES: dict[str, dict[str, object]] = {
     "key_create": {"name": "x", "scopes": ["jobs:read"]},
     "webhook_create": {"url": PUBLIC_URL},
+    "video_import": {"url": PUBLIC_URL},
     "job_reprioritize": {"priority": 7},
 }
 FILES = {"video_upload", "text_create", "watermark_create"}
@@ -239,6 +240,9 @@ def test_every_post_but_one_accepts_a_key(operation: str) -> None:
 def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dict[str, str]) -> None:
     if operation == "video_thumbnails_create":
         mine["video_id"] = str(a_completed_job().video_id)
+    if operation == "job_deliver":
+        mine["job_id"] = str(a_completed_job().id)
+        OutputDelivery.objects.create(job_id=mine["job_id"], bucket="b", prefix="p", state="failed", error_code="x")
     if operation == "text_retry":
         Text.objects.update(origin="embedded", stream=2, state="failed", error_detail="It has no cue.")
     path, body = POSTS[operation]["path"].format(**mine), BODIES.get(operation, {})

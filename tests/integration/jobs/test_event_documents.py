@@ -19,6 +19,7 @@ from jobs.dispatching.progress_events import progress_events_append
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import job_mark_playable, step_begin, step_complete, step_publish
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, source_delete
+from jobs.lifecycle.delivering import delivery_advance, delivery_complete, delivery_create, delivery_repeat
 from jobs.lifecycle.failures import step_fail
 from jobs.lifecycle.importing import video_import_request, video_imported
 from jobs.lifecycle.joining import Labels, join_plan, video_joined, videos_join
@@ -127,6 +128,15 @@ def two_are_joined(owner: Owner, part: UUID) -> None:
     claimed_of(StepKind.INSPECT)
 
 
+def outputs_are_delivered(owner: Owner, job: Job) -> None:
+    """The outputs of a job with a destination are delivered once, and cannot be another time."""
+    claim = claimed_of(StepKind.DELIVER)
+    delivery_advance(claim=claim, files=2, files_done=1, bytes_done=1)
+    delivery_complete(claim=claim, files=2, size=2)
+    delivery_repeat(owner=owner, job_id=job.id)
+    step_fail(claim=claimed_of(StepKind.DELIVER), failure=Failure(code="x", detail="No."), policy=a_policy())
+
+
 def one_is_imported(owner: Owner) -> None:
     source = ImportedSource(size_bytes=1, etag="e", sha256="s", container="mov")
     video_import_request(owner=owner, url="https://a.example/b", labels={"filename": ""}, job=None, policy=a_policy())
@@ -163,7 +173,9 @@ def everything_happens(owner: Owner) -> Job:
     job_reprioritize(owner=owner, job_id=job.id, priority=90, rank=a_policy().rank)
     complete(job)
     other = a_job(a_video(owner, audio=False, seconds=8), gpu="never")
+    delivery_create(job=other, bucket="b", prefix="p")
     complete(other)
+    outputs_are_delivered(owner, other)
     job_outputs_delete(owner=owner, job_id=other.id)
     job_delete(owner=owner, job_id=other.id)
     images_are_made(owner, job)

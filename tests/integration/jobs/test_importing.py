@@ -12,9 +12,11 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from access.scopes import Scope
+from configuration import buckets_read
 from events.models import Event
 from jobs.lifecycle import importing
 from jobs.models import Job, Step
+from storage.buckets import Buckets
 from storage.keys import video_prefix
 from tests.receiver import OUR_HOSTS
 from tests.rows import PUBLIC_URL, a_job, a_key, an_owner
@@ -124,6 +126,27 @@ def test_importing_needs_the_right_to_write_videos_and_a_job_that_to_write_jobs(
     writer = Client(headers={"X-API-Key": a_key(None, Scope.VIDEOS_WRITE)})
     ask(writer)
     assert ask(writer, transcode={}, status=403)["code"] == "scope_missing"
+
+
+def test_buckets_are_those_that_the_operator_allows_the_owner(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = {"bucket": "b", "access_key": "k", "secret_key": "s"}
+    allowed = {
+        "films": {**bucket, "import": True, "owners": ["default"]},
+        "others": {**bucket, "import": True, "owners": ["somebody"]},
+        "outputs": {**bucket, "destination": True},
+    }
+    found = Buckets(buckets_read(json.dumps(allowed)), settings.TRANSCODER.storage)
+    monkeypatch.setattr("jobs.endpoints.importing.buckets", lambda: found)
+    shown = ask(client, "s3://films/2026/summer.mp4")
+    assert (shown["filename"], shown["imported_from"]["url"]) == ("summer.mp4", "s3://films/2026/summer.mp4")
+    refused = [ask(client, f"s3://{alias}/a.mp4", status=422)["detail"] for alias in ("others", "outputs", "unknown")]
+    assert {
+        text.replace(repr(name), "") for text, name in zip(refused, ("others", "outputs", "unknown"), strict=True)
+    } == {"url: there is no bucket  that you may import from"}
+    for key in ("", "/a.mp4", "a/../b.mp4", "a//b.mp4"):
+        ask(client, f"s3://films/{key}", status=422)
 
 
 def test_nobody_is_shown_what_grants_access(client: Client, admin_client: Client) -> None:

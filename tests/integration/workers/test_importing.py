@@ -17,6 +17,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from access.services import default_owner
+from configuration import Bucket
 from events.models import Event
 from execution.ffmpeg import Stopped
 from jobs.leasing.leases import LeaseLost
@@ -28,6 +29,7 @@ from jobs.models import Job, Step
 from jobs.rules.steps import StepKind
 from outbound.addresses import Reach, networks_read
 from outbound.fetching import Downloader
+from storage.buckets import Buckets
 from storage.keys import source_key, video_prefix
 from tests.file_server import FileServer, a_file_server
 from tests.integration.workers.claims import claim_of_kind
@@ -283,6 +285,33 @@ def test_a_server_that_fails_is_tried_again_and_then_given_up(
     files.statuses = [500] * 100
     assert _rejection(tools, files.url()) == ("download_failed", "the server answered 500 Internal Server Error")
     assert len(files.statuses) == 100 - 5 * tools.policy.retry.max_failures
+
+
+def test_an_object_in_a_bucket_is_imported_and_one_that_is_not_there_is_not(tools: Tools) -> None:
+    config = tools.config.storage
+    films = Bucket(
+        alias="films",
+        bucket="customer",
+        prefix="in/",
+        imports=True,
+        endpoint_url=config.s3_endpoint_url,
+        access_key=config.s3_access_key,
+        secret_key=config.s3_secret_key,
+    )
+    elsewhere = replace(films, alias="elsewhere", endpoint_url=config.s3_endpoint_url.replace("127.0.0.1", "localhost"))
+    buckets = Buckets({"films": films, "elsewhere": elsewhere}, config)
+    tools, theirs = replace(tools, buckets=buckets), buckets.store(films)
+    theirs.prepare()
+    theirs.put("in/2026/a.mp4", LARGE, "video/mp4")
+    assert tools.store.copies_from(theirs)
+    for alias in ("films", "elsewhere"):
+        video = requested(tools, f"s3://{alias}/2026/a.mp4", sha256=hashlib.sha256(LARGE).hexdigest())
+        fetch_once(tools)
+        video.refresh_from_db()
+        assert (video.state, video.size_bytes, video.container) == ("uploaded", len(LARGE), "mov")
+        assert b"".join(tools.store.open(video.source_key)) == LARGE
+    assert _rejection(tools, "s3://films/b.mp4") == ("download_refused", "there is no such object in the bucket")
+    assert _rejection(replace(tools, buckets=Buckets({}, config)), "s3://films/2026/a.mp4")[0] == "download_refused"
 
 
 def test_a_file_has_a_day_to_arrive(tools: Tools, files: FileServer) -> None:

@@ -34,6 +34,7 @@ REGISTRY = "jobs/rules/steps.py"
 MAKERS = {
     "jobs/planning/steps.py",
     "jobs/lifecycle/inspection.py",
+    "jobs/lifecycle/delivering.py",
     "jobs/lifecycle/texts.py",
     "jobs/lifecycle/thumbnails.py",
     "jobs/changes/endings.py",
