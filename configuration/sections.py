@@ -72,7 +72,10 @@ class StorageConfig:
         10 * MIB, minimum=5 * MIB, maximum=5 * GIB, help="Size of one part of a multipart upload."
     )
     parallel_parts: int = setting(
-        10, minimum=1, maximum=64, help="Number of parts of one object that are transferred in parallel."
+        10,
+        minimum=1,
+        maximum=64,
+        help="Number of parts of one object that are sent or fetched at a time. Each one being sent is in memory.",
     )
     presign_seconds: int = setting(
         3600, minimum=60, maximum=604_800, help="Lifetime of a presigned URL. S3 allows seven days."
