@@ -52,6 +52,9 @@ class Client:
     def playback(self, video_id: str) -> Json:
         return _json(self._http.get(f"/api/v1/videos/{video_id}/playback"))
 
+    def revoke_playback(self, video_id: str) -> Json:
+        return _json(self._http.post(f"/api/v1/videos/{video_id}/revoke-playback"))
+
     def add_text(self, video_id: str, file: bytes, **fields: str) -> Json:
         return _json(self._http.post(f"/api/v1/videos/{video_id}/texts", data=fields, files={"file": ("text", file)}))
 

@@ -11,6 +11,7 @@ from configuration import Config
 
 _ADMIN = "/admin"
 _WEBUI = "webui"
+_WATCH = "webui:watch"
 _AWS = "https://*.amazonaws.com"
 
 
@@ -29,13 +30,15 @@ class ContentPolicy:
         if request.path_info.startswith(_ADMIN):
             response.headers["Content-Security-Policy"] = _admin_policy()
         elif response.headers.get("Content-Type", "").startswith("text/html"):
-            policy = _media_page_policy() if _is_of_webui(request) else _header(_PAGE)
-            response.headers.setdefault("Content-Security-Policy", policy)
+            response.headers.setdefault("Content-Security-Policy", _page_policy(request))
         return response
 
 
-def _is_of_webui(request: HttpRequest) -> bool:
-    return request.resolver_match is not None and _WEBUI in request.resolver_match.app_names
+def _page_policy(request: HttpRequest) -> str:
+    match = request.resolver_match
+    if match is None or _WEBUI not in match.app_names:
+        return _header(_PAGE)
+    return _watch_policy() if match.view_name == _WATCH else _header(_media_page())
 
 
 _PAGE = {
@@ -51,10 +54,17 @@ _PAGE = {
 }
 
 
-@cache
-def _media_page_policy() -> str:
+def _media_page() -> dict[str, str]:
     media = " ".join(["'self'", *_media_origins()])
-    return _header(_PAGE | {"connect-src": media, "img-src": f"{media} data:", "media-src": f"{media} blob:"})
+    texts = "data:"  # an empty text, by which hls.js adds a track to the video
+    return _PAGE | {"connect-src": media, "img-src": f"{media} data:", "media-src": f"{media} blob: {texts}"}
+
+
+def _watch_policy() -> str:
+    """Return the policy of the page that sites may frame: all, or those that may play videos."""
+    config: Config = settings.TRANSCODER
+    sites = " ".join(["'self'", *config.playback.playback_origins]) if config.playback.playback_origins else "*"
+    return _header(_media_page() | {"form-action": "'none'", "frame-ancestors": sites})
 
 
 @cache

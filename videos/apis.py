@@ -25,7 +25,7 @@ from videos.playback import wiring
 from videos.playback.dash import has_dash
 from videos.playback.playlists import has_hls
 from videos.playback.presentation import listed_renditions
-from videos.playback.urls import playback_urls
+from videos.playback.urls import PlaybackUrls, embed_html, video_token, watch_url
 from videos.queries import PlaybackQuery, VideoQuery
 from videos.selectors import source_deleted, video_find, videos_of
 from videos.serializers import UNAVAILABLE, PlaybackDocument, RevocationDocument, VideoDocument
@@ -205,19 +205,26 @@ def video_of(owner: Owner, video_id: UUID) -> Video:
 
 
 def _playback(video: Video, request: Request, seconds: int | None) -> dict[str, Any]:
-    generation, images = video.current_generation, {"thumbnails": thumbnails_document(video, request)}
-    if generation is None:
-        nothing = dict.fromkeys(("generation", "hls_url", "dash_url", "expires_at"))
-        return {"video_id": video.id, "state": UNAVAILABLE, "renditions": [], "texts": [], **nothing, **images}
-    urls = playback_urls(request, video, generation, seconds=seconds)
-    return {
+    token, expires_at = video_token(video, seconds=seconds)
+    page = watch_url(request, token)
+    of_video = {
         "video_id": video.id,
+        "expires_at": expires_at,
+        "watch_url": page,
+        "embed_html": embed_html(page),
+        "thumbnails": thumbnails_document(video, request),
+    }
+    generation = video.current_generation
+    if generation is None:
+        nothing = dict.fromkeys(("generation", "hls_url", "dash_url"))
+        return {"state": UNAVAILABLE, "renditions": [], "texts": [], **nothing, **of_video}
+    urls = PlaybackUrls(request, generation.number, token, expires_at)
+    return {
+        **of_video,
         "state": generation.state,
         "generation": generation.number,
         "hls_url": urls.hls() if has_hls(generation) else None,
         "dash_url": urls.dash() if has_dash(generation) else None,
-        "expires_at": urls.expires_at,
         "renditions": [row for rows in listed_renditions(generation).values() for row in rows],
-        **images,
         "texts": [playback_text(text, urls.text(text)) for text in ready_texts([video.id])],
     }

@@ -5,6 +5,7 @@ from drf_spectacular.utils import OpenApiExample
 _ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 _PATH = f"/api/v1/videos/{_ID}"
 _PLAY = "https://video.example.com/play/3fa85f6457174562b3fc2c963f66afa6-69209c80.c2ln/1"
+_WATCH = "https://video.example.com/watch/3fa85f6457174562b3fc2c963f66afa6-69209c80.c2ln"
 
 VIDEO = OpenApiExample(
     "an inspected video",
@@ -110,6 +111,8 @@ PLAYBACK = OpenApiExample(
         "hls_url": f"{_PLAY}/master.m3u8",
         "dash_url": f"{_PLAY}/manifest.mpd",
         "expires_at": "2026-02-01T12:00:00Z",
+        "watch_url": _WATCH,
+        "embed_html": f'<iframe src="{_WATCH}?embed=1" title="Video" allowfullscreen></iframe>',
         "renditions": [
             {
                 "name": "1080p",

@@ -232,7 +232,11 @@ class PlaybackDocument(serializers.Serializer[Any]):
     generation = serializers.IntegerField(allow_null=True)
     hls_url = serializers.URLField(allow_null=True)
     dash_url = serializers.URLField(allow_null=True, help_text="Null also while the end of the video is not known.")
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when the addresses work.")
+    expires_at = serializers.DateTimeField(help_text="Until when the addresses work.")
+    watch_url = serializers.URLField(
+        help_text="A page on which everybody who has this URL watches the video, also before anything can be played."
+    )
+    embed_html = serializers.CharField(help_text="HTML by which another page shows the player in a frame.")
     thumbnails = ThumbnailsDocument(allow_null=True, help_text="As in the document of the video.")
     renditions = PlaybackRendition(many=True)
     texts = PlaybackText(many=True, help_text="Subtitles and captions.")

@@ -1,10 +1,12 @@
 from django.urls import path
 
-from webui import views
+from webui import views, watch
 
 app_name = "webui"  # transcoder_site.policies lets these pages load media
 urlpatterns = [
     path("", views.library, name="library"),
     path("videos/<uuid:video_id>", views.video, name="video"),
     path("videos/<uuid:video_id>/plan", views.plan, name="plan"),
+    path("watch/<str:token>", watch.watch, name="watch"),
+    path("watch/<str:token>/state", watch.state, name="watch-state"),
 ]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 
 from api.wiring import absolute_url
 from videos.models import Asset, Generation, Text, Video
@@ -69,16 +70,14 @@ class ThumbnailUrls:
 
 
 def thumbnail_urls(request: HttpRequest | None, video: Video, images: str) -> ThumbnailUrls:
-    """Sign the URLs of a set of images. They are as `playback_urls` without a time."""
+    """Sign the URLs of a set of images of this video, as `video_token` says."""
     token, expires_at = video_token(video)
     return ThumbnailUrls(request, images, token, expires_at)
 
 
-def playback_urls(
-    request: HttpRequest | None, video: Video, generation: Generation, *, seconds: int | None = None
-) -> PlaybackUrls:
-    """Sign the URLs of a generation of this video. They are valid for `seconds` at least, as `video_token` says."""
-    token, expires_at = video_token(video, seconds=seconds)
+def playback_urls(request: HttpRequest | None, video: Video, generation: Generation) -> PlaybackUrls:
+    """Sign the URLs of a generation of this video, as `video_token` says."""
+    token, expires_at = video_token(video)
     return PlaybackUrls(request, generation.number, token, expires_at)
 
 
@@ -93,6 +92,17 @@ def video_token(video: Video, *, seconds: int | None = None) -> tuple[str, datet
     expires_at = -(-(int(time.time()) + seconds) // shared) * shared
     token = token_make(video.id, expires_at=expires_at, epoch=video.playback_epoch)
     return token, datetime.fromtimestamp(expires_at, UTC)
+
+
+def watch_url(request: HttpRequest | None, token: str) -> str:
+    """URL of the page on which everybody who has it watches a video."""
+    return absolute_url(request, reverse("webui:watch", args=[token]))
+
+
+def embed_html(url: str) -> str:
+    """Render the HTML by which other pages show the player of a `watch_url`."""
+    style = "width: 100%; aspect-ratio: 16 / 9; border: 0"
+    return format_html('<iframe src="{}?embed=1" title="Video" style="{}" allowfullscreen></iframe>', url, style)
 
 
 _SHARES = 8

@@ -231,8 +231,12 @@ def test_below_a_path_videos_are_uploaded_and_played(path: httpx2.Client, store:
     generation = a_job().generation
     assert generation is not None
     generation_mark_playable(generation=generation)
-    url = path.get(f"/vod/api/v1/videos/{generation.video_id}/playback", headers=key).json()["hls_url"]
+    shown = path.get(f"/vod/api/v1/videos/{generation.video_id}/playback", headers=key).json()
+    url, page = shown["hls_url"], path.get(urlsplit(shown["watch_url"]).path)
     assert urlsplit(url).path.startswith("/vod/play/")
+    assert (page.status_code, f'data-hls="{urlsplit(url).path}"' in page.text) == (200, True)
+    urls = re.findall(r'(?:href|src|data-state)="([^"]*)"', page.text)
+    assert {path.get(each).status_code for each in urls} == {200}
     playlist = path.get(urlsplit(url).path)
     assert (playlist.status_code, playlist.text.splitlines()[0]) == (200, "#EXTM3U")
     with path.stream("GET", "/vod/api/v1/events", headers=key) as stream:

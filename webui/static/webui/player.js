@@ -9,11 +9,12 @@ const audio = document.getElementById("audio");
 
 let hls = null;
 let generation = "";
+let lost = false; // a request failed since the last one that did not
 
 function show() {
   const now = document.getElementById("player-data").dataset;
   if (!now.generation || now.generation === generation) return;
-  if (generation && !player.paused) return; // whoever watches is not interrupted
+  if (generation && !player.paused && !lost) return; // whoever watches is not interrupted
   generation = now.generation;
   hls?.destroy();
   hls = null;
@@ -29,15 +30,29 @@ function playByHls(url) {
   hls.on(Hls.Events.MANIFEST_PARSED, offerQualities);
   hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, offerAudio);
   hls.on(Hls.Events.ERROR, recover);
+  hls.on(Hls.Events.FRAG_LOADED, () => (lost = false));
   hls.loadSource(url);
   hls.attachMedia(player);
 }
 
 function recover(_, error) {
   if (!error.fatal) return;
-  if (error.type === Hls.ErrorTypes.NETWORK_ERROR) setTimeout(() => hls?.startLoad(), 2000);
-  else if (error.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+  if (error.type === Hls.ErrorTypes.NETWORK_ERROR) {
+    lost = true;
+    document.dispatchEvent(new Event("player:lost"));
+    setTimeout(() => hls?.startLoad(), 2000);
+  } else if (error.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
   else fail();
+}
+
+function stop() {
+  hls?.destroy();
+  hls = null;
+  player.pause();
+  player.removeAttribute("src");
+  player.load();
+  player.hidden = true;
+  document.getElementById("player-bar").hidden = true;
 }
 
 function fail() {
@@ -66,4 +81,5 @@ quality.addEventListener("change", () => (hls.currentLevel = Number(quality.valu
 audio.addEventListener("change", () => (hls.audioTrack = Number(audio.value)));
 player.addEventListener("error", () => hls || fail());
 document.addEventListener("page:updated", show);
+document.addEventListener("player:end", stop);
 show();
