@@ -7,6 +7,8 @@ from transcoding.probing.facts import SourceFacts
 from transcoding.probing.media import MediaInfo
 from transcoding.probing.streams import StreamFacts
 
+_LONGEST_SECONDS = 366 * 86_400
+
 
 def describe(family: str, facts: SourceFacts) -> dict[str, object]:
     """Return what the API shows of a source in a container of this family."""
@@ -48,8 +50,13 @@ def _video(facts: SourceFacts) -> dict[str, object]:
 
 
 def describe_headers(media: MediaInfo) -> dict[str, object]:
-    """Return what the headers say of a source that is not inspected yet. Inspection measures it."""
+    """Return what the headers say of a source that is not inspected yet. Inspection measures it.
+
+    A length of years is none: a few forged bytes say it, and counters and dates have no room for it.
+    """
     video, duration = media.video_stream, media.duration or media.file_duration
+    if duration and duration > _LONGEST_SECONDS:
+        duration = None
     return {
         "duration": round(float(duration), 3) if duration else None,
         "width": video.display.width if video else None,

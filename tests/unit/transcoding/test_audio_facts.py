@@ -99,6 +99,12 @@ def test_documents_describe_the_audio() -> None:
     assert describe_headers(media) == expected
 
 
+@pytest.mark.parametrize("announced", ["1000000000000.000000", "8589934560000000000.000000"])
+def test_a_length_of_years_in_the_headers_is_none(announced: str) -> None:
+    media = parse_ffprobe(ffprobe_json(an_audio_track(codec_name="mp3", duration=announced)))
+    assert describe_headers(media)["duration"] is None
+
+
 def test_the_length_of_a_raw_stream_is_an_estimate() -> None:
     """MP3 without an index: ffprobe takes the bit rate of the first frames for that of all."""
     track = an_audio_track(codec_name="mp3", duration="3600")
