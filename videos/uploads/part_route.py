@@ -46,7 +46,8 @@ from videos.uploads.services import part_size, upload_renew
 from videos.uploads.slots import UploadSlots, check_head
 
 ROUTE = "/api/v1/uploads/{upload_id}/parts/{number}"
-_PATH = re.compile(r"/api/v1/uploads/([0-9a-f-]{36})/parts/([0-9]{1,9})")
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_PATH = re.compile(rf"/api/v1/uploads/({_UUID})/parts/([0-9]{{1,100}})")
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]{1,60}):")
 
 log = logging.getLogger(__name__)

@@ -350,9 +350,10 @@ def test_the_length_of_a_part_is_checked_before_a_byte_is_read(by_api: httpx2.Cl
         assert (response.status_code, response.json()["code"]) == (422, "wrong_part_size"), response.text
     chunked = by_api.put(last["url"], content=iter([b"12345"]))
     assert (chunked.status_code, chunked.json()["code"]) == (411, "length_required")
-    for number in (0, 3, 10**8):
+    for number in (0, 3, 10**8, 10**34):
         response = by_api.put(f"{upload['url']}/parts/{number}", content=b"x")
         assert (response.status_code, response.json()["code"]) == (422, "no_such_part")
+    assert by_api.put(f"{URL}/{'-' * 36}/parts/1", content=b"x").status_code == 404
     assert shown(by_api, upload)["received_parts"] == []
 
 
