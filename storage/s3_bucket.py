@@ -12,8 +12,8 @@ from storage.s3_errors import error_code, optional, s3_errors
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_ABANDONED_DAYS = 7
-"""Days after which the store itself aborts a multipart upload, if nobody else has. S3 counts in days."""
+_ABANDONED_DAYS = 30
+"""Days after which the store itself aborts a multipart upload, if nobody else has; more than an upload may be open."""
 
 
 def prepare_bucket(client: "S3Client", bucket: str, *, region: str, upload_origins: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 from storage.keys import VIDEOS_PREFIX, source_key, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
-from videos.models import Upload, Video
-from videos.states import COMPLETE_STATES, UploadState
+from videos.models import Import, Upload, Video
+from videos.states import COMPLETE_STATES, UploadState, VideoState
 from videos.uploads.services import upload_clear, upload_expire
 
 log = logging.getLogger(__name__)
@@ -48,14 +48,16 @@ def uploads_forget(*, older_than_days: int) -> int:
 def multiparts_abandon(*, store: ObjectStore, older_than_seconds: float) -> int:
     """Abort multipart uploads that were started so long ago and never completed. Return their number.
 
-    Those of open uploads stay: their rows expire when their clients are gone.
+    Those of open uploads stay: their rows expire when their clients are gone. So do those of imports, which end, too.
     """
     latest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
     abandoned = [upload for upload in store.list_multiparts(VIDEOS_PREFIX) if upload.started_at < latest]
     removed = 0
     for some in batches(abandoned, _LISTED_AT_A_TIME):
         rows = Upload.objects.filter(state=UploadState.OPEN, multipart_id__in=[each.upload_id for each in some])
-        named = set(rows.values_list("multipart_id", flat=True))
+        fetched_for = {found for each in some if (found := _video_id(each.key.rpartition("/")[0]))}
+        imports = Import.objects.filter(video__in=fetched_for, video__state=VideoState.IMPORTING)
+        named = {*rows.values_list("multipart_id", flat=True), *imports.values_list("multipart_id", flat=True)}
         for upload in some:
             if upload.upload_id not in named:
                 store.abort_multipart(upload.key, upload.upload_id)

@@ -12,7 +12,8 @@ from functools import partial
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import F
+from django.db.models.functions import Least, Now
 
 from access.models import Owner
 from api.problems import FieldError, Problem, invalid_field, over_limit, too_large
@@ -32,6 +33,8 @@ from videos.uploads.selectors import refuse_over, upload_of, uploads_of
 
 log = logging.getLogger(__name__)
 
+MAX_OPEN = timedelta(days=28)
+"""Time for which an upload may be open, however active its client: the store removes its parts soon after."""
 RENEW_SECONDS = 600
 """Precision of `expires_at`: it is written at most this often."""
 _COMPLETE_SECONDS = 20.0
@@ -128,7 +131,7 @@ def upload_create(  # noqa: PLR0913 - one row's facts
 
 def upload_renew(*, upload: Upload, limits: OpenLimits) -> None:
     """Put off the expiry of an open upload whose client is active."""
-    later = Now() + timedelta(seconds=limits.expiry_seconds)
+    later = Least(Now() + timedelta(seconds=limits.expiry_seconds), F("created_at") + MAX_OPEN)
     soon = Now() + timedelta(seconds=max(0, limits.expiry_seconds - RENEW_SECONDS))
     Upload.objects.filter(id=upload.id, state=UploadState.OPEN, expires_at__lt=soon).update(expires_at=later)
 
@@ -278,10 +281,11 @@ def _record(
 
 
 def _end(upload: Upload, state: UploadState, *, code: str = "", detail: str = "") -> bool:
-    """End an open upload without a video. False: it has ended in another way."""
-    ended = Upload.objects.filter(id=upload.id, state=UploadState.OPEN).update(
-        state=state, error_code=code, error_detail=detail, completed_at=Now()
-    )
+    """End an open upload without a video. False: it has ended in another way, or was renewed before it expired."""
+    rows = Upload.objects.filter(id=upload.id, state=UploadState.OPEN)
+    if state == UploadState.EXPIRED:
+        rows = rows.filter(expires_at__lte=Now())
+    ended = rows.update(state=state, error_code=code, error_detail=detail, completed_at=Now())
     if ended:
         metrics.UPLOADS.add(outcome=_OUTCOMES[state])
     return bool(ended)
