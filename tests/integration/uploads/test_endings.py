@@ -1,4 +1,4 @@
-"""What ends an upload, and what must not."""
+"""Ends of uploads, and what must not end one."""
 
 from datetime import timedelta
 from pathlib import Path
