@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from configuration.buckets import BucketConfig
+from configuration.buckets import BucketConfig, buckets_read
 from configuration.declaration import GIB, MIB, setting
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
@@ -169,6 +169,7 @@ class Config:
                 " S3 takes no more parts"
             )
         yield from self._mixed_content()
+        yield from self._own_bucket()
 
     @property
     def player_media_url(self) -> str:
@@ -179,6 +180,19 @@ class Config:
         """Tell whether players are redirected, and do not get media from the API."""
         somewhere = bool(self.playback.playback_public_base) or self.storage.storage == "s3"
         return somewhere and self.playback.playback_delivery == "redirect"
+
+    def _own_bucket(self) -> Iterator[str]:
+        """Yield a sentence for each alias by which owners would reach the sources and outputs of all others."""
+        if self.storage.storage != "s3" or any(self.buckets.problems()):
+            return
+        own = (self.storage.s3_endpoint_url.rstrip("/"), self.storage.s3_bucket)
+        for alias, bucket in buckets_read(self.buckets.buckets).items():
+            is_own = (bucket.endpoint_url.rstrip("/"), bucket.bucket) == own
+            if is_own and (not bucket.prefix or bucket.prefix.startswith(_OWN_FOLDER)):
+                yield (
+                    f"TRANSCODER_BUCKETS: {alias} is the bucket of our own store, where the videos of all owners are:"
+                    " give it a prefix of its own, or another bucket"
+                )
 
     def _mixed_content(self) -> Iterator[str]:
         """Yield a sentence where players on pages by HTTPS are redirected to a server without, unless it is local."""
@@ -199,5 +213,7 @@ class Config:
             )
 
 
+_OWN_FOLDER = "videos/"
+"""Everything that the product stores is in it."""
 _TRUSTWORTHY_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Hosts from which pages by HTTPS may load without it (W3C, Secure Contexts)."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from configuration import BucketConfig, buckets_read
+from configuration import BucketConfig, Config, StorageConfig, buckets_read
 
 FILMS = {"bucket": "customer", "access_key": "k", "secret_key": "s3cret"}
 
@@ -43,3 +43,19 @@ def test_mistakes_are_named_without_the_keys(setting: object, problem: str) -> N
     assert found.startswith("TRANSCODER_BUCKETS: ")
     assert problem in found
     assert "s3cret" not in found
+
+
+@pytest.mark.parametrize(
+    ("alias", "refused"),
+    [
+        ({"bucket": "vodmill"}, True),
+        ({"bucket": "vodmill", "prefix": "videos/a"}, True),
+        ({"bucket": "vodmill", "prefix": "customers/ann"}, False),
+        ({"bucket": "vodmill", "endpoint_url": "https://s3.example.org"}, False),
+        ({}, False),
+    ],
+)
+def test_no_alias_leads_to_the_videos_of_all_owners(alias: dict[str, str], *, refused: bool) -> None:
+    buckets = BucketConfig(buckets=json.dumps({"films": {**FILMS, **alias, "import": True}}))
+    found = list(Config(storage=StorageConfig(s3_bucket="vodmill"), buckets=buckets).problems())
+    assert [problem.startswith("TRANSCODER_BUCKETS: films") for problem in found] == [True] * refused
