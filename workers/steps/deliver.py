@@ -1,6 +1,7 @@
 """Copy the outputs of a job to the bucket that it names, so that they play from there."""
 
 import tempfile
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -9,7 +10,6 @@ from execution.scratch import temporary_folder
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.delivering import delivery_advance, delivery_complete
 from jobs.models import Job, OutputDelivery
-from storage.protocol import ObjectStore
 from storage.transfer import TransferProgress, batches, run_parallel
 from transcoding.errors import TranscodeError, VerificationFailed
 from videos.playback.files import OutputFile, generation_files
@@ -100,7 +100,7 @@ class Delivering:
 
     def _check(self, files: list[OutputFile], sizes: dict[str, int]) -> None:
         """Compare the bucket with what was sent. Raises VerificationFailed; the next attempt begins again."""
-        there = _listed(self._target, self._folder)
+        there = self._listed({file.name for file in files})
         for file in files:
             expected = sizes.get(file.name, file.size)
             if file.name not in there or expected not in (None, there[file.name]):
@@ -108,9 +108,14 @@ class Delivering:
                 self._advance(len(files), 0)
                 raise VerificationFailed(f"{file.name} is not in the bucket, or not as it was sent")
 
-
-def _listed(store: ObjectStore, folder: str) -> dict[str, int]:
-    return {stored.key.removeprefix(folder): stored.size for stored in store.list(folder)}
+    def _listed(self, names: Collection[str]) -> dict[str, int]:
+        """Return the sizes of these files in the bucket. Millions of others may be in the same folder."""
+        there = {}
+        for stored in self._target.list(self._folder):
+            self._control.moved()
+            if (name := stored.key.removeprefix(self._folder)) in names:
+                there[name] = stored.size
+        return there
 
 
 def _digest(path: Path, control: StepControl) -> str:
