@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import md5
 from itertools import groupby
 from pathlib import Path
 from typing import IO
@@ -171,14 +172,14 @@ class LocalStore:
         It is recorded as soon as all of it is there. One that is replaced is missing meanwhile.
         """
         folder = self._upload(key, upload_id)
-        etag = uuid4().hex
+        etag = md5(data, usedforsecurity=False).hexdigest()  # like S3: the same bytes again change nothing
         try:
             with _file_errors(key), (folder / "data").open("r+b") as file:
                 (folder / str(number)).unlink(missing_ok=True)
                 file.seek((number - 1) * _part_bytes(folder))
                 file.write(data)
                 file.flush()
-                record = folder / f"record-{etag}"
+                record = folder / f"record-{uuid4().hex}"
                 record.write_text(f"{etag} {len(data)}")
                 record.rename(folder / str(number))
         except ObjectNotFound as error:  # aborted concurrently

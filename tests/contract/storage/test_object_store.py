@@ -223,6 +223,16 @@ def test_a_part_may_be_sent_twice(store: ObjectStore, folder: str) -> None:
     assert store.get(key) == b"second try"
 
 
+def test_the_same_bytes_of_a_part_again_change_nothing(store: ObjectStore, folder: str) -> None:
+    """A request that was given up may still be sending what another one has sent by then."""
+    key = f"{folder}parts"
+    upload_id = store.create_multipart(key, BYTES)
+    etag = store.put_part(key, upload_id, 1, b"part")
+    assert store.put_part(key, upload_id, 1, b"part") == etag
+    store.complete_multipart(key, upload_id, [etag])
+    assert store.get(key) == b"part"
+
+
 def test_complete_is_idempotent(store: ObjectStore, folder: str) -> None:
     key = f"{folder}parts"
     upload_id = store.create_multipart(key, BYTES)
