@@ -13,6 +13,11 @@ class Owner(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     name = models.TextField(unique=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # `access.limits` reads these: an owner of a cached key does not have them. NULL: the setting; 0: no limit.
+    max_stored_bytes = models.PositiveBigIntegerField(null=True)
+    max_source_minutes = models.PositiveIntegerField(null=True)
+    source_retention_days = models.PositiveIntegerField(null=True)
+    output_retention_days = models.PositiveIntegerField(null=True)
 
     def __str__(self) -> str:
         return self.name

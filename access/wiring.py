@@ -40,6 +40,17 @@ def session_cookie_name() -> str:
     return name
 
 
+def default_limits() -> dict[str, int]:
+    """Return the limits of owners that have none of their own, by the names of their columns; 0: there is none."""
+    owner = _config().owner
+    return {
+        "max_stored_bytes": owner.max_owner_stored_bytes,
+        "max_source_minutes": owner.max_owner_source_minutes,
+        "source_retention_days": owner.source_retention_days,
+        "output_retention_days": owner.output_retention_days,
+    }
+
+
 def requests_per_minute(rate_class: str) -> int:
     """Return the rate limit of a class of requests; 0: there is none."""
     per_minute: int = getattr(_config().rate, f"rate_{rate_class}_per_minute")

@@ -45,6 +45,7 @@ class Operation:
     """Returns True for rows whose page shows the button."""
     input_name: str = ""
     """Name of the number that the operator enters; empty: none."""
+    input_max: int = 100
     warning: str = ""
     """Names what cannot be undone. The operator reads it and confirms; empty: nothing is lost."""
 
@@ -158,7 +159,12 @@ class ReadOnlyAdmin(ModelAdmin):
             return []
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_operate"
         return [
-            {"label": each.label, "input_name": each.input_name, "url": reverse(name, args=[row.pk, each.name])}
+            {
+                "label": each.label,
+                "input_name": each.input_name,
+                "input_max": each.input_max,
+                "url": reverse(name, args=[row.pk, each.name]),
+            }
             for each in self.operations
             if each.available(row)
         ]

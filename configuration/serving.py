@@ -202,6 +202,18 @@ class OwnerConfig:
     max_owner_requests: int = setting(
         4, minimum=1, help="Requests that one API process handles at a time; more wait for them, up to 128."
     )
+    max_owner_stored_bytes: int = setting(
+        0, minimum=0, help="Bytes that an owner may store, of owners without a quota of their own. 0: no limit."
+    )
+    max_owner_source_minutes: int = setting(
+        0, minimum=0, help="Minutes of sources that an owner may add in a month of UTC. 0: no limit."
+    )
+    source_retention_days: int = setting(
+        0, minimum=0, help="Days after which sources are deleted, unless a request or the owner says else. 0: never."
+    )
+    output_retention_days: int = setting(
+        0, minimum=0, help="Days after which the outputs of a job are deleted. 0: never."
+    )
 
     def problems(self) -> Iterator[str]:
         yield from ()

@@ -55,6 +55,12 @@ class InputRejected(TranscodeError):
     code = "input_rejected"
 
 
+class QuotaExceeded(InputRejected):
+    """The source is more than its owner may store."""
+
+    code = "quota_exceeded"
+
+
 class InputCorrupt(InputRejected):
     """Parts of the file are missing or damaged, so that not enough of it is left to show."""
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from access.admin import OwnerFilter
+from access.models import Owner
 from api.administration import Panel, ReadOnlyAdmin, as_json, badge, choice_filter, link, link_to, panel, uuid_of
 from transcoding.probing.warnings import warning_documents
 from videos.assets.selectors import generation_assets
@@ -24,6 +25,7 @@ from videos.playback.urls import PlaybackUrls, playback_urls
 from videos.states import HIDDEN_STATES, AssetKind, GenerationState, RenditionKind, TextState, VideoState
 from videos.texts.selectors import ready_texts, with_texts
 from videos.texts.serializers import text_error, text_label
+from videos.usage.administration import OwnerUsageAdmin
 
 MIB = 1024 * 1024
 _UNPLAYABLE = {
@@ -36,6 +38,10 @@ _UNPLAYABLE = {
 }
 """Sentences about videos without anything that plays."""
 HLS = "application/vnd.apple.mpegurl"
+
+
+admin.site.unregister(Owner)
+admin.site.register(Owner, OwnerUsageAdmin)
 
 
 @admin.register(Video)

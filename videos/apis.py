@@ -52,7 +52,9 @@ class VideoListApi(APIView):
         owner = owner_of(request)
 
         def render() -> tuple[Any, float]:
-            pages, page = VideoQuery.page(videos_of(owner).select_related("thumbnails", "imported_from"), request)
+            pages, page = VideoQuery.page(
+                videos_of(owner).select_related("thumbnails", "imported_from", "current_generation"), request
+            )
             with_texts(page)
             return pages.get_paginated_response(
                 [video_document(video, request) for video in page]

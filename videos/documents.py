@@ -56,6 +56,8 @@ def video_document(video: Video, request: HttpRequest) -> dict[str, Any]:
         "error": _error(video),
         "created_at": video.created_at,
         "inspected_at": video.inspected_at,
+        "source_expires_at": None if video.source_deleted_at else video.source_expires_at,
+        "expires_at": video.current_generation.expires_at if video.current_generation else None,
         "links": links,
     }
     document: dict[str, Any] = as_document(VideoDocument, shown)

@@ -91,6 +91,8 @@ VIDEO = OpenApiExample(
         "error": None,
         "created_at": "2026-01-31T12:00:00Z",
         "inspected_at": "2026-01-31T12:00:01Z",
+        "source_expires_at": "2026-03-02T12:00:01Z",
+        "expires_at": None,
         "links": {
             "self": _PATH,
             "playback": f"{_PATH}/playback",

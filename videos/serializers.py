@@ -199,6 +199,10 @@ class VideoDocument(serializers.Serializer[Any]):
     error = VideoError(allow_null=True)
     created_at = serializers.DateTimeField()
     inspected_at = serializers.DateTimeField(allow_null=True)
+    source_expires_at = serializers.DateTimeField(allow_null=True, help_text="When the source is deleted. Null: never.")
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the outputs that players get are deleted. Null: never, or there are none."
+    )
     links = VideoLinks()
 
 

@@ -28,6 +28,7 @@ from jobs.dispatching.upload_janitor import (
     uploads_expire,
     uploads_forget,
 )
+from jobs.lifecycle.retention import outputs_expire, sources_expire
 from jobs.models import Job, Node, Step
 from jobs.rules.steps import kinds_where
 from jobs.rules.transitions import JOB_ENDS, StepState
@@ -78,6 +79,8 @@ class Janitor:
                 self._events,
                 requests_expire,
                 usage_fold,
+                sources_expire,
+                outputs_expire,
             ):
                 try:
                     part()

@@ -22,10 +22,12 @@ from jobs.changes.cache_invalidation import LIST_CACHE_TTL_SECONDS, job_cache_tt
 from jobs.endpoints import examples
 from jobs.endpoints.queries import JobQuery, PlanQuery, VideoJobQuery
 from jobs.endpoints.requests import ReprioritizeRequest, TranscodeRequest
+from jobs.endpoints.retention import RETENTION_EXAMPLE, RetentionRequest
 from jobs.endpoints.serializers import JobDocument, OutputsDocument, PlanDocument, outputs_document
 from jobs.endpoints.transcoding import check_ceiling, transcode_requested
 from jobs.lifecycle.deletion import job_delete, job_outputs_delete, job_rendition_delete, source_delete
 from jobs.lifecycle.delivering import delivery_repeat
+from jobs.lifecycle.retention import video_keep_until
 from jobs.lifecycle.services import (
     job_cancel,
     job_create,
@@ -42,6 +44,8 @@ from jobs.rules.transitions import JobState
 from jobs.wiring import job_policy
 from videos.apis import VideoDetailApi, VideoOriginalApi, video_of
 from videos.assets.selectors import complete_generations
+from videos.documents import video_document
+from videos.serializers import VideoDocument
 
 
 class VideoTranscodeApi(APIView):
@@ -347,7 +351,22 @@ def _shown(owner: Owner, job_id: UUID, *, status: int = 200) -> Response:
 class VideoApi(VideoDetailApi):
     """A video's address: showing it needs no jobs, deleting it does."""
 
-    scopes: ClassVar = {**VideoDetailApi.scopes, "DELETE": Scope.VIDEOS_WRITE}
+    scopes: ClassVar = {**VideoDetailApi.scopes, "PATCH": Scope.VIDEOS_WRITE, "DELETE": Scope.VIDEOS_WRITE}
+
+    @extend_schema(
+        operation_id="video_update", request=RetentionRequest, responses=VideoDocument, examples=[RETENTION_EXAMPLE]
+    )
+    def patch(self, request: Request, video_id: UUID) -> Response:
+        """Move the times at which the source and the outputs of a video are deleted.
+
+        Null: they stay. `expires_at` is that of all complete outputs that there are now.
+        """
+        owner = owner_of(request)
+        video_of(owner, video_id)
+        body = RetentionRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        video_keep_until(owner=owner, video_id=video_id, times=body.validated_data)
+        return Response(video_document(video_of(owner, video_id), request))
 
     @extend_schema(operation_id="video_delete", responses={204: None})
     def delete(self, request: Request, video_id: UUID) -> Response:

@@ -19,6 +19,7 @@ from gpu.selection import ANY_DEVICE
 from jobs.endpoints.burning import BurnInRequest
 from jobs.endpoints.destinations import DestinationRequest
 from jobs.endpoints.fields import OutputFormatField, PriorityField, ResolutionField
+from jobs.endpoints.retention import MAX_RETENTION_DAYS
 from jobs.endpoints.thumbnail_requests import ThumbnailsField
 from jobs.endpoints.watermarks import WatermarkRequest
 from jobs.planning.formats import HLS, M4A, output_formats
@@ -176,6 +177,12 @@ class TranscodeRequest(StrictSerializer):
     )
     destination = DestinationRequest(
         required=False, help_text="Deliver the outputs to a bucket of yours, too, when the job is completed."
+    )
+    output_retention_days = StrictInteger(
+        required=False,
+        min_value=1,
+        max_value=MAX_RETENTION_DAYS,
+        help_text="Days after its completion at which the outputs are deleted. Default: that of the owner.",
     )
     dry_run = StrictBoolean(required=False, help_text="Answer with the plan and queue nothing. Default: false.")
 

@@ -24,6 +24,7 @@ from videos.models import Video
 from videos.parts import JoinedSource, part_of, parts_of, video_join, video_mark_joined
 from videos.selectors import videos_of
 from videos.states import VideoState
+from videos.usage.quotas import quota_check
 
 MAX_JOINING = 20
 """Videos of one owner that are being joined."""
@@ -54,12 +55,13 @@ def join_plan(*, owner: Owner, video_ids: Sequence[UUID], policy: JobPolicy) -> 
 def videos_join(*, owner: Owner, video_ids: Sequence[UUID], labels: Labels, policy: JobPolicy) -> Video:
     """Create a video that plays others one after the other, and request its source.
 
-    Raises Problem: as `join_plan`, and 429 too many are being joined, or too much work.
+    Raises Problem: as `join_plan`, 403 over quota, and 429 too many are being joined, or too much work.
     """
     if videos_joining(owner.id)[:MAX_JOINING].count() == MAX_JOINING:
         detail = f"{MAX_JOINING} of your videos are being joined, which is the most at a time."
         raise over_limit("too_many_joins", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
     sources = _named(owner, video_ids)
+    quota_check(owner.id, more_bytes=sum(source.size_bytes for source in sources), field=_FIELD, source=False)
     plan = _planned(sources, policy)
     _refuse_more_work(owner, plan, policy)
     video = video_join(

@@ -21,6 +21,7 @@ from jobs.leasing.claim import Claim
 from jobs.leasing.leases import LeaseLost, fenced
 from jobs.leasing.steps import job_advance, step_mark_done
 from jobs.lifecycle.delivering import delivery_request
+from jobs.lifecycle.lifetimes import outputs_lifetime_begin, source_lifetime_begin
 from jobs.lifecycle.texts import texts_request
 from jobs.lifecycle.thumbnails import requested_thumbnails, thumbnails_ensure
 from jobs.models import Job, Step
@@ -73,6 +74,7 @@ def video_inspected(  # noqa: PLR0913 - all that an inspection leaves, by name
     video = video_lock(claim.video_id)
     if not step_mark_done(claim=claim, result=result):
         return
+    source_lifetime_begin(video=video)
     video_mark_inspected(video=video, facts=facts, media=media, warnings=warnings, working_copies=working_copies)
     data = {"warnings": warning_documents(warnings)}
     video_event_append(owner_id=video.owner_id, video_id=video.id, type=EventType.VIDEO_READY, data=data)
@@ -120,6 +122,7 @@ def job_complete(*, claim: Claim, verified: Sequence[VerifiedRendition], result:
         return
     generation = Generation.objects.get(id=claim.generation_id)
     generation_complete(generation=generation, verified=verified)
+    outputs_lifetime_begin(generation=generation, job=job)
     generations_retire(job_id=job.id, but=generation.id)
     plan = EncodePlan.from_json(generation.plan)
     metadata = _job_metadata(job, plan)

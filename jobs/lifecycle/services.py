@@ -54,6 +54,7 @@ from videos.selectors import source_deleted
 from videos.services import video_mark_deleting
 from videos.states import VideoState
 from videos.uploads.services import upload_end_with_video
+from videos.usage.quotas import quota_check
 
 metrics.JOBS_CREATED.expect(codec=CODEC_NAMES)
 _RETRY_AFTER_SECONDS = 10
@@ -254,11 +255,12 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
 
 
 def _refuse_more_jobs(owner: Owner, policy: JobPolicy) -> None:
-    """Raise Problem (429) if an owner has as many open jobs as it may.
+    """Raise Problem if an owner has as many open jobs as it may (429), or stores as much (403).
 
     Counted without a lock, which would make the owner's requests wait for each other: those of the same moment may be
     as many more.
     """
+    quota_check(owner.id, source=False)
     if Job.objects.filter(owner=owner, finished_at=None).count() >= policy.max_owner_jobs:
         detail = f"{policy.max_owner_jobs} of your jobs are not over, which is the most at a time."
         raise over_limit("too_many_jobs", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)

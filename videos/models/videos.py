@@ -49,6 +49,8 @@ class Video(models.Model):
     """Number of times at which its playback tokens were revoked. Only tokens that carry it give access."""
     working_copies = models.JSONField(default=dict, db_default={})
     """Bytes of the copies that steps made of the source, by key after the prefix of the video. They go with it."""
+    source_expires_at = models.DateTimeField(null=True)
+    """The moment at which the janitor deletes the source. NULL: never."""
     source_deleted_at = models.DateTimeField(null=True)
     """The moment at which the owner deleted the source alone. What was made of it stays."""
 
@@ -58,6 +60,11 @@ class Video(models.Model):
             models.Index(fields=["-created_at", "-id"], name="videos_video_newest_of_all"),
             models.Index(fields=["state", "-created_at", "-id"], name="videos_video_newest_in_state"),
             models.Index(fields=["external_id", "owner"], name="videos_video_external", condition=~Q(external_id="")),
+            models.Index(
+                fields=["source_expires_at"],
+                name="videos_video_source_expires",
+                condition=Q(source_expires_at__isnull=False, source_deleted_at=None),
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="videos_video_state", condition=one_of("state", VideoState)),
@@ -100,9 +107,16 @@ class Generation(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     playable_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    """The moment at which the janitor deletes it, once it is complete. NULL: never."""
 
     class Meta:
         indexes = [
+            models.Index(
+                fields=["expires_at"],
+                name="videos_generation_expires",
+                condition=Q(expires_at__isnull=False, state=GenerationState.COMPLETE.value),
+            ),
             models.Index(fields=["beside"], name="videos_generation_beside", condition=Q(beside__isnull=False)),
         ]
         constraints = [

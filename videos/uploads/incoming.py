@@ -39,11 +39,13 @@ class Received:
 class IncomingFile:
     """Pipe of the file into the store.
 
-    The first bytes are inspected before any is stored. All are counted and hashed.
+    The first bytes are inspected before any is stored. All are counted and hashed. `max_bytes` is what its owner has
+    room for; None: there is no limit.
     """
 
-    def __init__(self, incoming: IncomingObject) -> None:
+    def __init__(self, incoming: IncomingObject, *, max_bytes: int | None = None) -> None:
         self.size = 0
+        self.max_bytes = max_bytes
         self._incoming = incoming
         self._head = b""
         self._container: str | None = None

@@ -8,6 +8,7 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from uuid import UUID, uuid4
 
 from django.core.handlers.asgi import ASGIRequest
@@ -53,6 +54,7 @@ from videos.uploads.incoming import STORED_TYPE, IncomingFile, Received, StallTi
 from videos.uploads.limits import FORM_BYTES
 from videos.uploads.quick_look import Look
 from videos.uploads.slots import UploadSlots, check_head
+from videos.usage.quotas import bytes_left, quota_check, quota_keep, quota_spent
 
 TIDY_SECONDS = 20.0
 INTERNAL_ERROR = 500
@@ -140,6 +142,8 @@ class UploadRoute:
             caller = await in_thread(admit_caller, scope, AccessScope.VIDEOS_WRITE)
         with self._slots.taken(caller.owner.id):
             await in_thread(check_upload_rate, caller)
+            announced = max(0, (declared_length(scope) or 0) - FORM_BYTES)
+            await in_thread(partial(quota_check, caller.owner.id, more_bytes=announced, field=FIELD))
             form = VideoForm(header(scope, b"content-type"))
             idempotency = UploadIdempotency(scope, caller)
             try:
@@ -160,7 +164,8 @@ class UploadRoute:
             parallel_parts=self._limits.parallel_parts,
         )
         try:
-            received = await self._receive_file(body, form, incoming, video_id, idempotency)
+            file = IncomingFile(incoming, max_bytes=await in_thread(bytes_left, caller.owner.id))
+            received = await self._receive_file(body, form, file, video_id, idempotency)
         except BaseException:
             await abort_upload(incoming)
             raise
@@ -182,9 +187,8 @@ class UploadRoute:
         return too_large(f"A video may have {self._limits.max_bytes} bytes.", field=FIELD)
 
     async def _receive_file(
-        self, body: Body, form: VideoForm, incoming: IncomingObject, video_id: UUID, idempotency: UploadIdempotency
+        self, body: Body, form: VideoForm, file: IncomingFile, video_id: UUID, idempotency: UploadIdempotency
     ) -> Received:
-        file = IncomingFile(incoming)
         async for chunk in self._chunks(body):
             arrived = form.feed(chunk)
             await idempotency.keep(form)
@@ -192,6 +196,8 @@ class UploadRoute:
                 await file.write(data)
                 if file.size > self._limits.max_bytes:
                     raise self._too_large()
+                if file.max_bytes is not None and file.size > file.max_bytes:
+                    raise quota_spent(file.max_bytes, field=FIELD)
         form.close()
         return await file.finish(video_id, form)
 
@@ -217,6 +223,7 @@ class UploadRoute:
             self._on_uploaded(video)
             if claim:
                 claim_complete(claim, _answer(video, request))
+            quota_keep(caller.owner.id, field=FIELD)
 
         fields = received.form.fields
         video = video_create(

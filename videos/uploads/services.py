@@ -30,6 +30,7 @@ from videos.states import COMPLETE_STATES, UploadProtocol, UploadState, VideoSta
 from videos.uploads.incoming import STORED_TYPE
 from videos.uploads.limits import MAX_PARTS, OpenLimits
 from videos.uploads.selectors import refuse_over, upload_of, uploads_of
+from videos.usage.quotas import quota_check, quota_keep
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,10 @@ class MultipartSlot:
 def multipart_open(*, owner: Owner, size_bytes: int | None, store: ObjectStore, limits: OpenLimits) -> MultipartSlot:
     """Open a multipart upload for a file of this size; None: its client does not know it yet.
 
-    Not for a transaction: it calls the store. Raises Problem: 413 too large, 429 the owner has too many open uploads.
+    Not for a transaction: it calls the store. Raises Problem: 403 over quota, 413 too large, 429 too many open uploads.
     """
     check_size(size_bytes or 0, limits)
+    quota_check(owner.id, more_bytes=size_bytes or 0, field="size")
     if uploads_of(owner).filter(state=UploadState.OPEN).count() >= limits.max_open:
         detail = f"{limits.max_open} of your uploads are open, which is the most. Complete or abort some of them."
         raise over_limit("too_many_open_uploads", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
@@ -100,6 +102,7 @@ def check_size(size_bytes: int, limits: OpenLimits) -> None:
         raise too_large(f"A video may have {limits.max_bytes} bytes.", field="size")
 
 
+@transaction.atomic
 def upload_create(  # noqa: PLR0913 - one row's facts
     *,
     owner: Owner,
@@ -109,7 +112,7 @@ def upload_create(  # noqa: PLR0913 - one row's facts
     limits: OpenLimits,
     protocol: UploadProtocol = UploadProtocol.PARTS,
 ) -> Upload:
-    """Record an upload whose multipart upload is open in the store."""
+    """Record an upload whose multipart upload is open in the store. Raises Problem (403) over quota."""
     upload = Upload.objects.create(
         owner=owner,
         video_id=slot.video_id,
@@ -126,6 +129,7 @@ def upload_create(  # noqa: PLR0913 - one row's facts
         expires_at=Now() + timedelta(seconds=limits.expiry_seconds),
     )
     upload.refresh_from_db()
+    quota_keep(owner.id, field="size")
     return upload
 
 

@@ -6,8 +6,10 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
+from access.limits import limits_of
 from access.models import Owner
 from videos.usage.kinds import ENCODED, UsageKind, minutes
+from videos.usage.quotas import reserved_bytes
 from videos.usage.selectors import Amounts, Period, Usage, this_month
 
 
@@ -46,20 +48,35 @@ class UsagePeriod(serializers.Serializer[Any]):
     stored_bytes = serializers.IntegerField(help_text="At its end, or now.")
 
 
+class UsageLimits(serializers.Serializer[Any]):
+    """Limits of the owner. Null: there is none."""
+
+    stored_bytes = serializers.IntegerField(allow_null=True, help_text="Of what is stored, with open uploads.")
+    source_minutes_per_month = serializers.IntegerField(allow_null=True)
+
+
 class UsageDocument(serializers.Serializer[Any]):
     owner = serializers.CharField()
     stored = StoredUsage(help_text="Now. What is deleted does not count from the moment of the request.")
+    reserved_bytes = serializers.IntegerField(help_text="Of open uploads and imports. A quota counts them, too.")
     this_month = UsagePeriod()
     periods = UsagePeriod(many=True, help_text="Oldest first.")
+    limits = UsageLimits()
 
 
 def usage_document(owner: Owner, usage: Usage, periods: Sequence[Period]) -> dict[str, Any]:
-    """Render the usage of an owner."""
+    """Render the usage of an owner, and its limits."""
+    limits = limits_of(owner.id)
     return {
         "owner": owner.name,
         "stored": {"total_bytes": usage.now.stored_bytes, **_stored(usage.now)},
+        "reserved_bytes": reserved_bytes(owner.id),
         "this_month": _period(this_month(usage)),
         "periods": [_period(period) for period in periods],
+        "limits": {
+            "stored_bytes": limits.max_stored_bytes,
+            "source_minutes_per_month": limits.max_source_minutes,
+        },
     }
 
 
@@ -102,7 +119,9 @@ EXAMPLE = OpenApiExample(
             "watermark_bytes": 0,
             "videos": 1,
         },
+        "reserved_bytes": 0,
         "this_month": {**_DAY, "start": "2026-01-01"},
         "periods": [_DAY],
+        "limits": {"stored_bytes": 1099511627776, "source_minutes_per_month": None},
     },
 )
