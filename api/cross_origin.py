@@ -11,12 +11,14 @@ _API = "/api/v1"
 _PREFLIGHT = {
     b"access-control-allow-methods": b"GET, HEAD, POST, PUT, PATCH, DELETE",
     b"access-control-allow-headers": b"Authorization, Cache-Control, Content-Type, Idempotency-Key, If-None-Match, "
-    b"Last-Event-ID, Range, X-API-Key, X-Request-ID",
+    b"Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
+    b"Upload-Offset, X-API-Key, X-HTTP-Method-Override, X-Request-ID",
     b"access-control-max-age": b"7200",  # Chromium keeps none longer
 }
 _EXPOSED = (
     b"Content-Disposition, ETag, Idempotent-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
-    b"Retry-After, Vodmill-Version, X-Request-ID"
+    b"Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
+    b"Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, Vodmill-Version, X-Request-ID"
 )
 
 

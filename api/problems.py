@@ -24,6 +24,8 @@ from transcoding.errors import InputRejected, RequestUnfit, TranscodeError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
+CHECKSUM_MISMATCH = 460
+"""Status of the tus protocol, which no other standard has."""
 _IN_PATHS = "/:@!$&'()*+,;=~"
 """Characters of a path besides letters, digits and `_.-` (RFC 3986)."""
 
@@ -62,7 +64,7 @@ class Problem(Exception):
         """Build the JSON document; `instance` is the path of the request."""
         document = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": _title(self.status),
             "status": self.status,
             "detail": self.detail,
             "instance": quote(instance, safe=_IN_PATHS),
@@ -79,6 +81,10 @@ class Problem(Exception):
 
     def body(self, instance: str) -> bytes:
         return json.dumps(self.document(instance)).encode()
+
+
+def _title(status: int) -> str:
+    return "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase
 
 
 def not_found(what: str) -> Problem:

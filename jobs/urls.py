@@ -22,10 +22,13 @@ from jobs.endpoints.importing import VideoImportApi
 from jobs.endpoints.joining import VideoJoinApi
 from jobs.endpoints.texts import TextRetryApi
 from jobs.endpoints.thumbnails import VideoScenesApi, VideoThumbnailsApi
+from jobs.endpoints.tus import TusUploadApi, TusUploadsApi
 from jobs.endpoints.uploads import UploadCompleteApi, UploadDetailApi, UploadListApi, UploadPartApi, UploadPartsApi
 
 urlpatterns = [
     path("api/v1/uploads", UploadListApi.as_view(), name="upload-list"),
+    path("api/v1/uploads/tus", TusUploadsApi.as_view(), name="tus-uploads"),
+    path("api/v1/uploads/tus/<uuid:upload_id>", TusUploadApi.as_view(), name="tus-upload"),
     path("api/v1/uploads/<uuid:upload_id>", UploadDetailApi.as_view(), name="upload-detail"),
     path("api/v1/uploads/<uuid:upload_id>/parts", UploadPartsApi.as_view(), name="upload-parts"),
     path("api/v1/uploads/<uuid:upload_id>/parts/<int:number>", UploadPartApi.as_view(), name="upload-part"),

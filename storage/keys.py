@@ -48,6 +48,16 @@ def joined_key(video_id: UUID, step_id: UUID, attempt: int) -> str:
     return f"{joined_prefix(video_id)}{step_id}-a{attempt}"
 
 
+def tails_prefix(video_id: UUID) -> str:
+    """Prefix of the bytes of an upload that are too few for a part."""
+    return f"{video_prefix(video_id)}tail/"
+
+
+def tail_key(video_id: UUID, received_bytes: int, lock: int) -> str:
+    """Key of those that end an upload of so many bytes, stored under one of its locks. It is never reused."""
+    return f"{tails_prefix(video_id)}{received_bytes}-{lock}"
+
+
 def video_prefix(video_id: UUID) -> str:
     """Prefix of all objects of a video."""
     return f"{VIDEOS_PREFIX}{video_id}/"

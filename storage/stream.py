@@ -27,6 +27,40 @@ class UploadPool:
         return self._threads.submit(work, *args, **kwargs)
 
 
+class PartSender:
+    """Sends the parts of an object in the background. `send` waits while all slots are taken: the backpressure."""
+
+    def __init__(self, store: ObjectStore, key: str, *, pool: UploadPool, parallel_parts: int) -> None:
+        self._store = store
+        self._key = key
+        self._pool = pool
+        self._own_slots = asyncio.Semaphore(parallel_parts)
+        self._failure: BaseException | None = None
+
+    async def send(self, upload_id: str, number: int, data: bytearray) -> Future[str]:
+        """Start to send a part as soon as there is a slot for it."""
+        await self._own_slots.acquire()
+        try:
+            await self._pool.slots.acquire()
+        except BaseException:
+            self._own_slots.release()
+            raise
+        sending = self._pool.submit(self._store.put_part, self._key, upload_id, number, data)
+        loop = asyncio.get_running_loop()
+        sending.add_done_callback(lambda sent: _on_loop(loop, lambda: self._sent(sent)))
+        return sending
+
+    def check(self) -> None:
+        """Raise the error of the first part that failed."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _sent(self, part: Future[str]) -> None:
+        self._pool.slots.release()
+        self._own_slots.release()
+        self._failure = self._failure or part.exception()
+
+
 class IncomingObject:
     """An object that is being received. `write` waits while all slots are taken, which is the backpressure."""
 
@@ -37,12 +71,11 @@ class IncomingObject:
         self._key = key
         self._content_type = content_type
         self._pool = pool
-        self._own_slots = asyncio.Semaphore(parallel_parts)
+        self._sender = PartSender(store, key, pool=pool, parallel_parts=parallel_parts)
         self._part = bytearray()  # not preallocated: many clients may open an upload and send next to nothing
         self._upload: Future[str] | None = None
         self._parts: list[Future[str]] = []
         self._object: Future[StoredObject] | None = None
-        self._failure: BaseException | None = None
 
     async def write(self, data: bytes | memoryview) -> None:
         """Append bytes. Raises the error of an earlier part."""
@@ -88,23 +121,12 @@ class IncomingObject:
         if self._upload is None:
             self._upload = self._pool.submit(self._store.create_multipart, self._key, self._content_type)
         upload_id = await asyncio.wrap_future(self._upload)
-        await self._own_slots.acquire()
-        await self._pool.slots.acquire()
-        sending = self._pool.submit(self._store.put_part, self._key, upload_id, len(self._parts) + 1, part)
-        self._parts.append(sending)
-        loop = asyncio.get_running_loop()
-        sending.add_done_callback(lambda sent: _on_loop(loop, lambda: self._sent(sent)))
-        if self._failure is not None:
-            raise self._failure
+        self._parts.append(await self._sender.send(upload_id, len(self._parts) + 1, part))
+        self._sender.check()
 
     def _take_part(self) -> bytearray:
         part, self._part = self._part, bytearray()
         return part
-
-    def _sent(self, part: Future[str]) -> None:
-        self._pool.slots.release()
-        self._own_slots.release()
-        self._failure = self._failure or part.exception()
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:

@@ -69,6 +69,11 @@ class ApiProcess:
         lines = Path(f"/proc/{self._process.pid}/{file}").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
 
+    def kill(self) -> None:
+        """End it without a chance to tidy up."""
+        self._process.kill()
+        self._process.wait(60)
+
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(60)

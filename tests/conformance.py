@@ -81,9 +81,11 @@ class Conformance:
         self._errors(f"event {document['type']}", schema, document)
 
     def _operation(self, answer: Answer) -> Mapping[str, Any] | None:
-        method = "get" if answer.method == "HEAD" else answer.method.lower()
-        found = (path.get(method) for pattern, path in self._paths.items() if pattern.fullmatch(answer.path))
-        return next(found, None)
+        method = answer.method.lower()
+        found: Mapping[str, Any] = next(
+            (path for pattern, path in self._paths.items() if pattern.fullmatch(answer.path)), {}
+        )
+        return found.get(method) or (found.get("get") if method == "head" else None)
 
     def _validate(self, answer: Answer, schema: Mapping[str, Any]) -> None:
         self._errors(str(answer), schema, json.loads(answer.body))

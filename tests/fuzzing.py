@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CONFIG = """
+hooks = "hooks.py"
+
 [generation]
 max-examples = 5
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 415, 422, 428, 429, "5xx"]  # its own, and 412 of tus
+
+[checks.missing_required_header]
+expected-statuses = [400, 401, 403, 404, 412, 415, 422]  # the same
 
 [checks.positive_data_acceptance]
 enabled = false  # no schema can say which cursors there are, and which keys were used before
@@ -29,6 +37,12 @@ include-path-regex = "/videos/.*/(jobs|outputs)$"
 phases.coverage.enabled = false  # the parameters of the list of jobs again
 """
 """Ids of existing rows for the paths, so that requests get beyond "not found"."""
+HOOKS = """
+import schemathesis
+
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+"""
+"""A media type that Schemathesis does not know."""
 
 
 def fuzz(url: str, folder: Path, *options: str, ids: Mapping[str, object], unwanted: object = "") -> None:
@@ -37,6 +51,7 @@ def fuzz(url: str, folder: Path, *options: str, ids: Mapping[str, object], unwan
     `ids` are the path parameters by name; `unwanted` is the video that may be deleted.
     """
     parameters = "\n".join(f'"path.{name}" = "{value}"' for name, value in ids.items())
+    (folder / "hooks.py").write_text(HOOKS)
     (folder / "schemathesis.toml").write_text(CONFIG.format(parameters=parameters, unwanted=unwanted))
     argv = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/api/schema?format=json"]
     fixed = ["--request-timeout", "120", "--seed", "1", "--generation-database", "none", "--no-color"]

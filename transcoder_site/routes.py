@@ -10,8 +10,9 @@ from api.request_log import RequestLog
 from api.threads import THREADS
 from configuration import SiteConfig
 from events.streams.wiring import event_streams
+from jobs.endpoints.tus import tus_upload_open
 from jobs.reports.event_documents import event_documents, job_ended
-from jobs.wiring import on_uploaded
+from jobs.wiring import on_upload_recorded, on_uploaded
 from transcoder_site.probes import answer_alive
 from videos.uploads.wiring import upload_routes
 
@@ -24,7 +25,10 @@ def site(django: App, config: SiteConfig) -> App:
     limited = BodyLimit(django, max_bytes=MAX_BODY_BYTES)
     turns = party_turns(threads=THREADS)  # those of Django's threads are others
     events = event_streams(limited, turns, documents=event_documents, job_ended=job_ended)
-    streaming = repeated_refusals(upload_routes(events, turns, on_uploaded=on_uploaded))
+    uploads = upload_routes(
+        events, turns, on_uploaded=on_uploaded, tus_opens=tus_upload_open, on_upload_recorded=on_upload_recorded
+    )
+    streaming = repeated_refusals(uploads)
     shared = RequestLog(CrossOrigin(answer_alive(streaming), origins=config.cors_origins))
     proxied: App = ProxyHeadersMiddleware(UrlPrefix(shared, config.url_prefix), list(config.trusted_proxies))  # type: ignore[assignment, arg-type]  # its types name each kind of message
     return proxied

@@ -178,6 +178,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "workers", "description": "The worker nodes."},
     ],
     "OAS_VERSION": "3.1.0",
+    "DEFAULT_GENERATOR_CLASS": "api.schema.DocumentGenerator",
     "SCHEMA_PATH_PREFIX": "/api/v1",  # the next part of the path is the tag of an operation
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from storage.keys import VIDEOS_PREFIX, source_key, video_prefix
+from storage.keys import VIDEOS_PREFIX, source_key, tails_prefix, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
 from videos.models import Import, Upload, Video
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _LISTED_AT_A_TIME = 1000
+_MAX_LEFT = 1000
+"""Objects of one source that are deleted at a time: the others follow with the next pass."""
 
 
 def uploads_expire(*, store: ObjectStore) -> int:
@@ -79,8 +81,8 @@ def sources_abandon(*, store: ObjectStore, unknown: MutableMapping[UUID, float],
     unknown.update(orphans)
     removed = 0
     for video_id, since in orphans.items():
-        if now - since >= older_than_seconds and _lies_alone(store, video_id):
-            store.delete([source_key(video_id)])
+        if now - since >= older_than_seconds and (left := _left(store, video_id)):
+            store.delete(left)
             removed += 1
     if removed:
         log.info("sources abandoned", extra={"event": "sources_abandoned", "count": removed})
@@ -103,5 +105,8 @@ def _video_id(prefix: str) -> UUID | None:
         return None
 
 
-def _lies_alone(store: ObjectStore, video_id: UUID) -> bool:
-    return [stored.key for stored in islice(store.list(video_prefix(video_id)), 2)] == [source_key(video_id)]
+def _left(store: ObjectStore, video_id: UUID) -> list[str]:
+    """List the objects of a source that a process which was killed has left. Empty: there are others, too."""
+    keys = [stored.key for stored in islice(store.list(video_prefix(video_id)), _MAX_LEFT + 1)]
+    left = all(key == source_key(video_id) or key.startswith(tails_prefix(video_id)) for key in keys)
+    return keys if left else []

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.authentication import caller, owner_of
+from access.callers import Caller
 from access.idempotency import idempotent
 from access.rates import check_upload_rate
 from access.scopes import Scope
@@ -28,9 +29,10 @@ from transcoding.errors import RequestUnfit
 from videos.models import Upload
 from videos.playback import wiring
 from videos.queries import INSPECTED
+from videos.states import UploadProtocol
 from videos.uploads.documents import FIRST_PARTS, PartAddresses, upload_document, upload_summary
 from videos.uploads.form import NO_NAME
-from videos.uploads.selectors import refuse_over, upload_of, uploads_of
+from videos.uploads.selectors import refuse_over, refuse_parts, upload_of, uploads_of
 from videos.uploads.serializers import (
     CompleteRequest,
     FileName,
@@ -129,16 +131,24 @@ class UploadListApi(APIView):
         the upload. An interrupted client gets from the upload's own URL which parts are there. A repetition of this
         request by its Idempotency-Key has no URLs of parts: request them.
         """
-        with _Opening(request) as opening:
-            create = idempotent(check=opening.check, stored=_without_urls)(opening.create)
-            return create(self, request)
+        with UploadOpening(caller(request)) as opening:
+
+            def check(request: Request) -> None:
+                opening.check(UploadRequest(data=request.data, context={"caller": caller(request)}))
+
+            def create(_view: APIView, request: Request) -> Response:
+                return _opened(opening.create(), request)
+
+            return idempotent(check=check, stored=_without_urls)(create)(self, request)
 
 
-class _Opening:
+class UploadOpening:
     """The request that opens an upload: what it opened in the store is removed unless a row names it."""
 
-    def __init__(self, request: Request) -> None:
-        self._owner = owner_of(request)
+    def __init__(self, caller: Caller, protocol: UploadProtocol = UploadProtocol.PARTS) -> None:
+        self._caller = caller
+        self._owner = caller.owner
+        self._protocol = protocol
         self._fields: dict[str, Any] = {}
         self._slot: MultipartSlot | None = None
 
@@ -149,21 +159,20 @@ class _Opening:
         if self._slot is not None:
             multipart_discard(slot=self._slot, store=wiring.store())
 
-    def check(self, request: Request) -> None:
+    def check(self, serializer: UploadRequest) -> None:
         """Validate, and open the multipart upload: that calls the store, which must not hold a transaction."""
-        serializer = UploadRequest(data=request.data, context={"caller": caller(request)})
         serializer.is_valid(raise_exception=True)
         self._fields = serializer.validated_data
         requested: TranscodeRequested | None = self._fields.get("transcode")
         if requested:
             with _within("transcode"):
                 transcode_check(owner_id=self._owner.id, fields=requested.fields, policy=job_policy())
-        check_upload_rate(caller(request))
-        size = self._fields["size"]
+        check_upload_rate(self._caller)
+        size = self._fields.get("size")
         self._slot = multipart_open(owner=self._owner, size_bytes=size, store=wiring.store(), limits=open_limits())
 
-    def create(self, _view: APIView, request: Request) -> Response:
-        """Record the upload, and respond with the URLs of its first parts."""
+    def create(self) -> Upload:
+        """Record the upload."""
         if self._slot is None:
             raise AssertionError("an upload is checked before it is created")
         fields = self._fields
@@ -177,12 +186,22 @@ class _Opening:
             transcode=requested.to_json() if requested else None,
         )
         upload = upload_create(
-            owner=self._owner, slot=self._slot, size_bytes=fields["size"], labels=labels, limits=open_limits()
+            owner=self._owner,
+            slot=self._slot,
+            size_bytes=fields.get("size"),
+            labels=labels,
+            limits=open_limits(),
+            protocol=self._protocol,
         )
         self._slot = None
-        first = range(1, min(upload.part_count or 0, FIRST_PARTS) + 1)
-        document = upload_document(upload, request, wiring.store(), parts=_urls(upload, first, request), new=True)
-        return Response(document, 201, headers={"Location": reverse("upload-detail", args=[upload.id])})
+        return upload
+
+
+def _opened(upload: Upload, request: Request) -> Response:
+    """Respond with a new upload and the URLs of its first parts."""
+    first = range(1, min(upload.part_count or 0, FIRST_PARTS) + 1)
+    document = upload_document(upload, request, wiring.store(), parts=_urls(upload, first, request), new=True)
+    return Response(document, 201, headers={"Location": reverse("upload-detail", args=[upload.id])})
 
 
 def _without_urls(document: dict[str, Any]) -> dict[str, Any]:
@@ -237,6 +256,7 @@ class UploadPartsApi(APIView):
         serializer = PartNumbers(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = upload_of(owner_of(request), upload_id)
+        refuse_parts(upload)
         refuse_over(upload)
         urls = _urls(upload, serializer.validated_data["numbers"], request)
         upload_renew(upload=upload, limits=open_limits())

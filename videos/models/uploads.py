@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -43,6 +44,14 @@ class Upload(models.Model):
     """Of a tus upload: the bytes that were taken so far."""
     tail_bytes = models.BigIntegerField(default=0)
     """Of a tus upload: the last of them, which are too few for a part and lie in an object of their own."""
+    part_etags = ArrayField(models.TextField(), default=list, db_default=[])
+    """Of a tus upload: etags of its parts so far, in order. The store may have others, which were not recorded."""
+    tail_key = models.TextField(blank=True, default="", db_default="")
+    """Key of that object. Empty: there is none."""
+    lock_number = models.BigIntegerField(default=0, db_default=0)
+    """Of a tus upload: number of the last request that appended to it. It fences what that one writes."""
+    locked_until = models.DateTimeField(null=True)
+    """Of a tus upload: the moment until which nobody else may append. Null: nobody does."""
     error_code = models.TextField(blank=True)
     error_detail = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -41,7 +41,7 @@ from storage.protocol import ObjectStore
 from videos.models import Upload
 from videos.uploads.incoming import StallTimeout
 from videos.uploads.limits import OpenLimits
-from videos.uploads.selectors import refuse_over, upload_of
+from videos.uploads.selectors import refuse_over, refuse_parts, upload_of
 from videos.uploads.services import part_size, upload_renew
 from videos.uploads.slots import UploadSlots, check_head
 
@@ -110,6 +110,7 @@ class PartRoute:
         """Return the upload of a caller, if parts of it may still arrive. Raises Problem."""
         check_part_rate(caller)
         upload = upload_of(caller.owner, upload_id)
+        refuse_parts(upload)
         refuse_over(upload)
         upload_renew(upload=upload, limits=self._open_limits)
         return upload

@@ -83,7 +83,7 @@ class UploadRoute:
         self._store = store
         self._limits = slots.limits
         self._on_uploaded = on_uploaded
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = slots.under_way
         self._turns = turns
         self._slots = slots
 

@@ -10,7 +10,7 @@ from api.problems import Problem, not_found
 from storage.errors import ObjectNotFound, UploadNotFound
 from storage.protocol import ObjectStore, StoredPart
 from videos.models import Upload
-from videos.states import UploadState
+from videos.states import UploadProtocol, UploadState
 
 
 def uploads_of(owner: Owner) -> QuerySet[Upload]:
@@ -40,6 +40,13 @@ def received_parts(upload: Upload, store: ObjectStore) -> Sequence[StoredPart] |
         except ObjectNotFound:
             return ()
         return None
+
+
+def refuse_parts(upload: Upload) -> None:
+    """Raise Problem (409) for an upload that takes no parts from clients: they would get between those of its own."""
+    if upload.protocol == UploadProtocol.TUS:
+        detail = "The bytes of this upload come by tus."
+        raise Problem(status=409, code="upload_by_tus", detail=detail)
 
 
 def refuse_over(upload: Upload) -> None:

@@ -20,7 +20,7 @@ from api.problems import FieldError, Problem, invalid_field, over_limit, too_lar
 from coordination.wiring import locks
 from observability import metrics
 from storage.errors import ObjectNotFound, StorageError, UploadNotFound
-from storage.keys import source_key
+from storage.keys import source_key, tails_prefix
 from storage.protocol import ObjectStore, StoredObject, StoredPart
 from transcoding.sniffing.container import HEAD_BYTES, sniff
 from transcoding.sniffing.refused import refusal
@@ -172,10 +172,11 @@ def upload_complete(  # noqa: PLR0913 - what a row becomes a video with
             return upload
         refuse_over(upload)
         stored = _sealed(upload, store, etags)
+        _delete_tails(upload, store)
         head = store.get(stored.key, 0, min(HEAD_BYTES, stored.size), etag=stored.etag)
         container = sniff(head)
         if container is None:
-            _end(upload, UploadState.FAILED, code="not_a_video", detail=_sentence(refusal(head)))
+            _refuse_file(upload, head)
         else:
             media = look(stored, container)
             _record(upload.id, stored, container, media, recorded)
@@ -193,6 +194,8 @@ def _sentence(text: str) -> str:
 
 def _sealed(upload: Upload, store: ObjectStore, etags: Mapping[int, str]) -> StoredObject:
     """Return the object that the store makes of the parts, or has made of them already."""
+    if upload.protocol == UploadProtocol.TUS:
+        return _sealed_tus(upload, store)
     try:
         parts = list(store.list_parts(upload.key, upload.multipart_id))
     except UploadNotFound:
@@ -217,6 +220,17 @@ def _sealed_before(upload: Upload, store: ObjectStore) -> StoredObject:
         code, detail = "upload_lost", "The store has removed what arrived. Upload the file again."
         _end(upload, UploadState.FAILED, code=code, detail=detail)
         raise Problem(status=422, code=code, detail=detail) from None
+
+
+def _sealed_tus(upload: Upload, store: ObjectStore) -> StoredObject:
+    """Return the object of a tus upload. Its parts are those of the row: others may lie beside them."""
+    if upload.received_bytes != upload.size_bytes:
+        detail = f"{upload.received_bytes} bytes of the upload have arrived. Send the others first."
+        raise Problem(status=409, code="upload_incomplete", detail=detail)
+    try:
+        return store.complete_multipart(upload.key, upload.multipart_id, upload.part_etags)
+    except UploadNotFound:
+        return _sealed_before(upload, store)
 
 
 def _check_parts(upload: Upload, parts: Sequence[StoredPart], etags: Mapping[int, str]) -> None:
@@ -295,6 +309,18 @@ def _end(upload: Upload, state: UploadState, *, code: str = "", detail: str = ""
     return bool(ended)
 
 
+def _refuse_file(upload: Upload, head: bytes) -> None:
+    _end(upload, UploadState.FAILED, code="not_a_video", detail=_sentence(refusal(head)))
+
+
+def upload_refuse(*, upload: Upload, head: bytes, store: ObjectStore) -> None:
+    """End an open upload whose first bytes are those of no video. Raises Problem (422) that says so."""
+    _refuse_file(upload, head)
+    upload.refresh_from_db()
+    upload_clear(upload=upload, store=store)
+    refuse_over(upload)
+
+
 _OUTCOMES: Mapping[UploadState, str] = {
     UploadState.FAILED: "refused",
     UploadState.ABORTED: "broken off",
@@ -342,4 +368,11 @@ def upload_clear(*, upload: Upload, store: ObjectStore) -> None:
     if upload.multipart_id:
         store.abort_multipart(upload.key, upload.multipart_id)
     store.delete([upload.key])
+    _delete_tails(upload, store)
     Upload.objects.filter(id=upload.id).update(multipart_id="")
+
+
+def _delete_tails(upload: Upload, store: ObjectStore) -> None:
+    """Delete the bytes of a tus upload that were too few for a part, those of earlier requests included."""
+    if upload.protocol == UploadProtocol.TUS:
+        store.delete_prefix(tails_prefix(upload.video_id))

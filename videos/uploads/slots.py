@@ -38,6 +38,8 @@ class UploadSlots:
     def __init__(self, limits: UploadLimits) -> None:
         self.limits = limits
         self.pool = UploadPool(limits.parts_in_memory)
+        self.under_way: set[asyncio.Task[None]] = set()
+        """Requests for which the server waits at its end."""
         self._taken: Counter[UUID] = Counter()
 
     async def refuse_early(self, scope: Scope) -> None:

@@ -11,22 +11,47 @@ from configuration import Config
 from execution.ffprobe import Ffprobe
 from execution.isolation import NotIsolated, jail_of
 from execution.jail import Isolation
-from videos.models import Video
+from videos.models import Upload, Video
 from videos.playback.wiring import store
 from videos.uploads.limits import OpenLimits, UploadLimits
 from videos.uploads.part_route import PartRoute
 from videos.uploads.quick_look import QuickLook
 from videos.uploads.route import UploadRoute
+from videos.uploads.services import Recorded, upload_complete
 from videos.uploads.slots import UploadSlots
+from videos.uploads.tus.route import TusOpens, TusRoute
 
 PARTS_IN_MEMORY = 16
 """Of all uploads of one process, unless a single one may have more."""
 
 
-def upload_routes(app: App, turns: Turns, *, on_uploaded: Callable[[Video], object]) -> App:
+def upload_routes(
+    app: App,
+    turns: Turns,
+    *,
+    on_uploaded: Callable[[Video], object],
+    tus_opens: TusOpens,
+    on_upload_recorded: Recorded,
+) -> App:
     """Put the routes that take the bytes of videos in front of an application. They share their slots."""
+
+    def completes(upload: Upload) -> Upload:
+        look = quick_look().now
+        return upload_complete(
+            owner=upload.owner, upload_id=upload.id, store=store(), etags={}, look=look, recorded=on_upload_recorded
+        )
+
     slots = UploadSlots(upload_limits())
-    parts = PartRoute(app, store=store(), open_limits=open_limits(), turns=turns, slots=slots)
+    tus = TusRoute(
+        app,
+        store=store(),
+        open_limits=open_limits(),
+        turns=turns,
+        slots=slots,
+        opens=tus_opens,
+        completes=completes,
+    )
+    parts = PartRoute(tus, store=store(), open_limits=open_limits(), turns=turns, slots=slots)
     return UploadRoute(parts, store=store(), turns=turns, slots=slots, on_uploaded=on_uploaded, look=quick_look())
 
 

@@ -223,7 +223,7 @@ BODIES: dict[str, dict[str, object]] = {
     "video_import": {"url": PUBLIC_URL},
     "job_reprioritize": {"priority": 7},
 }
-FILES = {"video_upload", "text_create", "watermark_create"}
+FILES = {"video_upload", "tus_create", "text_create", "watermark_create"}
 """They are sent as files, and tested where these are."""
 BEFORE = {"job_resume": "pause", "job_retry": "cancel"}
 """Operations that a job has to have had before."""

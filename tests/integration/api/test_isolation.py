@@ -36,7 +36,7 @@ from videos.watermarks.services import watermark_create
 OPEN = {"", "api/schema", "api/", "api/login", "api/logout", "admin", "static/{path}"}
 """URLs that need no key, besides those of players, which contain a token."""
 
-STREAMED = {"video_upload", "upload_part", "event_stream", "job_event_stream"}
+STREAMED = {"video_upload", "upload_part", "tus_create", "tus_append", "tus_abort", "event_stream", "job_event_stream"}
 """Operations in front of Django, which are tested on the served site below."""
 
 BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}, "upload_parts": {"numbers": [1]}}
