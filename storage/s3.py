@@ -63,7 +63,6 @@ class S3Store:
         *,
         part_bytes: int,
         parallel_parts: int,
-        upload_origins: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.part_bytes = part_bytes
@@ -72,7 +71,6 @@ class S3Store:
         self.config = config
         self._bucket = config.bucket
         self._region = config.region
-        self._upload_origins = upload_origins
         self._client = s3_client(config, config.endpoint_url)
         public = config.public_endpoint_url or config.endpoint_url
         self._signer = self._client if public == config.endpoint_url else s3_client(config, public)
@@ -276,7 +274,7 @@ class S3Store:
             return self._signer.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_seconds)
 
     def prepare(self) -> None:
-        prepare_bucket(self._client, self._bucket, region=self._region, upload_origins=self._upload_origins)
+        prepare_bucket(self._client, self._bucket, region=self._region)
 
 
 def _uncorrupted(key: str, send: Callable[[], Response]) -> Response:

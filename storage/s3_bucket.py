@@ -1,7 +1,6 @@
 """Set-up of a bucket: the bucket itself, the origins whose pages may use it, and the end of abandoned uploads."""
 
 import contextlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,14 +15,11 @@ _ABANDONED_DAYS = 30
 """Days after which the store itself aborts a multipart upload, if nobody else has; more than an upload may be open."""
 
 
-def prepare_bucket(client: "S3Client", bucket: str, *, region: str, upload_origins: Sequence[str]) -> None:
-    """Create a private bucket if it is missing, and set what browsers may do, and what expires.
-
-    `upload_origins`: those whose pages may send parts of uploads to presigned URLs.
-    """
+def prepare_bucket(client: "S3Client", bucket: str, *, region: str) -> None:
+    """Create a private bucket if it is missing, and set what browsers may do, and what expires."""
     with s3_errors(bucket):
         _make_bucket(client, bucket, region)
-        _set_origins(client, bucket, upload_origins)
+        _set_origins(client, bucket)
         _expire_uploads(client, bucket)
 
 
@@ -44,29 +40,22 @@ def _make_bucket(client: "S3Client", bucket: str, region: str) -> None:
             client.create_bucket(Bucket=bucket, **location)
 
 
-def _set_origins(client: "S3Client", bucket: str, upload_origins: Sequence[str]) -> None:
-    """Allow reads of any origin: browsers send `Origin: null` after a cross-origin redirect.
+def _set_origins(client: "S3Client", bucket: str) -> None:
+    """Allow pages of any origin to use presigned URLs: players to read, and uploads to send parts.
 
-    Only `*` matches that. Access is granted by the URL's signature. Some stores (MinIO) allow all origins and
+    Access is granted by the URL's signature. Browsers send `Origin: null` after a cross-origin redirect, which only `*`
+    matches. Some stores (MinIO) allow all origins and
     lack this operation; a key that may not change the bucket need not.
     """
-    reading: Any = {
+    rule: Any = {
         "AllowedOrigins": ["*"],
-        "AllowedMethods": ["GET", "HEAD"],
+        "AllowedMethods": ["GET", "HEAD", "PUT"],
         "AllowedHeaders": ["*"],
         "ExposeHeaders": ["Content-Length", "Content-Range", "ETag"],
         "MaxAgeSeconds": 3600,
     }
-    uploading: Any = {
-        "AllowedOrigins": list(upload_origins),
-        "AllowedMethods": ["PUT"],
-        "AllowedHeaders": ["*"],
-        "ExposeHeaders": ["ETag"],
-        "MaxAgeSeconds": 3600,
-    }
-    rules = [uploading, reading] if upload_origins else [reading]
-    with optional("CORS rules of the bucket", "browsers can play redirected URLs only if it allows any origin"):
-        client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
+    with optional("CORS rules of the bucket", "browsers can play and upload by presigned URLs only if any origin may"):
+        client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
 
 def _expire_uploads(client: "S3Client", bucket: str) -> None:

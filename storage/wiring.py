@@ -1,6 +1,5 @@
 """Builds the object store from the settings."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from configuration import Config, StorageConfig
@@ -11,11 +10,8 @@ from storage.s3 import S3Config, S3Store
 from storage.s3_checking import S3Checks
 
 
-def store_from(config: StorageConfig, *, upload_origins: Sequence[str] = ()) -> ObjectStore:
-    """Build the store. Its methods are thread-safe, so a process needs one.
-
-    `upload_origins`, for `prepare` only: those whose pages may send parts of uploads straight to the store.
-    """
+def store_from(config: StorageConfig) -> ObjectStore:
+    """Build the store. Its methods are thread-safe, so a process needs one."""
     if config.storage == "local":
         return LocalStore(Path(config.local_storage_path), part_bytes=config.upload_part_bytes)
     s3_config = S3Config(
@@ -30,7 +26,6 @@ def store_from(config: StorageConfig, *, upload_origins: Sequence[str] = ()) -> 
         s3_config,
         part_bytes=config.upload_part_bytes,
         parallel_parts=config.parallel_parts,
-        upload_origins=upload_origins,
     )
 
 

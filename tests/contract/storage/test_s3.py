@@ -73,8 +73,11 @@ def test_pages_of_any_origin_may_play(s3_store: S3Store, key: str, origin: str) 
     assert response.headers["access-control-allow-origin"] in ("*", origin)
 
 
-def test_a_preflight_for_ranges_is_allowed(s3_store: S3Store, key: str) -> None:
-    headers = {"Origin": "null", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+@pytest.mark.parametrize(("method", "header"), [("GET", "range"), ("PUT", "content-type")])
+def test_preflights_for_ranges_and_for_parts_of_uploads_are_allowed(
+    s3_store: S3Store, key: str, method: str, header: str
+) -> None:
+    headers = {"Origin": "null", "Access-Control-Request-Method": method, "Access-Control-Request-Headers": header}
     response = httpx2.options(presigned(s3_store, key), headers=headers)
     assert response.status_code == 200
     assert "access-control-allow-origin" in response.headers
