@@ -25,11 +25,11 @@ setup: ## Install what `make run` needs (root only where Debian packages are mis
 	@scripts/setup run
 
 .PHONY: run
-run: setup ## Start everything, transcode a video (VIDEO=path), print its playback URL (PORT=n for the API)
+run: setup ## Start everything, print the page and its login, transcode a video (VIDEO=path; PORT=n for the API)
 	@$(python) -m embedded run $(video) $(if $(PORT),--port $(PORT))
 
 .PHONY: admin
-admin: ## Print URL, name and password for the admin of the running services
+admin: ## Print name and password for the page and the admin of the running services
 	@$(call started,admin)
 
 .PHONY: stop
@@ -85,6 +85,10 @@ model: testsetup ## Compare jobs with their model in 1,000 random histories, abo
 drift: testsetup ## Measure how far audio and video drift apart in 45 minutes of a varying rate (ARGS="--minutes 10")
 	@$(python) -m tests.ffmpeg.drift $(ARGS)
 
+.PHONY: page
+page: testsetup ## Use the page in Chromium, with interrupted uploads of 300 MB, about 3 minutes
+	@$(python) -m pytest -q tests/acceptance/test_web_page.py --upload-mib 300 $(ARGS)
+
 .PHONY: schema
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
@@ -95,7 +99,7 @@ inputs: testsetup ## Write docs/inputs.md from the table in tests/inputs
 
 .PHONY: screenshots
 screenshots: testsetup ## Take the screenshots of docs/images again
-	@$(python) -m pytest -q tests/acceptance/test_admin.py --screenshots
+	@$(python) -m pytest -q tests/acceptance/test_admin.py tests/acceptance/test_web_page.py --screenshots
 
 .PHONY: bench
 bench: ## Measure speed and overhead and write docs/benchmarks.md (ARGS="--only latency")

@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> None:
-    """Start the services, transcode one video, print its playback URL."""
+    """Start the services, print the page and its login, transcode one video."""
     video: Path = options.video.resolve()
     if not video.is_file():
         raise FileNotFoundError(f"there is no file {video}" + ("; run `make setup`" if video == CLIP else ""))
@@ -53,6 +53,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
         if options.port:
             stack.api.set_port(options.port)
         stack.start(terminal.line)
+        name, password = stack.admin_login()
+        terminal.line(f"the page: {stack.api.url}/  name {name}  password {password}")
         client = stack.client()
     with closing(client):
         result = run_pipeline(video, client=client, terminal=terminal, check=lambda: _require_running(stack))
@@ -64,18 +66,19 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
     terminal.line(
         f"done: {names}; playable after {result['seconds_to_playable']} s, complete after {result['seconds_total']} s"
     )
+    terminal.line(f"  page   {stack.api.url}/  name {name}  password {password}")
     terminal.line(f"  watch  {result['hls_url']}\n  API    {stack.api.url}/api/v1/videos/{result['video_id']}")
     terminal.line(f"  key    in {HOME / 'last-run.json'}, as api_key")
-    terminal.line(f"  admin  {stack.api.url}/admin/ (`make admin` creates a login)")
+    terminal.line(f"  admin  {stack.api.url}/admin/ with the same name and password")
     terminal.line("the services keep running until `make stop`")
 
 
 def admin(_options: argparse.Namespace, terminal: Terminal) -> None:
-    """Print URL, name and password for the admin. Creates the account on first use."""
+    """Print URLs, name and password of the page and the admin. Creates the account on first use."""
     with _stack() as stack:
         _require_started(stack)
         name, password = stack.admin_login()
-        terminal.line(f"{stack.api.url}/admin/  name {name}  password {password}")
+        terminal.line(f"{stack.api.url}/ and {stack.api.url}/admin/  name {name}  password {password}")
 
 
 def manage(options: argparse.Namespace, _terminal: Terminal) -> None:

@@ -18,7 +18,7 @@ from embedded.ports import LOOPBACK, port_is_free, port_owner
 from embedded.service import PortTaken, Service
 
 API_PORT = 8000  # tried first
-CODE = {".py", ".html", ".css", ".js"}
+CODE = {".py", ".html", ".css", ".js", ".mjs", ".svg"}
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
 SIGNING_KEYS = ("TRANSCODER_SECRET_KEY", "TRANSCODER_SECRET_KEY_FILE")

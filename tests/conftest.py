@@ -25,6 +25,7 @@ hypothesis.settings.load_profile("busy")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="take the screenshots of docs/images again")
+    parser.addoption("--upload-mib", type=int, default=40, help="size of the files that the page uploads")
     parser.addoption("--examples", type=int, help="how often the model of jobs is compared, at random (FAULTS 47)")
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -15,9 +15,9 @@ from access.rates import check_read_rate
 from api.problems import Problem, problem_count
 
 Params = ParamSpec("Params")
-View = Callable[Concatenate[HttpRequest, Params], HttpResponse]
+View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
 """View of Django."""
-MemberView = Callable[Concatenate[HttpRequest, Caller, Params], HttpResponse]
+MemberView = Callable[Concatenate[HttpRequest, Caller, Params], HttpResponseBase]
 
 
 def for_members(view: MemberView[Params]) -> View[Params]:
@@ -26,7 +26,7 @@ def for_members(view: MemberView[Params]) -> View[Params]:
     @require_safe
     @login_required
     @functools.wraps(view)
-    def shown(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponse:
+    def shown(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
         try:
             caller = caller_of_user(cast("int", request.user.pk))
             check_read_rate(caller)
@@ -39,7 +39,7 @@ def for_members(view: MemberView[Params]) -> View[Params]:
     return shown
 
 
-def _problem_page(request: HttpRequest, problem: Problem) -> HttpResponse:
+def _problem_page(request: HttpRequest, problem: Problem) -> HttpResponseBase:
     problem_count(problem)
     template = "webui/no_owner.html" if problem.code == "no_owner" else "webui/problem.html"
     context = {"problem": problem, "title": HTTPStatus(problem.status).phrase}

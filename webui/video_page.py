@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db.models import Sum
+from django.urls import reverse
 
 from access.models import Owner
 from api.problems import not_found
@@ -17,18 +18,18 @@ from jobs.models import Job
 from jobs.reports.selectors import JobView, job_views, jobs_of
 from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobState
 from transcoding.probing.warnings import warning_documents
-from videos.assets.outputs import Output, OutputType, outputs_of
 from videos.assets.selectors import CompleteGeneration, complete_generations
-from videos.models import Generation, Rendition, Video
+from videos.models import Asset, Generation, Rendition, Video
 from videos.playback.playlists import has_hls
 from videos.playback.urls import PlaybackUrls, playback_urls
 from videos.selectors import videos_of
 from videos.states import AssetKind, GenerationState, RenditionKind, RenditionState, VideoState
+from videos.texts.serializers import text_label
 from webui.library import Card, card_of
-from webui.wording import EVENTS, rate_text, size_text, wait_text
+from webui.wording import EVENTS, codec_text, rate_text, size_text, wait_text
 
 MAX_EVENTS = 30
-_DOWNLOADS = {OutputType.MP4: "Video", OutputType.M4A: "Audio", OutputType.TEXT: "Subtitles"}
+_FILES = {AssetKind.MP4: "Video", AssetKind.M4A: "Audio"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,17 @@ def video_page(*, owner: Owner, video_id: UUID) -> VideoPage:
     )
 
 
+def asset_of(*, owner: Owner, video_id: UUID, kind: str, name: str) -> Asset:
+    """Find a file that can be downloaded. Raises Problem (404)."""
+    video = videos_of(owner).filter(id=video_id).select_related("current_generation").first()
+    complete = _complete(video.current_generation) if video else None
+    found = (asset for asset in (complete.assets if complete else ()) if (asset.kind, asset.name) == (kind, name))
+    asset = next(found, None)
+    if asset is None:
+        raise not_found("file")
+    return asset
+
+
 def _complete(generation: Generation | None) -> CompleteGeneration | None:
     return complete_generations([generation.id]).get(generation.id) if generation else None
 
@@ -178,29 +190,29 @@ def _renditions(job: Job | None) -> list[RenditionProgress]:
 
 
 def _progress(row: Rendition) -> RenditionProgress:
-    size = f"{row.width}x{row.height}" if row.width else "Audio"
+    size = f"{row.width}x{row.height}" if row.width else ""
     published: int = getattr(row, "published", 0)
     percent = None if row.total_segments is None else min(100, 100 * published // max(1, row.total_segments))
     if row.state != RenditionState.COMPLETED and percent is not None:
         percent = min(99, percent)  # everything is published, not verified
-    detail = ", ".join(filter(None, [size, row.codecs, rate_text(row.avg_bitrate)]))
+    detail = ", ".join(filter(None, [size, codec_text(row.codecs), rate_text(row.avg_bitrate)]))
     return RenditionProgress(name=row.name, detail=detail, percent=percent)
 
 
 def _downloads(video: Video, complete: CompleteGeneration | None) -> Iterator[Download]:
     if complete is None:
         return
-    urls: PlaybackUrls = playback_urls(None, video, complete.generation)
-    for output in outputs_of(complete, urls):
-        if output.type in _DOWNLOADS:
-            yield Download(name=_download_name(output), detail=size_text(output.size), url=_path(output.url))
-
-
-def _download_name(output: Output) -> str:
-    if output.type == OutputType.TEXT:
-        return f"Subtitles {output.language} (WebVTT)"
-    size = f" {output.width}x{output.height}" if output.width else ""
-    return f"{_DOWNLOADS[output.type]}{size} ({output.type.value.upper()})"
+    for asset in complete.assets:
+        kind = AssetKind(asset.kind)
+        size = f" {asset.width}x{asset.height}" if asset.width else f" {asset.language}" if asset.language else ""
+        yield Download(
+            name=f"{_FILES[kind]}{size} ({kind.value.upper()})",
+            detail=size_text(asset.size_bytes),
+            url=reverse("webui:download", args=[video.id, kind.value, asset.name]),
+        )
+    urls = playback_urls(None, video, complete.generation)
+    for text in complete.texts:
+        yield Download(name=f"{text_label(text)} (WebVTT)", detail="", url=_path(urls.text(text)))
 
 
 def _error(video: Video, job: Job | None) -> tuple[str, str] | None:

@@ -1,15 +1,16 @@
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from access.callers import Caller
 from access.rates import check_plan_rate
 from jobs.reports.previews import StepPage, job_plan_document
 from jobs.wiring import job_policy
+from videos.playback import wiring
 from webui.library import library_page
 from webui.members import for_members
-from webui.video_page import video_page
+from webui.video_page import asset_of, video_page
 from webui.wiring import upload_options
 
 _PLAN_STEPS = StepPage(offset=0, limit=5)
@@ -29,6 +30,13 @@ def video(request: HttpRequest, caller: Caller, video_id: UUID) -> HttpResponse:
     """Show a video: player, progress, downloads, plan, history."""
     page = video_page(owner=caller.owner, video_id=video_id)
     return render(request, "webui/video.html", {"page": page})
+
+
+@for_members
+def download(request: HttpRequest, caller: Caller, video_id: UUID, kind: str, name: str) -> HttpResponseBase:
+    """Send a file that was made of a video, as one to save: browsers would show it by its own type."""
+    asset = asset_of(owner=caller.owner, video_id=video_id, kind=kind, name=name)
+    return wiring.delivery().answer(request, asset.key, content_type="application/octet-stream", cache="private")
 
 
 @for_members

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 
 from configuration import Config
 from events.types import EVENT_TYPES
@@ -15,13 +16,19 @@ class UploadOptions:
 
     protocol: str
     """`parts`: the browser can reach the store, and sends parts to presigned URLs. `tus`: it cannot."""
+    url: str
+    """Path of the list of uploads."""
     max_bytes: int
 
 
 def upload_options() -> UploadOptions:
     config: Config = settings.TRANSCODER
     is_reachable = config.storage.storage == "s3" and config.playback.playback_delivery == "redirect"
-    return UploadOptions(protocol="parts" if is_reachable else "tus", max_bytes=config.upload.max_upload_bytes)
+    return UploadOptions(
+        protocol="parts" if is_reachable else "tus",
+        url=reverse("upload-list"),
+        max_bytes=config.upload.max_upload_bytes,
+    )
 
 
 def page_context(_request: HttpRequest) -> dict[str, object]:

@@ -86,6 +86,18 @@ EVENTS: Mapping[str, str] = {
     EventType.JOB_OUTPUTS_DELETED.value: "Outputs deleted",
 }
 
+_CODECS: Mapping[str, str] = {
+    "avc1": "H.264",
+    "hvc1": "HEVC",
+    "av01": "AV1",
+    "vp09": "VP9",
+    "mp4a": "AAC",
+    "Opus": "Opus",
+    "ac-3": "AC-3",
+    "ec-3": "E-AC-3",
+}
+"""Names by sample entry."""
+
 _MINUTE, _HOUR = 60, 3600
 _KIB = 1024
 
@@ -105,6 +117,11 @@ def wait_text(seconds: int) -> str:
         return "less than a minute"
     minutes = -(-seconds // _MINUTE)
     return f"about {minutes} min" if minutes < _MINUTE else f"about {seconds / _HOUR:.1f} h"
+
+
+def codec_text(codecs: str) -> str:
+    """Render a codec, as RFC 6381 names it, by the name that people know."""
+    return _CODECS.get(codecs.partition(".")[0], codecs)
 
 
 def size_text(size: int) -> str:

@@ -245,7 +245,7 @@ def test_below_a_path_videos_are_uploaded_and_played(path: httpx2.Client, store:
 
 def test_below_a_path_pages_and_their_files_are_found(path: httpx2.Client, nginx: Nginx) -> None:
     User.objects.create_user("ada", password=PASSWORD, is_staff=True, is_superuser=True)
-    assert path.get("/vod/", headers=BROWSER).headers["location"] == "/vod/api/"
+    assert path.get("/vod/", headers=BROWSER).headers["location"] == "/vod/api/login?next=/vod/"
     assert path.get("/vod/api/", headers=BROWSER).headers["location"] == "/vod/api/login?next=/vod/api/"
     response = log_in(path, "/vod/admin/login/", Origin=f"http://localhost:{nginx.path_port}")
     assert response.status_code == 302, response.text

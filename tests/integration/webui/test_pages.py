@@ -13,6 +13,7 @@ from access.models import Member
 from tests.rows import a_job, a_video, an_owner
 from videos.models import Video
 from webui.library import PAGE_SIZE
+from webui.urls import urlpatterns
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +48,15 @@ def test_the_front_page_is_for_people_who_are_logged_in() -> None:
     page = stranger.get("/", follow=True).content.decode()
     assert 'name="next" value="/"' in page
     assert "Sign in" in page
+
+
+def test_every_page_requires_a_login() -> None:
+    for pattern in map(str, (each.pattern for each in urlpatterns)):
+        if pattern.startswith("watch/"):
+            continue  # whoever has the link may watch
+        path = re.sub(r"<uuid:\w+>", str(uuid4()), pattern).replace("<str:kind>", "mp4")
+        response = Client().get("/" + path.replace("<slug:name>", "360p"))
+        assert response.headers["Location"].startswith("/api/login?next=/"), path
 
 
 def test_a_person_without_an_owner_reads_what_to_do() -> None:
@@ -89,10 +99,10 @@ def test_a_video_is_found_by_its_name_and_by_its_external_id(person: Client) -> 
 
 def test_a_video_of_another_owner_is_not_there(person: Client) -> None:
     for video_id in (a_named_video("secret.mp4", owner="other").id, uuid4()):
-        for path in (f"/videos/{video_id}", f"/videos/{video_id}/plan"):
+        for path in (f"/videos/{video_id}", f"/videos/{video_id}/plan", f"/videos/{video_id}/files/mp4/360p"):
             response = person.get(path)
             assert response.status_code == 404
-            assert "There is no such video." in response.content.decode()
+            assert "There is no such" in response.content.decode()
 
 
 def test_a_video_offers_what_its_job_allows(person: Client) -> None:
