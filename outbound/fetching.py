@@ -163,9 +163,13 @@ def _download(response: httpcore2.Response, start: int, validator: str) -> Downl
 
 
 def _validator(response: httpcore2.Response) -> str:
-    """Return what If-Range takes: a strong ETag, otherwise the time of the last change (RFC 9110, 13.1.5)."""
+    """Return what If-Range takes: a strong ETag, otherwise the time of the last change (RFC 9110, 13.1.5).
+
+    One that is not in ASCII cannot be sent back.
+    """
     etag = _header(response, "etag")
-    return etag if etag.startswith('"') else _header(response, "last-modified")
+    found = etag if etag.startswith('"') else _header(response, "last-modified")
+    return found if found.isascii() else ""
 
 
 def _content_range(response: httpcore2.Response) -> tuple[int, int | None]:

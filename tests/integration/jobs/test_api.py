@@ -12,7 +12,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-import jobs.endpoints.apis
 from configuration import RankConfig, RetryConfig
 from jobs.leasing.steps import step_begin, step_publish
 from jobs.lifecycle.failures import step_fail
@@ -260,7 +259,8 @@ def test_a_job_is_made_more_urgent(client: Client) -> None:
 
 def test_priorities_of_another_scale_are_translated(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = replace(a_policy(), rank=RankConfig(priority_scale=10))
-    monkeypatch.setattr(jobs.endpoints.apis, "job_policy", lambda: policy)
+    for module in ("apis", "transcoding"):
+        monkeypatch.setattr(f"jobs.endpoints.{module}.job_policy", lambda: policy)
     document = _read(_transcode(client, a_video().id, {"priority": 5}))
     assert document["priority"] == 50
     path = f"/api/v1/jobs/{document['id']}/reprioritize"

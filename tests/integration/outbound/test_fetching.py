@@ -82,6 +82,12 @@ def test_weak_tags_identify_nothing_and_times_do(files: FileServer) -> None:
         assert not download.resumable
 
 
+def test_a_tag_that_cannot_be_sent_back_identifies_nothing(files: FileServer) -> None:
+    files.etag = '"\u00e4"'
+    with a_downloader().open(files.url(), ends_at=time.monotonic() + 600) as download:
+        assert (download.validator, download.resumable) == ("", False)
+
+
 def test_redirects_are_followed_up_to_a_number(files: FileServer) -> None:
     assert fetched(files.url(f"/redirects/{MAX_REDIRECTS - 1}")) == CONTENT
     with pytest.raises(DownloadRefused, match=REFUSED):
