@@ -15,6 +15,8 @@ from coordination.wiring import invalidate
 from jobs.changes.locks import owned_job_and_video_lock, owned_video_lock
 from jobs.lifecycle.deletion import job_outputs_delete, source_delete
 from jobs.lifecycle.services import video_delete
+from jobs.models import OutputDelivery
+from jobs.rules.delivery import DeliveryState
 from jobs.rules.transitions import JOB_ENDS
 from videos.models import Generation, Video
 from videos.states import GenerationState
@@ -36,6 +38,11 @@ _SOURCES = _EXPIRED.format(
     SELECT id, owner_id, source_expires_at AS expires_at FROM videos_video AS video
     WHERE source_expires_at < now() AND source_deleted_at IS NULL AND state IN ('uploaded', 'ready')
       AND NOT EXISTS (SELECT FROM jobs_job AS job WHERE job.video_id = video.id AND job.finished_at IS NULL)
+      AND NOT EXISTS (
+          SELECT FROM videos_video AS joined
+          WHERE joined.owner_id = video.owner_id AND joined.state = 'joining'
+            AND joined.parts @> jsonb_build_array(jsonb_build_object('video_id', video.id::text))
+      )
     """,
 )
 _OUTPUTS = _EXPIRED.format(
@@ -46,6 +53,10 @@ _OUTPUTS = _EXPIRED.format(
     JOIN jobs_job AS job ON job.id = generation.job_id
     WHERE generation.expires_at < now() AND generation.state = 'complete' AND video.state IN ('uploaded', 'ready')
       AND job.deleted_at IS NULL AND job.finished_at IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM jobs_outputdelivery AS delivery
+          WHERE delivery.job_id = job.id AND delivery.state IN ('pending', 'delivering')
+      )
     """,
 )
 
@@ -109,7 +120,8 @@ def _outputs_expire(job_id: UUID, owner_id: UUID) -> bool:
     except Problem:
         return False
     over = Generation.objects.filter(job_id=job_id, state=GenerationState.COMPLETE, expires_at__lt=Now())
-    if job.state not in JOB_ENDS or not over.exists():
+    delivered = OutputDelivery.objects.filter(job=job, state__in=(DeliveryState.PENDING, DeliveryState.DELIVERING))
+    if job.state not in JOB_ENDS or not over.exists() or delivered.exists():
         return False
     try:
         with transaction.atomic():

@@ -15,7 +15,7 @@ from events.models import Event
 from jobs.lifecycle.lifetimes import outputs_lifetime_begin
 from jobs.lifecycle.outcomes import video_inspected
 from jobs.lifecycle.retention import outputs_expire, sources_expire
-from jobs.models import Job, Step
+from jobs.models import Job, OutputDelivery, Step
 from jobs.rules.transitions import JobPhase, JobState
 from tests.rows import a_job, a_policy, a_video, an_owner, an_uploaded_video, claimed, some_facts
 from videos.models import Generation, Video
@@ -118,6 +118,21 @@ def test_outputs_are_deleted_and_the_last_of_them_with_the_video() -> None:
     assert outputs_expire() == 1
     assert Video.objects.get(id=video.id).state == "deleting"
     assert outputs_expire() == 0
+
+
+def test_what_is_in_use_waits() -> None:
+    """A source that is being joined with others, and outputs on their way to a bucket."""
+    video = a_video()
+    job = a_completed_job(video)
+    Video.objects.filter(id=video.id).update(source_expires_at=PASSED)
+    Generation.objects.filter(job_id=job.id).update(expires_at=PASSED)
+    joined = an_uploaded_video(video.owner)
+    Video.objects.filter(id=joined.id).update(state="joining", parts=[{"video_id": str(video.id)}])
+    delivery = OutputDelivery.objects.create(job=job, bucket="films", prefix="a", state="delivering")
+    assert (sources_expire(), outputs_expire()) == (0, 0)
+    Video.objects.filter(id=joined.id).update(state="rejected", error_code="part_gone")
+    delivery.delete()
+    assert (sources_expire(), outputs_expire()) == (1, 1)
 
 
 def test_what_is_kept_longer_meanwhile_is_not_deleted(client: Client) -> None:
