@@ -133,3 +133,20 @@ def test_limits_are_set_and_shown_by_a_command() -> None:
             call_command("owner_limits", "limited", f"--stored={wrong}", stdout=StringIO())
     with pytest.raises(CommandError, match="there is no owner"):
         call_command("owner_limits", "nobody", stdout=StringIO())
+
+
+def test_an_upload_by_tus_whose_size_comes_later_is_limited_too(
+    api: httpx2.Client, store: ObjectStore, owner: Owner
+) -> None:
+    headers = {"X-API-Key": a_key(owner), "Tus-Resumable": "1.0.0"}
+    body = headers | {"Content-Type": "application/offset+octet-stream"}
+    created = api.post("/api/v1/uploads/tus", headers=headers | {"Upload-Defer-Length": "1"})
+    path = created.headers["Location"]
+    assert api.patch(path, headers=body | {"Upload-Offset": "0"}, content=FILE).status_code == 204
+    more = body | {"Upload-Offset": str(len(FILE))}
+    assert problem(api.patch(path, headers=more, content=FILE)) == (413, "too_large")
+    sized = more | {"Upload-Length": "200000"}
+    assert problem(api.patch(path, headers=sized, content=b"")) == (403, "quota_exceeded")
+    sized = more | {"Upload-Length": str(len(FILE) + 1)}
+    assert api.patch(path, headers=sized, content=b"x").status_code == 204
+    assert Video.objects.filter(owner=owner).count() == 1

@@ -21,6 +21,7 @@ from videos.uploads.limits import OpenLimits
 from videos.uploads.selectors import refuse_over, uploads_of
 from videos.uploads.services import check_size
 from videos.uploads.tus.appending import Stored
+from videos.usage.quotas import quota_keep
 
 LOCK_SECONDS = 5.0
 """tus-js-client and Uppy try for 9 s by default, and a silence is noticed after about 2 s."""
@@ -48,7 +49,7 @@ def upload_lock(  # noqa: PLR0913 - what a request says about itself
 
     `size_bytes` is the size of the whole file, if the request says it.
 
-    Raises Problem: 404, 409 another offset or no more bytes, 410, 413, 422, 423 another request appends.
+    Raises Problem: 403 over quota, 404, 409 another offset or no more bytes, 410, 413, 422, 423 another one appends.
     """
     free = Q(locked_until=None) | Q(locked_until__lt=Now())
     rows = uploads_of(owner).filter(id=upload_id, protocol=UploadProtocol.TUS)
@@ -58,11 +59,14 @@ def upload_lock(  # noqa: PLR0913 - what a request says about itself
     upload = tus_upload_of(owner, upload_id)
     if not taken:
         _refuse(upload, offset, locked=not rows.filter(free).exists())
+    was_deferred = upload.size_bytes is None
     if size_bytes is not None:
         _set_size(upload, size_bytes, limits)
     max_bytes = limits.max_bytes if upload.size_bytes is None else upload.size_bytes
     if offset + (length or 0) > max_bytes:
         raise too_large(f"The upload has {max_bytes} bytes, and {offset} of them are here.", field="Content-Length")
+    if was_deferred and upload.size_bytes is not None:
+        quota_keep(owner.id, field="Upload-Length")
     return upload
 
 

@@ -5,11 +5,11 @@ bytes go into the multipart upload of the row while they arrive, as those of for
 """
 
 import asyncio
-import dataclasses
 import io
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -35,6 +35,7 @@ from videos.uploads.tus import protocol
 from videos.uploads.tus.locks import tus_upload_of, upload_lock
 from videos.uploads.tus.protocol import Checksum, Headers
 from videos.uploads.tus.request import AppendRequest, ClientGoneError
+from videos.usage.quotas import bytes_left
 
 PATH = "/api/v1/uploads/tus"
 ROUTE = f"{PATH}/{{upload_id}}"
@@ -104,7 +105,7 @@ class TusRoute:
         except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, the client gets a problem
             problem = any_problem_of(error)
             spoken = {"Tus-Resumable": protocol.VERSION, "Cache-Control": "no-store", **problem.headers}
-            await refuse(scope, body, send, dataclasses.replace(problem, headers=spoken))
+            await refuse(scope, body, send, replace(problem, headers=spoken))
         else:
             await _send(send, answer)
 
@@ -187,7 +188,7 @@ class TusRoute:
     ) -> Upload:
         length = declared_length(scope)
 
-        def lock() -> Upload:
+        def lock() -> tuple[Upload, OpenLimits]:
             upload = upload_lock(
                 owner=caller.owner,
                 upload_id=upload_id,
@@ -197,18 +198,18 @@ class TusRoute:
                 limits=self._open_limits,
             )
             upload_renew(upload=upload, limits=self._open_limits)
-            return upload
+            return upload, _within_quota(upload, self._open_limits)
 
         with self._slots.taken(caller.owner.id):
             async with self._turns.turn(scope):
-                upload = await in_thread(lock)
+                upload, open_limits = await in_thread(lock)
             request = AppendRequest(
                 upload,
                 checksum=checksum,
                 store=self._store,
                 pool=self._slots.pool,
                 limits=self._limits,
-                open_limits=self._open_limits,
+                open_limits=open_limits,
             )
             stored = await request.run(body)
             upload.received_bytes = stored.received_bytes
@@ -219,6 +220,12 @@ class TusRoute:
     async def _completed(self, scope: Scope, upload: Upload) -> Upload:
         async with self._turns.turn(scope):
             return await in_thread(self._completes, upload)
+
+
+def _within_quota(upload: Upload, limits: OpenLimits) -> OpenLimits:
+    """Limit an upload of unknown size to what its owner has room for. Others have reserved theirs."""
+    left = bytes_left(upload.owner_id) if upload.size_bytes is None else None
+    return limits if left is None else replace(limits, max_bytes=min(limits.max_bytes, upload.received_bytes + left))
 
 
 def _headers(scope: Scope) -> Headers:
