@@ -294,8 +294,6 @@ def _record(
     )
     upload.completed_at = Now()
     upload.save(update_fields=[*_RECORDED])
-    if upload.protocol == UploadProtocol.TUS:  # nothing was reserved for a size that was not known
-        quota_keep(upload.owner_id, field="size")
     transaction.on_commit(partial(metrics.UPLOADS.add, outcome="accepted"))
     transaction.on_commit(partial(metrics.UPLOAD_BYTES.add, stored.size))
 
