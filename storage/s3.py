@@ -4,6 +4,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -225,9 +227,11 @@ class S3Store:
     def list_parts(self, key: str, upload_id: str) -> Iterator[StoredPart]:
         pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)
         with s3_errors(check_key(key)):
-            for page in pages:
-                for part in page.get("Parts", ()):
-                    yield StoredPart(part["PartNumber"], part["Size"], unquoted(part["ETag"]))
+            parts = (part for page in pages for part in page.get("Parts", ()))
+            # SeaweedFS lists a part that was sent twice twice.
+            for number, sent in groupby(parts, key=itemgetter("PartNumber")):
+                newest = max(sent, key=itemgetter("LastModified"))
+                yield StoredPart(number, newest["Size"], unquoted(newest["ETag"]))
 
     def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:
         parts: Any = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)]

@@ -17,7 +17,7 @@ from storage.errors import (
     UploadNotFound,
 )
 from storage.local import LocalStore
-from storage.protocol import ObjectStore
+from storage.protocol import ObjectStore, StoredPart
 from storage.s3 import S3Store
 
 BYTES = "application/octet-stream"
@@ -231,6 +231,20 @@ def test_the_same_bytes_of_a_part_again_change_nothing(store: ObjectStore, folde
     assert store.put_part(key, upload_id, 1, b"part") == etag
     store.complete_multipart(key, upload_id, [etag])
     assert store.get(key) == b"part"
+
+
+def test_the_parts_that_are_there_are_listed(store: ObjectStore, folder: str) -> None:
+    key = f"{folder}parts"
+    upload_id = store.create_multipart(key, BYTES)
+    assert list(store.list_parts(key, upload_id)) == []
+    last = store.put_part(key, upload_id, 10, b"tail")
+    store.put_part(key, upload_id, 2, b"twice the same")
+    again = store.put_part(key, upload_id, 2, b"twice the same")
+    assert list(store.list_parts(key, upload_id)) == [StoredPart(2, 14, again), StoredPart(10, 4, last)]
+    store.abort_multipart(key, upload_id)
+    for gone in (upload_id, "never-there"):
+        with pytest.raises(UploadNotFound):
+            list(store.list_parts(key, gone))
 
 
 def test_complete_is_idempotent(store: ObjectStore, folder: str) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -87,6 +87,15 @@ def by_api(monkeypatch: pytest.MonkeyPatch, api: httpx2.Client) -> httpx2.Client
 
 
 # --- what works -------------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_of_which_a_part_was_sent_twice_is_completed(api: httpx2.Client, store: ObjectStore) -> None:
+    data = a_file(PART + 5)
+    upload = opened(api, len(data))
+    send(upload["parts"][0], data[:PART])
+    send_all(upload, data)
+    assert complete(api, upload)["state"] == "ready"
+    assert store.get(source_key(UUID(shown(api, upload)["video_id"]))) == data
 
 
 def test_parts_go_straight_to_the_store_and_become_a_video(api: httpx2.Client, store: ObjectStore) -> None:
