@@ -200,15 +200,12 @@ class LocalStore:
     def complete_multipart(self, key: str, upload_id: str, etags: Sequence[str]) -> StoredObject:
         try:
             folder = self._upload(key, upload_id)
-        except UploadNotFound as error:
+            lengths = self._part_lengths(key, folder, etags)
+            with _file_errors(key), (folder / "data").open("r+b") as file:
+                file.truncate(sum(lengths))
+                stored = self._publish(file, key)
+        except (UploadNotFound, ObjectNotFound) as error:  # the latter: it is being completed concurrently
             return self._already_completed(key, error)
-        lengths = [self._part_length(key, folder, number, etag) for number, etag in enumerate(etags, start=1)]
-        part_bytes = _part_bytes(folder)
-        if any(length != part_bytes for length in lengths[:-1]):
-            raise UploadNotFound(key, f"a part before the last is not {part_bytes} bytes long")
-        with _file_errors(key), (folder / "data").open("r+b") as file:
-            file.truncate(sum(lengths))
-            stored = self._publish(file, key)
         shutil.rmtree(folder, ignore_errors=True)
         return stored
 
@@ -280,12 +277,12 @@ class LocalStore:
                     return
                 folder.rmdir()
 
-    def _already_completed(self, key: str, error: UploadNotFound) -> StoredObject:
+    def _already_completed(self, key: str, error: UploadNotFound | ObjectNotFound) -> StoredObject:
         """Return the object of an upload that was completed before. Keys are never reused."""
         try:
             return self.head(key)
         except ObjectNotFound:
-            raise error from None
+            raise (error if isinstance(error, UploadNotFound) else UploadNotFound(key)) from None
 
     def _upload(self, key: str, upload_id: str) -> Path:
         folder = self._uploads / check_key(upload_id)
@@ -295,6 +292,13 @@ class LocalStore:
         except OSError as error:
             raise UploadNotFound(key) from error
         raise UploadNotFound(key)
+
+    def _part_lengths(self, key: str, folder: Path, etags: Sequence[str]) -> Sequence[int]:
+        lengths = [self._part_length(key, folder, number, etag) for number, etag in enumerate(etags, start=1)]
+        part_bytes = _part_bytes(folder)
+        if any(length != part_bytes for length in lengths[:-1]):
+            raise UploadNotFound(key, f"a part before the last is not {part_bytes} bytes long")
+        return lengths
 
     def _part_length(self, key: str, folder: Path, number: int, etag: str) -> int:
         try:
@@ -307,7 +311,8 @@ class LocalStore:
 
 
 def _part_bytes(folder: Path) -> int:
-    return int((folder / "part_bytes").read_text())
+    with _file_errors(folder.name):  # it may be removed concurrently
+        return int((folder / "part_bytes").read_text())
 
 
 @contextlib.contextmanager

@@ -173,6 +173,11 @@ def upload_complete(  # noqa: PLR0913 - what a row becomes a video with
         refuse_over(upload)
         stored = _sealed(upload, store, etags)
         _delete_tails(upload, store)
+        if stored.size != upload.size_bytes:
+            detail = f"The file has {stored.size} bytes, not {upload.size_bytes}. Upload it again."
+            _end(upload, UploadState.FAILED, code="wrong_size", detail=detail)
+            upload_clear(upload=upload, store=store)
+            raise Problem(status=422, code="wrong_size", detail=detail)
         head = store.get(stored.key, 0, min(HEAD_BYTES, stored.size), etag=stored.etag)
         container = sniff(head)
         if container is None:
@@ -201,10 +206,19 @@ def _sealed(upload: Upload, store: ObjectStore, etags: Mapping[int, str]) -> Sto
     except UploadNotFound:
         return _sealed_before(upload, store)
     _check_parts(upload, parts, etags)
+    # Some stores (SeaweedFS) list either of a part that was sent twice within a second. The client knows which is right.
+    chosen = [etags.get(part.number, part.etag) for part in parts]
     try:
-        stored = store.complete_multipart(upload.key, upload.multipart_id, [part.etag for part in parts])
-    except UploadNotFound as error:  # a part was sent again in the meantime
-        detail = "Parts changed while the upload was completed. Complete it again."
+        stored = store.complete_multipart(upload.key, upload.multipart_id, chosen)
+    except UploadNotFound as error:
+        differing = [
+            (part.number, f"has the etag {part.etag}, not {etag}")
+            for part, etag in zip(parts, chosen, strict=True)
+            if part.etag != etag
+        ]
+        if differing:
+            raise _parts_problem(422, "parts_wrong", differing) from error
+        detail = "Parts changed while the upload was completed. Complete it again."  # one was sent again
         raise Problem(status=409, code="parts_changed", detail=detail, retryable=True) from error
     return stored
 
@@ -234,7 +248,7 @@ def _sealed_tus(upload: Upload, store: ObjectStore) -> StoredObject:
 
 
 def _check_parts(upload: Upload, parts: Sequence[StoredPart], etags: Mapping[int, str]) -> None:
-    """Raise Problem for parts that are missing (409), of a wrong size, too many, or not those of the client (422)."""
+    """Raise Problem for parts that are missing (409), of a wrong size, too many, or unknown to the store (422)."""
     there = {part.number: part for part in parts}
     numbers = range(1, (upload.part_count or 0) + 1)
     if missing := [number for number in numbers if number not in there]:
@@ -244,11 +258,7 @@ def _check_parts(upload: Upload, parts: Sequence[StoredPart], etags: Mapping[int
         for number, part in there.items()
         if part.size != upload.part_size(number)
     ]
-    wrong += [
-        (number, f"has the etag {there[number].etag}, not {etag}" if number in there else "does not exist")
-        for number, etag in etags.items()
-        if number not in there or there[number].etag != etag
-    ]
+    wrong += [(number, "does not exist") for number in etags if number not in there]
     if wrong:
         raise _parts_problem(422, "parts_wrong", wrong)
 

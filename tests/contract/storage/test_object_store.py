@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -245,6 +246,24 @@ def test_the_parts_that_are_there_are_listed(store: ObjectStore, folder: str) ->
     for gone in (upload_id, "never-there"):
         with pytest.raises(UploadNotFound):
             list(store.list_parts(key, gone))
+
+
+def test_an_upload_may_have_larger_parts_than_others(store: ObjectStore, folder: str) -> None:
+    key, part = f"{folder}parts", store.part_bytes + 3
+    upload_id = store.create_multipart(key, BYTES, part_bytes=part)
+    etags = [store.put_part(key, upload_id, 1, b"x" * part), store.put_part(key, upload_id, 2, b"tail")]
+    assert store.complete_multipart(key, upload_id, etags).size == part + 4
+    assert store.get(key, part - 1) == b"xtail"
+
+
+def test_completing_at_the_same_time_makes_one_object(store: ObjectStore, folder: str) -> None:
+    key = f"{folder}parts"
+    upload_id = store.create_multipart(key, BYTES)
+    etags = [store.put_part(key, upload_id, 1, b"x" * store.part_bytes), store.put_part(key, upload_id, 2, b"tail")]
+    with ThreadPoolExecutor(4) as threads:
+        objects = set(threads.map(lambda _: store.complete_multipart(key, upload_id, etags), range(4)))
+    assert len(objects) == 1
+    assert store.get(key, store.part_bytes - 1) == b"xtail"
 
 
 def test_complete_is_idempotent(store: ObjectStore, folder: str) -> None:

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import botocore.exceptions
@@ -53,6 +55,44 @@ def test_a_presigned_url_needs_no_credentials(s3_store: S3Store, key: str) -> No
 def test_a_presigned_url_supports_ranges(s3_store: S3Store, key: str) -> None:
     response = httpx2.get(presigned(s3_store, key), headers={"Range": "bytes=2-4"})
     assert (response.status_code, response.content) == (206, b"234")
+
+
+def test_a_part_of_exactly_the_signed_length_needs_no_credentials(s3_store: S3Store) -> None:
+    key = f"tests/{uuid4()}/source"
+    upload_id = s3_store.create_multipart(key, BYTES)
+    url = s3_store.part_url(key, upload_id, 3, 5, 60)
+    assert url is not None
+    sent = [httpx2.put(url, content=data).status_code for data in (b"1234", b"123456", b"12345")]
+    assert sent == [403, 403, 200]
+    assert httpx2.put(url.replace("partNumber=3", "partNumber=1"), content=b"12345").status_code == 403
+    assert [(part.number, part.size) for part in s3_store.list_parts(key, upload_id)] == [(3, 5)]
+    s3_store.abort_multipart(key, upload_id)
+    assert httpx2.put(url, content=b"12345").status_code == 404
+
+
+def test_more_parts_than_a_page_has_are_listed(s3_store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = f"tests/{uuid4()}/source"
+    upload_id = s3_store.create_multipart(key, BYTES)
+    for number in range(1, 6):
+        s3_store.put_part(key, upload_id, number, b"x")
+    pages = s3_store._client.get_paginator("list_parts")
+    paginate = pages.paginate
+    monkeypatch.setattr(pages, "paginate", lambda **more: paginate(**more, PaginationConfig={"PageSize": 2}))
+    monkeypatch.setattr(s3_store._client, "get_paginator", lambda _name: pages)
+    assert [part.number for part in s3_store.list_parts(key, upload_id)] == [1, 2, 3, 4, 5]
+
+
+def test_the_store_aborts_abandoned_uploads_unless_the_bucket_has_rules_of_its_own(s3_config: S3Config) -> None:
+    store = S3Store(replace(s3_config, bucket="lifecycle"), part_bytes=PART, parallel_parts=2)
+    store.prepare()
+    bucket = {"Bucket": "lifecycle"}
+    (rule,) = store._client.get_bucket_lifecycle_configuration(**bucket)["Rules"]
+    assert (rule["Filter"], rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]) == ({"Prefix": "videos/"}, 7)
+    own: Any = {"Rules": [{"ID": "own", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 9}}]}
+    store._client.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration=own)
+    store.prepare()
+    (kept,) = store._client.get_bucket_lifecycle_configuration(**bucket)["Rules"]
+    assert kept["ID"] == "own"
 
 
 def test_the_bucket_is_private(s3_store: S3Store, key: str) -> None:

@@ -223,11 +223,30 @@ def test_missing_and_wrong_parts_are_named_and_can_be_sent_again(api: httpx2.Cli
     store.put_part(row.key, row.multipart_id, 1, data[:PART])
     store.put_part(row.key, row.multipart_id, 3, b"123456")
     store.put_part(row.key, row.multipart_id, 4, b"x")
-    problem = complete(api, upload, 422, parts=[{"number": 1, "etag": "another"}])
+    problem = complete(api, upload, 422, parts=[{"number": 7, "etag": "another"}])
     assert problem["code"] == "parts_wrong"
-    assert [error["field"] for error in problem["errors"]] == ["parts.3", "parts.4", "parts.1"]
+    assert [error["field"] for error in problem["errors"]] == ["parts.3", "parts.4", "parts.7"]
     assert shown(api, upload)["state"] == "open"
     assert not Video.objects.exists()
+
+
+def test_a_part_that_is_not_the_one_of_the_client_is_named(api: httpx2.Client, store: ObjectStore) -> None:
+    upload, data = opened(api, 1000), a_file()
+    send_all(upload, data)
+    problem = complete(api, upload, 422, parts=[{"number": 1, "etag": "another"}])
+    assert (problem["code"], [error["field"] for error in problem["errors"]]) == ("parts_wrong", ["parts.1"])
+    (part,) = shown(api, upload)["received_parts"]
+    assert complete(api, upload, parts=[{"number": 1, "etag": f'"{part["etag"]}"'}])["state"] == "ready"
+
+
+def test_a_part_that_was_sent_twice_is_the_one_that_the_client_names(api: httpx2.Client, store: ObjectStore) -> None:
+    """SeaweedFS lists either of the two."""
+    for _ in range(4):
+        upload, data = opened(api, 1000), a_file()
+        send(upload["parts"][0], a_file())
+        etag = send(upload["parts"][0], data).headers["etag"]
+        done = complete(api, upload, parts=[{"number": 1, "etag": etag}])
+        assert store.get(source_key(UUID(done["video_id"]))) == data
 
 
 def test_a_file_that_is_no_video_fails_and_leaves_nothing(api: httpx2.Client, store: ObjectStore) -> None:
