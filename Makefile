@@ -77,6 +77,10 @@ browsers: ## Try the outputs in Chromium, Firefox, mpv and VLC, about 20 minutes
 chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is killed at random (ARGS="--seed 1")
 	@$(python) -m tests.faults.chaos $(ARGS)
 
+.PHONY: soak-uploads
+soak-uploads: testsetup ## Upload four files of 2 GB at once through the API and measure its memory (ARGS="--megabytes 200")
+	@$(python) -m tests.faults.soak_uploads $(ARGS)
+
 .PHONY: model
 model: testsetup ## Compare jobs with their model in 1,000 random histories, about 15 minutes (ARGS="--examples 100")
 	@$(python) -m pytest -q --show-capture=no --examples 1000 $(ARGS) tests/integration/jobs/test_model.py

@@ -11,7 +11,12 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 _GROUPS = {
-    "Work": {"jobs.job": "movie_edit", "jobs.step": "segment", "videos.video": "video_library"},
+    "Work": {
+        "jobs.job": "movie_edit",
+        "jobs.step": "segment",
+        "videos.video": "video_library",
+        "videos.upload": "upload",
+    },
     "Machines": {"jobs.node": "dns", "gpu.devicereport": "memory"},
     "Webhooks": {"events.webhookendpoint": "webhook", "events.delivery": "outgoing_mail"},
     "Access": {

@@ -25,7 +25,10 @@ from videos.playback.urls import PlaybackUrls, playback_urls
 from videos.states import HIDDEN_STATES, AssetKind, GenerationState, RenditionKind, TextState, VideoState
 from videos.texts.selectors import ready_texts, with_texts
 from videos.texts.serializers import text_error, text_label
+from videos.uploads.admin import UploadAdmin
 from videos.usage.administration import OwnerUsageAdmin
+
+__all__ = ["OwnerUsageAdmin", "UploadAdmin", "VideoAdmin"]
 
 MIB = 1024 * 1024
 _UNPLAYABLE = {

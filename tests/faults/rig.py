@@ -96,7 +96,7 @@ class RunningStep:
 
 
 class Rig(Stack):
-    """A stack whose workers reach all servers through proxies, and whose API reaches PostgreSQL so."""
+    """A stack whose workers reach all servers through proxies, and whose API reaches PostgreSQL and the store so."""
 
     def __init__(self, home: Home) -> None:
         home.port("api")  # any free one: the usual one may be somebody's `make run`, or another stack's of these tests
@@ -106,9 +106,14 @@ class Rig(Stack):
         self.api_database = TcpProxy(self.postgresql.port)
         self.broker = TcpProxy(self.redis.port)
         self.worker_store = StoreProxy(int(self.seaweedfs.endpoint_url.rpartition(":")[2]))
-        self.proxies = (self.worker_database, self.api_database, self.broker, self.worker_store)
+        self.api_store = StoreProxy(self.worker_store.upstream_port)
+        self.proxies = (self.worker_database, self.api_database, self.broker, self.worker_store, self.api_store)
         broker = {"TRANSCODER_BROKER_URL": self._through(self.broker, self.redis.port, self.redis.url)}
-        self.api = Api(home, self._environ | broker | self._database(self.api_database))
+        store = {
+            "TRANSCODER_S3_ENDPOINT_URL": f"http://127.0.0.1:{self.api_store.port}",
+            "TRANSCODER_S3_PUBLIC_ENDPOINT_URL": self.seaweedfs.endpoint_url,
+        }
+        self.api = Api(home, self._environ | broker | store | self._database(self.api_database))
         self.dispatcher = Dispatcher(home, self._environ | broker)
         self.second_dispatcher = SecondDispatcher(home, self._environ | broker)
         self.worker = Node(home, self.node_environ("one"))

@@ -206,7 +206,7 @@ def _sealed(upload: Upload, store: ObjectStore, etags: Mapping[int, str]) -> Sto
     except UploadNotFound:
         return _sealed_before(upload, store)
     _check_parts(upload, parts, etags)
-    # Some stores (SeaweedFS) list either of a part that was sent twice within a second. The client knows which is right.
+    # Some stores (SeaweedFS) list either of a part that was sent twice in a second. The client knows which is right.
     chosen = [etags.get(part.number, part.etag) for part in parts]
     try:
         stored = store.complete_multipart(upload.key, upload.multipart_id, chosen)
