@@ -85,14 +85,14 @@ def test_more_parts_than_a_page_has_are_listed(s3_store: S3Store, monkeypatch: p
 def test_the_store_aborts_abandoned_uploads_unless_the_bucket_has_rules_of_its_own(s3_config: S3Config) -> None:
     store = S3Store(replace(s3_config, bucket="lifecycle"), part_bytes=PART, parallel_parts=2)
     store.prepare()
-    bucket = {"Bucket": "lifecycle"}
-    (rule,) = store._client.get_bucket_lifecycle_configuration(**bucket)["Rules"]
-    assert (rule["Filter"], rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]) == ({"Prefix": "videos/"}, 7)
+    (rule,) = store._client.get_bucket_lifecycle_configuration(Bucket="lifecycle")["Rules"]
+    days = rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+    assert (rule["Filter"], days) == ({"Prefix": "videos/"}, 30)
     own: Any = {"Rules": [{"ID": "own", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 9}}]}
-    store._client.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration=own)
+    store._client.put_bucket_lifecycle_configuration(Bucket="lifecycle", LifecycleConfiguration=own)
     store.prepare()
-    (kept,) = store._client.get_bucket_lifecycle_configuration(**bucket)["Rules"]
-    assert kept["ID"] == "own"
+    (left,) = store._client.get_bucket_lifecycle_configuration(Bucket="lifecycle")["Rules"]
+    assert left["ID"] == "own"
 
 
 def test_the_bucket_is_private(s3_store: S3Store, key: str) -> None:
