@@ -164,7 +164,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         jobs: QuerySet[Job] = super().get_queryset(request)
-        return jobs.select_related("owner", "video")
+        return jobs.select_related("owner", "video", "delivery")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
@@ -216,7 +216,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="delivery")
     def shown_delivery(self, job: Job) -> str:
-        row = OutputDelivery.objects.filter(job=job).first()
+        row: OutputDelivery | None = getattr(job, "delivery", None)
         if row is None:
             return ""
         error = f": {row.error_code}: {row.error_detail}" if row.error_code else ""

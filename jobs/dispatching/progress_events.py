@@ -25,7 +25,7 @@ def progress_events_append() -> int:
         Job.objects.filter(state=JobState.PROCESSING)
         .annotate(number=number)
         .filter(number__lte=_OF_ONE_OWNER)
-        .select_related("video")
+        .select_related("video", "delivery")
         .order_by("number", "started_at")[:_BATCH]
     )
     reported = {job.id: job.last_reported_progress for job in running}

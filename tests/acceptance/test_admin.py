@@ -115,7 +115,7 @@ def test_a_person_reads_documents_and_sends_requests_in_the_browser(
     expect(cancel.locator("output")).to_contain_text("409")
     _deletes_only_after_a_confirmation(page, f"{stack.api.url}/api/v1/videos/{failed['video_id']}")
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def _deletes_only_after_a_confirmation(page: Page, url: str) -> None:
