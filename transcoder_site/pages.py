@@ -61,7 +61,8 @@ def operations() -> tuple[Operation, ...]:
     for pattern in _patterns(get_resolver().url_patterns):
         route = str(pattern.pattern)
         view = getattr(pattern.callback, "cls", APIView)
-        found.setdefault(route, [_operation(view, method, route) for method in getattr(view, "scopes", ())])
+        methods = [method for method in getattr(view, "scopes", ()) if hasattr(view, method.lower())]
+        found.setdefault(route, [_operation(view, method, route) for method in methods])  # HEAD has the scope of GET
     return tuple(each for route in sorted(found) for each in found[route])
 
 
