@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def urls(document: Any) -> list[str]:  # noqa: ANN401 - JSON
-    """Find all absolute URLs, of lists and inner documents too."""
+    """Find all absolute URLs, of lists, inner documents and markup too."""
     if isinstance(document, dict | list):
         values = document.values() if isinstance(document, dict) else document
         return [url for value in values for url in urls(value)]
-    return [document] if isinstance(document, str) and "://" in document else []
+    return re.findall(r"https?://[^\s\"]+", document) if isinstance(document, str) else []
 
 
 def paths() -> list[str]:
