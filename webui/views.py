@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -8,6 +10,7 @@ from access.rates import check_plan_rate
 from jobs.reports.previews import StepPage, job_plan_document
 from jobs.wiring import job_policy
 from videos.playback import wiring
+from videos.playback.urls import video_token, watch_url
 from webui.library import library_page
 from webui.members import for_members
 from webui.video_page import asset_of, video_page
@@ -29,7 +32,8 @@ def library(request: HttpRequest, caller: Caller) -> HttpResponse:
 def video(request: HttpRequest, caller: Caller, video_id: UUID) -> HttpResponse:
     """Show a video: player, progress, downloads, plan, history."""
     page = video_page(owner=caller.owner, video_id=video_id)
-    return render(request, "webui/video.html", {"page": page})
+    link = watch_url(request, video_token(page.video)[0])
+    return render(request, "webui/video.html", {"page": page, "watch_url": link})
 
 
 @for_members
@@ -47,4 +51,9 @@ def plan(request: HttpRequest, caller: Caller, video_id: UUID) -> HttpResponse:
     document = None
     if job is not None:
         document = job_plan_document(owner=caller.owner, job_id=job.id, policy=job_policy(), page=_PLAN_STEPS)
-    return render(request, "webui/plan.html", {"plan": document})
+    return render(request, "webui/plan.html", {"plan": document, "reasons": _reasons(document or {})})
+
+
+def _reasons(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the choices of a plan with names for people."""
+    return [{**reason, "choice": reason["choice"].replace("_", " ")} for reason in document.get("reasons", ())]

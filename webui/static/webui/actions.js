@@ -20,6 +20,17 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    say("The link is copied.");
+  } catch {
+    window.prompt("Copy this link:", button.dataset.copy); // pages by plain HTTP have no clipboard
+  }
+});
+
 const plan = document.getElementById("plan");
 plan?.addEventListener("toggle", async () => {
   if (!plan.open) return;
