@@ -28,8 +28,8 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 860}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 PART_BYTES = 5 << 20
 """Size of the parts of this stack's uploads."""
-SECONDS_OF_UPLOAD = 8
-"""Of a slow connection."""
+SECONDS_OF_UPLOAD = 40
+"""Of a slow connection, which is cut when a tenth has been sent: there is time for that on a busy machine."""
 PACE = 4
 """Speed of each of two slots, times real time: the whole takes a few seconds, and the beginning is there before."""
 
@@ -91,6 +91,7 @@ def screenshot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
     def save(page: Page, name: str) -> None:
         if request.config.getoption("--screenshots"):
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=IMAGES / f"page-{name}.jpg", type="jpeg", quality=82)
 
     return save
@@ -239,13 +240,13 @@ def _cut_in_the_middle(page: Page, size: int) -> Iterator[None]:
 
 @contextmanager
 def _cut_while_slow(page: Page, size: int) -> Iterator[None]:
-    """Cut a slow connection when a third has been sent."""
+    """Cut a slow connection when a tenth has been sent."""
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": size // SECONDS_OF_UPLOAD}
     network.send("Network.emulateNetworkConditions", {"offline": False, **limits})
     yield
-    _wait_for_progress(page, 30)
+    _wait_for_progress(page, 10)
     page.context.set_offline(True)
     expect(page.locator("#uploads li")).to_contain_text("connection is cut")
 

@@ -66,10 +66,12 @@ async function open(file, row, transcode, id) {
   }
 }
 
-input.addEventListener("change", () => {
+function takeChosen() {
   add(input.files);
   input.value = "";
-});
+}
+
+input.addEventListener("change", takeChosen);
 for (const type of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(type, (event) => {
     if (![...event.dataTransfer.types].includes("Files")) return;
@@ -102,7 +104,7 @@ function rateOf(file, bytes) {
 
 uppy.on("upload-progress", (file, { bytesUploaded }) => {
   const now = file && uppy.getFile(file.id);
-  if (!now || now.isPaused) return;
+  if (!now || now.isPaused || !navigator.onLine) return;
   const id = uploadIdOf(now);
   if (id && !remembered().some((each) => each.id === id)) remember(id, now.data);
   rows.get(file.id)?.progress(bytesUploaded, rateOf(now, bytesUploaded));
@@ -194,4 +196,5 @@ async function showUnfinished({ id, name, size }) {
   });
 }
 
-for (const each of remembered()) showUnfinished(each);
+await Promise.all(remembered().map(showUnfinished));
+takeChosen(); // what was chosen before this script was there
