@@ -130,7 +130,7 @@ def test_delivered_outputs_play_from_the_bucket(
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         theirs.fetch(f"{folder}{name}", path)
-    for name in ("master.m3u8", "manifest.mpd", f"{names[0]}.mp4"):
+    for name in ("master.m3u8", "manifest.mpd", "180p.mp4"):
         assert packets(tmp_path / name, "v:0") == ("h264", 325)
         codec, count = packets(tmp_path / name, "a:0")
         assert (codec, 609 <= count <= 612) == ("aac", True)
