@@ -12,7 +12,15 @@ from django.db.models.functions import Now
 from access.models import Owner
 from jobs.rules.delivery import DeliveryState
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from jobs.rules.steps import CPU_QUEUE, MEASURED_KINDS, QUEUES, VIDEO_KINDS, StepKind, kinds_where
+from jobs.rules.steps import (
+    CPU_QUEUE,
+    MEASURED_KINDS,
+    QUEUES,
+    UNCLAIMED_KINDS,
+    VIDEO_KINDS,
+    StepKind,
+    kinds_where,
+)
 from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState, StepState
 from videos.models import Generation, Video
 
@@ -27,6 +35,10 @@ def _in_state(*states: StrEnum) -> Q:
 
 def _of_kind(kinds: Iterable[StepKind]) -> Q:
     return reduce(or_, (Q(kind=kind.value) for kind in kinds))
+
+
+_UNCLAIMED = _of_kind(UNCLAIMED_KINDS)
+_WITHOUT_JOB = Q(job__isnull=True, generation__isnull=True)
 
 
 class Job(models.Model):
@@ -149,7 +161,8 @@ class Step(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
-    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="+")
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, null=True, related_name="+")
+    """None: the step is of a kind that no worker claims, such as `relay`."""
     job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, related_name="steps")
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     kind = models.TextField()
@@ -246,11 +259,18 @@ class Step(models.Model):
         constraints = [
             models.CheckConstraint(name="jobs_step_state", condition=_one_of("state", StepState)),
             models.CheckConstraint(name="jobs_step_kind", condition=_one_of("kind", StepKind)),
-            models.CheckConstraint(name="jobs_step_queue", condition=Q(queue__in=QUEUES)),
+            models.CheckConstraint(
+                name="jobs_step_queue", condition=(~_UNCLAIMED & Q(queue__in=QUEUES)) | (_UNCLAIMED & Q(queue=""))
+            ),
             models.CheckConstraint(
                 name="jobs_step_belongs",
-                condition=Q(kind__in=[kind.value for kind in VIDEO_KINDS], job__isnull=True, generation__isnull=True)
-                | Q(job__isnull=False, generation__isnull=False),
+                condition=(Q(video__isnull=False) & _WITHOUT_JOB & Q(kind__in=[kind.value for kind in VIDEO_KINDS]))
+                | (Q(video__isnull=False) & ~_UNCLAIMED & Q(job__isnull=False, generation__isnull=False))
+                | (_UNCLAIMED & _WITHOUT_JOB & Q(video__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="jobs_step_unclaimed_holds_a_slot",
+                condition=~_UNCLAIMED | (_in_state(StepState.RUNNING) & Q(sessions__gt=0)),
             ),
             models.CheckConstraint(
                 name="jobs_step_running_is_leased",

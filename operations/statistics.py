@@ -31,7 +31,7 @@ WITH load AS (
            extract(epoch FROM clock_timestamp() - min(rank_at + lead_seconds * interval '1 second')) AS oldest
     FROM jobs_step WHERE state = 'ready' GROUP BY queue
     UNION ALL SELECT queue, 0, count(*), 0, 0 FROM jobs_step WHERE state = 'delayed' GROUP BY queue
-    UNION ALL SELECT queue, 0, 0, count(*), 0 FROM jobs_step WHERE state = 'running' GROUP BY queue
+    UNION ALL SELECT queue, 0, 0, count(*), 0 FROM jobs_step WHERE state = 'running' AND queue <> '' GROUP BY queue
     UNION ALL SELECT unnest(%(queues)s::text[]), 0, 0, 0, 0
 )
 SELECT queue, sum(ready)::int, sum(delayed)::int, sum(running)::int, greatest(max(oldest), 0)::float8

@@ -22,7 +22,8 @@ class NodeLoad:
 class RunningStep:
     """A step under a lease; seconds since it was claimed and until the lease ends.
 
-    `device` is the GPU on which it has so many `sessions`, by its uuid; empty and 0: it needs none.
+    `device` is the GPU on which it has so many `sessions`, by its uuid; empty and 0: it needs none. A step of the relay
+    has neither job nor video.
     """
 
     node: str
@@ -66,8 +67,8 @@ GROUP BY node.name ORDER BY node.name
 """
 
 _RUNNING = """
-SELECT step.node, step.worker_pid, coalesce(step.job_id::text, ''), step.video_id::text, step.kind, step.ordinal,
-       step.attempt, job.priority, extract(epoch FROM clock_timestamp() - step.claimed_at)::float8,
+SELECT step.node, step.worker_pid, coalesce(step.job_id::text, ''), coalesce(step.video_id::text, ''), step.kind,
+       step.ordinal, step.attempt, job.priority, extract(epoch FROM clock_timestamp() - step.claimed_at)::float8,
        extract(epoch FROM step.lease_expires_at - clock_timestamp())::float8, step.units_done, step.units_total,
        step.device, step.sessions
 FROM jobs_step step LEFT JOIN jobs_job job ON job.id = step.job_id

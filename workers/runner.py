@@ -21,7 +21,7 @@ from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone, step_re
 from jobs.leasing.steps import StepWork, step_begin
 from jobs.lifecycle.failures import step_fail
 from jobs.rules.retry import Failure, failure_of
-from jobs.rules.steps import BACKGROUND_QUEUE, CPU_QUEUE, GPU_QUEUE, STEPS, StepKind
+from jobs.rules.steps import BACKGROUND_QUEUE, CLAIMED_KINDS, CPU_QUEUE, GPU_QUEUE, STEPS, StepKind
 from observability.logs import bound
 from transcoding.errors import DeviceBusy, TranscodeError
 from workers.counting import attempt_count
@@ -41,8 +41,8 @@ _BUSY_PAUSE_SECONDS = 2.0
 
 StepFunction = Callable[[StepWork, Tools, StepControl], None]
 
-RUN: Mapping[StepKind, StepFunction] = {kind: import_module(f"workers.steps.{kind}").run for kind in StepKind}
-"""The function that runs each kind: `run` of the module that is named like it."""
+RUN: Mapping[StepKind, StepFunction] = {kind: import_module(f"workers.steps.{kind}").run for kind in CLAIMED_KINDS}
+"""The function that runs each kind that workers claim: `run` of the module that is named like it."""
 
 
 class StepRunner:

@@ -63,13 +63,15 @@ _RECOVERIES: Mapping[Loss, _Recovery] = {
 def _recovery(step: Step) -> _Recovery | None:
     """Return how to retry a failed step by itself. None: it is retried with its job, or nothing is lost any more."""
     recovery = _RECOVERIES.get(loss) if (loss := STEPS[StepKind(step.kind)].loss) else None
-    failed = step.state == StepState.FAILED and step.video.state == VideoState.READY
-    return recovery if recovery and failed and recovery.lost(step.video) else None
+    video = step.video
+    if recovery is None or video is None or step.state != StepState.FAILED or video.state != VideoState.READY:
+        return None
+    return recovery if recovery.lost(video) else None
 
 
 def _retry(step: Step, _entered: Mapping[str, str]) -> None:
     recovery = _recovery(step)
-    if recovery is None:
+    if recovery is None or step.video is None:
         raise invalid_field("step", "cannot be retried by itself", code="step_not_retryable", status=409)
     recovery.request(step.video)
 

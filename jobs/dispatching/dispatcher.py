@@ -21,6 +21,7 @@ from jobs.dispatching.device_watch import devices_watch
 from jobs.dispatching.listener import Listener
 from jobs.dispatching.progress_events import progress_events_append
 from jobs.dispatching.tickets import TicketSender
+from jobs.leasing.relay import relay_steps_expire
 from jobs.lifecycle.failures import leases_reclaim, steps_promote
 from jobs.lifecycle.thumbnails import background_promote
 from jobs.rules.policy import JobPolicy
@@ -106,6 +107,7 @@ class Dispatcher:
             return
         if due:
             _attempt(lambda: leases_reclaim(policy=self._policy))
+            _attempt(relay_steps_expire)
             _attempt(steps_promote)
             _attempt(background_promote)
             _attempt(lambda: devices_watch(policy=self._policy))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from jobs.leasing.slots import DeviceOffer, slots_lock
+from jobs.leasing.slots import ROOM, DeviceOffer, room_values, slots_lock
 from jobs.models import Step
 from jobs.rules.rank import OVERTAKEN_SECONDS
 from jobs.rules.steps import StepKind
@@ -35,12 +35,11 @@ MIN_PER_LANE = 2
 #    constant limit inside the computed one bounds what the planner expects to read: without it, it expects all ready
 #    steps, and compiles the statement (JIT) for longer than it runs.
 # 7. `best` puts them in order: the owner's share, then the lane's turn. No priority is compared between owners.
-# 8. `room` counts the sessions that the offered device has left. A live lease is a slot, whatever became of its step:
-#    its ffmpeg may still be running.
+# 8. `room` counts the sessions that the offered device has left (see jobs.leasing.slots).
 # 9. `chosen` locks the first that fits, and skips what others are claiming. A step that needs more sessions than are
 #    left, and has waited for a while, holds back those behind it: otherwise smaller ones would take each session that
 #    becomes free, and it would wait for ever. The state is a condition again, for rows claimed since the snapshot.
-_CLAIM = """
+_CLAIM = f"""
 WITH RECURSIVE owners AS (
     (SELECT owner_id FROM jobs_step WHERE state = 'ready' AND queue = %(queue)s ORDER BY owner_id LIMIT 1)
   UNION ALL
@@ -115,12 +114,7 @@ WITH RECURSIVE owners AS (
     ) AS place
     FROM waiting ORDER BY place LIMIT %(candidates)s
 ), room AS MATERIALIZED (
-    SELECT least(
-        %(slots)s - coalesce(sum(held.sessions) FILTER (WHERE held.device = %(device)s), 0),
-        %(shared_slots)s - coalesce(sum(held.sessions), 0)
-    ) AS sessions
-    FROM jobs_step held
-    WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()
+    {ROOM}
 ), chosen AS (
     SELECT step.id FROM best CROSS JOIN room JOIN jobs_step step ON step.id = best.id
     WHERE step.state = 'ready' AND best.sessions <= room.sessions
@@ -140,7 +134,7 @@ SET state = 'running', attempt = step.attempt + 1, attempts_without_progress = s
 FROM chosen WHERE step.id = chosen.id
 RETURNING step.id, step.attempt, step.kind, step.ordinal, step.video_id, step.job_id, step.generation_id,
           step.units_done, step.units_total, step.payload::text, step.encoder, step.device
-"""
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,10 +173,7 @@ def step_claim(
         "candidates": CANDIDATES,
         "fewest": MIN_PER_LANE,
         "encoders": ["", *(offer.encoders if offer else ())],
-        "device": offer.uuid if offer else "",
-        "slots": offer.slots if offer else 0,
-        "sharing": list(offer.sharing) if offer else [],
-        "shared_slots": offer.shared_slots if offer else 0,
+        **room_values(offer),
         "capacity": offer.capacity if offer else 0,
     }
     if offer is None:
@@ -200,7 +191,9 @@ def _take(values: Mapping[str, Any]) -> Claim | None:
 
 
 def claim_of(step: Step) -> Claim:
-    """Return the claim under which a step runs, to end it in its worker's place."""
+    """Return the claim under which a worker runs a step, to end it in its place."""
+    if step.video_id is None:
+        raise ValueError(f"no worker claims a {step.kind} step")
     return Claim(
         step_id=step.id,
         attempt=step.attempt,

@@ -6,12 +6,24 @@ before that, and a worker whose step was cancelled may take as long.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Sum
 from django.db.models.functions import Now
 
 from jobs.models import Step
+
+ROOM = """SELECT least(
+        %(slots)s - coalesce(sum(held.sessions) FILTER (WHERE held.device = %(device)s), 0),
+        %(shared_slots)s - coalesce(sum(held.sessions), 0)
+    ) AS sessions
+    FROM jobs_step held
+    WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()"""
+"""Query for the sessions that an offered device has left, with `room_values`: the one check of all who take slots.
+
+A live lease is a slot, whatever became of its step: its ffmpeg may still be running.
+"""
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -52,6 +64,24 @@ def slots_lock(offer: DeviceOffer) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [f"gpu slots: {offer.machine if offer.system_slots is not None else offer.uuid}"])
+
+
+def room_values(offer: DeviceOffer | None) -> Mapping[str, Any]:
+    """Return the parameters of `ROOM`; without an offer there is no room."""
+    return {
+        "device": offer.uuid if offer else "",
+        "slots": offer.slots if offer else 0,
+        "sharing": list(offer.sharing) if offer else [],
+        "shared_slots": offer.shared_slots if offer else 0,
+    }
+
+
+def sessions_free(offer: DeviceOffer) -> int:
+    """Count the sessions that an offered device has left. Under `slots_lock` nobody else takes them."""
+    with connection.cursor() as cursor:
+        cursor.execute(ROOM, room_values(offer))
+        (sessions,) = cursor.fetchone()
+    return int(sessions)
 
 
 def sessions_used() -> Mapping[str, int]:

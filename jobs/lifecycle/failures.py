@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _PROMOTED_AT_A_TIME = 1000
 _FOR_EVER = 2**31
+_CLAIMED = Step.objects.filter(state=StepState.RUNNING, video__isnull=False)
+"""Steps that workers run. Those without a video are slots of a relay (see jobs.leasing.relay)."""
 
 
 @transaction.atomic
@@ -58,12 +60,12 @@ def step_fail(
 
 def leases_reclaim(*, policy: JobPolicy) -> int:
     """Reclaim steps whose lease has expired. Return their number. Several processes may do this at once."""
-    return _reclaim(Step.objects.filter(state=StepState.RUNNING, lease_expires_at__lt=Now()), policy)
+    return _reclaim(_CLAIMED.filter(lease_expires_at__lt=Now()), policy)
 
 
 def leases_release(*, node: str, pid: int, policy: JobPolicy) -> int:
     """Release the steps of a worker process that is known to be dead. Return their number."""
-    return _reclaim(Step.objects.filter(state=StepState.RUNNING, node=node, worker_pid=pid), policy)
+    return _reclaim(_CLAIMED.filter(node=node, worker_pid=pid), policy)
 
 
 def steps_promote() -> int:

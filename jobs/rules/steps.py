@@ -32,6 +32,7 @@ class StepKind(StrEnum):
     PURGE = "purge"
     THUMBNAILS = "thumbnails"
     DELIVER = "deliver"
+    RELAY = "relay"
 
 
 class Stage(IntEnum):
@@ -115,6 +116,12 @@ class StepSpec:
     """
     max_failures: int | None = None
     """Failures after which it gives up, where the retry policy allows more. None: the policy decides."""
+    claimed: bool = True
+    """Workers claim its steps from a queue. False: a process of another kind inserts them as running and deletes them.
+
+    Such a step only holds a slot of a device for as long as its lease is renewed. It has no queue, video or job, and is
+    never ready, retried or counted as work.
+    """
     once_per_video: bool = False
     """At most one step of the kind is unfinished for a video."""
 
@@ -192,6 +199,7 @@ _SPECS = (
         loss=Loss.DELIVERY,
         resumes=True,
     ),
+    StepSpec(kind=StepKind.RELAY, stage=None, phase=JobPhase.ENDED, claimed=False),
 )
 
 STEPS: Mapping[StepKind, StepSpec] = {spec.kind: spec for spec in _SPECS}
@@ -205,7 +213,9 @@ def kinds_where(holds: Callable[[StepSpec], object]) -> tuple[StepKind, ...]:
 STAGES = tuple(tuple(spec.kind for spec in _SPECS if spec.stage is stage) for stage in Stage)
 """The kinds of each stage, in the order of the stages."""
 LAST_STAGE = STAGES[-1]
-VIDEO_KINDS = kinds_where(lambda spec: spec.stage is None)
+CLAIMED_KINDS = kinds_where(lambda spec: spec.claimed)
+UNCLAIMED_KINDS = kinds_where(lambda spec: not spec.claimed)
+VIDEO_KINDS = kinds_where(lambda spec: spec.stage is None and spec.claimed)
 """Kinds of steps that serve a video and no job."""
 MEASURED_KINDS = kinds_where(lambda spec: spec.measured)
 COMMANDS = tuple(name for spec in _SPECS for name in spec.commands)

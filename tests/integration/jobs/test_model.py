@@ -395,6 +395,7 @@ class Machine(RuleBasedStateMachine):
             assert run.attempt <= self._step(run.step_id).attempt
         expected = {}
         for chunk in rows:
+            assert chunk.video
             if not chunk.units_done or chunk.video.state == VideoState.DELETED:  # of which nothing is left
                 continue
             if chunk.generation and chunk.generation.state == GenerationState.DELETED:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.db import connection
@@ -26,6 +26,8 @@ from tests.rows import a_bare_job, a_policy, a_step, a_video, an_owner, claim_or
 
 H264, HEVC = "h264_nvenc", "hevc_nvenc"
 MINUTE = 60
+
+T = TypeVar("T")
 
 
 def an_offer(uuid: str = "GPU-0", *, slots: int = 8, encoders: Sequence[str] = (H264,), **cap: Any) -> DeviceOffer:  # noqa: ANN401
@@ -64,11 +66,11 @@ def claim_all(offer: DeviceOffer) -> list[Claim]:
     return claims
 
 
-def together(works: Sequence[Callable[[], list[Claim]]]) -> list[Claim]:
+def together(works: Sequence[Callable[[], list[T]]]) -> list[T]:
     """Let every work begin at the same moment, each with a connection of its own."""
     barrier = Barrier(len(works))
 
-    def begin(work: Callable[[], list[Claim]]) -> list[Claim]:
+    def begin(work: Callable[[], list[T]]) -> list[T]:
         try:
             barrier.wait()
             return work()
