@@ -1,6 +1,7 @@
 """Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
 from configuration.buckets import Bucket, BucketConfig, buckets_read
+from configuration.live import LiveConfig
 from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
@@ -29,6 +30,7 @@ __all__ = [
     "JanitorConfig",
     "LeaseConfig",
     "LimitConfig",
+    "LiveConfig",
     "MetricsConfig",
     "OwnerConfig",
     "PlaybackConfig",

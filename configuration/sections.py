@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from configuration.buckets import BucketConfig, buckets_read
 from configuration.declaration import GIB, MIB, setting
+from configuration.live import LiveConfig
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
 from configuration.serving import (
@@ -158,6 +159,7 @@ class Config:
     cache: CacheConfig = field(default_factory=CacheConfig)
     rate: RateConfig = field(default_factory=RateConfig)
     owner: OwnerConfig = field(default_factory=OwnerConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gpu: GpuConfig = field(default_factory=GpuConfig)
 

@@ -229,6 +229,7 @@ class RateConfig:
     rate_part_per_minute: int = setting(
         6000, minimum=0, help="Parts of uploads of one owner that are sent through the API."
     )
+    rate_live_per_minute: int = setting(120, minimum=0, help="Requests of one owner for live streams.")
     rate_plan_per_minute: int = setting(120, minimum=0, help="Plans and dry runs of one owner.")
     rate_address_per_minute: int = setting(
         300, minimum=0, help="Requests from one network address without a working API key."
