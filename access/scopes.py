@@ -10,6 +10,11 @@ class Scope(StrEnum):
     JOBS_WRITE = "jobs:write"
     JOBS_URGENT = "jobs:urgent"
     """Priorities above the ceiling, beside `jobs:write`."""
+    LIVE_WATCH = "live:watch"
+    """Open live streams at the relay."""
+    LIVE_READ = "live:read"
+    LIVE_WRITE = "live:write"
+    """End live sessions."""
     SYSTEM_READ = "system:read"
     ADMIN = "admin"
 

@@ -23,7 +23,7 @@ COMMIT_HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 _CURSOR = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
 _LARGEST = 2**63 - 1
 
-_APPEND_TO_VIDEO = """
+_APPEND = """
 INSERT INTO events_event (owner_id, video_id, type, data) VALUES (%(owner)s, %(video)s, %(type)s, %(data)s::jsonb)
 """
 
@@ -77,7 +77,8 @@ class LoggedEvent:
     position: Position
     uid: UUID
     owner_id: UUID
-    video_id: UUID
+    video_id: UUID | None
+    """None: it is about no video, and its data says all."""
     job_id: UUID | None
     seq: int | None
     type: str
@@ -86,14 +87,13 @@ class LoggedEvent:
 
     def document(self, subject: Mapping[str, object]) -> dict[str, Any]:
         """The event as JSON-ready values, the same in streams and webhooks. `subject` describes its video and job."""
-        about = {"video_id": str(self.video_id)} | (
-            {"job_id": str(self.job_id), "seq": self.seq} if self.job_id else {}
-        )
+        about = {"video_id": str(self.video_id)} if self.video_id else {}
+        of_job = {"job_id": str(self.job_id), "seq": self.seq} if self.job_id else {}
         return {
             "id": str(self.uid),
             "type": self.type,
             "timestamp": self.created_at.isoformat(),
-            "data": {**about, **subject, **self.data},
+            "data": {**about, **of_job, **subject, **self.data},
         }
 
 
@@ -122,14 +122,18 @@ def event_read(row: Sequence[Any]) -> LoggedEvent:
 
 def video_event_append(*, owner_id: UUID, video_id: UUID, type: str, data: Mapping[str, object] | None = None) -> None:  # noqa: A002 - its column
     """Record what happened to a video; readers are woken when the current transaction commits."""
-    values: dict[str, str | UUID] = {
-        "owner": owner_id,
-        "video": video_id,
-        "type": type,
-        "data": json.dumps(data or {}),
-    }
+    _append(owner_id, video_id, type, data or {})
+
+
+def owner_event_append(*, owner_id: UUID, type: str, data: Mapping[str, object]) -> None:  # noqa: A002 - its column
+    """Record what happened to something of an owner that is no video; `data` says all that is shown of it."""
+    _append(owner_id, None, type, data)
+
+
+def _append(owner_id: UUID, video_id: UUID | None, type_: str, data: Mapping[str, object]) -> None:
+    values = {"owner": owner_id, "video": video_id, "type": type_, "data": json.dumps(data)}
     with connection.cursor() as cursor:
-        cursor.execute(_APPEND_TO_VIDEO, values)
+        cursor.execute(_APPEND, values)
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 

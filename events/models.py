@@ -23,6 +23,8 @@ class CurrentTransaction(Func):
 class Event(models.Model):
     """Something that happened to a video, or to one of its jobs; those are numbered from 1 without gaps (`seq`).
 
+    Events of live sessions belong to their owner only: their data says what they are about.
+
     Ids are given out before they are committed, so reading by id alone can miss some: see `events.log`.
     """
 
@@ -30,7 +32,7 @@ class Event(models.Model):
     transaction = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
     uid = models.UUIDField(db_default=RandomUUID(), editable=False)
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="+", db_index=False)
-    video_id = models.UUIDField()
+    video_id = models.UUIDField(null=True)
     job_id = models.UUIDField(null=True)
     seq = models.PositiveIntegerField(null=True)
     type = models.TextField()

@@ -35,6 +35,9 @@ class EventType(StrEnum):
     JOB_DELIVERY_FAILED = "job.delivery_failed"
     JOB_OUTPUTS_DELETED = "job.outputs_deleted"
     JOB_DELETED = "job.deleted"
+    LIVE_SESSION_STARTED = "live.session_started"
+    LIVE_SESSION_ENDED = "live.session_ended"
+    LIVE_SESSION_FAILED = "live.session_failed"
 
 
 EVENT_TYPES = tuple(kind.value for kind in EventType)

@@ -20,6 +20,8 @@ from jobs.models import Job, Step
 from jobs.rules.policy import JobPolicy
 from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
+from relay.engines.engine import EngineKind, EngineRequest
+from relay.records.services import session_start
 from transcoding.color import ColorSpace
 from transcoding.planning.request import PlanPolicy
 from transcoding.probing.facts import SourceFacts
@@ -113,6 +115,24 @@ def a_key(owner: Owner | None = None, *scopes: Scope) -> str:
     """Create a key and return its text. Without scopes it gets all of them."""
     _, created = key_create(owner=owner or default_owner(), name="test", scopes=list(scopes) or [Scope.ADMIN])
     return created.text
+
+
+def a_live_session(owner: Owner | None = None, *, node: str = "relay-1", **request: Any) -> UUID:  # noqa: ANN401
+    """Request a live session and return its id. It is starting."""
+    session_id = uuid4()
+    values = {"kind": EngineKind.TRANSCODE, "container": "mpegts", **request}
+    source_url = values.pop(
+        "source_url", "http://dracula:sesame@receiver.example:8001/live/dracula/1:0:19.ts?token=t0k3n"
+    )
+    session_start(
+        session_id=session_id,
+        owner_id=(owner or default_owner()).id,
+        key_id=None,
+        node=node,
+        request=EngineRequest(**values),
+        source_url=source_url,
+    )
+    return session_id
 
 
 def an_uploaded_video(owner: Owner | None = None) -> Video:

@@ -16,6 +16,7 @@ _GROUPS = {
         "jobs.step": "segment",
         "videos.video": "video_library",
         "videos.upload": "upload",
+        "relay.livesession": "live_tv",
     },
     "Machines": {"jobs.node": "dns", "gpu.devicereport": "memory"},
     "Webhooks": {"events.webhookendpoint": "webhook", "events.delivery": "outgoing_mail"},

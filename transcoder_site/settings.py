@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "operations",
     "workers",
     "webui",
+    "relay",
 ]
 
 ROOT_URLCONF = "transcoder_site.urls"
@@ -168,6 +169,7 @@ SPECTACULAR_SETTINGS = {
             "description": "Transcoding jobs: state, plan, outputs, and commands such as cancel and retry.",
         },
         {"name": "keys", "description": "API keys of your owner."},
+        {"name": "live", "description": "Sessions of live streams over HTTP. The relay serves the streams."},
         {"name": "queue", "description": "The queues of steps."},
         {"name": "system", "description": "Statistics and health of the platform and its GPUs."},
         {"name": "uploads", "description": "Uploads in parts, which can be resumed."},

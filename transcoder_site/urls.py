@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("events.urls")),
     path("", include("access.urls")),
     path("", include("operations.urls")),
+    path("", include("relay.urls")),
     path("", include("webui.urls")),
     path("api/", index, name="api-index"),
     path("api/login", login, name="login"),

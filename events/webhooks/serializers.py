@@ -60,7 +60,7 @@ class DeliveryDocument(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     webhook_id = serializers.SerializerMethodField(help_text="As in the header of that name.")
     event_type = serializers.ChoiceField(list(EVENT_TYPES), source="event.type")
-    video_id = serializers.UUIDField(source="event.video_id")
+    video_id = serializers.UUIDField(source="event.video_id", allow_null=True)
     job_id = serializers.UUIDField(source="event.job_id", allow_null=True)
     state = serializers.ChoiceField(DELIVERY_STATES)
     next_attempt_at = serializers.SerializerMethodField()

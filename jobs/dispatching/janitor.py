@@ -21,6 +21,7 @@ from events.log import events_expire
 from jobs.changes.endings import gone_video_jobs_end, purge_open, purge_request, purge_requested
 from jobs.changes.locks import video_lock
 from jobs.changes.wake import dispatcher_wake
+from jobs.dispatching.janitor_parts import MORE_PARTS
 from jobs.dispatching.tickets import node_queue_forget
 from jobs.dispatching.upload_janitor import (
     multiparts_abandon,
@@ -81,6 +82,7 @@ class Janitor:
                 usage_fold,
                 sources_expire,
                 outputs_expire,
+                *MORE_PARTS,
             ):
                 try:
                     part()

@@ -58,6 +58,13 @@ _PARTS: Mapping[str, _Schema] = {
         },
         description="Subtitles or captions of a video.",
     ),
+    "EventLiveLinks": _object(
+        {"session": _URL}, description="URL of the document of the session, which is deleted a week after its end."
+    ),
+    "EventLiveFallback": _object(
+        {"code": {**_TEXT, "description": "Why, such as `hardware_unavailable`."}, "detail": _TEXT},
+        description="The stream is not served in the preferred way.",
+    ),
     "EventError": _object(
         {
             "code": _TEXT,
@@ -84,6 +91,19 @@ _OF_JOB: Mapping[str, _Schema] = {
     **_LABELS,
     "video": _ref("EventVideo"),
     "links": _ref("EventLinks"),
+}
+_OF_LIVE_SESSION: Mapping[str, _Schema] = {
+    "session_id": _UUID,
+    "engine": {"type": "string", "enum": ["transcode", "remux"]},
+    "profile": _TEXT,
+    "node": _TEXT,
+    "source_url": {**_TEXT, "description": "Scheme, host and file of the source; empty: the viewer sent it."},
+    "links": _ref("EventLiveLinks"),
+}
+_LIVE_COUNTS: Mapping[str, _Schema] = {
+    "seconds": {"type": "number", "minimum": 0, "description": "From the request to the end."},
+    "bytes_in": _COUNT,
+    "bytes_out": _COUNT,
 }
 
 _OPTIONAL = ("rendition", "warnings")
@@ -171,6 +191,26 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
         },
     ),
     EventType.JOB_DELETED.value: ("A job is deleted, with everything that it made", _OF_JOB),
+    EventType.LIVE_SESSION_STARTED.value: (
+        "Viewers get the first bytes of a live stream",
+        {
+            **_OF_LIVE_SESSION,
+            "encoder": _TEXT,
+            "fallback": {"oneOf": [_ref("EventLiveFallback"), {"type": "null"}]},
+        },
+    ),
+    EventType.LIVE_SESSION_ENDED.value: (
+        "A live stream has ended",
+        {
+            **_OF_LIVE_SESSION,
+            **_LIVE_COUNTS,
+            "reason": {"type": "string", "description": "`viewers_gone`, `source_ended`, `requested` or `draining`."},
+        },
+    ),
+    EventType.LIVE_SESSION_FAILED.value: (
+        "A live stream cannot start, or broke off",
+        {**_OF_LIVE_SESSION, **_LIVE_COUNTS, **_ERROR},
+    ),
     TEST_TYPE: ("A test of this endpoint was requested", {"webhook_id": _UUID}),
 }
 """By type: a summary, and the properties of its `data`."""

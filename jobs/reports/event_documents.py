@@ -40,12 +40,14 @@ class _Subjects:
 
     def __init__(self, events: Sequence[LoggedEvent]) -> None:
         videos = Video.objects.only("external_id", "client_metadata", "media", "playback_epoch")
-        self._videos = videos.in_bulk({event.video_id for event in events})
+        self._videos = videos.in_bulk({event.video_id for event in events if event.video_id})
         jobs = Job.objects.only("external_id", "client_metadata")
         self._jobs = jobs.in_bulk({event.job_id for event in events if event.job_id})
         self._generations = _generations({found for event in events if (found := _generation_of(event))})
 
     def of(self, event: LoggedEvent) -> dict[str, object]:
+        if event.video_id is None:
+            return {}
         video = self._videos.get(event.video_id)
         if event.job_id is None:
             return {**_labels(video), "links": _links(event)}
@@ -88,7 +90,9 @@ _Numbered = tuple[UUID, int]
 
 def _generation_of(event: LoggedEvent) -> _Numbered | None:
     number = event.data.get("generation")
-    return (event.video_id, number) if event.type in PLAYABLE_TYPES and isinstance(number, int) else None
+    if event.video_id is None or event.type not in PLAYABLE_TYPES or not isinstance(number, int):
+        return None
+    return event.video_id, number
 
 
 def _generations(numbered: Collection[_Numbered]) -> Mapping[_Numbered | None, Generation]:

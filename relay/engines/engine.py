@@ -1,4 +1,4 @@
-"""What an engine is to the server: a request becomes attempts, and an attempt that started is a run.
+"""Interface of engines: a request becomes attempts, and an attempt that started is a run.
 
 Bytes go through two pipes. The writer of `EngineRun.input` and the reader of `EngineRun.output` each close their end,
 once, in whichever way the run ends. The engine closes everything else.

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
     "access", "api", "benchmarks", "configuration", "coordination", "embedded", "events", "execution", "gpu", "jobs",
-    "observability", "operations", "outbound", "storage", "transcoder_site", "transcoding", "videos", "webui",
+    "observability", "operations", "outbound", "relay", "storage", "transcoder_site", "transcoding", "videos", "webui",
     "workers",
 )  # fmt: skip
 FOLDERS = (*PACKAGES, "docs", "k8s", "requirements", "scripts", "tests", ".ci")

@@ -22,7 +22,7 @@ from events.webhooks.services import endpoint_create
 from gpu.models import DeviceReport
 from jobs.leasing.nodes import node_register
 from jobs.models import Job
-from tests.rows import a_bare_job, a_job, a_step, a_video, an_owner, an_uploaded_video
+from tests.rows import a_bare_job, a_job, a_live_session, a_step, a_video, an_owner, an_uploaded_video
 
 pytestmark = pytest.mark.django_db
 FEW, MANY = 100, 100_000
@@ -86,6 +86,11 @@ def _deliveries(count: int) -> None:
         Delivery.objects.create(endpoint=endpoint, event=event)
 
 
+def _live_sessions(count: int) -> None:
+    for number in range(count):
+        a_live_session(an_owner(f"owner {number}"))
+
+
 def _queries(browser: Client, path: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         answer = browser.get(path)
@@ -107,6 +112,7 @@ def _queries(browser: Client, path: str) -> int:
         ("gpu/devicereport/", _devices),
         ("events/webhookendpoint/", _endpoints),
         ("events/delivery/", _deliveries),
+        ("relay/livesession/", _live_sessions),
     ],
 )
 def test_a_list_takes_as_many_queries_for_60_rows_as_for_3(

@@ -135,12 +135,12 @@ def test_every_operation_that_loses_something_has_a_warning() -> None:
         for operation in getattr(model_admin, "operations", ())
     }
     assert {name for name, warns in operations.items() if warns} == {
-        "abort", "cancel", "cpu", "revoke", "source-days", "output-days",
+        "abort", "cancel", "cpu", "revoke", "source-days", "output-days", "end",
     }  # fmt: skip
     assert operations.keys() == {
         "abort",
         "retry", "release", "pause", "resume", "cancel", "cpu", "reprioritise", "drain", "activate", "revoke", "enable",
-        "disable", "redeliver", "stored", "minutes", "source-days", "output-days",
+        "disable", "redeliver", "stored", "minutes", "source-days", "output-days", "end",
     }  # fmt: skip
 
 
@@ -378,7 +378,7 @@ def test_the_menu_and_the_titles_are_readable(operator: Client, failed: Job) -> 
     page = operator.get("/admin/").content.decode()
     menu = re.findall(r'href="/admin/\w+/\w+/"[^>]*>.*?<span>([^<]+)</span>', page, re.DOTALL)
     assert menu == [
-        "Jobs", "Steps", "Videos", "Uploads", "Nodes", "GPUs", "Webhook endpoints", "Deliveries",
+        "Jobs", "Steps", "Videos", "Uploads", "Live sessions", "Nodes", "GPUs", "Webhook endpoints", "Deliveries",
         "API keys", "Owners", "Members", "Users", "Groups",
     ]  # fmt: skip
     rows = [failed, failed.video, failed.owner, Step.objects.latest("id"), *_everything_else()]

@@ -18,8 +18,10 @@ from events.webhooks.services import endpoint_create
 from jobs.leasing.nodes import node_register
 from jobs.models import Job, Node, NodeState
 from jobs.rules.transitions import JOB_ENDS, JobPhase, JobState
+from relay.engines.engine import EngineKind
+from relay.models import LiveSession, SessionState
 from tests.conformance import schema
-from tests.rows import a_job, a_video
+from tests.rows import a_job, a_live_session, a_video
 from videos.models import Video
 from videos.services import generation_complete, generation_mark_playable
 from videos.states import VideoState
@@ -82,6 +84,17 @@ def nodes() -> Iterator[str]:
         yield "/workers/health"
 
 
+def live_sessions() -> Iterator[str]:
+    for kind in EngineKind:
+        session_id = a_live_session(kind=kind)
+        yield f"/live/sessions/{session_id}"
+        for state in (SessionState.LIVE, SessionState.ENDED, SessionState.FAILED):
+            over = state != SessionState.LIVE
+            ended = {"ended_at": Now(), "end_code": "requested"} if over else {}
+            LiveSession.objects.filter(id=session_id).update(state=state, **ended)
+            yield f"/live/sessions/{session_id}"
+
+
 def _endpoint() -> WebhookEndpoint:
     endpoint = endpoint_create(
         owner=default_owner(), url="https://example.com/", types=[type_.value for type_ in EventType]
@@ -104,6 +117,8 @@ def _endpoint() -> WebhookEndpoint:
         ("DeliveryDocument", "state", deliveries),
         ("DeliveryDocument", "event_type", deliveries),
         ("WorkerDocument", "state", nodes),
+        ("LiveSessionDocument", "state", live_sessions),
+        ("LiveSessionDocument", "engine", live_sessions),
     ],
 )
 def test_every_documented_value_is_answered(

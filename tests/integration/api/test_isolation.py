@@ -27,7 +27,7 @@ from events.webhooks.services import endpoint_create
 from jobs.models import Job
 from storage.keys import source_key
 from storage.protocol import ObjectStore
-from tests.rows import a_job, a_key, a_video, an_owner, an_upload
+from tests.rows import a_job, a_key, a_live_session, a_video, an_owner, an_upload
 from tests.unit.transcoding.test_images import a_png
 from videos.models import Text, Video
 from videos.uploads.idempotency import PATH as UPLOAD
@@ -80,6 +80,7 @@ def theirs(db: None) -> dict[str, str]:
         "watermark_id": str(watermark_create(owner=owner, data=a_png()).id),
         "rendition": "360p",
         "upload_id": str(an_upload(owner).id),
+        "session_id": str(a_live_session(owner)),
         "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }
 
@@ -99,7 +100,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     """Every row of every table of ours, but those that say when a key was used."""
     ours = [
         model
-        for app in ("access", "events", "gpu", "videos", "jobs")
+        for app in ("access", "events", "gpu", "videos", "jobs", "relay")
         for model in apps.get_app_config(app).get_models()
     ]
     return {model.__name__: list(_values(model)) for model in ours}

@@ -22,7 +22,7 @@ from videos.services import video_reject
 pytestmark = pytest.mark.django_db
 
 LISTS = ("/api/v1/videos", "/api/v1/jobs")
-PLAIN_LISTS = ("/api/v1/keys", "/api/v1/webhooks")
+PLAIN_LISTS = ("/api/v1/keys", "/api/v1/webhooks", "/api/v1/live/sessions")
 
 
 def ids(client: Client, path: str) -> list[str]:

@@ -27,6 +27,7 @@ VALUES = {
     "cursor": b64encode(b"p=2026-01-01+00%3A00%3A00%2B00%3A00").decode(),
     "video_id": "00000000-0000-0000-0000-000000000000",
     "external_id": "x",
+    "node": "relay-1",
     "start": str(datetime.now(UTC).date()),
     "end": str(datetime.now(UTC).date()),
 }

@@ -20,6 +20,7 @@ from jobs.leasing.steps import step_begin
 from jobs.lifecycle.services import job_cancel
 from observability.metrics import METRICS, BuildInfo
 from operations.metrics_export import DatabaseMetrics
+from relay.metrics import METERS
 from storage.wiring import store_from
 from tests.rows import a_job, a_video, claimed
 
@@ -130,7 +131,7 @@ def test_the_store_is_counted(client: Client, s3_server: object) -> None:
 def test_the_docs_list_exactly_the_exported_metrics() -> None:
     shown = {name: (metric.kind, set(metric.labels)) for name, metric in METRICS.items()}
     shown[BuildInfo.name] = ("gauge", set(BuildInfo.labels))
-    for family in DatabaseMetrics(silence_seconds=20).collect():
+    for family in (*DatabaseMetrics(silence_seconds=20).collect(), *METERS.collect()):
         shown[family.name] = ("gauge", set(family._labelnames))  # type: ignore[attr-defined]
     row = re.compile(r"^\| `(vodmill_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
     text = (Path(REPOSITORY) / "docs" / "metrics.md").read_text()
