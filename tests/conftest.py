@@ -26,16 +26,23 @@ hypothesis.settings.load_profile("busy")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", action="store_true", help="take the screenshots of docs/images again")
     parser.addoption("--upload-mib", type=int, default=40, help="size of the files that the page uploads")
+    parser.addoption(
+        "--thorough", action="store_true", help="also run what CI leaves out: more of what is tested alike"
+    )
     parser.addoption("--examples", type=int, help="how often the model of jobs is compared, at random (FAULTS 47)")
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder, and run the quick tiers first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its folder, run the quick tiers first, and the thorough tests only on request."""
     for item in items:
         if (name := tier(Path(item.path))) in TIERS:
             item.add_marker(name)
     items.sort(key=_tier_order)
+    if not config.getoption("--thorough"):
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 def _tier_order(item: pytest.Item) -> int:

@@ -66,26 +66,20 @@ def digests(playback: Json) -> dict[str, str]:
 
 
 @pytest.fixture
-def clips(clip: Path, long_clip: Path) -> tuple[Path, Path]:
-    return clip, long_clip
-
-
-@pytest.fixture
 def running(stack: Stack, client: Client, ffmpeg: PacedFfmpeg) -> tuple[Stack, Client, PacedFfmpeg]:
     return stack, client, ffmpeg
 
 
 def test_a_restored_installation_has_and_does_the_same(
-    running: tuple[Stack, Client, PacedFfmpeg], empty: Stack, clips: tuple[Path, Path], tmp_path: Path
+    running: tuple[Stack, Client, PacedFfmpeg], empty: Stack, clip: Path, tmp_path: Path
 ) -> None:
     stack, client, ffmpeg = running
-    clip, long_clip = clips
     backup = tmp_path / "backup"
     before = store_from(load(stack.worker.environ()).storage)
     done = client.upload(clip, lambda _: None)
     assert finished(client, client.transcode(done["id"], {"preset": "ultrafast"}))["state"] == "completed"
     expected = digests(client.playback(done["id"]))
-    unfinished = client.upload(long_clip, lambda _: None)
+    unfinished = client.upload(clip, lambda _: None)
     ffmpeg.pace(1)
     try:
         job = client.transcode(unfinished["id"], {"preset": "ultrafast"})

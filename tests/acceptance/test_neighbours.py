@@ -52,7 +52,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
         try:
             stack.start()
             neighbours = Neighbours(stack, source, doomed_jobs=JOBS)
-            yield neighbours.measured(quiet_seconds=5, hostile_seconds=12, log=folder / "hostile")
+            yield neighbours.measured(quiet_seconds=3, hostile_seconds=6, log=folder / "hostile")
         finally:
             stack.close()
 

@@ -144,7 +144,7 @@ def _growing(folder: Path) -> Path:
 
 CASES = {
     "to_hevc": Case(
-        make=_of("mp4", Card(rate=NTSC, frames=500), *H264, *AAC), rate=NTSC, frames=500, played=False, codec="hevc"
+        make=_of("mp4", Card(rate=NTSC, frames=300), *H264, *AAC), rate=NTSC, frames=300, played=False, codec="hevc"
     ),
     "to_hevc_varying": Case(
         make=_of("mp4", Card(rate=Fraction(30), frames=390, video_filter=JITTERED), *H264, *SILENT, *KEEP_TIMES),
@@ -155,19 +155,19 @@ CASES = {
         played=False,
         codec="hevc",
     ),
-    "to_av1": Case(make=_of("mp4", Card(rate=NTSC, frames=500), *H264, *AAC), rate=NTSC, frames=500, codec="av1"),
+    "to_av1": Case(make=_of("mp4", Card(rate=NTSC, frames=300), *H264, *AAC), rate=NTSC, frames=300, codec="av1"),
     "to_vp9": Case(make=_of("mp4", PAL, *H264, *AAC), rate=Fraction(25), frames=230, codec="vp9"),
     "to_av1_double": Case(
-        make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=740), *H264, *SILENT),
+        make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=560), *H264, *SILENT),
         rate=NTSC_DOUBLE,
-        frames=740,
+        frames=560,
         audio=False,
         codec="av1",
     ),
     "b_frames": Case(make=_of("mp4", replace(PAL, frames=430), *H264, *AAC), rate=Fraction(25), frames=430),
     "film": Case(make=_of("mp4", Card(rate=FILM, frames=300), *H264, *AAC), rate=FILM, frames=300),
     "ntsc_open_gop": Case(make=_of("mp4", Card(rate=NTSC, frames=400), *X264_OPEN_GOP), rate=NTSC, frames=400),
-    "ntsc_double": Case(make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=740), *H264, *AAC), rate=NTSC_DOUBLE, frames=740),
+    "ntsc_double": Case(make=_of("mp4", Card(rate=NTSC_DOUBLE, frames=560), *H264, *AAC), rate=NTSC_DOUBLE, frames=560),
     "quarter_rate": Case(
         make=_of("mp4", Card(rate=Fraction(25, 2), frames=170), *H264, *AAC), rate=Fraction(25, 2), frames=170
     ),
@@ -328,3 +328,6 @@ CASES = {
     ),
     "ten_frames": Case(make=_of("mp4", Card(rate=Fraction(30), frames=10), *H264, *AAC), rate=Fraction(30), frames=10),
 }
+
+PLAYED = [name for name, case in CASES.items() if case.played]
+"""Cases whose outputs players play."""

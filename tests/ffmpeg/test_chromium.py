@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.ffmpeg.cases import CASES
+from tests.ffmpeg.cases import PLAYED
 from tests.ffmpeg.conftest import Goldens
 from tests.ffmpeg.golden import Golden, publish
 from transcoding.manifests.names import INIT_NAME, segment_name
@@ -21,7 +21,12 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 PAGES = Path(__file__).parent.parent / "browser"
-PLAYED = [name for name, case in CASES.items() if case.played]
+ALIKE = {
+    "to_av1_double", "b_frames", "film", "ntsc_open_gop", "quarter_rate", "standing", "odd_rate", "transport_stream",
+    "mpeg4_in_avi", "vp9_in_webm", "late_edit", "late_audio", "tail_of_five_frames",
+}  # fmt: skip
+"""Cases whose outputs are to a player what those of another case are."""
+EACH = [pytest.param(name, marks=[pytest.mark.thorough] if name in ALIKE else []) for name in PLAYED]
 MICROSECONDS = 2e-6
 """Chromium counts in whole microseconds; frames of 1001/30000 s are none."""
 SPEEDS = (8, 4, 1, 0.5)
@@ -83,7 +88,7 @@ def published(request: pytest.FixtureRequest, golden: Goldens, web: tuple[Path, 
     return golden_case
 
 
-@pytest.mark.parametrize("name", [name for name in PLAYED if name not in TOO_SHORT_FOR_HLS_JS])
+@pytest.mark.parametrize("name", [case for case in EACH if case.values[0] not in TOO_SHORT_FOR_HLS_JS])
 def test_hls_js_buffers_all_of_it_and_plays_over_the_seams_to_the_end(
     name: str, published: Golden, player: Page
 ) -> None:
@@ -95,7 +100,7 @@ def test_hls_js_buffers_all_of_it_and_plays_over_the_seams_to_the_end(
     assert _plays(player, over=[length], until=length + 1) == {"waits": [], "problems": [], "ended": True}
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", EACH)
 def test_chromium_itself_sees_one_range_from_0_to_the_end(name: str, published: Golden, player: Page) -> None:
     plan = published.plan
     best = plan.renditions[0]

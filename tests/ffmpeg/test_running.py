@@ -131,7 +131,7 @@ def test_progress_reports_without_new_frames_are_a_stall(tmp_path: Path) -> None
 
 def test_work_without_a_frame_is_no_stall_and_keeps_the_lease(tmp_path: Path) -> None:
     """As of an encoder with look-ahead: five times the stall timeout."""
-    working = _program(tmp_path, "exec perl -e '1 while (times)[0] < 5'", stall_seconds=1)
+    working = _program(tmp_path, "exec perl -e '$end = time + 5; 1 while time < $end'", stall_seconds=1)
     counted: list[int] = []
     report = working.run(ENDLESS, {"out": lambda _: None}, stop=NEVER, on_frames=counted.append)
     assert report.seconds > 3

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -49,6 +48,7 @@ from workers.source.working_copy import WorkingCopy
 from workers.steps.audio import beginning_of_audio
 
 FILLS = (0x00, 0xFF)
+"""Bytes in the place of what was not read: of one source these, of the next those."""
 MANY_FRAMES = 250
 FIRST_SEGMENTS = 1
 LONG = Card(rate=Fraction(25), frames=350)
@@ -146,17 +146,18 @@ class Parts:
     store: LocalStore
     key: str
     folder: Path
+    fill: int
 
-    def copy(self, requirement: Callable[[Mp4Index], Sequence[Span]], fill: int) -> tuple[Path, Mp4Index]:
+    def copy(self, requirement: Callable[[Mp4Index], Sequence[Span]]) -> tuple[Path, Mp4Index]:
         """The path of a partial copy, and the source's index."""
         stored = self.store.head(self.key)
-        path = self.folder / f"parts-{fill}"
+        path = self.folder / "parts"
         with path.open("w+b") as file:
             source = SparseSource(self.store, self.key, stored.etag, stored.size, file, lambda _: None)
             index = source.index()
             source.fetch(requirement(index))
-            if fill and stored.size < 1 << 30:
-                _fill_holes(file.fileno(), source.fetched, stored.size, fill)
+            if self.fill and stored.size < 1 << 30:
+                _fill_holes(file.fileno(), source.fetched, stored.size, self.fill)
         return path, index
 
 
@@ -183,7 +184,8 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert shift is not None
     plan = plan_job(facts, JobRequest(resolution=SIZE, bitrate=400_000), replace(POLICY, preset="ultrafast"))
     plan = replace(plan, audio=audio_renditions(facts.audio, plan.grid, JobRequest()))
-    yield Parts(whole, facts, lines, shift, plan, store, "source", folder)
+    fill = FILLS[list(SOURCES).index(request.param) % 2]
+    yield Parts(whole, facts, lines, shift, plan, store, "source", folder, fill)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -193,24 +195,23 @@ def test_inspecting_needs_no_media(parts: Parts) -> None:
     said = prober().streams(parts.whole, demuxer="mov")
     packets = list(parse_packets(_packets(parts.whole, facts.video.index, parsed=True)))
     audio = {track.index: _packets(parts.whole, track.index) for track in facts.audio}
-    for fill in FILLS:
-        path, index = parts.copy(Mp4Index.opening, fill)
-        stderr_lines: list[str] = []
-        streams = prober().streams(path, demuxer="mov", on_stderr_line=stderr_lines.append)
-        assert streams.replace(str(path), str(parts.whole)) == said
-        assert stderr_lines == []
-        lines = _packets(path, facts.video.index)
-        assert lines == parts.lines
-        assert index.shift_to(parse_packets(lines)) == parts.shift
-        found = list(parse_packets(_packets(path, facts.video.index, parsed=True)))
-        # A parser calls frames of a recovery point key frames, if it sees them; only the first one's flag counts.
-        assert [packet._replace(key=True) for packet in found] == [packet._replace(key=True) for packet in packets]
-        assert found[0].key == packets[0].key
-        measured = measure_timing(found, facts.video.time_base)
-        assert (measured.first, measured.rate, measured.total_frames) == (facts.first, facts.rate, facts.total_frames)
-        for stream, packets_of_it in audio.items():
-            assert _packets(path, stream) == packets_of_it
-            assert covers(index.audio(stream), parse_packets(packets_of_it))
+    path, index = parts.copy(Mp4Index.opening)
+    stderr_lines: list[str] = []
+    streams = prober().streams(path, demuxer="mov", on_stderr_line=stderr_lines.append)
+    assert streams.replace(str(path), str(parts.whole)) == said
+    assert stderr_lines == []
+    lines = _packets(path, facts.video.index)
+    assert lines == parts.lines
+    assert index.shift_to(parse_packets(lines)) == parts.shift
+    found = list(parse_packets(_packets(path, facts.video.index, parsed=True)))
+    # A parser calls frames of a recovery point key frames, if it sees them; only the first one's flag counts.
+    assert [packet._replace(key=True) for packet in found] == [packet._replace(key=True) for packet in packets]
+    assert found[0].key == packets[0].key
+    measured = measure_timing(found, facts.video.time_base)
+    assert (measured.first, measured.rate, measured.total_frames) == (facts.first, facts.rate, facts.total_frames)
+    for stream, packets_of_it in audio.items():
+        assert _packets(path, stream) == packets_of_it
+        assert covers(index.audio(stream), parse_packets(packets_of_it))
 
 
 def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
@@ -225,34 +226,31 @@ def test_a_chunk_of_parts_is_the_chunk_of_the_whole(parts: Parts) -> None:
             return chunk_command(plan, str(path), first_segment=first, segments=segments, threads=1)
 
         expected, _ = _encode(command(parts.whole))
-        for fill in FILLS:
-            path = parts.copy(requirement, fill)[0]
-            encoded, stderr_lines = _encode(command(path))
-            assert encoded == expected
-            assert [line for line in stderr_lines if not is_of_a_seek(line)] == []
+        encoded, stderr_lines = _encode(command(parts.copy(requirement)[0]))
+        assert encoded == expected
+        assert [line for line in stderr_lines if not is_of_a_seek(line)] == []
 
 
 def test_the_audio_of_parts_is_the_audio_of_the_whole(parts: Parts) -> None:
     plan = parts.plan
     for track in plan.audio:
         expected, _ = _encode(audio_command(plan, track, str(parts.whole)))
-        for fill in FILLS:
-            path, _ = parts.copy(lambda index: index.audio(track.stream), fill)  # noqa: B023 - called at once
-            encoded, stderr_lines = _encode(audio_command(plan, track, str(path)))
-            assert encoded == expected
-            assert stderr_lines == []
+        path, _ = parts.copy(lambda index: index.audio(track.stream))  # noqa: B023 - called at once
+        encoded, stderr_lines = _encode(audio_command(plan, track, str(path)))
+        assert encoded == expected
+        assert stderr_lines == []
 
 
 def test_the_first_segments_of_audio_are_the_same_from_parts(parts: Parts) -> None:
     plan = parts.plan
     if plan.total_segments <= 2 * FIRST_SEGMENTS:
         return
-    for track, fill in product(plan.audio, FILLS):
+    for track in plan.audio:
         expected = _audio_segments(plan, track, _encode(audio_command(plan, track, str(parts.whole)))[0])
-        path, index = parts.copy(Mp4Index.opening, fill)
+        path, index = parts.copy(Mp4Index.opening)
         packets = prober().packets(path, demuxer="mov", stream=track.stream, stop=NEVER, parsed=False)
         spans = beginning_of_audio(WorkingCopy(path, index), plan, track, FIRST_SEGMENTS, packets)
-        path, _ = parts.copy(lambda _: spans, fill)  # noqa: B023 - called at once
+        path, _ = parts.copy(lambda _: spans)  # noqa: B023 - called at once
         encoded, stderr_lines = _encode(audio_command(plan, track, str(path), segments=FIRST_SEGMENTS))
         assert _audio_segments(plan, track, encoded)[:FIRST_SEGMENTS] == expected[:FIRST_SEGMENTS]
         assert stderr_lines == []
@@ -268,7 +266,7 @@ def test_a_hole_that_is_read_is_heard_of(parts: Parts) -> None:
     if plan.total_frames < MANY_FRAMES:
         return
     last = plan.chunks[-1]
-    path, _ = parts.copy(Mp4Index.opening, 0)
+    path, _ = replace(parts, fill=0).copy(Mp4Index.opening)
     command = chunk_command(plan, str(path), first_segment=last.first_segment, segments=last.segments, threads=2)
     received: list[str] = []
     with suppress(TranscodeError):

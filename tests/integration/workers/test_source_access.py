@@ -44,7 +44,13 @@ def _small_sources_are_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.source.working_copy.SMALL_BYTES", 4 << 20)
 
 
-@pytest.fixture(scope="session", params=[CAMERA, TO_AND_FRO], ids=["camera", "to_and_fro"])
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(CAMERA, marks=pytest.mark.thorough, id="camera"),
+        pytest.param(TO_AND_FRO, id="to_and_fro"),
+    ],
+)
 def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two and a half minutes."""
     return a_film(tmp_path_factory.mktemp("film"), 150, *request.param)
