@@ -96,6 +96,7 @@ class _Run:
     argv: tuple[str, ...]
     program: str
     inputs: tuple[Path, ...]
+    readable: tuple[Path, ...]
     folder: Path | None
     devices: Devices
     limits: Limits
@@ -198,14 +199,16 @@ class Cell:
         *,
         limits: Limits,
         program: str = "",
+        readable: Sequence[Path] = (),
         pass_fds: Sequence[int] = (),
         stdout: int = subprocess.DEVNULL,
         stderr: int = subprocess.PIPE,
         devices: Devices = NO_DEVICES,
     ) -> Child:
-        """Start a program. It is killed at the latest when the cell is left. Main thread only.
+        """Start a program. It is killed at the latest when the cell is left. Threads as for `spawn`.
 
-        `program` is the file that it finds, if it is another than that of the first word.
+        `program` is the file that it finds, if it is another than that of the first word. `readable` are files and
+        folders of ours that it loads; their modes are not changed.
         """
         words = (shutil.which(argv[0]) or argv[0], *argv[1:])
         code = compiled_filter(devices=bool(devices.nodes)) if self._jail.filters else b""
@@ -215,6 +218,7 @@ class Cell:
                 argv=words,
                 program=program or words[0],
                 inputs=self._inputs,
+                readable=tuple(readable),
                 folder=self._folder,
                 devices=devices,
                 limits=limits,
@@ -345,7 +349,7 @@ class Jail:
         yield _DEVICE_FACTS if run.devices.nodes else _CPU_FACTS
         yield from self._libraries
         yield run.program
-        yield from map(str, run.inputs)
+        yield from map(str, (*run.readable, *run.inputs))
 
 
 def _parents(path: str) -> Iterator[str]:
