@@ -290,9 +290,10 @@ def test_manifests_are_compressed_for_players_that_accept_it(api: httpx2.Client,
     for rest in ("master.m3u8", "manifest.mpd", "360p/index.m3u8", "360p/iframes.m3u8"):
         url = with_keyframes.url(rest)
         plain = api.get(url, headers={"Accept-Encoding": "identity"})
-        compressed = api.get(url, headers={"Accept-Encoding": "gzip, deflate, br"})
+        # Django adds up to 100 random bytes, and sends a short list as it is when that makes it longer.
+        answers = (api.get(url, headers={"Accept-Encoding": "gzip, deflate, br"}) for _ in range(40))
+        compressed = next(answer for answer in answers if answer.headers.get("content-encoding") == "gzip")
         assert "content-encoding" not in plain.headers
-        assert compressed.headers["content-encoding"] == "gzip"
         for answer in (plain, compressed):
             assert answer.headers["vary"] == "Accept-Encoding"
             assert answer.headers["access-control-allow-origin"] == "*"
