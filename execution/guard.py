@@ -37,7 +37,7 @@ class Limits:
     output_bytes: int
     """Size of all files in its folder."""
     cpu_seconds: int
-    """CPU time of each process."""
+    """CPU time of each process; 0: any."""
     processes: int
     """Processes and threads."""
 

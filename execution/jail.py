@@ -111,9 +111,10 @@ class _Run:
             "CORE": (0, 0),
             "NOFILE": (_OPEN_FILES, _OPEN_FILES),
             "NPROC": (limits.processes, limits.processes),
-            "CPU": (limits.cpu_seconds, limits.cpu_seconds + _GRACE_CPU_SECONDS),
             "FSIZE": (limits.file_bytes, limits.file_bytes) if self.folder else (0, 0),
         }
+        if limits.cpu_seconds:
+            found["CPU"] = (limits.cpu_seconds, limits.cpu_seconds + _GRACE_CPU_SECONDS)
         memory = {"AS": limits.address_bytes, "DATA": limits.data_bytes}
         return found | {name: (size, size) for name, size in memory.items() if size}
 

@@ -24,6 +24,16 @@ class Pipe:
         """Close our copy of the reading end: the writer gets a broken pipe when no copy is open."""
         self._close(self.read)
 
+    def leave_write(self) -> int:
+        """Return the writing end, which the caller closes from now on."""
+        self._open.remove(self.write)
+        return self.write
+
+    def leave_read(self) -> int:
+        """Return the reading end, which the caller closes from now on."""
+        self._open.remove(self.read)
+        return self.read
+
     def close(self) -> None:
         """Close the ends that are still open."""
         for descriptor in list(self._open):

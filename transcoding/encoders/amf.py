@@ -76,6 +76,7 @@ H264_AMF = VideoEncoder(
     level=h264_level,
     codecs=h264_codecs,
     color_signal=ColorSignal.CONTAINER,
+    low_delay=MappingProxyType({"usage": "lowlatency", "bf": "0", "bf_ref": "0", "async_depth": "1"}),
     device=_DEVICE,
 )
 HEVC_AMF = VideoEncoder(

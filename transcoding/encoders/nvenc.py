@@ -105,6 +105,7 @@ H264_NVENC = VideoEncoder(
     level=h264_level,
     codecs=h264_codecs,
     holds_quality=True,
+    low_delay=MappingProxyType({"tune": "ll", "zerolatency": "1", "delay": "0", "bf": "0", "b_ref_mode": "disabled"}),
     device=_DEVICE,
 )
 HEVC_NVENC = VideoEncoder(

@@ -99,6 +99,7 @@ H264_QSV = VideoEncoder(
     options=partial(_options, own=lambda _: {"bf": "3", "idr_interval": "0"}),
     level=h264_level,
     codecs=h264_codecs,
+    low_delay=MappingProxyType({"bf": "0", "async_depth": "1"}),
     device=_DEVICE,
 )
 HEVC_QSV = VideoEncoder(

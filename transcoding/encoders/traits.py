@@ -176,6 +176,8 @@ class VideoEncoder:
     ten_bits: TenBits | None = None
     """None: its renditions have 8 bits and standard range."""
     color_signal: ColorSignal = ColorSignal.STREAM
+    low_delay: Options = field(default_factory=dict)
+    """Options that replace others where nobody may wait for later frames: no reordering, no look-ahead."""
     device: DeviceTraits | None = field(default=None, repr=False)
 
     @property

@@ -88,6 +88,7 @@ H264_VAAPI = VideoEncoder(
     options=partial(_options, own=lambda _: {"bf": "2"}, number=h264_number),
     level=h264_level,
     codecs=h264_codecs,
+    low_delay=MappingProxyType({"bf": "0", "async_depth": "1"}),
     device=_DEVICE,
 )
 HEVC_VAAPI = VideoEncoder(

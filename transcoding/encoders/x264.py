@@ -57,4 +57,5 @@ X264 = VideoEncoder(
     level=h264_level,
     codecs=h264_codecs,
     two_pass=True,
+    low_delay=MappingProxyType({"tune": "zerolatency", "bf": "0"}),
 )
