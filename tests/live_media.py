@@ -70,7 +70,7 @@ class Live:
 
 
 @cache
-def made(live: Live) -> bytes:
+def stream_of(live: Live) -> bytes:
     """Encode a stream. Those of equal descriptions are encoded once."""
     inputs: list[str] = []
     chosen: list[str] = []
@@ -108,7 +108,7 @@ def _audio(live: Live) -> str:
     return f"aevalsrc='{joined}':channel_layout={live.layout}:sample_rate=48000:duration={live.seconds}"
 
 
-# What happens to streams on their way
+# Damage to streams on their way
 
 
 def packets(stream: bytes) -> Iterator[bytes]:
@@ -119,7 +119,7 @@ def packets(stream: bytes) -> Iterator[bytes]:
 
 def between(stream: bytes, start: float, end: float = math.inf) -> bytes:
     """Return the packets that arrive from `start` to `end`, in seconds since the first PCR."""
-    kept = bytearray()
+    inside = bytearray()
     first: int | None = None
     now = 0.0
     for packet in packets(stream):
@@ -128,8 +128,8 @@ def between(stream: bytes, start: float, end: float = math.inf) -> bytes:
             first = pcr if first is None else first
             now = (pcr - first) % (1 << 33) / CLOCK
         if start <= now < end:
-            kept += packet
-    return bytes(kept)
+            inside += packet
+    return bytes(inside)
 
 
 def without_audio(stream: bytes, start: float, end: float) -> bytes:
@@ -163,7 +163,7 @@ def joined(*parts: Live) -> bytes:
     """Return streams one after another, on one clock: a change of programmes."""
     stream, first = b"", parts[0].first
     for part in parts:
-        stream += shifted(made(part), first - part.first)
+        stream += shifted(stream_of(part), first - part.first)
         first += part.seconds
     return stream
 
@@ -183,9 +183,9 @@ def _shifted(packet: bytes, ticks: int) -> bytes:
         changed[10] = (changed[10] & 0x7F) | (base & 1) << 7
     start = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
     if packet[1] & 0x40 and packet[3] & 0x10 and packet[start : start + 3] == b"\0\0\1":
-        for flag, place in ((0x80, start + 9), (0x40, start + 14)):
+        for flag, position in ((0x80, start + 9), (0x40, start + 14)):
             if packet[start + 7] & flag:
-                changed[place : place + 5] = _stamp(packet[place : place + 5], ticks)
+                changed[position : position + 5] = _stamp(packet[position : position + 5], ticks)
     return bytes(changed)
 
 
@@ -213,7 +213,7 @@ def _pcr(packet: bytes) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a player would see and hear. Times are in seconds on the stream's clock."""
+    """Flashes and beeps as a player would show them. Times are in seconds on the stream's clock."""
 
     flashes: tuple[float, ...]
     beeps: tuple[float, ...]
@@ -298,10 +298,10 @@ def tone_levels(stream: bytes, *, start: float = 1, seconds: float = 1) -> list[
             if isinstance(frame, av.AudioFrame):
                 rate = frame.sample_rate
                 channels = channels or [[] for _ in frame.planes]
-                for number, heard in enumerate(channels):
-                    heard.extend(_levels(frame, number))
+                for number, samples in enumerate(channels):
+                    samples.extend(_levels(frame, number))
     part = slice(int(start * rate), int((start + seconds) * rate))
-    return [{hertz: _level(heard[part], hertz / rate) for hertz in TONES.values()} for heard in channels]
+    return [{hertz: _level(samples[part], hertz / rate) for hertz in TONES.values()} for samples in channels]
 
 
 def _level(samples: list[float], frequency: float) -> float:

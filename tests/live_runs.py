@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Run(Protocol):
-    """What runs of engines and of `execution.streaming` have in common."""
+    """Ends of the pipes of a run: of an engine, or of `execution.streaming`."""
 
     input: int
     output: int

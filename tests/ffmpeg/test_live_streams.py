@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from tests.live_media import (
     Live,
     between,
     joined,
-    made,
     measured,
+    stream_of,
     tone_levels,
     with_gap,
     with_jump,
@@ -38,18 +39,18 @@ X264 = ENCODERS["libx264"]
 STEP_MS = 5
 PLAIN = Live(seconds=8)
 LONG_SECONDS = 600
-CHANGES = {
-    "plain": lambda: made(PLAIN),
-    "a gap of two seconds": lambda: with_gap(made(PLAIN), 3.5, 2),
-    "audio alone pauses for two seconds": lambda: without_audio(made(PLAIN), 3.5, 5.5),
-    "a jump forwards": lambda: with_jump(made(PLAIN), 3.5, 3600),
-    "a jump backwards": lambda: with_jump(made(PLAIN), 3.5, -8),
-    "a wrapped clock": lambda: wrapping(made(PLAIN), 3.5),
-    "losses": lambda: with_losses(made(Live(seconds=8, size="640x360", video="mpeg2")), 0.0015),
+CHANGES: dict[str, Callable[[], bytes]] = {
+    "plain": lambda: stream_of(PLAIN),
+    "a gap of two seconds": lambda: with_gap(stream_of(PLAIN), 3.5, 2),
+    "audio alone pauses for two seconds": lambda: without_audio(stream_of(PLAIN), 3.5, 5.5),
+    "a jump forwards": lambda: with_jump(stream_of(PLAIN), 3.5, 3600),
+    "a jump backwards": lambda: with_jump(stream_of(PLAIN), 3.5, -8),
+    "a wrapped clock": lambda: wrapping(stream_of(PLAIN), 3.5),
+    "losses": lambda: with_losses(stream_of(Live(seconds=8, size="640x360", video="mpeg2")), 0.0015),
     "a change of layout": lambda: joined(
         *(Live(seconds=3, audio="ac3", layout=layout) for layout in ("stereo", "5.1", "stereo"))
     ),
-    "interlaced": lambda: made(Live(video="interlaced", audio="ac3", layout="5.1")),
+    "interlaced": lambda: stream_of(Live(video="interlaced", audio="ac3", layout="5.1")),
 }
 MIN_BEEPS = {"a gap of two seconds": 4, "audio alone pauses for two seconds": 4, "interlaced": 5}
 
@@ -97,7 +98,7 @@ def test_the_pause_of_audio_is_silence() -> None:
 
 @pytest.mark.parametrize(("container", "codec"), [("flv", "aac"), ("mp4", "aac")])
 def test_other_containers(container: str, codec: str) -> None:
-    stream = made(Live(container=container, audio=codec, seconds=4))
+    stream = stream_of(Live(container=container, audio=codec, seconds=4))
     taken, ended = run(live_command(container, LiveProfile.ORIGINAL, encoder=X264), stream)
     assert ended.code == 0
     in_step(taken, at_least=3)
@@ -105,7 +106,7 @@ def test_other_containers(container: str, codec: str) -> None:
 
 @pytest.mark.parametrize(("codec", "layout"), [("mp2", "stereo"), ("ac3", "5.1")])
 def test_tones_are_as_loud_as_they_were(codec: str, layout: str) -> None:
-    taken = encoded(made(Live(seconds=3, audio=codec, layout=layout, tones=True)))
+    taken = encoded(stream_of(Live(seconds=3, audio=codec, layout=layout, tones=True)))
     left, right = tone_levels(taken)
     assert left[TONES["left"]] == pytest.approx(TONE_DB, abs=1)
     assert right[TONES["right"]] == pytest.approx(TONE_DB, abs=1)
@@ -130,7 +131,7 @@ def described(stream: bytes, folder: Path) -> tuple[dict[str, object], dict[str,
 
 def test_the_output_is_what_receivers_play(tmp_path: Path) -> None:
     """SD of old cameras, interlaced and in 16:9, becomes progressive with square pixels; nothing is enlarged."""
-    source = made(Live(video="interlaced", size="720x576", aspect="16:9", seconds=3, audio="ac3", layout="5.1"))
+    source = stream_of(Live(video="interlaced", size="720x576", aspect="16:9", seconds=3, audio="ac3", layout="5.1"))
     video, audio, keys = described(encoded(source, LiveProfile.P720), tmp_path)
     assert [video[name] for name in ("codec_name", "profile", "level", "pix_fmt")] == ["h264", "High", 41, "yuv420p"]
     assert (video["width"], video["height"], video["sample_aspect_ratio"]) == (1024, 576, "1:1")
@@ -151,17 +152,17 @@ def test_the_output_is_what_receivers_play(tmp_path: Path) -> None:
 def test_sizes_are_even_and_no_larger_than_the_source(
     tmp_path: Path, size: str, profile: LiveProfile, expected: tuple[int, int]
 ) -> None:
-    video, _, _ = described(encoded(made(Live(size=size, seconds=0.4)), profile), tmp_path)
+    video, _, _ = described(encoded(stream_of(Live(size=size, seconds=0.4)), profile), tmp_path)
     assert (video["width"], video["height"]) == expected
 
 
 def test_progressive_frames_are_left_alone() -> None:
     """All of them are there, also those that came while the source was probed."""
-    assert measured(encoded(made(PLAIN))).frames == PLAIN.seconds * PLAIN.rate
+    assert measured(encoded(stream_of(PLAIN))).frames == PLAIN.seconds * PLAIN.rate
 
 
 def test_video_can_be_copied_while_audio_is_encoded() -> None:
-    stream = made(Live(audio="ac3", layout="5.1"))
+    stream = stream_of(Live(audio="ac3", layout="5.1"))
     taken, ended = run(live_copy_command("mpegts"), stream)
     assert ended.code == 0
     in_step(taken, at_least=5)
@@ -169,7 +170,7 @@ def test_video_can_be_copied_while_audio_is_encoded() -> None:
 
 
 def test_radio() -> None:
-    taken, ended = run(live_radio_command("mpegts"), made(Live(video="")))
+    taken, ended = run(live_radio_command("mpegts"), stream_of(Live(video="")))
     assert ended.code == 0
     found = measured(taken)
     assert (found.frames, len(found.beeps)) == (0, 5)
@@ -180,13 +181,13 @@ def _drawn(size: str, rate: int, *options: str) -> bytes:
     return subprocess.run([FFMPEG, "-v", "error", *words], capture_output=True, check=True).stdout
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[Callable[[], bytes], LiveFault]] = {
     "html": (lambda: b"<html><body>404</body></html>" * 4000, LiveFault.SOURCE_NOT_MEDIA),
     "nothing": (lambda: b"", LiveFault.SOURCE_NOT_MEDIA),
-    "radio": (lambda: made(Live(video="")), LiveFault.VIDEO_MISSING),
+    "radio": (lambda: stream_of(Live(video="")), LiveFault.VIDEO_MISSING),
     "codec": (lambda: _drawn("256x144", 25, "-c:v", "vc2", "-strict", "-1"), LiveFault.CODEC_UNSUPPORTED),
     "many large frames": (lambda: _drawn("1920x1080", 50, "-preset", "ultrafast"), LiveFault.LEVEL_TOO_LOW),
-    "tables only": (lambda: between(made(PLAIN), 0, 0.001)[: 188 * 3], LiveFault.SOURCE_ENDED),
+    "tables only": (lambda: between(stream_of(PLAIN), 0, 0.001)[: 188 * 3], LiveFault.SOURCE_ENDED),
 }
 
 

@@ -9,7 +9,7 @@ from transcoding.encoders import VideoEncoder
 
 
 class LiveFault(StrEnum):
-    """What a run failed for."""
+    """Reason why a run failed."""
 
     SOURCE_NOT_MEDIA = "source_not_media"
     SOURCE_ENDED = "source_ended"

@@ -36,12 +36,15 @@ def _offer(device: NodeDevice, live: list[NodeDevice]) -> DeviceOffer:
 
 def device_of(claim: Claim, *, node: str) -> Device | None:
     """Return the device that a claim is for; None: it needs none. Raises DeviceLost when its node lost it."""
-    if not claim.device:
-        return None
+    return device_known(claim.device, node=node) if claim.device else None
+
+
+def device_known(uuid: str, *, node: str) -> Device:
+    """Return a device of a node. Raises DeviceLost when its node lost it."""
     for each in devices_known():
-        if (each.node, each.device.uuid) == (node, claim.device):
+        if (each.node, each.device.uuid) == (node, uuid):
             return each.device
-    raise DeviceLost(f"{claim.device} is not there any more")
+    raise DeviceLost(f"{uuid} is not there any more")
 
 
 def record_failure(claim: Claim, failure: Failure, *, node: str, config: Config) -> None:

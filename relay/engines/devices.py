@@ -1,0 +1,142 @@
+"""Hardware sessions of a relay node, out of the one book that films and live streams share."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from configuration import Config
+from gpu.devices import Device, FailureKind
+from gpu.services import device_record_failure, device_record_success
+from gpu.trials import hardware_device
+from jobs.leasing.relay import RelayClaim, relay_step_end, relay_step_renew, relay_step_start
+from jobs.leasing.slots import DeviceOffer
+from transcoding.commands.diagnosis import GpuFailure
+from transcoding.encoders import COMPATIBLE_CODEC, HardwareDevice, VideoEncoder, hardware_encoders
+from transcoding.errors import DeviceLost
+from workers.node.devices import device_known, device_offers
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30.0
+"""Time after which others may have the session of a relay that died."""
+_RENEW_SECONDS = 5.0
+_MARGIN_SECONDS = 5.0
+"""Time before the end of a lease that nobody renews at which its encoder is ended: it must be gone by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedDevice:
+    """A device that may have a session left, and the encoder to use there."""
+
+    offer: DeviceOffer
+    encoder: VideoEncoder
+
+
+class DeviceSession:
+    """One session of a device, until `release`. `on_lost` is called when the lease cannot be renewed."""
+
+    def __init__(self, claim: RelayClaim, device: Device) -> None:
+        self.claim = claim
+        self.device: HardwareDevice = hardware_device(device)
+        self.on_lost: Callable[[], None] = lambda: None
+        self.renewed_at = time.monotonic()
+
+
+class RelayDevices:
+    """The devices of this node, as the reporter beside it reports them, and the sessions that this process has."""
+
+    def __init__(self, config: Config, *, node: str) -> None:
+        self._config = config
+        self._node = node
+        self._sessions: set[DeviceSession] = set()
+        self._lock = threading.Lock()
+        self._keeper: threading.Thread | None = None
+
+    def offered(self) -> Iterator[OfferedDevice]:
+        """Yield the devices that can encode H.264 and seem to have room, the best first."""
+        for offer in device_offers(node=self._node, config=self._config):
+            encoder = next(
+                (each for each in hardware_encoders(COMPATIBLE_CODEC) if each.ffmpeg_name in offer.encoders), None
+            )
+            if encoder is not None:
+                yield OfferedDevice(offer=offer, encoder=encoder)
+
+    def take(self, offered: OfferedDevice, *, owner_id: UUID) -> DeviceSession | None:
+        """Take a session of a device. None: it has none left. Raises DeviceLost when the node lost it."""
+        claim = relay_step_start(
+            owner_id=owner_id,
+            node=self._node,
+            pid=os.getpid(),
+            encoder=offered.encoder.ffmpeg_name,
+            offer=offered.offer,
+            lease_seconds=LEASE_SECONDS,
+        )
+        if claim is None:
+            return None
+        try:
+            session = DeviceSession(claim, device_known(claim.device, node=self._node))
+        except DeviceLost:
+            relay_step_end(claim)
+            raise
+        with self._lock:
+            self._sessions.add(session)
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="device-leases", daemon=True)
+                self._keeper.start()
+        return session
+
+    def release(self, session: DeviceSession, *, failure: GpuFailure | None, worked: bool) -> None:
+        """Give a session back when its encoder is gone, and record how the device did. A second call does nothing.
+
+        A device that was only busy is not to blame. A session that the database does not hear of ends with its lease.
+        """
+        with self._lock:
+            if session not in self._sessions:
+                return
+            self._sessions.remove(session)
+        try:
+            relay_step_end(session.claim)
+            self._record(session.claim, failure, worked=worked)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("session not released", extra={"event": "relay_session_unreleased", "error": str(error)})
+
+    def _record(self, claim: RelayClaim, failure: GpuFailure | None, *, worked: bool) -> None:
+        if failure in {GpuFailure.DEVICE_LOST, GpuFailure.ENCODER_REFUSED}:
+            device_record_failure(
+                node=self._node,
+                uuid=claim.device,
+                encoder=claim.encoder,
+                kind=FailureKind(failure),
+                pause_seconds=self._config.gpu.gpu_set_aside_seconds,
+            )
+        elif worked:
+            device_record_success(node=self._node, uuid=claim.device, encoder=claim.encoder)
+
+    def _keep(self) -> None:
+        """Renew the leases, as long as the process lives."""
+        while True:
+            time.sleep(_RENEW_SECONDS)
+            with self._lock:
+                sessions = list(self._sessions)
+            for session in sessions:
+                self._renew(session)
+            connection.close()
+
+    def _renew(self, session: DeviceSession) -> None:
+        try:
+            live = relay_step_renew(session.claim, LEASE_SECONDS)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("session not renewed", extra={"event": "relay_session_unrenewed", "error": str(error)})
+            connection.close()
+            live = time.monotonic() - session.renewed_at < LEASE_SECONDS - _MARGIN_SECONDS
+        else:
+            session.renewed_at = time.monotonic() if live else session.renewed_at
+        if not live:
+            log.warning("session lost", extra={"event": "relay_session_lost", "device": session.claim.device})
+            session.on_lost()
