@@ -1,4 +1,4 @@
-# The images of vodmill: api (also the dispatcher and the migrations), worker-cpu, worker-gpu.
+# The images of vodmill: api (also the dispatcher and the migrations), worker-cpu, worker-transfer, worker-gpu.
 #
 #   docker build --target api -t vodmill/api .
 #
@@ -61,6 +61,11 @@ CMD ["python", "-m", "transcoder_site.server", "--host", "0.0.0.0", "--port", "8
 
 FROM vodmill AS worker-cpu
 ENV TRANSCODER_WORKER_QUEUE=cpu
+CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle", \
+     "--loglevel", "INFO"]
+
+FROM vodmill AS worker-transfer
+ENV TRANSCODER_WORKER_QUEUE=transfer
 CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle", \
      "--loglevel", "INFO"]
 

@@ -126,7 +126,21 @@ class WorkerConfig:
         minimum=1,
         help="Time without receiving its own consumer probes after which a worker with an idle slot is unhealthy.",
     )
-    worker_queue: str = setting("cpu", choices=("cpu", "gpu"), help="Queue from which this node claims steps.")
+    worker_queue: str = setting(
+        "cpu,transfer",
+        choices=("cpu,transfer", "cpu", "gpu", "transfer"),
+        help="Queues from which this node claims steps. transfer: imports and deliveries, which need a way out.",
+    )
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Return the queues by their names; of each node the first is the one that its work is counted under."""
+        return tuple(self.worker_queue.split(","))
+
+    @property
+    def opens_sources(self) -> bool:
+        """Tell whether ffmpeg runs on this node, on files of strangers."""
+        return self.queues != ("transfer",)
 
     def problems(self) -> Iterator[str]:
         yield from ()

@@ -91,7 +91,7 @@ class Dispatcher(Product):
 
 
 class Worker(Product):
-    """A worker node of the cpu queue."""
+    """A worker node that encodes on processors, and imports and delivers."""
 
     name = "worker"
     slots = 2

@@ -65,7 +65,8 @@ class WorkerDocument(serializers.Serializer[Any]):
     busy = serializers.IntegerField()
     silent_seconds = serializers.FloatField(help_text="Since it was heard of.")
     isolation = serializers.CharField(
-        help_text="Isolation of the programs that open sources: sandbox, uid, container or none; empty: unknown."
+        help_text="Isolation of the programs that open sources: sandbox, uid, container or none;"
+        " empty: it opens none, or does not say."
     )
     alive = serializers.BooleanField()
 

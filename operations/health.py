@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cache
 
 from coordination.wiring import server
+from jobs.rules.steps import SERVED_BY
 from observability.health import BackgroundCheck, Check, Health, MigrationsApplied, check_database, worst_of
 from operations.statistics import FailingEndpoint, FailingPurges, NodeHealth, QueueLoad, RecentJobs
 from operations.wiring import store
@@ -87,7 +88,7 @@ def alerts(  # noqa: PLR0913 - each number by its name
     for load in loads:
         if load.ready > MAX_WAITING:
             yield Alert(code=AlertCode.QUEUE_LONG, detail=f"{load.ready} steps wait in queue {load.queue}.")
-        if load.ready and not any(load.queue in node.queues for node in nodes if node.alive):
+        if load.ready and not any(SERVED_BY.get(load.queue, load.queue) in node.queues for node in nodes if node.alive):
             yield Alert(
                 code=AlertCode.NO_WORKER,
                 detail=f"{load.ready} steps wait in queue {load.queue}, which no worker serves.",

@@ -68,7 +68,7 @@ class NodeHealth:
     silent_seconds: float
     alive: bool
     isolation: str
-    """Form of isolation of what opens sources there; empty: the node does not say."""
+    """Form of isolation of what opens sources there; empty: it opens none, or does not say."""
     landlock: int | None
     """Version of Landlock of its kernel; 0: it has none; None: the node does not say."""
 

@@ -215,9 +215,9 @@ def a_step(job: Job, *, ordinal: int = 0, waited_seconds: float = 0, **fields: o
     return Step.objects.create(job=job, ordinal=ordinal, **values | fields)
 
 
-def claimed(*, node: str = "node", pid: int = 1, lease_seconds: float = LEASE_SECONDS) -> Claim:
+def claimed(*, queue: str = "cpu", node: str = "node", pid: int = 1, lease_seconds: float = LEASE_SECONDS) -> Claim:
     """Claim the best ready step."""
-    claim = step_claim(queue="cpu", node=node, pid=pid, lease_seconds=lease_seconds)
+    claim = step_claim(queue=queue, node=node, pid=pid, lease_seconds=lease_seconds)
     assert claim is not None, "nothing was ready"
     return claim
 

@@ -26,13 +26,14 @@ def require_isolation(**_: object) -> None:
 
 @signals.celeryd_after_setup.connect
 def take_from_own_queue(instance: Any, **_: object) -> None:  # noqa: ANN401 - Celery's worker has no types
-    """The worker is about to consume: from a queue of its own too, and without acknowledging what it takes.
+    """The worker is about to consume: from all of its queues, one of its own too, without acknowledging what it takes.
 
     An acknowledgement that fails with its connection is never repeated, and its message counts as unacknowledged for
     good: a worker with one slot would consume nothing any more. See docs/adr/0005-message-acknowledgement.md.
     """
     queues = instance.app.amqp.queues
-    queues.select_add(node_queue(wiring.NODE))
+    for name in (*wiring.QUEUES[1:], node_queue(wiring.NODE)):
+        queues.select_add(name)
     for queue in queues.consume_from.values():
         queue.no_ack = True
     if folder := wiring.metrics_folder():

@@ -2,13 +2,17 @@
 
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import StepWork
-from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, MEASURED_KINDS, STEPS
+from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, MEASURED_KINDS, STEPS, TRANSFER_QUEUE, kinds_where
 from observability import metrics
 from transcoding.encoders import ENCODERS
 from workers.steps.publishing import encoding_of
 
 OUTCOMES = ("done", "failed", "lost", "stopped")
-_OF_QUEUE = {CPU_QUEUE: tuple(STEPS), GPU_QUEUE: MEASURED_KINDS}
+_OF_QUEUE = {
+    CPU_QUEUE: kinds_where(lambda spec: spec.claimed and spec.queue != TRANSFER_QUEUE),
+    GPU_QUEUE: MEASURED_KINDS,
+    TRANSFER_QUEUE: kinds_where(lambda spec: spec.queue == TRANSFER_QUEUE),
+}
 
 for _queue, _kinds in _OF_QUEUE.items():
     metrics.STEPS_RUN.expect(queue=[_queue], kind=_kinds, outcome=OUTCOMES)
@@ -17,7 +21,12 @@ metrics.ENCODES.expect(encoder=[encoder.ffmpeg_name for encoder in ENCODERS.valu
 
 
 def attempt_count(*, queue: str, claim: Claim, work: StepWork | None, outcome: str, seconds: float) -> None:
-    """Count one attempt that has ended; `work` is None where it ended before it was known."""
+    """Count one attempt that has ended; `work` is None where it ended before it was known.
+
+    `queue`: the first of the node. What another queue has for itself is counted there.
+    """
+    if STEPS[claim.kind].queue == TRANSFER_QUEUE:
+        queue = TRANSFER_QUEUE
     metrics.STEPS_RUN.add(queue=queue, kind=claim.kind.value, outcome=outcome)
     metrics.STEP_SECONDS.observe(seconds, queue=queue, kind=claim.kind.value)
     if STEPS[claim.kind].measured and work:

@@ -6,10 +6,11 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from itertools import chain, repeat
+from itertools import repeat
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,6 +19,8 @@ from execution.ffmpeg import Stopped
 from execution.process import kill_children
 from jobs.leasing.claim import Claim, step_claim
 from jobs.leasing.leases import LeaseLost, StepPostponed, step_postpone, step_release
+from jobs.leasing.nodes import owner_limit
+from jobs.leasing.slots import DeviceOffer
 from jobs.leasing.steps import StepWork, step_begin
 from jobs.lifecycle.failures import step_fail
 from jobs.rules.retry import Failure, failure_of
@@ -50,6 +53,7 @@ class StepRunner:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._turns = deque(tools.config.worker.queues)
 
     def work(self, queue: str) -> int:
         """Claim and run steps until nothing fits or the node is draining. Returns how many were run."""
@@ -60,21 +64,36 @@ class StepRunner:
         return count
 
     def _claim(self, queue: str) -> Claim | None:
+        """Claim from all queues of the node that has the queue.
+
+        A process that serves two takes turns, so that a backlog of one never keeps the other waiting.
+        """
         close_old_connections()
         config, node = self._tools.config, self._tools.node
-        offers = device_offers(node=node, config=config) if queue == GPU_QUEUE else iter(())
-        background = [(BACKGROUND_QUEUE, None)] if queue == CPU_QUEUE else []
-        for claimed, offer in chain(zip(repeat(queue), chain(offers, [None])), background):
+        queues = list(self._turns) if queue in self._turns else [queue]
+        for claimed, offer in self._offers(queues):
             claim = step_claim(
                 queue=claimed,
                 node=node,
                 pid=os.getpid(),
                 lease_seconds=config.lease.lease_seconds,
                 offer=offer,
+                max_running=owner_limit(queue=claimed, silence_seconds=config.lease.node_silence_seconds),
             )
             if claim:
+                if claimed == self._turns[0]:
+                    self._turns.rotate(-1)
                 return claim
         return None
+
+    def _offers(self, queues: Sequence[str]) -> Iterator[tuple[str, DeviceOffer | None]]:
+        """Yield where to look for a step, in order: queues, with each device that may be had there."""
+        for queue in queues:
+            if queue == GPU_QUEUE:
+                yield from zip(repeat(queue), device_offers(node=self._tools.node, config=self._tools.config))
+            yield queue, None
+        if CPU_QUEUE in queues:
+            yield BACKGROUND_QUEUE, None
 
     def carry_out(self, claim: Claim) -> None:
         """Run one claimed step to whatever end. Nothing that a step raises ends the worker."""
@@ -86,7 +105,7 @@ class StepRunner:
             control = StepControl(self._tools.draining, grace_seconds=grace_seconds, max_seconds=max_seconds)
             work, outcome = self._run(claim, control)
             attempt_count(
-                queue=self._tools.config.worker.worker_queue,
+                queue=self._tools.config.worker.queues[0],
                 claim=claim,
                 work=work,
                 outcome=outcome,

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 NODE = settings.TRANSCODER.worker.node_name or f"{socket.gethostname()}-{os.getpid()}"
 """Name of this node in the database: one per parent process, known before it forks."""
 
+QUEUES = settings.TRANSCODER.worker.queues
+"""Queues that this node serves."""
+
 draining = SharedFlag()
 """Up when this node takes no more steps. Created when the parent imports this, so that all its children share it."""
 

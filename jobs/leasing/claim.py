@@ -25,9 +25,9 @@ MIN_PER_LANE = 2
 # 1. `owners` walks the partial index of ready steps from owner to owner: one lookup each, however many steps they have.
 # 2. `busy` counts each owner's running steps in the queue. Open steps do not count: a stream of hours is not one of the
 #    turns that owners take.
-# 3. `shares` takes the owners whose turn is next (see jobs.rules.rank), of those with a step that this worker can do.
-#    A join with an array, unlike a comparison, is estimated to pass most rows, so that the planner does not choose a
-#    plan for one.
+# 3. `shares` takes the owners whose turn is next (see jobs.rules.rank), of those with a step that this worker can do,
+#    and with fewer running ones than an owner may have, where that is limited. A join with an array, unlike a
+#    comparison, is estimated to pass most rows, so that the planner does not choose a plan for one.
 # 4. `lanes` walks the same index from lane to lane of these owners, over the requirements that this worker meets.
 # 5. `turns` finds for each lane when it was last served. A lane's turn is no earlier than that, so that a long backlog
 #    ages only while none of it runs.
@@ -58,7 +58,7 @@ WITH RECURSIVE owners AS (
         ORDER BY served.claimed_at DESC LIMIT 1
     ) AS served_at
     FROM owners LEFT JOIN busy ON busy.owner_id = owners.owner_id
-    WHERE EXISTS (
+    WHERE coalesce(busy.running, 0) < coalesce(%(max_running)s::int, 2147483647) AND EXISTS (
         SELECT FROM unnest(%(encoders)s::text[]) AS offered (encoder) CROSS JOIN LATERAL (
             SELECT FROM jobs_step step
             WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id = owners.owner_id
@@ -156,12 +156,19 @@ class Claim:
     device: str = ""
 
 
-def step_claim(
-    *, queue: str, node: str, pid: int, lease_seconds: float, offer: DeviceOffer | None = None
+def step_claim(  # noqa: PLR0913 - each by its name
+    *,
+    queue: str,
+    node: str,
+    pid: int,
+    lease_seconds: float,
+    offer: DeviceOffer | None = None,
+    max_running: int | None = None,
 ) -> Claim | None:
     """Claim the best ready step of a queue for this worker. None: there is none that it may have.
 
-    Steps with a GPU requirement are claimed only for the device in `offer`, and only while it has free slots.
+    Steps with a GPU requirement are claimed only for the device in `offer`, and only while it has free slots. With
+    `max_running`, none is claimed of an owner who has that many running steps of the queue.
     """
     values: dict[str, Any] = {
         "queue": queue,
@@ -175,12 +182,21 @@ def step_claim(
         "encoders": ["", *(offer.encoders if offer else ())],
         **room_values(offer),
         "capacity": offer.capacity if offer else 0,
+        "max_running": max_running,
     }
-    if offer is None:
+    if offer is None and max_running is None:
         return _take(values)
-    with transaction.atomic():
-        slots_lock(offer)
+    with transaction.atomic():  # counting and claiming, one worker at a time
+        if offer:
+            slots_lock(offer)
+        else:
+            _queue_lock(queue)
         return _take(values)
+
+
+def _queue_lock(queue: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"claims: {queue}"])
 
 
 def _take(values: Mapping[str, Any]) -> Claim | None:

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from jobs.changes.wake import dispatcher_wake
 from jobs.models import Node, NodeState, Step
+from jobs.rules.steps import TRANSFER_QUEUE
 from jobs.rules.transitions import StepState
 
 
@@ -59,3 +60,14 @@ def slots_alive(*, queue: str, silence_seconds: float) -> int:
         state=StepState.RUNNING, units_total=None, queue=queue, node__in=alive.values("name")
     ).count()
     return max(0, slots - held)
+
+
+def owner_limit(*, queue: str, silence_seconds: float) -> int | None:
+    """Return the steps of a queue that one owner may have running; None: it has no limit.
+
+    Half of the slots of the queue `transfer`, and one at least. The pace of its steps is that of a server somewhere:
+    who has imports from slow ones would else hold every slot for hours, whosever turn is next.
+    """
+    if queue != TRANSFER_QUEUE:
+        return None
+    return max(1, slots_alive(queue=queue, silence_seconds=silence_seconds) // 2)

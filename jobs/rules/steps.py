@@ -16,7 +16,11 @@ GPU_QUEUE = "gpu"
 """Queue of the steps that hold encoder sessions of a GPU; its workers offer devices."""
 BACKGROUND_QUEUE = "background"
 """Queue of the steps that nobody waits for. Workers of the queue `cpu` take one when they find nothing else there."""
-QUEUES = (CPU_QUEUE, GPU_QUEUE, BACKGROUND_QUEUE)
+TRANSFER_QUEUE = "transfer"
+"""Queue of the steps that exchange files with servers of others, at their speed. They open none of them with ffmpeg."""
+QUEUES = (CPU_QUEUE, GPU_QUEUE, TRANSFER_QUEUE, BACKGROUND_QUEUE)
+SERVED_BY: Mapping[str, str] = {queue: queue for queue in QUEUES} | {BACKGROUND_QUEUE: CPU_QUEUE}
+"""The queue that the workers of a queue name as theirs."""
 
 
 class StepKind(StrEnum):
@@ -142,6 +146,7 @@ _SPECS = (
     StepSpec(kind=StepKind.JOIN, stage=None, phase=JobPhase.INSPECTING, rejects_video=True),
     StepSpec(
         kind=StepKind.FETCH,
+        queue=TRANSFER_QUEUE,
         stage=None,
         phase=JobPhase.INSPECTING,
         rejects_video=True,
@@ -193,6 +198,7 @@ _SPECS = (
     ),
     StepSpec(
         kind=StepKind.DELIVER,
+        queue=TRANSFER_QUEUE,
         stage=None,
         phase=JobPhase.ENDED,
         head_start=HeadStart.FIRST,

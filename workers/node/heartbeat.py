@@ -43,7 +43,8 @@ class NodeKeeper:
     ) -> None:
         self._config = config
         self._name = name
-        self._info = {"isolation": jail_of(config.execution).isolation, **isolation_details()}
+        isolation = jail_of(config.execution).isolation if config.worker.opens_sources else ""
+        self._info = {"isolation": isolation, **isolation_details()}
         self._draining = draining
         self._ending = ending
         self._over = threading.Event()
@@ -135,7 +136,7 @@ class NodeKeeper:
             worker = self._config.worker
             node_register(
                 name=self._name,
-                queues=[worker.worker_queue],
+                queues=worker.queues,
                 slots=worker.worker_slots,
                 pid=os.getpid(),
                 info=self._info,

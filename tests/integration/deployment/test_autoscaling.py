@@ -19,12 +19,14 @@ def steps_counted(name: str) -> int:
 @pytest.mark.django_db
 def test_counts_the_ready_and_the_running_steps_of_a_queue() -> None:
     job = a_bare_job(a_video())
-    before = {name: steps_counted(name) for name in ("worker-cpu", "worker-gpu")}
+    before = {name: steps_counted(name) for name in ("worker-cpu", "worker-transfer", "worker-gpu")}
     for ordinal in range(3):
         a_step(job, ordinal=ordinal)
     claimed()
     a_step(job, ordinal=3, state=StepState.DONE, units_done=1)
     a_step(job, ordinal=4, state=StepState.CANCELLED)
     a_step(job, ordinal=5, queue="gpu")
+    for ordinal in (6, 7):
+        a_step(job, ordinal=ordinal, queue="transfer")
     after = {name: steps_counted(name) - before[name] for name in before}
-    assert after == {"worker-cpu": 3, "worker-gpu": 1}
+    assert after == {"worker-cpu": 3, "worker-transfer": 2, "worker-gpu": 1}

@@ -38,7 +38,7 @@ from jobs.lifecycle.thumbnails import thumbnails_complete, thumbnails_request
 from jobs.models import Job, Step
 from jobs.reports.event_documents import event_documents
 from jobs.rules.retry import Failure
-from jobs.rules.steps import CPU_QUEUE, StepKind
+from jobs.rules.steps import CPU_QUEUE, STEPS, TRANSFER_QUEUE, StepKind
 from jobs.wiring import on_uploaded
 from storage.keys import video_prefix
 from tests.conformance import published
@@ -85,7 +85,8 @@ def an_upload(owner: Owner) -> Video:
 
 def claimed_of(kind: StepKind) -> Claim:
     """Claim steps until one is of this kind."""
-    while (claim := claimed()).kind != kind:
+    queue = TRANSFER_QUEUE if STEPS[kind].queue == TRANSFER_QUEUE else CPU_QUEUE
+    while (claim := claimed(queue=queue)).kind != kind:
         pass
     return claim
 

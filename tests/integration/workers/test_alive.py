@@ -80,7 +80,7 @@ def test_a_worker_is_alive_as_long_as_it_takes_what_is_sent_to_it(
     )
     assert _until(_alive), "it starts"
     inspect_request(video=an_uploaded_video(), priority=50, rank=RankConfig())
-    ticket_send("cpu")
+    ticket_send("transfer")  # which it takes too, and looks into both of its queues
     time.sleep(TIMEOUT_SECONDS + 0.5)
     assert _until(_alive), "it has answered itself"
     redis.close()

@@ -12,8 +12,10 @@ from typing import Any, cast
 import pytest
 from django.db import connection
 
+from configuration import WorkerConfig
 from events.models import Event
 from execution.ffmpeg import Stopped
+from jobs.leasing.nodes import node_register
 from jobs.leasing.steps import step_begin
 from jobs.lifecycle.failures import leases_reclaim
 from jobs.lifecycle.services import job_cancel, video_delete
@@ -25,7 +27,7 @@ from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import converted, run
 from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
-from tests.rows import expire
+from tests.rows import a_bare_job, a_step, a_video, expire
 from transcoding.containers.boxes import iterate_boxes
 from transcoding.containers.fragments import read_fragment
 from videos.models import Rendition, SegmentRun, Video
@@ -325,3 +327,19 @@ def _purge(runner: StepRunner) -> None:
     """Let the purge step come due: it waits for the leases of cancelled steps."""
     Step.objects.filter(kind="purge", state="delayed").update(state="ready", not_before=None)
     runner.work("cpu")
+
+
+def test_a_process_that_serves_two_queues_takes_turns(tools: Tools) -> None:
+    job = a_bare_job(a_video())
+    for ordinal in range(6):
+        a_step(job, ordinal=ordinal, queue="cpu" if ordinal < 4 else "transfer")
+
+    def served(runner: StepRunner, queue: str, *, count: int) -> list[str]:
+        claims = islice(iter(lambda: runner._claim(queue), None), count)
+        return [Step.objects.get(id=claim.step_id).queue for claim in claims if claim]
+
+    alone = StepRunner(replace(tools, config=replace(tools.config, worker=WorkerConfig(worker_queue="cpu"))))
+    assert served(alone, "cpu", count=1) == ["cpu"]
+    node_register(name=tools.node, queues=["cpu", "transfer"], slots=4, pid=1, info={})
+    both = StepRunner(tools)
+    assert served(both, "transfer", count=9) == ["cpu", "transfer", "cpu", "transfer", "cpu"]

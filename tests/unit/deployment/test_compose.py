@@ -11,7 +11,8 @@ from embedded.home import REPOSITORY
 from tests.unit.deployment.reading import SETTINGS, compose, seconds, stages
 
 SERVICES = compose()["services"]
-WORKERS = ["worker-cpu", "worker-gpu"]
+ENCODERS = ["worker-cpu", "worker-gpu"]
+WORKERS = [*ENCODERS, "worker-transfer"]
 OURS = ["prepare", "api", "dispatcher", *WORKERS]
 OTHERS = ["postgresql", "redis-tickets", "redis-cache", "seaweedfs", "prometheus"]
 IMAGE_VOLUMES = {
@@ -44,10 +45,15 @@ def test_a_worker_that_is_stopped_has_time_to_finish_or_release(name: str) -> No
     assert seconds(worker["stop_grace_period"]) >= grace + 15
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_what_opens_files_of_strangers_reaches_nothing_outside(name: str) -> None:
     assert SERVICES[name]["networks"] == ["inside"]
     assert compose()["networks"]["inside"] == {"internal": True}
+
+
+def test_what_imports_and_delivers_has_a_way_out_and_no_other_work() -> None:
+    assert SERVICES["worker-transfer"]["networks"] == ["inside", "outside"]
+    assert "TRANSCODER_WORKER_QUEUE" not in SERVICES["worker-transfer"]["environment"]  # the image says it
 
 
 @pytest.mark.parametrize("name", [*OURS, *OTHERS])

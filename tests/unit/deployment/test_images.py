@@ -10,7 +10,8 @@ from embedded.home import REPOSITORY
 from tests.unit.deployment.reading import SETTINGS, instructions, stages
 
 NOT_SHIPPED = {"embedded", "tests", "benchmarks"}
-TARGETS = {"api", "worker-cpu", "worker-gpu"}
+QUEUES = {"worker-cpu": "cpu", "worker-transfer": "transfer", "worker-gpu": "gpu"}
+TARGETS = {"api", *QUEUES}
 
 
 def allowed() -> set[str]:
@@ -67,10 +68,17 @@ def test_a_target_is_nobody_important_and_reaps_what_it_starts(target: str) -> N
     assert {"ffmpeg", "tini", "python3"} <= set(installed.split())
 
 
+def environ(target: str) -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\S+)", " ".join(rest for word, rest in stages()[target] if word == "ENV")))
+
+
 def test_the_gpu_worker_requests_what_nvenc_needs() -> None:
-    environ = dict(re.findall(r"(\w+)=(\S+)", " ".join(rest for word, rest in stages()["worker-gpu"] if word == "ENV")))
-    assert environ["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
-    assert environ["TRANSCODER_WORKER_QUEUE"] == "gpu"
+    assert environ("worker-gpu")["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
+
+
+@pytest.mark.parametrize(("target", "queue"), QUEUES.items())
+def test_the_image_of_a_worker_serves_one_queue(target: str, queue: str) -> None:
+    assert environ(target)["TRANSCODER_WORKER_QUEUE"] == queue
 
 
 def test_every_setting_is_one() -> None:

@@ -1,7 +1,7 @@
 """The Kubernetes manifests: what their schemas cannot say."""
 
 import re
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ from tests.unit.deployment.reading import SETTINGS, Manifest, manifests, stages
 K8S = REPOSITORY / "k8s"
 EVERY = list(manifests())
 DEPLOYMENTS = {each["metadata"]["name"]: each for each in EVERY if each["kind"] == "Deployment"}
-WORKERS = ["worker-cpu", "worker-gpu"]
+ENCODERS = ["worker-cpu", "worker-gpu"]
+WORKERS = [*ENCODERS, "worker-transfer"]
 
 
 def of_kind(kind: str) -> dict[str, Manifest]:
@@ -137,7 +138,7 @@ def test_workers_are_scaled_by_what_waits_and_runs(name: str) -> None:
 GIB = 1 << 30
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_the_largest_upload_fits_into_the_scratch_of_every_slot(name: str) -> None:
     (scratch,) = (volume for volume in pods()[name]["volumes"] if volume["name"] == "scratch")
     claimed = scratch["ephemeral"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"]
@@ -146,7 +147,7 @@ def test_the_largest_upload_fits_into_the_scratch_of_every_slot(name: str) -> No
     assert int(claimed.removesuffix("Gi")) * GIB >= slots * source_and_remux + 10 * GIB
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", ENCODERS)
 def test_ffmpeg_starts_as_many_threads_as_the_limit_allows(name: str) -> None:
     (threads,) = (each for each in container(name)["env"] if each["name"] == "TRANSCODER_FFMPEG_THREADS")
     assert threads["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
@@ -204,6 +205,32 @@ def test_workers_reach_only_servers_that_an_overlay_names() -> None:
         if any("to" not in rule for rule in each["spec"].get("egress", []))
     }
     assert wide == {"servers"}
+
+
+ADDRESSES_INSIDE = [
+    "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.31.255.1", "192.168.1.1", "0.0.0.0",  # noqa: S104
+    "224.0.0.1", "255.255.255.255", "::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1",
+]  # fmt: skip
+
+
+def test_transfers_reach_the_internet_and_no_address_inside() -> None:
+    policy = of_kind("NetworkPolicy")["transfers"]["spec"]
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "worker-transfer"}}
+    (rule,) = policy["egress"]
+    assert all(reached(rule, address) for address in ("198.51.100.7", "8.8.8.8", "2a00:1450::1"))
+    assert [address for address in ADDRESSES_INSIDE if reached(rule, address)] == []
+    assert 22 not in {each["port"] for each in rule["ports"]}
+    assert min(each["port"] for each in rule["ports"]) == 443
+
+
+def reached(rule: Manifest, text: str) -> bool:
+    """Return whether a rule of egress allows an address."""
+    address = ip_address(text)
+    return any(
+        address in ip_network(each["ipBlock"]["cidr"])
+        and not any(address in ip_network(network) for network in each["ipBlock"]["except"])
+        for each in rule["to"]
+    )
 
 
 def test_the_api_is_reached_by_the_ingress_controller_and_prometheus() -> None:

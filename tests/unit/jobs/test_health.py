@@ -31,6 +31,10 @@ QUIET = RecentJobs(window_seconds=3600, completed=0, failed=0, cancelled=0, mean
         ({"ready": 1000}, {}, {}, []),
         ({"ready": 1001}, {}, {}, ["queue_long"]),
         ({"ready": 1, "queue": "gpu"}, {}, {}, ["no_worker"]),
+        ({"ready": 1, "queue": "transfer"}, {}, {}, ["no_worker"]),
+        ({"ready": 1, "queue": "transfer"}, {"queues": ("transfer",)}, {}, []),
+        ({"ready": 1, "queue": "background"}, {}, {}, []),  # by the workers of `cpu`
+        ({"ready": 1, "queue": "background"}, {"queues": ("transfer",)}, {}, ["no_worker"]),
         ({"ready": 1}, {"alive": False, "silent_seconds": 30}, {}, ["no_worker"]),
         ({}, {"alive": False, "silent_seconds": 121}, {}, ["worker_silent"]),
         ({}, {"isolation": "none"}, {}, ["not_isolated"]),
