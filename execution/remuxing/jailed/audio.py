@@ -103,7 +103,7 @@ class AudioTrack:
         """Return the position that a time stamp of the source claims."""
         if pts is None:
             return None
-        claimed = round((pts * time_base + Fraction(shift, TICKS)) * RATE)
+        claimed = pts * time_base.numerator * RATE // time_base.denominator + shift * RATE // TICKS
         if self._filled and claimed < (self.clock.position or 0):  # it was on its way: wait longer from now on
             lag = self._video - claimed * TICKS // RATE
             self._max_lag = min(_MAX_TOLERATED_LAG, max(self._max_lag, lag + _MAX_LAG))
@@ -118,7 +118,6 @@ class AudioTrack:
         if alignment.silence:
             self._write_silence(alignment.silence)
         frame.pts = None
-        frame.time_base = Fraction(1, frame.sample_rate or RATE)
         try:
             frames = self._mixer.mix(frame)
         except (av.FFmpegError, ValueError):  # channels that nobody can place

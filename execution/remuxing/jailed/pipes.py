@@ -7,7 +7,6 @@ from contextlib import suppress
 _READ_BYTES = 1 << 16
 _MAX_BYTES_WITHOUT_PACKET = 8 << 20
 """Several seconds of any stream. The demuxer of MPEG-TS would look for packets for ever."""
-_GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 class StreamOver(Exception):
@@ -42,7 +41,9 @@ class SourceFile:
     """The source, read from a pipe. Until `release` it can be read once more from its beginning."""
 
     def __init__(self, source: int, output: int, ending: Ending) -> None:
+        os.set_blocking(source, False)
         self._source = source
+        self._ending = ending
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
         self._poll.register(ending.descriptor, select.POLLIN)
@@ -64,16 +65,23 @@ class SourceFile:
             self._first, self._position = bytearray(), 0
         if self.bytes_read - self._read_at_packet > _MAX_BYTES_WITHOUT_PACKET:
             raise SourceUnreadable
-        for descriptor, _ in self._poll.poll():
-            if descriptor != self._source:
-                raise StreamOver
-        block = os.read(self._source, min(size, _READ_BYTES))
+        block = self._next(min(size, _READ_BYTES))
         self.bytes_read += len(block)
         self.ended = not block
         if self._keeps:
             self._first += block
             self._position += len(block)
         return block
+
+    def _next(self, size: int) -> bytes:
+        """Return the bytes that are there, or wait for some."""
+        while not self._ending.is_set():
+            try:
+                return os.read(self._source, size)
+            except BlockingIOError:
+                if any(descriptor != self._source for descriptor, _ in self._poll.poll()):
+                    break
+        raise StreamOver
 
     def count_packet(self) -> None:
         """Take the source as readable up to here."""
@@ -95,6 +103,7 @@ class OutputFile:
     def __init__(self, output: int, ending: Ending) -> None:
         os.set_blocking(output, False)
         self._output = output
+        self._ending = ending
         self._poll = select.poll()
         self._poll.register(output, select.POLLOUT)
         self._poll.register(ending.descriptor, select.POLLIN)
@@ -102,17 +111,23 @@ class OutputFile:
 
     def write(self, data: bytes) -> int:
         """Write all of it, and return its length. Raises StreamOver."""
-        rest = memoryview(data)
-        while rest:
-            for descriptor, events in self._poll.poll():
-                if descriptor != self._output or events & _GONE:
-                    raise StreamOver
-            try:
-                written = os.write(self._output, rest)
-            except BlockingIOError:
-                continue
-            except BrokenPipeError:
-                raise StreamOver from None
-            self.bytes_written += written
-            rest = rest[written:]
-        return len(data)
+        written = self._taken(data)
+        if written < len(data):
+            rest = memoryview(data)
+            while written < len(data):
+                self._poll.poll()
+                written += self._taken(rest[written:])
+        return written
+
+    def _taken(self, data: bytes | memoryview) -> int:
+        """Write what the pipe has room for, and return how much that is."""
+        if self._ending.is_set():
+            raise StreamOver
+        try:
+            written = os.write(self._output, data)
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError:
+            raise StreamOver from None
+        self.bytes_written += written
+        return written

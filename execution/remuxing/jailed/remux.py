@@ -38,6 +38,7 @@ _OUTPUT_OPTIONS = {
     "max_interleave_delta": "1",  # nor does a packet wait for one of the other stream
 }
 _READ_BYTES = 1 << 16
+_TICK = Fraction(1, TICKS)
 _MAX_ERRORS_IN_A_ROW = 1000
 
 
@@ -157,13 +158,14 @@ class Remux:
         for packet in self._packets(container, streams):
             if packet.dts is None:
                 continue
-            time, duration = _ticks(packet.dts, packet), _ticks(packet.duration or 0, packet)
+            unit = packet.time_base
+            time, duration = _ticks(packet.dts, unit), _ticks(packet.duration or 0, unit)
             start = self._timeline.at(packet.stream.type, time, duration)
             if packet.stream is streams.audio:
                 if self._audio:
                     self._audio.take(packet, start - time)
             elif video:
-                delay = 0 if packet.pts is None else _ticks(packet.pts, packet) - time
+                delay = 0 if packet.pts is None else _ticks(packet.pts, unit) - time
                 self._copy(packet, video, output, start=start, delay=delay)
         if self._audio:
             self._audio.finish()
@@ -175,7 +177,7 @@ class Remux:
         dts = max(start, self._last_video + 1)
         self._last_video = dts
         packet.stream = stream
-        packet.time_base = Fraction(1, TICKS)
+        packet.time_base = _TICK
         packet.dts, packet.pts = dts, max(dts, start + delay)
         output.mux_one(packet)  # which changes its times
         if self._audio:
@@ -220,5 +222,5 @@ def _codec(stream: Stream | None) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
-def _ticks(value: int, packet: Packet[Stream]) -> int:
-    return round(value * packet.time_base * TICKS)
+def _ticks(value: int, time_base: Fraction) -> int:
+    return value * time_base.numerator * TICKS // time_base.denominator
