@@ -18,6 +18,7 @@ from benchmarks import (
     overhead,
     peers,
     playable,
+    remux,
     streams,
     thumbnails,
     transfers,
@@ -39,6 +40,7 @@ MEASUREMENTS = {
     "cache": cache.measure,
     "outage": outage.measure,
     "streams": streams.measure,
+    "remux": remux.measure,
     "neighbours": neighbours.measure,
     "film": film.measure,
     "transfers": transfers.measure,
@@ -54,6 +56,7 @@ DEFAULTS = (
     "cache",
     "outage",
     "streams",
+    "remux",
     "neighbours",
 )
 
@@ -76,7 +79,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="name of a measurement; may be repeated")
     parser.add_argument(
-        "--pairs", type=int, default=5, help="number of pairs for playable, overhead, peers, workers and thumbnails"
+        "--pairs",
+        type=int,
+        default=5,
+        help="number of pairs for playable, overhead, peers, workers, thumbnails and remux",
     )
     lengths = f"length of the source for overhead, workers, thumbnails and peers (there at most {peers.MAX_SECONDS})"
     parser.add_argument("--seconds", type=int, default=60, help=lengths)
