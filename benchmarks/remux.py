@@ -47,7 +47,7 @@ _SOURCES = {
 def measure(options: argparse.Namespace) -> str:
     """Remux each source by both in turn, then open streams one by one. Returns the tables."""
     home()
-    sources = {name: _source(f"{number}.ts", *made) for number, (name, made) in enumerate(_SOURCES.items())}
+    sources = {name: _source(f"{number}.ts", *content) for number, (name, content) in enumerate(_SOURCES.items())}
     pool = RemuxPool(ExecutionConfig(isolation="none"), max_processes=1)  # whose process is the program itself
     try:
         _remuxed(pool, next(iter(sources.values())))

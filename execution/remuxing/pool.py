@@ -1,12 +1,13 @@
 """The remux processes of a server: started when they are needed, ended when they are idle."""
 
 import os
+import sys
 import threading
 from itertools import count
 
 from configuration import ExecutionConfig
-from execution.remuxing.jailed.messages import BROKEN, Start
-from execution.remuxing.process import RemuxError, RemuxProcess, RemuxStream
+from execution.remuxing.jailed.messages import Start
+from execution.remuxing.process import FULL, RemuxError, RemuxProcess, RemuxStream
 
 AUDIO_BITRATE = 192_000
 _IDLE_SECONDS = 60.0
@@ -16,11 +17,18 @@ class RemuxPool:
     """At most one process for each core. A process is filled before the next one is started."""
 
     def __init__(
-        self, config: ExecutionConfig, *, max_processes: int | None = None, idle_seconds: float = _IDLE_SECONDS
+        self,
+        config: ExecutionConfig,
+        *,
+        max_processes: int | None = None,
+        idle_seconds: float = _IDLE_SECONDS,
+        python: str | None = None,
     ) -> None:
+        """Start nothing yet. `python` runs the program; None: the interpreter of this process."""
         self._config = config
         self._max_processes = max_processes or len(os.sched_getaffinity(0))
         self._idle_seconds = idle_seconds
+        self._python = python or os.path.realpath(sys.executable)
         self._processes: list[RemuxProcess] = []
         self._numbers = count()
         self._lock = threading.Lock()
@@ -33,11 +41,13 @@ class RemuxPool:
                 if stream := process.add(request):
                     return stream
             if len(self._processes) < self._max_processes:
-                process = RemuxProcess(self._config, idle_seconds=self._idle_seconds, on_over=self._forget)
+                process = RemuxProcess(
+                    self._config, python=self._python, idle_seconds=self._idle_seconds, on_over=self._forget
+                )
                 self._processes.append(process)
                 if stream := process.add(request):
                     return stream
-        raise RemuxError(BROKEN, "all remux processes are full")
+        raise RemuxError(FULL, "all remux processes are full")
 
     @property
     def pids(self) -> list[int]:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 MAX_STREAMS = 16
 """Streams of one process. Its threads share one lock of Python, which two thirds of a core's streams leave free."""
+FULL = "full"
+"""Code of the error where no process has room: the others are those of messages."""
 _PROGRAM = Path(__file__).with_name("jailed") / "program.py"
 _MEMORY_BYTES = 512 << 20
 """Several times what a process with all its streams was measured to use."""
@@ -48,7 +50,7 @@ _STDERR_TAIL_BYTES = 1 << 12
 
 
 class RemuxError(Exception):
-    """A stream could not be remuxed, or no more. `code` is one of the codes of messages."""
+    """A stream could not be remuxed, or no more. `code` is `FULL` or one of the codes of messages."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -103,10 +105,11 @@ class RemuxProcess:
     """A process, with a thread that starts it, listens to it, and ends it."""
 
     def __init__(
-        self, config: ExecutionConfig, *, idle_seconds: float, on_over: Callable[["RemuxProcess"], None]
+        self, config: ExecutionConfig, *, python: str, idle_seconds: float, on_over: Callable[["RemuxProcess"], None]
     ) -> None:
         self.pid: int | None = None
         self._config = config
+        self._python = python
         self._idle_seconds = idle_seconds
         self._on_over = on_over
         self._streams: dict[int, RemuxStream] = {}
@@ -158,7 +161,7 @@ class RemuxProcess:
         try:
             with jail_of(self._config).cell() as cell:
                 child = cell.start(
-                    [*_command(), str(self._other_end.fileno()), str(_av_folder())],
+                    [self._python, "-I", "-S", "-B", str(_PROGRAM), str(self._other_end.fileno()), str(_av_folder())],
                     readable=_readable(),
                     limits=_limits(self._config),
                     pass_fds=[self._other_end.fileno()],
@@ -234,11 +237,6 @@ class RemuxProcess:
             left, self._streams = list(self._streams), dict(self._streams)
         for number in left:
             self._receive(Failed(stream=number, code=BROKEN, text=reason))
-
-
-def _command() -> list[str]:
-    """Return the command of the program, by the interpreter that the virtual environment was made of."""
-    return [os.path.realpath(sys.executable), "-I", "-S", "-B", str(_PROGRAM)]
 
 
 def _av_folder() -> Path:

@@ -11,8 +11,8 @@ from uuid import UUID
 from configuration import Config
 from execution.streaming import StreamRunner
 from relay.engines.devices import RelayDevices
-from relay.engines.engine import Attempt, EngineError, EngineRequest, Fallback
-from relay.engines.transcode import AudioOnly, Copying, CpuSlots, OnCpu, OnDevice, TranscodeRun, Tuning, Way
+from relay.engines.engine import Attempt, EngineError, EngineRequest, EngineRun, Fallback
+from relay.engines.transcode import AudioOnly, Copying, CpuSlots, OnCpu, OnDevice, Tuning, Way
 from transcoding.commands.live import PROBING, PROBING_AGAIN
 from transcoding.commands.live_diagnosis import LiveFault
 from transcoding.errors import TranscodeError
@@ -45,8 +45,8 @@ class TranscodeAttempt:
         self._way = way
         self._tuning = tuning
 
-    def start(self) -> TranscodeRun:
-        """Start ffmpeg. Raises EngineError."""
+    def start(self) -> EngineRun:
+        """Start the engine. Raises EngineError."""
         return self._way.start(self._tuning)
 
 

@@ -1,20 +1,39 @@
-"""Remuxing: video as it is, audio as AAC-LC, by PyAV in processes that serve many streams."""
+"""Remuxing: video as it is, audio as AAC-LC. By PyAV in processes that serve many streams, or by an ffmpeg of its own.
 
-from dataclasses import dataclass
+Which of them, the operator says. A viewer gets bytes of one of them only: where the first one fails, the other one is
+tried before the first byte.
+"""
 
+from collections.abc import Iterator
+from enum import StrEnum
+
+from configuration import Config
 from execution.remuxing.jailed.messages import BROKEN, NOT_MEDIA, NOTHING, UNSUPPORTED
 from execution.remuxing.pool import AUDIO_BITRATE, RemuxPool
-from execution.remuxing.process import RemuxError, RemuxStream
-from relay.engines.engine import EngineError, EngineFacts, EngineRequest, Fallback
-from transcoding.errors import EncoderFailed
+from execution.remuxing.process import FULL, RemuxError, RemuxStream
+from execution.streaming import StreamRunner
+from relay.engines.engine import EngineError, EngineFacts, EngineRequest
+from relay.engines.fallback import TranscodeAttempts
+from relay.engines.transcode import AudioOnly, Copying, Tuning, Way
 
 NATIVE = "aac (PyAV)"
 _CODES = {
     NOT_MEDIA: "source_not_media",
     NOTHING: "source_ended",
     UNSUPPORTED: "codec_unsupported",
-    BROKEN: EncoderFailed.code,
+    BROKEN: "encoder_failed",
+    FULL: "relay_full",
 }
+_SOURCE_AT_FAULT = frozenset({NOT_MEDIA, NOTHING, UNSUPPORTED})
+
+
+class RemuxMode(StrEnum):
+    """The ways that the operator allows."""
+
+    AUTO = "auto"
+    """PyAV, and ffmpeg where that fails."""
+    NATIVE = "native"
+    FFMPEG = "ffmpeg"
 
 
 class NativeRun:
@@ -28,6 +47,7 @@ class NativeRun:
         self._stream = stream
 
     def facts(self) -> EngineFacts:
+        """Return what the process reported last, within the last second."""
         found = self._stream.statistics
         return EngineFacts(
             drift_ms=-round(found.drift_ms),
@@ -37,31 +57,69 @@ class NativeRun:
         )
 
     def wait(self) -> None:
+        """Block until the process is done with the stream. Raises EngineError."""
         try:
             self._stream.wait()
         except RemuxError as error:
             raise _engine_error(error) from error
 
     def end(self) -> None:
+        """Have the process end the stream."""
         self._stream.end()
 
 
-@dataclass(frozen=True, slots=True)
-class NativeAttempt:
-    """The way by PyAV."""
+class Native:
+    """Remuxing by PyAV."""
 
-    request: EngineRequest
-    pool: RemuxPool
-    encoder: str = NATIVE
-    fallback: Fallback | None = None
+    encoder = NATIVE
+    copies = True
 
-    def start(self) -> NativeRun:
-        bitrate = self.request.audio_bitrate or AUDIO_BITRATE
+    def __init__(self, pool: RemuxPool, request: EngineRequest) -> None:
+        self._pool = pool
+        self._request = request
+
+    def start(self, tuning: Tuning) -> NativeRun:  # noqa: ARG002 - it looks again by itself
+        """Start the stream, and a process where none has room. Raises EngineError."""
+        bitrate = self._request.audio_bitrate or AUDIO_BITRATE
         try:
-            return NativeRun(self.pool.start(self.request.container, audio_bitrate=bitrate))
+            return NativeRun(self._pool.start(self._request.container, audio_bitrate=bitrate))
         except RemuxError as error:
             raise _engine_error(error) from error
 
 
+class RemuxEngine:
+    """Serves the remuxes of one relay process, until `close`."""
+
+    def __init__(self, pool: RemuxPool, runner: StreamRunner, *, mode: RemuxMode) -> None:
+        self.pool = pool
+        self._runner = runner
+        self._mode = mode
+
+    def attempts(self, request: EngineRequest) -> TranscodeAttempts:
+        """Return the ways to serve a request."""
+        return TranscodeAttempts(
+            request, iter([*self._ways(request)]), radio=AudioOnly(self._runner, request), missing=None
+        )
+
+    def close(self) -> None:
+        """End the remux processes."""
+        self.pool.close()
+
+    def _ways(self, request: EngineRequest) -> Iterator[Way]:
+        if self._mode is not RemuxMode.FFMPEG:
+            yield Native(self.pool, request)
+        if self._mode is not RemuxMode.NATIVE:
+            yield Copying(self._runner, request, encode_audio=True)
+
+
+def remux_engine(config: Config) -> RemuxEngine:
+    """Build the engine of this relay process."""
+    return RemuxEngine(
+        RemuxPool(config.execution),
+        StreamRunner(config.execution, config.limits),
+        mode=RemuxMode(config.live.relay_remux),
+    )
+
+
 def _engine_error(error: RemuxError) -> EngineError:
-    return EngineError(str(error), code=_CODES[error.code], source_at_fault=error.code != BROKEN)
+    return EngineError(str(error), code=_CODES[error.code], source_at_fault=error.code in _SOURCE_AT_FAULT)

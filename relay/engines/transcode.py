@@ -10,7 +10,7 @@ from django.db import connection
 
 from execution.streaming import StreamEnd, StreamProcess, StreamRunner
 from relay.engines.devices import DeviceSession, OfferedDevice, RelayDevices
-from relay.engines.engine import EngineError, EngineFacts, EngineRequest
+from relay.engines.engine import EngineError, EngineFacts, EngineRequest, EngineRun
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import GpuFailure
 from transcoding.commands.live import LEVEL, PROBING, live_command, live_copy_command, live_radio_command
@@ -76,8 +76,8 @@ class Way(Protocol):
     copies: bool
     """It needs no decoder for the video."""
 
-    def start(self, tuning: Tuning) -> TranscodeRun:
-        """Start ffmpeg. Raises EngineError."""
+    def start(self, tuning: Tuning) -> EngineRun:
+        """Start the engine. Raises EngineError."""
         ...
 
 
