@@ -1,9 +1,9 @@
-"""Cross-origin requests (CORS) to the API: pages of the configured origins may send them, with an API key.
+"""Cross-origin requests (CORS) to the API and the relay: pages of the configured origins may send them, with a key.
 
 Cookies are never part of them. Playback URLs are open to pages of any origin (see `videos.playback`).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from api.asgi import App, Message, Receive, Scope, Send, header, path_below_prefix
 
@@ -18,19 +18,24 @@ _PREFLIGHT = {
 _EXPOSED = (
     b"Content-Disposition, ETag, Idempotent-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
     b"Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
-    b"Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, Vodmill-Version, X-Request-ID"
+    b"Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, Vodmill-Version, "
+    b"X-Request-ID, X-Vodmill-Encoder, X-Vodmill-Fallback, X-Vodmill-Session"
 )
 
 
 class CrossOrigin:
-    """ASGI middleware that answers preflight requests, and lets pages of these origins read responses."""
+    """ASGI middleware that answers preflight requests, and lets pages of these origins read responses.
 
-    def __init__(self, app: App, *, origins: Collection[str]) -> None:
+    `below`: beginnings of the paths that it is for.
+    """
+
+    def __init__(self, app: App, *, origins: Collection[str], below: Sequence[str] = (_API,)) -> None:
         self._app = app
         self._origins = frozenset(origins)
+        self._below = tuple(below)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._origins or not path_below_prefix(scope).startswith(_API):
+        if scope["type"] != "http" or not self._origins or not path_below_prefix(scope).startswith(self._below):
             await self._app(scope, receive, send)
             return
         origin = header(scope, b"origin") or ""
