@@ -78,7 +78,7 @@ chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is kill
 	@$(python) -m tests.faults.chaos $(ARGS)
 
 .PHONY: soak-uploads
-soak-uploads: testsetup ## Upload four files of 2 GB at once through the API and measure its memory (ARGS="--megabytes 200")
+soak-uploads: testsetup ## Upload four files of 2 GB at once, in parts and by tus, and measure the API's memory (ARGS="--megabytes 200")
 	@$(python) -m tests.faults.soak_uploads $(ARGS)
 
 .PHONY: model

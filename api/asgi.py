@@ -24,7 +24,7 @@ DRAIN_SECONDS = 2.0
 """Limits of the rest of a refused body that is read, so that the client gets the response."""
 
 
-def header(scope: Scope, name: bytes) -> str | None:
+def header(scope: Mapping[str, Any], name: bytes) -> str | None:
     """Return a request header by its lower-case name, or None."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
@@ -57,7 +57,7 @@ def threaded(function: Callable[Params, Result]) -> Callable[Params, Awaitable[R
     return call
 
 
-def declared_length(scope: Scope) -> int | None:
+def declared_length(scope: Mapping[str, Any]) -> int | None:
     """Return Content-Length, or None for a chunked body."""
     text = header(scope, b"content-length")
     return int(text) if text and text.isdecimal() else None

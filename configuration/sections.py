@@ -24,8 +24,6 @@ from configuration.serving import (
     UploadConfig,
 )
 
-MAX_PARTS = 10_000  # of one object in an S3 multipart upload, as AWS documents it
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseConfig:
@@ -70,7 +68,10 @@ class StorageConfig:
     s3_secret_key: str = setting("", secret=True, help="Secret key of the access key.")
     local_storage_path: str = setting("", help="Folder of the local store. Required if TRANSCODER_STORAGE is local.")
     upload_part_bytes: int = setting(
-        10 * MIB, minimum=5 * MIB, maximum=5 * GIB, help="Size of one part of a multipart upload."
+        10 * MIB,
+        minimum=5 * MIB,
+        maximum=5 * GIB,
+        help="Size of one part of a multipart upload, if 10,000 do.",
     )
     parallel_parts: int = setting(
         10,
@@ -165,11 +166,6 @@ class Config:
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each contradiction between sections."""
-        if self.upload.max_upload_bytes > MAX_PARTS * self.storage.upload_part_bytes:
-            yield (
-                f"TRANSCODER_MAX_UPLOAD_BYTES must be at most {MAX_PARTS} times TRANSCODER_UPLOAD_PART_BYTES:"
-                " S3 takes no more parts"
-            )
         yield from self._mixed_content()
         yield from self._own_bucket()
 

@@ -115,12 +115,15 @@ class UploadConfig:
     """Limits of uploads."""
 
     max_upload_bytes: int = setting(
-        50 * GIB, minimum=1, help="Maximum size of a video. At most 10,000 times TRANSCODER_UPLOAD_PART_BYTES."
+        50 * GIB,
+        minimum=1,
+        maximum=10_000 * 5 * GIB,
+        help="Maximum size of a video. Parts of one with more than 10,000 of TRANSCODER_UPLOAD_PART_BYTES are larger.",
     )
     max_concurrent_uploads: int = setting(
         32,
         minimum=1,
-        help="Maximum number of parallel uploads to one API process. Each uses TRANSCODER_UPLOAD_PART_BYTES of memory.",
+        help="Maximum number of parallel uploads to one API process. Each uses the memory of one part.",
     )
     import_networks: tuple[str, ...] = setting(
         (),

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from storage.errors import StorageUnavailable
+from storage.parts import part_bytes_for
 from storage.protocol import Progress
 from storage.transfer import Span, TransferProgress, run_parallel, write_at
 
-MAX_PARTS = 10_000
-"""Limit of a multipart upload, from S3's API reference."""
 ROUNDS = 3
 """Limit of rounds in a row in which no part of a file gets through. Each request is retried by itself, too."""
 
@@ -44,7 +43,7 @@ class FileParts:
     ) -> None:
         self._path = path
         self._size = path.stat().st_size
-        self._part_bytes = max(part_bytes, -(-self._size // MAX_PARTS))
+        self._part_bytes = part_bytes_for(self._size, part_bytes)
         self._put = put
         self._stored = stored
         self._etags: dict[int, str] = {}

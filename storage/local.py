@@ -21,7 +21,7 @@ from storage.errors import (
     not_deleted,
 )
 from storage.keys import check_key, check_prefix
-from storage.protocol import MultipartUpload, ObjectStore, Progress, StoredObject, StoredPart
+from storage.protocol import Bytes, MultipartUpload, ObjectStore, Progress, StoredObject, StoredPart
 from storage.transfer import TransferProgress
 
 BLOCK_BYTES = 1024 * 1024
@@ -43,7 +43,7 @@ class LocalStore:
         self._incoming = root / "incoming"
         self._uploads = root / "uploads"
 
-    def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:  # noqa: ARG002 - see the class
+    def put(self, key: str, data: Bytes, content_type: str) -> StoredObject:  # noqa: ARG002 - see the class
         with _file_errors(check_key(key)), self._new_file() as file:
             file.write(data)
             return self._publish(file, key)
@@ -166,7 +166,7 @@ class LocalStore:
             (folder / "key").write_text(key)
         return upload_id
 
-    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+    def put_part(self, key: str, upload_id: str, number: int, data: Bytes) -> str:
         """Write the part at its offset in the object's file, so that completing it is a rename.
 
         It is recorded as soon as all of it is there. One that is replaced is missing meanwhile.

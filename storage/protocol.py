@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+Bytes = bytes | bytearray | memoryview
 Progress = Callable[[int], None]
 """Callback with the number of bytes transferred since its last call.
 
@@ -56,7 +57,7 @@ class ObjectStore(Protocol):
         """Size in bytes of every part of a multipart upload except the last, unless another one was chosen for it."""
         ...
 
-    def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
+    def put(self, key: str, data: Bytes, content_type: str) -> StoredObject:
         """Store a small object in one request. Replaces an object of that key."""
         ...
 
@@ -128,7 +129,7 @@ class ObjectStore(Protocol):
         """Start a multipart upload and return its id. Its parts have `part_bytes`; None: those of the store."""
         ...
 
-    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+    def put_part(self, key: str, upload_id: str, number: int, data: Bytes) -> str:
         """Store part `number` (from 1, in any order) and return its etag. Raises UploadNotFound."""
         ...
 

@@ -21,7 +21,7 @@ from storage.errors import (
 )
 from storage.file_transfers import FileParts
 from storage.keys import check_key, check_prefix
-from storage.protocol import MultipartUpload, ObjectStore, Progress, StoredObject, StoredPart
+from storage.protocol import Bytes, MultipartUpload, ObjectStore, Progress, StoredObject, StoredPart
 from storage.s3_body import Body
 from storage.s3_bucket import prepare_bucket
 from storage.s3_checksums import md5
@@ -80,7 +80,7 @@ class S3Store:
         self._deleter = S3Deleter(self._client, config.bucket, threads=parallel_parts)
         self._copier = S3Copier(self._client, config.bucket, threads=parallel_parts)
 
-    def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
+    def put(self, key: str, data: Bytes, content_type: str) -> StoredObject:
         response = _uncorrupted(
             check_key(key),
             lambda: self._client.put_object(
@@ -208,7 +208,7 @@ class S3Store:
             response = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)
         return response["UploadId"]
 
-    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+    def put_part(self, key: str, upload_id: str, number: int, data: Bytes) -> str:
         response = _uncorrupted(
             key,
             lambda: self._client.upload_part(

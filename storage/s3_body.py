@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from storage.pace import Pace
+from storage.protocol import Bytes
 
 _BLOCK_BYTES = 128 * 1024
 """Of one write to the socket, which times out as a whole: small enough for a slow link to take it in that time."""
@@ -13,7 +14,7 @@ _BLOCK_BYTES = 128 * 1024
 class Body:
     """Bytes as a file, which botocore rewinds when it repeats a request. They are not copied."""
 
-    def __init__(self, data: bytes | bytearray, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, data: Bytes, clock: Callable[[], float] = time.monotonic) -> None:
         self._data = memoryview(data)
         self._position = 0
         self._handed_out = 0

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from storage.protocol import Bytes
 from storage.s3_metrics import Events
 
 _CHECKED = ("PutObject", "UploadPart", "DeleteObjects", "PutBucketCors", "PutBucketLifecycleConfiguration")
@@ -29,7 +30,7 @@ def _content_md5(*, params: Any, **_: object) -> None:  # noqa: ANN401 - botocor
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
 
 
-def md5(data: bytes | bytearray | memoryview) -> bytes:
+def md5(data: Bytes) -> bytes:
     """Return the digest by which stores compare bytes. It guards against accidents, not against attacks."""
     return hashlib.md5(data, usedforsecurity=False).digest()
 

@@ -5,7 +5,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import ObjectChanged, ObjectNotFound, StorageError, StorageRefused
-from storage.file_transfers import MAX_PARTS
+from storage.parts import part_bytes_for
 from storage.protocol import StoredObject
 from storage.s3_errors import s3_errors
 from storage.s3_reading import unquoted
@@ -53,7 +53,7 @@ class S3Copier:
 
     def _copy_parts(self, bucket: str, source: StoredObject, key: str, content_type: str, target: "S3Store") -> None:
         upload_id = target.create_multipart(key, content_type)
-        length = max(COPY_PART_BYTES, -(-source.size // MAX_PARTS))
+        length = part_bytes_for(source.size, COPY_PART_BYTES)
 
         def copy(span: tuple[int, int]) -> str:
             start, end = span

@@ -6,21 +6,22 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, TypeVar
 
-from storage.protocol import ObjectStore, StoredObject
+from storage.parts import MemoryBudget, PartBuffer
+from storage.protocol import Bytes, ObjectStore, StoredObject
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
 class UploadPool:
-    """Threads of a process that send parts to the store.
+    """Threads of a process that send parts to the store, and the memory for those parts.
 
-    Their number limits the full parts in memory; besides, each upload has one part that is being filled.
+    Besides, each upload has one part that is being filled.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, memory_bytes: int) -> None:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="store")
-        self.slots = asyncio.Semaphore(count)
+        self.memory = MemoryBudget(memory_bytes)
 
     def submit(self, work: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Future[Result]:
         """Run blocking work on a thread. It runs to its end even when the event loop ends first."""
@@ -28,7 +29,7 @@ class UploadPool:
 
 
 class PartSender:
-    """Sends the parts of an object in the background. `send` waits while all slots are taken: the backpressure."""
+    """Sends the parts of an object in the background. `send` waits until there is memory for it: the backpressure."""
 
     def __init__(self, store: ObjectStore, key: str, *, pool: UploadPool, parallel_parts: int) -> None:
         self._store = store
@@ -37,17 +38,18 @@ class PartSender:
         self._own_slots = asyncio.Semaphore(parallel_parts)
         self._failure: BaseException | None = None
 
-    async def send(self, upload_id: str, number: int, data: bytearray) -> Future[str]:
-        """Start to send a part as soon as there is a slot for it."""
+    async def send(self, upload_id: str, number: int, data: Bytes) -> Future[str]:
+        """Start to send a part as soon as there is room for it among those on their way."""
         await self._own_slots.acquire()
         try:
-            await self._pool.slots.acquire()
+            await self._pool.memory.acquire(len(data))
         except BaseException:
             self._own_slots.release()
             raise
+        size = len(data)
         sending = self._pool.submit(self._store.put_part, self._key, upload_id, number, data)
         loop = asyncio.get_running_loop()
-        sending.add_done_callback(lambda sent: _on_loop(loop, lambda: self._sent(sent)))
+        sending.add_done_callback(lambda sent: _on_loop(loop, lambda: self._sent(sent, size)))
         return sending
 
     def check(self) -> None:
@@ -55,24 +57,35 @@ class PartSender:
         if self._failure is not None:
             raise self._failure
 
-    def _sent(self, part: Future[str]) -> None:
-        self._pool.slots.release()
+    def _sent(self, part: Future[str], size: int) -> None:
+        self._pool.memory.release(size)
         self._own_slots.release()
         self._failure = self._failure or part.exception()
 
 
 class IncomingObject:
-    """An object that is being received. `write` waits while all slots are taken, which is the backpressure."""
+    """An object that is being received. `write` waits while there is no memory for a part, which is the backpressure.
 
-    def __init__(
-        self, store: ObjectStore, key: str, content_type: str, *, pool: UploadPool, parallel_parts: int
+    `part_bytes`: of its parts; None: those of the store.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that it works with
+        self,
+        store: ObjectStore,
+        key: str,
+        content_type: str,
+        *,
+        pool: UploadPool,
+        parallel_parts: int,
+        part_bytes: int | None = None,
     ) -> None:
         self._store = store
         self._key = key
         self._content_type = content_type
         self._pool = pool
         self._sender = PartSender(store, key, pool=pool, parallel_parts=parallel_parts)
-        self._part = bytearray()  # not preallocated: many clients may open an upload and send next to nothing
+        self._part_bytes = part_bytes or store.part_bytes
+        self._part = PartBuffer(self._part_bytes)
         self._upload: Future[str] | None = None
         self._parts: list[Future[str]] = []
         self._object: Future[StoredObject] | None = None
@@ -81,10 +94,8 @@ class IncomingObject:
         """Append bytes. Raises the error of an earlier part."""
         view = memoryview(data)
         while view:
-            taken = view[: self._store.part_bytes - len(self._part)]
-            self._part += taken
-            view = view[len(taken) :]
-            if len(self._part) == self._store.part_bytes:
+            view = self._part.take(view)
+            if self._part.full:
                 await self._send_part()
 
     async def finish(self) -> StoredObject:
@@ -119,14 +130,16 @@ class IncomingObject:
     async def _send_part(self) -> None:
         part = self._take_part()
         if self._upload is None:
-            self._upload = self._pool.submit(self._store.create_multipart, self._key, self._content_type)
+            self._upload = self._pool.submit(
+                self._store.create_multipart, self._key, self._content_type, part_bytes=self._part_bytes
+            )
         upload_id = await asyncio.wrap_future(self._upload)
         self._parts.append(await self._sender.send(upload_id, len(self._parts) + 1, part))
         self._sender.check()
 
-    def _take_part(self) -> bytearray:
-        part, self._part = self._part, bytearray()
-        return part
+    def _take_part(self) -> memoryview:
+        part, self._part = self._part, PartBuffer(self._part_bytes)
+        return part.data
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from storage.errors import UploadNotFound
+from storage.parts import PartBuffer
 from storage.protocol import ObjectStore, StoredObject
 
 PARALLEL_PARTS = 3
@@ -19,37 +20,43 @@ class ObjectWriter:
     A context manager: at its end nothing is on its way any more. What it has stored stays there.
     """
 
-    def __init__(
-        self, store: ObjectStore, key: str, content_type: str, *, upload_id: str, on_upload: Callable[[str], object]
+    def __init__(  # noqa: PLR0913 - what is written, and how
+        self,
+        store: ObjectStore,
+        key: str,
+        content_type: str,
+        *,
+        part_bytes: int,
+        upload_id: str,
+        on_upload: Callable[[str], object],
     ) -> None:
         """Continue a multipart upload, if there is one. `on_upload` records the id of another one, before its parts."""
+        self._part_bytes = part_bytes
         self._store = store
         self._key = key
         self._content_type = content_type
         self._on_upload = on_upload
-        self._upload_id, self._etags = _continued(store, key, upload_id)
+        self._upload_id, self._etags = _continued(store, key, upload_id, part_bytes)
         self._on_their_way: deque[Future[str]] = deque()
-        self._part = bytearray()
+        self._part = PartBuffer(part_bytes)
         self._threads = ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="parts")
 
     @property
     def stored(self) -> int:
         """Bytes that are stored in parts."""
-        return len(self._etags) * self._store.part_bytes
+        return len(self._etags) * self._part_bytes
 
     @property
     def written(self) -> int:
         """Bytes that were written so far, those of other writers before included."""
-        return self.stored + len(self._on_their_way) * self._store.part_bytes + len(self._part)
+        return self.stored + len(self._on_their_way) * self._part_bytes + len(self._part)
 
     def write(self, data: bytes) -> None:
         """Append bytes. Waits while too many are on their way. Raises StorageError."""
         view = memoryview(data)
         while view:
-            taken = view[: self._store.part_bytes - len(self._part)]
-            self._part += taken
-            view = view[len(taken) :]
-            if len(self._part) == self._store.part_bytes:
+            view = self._part.take(view)
+            if self._part.full:
                 self._send()
 
     def restart(self) -> None:
@@ -57,12 +64,12 @@ class ObjectWriter:
         self._drain(0)
         if self._upload_id:
             self._store.abort_multipart(self._key, self._upload_id)
-        self._upload_id, self._etags, self._part = "", [], bytearray()
+        self._upload_id, self._etags, self._part = "", [], PartBuffer(self._part_bytes)
 
     def finish(self) -> StoredObject:
         """Complete the object."""
         if not self._upload_id:
-            return self._store.put(self._key, self._part, self._content_type)
+            return self._store.put(self._key, self._part.data, self._content_type)
         if self._part:
             self._send()
         self._drain(0)
@@ -70,10 +77,10 @@ class ObjectWriter:
 
     def _send(self) -> None:
         if not self._upload_id:
-            self._upload_id = self._store.create_multipart(self._key, self._content_type)
+            self._upload_id = self._store.create_multipart(self._key, self._content_type, part_bytes=self._part_bytes)
             self._on_upload(self._upload_id)
         self._drain(PARALLEL_PARTS - 1)
-        part, self._part = self._part, bytearray()
+        part, self._part = self._part.data, PartBuffer(self._part_bytes)
         number = len(self._etags) + len(self._on_their_way) + 1
         sent = self._threads.submit(self._store.put_part, self._key, self._upload_id, number, part)
         self._on_their_way.append(sent)
@@ -94,14 +101,14 @@ class ObjectWriter:
         self._threads.shutdown()
 
 
-def _continued(store: ObjectStore, key: str, upload_id: str) -> tuple[str, list[str]]:
+def _continued(store: ObjectStore, key: str, upload_id: str, part_bytes: int) -> tuple[str, list[str]]:
     """Return a multipart upload and the etags of its first parts. Nothing where it is not there, or has none."""
     if not upload_id:
         return "", []
     etags: list[str] = []
     try:
         for part in store.list_parts(key, upload_id):
-            if part.number != len(etags) + 1 or part.size != store.part_bytes:
+            if part.number != len(etags) + 1 or part.size != part_bytes:
                 break
             etags.append(part.etag)
     except UploadNotFound:

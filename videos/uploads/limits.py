@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 FORM_BYTES = 64 * 1024
 """Bytes by which a form may be longer than its file."""
-MAX_PARTS = 10_000
-"""Limit of a multipart upload, from S3's API reference."""
+MEMORY_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """Limits of one process. `parts_in_memory` is for all uploads together.
+    """Limits of one process. `memory_bytes` is what the parts of all uploads that go to the store may use together.
 
     Each upload in progress has one more part that is being filled. A client may let us wait for `idle_seconds`.
     Received bytes earn it that time again, at `min_bytes_per_second`, which is far less than the rate of any connection
@@ -22,7 +21,7 @@ class UploadLimits:
     max_owner_uploads: int = 8
     """Of one owner."""
     parallel_parts: int = 4
-    parts_in_memory: int = 16
+    memory_bytes: int = MEMORY_BYTES
     idle_seconds: float = 60.0
     min_bytes_per_second: int = 8 * 1024
     https_only: bool = False

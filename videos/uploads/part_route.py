@@ -37,7 +37,8 @@ from api.problems import Problem, any_problem_of, invalid_field
 from api.request_log import describe_request
 from api.turns import Turns
 from storage.errors import UploadNotFound
-from storage.protocol import ObjectStore
+from storage.parts import PartBuffer
+from storage.protocol import Bytes, ObjectStore
 from videos.models import Upload
 from videos.uploads.incoming import StallTimeout
 from videos.uploads.limits import OpenLimits
@@ -100,10 +101,7 @@ class PartRoute:
         _check_length(scope, size, number)
         with self._slots.taken(caller.owner.id):
             data = await self._receive(body, size, number)
-            async with self._slots.pool.slots:
-                etag = await asyncio.wrap_future(
-                    self._slots.pool.submit(self._store_part, upload, number, data, promised)
-                )
+            etag = await asyncio.wrap_future(self._slots.pool.submit(self._store_part, upload, number, data, promised))
         return JSONRenderer().render({"number": number, "size": size, "etag": etag})
 
     def _upload(self, caller: Caller, upload_id: UUID) -> Upload:
@@ -115,21 +113,21 @@ class PartRoute:
         upload_renew(upload=upload, limits=self._open_limits)
         return upload
 
-    async def _receive(self, body: Body, size: int, number: int) -> bytearray:
+    async def _receive(self, body: Body, size: int, number: int) -> memoryview:
         stall_timeout = StallTimeout(self._limits)
-        data = bytearray()  # not preallocated: many clients may open a request and send next to nothing
+        data = PartBuffer(size)
         while not body.ended:
             message = await stall_timeout.wait(body)
             if message["type"] == "http.disconnect":
                 raise _ClientGoneError
             if body.size > size:
                 raise _wrong_size(number, size)
-            data += message.get("body", b"")
+            data.take(memoryview(message.get("body", b"")))
         if len(data) < size:
             raise _wrong_size(number, size)
-        return data
+        return data.data
 
-    def _store_part(self, upload: Upload, number: int, data: bytearray, promised: "Promised | None") -> str:
+    def _store_part(self, upload: Upload, number: int, data: Bytes, promised: "Promised | None") -> str:
         if promised and hashlib.new(promised.algorithm, data).digest() != promised.digest:
             detail = f"does not match the body: part {number} was damaged on its way"
             raise invalid_field(promised.header, detail, code="part_damaged")

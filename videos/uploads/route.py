@@ -43,6 +43,7 @@ from api.request_log import describe_request
 from api.turns import Turns
 from observability import metrics
 from storage.keys import source_key
+from storage.parts import part_bytes_for
 from storage.protocol import ObjectStore
 from storage.stream import IncomingObject
 from videos.documents import video_document
@@ -156,12 +157,14 @@ class UploadRoute:
         self, request: ASGIRequest, body: Body, form: VideoForm, caller: Caller, idempotency: UploadIdempotency
     ) -> StoredResponse:
         video_id = uuid4()
+        length = declared_length(request.scope) or self._limits.max_bytes
         incoming = IncomingObject(
             self._store,
             source_key(video_id),
             STORED_TYPE,
             pool=self._slots.pool,
             parallel_parts=self._limits.parallel_parts,
+            part_bytes=part_bytes_for(min(length, self._limits.max_bytes), self._store.part_bytes),
         )
         try:
             file = IncomingFile(incoming, max_bytes=await in_thread(bytes_left, caller.owner.id))

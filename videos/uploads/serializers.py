@@ -6,9 +6,9 @@ from rest_framework import serializers
 
 from api.fields import Choice, StrictInteger, StrictSerializer
 from api.pagination import LabelledQuery
+from storage.parts import MAX_PARTS
 from videos.states import UploadProtocol, UploadState
 from videos.uploads.form import clean_filename
-from videos.uploads.limits import MAX_PARTS
 
 MAX_SIGNED = 1000
 """Parts of which one request can get the URLs."""

@@ -21,6 +21,7 @@ from coordination.wiring import locks
 from observability import metrics
 from storage.errors import ObjectNotFound, StorageError, UploadNotFound
 from storage.keys import source_key, tails_prefix
+from storage.parts import part_bytes_for
 from storage.protocol import ObjectStore, StoredObject, StoredPart
 from transcoding.sniffing.container import HEAD_BYTES, sniff
 from transcoding.sniffing.refused import refusal
@@ -28,7 +29,7 @@ from videos.models import Upload, Video
 from videos.services import video_create
 from videos.states import COMPLETE_STATES, UploadProtocol, UploadState, VideoState
 from videos.uploads.incoming import STORED_TYPE
-from videos.uploads.limits import MAX_PARTS, OpenLimits
+from videos.uploads.limits import OpenLimits
 from videos.uploads.selectors import refuse_over, upload_of, uploads_of
 from videos.usage.quotas import quota_check, quota_keep
 
@@ -83,7 +84,7 @@ def multipart_open(*, owner: Owner, size_bytes: int | None, store: ObjectStore, 
         detail = f"{limits.max_open} of your uploads are open, which is the most. Complete or abort some of them."
         raise over_limit("too_many_open_uploads", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
     video_id = uuid4()
-    part_bytes = max(store.part_bytes, -(-(size_bytes or limits.max_bytes) // MAX_PARTS))
+    part_bytes = part_bytes_for(size_bytes or limits.max_bytes, store.part_bytes)
     multipart_id = store.create_multipart(source_key(video_id), STORED_TYPE, part_bytes=part_bytes)
     return MultipartSlot(video_id=video_id, multipart_id=multipart_id, part_bytes=part_bytes)
 

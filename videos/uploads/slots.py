@@ -16,6 +16,7 @@ from api.views import check_query
 from storage.stream import UploadPool
 from videos.uploads.limits import UploadLimits
 
+THREADS = 16
 RETRY_AFTER_SECONDS = 5
 
 
@@ -37,7 +38,7 @@ class UploadSlots:
 
     def __init__(self, limits: UploadLimits) -> None:
         self.limits = limits
-        self.pool = UploadPool(limits.parts_in_memory)
+        self.pool = UploadPool(THREADS, memory_bytes=limits.memory_bytes)
         self.under_way: set[asyncio.Task[None]] = set()
         """Requests for which the server waits at its end."""
         self._taken: Counter[UUID] = Counter()

@@ -21,9 +21,6 @@ from videos.uploads.services import Recorded, upload_complete
 from videos.uploads.slots import UploadSlots
 from videos.uploads.tus.route import TusOpens, TusRoute
 
-PARTS_IN_MEMORY = 16
-"""Of all uploads of one process, unless a single one may have more."""
-
 
 def upload_routes(
     app: App,
@@ -63,7 +60,6 @@ def upload_limits() -> UploadLimits:
         max_uploads=config.upload.max_concurrent_uploads,
         max_owner_uploads=config.owner.max_owner_uploads,
         parallel_parts=config.storage.parallel_parts,
-        parts_in_memory=max(PARTS_IN_MEMORY, config.storage.parallel_parts),
         https_only=config.site.https,
     )
 

@@ -15,6 +15,7 @@ from outbound.errors import DownloadChanged, DownloadFailed, DownloadTooLarge
 from outbound.fetching import Download
 from storage.buckets import SCHEME
 from storage.keys import source_key
+from storage.parts import part_bytes_for
 from storage.writing import ObjectWriter
 from transcoding.errors import ChecksumMismatch, InputRejected
 from transcoding.sniffing.container import HEAD_BYTES, sniff
@@ -96,6 +97,7 @@ class Fetching:
             self._tools.store,
             self._key,
             _STORED_TYPE,
+            part_bytes=part_bytes_for(self._tools.policy.max_source_bytes, self._tools.store.part_bytes),
             upload_id=self._row.multipart_id,
             on_upload=lambda upload_id: self._record(multipart_id=upload_id),
         )

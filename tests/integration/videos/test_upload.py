@@ -369,7 +369,7 @@ class Failing:
             return self._fail
         return getattr(self._store, name)
 
-    def _fail(self, key: str, *args: object) -> object:
+    def _fail(self, key: str, *args: object, **_options: object) -> object:
         raise StorageUnavailable(key, "on purpose")
 
 

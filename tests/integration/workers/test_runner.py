@@ -22,7 +22,7 @@ from jobs.lifecycle.services import job_cancel, video_delete
 from jobs.models import Step
 from jobs.rules.steps import StepKind
 from storage.keys import generation_prefix, video_prefix
-from storage.protocol import ObjectStore, StoredObject
+from storage.protocol import Bytes, ObjectStore, StoredObject
 from tests.ffmpeg.golden import shown_numbers
 from tests.ffmpeg.sources import converted, run
 from tests.integration.workers.claims import claim_of_kind
@@ -118,7 +118,7 @@ class AtFirstSegment:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         return getattr(self._store, name)
 
-    def put(self, key: str, data: bytes | bytearray, content_type: str) -> StoredObject:
+    def put(self, key: str, data: Bytes, content_type: str) -> StoredObject:
         with self._lock:
             if key.endswith(".m4s") and not self._done:
                 self._done = True

@@ -157,8 +157,8 @@ def test_a_config_is_built_from_values() -> None:
 
 
 def test_an_upload_must_fit_into_the_parts_that_a_store_takes() -> None:
-    with pytest.raises(ConfigurationError, match="TRANSCODER_MAX_UPLOAD_BYTES must be at most 10000 times"):
-        load(KEY | {"TRANSCODER_MAX_UPLOAD_BYTES": str(10**12)})
+    with pytest.raises(ConfigurationError, match=r"TRANSCODER_MAX_UPLOAD_BYTES.*must be at most"):
+        load(KEY | {"TRANSCODER_MAX_UPLOAD_BYTES": str(10**14)})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from storage.errors import StorageRefused, StorageUnavailable
-from storage.file_transfers import MAX_PARTS, ROUNDS, FileParts, fetch_file
+from storage.file_transfers import ROUNDS, FileParts, fetch_file
+from storage.parts import MAX_PARTS
 from storage.transfer import spans
 
 PART = 100

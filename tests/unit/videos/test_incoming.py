@@ -17,7 +17,8 @@ def test_other_requests_go_on_while_the_first_bytes_are_looked_at(tmp_path: Path
 
     async def scenario() -> int:
         store = LocalStore(tmp_path, part_bytes=4 * HEAD_BYTES)
-        file = IncomingFile(IncomingObject(store, "source", "", pool=UploadPool(1), parallel_parts=1))
+        pool = UploadPool(1, memory_bytes=10 << 20)
+        file = IncomingFile(IncomingObject(store, "source", "", pool=pool, parallel_parts=1))
         turns = 0
 
         async def another() -> None:

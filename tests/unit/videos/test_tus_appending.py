@@ -11,6 +11,7 @@ import pytest
 from storage.errors import StorageUnavailable
 from storage.keys import source_key, tails_prefix
 from storage.local import LocalStore
+from storage.protocol import Bytes
 from storage.stream import UploadPool
 from videos.uploads.tus.appending import Appending, Stored, Target
 
@@ -28,7 +29,7 @@ class FailingStore(LocalStore):
         self.gate = threading.Event()
         self.gate.set()
 
-    def put_part(self, key: str, upload_id: str, number: int, data: bytes | bytearray) -> str:
+    def put_part(self, key: str, upload_id: str, number: int, data: Bytes) -> str:
         assert self.gate.wait(60)
         if number == self.fail_at:
             raise StorageUnavailable(key, "on purpose")
@@ -64,7 +65,7 @@ def append(
             tail_key=before.tail_key,
             lock=lock,
         )
-        appending = Appending(store, target, pool=UploadPool(4), parallel_parts=2)
+        appending = Appending(store, target, pool=UploadPool(4, memory_bytes=4 * PART), parallel_parts=2)
         await appending.open()
         await scenario(appending)
         return appending.stored

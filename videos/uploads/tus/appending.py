@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from storage.keys import source_key, tail_key
+from storage.parts import PartBuffer
 from storage.protocol import ObjectStore
 from storage.stream import PartSender, UploadPool
 from videos.uploads.incoming import STORED_TYPE
@@ -47,7 +48,7 @@ class Stored:
 
 
 class Appending:
-    """Bytes that are appended to an upload. `write` waits while all slots of the pool are taken: the backpressure.
+    """Bytes that are appended to an upload. `write` waits while the pool has no memory for a part: the backpressure.
 
     Full parts are sent at once. The rest is stored by `store_tail`, or by `store_last_part` when nothing follows it.
     """
@@ -57,19 +58,19 @@ class Appending:
         self._target = target
         self._pool = pool
         self._sender = PartSender(store, target.key, pool=pool, parallel_parts=parallel_parts)
-        self._part = bytearray()
+        self._part = PartBuffer(target.part_bytes)
         self._part_start = target.received_bytes
         self._sending: deque[tuple[int, Future[str]]] = deque()
         self._etags = list(target.part_etags)
-        tail_bytes = target.received_bytes - len(self._etags) * target.part_bytes
-        self._stored = Stored(target.received_bytes, tuple(self._etags), tail_bytes, target.tail_key)
+        self._tail_bytes = target.received_bytes - len(self._etags) * target.part_bytes
+        self._stored = Stored(target.received_bytes, tuple(self._etags), self._tail_bytes, target.tail_key)
         self._waits = 0
 
     async def open(self) -> None:
         """Fetch the bytes that an earlier request left over."""
         target = self._target
         if target.tail_key:
-            self._part += await self._in_pool(lambda: self._store.get(target.tail_key))
+            self._part.take(memoryview(await self._in_pool(lambda: self._store.get(target.tail_key), self._tail_bytes)))
             self._part_start -= len(self._part)
 
     @property
@@ -94,10 +95,8 @@ class Appending:
     async def write(self, data: memoryview) -> None:
         """Append bytes. Raises the error of an earlier part."""
         while data:
-            taken = data[: self._target.part_bytes - len(self._part)]
-            self._part += taken
-            data = data[len(taken) :]
-            if len(self._part) == self._target.part_bytes:
+            data = self._part.take(data)
+            if self._part.full:
                 await self._send_part()
 
     async def wait(self) -> None:
@@ -107,14 +106,14 @@ class Appending:
 
     async def store_tail(self) -> None:
         """Store the rest as an object of its own, from which any process can go on. `write` may be called meanwhile."""
-        if len(self._part) == self._target.part_bytes:  # it was about to be sent
+        if self._part.full:  # it was about to be sent
             await self._send_part()
         await self.wait()
-        received, data = self.received_bytes, bytes(self._part)
+        received, data = self.received_bytes, self._part.data
         if not data or received == self.stored.received_bytes:
             return
         key = tail_key(self._target.video_id, received, self._target.lock)
-        await self._in_pool(lambda: self._store.put(key, data, STORED_TYPE))
+        await self._in_pool(lambda: self._store.put(key, data, STORED_TYPE), len(data))
         if received > self.stored.received_bytes:  # else it has become a part meanwhile
             self._stored = Stored(received, self._stored.part_etags, len(data), key)
 
@@ -126,21 +125,21 @@ class Appending:
 
     async def _send_part(self) -> None:
         number = self._part_start // self._target.part_bytes + 1
-        part, self._part = self._part, bytearray()
+        part, self._part = self._part, PartBuffer(self._target.part_bytes)
         self._part_start += len(part)
         try:
             with self._waiting():
-                sending = await self._sender.send(self._target.multipart_id, number, part)
+                sending = await self._sender.send(self._target.multipart_id, number, part.data)
         except BaseException:  # cancelled: what has arrived is still to be stored
             self._part, self._part_start = part, self._part_start - len(part)
             raise
         self._sending.append((self._part_start, sending))
         self._sender.check()
 
-    async def _in_pool(self, call: Callable[[], Result]) -> Result:
-        """Call the store, with one part in memory, on a thread and a slot of the pool."""
+    async def _in_pool(self, call: Callable[[], Result], size: int) -> Result:
+        """Call the store on a thread of the pool, with so many bytes in memory."""
         with self._waiting():
-            async with self._pool.slots:
+            async with self._pool.memory.held(size):
                 return await asyncio.wrap_future(self._pool.submit(call))
 
     @contextmanager
