@@ -39,6 +39,7 @@ class RateClass(StrEnum):
     UPLOAD = "upload"
     PART = "part"
     PLAN = "plan"
+    LIVE = "live"
     ADDRESS = "address"
     PLAY = "play"
     LOGIN = "login"
@@ -50,6 +51,7 @@ for _class, _buckets in (
     (RateClass.UPLOAD, ("owner",)),
     (RateClass.PART, ("owner",)),
     (RateClass.PLAN, ("owner",)),
+    (RateClass.LIVE, ("owner",)),
     (RateClass.ADDRESS, ("address",)),
     (RateClass.LOGIN, ("address", "name")),
 ):
@@ -130,6 +132,11 @@ def check_read_rate(caller: Caller) -> None:
 def check_plan_rate(caller: Caller) -> None:
     """Count a plan document of a caller. Raises Problem (429) above the limit."""
     _refuse_kind(_take_for_caller(caller, RateClass.PLAN), "plans and dry runs are shown to an owner")
+
+
+def check_live_rate(caller: Caller) -> None:
+    """Count a request for a live stream. Raises Problem (429) above the limit."""
+    _refuse_kind(_take_for_caller(caller, RateClass.LIVE), "requests of an owner for live streams are accepted")
 
 
 def check_unauthenticated_rate(request: HttpRequest) -> None:

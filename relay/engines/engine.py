@@ -98,10 +98,15 @@ class Fallback:
 class Attempt(Protocol):
     """One way to serve a request."""
 
-    encoder: str
-    """As that of the run."""
-    fallback: Fallback | None
-    """None: this is the way that was preferred."""
+    @property
+    def encoder(self) -> str:
+        """As that of the run."""
+        ...
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """None: this is the way that was preferred."""
+        ...
 
     def start(self) -> EngineRun:
         """Start the engine. Raises EngineError. Blocks for the time that starting a process takes."""
