@@ -28,16 +28,20 @@ setup: ## Install what `make run` needs (root only where Debian packages are mis
 run: setup ## Start everything, print the page and its login, transcode a video (VIDEO=path; PORT=n for the API)
 	@$(python) -m embedded run $(video) $(if $(PORT),--port $(PORT))
 
+.PHONY: live
+live: setup ## Start everything with the relay of live streams, and print how to open one
+	@$(python) -m embedded live
+
 .PHONY: admin
 admin: ## Print name and password for the page and the admin of the running services
 	@$(call started,admin)
 
 .PHONY: stop
-stop: ## Stop the services that `make run` started
+stop: ## Stop the services that `make run` and `make live` started
 	@if [ -x $(python) ]; then $(python) -m embedded stop; else echo 'nothing was ever started here'; fi
 
 .PHONY: status
-status: ## List the services of `make run` and their process ids
+status: ## List the services and their process ids
 	@$(call started,status)
 
 .PHONY: manage

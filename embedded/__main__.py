@@ -1,4 +1,4 @@
-"""`python -m embedded run [--video PATH] [--port N]`, `admin`, `manage COMMAND …`, `stop` and `status`."""
+"""`python -m embedded run [--video PATH] [--port N]`, `live`, `admin`, `manage COMMAND …`, `stop`, `status`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     except httpx2.HTTPError as error:
         return _fail(terminal, f"the API does not respond: {error}")
     except BlockingIOError:
-        return _fail(terminal, "another `make run` or `make stop` runs here; wait for it")
+        return _fail(terminal, "another `make run`, `make live` or `make stop` runs here; wait for it")
     except KeyboardInterrupt:
         return _fail(terminal, "interrupted; started processes keep running until `make stop`")
     return 0
@@ -73,6 +73,23 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
     terminal.line("the services keep running until `make stop`")
 
 
+def live(_options: argparse.Namespace, terminal: Terminal) -> None:
+    """Start the services with the relay, and print how to open a live stream."""
+    with _stack() as stack:
+        stack.start_live(terminal.line)
+        with closing(stack.client()) as client:
+            key = client.api_key
+    relay = stack.relay.url
+    write_json(HOME / "last-live.json", {"relay_url": relay, "api_url": stack.api.url, "api_key": key})
+    terminal.line(f"the relay: {relay}  its API key is in {HOME / 'last-live.json'}, as api_key")
+    terminal.line("open a live stream in a player, with the URL of its source percent-encoded:")
+    terminal.line(f"  video and audio  mpv '{relay}/transcode?key={key}&source_url=http%3A%2F%2F…'")
+    terminal.line(f"  audio alone      mpv '{relay}/remux?key={key}&source_url=http%3A%2F%2F…'")
+    if not stack.relay.environ().get("TRANSCODER_SOURCE_NETWORKS"):
+        terminal.line("receivers in your own network: TRANSCODER_SOURCE_NETWORKS=192.168.1.0/24 make live")
+    terminal.line("the services keep running until `make stop`")
+
+
 def admin(_options: argparse.Namespace, terminal: Terminal) -> None:
     """Print URLs, name and password of the page and the admin. Creates the account on first use."""
     with _stack() as stack:
@@ -100,7 +117,7 @@ def stop(_options: argparse.Namespace, terminal: Terminal) -> None:
 def status(_options: argparse.Namespace, terminal: Terminal) -> None:
     """List the services with their process ids."""
     with _stack() as stack:
-        for service in (*stack.servers, *stack.product):
+        for service in stack.services:
             identity = service.identity
             terminal.line(
                 f"{service.name:12}" + (f"runs, process {identity.pid}" if identity and service.running() else "-")
@@ -135,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     manage_parser = commands.add_parser("manage", help=manage.__doc__)
     manage_parser.add_argument("arguments", nargs=argparse.REMAINDER, help="as after `manage.py`")
     manage_parser.set_defaults(command=manage)
-    for command in (admin, stop, status):
+    for command in (live, admin, stop, status):
         commands.add_parser(command.__name__, help=command.__doc__).set_defaults(command=command)
     return parser
 

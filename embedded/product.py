@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from http import HTTPStatus
 from pathlib import Path
+from typing import ClassVar
 
 from configuration.declaration import PREFIX
 from configuration.other_names import overridden
@@ -18,11 +19,12 @@ from embedded.ports import LOOPBACK, port_is_free, port_owner
 from embedded.service import PortTaken, Service
 
 API_PORT = 8000  # tried first
+RELAY_PORT = 8090  # the same
 CODE = {".py", ".html", ".css", ".js", ".mjs", ".svg"}
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
 SIGNING_KEYS = ("TRANSCODER_SECRET_KEY", "TRANSCODER_SECRET_KEY_FILE")
-"""Settings that no worker needs."""
+"""Settings that neither workers nor the relay need."""
 
 
 class Product(Service):
@@ -41,25 +43,15 @@ class Product(Service):
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-class Api(Product):
-    """The HTTP API."""
+class HttpProduct(Product):
+    """A process that answers requests on a port, and `/readyz`."""
 
-    name = "api"
+    preferred_port: ClassVar[int]
 
     @property
     def url(self) -> str:
         """Base URL for clients and players."""
         return f"http://{LOOPBACK}:{self._port}"
-
-    def set_port(self, port: int) -> None:
-        """Listen on this port from the next start on. Raises PortTaken and changes nothing."""
-        if port != self._port and not port_is_free(port):
-            raise PortTaken(f"port {port} is taken by {port_owner(port)}; choose another")
-        self.home.store_port(self.name, port)
-
-    def argv(self) -> list[str]:
-        serve = ["-m", "transcoder_site.server", "--host", LOOPBACK, "--port", str(self._port)]
-        return [sys.executable, *serve, "--grace-seconds", "3"]
 
     def ports(self) -> tuple[int, ...]:
         return (self._port,)
@@ -74,7 +66,38 @@ class Api(Product):
 
     @property
     def _port(self) -> int:
-        return self.home.port(self.name, preferred=API_PORT)
+        return self.home.port(self.name, preferred=self.preferred_port)
+
+
+class Api(HttpProduct):
+    """The HTTP API."""
+
+    name = "api"
+    preferred_port = API_PORT
+
+    def set_port(self, port: int) -> None:
+        """Listen on this port from the next start on. Raises PortTaken and changes nothing."""
+        if port != self._port and not port_is_free(port):
+            raise PortTaken(f"port {port} is taken by {port_owner(port)}; choose another")
+        self.home.store_port(self.name, port)
+
+    def argv(self) -> list[str]:
+        serve = ["-m", "transcoder_site.server", "--host", LOOPBACK, "--port", str(self._port)]
+        return [sys.executable, *serve, "--grace-seconds", "3"]
+
+
+class Relay(HttpProduct):
+    """The server of live streams, which `make live` adds."""
+
+    name = "relay"
+    preferred_port = RELAY_PORT
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "manage.py", "relay"]
+
+    def environ(self) -> Mapping[str, str]:
+        own = {"TRANSCODER_RELAY_HOST": LOOPBACK, "TRANSCODER_RELAY_PORT": str(self._port)}
+        return without_signing_keys(overridden(super().environ(), own))
 
 
 class Dispatcher(Product):
@@ -101,12 +124,16 @@ class Worker(Product):
         return [sys.executable, "-m", "celery", "-A", "transcoder_site", *work]
 
     def environ(self) -> Mapping[str, str]:
-        own = overridden(super().environ(), {"TRANSCODER_WORKER_SLOTS": str(self.slots)})
-        return {name: value for name, value in own.items() if name not in SIGNING_KEYS}
+        return without_signing_keys(overridden(super().environ(), {"TRANSCODER_WORKER_SLOTS": str(self.slots)}))
 
     def ready(self) -> bool:
         """Return True if its log says so. Each start has a new log."""
         return "ready." in self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def without_signing_keys(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return settings without those of the processes that sign what they give away."""
+    return {name: value for name, value in environ.items() if name not in SIGNING_KEYS}
 
 
 def code_files() -> Iterator[tuple[str, int, int]]:

@@ -11,7 +11,7 @@ from configuration import Config, load
 from configuration.other_names import overridden
 from embedded.client import Client
 from embedded.home import REPOSITORY, Home
-from embedded.product import Api, Dispatcher, Product, Worker
+from embedded.product import Api, Dispatcher, Product, Relay, Worker
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import Service
 from execution import daemons
@@ -54,6 +54,7 @@ class Stack:
         self.api = Api(home, self._environ)
         self.dispatcher = Dispatcher(home, self._environ)
         self.worker = Worker(home, self._environ)
+        self.relay = Relay(home, self._environ)
 
     @property
     def servers(self) -> tuple[Service, ...]:
@@ -62,6 +63,11 @@ class Stack:
     @property
     def product(self) -> tuple[Product, ...]:
         return (self.api, self.dispatcher, self.worker)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Everything that may run, in the order of the start."""
+        return (*self.servers, *self.product, self.relay)
 
     def settings(self) -> dict[str, str]:
         """Settings that connect the product's processes with the servers."""
@@ -86,10 +92,11 @@ class Stack:
         }
 
     def start(self, report: Callable[[str], None] = _discard) -> None:
-        """Start everything that is not current, and wait until it is ready.
+        """Start everything that is not current, and wait until it is ready. The relay only if it runs already.
 
         Raises DaemonError, PortTaken, ConfigurationError.
         """
+        live = self.relay.running()
         config = load(self._environ)  # refuse wrong settings before anything starts
         self.home.make_private()
         if self.own_store:
@@ -101,6 +108,13 @@ class Stack:
             self._prepare(report)
         for process in self.product:
             _start(process, report)
+        if live:
+            _start(self.relay, report)
+
+    def start_live(self, report: Callable[[str], None] = _discard) -> None:
+        """Start everything, and the relay. Raises as `start` does."""
+        self.start(report)
+        _start(self.relay, report)
 
     def client(self) -> Client:
         """Return a client of the running API. Creates an API key unless the stored one works."""
@@ -132,13 +146,13 @@ class Stack:
 
     def close(self, report: Callable[[str], None] = _discard) -> None:
         """Stop all services, the product before the servers it uses."""
-        for service in (*reversed(self.product), *reversed(self.servers)):
+        for service in reversed(self.services):
             if service.close():
                 report(f"{service.name} stopped")
 
     def _prepare(self, report: Callable[[str], None]) -> None:
         """Migrate the database and set up the bucket, while no process of an older version runs."""
-        for process in self.product:
+        for process in (*self.product, self.relay):
             process.close()
         report("migrating the database")
         command = [sys.executable, "manage.py", "migrate", "--no-input"]

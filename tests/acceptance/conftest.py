@@ -48,7 +48,8 @@ def ffmpeg(home: Home) -> PacedFfmpeg:
 def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
     """The running product with servers of its own."""
     by_request = {"TRANSCODER_THUMBNAILS": "false"}
-    environ = {"PATH": os.environ["PATH"], **ffmpeg.environ, **SHORT_TIMES, **by_request}
+    sources = {"TRANSCODER_SOURCE_NETWORKS": "127.0.0.0/8"}
+    environ = {"PATH": os.environ["PATH"], **ffmpeg.environ, **SHORT_TIMES, **by_request, **sources}
     home.port("api")  # any free one: the usual one may be somebody's `make run`
     stack = Stack(home, durable=False, environ=environ)
     try:

@@ -13,7 +13,8 @@ from tests.unit.deployment.reading import SETTINGS, compose, seconds, stages
 SERVICES = compose()["services"]
 ENCODERS = ["worker-cpu", "worker-gpu"]
 WORKERS = [*ENCODERS, "worker-transfer"]
-OURS = ["prepare", "api", "dispatcher", *WORKERS]
+RELAYS = ["relay", "relay-gpu"]
+OURS = ["prepare", "api", "dispatcher", *WORKERS, *RELAYS]
 OTHERS = ["postgresql", "redis-tickets", "redis-cache", "seaweedfs", "prometheus"]
 IMAGE_VOLUMES = {
     "postgresql": "/var/lib/postgresql/data",
@@ -89,15 +90,28 @@ def test_no_image_of_ours_declares_a_volume() -> None:
 def test_players_reach_the_api_and_nothing_else() -> None:
     assert "${TRANSCODER_PLAYBACK_DELIVERY:-proxy}" in SERVICES["api"]["environment"].values()
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"api", "prometheus"}
+    assert set(published) == {"api", "prometheus", *RELAYS}
     assert all(port.startswith("127.0.0.1:") for port in published["prometheus"])
     assert all(port.startswith("${API_BIND:-127.0.0.1}:") for port in published["api"])  # it speaks plain HTTP
+    assert all(port.startswith("${RELAY_BIND:-127.0.0.1}:") for name in RELAYS for port in published[name])
+
+
+@pytest.mark.parametrize("name", RELAYS)
+def test_the_relay_runs_where_it_is_wanted_and_listens_where_it_is_probed(name: str) -> None:
+    relay = SERVICES[name]
+    assert relay["profiles"] == [{"relay": "live", "relay-gpu": "live-gpu"}[name]]
+    port = relay["environment"]["TRANSCODER_RELAY_PORT"]
+    assert relay["environment"]["TRANSCODER_RELAY_HOST"] == "0.0.0.0"  # noqa: S104 - of the container
+    assert relay["ports"][0].endswith(f":{port}")
+    assert f"127.0.0.1:{port}/readyz" in relay["healthcheck"]["test"][-1]
+    assert seconds(relay["stop_grace_period"]) >= relay["environment"]["TRANSCODER_DRAIN_GRACE_SECONDS"] + 15
 
 
 def test_the_metrics_of_every_process_are_read() -> None:
     scraped = yaml.safe_load((REPOSITORY / "monitoring/prometheus.yml").read_text())["scrape_configs"]
     found = {name: one["port"] for each in scraped for one in each["dns_sd_configs"] for name in one["names"]}
     assert found.pop("api") == 8000
+    assert {found.pop(name) for name in RELAYS} == {SERVICES["relay"]["environment"]["TRANSCODER_RELAY_PORT"]}
     assert found == {
         name: SERVICES[name]["environment"]["TRANSCODER_METRICS_PORT"] for name in ["dispatcher", *WORKERS]
     }
@@ -111,8 +125,9 @@ def test_the_image_of_others_can_be_replaced(name: str) -> None:
     assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z/]+:[a-z0-9.-]+\}", SERVICES[name]["image"])
 
 
-def test_gpu_workers_reserve_devices_with_what_nvenc_needs() -> None:
-    (device,) = SERVICES["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+@pytest.mark.parametrize("name", ["worker-gpu", "relay-gpu"])
+def test_what_encodes_on_gpus_reserves_devices_with_what_nvenc_needs(name: str) -> None:
+    (device,) = SERVICES[name]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu", "compute", "video", "utility"]}
 
 
@@ -133,7 +148,7 @@ def test_every_setting_is_one_and_no_secret_is_written_down() -> None:
     assert set(re.findall(r"TRANSCODER_\w+", text)) <= SETTINGS
     for service in OURS:
         for name, value in SERVICES[service]["environment"].items():
-            if service in WORKERS and name == "TRANSCODER_SECRET_KEY":
+            if service in [*WORKERS, *RELAYS] and name == "TRANSCODER_SECRET_KEY":
                 assert value == ""
             elif name.endswith(("_KEY", "DATABASE_URL", "BROKER_URL", "CACHE_URL")):
                 assert re.search(r"\$\{\w+:\?", value), name

@@ -34,14 +34,14 @@ def container(name: str) -> Any:  # noqa: ANN401 - a manifest
     return pods()[name]["containers"][0]
 
 
-@pytest.mark.parametrize("folder", ["base", "overlays/gpu"])
+@pytest.mark.parametrize("folder", ["base", "overlays/gpu", "components/live"])
 def test_a_kustomization_names_every_file_beside_it_and_only_files_that_exist(folder: str) -> None:
     kustomization = yaml.safe_load((K8S / folder / "kustomization.yaml").read_text())
     named = set(kustomization["resources"])
     assert all((K8S / folder / name).exists() for name in named)
     assert named >= {path.name for path in (K8S / folder).glob("*.yaml")} - {"kustomization.yaml"}
     assert "patches" not in kustomization  # then each file checked by itself is all of it
-    images = {image["name"] for image in kustomization["images"]}
+    images = {image["name"] for image in kustomization.get("images", [])}
     assert images == {pod["containers"][0]["image"] for pod in pods().values()} & images
     assert images <= {f"vodmill/{target}" for target in stages()}
 
@@ -104,8 +104,9 @@ def test_probes_prove_that_work_is_consumed() -> None:
         probe = container(name)["readinessProbe"]["exec"]
         assert f"127.0.0.1:{setting('TRANSCODER_METRICS_PORT')}/healthz" in probe["command"][-1]
         assert container(name)["startupProbe"]["exec"] == probe
-    assert container("api")["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert container("api")["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    for name in ("api", "relay"):
+        assert container(name)["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+        assert container(name)["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
 
 
 @pytest.mark.parametrize("deployment", sorted(DEPLOYMENTS))
@@ -114,8 +115,8 @@ def test_new_code_waits_for_its_tables(deployment: str) -> None:
     assert waiting["command"] == ["python", "manage.py", "migrations_wait"]
 
 
-@pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_that_is_ended_has_time_to_finish_or_release(name: str) -> None:
+@pytest.mark.parametrize("name", [*WORKERS, "relay"])
+def test_what_is_ended_has_time_to_finish_or_release(name: str) -> None:
     grace = float(setting("TRANSCODER_DRAIN_GRACE_SECONDS"))
     assert grace > EncodeConfig().chunk_work_seconds, "a chunk that has just started is finished, too"
     assert pods()[name]["terminationGracePeriodSeconds"] >= grace + 15
@@ -213,14 +214,16 @@ ADDRESSES_INSIDE = [
 ]  # fmt: skip
 
 
-def test_transfers_reach_the_internet_and_no_address_inside() -> None:
-    policy = of_kind("NetworkPolicy")["transfers"]["spec"]
-    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "worker-transfer"}}
-    (rule,) = policy["egress"]
+@pytest.mark.parametrize(("policy", "pod", "port"), [("transfers", "worker-transfer", 443), ("relay", "relay", 80)])
+def test_what_fetches_reaches_the_internet_and_no_address_inside(policy: str, pod: str, port: int) -> None:
+    spec = of_kind("NetworkPolicy")[policy]["spec"]
+    assert spec["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": pod}}
+    *servers, rule = spec["egress"]
+    assert all(ip_network(to["ipBlock"]["cidr"]).overlaps(NOBODYS) for each in servers for to in each["to"])
     assert all(reached(rule, address) for address in ("198.51.100.7", "8.8.8.8", "2a00:1450::1"))
     assert [address for address in ADDRESSES_INSIDE if reached(rule, address)] == []
     assert 22 not in {each["port"] for each in rule["ports"]}
-    assert min(each["port"] for each in rule["ports"]) == 443
+    assert min(each["port"] for each in rule["ports"]) == port
 
 
 def reached(rule: Manifest, text: str) -> bool:
@@ -233,16 +236,24 @@ def reached(rule: Manifest, text: str) -> bool:
     )
 
 
-def test_the_api_is_reached_by_the_ingress_controller_and_prometheus() -> None:
-    (rule,) = of_kind("NetworkPolicy")["api"]["spec"]["ingress"]
+def test_the_relay_listens_where_its_service_and_its_probes_look() -> None:
+    environ = {each["name"]: each.get("value") for each in container("relay")["env"]}
+    assert environ["TRANSCODER_RELAY_HOST"] == "0.0.0.0"  # noqa: S104 - of the pod
+    assert container("relay")["ports"] == [{"name": "http", "containerPort": int(environ["TRANSCODER_RELAY_PORT"])}]
+    assert of_kind("Service")["relay"]["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http"}]
+
+
+@pytest.mark.parametrize("name", ["api", "relay"])
+def test_what_clients_reach_is_reached_by_the_ingress_controller_and_prometheus(name: str) -> None:
+    (rule,) = of_kind("NetworkPolicy")[name]["spec"]["ingress"]
     ingress, prometheus = rule["from"]
     assert ingress == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
     assert set(prometheus) == {"namespaceSelector", "podSelector"}
     assert rule["ports"] == [{"protocol": "TCP", "port": "http"}]
 
 
-def documented_overlay() -> Manifest:
-    text = (REPOSITORY / "docs" / "deployment.md").read_text()
+def documented_overlay(page: str = "deployment.md") -> Manifest:
+    text = (REPOSITORY / "docs" / page).read_text()
     (block,) = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     loaded: Manifest = yaml.safe_load(block)
     return loaded
@@ -261,6 +272,16 @@ def test_the_overlay_of_the_documentation_replaces_what_is_there() -> None:
     literals = dict(literal.split("=", 1) for literal in overlay["configMapGenerator"][0]["literals"])
     assert literals["TRANSCODER_TRUSTED_PROXIES"]
     assert set(literals) <= SETTINGS
+
+
+def test_the_overlay_of_the_relay_adds_it_and_names_whom_it_reaches() -> None:
+    overlay = documented_overlay("live.md")
+    (component,) = overlay["components"]
+    assert (K8S / "overlays" / "ours" / component).resolve() == K8S / "components" / "live"
+    (patch,) = overlay["patches"]
+    rules = of_kind("NetworkPolicy")[patch["target"]["name"]]["spec"]["egress"]
+    ports = [rules[int(change["path"].split("/")[3])]["ports"][0]["port"] for change in changes(patch)[:2]]
+    assert ports == [5432, 6379]
 
 
 def changes(patch: Manifest) -> Any:  # noqa: ANN401 - a part of a manifest
