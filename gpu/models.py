@@ -29,6 +29,8 @@ class DeviceReport(models.Model):
     """Limit of sessions on the device; 0 when no encoder works."""
     system_slots = models.PositiveIntegerField(null=True)
     """Limit of sessions on all consumer cards of the machine together; null: none."""
+    takes_jobs = models.BooleanField(default=True, db_default=True)
+    """False: its node is a relay, which uses the device and claims no steps of jobs."""
     trial_requested = models.BooleanField(default=False)
     """An operator requested new trial encodes."""
     reported_at = models.DateTimeField(db_default=Now())

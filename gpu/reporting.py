@@ -35,8 +35,11 @@ _POLL_SECONDS = 0.5
 class Reporter:
     """Reports the devices of a node with every heartbeat, and runs pending trial encodes in between."""
 
-    def __init__(self, *, node: str, machine: str, inventory: Inventory, config: Config) -> None:
+    def __init__(
+        self, *, node: str, machine: str, inventory: Inventory, config: Config, takes_jobs: bool = True
+    ) -> None:
         self._node = node
+        self._takes_jobs = takes_jobs
         self._machine = machine
         self._inventory = inventory
         self._every = config.lease.node_heartbeat_seconds
@@ -70,7 +73,12 @@ class Reporter:
 
     def _report(self) -> None:
         """Write the report, and make due or requested trials pending."""
-        device_report(node=self._node, machine=self._machine, descriptions=self._inventory.descriptions())
+        device_report(
+            node=self._node,
+            machine=self._machine,
+            descriptions=self._inventory.descriptions(),
+            takes_jobs=self._takes_jobs,
+        )
         for known in devices_known():
             for encoder in known.due if known.node == self._node else ():
                 self._inventory.retry(known.device.uuid, encoder)
@@ -103,11 +111,15 @@ class Reporter:
 
 
 class ReporterProcess:
-    """The reporter's process of a worker. One thread supervises it, with every heartbeat of the node."""
+    """The reporter's process of a node. One thread supervises it, with every heartbeat of the node.
 
-    def __init__(self, node: str) -> None:
+    `takes_jobs`: False for a relay, which claims no steps of jobs.
+    """
+
+    def __init__(self, node: str, *, takes_jobs: bool = True) -> None:
         self._node = node
-        self._sidecar = Sidecar([sys.executable, str(_MANAGE), "gpu_report", node], without=_NOT_NEEDED)
+        command = [sys.executable, str(_MANAGE), "gpu_report", node, *([] if takes_jobs else ["--relay"])]
+        self._sidecar = Sidecar(command, without=_NOT_NEEDED)
 
     @property
     def pid(self) -> int | None:

@@ -32,6 +32,8 @@ class NodeDevice:
     system_slots: int | None
     silent_seconds: float
     """Age of the report."""
+    takes_jobs: bool = True
+    """Its node claims steps of jobs; that of a relay does not."""
 
     @property
     def usable_encoders(self) -> frozenset[str]:
@@ -54,6 +56,11 @@ class NodeDevice:
 def devices_live(*, silence_seconds: float) -> list[NodeDevice]:
     """List the devices of nodes that are not silent, once per node."""
     return [each for each in devices_known() if each.silent_seconds <= silence_seconds]
+
+
+def devices_for_jobs(*, silence_seconds: float) -> list[NodeDevice]:
+    """List those of `devices_live` whose node claims steps of jobs."""
+    return [each for each in devices_live(silence_seconds=silence_seconds) if each.takes_jobs]
 
 
 def devices_known() -> list[NodeDevice]:
@@ -85,6 +92,7 @@ def _node_device(row: DeviceReport) -> NodeDevice:
         slots=row.slots,
         system_slots=row.system_slots,
         silent_seconds=max(silence, timedelta()).total_seconds(),
+        takes_jobs=row.takes_jobs,
     )
 
 
@@ -99,15 +107,15 @@ def max_encoder_sessions(encoder: str, *, silence_seconds: float, index: int = A
     """Return the largest session limit of a device on which the encoder, or its 10 bits, is usable, or None."""
     limits = [
         each.slots if each.system_slots is None else min(each.slots, each.system_slots)
-        for each in devices_live(silence_seconds=silence_seconds)
+        for each in devices_for_jobs(silence_seconds=silence_seconds)
         if encoder in each.capabilities and each.slots and index in {ANY_DEVICE, each.device.index}
     ]
     return max(limits, default=None)
 
 
 def device_indexes_known() -> frozenset[int]:
-    """Return the device indexes of all nodes."""
-    return frozenset(each.device.index for each in devices_known())
+    """Return the device indexes of all nodes that claim steps of jobs."""
+    return frozenset(each.device.index for each in devices_known() if each.takes_jobs)
 
 
 def devices_sharing_limit(device: NodeDevice, devices: Iterable[NodeDevice]) -> frozenset[str]:
@@ -130,7 +138,7 @@ def nodes_with_free_slots(*, silence_seconds: float, used: Mapping[str, int]) ->
     live = devices_live(silence_seconds=silence_seconds)
     return frozenset(
         node
-        for node in {each.node for each in live}
+        for node in {each.node for each in live if each.takes_jobs}
         if any(each.encoders and each.free_slots for each in candidates(live, node=node, used=used))
     )
 

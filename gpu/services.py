@@ -26,7 +26,9 @@ class DeviceDescription:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
 
-def device_report(*, node: str, machine: str, descriptions: Collection[DeviceDescription]) -> None:
+def device_report(
+    *, node: str, machine: str, descriptions: Collection[DeviceDescription], takes_jobs: bool = True
+) -> None:
     """Replace the reports of a node. Deletes those of devices that it no longer has, and of silent nodes.
 
     Breakers stay: the node's child processes count failures in them.
@@ -37,7 +39,7 @@ def device_report(*, node: str, machine: str, descriptions: Collection[DeviceDes
         known.filter(node=node).exclude(uuid__in=[each.state.device.uuid for each in descriptions]).delete()
         known.filter(silent).delete()
         for each in descriptions:
-            row = {"machine": machine, **_row(each), "reported_at": Now()}
+            row = {"machine": machine, **_row(each), "takes_jobs": takes_jobs, "reported_at": Now()}
             DeviceReport.objects.update_or_create(node=node, uuid=each.state.device.uuid, defaults=row)
 
 

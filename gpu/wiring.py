@@ -21,6 +21,8 @@ def inventory() -> Inventory:
     return Inventory(telemetry=telemetry, trials=trials, locks=locks(), config=config.gpu)
 
 
-def reporter(node: str) -> Reporter:
-    """Build the reporter of a worker node."""
-    return Reporter(node=node, machine=machine_id(), inventory=inventory(), config=settings.TRANSCODER)
+def reporter(node: str, *, takes_jobs: bool = True) -> Reporter:
+    """Build the reporter of a node. `takes_jobs`: False for a relay."""
+    return Reporter(
+        node=node, machine=machine_id(), inventory=inventory(), config=settings.TRANSCODER, takes_jobs=takes_jobs
+    )

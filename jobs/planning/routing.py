@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from gpu.devices import in_ten_bits, without_depth
 from gpu.selection import ANY_DEVICE
-from gpu.selectors import devices_live, max_encoder_sessions
+from gpu.selectors import devices_for_jobs, max_encoder_sessions
 from jobs.planning.requests import GpuPolicy, GpuPreference
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import Failure
@@ -114,7 +114,7 @@ def cpu_route(requested: JobRequest, reason: str = "") -> Route:
 def _why_none(encoders: tuple[VideoEncoder, ...], policy: JobPolicy) -> FallbackReason:
     if not encoders:
         return FallbackReason.NO_GPU_ENCODER
-    live = devices_live(silence_seconds=policy.silence_seconds)
+    live = devices_for_jobs(silence_seconds=policy.silence_seconds)
     return FallbackReason.GPU_UNAVAILABLE if live else FallbackReason.NO_GPU
 
 

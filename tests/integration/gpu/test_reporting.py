@@ -66,6 +66,16 @@ def everything_tried(devices: list[NodeDevice]) -> bool:
     return len(devices) == len(CARDS) and all(set(each.verdicts) == set(each.breakers) == ENCODERS for each in devices)
 
 
+def test_those_of_a_relay_take_no_jobs(driver: Driver, machine: None) -> None:
+    driver.show(*CARDS[:1])
+    reporter = ReporterProcess("relay-1", takes_jobs=False)
+    try:
+        reporter.ensure_running()
+        assert [each.takes_jobs for each in wait_for(bool)] == [False]
+    finally:
+        reporter.close()
+
+
 def restarted(reporter: ReporterProcess) -> bool:
     """Call this repeatedly, as each heartbeat does: a killed process may take a while to end."""
     reporter.ensure_running()
