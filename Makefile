@@ -93,6 +93,10 @@ model: testsetup ## Compare jobs with their model in 1,000 random histories, abo
 drift: testsetup ## Measure how far audio and video drift apart in 45 minutes of a varying rate (ARGS="--minutes 10")
 	@$(python) -m tests.ffmpeg.drift $(ARGS)
 
+.PHONY: soak-live
+soak-live: testsetup ## Measure audio against video over 10 minutes of damaged live streams (ARGS="--minutes 1")
+	@$(python) -m tests.ffmpeg.soak_live $(ARGS)
+
 .PHONY: page
 page: testsetup ## Use the page in Chromium, with interrupted uploads of 300 MB, about 3 minutes
 	@$(python) -m pytest -q tests/acceptance/test_web_page.py --upload-mib 300 $(ARGS)

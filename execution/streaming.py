@@ -10,6 +10,7 @@ import os
 import re
 import selectors
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from execution.isolation import ffmpeg_path, jail_of
 from execution.jail import NO_DEVICES, Child, Jail
 from execution.lasting import lasting_thread
 from execution.pipes import Pipe, open_pipe
-from execution.process import kill_group
+from execution.process import descendant_pids, is_running, kill_group
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.progress import parse_progress
 from transcoding.errors import ResourceExceeded
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 14
 _END_SECONDS = 1.0
+_LOOK_SECONDS = 0.005
 _ERROR = re.compile(rb"^(?:\[[^\]]*\] )*\[error\]")
 """A line of stderr about an error, where the log level of the command has `level`."""
 
@@ -74,6 +76,7 @@ class StreamProcess:
         self.frames = self.errors = 0
         """Frames written, and errors reported, so far."""
         self._stopped = False
+        self._killed: list[int] = []
         self._child = child
         self._progress = progress
         self._stack = stack
@@ -100,12 +103,22 @@ class StreamProcess:
         """Kill it with all that it started, and wait until it is gone. False: a driver keeps it from ending."""
         if not self._ended.is_set():
             self._stopped = True
-            if self._child.process.returncode is None:
-                kill_group(self._child.process)
+            self._kill()
         gone = self._ended.wait(_END_SECONDS)
         if not gone:
             log.warning("a stream does not end", extra={"event": "stream_not_ended", "pid": self.pid})
         return gone
+
+    def _kill(self) -> None:
+        """Kill it, and note what it started: a sandbox dies with its first process, but a little later."""
+        if self._child.process.returncode is None:
+            self._killed = [self.pid, *descendant_pids(self.pid)]
+            kill_group(self._child.process)
+
+    def _wait_for_killed(self) -> None:
+        deadline = time.monotonic() + _END_SECONDS
+        while any(map(is_running, self._killed)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
 
     def _watch(self) -> None:
         """Read what it says until it has ended, and clear up."""
@@ -120,6 +133,7 @@ class StreamProcess:
             code = -1
         finally:
             self._stack.close()
+            self._wait_for_killed()
             self._end = StreamEnd(code=code, stderr=self.stderr(), exceeded=exceeded, stopped=self._stopped)
             try:
                 self._on_end(self._end)
@@ -146,7 +160,7 @@ class StreamProcess:
         self._partial = rest[-_TAIL_BYTES:]
         self.errors += sum(_ERROR.match(line) is not None for line in lines)
         if not self.frames and any(self._refuses(line.decode("utf-8", "replace")) for line in lines):
-            kill_group(self._child.process)
+            self._kill()
 
     def _take_progress(self, data: bytes) -> None:
         *lines, rest = (self._report + data.decode("ascii", "replace")).split("\n")
@@ -161,7 +175,7 @@ class StreamRunner:
     def __init__(self, config: ExecutionConfig, limits: LimitConfig) -> None:
         self._config = config
         self._max_pixels = limits.max_pixels
-        self._jail: Jail = jail_of(config)
+        self._jail: Jail = lasting_thread().run(lambda: jail_of(config))  # which starts programs to find out
         self.binary = ffmpeg_path(config)
 
     def start(

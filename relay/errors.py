@@ -38,6 +38,7 @@ STATUSES: Mapping[str, HTTPStatus] = MappingProxyType(
         "start_timeout": HTTPStatus.GATEWAY_TIMEOUT,
         "session_ended": HTTPStatus.CONFLICT,
         "encoder_failed": HTTPStatus.INTERNAL_SERVER_ERROR,
+        "resource_exceeded": HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
 """HTTP statuses of codes, those of engines included."""

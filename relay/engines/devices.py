@@ -11,7 +11,10 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection
 
 from configuration import Config
+from execution.lasting import lasting_thread
 from gpu.devices import Device, FailureKind
+from gpu.reporting import ReporterProcess
+from gpu.selectors import devices_live
 from gpu.services import device_record_failure, device_record_success
 from gpu.trials import hardware_device
 from jobs.leasing.relay import RelayClaim, relay_step_end, relay_step_renew, relay_step_start
@@ -57,6 +60,20 @@ class RelayDevices:
         self._sessions: set[DeviceSession] = set()
         self._lock = threading.Lock()
         self._keeper: threading.Thread | None = None
+        self._reporter = ReporterProcess(node, takes_jobs=False)
+
+    def report(self) -> None:
+        """Have the process run that reports the devices. Call it with each heartbeat of the node, from any thread."""
+        lasting_thread().run(self._reporter.ensure_running)
+
+    def close(self) -> None:
+        """Stop reporting. Runs that still go on keep their sessions until they end."""
+        self._reporter.close()
+
+    def encoders(self) -> frozenset[str]:
+        """Return the names of the encoders that work on some device of this node now."""
+        live = devices_live(silence_seconds=self._config.lease.node_silence_seconds)
+        return frozenset(name for each in live if each.node == self._node for name in each.usable_encoders)
 
     def offered(self) -> Iterator[OfferedDevice]:
         """Yield the devices that can encode H.264 and seem to have room, the best first."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from relay.errors import RelayError
 from transcoding.errors import TranscodeError
 from transcoding.planning.live import LiveProfile
 
@@ -46,7 +47,7 @@ class EngineFacts:
     """Silence inserted for missing audio."""
 
 
-class EngineError(TranscodeError):
+class EngineError(RelayError):
     """A run failed, or a way to serve a request is not there. `code` is one of those that viewers get.
 
     `source_at_fault`: no other way can help.

@@ -136,6 +136,20 @@ class TranscodeEngine:
         ways = iter([*found, *self._others(request)])
         return TranscodeAttempts(request, ways, radio=AudioOnly(self._runner, request), missing=missing)
 
+    def keep(self) -> None:
+        """Have the node's devices reported. Call it with each heartbeat of the node, from any thread."""
+        if self._devices:
+            self._devices.report()
+
+    def close(self) -> None:
+        """Stop reporting devices. Runs are ended by whoever started them."""
+        if self._devices:
+            self._devices.close()
+
+    def hardware(self) -> frozenset[str]:
+        """Return the names of the hardware encoders that work here now, such as "h264_vaapi"."""
+        return self._devices.encoders() if self._devices else frozenset()
+
     def _on_devices(self, request: EngineRequest, owner_id: UUID) -> Iterator[Way]:
         offered = self._devices.offered() if self._devices else iter(())
         for each, _ in zip(offered, range(_MAX_DEVICES), strict=False):

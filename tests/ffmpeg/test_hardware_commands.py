@@ -19,9 +19,11 @@ from tests.unit.transcoding.builders import PQ, a_policy, a_source
 from transcoding.commands.chunk import chunk_command
 from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.diagnosis import GpuFailure, gpu_failure
+from transcoding.commands.live import live_command
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
 from transcoding.planning.encodings import EncoderChoice
+from transcoding.planning.live import LiveProfile
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -110,6 +112,15 @@ def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
     yield trial_command(encoder, DEVICE)
     for plan in plans(encoder):
         yield drawn(chunk_command(plan, "source", first_segment=2, segments=1, device=DEVICE))
+    if encoder.low_delay:
+        yield live(encoder)
+
+
+def live(encoder: VideoEncoder) -> FfmpegCommand:
+    """The command of a live stream, with video and audio that ffmpeg draws in place of the source."""
+    command = live_command("mpegts", LiveProfile.P480, encoder=encoder, device=DEVICE)
+    path = "testsrc2=size=1280x720:rate=25:duration=1[out0];sine=duration=1[out1]"
+    return replace(command, inputs=(Input(path=path, options={"f": "lavfi"}, made_up=True),))
 
 
 def drawn(command: FfmpegCommand) -> FfmpegCommand:
@@ -121,13 +132,21 @@ def drawn(command: FfmpegCommand) -> FfmpegCommand:
 
 def without_device(command: FfmpegCommand) -> FfmpegCommand:
     """The same as if somebody else opened the device: nothing does, but all options are looked at."""
-    graph = (command.filter_graph or "").replace(",hwupload=extra_hw_frames=64", "").replace(",hwupload", "")
+    filters = [output.options.get("vf") or "" for output in command.outputs]
     return replace(
         command,
         inputs=tuple(replace(each, options=_but_hardware(each.options)) for each in command.inputs),
-        filter_graph=graph,
+        filter_graph=_but_uploads(command.filter_graph or ""),
+        outputs=tuple(
+            replace(output, options={**output.options, "vf": _but_uploads(chain)}) if chain else output
+            for output, chain in zip(command.outputs, filters, strict=True)
+        ),
         global_options=_but_hardware(command.global_options),
     )
+
+
+def _but_uploads(graph: str) -> str:
+    return graph.replace(",hwupload=extra_hw_frames=64", "").replace(",hwupload", "")
 
 
 def _but_hardware(options: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -50,6 +50,7 @@ CHANGES: dict[str, Callable[[], bytes]] = {
     "a change of layout": lambda: joined(
         *(Live(seconds=3, audio="ac3", layout=layout) for layout in ("stereo", "5.1", "stereo"))
     ),
+    "a change of size": lambda: joined(Live(seconds=3), Live(seconds=4, size="320x180"), Live(seconds=3)),
     "interlaced": lambda: stream_of(Live(video="interlaced", audio="ac3", layout="5.1")),
 }
 MIN_BEEPS = {"a gap of two seconds": 4, "audio alone pauses for two seconds": 4, "interlaced": 5}

@@ -21,8 +21,12 @@ PROBING_AGAIN = 4
 LEVEL = CodecLevel("4.1")
 """H.264 level that all receivers play: up to 1080 lines at 30 frames per second."""
 
-_PROBE_BYTES, _PROBE_SECONDS = 500_000, 0.5
-"""ffmpeg's own bounds are ten times as much, and cost five seconds of a live stream (measured: 5.3 s, 1.8 s)."""
+_PROBE_BYTES, _PROBE_SECONDS = 2_000_000, 0.5
+"""ffmpeg's own bounds are ten times as many seconds, and cost five of a live stream (measured: 5.3 s, 1.8 s).
+
+The bytes are those of half a second at 32 Mbit/s. With 500 kB of interlaced HD at 12 Mbit/s, ffmpeg 9 takes fields for
+frames, and encoders think of twice the frame rate.
+"""
 _DEMUXERS = {"mpegts": "mpegts", "flv": "live_flv", "mp4": "mov"}
 _JUMP_SECONDS = 10
 """A difference to the expected time that is more than this is a jump of the clock, not a gap."""

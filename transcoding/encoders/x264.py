@@ -57,5 +57,6 @@ X264 = VideoEncoder(
     level=h264_level,
     codecs=h264_codecs,
     two_pass=True,
-    low_delay=MappingProxyType({"tune": "zerolatency", "bf": "0"}),
+    # by the times of frames, as the rate may be unknown; the tuning counts frames
+    low_delay=MappingProxyType({"tune": "zerolatency", "bf": "0", "x264-params": "force-cfr=0"}),
 )

@@ -14,9 +14,11 @@ from django.conf import settings
 from execution.process import child_pids
 from execution.streaming import StreamRunner
 from gpu.models import DeviceReport
+from gpu.selectors import nodes_with_free_slots
 from gpu.services import device_report
 from jobs.leasing.slots import sessions_used
 from jobs.models import Step
+from jobs.planning.routing import sessions_for
 from relay.engines.devices import RelayDevices
 from relay.engines.engine import Attempts, EngineError, EngineKind, EngineRequest, EngineRun
 from relay.engines.fallback import FallbackPolicy, TranscodeEngine, transcode_engine
@@ -82,7 +84,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GpuMachine:
 
 
 def report(*, slots: int = 2) -> None:
-    device_report(node=NODE, machine="m", descriptions=[describe(0, slots=slots)])
+    device_report(node=NODE, machine="m", descriptions=[describe(0, slots=slots)], takes_jobs=False)
 
 
 def test_a_node_without_gpus_encodes_on_the_cpu_and_misses_nothing() -> None:
@@ -132,6 +134,17 @@ def test_a_run_on_a_device_holds_a_session_of_the_one_book_until_it_ends(machine
     assert len(machine.events("open")) == 1
 
 
+def test_a_device_of_a_relay_is_shown_but_no_job_waits_for_it() -> None:
+    report()
+    seconds = settings.TRANSCODER.lease.node_silence_seconds
+    assert RelayDevices(settings.TRANSCODER, node=NODE).encoders() == {"h264_nvenc"}
+    assert sessions_for("h264_nvenc", silence_seconds=seconds) is None
+    assert nodes_with_free_slots(silence_seconds=seconds, used={}) == frozenset()
+    device_report(node="worker", machine="m", descriptions=[describe(0)])
+    assert sessions_for("h264_nvenc", silence_seconds=seconds) == 8
+    assert nodes_with_free_slots(silence_seconds=seconds, used={}) == {"worker"}
+
+
 def test_a_device_without_a_driver_counts_a_failure_and_the_cpu_goes_on() -> None:
     report()
     taken, run, failures = served(attempts(engine(gpu=True, ffmpeg=FFMPEG)), stream_of(SHORT))
@@ -175,6 +188,9 @@ def test_transcodes_on_the_cpu_are_counted() -> None:
     assert copied.fallback is not None
     assert copied.fallback.code == "relay_full"
     through(first, b"")
+    with pytest.raises(EngineError) as ended:
+        first.wait()
+    assert ended.value.code == "source_not_media"
     taken, run, _ = served(attempts(owner), stream_of(SHORT))
     assert run.encoder == "libx264"
     assert measured(taken).flashes

@@ -31,7 +31,7 @@ def test_the_command_on_the_cpu() -> None:
         *("-dts_delta_threshold", "10", "-filter_threads", "2", "-max_alloc", "83886080"),
         *("-progress", "pipe:8", "-stats_period", "0.5"),
         *("-f", "mpegts", "-merge_pmt_versions", "1", "-protocol_whitelist", "pipe"),
-        *("-fflags", "+genpts+discardcorrupt", "-probesize", "500000", "-analyzeduration", "500000", "-threads", "2"),
+        *("-fflags", "+genpts+discardcorrupt", "-probesize", "2000000", "-analyzeduration", "500000", "-threads", "2"),
         *("-max_pixels", words[words.index("-max_pixels") + 1]),
         *("-codec_whitelist", words[words.index("-codec_whitelist") + 1], "-i", "pipe:7"),
         *("-map", "0:v:0", "-map", "0:a:0?"),
@@ -44,7 +44,7 @@ def test_the_command_on_the_cpu() -> None:
         *("-fps_mode", "vfr", "-enc_time_base:v", "1:90000", "-force_key_frames", "expr:gte(t,n_forced)"),
         *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-level:v", "4.1"),
         *("-b:v", "3000000", "-maxrate", "3750000", "-bufsize", "3000000", "-g", "60", "-keyint_min", "60"),
-        *("-bf", "0", "-sc_threshold", "0", "-flags", "+cgop", "-tune", "zerolatency"),
+        *("-bf", "0", "-sc_threshold", "0", "-flags", "+cgop", "-tune", "zerolatency", "-x264-params", "force-cfr=0"),
         *("-c:a", "aac", "-b:a", "192000"),
         "-af",
         "aresample=48000:async=1000:min_hard_comp=0.01,aformat=sample_fmts=fltp:channel_layouts=stereo",
@@ -83,7 +83,7 @@ def test_every_profile_has_a_rate(profile: LiveProfile) -> None:
 
 def test_a_second_try_probes_four_times_as_much() -> None:
     options = live_command("mpegts", LiveProfile.ORIGINAL, encoder=X264, probing=PROBING_AGAIN).inputs[0].options
-    assert (options["probesize"], options["analyzeduration"]) == ("2000000", "2000000")
+    assert (options["probesize"], options["analyzeduration"]) == ("8000000", "2000000")
 
 
 @pytest.mark.parametrize(("container", "demuxer"), [("mpegts", "mpegts"), ("flv", "live_flv"), ("mp4", "mov")])
