@@ -25,6 +25,8 @@ VIDEO_CODECS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video"})
 AUDIO_CODECS = frozenset({"aac", "aac_latm", "ac3", "eac3", "mp1", "mp2", "mp3"})
 _PROBES = ((1_000_000, 500_000), (4_000_000, 2_000_000))
 """Bytes and microseconds that are looked at before the streams are known. The second ones only if needed."""
+_LISTING_CONTAINERS = frozenset({"mpegts", "mp4"})
+"""Those that list their streams in front of them."""
 _INPUT_OPTIONS = {
     "mpegts": {"fflags": "+genpts+discardcorrupt", "merge_pmt_versions": "1", "scan_all_pmts": "0"},
     "flv": {"fflags": "+genpts"},
@@ -73,6 +75,8 @@ class Remux:
         self._audio: AudioTrack | None = None
         self._read_errors = 0
         self._last_video = -1
+        self._expected: dict[str, int] = {}
+        """Times of the source, in ticks, at which packets without a time are: the ends of the last ones."""
 
     def statistics(self) -> Statistics:
         """Return the counters."""
@@ -118,7 +122,7 @@ class Remux:
             except av.FFmpegError as error:
                 self._raise_for(error)
             streams = _chosen(container)
-            if last or _known(streams):
+            if last or _known(streams, self._start.container):
                 break
             container.close()
             self._source.rewind()
@@ -156,11 +160,13 @@ class Remux:
             )
         )
         for packet in self._packets(container, streams):
-            if packet.dts is None:
+            time = self._time(packet)
+            if time is None:
                 continue
             unit = packet.time_base
-            time, duration = _ticks(packet.dts, unit), _ticks(packet.duration or 0, unit)
+            duration = _ticks(packet.duration or 0, unit)
             start = self._timeline.at(packet.stream.type, time, duration)
+            self._expected[packet.stream.type] = time + duration
             if packet.stream is streams.audio:
                 if self._audio:
                     self._audio.take(packet, start - time)
@@ -169,6 +175,12 @@ class Remux:
                 self._copy(packet, video, output, start=start, delay=delay)
         if self._audio:
             self._audio.finish()
+
+    def _time(self, packet: Packet[Stream]) -> int | None:
+        """Return the time of a packet in ticks of the source; None: it is none, or there was no time before it."""
+        if packet.dts is not None:
+            return _ticks(packet.dts, packet.time_base)
+        return self._expected.get(packet.stream.type) if packet.size else None
 
     def _copy(
         self, packet: Packet[Stream], stream: VideoStream, output: OutputContainer, *, start: int, delay: int
@@ -211,9 +223,11 @@ def _chosen(container: InputContainer) -> _Streams:
     )
 
 
-def _known(streams: _Streams) -> bool:
+def _known(streams: _Streams, container: str) -> bool:
     """Tell whether no further look is needed. Video is copied, whatever is known about it."""
-    return any(streams) and streams.audio is not None and streams.audio.codec_context.sample_rate > 0
+    if streams.audio is None:
+        return streams.video is not None and container in _LISTING_CONTAINERS
+    return streams.audio.codec_context.sample_rate > 0
 
 
 def _codec(stream: Stream | None) -> str:
