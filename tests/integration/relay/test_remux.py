@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from configuration import ExecutionConfig, LimitConfig
-from execution.process import is_running
+from execution.isolation import NotIsolated, jail_of
+from execution.process import descendant_pids, is_running
 from execution.remuxing.pool import RemuxPool
 from execution.remuxing.process import MAX_STREAMS
 from execution.streaming import StreamRunner
@@ -106,6 +107,19 @@ def test_beeps_stay_with_their_flashes(remux: Remux, video: str, audio: str, lay
     assert found.frames == 300
     assert in_step(found, pairs=11)
     assert (found.sample_rate, done.facts) == (48_000, EngineFacts(drift_ms=0))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("share", [0, 0.0015], ids=["whole", "lossy"])
+def test_beeps_stay_with_their_flashes_for_ten_minutes(remux: Remux, share: float) -> None:
+    stream = with_losses(stream_of(Live(seconds=600, video="mpeg2", audio="ac3", layout="5.1")), share)
+    found = measured(remux(stream).stream)
+    offsets = found.offsets()
+    late = [offset for offset in offsets if offset > 0.005]  # the start of a beep was lost
+    assert len(offsets) > 580
+    assert min(offsets) >= -0.005
+    assert len(late) <= share * 20 * len(offsets)
+    assert found.audio_times[1] == pytest.approx(found.video_times[1], abs=0.1)
 
 
 @pytest.mark.parametrize("container", ["flv", "mp4", "mpegts"])
@@ -266,6 +280,28 @@ def test_streams_of_a_killed_process_fail_and_the_next_one_starts_another(
         output_of(run)
         feeding.close()
     assert in_step(measured(remux(source).stream), pairs=11)
+
+
+def test_its_process_is_jailed(engine: RemuxEngine, remux: Remux, source: bytes) -> None:
+    remux(source)
+    program = descendant_pids(engine.pool.pids[0])[-1]
+    status = Path(f"/proc/{program}/status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+    assert b"HOME=" not in Path(f"/proc/{program}/environ").read_bytes()
+    assert Path(f"/proc/{program}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+
+
+@pytest.mark.parametrize("form", ["container", "none"])
+def test_it_works_in_the_other_forms_of_isolation(form: str, source: bytes) -> None:
+    config = ExecutionConfig(isolation=form)
+    try:
+        jail_of(config)
+    except NotIsolated as error:
+        pytest.skip(str(error))
+    pool = RemuxPool(config, max_processes=1)
+    assert in_step(measured(through(Native(pool, request()).start(Tuning()), source)), pairs=11)
+    pool.close()
 
 
 def test_an_idle_process_ends(source: bytes) -> None:
