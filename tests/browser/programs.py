@@ -165,14 +165,19 @@ class Vlc:
 
 
 @contextmanager
-def vlc(url: str, folder: Path) -> Iterator[Vlc]:
-    """Open a URL and play it. `folder` is for the socket, the log and screenshots; everybody may write there."""
+def vlc(url: str, folder: Path, *, live: bool = False) -> Iterator[Vlc]:
+    """Open a URL and play it. `folder` is for the socket, the log and screenshots; everybody may write there.
+
+    `live`: it has no length.
+    """
     folder.chmod(0o777)
     command = ["vlc", "-I", "oldrc", f"--rc-unix={folder / 'vlc'}", "--rc-fake-tty", "--vout=dummy", "--aout=dummy"]
     command += ["--play-and-pause", "--no-video-title-show", f"--snapshot-path={folder}", "--snapshot-format=png"]
     with _running([*_as_nobody(), *command, url], folder / "vlc", folder / "log") as connection:
         player = Vlc(connection, folder / "log")
-        player.until(lambda: player.number("get_time") >= 0 and player.number("get_length") > 0, "no first frame")
+        player.until(
+            lambda: player.number("get_time") >= 0 and (live or player.number("get_length") > 0), "no first frame"
+        )
         yield player
 
 
