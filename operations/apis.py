@@ -190,7 +190,7 @@ def _system_stats() -> dict[str, Any]:
 
 
 def _workers_health() -> dict[str, Any]:
-    nodes = _nodes()
+    nodes = [node for node in _nodes() if node.works]
     alive = [node for node in nodes if node.alive]
     status = Health.FAILED if not alive else Health.OK if len(alive) == len(nodes) else Health.DEGRADED
     return {
@@ -222,6 +222,6 @@ def _system_health() -> dict[str, Any]:
     return {
         "status": system_state(checks, found).value,
         "checks": {name: state.value for name, state in checks.items()},
-        "workers_alive": sum(node.alive for node in nodes),
+        "workers_alive": sum(node.alive and node.works for node in nodes),
         "alerts": found,
     }

@@ -9,7 +9,7 @@ from django.db.models import Count
 
 from events.models import EndpointState, WebhookEndpoint
 from jobs.rules.retry import POISON
-from jobs.rules.steps import kinds_where
+from jobs.rules.steps import QUEUES, kinds_where
 from videos.usage.kinds import UsageKind
 from videos.usage.selectors import usage_of_all
 
@@ -58,7 +58,7 @@ def open_jobs() -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeHealth:
-    """A worker node: `silent_seconds` since it was heard of; it is alive when that is not too long."""
+    """A worker node or relay: `silent_seconds` since it was heard of; it is alive when that is not too long."""
 
     name: str
     state: str
@@ -71,6 +71,11 @@ class NodeHealth:
     """Form of isolation of what opens sources there; empty: it opens none, or does not say."""
     landlock: int | None
     """Version of Landlock of its kernel; 0: it has none; None: the node does not say."""
+
+    @property
+    def works(self) -> bool:
+        """Tell whether it takes steps; a relay serves live streams only."""
+        return any(queue in QUEUES for queue in self.queues)
 
 
 _NODES = """

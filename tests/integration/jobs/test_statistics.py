@@ -100,6 +100,13 @@ def test_workers_are_reported_alive_and_silent(client: Client) -> None:
     assert (health["workers_alive"], health["status"]) == (1, "degraded")
 
 
+def test_a_relay_is_no_worker(client: Client) -> None:
+    node_register(name="relay-1", queues=["relay"], slots=16, pid=1, info={})
+    shown = _read(client, "/workers/health")
+    assert (shown["status"], shown["total"], shown["slots"], shown["workers"]) == ("failed", 0, 0, [])
+    assert _read(client, "/system/health")["workers_alive"] == 0
+
+
 @pytest.mark.parametrize("path", ["/system/stats", "/system/health", "/queue/stats", "/workers/health"])
 def test_who_may_not_know_the_system_gets_no_answer(path: str) -> None:
     key = a_key(None, Scope.JOBS_READ)
