@@ -58,21 +58,33 @@ def networks_read(texts: Iterable[str]) -> tuple[Network, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Networks that requests may go to: anywhere public by HTTPS, and into these networks also by plain HTTP."""
+    """Networks that requests may go to: anywhere public by HTTPS, and into these networks also by plain HTTP.
+
+    `plain`: anywhere public by plain HTTP, too, for what is nobody's secret.
+    """
 
     networks: tuple[Network, ...] = ()
     lookups: Lookups = field(default_factory=Lookups, compare=False)
     is_public: Callable[[Address], bool] = is_public
+    plain: bool = False
 
     @property
     def schemes(self) -> tuple[str, ...]:
         """Schemes of URLs that may be reached. Elsewhere than in named networks anybody could read along."""
-        return ("https", "http") if self.networks else ("https",)
+        return ("https", "http") if self.networks or self.plain else ("https",)
 
-    def addresses(self, host: str, port: int, *, plain: bool, ends_at: float) -> list[Address]:
-        """Resolve a host name. Raises AddressRefused unless all of it may be reached; TimeoutError."""
+    def addresses(
+        self,
+        host: str,
+        port: int,
+        *,
+        plain: bool,
+        ends_at: float,
+        on_wait: Callable[[], object] = lambda: None,
+    ) -> list[Address]:
+        """Resolve a host name. Raises AddressRefused unless all of it may be reached; TimeoutError; as `on_wait`."""
         try:
-            found = self.lookups.find(host, port, ends_at)
+            found = self.lookups.find(host, port, ends_at, on_wait=on_wait)
         except (socket.gaierror, UnicodeError) as error:
             unanswered = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             raise (NameUnanswered if unanswered else AddressRefused)(REFUSED) from error
@@ -96,9 +108,9 @@ class Reach:
 
     def _allows(self, address: Address, *, plain: bool) -> bool:
         named = any(address in network for network in self.networks if network.version == address.version)
-        return named or (self.is_public(address) and not plain)
+        return named or (self.is_public(address) and (self.plain or not plain))
 
 
-def reach_into(networks: Iterable[str]) -> Reach:
+def reach_into(networks: Iterable[str], *, plain: bool = False) -> Reach:
     """Return the reach of this process: everything public, and these networks. Raises ValueError."""
-    return Reach(networks_read(networks), process_lookups())
+    return Reach(networks_read(networks), process_lookups(), plain=plain)

@@ -6,7 +6,11 @@ DownloadError
 ├── DownloadChanged    the file is not the one whose beginning was fetched; never retried
 ├── DownloadEncoded    the server compressed the file, which could be a bomb; never retried
 ├── DownloadTooLarge   it has more bytes than allowed; never retried
-└── DownloadFailed     the server is unreachable, slow or broken; retried
+└── DownloadFailed     the server cannot give it out now; retried
+    ├── DownloadUnreachable  no connection
+    ├── DownloadSilent       it sends nothing, or too slowly
+    └── DownloadBroken       the connection broke
+        └── DownloadGarbled  by the rules of HTTP: its end came too early, its header never, or it speaks otherwise
 """
 
 from transcoding.errors import InputRejected, TranscodeError
@@ -19,6 +23,8 @@ class DownloadError(TranscodeError):
     """Base of the errors of downloads."""
 
     code = "download_error"
+    http_status: int | None = None
+    """Status that the server answered with, if that is the error."""
 
 
 class DownloadRefused(DownloadError, InputRejected):
@@ -47,3 +53,19 @@ class DownloadTooLarge(DownloadError, InputRejected):
 class DownloadFailed(DownloadError):
     code = "download_failed"
     retryable = True
+
+
+class DownloadUnreachable(DownloadFailed):
+    pass
+
+
+class DownloadSilent(DownloadFailed):
+    pass
+
+
+class DownloadBroken(DownloadFailed):
+    pass
+
+
+class DownloadGarbled(DownloadBroken):
+    pass

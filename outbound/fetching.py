@@ -1,17 +1,31 @@
 """Downloads from servers of other people: ranged, streamed, bounded in time, and by checked addresses alone."""
 
+import math
 import re
+import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpcore2
 
 from outbound.addresses import AddressRefused, NameUnanswered, Reach
 from outbound.connections import CheckedNetwork, TimeLimit, tls_context
-from outbound.errors import DownloadChanged, DownloadEncoded, DownloadFailed, DownloadMissing, DownloadRefused
+from outbound.errors import (
+    DownloadBroken,
+    DownloadChanged,
+    DownloadEncoded,
+    DownloadError,
+    DownloadFailed,
+    DownloadGarbled,
+    DownloadMissing,
+    DownloadRefused,
+    DownloadSilent,
+    DownloadUnreachable,
+)
 from outbound.urls import url_problem
 
 MAX_REDIRECTS = 5
@@ -23,6 +37,25 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """Answers below 500 that another try may change."""
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file: from `start` on, `length` bytes or the rest."""
+
+    start: int = 0
+    length: int | None = None
+    validator: str = ""
+    """Identifies the file that it is a part of. Empty: of whatever is there."""
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a request for it."""
+        last = "" if self.length is None else str(self.start + self.length - 1)
+        requested = {"Range": f"bytes={self.start}-{last}"} if self.start or last else {}
+        return {**requested, "If-Range": self.validator} if requested and self.validator else requested
+
+
+_WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +70,10 @@ class Download:
     """Identifies its content, for If-Range. Empty: the server says nothing by which a change would show."""
     ranged: bool
     """The server sends parts of it."""
+    url: str
+    """The URL that it comes from, behind all redirects."""
+    limit: TimeLimit
+    """The time that the server still has."""
     response: httpcore2.Response
 
     @property
@@ -50,8 +87,35 @@ class Download:
             yield from self.response.iter_stream()
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User and password for one server: they are sent nowhere else, wherever it redirects to."""
+
+    origin: str
+    """Scheme, host and port."""
+    authorization: str = field(repr=False)
+
+    @classmethod
+    def split(cls, url: str) -> "tuple[str, Credentials | None]":
+        """Return a URL without the credentials in it, and these. Raises ValueError for what is no URL."""
+        parts = urlsplit(url)
+        user, _, host = parts.netloc.rpartition("@")
+        if not user:
+            return url, None
+        words = ":".join(unquote(word) for word in user.split(":", 1))
+        bare = parts._replace(netloc=host).geturl()
+        return bare, cls(_origin(bare), f"Basic {b64encode(words.encode()).decode()}")
+
+    def headers(self, url: str) -> dict[str, str]:
+        """Return the headers of a request to a URL."""
+        return {"Authorization": self.authorization} if _origin(url) == self.origin else {}
+
+
 class Downloader:
-    """Downloads over one connection each. No credentials, no cookies: nothing of ours is sent but the request."""
+    """Downloads over one connection each. No cookies: nothing of ours is sent but the request.
+
+    `head_seconds`: time for the head of a response, redirects included.
+    """
 
     def __init__(
         self,
@@ -60,11 +124,13 @@ class Downloader:
         user_agent: str,
         idle_seconds: float = IDLE_SECONDS,
         min_bytes_per_second: int = MIN_BYTES_PER_SECOND,
+        head_seconds: float = math.inf,
     ) -> None:
         self._reach = reach
         self._user_agent = user_agent
         self._idle_seconds = idle_seconds
         self._min_bytes_per_second = min_bytes_per_second
+        self._head_seconds = head_seconds
         self._tls = tls_context()
 
     @contextmanager
@@ -73,14 +139,14 @@ class Downloader:
         url: str,
         *,
         ends_at: float,
-        start: int = 0,
-        validator: str = "",
+        part: Part = _WHOLE,
+        credentials: Credentials | None = None,
         on_wait: Callable[[], object] = lambda: None,
     ) -> Iterator[Download]:
-        """Request a file, or from `start` on the rest of the one that this validator identifies.
+        """Request a file, or a part of it. A server may send all of it nevertheless.
 
-        `ends_at` (monotonic) is when all of it must be there. `on_wait` is called every second while nothing comes, and
-        may raise what ends the wait. Redirects are followed, each checked like the URL itself.
+        `ends_at` (monotonic) is when all of it must be there. `on_wait` is called ten times a second while nothing
+        comes, and may raise what ends the wait. Redirects are followed, each checked like the URL itself.
 
         Raises:
             DownloadRefused: it may not be reached, or redirects too often.
@@ -96,20 +162,30 @@ class Downloader:
             min_bytes_per_second=self._min_bytes_per_second,
             on_wait=on_wait,
         )
+        limit.ends_at = min(ends_at, time.monotonic() + self._head_seconds)
         with ExitStack() as stack:
             with _translated():
-                response = self._follow(stack, url, limit, _range(start, validator))
-            yield _download(response, start, validator)
+                url, response = self._follow(stack, url, limit, part.headers(), credentials)
+            limit.ends_at = ends_at
+            yield _download(url, limit, response, part)
 
-    def _follow(self, stack: ExitStack, url: str, limit: TimeLimit, headers: Mapping[str, str]) -> httpcore2.Response:
+    def _follow(
+        self,
+        stack: ExitStack,
+        url: str,
+        limit: TimeLimit,
+        headers: Mapping[str, str],
+        credentials: Credentials | None,
+    ) -> tuple[str, httpcore2.Response]:
         for _ in range(MAX_REDIRECTS + 1):
             if url_problem(url, schemes=self._reach.schemes):
                 raise DownloadRefused
             with ExitStack() as hop:
-                response = hop.enter_context(self._requested(url, limit, headers))
+                own = credentials.headers(url) if credentials else {}
+                response = hop.enter_context(self._requested(url, limit, {**headers, **own}))
                 if response.status not in _REDIRECTS:
                     stack.push(hop.pop_all())
-                    return response
+                    return url, response
                 url = urljoin(url, _header(response, "location"))
         raise DownloadRefused
 
@@ -131,25 +207,21 @@ class Downloader:
             yield response
 
 
-def _range(start: int, validator: str) -> dict[str, str]:
-    return {"Range": f"bytes={start}-", "If-Range": validator} if start else {}
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
-def _download(response: httpcore2.Response, start: int, validator: str) -> Download:
+def _download(url: str, limit: TimeLimit, response: httpcore2.Response, part: Part) -> Download:
     """Check the head of a response. Raises DownloadError."""
-    status = response.status
-    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-        raise DownloadChanged("the file became shorter while it was fetched")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
-        raise DownloadFailed(f"the server answered {_status(status)}")
-    if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-        raise DownloadMissing(f"the server answered {_status(status)}")
+    start, validator = part.start, part.validator
+    _check_status(response.status, started=bool(start))
     if encoding := _header(response, "content-encoding").strip().lower().removeprefix("identity"):
         raise DownloadEncoded(f"the server sends the file compressed ({encoding[:20]}), which is not accepted")
     found = _validator(response)
     if validator and found and found != validator:
         raise DownloadChanged("the file changed while it was fetched")
-    ranged = status == HTTPStatus.PARTIAL_CONTENT
+    ranged = response.status == HTTPStatus.PARTIAL_CONTENT
     first, size = _content_range(response) if ranged else (0, _number(_header(response, "content-length")))
     if first not in (start, 0) or (ranged and first != start):
         raise DownloadFailed("the server sent another part of the file than was requested")
@@ -158,8 +230,25 @@ def _download(response: httpcore2.Response, start: int, validator: str) -> Downl
         size=size,
         validator=found or (validator if ranged else ""),
         ranged=ranged or _header(response, "accept-ranges").strip().lower() == "bytes",
+        url=url,
+        limit=limit,
         response=response,
     )
+
+
+def _check_status(status: int, *, started: bool) -> None:
+    """Raise the DownloadError of a status, but for those that come with a file. `started`: not at its beginning."""
+    if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        return
+    error: DownloadError
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and started:
+        error = DownloadChanged("the file became shorter while it was fetched")
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER:
+        error = DownloadFailed(f"the server answered {_status(status)}")
+    else:
+        error = DownloadMissing(f"the server answered {_status(status)}")
+    error.http_status = status
+    raise error
 
 
 def _validator(response: httpcore2.Response) -> str:
@@ -201,12 +290,16 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except NameUnanswered as error:
-        raise DownloadFailed("no name server answers for the host of the URL") from error
+        raise DownloadUnreachable("no name server answers for the host of the URL") from error
     except AddressRefused as error:
         raise DownloadRefused from error
+    except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+        raise DownloadUnreachable(f"the connection failed ({type(error).__name__})") from error
     except (httpcore2.TimeoutException, TimeoutError) as error:
-        raise DownloadFailed("the server sends nothing, or too slowly") from error
+        raise DownloadSilent("the server sends nothing, or too slowly") from error
     except httpcore2.UnsupportedProtocol as error:
         raise DownloadRefused from error
-    except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
-        raise DownloadFailed(f"the connection failed ({type(error).__name__})") from error
+    except httpcore2.ProtocolError as error:
+        raise DownloadGarbled(f"the connection failed ({type(error).__name__})") from error
+    except (httpcore2.NetworkError, OSError) as error:
+        raise DownloadBroken(f"the connection failed ({type(error).__name__})") from error

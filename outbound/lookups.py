@@ -4,11 +4,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import cache
 from typing import Any
 
 MAX_LOOKUPS = 64
+LOOK_SECONDS = 0.1
+"""Time after which somebody who waits looks whether he still should."""
 
 
 class Lookups:
@@ -18,8 +20,10 @@ class Lookups:
         self._slots = threading.BoundedSemaphore(limit)
         self._getaddrinfo = getaddrinfo
 
-    def find(self, host: str, port: int, ends_at: float) -> list[str]:
+    def find(self, host: str, port: int, ends_at: float, *, on_wait: Callable[[], object] = lambda: None) -> list[str]:
         """Find the addresses of a name, as text. Raises TimeoutError at `ends_at` (monotonic); gaierror, UnicodeError.
+
+        `on_wait` is called again and again meanwhile, and may raise what ends the wait.
 
         The system's lookup has no time limit and cannot be cancelled: one whose name server is silent is left behind
         in its thread for as long as the system tries, about half a minute. When `limit` of them are, others wait, and
@@ -34,7 +38,11 @@ class Lookups:
         except BaseException:
             self._slots.release()
             raise
-        return found.result(_left(ends_at))
+        while not wait([found], min(_left(ends_at), LOOK_SECONDS)).done:
+            on_wait()
+            if not _left(ends_at):
+                raise TimeoutError
+        return found.result()
 
     def _run(self, host: str, port: int, found: Future[list[str]]) -> None:
         try:

@@ -14,8 +14,8 @@ Queries of streams and playlists:
 | `live=1` | begin where the broadcast is now, and not at its beginning |
 | `chunked=1` | chunked, and not ended by the end of the connection |
 | `fault`, `at` | see `Fault`; after so many seconds of the stream |
-| `times` | only the first so many requests of this URL are faulty, 0: all |
-| `to` | target of a redirect |
+| `times`, `then` | only the first so many requests of this URL have that fault, 0: all; the others have this one |
+| `to`, `status` | target of a redirect, status of an answer |
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Fault(StrEnum):
     NOT_HTTP = "not-http"
     REDIRECT = "redirect"
     STATUS = "status"
-    """The status in `at`."""
+    """Status that `status` names."""
 
 
 _OK = b"HTTP/1.1 200 OK\r\n"
@@ -166,8 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
             live.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}))
             live.faulty[self.path] += 1
             times = int(query.get("times", 0))
-            faulty = "fault" in query and (not times or live.faulty[self.path] <= times)
-        fault = Fault(query["fault"]) if faulty else None
+            kind = query.get("fault" if not times or live.faulty[self.path] <= times else "then")
+        fault = Fault(kind) if kind else None
         with suppress(OSError, _Left):
             if fault is None or fault in {Fault.STALL, Fault.RESET, Fault.TRUNCATE, Fault.END}:
                 self._serve(parts.path.strip("/"), query, fault)
@@ -241,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault is Fault.REDIRECT:
             self._status(302, query["to"])
         elif fault is Fault.STATUS:
-            self._status(int(query["at"]))
+            self._status(int(query["status"]))
         elif fault is Fault.HANG:
             self._pause(float("inf"))
 

@@ -20,6 +20,8 @@ class SourceLimits:
     segment_bytes: int = 64 << 20
     """Size of one segment of HLS: ten seconds of 50 Mbit/s."""
     playlist_bytes: int = 1 << 20
+    height: int | None = None
+    """Lines that are enough, of a source that offers several sizes. None: the largest is taken."""
 
 
 @dataclass(slots=True)

@@ -54,7 +54,7 @@ _MAX_ELEMENTS = 64
 """Elements of an EBML header, and fillers behind it, that are read: writers have seven of the first, and few others."""
 
 _SYNC = 0x47
-_TS_PACKETS = ((188, 0), (192, 4), (204, 0))
+TS_PACKETS = ((188, 0), (192, 4), (204, 0))
 """Lengths of packets of transport streams, with the bytes in front of the sync byte of each."""
 _FEW_PACKETS, _PACKETS_IN_STEP = 3, 8
 
@@ -160,12 +160,12 @@ def transport_stream_start(head: bytes, furthest: int) -> int | None:
 
     A whole file of at least three packets is enough, and so are eight in step anywhere.
     """
-    for packet, lead in _TS_PACKETS:
+    for packet, lead in TS_PACKETS:
         marks = head[lead::packet]
         if len(marks) >= _FEW_PACKETS and marks.count(_SYNC) == len(marks):
             return 0
     found = []
-    for packet, lead in _TS_PACKETS:
+    for packet, lead in TS_PACKETS:
         for phase in range(packet):
             at = head[phase::packet].find(bytes([_SYNC]) * _PACKETS_IN_STEP)
             start = phase + at * packet - lead

@@ -12,7 +12,7 @@ from execution.ffmpeg import Stopped
 from jobs.leasing.steps import StepWork
 from jobs.lifecycle.importing import import_advance, video_imported
 from outbound.errors import DownloadChanged, DownloadFailed, DownloadTooLarge
-from outbound.fetching import Download
+from outbound.fetching import Download, Part
 from storage.buckets import SCHEME
 from storage.keys import source_key
 from storage.parts import part_bytes_for
@@ -167,7 +167,7 @@ class Fetching:
             yield opened(self._row.url, self._video, self._tools.buckets, start=start, validator=validator)
             return
         download = self._tools.downloader.open(
-            self._row.url, ends_at=self._ends_at, start=start, validator=validator, on_wait=self._check
+            self._row.url, ends_at=self._ends_at, part=Part(start, validator=validator), on_wait=self._check
         )
         with download as found:
             yield found

@@ -564,7 +564,7 @@ class TestApi:
     ) -> None:
         open_then = []
 
-        def find(*_: object) -> list[str]:
+        def find(*_: object, **__: object) -> list[str]:
             open_then.append(connections["default"].connection)
             return ["2000::1"]
 

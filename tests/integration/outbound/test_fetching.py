@@ -18,7 +18,7 @@ from outbound.errors import (
     DownloadMissing,
     DownloadRefused,
 )
-from outbound.fetching import MAX_REDIRECTS, Downloader
+from outbound.fetching import MAX_REDIRECTS, Downloader, Part
 from outbound.lookups import Lookups
 from tests.file_server import FileServer, a_file_server
 from tests.receiver import OUR_HOSTS, Receiver, a_receiver
@@ -64,13 +64,13 @@ def test_a_file_is_requested_without_anything_of_ours(files: FileServer) -> None
 
 
 def test_the_rest_of_a_file_is_that_of_the_same_file(files: FileServer) -> None:
-    assert fetched(files.url(), start=1000, validator='"1"') == CONTENT[1000:]
+    assert fetched(files.url(), part=Part(1000, validator='"1"')) == CONTENT[1000:]
     assert files.requests[0][1]["if-range"] == '"1"'
     files.etag = '"2"'
     with pytest.raises(DownloadChanged):
-        fetched(files.url(), start=1000, validator='"1"')
+        fetched(files.url(), part=Part(1000, validator='"1"'))
     files.etag, files.ranges = '"1"', False
-    assert fetched(files.url(), start=1000, validator='"1"') == CONTENT  # `start` of the download says so
+    assert fetched(files.url(), part=Part(1000, validator='"1"')) == CONTENT  # `start` of the download says so
 
 
 def test_weak_tags_identify_nothing_and_times_do(files: FileServer) -> None:

@@ -66,6 +66,29 @@ def test_plain_http_is_for_named_networks_only() -> None:
         reach("10.2.2.3", plain=False)
 
 
+def test_plain_http_can_be_allowed_to_the_public_internet() -> None:
+    assert Reach().schemes == ("https",)
+    assert Reach(plain=True).schemes == ("https", "http")
+    public, inner = _lookups("1.1.1.1"), _lookups("10.1.2.3")
+    assert Reach(lookups=public, plain=True).addresses("name.example", 80, plain=True, ends_at=_later())
+    with pytest.raises(AddressRefused):
+        Reach(lookups=inner, plain=True).addresses("name.example", 80, plain=True, ends_at=_later())
+
+
+def test_the_wait_for_a_name_can_be_ended() -> None:
+    class Stop(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stop
+
+    over = threading.Event()
+    lookups = Lookups(getaddrinfo=lambda *_, **__: [over.wait(60)])
+    with pytest.raises(Stop):
+        lookups.find("slow.example", 443, _later(), on_wait=stop)
+    over.set()
+
+
 def test_a_name_that_does_not_exist_is_refused_in_the_same_words() -> None:
     with pytest.raises(AddressRefused, match=REFUSED):
         Reach(lookups=_lookups()).addresses("nowhere.example", 443, plain=False, ends_at=_later())
