@@ -120,6 +120,16 @@ def test_the_metrics_of_every_process_are_read() -> None:
     assert compose()["secrets"] == {"metrics_token": {"environment": "TRANSCODER_METRICS_TOKEN"}}
 
 
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    config = yaml.safe_load((REPOSITORY / "monitoring/prometheus.yml").read_text())
+    mounted = {each["target"]: each["source"] for each in SERVICES["prometheus"]["configs"]}
+    assert {mounted[path] for path in config["rule_files"]} == {"alerts"}
+    groups = yaml.safe_load((REPOSITORY / compose()["configs"]["alerts"]["file"]).read_text())["groups"]
+    rules = [rule["expr"] for group in groups for rule in group["rules"]]
+    documented = set(re.findall(r"`(vodmill_\w+)`", (REPOSITORY / "docs/metrics.md").read_text()))
+    assert all(set(re.findall(r"vodmill_\w+", rule)) <= documented for rule in rules)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_image_of_others_can_be_replaced(name: str) -> None:
     assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z/]+:[a-z0-9.-]+\}", SERVICES[name]["image"])
