@@ -16,7 +16,8 @@ class LiveConfig:
     source_networks: tuple[str, ...] = setting(
         (),
         help="Internal networks that live streams may be fetched from, such as those of receivers in the same house:"
-        " 192.168.1.0/24,… Everybody with a key for live streams can then watch what is served there.",
+        " 192.168.1.0/24,… Everybody with a key for live streams can then watch what is served there. Videos may be"
+        " imported from them, too.",
     )
     relay_host: str = setting("127.0.0.1", help="Address that the relay listens on.")
     relay_port: int = setting(8090, minimum=0, maximum=65_535, help="Port that the relay listens on. 0: any free one.")

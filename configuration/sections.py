@@ -170,6 +170,11 @@ class Config:
         yield from self._own_bucket()
 
     @property
+    def import_networks(self) -> tuple[str, ...]:
+        """Internal networks that videos may be imported from: those of live sources are among them."""
+        return (*self.upload.import_networks, *self.live.source_networks)
+
+    @property
     def player_media_url(self) -> str:
         """URL of the server that players are redirected to for media. Empty: AWS."""
         return self.playback.playback_public_base or self.storage.player_endpoint_url

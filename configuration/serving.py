@@ -128,7 +128,7 @@ class UploadConfig:
     import_networks: tuple[str, ...] = setting(
         (),
         help="Internal networks that videos may be imported from, also by plain HTTP: 10.1.0.0/16,… Everybody with an"
-        " API key can then read the videos there.",
+        " API key can then read the videos there. Those in TRANSCODER_SOURCE_NETWORKS are among them.",
     )
 
     def problems(self) -> Iterator[str]:

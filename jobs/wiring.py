@@ -55,7 +55,7 @@ def job_policy() -> JobPolicy:
 def import_reach() -> Reach:
     """Return where videos may be imported from."""
     config: Config = settings.TRANSCODER
-    return reach_into(config.upload.import_networks)
+    return reach_into(config.import_networks)
 
 
 @cache

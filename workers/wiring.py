@@ -84,7 +84,7 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         ffprobe=Ffprobe(config.execution, config.limits),
         scratch=scratch,
         policy=job_policy(),
-        downloader=Downloader(reach_into(config.upload.import_networks), user_agent=f"vodmill/{VERSION}"),
+        downloader=Downloader(reach_into(config.import_networks), user_agent=f"vodmill/{VERSION}"),
         buckets=Buckets(buckets_read(config.buckets.buckets), config.storage),
         draining=draining,
     )
