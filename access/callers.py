@@ -50,9 +50,11 @@ class Caller:
         return allows(self.scopes, scope)
 
 
-def caller_from_scope(scope: AsgiScope, required: Scope) -> Caller:
+def caller_from_scope(scope: AsgiScope, required: Scope, *, keys_only: bool = False) -> Caller:
     """Find the caller of a request in front of Django, by its key or its session. Raises Problem (401, 403)."""
     text = key_in_headers(ASGIRequest(scope, BytesIO()).headers)
+    if text is None and keys_only:
+        raise not_authenticated()
     caller = _caller_of_session(scope) if text is None else caller_of_key(text)
     caller.require(required)
     return caller

@@ -102,10 +102,13 @@ def rate_headers(decision: RateDecision) -> dict[str, str]:
     return headers if decision.allowed else {**headers, "Retry-After": str(decision.retry_after_seconds)}
 
 
-def admit_caller(scope: AsgiScope, required: Scope) -> Caller:
-    """Find the caller as `caller_from_scope`, with a rate limit on failures. Raises Problem (401, 403, 429)."""
+def admit_caller(scope: AsgiScope, required: Scope, *, keys_only: bool = False) -> Caller:
+    """Find the caller as `caller_from_scope`, with a rate limit on failures. Raises Problem (401, 403, 429).
+
+    `keys_only`: sessions of people are not looked at, as in a process without the key that signs them.
+    """
     try:
-        caller = caller_from_scope(scope, required)
+        caller = caller_from_scope(scope, required, keys_only=keys_only)
     except Problem as problem:
         if problem.status == HTTPStatus.UNAUTHORIZED:
             check_unauthenticated_rate(ASGIRequest(scope, BytesIO()))

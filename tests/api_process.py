@@ -31,10 +31,16 @@ class ApiProcess:
             "TMPDIR": str(scratch),
             **(settings or {}),
         }
-        serve = ["-m", "transcoder_site.server", "--port", str(port)]
-        serve += ["--grace-seconds", "1"]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen([sys.executable, *serve], cwd=REPOSITORY, env=environment, stderr=log)
+            argv = [sys.executable, *self._arguments()]
+            self._process = subprocess.Popen(argv, cwd=REPOSITORY, env=environment, stderr=log)
+
+    def _arguments(self) -> list[str]:
+        return ["-m", "transcoder_site.server", "--port", str(self.port), "--grace-seconds", "1"]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def log(self) -> str:

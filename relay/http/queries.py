@@ -7,9 +7,9 @@ from uuid import UUID
 
 from api.asgi import Scope
 from api.problems import FieldError, Problem, invalid_field
-from outbound.urls import url_problem
 from relay.engines.engine import EngineKind
 from relay.runs.run import LiveRequest
+from relay.sources.opening import source_problem
 from transcoding.planning.live import (
     MAX_AUDIO_BITRATE,
     MAX_VIDEO_BITRATE,
@@ -20,7 +20,6 @@ from transcoding.planning.live import (
 
 KEY = "key"
 """Parameter with an API key, for players that cannot send headers."""
-MAX_URL_CHARACTERS = 2048
 _MAX_FIELDS = 20
 _MAX_SHOWN = 64
 _BITRATE = re.compile(r"(\d{1,9})([kKM]?)", re.ASCII)
@@ -98,9 +97,7 @@ def _errors(name: str, reader: Callable[[str], object], text: str) -> list[Field
 def _source_url(text: str) -> str:
     if not text:
         raise ValueError("is required: the URL of the stream")
-    if len(text) > MAX_URL_CHARACTERS:
-        raise ValueError(f"must have at most {MAX_URL_CHARACTERS} characters")
-    if problem := url_problem(text, schemes=("http", "https")):
+    if problem := source_problem(text):
         raise ValueError(problem)
     return text
 

@@ -1,6 +1,7 @@
 """The server of the relay: uvicorn, with an end that lets streams end first."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from relay.http.connections import LiveHttp
 from relay.http.keeper import RelayKeeper
 from relay.http.recording import SessionRecords
 from relay.runs.registry import Registry
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
 _CLOSE_SECONDS = 5
@@ -35,7 +38,6 @@ class RelayServer(uvicorn.Server):
         host: str,
         port: int,
         grace_seconds: float,
-        on_listening: Callable[[int], object] = lambda _: None,
         closes: Callable[[], object] = lambda: None,
     ) -> None:
         config = uvicorn.Config(
@@ -54,7 +56,6 @@ class RelayServer(uvicorn.Server):
         self._keeper = keeper
         self._records = records
         self._grace_seconds = grace_seconds
-        self._on_listening = on_listening
         self._closes = closes
         self._ordered = asyncio.Event()
         self._at_once = asyncio.Event()
@@ -72,8 +73,8 @@ class RelayServer(uvicorn.Server):
         if not self.should_exit:
             self._keeper.start()
             self._ending = asyncio.create_task(self._end_in_order())
-            for server in self.servers:
-                self._on_listening(server.sockets[0].getsockname()[1])
+            ports = [listener.getsockname()[1] for server in self.servers for listener in server.sockets]
+            log.info("relay listens", extra={"event": "relay_listening", "ports": ports})
 
     async def _end_in_order(self) -> None:
         await self._ordered.wait()

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from relay.errors import SessionEnded, SourceEnded, SourceSilent
+from relay.errors import SessionEnded, SourceSilent
+from relay.sources.sniffing import container_of
 from relay.sources.source import SourceStats
 
 AHEAD_BYTES = 1 << 20
@@ -15,15 +16,11 @@ _LOOK_SECONDS = 0.25
 
 
 class PushedSource:
-    """Bytes that the event loop adds, and a thread takes.
+    """Bytes that the event loop adds, and a thread takes."""
 
-    `container_of` returns the container of the first bytes, or None if it needs more of them. Raises SourceNotMedia.
-    """
-
-    def __init__(self, *, container_of: Callable[[bytes], str | None], silence_seconds: float) -> None:
+    def __init__(self, *, silence_seconds: float) -> None:
         self.container = ""
         self.stats = SourceStats()
-        self._container_of = container_of
         self._silence_seconds = silence_seconds
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
@@ -61,10 +58,8 @@ class PushedSource:
             block = self._take(ended)
             if block is None and (ended.is_set() or self._closed):
                 raise SessionEnded("the session was ended")
-            if block is None:
-                raise SourceEnded("the body ended before there was any media in it")
-            head += block
-            if container := self._container_of(head):
+            head += block or b""
+            if container := container_of(head, ended=block is None):
                 self.container = container
                 with self._changed:
                     self._blocks.appendleft(head)

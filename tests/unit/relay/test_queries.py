@@ -10,7 +10,8 @@ import pytest
 
 from api.problems import Problem
 from relay.engines.engine import EngineKind
-from relay.http.queries import MAX_URL_CHARACTERS, pushed_request, remux_request, transcode_request, without_key
+from relay.http.queries import pushed_request, remux_request, transcode_request, without_key
+from relay.sources.opening import MAX_URL_CHARACTERS
 from transcoding.planning.live import LiveProfile
 
 OWNER = UUID(int=1)
