@@ -76,6 +76,7 @@ checkov: ## Scan k8s/ for weak settings; the exceptions are in .checkov.yaml
 browsers: ## Try the outputs in Chromium, Firefox, mpv and VLC, about 20 minutes (ARGS="--only firefox")
 	@scripts/setup browsers
 	@$(python) -m tests.browser $(ARGS)
+	@$(python) -m tests.browser.live
 
 .PHONY: chaos
 chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is killed at random (ARGS="--seed 1")
