@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+_MAX_FILE = 60
+_LEFT_OUT = "…"
+
 
 def url_problem(text: str, *, schemes: Sequence[str]) -> str:
     """Say what is wrong with the form of a URL; empty: nothing. It is absolute, in ASCII, and has no credentials."""
@@ -18,6 +21,26 @@ def url_problem(text: str, *, schemes: Sequence[str]) -> str:
     return ""
 
 
+def url_host(url: str) -> str:
+    """Return the host of a URL, with its port if it has one; empty for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{port}" if port else host
+
+
 def shown_url(url: str) -> str:
-    """Return a URL as people and logs may see it: what grants access is in its query."""
-    return url.partition("#")[0].partition("?")[0]
+    """Return scheme, host and the end of the path of a URL, as people and logs may see it.
+
+    Credentials, the query and folders are left out: services put tokens, user names and passwords there.
+    """
+    host = url_host(url)
+    if not host:
+        return ""
+    parts = urlsplit(url)
+    folders, _, file = parts.path.rpartition("/")
+    shown = file if len(file) <= _MAX_FILE else f"{file[:_MAX_FILE]}{_LEFT_OUT}"
+    return f"{parts.scheme}://{host}{f'/{_LEFT_OUT}' if folders else ''}/{shown}"

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from storage.errors import ObjectNotFound, StorageError
 from storage.keys import video_prefix
@@ -16,6 +17,9 @@ from storage.protocol import ObjectStore
 TYPE = "application/octet-stream"
 CONTENT = b"0123456789"
 _TAIL_BYTES = 1000
+_CHECKS = video_prefix(UUID(int=0))
+_CHECK_SECONDS = 3600
+"""Time after which a check is over, however slow the store."""
 _RIGHTS = "docs/storage.md lists the rights that the access key needs"
 
 
@@ -74,11 +78,14 @@ class Check:
 
 
 class StoreChecks:
-    """Checks that hold for any store. Their objects are those of a video that does not exist."""
+    """Checks that hold for any store. Their objects are those of a video that does not exist.
+
+    The names of their folders begin with the time, so that the next check finds what a killed one has left.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self.folder = video_prefix(uuid4())
+        self.folder = f"{_CHECKS}{int(time.time())}-{uuid4().hex}/"
         self.small = f"{self.folder}storage-check"
         self.large = f"{self.folder}storage-check-parts"
         self._used = False
@@ -106,12 +113,18 @@ class StoreChecks:
                 self.store.abort_multipart(upload.key, upload.upload_id)
             self.store.delete_prefix(self.folder)
         except StorageError as error:
-            yield warning(f"objects of this check stay under {self.folder} until the janitor removes them: {error}")
+            yield warning(f"objects of this check stay under {self.folder} until a later check removes them: {error}")
 
     def _list(self) -> Findings:
-        list(self.store.list(self.folder))
-        list(self.store.list_multiparts(self.folder))
+        folders = list(self.store.list_folders(_CHECKS))
+        uploads = list(self.store.list_multiparts(_CHECKS))
         yield ok("objects and unfinished uploads are listed")
+        with contextlib.suppress(StorageError):  # this check tries the same with its own
+            for upload in uploads:
+                if _is_left(upload.key):
+                    self.store.abort_multipart(upload.key, upload.upload_id)
+            for folder in filter(_is_left, folders):
+                self.store.delete_prefix(folder)
 
     def _put(self) -> Findings:
         self._used = True
@@ -179,6 +192,12 @@ class StoreChecks:
                 "the store reports objects as deleted that it still has: the access key may lack the right to delete"
             )
         )
+
+
+def _is_left(key: str) -> bool:
+    """Tell whether a key is of a check that must have ended long ago."""
+    started = key.removeprefix(_CHECKS).partition("-")[0]
+    return started.isdecimal() and time.time() - int(started) > _CHECK_SECONDS
 
 
 def findings(checks: StoreChecks) -> Findings:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import md5
 from itertools import groupby
@@ -186,9 +186,9 @@ class LocalStore:
             raise UploadNotFound(key) from error
         return etag
 
-    def part_url(self, key: str, upload_id: str, number: int, size: int, expires_seconds: int) -> str | None:  # noqa: ARG002
+    def part_urls(self, key: str, upload_id: str, sizes: Mapping[int, int], expires_seconds: int) -> Mapping[int, str]:  # noqa: ARG002
         check_key(key)
-        return None
+        return {}
 
     def list_parts(self, key: str, upload_id: str) -> Iterator[StoredPart]:
         folder = self._upload(key, upload_id)

@@ -1,6 +1,6 @@
 """The interface of object stores."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -133,10 +133,10 @@ class ObjectStore(Protocol):
         """Store part `number` (from 1, in any order) and return its etag. Raises UploadNotFound."""
         ...
 
-    def part_url(self, key: str, upload_id: str, number: int, size: int, expires_seconds: int) -> str | None:
-        """Return a presigned URL to which anybody can PUT part `number`, of exactly `size` bytes.
+    def part_urls(self, key: str, upload_id: str, sizes: Mapping[int, int], expires_seconds: int) -> Mapping[int, str]:
+        """Return presigned URLs to which anybody can PUT parts, by their numbers, of exactly these sizes in bytes.
 
-        None when the store has none: the API takes the bytes and calls `put_part`.
+        Empty when the store has none: the API takes the bytes and calls `put_part`.
         """
         ...
 

@@ -29,6 +29,7 @@ from storage.s3_client import s3_client
 from storage.s3_copying import S3Copier
 from storage.s3_deleting import S3Deleter
 from storage.s3_errors import has_no_cause, s3_errors, was_corrupted
+from storage.s3_presigning import signed_part_urls
 from storage.s3_reading import S3Reader, unquoted
 from storage.transfer import TransferProgress
 
@@ -217,12 +218,9 @@ class S3Store:
         )
         return unquoted(response["ETag"])
 
-    def part_url(self, key: str, upload_id: str, number: int, size: int, expires_seconds: int) -> str | None:
-        params = {"Bucket": self._bucket, "Key": check_key(key), "UploadId": upload_id, "PartNumber": number}
-        with s3_errors(key):  # the signature includes the length, so that nobody sends more
-            return self._signer.generate_presigned_url(
-                "upload_part", Params={**params, "ContentLength": size}, ExpiresIn=expires_seconds
-            )
+    def part_urls(self, key: str, upload_id: str, sizes: Mapping[int, int], expires_seconds: int) -> Mapping[int, str]:
+        with s3_errors(check_key(key)):
+            return signed_part_urls(self._signer, self._bucket, key, upload_id, sizes, expires_seconds)
 
     def list_parts(self, key: str, upload_id: str) -> Iterator[StoredPart]:
         pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)

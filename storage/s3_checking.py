@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from storage.checking import CONTENT, TYPE, Check, Findings, Level, StoreChecks, failed, ok, warning
+from storage.checking import CONTENT, TYPE, Check, Finding, Findings, Level, StoreChecks, failed, ok, warning
 from storage.errors import ObjectChanged, StorageError
 from storage.s3 import S3Store
 from storage.s3_client import s3_client
@@ -167,17 +167,15 @@ class S3Checks(StoreChecks):
 
     def _presigned_put(self) -> Findings:
         upload_id = self.store.create_multipart(self.large, TYPE)
-        url = self.store.part_url(self.large, upload_id, 1, 4, 300) or ""
+        url = self.store.part_urls(self.large, upload_id, {1: 4}, 300)[1]
         headers = {"Content-Length": "4", "Origin": _ORIGIN}
+        failure = f"{_host(url)} takes no part"
         try:
-            answer = yield from self._fetch(
-                _request(url, b"part", headers),
-                warning,
-                f"{_host(url)} takes no part",
-            )
+            answer = yield from self._fetch(_request(url, b"part", headers), warning, failure)
+            preflight = yield from self._fetch(_preflight(url, "PUT"), warning, failure)
         finally:
             self.store.abort_multipart(self.large, upload_id)
-        if answer is None:
+        if answer is None or preflight is None:
             return
         good = answer.status == http.HTTPStatus.OK and "ETag" in answer.headers
         kind = failed if self._redirects else warning
@@ -186,6 +184,8 @@ class S3Checks(StoreChecks):
             if good
             else kind(f"a part sent to a presigned URL gets status {answer.status}: {_PROXY}")
         )
+        if good:
+            yield _browsers_may_send(answer, preflight)
 
     def _cors(self) -> Findings:
         url = self.store.url(self.small, 300) or ""
@@ -195,7 +195,7 @@ class S3Checks(StoreChecks):
             answer = yield from self._fetch(request, kind, f"{_host(url)} cannot be reached from here")
             if answer is None:
                 return
-            if answer.headers.get("Access-Control-Allow-Origin") not in ("*", origin):
+            if not _allows(answer, origin):
                 yield kind(
                     "pages of other origins cannot play redirected URLs: `manage.py store_prepare` sets the CORS rules"
                     f" of the bucket where the key may; else set them at the store, or {_PROXY}"
@@ -265,6 +265,30 @@ class S3Checks(StoreChecks):
         except (OSError, http.client.HTTPException) as error:
             yield kind(f"{problem} ({getattr(error, 'reason', error)})")
         return None
+
+
+def _browsers_may_send(sent: _Answer, preflight: _Answer) -> Finding:
+    """Say whether pages of other origins can send parts: by the responses to a part and to a browser's question."""
+    named = preflight.headers.get("Access-Control-Allow-Methods", "").upper()
+    allowed = _allows(sent, _ORIGIN) and _allows(preflight, _ORIGIN) and ("PUT" in named or "*" in named)
+    exposed = sent.headers.get("Access-Control-Expose-Headers", "").lower()
+    if allowed and ("etag" in exposed or "*" in exposed):
+        return ok("pages of any origin can send parts and read their ETag (CORS)")
+    missing = "read the ETag of the parts that they send" if allowed else "send parts to presigned URLs"
+    return warning(
+        f"pages of other origins cannot {missing}, so uploads from browsers fail: `manage.py store_prepare` sets the"
+        f" CORS rules of the bucket where the key may; else allow PUT and expose ETag at the store, or {_PROXY}"
+    )
+
+
+def _allows(answer: _Answer, origin: str) -> bool:
+    return answer.headers.get("Access-Control-Allow-Origin") in ("*", origin)
+
+
+def _preflight(url: str, method: str) -> Request:
+    """Build the question that a browser sends before a request of a page of another origin."""
+    headers = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "content-type"}
+    return Request(url, headers={"Origin": _ORIGIN, **headers}, method="OPTIONS")  # noqa: S310 - see `_request`
 
 
 def _request(url: str, data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Request:

@@ -28,7 +28,8 @@ from transcoding.probing.facts import SourceFacts
 from transcoding.probing.streams import AudioStream, Resolution, StreamFacts, StreamKind, VideoStream
 from videos.assets.services import AssetFacts
 from videos.models import Generation, Rendition, Upload, Video
-from videos.services import RenditionPlan, RunFacts, generation_create, video_create, video_mark_inspected
+from videos.runs import RunFacts
+from videos.services import RenditionPlan, generation_create, video_create, video_mark_inspected
 from videos.states import AssetKind
 
 LEASE_SECONDS = 60.0

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from access.models import Owner
 from coordination.wiring import invalidate
@@ -89,6 +90,11 @@ def video_join(  # noqa: PLR0913 - one row's facts
     )
     invalidate(f"videos:{owner.pk}")
     return video
+
+
+def joins_of(owner_id: UUID, part_id: UUID) -> QuerySet[Video]:
+    """Select the videos of an owner that are being made of a video."""
+    return Video.objects.filter(owner=owner_id, state=VideoState.JOINING, parts__contains=[{"video_id": str(part_id)}])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

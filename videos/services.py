@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -11,8 +12,6 @@ from django.db.models.functions import Coalesce, Now
 from access.models import Owner
 from coordination.wiring import invalidate
 from storage.keys import source_key
-from transcoding.containers.segments import Keyframe
-from transcoding.errors import VerificationFailed
 from transcoding.planning.plan import EncodePlan
 from transcoding.probing.warnings import Notice, SourceWarning
 from videos.counted import generations_release
@@ -37,11 +36,13 @@ def video_create(  # noqa: PLR0913 - one row's facts
     client_metadata: Mapping[str, object] | None = None,
     media: Mapping[str, object] | None = None,
     measure_loudness: bool = False,
+    source_retention_days: int | None = None,
     state: VideoState = VideoState.UPLOADED,
 ) -> Video:
     """Record an upload whose object is complete. `then` runs in the same transaction: it requests the inspection.
 
-    `media` is what the headers of the file say, until the inspection measures it.
+    `media` is what the headers of the file say, until the inspection measures it. `source_retention_days`: the source
+    is deleted after so many; None: after those of its owner.
     """
     video = Video.objects.create(
         id=video_id,
@@ -57,6 +58,7 @@ def video_create(  # noqa: PLR0913 - one row's facts
         client_metadata=dict(client_metadata or {}),
         media=dict(media) if media else None,
         measure_loudness=measure_loudness,
+        source_expires_at=None if source_retention_days is None else Now() + timedelta(days=source_retention_days),
     )
     invalidate(f"videos:{owner.pk}")
     then(video)
@@ -220,104 +222,6 @@ def _rendition(generation: Generation, position: int, planned: RenditionPlan) ->
         timescale=planned.timescale,
         total_segments=planned.total_segments,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """Consecutive segments of one rendition that are in the store, and their init segment.
-
-    Tuples have one entry per segment: durations in ticks of the rendition's time scale, sizes in bytes, digests as
-    SHA-256 in hex, frames (samples of audio), key frames (none at all of audio).
-    """
-
-    rendition_id: UUID
-    key_prefix: str
-    first_segment: int
-    durations: tuple[int, ...]
-    sizes: tuple[int, ...]
-    digests: tuple[str, ...]
-    frames: tuple[int, ...]
-    init_key: str
-    init_sha256: str
-    keyframes: tuple[tuple[Keyframe, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.durations or {len(self.sizes), len(self.digests), len(self.frames)} != {len(self.durations)}:
-            raise ValueError("a run has as many sizes, digests and frames as durations, and at least one")
-        if self.keyframes and len(self.keyframes) != len(self.durations):
-            raise ValueError("a run has the key frames of each of its segments, or none")
-        for first, *others in self.keyframes:
-            if first.offset or not all(keyframe.offset for keyframe in others):
-                raise ValueError("the first key frame of a segment, and no other, is at offset 0")
-
-
-class InitMismatch(VerificationFailed):
-    """A run has another init segment than the runs of its rendition that are published already."""
-
-
-def run_publish(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> None:
-    """Publish runs. The caller fences this in the same transaction.
-
-    Raises:
-        InitMismatch: a run has another init segment than its rendition.
-        IntegrityError: a segment was published before.
-    """
-    _pin_inits(runs)
-    SegmentRun.objects.bulk_create(
-        SegmentRun(
-            rendition_id=run.rendition_id,
-            step_id=step_id,
-            attempt=attempt,
-            key_prefix=run.key_prefix,
-            first_segment=run.first_segment,
-            segment_count=len(run.durations),
-            durations=list(run.durations),
-            sizes=list(run.sizes),
-            digests=list(run.digests),
-            frames=list(run.frames),
-            **_keyframe_columns(run),
-        )
-        for run in runs
-    )
-
-
-def _keyframe_columns(run: RunFacts) -> dict[str, list[int]]:
-    """Write the key frames of a run as flat columns: a segment starts where an offset is 0. Audio has none."""
-    keyframes = [keyframe for segment in run.keyframes for keyframe in segment]
-    if not keyframes:
-        return {}
-    return {
-        "keyframe_offsets": [keyframe.offset for keyframe in keyframes],
-        "keyframe_sizes": [keyframe.size for keyframe in keyframes],
-        "keyframe_ticks": [keyframe.ticks for keyframe in keyframes],
-    }
-
-
-def runs_published(*, step_id: UUID, attempt: int, runs: Sequence[RunFacts]) -> bool:
-    """Check whether this attempt has published these runs. They are published together or not at all."""
-    return SegmentRun.objects.filter(
-        step_id=step_id,
-        attempt=attempt,
-        rendition=runs[0].rendition_id,
-        first_segment=runs[0].first_segment,
-        segment_count=len(runs[0].durations),
-    ).exists()
-
-
-def _pin_inits(runs: Sequence[RunFacts]) -> None:
-    """Let the first run of a rendition set its init segment, and compare all others with it."""
-    renditions = Rendition.objects.filter(id__in=[run.rendition_id for run in runs])
-    promised = dict(renditions.values_list("id", "init_sha256"))
-    for run in runs:
-        if promised[run.rendition_id] != run.init_sha256:
-            _pin_init(run)
-
-
-def _pin_init(run: RunFacts) -> None:
-    rendition = Rendition.objects.filter(id=run.rendition_id)
-    won = rendition.filter(init_sha256="").update(init_key=run.init_key, init_sha256=run.init_sha256)
-    if not won and not rendition.filter(init_sha256=run.init_sha256).exists():
-        raise InitMismatch(f"{run.init_key} is not the init segment that its rendition started with")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
 from django.db.models.functions import Now
 
+from storage.errors import StorageError, StorageUnavailable
 from storage.keys import VIDEOS_PREFIX, source_key, tails_prefix, video_prefix
 from storage.protocol import ObjectStore
 from storage.transfer import batches
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _LISTED_AT_A_TIME = 1000
+_MAX_FAILURES = 3
+"""Uploads of one pass for which the store may be unavailable."""
 _MAX_LEFT = 1000
 """Objects of one source that are deleted at a time: the others follow with the next pass."""
 
@@ -30,14 +33,30 @@ def uploads_expire(*, store: ObjectStore) -> int:
     Also what is still in the store of those that have ended: it was unavailable at that time.
     """
     expired = list(Upload.objects.filter(state=UploadState.OPEN, expires_at__lte=Now()).order_by("expires_at")[:_BATCH])
-    for upload in expired:
-        upload_expire(upload=upload, store=store)
+    _each(upload_expire, expired, store)
     open_or_complete = (UploadState.OPEN, *COMPLETE_STATES)
-    for upload in Upload.objects.exclude(state__in=open_or_complete).exclude(multipart_id="")[:_BATCH]:
-        upload_clear(upload=upload, store=store)
+    ended = Upload.objects.exclude(state__in=open_or_complete).exclude(multipart_id="")
+    _each(upload_clear, ended.order_by("?")[:_BATCH], store)  # else a hundred that cannot be removed would be all
     if expired:
         log.info("uploads expired", extra={"event": "uploads_expired", "count": len(expired)})
     return len(expired)
+
+
+def _each(remove: Callable[..., None], uploads: Iterable[Upload], store: ObjectStore) -> None:
+    """Remove each of some uploads. One whose objects cannot be removed must not hold up the others: it stays for later.
+
+    Raises StorageUnavailable where that is the store's trouble, and not one upload's.
+    """
+    failures = 0
+    for upload in uploads:
+        try:
+            remove(upload=upload, store=store)
+        except StorageError as error:
+            failures += isinstance(error, StorageUnavailable)
+            if failures > _MAX_FAILURES:
+                raise
+            fields = {"event": "upload_remains", "upload": str(upload.id)}
+            log.warning("the remains of an upload stay in the store: %s", error, extra=fields)
 
 
 def uploads_forget(*, older_than_days: int) -> int:

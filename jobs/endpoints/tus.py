@@ -109,7 +109,8 @@ class TusUploadsApi(APIView):
                 "Upload-Metadata",
                 str,
                 "Names, each with a space and the Base64 of its value, apart by commas: `filename`, `external_id`,"
-                " `checksum`, and as JSON `metadata`, `loudness`, `transcode`, as in `POST /api/v1/uploads`.",
+                " `checksum`, and as JSON `metadata`, `loudness`, `source_retention_days`, `transcode`, as in"
+                " `POST /api/v1/uploads`.",
             ),
             _CHECKSUM,
             IDEMPOTENCY_KEY,

@@ -1,6 +1,6 @@
 """Uploads in parts: resumable, straight into the object store, and transcoded when they are complete."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -22,6 +22,7 @@ from api.problems import FieldError, Problem, invalid_field
 from api.responses import as_document
 from api.schema import IDEMPOTENCY_KEY, PAGE_PARAMETERS, page_of
 from api.views import APIView
+from jobs.endpoints.retention import MAX_RETENTION_DAYS
 from jobs.endpoints.transcoding import TranscodeField, TranscodeRequested
 from jobs.lifecycle.uploads import transcode_check
 from jobs.wiring import job_policy, on_upload_recorded
@@ -72,6 +73,12 @@ class UploadRequest(StrictSerializer):
     external_id = ExternalId(help_text="Your own name for the video.")
     metadata = Metadata(reserved=INSPECTED)
     loudness = StrictBoolean(required=False, help_text="Measure how loud the audio is (EBU R 128).")
+    source_retention_days = StrictInteger(
+        required=False,
+        min_value=1,
+        max_value=MAX_RETENTION_DAYS,
+        help_text="Delete the source after so many days, whatever its owner's limit is.",
+    )
     transcode = TranscodeField(
         required=False, help_text="Transcode the video when it is there: the body of `POST …/transcode`."
     )
@@ -183,6 +190,7 @@ class UploadOpening:
             external_id=fields.get("external_id", ""),
             client_metadata=fields.get("metadata"),
             measure_loudness=fields.get("loudness", False),
+            source_retention_days=fields.get("source_retention_days"),
             transcode=requested.to_json() if requested else None,
         )
         upload = upload_create(
@@ -311,7 +319,7 @@ class UploadCompleteApi(APIView):
         return Response(upload_document(upload, request, wiring.store()))
 
 
-def _urls(upload: Upload, numbers: Iterable[int], request: Request) -> list[dict[str, Any]]:
+def _urls(upload: Upload, numbers: Sequence[int], request: Request) -> list[dict[str, Any]]:
     delivery = wiring.delivery()
     urls = PartAddresses(store=wiring.store(), direct=delivery.redirects, seconds=delivery.presign_seconds)
     return urls.of(upload, numbers, request)

@@ -28,8 +28,9 @@ from jobs.rules.steps import LAST_STAGE, STAGES, STEPS
 from jobs.rules.transitions import JobPhase, JobState, StepState
 from transcoding.planning.plan import EncodePlan
 from videos.models import Generation, Rendition, Video
+from videos.runs import RunFacts, run_publish, runs_published
 from videos.selectors import contiguous, renditions_with_beginnings
-from videos.services import RunFacts, generation_close, generation_mark_playable, run_publish, runs_published
+from videos.services import generation_close, generation_mark_playable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from jobs.rules.policy import JobPolicy
 from outbound.urls import shown_url
 from transcoding.errors import QuotaExceeded
 from videos.imports import ImportedSource, import_update, video_import, video_mark_imported
-from videos.models import Video
+from videos.models import Import, Video
 from videos.states import VideoState
 from videos.usage.quotas import quota_check, quota_keep
 
@@ -64,7 +64,8 @@ def import_advance(*, claim: Claim, **facts: str | int | None) -> None:
     if not fenced(claim).update(attempts_without_progress=0):
         raise LeaseLost(claim)
     import_update(video_id=claim.video_id, **facts)
-    if facts.get("size_bytes"):
+    unsized = Import.objects.filter(video=claim.video_id, size_bytes=None)  # its server does not say how long it is
+    if facts.get("size_bytes") or (facts.get("received_bytes") and unsized.exists()):
         _keep_quota(Video.objects.values_list("owner", flat=True).get(id=claim.video_id))
 
 

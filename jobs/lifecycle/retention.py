@@ -19,6 +19,7 @@ from jobs.models import OutputDelivery
 from jobs.rules.delivery import DeliveryState
 from jobs.rules.transitions import JOB_ENDS
 from videos.models import Generation, Video
+from videos.parts import joins_of
 from videos.states import GenerationState
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def _source_expire(video_id: UUID, owner_id: UUID) -> bool:
     """Delete a source, or its video where nothing else is left of it, unless that has changed in the meantime."""
     owner = Owner(id=owner_id)
     locked = Video.objects.filter(id=video_id, source_expires_at__lt=Now(), source_deleted_at=None)
-    if not locked.select_for_update(no_key=True).exists():
+    if not locked.select_for_update(no_key=True).exists() or joins_of(owner_id, video_id).exists():
         return False
     try:
         with transaction.atomic():

@@ -17,10 +17,10 @@ from django.urls import reverse
 from api.wiring import absolute_url
 from events.log import owner_event_append
 from events.types import EventType
+from outbound.urls import shown_url, url_host
 from relay.engines.engine import EngineRequest, Fallback
 from relay.metrics import METERS, SessionCounts
 from relay.models import LiveSession, SessionState
-from relay.records.sources import shown_source, source_host
 
 SESSION_DAYS = 7
 """Days for which a session is shown after its end."""
@@ -66,8 +66,8 @@ def session_start(  # noqa: PLR0913 - one row's facts
         node=node,
         engine=request.kind.value,
         profile=request.profile.value,
-        source_url=shown_source(source_url),
-        source_host=source_host(source_url),
+        source_url=shown_url(source_url),
+        source_host=url_host(source_url),
     )
 
 

@@ -114,7 +114,7 @@ def test_a_person_reads_documents_and_sends_requests_in_the_browser(
     cancel.get_by_role("button").click()
     expect(cancel.locator("output")).to_contain_text("409")
     _deletes_only_after_a_confirmation(page, f"{stack.api.url}/api/v1/videos/{failed['video_id']}")
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 

@@ -157,6 +157,7 @@ def test_a_video_is_uploaded_by_the_keyboard_and_watched_while_it_is_encoded(
     with page.expect_popup() as popup:
         page.get_by_role("link", name="Open it").click()
     expect(popup.value.locator("#player")).to_be_visible()
+    _is_accessible(popup.value, lambda _page, _name: None, "watch")
     popup.value.close()
     _is_accessible(page, screenshot, "video")
     client.make_thumbnails(page.url.rpartition("/")[2])

@@ -195,7 +195,7 @@ class _StoreHandler(BaseHTTPRequestHandler):
                 body = bytes([body[0] ^ 1]) + body[1:]
             self._pass_on(body, fault or StoreFault())
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - names of the standard library
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - names of the standard library
 
     def _body(self, bytes_per_second: float) -> bytes:
         left = int(self.headers.get("Content-Length") or 0)

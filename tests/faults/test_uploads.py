@@ -120,6 +120,72 @@ def test_18_and_43_a_third_of_the_store_s_calls_fails_and_every_connection_is_cu
     rig.completed(done[0]["job_id"])
 
 
+def test_18_and_43_tus_is_bit_exact_although_a_third_of_the_store_s_calls_fails_or_is_slow_and_reset(
+    rig: Rig, file: bytes
+) -> None:
+    counter, failed = itertools.count(), Counter[str]()
+
+    def judge(_method: str, path: str, _headers: Message) -> StoreFault | None:
+        number = next(counter) % 10
+        if number not in (0, 3, 7) or failed[path] == 3:
+            return None
+        failed[path] += 1
+        return StoreFault(status=503) if number == 3 else StoreFault(reset=True, bytes_per_second=20 << 20)
+
+    rig.api_store.judge = judge
+    with api(rig) as client:
+        client.headers["Tus-Resumable"] = "1.0.0"
+        whole_file, abandoned = (tus_opened(client, len(file)) for _ in range(2))
+        assert 0 < tus_append(client, abandoned, file, 0, sent=PART // 2) <= PART // 2
+        offset = 0
+        for sent in (PART // 3, PART // 2, len(file)):  # requests that end anywhere
+            offset = tus_append(client, whole_file, file, offset, sent=sent)
+        upload = client.get(whole_file.replace("/tus", "")).json()
+        assert (upload["state"], offset) == ("ready", len(file))
+        assert client.delete(abandoned).status_code == 204
+        rig.api_store.heal()
+        rig.until(lambda: uploads_removed(rig), 60)
+        assert whole(rig, upload, file)
+    keys = [stored.key for stored in rig.store().list(f"videos/{upload['video_id']}/")]
+    assert keys == [f"videos/{upload['video_id']}/source"], "no tail is left"
+    assert failed.total() >= 3
+
+
+def tus_opened(client: httpx2.Client, size: int) -> str:
+    """Open an upload by tus; return its path."""
+    for _ in range(20):
+        response = client.post(f"{UPLOADS}/tus", headers={"Upload-Length": str(size)})
+        if response.status_code < 500:
+            break
+    assert response.status_code == 201, response.text
+    return str(response.headers["Location"])
+
+
+def tus_append(client: httpx2.Client, path: str, file: bytes, offset: int, *, sent: int) -> int:
+    """Send so much of the rest of a file as tus clients do, again after failures; return what the API has then."""
+    end = min(offset + sent, len(file))
+    for _ in range(40):
+        response = client.head(path)
+        if response.status_code == 200:
+            offset = int(response.headers["Upload-Offset"])
+            body = {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+            response = client.patch(path, headers=body, content=file[offset:end])
+        if response.status_code == 204:
+            return int(response.headers["Upload-Offset"])
+    raise AssertionError((response.status_code, response.text))
+
+
+def uploads_removed(rig: Rig) -> bool:
+    """Let the janitor work, and tell whether nothing is left of uploads that have ended."""
+    rig.manage(
+        "from jobs.dispatching.upload_janitor import uploads_expire\n"
+        "from videos.playback.wiring import store\n"
+        "uploads_expire(store=store())\n"
+    )
+    (left,) = rig.one("SELECT count(*) FROM videos_upload WHERE state = 'aborted' AND multipart_id <> ''")
+    return left == 0 and not list(rig.store().list_multiparts("videos/"))
+
+
 def test_43_the_api_is_killed_within_a_part_and_after_the_store_has_made_the_object(rig: Rig, file: bytes) -> None:
     with api(rig) as client:
         upload = opened(client, len(file))

@@ -21,7 +21,7 @@ from transcoding.planning.tracks import VideoRendition
 from transcoding.probing.description import describe
 from transcoding.probing.facts import SourceFacts
 from videos.models import Video
-from videos.services import RunFacts
+from videos.runs import RunFacts
 from workers.lease.control import StepControl
 from workers.node.flags import SharedFlag
 from workers.source.cache import SourceCache

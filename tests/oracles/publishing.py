@@ -15,15 +15,9 @@ from transcoding.manifests.names import INIT_NAME, segment_name
 from videos.models import Generation, Rendition
 from videos.playback.dash import generation_dash
 from videos.playback.playlists import generation_master, has_iframes, rendition_iframes, rendition_playlist
+from videos.runs import RunFacts, run_publish
 from videos.selectors import published_keyframes
-from videos.services import (
-    RunFacts,
-    VerifiedRendition,
-    generation_complete,
-    generation_create,
-    generation_mark_playable,
-    run_publish,
-)
+from videos.services import VerifiedRendition, generation_complete, generation_create, generation_mark_playable
 
 
 def published(found: Transcoded, *, complete: bool = True) -> Generation:

@@ -37,6 +37,8 @@ class Upload(models.Model):
     external_id = models.TextField(blank=True)
     client_metadata = models.JSONField(default=dict)
     measure_loudness = models.BooleanField(default=False)
+    source_retention_days = models.PositiveIntegerField(null=True)
+    """Days after which the source of the video is deleted. Null: those of its owner."""
     transcode = models.JSONField(null=True)
     """The job that the client requested for the video, as `jobs` validated it. Null: none."""
     job_id = models.UUIDField(null=True)

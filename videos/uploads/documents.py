@@ -1,6 +1,6 @@
 """Documents of uploads, from their rows and from the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +52,16 @@ class PartAddresses:
     direct: bool
     seconds: int
 
-    def of(self, upload: Upload, numbers: Iterable[int], request: HttpRequest) -> list[dict[str, Any]]:
+    def of(self, upload: Upload, numbers: Sequence[int], request: HttpRequest) -> list[dict[str, Any]]:
         """Render the URLs of parts. Raises Problem (422) for a number that no part has."""
-        return [self._of(upload, number, request) for number in numbers]
+        sizes = {number: part_size(upload, number) for number in numbers}
+        direct = self.direct and bool(sizes)
+        urls = self.store.part_urls(upload.key, upload.multipart_id, sizes, self.seconds) if direct else {}
 
-    def _of(self, upload: Upload, number: int, request: HttpRequest) -> dict[str, Any]:
-        size, url = part_size(upload, number), None
-        if self.direct:
-            url = self.store.part_url(upload.key, upload.multipart_id, number, size, self.seconds)
-        address = reverse("upload-part", args=[upload.id, number])
-        return {"number": number, "size": size, "url": url or absolute_url(request, address)}
+        def url(number: int) -> str:
+            return urls.get(number) or absolute_url(request, reverse("upload-part", args=[upload.id, number]))
+
+        return [{"number": number, "size": sizes[number], "url": url(number)} for number in numbers]
 
 
 def _received(upload: Upload, store: ObjectStore) -> Sequence[StoredPart] | None:

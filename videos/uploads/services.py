@@ -5,7 +5,7 @@ promised. Nothing here waits for the store inside of a transaction.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,13 +16,13 @@ from django.db.models import F
 from django.db.models.functions import Least, Now
 
 from access.models import Owner
-from api.problems import FieldError, Problem, invalid_field, over_limit, too_large
+from api.problems import Problem, invalid_field, over_limit, too_large
 from coordination.wiring import locks
 from observability import metrics
-from storage.errors import ObjectNotFound, StorageError, UploadNotFound
+from storage.errors import StorageError
 from storage.keys import source_key, tails_prefix
 from storage.parts import part_bytes_for
-from storage.protocol import ObjectStore, StoredObject, StoredPart
+from storage.protocol import ObjectStore, StoredObject
 from transcoding.sniffing.container import HEAD_BYTES, sniff
 from transcoding.sniffing.refused import refusal
 from videos.models import Upload, Video
@@ -30,6 +30,7 @@ from videos.services import video_create
 from videos.states import COMPLETE_STATES, UploadProtocol, UploadState, VideoState
 from videos.uploads.incoming import STORED_TYPE
 from videos.uploads.limits import OpenLimits
+from videos.uploads.sealing import UploadDamaged, sealed
 from videos.uploads.selectors import refuse_over, upload_of, uploads_of
 from videos.usage.quotas import quota_check, quota_keep
 
@@ -41,8 +42,6 @@ RENEW_SECONDS = 600
 """Precision of `expires_at`: it is written at most this often."""
 _COMPLETE_SECONDS = 20.0
 """Time for which one of two requests to complete an upload waits for the other."""
-_MAX_NAMED = 20
-"""Parts that a problem names."""
 _RETRY_AFTER_SECONDS = 30
 _RECORDED = ("state", "multipart_id", "job_id", "error_code", "error_detail", "completed_at")
 
@@ -61,6 +60,7 @@ class UploadLabels:
     external_id: str = ""
     client_metadata: Mapping[str, object] | None = None
     measure_loudness: bool = False
+    source_retention_days: int | None = None
     transcode: Mapping[str, object] | None = None
 
 
@@ -80,13 +80,17 @@ def multipart_open(*, owner: Owner, size_bytes: int | None, store: ObjectStore, 
     """
     check_size(size_bytes or 0, limits)
     quota_check(owner.id, more_bytes=size_bytes or 0, field="size")
-    if uploads_of(owner).filter(state=UploadState.OPEN).count() >= limits.max_open:
-        detail = f"{limits.max_open} of your uploads are open, which is the most. Complete or abort some of them."
-        raise over_limit("too_many_open_uploads", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
+    _refuse_more_open(owner, limits, more=1)
     video_id = uuid4()
     part_bytes = part_bytes_for(size_bytes or limits.max_bytes, store.part_bytes)
     multipart_id = store.create_multipart(source_key(video_id), STORED_TYPE, part_bytes=part_bytes)
     return MultipartSlot(video_id=video_id, multipart_id=multipart_id, part_bytes=part_bytes)
+
+
+def _refuse_more_open(owner: Owner, limits: OpenLimits, *, more: int) -> None:
+    if uploads_of(owner).filter(state=UploadState.OPEN).count() + more > limits.max_open:
+        detail = f"{limits.max_open} of your uploads are open, which is the most. Complete or abort some of them."
+        raise over_limit("too_many_open_uploads", detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
 
 
 def multipart_discard(*, slot: MultipartSlot, store: ObjectStore) -> None:
@@ -113,7 +117,10 @@ def upload_create(  # noqa: PLR0913 - one row's facts
     limits: OpenLimits,
     protocol: UploadProtocol = UploadProtocol.PARTS,
 ) -> Upload:
-    """Record an upload whose multipart upload is open in the store. Raises Problem (403) over quota."""
+    """Record an upload whose multipart upload is open in the store.
+
+    Raises Problem: 403 over quota, 429 too many open uploads.
+    """
     upload = Upload.objects.create(
         owner=owner,
         video_id=slot.video_id,
@@ -126,10 +133,13 @@ def upload_create(  # noqa: PLR0913 - one row's facts
         external_id=labels.external_id,
         client_metadata=dict(labels.client_metadata or {}),
         measure_loudness=labels.measure_loudness,
+        source_retention_days=labels.source_retention_days,
         transcode=labels.transcode,
         expires_at=Now() + timedelta(seconds=limits.expiry_seconds),
     )
     upload.refresh_from_db()
+    Owner.objects.select_for_update(no_key=True).get(id=owner.id)  # two at once would both count the same
+    _refuse_more_open(owner, limits, more=0)
     quota_keep(owner.id, field="size")
     return upload
 
@@ -172,13 +182,13 @@ def upload_complete(  # noqa: PLR0913 - what a row becomes a video with
         if upload.state in COMPLETE_STATES:
             return upload
         refuse_over(upload)
-        stored = _sealed(upload, store, etags)
-        _delete_tails(upload, store)
-        if stored.size != upload.size_bytes:
-            detail = f"The file has {stored.size} bytes, not {upload.size_bytes}. Upload it again."
-            _end(upload, UploadState.FAILED, code="wrong_size", detail=detail)
+        try:
+            stored = _whole(upload, store, etags)
+        except UploadDamaged as damaged:
+            _end(upload, UploadState.FAILED, code=damaged.code, detail=damaged.detail)
             upload_clear(upload=upload, store=store)
-            raise Problem(status=422, code="wrong_size", detail=detail)
+            raise Problem(status=422, code=damaged.code, detail=damaged.detail) from damaged
+        _delete_tails(upload, store)
         head = store.get(stored.key, 0, min(HEAD_BYTES, stored.size), etag=stored.etag)
         container = sniff(head)
         if container is None:
@@ -194,84 +204,17 @@ def upload_complete(  # noqa: PLR0913 - what a row becomes a video with
         raise AssertionError(upload.state)
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _sealed(upload: Upload, store: ObjectStore, etags: Mapping[int, str]) -> StoredObject:
-    """Return the object that the store makes of the parts, or has made of them already."""
-    if upload.protocol == UploadProtocol.TUS:
-        return _sealed_tus(upload, store)
-    try:
-        parts = list(store.list_parts(upload.key, upload.multipart_id))
-    except UploadNotFound:
-        return _sealed_before(upload, store)
-    _check_parts(upload, parts, etags)
-    # Some stores (SeaweedFS) list either of a part that was sent twice in a second. The client knows which is right.
-    chosen = [etags.get(part.number, part.etag) for part in parts]
-    try:
-        stored = store.complete_multipart(upload.key, upload.multipart_id, chosen)
-    except UploadNotFound as error:
-        differing = [
-            (part.number, f"has the etag {part.etag}, not {etag}")
-            for part, etag in zip(parts, chosen, strict=True)
-            if part.etag != etag
-        ]
-        if differing:
-            raise _parts_problem(422, "parts_wrong", differing) from error
-        detail = "Parts changed while the upload was completed. Complete it again."  # one was sent again
-        raise Problem(status=409, code="parts_changed", detail=detail, retryable=True) from error
+def _whole(upload: Upload, store: ObjectStore, etags: Mapping[int, str]) -> StoredObject:
+    """Return the object of all parts. Raises UploadDamaged also where it has another size than was promised."""
+    stored = sealed(upload, store, etags)
+    if stored.size != upload.size_bytes:
+        detail = f"The file has {stored.size} bytes, not {upload.size_bytes}. Upload it again."
+        raise UploadDamaged("wrong_size", detail)
     return stored
 
 
-def _sealed_before(upload: Upload, store: ObjectStore) -> StoredObject:
-    """Return the object of an upload whose multipart upload is not there any more.
-
-    An earlier request got as far as that: its answer was lost, or its process was killed before the row was written.
-    """
-    try:
-        return store.head(upload.key)
-    except ObjectNotFound:
-        code, detail = "upload_lost", "The store has removed what arrived. Upload the file again."
-        _end(upload, UploadState.FAILED, code=code, detail=detail)
-        raise Problem(status=422, code=code, detail=detail) from None
-
-
-def _sealed_tus(upload: Upload, store: ObjectStore) -> StoredObject:
-    """Return the object of a tus upload. Its parts are those of the row: others may lie beside them."""
-    if upload.received_bytes != upload.size_bytes:
-        detail = f"{upload.received_bytes} bytes of the upload have arrived. Send the others first."
-        raise Problem(status=409, code="upload_incomplete", detail=detail)
-    try:
-        return store.complete_multipart(upload.key, upload.multipart_id, upload.part_etags)
-    except UploadNotFound:
-        return _sealed_before(upload, store)
-
-
-def _check_parts(upload: Upload, parts: Sequence[StoredPart], etags: Mapping[int, str]) -> None:
-    """Raise Problem for parts that are missing (409), of a wrong size, too many, or unknown to the store (422)."""
-    there = {part.number: part for part in parts}
-    numbers = range(1, (upload.part_count or 0) + 1)
-    if missing := [number for number in numbers if number not in there]:
-        raise _parts_problem(409, "parts_missing", [(number, "is missing") for number in missing])
-    wrong = [
-        (number, f"has {part.size} bytes and must have {upload.part_size(number)}")
-        for number, part in there.items()
-        if part.size != upload.part_size(number)
-    ]
-    wrong += [(number, "does not exist") for number in etags if number not in there]
-    if wrong:
-        raise _parts_problem(422, "parts_wrong", wrong)
-
-
-def _parts_problem(status: int, code: str, faults: Sequence[tuple[int, str]]) -> Problem:
-    """Build the problem of parts, each with what is wrong with it; it names the first of them."""
-    named = faults[:_MAX_NAMED]
-    more = f" and {len(faults) - len(named)} more" if len(faults) > len(named) else ""
-    numbers = ", ".join(str(number) for number, _ in named)
-    detail = f"Parts {numbers}{more} are missing or wrong. Send them again, then complete the upload."
-    errors = tuple(FieldError(f"parts.{number}", f"part {number} {what}") for number, what in named)
-    return Problem(status=status, code=code, detail=detail, errors=errors)
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 @transaction.atomic
@@ -300,6 +243,7 @@ def _record(
         external_id=upload.external_id,
         client_metadata=upload.client_metadata,
         measure_loudness=upload.measure_loudness,
+        source_retention_days=upload.source_retention_days,
         media=media,
         then=partial(recorded, upload),
     )

@@ -15,7 +15,7 @@ from jobs.rules.playable import MAX_SEGMENTS
 from storage.keys import init_key, segment_key
 from storage.protocol import ObjectStore
 from transcoding.containers.segments import Keyframe, Segment
-from videos.services import RunFacts
+from videos.runs import RunFacts
 
 SEGMENT_CONTENT_TYPE = "video/iso.segment"
 INIT_CONTENT_TYPE = "video/mp4"

@@ -10,7 +10,7 @@ from storage.keys import run_prefix
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.plan import ChunkRun, EncodePlan
 from videos.models import Generation
-from videos.services import RunFacts
+from videos.runs import RunFacts
 from workers.lease.control import StepControl
 from workers.lease.fenced_writes import retry_write
 from workers.steps.publisher import Destination, Publisher

@@ -49,6 +49,20 @@ def test_a_good_store_has_no_failures_and_is_left_clean(request: pytest.FixtureR
     assert list(store.list_multiparts("videos/")) == []
 
 
+def test_what_a_killed_check_has_left_is_removed_by_a_later_one(s3_store: S3Store) -> None:
+    store = a_store(s3_store.config)
+    running = S3Checks(store, redirects=True)
+    long_ago = f"{running.folder.rpartition('/')[0].rpartition('/')[0]}/1000000000-0/"
+    for folder in (long_ago, running.folder):
+        store.put(f"{folder}storage-check", b"", "text/plain")
+        store.create_multipart(f"{folder}storage-check-parts", "text/plain")
+    list(check(store.config))
+    assert [each.key for each in store.list("videos/")] == [f"{running.folder}storage-check"]
+    assert [each.key for each in store.list_multiparts("videos/")] == [f"{running.folder}storage-check-parts"]
+    running._used = True
+    assert list(running.clean_up()) == []
+
+
 def test_a_store_that_knows_less_says_so(rclone_store: S3Store) -> None:
     found = list(check(rclone_store.config))
     assert any("cannot copy ranges" in text for text in texts(iter(found), Level.WARNING))
@@ -111,7 +125,7 @@ def test_a_key_that_may_not_delete_fails(s3_config: S3Config, proxy: StoreProxy,
     (failure,) = texts(iter(found), Level.FAILED)
     assert "deleting objects fails" in failure
     assert "AccessDenied" in failure
-    assert any("until the janitor removes them" in text for text in texts(iter(found), Level.WARNING))
+    assert any("until a later check removes them" in text for text in texts(iter(found), Level.WARNING))
     s3_store.delete_prefix("videos/")
 
 

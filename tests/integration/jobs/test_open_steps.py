@@ -33,8 +33,9 @@ from transcoding.probing.facts import SourceFacts
 from videos.models import Generation, Rendition, SegmentRun, Video
 from videos.playback.playlists import WINDOW_SEGMENTS
 from videos.playback.tokens import token_make
+from videos.runs import RunFacts
 from videos.selectors import newest_segments
-from videos.services import RenditionPlan, RunFacts, VerifiedRendition, generation_create
+from videos.services import RenditionPlan, VerifiedRendition, generation_create
 from videos.states import GenerationState, RenditionState
 
 GOP_FRAMES = 50

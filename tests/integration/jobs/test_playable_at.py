@@ -16,7 +16,7 @@ from jobs.rules.steps import StepKind
 from jobs.rules.transitions import StepState
 from tests.rows import a_job, a_policy, a_run, a_video, claimed, expire
 from videos.models import Rendition
-from videos.services import RunFacts
+from videos.runs import RunFacts
 
 pytestmark = pytest.mark.django_db
 

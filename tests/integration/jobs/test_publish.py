@@ -15,8 +15,8 @@ from jobs.models import Step
 from tests.rows import a_bare_job, a_generation, a_policy, a_run, a_step, a_video, claimed, expire
 from transcoding.containers.segments import Keyframe
 from videos.models import Rendition, SegmentRun
+from videos.runs import InitMismatch, run_publish
 from videos.selectors import published_prefix, run_keyframes, segment_find
-from videos.services import InitMismatch, run_publish
 
 
 def _a_long_step() -> Step:

@@ -18,7 +18,7 @@ from jobs.models import Job, Node
 from tests.rows import a_bare_job, a_job, a_key, a_run, a_step, a_video, an_mp4, claimed
 from videos.assets.services import assets_publish
 from videos.models import Generation, Rendition
-from videos.services import run_publish
+from videos.runs import run_publish
 
 pytestmark = pytest.mark.django_db
 

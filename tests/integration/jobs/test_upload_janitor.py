@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from access.services import default_owner
 from jobs.dispatching.upload_janitor import multiparts_abandon, sources_abandon, uploads_expire, uploads_forget
-from storage.errors import StorageUnavailable
+from storage.errors import StorageRefused, StorageUnavailable
 from storage.local import LocalStore
 from tests.rows import an_upload
 from videos.models import Upload
@@ -76,12 +76,46 @@ def test_what_could_not_be_removed_is_removed_by_a_later_pass(
     Upload.objects.update(expires_at=Now() - AGO)
     with monkeypatch.context() as patch:
         patch.setattr(store, "abort_multipart", unavailable)
-        with pytest.raises(StorageUnavailable):
-            uploads_expire(store=store)
+        uploads_expire(store=store)
     assert states() == {upload.id: "expired"}
     uploads_expire(store=store)
     assert list(store.list_multiparts("videos/")) == []
     assert Upload.objects.get().multipart_id == ""
+
+
+def test_an_upload_that_cannot_be_removed_does_not_hold_up_the_others(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = opened(store), opened(store)
+    Upload.objects.update(expires_at=Now() - AGO)
+    abort = store.abort_multipart
+
+    def refusing(key: str, upload_id: str) -> None:
+        if key == bad.key:
+            raise StorageRefused(key)
+        abort(key, upload_id)
+
+    monkeypatch.setattr(store, "abort_multipart", refusing)
+    for _ in range(2):
+        uploads_expire(store=store)
+    assert states() == {bad.id: "expired", good.id: "expired"}
+    assert [each.key for each in store.list_multiparts("videos/")] == [bad.key]
+
+
+def test_a_store_that_is_gone_ends_the_pass(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(6):
+        opened(store)
+    Upload.objects.update(expires_at=Now() - AGO)
+    tried = []
+
+    def unavailable(key: str, _upload_id: str) -> None:
+        tried.append(key)
+        raise StorageUnavailable(key)
+
+    monkeypatch.setattr(store, "abort_multipart", unavailable)
+    with pytest.raises(StorageUnavailable):
+        uploads_expire(store=store)
+    assert len(tried) == 4
 
 
 def test_the_multipart_upload_of_an_open_one_is_not_abandoned(store: LocalStore) -> None:

@@ -63,13 +63,8 @@ from videos.models import (
     Video,
     WatermarkImage,
 )
-from videos.services import (
-    generation_complete,
-    rendition_delete,
-    run_publish,
-    video_mark_deleting,
-    video_mark_inspected,
-)
+from videos.runs import run_publish
+from videos.services import generation_complete, rendition_delete, video_mark_deleting, video_mark_inspected
 from videos.texts.services import text_delete
 from videos.thumbnails import thumbnails_mark_pending, thumbnails_publish
 from videos.usage.kinds import UsageKind

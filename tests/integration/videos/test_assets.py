@@ -12,7 +12,8 @@ from tests.rows import a_job, a_run, a_video, an_mp4
 from videos.assets.selectors import complete_generations, generation_assets, playable_assets
 from videos.assets.services import assets_publish
 from videos.models import Asset, Generation, Rendition, SegmentRun, Video
-from videos.services import VerifiedRendition, generation_complete, run_publish, video_mark_deleted
+from videos.runs import run_publish
+from videos.services import VerifiedRendition, generation_complete, video_mark_deleted
 from videos.states import AssetKind
 
 

@@ -15,7 +15,8 @@ from tests.rows import a_run, an_mp4
 from videos.assets.selectors import generation_assets
 from videos.assets.services import AssetFacts
 from videos.models import Asset, Generation
-from videos.services import generation_abandon, run_publish, video_mark_deleted
+from videos.runs import run_publish
+from videos.services import generation_abandon, video_mark_deleted
 from videos.states import GenerationState
 
 BEFORE_ASSETS = ("videos", "0006_newest_in_state")

@@ -30,14 +30,8 @@ from videos.models import Generation, Rendition, Video
 from videos.playback import wiring
 from videos.playback.delivery import Delivery
 from videos.playback.tokens import token_make
-from videos.services import (
-    RunFacts,
-    VerifiedRendition,
-    generation_complete,
-    generation_mark_playable,
-    run_publish,
-    video_mark_deleting,
-)
+from videos.runs import RunFacts, run_publish
+from videos.services import VerifiedRendition, generation_complete, generation_mark_playable, video_mark_deleting
 from videos.states import RenditionKind
 
 __all__ = ["caching"]

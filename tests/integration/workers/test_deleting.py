@@ -25,7 +25,7 @@ from storage.keys import video_prefix
 from tests.pipeline_client import PipelineClient
 from tests.rows import a_bare_job, a_job, a_policy, a_run, a_video, an_owner, an_uploaded_video, claimed, expire
 from videos.models import Rendition, SegmentRun, Video
-from videos.services import run_publish
+from videos.runs import run_publish
 from workers.runner import StepRunner
 from workers.tools import Tools
 

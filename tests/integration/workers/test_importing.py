@@ -16,6 +16,7 @@ import pytest
 from django.db import connections
 from django.db.models.functions import Now
 
+from access.limits import limits_set
 from access.services import default_owner
 from configuration import Bucket
 from events.models import Event
@@ -61,7 +62,8 @@ def tools(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Tools:
     monkeypatch.setattr(fetch, "_REPORT_SECONDS", 0.0)
     tools.store.part_bytes = PART  # type: ignore[misc]
     loopback = Reach(networks_read(["127.0.0.0/8"]))
-    return replace(tools, downloader=Downloader(loopback, user_agent="vodmill/test"))
+    policy = replace(tools.policy, max_source_bytes=1 << 30)  # of larger files, parts would be larger
+    return replace(tools, policy=policy, downloader=Downloader(loopback, user_agent="vodmill/test"))
 
 
 def requested(tools: Tools, url: str, *, sha256: str = "") -> Video:
@@ -312,6 +314,17 @@ def test_an_object_in_a_bucket_is_imported_and_one_that_is_not_there_is_not(tool
         assert b"".join(tools.store.open(video.source_key)) == LARGE
     assert _rejection(tools, "s3://films/b.mp4") == ("download_refused", "there is no such object in the bucket")
     assert _rejection(replace(tools, buckets=Buckets({}, config)), "s3://films/2026/a.mp4")[0] == "download_refused"
+
+
+def test_a_file_of_unknown_length_is_refused_as_soon_as_it_is_more_than_its_owner_may_store(
+    tools: Tools, files: FileServer
+) -> None:
+    files.announced = False
+    video = requested(tools, files.url())
+    limits_set(owner=default_owner(), max_stored_bytes=PART)
+    assert _rejection(tools, video=video)[0] == "quota_exceeded"
+    assert 0 < Import.objects.get(video=video).received_bytes < len(LARGE), "most of it was never fetched"
+    assert stored(tools, video) == []
 
 
 def test_a_file_has_a_day_to_arrive(tools: Tools, files: FileServer) -> None:

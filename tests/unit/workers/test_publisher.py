@@ -10,7 +10,7 @@ from jobs.rules.steps import StepKind
 from storage.errors import StorageUnavailable
 from storage.local import LocalStore
 from transcoding.containers.segments import Segment
-from videos.services import RunFacts
+from videos.runs import RunFacts
 from workers.steps.publisher import Destination, Publisher
 
 PREFIXES = {"720p": "videos/v/g1/720p/s-a1/", "360p": "videos/v/g1/360p/s-a1/"}

@@ -25,7 +25,7 @@ ALGORITHMS = ("sha1", "sha256", "md5")
 BODY_TYPE = "application/offset+octet-stream"
 METHODS = "OPTIONS, POST, HEAD, PATCH, DELETE"
 
-JSON_FIELDS = frozenset({"metadata", "transcode", "loudness"})
+JSON_FIELDS = frozenset({"metadata", "transcode", "loudness", "source_retention_days"})
 CLIENTS_OWN = frozenset({"filetype", "name", "relativePath", "type"})
 """Metadata that Uppy and tus-js-client's examples send by themselves. What the file is, its bytes say."""
 

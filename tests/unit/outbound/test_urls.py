@@ -1,10 +1,10 @@
-"""Sources of sessions are shown without anything that opens them."""
+"""URLs are shown without anything that opens them."""
 
 from __future__ import annotations
 
 import pytest
 
-from relay.records.sources import shown_source, source_host
+from outbound.urls import shown_url, url_host
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ from relay.records.sources import shown_source, source_host
         ("", "", ""),
     ],
 )  # fmt: skip
-def test_host_and_file_of_a_source_are_shown(url: str, host: str, shown: str) -> None:
-    assert (source_host(url), shown_source(url)) == (host, shown)
+def test_host_and_file_of_a_url_are_shown(url: str, host: str, shown: str) -> None:
+    assert (url_host(url), shown_url(url)) == (host, shown)
