@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -262,6 +263,36 @@ def test_eight_streams_share_a_process(engine: RemuxEngine, start: Start, source
         assert output == outputs[0]
     assert in_step(measured(outputs[0]), pairs=11)
     assert len(engine.pool.pids) == 1
+
+
+@pytest.mark.thorough
+def test_a_process_keeps_nothing_of_streams_that_ended(engine: RemuxEngine, start: Start, source: bytes) -> None:
+    changing = joined(*(Live(seconds=4, audio="ac3", layout=layout) for layout in ("stereo", "5.1", "stereo")))
+    streams = [source, changing, with_losses(source, 0.05), b"<html>" * 50_000, os.urandom(1 << 20)]
+
+    def held() -> tuple[int, int, int]:
+        """Return resident bytes, threads and descriptors."""
+        folder = Path(f"/proc/{descendant_pids(engine.pool.pids[0])[-1]}")
+        fields = folder.joinpath("status").read_text()
+        threads = int(fields.partition("Threads:")[2].split()[0])
+        resident = int(fields.partition("VmRSS:")[2].split()[0]) << 10
+        return resident, threads, len(list(folder.joinpath("fd").iterdir()))
+
+    def remux_all() -> None:
+        for stream in streams:
+            run = start()
+            through(run, stream)
+            with suppress(EngineError):
+                run.wait()
+
+    for _ in range(10):
+        remux_all()
+    resident, *others = held()
+    for _ in range(40):
+        remux_all()
+    after, *others_after = held()
+    assert others_after == others
+    assert after - resident < 4 << 20
 
 
 def test_streams_of_a_killed_process_fail_and_the_next_one_starts_another(
