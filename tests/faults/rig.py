@@ -327,7 +327,7 @@ class Rig(Stack):
                     return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not within {seconds} s {otherwise()}")
-            time.sleep(0.03)
+            time.sleep(0.1)
 
     def step(self, step_id: str) -> tuple[str, int, int]:
         """State, attempt and failures."""

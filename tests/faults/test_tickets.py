@@ -12,7 +12,7 @@ from redis import Redis
 from jobs.dispatching.tickets import WORK_TASK, node_queue
 from tests.faults.rig import SLACK_SECONDS, Rig
 
-BACKLOG = 60
+BACKLOG = 24
 BOUND_SECONDS = 1
 """Until a job is accepted."""
 
@@ -80,7 +80,7 @@ def test_09_and_14_a_backlog_survives_lost_tickets_and_dead_dispatchers(rig: Rig
     flush(rig)
     for node in rig.nodes:
         rig.thaw(node)
-    for left, dispatcher in ((48, rig.dispatcher), (30, rig.second_dispatcher), (12, rig.dispatcher)):
+    for left, dispatcher in ((18, rig.dispatcher), (12, rig.second_dispatcher), (6, rig.dispatcher)):
         rig.until(lambda left=left: open_jobs(rig, jobs) <= left, 600)  # type: ignore[misc] # mypy and lambda defaults
         flush(rig)
         rig.kill(dispatcher)

@@ -10,6 +10,7 @@ from transcoding.commands.timestamps import WITH_POSITIONS
 
 LISTING_TARGET, READABLE_TARGET, CLOCK_TARGET = "listing", "readable", "clock"
 _NO_SUCH_STREAM = "matches no streams"
+_NOT_OPENED = "Error opening input files"
 
 
 def listing_command(source: str, *, demuxer: str, max_streams: int, stream: int | None = None) -> FfmpegCommand:
@@ -24,6 +25,11 @@ def listing_command(source: str, *, demuxer: str, max_streams: int, stream: int 
 def has_no_such_stream(stderr: str) -> bool:
     """Tell whether a run failed for a stream that is not there."""
     return _NO_SUCH_STREAM in stderr
+
+
+def was_not_opened(stderr: str) -> bool:
+    """Tell whether a run failed before any stream was looked for."""
+    return _NOT_OPENED in stderr
 
 
 def positions_command(source: str, *, demuxer: str, streams: Sequence[int], max_streams: int) -> FfmpegCommand:

@@ -13,6 +13,7 @@ from transcoding.commands.readable import (
     has_no_such_stream,
     listing_command,
     readable_command,
+    was_not_opened,
 )
 from transcoding.errors import InputRejected, ResourceExceeded, TranscodeError
 from transcoding.probing.decoders import codec_refused
@@ -88,7 +89,9 @@ class ReadableCopies:
             return self._listed(source, demuxer)
         except ResourceExceeded:
             raise
-        except InputRejected:
+        except InputRejected as error:
+            if was_not_opened(error.output_tail):  # nor will it be for any of its streams
+                raise refusal from None
             listed = tuple(self._one_by_one(source, demuxer))
             if any(each.kind is not StreamKind.UNKNOWN for each in listed):
                 return listed

@@ -347,7 +347,7 @@ def test_a_claimant_does_not_wait_for_a_locked_step() -> None:
 @pytest.mark.django_db
 def test_with_many_ready_steps_a_claim_walks_the_partial_index_only() -> None:
     owners = 50
-    _fill(owners=owners, steps_each=2000)
+    _fill(owners=owners, steps_each=600)
     plan = _explain_claim()
     scans = {
         (node["Node Type"], node.get("Index Name"))
