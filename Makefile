@@ -49,8 +49,8 @@ manage: ## Run a command of manage.py with the running services (ARGS="work_stat
 	@$(call started,manage $(ARGS))
 
 .PHONY: test
-test: testsetup check ## Set up, check and run every test (ARGS="…" goes to pytest)
-	@$(if $(ARGS),$(python) -m pytest $(ARGS),scripts/test)
+test: testsetup ## Set up, check and run every test (ARGS="…" goes to pytest)
+	@$(if $(ARGS),$(MAKE) check && $(python) -m pytest $(ARGS),scripts/test)
 
 .PHONY: check
 check: testsetup ## Check style, types, import direction, migrations, deployment and the API's schema

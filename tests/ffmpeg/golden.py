@@ -1,7 +1,5 @@
 """The real path of a job on one machine: inspect, plan, encode every chunk, join; and reading back what came out."""
 
-import json
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+
+import av
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.ffmpeg import FfmpegRunner, Sink
@@ -257,17 +257,18 @@ def _onsets(samples: Sequence[int]) -> Iterator[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Probed:
-    """First stream of a file as ffprobe reports it, its times in ticks."""
+    """First stream of a file as FFmpeg's libraries read it, its times in ticks."""
 
     time_base: Fraction
     start: Fraction
+    """Time of the first packet that is shown, in seconds."""
     duration: Fraction
     tags: str
     packets: list[Packet]
 
 
 def start_and_duration(path: Path) -> tuple[Fraction, Fraction]:
-    """Start and length of the first stream of a file, in seconds, as ffprobe reads them."""
+    """Start and length of the first stream of a file, in seconds, as FFmpeg's libraries read them."""
     return probe(path).start, probe(path).duration
 
 
@@ -278,22 +279,17 @@ def key_frame_seconds(path: Path) -> list[Fraction]:
 
 @cache
 def probe(path: Path) -> Probed:
-    """Ask ffprobe about a file; the result is cached, as the golden files never change."""
-    entries = "stream:format_tags:packet=pts,flags"
-    done = subprocess.run(
-        [FFPROBE, "-v", "error", "-of", "json", "-select_streams", "0", "-show_entries", entries, f"file:{path}"],
-        capture_output=True,
-        check=True,
-    )
-    document = json.loads(done.stdout)
-    stream = document["streams"][0]
-    return Probed(
-        time_base=Fraction(stream["time_base"]),
-        start=Fraction(stream["start_time"]),
-        duration=Fraction(stream["duration"]),
-        tags=f"{stream.get('tags', {})} {document['format'].get('tags', {})}",
-        packets=[
-            Packet(packet["pts"], 0, key=packet["flags"].startswith("K"), discard="D" in packet["flags"])
-            for packet in document["packets"]
-        ],
-    )
+    """Read a file by PyAV, which needs no process; the result is cached, as the golden files never change."""
+    with av.open(str(path)) as container:
+        stream = container.streams[0]
+        base = Fraction(stream.time_base or 0)
+        packets = [packet for packet in container.demux(stream) if packet.size and packet.pts is not None]
+        return Probed(
+            time_base=base,
+            start=min(packet.pts or 0 for packet in packets if not packet.is_discard) * base,
+            duration=(stream.duration or 0) * base,
+            tags=f"{stream.metadata} {container.metadata}",
+            packets=[
+                Packet(packet.pts or 0, 0, key=packet.is_keyframe, discard=packet.is_discard) for packet in packets
+            ],
+        )

@@ -94,12 +94,12 @@ def test_a_bomb_is_refused_without_its_media(tmp_path: Path) -> None:
     assert found.fetched < 64 << 10
 
 
-HOURS = 2
+HOURS = 1
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hours of 60 frames per second with B-frames and audio, each frame with bytes of its own."""
+    """An hour of 60 frames per second with B-frames and audio, each frame with bytes of its own."""
     folder = tmp_path_factory.mktemp("film")
     options = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "120", "-crf", "51", *AAC)
     clip = make(folder / "clip.mp4", Card(rate=Fraction(60), frames=600, width=64, height=64), *options)

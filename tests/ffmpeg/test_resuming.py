@@ -23,8 +23,8 @@ SHORTEST_TAIL = 11
         pytest.param((Card(rate=FILM, frames=290), "h264"), id="film"),
         pytest.param((Card(rate=Fraction(5), frames=43), "h264"), id="few frames"),
         pytest.param((Card(rate=Fraction(30), frames=390, video_filter=JITTERED), "h264"), id="varying"),
-        pytest.param((Card(rate=Fraction(25), frames=300 + SHORTEST_TAIL), "hevc"), id="HEVC"),
-        pytest.param((Card(rate=Fraction(25), frames=300 + SHORTEST_TAIL), "av1"), id="AV1"),
+        pytest.param((Card(rate=Fraction(25), frames=200 + SHORTEST_TAIL), "hevc"), id="HEVC"),
+        pytest.param((Card(rate=Fraction(25), frames=200 + SHORTEST_TAIL), "av1"), id="AV1"),
     ],
 )
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:

@@ -14,7 +14,8 @@ _SILENT_DB = -50
 _LEVEL_DB = 2
 _TONE_SHARE = 0.7
 _ROUNDED = Fraction(1, 500_000)
-"""Seconds: ffprobe rounds to microseconds."""
+"""Seconds: a container may round to microseconds."""
+_UNKNOWN_ORDER, _PROGRESSIVE = 0, 1
 _AUDIO_SLACK = 0.03
 """Seconds: the last AAC frame of the audio may be padded."""
 
@@ -60,7 +61,7 @@ def _video(expected: Plays, video: Video, found: Transcoded) -> Iterator[str]:
     yield from _grid(read, Fraction(expected.rate), found)
     yield from _shape(read)
     if expected.color:
-        yield from _different("color", read.color, expected.color)
+        yield from _different("color", str(read.color), expected.color)
     if expected.card:
         yield from _numbers(expected, video, expected.card)
         yield from _card_colors(video, expected.card, expected.colors)
@@ -86,12 +87,12 @@ def _grid(read: Header, rate: Fraction, found: Transcoded) -> Iterator[str]:
 
 def _shape(read: Header) -> Iterator[str]:
     """Compare what a player would still have to do with nothing."""
-    if (aspect := read.fields.get("sample_aspect_ratio", "1:1")) not in ("1:1", "0:1"):
-        yield f"pixels of {aspect} are left"
-    if [entry for entry in read.fields.get("side_data_list", ()) if "rotation" in entry]:
+    if read.aspect != 1:
+        yield f"pixels of {read.aspect} are left"
+    if read.rotation:
         yield "a rotation is left"
-    if (order := read.fields.get("field_order", "progressive")) not in ("progressive", "unknown"):
-        yield f"frames are marked {order}"
+    if read.field_order not in (_UNKNOWN_ORDER, _PROGRESSIVE):
+        yield f"frames are marked with the order {read.field_order} of fields"
 
 
 def _numbers(expected: Plays, video: Video, area: Area) -> Iterator[str]:

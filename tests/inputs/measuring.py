@@ -1,16 +1,16 @@
 """Measurements of outputs: everything is decoded and looked at, sample by sample."""
 
-import json
 import math
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from tests.ffmpeg.golden import FFPROBE
+import av
+
 from tests.ffmpeg.sources import COLUMNS, FFMPEG, number_in
 from tests.inputs.case import Area, Rgb
 
@@ -31,38 +31,69 @@ _LUMA = {
     "bt2020nc": (0.2627, 0.0593),
 }
 """Weights of red and blue in the luma of each matrix (ITU-T H.273)."""
+_SAME = {2: "unknown", 1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m"}
+_PRIMARIES = {**_SAME, 9: "bt2020", 12: "smpte432"}
+_TRANSFERS = {**_SAME, 13: "iec61966-2-1", 14: "bt2020-10", 16: "smpte2084", 18: "arib-std-b67"}
+_MATRICES = {**_SAME, 4: "fcc", 9: "bt2020nc"}
+_RANGES = {0: "unknown", 1: "tv", 2: "pc"}
+"""Names of H.273's numbers."""
+
+
+class _Color(NamedTuple):
+    primaries: str
+    transfer: str
+    matrix: str
+    range: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The first stream of a file, as ffprobe reads it, and the times and flags of its packets in presentation order."""
+    """The first stream of a file, as FFmpeg's libraries read it, and the times of its packets in presentation order."""
 
-    fields: Mapping[str, Any]
+    width: int
+    height: int
+    pixel_format: str
+    aspect: Fraction
+    """Of a pixel."""
+    rotation: int
+    """Degrees."""
+    field_order: int
+    """By FFmpeg's numbers: 0 is unknown, 1 is progressive."""
+    color: _Color
+    duration: Fraction
+    """Seconds, as all times are."""
     times: Sequence[Fraction]
-    """Seconds."""
     keys: Sequence[Fraction]
-
-    @property
-    def duration(self) -> Fraction:
-        return Fraction(self.fields["duration"])
-
-    @property
-    def color(self) -> str:
-        names = ("color_primaries", "color_transfer", "color_space", "color_range")
-        return "/".join(str(self.fields.get(name, "unknown")) for name in names)
 
 
 def header(path: Path) -> Header:
     """Read the header and the packets of a joined rendition."""
-    entries = "stream:stream_side_data:packet=pts,flags"
-    command = [FFPROBE, "-v", "error", "-of", "json", "-select_streams", "0", "-show_entries", entries]
-    done = subprocess.run([*command, f"file:{path}"], capture_output=True, check=True)
-    document = json.loads(done.stdout)
-    stream = document["streams"][0]
-    base = Fraction(stream["time_base"])
-    shown = [packet for packet in document["packets"] if "D" not in packet["flags"]]
-    times = sorted((packet["pts"] * base, packet["flags"].startswith("K")) for packet in shown)
-    return Header(fields=stream, times=[time for time, _ in times], keys=[time for time, key in times if key])
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context, base = stream.codec_context, Fraction(stream.time_base or 0)
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        shown = sorted(((packet.pts or 0) * base, packet.is_keyframe) for packet in packets if not packet.is_discard)
+        container.seek(0)
+        return Header(
+            width=context.width,
+            height=context.height,
+            pixel_format=context.pix_fmt or "",
+            aspect=Fraction(stream.sample_aspect_ratio or 1),
+            rotation=next(container.decode(stream)).rotation,
+            field_order=context.field_order,
+            color=_Color(
+                _PRIMARIES[context.color_primaries],
+                _TRANSFERS[context.color_trc],
+                _MATRICES[context.colorspace],
+                _RANGES[context.color_range],
+            ),
+            duration=(stream.duration or 0) * base,
+            times=[time for time, _ in shown],
+            keys=[time for time, key in shown if key],
+        )
 
 
 def decode(video: Path | None, audio: Path | None, folder: Path) -> tuple[bytes, bytes, str]:
@@ -97,15 +128,15 @@ class Video:
 
     @property
     def width(self) -> int:
-        return int(self.header.fields["width"])
+        return self.header.width
 
     @property
     def height(self) -> int:
-        return int(self.header.fields["height"])
+        return self.header.height
 
     @property
     def _sample_bytes(self) -> int:
-        return _PIXEL_FORMATS[self.header.fields["pix_fmt"]]
+        return _PIXEL_FORMATS[self.header.pixel_format]
 
     @cached_property
     def _samples(self) -> Sequence[int]:
@@ -133,10 +164,9 @@ class Video:
         luma = self._samples[start + row * self.width + column] / scale
         blue = self._samples[start + pixels + chroma] / scale - 128
         red = self._samples[start + pixels * 5 // 4 + chroma] / scale - 128
-        if self.header.fields.get("color_range") != "pc":
+        if self.header.color.range != "pc":
             luma, blue, red = (luma - 16) * 255 / 219, blue * 255 / 224, red * 255 / 224
-        matrix = str(self.header.fields.get("color_space", "unknown"))
-        of_red, of_blue = _LUMA.get(matrix, _LUMA["smpte170m"])
+        of_red, of_blue = _LUMA.get(self.header.color.matrix, _LUMA["smpte170m"])
         r, b = luma + 2 * (1 - of_red) * red, luma + 2 * (1 - of_blue) * blue
         g = (luma - of_red * r - of_blue * b) / (1 - of_red - of_blue)
         return (_byte(r), _byte(g), _byte(b))

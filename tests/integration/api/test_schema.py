@@ -37,12 +37,12 @@ def keep_connection() -> None:
     connection.settings_dict = {**connection.settings_dict, "CONN_MAX_AGE": None}
 
 
-def fuzz_everything(api: httpx2.Client, folder: Path, *options: str) -> None:
+def fuzz_everything(api: httpx2.Client, folder: Path, *options: str, thorough: bool = False) -> None:
     job, spare = a_job(), an_uploaded_video()
     a_key(an_owner("default"))
     key = ApiKey.objects.latest("created_at")
     ids = {"video_id": job.video_id, "job_id": job.id, "key_id": key.id}
-    fuzz(str(api.base_url).rstrip("/"), folder, *options, ids=ids, unwanted=spare.id)
+    fuzz(str(api.base_url).rstrip("/"), folder, *options, ids=ids, unwanted=spare.id, thorough=thorough)
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +51,14 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "django.request")
 
 
-def test_46_all_responses_are_documented(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:
+def test_46_all_responses_are_documented(
+    api: httpx2.Client, store: ObjectStore, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     key = api.headers["X-API-Key"]
     headers = ["--header", f"X-API-Key: {key}", "--header", f"Authorization: Bearer {key}"]
     streams = ["--exclude-path-regex", "/events$"]  # they do not end
-    fuzz_everything(api, tmp_path, *headers, *streams, "--phases", "examples,coverage,fuzzing")
+    phases = ["--phases", "examples,coverage,fuzzing"]
+    fuzz_everything(api, tmp_path, *headers, *streams, *phases, thorough=request.config.getoption("--thorough"))
 
 
 def test_46_all_responses_without_a_key_are_documented(api: httpx2.Client, store: ObjectStore, tmp_path: Path) -> None:

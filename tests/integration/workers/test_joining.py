@@ -25,7 +25,7 @@ from tests.ffmpeg.golden import FFPROBE
 from tests.ffmpeg.sources import FFMPEG
 from tests.inputs.case import Area
 from tests.inputs.making import AAC, H264, card, then
-from tests.inputs.measuring import Audio, Header, decode, header
+from tests.inputs.measuring import Audio, decode, header
 from tests.inputs.measuring import Video as Frames
 from tests.integration.workers.claims import claim_of_kind
 from tests.pipeline_client import PipelineClient
@@ -185,8 +185,8 @@ def _decoded(path: Path, folder: Path) -> Frames:
     raw = folder / "raw"
     options = ["-map", "0:v", "-vf", "scale=320:180:flags=neighbor", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p"]
     subprocess.run([FFMPEG, "-v", "error", "-i", path, *options, "-f", "rawvideo", raw], check=True)
-    fields = {"width": 320, "height": 180, "pix_fmt": "yuv420p"}
-    return Frames(header=Header(fields=fields, times=[], keys=[]), data=raw.read_bytes())
+    scaled = replace(header(path), width=320, height=180, pixel_format="yuv420p")
+    return Frames(header=scaled, data=raw.read_bytes())
 
 
 def test_a_worker_that_dies_leaves_nothing_that_anybody_sees(tools: Tools, upload: Callable[..., list[Video]]) -> None:
