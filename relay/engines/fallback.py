@@ -5,6 +5,7 @@ None of it is silent: an attempt names the reason for which it is not the one th
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from configuration import Config
 from execution.streaming import StreamRunner
 from relay.engines.devices import RelayDevices
 from relay.engines.engine import Attempt, EngineError, EngineRequest, EngineRun, Fallback
-from relay.engines.transcode import AudioOnly, Copying, CpuSlots, OnCpu, OnDevice, Tuning, Way
+from relay.engines.transcode import AudioOnly, Copying, CpuSlots, OnCpu, OnDevice, TranscodeRun, Tuning, Way
+from relay.errors import StartTimeout
 from transcoding.commands.live import PROBING, PROBING_AGAIN
 from transcoding.commands.live_diagnosis import LiveFault
 from transcoding.errors import TranscodeError
@@ -44,10 +46,16 @@ class TranscodeAttempt:
         self.fallback = fallback
         self._way = way
         self._tuning = tuning
+        self._run: EngineRun | None = None
 
     def start(self) -> EngineRun:
         """Start the engine. Raises EngineError."""
-        return self._way.start(self._tuning)
+        self._run = self._way.start(self._tuning)
+        return self._run
+
+    def waits_for_audio(self) -> bool:
+        """Tell whether it was started, and nothing may come out because announced audio does not come."""
+        return isinstance(self._run, TranscodeRun) and self._run.waits_for_audio()
 
 
 class TranscodeAttempts:
@@ -59,6 +67,7 @@ class TranscodeAttempts:
         self._radio = radio
         self._way: Way | None = None
         self._tuning = Tuning()
+        self._last: TranscodeAttempt | None = None
         self._failures: list[TranscodeError] = [missing] if missing else []
 
     def next(self, failure: TranscodeError | None = None) -> Attempt:
@@ -79,9 +88,14 @@ class TranscodeAttempts:
         """Change the tuning of the same way, where that may help."""
         tuning = self._tuning
         if failure.code == LiveFault.VIDEO_MISSING and tuning.probing == PROBING:
-            self._tuning = Tuning(probing=PROBING_AGAIN, level=tuning.level)
+            self._tuning = replace(tuning, probing=PROBING_AGAIN)
+        elif failure.code == StartTimeout.code and tuning.audio and self._last and self._last.waits_for_audio():
+            self._failures.append(
+                EngineError("the audio that the source announces does not come", code="audio_missing")
+            )
+            self._tuning = replace(tuning, audio=False)
         elif failure.code == LiveFault.LEVEL_TOO_LOW and tuning.level is not None:
-            self._tuning = Tuning(probing=tuning.probing, level=None)
+            self._tuning = replace(tuning, level=None)
         else:
             return False
         return True
@@ -99,7 +113,8 @@ class TranscodeAttempts:
     def _attempt(self) -> TranscodeAttempt:
         if self._way is None:
             raise RuntimeError("no way was chosen yet")
-        return TranscodeAttempt(self._way, self._tuning, self._fallback())
+        self._last = TranscodeAttempt(self._way, self._tuning, self._fallback())
+        return self._last
 
     def _fallback(self) -> Fallback | None:
         if not self._failures:

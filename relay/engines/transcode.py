@@ -14,7 +14,7 @@ from relay.engines.engine import EngineError, EngineFacts, EngineRequest, Engine
 from transcoding.commands.command import FfmpegCommand
 from transcoding.commands.diagnosis import GpuFailure
 from transcoding.commands.live import LEVEL, PROBING, live_command, live_copy_command, live_radio_command
-from transcoding.commands.live_diagnosis import LiveFault, level_is_too_low, live_failure
+from transcoding.commands.live_diagnosis import LiveFault, audio_is_unknown, level_is_too_low, live_failure
 from transcoding.encoders import AAC, CodecLevel, HardwareDevice, VideoEncoder, cpu_encoder
 from transcoding.errors import DeviceLost
 
@@ -35,6 +35,10 @@ class TranscodeRun:
     def facts(self) -> EngineFacts:
         """Return what ffmpeg said so far."""
         return EngineFacts(decode_errors=self._process.errors)
+
+    def waits_for_audio(self) -> bool:
+        """Tell whether nothing may come out because a track of audio is announced that does not come."""
+        return audio_is_unknown(self._process.stderr())
 
     def wait(self) -> None:
         """Block until ffmpeg has ended, with its slot. Raises EngineError unless it ended with its source or `end`."""
@@ -63,9 +67,10 @@ def error_of(ended: StreamEnd, encoder: VideoEncoder | None) -> EngineError | No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """Differences between attempts of one way: the probing, and the level of the encoder."""
+    """Differences between attempts of one way: the probing, the level of the encoder, and whether audio is taken."""
 
     probing: int = PROBING
+    audio: bool = True
     level: CodecLevel | None = LEVEL
 
 
@@ -187,6 +192,7 @@ class Copying:
             self._request.container,
             encode_audio=self._encode_audio,
             audio_bitrate=self._request.audio_bitrate,
+            audio=tuning.audio,
             probing=tuning.probing,
         )
         return TranscodeRun(_started(self._runner, command), None, name=self.encoder)
@@ -218,6 +224,7 @@ def _encoding(
         device=device,
         video_bitrate=request.video_bitrate,
         audio_bitrate=request.audio_bitrate,
+        audio=tuning.audio,
         probing=tuning.probing,
         level=tuning.level,
         threads=threads,

@@ -52,11 +52,13 @@ def live_command(  # noqa: PLR0913 - what a stream depends on, by name
     video_bitrate: int | None = None,
     audio_bitrate: int | None = None,
     probing: int = PROBING,
+    audio: bool = True,
     level: CodecLevel | None = LEVEL,
     threads: int = 0,
 ) -> FfmpegCommand:
     """Encode video and audio. ffmpeg fails where the source has no video.
 
+    Without `audio` there is none. Otherwise nothing comes out while a track that is announced does not come.
     Frames are decoded on the CPU, also for an encoder on a device. `level` None leaves it to the encoder, as for frames
     that are too large or too many for `LEVEL`. `threads` limits an encoder on the CPU; 0 leaves the number to it.
     """
@@ -74,10 +76,10 @@ def live_command(  # noqa: PLR0913 - what a stream depends on, by name
         outputs=(
             Output(
                 target=LIVE_TARGET,
-                maps=("0:v:0", "0:a:0?"),
+                maps=_maps(audio=audio),
                 options={
                     **_video(profile, encoder, device, target, any_level=level is None),
-                    **_audio(audio_bitrate),
+                    **(_audio(audio_bitrate) if audio else {}),
                     **_TRANSPORT_STREAM,
                 },
             ),
@@ -89,17 +91,25 @@ def live_command(  # noqa: PLR0913 - what a stream depends on, by name
 
 
 def live_copy_command(
-    container: str, *, encode_audio: bool = True, audio_bitrate: int | None = None, probing: int = PROBING
+    container: str,
+    *,
+    encode_audio: bool = True,
+    audio: bool = True,
+    audio_bitrate: int | None = None,
+    probing: int = PROBING,
 ) -> FfmpegCommand:
-    """Copy the video; encode the audio, or copy that, too. ffmpeg fails where the source has no video."""
-    return _without_encoder(
-        container, ("0:v:0", "0:a:0?"), {"c:v": "copy", **_audio_or_copy(audio_bitrate, encode_audio)}, probing
-    )
+    """Copy the video; encode the audio, or copy that, too. ffmpeg fails, or waits, as in `live_command`."""
+    encoded = _audio(audio_bitrate) if encode_audio else {"c:a": "copy"}
+    return _without_encoder(container, _maps(audio=audio), {"c:v": "copy", **(encoded if audio else {})}, probing)
 
 
 def live_radio_command(container: str, *, audio_bitrate: int | None = None) -> FfmpegCommand:
     """Encode the audio of a source that has nothing else."""
     return _without_encoder(container, ("0:a:0",), _audio(audio_bitrate), PROBING_AGAIN)
+
+
+def _maps(*, audio: bool) -> tuple[str, ...]:
+    return ("0:v:0", "0:a:0?") if audio else ("0:v:0",)
 
 
 def _without_encoder(container: str, maps: tuple[str, ...], options: Options, probing: int) -> FfmpegCommand:
@@ -183,7 +193,3 @@ def _audio(bitrate: int | None) -> Options:
             ",aformat=sample_fmts=fltp:channel_layouts=stereo"
         ),
     }
-
-
-def _audio_or_copy(bitrate: int | None, encode_audio: bool) -> Options:  # noqa: FBT001 - passed on
-    return _audio(bitrate) if encode_audio else {"c:a": "copy"}

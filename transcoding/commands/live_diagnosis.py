@@ -45,6 +45,7 @@ _TEXTS = {
     LiveFault.LEVEL_TOO_LOW: "the video needs a higher level of H.264",
     LiveFault.ENCODER_FAILED: "ffmpeg failed on the relay",
 }
+_UNKNOWN_AUDIO = re.compile(r"Could not find codec parameters for stream \d+ \(Audio")
 _LEVEL = re.compile(r"> level limit \(\d+\)")
 _FAULTS = (
     (LiveFault.LEVEL_TOO_LOW, _LEVEL),
@@ -70,6 +71,11 @@ _FAULTS = (
 def level_is_too_low(line: str) -> bool:
     """Tell whether x264 says in this line of stderr that its level does not allow the stream."""
     return _LEVEL.search(line) is not None
+
+
+def audio_is_unknown(stderr: str) -> bool:
+    """Tell whether ffmpeg found nothing of a track of audio that the source announces. It waits for it then."""
+    return _UNKNOWN_AUDIO.search(stderr) is not None
 
 
 def live_failure(stderr: str, encoder: VideoEncoder | None) -> LiveFailure:

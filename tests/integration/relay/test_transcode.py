@@ -22,9 +22,11 @@ from jobs.planning.routing import sessions_for
 from relay.engines.devices import RelayDevices
 from relay.engines.engine import Attempts, EngineError, EngineKind, EngineRequest, EngineRun
 from relay.engines.fallback import FallbackPolicy, TranscodeEngine, transcode_engine
+from relay.engines.transcode import TranscodeRun
+from relay.errors import StartTimeout
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.integration.workers.test_gpu_steps import describe
-from tests.live_media import Live, measured, stream_of
+from tests.live_media import Live, measured, stream_of, without_audio
 from tests.live_runs import Feeding, output_of, through
 from tests.rows import an_owner
 from transcoding.planning.live import LiveProfile
@@ -194,6 +196,25 @@ def test_transcodes_on_the_cpu_are_counted() -> None:
     taken, run, _ = served(attempts(owner), stream_of(SHORT))
     assert run.encoder == "libx264"
     assert measured(taken).flashes
+
+
+def test_a_track_of_audio_that_never_comes_is_done_without() -> None:
+    stream = without_audio(stream_of(SHORT), 0, 100)
+    ways = attempts(engine())
+    waiting = ways.next().start()
+    assert isinstance(waiting, TranscodeRun)
+    feeding = Feeding(waiting, stream, endless=True)
+    assert within(waiting.waits_for_audio)
+    waiting.end()
+    output_of(waiting)
+    feeding.close()
+    attempt = ways.next(StartTimeout("nothing came out of it"))
+    assert attempt.fallback is not None
+    assert attempt.fallback.code == "audio_missing"
+    run = attempt.start()
+    found = measured(through(run, stream))
+    run.wait()
+    assert (found.frames, found.samples) == (75, 0)
 
 
 def test_radio_is_audio_only() -> None:

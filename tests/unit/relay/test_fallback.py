@@ -7,6 +7,7 @@ import pytest
 from relay.engines.engine import EngineError, EngineKind, EngineRequest
 from relay.engines.fallback import TranscodeAttempts
 from relay.engines.transcode import TranscodeRun, Tuning
+from relay.errors import StartTimeout
 from transcoding.errors import TranscodeError
 from transcoding.planning.live import LiveProfile
 
@@ -97,6 +98,12 @@ def test_radio_is_served_where_no_size_was_requested() -> None:
     assert radio.fallback.code == "video_missing"
     with pytest.raises(EngineError):
         ways.next(missing)
+
+
+def test_an_encoder_that_is_too_slow_is_replaced() -> None:
+    ways = attempts([CPU, AUDIO])
+    ways.next()
+    assert ways.next(StartTimeout("nothing came")).encoder == "copy"
 
 
 def test_a_level_that_is_too_low_is_left_to_the_encoder() -> None:
