@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpcore2
 
@@ -26,7 +26,7 @@ from outbound.errors import (
     DownloadSilent,
     DownloadUnreachable,
 )
-from outbound.urls import url_problem
+from outbound.urls import joined_url, url_problem
 
 MAX_REDIRECTS = 5
 IDLE_SECONDS = 30.0
@@ -186,7 +186,7 @@ class Downloader:
                 if response.status not in _REDIRECTS:
                     stack.push(hop.pop_all())
                     return url, response
-                url = urljoin(url, _header(response, "location"))
+                url = joined_url(url, _header(response, "location"))
         raise DownloadRefused
 
     @contextmanager

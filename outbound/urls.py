@@ -1,7 +1,7 @@
 """URLs that clients name: their form, and how they are shown. No lookups."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 _MAX_FILE = 60
 _LEFT_OUT = "…"
@@ -44,3 +44,11 @@ def shown_url(url: str) -> str:
     folders, _, file = parts.path.rpartition("/")
     shown = file if len(file) <= _MAX_FILE else f"{file[:_MAX_FILE]}{_LEFT_OUT}"
     return f"{parts.scheme}://{host}{f'/{_LEFT_OUT}' if folders else ''}/{shown}"
+
+
+def joined_url(base: str, reference: str) -> str:
+    """Return the absolute URL of a reference within what is at another URL; empty for what is none."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return ""

@@ -6,9 +6,9 @@ No library: those that there are read everything, and leave the bounds to others
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
 from outbound.fetching import Part
+from outbound.urls import joined_url
 from relay.errors import SourceNotMedia, SourceUnsupported
 
 _MARK, _BYTE_ORDER_MARK = b"#EXTM3U", b"\xef\xbb\xbf"
@@ -98,7 +98,7 @@ def single_stream(text: bytes, url: str) -> str:
     lines = list(_lines(text))
     if any(line.startswith("#EXT-X-") for line in lines):
         return ""
-    return next((urljoin(url, line) for line in lines if not line.startswith("#")), "")
+    return next((joined_url(url, line) for line in lines if not line.startswith("#")), "")
 
 
 def is_master(text: bytes) -> bool:
@@ -116,7 +116,7 @@ def variants_of(text: bytes, url: str) -> list[Variant]:
         if line.startswith("#EXT-X-STREAM-INF:"):
             attributes = _attributes(line)
         elif attributes is not None and not line.startswith("#"):
-            found.append(_variant(attributes, urljoin(url, line), elsewhere))
+            found.append(_variant(attributes, joined_url(url, line), elsewhere))
             attributes = None
     return found
 
@@ -163,7 +163,7 @@ class _Reader:
 
     def read(self, line: str) -> None:
         if not line.startswith("#"):
-            self._add(urljoin(self._url, line))
+            self._add(joined_url(self._url, line))
             return
         tag, _, value = line.partition(":")
         match tag:
@@ -199,7 +199,7 @@ class _Reader:
             self._encrypted = attributes.get("METHOD", "NONE") != "NONE"
         else:
             part = self._part(attributes.get("BYTERANGE", ""), "")
-            self._header = Piece(urljoin(self._url, attributes.get("URI", "")), part)
+            self._header = Piece(joined_url(self._url, attributes.get("URI", "")), part)
 
     def _add(self, url: str) -> None:
         self._segments.append(

@@ -167,7 +167,7 @@ def test_nobody_there_is_unreachable(server: LiveServer) -> None:
 def test_redirects_are_followed_and_checked(server: LiveServer) -> None:
     good = server.url("ts", fault="redirect", to=server.url("ts", rate=0))
     assert read(opened(good)) == server.streams["ts"].data
-    for target in ("http://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "data:video/mp2t,G"):
+    for target in ("http://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "data:video/mp2t,G", "http://["):
         with pytest.raises(SourceRefused):
             opened(server.url("ts", fault="redirect", to=target))
 
@@ -297,6 +297,8 @@ def test_a_segment_that_is_gone_is_left_out(server: LiveServer, segments: Segmen
     [
         ("#EXTINF:1,\nhttp://169.254.169.254/1.ts\n", SourceRefused),
         ("#EXTINF:1,\nfile:///etc/passwd\n", SourceRefused),
+        ("#EXTINF:1,\nhttp://[\n", SourceRefused),
+        ('#EXT-X-MAP:URI="//["\n#EXTINF:1,\n1.ts\n', SourceRefused),
         ("#EXTINF:1,\ndata:video/mp2t;base64,R0dH\n", SourceRefused),
         ('#EXT-X-MAP:URI="file:///etc/passwd"\n#EXTINF:1,\n1.ts\n', SourceRefused),
         ("#EXT-X-STREAM-INF:BANDWIDTH=1\nftp://example.org/index.m3u8\n", SourceRefused),
