@@ -56,8 +56,8 @@ class Doors:
 
     admit: Callable[[Scope], Caller]
     """Authenticates a request and counts it, in a thread. Raises Problem."""
-    opens: Callable[[str], Opens]
-    """Returns what opens the source at a URL."""
+    opens: Callable[[LiveRequest], Opens]
+    """Returns what opens the source of a request."""
     pushed: Callable[[], PushedSource]
 
 
@@ -116,7 +116,7 @@ class RelayApp:
         elif path == PUSH:
             await self._streams.pushed(scope, body, send, request, caller.key_id, self._doors.pushed())
         else:
-            opens = self._doors.opens(request.source_url)
+            opens = self._doors.opens(request)
             await self._streams.fetched(scope, body, send, request, caller.key_id, opens)
 
     async def _probe(self, scope: Scope, path: str, send: Send) -> None:

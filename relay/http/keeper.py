@@ -51,11 +51,6 @@ class RelayKeeper:
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def draining(self) -> bool:
-        """Tell whether the node was ordered to drain."""
-        return self._ordered is NodeState.DRAINING
-
     def start(self) -> None:
         """Start the task that reports."""
         self._task = asyncio.create_task(self._keep())
@@ -76,6 +71,7 @@ class RelayKeeper:
             try:
                 requested = await self._records.call(lambda counts=counts: self._report(counts))  # type: ignore[misc]  # its default
                 self._registry.end(requested, Outcome(REQUESTED))
+                self._registry.ordered_to_drain = self._ordered is NodeState.DRAINING
             except (DatabaseError, InterfaceError) as error:
                 log.warning("sessions not reported", extra={"event": "live_sessions_unreported", "error": str(error)})
             try:

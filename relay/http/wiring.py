@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from dataclasses import replace
 from ipaddress import ip_network
 from uuid import UUID
 
@@ -31,9 +32,11 @@ from relay.http.recording import SessionRecords
 from relay.http.server import RelayServer
 from relay.http.streams import Streams
 from relay.runs.registry import Opens, Registry, RunLimits
+from relay.runs.run import LiveRequest
 from relay.sources.opening import open_source
 from relay.sources.pushed import PushedSource
 from relay.sources.source import Source, SourceLimits
+from transcoding.planning.live import LIVE_SIZES
 
 _THREADS = 16
 """Requests whose rights are looked up at a time."""
@@ -68,7 +71,7 @@ def relay_server(*, host: str, port: int) -> RelayServer:
         info={"isolation": jail_of(config.execution).isolation, **isolation_details()},
     )
     operations = RelayOperations(
-        draining=lambda: registry.draining or keeper.draining,
+        draining=lambda: registry.draining,
         encoders=transcodes.hardware,
         metrics_token=config.metrics.metrics_token,
     )
@@ -99,9 +102,11 @@ def doors(config: Config) -> Doors:
     reach = reach_into(config.live.source_networks, plain=True)
     limits = SourceLimits()
 
-    def opens(url: str) -> Opens:
+    def opens(request: LiveRequest) -> Opens:
+        fitting = replace(limits, height=LIVE_SIZES[request.profile].max_height)
+
         def opened(ended: threading.Event) -> Source:
-            return open_source(url, reach=reach, limits=limits, user_agent=_USER_AGENT, ended=ended)
+            return open_source(request.source_url, reach=reach, limits=fitting, user_agent=_USER_AGENT, ended=ended)
 
         return opened
 

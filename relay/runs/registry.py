@@ -65,7 +65,14 @@ class Registry:
         self._runs: set[Run] = set()
         self._shared: dict[LiveRequest, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.draining = False
+        self.ordered_to_drain = False
+        """Set while operators want no new runs here."""
+        self._ending = False
+
+    @property
+    def draining(self) -> bool:
+        """Tell whether new runs are refused."""
+        return self._ending or self.ordered_to_drain
 
     @property
     def runs(self) -> Collection[Run]:
@@ -93,11 +100,11 @@ class Registry:
 
     def drain(self) -> None:
         """Take no new runs any more."""
-        self.draining = True
+        self._ending = True
 
     async def close(self) -> None:
         """End all runs, and wait until nothing of them is left."""
-        self.draining = True
+        self._ending = True
         runs = tuple(self._runs)
         for run in runs:
             self._stop(run, Outcome(DRAINING))
@@ -114,7 +121,7 @@ class Registry:
     def _check_room(self, owner_id: UUID, key_id: UUID | None, host: str) -> None:
         limits = self._limits
         if self.draining:
-            raise RelayFull("This relay takes no new streams any more: it is about to end.")
+            raise RelayFull("This relay takes no new streams: it drains.")
         if len(self._runs) >= limits.max_runs:
             raise RelayFull(f"This relay converts {limits.max_runs} streams already, which is the most at a time.")
         same = sum((run.request.owner_id, run.key_id) == (owner_id, key_id) for run in self._runs)

@@ -158,7 +158,7 @@ def remux(engine: RemuxEngine) -> Callable[[EngineRequest, UUID], Attempts]:
     return lambda request, _: engine.attempts(request)
 
 
-def request(number: int = 1, *, host: str = "receiver.example", owner: UUID = OWNER) -> LiveRequest:
+def live_request(number: int = 1, *, host: str = "receiver.example", owner: UUID = OWNER) -> LiveRequest:
     return LiveRequest(owner_id=owner, kind=EngineKind.REMUX, source_url=f"http://{host}/{number}")
 
 
@@ -229,7 +229,7 @@ def test_viewers_of_one_source_share_a_run(engine: RemuxEngine) -> None:
 
     async def work() -> None:
         runs = registry(remux(engine), notes)
-        joined = [runs.join(request(), key_id=None, opens=opening(ends=True)) for _ in range(5)]
+        joined = [runs.join(live_request(), key_id=None, opens=opening(ends=True)) for _ in range(5)]
         assert len({run for run, _ in joined}) == len(runs.runs) == 1
         taken = await asyncio.gather(*(everything(run, viewer) for run, viewer in joined))
         run, viewer = joined[0]
@@ -251,8 +251,8 @@ def test_the_last_viewer_to_leave_ends_the_run(engine: RemuxEngine) -> None:
 
     async def work() -> None:
         runs = registry(remux(engine), notes)
-        run, first = runs.join(request(), key_id=None, opens=opening())
-        _, second = runs.join(request(), key_id=None, opens=opening())
+        run, first = runs.join(live_request(), key_id=None, opens=opening())
+        _, second = runs.join(live_request(), key_id=None, opens=opening())
         assert await run.read(first)
         run.leave(first)
         assert run.outcome is None
@@ -270,10 +270,10 @@ def test_a_run_that_lingers_is_found_again(engine: RemuxEngine) -> None:
 
     async def work() -> None:
         runs = registry(remux(engine), notes, linger_seconds=0.2)
-        run, viewer = runs.join(request(), key_id=None, opens=opening())
+        run, viewer = runs.join(live_request(), key_id=None, opens=opening())
         assert await run.read(viewer)
         run.leave(viewer)
-        again, viewer = runs.join(request(), key_id=None, opens=opening())
+        again, viewer = runs.join(live_request(), key_id=None, opens=opening())
         assert again is run
         run.leave(viewer)
         await gone(run)
@@ -293,7 +293,7 @@ def test_an_engine_that_fails_is_replaced_over_the_same_bytes(engine: RemuxEngin
 
     async def work() -> None:
         runs = registry(ways, notes)
-        run, viewer = runs.join(request(), key_id=None, opens=opening(ends=True))
+        run, viewer = runs.join(live_request(), key_id=None, opens=opening(ends=True))
         assert len(measured(await everything(run, viewer)).flashes) == len(measured(stream_of(FILM)).flashes)
         await gone(run)
 
@@ -305,7 +305,7 @@ def test_an_engine_that_fails_is_replaced_over_the_same_bytes(engine: RemuxEngin
 def test_without_another_way_the_viewer_gets_the_failure(engine: RemuxEngine) -> None:
     async def work() -> None:
         runs = registry(lambda *_: Ways([Broken()]), Notes())
-        run, viewer = runs.join(request(), key_id=None, opens=opening())
+        run, viewer = runs.join(live_request(), key_id=None, opens=opening())
         assert await run.read(viewer) is None
         assert viewer.outcome is not None
         assert viewer.outcome.code == "hardware_unavailable"
@@ -318,7 +318,7 @@ def test_without_another_way_the_viewer_gets_the_failure(engine: RemuxEngine) ->
 def test_a_source_without_anything_is_an_error(engine: RemuxEngine, stream: bytes) -> None:
     async def work() -> None:
         runs = registry(remux(engine), Notes())
-        run, viewer = runs.join(request(), key_id=None, opens=opening(ends=True, stream=stream))
+        run, viewer = runs.join(live_request(), key_id=None, opens=opening(ends=True, stream=stream))
         assert await run.read(viewer) is None
         assert viewer.outcome is not None
         assert viewer.outcome.code in {"source_ended", "source_not_media"}
@@ -332,7 +332,7 @@ def test_the_start_is_bounded_and_a_silent_source_is_left(engine: RemuxEngine) -
 
     async def work() -> None:
         runs = registry(remux(engine), notes, start_seconds=0.2)
-        run, viewer = runs.join(request(), key_id=None, opens=silent)
+        run, viewer = runs.join(live_request(), key_id=None, opens=silent)
         assert await run.read(viewer) is None
         assert viewer.outcome is not None
         assert isinstance(viewer.outcome.error, StartTimeout)
@@ -346,7 +346,7 @@ def test_an_error_of_the_source_reaches_every_viewer(engine: RemuxEngine) -> Non
     async def work() -> None:
         runs = registry(remux(engine), Notes())
         error = SourceSilent("nothing came")
-        joined = [runs.join(request(), key_id=None, opens=failing(error)) for _ in range(2)]
+        joined = [runs.join(live_request(), key_id=None, opens=failing(error)) for _ in range(2)]
         for run, viewer in joined:
             assert await run.read(viewer) is None
             assert viewer.outcome == Outcome("source_silent", error)
@@ -357,7 +357,7 @@ def test_an_error_of_the_source_reaches_every_viewer(engine: RemuxEngine) -> Non
 def test_a_run_ends_on_request_with_what_waits(engine: RemuxEngine) -> None:
     async def work() -> None:
         runs = registry(remux(engine), Notes())
-        run, viewer = runs.join(request(), key_id=None, opens=opening())
+        run, viewer = runs.join(live_request(), key_id=None, opens=opening())
         assert await run.read(viewer)
         runs.end([run.id], Outcome(REQUESTED))
         await everything(run, viewer)
@@ -371,20 +371,20 @@ def test_sessions_are_limited_per_node_key_and_host(engine: RemuxEngine) -> None
     async def work() -> None:
         runs = registry(remux(engine), Notes())
         key, other = UUID(int=7), UUID(int=8)
-        runs.join(request(1), key_id=key, opens=silent)
-        runs.join(request(1), key_id=other, opens=silent)
-        runs.join(request(2), key_id=key, opens=silent)
+        runs.join(live_request(1), key_id=key, opens=silent)
+        runs.join(live_request(1), key_id=other, opens=silent)
+        runs.join(live_request(2), key_id=key, opens=silent)
         with pytest.raises(TooManySessions, match="This key"):
-            runs.join(request(3, host="other.example"), key_id=key, opens=silent)
+            runs.join(live_request(3, host="other.example"), key_id=key, opens=silent)
         with pytest.raises(TooManySessions, match="that host"):
-            runs.join(request(3), key_id=other, opens=silent)
-        runs.join(request(3, host="other.example"), key_id=other, opens=silent)
+            runs.join(live_request(3), key_id=other, opens=silent)
+        runs.join(live_request(3, host="other.example"), key_id=other, opens=silent)
         with pytest.raises(RelayFull):
-            runs.join(request(4, host="third.example"), key_id=UUID(int=9), opens=silent)
+            runs.join(live_request(4, host="third.example"), key_id=UUID(int=9), opens=silent)
         await runs.close()
         assert not live_threads()
-        with pytest.raises(RelayFull, match="about to end"):
-            runs.join(request(1), key_id=key, opens=silent)
+        with pytest.raises(RelayFull, match="drains"):
+            runs.join(live_request(1), key_id=key, opens=silent)
 
     in_loop(work())
 
@@ -392,8 +392,8 @@ def test_sessions_are_limited_per_node_key_and_host(engine: RemuxEngine) -> None
 def test_owners_share_nothing(engine: RemuxEngine) -> None:
     async def work() -> None:
         runs = registry(remux(engine), Notes())
-        run, _ = runs.join(request(), key_id=None, opens=silent)
-        other, _ = runs.join(request(owner=UUID(int=2)), key_id=None, opens=silent)
+        run, _ = runs.join(live_request(), key_id=None, opens=silent)
+        other, _ = runs.join(live_request(owner=UUID(int=2)), key_id=None, opens=silent)
         assert run is not other
         await runs.close()
 
@@ -402,7 +402,7 @@ def test_owners_share_nothing(engine: RemuxEngine) -> None:
 
 def test_nothing_is_left_of_many_runs(engine: RemuxEngine) -> None:
     async def once(runs: Registry, number: int) -> None:
-        run, viewer = runs.join(request(number), key_id=UUID(int=number), opens=opening())
+        run, viewer = runs.join(live_request(number), key_id=UUID(int=number), opens=opening())
         if number % 2:
             assert await run.read(viewer)
         run.leave(viewer)
