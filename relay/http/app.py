@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Protocol
 from uuid import UUID
 
-from access.callers import Caller
+from access.callers import Caller, presented
 from api.asgi import Body, Message, Receive, Scope, Send, header, in_thread, path_below_prefix, refuse
 from api.problems import Problem
 from api.request_log import PROBES, describe_request
@@ -14,6 +14,7 @@ from api.turns import Turns
 from observability import metrics
 from observability.health import Health
 from relay.http.answers import STREAM_HEADERS, send_document, send_head, send_text, stream_problem
+from relay.http.credentials import Credentials
 from relay.http.queries import pushed_request, remux_request, transcode_request, without_key
 from relay.http.streams import Streams
 from relay.runs.registry import Opens
@@ -59,6 +60,7 @@ class Doors:
     opens: Callable[[LiveRequest], Opens]
     """Returns what opens the source of a request."""
     pushed: Callable[[], PushedSource]
+    credentials: Credentials
 
 
 class RelayApp:
@@ -113,11 +115,14 @@ class RelayApp:
         request = _REQUESTS[path](scope, caller.owner.id)
         if scope["method"] == "HEAD":
             await send_head(send, STREAM_HEADERS)
-        elif path == PUSH:
-            await self._streams.pushed(scope, body, send, request, caller.key_id, self._doors.pushed())
-        else:
-            opens = self._doors.opens(request)
-            await self._streams.fetched(scope, body, send, request, caller.key_id, opens)
+            return
+        with self._doors.credentials.watched(presented(scope)) as dismissed:
+            if path == PUSH:
+                source = self._doors.pushed()
+                await self._streams.pushed(scope, body, send, request, caller.key_id, source, dismissed)
+            else:
+                opens = self._doors.opens(request)
+                await self._streams.fetched(scope, body, send, request, caller.key_id, opens, dismissed)
 
     async def _probe(self, scope: Scope, path: str, send: Send) -> None:
         if path == "/healthz":  # needs no thread

@@ -29,19 +29,34 @@ class Streams:
         self._send_seconds = send_seconds
 
     async def fetched(  # noqa: PLR0913, PLR0917 - a request, and what it wants
-        self, scope: Scope, receive: Receive, send: Send, request: LiveRequest, key_id: UUID | None, opens: Opens
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request: LiveRequest,
+        key_id: UUID | None,
+        opens: Opens,
+        dismissed: asyncio.Event | None = None,
     ) -> None:
-        """Answer with a stream of a source that we fetch. Raises what the start failed with."""
+        """Answer with a stream of a source that we fetch, until the end or `dismissed`. Raises why it did not start."""
         run, viewer = self._registry.join(request, key_id=key_id, opens=opens)
-        await self._until_gone([_gone(receive)], run, viewer, scope, send)
+        await self._until_gone([_gone(receive), _dismissed(scope, dismissed)], run, viewer, scope, send)
 
     async def pushed(  # noqa: PLR0913, PLR0917 - as above
-        self, scope: Scope, body: Body, send: Send, request: LiveRequest, key_id: UUID | None, source: PushedSource
+        self,
+        scope: Scope,
+        body: Body,
+        send: Send,
+        request: LiveRequest,
+        key_id: UUID | None,
+        source: PushedSource,
+        dismissed: asyncio.Event | None = None,
     ) -> None:
-        """Answer with a stream of the source in the body. Raises what the start failed with."""
+        """Answer with a stream of the source in the body, as `fetched`."""
         run, viewer = self._registry.join(request, key_id=key_id, opens=source.opened)
         try:
-            await self._until_gone([_push(body, source), _closed(scope)], run, viewer, scope, send)
+            gone = [_push(body, source), _closed(scope), _dismissed(scope, dismissed)]
+            await self._until_gone(gone, run, viewer, scope, send)
         finally:
             source.close()
 
@@ -92,6 +107,13 @@ class Streams:
     async def _send(self, send: Send, message: Message) -> None:
         async with asyncio.timeout(self._send_seconds):
             await send(message)
+
+
+async def _dismissed(scope: Scope, dismissed: asyncio.Event | None) -> None:
+    """Wait until the viewer may not watch any more, and cut it off."""
+    await (dismissed or asyncio.Event()).wait()
+    abort: Callable[[], object] = scope.get(ABORT, lambda: None)
+    abort()
 
 
 async def _gone(receive: Receive) -> None:

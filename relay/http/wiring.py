@@ -10,11 +10,11 @@ from uuid import UUID
 from django.conf import settings
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from access.callers import Caller
+from access.callers import Caller, still_working
 from access.rates import admit_caller, check_live_rate
 from access.scopes import Scope as AccessScope
 from access.wiring import party_turns, repeated_refusals
-from api.asgi import App, Scope
+from api.asgi import App, Scope, threaded
 from api.cross_origin import CrossOrigin
 from api.request_log import RequestLog
 from configuration import Config
@@ -26,6 +26,7 @@ from relay.engines.fallback import transcode_engine
 from relay.engines.remux import remux_engine
 from relay.http.app import PUSH, REMUX, TRANSCODE, Doors, RelayApp
 from relay.http.connections import LiveHttp
+from relay.http.credentials import Credentials
 from relay.http.keeper import RelayKeeper
 from relay.http.operations import RelayOperations
 from relay.http.recording import SessionRecords
@@ -110,7 +111,12 @@ def doors(config: Config) -> Doors:
 
         return opened
 
-    return Doors(admit=_admit, opens=opens, pushed=lambda: PushedSource(silence_seconds=limits.silence_seconds))
+    return Doors(
+        admit=_admit,
+        opens=opens,
+        pushed=lambda: PushedSource(silence_seconds=limits.silence_seconds),
+        credentials=Credentials(threaded(still_working)),
+    )
 
 
 def _admit(scope: Scope) -> Caller:

@@ -105,3 +105,23 @@ def test_a_failure_before_the_first_byte_is_raised(engine: RemuxEngine) -> None:
         await runs.close()
 
     in_loop(work())
+
+
+def test_a_viewer_who_may_not_watch_any_more_is_cut_off(engine: RemuxEngine) -> None:
+    notes, aborted = Notes(), []
+    dismissed = asyncio.Event()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            dismissed.set()
+
+    async def work() -> None:
+        runs = registry(remux(engine), notes)
+        streams = Streams(runs, start_seconds=DEADLINE_SECONDS)
+        scope: dict[str, Any] = {ABORT: lambda: aborted.append(1)}
+        await streams.fetched(scope, staying, send, live_request(), None, opening(), dismissed)
+        await runs.close()
+
+    in_loop(work())
+    assert aborted == [1]
+    assert [code for code, _ in notes.ends] == [VIEWERS_GONE]
