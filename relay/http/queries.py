@@ -54,7 +54,7 @@ def transcode_request(scope: Scope, owner_id: UUID) -> LiveRequest:
 
 def remux_request(scope: Scope, owner_id: UUID) -> LiveRequest:
     """Read what `GET /remux` wants. Raises Problem (422)."""
-    return _live_request(EngineKind.REMUX, _query(scope, ("source_url",)), owner_id)
+    return _live_request(EngineKind.REMUX, _query(scope, ("source_url", "audio_bitrate")), owner_id)
 
 
 def pushed_request(scope: Scope, owner_id: UUID) -> LiveRequest:

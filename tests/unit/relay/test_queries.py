@@ -73,7 +73,9 @@ def test_all_mistakes_are_named() -> None:
     assert set(refused("source_url=a&profile=x&video_bitrate=1")) == {"source_url", "profile", "video_bitrate"}
 
 
-def test_a_remux_has_no_profile() -> None:
+def test_a_remux_has_a_bit_rate_of_audio_and_no_profile() -> None:
+    request = remux_request(scope(f"source_url={URL}&audio_bitrate=96k"), OWNER)
+    assert (request.kind, request.audio_bitrate) == (EngineKind.REMUX, 96_000)
     assert refused(f"source_url={URL}&profile=720p", remux_request) == ["profile"]
 
 
