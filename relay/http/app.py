@@ -1,5 +1,6 @@
 """The ASGI application of the relay: addresses, rights and rates. Django answers none of them."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -77,12 +78,16 @@ class RelayApp:
         path = path_below_prefix(scope)
         route = path if path in _METHODS else ""
         describe_request(scope, route=route)
-        body, status = Body(receive), 0
+        method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST"} else "other"
+        named = route.removeprefix("/") or "none"
+        body, status, started = Body(receive), 0, time.monotonic()
 
         async def counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                metrics.HTTP_REQUESTS.add(method=method, route=named, status=status)
+                metrics.HTTP_SECONDS.observe(time.monotonic() - started, method=method, route=named)
             await send(message)
 
         try:
@@ -91,10 +96,6 @@ class RelayApp:
             if status:
                 raise
             await refuse(scope, body, counted, stream_problem(error))
-        finally:
-            method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST"} else "other"
-            if status:
-                metrics.HTTP_REQUESTS.add(method=method, route=route.removeprefix("/") or "none", status=status)
 
     async def _answer(self, scope: Scope, path: str, body: Body, send: Send) -> None:
         methods = _METHODS.get(path)

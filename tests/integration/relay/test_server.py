@@ -6,17 +6,18 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from urllib.parse import quote
 
 import pytest
 from django.db import connection
+from prometheus_client.parser import text_string_to_metric_families
 
 from execution.process import is_running
 from relay.models import LiveSession, SessionState
 from relay.records.services import session_request_end
-from tests.live_media import Live, measured, shifted, stream_of
+from tests.live_media import Live, measured, shifted, stream_of, with_jump, without_audio
 from tests.live_sources import LiveServer, a_live_server
 from tests.relay_process import SETTINGS, RelayProcess, Viewing, wait_until
 from tests.rows import a_key
@@ -212,11 +213,64 @@ def test_probes_and_metrics(relay: RelayProcess) -> None:
     document = json.loads(relay.answer("/health").body)
     assert (document["status"], document["vaapi_available"]) == ("ok", False)
     assert relay.answer("/metrics").problem() == (401, "not_authenticated")
+    assert moved({}, scraped(relay)) >= {"http_requests_total GET readyz 200"}
+
+
+def scraped(relay: RelayProcess) -> dict[str, float]:
+    """Return the values of our metrics, by name and labels."""
     with closing(relay.connection()) as client:
         client.request("GET", "/metrics", headers={"Authorization": "Bearer scraper"})
         text = client.getresponse().read().decode()
-    assert "vodmill_live_sessions_started_total" in text
-    assert 'vodmill_http_requests_total{method="GET",route="readyz",status="200"}' in text
+    return {
+        " ".join([sample.name.removeprefix("vodmill_"), *(value for _, value in sorted(sample.labels.items()))]): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if "le" not in sample.labels
+    }
+
+
+def moved(before: Mapping[str, float], after: Mapping[str, float]) -> set[str]:
+    return {name for name, value in after.items() if value > before.get(name, 0)}
+
+
+def test_every_metric_moves(relay: RelayProcess, sources: LiveServer) -> None:
+    """But for drift, decode errors and viewers that are dropped: tests/unit/relay/test_metrics.py has those."""
+    key, before = a_key(), scraped(relay)
+    film, radio = stream_of(FILM), stream_of(Live(seconds=2, video="", audio="mp2"))
+    sources.serve("damaged", with_jump(without_audio(film, 0.5, 1.2), 2, 5))
+    sources.serve("radio", radio)
+    with closing(relay.open("/remux", key, source_url=sources.url("news"))) as viewing:
+        assert viewing.read(BLOCK)
+        wait_until(lambda: {"live_sessions_active remux", "live_viewers remux"} <= moved(before, scraped(relay)))
+    for path, url in (
+        ("/remux", sources.url("damaged", rate=0)),
+        ("/transcode", sources.url("film", fault="reset", at=1.5, times=1)),
+        ("/transcode", sources.url("radio")),
+    ):
+        with closing(relay.open(path, key, source_url=url)) as viewing:
+            assert viewing.status == 200, viewing.response.read()
+            viewing.response.read()
+    refused = relay.answer("/remux", key, source_url=sources.url("nothing"))
+    assert refused.problem() == (502, "source_rejected")
+    expected = {
+        "live_sessions_started_total transcode",
+        "live_sessions_ended_total source_ended transcode ended",
+        "live_sessions_ended_total source_rejected remux failed",
+        "live_first_byte_seconds_count remux",
+        "live_session_duration_seconds_count remux",
+        "live_bytes_total in remux",
+        "live_bytes_total out transcode",
+        "live_reconnects_total transcode",
+        "live_clock_restarts_total remux",
+        "live_fallbacks_total transcode video_missing",
+        "live_silence_seconds_total remux",
+        "http_requests_total GET transcode 200",
+        "http_request_duration_seconds_count GET remux",
+        "problems_total source_rejected 502",
+    }
+    wait_until(lambda: expected <= moved(before, scraped(relay)))
 
 
 def test_pages_of_our_origins_may_read_streams(relay: RelayProcess) -> None:
