@@ -16,11 +16,15 @@ from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
 from events.types import EVENT_TYPES
 from jobs.endpoints.requests import PROCESSING
 from jobs.rules.rank import PRIORITY_NAMES
+from relay.http.app import PUSH, REMUX, TRANSCODE
 from transcoder_site.probes import ALIVE, HEALTH, METRICS, READY
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "coming-from.md").read_text()
-OUTSIDE_THE_SCHEMA = {f"GET {path}" for path in (ALIVE, READY, HEALTH, METRICS, "/api/")}
+OUTSIDE_THE_SCHEMA = {
+    *(f"GET {path}" for path in (ALIVE, READY, HEALTH, METRICS, "/api/", TRANSCODE, REMUX)),
+    f"POST {PUSH}",
+}
 UNAVAILABLE = ("not yet", "not offered")
 
 THEIRS = {
