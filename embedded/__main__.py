@@ -14,7 +14,7 @@ from django.core.management import execute_from_command_line
 
 from configuration import ConfigurationError
 from embedded.client import ApiError
-from embedded.home import REPOSITORY, Home, write_json
+from embedded.home import HOME, Home, write_json
 from embedded.pipeline import JobFailed, run_pipeline
 from embedded.service import PortTaken
 from embedded.stack import Stack
@@ -22,7 +22,6 @@ from embedded.terminal import Terminal
 from execution import daemons
 from execution.daemons import DaemonError
 
-HOME = REPOSITORY / ".vodmill"
 CLIP = HOME / "media" / "clip.mp4"
 
 

@@ -14,6 +14,8 @@ from typing import Any, TextIO
 from embedded.ports import TWIN_OFFSET, pick_port
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+HOME = REPOSITORY / ".vodmill"
+"""Folder of everything that `make` installs and runs, homes of tests included."""
 
 
 class Home:
@@ -36,9 +38,9 @@ class Home:
 
     @contextmanager
     def _only_one_picks(self) -> Iterator[None]:
-        """Wait until no home beside this one picks a port: one that is picked is free until a server starts there."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open_private(self.folder.parent / "ports.lock") as file:
+        """Wait until no other home picks a port: one that is picked is free until a server starts there."""
+        HOME.mkdir(exist_ok=True, mode=0o700)
+        with open_private(HOME / "ports.lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
