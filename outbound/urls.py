@@ -35,12 +35,15 @@ def url_host(url: str) -> str:
 def shown_url(url: str) -> str:
     """Return scheme, host and the end of the path of a URL, as people and logs may see it.
 
-    Credentials, the query and folders are left out: services put tokens, user names and passwords there.
+    Credentials, the query and folders are left out: services put tokens, user names and passwords there. The keys of
+    objects in buckets are no secrets.
     """
     host = url_host(url)
     if not host:
         return ""
     parts = urlsplit(url)
+    if parts.scheme == "s3":
+        return f"s3://{host}{parts.path}"
     folders, _, file = parts.path.rpartition("/")
     shown = file if len(file) <= _MAX_FILE else f"{file[:_MAX_FILE]}{_LEFT_OUT}"
     return f"{parts.scheme}://{host}{f'/{_LEFT_OUT}' if folders else ''}/{shown}"
