@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from uuid import UUID
 
 from benchmarks.ratios import HEADER, Ratio, measure_pairs
 from benchmarks.running import FFMPEG, FILES, home, report
@@ -20,6 +21,7 @@ SECONDS = 60
 _MEMORY_SECONDS = 8
 """Seconds of a source that each stream is given before memory is measured."""
 _BLOCK = 1 << 16
+_OWNER = UUID(int=1)
 _WAIT_SECONDS = 60
 _TICK_SECONDS = 0.05
 _SURROUND = (
@@ -88,7 +90,7 @@ def _compared(pool: RemuxPool, name: str, source: Path, *, pairs: int) -> Ratio:
 
 
 def _remuxed(pool: RemuxPool, source: Path) -> None:
-    stream = pool.start("mpegts")
+    stream = pool.start("mpegts", owner=_OWNER)
     feeding = threading.Thread(target=_feed, args=(stream.input, source))
     feeding.start()
     _read_all(stream.output)
@@ -124,7 +126,7 @@ def _memory(pool: RemuxPool, source: Path) -> list[int]:
     occupied: list[int] = []
     streams: list[RemuxStream] = []
     for _ in range(MAX_STREAMS):
-        stream = pool.start("mpegts")
+        stream = pool.start("mpegts", owner=_OWNER)
         streams.append(stream)
         threading.Thread(target=_read_all, args=(stream.output,), daemon=True).start()
         rest = memoryview(part)

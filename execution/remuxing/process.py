@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 from configuration import ExecutionConfig
 from execution.guard import Limits, run_limits
@@ -46,6 +47,8 @@ _CPU_SECONDS = 1 << 30
 """Any: it serves for as long as there are streams."""
 _POLL_SECONDS = 1.0
 _END_SECONDS = 1.0
+_KILL_SECONDS = 10.0
+"""Time from then on, after which a process that has not answered is killed."""
 _STDERR_TAIL_BYTES = 1 << 12
 
 
@@ -78,12 +81,12 @@ class RemuxStream:
     def end(self) -> None:
         """End it at once, from any thread. The process has no thread and no descriptor of it when this returns.
 
-        Where the process does not answer within a second, it gets no further streams.
+        Where the process does not answer within a second, it gets no further streams; ten seconds later it is killed.
         """
         if not self._over.is_set():
             self._process.send(End(stream=self.number))
             if not self._over.wait(_END_SECONDS):
-                self._process.retire()
+                self._process.expect_end(self.number)
 
     def receive(self, message: Message) -> None:
         """Take a message of the process."""
@@ -101,18 +104,31 @@ class RemuxStream:
                 pass
 
 
+class _Untrustworthy(Exception):
+    """The process does what our program never does. It is killed."""
+
+
 class RemuxProcess:
-    """A process, with a thread that starts it, listens to it, and ends it."""
+    """A process of one owner, with a thread that starts it, listens to it, and ends it."""
 
     def __init__(
-        self, config: ExecutionConfig, *, python: str, idle_seconds: float, on_over: Callable[["RemuxProcess"], None]
+        self,
+        config: ExecutionConfig,
+        *,
+        owner: UUID,
+        python: str,
+        idle_seconds: float,
+        on_over: Callable[["RemuxProcess"], None],
     ) -> None:
+        self.owner = owner
         self.pid: int | None = None
         self._config = config
         self._python = python
         self._idle_seconds = idle_seconds
         self._on_over = on_over
         self._streams: dict[int, RemuxStream] = {}
+        self._overdue: dict[int, float] = {}
+        """Times at which the process is killed if these streams have not ended."""
         self._retired = False
         self._lock = threading.Lock()
         self._idle_since = time.monotonic()
@@ -121,14 +137,16 @@ class RemuxProcess:
         self._thread.start()
 
     def add(self, start: Start) -> RemuxStream | None:
-        """Start a stream; None: the process has no room for it, or has ended."""
+        """Start a stream; None: the process has no room for it, or has ended, or no descriptors are left."""
         stream = RemuxStream(start.stream, self)
         with self._lock:
             if self._retired or len(self._streams) >= MAX_STREAMS:
                 return None
+            try:
+                (source, stream.input), (stream.output, output) = _two_pipes()
+            except OSError:
+                return None
             self._streams[start.stream] = stream
-        source, stream.input = os.pipe()
-        stream.output, output = os.pipe()
         try:
             socket.send_fds(self._control, [packed(start)], [source, output], socket.MSG_DONTWAIT)
         except OSError:
@@ -147,6 +165,18 @@ class RemuxProcess:
         """Take no more streams, and end with the last one."""
         with self._lock:
             self._retired = True
+
+    def retire_if_idle(self) -> bool:
+        """Retire it if it has no streams, so that it ends soon. Tell whether it has none."""
+        with self._lock:
+            self._retired = self._retired or not self._streams
+            return not self._streams
+
+    def expect_end(self, number: int) -> None:
+        """Retire it; kill it if a stream that is to end has not ended in time."""
+        with self._lock:
+            self._retired = True
+            self._overdue.setdefault(number, time.monotonic() + _KILL_SECONDS)
 
     def close(self) -> None:
         """End the process and its streams, and wait for that."""
@@ -172,6 +202,9 @@ class RemuxProcess:
                 if tail := self._listen(child):
                     reason = f"the remux process ended with {child.wait()}"
                     log.warning("a remux process ended", extra={"event": "remux_process_ended", "detail": tail})
+        except _Untrustworthy as error:
+            reason = f"the remux process was killed: {error}"
+            log.warning("a remux process was killed", extra={"event": "remux_process_killed", "detail": str(error)})
         except Exception as error:
             reason = f"the remux process failed: {error}"
             log.exception("a remux process failed", extra={"event": "remux_process_failed"})
@@ -179,7 +212,10 @@ class RemuxProcess:
             self._end_all(reason)
 
     def _listen(self, child: Child) -> str | None:
-        """Listen until it ends, or is to end. Return what it said last if it ended by itself."""
+        """Listen until it ends, or is to end. Return what it said last if it ended by itself.
+
+        Raises _Untrustworthy.
+        """
         said = b""
         stderr = child.process.stderr
         with selectors.DefaultSelector() as selector:
@@ -187,13 +223,14 @@ class RemuxProcess:
             if stderr:
                 selector.register(stderr, selectors.EVENT_READ)
             while not self._is_idle():
+                self._check_overdue()
                 for key, _ in selector.select(_POLL_SECONDS):
                     if key.fileobj is self._control:
                         data = self._received()
                         if not data:
-                            said += child.output(seconds=_END_SECONDS).encode()
+                            said = (said + child.output(seconds=_END_SECONDS).encode())[-_STDERR_TAIL_BYTES:]
                             return None if self._retired else said.decode(errors="replace") or "nothing"
-                        self._receive(unpacked(data))
+                        self._receive(_message(data))
                     else:
                         block = os.read(key.fd, _STDERR_TAIL_BYTES)
                         said = (said + block)[-_STDERR_TAIL_BYTES:]
@@ -217,6 +254,14 @@ class RemuxProcess:
             self._retired = self._retired or idle
             return idle
 
+    def _check_overdue(self) -> None:
+        """Raise _Untrustworthy where a stream should have ended long ago."""
+        with self._lock:
+            self._overdue = {number: end for number, end in self._overdue.items() if number in self._streams}
+            late = any(end <= time.monotonic() for end in self._overdue.values())
+        if late:
+            raise _Untrustworthy("a stream did not end")
+
     def _receive(self, message: Message) -> None:
         if isinstance(message, Start | End | Ready):
             return
@@ -237,6 +282,24 @@ class RemuxProcess:
             left, self._streams = list(self._streams), dict(self._streams)
         for number in left:
             self._receive(Failed(stream=number, code=BROKEN, text=reason))
+
+
+def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return both, or raise OSError and leave none."""
+    first = os.pipe()
+    try:
+        return first, os.pipe()
+    except OSError:
+        for descriptor in first:
+            os.close(descriptor)
+        raise
+
+
+def _message(data: bytes) -> Message:
+    try:
+        return unpacked(data)
+    except ValueError as error:
+        raise _Untrustworthy(str(error)) from error
 
 
 def _av_folder() -> Path:

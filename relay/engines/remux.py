@@ -6,6 +6,7 @@ tried before the first byte.
 
 from collections.abc import Iterator
 from enum import StrEnum
+from uuid import UUID
 
 from configuration import Config
 from execution.remuxing.jailed.messages import BROKEN, NOT_MEDIA, NOTHING, UNSUPPORTED
@@ -24,6 +25,9 @@ _CODES = {
     BROKEN: "encoder_failed",
     FULL: "relay_full",
 }
+_MAX_DRIFT_MS = 24 * 60 * 60 * 1000
+_MAX_INT, _MAX_BIGINT = (1 << 31) - 1, (1 << 63) - 1
+"""Largest numbers that sessions are recorded with."""
 _SOURCE_AT_FAULT = frozenset({NOT_MEDIA, NOTHING, UNSUPPORTED})
 
 
@@ -47,13 +51,16 @@ class NativeRun:
         self._stream = stream
 
     def facts(self) -> EngineFacts:
-        """Return what the process reported last, within the last second."""
+        """Return what the process reported last, within the last second.
+
+        It says what it likes, and all sessions of a node are recorded together: nothing leaves the range of its column.
+        """
         found = self._stream.statistics
         return EngineFacts(
-            drift_ms=-round(found.drift_ms),
-            restarts=found.rebases,
-            decode_errors=found.decode_errors,
-            silence_ms=found.silence_ms,
+            drift_ms=-round(min(max(found.drift_ms, -_MAX_DRIFT_MS), _MAX_DRIFT_MS)),
+            restarts=min(found.rebases, _MAX_INT),
+            decode_errors=min(found.decode_errors, _MAX_BIGINT),
+            silence_ms=min(found.silence_ms, _MAX_BIGINT),
         )
 
     def wait(self) -> None:
@@ -74,17 +81,19 @@ class Native:
     encoder = NATIVE
     copies = True
 
-    def __init__(self, pool: RemuxPool, request: EngineRequest) -> None:
+    def __init__(self, pool: RemuxPool, request: EngineRequest, *, owner_id: UUID) -> None:
         self._pool = pool
         self._request = request
+        self._owner_id = owner_id
 
     def start(self, tuning: Tuning) -> NativeRun:  # noqa: ARG002 - it looks again by itself
         """Start the stream, and a process where none has room. Raises EngineError."""
         bitrate = self._request.audio_bitrate or AUDIO_BITRATE
         try:
-            return NativeRun(self._pool.start(self._request.container, audio_bitrate=bitrate))
+            stream = self._pool.start(self._request.container, owner=self._owner_id, audio_bitrate=bitrate)
         except RemuxError as error:
             raise _engine_error(error) from error
+        return NativeRun(stream)
 
 
 class RemuxEngine:
@@ -95,19 +104,19 @@ class RemuxEngine:
         self._runner = runner
         self._mode = mode
 
-    def attempts(self, request: EngineRequest) -> TranscodeAttempts:
-        """Return the ways to serve a request."""
+    def attempts(self, request: EngineRequest, *, owner_id: UUID) -> TranscodeAttempts:
+        """Return the ways to serve a request of this owner."""
         return TranscodeAttempts(
-            request, iter([*self._ways(request)]), radio=AudioOnly(self._runner, request), missing=None
+            request, iter([*self._ways(request, owner_id)]), radio=AudioOnly(self._runner, request), missing=None
         )
 
     def close(self) -> None:
         """End the remux processes."""
         self.pool.close()
 
-    def _ways(self, request: EngineRequest) -> Iterator[Way]:
+    def _ways(self, request: EngineRequest, owner_id: UUID) -> Iterator[Way]:
         if self._mode is not RemuxMode.FFMPEG:
-            yield Native(self.pool, request)
+            yield Native(self.pool, request, owner_id=owner_id)
         if self._mode is not RemuxMode.NATIVE:
             yield Copying(self._runner, request, encode_audio=True)
 

@@ -53,7 +53,7 @@ def relay_server(*, host: str, port: int) -> RelayServer:
 
     def ways(request: EngineRequest, owner_id: UUID) -> Attempts:
         if request.kind is EngineKind.REMUX:
-            return remuxes.attempts(request)
+            return remuxes.attempts(request, owner_id=owner_id)
         return transcodes.attempts(request, owner_id=owner_id)
 
     def close() -> None:

@@ -26,6 +26,10 @@ _MAX_LAG = 5 * TICKS // 2
 """Time that audio may come later than video before silence takes its part: receivers send it a second later at most."""
 _MAX_TOLERATED_LAG = 10 * TICKS
 _MIN_FILL = RATE // 10
+_MAX_SILENCE = 15 * RATE
+"""Silence that is inserted at once. More is left out: only an error, or an attack, makes so much."""
+_MAX_MISPLACED = 10 * RATE
+"""Difference between the time that audio claims and its place in the stream. Times further away are not believed."""
 _SILENT_FRAMES = 4
 """Frames of silence that are encoded to get one that no longer depends on the start."""
 
@@ -52,13 +56,16 @@ class AudioTrack:
         self._filled = False
         self._silent_frame = b""
 
-    def take(self, packet: Packet[Stream], shift: int) -> None:
-        """Take a packet. `shift` is added to its times, in ticks, to get those of the output."""
+    def take(self, packet: Packet[Stream], *, place: int, shift: int) -> None:
+        """Take a packet that has this place in the output. `shift` is added to its times to get those of the output.
+
+        Both are in ticks.
+        """
         if self.copies:
             data = bytes(packet)
             framed = data if adts.has_header(data) else adts.header(len(data)) + data
             if adts.is_plain(framed):
-                self._copy(framed, self._claimed(packet.pts, self._time_base, shift))
+                self._copy(framed, self._claimed(packet.pts, self._time_base, place, shift))
                 return
             self.copies = False  # from here on it is something else
         try:
@@ -67,7 +74,7 @@ class AudioTrack:
             self.decode_errors += 1
             return
         for frame in frames:
-            self._take_frame(frame, self._claimed(frame.pts, frame.time_base or self._time_base, shift))
+            self._take_frame(frame, self._claimed(frame.pts, frame.time_base or self._time_base, place, shift))
 
     def fill(self, time: int) -> None:
         """Insert silence where the audio is missing although the video is at this time of the output already."""
@@ -99,11 +106,13 @@ class AudioTrack:
         for packet in self._output.encode(None):
             self._put(packet)
 
-    def _claimed(self, pts: int | None, time_base: Fraction, shift: int) -> int | None:
-        """Return the position that a time stamp of the source claims."""
+    def _claimed(self, pts: int | None, time_base: Fraction, place: int, shift: int) -> int | None:
+        """Return the position that a time stamp of the source claims, or its packet's place if it is far from there."""
         if pts is None:
             return None
         claimed = pts * time_base.numerator * RATE // time_base.denominator + shift * RATE // TICKS
+        if abs(claimed - _samples(place)) > _MAX_MISPLACED:
+            claimed = _samples(place)
         if self._filled and claimed < (self.clock.position or 0):  # it was on its way: wait longer from now on
             lag = self._video - claimed * TICKS // RATE
             self._max_lag = min(_MAX_TOLERATED_LAG, max(self._max_lag, lag + _MAX_LAG))
@@ -139,6 +148,9 @@ class AudioTrack:
             self.clock.advance(frame.samples)
 
     def _write_silence(self, samples: int) -> None:
+        if samples > _MAX_SILENCE:
+            self.clock.advance(samples)
+            return
         self.silence += samples
         if self.copies:
             self._copy_silence(samples)

@@ -5,13 +5,19 @@ from the process   ready, once; for a stream started, statistics each second, an
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 MAX_BYTES = 1 << 14
 NOT_MEDIA, NOTHING, UNSUPPORTED, BROKEN = "not_media", "nothing", "unsupported", "broken"
 """Codes of failures: no stream of such a container, ended before there was one, a codec that cannot be remuxed, and
 anything else."""
+MAX_NUMBER = 1 << 62
+"""The largest number of a message."""
+_MAX_CHARACTERS = 500
+_CODES = frozenset({NOT_MEDIA, NOTHING, UNSUPPORTED, BROKEN})
+_SIGNED = frozenset({"drift_ms"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +103,36 @@ def packed(message: Message) -> bytes:
 
 
 def unpacked(data: bytes) -> Message:
-    """Return the message of these bytes. Raises ValueError for anything else."""
+    """Return the message of these bytes. Raises ValueError for anything else.
+
+    A decoder that a stranger's bytes took over may write any bytes: each value is checked before anybody uses it.
+    """
     try:
-        fields: dict[str, Any] = json.loads(data)
-        return _KINDS[fields.pop("kind")](**fields)
-    except (TypeError, KeyError, AttributeError) as error:
+        values: dict[str, Any] = json.loads(data)
+        message = _KINDS[values.pop("kind")](**values)
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError("no message of a remux process") from error
+    for each in fields(message):
+        value = getattr(message, each.name)
+        if not (_is_text(value) if each.type is str else _is_number(value, each.type, signed=each.name in _SIGNED)):
+            raise ValueError(f"no {each.name} of a message of a remux process")
+    if isinstance(message, Failed) and message.code not in _CODES:
+        raise ValueError("no code of a remux process")
+    return message
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether it is a short text that databases and logs take."""
+    if not isinstance(value, str) or len(value) > _MAX_CHARACTERS or "\0" in value:
+        return False
+    value.encode()  # raises UnicodeEncodeError, a ValueError, for half a pair of surrogates
+    return True
+
+
+def _is_number(value: object, kind: object, *, signed: bool) -> bool:
+    """Tell whether it is a number of a kind (`bool`, `int` or `float`, which may be whole), in the range of all."""
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    if not isinstance(value, int | float) or (isinstance(value, float) and (kind is int or not math.isfinite(value))):
+        return False
+    return (-MAX_NUMBER if signed else 0) <= value <= MAX_NUMBER

@@ -19,7 +19,7 @@ from execution.remuxing.jailed.clocks import RATE
 from execution.remuxing.jailed.messages import NOT_MEDIA, NOTHING, UNSUPPORTED, Start, Started, Statistics
 from execution.remuxing.jailed.mixing import LAYOUT
 from execution.remuxing.jailed.pipes import OutputFile, SourceFile, StreamOver
-from execution.remuxing.jailed.timeline import TICKS, Timeline
+from execution.remuxing.jailed.timeline import TICKS, Timeline, lasting
 
 VIDEO_CODECS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video"})
 AUDIO_CODECS = frozenset({"aac", "aac_latm", "ac3", "eac3", "mp1", "mp2", "mp3"})
@@ -41,6 +41,8 @@ _OUTPUT_OPTIONS = {
 }
 _READ_BYTES = 1 << 16
 _TICK = Fraction(1, TICKS)
+_MAX_DELAY = 10 * TICKS
+"""Time from a frame's place in the stream to when it is shown; one further away is an error."""
 _MAX_ERRORS_IN_A_ROW = 1000
 
 
@@ -164,15 +166,15 @@ class Remux:
             if time is None:
                 continue
             unit = packet.time_base
-            duration = _ticks(packet.duration or 0, unit)
+            duration = lasting(_ticks(packet.duration or 0, unit))
             start = self._timeline.at(packet.stream.type, time, duration)
             self._expected[packet.stream.type] = time + duration
             if packet.stream is streams.audio:
                 if self._audio:
-                    self._audio.take(packet, start - time)
+                    self._audio.take(packet, place=start, shift=start - time)
             elif video:
                 delay = 0 if packet.pts is None else _ticks(packet.pts, unit) - time
-                self._copy(packet, video, output, start=start, delay=delay)
+                self._copy(packet, video, output, start=start, delay=delay if abs(delay) <= _MAX_DELAY else 0)
         if self._audio:
             self._audio.finish()
 

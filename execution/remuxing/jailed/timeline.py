@@ -21,6 +21,11 @@ MAX_OVERLAP = TICKS // 2
 _RECENT_OFFSETS = 8
 
 
+def lasting(duration: int) -> int:
+    """Return the duration of a packet, as far as it can be true: it moves what comes after it."""
+    return min(max(duration, 0), MAX_GAP)
+
+
 @dataclass
 class _Track:
     """One stream: its offset, how many there were before, and the time in the output at which its last packet ends."""
@@ -51,7 +56,7 @@ class Timeline:
         elif not self._takes_known(track, time):
             self._take_new(track, time)
         start = time + track.offset
-        track.end = max(track.end, start + duration)
+        track.end = max(track.end, start + lasting(duration))
         return start
 
     def _new_track(self, time: int) -> _Track:

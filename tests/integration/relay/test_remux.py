@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -40,6 +41,7 @@ from tests.live_runs import Feeding, output_of, through
 
 WAIT_SECONDS = 60
 LIMITS = LimitConfig()
+OWNER = UUID(int=1)
 
 
 @dataclass
@@ -67,7 +69,7 @@ Start = Callable[..., EngineRun]
 
 @pytest.fixture
 def start(engine: RemuxEngine) -> Start:
-    return lambda container="mpegts": engine.attempts(request(container)).next().start()
+    return lambda container="mpegts": engine.attempts(request(container), owner_id=OWNER).next().start()
 
 
 Remux = Callable[..., Remuxed]
@@ -331,13 +333,13 @@ def test_it_works_in_the_other_forms_of_isolation(form: str, source: bytes) -> N
     except NotIsolated as error:
         pytest.skip(str(error))
     pool = RemuxPool(config, max_processes=1)
-    assert in_step(measured(through(Native(pool, request()).start(Tuning()), source)), pairs=11)
+    assert in_step(measured(through(Native(pool, request(), owner_id=OWNER).start(Tuning()), source)), pairs=11)
     pool.close()
 
 
 def test_an_idle_process_ends(source: bytes) -> None:
     pool = RemuxPool(ExecutionConfig(), max_processes=1, idle_seconds=0)
-    run = Native(pool, request()).start(Tuning())
+    run = Native(pool, request(), owner_id=OWNER).start(Tuning())
     assert through(run, source)
     run.wait()
     deadline = time.monotonic() + WAIT_SECONDS
@@ -349,7 +351,7 @@ def test_an_idle_process_ends(source: bytes) -> None:
 def test_nothing_is_left_when_the_pool_is_closed(source: bytes) -> None:
     before = set(Path("/proc/self/fd").iterdir())
     pool = RemuxPool(ExecutionConfig(), max_processes=1)
-    run = Native(pool, request()).start(Tuning())
+    run = Native(pool, request(), owner_id=OWNER).start(Tuning())
     feeding = Feeding(run, source * 20, endless=True)
     assert output_of(run, first=True)
     (pid,) = pool.pids
@@ -364,9 +366,9 @@ def test_nothing_is_left_when_the_pool_is_closed(source: bytes) -> None:
 
 def test_a_process_takes_so_many_streams_only() -> None:
     pool = RemuxPool(ExecutionConfig(), max_processes=1)
-    runs = [Native(pool, request()).start(Tuning()) for _ in range(MAX_STREAMS)]
+    runs = [Native(pool, request(), owner_id=OWNER).start(Tuning()) for _ in range(MAX_STREAMS)]
     with pytest.raises(EngineError) as refused:
-        Native(pool, request()).start(Tuning())
+        Native(pool, request(), owner_id=OWNER).start(Tuning())
     assert (refused.value.code, refused.value.source_at_fault) == ("relay_full", False)
     pool.close()
     for run in runs:
@@ -376,7 +378,7 @@ def test_a_process_takes_so_many_streams_only() -> None:
 
 def served(engine: RemuxEngine, stream: bytes) -> tuple[Attempt, bytes]:
     """Try the ways in turn, as the server does. Return the one that worked, and what came of it."""
-    ways = engine.attempts(request())
+    ways = engine.attempts(request(), owner_id=OWNER)
     failure: EngineError | None = None
     while True:
         attempt = ways.next(failure)

@@ -155,7 +155,7 @@ def engine() -> Iterator[RemuxEngine]:
 
 
 def remux(engine: RemuxEngine) -> Callable[[EngineRequest, UUID], Attempts]:
-    return lambda request, _: engine.attempts(request)
+    return lambda request, owner_id: engine.attempts(request, owner_id=owner_id)
 
 
 def live_request(number: int = 1, *, host: str = "receiver.example", owner: UUID = OWNER) -> LiveRequest:
@@ -287,8 +287,8 @@ def test_an_engine_that_fails_is_replaced_over_the_same_bytes(engine: RemuxEngin
     fallback = Fallback(code="hardware_unavailable", text="the driver is gone")
     found: list[Ways] = []
 
-    def ways(request: EngineRequest, _: UUID) -> Attempts:
-        found.append(Ways([Broken(), Broken(), Replaced(engine.attempts(request).next(), fallback)]))
+    def ways(request: EngineRequest, owner_id: UUID) -> Attempts:
+        found.append(Ways([Broken(), Broken(), Replaced(engine.attempts(request, owner_id=owner_id).next(), fallback)]))
         return found[0]
 
     async def work() -> None:

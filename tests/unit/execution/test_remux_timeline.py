@@ -81,6 +81,15 @@ def test_jumps_at_every_packet_cost_no_memory() -> None:
     assert len(timeline._offsets) < 10
 
 
+@pytest.mark.parametrize("duration", [-3_600 * TICKS, 3_600 * TICKS, 1 << 62])
+def test_a_duration_that_cannot_be_true_moves_nothing_far_ahead(duration: int) -> None:
+    timeline = Timeline()
+    timeline.at("video", 0, duration)
+    times = feed(timeline, "video", VIDEO_FRAME, 1)
+    assert START + VIDEO_FRAME <= times[0] <= START + MAX_GAP
+    assert timeline.at("audio", TICKS, AUDIO_FRAME) <= START + 2 * MAX_GAP
+
+
 def test_a_gap_just_too_long_is_closed() -> None:
     timeline = Timeline()
     feed(timeline, "video", 0, 1)
