@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 30.0
 """Time after which others may have the session of a relay that died."""
 _RENEW_SECONDS = 5.0
+_WATCH_SECONDS = 1.0
 _MARGIN_SECONDS = 5.0
 """Time before the end of a lease that nobody renews at which its encoder is ended: it must be gone by then."""
 
@@ -44,11 +45,13 @@ class OfferedDevice:
 class DeviceSession:
     """One session of a device, until `release`. `on_lost` is called when the lease cannot be renewed."""
 
-    def __init__(self, claim: RelayClaim, device: Device) -> None:
+    def __init__(self, claim: RelayClaim, device: Device, *, since: float) -> None:
         self.claim = claim
         self.device: HardwareDevice = hardware_device(device)
         self.on_lost: Callable[[], None] = lambda: None
-        self.renewed_at = time.monotonic()
+        self.renewed_at = since
+        """Time before the request that renewed the lease last, by the monotonic clock."""
+        self.lost = False
 
 
 class RelayDevices:
@@ -59,7 +62,7 @@ class RelayDevices:
         self._node = node
         self._sessions: set[DeviceSession] = set()
         self._lock = threading.Lock()
-        self._keeper: threading.Thread | None = None
+        self._keepers: list[threading.Thread] = []
         self._reporter = ReporterProcess(node, takes_jobs=False)
 
     def report(self) -> None:
@@ -86,6 +89,7 @@ class RelayDevices:
 
     def take(self, offered: OfferedDevice, *, owner_id: UUID) -> DeviceSession | None:
         """Take a session of a device. None: it has none left. Raises DeviceLost when the node lost it."""
+        since = time.monotonic()
         claim = relay_step_start(
             owner_id=owner_id,
             node=self._node,
@@ -97,15 +101,16 @@ class RelayDevices:
         if claim is None:
             return None
         try:
-            session = DeviceSession(claim, device_known(claim.device, node=self._node))
+            session = DeviceSession(claim, device_known(claim.device, node=self._node), since=since)
         except DeviceLost:
             relay_step_end(claim)
             raise
         with self._lock:
             self._sessions.add(session)
-            if self._keeper is None:
-                self._keeper = threading.Thread(target=self._keep, name="device-leases", daemon=True)
-                self._keeper.start()
+            if not self._keepers:
+                for target in (self._keep, self._watch):
+                    self._keepers.append(threading.Thread(target=target, name="device-leases", daemon=True))
+                    self._keepers[-1].start()
         return session
 
     def release(self, session: DeviceSession, *, failure: GpuFailure | None, worked: bool) -> None:
@@ -139,21 +144,45 @@ class RelayDevices:
         """Renew the leases, as long as the process lives."""
         while True:
             time.sleep(_RENEW_SECONDS)
-            with self._lock:
-                sessions = list(self._sessions)
-            for session in sessions:
+            for session in self._held():
                 self._renew(session)
             connection.close()
 
+    def _watch(self) -> None:
+        """End the encoders of leases that are about to end, also while the database does not answer."""
+        while True:
+            time.sleep(_WATCH_SECONDS)
+            self._end_overdue()
+
+    def _end_overdue(self) -> None:
+        for session in self._held():
+            if session.lost or time.monotonic() - session.renewed_at >= LEASE_SECONDS - _MARGIN_SECONDS:
+                self._lose(session)
+
+    def _held(self) -> list[DeviceSession]:
+        with self._lock:
+            return list(self._sessions)
+
     def _renew(self, session: DeviceSession) -> None:
+        """Renew a lease. What goes wrong with one of them concerns no other one."""
+        since = time.monotonic()
         try:
             live = relay_step_renew(session.claim, LEASE_SECONDS)
-        except (DatabaseError, InterfaceError) as error:
-            log.warning("session not renewed", extra={"event": "relay_session_unrenewed", "error": str(error)})
+        except Exception:
+            log.exception("session not renewed", extra={"event": "relay_session_unrenewed"})
             connection.close()
-            live = time.monotonic() - session.renewed_at < LEASE_SECONDS - _MARGIN_SECONDS
+            return
+        if live:
+            session.renewed_at = since
         else:
-            session.renewed_at = time.monotonic() if live else session.renewed_at
-        if not live:
+            self._lose(session)
+
+    def _lose(self, session: DeviceSession) -> None:
+        """End the encoder of a session that is lost. Repeated until it ends: it may be about to start."""
+        if not session.lost:
             log.warning("session lost", extra={"event": "relay_session_lost", "device": session.claim.device})
+        session.lost = True
+        try:
             session.on_lost()
+        except Exception:
+            log.exception("encoder not ended", extra={"event": "relay_session_lost"})

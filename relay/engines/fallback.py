@@ -148,7 +148,7 @@ class TranscodeEngine:
         missing = None
         if self._devices is not None and not found:
             missing = EngineError("no GPU of this node can encode the stream now", code=LiveFault.HARDWARE_UNAVAILABLE)
-        ways = iter([*found, *self._others(request)])
+        ways = iter([*found, *self._others(request, owner_id)])
         return TranscodeAttempts(request, ways, radio=AudioOnly(self._runner, request), missing=missing)
 
     def keep(self) -> None:
@@ -171,10 +171,10 @@ class TranscodeEngine:
             if self._devices:
                 yield OnDevice(self._runner, request, self._devices, each, owner_id=owner_id)
 
-    def _others(self, request: EngineRequest) -> Iterator[Way]:
+    def _others(self, request: EngineRequest, owner_id: UUID) -> Iterator[Way]:
         policy = list(FallbackPolicy).index(self._policy)
         if policy >= list(FallbackPolicy).index(FallbackPolicy.CPU) or self._devices is None:
-            yield OnCpu(self._runner, request, self._slots, threads=self._threads)
+            yield OnCpu(self._runner, request, self._slots, owner_id=owner_id, threads=self._threads)
         if policy >= list(FallbackPolicy).index(FallbackPolicy.AUDIO):
             yield Copying(self._runner, request, encode_audio=True)
         if policy >= list(FallbackPolicy).index(FallbackPolicy.PASSTHROUGH):

@@ -1,6 +1,7 @@
 """Runs of ffmpeg on live streams, and the ways to start one: on a device, on the CPU, or copying the video."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -87,19 +88,31 @@ class Way(Protocol):
 
 
 class CpuSlots:
-    """Limit of the transcodes on the CPU of this node."""
+    """Limit of the transcodes on the CPU of this node. No owner has more than half of several slots."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self._free = threading.BoundedSemaphore(number)
+        self.share = (number + 1) // 2
+        """Slots that one owner may have."""
+        self._taken: Counter[UUID] = Counter()
+        self._lock = threading.Lock()
 
-    def take(self) -> bool:
-        """Take a slot, if one is free."""
-        return self._free.acquire(blocking=False)
+    def take(self, owner_id: UUID) -> None:
+        """Take a slot for an owner. Raises EngineError `relay_full` or `too_many_sessions`."""
+        with self._lock:
+            if self._taken.total() >= self.number:
+                raise EngineError(f"all {self.number} transcodes on the CPU of this node are taken", code="relay_full")
+            if self._taken[owner_id] >= self.share:
+                raise EngineError(
+                    f"one owner may have {self.share} transcodes on the CPU of this node at a time",
+                    code="too_many_sessions",
+                )
+            self._taken[owner_id] += 1
 
-    def release(self) -> None:
+    def release(self, owner_id: UUID) -> None:
         """Release a slot."""
-        self._free.release()
+        with self._lock:
+            self._taken -= Counter({owner_id: 1})
 
 
 class OnCpu:
@@ -107,22 +120,26 @@ class OnCpu:
 
     copies = False
 
-    def __init__(self, runner: StreamRunner, request: EngineRequest, slots: CpuSlots, *, threads: int) -> None:
+    def __init__(
+        self, runner: StreamRunner, request: EngineRequest, slots: CpuSlots, *, owner_id: UUID, threads: int
+    ) -> None:
         self._runner = runner
         self._request = request
         self._slots = slots
+        self._owner_id = owner_id
         self._threads = threads
         self._encoder = cpu_encoder("h264")
         self.encoder = self._encoder.ffmpeg_name
 
     def start(self, tuning: Tuning) -> TranscodeRun:
-        """Take a slot and start. Raises EngineError `relay_full`."""
-        if not self._slots.take():
-            raise EngineError(
-                f"all {self._slots.number} transcodes on the CPU of this node are taken", code="relay_full"
-            )
+        """Take a slot and start. Raises EngineError `relay_full` or `too_many_sessions`."""
+        self._slots.take(self._owner_id)
+
+        def release() -> None:
+            self._slots.release(self._owner_id)
+
         command = _encoding(self._request, self._encoder, None, tuning, self._threads)
-        process = _started(self._runner, command, on_end=lambda _: self._slots.release(), or_else=self._slots.release)
+        process = _started(self._runner, command, on_end=lambda _: release(), or_else=release)
         return TranscodeRun(process, self._encoder, name=self.encoder)
 
 

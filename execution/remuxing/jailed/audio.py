@@ -56,7 +56,7 @@ class AudioTrack:
         self._filled = False
         self._silent_frame = b""
 
-    def take(self, packet: Packet[Stream], *, place: int, shift: int) -> None:
+    def take(self, packet: Packet[Stream], *, start: int, shift: int) -> None:
         """Take a packet that has this place in the output. `shift` is added to its times to get those of the output.
 
         Both are in ticks.
@@ -65,7 +65,7 @@ class AudioTrack:
             data = bytes(packet)
             framed = data if adts.has_header(data) else adts.header(len(data)) + data
             if adts.is_plain(framed):
-                self._copy(framed, self._claimed(packet.pts, self._time_base, place, shift))
+                self._copy(framed, self._claimed(packet.pts, self._time_base, start, shift))
                 return
             self.copies = False  # from here on it is something else
         try:
@@ -74,7 +74,7 @@ class AudioTrack:
             self.decode_errors += 1
             return
         for frame in frames:
-            self._take_frame(frame, self._claimed(frame.pts, frame.time_base or self._time_base, place, shift))
+            self._take_frame(frame, self._claimed(frame.pts, frame.time_base or self._time_base, start, shift))
 
     def fill(self, time: int) -> None:
         """Insert silence where the audio is missing although the video is at this time of the output already."""
@@ -106,13 +106,13 @@ class AudioTrack:
         for packet in self._output.encode(None):
             self._put(packet)
 
-    def _claimed(self, pts: int | None, time_base: Fraction, place: int, shift: int) -> int | None:
-        """Return the position that a time stamp of the source claims, or its packet's place if it is far from there."""
+    def _claimed(self, pts: int | None, time_base: Fraction, start: int, shift: int) -> int | None:
+        """Return the position that a time stamp of the source claims, or its packet's start if it is far from there."""
         if pts is None:
             return None
         claimed = pts * time_base.numerator * RATE // time_base.denominator + shift * RATE // TICKS
-        if abs(claimed - _samples(place)) > _MAX_MISPLACED:
-            claimed = _samples(place)
+        if abs(claimed - _samples(start)) > _MAX_MISPLACED:
+            claimed = _samples(start)
         if self._filled and claimed < (self.clock.position or 0):  # it was on its way: wait longer from now on
             lag = self._video - claimed * TICKS // RATE
             self._max_lag = min(_MAX_TOLERATED_LAG, max(self._max_lag, lag + _MAX_LAG))

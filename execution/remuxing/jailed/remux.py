@@ -171,7 +171,7 @@ class Remux:
             self._expected[packet.stream.type] = time + duration
             if packet.stream is streams.audio:
                 if self._audio:
-                    self._audio.take(packet, place=start, shift=start - time)
+                    self._audio.take(packet, start=start, shift=start - time)
             elif video:
                 delay = 0 if packet.pts is None else _ticks(packet.pts, unit) - time
                 self._copy(packet, video, output, start=start, delay=delay if abs(delay) <= _MAX_DELAY else 0)

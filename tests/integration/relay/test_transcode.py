@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 
 from execution.process import child_pids
 from execution.streaming import StreamRunner
@@ -175,6 +176,23 @@ def test_a_lease_that_has_expired_ends_the_encoder(machine: GpuMachine, monkeypa
     Step.objects.all().delete()
     output_of(run)
     feeding.close()
+    assert len(machine.events("open")) == 1
+
+
+def test_an_encoder_ends_before_its_lease_while_the_database_does_not_answer(
+    machine: GpuMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.engines.devices.LEASE_SECONDS", 10)  # which is 5 s for whoever waits
+    monkeypatch.setattr("relay.engines.devices._RENEW_SECONDS", 0.05)
+    report()
+    run = attempts(engine(gpu=True, ffmpeg=FFMPEG)).next().start()
+    feeding = Feeding(run, stream_of(SHORT), endless=True)
+    assert output_of(run, first=True)
+    with transaction.atomic():
+        assert Step.objects.select_for_update().get()
+        output_of(run)
+    feeding.close()
+    assert within(lambda: not Step.objects.exists())
     assert len(machine.events("open")) == 1
 
 

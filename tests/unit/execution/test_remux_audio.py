@@ -45,11 +45,11 @@ def fed(request: pytest.FixtureRequest) -> Fed:
 def test_a_time_far_from_its_place_is_not_believed(fed: Fed, off: int) -> None:
     first = None
     for number, packet in enumerate(fed.packets()):
-        place = packet.dts or 0
-        first = place if first is None else first
+        start = packet.dts or 0
+        first = start if first is None else first
         if number % 20 == 19:
-            packet.pts = place + off
-        fed.track.take(packet, place=place, shift=0)
+            packet.pts = start + off
+        fed.track.take(packet, start=start, shift=0)
     fed.track.finish()
     assert (fed.track.silence, fed.track.skipped) == (0, 0)
     assert abs(fed.track.clock.drift) < RATE // 100
@@ -58,20 +58,20 @@ def test_a_time_far_from_its_place_is_not_believed(fed: Fed, off: int) -> None:
 
 def test_a_first_time_far_from_its_place_is_not_believed(fed: Fed) -> None:
     packet = next(fed.packets())
-    place = packet.dts or 0
-    packet.pts = place + HOUR
-    fed.track.take(packet, place=place, shift=0)
-    assert fed.track.clock.position == pytest.approx(place * RATE // TICKS, abs=1200)
+    start = packet.dts or 0
+    packet.pts = start + HOUR
+    fed.track.take(packet, start=start, shift=0)
+    assert fed.track.clock.position == pytest.approx(start * RATE // TICKS, abs=1200)
 
 
 def test_hours_without_audio_at_once_are_left_out(fed: Fed) -> None:
     packet = next(fed.packets())
-    place = packet.dts or 0
-    fed.track.take(packet, place=place, shift=0)
+    start = packet.dts or 0
+    fed.track.take(packet, start=start, shift=0)
     before = len(fed.written)
-    fed.track.fill(place + HOUR)
+    fed.track.fill(start + HOUR)
     assert fed.track.silence == 0
     assert len(fed.written) == before
-    assert fed.track.clock.position == pytest.approx((place + HOUR) * RATE // TICKS, abs=3 * RATE)
-    fed.track.fill(place + HOUR + 5 * TICKS)
+    assert fed.track.clock.position == pytest.approx((start + HOUR) * RATE // TICKS, abs=3 * RATE)
+    fed.track.fill(start + HOUR + 5 * TICKS)
     assert fed.track.silence == pytest.approx(5 * RATE, abs=RATE)

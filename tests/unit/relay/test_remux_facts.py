@@ -24,7 +24,7 @@ def test_drift_stays_in_the_range_of_its_column(drift_ms: float, shown: int) -> 
 
 
 def test_counters_stay_in_the_range_of_their_columns() -> None:
-    most = Statistics(stream=1, rebases=MAX_NUMBER, decode_errors=MAX_NUMBER, silence_ms=MAX_NUMBER)
-    facts = NativeRun(Reported(most)).facts()  # type: ignore[arg-type]  # it starts no process
+    largest = Statistics(stream=1, rebases=MAX_NUMBER, decode_errors=MAX_NUMBER, silence_ms=MAX_NUMBER)
+    facts = NativeRun(Reported(largest)).facts()  # type: ignore[arg-type]  # it starts no process
     assert facts.restarts == (1 << 31) - 1
     assert max(facts.decode_errors, facts.silence_ms) < 1 << 63
