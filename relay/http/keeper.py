@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
@@ -12,7 +12,6 @@ from django.db import DatabaseError, InterfaceError
 from jobs.leasing.nodes import node_heartbeat, node_register, node_remove
 from jobs.models import NodeState
 from relay.http.recording import SessionRecords
-from relay.metrics import SessionCounts
 from relay.records.services import sessions_report, sessions_to_end
 from relay.runs.registry import Registry
 from relay.runs.run import REQUESTED
@@ -37,6 +36,7 @@ class RelayKeeper:
         heartbeat_seconds: float,
         info: Mapping[str, object],
         ensure_reporter: Callable[[], object] = lambda: None,
+        report_seconds: float = REPORT_SECONDS,
     ) -> None:
         self._registry = registry
         self._records = records
@@ -45,6 +45,7 @@ class RelayKeeper:
         self._heartbeat_seconds = heartbeat_seconds
         self._info = info
         self._ensure_reporter = ensure_reporter
+        self._report_seconds = report_seconds
         self._known = False
         self._heartbeat_at = 0.0
         self._ordered = NodeState.ACTIVE
@@ -67,31 +68,44 @@ class RelayKeeper:
 
     async def _keep(self) -> None:
         while not self._ending.is_set():
-            counts = self._registry.counts()
+            for part in (self._beat, self._follow, self._report):  # one that fails keeps none of the others from it
+                await _logged(part)
             try:
-                requested = await self._records.call(lambda counts=counts: self._report(counts))  # type: ignore[misc]  # its default
-                self._registry.end(requested, Outcome(REQUESTED))
-                self._registry.ordered_to_drain = self._ordered is NodeState.DRAINING
-            except (DatabaseError, InterfaceError) as error:
-                log.warning("sessions not reported", extra={"event": "live_sessions_unreported", "error": str(error)})
-            try:
-                async with asyncio.timeout(REPORT_SECONDS):
+                async with asyncio.timeout(self._report_seconds):
                     await self._ending.wait()
             except TimeoutError:
                 continue
 
-    def _report(self, counts: Mapping[UUID, SessionCounts]) -> Sequence[UUID]:
-        """Write the counts and the heartbeat; return the sessions that somebody requested to end."""
-        sessions_report(counts)
+    async def _beat(self) -> None:
+        """Write the heartbeat, if it is time, and read what operators ordered."""
         if time.monotonic() >= self._heartbeat_at:
-            self._beat()
+            await self._records.call(self._heartbeat)
             self._heartbeat_at = time.monotonic() + self._heartbeat_seconds
-        return sessions_to_end(node=self._node)
+            self._registry.ordered_to_drain = self._ordered is NodeState.DRAINING
+            await self._records.call(self._ensure_reporter)
 
-    def _beat(self) -> None:
-        self._ensure_reporter()
+    def _heartbeat(self) -> None:
         state = node_heartbeat(name=self._node) if self._known else None
         if state is None:
             node_register(name=self._node, queues=[QUEUE], slots=self._slots, pid=os.getpid(), info=self._info)
             self._known = True
         self._ordered = state or NodeState.ACTIVE
+
+    async def _follow(self) -> None:
+        """End the sessions of which somebody requested it."""
+        requested: Collection[UUID] = await self._records.call(lambda: sessions_to_end(node=self._node))
+        self._registry.end(requested, Outcome(REQUESTED))
+
+    async def _report(self) -> None:
+        counts = self._registry.counts()
+        await self._records.call(lambda: sessions_report(counts))
+
+
+async def _logged(part: Callable[[], Awaitable[None]]) -> None:
+    """Call a function. Whatever it raises must not end the task that keeps the node alive."""
+    try:
+        await part()
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("sessions not reported", extra={"event": "live_sessions_unreported", "error": str(error)})
+    except Exception:
+        log.exception("sessions not reported", extra={"event": "live_sessions_unreported"})

@@ -28,6 +28,19 @@ NODE_LOST = "node_lost"
 _LOST_AT_A_TIME = 100
 _EXPIRED_AT_A_TIME = 10_000
 
+_INTEGER, _BIG_INTEGER = 2**31 - 1, 2**63 - 1
+_LARGEST = {
+    "viewers": _INTEGER,
+    "bytes_in": _BIG_INTEGER,
+    "bytes_out": _BIG_INTEGER,
+    "reconnects": _INTEGER,
+    "restarts": _INTEGER,
+    "dropped_viewers": _INTEGER,
+    "silence_ms": _BIG_INTEGER,
+    "decode_errors": _BIG_INTEGER,
+}
+"""Largest values of the columns."""
+_DAY_MS = 86_400_000
 _REPORT = """
 UPDATE relay_livesession AS session
 SET seen_at = clock_timestamp(), viewers = report.viewers, bytes_in = report.bytes_in, bytes_out = report.bytes_out,
@@ -58,7 +71,6 @@ def session_start(  # noqa: PLR0913 - one row's facts
     source_url: str,
 ) -> None:
     """Record a session that a viewer requested. `source_url`: empty if the viewer sends the source."""
-    METERS.start(session_id, engine=request.kind.value)
     LiveSession.objects.create(
         id=session_id,
         owner_id=owner_id,
@@ -69,6 +81,7 @@ def session_start(  # noqa: PLR0913 - one row's facts
         source_url=shown_url(source_url),
         source_host=url_host(source_url),
     )
+    METERS.start(session_id, engine=request.kind.value)
 
 
 @transaction.atomic
@@ -80,7 +93,7 @@ def session_first_byte(*, session_id: UUID, encoder: str, fallback: Fallback | N
         state=SessionState.LIVE,
         encoder=encoder,
         fallback_code=fallback.code if fallback else "",
-        fallback_detail=fallback.text if fallback else "",
+        fallback_detail=_text(fallback.text) if fallback else "",
         first_byte_at=Now(),
         seen_at=Now(),
     )
@@ -92,18 +105,20 @@ def session_first_byte(*, session_id: UUID, encoder: str, fallback: Fallback | N
 
 def sessions_report(reports: Mapping[UUID, SessionCounts]) -> None:
     """Record the counts of sessions that run, by their ids: one statement for all of a node. Call it every 2 s."""
-    for session_id, counts in reports.items():
+    storable = {session_id: _storable(counts) for session_id, counts in reports.items()}
+    for session_id, counts in storable.items():
         METERS.report(session_id, counts)
-    _report(reports)
+    _report(storable)
 
 
 def session_end(*, session_id: UUID, state: SessionState, code: str, detail: str = "", counts: SessionCounts) -> None:
     """Record that a session ended, or failed, with its last counts. `detail` goes to its owner: no secrets."""
-    METERS.report(session_id, counts)
+    storable = _storable(counts)
+    METERS.report(session_id, storable)
     METERS.end(session_id, outcome=state.value, code=code)
     with transaction.atomic():
-        _report({session_id: counts})
-        _end(session_id, state, code, detail)
+        _report({session_id: storable})
+        _end(session_id, state, code, _text(detail))
 
 
 def sessions_to_end(*, node: str) -> list[UUID]:
@@ -139,6 +154,18 @@ def sessions_expire() -> int:
 def fallback_document(session: LiveSession) -> dict[str, str] | None:
     """Return why a session is not served in the preferred way. None: it is."""
     return {"code": session.fallback_code, "detail": session.fallback_detail} if session.fallback_code else None
+
+
+def _storable(counts: SessionCounts) -> SessionCounts:
+    """Return counts that the columns hold: one that is absurd must not keep the rest from being recorded."""
+    held = {name: min(max(value, 0), _LARGEST[name]) for name, value in asdict(counts).items() if name in _LARGEST}
+    drift = counts.drift_ms
+    return SessionCounts(**held, drift_ms=None if drift is None else min(max(drift, -_DAY_MS), _DAY_MS))
+
+
+def _text(text: str) -> str:
+    """Return a text without what PostgreSQL does not take: a source may have put it into an error."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _report(reports: Mapping[UUID, SessionCounts]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.test import Client
 
@@ -19,7 +20,7 @@ from events.webhooks.services import endpoint_create
 from jobs.dispatching.janitor_parts import MORE_PARTS
 from jobs.reports.event_documents import event_documents
 from relay.engines.engine import EngineKind, Fallback
-from relay.metrics import SessionCounts
+from relay.metrics import METERS, SessionCounts
 from relay.models import LiveSession, SessionState
 from relay.records.services import (
     session_end,
@@ -101,6 +102,28 @@ def test_what_ends_a_session_comes_first_and_last() -> None:
     row = LiveSession.objects.get(id=session_id)
     assert (row.state, row.end_code, row.viewers, row.first_byte_at) == ("failed", "source_silent", 0, None)
     assert [event["type"] for event in events()] == ["live.session_failed"]
+
+
+def test_absurd_counts_and_texts_keep_nothing_from_being_recorded() -> None:
+    absurd, usual = a_live_session(), a_live_session()
+    huge = SessionCounts(viewers=2**40, bytes_in=2**70, restarts=2**31, decode_errors=-1, drift_ms=-(2**40))
+    sessions_report({absurd: huge, usual: SessionCounts(bytes_in=7)})
+    assert LiveSession.objects.get(id=usual).bytes_in == 7
+    row = LiveSession.objects.get(id=absurd)
+    assert (row.viewers, row.bytes_in, row.restarts) == (2**31 - 1, 2**63 - 1, 2**31 - 1)
+    assert (row.decode_errors, row.drift_ms) == (0, -86_400_000)
+    session_end(
+        session_id=absurd, state=SessionState.FAILED, code="source_rejected", detail="\0bad \ud800", counts=huge
+    )
+    row.refresh_from_db()
+    assert (row.state, row.end_detail) == ("failed", "bad ?")
+
+
+def test_a_session_that_is_not_recorded_is_not_counted() -> None:
+    before = [family.samples for family in METERS.collect()]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        a_live_session(node=None)  # type: ignore[arg-type]  # which the column refuses
+    assert [family.samples for family in METERS.collect()] == before
 
 
 def test_events_say_what_happened_and_nothing_secret() -> None:
