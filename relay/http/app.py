@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
 from uuid import UUID
 
 from access.callers import Caller, presented
@@ -16,6 +15,7 @@ from observability import metrics
 from observability.health import Health
 from relay.http.answers import STREAM_HEADERS, send_document, send_head, send_text, stream_problem
 from relay.http.credentials import Credentials
+from relay.http.probes import Operations, Probes
 from relay.http.queries import pushed_request, remux_request, transcode_request, without_key
 from relay.http.streams import Streams
 from relay.runs.registry import Opens
@@ -36,22 +36,6 @@ _METHODS = {
 }
 
 
-class Operations(Protocol):
-    """Facts that the relay publishes about itself. All are found in threads."""
-
-    def ready(self) -> dict[str, object]:
-        """Return the document of /readyz, whose `status` is "failed" if it takes no requests."""
-        ...
-
-    def health(self) -> dict[str, object]:
-        """Return the document of /health."""
-        ...
-
-    def metrics(self, authorization: str | None, *, host: str) -> bytes | None:
-        """Return the metrics; None: not to this client."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """Checks of requests for streams, and the origin of their sources."""
@@ -69,7 +53,7 @@ class RelayApp:
 
     def __init__(self, streams: Streams, operations: Operations, turns: Turns, doors: Doors) -> None:
         self._streams = streams
-        self._operations = operations
+        self._probes = Probes(operations)
         self._turns = turns
         self._doors = doors
 
@@ -130,13 +114,13 @@ class RelayApp:
             await send_text(send, b"ok\n", "text/plain")
         elif path == "/metrics":
             host, _ = scope.get("client") or ("", 0)
-            shown = await in_thread(self._operations.metrics, header(scope, b"authorization"), host=host)
+            shown = await self._probes.metrics(header(scope, b"authorization"), host=host)
             if shown is None:
                 raise Problem(status=401, code="not_authenticated", detail="The token of the scraper is required.")
             await send_text(send, shown, metrics.MEDIA_TYPE)
         elif path == "/readyz":
-            document = await in_thread(self._operations.ready)
+            document = await self._probes.ready()
             failed = document["status"] == Health.FAILED
             await send_document(send, document, status=503 if failed else 200)
         else:
-            await send_document(send, await in_thread(self._operations.health))
+            await send_document(send, await self._probes.health())

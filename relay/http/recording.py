@@ -54,7 +54,7 @@ class SessionRecords:
 
     async def call(self, function: Callable[[], Result]) -> Result:
         """Call a function in the thread, after what was recorded before. Raises what it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(_with_connection, function))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(with_connection, function))
 
     def close(self) -> None:
         """Wait until everything is recorded."""
@@ -64,7 +64,8 @@ class SessionRecords:
         self._thread.submit(_logged, function)
 
 
-def _with_connection(function: Callable[[], Result]) -> Result:
+def with_connection(function: Callable[[], Result]) -> Result:
+    """Call a function in a thread that stays, and leave it no connection to the database that is too old."""
     close_old_connections()
     try:
         return function()
@@ -75,7 +76,7 @@ def _with_connection(function: Callable[[], Result]) -> Result:
 def _logged(function: Callable[[], object]) -> None:
     """Call a function; what the database does not take is lost, and the janitor ends the row."""
     try:
-        _with_connection(function)
+        with_connection(function)
     except (DatabaseError, InterfaceError) as error:
         log.warning("session not recorded", extra={"event": "live_session_unrecorded", "error": str(error)})
     except Exception:

@@ -90,7 +90,10 @@ class Streams:
             abort()  # a body that just ends would look complete
             return
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, abort)
-        await self._send(send, {"type": "http.response.body", "body": b""})
+        try:
+            await self._send(send, {"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            abort()
 
     async def _first(self, run: Run, viewer: Viewer) -> bytes:
         """Wait for the first bytes of a viewer. Raises why there are none."""

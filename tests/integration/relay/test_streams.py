@@ -75,6 +75,24 @@ def test_a_viewer_gets_the_whole_stream_and_its_end(engine: RemuxEngine) -> None
     assert all(message["more_body"] for message in messages[1:-1])
 
 
+def test_a_viewer_who_does_not_take_the_end_is_cut_off(engine: RemuxEngine) -> None:
+    aborted = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await asyncio.Event().wait()
+
+    async def work() -> None:
+        runs = registry(remux(engine), Notes())
+        streams = Streams(runs, start_seconds=DEADLINE_SECONDS, send_seconds=0.05)
+        scope: dict[str, Any] = {ABORT: lambda: aborted.append(1)}
+        await streams.fetched(scope, staying, send, live_request(), None, opening(ends=True))
+        await runs.close()
+
+    in_loop(work())
+    assert aborted == [1]
+
+
 def test_a_client_that_is_gone_gets_nothing(engine: RemuxEngine) -> None:
     notes = Notes()
 
