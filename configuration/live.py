@@ -24,9 +24,12 @@ class LiveConfig:
     relay_max_sessions: int = setting(
         16, minimum=1, maximum=1000, help="Sources that one relay converts at a time, whatever the number of viewers."
     )
-    relay_max_sessions_per_key: int = setting(8, minimum=1, help="Those of them that one API key opened.")
+    relay_max_sessions_per_owner: int = setting(8, minimum=1, help="Those of them that one owner opened.")
     relay_max_sessions_per_host: int = setting(
-        8, minimum=1, help="Those of them that come from one host; receivers often have a few tuners only."
+        8,
+        minimum=1,
+        help="Those of an owner that come from one host. Receivers often have a few tuners only: those of all owners,"
+        " if the host is an address in TRANSCODER_SOURCE_NETWORKS.",
     )
     relay_start_seconds: float = setting(
         15.0, minimum=1, maximum=120, help="Time limit from a request to the first byte of its stream."

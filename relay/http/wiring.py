@@ -129,8 +129,9 @@ def _limits(config: Config) -> RunLimits:
     live = config.live
     return RunLimits(
         max_runs=live.relay_max_sessions,
-        max_runs_per_key=live.relay_max_sessions_per_key,
+        max_runs_per_owner=live.relay_max_sessions_per_owner,
         max_runs_per_host=live.relay_max_sessions_per_host,
+        receivers=tuple(ip_network(text) for text in live.source_networks),
         start_seconds=live.relay_start_seconds,
         linger_seconds=live.relay_linger_seconds,
     )

@@ -29,6 +29,8 @@ _SMALL_BYTES = 1 << 15
 _PAUSE_SECONDS = 0.02
 """Pause after a small read: a wake-up for each packet would cost more than the work."""
 _LOOK_SECONDS = 0.25
+UNDELIVERED_BYTES = 2 << 20
+"""Nothing more is read from an engine while the listeners have so much that is not `delivered`."""
 _FED_BYTES = 1 << 20
 """An engine that made nothing of so much of a source, and of half the time, is replaced."""
 
@@ -40,6 +42,7 @@ class Listeners:
     on_first: Callable[[Attempt, EngineRun], None]
     """Viewers get something now."""
     on_pieces: Callable[[Sequence[Piece]], None]
+    """Call `delivered` with them once they are dealt with."""
     on_end: Callable[[TranscodeError | None], None]
     """Everything is gone. None: the source has ended, or `stop` was called."""
 
@@ -77,6 +80,8 @@ class Conversion:
         self._wakes = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._room = threading.Event()
         self._room.set()
+        self._undelivered_bytes = 0
+        self._delivery = threading.Condition()
         self._source: Source | None = None
         self._source_error: TranscodeError | None = None
         self._engine: EngineRun | None = None
@@ -88,14 +93,20 @@ class Conversion:
         self._thread = threading.Thread(target=self._run, name="live-run", daemon=True)
 
     def start(self) -> None:
-        """Start the threads."""
-        self._thread.start()
+        """Start the threads. Raises RuntimeError if the process can have no more."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._let_go()
+            raise
 
     def stop(self) -> None:
         """Have everything end at once. Does not wait for it."""
         self._stopped.set()
         self._source_over.set()
         self._room.set()
+        with self._delivery:
+            self._delivery.notify_all()
         with self._lock:
             if not self._over:
                 os.eventfd_write(self._wakes, 1)
@@ -108,6 +119,12 @@ class Conversion:
 
     def resume(self) -> None:
         self._room.set()
+
+    def delivered(self, pieces: Sequence[Piece]) -> None:
+        """Have the engine be read again, if it was for these that it was not."""
+        with self._delivery:
+            self._undelivered_bytes -= _size(pieces)
+            self._delivery.notify_all()
 
     def facts(self) -> EngineFacts:
         """Return what the engine found so far."""
@@ -138,24 +155,28 @@ class Conversion:
             error = TranscodeError("the run broke")
         finally:
             connection.close()  # of this thread, where an engine has read the database
-            with self._lock:
-                self._over = True
-                os.close(self._wakes)
+            self._let_go()
             self._listeners.on_end(None if self._stopped.is_set() else error)
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._over = True
+            os.close(self._wakes)
 
     def _convert(self) -> None:
         source = self._opens(self._source_over)
         self._source = source
         fetching = threading.Thread(target=self._fetch, args=(source,), name="live-source", daemon=True)
-        fetching.start()
         try:
+            fetching.start()
             self._check()
             ways = self._ways(source.container)
             self._serve(ways)
         finally:
             self._replay.close()
             source.close()
-            fetching.join()
+            if _has_started(fetching):
+                fetching.join()
 
     def _fetch(self, source: Source) -> None:
         try:
@@ -196,10 +217,11 @@ class Conversion:
     def _try(self, attempt: Attempt, ways: Attempts, ends_at: float) -> None:
         """Run one engine to its end. Raises its error, or one if nothing came out of it."""
         engine = attempt.start()
-        blocks = self._replay.read()
-        feeding = threading.Thread(target=self._feed, args=(engine.input, blocks), name="live-feed", daemon=True)
-        feeding.start()
+        gone = threading.Event()
+        fed = (engine.input, self._replay.read(), gone)
+        feeding = threading.Thread(target=self._feed, args=fed, name="live-feed", daemon=True)
         try:
+            feeding.start()
             self._engine = engine
             self._read(engine, attempt, ways, ends_at)
             engine.wait()
@@ -208,27 +230,41 @@ class Conversion:
         except NotOurs as error:
             raise EngineError(str(error), code=EncoderFailed.code) from error
         finally:
-            self._facts = engine.facts()
             self._engine = None
-            engine.end()
-            os.close(engine.output)
-            self._stop_feeding(feeding)
+            try:
+                self._facts = engine.facts()
+            finally:
+                engine.end()
+                os.close(engine.output)
+                gone.set()
+                self._stop_feeding(feeding, engine.input)
 
-    def _stop_feeding(self, feeding: threading.Thread) -> None:
-        """Wait for the thread that feeds an engine which is gone: it gets EPIPE, or no block any more."""
+    def _stop_feeding(self, feeding: threading.Thread, target: int) -> None:
+        """Wait for the thread that feeds an engine which is gone: it sees that, gets EPIPE, or no block any more."""
         if self._served or self._stopped.is_set():
             self._replay.close()
         else:
             self._replay.interrupt()
-        feeding.join()
+        if _has_started(feeding):
+            feeding.join()
+        else:
+            os.close(target)
 
-    def _feed(self, target: int, blocks: Iterator[bytes]) -> None:
+    def _feed(self, target: int, blocks: Iterator[bytes], gone: threading.Event) -> None:
+        """Write blocks into a pipe. A process that hangs may keep its other end open, so that no write may block."""
         self._fed_bytes = 0
         try:
+            os.set_blocking(target, False)
+            poll = select.poll()
+            poll.register(target, select.POLLOUT)
             for block in blocks:
                 view = memoryview(block)
                 while view:
-                    view = view[os.write(target, view) :]
+                    if poll.poll(_LOOK_SECONDS * 1000):
+                        with contextlib.suppress(BlockingIOError):
+                            view = view[os.write(target, view) :]
+                    if gone.is_set():
+                        return
                 self._fed_bytes += len(block)
         except BrokenPipeError:
             pass
@@ -243,7 +279,7 @@ class Conversion:
         poll.register(engine.output, select.POLLIN)
         poll.register(self._wakes, select.POLLIN)
         while True:
-            self._room.wait()
+            self._wait_for_room()
             self._check()
             ready = dict(poll.poll(_LOOK_SECONDS * 1000))
             self._check()
@@ -259,6 +295,12 @@ class Conversion:
             if self._served and len(data) < _SMALL_BYTES:
                 self._stopped.wait(_PAUSE_SECONDS)
 
+    def _wait_for_room(self) -> None:
+        """Wait while viewers have enough, or the event loop is behind."""
+        self._room.wait()
+        with self._delivery:
+            self._delivery.wait_for(lambda: self._stopped.is_set() or self._undelivered_bytes <= UNDELIVERED_BYTES)
+
     def _pass_on(self, pieces: Sequence[Piece], attempt: Attempt, engine: EngineRun) -> None:
         if not self._served:
             if all(piece.head is None for piece in pieces):
@@ -266,6 +308,8 @@ class Conversion:
             self._served = True
             self._replay.forget()
             self._listeners.on_first(attempt, engine)
+        with self._delivery:
+            self._undelivered_bytes += _size(pieces)
         self._listeners.on_pieces(pieces)
 
     def _replace(self, ways: Attempts) -> None:
@@ -279,3 +323,12 @@ class Conversion:
     def _check(self) -> None:
         if self._stopped.is_set():
             raise _Stopped
+
+
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.data) for piece in pieces)
+
+
+def _has_started(thread: threading.Thread) -> bool:
+    """Tell whether a thread was started: a process may have no room for it."""
+    return thread.ident is not None

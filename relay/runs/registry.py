@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import ParamSpec, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,6 +22,11 @@ from relay.sources.source import Source
 Params = ParamSpec("Params")
 
 log = logging.getLogger(__name__)
+
+Network = IPv4Network | IPv6Network
+
+MAX_OWNER_VIEWERS = 200
+"""Viewers of an owner in one process, of all its runs."""
 
 Opens = Callable[[threading.Event], Source]
 """Opens a source in a thread, and gives up soon after the event is set. Raises RelayError."""
@@ -43,8 +49,11 @@ class RunLimits:
     """Limits of one process."""
 
     max_runs: int
-    max_runs_per_key: int
+    max_runs_per_owner: int
     max_runs_per_host: int
+    """Those of an owner; of all owners, if the host is in one of `receivers`."""
+    receivers: Collection[Network] = ()
+    """Networks of receivers, which have a few tuners for everybody."""
     start_seconds: float
     linger_seconds: float
 
@@ -85,6 +94,8 @@ class Registry:
 
     def join(self, request: LiveRequest, *, key_id: UUID | None, opens: Opens) -> tuple[Run, Viewer]:
         """Add a viewer to the run of what it wants, or to a new one. Raises RelayError where there is no room."""
+        if sum(run.viewers for run in self._runs_of(request.owner_id)) >= MAX_OWNER_VIEWERS:
+            raise TooManySessions(f"You have {MAX_OWNER_VIEWERS} viewers already, which is the most at a time.")
         run = self._shared.get(request)
         if run is None:
             run = self._create(request, key_id=key_id, opens=opens)
@@ -111,26 +122,30 @@ class Registry:
         await asyncio.gather(*(run.over.wait() for run in runs))
 
     def _create(self, request: LiveRequest, *, key_id: UUID | None, opens: Opens) -> Run:
-        host = urlsplit(request.source_url).hostname or ""
-        self._check_room(request.owner_id, key_id, host)
+        host = (urlsplit(request.source_url).hostname or "").rstrip(".").lower()
+        self._check_room(request.owner_id, host)
         run = Run(request, key_id=key_id, host=host, on_idle=self._idle)
         self._runs.add(run)
         self._spawn(self._live(run, opens))
         return run
 
-    def _check_room(self, owner_id: UUID, key_id: UUID | None, host: str) -> None:
+    def _check_room(self, owner_id: UUID, host: str) -> None:
         limits = self._limits
         if self.draining:
             raise RelayFull("This relay takes no new streams: it drains.")
         if len(self._runs) >= limits.max_runs:
             raise RelayFull(f"This relay converts {limits.max_runs} streams already, which is the most at a time.")
-        same = sum((run.request.owner_id, run.key_id) == (owner_id, key_id) for run in self._runs)
-        if same >= limits.max_runs_per_key:
-            raise TooManySessions(f"This key has opened {same} streams already, which is the most at a time.")
-        if host and sum(run.host == host for run in self._runs) >= limits.max_runs_per_host:
+        own = self._runs_of(owner_id)
+        if len(own) >= limits.max_runs_per_owner:
+            raise TooManySessions(f"You have {len(own)} streams open already, which is the most at a time.")
+        counted = self._runs if _is_in(host, limits.receivers) else own
+        if host and sum(run.host == host for run in counted) >= limits.max_runs_per_host:
             raise TooManySessions(
                 f"{limits.max_runs_per_host} streams come from that host already, which is the most at a time."
             )
+
+    def _runs_of(self, owner_id: UUID) -> Collection[Run]:
+        return [run for run in self._runs if run.request.owner_id == owner_id]
 
     async def _live(self, run: Run, opens: Opens) -> None:
         """Record a run, start it, bound its start, and record its end."""
@@ -198,7 +213,7 @@ class Registry:
             self._stop_idle(run)
 
     def _stop_idle(self, run: Run) -> None:
-        if not run.has_viewers:
+        if not run.viewers:
             self._stop(run, Outcome(VIEWERS_GONE))
 
     def _stop(self, run: Run, outcome: Outcome) -> None:
@@ -214,6 +229,15 @@ class Registry:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_in(host: str, networks: Collection[Network]) -> bool:
+    """Tell whether a host is given as an address in one of these networks."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def _log_end(run: Run, outcome: Outcome) -> None:

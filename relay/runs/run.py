@@ -67,8 +67,9 @@ class Run:
         return bool(self.encoder)
 
     @property
-    def has_viewers(self) -> bool:
-        return bool(self._viewers)
+    def viewers(self) -> int:
+        """Number of its viewers."""
+        return len(self._viewers)
 
     def add(self) -> Viewer:
         """Add a viewer. It reads by `read`, and leaves by `leave`."""
@@ -109,10 +110,10 @@ class Run:
         """Return the counts so far."""
         conversion = self.conversion
         if conversion is None:
-            return SessionCounts(viewers=len(self._viewers))
+            return SessionCounts(viewers=self.viewers)
         facts = conversion.facts()
         return SessionCounts(
-            viewers=len(self._viewers),
+            viewers=self.viewers,
             bytes_in=conversion.bytes_in,
             bytes_out=self._bytes_out,
             reconnects=conversion.reconnects,
@@ -136,6 +137,8 @@ class Run:
 
     def deliver(self, pieces: Sequence[Piece]) -> None:
         """Give each viewer its part. One that is far behind others is dropped; if all are, the engine waits."""
+        if self.conversion:
+            self.conversion.delivered(pieces)
         for piece in pieces:
             for viewer in tuple(self._viewers):
                 if not viewer.offer(piece):
