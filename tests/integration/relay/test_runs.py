@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 from django.conf import settings
 
+from execution.daemons import poll_until
 from execution.remuxing.pool import RemuxPool
 from execution.streaming import StreamRunner
 from relay.engines.engine import (
@@ -194,8 +195,8 @@ def nothing_left() -> Iterator[None]:
     """Check that no descriptor and no thread is left of what ran inside."""
     before = open_files()
     yield
-    assert open_files() == before
-    assert not live_threads()
+    assert poll_until(lambda: open_files() == before, DEADLINE_SECONDS), (before, open_files())
+    assert threads_end()
 
 
 def open_files() -> int:
@@ -204,6 +205,11 @@ def open_files() -> int:
 
 def live_threads() -> list[str]:
     return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("live-"))
+
+
+def threads_end() -> bool:
+    """Wait for the threads of ended runs: each ends a moment after its last call."""
+    return poll_until(lambda: not live_threads(), DEADLINE_SECONDS)
 
 
 async def everything(run: Run, viewer: Viewer) -> bytes:

@@ -20,10 +20,10 @@ from tests.integration.relay.test_runs import (
     failing,
     in_loop,
     live_request,
-    live_threads,
     opening,
     registry,
     remux,
+    threads_end,
 )
 
 __all__ = ["engine"]
@@ -53,7 +53,7 @@ def test_a_viewer_who_does_not_read_is_dropped_and_cut_off(engine: RemuxEngine) 
     assert aborted == [1]
     ((code, counts),) = notes.ends
     assert (code, counts.dropped_viewers, counts.viewers) == (VIEWERS_GONE, 1, 0)
-    assert not live_threads()
+    assert threads_end()
 
 
 def test_a_viewer_gets_the_whole_stream_and_its_end(engine: RemuxEngine) -> None:
