@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from execution.daemons import poll_until
 from relay.engines.engine import Attempt, EngineFacts, EngineRun, Fallback
 from relay.runs.conversion import UNDELIVERED_BYTES, Conversion, Listeners
 from relay.runs.joining import PACKET, Piece
@@ -187,7 +188,7 @@ def test_nothing_is_left_where_a_thread_cannot_start(refused: str, monkeypatch: 
         assert source.closed
         assert isinstance(notes.errors[0], TranscodeError)
     assert all(engine.ended for engine in engines)
-    assert open_files() == before
+    assert poll_until(lambda: open_files() == before, DEADLINE_SECONDS)
 
 
 def test_an_engine_waits_for_a_loop_that_is_behind() -> None:
