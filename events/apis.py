@@ -83,7 +83,7 @@ class WebhookListApi(APIView):
         request=WebhookRequest,
         responses={201: WebhookSecretDocument},
     )
-    @idempotent(check=lambda request: host_check(_webhook_request(request)["url"], reach()))
+    @idempotent(check=lambda request: _host_check(request, _webhook_request(request)["url"]))
     def post(self, request: Request) -> Response:
         """Create a webhook endpoint.
 
@@ -112,7 +112,7 @@ class WebhookDetailApi(APIView):
         requested = WebhookChange(data=request.data, partial=True)
         requested.is_valid(raise_exception=True)
         if "url" in requested.validated_data:
-            host_check(requested.validated_data["url"], reach())
+            _host_check(request, requested.validated_data["url"])
         endpoint_update(endpoint=_endpoint(request, webhook_id), **requested.validated_data)
         return Response(WebhookDocument(_endpoint(request, webhook_id)).data)
 
@@ -200,6 +200,10 @@ def _webhook_request(request: Request) -> dict[str, Any]:
     requested.is_valid(raise_exception=True)
     fields: dict[str, Any] = requested.validated_data
     return fields
+
+
+def _host_check(request: Request, url: str) -> None:
+    host_check(url, reach().of(owner_of(request).id))
 
 
 def _endpoints(request: Request) -> QuerySet[WebhookEndpoint]:

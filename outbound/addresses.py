@@ -4,7 +4,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from outbound.errors import REFUSED
@@ -60,13 +60,19 @@ def networks_read(texts: Iterable[str]) -> tuple[Network, ...]:
 class Reach:
     """Networks that requests may go to: anywhere public by HTTPS, and into these networks also by plain HTTP.
 
-    `plain`: anywhere public by plain HTTP, too, for what is nobody's secret.
+    `plain`: anywhere public by plain HTTP, too, for what is nobody's secret. `party`: who names the hosts; only so many
+    of one party are looked up at a time. Empty: nobody in particular.
     """
 
     networks: tuple[Network, ...] = ()
     lookups: Lookups = field(default_factory=Lookups, compare=False)
     is_public: Callable[[Address], bool] = is_public
     plain: bool = False
+    party: str = ""
+
+    def of(self, party: object) -> "Reach":
+        """Return the same for hosts that somebody names, say an owner."""
+        return replace(self, party=str(party))
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -84,7 +90,7 @@ class Reach:
     ) -> list[Address]:
         """Resolve a host name. Raises AddressRefused unless all of it may be reached; TimeoutError; as `on_wait`."""
         try:
-            found = self.lookups.find(host, port, ends_at, on_wait=on_wait)
+            found = self.lookups.find(host, port, ends_at, party=self.party, on_wait=on_wait)
         except (socket.gaierror, UnicodeError) as error:
             unanswered = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             raise (NameUnanswered if unanswered else AddressRefused)(REFUSED) from error

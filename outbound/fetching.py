@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
@@ -132,6 +133,12 @@ class Downloader:
         self._min_bytes_per_second = min_bytes_per_second
         self._head_seconds = head_seconds
         self._tls = tls_context()
+
+    def of(self, party: object) -> "Downloader":
+        """Return the same for URLs that somebody names, say an owner (`Reach.of`)."""
+        found = copy(self)
+        found._reach = self._reach.of(party)  # noqa: SLF001 - its own class
+        return found
 
     @contextmanager
     def open(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,6 +23,12 @@ class OutboundClient:
         self._reach = reach
         self._seconds = seconds
         self._tls = tls_context()
+
+    def of(self, party: object) -> "OutboundClient":
+        """Return the same for URLs that somebody names, say an owner (`Reach.of`)."""
+        found = copy(self)
+        found._reach = self._reach.of(party)  # noqa: SLF001 - its own class
+        return found
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send, and say what came of it. Never raises for what the other side does."""

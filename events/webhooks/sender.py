@@ -82,7 +82,8 @@ def deliver(client: OutboundClient, sending: Sending, documents: EventDocuments)
     """Send one delivery once and keep what came of it."""
     try:
         (document,) = documents([sending.event])
-        answer = post(client, sending.receiver, document, message_id=sending.message_id, timestamp=sending.timestamp)
+        theirs = client.of(sending.event.owner_id)
+        answer = post(theirs, sending.receiver, document, message_id=sending.message_id, timestamp=sending.timestamp)
     except Exception:  # a bug of ours must not have it sent again for ever
         log.exception("request broke", extra={"event": "delivery_broke", "delivery": str(sending.delivery_id)})
         answer = Answer(error="it could not be sent")

@@ -77,7 +77,13 @@ def endpoint_test(*, endpoint: WebhookEndpoint, client: OutboundClient) -> TestO
             "data": {"webhook_id": str(endpoint.id)},
         }
         message_id = f"msg_{message.hex}"
-        answer = post(client, _receiver(endpoint), document, message_id=message_id, timestamp=int(time.time()))
+        answer = post(
+            client.of(endpoint.owner_id),
+            _receiver(endpoint),
+            document,
+            message_id=message_id,
+            timestamp=int(time.time()),
+        )
         return TestOutcome(message_id, answer)
 
 

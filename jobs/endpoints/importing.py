@@ -108,7 +108,7 @@ class VideoImportApi(APIView):
         """
         return self._create(request)
 
-    @idempotent(check=lambda request: _host_check(_fields(request)["url"]))
+    @idempotent(check=lambda request: _host_check(request, _fields(request)["url"]))
     def _create(self, request: Request) -> Response:
         fields = _fields(request)
         check_upload_rate(caller(request))
@@ -131,9 +131,9 @@ class VideoImportApi(APIView):
         return answer
 
 
-def _host_check(url: str) -> None:
+def _host_check(request: Request, url: str) -> None:
     if not url.startswith(SCHEME):
-        host_check(url, import_reach())
+        host_check(url, import_reach().of(owner_of(request).id))
 
 
 def _job(requested: TranscodeRequested | None) -> dict[str, Any] | None:

@@ -105,9 +105,10 @@ def doors(config: Config) -> Doors:
 
     def opens(request: LiveRequest) -> Opens:
         fitting = replace(limits, height=LIVE_SIZES[request.profile].max_height)
+        theirs = reach.of(request.owner_id)
 
         def opened(ended: threading.Event) -> Source:
-            return open_source(request.source_url, reach=reach, limits=fitting, user_agent=_USER_AGENT, ended=ended)
+            return open_source(request.source_url, reach=theirs, limits=fitting, user_agent=_USER_AGENT, ended=ended)
 
         return opened
 

@@ -27,6 +27,8 @@ from relay.errors import (
     SourceSilent,
     SourceUnreachable,
 )
+from relay.sources.pace import REQUEST_BYTES, Pace
+from relay.sources.sniffing import SNIFFING_STEP
 from relay.sources.source import SourceLimits, SourceStats
 
 WHOLE = Part()
@@ -54,13 +56,17 @@ class Connection:
         yield from self._blocks
 
     def head(self, size: int) -> tuple[bytes, bool]:
-        """Read at least one block more, and return the first bytes so far, and whether there are no more.
+        """Read some more bytes, and return the first ones so far, and whether there are no more.
 
         They are among `blocks`, too. Not to be called again when there are `size` of them, or no more.
         """
-        block = next(self._blocks, None)
-        self._ahead += block or b""
-        return self._ahead[:size], block is None
+        enough = len(self._ahead) + SNIFFING_STEP
+        while len(self._ahead) < enough:
+            block = next(self._blocks, None)
+            if block is None:
+                return self._ahead[:size], True
+            self._ahead += block
+        return self._ahead[:size], False
 
     def expect(self, idle_seconds: float) -> None:
         """Bound the time without bytes from now on."""
@@ -75,6 +81,7 @@ class Connection:
             for block in self._download.blocks():
                 self._fetcher.check()
                 self._fetcher.stats.bytes += len(block)
+                self._fetcher.paced(len(block))
                 yield block
         except DownloadSilent as error:
             raise SourceSilent("the source sends nothing, or too little") from error
@@ -100,6 +107,7 @@ class Fetcher:
         self._reach = reach
         self._user_agent = user_agent
         self._credentials = credentials
+        self._pace = Pace(limits)
 
     def connect(self, url: str, *, part: Part = WHOLE, idle_seconds: float | None = None) -> Connection:
         """Request a URL. `idle_seconds`: time without bytes, by default `stall_seconds`.
@@ -107,6 +115,7 @@ class Fetcher:
         Raises SourceError, SessionEnded.
         """
         self.check()
+        self.paced(REQUEST_BYTES)
         downloader = Downloader(
             self._reach,
             user_agent=self._user_agent,
@@ -128,13 +137,13 @@ class Fetcher:
         """Return the URL behind all redirects, and the bytes there. Raises SourceError, SessionEnded."""
         connection = self.connect(url, part=part)
         try:
-            body = b""
+            body = bytearray()
             for block in connection.blocks():
                 body += block
                 if len(body) > max_bytes:
                     raise SourceNotMedia(f"the source sends a playlist of more than {max_bytes} bytes")
             start = part.start - connection.start
-            return connection.url, body[start : None if part.length is None else start + part.length]
+            return connection.url, bytes(body[start : None if part.length is None else start + part.length])
         finally:
             connection.close()
 
@@ -142,6 +151,11 @@ class Fetcher:
         """Raise SessionEnded if nobody wants the source any more."""
         if self.ended.is_set():
             raise SessionEnded("the session was ended")
+
+    def paced(self, amount: int) -> None:
+        """Wait after so many bytes, if they came too fast. Raises SessionEnded."""
+        if seconds := self._pace.take(amount):
+            self.pause(seconds)
 
     def pause(self, seconds: float) -> None:
         """Wait. Raises SessionEnded as soon as nobody wants the source any more."""

@@ -29,6 +29,9 @@ from relay.sources.playlists import (
 from relay.sources.sniffing import container_of
 
 _MAX_HEADER_BYTES = 1 << 20
+_BLOCK_BYTES = 256 << 10
+_PAUSE_PER_WORK = 20
+"""A playlist of thousands of segments is read less often: a twentieth of the time is enough for it."""
 _PACKED_AUDIO = (b"ID3", b"\xff\xf1", b"\xff\xf9", b"\x0b\x77")
 """Beginnings of segments that are audio without a container: tags, AAC, AC-3."""
 
@@ -41,13 +44,17 @@ class Hls:
         self._fetcher = fetcher
         self._url = url
         self._loaded = time.monotonic()
+        self._min_pause = 0.0
         self._playlist = self._first_playlist(text)
         self._next = self._playlist.edge()
         self._latest = time.monotonic()
         """Time of the last bytes, or of their acceptance by the reader."""
         self._started = False
         self._failure: SourceError | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+        """Seconds to wait when a segment cannot be had."""
         self._header: tuple[Piece, bytes] | None = None
+        self._header_sent = False
         self._connection: Connection | None = None
         self._bytes = self._all()
         try:
@@ -75,10 +82,17 @@ class Hls:
             if not variants:
                 raise SourceNotMedia("the playlist of the source names no stream")
             self._url, text = self._read(chosen_variant(variants, height=self._fetcher.limits.height).url)
-        playlist = media_playlist(text, self._url)
+        playlist = self._parsed(text, self._url)
         if any(segment.encrypted for segment in playlist.segments):
             raise SourceUnsupported("the source is encrypted")
         return playlist
+
+    def _parsed(self, text: bytes, url: str) -> MediaPlaylist:
+        started = time.thread_time()
+        try:
+            return media_playlist(text, url)
+        finally:
+            self._min_pause = _PAUSE_PER_WORK * (time.thread_time() - started)
 
     def _read(self, url: str) -> tuple[str, bytes]:
         self._loaded = time.monotonic()
@@ -109,10 +123,10 @@ class Hls:
             raise self._failure
         while True:
             self._check_progress()
-            self._fetcher.pause(self._loaded + pause - time.monotonic())
+            self._fetcher.pause(self._loaded + max(pause, self._min_pause) - time.monotonic())
             try:
                 url, text = self._read(self._url)
-                fresh = media_playlist(text, url)
+                fresh = self._parsed(text, url)
             except SourceRefused:
                 raise
             except SourceError as error:
@@ -139,13 +153,29 @@ class Hls:
         try:
             if segment.header is None:
                 yield from self._packets(segment.piece)
-                return
-            header = self._changed_header(segment.header)
-            fragment = b"".join(self._piece(segment.piece))  # a part of one would spoil the stream
-            yield from filter(None, (header, fragment))
+            else:
+                yield from self._fragment(segment.header, segment.piece)
+            self._pause = FIRST_PAUSE_SECONDS
         except (SourceRejected, SourceNotMedia) as error:
             self._failure = error  # it is gone, or none: the next one follows
             self._check_progress()
+            self._fetcher.pause(self._pause)  # the server that it is on may be another one's
+            self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
+
+    def _fragment(self, header: Piece, piece: Piece) -> Iterator[bytes]:
+        data, fragment = self._header_data(header), bytearray()
+        limit = self._fetcher.limits.fragment_bytes
+        for block in self._piece(piece):  # as a whole, since a part of one would spoil the stream
+            fragment += block
+            if len(fragment) > limit:
+                raise SourceNotMedia(f"the source sends a segment of fragmented MP4 of more than {limit} bytes")
+        if not fragment:
+            raise SourceNotMedia("the source sends an empty segment")
+        if not self._header_sent:
+            self._header_sent = True
+            yield data
+        for start in range(0, len(fragment), _BLOCK_BYTES):
+            yield bytes(fragment[start : start + _BLOCK_BYTES])
 
     def _packets(self, piece: Piece) -> Iterator[bytes]:
         packets, whole = Packets(), 0
@@ -158,15 +188,15 @@ class Hls:
         if not whole:
             raise SourceNotMedia("the segments of the source are neither MPEG-TS nor fragmented MP4")
 
-    def _changed_header(self, piece: Piece) -> bytes:
-        """Return the initialization section if it is the first one; later ones must be the same."""
+    def _header_data(self, piece: Piece) -> bytes:
+        """Return the initialization section, which must be the same for all segments."""
         if self._header and self._header[0] == piece:
-            return b""
+            return self._header[1]
         _, data = self._fetcher.read(piece.url, max_bytes=_MAX_HEADER_BYTES, part=piece.part)
         before, self._header = self._header, (piece, data)
         if before and before[1] != data:
             raise SourceEnded("the source changed its format, which a stream cannot do within fragmented MP4")
-        return b"" if before else data
+        return data
 
     def _piece(self, piece: Piece) -> Iterator[bytes]:
         """Yield the bytes of a file, or of a part of it, over as many connections as it takes."""

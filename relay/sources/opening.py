@@ -121,9 +121,9 @@ def _sniff(connection: Connection) -> str:
 
 
 def _rest(connection: Connection, max_bytes: int) -> bytes:
-    text = b""
+    text = bytearray()
     for block in connection.blocks():
         text += block
         if len(text) > max_bytes:
             raise SourceNotMedia(f"the source sends a playlist of more than {max_bytes} bytes")
-    return text
+    return bytes(text)

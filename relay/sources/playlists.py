@@ -12,11 +12,14 @@ from outbound.urls import joined_url
 from relay.errors import SourceNotMedia, SourceUnsupported
 
 _MARK, _BYTE_ORDER_MARK = b"#EXTM3U", b"\xef\xbb\xbf"
-_ATTRIBUTE = re.compile(r'([A-Z0-9-]{1,64})=("[^"]*"|[^",]*)')
+_ATTRIBUTE = re.compile(r'(?<![A-Z0-9-])([A-Z0-9-]{1,64})=("[^"]*"|[^",]*)')
+_LINE = re.compile(r"[^\r\n]+")
 _RANGE = re.compile(r"(\d{1,15})(?:@(\d{1,15}))?")
 _RESOLUTION = re.compile(r"\d{1,5}x(\d{1,5})")
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{0,9})?")
 _MIN_TARGET_SECONDS, _MAX_TARGET_SECONDS = 1.0, 30.0
+_MAX_LINE, _MAX_LINES = 8 << 10, 100_000
+_MAX_SEGMENTS, _MAX_VARIANTS = 20_000, 200
 _AUDIO_CODECS = ("mp4a", "ac-3", "ec-3", "opus", "flac", "mp3")
 
 
@@ -94,7 +97,10 @@ def is_playlist(head: bytes) -> bool:
 
 
 def single_stream(text: bytes, url: str) -> str:
-    """Return the first URL of a list that is none of HLS, as receivers offer them; empty: it is one of HLS."""
+    """Return the first URL of a list that is none of HLS, as receivers offer them; empty: it is one of HLS.
+
+    Raises SourceNotMedia.
+    """
     lines = list(_lines(text))
     if any(line.startswith("#EXT-X-") for line in lines):
         return ""
@@ -102,20 +108,23 @@ def single_stream(text: bytes, url: str) -> str:
 
 
 def is_master(text: bytes) -> bool:
-    """Tell whether a playlist names variants, and no segments."""
+    """Tell whether a playlist names variants, and no segments. Raises SourceNotMedia."""
     return any(line.startswith("#EXT-X-STREAM-INF:") for line in _lines(text))
 
 
 def variants_of(text: bytes, url: str) -> list[Variant]:
-    """Read a master playlist. `url`: its own."""
+    """Read a master playlist. `url`: its own. Raises SourceNotMedia."""
     lines = list(_lines(text))
     media = [_attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
     elsewhere = {each.get("GROUP-ID") for each in media if each.get("TYPE") == "AUDIO" and each.get("URI")}
-    found, attributes = [], None
+    found: list[Variant] = []
+    attributes = None
     for line in lines:
         if line.startswith("#EXT-X-STREAM-INF:"):
             attributes = _attributes(line)
         elif attributes is not None and not line.startswith("#"):
+            if len(found) == _MAX_VARIANTS:
+                raise SourceNotMedia(f"the playlist of the source names more than {_MAX_VARIANTS} variants")
             found.append(_variant(attributes, joined_url(url, line), elsewhere))
             attributes = None
     return found
@@ -202,6 +211,8 @@ class _Reader:
             self._header = Piece(joined_url(self._url, attributes.get("URI", "")), part)
 
     def _add(self, url: str) -> None:
+        if len(self._segments) == _MAX_SEGMENTS:
+            raise SourceNotMedia(f"the playlist of the source names more than {_MAX_SEGMENTS} segments")
         self._segments.append(
             Segment(
                 piece=Piece(url, self._part(self._next_range, url)),
@@ -238,9 +249,15 @@ def _variant(attributes: Mapping[str, str], url: str, elsewhere: set[str | None]
 
 
 def _lines(text: bytes) -> Iterator[str]:
-    """Yield the lines that are not empty."""
+    """Yield the lines that are not empty. Raises SourceNotMedia: they are too many, or one is too long."""
     decoded = text.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace")
-    return (line for line in (raw.strip() for raw in re.split(r"\r\n|\r|\n", decoded)) if line)
+    for number, found in enumerate(_LINE.finditer(decoded)):
+        if number == _MAX_LINES or found.end() - found.start() > _MAX_LINE:
+            raise SourceNotMedia(
+                f"the playlist has more than {_MAX_LINES} lines, or one of more than {_MAX_LINE} bytes"
+            )
+        if line := found[0].strip():
+            yield line
 
 
 def _attributes(line: str) -> dict[str, str]:

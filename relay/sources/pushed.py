@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Iterator
 
 from relay.errors import SessionEnded, SourceSilent
-from relay.sources.sniffing import container_of
-from relay.sources.source import SourceStats
+from relay.sources.pace import Pace
+from relay.sources.sniffing import SNIFFING_STEP, container_of
+from relay.sources.source import SourceLimits, SourceStats
 
 AHEAD_BYTES = 1 << 20
 """The client waits when so much of what it sent is not read yet."""
@@ -22,6 +23,7 @@ class PushedSource:
         self.container = ""
         self.stats = SourceStats()
         self._silence_seconds = silence_seconds
+        self._pace = Pace(SourceLimits())
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
         self._changed = threading.Condition()
@@ -31,7 +33,7 @@ class PushedSource:
         self._closed = False
 
     async def push(self, data: bytes) -> None:
-        """Add bytes, and wait until there is room for more."""
+        """Add bytes, and wait until there is room for more, and they did not come too fast."""
         with self._changed:
             if self._closed:
                 return
@@ -44,6 +46,7 @@ class PushedSource:
             self._changed.notify_all()
         if full:
             await self._room.wait()
+        await asyncio.sleep(self._pace.take(len(data)))
 
     def finish(self) -> None:
         """Have the source end after what was added."""
@@ -53,12 +56,15 @@ class PushedSource:
 
     def opened(self, ended: threading.Event) -> "PushedSource":
         """Wait for the first bytes, in a thread; for no longer than until `ended`. Raises RelayError."""
-        head = b""
+        head, enough = b"", SNIFFING_STEP
         while True:
             block = self._take(ended)
             if block is None and (ended.is_set() or self._closed):
                 raise SessionEnded("the session was ended")
             head += block or b""
+            if block is not None and len(head) < enough:
+                continue
+            enough = len(head) + SNIFFING_STEP
             if container := container_of(head, ended=block is None):
                 self.container = container
                 with self._changed:

@@ -8,6 +8,9 @@ SNIFFED_BYTES = 8 << 10
 """Bytes after which a source that shows no container has none. Eight packets of MPEG-TS, behind a part of one, are
 less than 2 KiB."""
 
+SNIFFING_STEP = 64
+"""Bytes after which it is worth looking again: a source may send them one by one."""
+
 MAX_LEAD_BYTES = 204
 """A receiver may begin within a packet, of which there are three sizes: 188, 192 and 204 bytes."""
 

@@ -19,7 +19,12 @@ class SourceLimits:
     """Time for the head of a response, redirects included."""
     segment_bytes: int = 64 << 20
     """Size of one segment of HLS: ten seconds of 50 Mbit/s."""
+    fragment_bytes: int = 16 << 20
+    """Size of one of fragmented MP4, which is held as a whole."""
     playlist_bytes: int = 1 << 20
+    bytes_per_second: int = 12_500_000
+    """More is not read, but for `burst_bytes` at a time: no live stream has 100 Mbit/s for long."""
+    burst_bytes: int = 16 << 20
     height: int | None = None
     """Lines that are enough, of a source that offers several sizes. None: the largest is taken."""
 

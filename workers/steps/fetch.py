@@ -166,7 +166,7 @@ class Fetching:
         if self._row.url.startswith(SCHEME):
             yield opened(self._row.url, self._video, self._tools.buckets, start=start, validator=validator)
             return
-        download = self._tools.downloader.open(
+        download = self._tools.downloader.of(self._video.owner_id).open(
             self._row.url, ends_at=self._ends_at, part=Part(start, validator=validator), on_wait=self._check
         )
         with download as found:

@@ -111,3 +111,39 @@ def test_a_lookup_that_hangs_is_left_behind_and_only_so_many_are() -> None:
     over.set()
     assert lookups.find("late.example", 443, _later()) == ["1.1.1.1"]
     assert started.get(timeout=60) == "late.example", "those for which there was no slot were never started"
+
+
+def test_a_party_whose_name_servers_are_silent_holds_up_nobody_else() -> None:
+    over = threading.Event()
+
+    def getaddrinfo(host: str, _port: int, **_: object) -> list[Any]:
+        if host.endswith("silent.example"):
+            over.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 443))]
+
+    lookups = Lookups(4, party_limit=2, getaddrinfo=getaddrinfo)
+    attacker, victim = Reach(lookups=lookups).of("attacker"), Reach(lookups=lookups).of("victim")
+    for number in range(6):
+        with pytest.raises(TimeoutError):
+            attacker.addresses(f"{number}.silent.example", 443, plain=False, ends_at=_later(0.02))
+    assert victim.addresses("good.example", 443, plain=False, ends_at=_later())
+    with pytest.raises(TimeoutError):
+        attacker.addresses("good.example", 443, plain=False, ends_at=_later(0.02))
+    over.set()
+    assert attacker.addresses("good.example", 443, plain=False, ends_at=_later())
+
+
+def test_the_wait_for_a_slot_can_be_ended() -> None:
+    class Stop(Exception):
+        pass
+
+    def stop() -> None:
+        raise Stop
+
+    over = threading.Event()
+    lookups = Lookups(1, getaddrinfo=lambda *_, **__: [over.wait(60)])
+    with pytest.raises(TimeoutError):
+        lookups.find("slow.example", 443, _later(0.02))
+    with pytest.raises(Stop):
+        lookups.find("other.example", 443, _later(), on_wait=stop)
+    over.set()

@@ -119,3 +119,30 @@ def test_lists_of_receivers_are_distinguished_from_hls() -> None:
     )
     assert single_stream(a_playlist("#EXT-X-TARGETDURATION:4", segments=1), URL) == ""
     assert single_stream(b"#EXTM3U\n", URL) == ""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("#EXT-X-KEY:" + "A" * 8192,),
+        ("#",) * 100_001,
+        ("a.ts",) * 20_001,
+        ("#EXT-X-STREAM-INF:BANDWIDTH=1", "a.m3u8") * 201,
+    ],
+)
+def test_playlists_have_limits(lines: tuple[str, ...]) -> None:
+    text = a_playlist(*lines)
+    with pytest.raises(SourceNotMedia, match="more than"):
+        variants_of(text, URL) if is_master(text) else media_playlist(text, URL)
+
+
+def test_as_much_as_is_allowed_is_read() -> None:
+    assert len(media_playlist(a_playlist("#" * 8192, segments=20_000), URL).segments) == 20_000
+    assert len(variants_of(a_playlist(*("#EXT-X-STREAM-INF:BANDWIDTH=1", "a.m3u8") * 200), URL)) == 200
+
+
+def test_names_of_attributes_are_matched_from_their_beginning() -> None:
+    text = a_playlist(f"#EXT-X-KEY:{'A' * 64}METHOD=AES-128", segments=1)
+    assert not media_playlist(text, URL).segments[0].encrypted
+    master = a_playlist(f"#EXT-X-STREAM-INF:{'A' * 64}-CODECS={'B' * 64}", "a.m3u8")
+    assert variants_of(master, URL)
