@@ -8,7 +8,7 @@ import tempfile
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -91,7 +91,7 @@ def segments_of(stream: bytes, *, seconds: float = 1, fragmented: bool = False) 
 
 @dataclass(slots=True)
 class Window:
-    """A live window over segments. It moves in real time from the moment it is served on."""
+    """A live window over segments. It moves in real time from the first request of its playlist on."""
 
     parts: Segments
     listed: int = 5
@@ -106,11 +106,13 @@ class Window:
     """Further lines of the playlist's head."""
     ranges: bool = False
     """All segments are parts of one file."""
-    started: float = field(default_factory=time.monotonic)
+    started: float | None = None
 
     def there(self) -> int:
         """Return the number of segments that exist by now."""
-        elapsed, number = time.monotonic() - self.started, self.ahead
+        now = time.monotonic()
+        self.started = self.started or now
+        elapsed, number = now - self.started, self.ahead
         for _, seconds, _ in self.parts.segments[self.ahead :]:
             elapsed -= seconds
             if elapsed < 0:
