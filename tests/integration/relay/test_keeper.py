@@ -61,10 +61,13 @@ def test_a_node_is_kept_whatever_cannot_be_reported() -> None:
             report_seconds=0.01,
         )
         keeper.start()
-        drained = Node.objects.filter(name=NODE)
+
+        def drain() -> int:
+            return Node.objects.filter(name=NODE).update(state=NodeState.DRAINING)
+
         try:
             async with asyncio.timeout(60):
-                while not await drained.aupdate(state=NodeState.DRAINING):  # noqa: ASYNC110 - the keeper writes the row
+                while not await records.call(drain):  # noqa: ASYNC110 - the keeper writes the row
                     await asyncio.sleep(0.01)
                 await registry.twice.wait()
         finally:

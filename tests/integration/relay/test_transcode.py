@@ -250,7 +250,7 @@ def test_radio_has_no_size() -> None:
 
 
 def test_nothing_is_left_of_a_run_that_is_ended() -> None:
-    owner = engine()
+    owner = engine(cpu_slots=4)
     before, descriptors = set(child_pids()), len(list(Path("/proc/self/fd").iterdir()))
     runs = [attempts(owner).next().start() for _ in range(2)]
     feedings = [Feeding(run, stream_of(SHORT), endless=True) for run in runs]
