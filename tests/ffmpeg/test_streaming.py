@@ -5,16 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from configuration import ExecutionConfig, LimitConfig
+from execution.daemons import poll_until
 from execution.process import child_pids, descendant_pids, is_running
 from execution.streaming import StreamProcess, StreamRunner
 from tests.live_media import Live, measured, stream_of
-from tests.live_runs import Feeding, output_of, through
+from tests.live_runs import Feeding, open_files, output_of, through
 from transcoding.commands.live import live_command, live_copy_command
 from transcoding.encoders import ENCODERS
 from transcoding.planning.live import LiveProfile
@@ -26,7 +25,7 @@ DEADLINE_SECONDS = 120
 RELAY = """
 from tests.ffmpeg.test_streaming import COMMAND, SHORT, runner
 from tests.live_media import stream_of
-from tests.live_runs import Feeding, output_of
+from tests.live_runs import open_files, Feeding, output_of
 run = runner().start(COMMAND)
 feeding = Feeding(run, stream_of(SHORT), endless=True)
 output_of(run, first=True)
@@ -37,15 +36,6 @@ feeding._thread.join()
 
 def runner(**settings: object) -> StreamRunner:
     return StreamRunner(replace(ExecutionConfig(), **settings), LimitConfig())  # type: ignore[arg-type]
-
-
-def within(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def at_work(run: StreamProcess) -> Feeding:
@@ -149,22 +139,18 @@ def test_a_killed_relay_leaves_no_ffmpeg() -> None:
     relay.send_signal(signal.SIGKILL)
     relay.wait()
     relay.stdout.close()
-    assert within(lambda: not any(map(is_running, there)))
+    assert poll_until(lambda: not any(map(is_running, there)), DEADLINE_SECONDS)
 
 
 def test_nothing_is_left_of_runs_that_ended() -> None:
     first = runner().start(COPY)
     through(first, b"")
     first.wait()
-    before, children, threads = descriptors(), set(child_pids()), threading.active_count()
+    before, children, threads = open_files(), set(child_pids()), threading.active_count()
     runs = [runner().start(COPY) for _ in range(3)]
     for run in runs:
         through(run, stream_of(SHORT))
         run.wait()
-    assert descriptors() == before
+    assert open_files() == before
     assert set(child_pids()) <= children
-    assert within(lambda: threading.active_count() <= threads)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+    assert poll_until(lambda: threading.active_count() <= threads, DEADLINE_SECONDS)

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +35,7 @@ from relay.runs.run import REQUESTED, SOURCE_ENDED, VIEWERS_GONE, LiveRequest, R
 from relay.runs.viewers import Outcome, Viewer
 from relay.sources.source import Source, SourceStats
 from tests.live_media import Live, measured, stream_of
+from tests.live_runs import open_files
 from transcoding.errors import TranscodeError
 
 FILM = Live(seconds=4, audio="mp2")
@@ -197,10 +197,6 @@ def nothing_left() -> Iterator[None]:
     yield
     assert poll_until(lambda: open_files() == before, DEADLINE_SECONDS), (before, open_files())
     assert threads_end()
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def live_threads() -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
+from execution.daemons import poll_until
 from execution.process import child_pids
 from execution.streaming import StreamRunner
 from gpu.models import DeviceReport
@@ -28,7 +27,7 @@ from relay.errors import StartTimeout
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.integration.workers.test_gpu_steps import describe
 from tests.live_media import Live, measured, stream_of, without_audio
-from tests.live_runs import Feeding, output_of, through
+from tests.live_runs import Feeding, open_files, output_of, through
 from tests.rows import an_owner
 from transcoding.planning.live import LiveProfile
 
@@ -67,15 +66,6 @@ def served(ways: Attempts, stream: bytes) -> tuple[bytes, EngineRun, list[str]]:
             failures.append(error)
             continue
         return taken, run, [each.code for each in failures]
-
-
-def within(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture
@@ -192,7 +182,7 @@ def test_an_encoder_ends_before_its_lease_while_the_database_does_not_answer(
         assert Step.objects.select_for_update().get()
         output_of(run)
     feeding.close()
-    assert within(lambda: not Step.objects.exists())
+    assert poll_until(lambda: not Step.objects.exists(), DEADLINE_SECONDS)
     assert len(machine.events("open")) == 1
 
 
@@ -222,7 +212,7 @@ def test_a_track_of_audio_that_never_comes_is_done_without() -> None:
     waiting = ways.next().start()
     assert isinstance(waiting, TranscodeRun)
     feeding = Feeding(waiting, stream, endless=True)
-    assert within(waiting.waits_for_audio)
+    assert poll_until(waiting.waits_for_audio, DEADLINE_SECONDS)
     waiting.end()
     output_of(waiting)
     feeding.close()
@@ -251,7 +241,7 @@ def test_radio_has_no_size() -> None:
 
 def test_nothing_is_left_of_a_run_that_is_ended() -> None:
     owner = engine(cpu_slots=4)
-    before, descriptors = set(child_pids()), len(list(Path("/proc/self/fd").iterdir()))
+    before, descriptors = set(child_pids()), open_files()
     runs = [attempts(owner).next().start() for _ in range(2)]
     feedings = [Feeding(run, stream_of(SHORT), endless=True) for run in runs]
     for run in runs:
@@ -265,7 +255,5 @@ def test_nothing_is_left_of_a_run_that_is_ended() -> None:
         run.wait()
         output_of(run)
         feeding.close()
-    assert within(lambda: set(child_pids()) <= before)
-    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors + 1, (
-        "but for the wakeup of the thread that starts them"
-    )
+    assert poll_until(lambda: set(child_pids()) <= before, DEADLINE_SECONDS)
+    assert open_files() <= descriptors + 1, "but for the wakeup of the thread that starts them"

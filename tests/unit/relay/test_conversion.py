@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,7 @@ from relay.engines.engine import Attempt, EngineFacts, EngineRun, Fallback
 from relay.runs.conversion import UNDELIVERED_BYTES, Conversion, Listeners
 from relay.runs.joining import PACKET, Piece
 from relay.sources.source import SourceStats
+from tests.live_runs import open_files
 from transcoding.errors import TranscodeError
 
 DEADLINE_SECONDS = 60
@@ -135,10 +135,6 @@ def conversion_of(run: Callable[[], EngineRun], source: Memory, notes: Notes) ->
         start_seconds=DEADLINE_SECONDS,
         listeners=Listeners(on_first=lambda *_: None, on_pieces=notes.on_pieces, on_end=notes.on_end),
     )
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
