@@ -1,7 +1,7 @@
 """Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
 from configuration.buckets import Bucket, BucketConfig, buckets_read
-from configuration.live import LiveConfig
+from configuration.live import LiveConfig, LivestreamConfig
 from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
@@ -31,6 +31,7 @@ __all__ = [
     "LeaseConfig",
     "LimitConfig",
     "LiveConfig",
+    "LivestreamConfig",
     "MetricsConfig",
     "OwnerConfig",
     "PlaybackConfig",

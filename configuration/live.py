@@ -1,4 +1,4 @@
-"""Settings of live streams, which the relay serves."""
+"""Settings of live streams: those that the relay serves, and those that are published to us."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from configuration.declaration import setting
+
+MIN_SECRET_CHARACTERS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +57,46 @@ class LiveConfig:
                 ip_network(text)
             except ValueError as error:
                 yield f"TRANSCODER_SOURCE_NETWORKS: {error}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivestreamConfig:
+    """Live streams that people publish by RTMP, and the ingest servers that receive them."""
+
+    ingest_secret: str = setting(
+        "",
+        secret=True,
+        help="Secret that ingest servers send with their hooks, and that signs the tokens by which live workers read"
+        " streams from them. At least 16 characters. Empty: nobody can publish.",
+    )
+    ingest_hooks_host: str = setting(
+        "127.0.0.1", help="Address that the hooks of ingest servers listen on. It must not be reachable from outside."
+    )
+    ingest_hooks_port: int = setting(8091, minimum=0, maximum=65_535, help="Port of these hooks. 0: any free one.")
+    live_rtmp_url: str = setting(
+        "rtmp://127.0.0.1:1935/live", help="URL that publishers are shown; they append their stream key to it."
+    )
+    live_rtmps_url: str = setting("", help="The same by TLS. Empty: there is none.")
+    live_lease_seconds: float = setting(
+        6.0,
+        minimum=2,
+        maximum=60,
+        help="Time for which a live stream stays with a worker that does not renew its lease. It is renewed four times"
+        " in it. This and a few seconds are what a stream loses with its worker.",
+    )
+    live_slots: int = setting(2, minimum=1, maximum=64, help="Streams that one live worker of `make live` encodes.")
+    live_max_streams: int = setting(100, minimum=1, help="Live streams of the installation at a time.")
+    live_max_streams_per_owner: int = setting(10, minimum=1, help="Those of them that one owner may have.")
+    live_max_bitrate: int = setting(
+        50_000_000, minimum=100_000, help="Bits per second that a publisher may send; a stream can have a lower limit."
+    )
+    live_max_height: int = setting(
+        2160,
+        minimum=144,
+        maximum=4320,
+        help="Lines of the frames that a publisher may send, by the shorter side; a stream can have a lower limit.",
+    )
+
+    def problems(self) -> Iterator[str]:
+        if self.ingest_secret and len(self.ingest_secret) < MIN_SECRET_CHARACTERS:
+            yield f"TRANSCODER_INGEST_SECRET must have at least {MIN_SECRET_CHARACTERS} characters"

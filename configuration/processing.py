@@ -128,8 +128,9 @@ class WorkerConfig:
     )
     worker_queue: str = setting(
         "cpu,transfer",
-        choices=("cpu,transfer", "cpu", "gpu", "transfer"),
-        help="Queues from which this node claims steps. transfer: imports and deliveries, which need a way out.",
+        choices=("cpu,transfer", "cpu", "gpu", "transfer", "live"),
+        help="Queues from which this node claims steps. transfer: imports and deliveries, which need a way out."
+        " live: live streams; each keeps a slot for as long as it lasts.",
     )
 
     @property

@@ -14,6 +14,7 @@ from jobs.rules.delivery import DeliveryState
 from jobs.rules.rank import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from jobs.rules.steps import (
     CPU_QUEUE,
+    LIVE_KINDS,
     MEASURED_KINDS,
     QUEUES,
     UNCLAIMED_KINDS,
@@ -266,6 +267,7 @@ class Step(models.Model):
                 name="jobs_step_belongs",
                 condition=(Q(video__isnull=False) & _WITHOUT_JOB & Q(kind__in=[kind.value for kind in VIDEO_KINDS]))
                 | (Q(video__isnull=False) & ~_UNCLAIMED & Q(job__isnull=False, generation__isnull=False))
+                | (Q(video__isnull=False) & _of_kind(LIVE_KINDS) & Q(job__isnull=False, generation__isnull=True))
                 | (_UNCLAIMED & _WITHOUT_JOB & Q(video__isnull=True)),
             ),
             models.CheckConstraint(

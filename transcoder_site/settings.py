@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "events",
     "videos",
     "jobs",
+    "livestreams",
     "operations",
     "workers",
     "webui",

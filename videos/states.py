@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class VideoState(StrEnum):
-    """Life of a video: its source arrives, then it is inspected (ready or rejected), then perhaps deleted."""
+    """Life of a video: its source arrives, then it is inspected (ready or rejected), then perhaps deleted.
+
+    A broadcast is live, then ready.
+    """
 
     JOINING = "joining"
     """Its source is being made of those of other videos."""
@@ -12,6 +15,8 @@ class VideoState(StrEnum):
     """Its source is being fetched."""
     VERIFYING = "verifying"
     """Its source is there, and is being compared with the checksum that its client promised."""
+    LIVE = "live"
+    """It is being broadcast: its source arrives, is encoded and is gone."""
     UPLOADED = "uploaded"
     READY = "ready"
     REJECTED = "rejected"
@@ -23,8 +28,11 @@ HIDDEN_STATES = frozenset({VideoState.DELETING, VideoState.DELETED})
 """States of videos that their owner no longer sees."""
 SHOWN_STATES = tuple(state.value for state in VideoState if state not in HIDDEN_STATES)
 
-UNSOURCED_STATES = frozenset({VideoState.JOINING, VideoState.IMPORTING, VideoState.VERIFYING})
-"""States of videos before `uploaded`: a step makes their source, or checks it, and nobody gets it meanwhile."""
+UNSOURCED_STATES = frozenset({VideoState.JOINING, VideoState.IMPORTING, VideoState.VERIFYING, VideoState.LIVE})
+"""States of videos before `uploaded`: a step makes their source, or checks it, and nobody gets it meanwhile.
+
+Of a broadcast nobody ever does.
+"""
 
 
 class UploadProtocol(StrEnum):

@@ -2,16 +2,17 @@
 
 from jobs.leasing.claim import Claim
 from jobs.leasing.steps import StepWork
-from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, MEASURED_KINDS, STEPS, TRANSFER_QUEUE, kinds_where
+from jobs.rules.steps import CPU_QUEUE, GPU_QUEUE, LIVE_QUEUE, MEASURED_KINDS, STEPS, TRANSFER_QUEUE, kinds_where
 from observability import metrics
 from transcoding.encoders import ENCODERS
 from workers.steps.publishing import encoding_of
 
 OUTCOMES = ("done", "failed", "lost", "stopped")
 _OF_QUEUE = {
-    CPU_QUEUE: kinds_where(lambda spec: spec.claimed and spec.queue != TRANSFER_QUEUE),
+    CPU_QUEUE: kinds_where(lambda spec: spec.claimed and spec.queue not in (TRANSFER_QUEUE, LIVE_QUEUE)),
     GPU_QUEUE: MEASURED_KINDS,
     TRANSFER_QUEUE: kinds_where(lambda spec: spec.queue == TRANSFER_QUEUE),
+    LIVE_QUEUE: kinds_where(lambda spec: spec.queue == LIVE_QUEUE),
 }
 
 for _queue, _kinds in _OF_QUEUE.items():

@@ -42,7 +42,7 @@ def plan_carry_out(  # noqa: PLR0913 - all that the rows are made of
     `routes` are those of the plan's encodings. `beside`: the generation that it stands beside, rather than for itself.
     """
     generation = generation_create(
-        video=video, job_id=job.id, plan=plan.to_json(), renditions=list(_renditions(plan)), beside=beside
+        video=video, job_id=job.id, plan=plan.to_json(), renditions=list(planned_renditions(plan)), beside=beside
     )
     reasons = [route.fallback_reason for route in routes if route.fallback_reason]
     metadata = _routed_metadata(job, reasons)
@@ -75,7 +75,8 @@ def _routed_metadata(job: Job, reasons: Sequence[str]) -> dict[str, object]:
     return {**metadata, "gpu_fallback": True, "fallback_reason": reasons[0]}
 
 
-def _renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
+def planned_renditions(plan: EncodePlan) -> Iterator[RenditionPlan]:
+    """Yield the rows of a plan's renditions, in their order."""
     total_segments = None if plan.grid.is_open else plan.total_segments
     for video in plan.renditions:
         yield RenditionPlan(
@@ -159,7 +160,12 @@ def _steps(  # noqa: PLR0913 - all that the rows are made of
             sessions=len(run.group) if requirement else 0,
             **span,
         )
-    files = [(AssetKind.MP4, name) for name in plan.mp4_names] + [(AssetKind.M4A, name) for name in plan.m4a_names]
-    for position, (kind, name) in enumerate(files):
-        yield step(StepKind.REMUX, ordinal=position, asset=kind.value, rendition=name)
+    for position, (asset, rendition) in enumerate(planned_files(plan)):
+        yield step(StepKind.REMUX, ordinal=position, asset=asset, rendition=rendition)
     yield step(StepKind.FINISH)
+
+
+def planned_files(plan: EncodePlan) -> list[tuple[str, str]]:
+    """List the files that a plan promises, each by its kind and the rendition that it is of, in their order."""
+    progressive = [(AssetKind.MP4.value, name) for name in plan.mp4_names]
+    return progressive + [(AssetKind.M4A.value, name) for name in plan.m4a_names]

@@ -18,7 +18,9 @@ BACKGROUND_QUEUE = "background"
 """Queue of the steps that nobody waits for. Workers of the queue `cpu` take one when they find nothing else there."""
 TRANSFER_QUEUE = "transfer"
 """Queue of the steps that exchange files with servers of others, at their speed. They open none of them with ffmpeg."""
-QUEUES = (CPU_QUEUE, GPU_QUEUE, TRANSFER_QUEUE, BACKGROUND_QUEUE)
+LIVE_QUEUE = "live"
+"""Queue of the steps that encode live streams. Each holds its worker for as long as the stream lasts."""
+QUEUES = (CPU_QUEUE, GPU_QUEUE, TRANSFER_QUEUE, LIVE_QUEUE, BACKGROUND_QUEUE)
 SERVED_BY: Mapping[str, str] = {queue: queue for queue in QUEUES} | {BACKGROUND_QUEUE: CPU_QUEUE}
 """The queue that the workers of a queue name as theirs."""
 
@@ -30,6 +32,7 @@ class StepKind(StrEnum):
     INSPECT = "inspect"
     AUDIO = "audio"
     CHUNK = "chunk"
+    LIVE = "live"
     REMUX = "remux"
     TEXT = "text"
     FINISH = "finish"
@@ -128,6 +131,12 @@ class StepSpec:
     """
     once_per_video: bool = False
     """At most one step of the kind is unfinished for a video."""
+    live: bool = False
+    """It encodes a source that arrives while it runs: it is claimed before it is planned, under a lease of its own.
+
+    No failure ends it: another attempt follows at once for as long as the source is there, however many failed. What
+    ends it is the end of the source, in the package above this one.
+    """
 
     def __post_init__(self) -> None:
         if self.queue not in QUEUES:
@@ -177,6 +186,16 @@ _SPECS = (
         commands=("analysis", "chunk"),
     ),
     StepSpec(
+        kind=StepKind.LIVE,
+        queue=LIVE_QUEUE,
+        stage=Stage.ENCODE,
+        phase=JobPhase.ENCODING,
+        unit=Unit.SEGMENT,
+        weight=90,
+        leaves=_SEGMENT_OBJECTS,
+        live=True,
+    ),
+    StepSpec(
         kind=StepKind.REMUX,
         stage=Stage.PACKAGE,
         phase=JobPhase.FINISHING,
@@ -223,6 +242,7 @@ CLAIMED_KINDS = kinds_where(lambda spec: spec.claimed)
 UNCLAIMED_KINDS = kinds_where(lambda spec: not spec.claimed)
 VIDEO_KINDS = kinds_where(lambda spec: spec.stage is None and spec.claimed)
 """Kinds of steps that serve a video and no job."""
+LIVE_KINDS = kinds_where(lambda spec: spec.live)
 MEASURED_KINDS = kinds_where(lambda spec: spec.measured)
 COMMANDS = tuple(name for spec in _SPECS for name in spec.commands)
 """Every name that a plan document shows a run of ffmpeg under."""

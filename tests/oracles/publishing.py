@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from jobs.planning.steps import _renditions
+from jobs.planning.steps import planned_renditions
 from storage.keys import segment_key
 from tests.inputs.running import Transcoded
 from tests.rows import a_video
@@ -23,7 +23,7 @@ from videos.services import VerifiedRendition, generation_complete, generation_c
 def published(found: Transcoded, *, complete: bool = True) -> Generation:
     """Write the rows of a transcoded video: all runs of segments, or only the first of each rendition."""
     generation = generation_create(
-        video=a_video(), job_id=uuid4(), plan=found.plan.to_json(), renditions=list(_renditions(found.plan))
+        video=a_video(), job_id=uuid4(), plan=found.plan.to_json(), renditions=list(planned_renditions(found.plan))
     )
     rows = list(generation.renditions.all())
     for row in rows:

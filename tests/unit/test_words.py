@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
     "access", "api", "benchmarks", "configuration", "coordination", "embedded", "events", "execution", "gpu", "jobs",
-    "observability", "operations", "outbound", "relay", "storage", "transcoder_site", "transcoding", "videos", "webui",
-    "workers",
+    "livestreams", "observability", "operations", "outbound", "relay", "storage", "transcoder_site", "transcoding",
+    "videos", "webui", "workers",
 )  # fmt: skip
 FOLDERS = (*PACKAGES, "docs", "k8s", "requirements", "scripts", "tests", ".ci")
 SUFFIXES = {".py", ".md", ".html", ".css", ".js", ".mjs", ".sh", ".yaml", ".yml", ".toml", ".in", ".example", ""}

@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[3]
 REGISTRY = "jobs/rules/steps.py"
 MAKERS = {
     "jobs/planning/steps.py",
+    "jobs/planning/live.py",
     "jobs/lifecycle/inspection.py",
     "jobs/lifecycle/delivering.py",
     "jobs/lifecycle/texts.py",
