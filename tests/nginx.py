@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
-import socket
 import subprocess
 from abc import abstractmethod
-from contextlib import suppress
 from pathlib import Path
 
 from embedded.home import REPOSITORY, Home
+from embedded.nginx import NginxService
 from embedded.ports import LOOPBACK
-from embedded.service import Service, find_program
 
 DOCS = REPOSITORY / "docs"
-MAIN = """
-daemon off;
-worker_processes 1;
-user {user};
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/client_body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-{servers}
-}}
-"""
 
 
 def documented(name: str) -> list[str]:
@@ -40,34 +19,20 @@ def documented(name: str) -> list[str]:
     return re.findall(r"```nginx\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-class NginxService(Service):
+class DocumentedNginx(NginxService):
     """An nginx with the servers of a subclass."""
 
     @abstractmethod
     def servers(self) -> str:
         """Configuration within `http`."""
 
-    def argv(self) -> list[str]:
-        program = find_program("nginx")
-        assert program, "nginx is not installed: run `make testsetup`"
-        return [str(program), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr"]
-
-    def prepare(self) -> None:
-        super().prepare()
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        text = MAIN.format(user=user, folder=self.folder, servers=self.servers())
-        (self.folder / "nginx.conf").write_text(text, encoding="utf-8")
-
-    def ready(self) -> bool:
-        """Return True if it accepts connections."""
-        for port in self.ports():
-            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2):
-                continue
-            return False
-        return True
+    def configuration(self) -> str:
+        own = f"access_log off;\n{self.http_folders()}{self.servers()}"
+        log = f"error_log {self.folder / 'error.log'} warn;\n"
+        return f"{log}events {{ worker_connections 64; }}\nhttp {{\n{own}\n}}\n"
 
 
-class CachingNginx(NginxService):
+class CachingNginx(DocumentedNginx):
     """The nginx of docs/delivery.md: `cache_port` caches playback of an API, `base_port` serves objects of a folder."""
 
     name = "caching-nginx"
@@ -90,7 +55,7 @@ class CachingNginx(NginxService):
         return caching.replace("127.0.0.1:8000", f"{LOOPBACK}:{self._api_port}") + base
 
 
-class Nginx(NginxService):
+class Nginx(DocumentedNginx):
     """The nginx of docs/reverse-proxies.md. `tls_port` has the first documented server, `path_port` the second one.
 
     `whole_path_port` has the second one, too, with the path passed on as it is.
