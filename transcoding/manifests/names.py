@@ -11,6 +11,14 @@ def segment_name(number: int | str) -> str:
     return f"{number}.m4s"
 
 
+def part_name(segment: int, part: int, attempt: int) -> str:
+    """Return the relative URL of a part of a live segment.
+
+    A worker that takes over makes the segment again, with other bytes; its attempt gives it URLs of its own.
+    """
+    return f"{segment}.{part}.{attempt}.m4s"
+
+
 def text_file(name: str) -> str:
     """Return the URL of a whole text, relative to the manifests."""
     return f"{_TEXTS}/{name}.vtt"

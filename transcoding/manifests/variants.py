@@ -66,6 +66,8 @@ class AudioVariant:
     label: str = ""
     """Its name for people, unique in its group. Empty: `name`."""
     role: AudioRole = AudioRole.MAIN
+    folder: str = ""
+    """As of a `VideoVariant`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,11 @@ class Presentation:
     audio: tuple[AudioVariant, ...] = ()
     texts: tuple[TextVariant, ...] = ()
     tiles: TileVariant | None = None
+
+    def in_folder(self, folder: str) -> Self:
+        """Have the files of video and audio below a relative URL."""
+        videos = tuple(replace(each, folder=f"{folder}{each.folder}") for each in self.videos)
+        return replace(self, videos=videos, audio=tuple(replace(each, folder=folder) for each in self.audio))
 
     def starting_with(self, name: str) -> Self:
         """Have players begin with an audio rendition, and in other groups with the track like it.

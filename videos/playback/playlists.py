@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from transcoding.manifests.hls.iframes import IFrame, iframe_playlist
+from transcoding.manifests.hls.live import LiveSegment, LiveWindow, live_playlist
 from transcoding.manifests.hls.master import master_playlist
-from transcoding.manifests.hls.media import media_playlist, target_seconds, window_playlist
+from transcoding.manifests.hls.media import media_playlist, target_seconds
 from videos.models import Generation, Rendition
 from videos.playback.presentation import generation_presentation, listed_renditions
 from videos.selectors import PublishedSegment, has_keyframes, newest_segments, published_keyframes, published_prefix
@@ -42,7 +43,8 @@ def rendition_playlist(rendition: Rendition) -> str:
     if rendition.total_segments is None:
         window = newest_segments(rendition, WINDOW_SEGMENTS)
         first = window[0].number if window else 0
-        return window_playlist(_seconds(window, rendition), first_segment=first, target_seconds=target)
+        segments = [LiveSegment(duration=seconds) for seconds in _seconds(window, rendition)]
+        return live_playlist(LiveWindow(first_segment=first, segments=segments, target_seconds=target, blocking=False))
     durations = _seconds(published_prefix(rendition), rendition)
     complete = rendition.generation.state == GenerationState.COMPLETE
     return media_playlist(durations, target_seconds=target, complete=complete)

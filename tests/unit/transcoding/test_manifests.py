@@ -8,7 +8,7 @@ from tests.unit.transcoding.builders import NTSC, PQ
 from transcoding.color import BT709, VideoRange
 from transcoding.manifests.hls.iframes import IFrame, iframe_playlist
 from transcoding.manifests.hls.master import master_playlist
-from transcoding.manifests.hls.media import media_playlist, target_seconds, webvtt_playlist, window_playlist
+from transcoding.manifests.hls.media import media_playlist, target_seconds, webvtt_playlist
 from transcoding.manifests.hls.rates import average_rate, peak_rate
 from transcoding.manifests.hls.tags import quoted
 from transcoding.manifests.names import segment_name
@@ -327,22 +327,6 @@ def test_the_peak_rate_is_that_of_a_stretch_near_the_target_duration(
 ) -> None:
     assert peak_rate(sizes, ticks, timescale=1, target_seconds=4) == peak
     assert average_rate(sizes, ticks, timescale=1) == sum(sizes) * 8 // max(1, sum(ticks))
-
-
-def test_the_playlist_of_a_live_stream_lists_a_window() -> None:
-    """Players join it at its live edge, and segments leave it: it has no type, no start and no end."""
-    assert window_playlist([Fraction(2), Fraction(2)], first_segment=7, target_seconds=2) == (
-        "#EXTM3U\n"
-        "#EXT-X-VERSION:7\n"
-        "#EXT-X-TARGETDURATION:2\n"
-        "#EXT-X-MEDIA-SEQUENCE:7\n"
-        "#EXT-X-INDEPENDENT-SEGMENTS\n"
-        '#EXT-X-MAP:URI="init.mp4"\n'
-        "#EXTINF:2.000000,\n"
-        "7.m4s\n"
-        "#EXTINF:2.000000,\n"
-        "8.m4s\n"
-    )
 
 
 def test_a_playlist_only_grows_until_it_is_complete() -> None:

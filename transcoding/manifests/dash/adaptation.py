@@ -79,7 +79,7 @@ def add_audio(period: ET.Element, audio: AudioVariant, timeline: Timeline, *, al
         ET.SubElement(adaptation, "Accessibility", {"schemeIdUri": _PURPOSES, "value": purpose})
     if role := _role(audio, alone=alone):
         ET.SubElement(adaptation, "Role", {"schemeIdUri": _ROLES, "value": role})
-    _template(adaptation, timeline)
+    _template(adaptation, timeline, audio.folder)
     rate = {"audioSamplingRate": str(timeline.timescale)}
     _representation(adaptation, audio.name, audio.codecs, audio.peak_bandwidth, rate)
 
@@ -93,7 +93,7 @@ def _role(audio: AudioVariant, *, alone: bool) -> str | None:
 def add_tiles(period: ET.Element, tiles: TileVariant) -> None:
     """Add an adaptation set of sprite sheets (DASH-IF IOP 4.3, 6.2.6). All last equally long, also the last one."""
     images = {"contentType": "image", "mimeType": "image/jpeg"}
-    adaptation = ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **images})
+    adaptation = ET.SubElement(period, "AdaptationSet", {"id": _next_id(period), **images})
     length = tiles.columns * tiles.rows * tiles.interval
     times = {"timescale": str(length.denominator), "duration": str(length.numerator)}
     ET.SubElement(adaptation, "SegmentTemplate", {**times, "startNumber": "0", "media": tiles.url})
@@ -108,7 +108,7 @@ def add_tiles(period: ET.Element, tiles: TileVariant) -> None:
 def add_text(period: ET.Element, text: TextVariant) -> None:
     """Add an adaptation set for a text: one file, whose times are those of the presentation."""
     kind = {"contentType": "text", "mimeType": WEBVTT_TYPE, "lang": text.language}
-    adaptation = ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **kind})
+    adaptation = ET.SubElement(period, "AdaptationSet", {"id": _next_id(period), **kind})
     ET.SubElement(adaptation, "Label").text = text.label
     for role in (*(["main"] if text.default else []), _text_role(text)):
         ET.SubElement(adaptation, "Role", {"schemeIdUri": _ROLES, "value": role})
@@ -125,23 +125,29 @@ def _text_role(text: TextVariant) -> str:
 def _adaptation_set(period: ET.Element, kind: str, more: Attributes) -> ET.Element:
     """Segments of all its representations start together, each with a frame at which decoding can start."""
     common = {"contentType": kind, "mimeType": f"{kind}/mp4", "segmentAlignment": "true", "startWithSAP": "1"}
-    return ET.SubElement(period, "AdaptationSet", {"id": str(len(period)), **common, **more})
+    return ET.SubElement(period, "AdaptationSet", {"id": _next_id(period), **common, **more})
+
+
+def _next_id(period: ET.Element) -> str:
+    return str(len(period.findall("AdaptationSet")))
 
 
 def _template(adaptation: ET.Element, timeline: Timeline, folder: str = "") -> None:
+    offset = {"presentationTimeOffset": str(timeline.offset)} if timeline.offset else {}
     template = ET.SubElement(
         adaptation,
         "SegmentTemplate",
         {
             "timescale": str(timeline.timescale),
-            "startNumber": "0",
+            **offset,
+            "startNumber": str(timeline.first_segment),
             "initialization": f"{folder}$RepresentationID$/{INIT_NAME}",
             "media": f"{folder}$RepresentationID$/{segment_name('$Number$')}",
         },
     )
     rows = ET.SubElement(template, "SegmentTimeline")
     for number, row in enumerate(_runs(timeline.durations)):
-        ET.SubElement(rows, "S", ({"t": "0"} if number == 0 else {}) | row)
+        ET.SubElement(rows, "S", ({"t": str(timeline.start)} if number == 0 else {}) | row)
 
 
 def _runs(durations: Iterable[int]) -> Iterable[Attributes]:

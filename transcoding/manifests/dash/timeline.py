@@ -4,6 +4,8 @@ A SegmentTimeline says when segments are presented, which is after the edit list
 edit list takes off the delay of B-frames, so segment 0 starts at 0 although its first frame is composed later. The
 audio's takes off the encoder's priming, so segment 0 is shorter here than its samples. Both timelines start at 0 and
 need no presentationTimeOffset; with one, players would shift what the browser has already shifted.
+
+A Period of a live stream begins in the middle of the media: its offset is the time of its first frame.
 """
 
 from collections.abc import Sequence
@@ -17,6 +19,11 @@ class Timeline:
 
     timescale: int
     durations: tuple[int, ...]
+    first_segment: int = 0
+    start: int = 0
+    """Tick at which the first segment is presented."""
+    offset: int = 0
+    """Tick that is presented at the start of the Period."""
 
     @classmethod
     def of_samples(cls, durations: Sequence[int], *, timescale: int, skipped: int = 0) -> "Timeline":

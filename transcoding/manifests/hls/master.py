@@ -40,7 +40,8 @@ def master_playlist(presentation: Presentation) -> str:
             lines += [_stream_inf(video, group, texts), f"{video.folder}{_playlist(video.name)}"]
     lines += [_iframe_stream_inf(video, video.iframes) for video in videos if video.iframes]
     for group in () if videos else presentation.audio_groups:
-        lines += [_audio_stream_inf(group, texts, alone=len(audio) == 1), _playlist(_first_played(group).name)]
+        first = _first_played(group)
+        lines += [_audio_stream_inf(group, texts, alone=len(audio) == 1), f"{first.folder}{_playlist(first.name)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -67,7 +68,7 @@ def _audio_media(track: AudioVariant) -> str:
             ("AUTOSELECT", yes_or_no(track.default or track.role is not AudioRole.COMMENTARY)),
             ("CHARACTERISTICS", quoted(_CHARACTERISTICS.get(track.role, ""))),
             ("CHANNELS", quoted(str(track.channels))),
-            ("URI", quoted(_playlist(track.name))),
+            ("URI", quoted(f"{track.folder}{_playlist(track.name)}")),
         ],
     )
 

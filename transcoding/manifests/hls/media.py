@@ -39,17 +39,6 @@ def _whole(entries: Iterable[str], *, target_seconds: int, complete: bool, tags:
     return "\n".join([*lines, *["#EXT-X-ENDLIST"] * complete]) + "\n"
 
 
-def window_playlist(durations: Sequence[Fraction], *, first_segment: int, target_seconds: int) -> str:
-    """Return the HLS playlist of one rendition of a live stream: its newest segments' lengths in seconds, in order.
-
-    It has no type, so that segments may leave it (RFC 8216, section 6.2.2). It has no EXT-X-DISCONTINUITY either, and
-    so no discontinuity sequence: decode times follow from segment numbers, also after another worker has taken over.
-    """
-    entries = _segments(durations, first=first_segment)
-    lines = _lines(entries, target_seconds=target_seconds, first_segment=first_segment, tags=_FRAGMENTS)
-    return "\n".join(lines) + "\n"
-
-
 def _segments(durations: Iterable[Fraction], *, first: int, name: Callable[[int], str] = segment_name) -> Iterator[str]:
     for number, duration in enumerate(durations, first):
         yield f"#EXTINF:{float(duration):.6f},\n{name(number)}"
