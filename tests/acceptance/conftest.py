@@ -16,6 +16,7 @@ from embedded.home import Home
 from embedded.stack import Stack
 from tests.acceptance.browsing import TIMEOUT_MS, chromium, pages
 from tests.ffmpeg.sources import AAC, H264, Card, make
+from tests.migrated import load_into
 from tests.pacing import PacedFfmpeg
 from tests.servers import locked_home
 
@@ -53,6 +54,7 @@ def stack(home: Home, ffmpeg: PacedFfmpeg) -> Iterator[Stack]:
     home.port("api")  # any free one: the usual one may be somebody's `make run`
     stack = Stack(home, durable=False, environ=environ)
     try:
+        load_into(stack)
         stack.start()
         yield stack
     finally:

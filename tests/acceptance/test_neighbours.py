@@ -16,6 +16,7 @@ from benchmarks.neighbours import Findings, Neighbours, p95
 from embedded.stack import Stack
 from tests.acceptance.conftest import SHORT_TIMES
 from tests.ffmpeg.sources import AAC, H264, Card, make
+from tests.migrated import load_into
 from tests.servers import locked_home
 
 MAX_RATIO = 3.0
@@ -50,6 +51,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
         home.port("api")  # any free one: the usual one may be somebody's `make run`
         stack = Stack(home, durable=False, environ={"PATH": os.environ["PATH"], **SHORT_TIMES, **FEW})
         try:
+            load_into(stack)
             stack.start()
             neighbours = Neighbours(stack, source, doomed_jobs=JOBS)
             yield neighbours.measured(quiet_seconds=3, hostile_seconds=6, log=folder / "hostile")

@@ -25,6 +25,7 @@ from execution import daemons
 from execution.process import descendant_pids
 from storage.protocol import ObjectStore
 from storage.wiring import store_from
+from tests import migrated
 from tests.faults.proxy import StoreProxy, TcpProxy
 from tests.pacing import PacedFfmpeg
 
@@ -157,7 +158,8 @@ class Rig(Stack):
             server.start()
         for server in self.servers:
             server.wait_ready()
-        self._prepare(say)
+        migrated.load(self.postgresql, self.postgresql.url)
+        self.store().prepare()
         self.start_missing()
         self.client().close()
 
