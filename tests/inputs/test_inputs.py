@@ -7,11 +7,13 @@ import pytest
 from tests.inputs.case import Case, Refused
 from tests.inputs.comparing import differences
 from tests.inputs.running import transcode
-from tests.inputs.table import AREAS, CASES
+from tests.inputs.table import ALIKE, AREAS, CASES
 from transcoding.errors import TranscodeError
 
+EACH = [pytest.param(case, id=key, marks=pytest.mark.thorough if key in ALIKE else ()) for key, case in CASES.items()]
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+@pytest.mark.parametrize("case", EACH)
 def test_an_input_comes_out_as_the_table_says(case: Case, tmp_path: Path) -> None:
     (tmp_path / "input").mkdir()
     source = case.make(tmp_path / "input")
@@ -28,3 +30,4 @@ def test_an_input_comes_out_as_the_table_says(case: Case, tmp_path: Path) -> Non
 
 def test_no_two_rows_have_one_key() -> None:
     assert len(CASES) == sum(len(area.CASES) for area in AREAS)
+    assert CASES.keys() >= ALIKE
