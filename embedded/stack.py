@@ -131,7 +131,8 @@ class Stack:
         password = self.home.find_secret(ADMIN)
         if password is None:
             password = secrets.token_urlsafe(18)
-            command = [sys.executable, "manage.py", "createsuperuser", "--no-input", "--username", ADMIN, "--email", ""]
+            command = [sys.executable, "manage.py", "createsuperuser", "--no-input", "--skip-checks"]
+            command += ["--username", ADMIN, "--email", ""]
             environ = {**self.dispatcher.environ(), "DJANGO_SUPERUSER_PASSWORD": password}
             daemons.run(command, environ=environ, folder=REPOSITORY)
             daemons.run([sys.executable, "manage.py", "member_add", ADMIN], environ=environ, folder=REPOSITORY)
@@ -155,7 +156,7 @@ class Stack:
         for process in (*self.product, self.relay):
             process.close()
         report("migrating the database")
-        command = [sys.executable, "manage.py", "migrate", "--no-input"]
+        command = [sys.executable, "manage.py", "migrate", "--no-input", "--skip-checks"]
         daemons.run(command, environ=self.dispatcher.environ(), folder=REPOSITORY)
         if not self.own_store:  # which was prepared and checked before
             store_from(load(self._environ).storage).prepare()

@@ -9,6 +9,7 @@ from access.services import DEFAULT_OWNER, key_create, owner_named
 
 class Command(BaseCommand):
     help = "Create an API key. It is printed once, alone on standard output; only its SHA-256 is stored."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="purpose of the key")

@@ -8,6 +8,7 @@ from api.problems import Problem
 
 class Command(BaseCommand):
     help = "Have a person act for an owner. The password of a new account is printed once, alone on standard output."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="user name; the account is created if missing")

@@ -12,6 +12,7 @@ from gpu.wiring import inventory
 
 class Command(BaseCommand):
     help = "List this machine's GPUs, with a trial encode of every encoder on each. Needs no worker."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print JSON")

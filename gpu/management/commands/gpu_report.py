@@ -9,6 +9,7 @@ from gpu.wiring import reporter
 
 class Command(BaseCommand):
     help = "Report this machine's GPUs for a node, until SIGTERM. GPU workers and relays start this process themselves."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("node", help="the node's name")

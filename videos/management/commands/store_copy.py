@@ -14,6 +14,7 @@ from storage.wiring import store_from
 
 class Command(BaseCommand):
     help = "Copy the objects of the store to a folder, or back from it. What is there already is not copied again."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def add_arguments(self, parser: CommandParser) -> None:
         direction = parser.add_mutually_exclusive_group(required=True)

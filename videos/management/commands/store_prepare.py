@@ -9,6 +9,7 @@ from storage.wiring import store_from
 
 class Command(BaseCommand):
     help = "Make the store ready for use: a private bucket whose objects players of any origin may read when signed."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -9,6 +9,7 @@ from videos.stored import missing_objects
 
 class Command(BaseCommand):
     help = "Check that the store has every object that a row names, such as after a restore. Prints those it lacks."
+    requires_system_checks = ()  # they load all URLs with their pages
 
     def handle(self, *args: Any, **options: Any) -> None:
         videos = set()
