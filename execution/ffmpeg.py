@@ -1,5 +1,6 @@
 """Running ffmpeg: reads outputs from pipes while they are encoded, watches progress, kills stalled or stopped runs."""
 
+import math
 import os
 import selectors
 import stat
@@ -8,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Protocol
@@ -78,6 +79,8 @@ class _Run:
     stall: StallTimer
     """Output is a new frame, bytes of an output or input, or a change of an output file."""
     files: tuple[Path, ...] = ()
+    paced_by: tuple[Feeder, ...] = ()
+    """Feeds that come at a pace of their own; none: the run is to be done as fast as it can."""
     frames: int = 0
     niceness: int = 0
     stderr: bytes = b""
@@ -107,6 +110,12 @@ class _Run:
             self.written = written
             self.stall.reset()
             self.on_frames(self.frames)
+
+    def check_pace(self) -> bool:
+        """Count waiting for a feed as activity. Returns True if feeds decide how long the run lasts."""
+        if any(feeder.empty for feeder in self.paced_by):
+            self.stall.reset()
+        return bool(self.paced_by)
 
     def check_processor(self) -> None:
         """Count work without output as activity: an encoder may look ahead for minutes, and keeps its lease."""
@@ -172,6 +181,7 @@ class FfmpegRunner:
         stop: StopSignal,
         folder: Path | None = None,
         output_bytes: int | None = None,
+        paced: bool = False,
         on_frames: Callable[[int], None] = lambda _: None,
         on_poll: Callable[[], None] = lambda: None,
         niceness: Callable[[], int] = lambda: 0,
@@ -188,6 +198,8 @@ class FfmpegRunner:
             folder: the folder in which ffmpeg works, and the only one that it may write to; paths in options are
                 relative to it. None: that of the outputs, or none.
             output_bytes: limit of all files in it together; None: that of the installation.
+            paced: the feeds come at a pace of their own, for hours perhaps: time has no limit, neither has that of the
+                processor, and to wait for a feed is no stall.
             on_frames: gets the number of frames written so far; also called while only files grow.
             on_poll: called after every read, at least every 0.05 s; time spent in it does not count as a stall.
             on_stderr_line: gets each line of stderr before sinks get anything that was encoded after it.
@@ -224,6 +236,8 @@ class FfmpegRunner:
             ends = [*pipes.values(), progress]
             inherited = [*(feeder.pipe.read for feeder in feeders.values()), *(pipe.write for pipe in ends)]
             limits = self._limits(command.memory_bytes, output_bytes)
+            if paced:
+                limits = replace(limits, cpu_seconds=0)
             child = cell.start(
                 argv,
                 pass_fds=inherited,
@@ -234,8 +248,11 @@ class FfmpegRunner:
                 pipe.close_write()
             if budget:
                 budget.watch(child.process.pid)
-            stall = StallTimer(child.process.pid, self._stall_seconds, self._max_silent_seconds, clock=self._clock)
-            run = _Run(child, on_frames, on_stderr_line, niceness, stall, files)
+            silent_seconds = math.inf if paced else self._max_silent_seconds
+            stall = StallTimer(child.process.pid, self._stall_seconds, silent_seconds, clock=self._clock)
+            run = _Run(
+                child, on_frames, on_stderr_line, niceness, stall, files, tuple(feeders.values()) if paced else ()
+            )
             run.apply_niceness()
             for feeder in feeders.values():
                 feeder.start(stall.reset)
@@ -279,6 +296,8 @@ class FfmpegRunner:
                 budget.check()
             if stop.is_set():
                 raise Stopped
+            if run.check_pace():
+                started_at = self._clock()
             run.stall.check(f"ffmpeg did nothing after frame {run.frames}")
             if self._clock() - started_at > self._max_run_seconds:
                 raise ProcessStalled(f"ffmpeg did not finish within {self._max_run_seconds} s")

@@ -6,7 +6,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 
 Feed = Generator[bytes, None, None]
-"""Generator of the next bytes of an input. It runs in a thread of its own, and an exception in it ends the run."""
+"""Generator of the next bytes of an input. It runs in a thread of its own, and an exception in it ends the run.
+
+One that waits for others, such as a publisher, yields nothing (`b""`) a few times a second, or the end of the run would
+wait for it.
+"""
 
 
 class Pipe:
@@ -63,6 +67,9 @@ class Feeder:
         self._feed = feed
         self._mark_active: Callable[[], None] = lambda: None
         self._error: BaseException | None = None
+        self._over = threading.Event()
+        self.empty = False
+        """The feed had nothing to give when it last said so: the program may be waiting for it."""
         self._thread = threading.Thread(target=self._write, name="feeder", daemon=True)
 
     def start(self, mark_active: Callable[[], None]) -> None:
@@ -72,7 +79,8 @@ class Feeder:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for the thread; it ends with its feed or with the program."""
+        """Wait for the thread; it ends with its feed, or at the next block when the program has ended."""
+        self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -85,6 +93,9 @@ class Feeder:
         try:
             with closing(self._feed) as blocks:
                 for block in blocks:
+                    if self._over.is_set():
+                        break
+                    self.empty = not block
                     self._write_all(block)
         except BrokenPipeError:
             pass  # the program has ended; its exit code and stderr say why
