@@ -32,6 +32,7 @@ from workers.lease.connections import abort_connection
 from workers.lease.control import StepControl, StopReason
 from workers.lease.fenced_writes import retry_write
 from workers.lease.keeper import DatabaseRenewal, LeaseKeeper
+from workers.lease.terms import lease_terms
 from workers.node.devices import device_offers, record_failure, record_success
 from workers.tools import Tools
 
@@ -76,7 +77,7 @@ class StepRunner:
                 queue=claimed,
                 node=node,
                 pid=os.getpid(),
-                lease_seconds=config.lease.lease_seconds,
+                lease_seconds=lease_terms(claimed, config).lease_seconds,
                 offer=offer,
                 max_running=owner_limit(queue=claimed, silence_seconds=config.lease.node_silence_seconds),
             )
@@ -114,16 +115,16 @@ class StepRunner:
 
     def _run(self, claim: Claim, control: StepControl) -> tuple[StepWork | None, str]:
         """Run a step and record its outcome. Returns what it was about, as far as that was read, and the outcome."""
-        config = self._tools.config.lease
+        terms = lease_terms(STEPS[claim.kind].queue, self._tools.config)
         work, outcome = None, "failed"
         try:
             # 1. The keeper must be able to end this thread's own waiting: the connection is taken here, since in the
             #    keeper's threads `connections` would be their own.
             enforce = partial(_enforce, connections["default"])
-            renewal = DatabaseRenewal(claim, config)
+            renewal = DatabaseRenewal(claim, terms)
             # 2. The lease is kept from before the first read until after the last write of the step, and no longer: an
             #    outcome is recorded without it, by the fence alone.
-            with LeaseKeeper(renewal=renewal, control=control, config=config, enforce=enforce):
+            with LeaseKeeper(renewal=renewal, control=control, terms=terms, enforce=enforce):
                 work = retry_write(lambda: step_begin(claim=claim), control)
                 RUN[claim.kind](work, self._tools, control)
         except LeaseLost:

@@ -14,11 +14,11 @@ from typing import Protocol, Self
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from configuration import LeaseConfig
 from jobs.leasing.claim import Claim
 from jobs.leasing.leases import step_renew
 from workers.lease.connections import abort_connection
 from workers.lease.control import StepControl, StopReason
+from workers.lease.terms import LeaseTerms
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ class Renewal(Protocol):
 class DatabaseRenewal:
     """Renews a step's lease through this thread's own connection; a statement that hangs costs a fraction of it."""
 
-    def __init__(self, claim: Claim, config: LeaseConfig) -> None:
+    def __init__(self, claim: Claim, terms: LeaseTerms) -> None:
         self._claim = claim
-        self._lease_seconds = config.lease_seconds
+        self._lease_seconds = terms.lease_seconds
         self._bounded = False
         self._database: BaseDatabaseWrapper | None = None
 
@@ -103,14 +103,14 @@ class LeaseKeeper:
         *,
         renewal: Renewal,
         control: StepControl,
-        config: LeaseConfig,
+        terms: LeaseTerms,
         enforce: Callable[[StopReason], None],
         clock: Clock = Clock(),
     ) -> None:
         self._renewal = renewal
         self._enforce = enforce
         self._control = control
-        self._config = config
+        self._terms = terms
         self._clock = clock
         self._over = threading.Event()
         self._threads = (
@@ -134,10 +134,10 @@ class LeaseKeeper:
 
     def _keep(self) -> None:
         """Renew in time, and more often while that fails."""
-        pause = self._config.lease_renew_seconds
+        pause = self._terms.renew_seconds
         while not self._clock.wait(self._over, pause) and not self._control.is_set():
             renewed = self._renew_if_moving()
-            pause = self._config.lease_renew_seconds / (1 if renewed else _RETRIES_PER_RENEWAL)
+            pause = self._terms.renew_seconds / (1 if renewed else _RETRIES_PER_RENEWAL)
         self._renewal.close()
 
     def _guard(self) -> None:
@@ -171,4 +171,4 @@ class LeaseKeeper:
 
     def _seconds_left(self) -> float:
         """Return how long the step may still run, counted from the last confirmed renewal."""
-        return self._confirmed_at + self._config.lease_seconds * self._config.lease_stop_fraction - self._clock.now()
+        return self._confirmed_at + self._terms.lease_seconds * self._terms.stop_fraction - self._clock.now()

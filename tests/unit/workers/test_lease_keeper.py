@@ -3,14 +3,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from configuration import LeaseConfig
 from execution.ffmpeg import Stopped
 from tests.unit.workers.virtual_time import VirtualTime
 from workers.lease.control import StepControl, StopReason
 from workers.lease.keeper import Clock, LeaseKeeper, RenewalFailed
+from workers.lease.terms import LeaseTerms
 from workers.node.flags import SharedFlag
 
-CONFIG = LeaseConfig(lease_seconds=60, lease_renew_seconds=10, lease_stop_fraction=0.5)
+TERMS = LeaseTerms(lease_seconds=60, renew_seconds=10, stop_fraction=0.5)
 MUST_STOP_AFTER = 30
 
 
@@ -56,7 +56,7 @@ def keep(
                 control.moved()
         return control.is_set()
 
-    with LeaseKeeper(renewal=renewal, control=control, config=CONFIG, enforce=enforce, clock=Clock(time, time.wait)):
+    with LeaseKeeper(renewal=renewal, control=control, terms=TERMS, enforce=enforce, clock=Clock(time, time.wait)):
         return time.pass_until(stops, seconds=seconds, threads="lease-")
 
 
@@ -80,7 +80,7 @@ def test_a_lost_lease_stops_the_step_at_once() -> None:
     control = StepControl(SharedFlag())
     ran = keep(FakeRenewal(answer=lambda: False), control)
     assert control.reason is StopReason.LEASE_LOST
-    assert ran == CONFIG.lease_renew_seconds
+    assert ran == TERMS.renew_seconds
 
 
 def test_a_lease_that_cannot_be_confirmed_stops_the_step_before_it_ends() -> None:
