@@ -119,7 +119,7 @@ def status(_options: argparse.Namespace, terminal: Terminal) -> None:
         for service in stack.services:
             identity = service.identity
             terminal.line(
-                f"{service.name:12}" + (f"runs, process {identity.pid}" if identity and service.running() else "-")
+                f"{service.name:14}" + (f"runs, process {identity.pid}" if identity and service.running() else "-")
             )
 
 

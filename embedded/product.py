@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
+from configuration import LivestreamConfig
 from configuration.declaration import PREFIX
 from configuration.other_names import overridden
 from embedded.home import REPOSITORY, Home
@@ -129,6 +130,22 @@ class Worker(Product):
     def ready(self) -> bool:
         """Return True if its log says so. Each start has a new log."""
         return "ready." in self.log.read_text(encoding="utf-8", errors="replace")
+
+
+class LiveWorker(Worker):
+    """A worker node of live streams, one of several. It is started again whenever it ends."""
+
+    def __init__(self, home: Home, environ: Mapping[str, str], number: int) -> None:
+        self.name = f"live-worker-{number}"
+        super().__init__(home, environ)
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "-m", "embedded.supervisor", *super().argv()[1:], "--hostname", f"{self.name}@%h"]
+
+    def environ(self) -> Mapping[str, str]:
+        slots = self._environ.get("TRANSCODER_LIVE_SLOTS", str(LivestreamConfig().live_slots))
+        own = {"TRANSCODER_WORKER_QUEUE": "live", "TRANSCODER_WORKER_SLOTS": slots}
+        return overridden(super().environ(), own)
 
 
 def without_signing_keys(environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ class PortTaken(Exception):
 class Service(ABC):
     """Base of all services. `start`, `wait_ready` and `close` may be called in any state."""
 
-    name: ClassVar[str]
+    name: str
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     grace_seconds: ClassVar[float] = 10.0
     ready_seconds: ClassVar[float] = 180.0

@@ -11,7 +11,7 @@ from configuration import Config, load
 from configuration.other_names import overridden
 from embedded.client import Client
 from embedded.home import REPOSITORY, Home
-from embedded.product import Api, Dispatcher, Product, Relay, Worker
+from embedded.product import Api, Dispatcher, LiveWorker, Product, Relay, Worker
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import Service
 from execution import daemons
@@ -55,6 +55,7 @@ class Stack:
         self.dispatcher = Dispatcher(home, self._environ)
         self.worker = Worker(home, self._environ)
         self.relay = Relay(home, self._environ)
+        self.live_workers = tuple(LiveWorker(home, self._environ, number) for number in (1, 2))
 
     @property
     def servers(self) -> tuple[Service, ...]:
@@ -67,7 +68,12 @@ class Stack:
     @property
     def services(self) -> tuple[Service, ...]:
         """Everything that may run, in the order of the start."""
-        return (*self.servers, *self.product, self.relay)
+        return (*self.servers, *self.product, *self.live)
+
+    @property
+    def live(self) -> tuple[Product, ...]:
+        """Processes that `make live` adds."""
+        return (self.relay, *self.live_workers)
 
     def settings(self) -> dict[str, str]:
         """Settings that connect the product's processes with the servers."""
@@ -92,11 +98,11 @@ class Stack:
         }
 
     def start(self, report: Callable[[str], None] = _discard) -> None:
-        """Start everything that is not current, and wait until it is ready. The relay only if it runs already.
+        """Start everything that is not current, and wait until it is ready. Of `live`, only what runs already.
 
         Raises DaemonError, PortTaken, ConfigurationError.
         """
-        live = self.relay.running()
+        live = [process for process in self.live if process.running()]
         config = load(self._environ)  # refuse wrong settings before anything starts
         self.home.make_private()
         if self.own_store:
@@ -108,13 +114,14 @@ class Stack:
             self._prepare(report)
         for process in self.product:
             _start(process, report)
-        if live:
-            _start(self.relay, report)
+        for process in live:
+            _start(process, report)
 
     def start_live(self, report: Callable[[str], None] = _discard) -> None:
-        """Start everything, and the relay. Raises as `start` does."""
+        """Start everything, with what is for live streams. Raises as `start` does."""
         self.start(report)
-        _start(self.relay, report)
+        for process in self.live:
+            _start(process, report)
 
     def client(self) -> Client:
         """Return a client of the running API. Creates an API key unless the stored one works."""
@@ -153,7 +160,7 @@ class Stack:
 
     def _prepare(self, report: Callable[[str], None]) -> None:
         """Migrate the database and set up the bucket, while no process of an older version runs."""
-        for process in (*self.product, self.relay):
+        for process in (*self.product, *self.live):
             process.close()
         report("migrating the database")
         command = [sys.executable, "manage.py", "migrate", "--no-input", "--skip-checks"]
