@@ -95,8 +95,8 @@ drift: testsetup ## Measure how far audio and video drift apart in 45 minutes of
 	@$(python) -m tests.ffmpeg.drift $(ARGS)
 
 .PHONY: soak-live
-soak-live: testsetup ## Measure audio against video over 10 minutes of damaged live streams (ARGS="--minutes 1")
-	@$(python) -m tests.ffmpeg.soak_live $(ARGS)
+soak-live: testsetup ## Watch a transcode and four remuxes for an hour, and measure (ARGS="--clients 100 --minutes 5", ARGS=--damage)
+	@$(python) -m tests.soak.live $(ARGS)
 
 .PHONY: page
 page: testsetup ## Use the page in Chromium, with interrupted uploads of 300 MB, about 3 minutes

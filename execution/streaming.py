@@ -24,6 +24,7 @@ from execution.lasting import lasting_thread
 from execution.pipes import Pipe, open_pipe
 from execution.process import descendant_pids, is_running, kill_group
 from transcoding.commands.command import FfmpegCommand
+from transcoding.commands.live_notes import LiveNotes
 from transcoding.commands.progress import parse_progress
 from transcoding.errors import ResourceExceeded
 
@@ -33,8 +34,8 @@ _READ_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 14
 _END_SECONDS = 1.0
 _LOOK_SECONDS = 0.005
-_ERROR = re.compile(rb"^(?:\[[^\]]*\] )*\[error\]")
-"""A line of stderr about an error, where the log level of the command has `level`."""
+_CHATTER = re.compile(rb"^(?:\[[^\]]*\] )*\[(?:info|verbose)\]")
+"""A line of stderr that is counted only, where the log level of the command has `level`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,9 @@ class StreamProcess:
         self.input = feed.leave_write()
         self.output = output.leave_read()
         self.pid = child.process.pid
-        self.frames = self.errors = 0
-        """Frames written, and errors reported, so far."""
+        self.frames = 0
+        """Frames written so far."""
+        self.notes = LiveNotes()
         self._stopped = False
         self._killed: list[int] = []
         self._child = child
@@ -91,8 +93,9 @@ class StreamProcess:
         self._thread.start()
 
     def stderr(self) -> str:
-        """Return the end of what it said so far, at most 16 KiB."""
-        return self._tail.decode("utf-8", "replace")
+        """Return the end of its warnings and errors so far, at most 16 KiB."""
+        partial = b"" if _CHATTER.match(self._partial) else self._partial
+        return (self._tail + partial)[-_TAIL_BYTES:].decode("utf-8", "replace")
 
     def wait(self, seconds: float | None = None) -> StreamEnd | None:
         """Wait until it has ended and everything of it is gone; None: it has not within `seconds`."""
@@ -155,11 +158,13 @@ class StreamProcess:
                         selector.unregister(key.fd)
 
     def _take_stderr(self, data: bytes) -> None:
-        self._tail = (self._tail + data)[-_TAIL_BYTES:]
         *lines, rest = (self._partial + data).split(b"\n")
         self._partial = rest[-_TAIL_BYTES:]
-        self.errors += sum(_ERROR.match(line) is not None for line in lines)
-        if not self.frames and any(self._refuses(line.decode("utf-8", "replace")) for line in lines):
+        self._tail = (self._tail + b"".join(line + b"\n" for line in lines if not _CHATTER.match(line)))[-_TAIL_BYTES:]
+        texts = [line.decode("utf-8", "replace") for line in lines]
+        for text in texts:
+            self.notes.take(text)
+        if not self.frames and any(map(self._refuses, texts)):
             self._kill()
 
     def _take_progress(self, data: bytes) -> None:

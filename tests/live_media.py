@@ -62,6 +62,8 @@ class Live:
     size: str = "256x144"
     rate: int = 25
     gop: int = 25
+    noise: int = 0
+    """Strength of noise in the frames, which costs bits as a real one does; at most 50."""
     aspect: str = ""
     """Shape of the frame, such as 16:9; empty: square pixels."""
     first: float = 10
@@ -77,6 +79,7 @@ def stream_of(live: Live) -> bytes:
     if live.video:
         fields = 2 if live.video == "interlaced" else 1
         drawn = f"color=black:size={live.size}:rate={live.rate * fields}:duration={live.seconds},{_FLASH}"
+        drawn += f",noise=alls={live.noise}:allf=t" if live.noise else ""
         inputs += ["-f", "lavfi", "-i", drawn]
         chosen += [word.format(gop=live.gop) for word in _VIDEO[live.video]]
         chosen += ["-pix_fmt", "yuv420p", *(["-aspect", live.aspect] if live.aspect else [])]

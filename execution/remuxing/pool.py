@@ -40,9 +40,17 @@ class RemuxPool:
         self._numbers = count()
         self._lock = threading.Lock()
 
-    def start(self, container: str, *, owner: UUID, audio_bitrate: int = AUDIO_BITRATE) -> RemuxStream:
-        """Start a stream of this owner, from any thread. Raises RemuxError when there is no room."""
-        request = Start(stream=next(self._numbers), container=container, audio_bitrate=audio_bitrate)
+    def start(self, container: str, *, owner: UUID, audio_bitrate: int | None = None) -> RemuxStream:
+        """Start a stream of this owner, from any thread. Raises RemuxError when there is no room.
+
+        `audio_bitrate` None: the usual one, and audio that is what we give already is copied.
+        """
+        request = Start(
+            stream=next(self._numbers),
+            container=container,
+            audio_bitrate=audio_bitrate or AUDIO_BITRATE,
+            copies_audio=audio_bitrate is None,
+        )
         with self._lock:
             for process in self._processes:
                 if process.owner == owner and (stream := process.add(request)):

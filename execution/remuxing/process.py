@@ -72,11 +72,12 @@ class RemuxStream:
         self._failure: Failed | None = None
         self._over = threading.Event()
 
-    def wait(self) -> None:
-        """Wait until it is over. Raises RemuxError when it failed."""
-        self._over.wait()
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is over; False: it is not within `seconds`. Raises RemuxError when it failed."""
+        over = self._over.wait(seconds)
         if self._failure:
             raise RemuxError(self._failure.code, self._failure.text)
+        return over
 
     def end(self) -> None:
         """End it at once, from any thread. The process has no thread and no descriptor of it when this returns.

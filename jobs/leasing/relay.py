@@ -7,16 +7,31 @@ row at the end. `relay_steps_expire` deletes those of a relay that died.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.slots import DeviceOffer, sessions_free, slots_lock
 from jobs.models import Step
-from jobs.rules.steps import UNCLAIMED_KINDS, StepKind
+from jobs.rules.steps import GPU_QUEUE, UNCLAIMED_KINDS, StepKind
 from jobs.rules.transitions import StepState
+
+_SHARE = """
+SELECT
+    (SELECT coalesce(sum(held.sessions), 0) FROM jobs_step held
+     WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()
+       AND held.owner_id = %(owner)s AND held.kind = %(kind)s) AS own,
+    EXISTS (SELECT FROM jobs_step held
+            WHERE held.device = ANY(%(sharing)s) AND held.sessions > 0 AND held.lease_expires_at > clock_timestamp()
+              AND held.owner_id <> %(owner)s)
+    OR EXISTS (SELECT FROM jobs_step step
+               WHERE step.state = 'ready' AND step.queue = %(queue)s AND step.owner_id <> %(owner)s
+                 AND step.encoder = ANY(%(encoders)s)) AS others
+"""
+"""Sessions of an owner's live streams on the devices under a cap, and whether others use them or wait for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +47,16 @@ class RelayClaim:
 def relay_step_start(  # noqa: PLR0913 - one row's facts
     *, owner_id: UUID, node: str, pid: int, encoder: str, offer: DeviceOffer, lease_seconds: float
 ) -> RelayClaim | None:
-    """Take a session of the offered device for `lease_seconds`. None: it has none left.
+    """Take a session of the offered device for `lease_seconds`. None: it has none left for this owner.
 
-    `encoder` is one of the requirements that the offer meets.
+    `encoder` is one of the requirements that the offer meets. A live stream lasts, and is in no queue that would take
+    turns: an owner's have half of the sessions at most while others use the device or wait for one like it, and
+    otherwise all but one.
     """
     if encoder not in offer.encoders:
         raise ValueError(f"device {offer.uuid} does not offer {encoder}")
     slots_lock(offer)
-    if sessions_free(offer) < 1:
+    if sessions_free(offer) < 1 or _has_its_share(owner_id, offer):
         return None
     step = Step.objects.create(
         owner_id=owner_id,
@@ -57,6 +74,22 @@ def relay_step_start(  # noqa: PLR0913 - one row's facts
         claimed_at=Now(),
     )
     return RelayClaim(step_id=step.id, encoder=encoder, device=offer.uuid)
+
+
+def _has_its_share(owner_id: UUID, offer: DeviceOffer) -> bool:
+    """Tell whether the live streams of an owner hold as many sessions as they may. Call it under `slots_lock`."""
+    values: dict[str, Any] = {
+        "owner": owner_id,
+        "sharing": list(offer.sharing),
+        "encoders": list(offer.encoders),
+        "kind": StepKind.RELAY,
+        "queue": GPU_QUEUE,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SHARE, values)
+        own, others = cursor.fetchone()
+    share = (offer.capacity + 1) // 2 if others else offer.capacity - 1
+    return int(own) >= max(1, share)
 
 
 def relay_step_renew(claim: RelayClaim, lease_seconds: float) -> bool:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -14,7 +15,7 @@ from configuration import Config
 from execution.lasting import lasting_thread
 from gpu.devices import Device, FailureKind
 from gpu.reporting import ReporterProcess
-from gpu.selectors import devices_live
+from gpu.selectors import NodeDevice, devices_live
 from gpu.services import device_record_failure, device_record_success
 from gpu.trials import hardware_device
 from jobs.leasing.relay import RelayClaim, relay_step_end, relay_step_renew, relay_step_start
@@ -32,6 +33,23 @@ _RENEW_SECONDS = 5.0
 _WATCH_SECONDS = 1.0
 _MARGIN_SECONDS = 5.0
 """Time before the end of a lease that nobody renews at which its encoder is ended: it must be gone by then."""
+
+
+_SEARCH_SECONDS = 20.0
+"""Time from the first report on, after which a device that is there has been found."""
+
+
+class Hardware(StrEnum):
+    """State of the GPUs of a node."""
+
+    OFF = "off"
+    """The settings want none."""
+    SEARCHING = "searching"
+    """None was found yet, and the relay has just started."""
+    NONE = "none"
+    UNAVAILABLE = "unavailable"
+    """There is one, and none can encode now."""
+    AVAILABLE = "available"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +82,32 @@ class RelayDevices:
         self._lock = threading.Lock()
         self._keepers: list[threading.Thread] = []
         self._reporter = ReporterProcess(node, takes_jobs=False)
+        self._searching_since: float | None = None
+        self._said_none = False
 
     def report(self) -> None:
         """Have the process run that reports the devices. Call it with each heartbeat of the node, from any thread."""
         lasting_thread().run(self._reporter.ensure_running)
+        self._searching_since = self._searching_since or time.monotonic()
+        if not self._said_none and self.state() is Hardware.NONE:
+            self._said_none = True
+            log.warning("no GPU on this node: the CPU encodes", extra={"event": "relay_without_gpu"})
 
     def close(self) -> None:
         """Stop reporting. Runs that still go on keep their sessions until they end."""
         self._reporter.close()
 
+    def state(self) -> Hardware:
+        """Tell whether this node has GPUs, and whether any can encode now."""
+        if not self._own():
+            since = self._searching_since
+            searching = since is None or time.monotonic() - since < _SEARCH_SECONDS
+            return Hardware.SEARCHING if searching else Hardware.NONE
+        return Hardware.AVAILABLE if self.encoders() else Hardware.UNAVAILABLE
+
     def encoders(self) -> frozenset[str]:
         """Return the names of the encoders that work on some device of this node now."""
-        live = devices_live(silence_seconds=self._config.lease.node_silence_seconds)
-        return frozenset(name for each in live if each.node == self._node for name in each.usable_encoders)
+        return frozenset(name for each in self._own() for name in each.usable_encoders)
 
     def offered(self) -> Iterator[OfferedDevice]:
         """Yield the devices that can encode H.264 and seem to have room, the best first."""
@@ -127,6 +158,10 @@ class RelayDevices:
             self._record(session.claim, failure, worked=worked)
         except (DatabaseError, InterfaceError) as error:
             log.warning("session not released", extra={"event": "relay_session_unreleased", "error": str(error)})
+
+    def _own(self) -> list[NodeDevice]:
+        live = devices_live(silence_seconds=self._config.lease.node_silence_seconds)
+        return [each for each in live if each.node == self._node]
 
     def _record(self, claim: RelayClaim, failure: GpuFailure | None, *, worked: bool) -> None:
         if failure in {GpuFailure.DEVICE_LOST, GpuFailure.ENCODER_REFUSED}:

@@ -75,10 +75,10 @@ class EngineRun(Protocol):
         """Return the findings so far. Cheap, from any thread."""
         ...
 
-    def wait(self) -> None:
-        """Block until the run has ended by itself or by `end`, and release what it held.
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until the run has ended by itself or by `end`, and has released what it held.
 
-        Raises EngineError unless it ended with its source, or by `end`.
+        False: it has not within `seconds`. Raises EngineError unless it ended with its source, or by `end`.
         """
         ...
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from configuration import Config
 from execution.streaming import StreamRunner
-from relay.engines.devices import RelayDevices
+from relay.engines.devices import Hardware, RelayDevices
 from relay.engines.engine import Attempt, EngineError, EngineRequest, EngineRun, Fallback
 from relay.engines.transcode import AudioOnly, Copying, CpuSlots, OnCpu, OnDevice, TranscodeRun, Tuning, Way
 from relay.errors import StartTimeout
@@ -124,14 +124,18 @@ class TranscodeAttempts:
 
 
 class TranscodeEngine:
-    """Serves the transcodes of one relay process. `devices` None: this node uses no GPUs, and the CPU is preferred."""
+    """Serves the transcodes of one relay process. `devices` None: this node uses no GPUs, and the CPU is preferred.
 
-    def __init__(
+    It also is on a node that turns out to have no GPU at all, unless `requires_gpu`, or the policy allows nothing else.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of an engine
         self,
         runner: StreamRunner,
         *,
         policy: FallbackPolicy,
         devices: RelayDevices | None,
+        requires_gpu: bool = False,
         cpu_slots: int | None = None,
         threads: int = 0,
     ) -> None:
@@ -139,6 +143,7 @@ class TranscodeEngine:
         self._runner = runner
         self._policy = policy
         self._devices = devices
+        self._requires_gpu = requires_gpu or policy is FallbackPolicy.NONE
         self._slots = CpuSlots(cores if cpu_slots is None else cpu_slots)
         self._threads = threads or min(cores, MAX_THREADS)
 
@@ -146,7 +151,7 @@ class TranscodeEngine:
         """Return the ways to serve a request of this owner. Reads the database where this node uses GPUs."""
         found = list(self._on_devices(request, owner_id))
         missing = None
-        if self._devices is not None and not found:
+        if self._devices is not None and not found and (self._requires_gpu or self.state() is not Hardware.NONE):
             missing = EngineError("no GPU of this node can encode the stream now", code=LiveFault.HARDWARE_UNAVAILABLE)
         ways = iter([*found, *self._others(request, owner_id)])
         return TranscodeAttempts(request, ways, radio=AudioOnly(self._runner, request), missing=missing)
@@ -164,6 +169,10 @@ class TranscodeEngine:
     def hardware(self) -> frozenset[str]:
         """Return the names of the hardware encoders that work here now, such as "h264_vaapi"."""
         return self._devices.encoders() if self._devices else frozenset()
+
+    def state(self) -> Hardware:
+        """Tell whether this node has GPUs, and whether any can encode now. Reads the database."""
+        return self._devices.state() if self._devices else Hardware.OFF
 
     def _on_devices(self, request: EngineRequest, owner_id: UUID) -> Iterator[Way]:
         offered = self._devices.offered() if self._devices else iter(())
@@ -188,5 +197,6 @@ def transcode_engine(config: Config, *, node: str) -> TranscodeEngine:
         StreamRunner(config.execution, config.limits),
         policy=FallbackPolicy(config.live.relay_fallback),
         devices=RelayDevices(config, node=node) if on_gpu else None,
+        requires_gpu=config.gpu.gpu_policy == "require",
         threads=config.execution.ffmpeg_threads,
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from configuration import Config
 from execution.remuxing.jailed.messages import BROKEN, NOT_MEDIA, NOTHING, UNSUPPORTED
-from execution.remuxing.pool import AUDIO_BITRATE, RemuxPool
+from execution.remuxing.pool import RemuxPool
 from execution.remuxing.process import FULL, RemuxError, RemuxStream
 from execution.streaming import StreamRunner
 from relay.engines.engine import EngineError, EngineFacts, EngineRequest
@@ -63,10 +63,10 @@ class NativeRun:
             silence_ms=min(found.silence_ms, _MAX_BIGINT),
         )
 
-    def wait(self) -> None:
-        """Block until the process is done with the stream. Raises EngineError."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until the process is done with the stream; False: not within `seconds`. Raises EngineError."""
         try:
-            self._stream.wait()
+            return self._stream.wait(seconds)
         except RemuxError as error:
             raise _engine_error(error) from error
 
@@ -88,9 +88,9 @@ class Native:
 
     def start(self, tuning: Tuning) -> NativeRun:  # noqa: ARG002 - it looks again by itself
         """Start the stream, and a process where none has room. Raises EngineError."""
-        bitrate = self._request.audio_bitrate or AUDIO_BITRATE
+        request = self._request
         try:
-            stream = self._pool.start(self._request.container, owner=self._owner_id, audio_bitrate=bitrate)
+            stream = self._pool.start(request.container, owner=self._owner_id, audio_bitrate=request.audio_bitrate)
         except RemuxError as error:
             raise _engine_error(error) from error
         return NativeRun(stream)

@@ -35,17 +35,22 @@ class TranscodeRun:
 
     def facts(self) -> EngineFacts:
         """Return what ffmpeg said so far."""
-        return EngineFacts(decode_errors=self._process.errors)
+        notes = self._process.notes
+        return EngineFacts(restarts=notes.jumps, decode_errors=notes.errors, silence_ms=notes.silence_ms)
 
     def waits_for_audio(self) -> bool:
         """Tell whether nothing may come out because a track of audio is announced that does not come."""
         return audio_is_unknown(self._process.stderr())
 
-    def wait(self) -> None:
-        """Block until ffmpeg has ended, with its slot. Raises EngineError unless it ended with its source or `end`."""
-        ended = self._process.wait()
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until ffmpeg has ended, with its slot; False: it has not within `seconds`.
+
+        Raises EngineError unless it ended with its source or `end`.
+        """
+        ended = self._process.wait(seconds)
         if ended is not None and (error := error_of(ended, self._encoder)):
             raise error
+        return ended is not None
 
     def end(self) -> None:
         """Kill ffmpeg, and release what it held."""
@@ -88,25 +93,32 @@ class Way(Protocol):
 
 
 class CpuSlots:
-    """Limit of the transcodes on the CPU of this node. No owner has more than half of several slots."""
+    """Limit of the transcodes on the CPU of this node.
+
+    An owner who is alone may have all slots, and half of them while others use the node, too. Who has none gets one
+    more than there are, where somebody has more than half: nobody keeps all others out.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.share = (number + 1) // 2
-        """Slots that one owner may have."""
+        """Slots that an owner may have beside others."""
         self._taken: Counter[UUID] = Counter()
         self._lock = threading.Lock()
 
     def take(self, owner_id: UUID) -> None:
         """Take a slot for an owner. Raises EngineError `relay_full` or `too_many_sessions`."""
         with self._lock:
-            if self._taken.total() >= self.number:
-                raise EngineError(f"all {self.number} transcodes on the CPU of this node are taken", code="relay_full")
-            if self._taken[owner_id] >= self.share:
+            own, total = self._taken[owner_id], self._taken.total()
+            others = total - own
+            if own >= self.share and others:
                 raise EngineError(
-                    f"one owner may have {self.share} transcodes on the CPU of this node at a time",
+                    f"one owner may have {self.share} transcodes on the CPU of this node beside others",
                     code="too_many_sessions",
                 )
+            reserve = not own and max(self._taken.values(), default=0) > self.share
+            if total >= self.number + reserve:
+                raise EngineError(f"all {self.number} transcodes on the CPU of this node are taken", code="relay_full")
             self._taken[owner_id] += 1
 
     def release(self, owner_id: UUID) -> None:
@@ -171,7 +183,10 @@ class OnDevice:
         except DeviceLost as error:
             raise EngineError(str(error), code=LiveFault.HARDWARE_UNAVAILABLE) from error
         if session is None:
-            raise EngineError("all sessions of the GPU are taken", code=LiveFault.HARDWARE_UNAVAILABLE)
+            raise EngineError(
+                "all sessions of the GPU are taken, or as many as one owner may have",
+                code=LiveFault.HARDWARE_UNAVAILABLE,
+            )
         encoder = self._offered.encoder
         process = _started(
             self._runner,

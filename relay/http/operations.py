@@ -13,13 +13,22 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 class RelayOperations:
-    """Answers probes. `encoders` lists the hardware encoders that can be used now, by ffmpeg's names."""
+    """Answers probes. `encoders` lists the hardware encoders that can be used now, by ffmpeg's names.
+
+    `hardware` says whether there are any.
+    """
 
     def __init__(
-        self, *, draining: Callable[[], bool], encoders: Callable[[], Collection[str]], metrics_token: str
+        self,
+        *,
+        draining: Callable[[], bool],
+        encoders: Callable[[], Collection[str]],
+        hardware: Callable[[], str],
+        metrics_token: str,
     ) -> None:
         self._draining = draining
         self._encoders = encoders
+        self._hardware = hardware
         self._metrics_token = metrics_token
 
     def ready(self) -> dict[str, object]:
@@ -31,7 +40,8 @@ class RelayOperations:
     def health(self) -> dict[str, object]:
         """Return the document of /health."""
         vaapi = any(name.endswith("_vaapi") for name in self._encoders())
-        return {"status": "draining" if self._draining() else "ok", "vaapi_available": vaapi, "version": VERSION}
+        status = "draining" if self._draining() else "ok"
+        return {"status": status, "vaapi_available": vaapi, "hardware": self._hardware(), "version": VERSION}
 
     def metrics(self, authorization: str | None, *, host: str) -> bytes | None:
         """Return the metrics of this process. None: neither the token was shown, nor is there none and it is local."""

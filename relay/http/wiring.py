@@ -74,6 +74,7 @@ def relay_server(*, host: str, port: int) -> RelayServer:
     operations = RelayOperations(
         draining=lambda: registry.draining,
         encoders=transcodes.hardware,
+        hardware=transcodes.state,
         metrics_token=config.metrics.metrics_token,
     )
     streams = Streams(registry, start_seconds=config.live.relay_start_seconds)

@@ -11,7 +11,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connection
 
@@ -31,6 +31,8 @@ _PAUSE_SECONDS = 0.02
 _LOOK_SECONDS = 0.25
 UNDELIVERED_BYTES = 2 << 20
 """Nothing more is read from an engine while the listeners have so much that is not `delivered`."""
+END_SECONDS = 10.0
+"""Time for an engine to end once it has closed its output: it is ended then."""
 _FED_BYTES = 1 << 20
 """An engine that made nothing of so much of a source, and of half the time, is replaced."""
 
@@ -86,6 +88,7 @@ class Conversion:
         self._source_error: TranscodeError | None = None
         self._engine: EngineRun | None = None
         self._facts = EngineFacts()
+        self._joining = Joining()
         self._served = False
         self._fed_bytes = 0
         self._lock = threading.Lock()
@@ -130,8 +133,13 @@ class Conversion:
         """Return what the engine found so far."""
         engine = self._engine
         if engine is not None:
-            self._facts = engine.facts()
+            self._facts = self._found(engine)
         return self._facts
+
+    def _found(self, engine: EngineRun) -> EngineFacts:
+        """Return what an engine found, with the drift of what it wrote where it does not measure that itself."""
+        facts = engine.facts()
+        return facts if facts.drift_ms is not None else replace(facts, drift_ms=self._joining.drift.ms)
 
     @property
     def bytes_in(self) -> int:
@@ -217,6 +225,7 @@ class Conversion:
     def _try(self, attempt: Attempt, ways: Attempts, ends_at: float) -> None:
         """Run one engine to its end. Raises its error, or one if nothing came out of it."""
         engine = attempt.start()
+        self._joining = Joining()
         gone = threading.Event()
         fed = (engine.input, self._replay.read(), gone)
         feeding = threading.Thread(target=self._feed, args=fed, name="live-feed", daemon=True)
@@ -224,7 +233,7 @@ class Conversion:
             feeding.start()
             self._engine = engine
             self._read(engine, attempt, ways, ends_at)
-            engine.wait()
+            self._wait_for_end(engine)
             if not self._served:
                 raise SourceEnded("the source ended before anything could be made of it")
         except NotOurs as error:
@@ -232,12 +241,20 @@ class Conversion:
         finally:
             self._engine = None
             try:
-                self._facts = engine.facts()
+                self._facts = self._found(engine)
             finally:
                 engine.end()
                 os.close(engine.output)
                 gone.set()
                 self._stop_feeding(feeding, engine.input)
+
+    def _wait_for_end(self, engine: EngineRun) -> None:
+        """Wait for an engine that writes nothing more. Raises its error, or one if it does not end in time."""
+        ends_at = time.monotonic() + END_SECONDS
+        while not engine.wait(_LOOK_SECONDS):
+            self._check()
+            if time.monotonic() > ends_at:
+                raise EngineError("the encoder closed its output and does not end", code=EncoderFailed.code)
 
     def _stop_feeding(self, feeding: threading.Thread, target: int) -> None:
         """Wait for the thread that feeds an engine which is gone: it sees that, gets EPIPE, or no block any more."""
@@ -273,7 +290,6 @@ class Conversion:
 
     def _read(self, engine: EngineRun, attempt: Attempt, ways: Attempts, ends_at: float) -> None:
         """Pass on what the engine writes, until its end."""
-        joining = Joining()
         half_at = (time.monotonic() + ends_at) / 2
         poll = select.poll()
         poll.register(engine.output, select.POLLIN)
@@ -291,7 +307,7 @@ class Conversion:
             data = os.read(engine.output, _READ_BYTES)
             if not data:
                 return
-            self._pass_on(joining.feed(data), attempt, engine)
+            self._pass_on(self._joining.feed(data), attempt, engine)
             if self._served and len(data) < _SMALL_BYTES:
                 self._stopped.wait(_PAUSE_SECONDS)
 

@@ -4,8 +4,9 @@ Only the first packets of sections and of frames are looked at: the others are m
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from relay.runs.drift import Drift
 
 PACKET = 188
 """Bytes of a packet."""
@@ -20,7 +21,11 @@ _HAS_ADAPTATION = 0x20
 _RANDOM_ACCESS = 0x40
 _VIDEO_TYPES = frozenset({0x01, 0x02, 0x10, 0x1B, 0x20, 0x21, 0x24, 0x33, 0x42, 0xD1, 0xD2, 0xEA})
 """Types of streams with video, by ISO/IEC 13818-1 and its registrations."""
+_AUDIO_TYPES = frozenset({0x03, 0x04, 0x0F, 0x11, 0x81, 0x87})
+"""Types of streams with audio: MPEG, AAC, and AC-3 as ATSC has it."""
 _CRC_BYTES = 4
+_PTS_BYTES = 14
+"""Bytes of a frame up to the end of its time stamp."""
 
 
 class NotOurs(Exception):
@@ -45,8 +50,10 @@ class Joining:
         self._pmt = b""
         self._pmt_pid: int | None = None
         self._pid: int | None = None
+        self._audio_pid: int | None = None
         self._is_video = False
         self._unmarked_bytes = 0
+        self.drift = Drift()
 
     def feed(self, data: bytes) -> list[Piece]:
         """Return the whole packets so far, cut at the first point at which viewers may begin. Raises NotOurs."""
@@ -58,16 +65,15 @@ class Joining:
         if not block:
             return []
         self._unmarked_bytes += size
-        found = next(self._points(block), None)
-        if found is None:
+        start, head = self._point(block)
+        if head is None:
             return [Piece(block)]
-        start, head = found
         before = [Piece(block[:start])] if start else []
         return [*before, Piece(block[start:], head)]
 
-    def _points(self, block: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield each position where viewers may begin, with its head; read the tables on the way."""
-        found = False
+    def _point(self, block: bytes) -> tuple[int, bytes | None]:
+        """Return the first position where viewers may begin, with its head; read tables and times on the way."""
+        point, head = 0, None
         for match in _STARTS.finditer(block[1::PACKET]):
             start = match.start() * PACKET
             pid = (block[start + 1] & 0x1F) << 8 | block[start + 2]
@@ -76,10 +82,15 @@ class Joining:
                 self._pmt_pid = _first_programme(_section(self._pat))
             elif pid == self._pmt_pid:
                 self._pmt = block[start : start + PACKET]
-                self._pid, self._is_video = _leading_stream(_section(self._pmt))
-            elif pid == self._pid and not found and self._may_begin(block, start):
-                found = True
-                yield start, self._pat + self._pmt
+                self._pid, self._is_video, self._audio_pid = _leading_streams(_section(self._pmt))
+            elif pid == self._pid:
+                if self._is_video and (time := _time(block, start)) is not None:
+                    self.drift.video(time)
+                if head is None and self._may_begin(block, start):
+                    point, head = start, self._pat + self._pmt
+            elif pid == self._audio_pid and (time := _time(block, start)) is not None:
+                self.drift.audio(time)
+        return point, head
 
     def _may_begin(self, block: bytes, start: int) -> bool:
         if not self._is_video:  # each frame of audio stands for itself
@@ -109,14 +120,28 @@ def _first_programme(pat: bytes) -> int | None:
     return None
 
 
-def _leading_stream(pmt: bytes) -> tuple[int | None, bool]:
-    """Return the PID of the stream that viewers begin with, and whether it is video: else it is the first one."""
-    first = None
+def _leading_streams(pmt: bytes) -> tuple[int | None, bool, int | None]:
+    """Return the PID of the stream that viewers begin with, whether it is video, and the PID of the first audio.
+
+    Without video, the first stream of all leads.
+    """
+    first = video = audio = None
     start = 12 + ((pmt[10] & 0x0F) << 8 | pmt[11] if len(pmt) > 11 else 0)  # noqa: PLR2004 - the length of its head
     while start + 5 <= len(pmt):
         pid = (pmt[start + 1] & 0x1F) << 8 | pmt[start + 2]
         if pmt[start] in _VIDEO_TYPES:
-            return pid, True
+            video = pid if video is None else video
+        elif pmt[start] in _AUDIO_TYPES:
+            audio = pid if audio is None else audio
         first = pid if first is None else first
         start += 5 + ((pmt[start + 3] & 0x0F) << 8 | pmt[start + 4])
-    return first, False
+    return (first if video is None else video), video is not None, audio
+
+
+def _time(block: bytes, start: int) -> int | None:
+    """Return the presentation time of the frame that starts in the packet there, if it has one."""
+    frame = start + 4 + (1 + block[start + 4] if block[start + 3] & _HAS_ADAPTATION else 0)
+    if frame + _PTS_BYTES > start + PACKET or block[frame : frame + 3] != b"\0\0\1" or not block[frame + 7] & 0x80:
+        return None
+    one, two, three, four, five = block[frame + 9 : frame + _PTS_BYTES]
+    return (one >> 1 & 7) << 30 | two << 22 | three >> 1 << 15 | four << 7 | five >> 1

@@ -116,7 +116,7 @@ def test_stderr_is_bounded_and_errors_are_counted() -> None:
     through(run, bytes(damaged) * 8)
     ended = run.wait()
     assert ended is not None
-    assert run.errors > 100
+    assert run.notes.errors > 100
     assert 0 < len(ended.stderr) <= 1 << 14
 
 

@@ -117,8 +117,14 @@ def _without_encoder(container: str, maps: tuple[str, ...], options: Options, pr
     return FfmpegCommand(inputs=(_source(container, probing),), outputs=(output,), global_options=_QUIET)
 
 
-_QUIET = {**QUIET, "v": "level+warning", "dts_delta_threshold": str(_JUMP_SECONDS), "filter_threads": "2"}
-"""Warnings too: encoders say in one that a level is too low."""
+_QUIET = {
+    **QUIET,
+    "v": "level+verbose",
+    "nostats": None,
+    "dts_delta_threshold": str(_JUMP_SECONDS),
+    "filter_threads": "2",
+}
+"""Warnings too: encoders say in one that a level is too low. Only at `verbose` is said where silence is inserted."""
 
 _TRANSPORT_STREAM: Options = {
     "map_metadata": "-1",

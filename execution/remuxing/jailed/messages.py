@@ -28,6 +28,8 @@ class Start:
     stream: int
     container: str
     audio_bitrate: int
+    copies_audio: bool
+    """Audio that is what we give already is copied, whatever its bit rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

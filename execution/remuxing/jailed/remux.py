@@ -151,7 +151,7 @@ class Remux:
         video = output.add_stream_from_template(streams.video, opaque=True) if streams.video else None
         if streams.audio:
             encoder = output.add_stream("aac", rate=RATE, layout=LAYOUT, bit_rate=self._start.audio_bitrate)
-            copies = copies_audio(streams.audio)
+            copies = self._start.copies_audio and copies_audio(streams.audio)
             self._audio = AudioTrack(streams.audio, encoder, output.mux_one, copies=copies)
         self._on_started(
             Started(

@@ -24,7 +24,7 @@ from jobs.rules.steps import QUEUES, StepKind
 from jobs.rules.transitions import StepState
 from operations.statistics import queue_loads
 from operations.workload import workload
-from tests.integration.jobs.test_slots import H264, an_offer, gpu_claim, gpu_steps, together, under_one_cap
+from tests.integration.jobs.test_slots import H264, HEVC, an_offer, gpu_claim, gpu_steps, together, under_one_cap
 from tests.rows import a_bare_job, a_policy, a_video, an_owner, expire
 
 LEASE_SECONDS = 60
@@ -82,6 +82,33 @@ def test_a_full_card_has_no_slot_for_a_relay_and_a_relay_leaves_none_for_a_film(
     assert gpu_claim(an_offer(slots=2)) is not None
     assert not Step.objects.filter(kind=StepKind.RELAY).exists(), "no row is left of it"
     relay_step_end(claim)
+
+
+def test_the_streams_of_an_owner_leave_one_session_to_others(owner: Owner) -> None:
+    offer = an_offer(slots=4)
+    assert len(_take_all(lambda: relay(owner, offer))) == 3
+    other = an_owner("bob")
+    assert relay(other, offer) is not None
+    assert relay(other, offer) is None
+
+
+def test_an_owner_has_half_of_the_sessions_while_others_use_some(owner: Owner) -> None:
+    relayed(an_owner("bob"), an_offer(slots=8))
+    assert len(_take_all(lambda: relay(owner, an_offer(slots=8)))) == 4
+
+
+@pytest.mark.parametrize(("encoder", "share"), [(H264, 4), (HEVC, 7)])
+def test_an_owner_has_half_of_the_sessions_while_jobs_of_others_wait_for_one(
+    owner: Owner, encoder: str, share: int
+) -> None:
+    gpu_steps(a_bare_job(a_video(an_owner("bob"))), 1, encoder=encoder)
+    gpu_steps(a_bare_job(a_video(owner)), 1, 1)
+    assert len(_take_all(lambda: relay(owner, an_offer(slots=8)))) == share
+
+
+def test_the_only_session_is_anybodys(owner: Owner) -> None:
+    gpu_steps(a_bare_job(a_video(an_owner("bob"))), 1)
+    assert relay(owner, an_offer(slots=1)) is not None
 
 
 def test_a_relay_needs_an_encoder_that_the_device_has(owner: Owner) -> None:

@@ -135,6 +135,15 @@ def test_audio_that_is_what_we_give_is_copied(remux: Remux, container: str) -> N
     assert in_step(found, pairs=5)
 
 
+@pytest.mark.parametrize("bitrate", [None, 64_000])
+def test_a_bit_rate_that_was_requested_is_encoded(engine: RemuxEngine, bitrate: int | None) -> None:
+    stream = engine.pool.start("mpegts", owner=OWNER, audio_bitrate=bitrate)
+    assert through(stream, stream_of(Live(seconds=2, audio="aac")))
+    stream.wait()
+    assert stream.started
+    assert stream.started.copies_audio is (bitrate is None)
+
+
 def test_hevc_is_copied(remux: Remux) -> None:
     found = measured(remux(stream_of(Live(seconds=4, video="hevc", audio="eac3"))).stream)
     assert (found.frames, in_step(found, pairs=3)) == (100, True)

@@ -107,7 +107,7 @@ class BrokenRun:
     def facts(self) -> EngineFacts:
         return EngineFacts()
 
-    def wait(self) -> None:
+    def wait(self, seconds: float | None = None) -> bool:
         raise EngineError("the driver is gone", code="hardware_unavailable")
 
     def end(self) -> None:

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from execution.process import is_running
 from relay.models import LiveSession, SessionState
 from relay.records.services import session_request_end
-from tests.live_media import Live, measured, shifted, stream_of, with_jump, without_audio
+from tests.live_media import Live, measured, shifted, stream_of, with_jump, with_losses, without_audio
 from tests.live_sources import LiveServer, a_live_server
 from tests.relay_process import SETTINGS, RelayProcess, Viewing, wait_until
 from tests.rows import a_key
@@ -211,7 +211,7 @@ def test_probes_and_metrics(relay: RelayProcess) -> None:
     assert relay.answer("/healthz").body == b"ok\n"
     assert relay.answer("/readyz").status == 200
     document = json.loads(relay.answer("/health").body)
-    assert (document["status"], document["vaapi_available"]) == ("ok", False)
+    assert (document["status"], document["vaapi_available"], document["hardware"]) == ("ok", False, "off")
     assert relay.answer("/metrics").problem() == (401, "not_authenticated")
     assert moved({}, scraped(relay)) >= {"http_requests_total GET readyz 200"}
 
@@ -236,7 +236,6 @@ def moved(before: Mapping[str, float], after: Mapping[str, float]) -> set[str]:
 
 
 def test_every_metric_moves(relay: RelayProcess, sources: LiveServer) -> None:
-    """But for drift, decode errors and viewers that are dropped: tests/unit/relay/test_metrics.py has those."""
     key, before = a_key(), scraped(relay)
     film, radio = stream_of(FILM), stream_of(Live(seconds=2, video="", audio="mp2"))
     sources.serve("damaged", with_jump(without_audio(film, 0.5, 1.2), 2, 5))
@@ -271,6 +270,46 @@ def test_every_metric_moves(relay: RelayProcess, sources: LiveServer) -> None:
         "problems_total source_rejected 502",
     }
     wait_until(lambda: expected <= moved(before, scraped(relay)))
+
+
+@pytest.mark.parametrize("engine", ["transcode", "remux"])
+def test_errors_of_decoders_silence_and_jumps_are_counted(
+    relay: RelayProcess, sources: LiveServer, engine: str
+) -> None:
+    key, before = a_key(), scraped(relay)
+    film = stream_of(Live(seconds=4, video="mpeg2"))
+    sources.serve("lossy", with_jump(with_losses(without_audio(film, 1, 1.5), 0.03), 2, 3600), seconds=1)
+    with closing(relay.open(f"/{engine}", key, source_url=sources.url("lossy"))) as viewing:
+        assert viewing.status == 200, viewing.response.read()
+        viewing.response.read()
+    names = ("decode_errors_total", "silence_seconds_total", "clock_restarts_total")
+    wait_until(lambda: {f"live_{name} {engine}" for name in names} <= moved(before, scraped(relay)))
+    session = LiveSession.objects.get()
+    assert session.decode_errors > 0
+    assert session.silence_ms > 400
+    assert session.restarts == 1
+
+
+def test_audio_that_ends_is_drift_of_a_transcode(relay: RelayProcess, sources: LiveServer) -> None:
+    sources.serve("silent", without_audio(stream_of(Live(seconds=60)), 8, 60))
+    with closing(relay.open("/transcode", a_key(), source_url=sources.url("silent", rate=4))) as viewing:
+        assert viewing.status == 200, viewing.response.read()
+        while scraped(relay)["live_drift_seconds transcode"] < 0.5:
+            assert viewing.response.read1(BLOCK)
+
+
+def test_a_viewer_who_falls_behind_is_dropped_and_counted(relay: RelayProcess, sources: LiveServer) -> None:
+    film = stream_of(Live(seconds=2, size="640x360", noise=50))
+    sources.serve("noise", film, again=lambda n: shifted(film, n * 2))
+    key, url, before = a_key(), sources.url("noise", rate=0), scraped(relay)
+    with (
+        closing(relay.open("/remux", key, source_url=url)) as idle,
+        closing(relay.open("/remux", key, source_url=url)) as reading,
+    ):
+        assert (idle.status, reading.status) == (200, 200)
+        while "live_viewers_dropped_total remux" not in moved(before, scraped(relay)):
+            assert reading.read(1 << 20)
+    assert LiveSession.objects.get().dropped_viewers == 1
 
 
 def test_pages_of_our_origins_may_read_streams(relay: RelayProcess) -> None:

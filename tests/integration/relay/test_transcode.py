@@ -91,11 +91,32 @@ def test_a_node_without_gpus_encodes_on_the_cpu_and_misses_nothing() -> None:
     assert not Step.objects.exists()
 
 
-def test_an_engine_is_built_from_the_settings() -> None:
-    attempt = attempts(transcode_engine(settings.TRANSCODER, node=NODE)).next()
-    assert attempt.encoder == "libx264"
-    assert attempt.fallback is not None
-    assert attempt.fallback.code == "hardware_unavailable", "GPUs are enabled, and this node has none"
+def test_a_node_without_any_gpu_prefers_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.engines.devices._SEARCH_SECONDS", 0)
+    monkeypatch.setattr("gpu.reporting.ReporterProcess.ensure_running", lambda _: None)
+    config = settings.TRANSCODER
+    wanting, having = (transcode_engine(replace(config, gpu=replace(config.gpu, gpu_policy=policy)), node=NODE)
+                       for policy in ("require", "prefer"))  # fmt: skip
+    for each in (wanting, having):
+        assert each.state() == "searching"
+        announced = attempts(each).next().fallback
+        assert announced is not None
+        assert announced.code == "hardware_unavailable"
+        each.keep()
+        assert each.state() == "none"
+    assert attempts(having).next().encoder == "libx264"
+    assert attempts(having).next().fallback is None
+    assert attempts(wanting).next().fallback is not None, "the policy wants one"
+
+
+def test_a_node_whose_gpu_cannot_encode_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.engines.devices._SEARCH_SECONDS", 0)
+    device_report(node=NODE, machine="m", descriptions=[replace(describe(0), verdicts={})], takes_jobs=False)
+    owner = engine(gpu=True)
+    assert owner.state() == "unavailable"
+    announced = attempts(owner).next().fallback
+    assert announced is not None
+    assert announced.code == "hardware_unavailable"
 
 
 def test_without_hardware_a_policy_of_none_refuses() -> None:

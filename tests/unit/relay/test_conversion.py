@@ -64,8 +64,9 @@ class Passing:
     def facts(self) -> EngineFacts:
         return EngineFacts()
 
-    def wait(self) -> None:
+    def wait(self, seconds: float | None = None) -> bool:
         """It has ended with its output."""
+        return True
 
     def end(self) -> None:
         self.ended = True
@@ -89,6 +90,24 @@ class Hung(Passing):
     def let_go(self) -> None:
         os.close(self.source)
         os.close(self.target)
+
+
+class Silent(Passing):
+    """An engine that closes its output, and stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        os.close(self.output)
+        self.output, target = os.pipe()
+        os.close(target)
+        self.over = threading.Event()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        return self.over.wait(seconds)
+
+    def end(self) -> None:
+        self.over.set()
+        super().end()
 
 
 @dataclass
@@ -155,6 +174,26 @@ def test_an_engine_that_hangs_holds_up_no_end() -> None:
     finally:
         engine.let_go()
     assert engine.ended
+
+
+def test_an_engine_that_closes_its_output_and_stays_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.runs.conversion.END_SECONDS", 0.1)
+    engine, notes = Silent(), Notes()
+    conversion_of(lambda: engine, Memory(), notes).start()
+    assert notes.ended.wait(DEADLINE_SECONDS)
+    assert engine.ended
+    assert [getattr(error, "code", None) for error in notes.errors] == ["encoder_failed"]
+
+
+def test_a_run_whose_engine_stays_ends_at_once_when_it_is_stopped() -> None:
+    engine, notes = Silent(), Notes()
+    conversion = conversion_of(lambda: engine, Memory(), notes)
+    conversion.start()
+    assert not notes.ended.wait(0.3)
+    conversion.stop()
+    assert notes.ended.wait(DEADLINE_SECONDS)
+    assert engine.ended
+    assert notes.errors == [None]
 
 
 @pytest.mark.parametrize("refused", ["live-run", "live-source", "live-feed"])

@@ -27,8 +27,8 @@ def argv(command: object) -> list[str]:
 def test_the_command_on_the_cpu() -> None:
     words = argv(live_command("mpegts", LiveProfile.P720, encoder=X264))
     assert words == [
-        *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "level+warning", "-max_error_rate", "1"),
-        *("-dts_delta_threshold", "10", "-filter_threads", "2", "-max_alloc", "83886080"),
+        *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-v", "level+verbose", "-max_error_rate", "1"),
+        *("-nostats", "-dts_delta_threshold", "10", "-filter_threads", "2", "-max_alloc", "83886080"),
         *("-progress", "pipe:8", "-stats_period", "0.5"),
         *("-f", "mpegts", "-merge_pmt_versions", "1", "-protocol_whitelist", "pipe"),
         *("-fflags", "+genpts+discardcorrupt", "-probesize", "2000000", "-analyzeduration", "500000", "-threads", "2"),
