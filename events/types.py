@@ -38,6 +38,16 @@ class EventType(StrEnum):
     LIVE_SESSION_STARTED = "live.session_started"
     LIVE_SESSION_ENDED = "live.session_ended"
     LIVE_SESSION_FAILED = "live.session_failed"
+    LIVESTREAM_STARTING = "livestream.starting"
+    LIVESTREAM_LIVE = "livestream.live"
+    LIVESTREAM_RECONNECTING = "livestream.reconnecting"
+    LIVESTREAM_ENDED = "livestream.ended"
+    LIVESTREAM_FAILED = "livestream.failed"
+    LIVESTREAM_PUBLISH_REFUSED = "livestream.publish_refused"
+    LIVESTREAM_CONNECTION_LOST = "livestream.connection_lost"
+    LIVESTREAM_CONNECTION_RESTORED = "livestream.connection_restored"
+    LIVESTREAM_BITRATE_CHANGE = "livestream.bitrate_change"
+    LIVESTREAM_BUFFER_UNDERFLOW = "livestream.buffer_underflow"
 
 
 EVENT_TYPES = tuple(kind.value for kind in EventType)

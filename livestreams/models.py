@@ -95,7 +95,8 @@ class Broadcast(models.Model):
     number = models.PositiveIntegerField()
     """Counts the broadcasts of a live stream from 1."""
     video = models.OneToOneField(Video, on_delete=models.PROTECT, related_name="broadcast")
-    job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="broadcast")
+    job = models.OneToOneField(Job, on_delete=models.SET_NULL, null=True, related_name="broadcast")
+    """None: its owner deleted it, some time after the end."""
     state = models.TextField(default=BroadcastState.STARTING.value)
     record = models.BooleanField(default=True)
     """As its live stream had it at the beginning."""
@@ -111,6 +112,8 @@ class Broadcast(models.Model):
     """The last time at which its ingest server, or bytes at the worker, confirmed the publisher."""
     publisher_left_at = models.DateTimeField(null=True)
     """The moment since which it has no publisher. None: it has one."""
+    silent_since = models.DateTimeField(null=True)
+    """The moment since which nothing arrives at its worker, whether or not there is a publisher. None: it arrives."""
     stop_requested_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(db_default=Now(), editable=False)
     live_at = models.DateTimeField(null=True)

@@ -117,6 +117,12 @@ def video_record_error(*, video: Video, code: str, detail: str, details: str = "
     _save(video, *_ERROR)
 
 
+def video_mark_recorded(*, video: Video, facts: Mapping[str, object], media: Mapping[str, object]) -> None:
+    """Record what a locked video was broadcast as, once that has ended. Its source is gone; it plays what was made."""
+    video.state, video.facts, video.media = VideoState.READY, dict(facts), dict(media)
+    _save(video, "state", "facts", "media", inspected_at=Now(), source_deleted_at=Now())
+
+
 def video_mark_deleting(*, video: Video) -> None:
     """Hide a video whose objects are being deleted."""
     video.state = VideoState.DELETING

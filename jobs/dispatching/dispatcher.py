@@ -18,6 +18,7 @@ from configuration import LeaseConfig
 from jobs.dispatching.budget_watch import held_jobs_plan
 from jobs.dispatching.demand import ticket_demand
 from jobs.dispatching.device_watch import devices_watch
+from jobs.dispatching.janitor_parts import MORE_WATCHES
 from jobs.dispatching.listener import Listener
 from jobs.dispatching.progress_events import progress_events_append
 from jobs.dispatching.tickets import TicketSender
@@ -113,6 +114,8 @@ class Dispatcher:
             _attempt(lambda: devices_watch(policy=self._policy))
             _attempt(lambda: held_jobs_plan(policy=self._policy))
             _attempt(progress_events_append)
+            for watch in MORE_WATCHES:
+                _attempt(watch)
         demand = ticket_demand(silence_seconds=self._lease.node_silence_seconds)
         if demand:
             self._sender.request(demand)

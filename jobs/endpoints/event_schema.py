@@ -100,6 +100,15 @@ _OF_LIVE_SESSION: Mapping[str, _Schema] = {
     "source_url": {**_TEXT, "description": "Scheme, host and file of the source; empty: the viewer sent it."},
     "links": _ref("EventLiveLinks"),
 }
+_LIVESTREAM: Mapping[str, _Schema] = {
+    "livestream_id": _UUID,
+    "name": {**_TEXT, "description": "Of the live stream."},
+}
+_OF_BROADCAST: Mapping[str, _Schema] = {
+    **_OF_VIDEO,
+    **_LIVESTREAM,
+    "broadcast": {"type": "integer", "minimum": 1, "description": "Its number, among those of the live stream."},
+}
 _LIVE_COUNTS: Mapping[str, _Schema] = {
     "seconds": {"type": "number", "minimum": 0, "description": "From the request to the end."},
     "bytes_in": _COUNT,
@@ -210,6 +219,35 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
     EventType.LIVE_SESSION_FAILED.value: (
         "A live stream cannot start, or broke off",
         {**_OF_LIVE_SESSION, **_LIVE_COUNTS, **_ERROR},
+    ),
+    EventType.LIVESTREAM_STARTING.value: ("A publisher is let in; players have nothing yet", _OF_BROADCAST),
+    EventType.LIVESTREAM_LIVE.value: ("Players can start", _OF_BROADCAST),
+    EventType.LIVESTREAM_RECONNECTING.value: (
+        "The publisher has left, and may return to the same broadcast",
+        {**_OF_BROADCAST, "reconnect_seconds": _COUNT},
+    ),
+    EventType.LIVESTREAM_ENDED.value: (
+        "A broadcast is over, and its recording complete if there is one",
+        {
+            **_OF_BROADCAST,
+            "recorded": {"type": "boolean"},
+            "error": {"oneOf": [_ref("EventError"), {"type": "null"}], "description": "Why it was ended, if by us."},
+        },
+    ),
+    EventType.LIVESTREAM_FAILED.value: ("Nothing of a broadcast can be played", {**_OF_BROADCAST, **_ERROR}),
+    EventType.LIVESTREAM_PUBLISH_REFUSED.value: (
+        "A publisher was not let in, or is dropped",
+        {**_LIVESTREAM, **_ERROR, "publisher_address": _TEXT},
+    ),
+    EventType.LIVESTREAM_CONNECTION_LOST.value: ("Nothing arrives from the publisher", _OF_BROADCAST),
+    EventType.LIVESTREAM_CONNECTION_RESTORED.value: ("Something arrives again", _OF_BROADCAST),
+    EventType.LIVESTREAM_BITRATE_CHANGE.value: (
+        "The publisher sends at half as much again, or at two thirds, of what it did",
+        {**_OF_BROADCAST, "bitrate": _COUNT, "previous_bitrate": _COUNT},
+    ),
+    EventType.LIVESTREAM_BUFFER_UNDERFLOW.value: (
+        "The publisher sends too slowly",
+        {**_OF_BROADCAST, "silent_seconds": {"type": "number", "minimum": 0}},
     ),
     TEST_TYPE: ("A test of this endpoint was requested", {"webhook_id": _UUID}),
 }

@@ -11,6 +11,7 @@ from django.db.models.functions import Greatest, Now
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim
 from jobs.models import Step
+from jobs.rules.steps import STEPS, StepKind
 from jobs.rules.transitions import StepState
 
 
@@ -29,7 +30,15 @@ class StepPostponed(Exception):
 
 
 UNHELD: Mapping[str, Any] = {"lease_expires_at": None, "node": "", "worker_pid": None}
-"""Values of the holder's columns of a step that nobody runs."""
+_NO_SLOTS: Mapping[str, Any] = {"encoder": "", "sessions": 0, "device": ""}
+
+
+def unheld(kind: StepKind) -> Mapping[str, Any]:
+    """Return the values of the holder's columns of a step that nobody runs any more.
+
+    The requirement of a live step is that of its worker: the next one chooses again.
+    """
+    return {**UNHELD, **_NO_SLOTS} if STEPS[kind].live else UNHELD
 
 
 def fenced(claim: Claim) -> QuerySet[Step]:
@@ -51,7 +60,7 @@ def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bo
             attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0),
             error_code=code,
             error_detail=detail,
-            **UNHELD,
+            **unheld(claim.kind),
         )
     )
 
@@ -60,7 +69,9 @@ def step_postpone(*, claim: Claim, seconds: float, code: str, detail: str) -> bo
 def step_release(*, claim: Claim) -> bool:
     """Release the step uncharged, to be claimed at once. False: the lease was lost already."""
     released = fenced(claim).update(
-        state=StepState.READY, attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0), **UNHELD
+        state=StepState.READY,
+        attempts_without_progress=Greatest(F("attempts_without_progress") - 1, 0),
+        **unheld(claim.kind),
     )
     if released:
         dispatcher_wake()

@@ -16,7 +16,7 @@ from jobs.changes.endings import job_fail, open_jobs_lock, video_refuse
 from jobs.changes.locks import job_lock, video_lock
 from jobs.changes.wake import dispatcher_wake
 from jobs.leasing.claim import Claim, claim_of
-from jobs.leasing.leases import UNHELD, LeaseLost, fenced
+from jobs.leasing.leases import LeaseLost, fenced, unheld
 from jobs.lifecycle.delivering import delivery_fail
 from jobs.lifecycle.texts import texts_lose
 from jobs.lifecycle.thumbnails import thumbnails_fail
@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _PROMOTED_AT_A_TIME = 1000
 _FOR_EVER = 2**31
+_LIVE_PAUSE_SECONDS = 0.25
+_LIVE_MAX_PAUSE_SECONDS = 2.0
+"""Pauses between attempts of a live step: the first and the longest."""
 _CLAIMED = Step.objects.filter(state=StepState.RUNNING, video__isnull=False)
 """Steps that workers run. Those without a video are slots of a relay (see jobs.leasing.relay)."""
 
@@ -114,7 +117,8 @@ def _end_attempt(held: QuerySet[Step], claim: Claim, failure: Failure, policy: J
     if step is None:
         return None
     transaction.on_commit(partial(metrics.STEP_FAILURES.add, kind=claim.kind.value, code=failure.code))
-    if STEPS[claim.kind].retries_forever:  # also where only an operator can help: the store refuses our key, say
+    spec = STEPS[claim.kind]
+    if spec.retries_forever or spec.live:  # also where only an operator can help: the store refuses our key, say
         failure = replace(failure, retryable=True)
     # 3. The retry policy decides whether another attempt follows.
     decision = decide_retry(
@@ -149,7 +153,8 @@ def _fall_back(job: Job, video: Video, failure: Failure, policy: JobPolicy) -> N
 
 def _may_leave_the_gpu(step: Step, above: _Held, failure: Failure, policy: JobPolicy) -> bool:
     """Return True if the job may fall back to the CPU. A source at fault would fail there, too."""
-    return bool(step.encoder and not source_at_fault(failure) and above.job and may_fall_back(above.job, policy))
+    leaves = step.encoder and not STEPS[StepKind(step.kind)].live  # whoever has a live one next chooses again
+    return bool(leaves and not source_at_fault(failure) and above.job and may_fall_back(above.job, policy))
 
 
 def _device_left(step: Step, policy: JobPolicy) -> bool:
@@ -170,8 +175,11 @@ def _lock_above(claim: Claim, failure: Failure) -> _Held:
 def _retry_policy(kind: StepKind, retry: RetryConfig) -> RetryConfig:
     """Return the policy for a kind: some never give up, others soon, as nothing depends on them."""
     spec = STEPS[kind]
-    if spec.retries_forever:
-        return replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER)
+    if spec.retries_forever or spec.live:
+        retry = replace(retry, max_failures=_FOR_EVER, poison_attempts=_FOR_EVER)
+    if spec.live:  # somebody watches: what is not encoded now is lost
+        base = min(retry.retry_base_seconds, _LIVE_PAUSE_SECONDS)
+        retry = replace(retry, retry_base_seconds=base, retry_max_seconds=_LIVE_MAX_PAUSE_SECONDS)
     return replace(retry, max_failures=min(retry.max_failures, spec.max_failures)) if spec.max_failures else retry
 
 
@@ -184,7 +192,7 @@ def _put_back(step: Step, failure: Failure, decision: Retry) -> StepState:
         failures=decision.failures,
         error_code=failure.code,
         error_detail=failure.detail,
-        **UNHELD,
+        **unheld(StepKind(step.kind)),
     )
     dispatcher_wake()
     return state

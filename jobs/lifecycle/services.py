@@ -43,6 +43,7 @@ from jobs.planning.requests import job_request, refuse_impossible
 from jobs.planning.routing import FallbackReason
 from jobs.rules.policy import JobPolicy
 from jobs.rules.retry import INCURABLE
+from jobs.rules.steps import STAGES, Stage
 from jobs.rules.transitions import JOB_ENDS, JOB_RETRIED, JobPhase, JobState, StepState
 from observability import metrics
 from storage.keys import video_prefix
@@ -125,9 +126,10 @@ def _too_much_work(job: Job, open_seconds: float, policy: JobPolicy) -> Problem:
 
 @transaction.atomic
 def job_cancel(*, owner: Owner, job_id: UUID) -> None:
-    """Cancel a job. Raises Problem: 404 not the owner's, 409 already over."""
+    """Cancel a job. Raises Problem: 404 not the owner's, 409 already over, or its video is live."""
     job = owned_job_lock(owner, job_id)
     _refuse_over(job)
+    _refuse_live(job.video)
     job_cancel_locked(job=job)
 
 
@@ -150,11 +152,12 @@ def job_retry(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 def job_pause(*, owner: Owner, job_id: UUID) -> None:
     """Pause a job. Its running steps are cancelled; published segments stay and can be played.
 
-    Raises Problem: 404 not the owner's, 409 already over or paused.
+    Raises Problem: 404 not the owner's, 409 already over or paused, or its video is live.
     """
     job = owned_job_lock(owner, job_id)
     _refuse_over(job)
     _refuse_paused(job)
+    _refuse_live(job.video)
     job_pause_locked(job=job)
 
 
@@ -174,6 +177,8 @@ def job_resume(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 def _resume(job: Job, video: Video, policy: JobPolicy, *, event: EventType) -> None:
     """Queue a locked job again, from the first segment that is not published."""
     resumed = generation_reopen(job=job)
+    if resumed is None:
+        _refuse_without_source(video)
     # A job that waits for a device must not name a generation that is discarded.
     job.generation = resumed.generation if resumed else None
     job_move(
@@ -237,11 +242,17 @@ def job_force_cpu(*, owner: Owner, job_id: UUID, policy: JobPolicy) -> None:
 
 @transaction.atomic
 def video_delete(*, owner: Owner, video_id: UUID) -> None:
-    """Hide a video, cancel its jobs and purge its objects. Raises Problem: 404 not the owner's.
+    """Hide a video, cancel its jobs and purge its objects. Raises Problem: 404 not the owner's, 409 it is live.
 
     The purge is a step. Jobs beyond the first `ENDED_AT_ONCE` are cancelled by it, too.
     """
     video = owned_video_lock(owner, video_id)
+    _refuse_live(video)
+    video_drop(video=video)
+
+
+def video_drop(*, video: Video, after_seconds: int = 0) -> None:
+    """Hide a locked video, cancel its jobs and purge its objects, `after_seconds` from now at the earliest."""
     open_jobs_end(video=video, failure=None)
     inspect_cancel(video=video)
     thumbnails_cancel(video=video)
@@ -251,7 +262,8 @@ def video_delete(*, owner: Owner, video_id: UUID) -> None:
     if video.state == VideoState.VERIFYING:
         upload_end_with_video(video=video)
     video_mark_deleting(video=video)
-    purge_request(video=video, prefix=video_prefix(video.id), lead_seconds=VIDEO_PURGE_LEAD_SECONDS)
+    prefix = video_prefix(video.id)
+    purge_request(video=video, prefix=prefix, lead_seconds=VIDEO_PURGE_LEAD_SECONDS, after_seconds=after_seconds)
 
 
 def _refuse_more_jobs(owner: Owner, policy: JobPolicy) -> None:
@@ -299,8 +311,15 @@ def _rejection(video: Video) -> Problem | None:
 
 
 def _refuse_without_source(video: Video) -> None:
-    if video.source_deleted_at:
+    if video.source_deleted_at or video.state == VideoState.LIVE:
         raise source_deleted()
+
+
+def _refuse_live(video: Video) -> None:
+    """Raise Problem (409) for a video that is being broadcast: what it is lies with its live stream."""
+    if video.state == VideoState.LIVE:
+        detail = "The video is being broadcast. Stop its live stream first: `POST /api/v1/livestreams/{id}/stop`."
+        raise Problem(status=409, code="video_live", detail=detail, retryable=True)
 
 
 def _refuse_retry(job: Job, video: Video) -> None:
@@ -317,9 +336,15 @@ def retry_refusal(job: Job, video: Video) -> Problem | None:
         return Problem(status=409, code="video_deleted", detail="The job's video was deleted.")
     if rejection := _rejection(video):
         return rejection
-    if video.source_deleted_at:
+    if video.source_deleted_at and _reads_source(job):
         return source_deleted()
     if job.generation_id and job.error_code in INCURABLE:
         detail = f"The source is at fault: {job.error_detail}"
         return Problem(status=422, code=job.error_code, detail=detail, details=job.error_details)
     return None
+
+
+def _reads_source(job: Job) -> bool:
+    """Tell whether a retry of a job would read the source: not if all of it is encoded, as of a recorded broadcast."""
+    encoding = Step.objects.filter(generation=job.generation_id, kind__in=STAGES[Stage.ENCODE])
+    return job.generation_id is None or encoding.exclude(state=StepState.DONE).exists()

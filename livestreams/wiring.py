@@ -1,0 +1,27 @@
+"""The settings of live streams, for all modules of the package."""
+
+from functools import cache
+
+from django.conf import settings
+
+from configuration import Config, LivestreamConfig
+from outbound.addresses import Reach, reach_into
+
+
+def livestream_config() -> LivestreamConfig:
+    """Return the settings of live streams and their ingest servers."""
+    config: Config = settings.TRANSCODER
+    return config.livestreams
+
+
+@cache
+def push_reach() -> Reach:
+    """Return where broadcasts may be sent on to."""
+    config: Config = settings.TRANSCODER
+    return reach_into(config.live.source_networks)
+
+
+def event_days() -> int:
+    """Return the days after which events are forgotten, and refusals with them."""
+    config: Config = settings.TRANSCODER
+    return config.events.event_days
