@@ -106,6 +106,11 @@ page: testsetup ## Use the page in Chromium, with interrupted uploads of 300 MB,
 schema: testsetup ## Write docs/openapi.yaml from the code
 	@$(static) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
+.PHONY: proto
+proto: testsetup ## Write the modules of the gRPC status service from its proto
+	@$(python) -m grpc_tools.protoc -Istatus_grpc/generated=status_grpc --python_out=. --pyi_out=. \
+		--grpc_python_out=. status_grpc/generated/module_service.proto
+
 .PHONY: inputs
 inputs: testsetup ## Write docs/inputs.md from the table in tests/inputs
 	@$(python) -m tests.inputs.document

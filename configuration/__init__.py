@@ -1,7 +1,7 @@
 """Settings, declared as frozen dataclasses and read once from TRANSCODER_* variables."""
 
 from configuration.buckets import Bucket, BucketConfig, buckets_read
-from configuration.live import LiveConfig, LivestreamConfig
+from configuration.live import LiveConfig, LivestreamConfig, StatusGrpcConfig
 from configuration.loading import ConfigurationError, load, require_secret_key, startup_warnings
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
@@ -39,6 +39,7 @@ __all__ = [
     "RateConfig",
     "RetryConfig",
     "SiteConfig",
+    "StatusGrpcConfig",
     "StorageConfig",
     "UploadConfig",
     "WorkerConfig",

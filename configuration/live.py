@@ -100,3 +100,24 @@ class LivestreamConfig:
     def problems(self) -> Iterator[str]:
         if self.ingest_secret and len(self.ingest_secret) < MIN_SECRET_CHARACTERS:
             yield f"TRANSCODER_INGEST_SECRET must have at least {MIN_SECRET_CHARACTERS} characters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusGrpcConfig:
+    """The gRPC status service: who is on the air, for other programs. It has no keys: its address is its protection."""
+
+    status_grpc_host: str = setting("127.0.0.1", help="Address that the gRPC status service listens on.")
+    status_grpc_port: int = setting(50053, minimum=0, maximum=65_535, help="Its port. 0: any free one.")
+    status_grpc_certificate: str = setting(
+        "", help="PEM file with the certificate of the gRPC status service and its chain. Empty: no TLS."
+    )
+    status_grpc_private_key: str = setting("", help="PEM file with the private key of this certificate.")
+    status_grpc_client_authority: str = setting(
+        "", help="PEM file with the authority whose clients may call. Empty: all that reach it."
+    )
+
+    def problems(self) -> Iterator[str]:
+        if bool(self.status_grpc_certificate) != bool(self.status_grpc_private_key):
+            yield "TRANSCODER_STATUS_GRPC_CERTIFICATE and TRANSCODER_STATUS_GRPC_PRIVATE_KEY need each other"
+        if self.status_grpc_client_authority and not self.status_grpc_certificate:
+            yield "TRANSCODER_STATUS_GRPC_CLIENT_AUTHORITY needs TRANSCODER_STATUS_GRPC_CERTIFICATE"

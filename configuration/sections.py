@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from configuration.buckets import BucketConfig, buckets_read
 from configuration.declaration import GIB, MIB, setting
-from configuration.live import LiveConfig, LivestreamConfig
+from configuration.live import LiveConfig, LivestreamConfig, StatusGrpcConfig
 from configuration.processing import EncodeConfig, ExecutionConfig, GpuConfig, LimitConfig, WorkerConfig
 from configuration.scheduling import JanitorConfig, LeaseConfig, RankConfig, RetryConfig
 from configuration.serving import (
@@ -162,6 +162,7 @@ class Config:
     owner: OwnerConfig = field(default_factory=OwnerConfig)
     live: LiveConfig = field(default_factory=LiveConfig)
     livestreams: LivestreamConfig = field(default_factory=LivestreamConfig)
+    status_grpc: StatusGrpcConfig = field(default_factory=StatusGrpcConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     gpu: GpuConfig = field(default_factory=GpuConfig)
 

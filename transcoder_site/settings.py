@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "livestreams",
     "operations",
     "workers",
+    "status_grpc",
     "webui",
     "relay",
 ]

@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
     "access", "api", "benchmarks", "configuration", "coordination", "embedded", "events", "execution", "gpu", "jobs",
-    "livestreams", "observability", "operations", "outbound", "relay", "storage", "transcoder_site", "transcoding",
-    "videos", "webui", "workers",
+    "livestreams", "observability", "operations", "outbound", "relay", "status_grpc", "storage", "transcoder_site",
+    "transcoding", "videos", "webui", "workers",
 )  # fmt: skip
 FOLDERS = (*PACKAGES, "docs", "k8s", "requirements", "scripts", "tests", ".ci")
 SUFFIXES = {".py", ".md", ".html", ".css", ".js", ".mjs", ".sh", ".yaml", ".yml", ".toml", ".in", ".example", ""}
-SKIPPED = {"node_modules", "vendor", "__pycache__", "migrations"}  # migrations name the columns of their time
+SKIPPED = {"node_modules", "vendor", "__pycache__", "generated"} | {"migrations"}  # they name the columns of their time
 THIS = "tests/unit/test_words.py"
 
 
