@@ -119,6 +119,7 @@ rtmp {{
             wait_key on;
             wait_video on;
             idle_streams on;  # readers wait for the publisher
+            publish_notify on;
             drop_idle_publisher {IDLE_PUBLISHER_SECONDS}s;
             on_publish {hooks}/event;
             on_publish_done {hooks}/event;

@@ -125,7 +125,7 @@ class _Stream(httpcore2.NetworkStream):
         return self._socket if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket) else None
 
 
-def _connected(address: Address, port: int, limit: TimeLimit) -> socket.socket:
+def connected(address: Address, port: int, limit: TimeLimit) -> socket.socket:
     """Connect, for as long as there is time. Raises ConnectError, ConnectTimeout; as `limit.on_wait`."""
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     opened = socket.socket(family, socket.SOCK_STREAM)
@@ -178,7 +178,7 @@ class CheckedNetwork(httpcore2.NetworkBackend):
         limit = self._limit
         addresses = self._reach.addresses(host, port, plain=self._plain, ends_at=limit.ends_at, on_wait=limit.on_wait)
         self.inner = not self._reach.is_public(addresses[0])
-        return _Stream(_connected(addresses[0], port, limit), limit)
+        return _Stream(connected(addresses[0], port, limit), limit)
 
 
 @cache

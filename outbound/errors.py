@@ -1,4 +1,4 @@
-"""Errors of downloads.
+"""Errors of downloads, and of RTMP.
 
 DownloadError
 ├── DownloadRefused    no server that may be reached, at this address or where it redirects to; never retried
@@ -11,6 +11,12 @@ DownloadError
     ├── DownloadSilent       it sends nothing, or too slowly
     └── DownloadBroken       the connection broke
         └── DownloadGarbled  by the rules of HTTP: its end came too early, its header never, or it speaks otherwise
+
+OutboundError
+├── PeerUnreachable    no connection, or no server that may be reached
+├── PeerRefused        the server does not want the stream, or closes the connection instead of accepting it
+├── PeerSilent         it sends nothing, or takes nothing
+└── PeerBroken         the connection broke, or what came breaks the rules of RTMP
 """
 
 from transcoding.errors import InputRejected, TranscodeError
@@ -69,3 +75,26 @@ class DownloadBroken(DownloadFailed):
 
 class DownloadGarbled(DownloadBroken):
     pass
+
+
+class OutboundError(TranscodeError):
+    """Base of the errors of connections by RTMP. The text may be shown to whoever named the server."""
+
+    code = "rtmp_error"
+    retryable = True
+
+
+class PeerUnreachable(OutboundError):
+    code = "rtmp_unreachable"
+
+
+class PeerRefused(OutboundError):
+    code = "rtmp_refused"
+
+
+class PeerSilent(OutboundError):
+    code = "rtmp_silent"
+
+
+class PeerBroken(OutboundError):
+    code = "rtmp_broken"
