@@ -130,6 +130,10 @@ class FrameGrid:
         """Length of the video, in seconds."""
         return self.frame_count / self.rate
 
+    def stands_alone(self, frames: int) -> bool:
+        """Tell whether so many frames behind whole segments are one of their own, or belong to the one before."""
+        return frames > self.segment_frames // _JOINED_TAIL
+
     def first_frame(self, segment: int) -> int:
         """Return the number of the first frame of a segment; of `total_segments`, the end of the video."""
         whole = self.is_open or segment < self.total_segments

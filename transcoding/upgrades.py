@@ -124,6 +124,11 @@ def _plan_to_10(plan: Stored) -> Stored:
     return {**plan, "burn_in": {"bitmaps": None, **plan["burn_in"]} if plan["burn_in"] else None}
 
 
+def _plan_to_11(plan: Stored) -> Stored:
+    """Have segments come whole: no source of low latency could be planned."""
+    return {**plan, "latency": "normal"}
+
+
 FACTS_UPGRADES: tuple[Upgrade, ...] = (_facts_to_2, _facts_to_3, _facts_to_4, _facts_to_5, _facts_to_6)
 PLAN_UPGRADES: tuple[Upgrade, ...] = (
     _plan_to_2,
@@ -135,6 +140,7 @@ PLAN_UPGRADES: tuple[Upgrade, ...] = (
     _plan_to_8,
     _plan_to_9,
     _plan_to_10,
+    _plan_to_11,
 )
 THUMBNAIL_UPGRADES: tuple[Upgrade, ...] = ()
 """Upgrades of stored requests of thumbnails, and of what was made of them."""

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -20,10 +21,14 @@ from transcoding.commands.chunk import chunk_command
 from transcoding.commands.command import FfmpegCommand, Input, Output
 from transcoding.commands.diagnosis import GpuFailure, gpu_failure
 from transcoding.commands.live import live_command
+from transcoding.commands.livestream import livestream_command
 from transcoding.commands.trial import trial_command
 from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
+from transcoding.flv.facts import IncomingFacts
 from transcoding.planning.encodings import EncoderChoice
+from transcoding.planning.latency import Latency
 from transcoding.planning.live import LiveProfile
+from transcoding.planning.livestream import LadderRequest, plan_livestream
 from transcoding.planning.plan import EncodePlan
 from transcoding.planning.planner import plan_job
 from transcoding.planning.request import JobRequest
@@ -114,6 +119,7 @@ def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
         yield drawn(chunk_command(plan, "source", first_segment=2, segments=1, device=DEVICE))
     if encoder.low_delay:
         yield live(encoder)
+        yield from livestreams(encoder)
 
 
 def live(encoder: VideoEncoder) -> FfmpegCommand:
@@ -121,6 +127,16 @@ def live(encoder: VideoEncoder) -> FfmpegCommand:
     command = live_command("mpegts", LiveProfile.P480, encoder=encoder, device=DEVICE)
     path = "testsrc2=size=1280x720:rate=25:duration=1[out0];sine=duration=1[out1]"
     return replace(command, inputs=(Input(path=path, options={"f": "lavfi"}, made_up=True),))
+
+
+def livestreams(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
+    """The commands of a live stream that a publisher brings, with a drawn source again."""
+    facts = IncomingFacts(width=1280, height=720, rate=Fraction(25), video_codec="h264")
+    path = "testsrc2=size=1280x720:rate=25:duration=1[out0];sine=duration=1[out1]"
+    for latency in Latency:
+        plan = plan_livestream(facts, LadderRequest(), encoder=encoder, latency=latency)
+        command = livestream_command(plan, first_segment=1, device=DEVICE)
+        yield replace(command, inputs=(Input(path=path, options={"f": "lavfi"}, made_up=True),))
 
 
 def drawn(command: FfmpegCommand) -> FfmpegCommand:

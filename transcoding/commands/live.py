@@ -10,8 +10,8 @@ when a packet was lost, is put right at once by silence or a cut; less by playin
 
 from transcoding.commands.command import QUIET, FfmpegCommand, Input, Options, Output, demuxer_options
 from transcoding.commands.hardware import device_opening, encoder_options, upload_filters
-from transcoding.encoders import AAC, CodecLevel, EncodeTarget, HardwareDevice, HardwarePath, RateControl, VideoEncoder
-from transcoding.planning.live import AUDIO_BITRATE, LIVE_SIZES, LiveProfile
+from transcoding.encoders import AAC, CodecLevel, EncodeTarget, HardwareDevice, HardwarePath, VideoEncoder
+from transcoding.planning.live import AUDIO_BITRATE, LIVE_SIZES, LiveProfile, live_rates
 
 LIVE_SOURCE, LIVE_TARGET = "source", "stream"
 """Names of the input and the output."""
@@ -172,11 +172,6 @@ def _video(
         "force_key_frames": "expr:gte(t,n_forced)",
         **options,
     }
-
-
-def live_rates(bitrate: int) -> RateControl:
-    """Return a nearly constant rate, with a buffer of a second: viewers have not more than that."""
-    return RateControl(bitrate=bitrate, max_rate=bitrate * 5 // 4, buffer_size=bitrate)
 
 
 def _scaling(profile: LiveProfile) -> tuple[str, str]:

@@ -198,5 +198,12 @@ def join_fragments(fragments: Sequence[Fragment], *, sequence: int) -> bytes:
     return moof(len(moof(0)) + HEADER_BYTES) + _box(b"mdat", media)
 
 
+def one_sample(decode_time: int, media: bytes, *, duration: int) -> Fragment:
+    """Return a fragment of one sample to join with others: times are ticks."""
+    return Fragment(
+        decode_time=decode_time, samples=(Sample(duration, len(media), sync=True),), data=_box(b"mdat", media)
+    )
+
+
 def _box(kind: bytes, payload: bytes) -> bytes:
     return struct.pack(">I4s", HEADER_BYTES + len(payload), kind) + payload

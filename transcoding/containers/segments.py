@@ -19,7 +19,7 @@ _RATE_TOLERANCE = Fraction(11, 10)
 _MAX_OF_PROMISE = 4
 _MAX_SPARE_BYTES = 16 << 20
 """A segment in the making may have so many times what its peak promises, and these bytes: the last may be longer."""
-_MAX_AUDIO_FRAME_BYTES = 1 << 16
+MAX_AUDIO_FRAME_BYTES = 1 << 16
 """A frame of AAC in six channels has at most 5 KiB, one of Opus 8 KiB."""
 
 
@@ -64,7 +64,7 @@ class VideoSegmenter:
         self._rendition = rendition
         self._next = first_segment
         self._end = first_segment + segments
-        self._max_bytes = _max_segment_bytes(plan, rendition)
+        self._max_bytes = max_segment_bytes(plan, rendition)
         self._reader = FragmentReader(max_media_bytes=self._max_bytes)
         self._fragments: list[Fragment] = []
         self._frame = self._grid.first_frame(first_segment)
@@ -78,7 +78,7 @@ class VideoSegmenter:
 
     def feed(self, data: bytes) -> Iterator[Segment]:
         """Take the next bytes of the stream, give the segments that they complete."""
-        for fragment in _checked(self._reader, data):
+        for fragment in checked_fragments(self._reader, data):
             self._check_init()
             self._check(fragment)
             if self._ended:
@@ -147,7 +147,7 @@ class VideoSegmenter:
             check_rate(self._rendition, rate, segment=segment.number)
 
 
-def _max_segment_bytes(plan: EncodePlan, rendition: VideoRendition) -> int:
+def max_segment_bytes(plan: EncodePlan, rendition: VideoRendition) -> int:
     """Return how much of a segment is kept in memory before it is refused unseen."""
     seconds = plan.grid.segment_frames / plan.grid.rate
     return _MAX_SPARE_BYTES + int(_MAX_OF_PROMISE * rendition.peak_bandwidth * seconds) // 8
@@ -170,7 +170,7 @@ class AudioSegmenter:
         self._track = track
         self._name = track.name
         self._encoder = track.encoder
-        self._reader = FragmentReader(max_media_bytes=_MAX_AUDIO_FRAME_BYTES)
+        self._reader = FragmentReader(max_media_bytes=MAX_AUDIO_FRAME_BYTES)
         self._fragments: list[Fragment] = []
         self._next = 0
         self._tick = 0
@@ -182,11 +182,14 @@ class AudioSegmenter:
 
     def feed(self, data: bytes) -> Iterator[Segment]:
         """Take the next bytes of the stream, give the segments that they complete; the last one comes by `finish`."""
-        for fragment in _checked(self._reader, data):
+        for fragment in checked_fragments(self._reader, data):
             if self._tick == 0:
                 check_audio_init(read_init(self._reader.init or b""), self._track)
             self._check(fragment)
-            if self._tick >= self._boundary(self._next + 1) and self._next + 1 < self._grid.total_segments:
+            if (
+                self._tick >= self._encoder.boundary(self._grid.start(self._next + 1))
+                and self._next + 1 < self._grid.total_segments
+            ):
                 yield self._segment()
             self._fragments.append(fragment)
             self._tick += fragment.duration
@@ -200,7 +203,7 @@ class AudioSegmenter:
             raise VerificationFailed(f"{self._name}: {len(fragment.samples)} frames in a fragment")
         if fragment.decode_time != self._tick:
             raise VerificationFailed(f"{self._name}: a frame starts at {fragment.decode_time} instead of {self._tick}")
-        if self._tick > self._presentation(self._grid.duration) + self._encoder.sample_rate:
+        if self._tick > self._encoder.presentation(self._grid.duration) + self._encoder.sample_rate:
             raise VerificationFailed(f"{self._name}: {self._tick} samples, and more of them to come")
         if self._tick % self._encoder.frame_samples or (self._fragments and not self._fragments[-1].duration):
             raise VerificationFailed(
@@ -209,7 +212,7 @@ class AudioSegmenter:
 
     def finish(self) -> Segment:
         """Give the last segment. Raises VerificationFailed when the audio is not as long as the video."""
-        planned = self._presentation(self._grid.duration)
+        planned = self._encoder.presentation(self._grid.duration)
         if self._reader.leftover or not self._fragments or self._next + 1 != self._grid.total_segments:
             raise VerificationFailed(
                 f"{self._name}: the stream ends in segment {self._next} of {self._grid.total_segments}"
@@ -217,15 +220,6 @@ class AudioSegmenter:
         if abs(self._tick - planned) > self._encoder.frame_samples:
             raise VerificationFailed(f"{self._name}: {self._tick} samples instead of {planned}")
         return self._segment()
-
-    def _presentation(self, time: Fraction) -> int:
-        """Return the decode tick of what is presented at this time, in seconds: priming comes first."""
-        return round(time * self._encoder.sample_rate) + self._encoder.priming_samples
-
-    def _boundary(self, segment: int) -> int:
-        """Return the decode tick at which a segment starts: the frame nearest to the video's boundary."""
-        ticks = self._presentation(self._grid.start(segment))
-        return round(Fraction(ticks, self._encoder.frame_samples)) * self._encoder.frame_samples
 
     def _segment(self) -> Segment:
         fragments, self._fragments = self._fragments, []
@@ -289,7 +283,7 @@ def _compare(name: str, what: str, found: object, planned: object) -> None:
         raise VerificationFailed(f"{name}: {what} is {found}, the plan says {planned}")
 
 
-def _checked(reader: FragmentReader, data: bytes) -> Iterator[Fragment]:
+def checked_fragments(reader: FragmentReader, data: bytes) -> Iterator[Fragment]:
     """Yield the fragments of a stream. Raises VerificationFailed for anything that cannot be read."""
     try:
         yield from reader.feed(data)

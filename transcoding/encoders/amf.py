@@ -98,6 +98,7 @@ HEVC_AMF = VideoEncoder(
     codecs=hevc_codecs,
     ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
     color_signal=ColorSignal.CONTAINER,
+    low_delay=MappingProxyType({"usage": "lowlatency", "async_depth": "1"}),
     device=_DEVICE,
 )
 AV1_AMF = VideoEncoder(

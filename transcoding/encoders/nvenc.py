@@ -95,6 +95,8 @@ _DEVICE = DeviceTraits(
 
 _H264, _HEVC, _AV1 = _presets("high"), _presets("main"), _presets("main")
 
+_LOW_DELAY = MappingProxyType({"tune": "ll", "zerolatency": "1", "delay": "0", "bf": "0", "b_ref_mode": "disabled"})
+
 H264_NVENC = VideoEncoder(
     ffmpeg_name="h264_nvenc",
     codec="h264",
@@ -105,7 +107,7 @@ H264_NVENC = VideoEncoder(
     level=h264_level,
     codecs=h264_codecs,
     holds_quality=True,
-    low_delay=MappingProxyType({"tune": "ll", "zerolatency": "1", "delay": "0", "bf": "0", "b_ref_mode": "disabled"}),
+    low_delay=_LOW_DELAY,
     device=_DEVICE,
 )
 HEVC_NVENC = VideoEncoder(
@@ -128,6 +130,7 @@ HEVC_NVENC = VideoEncoder(
     codecs=hevc_codecs,
     ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
     holds_quality=True,
+    low_delay=_LOW_DELAY,
     device=_DEVICE,
 )
 AV1_NVENC = VideoEncoder(

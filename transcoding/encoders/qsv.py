@@ -115,6 +115,7 @@ HEVC_QSV = VideoEncoder(
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
     ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
+    low_delay=MappingProxyType({"bf": "0", "async_depth": "1"}),
     device=_DEVICE,
 )
 AV1_QSV = VideoEncoder(

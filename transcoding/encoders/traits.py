@@ -213,3 +213,11 @@ class AudioEncoder:
     frame_samples: int
     """Samples of one coded frame."""
     options: Options = field(default_factory=dict)
+
+    def presentation(self, time: Fraction) -> int:
+        """Return the decode tick of what is presented at this time, in seconds: priming comes first."""
+        return round(time * self.sample_rate) + self.priming_samples
+
+    def boundary(self, time: Fraction) -> int:
+        """Return the decode tick at which a segment starts whose video starts then: that of the nearest frame."""
+        return round(Fraction(self.presentation(time), self.frame_samples)) * self.frame_samples

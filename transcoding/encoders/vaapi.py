@@ -103,6 +103,7 @@ HEVC_VAAPI = VideoEncoder(
     level=hevc_level_of_hardware,
     codecs=hevc_codecs,
     ten_bits=TenBits(profile="main10", pixel_format="p010le", codecs=hevc_ten_bit_codecs),
+    low_delay=MappingProxyType({"bf": "0", "async_depth": "1"}),
     device=_DEVICE,
 )
 AV1_VAAPI = VideoEncoder(

@@ -57,6 +57,12 @@ X264 = VideoEncoder(
     level=h264_level,
     codecs=h264_codecs,
     two_pass=True,
-    # by the times of frames, as the rate may be unknown; the tuning counts frames
-    low_delay=MappingProxyType({"tune": "zerolatency", "bf": "0", "x264-params": "force-cfr=0"}),
+    low_delay=MappingProxyType(
+        {
+            "tune": "zerolatency",
+            "bf": "0",
+            "x264-params": "force-cfr=0",  # by the times of frames, as the rate may be unknown; the tuning counts them
+            "coder": "1",  # or ultrafast would be of profile Baseline
+        }
+    ),
 )

@@ -81,4 +81,5 @@ X265 = VideoEncoder(
     codecs=hevc_codecs,
     two_pass=True,
     ten_bits=TenBits(profile="main10", pixel_format="yuv420p10le", codecs=hevc_ten_bit_codecs),
+    low_delay=MappingProxyType({"tune": "zerolatency", "bf": "0"}),
 )

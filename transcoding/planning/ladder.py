@@ -1,7 +1,7 @@
 """The ladder: the renditions worth encoding. Policy is the table; the code only applies it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from transcoding.errors import ResolutionUnavailable
@@ -112,12 +112,34 @@ def chosen_ladder(source: Resolution, requested: Sequence[str]) -> Ladder:
             f"the source is {source.width}x{source.height}, and nothing is enlarged; request a smaller size",
             field="resolutions",
         )
-    by_side = {rung.short_side: rung for rung in (_requested_rung(bounded, size) for size in fitting)}
-    rungs: list[Rung] = []
+    return _descending(bounded, [_requested_rung(bounded, size) for size in fitting])
+
+
+def fitting_ladder(source: Resolution, requested: Sequence[tuple[str, int | None]]) -> Ladder:
+    """Renditions of the requested sizes and bitrates (None: the usual one) that are no larger than the source.
+
+    None are requested, or all are larger: as `plan_ladder`, in the latter case the source's own size alone.
+    """
+    if not requested:
+        return plan_ladder(source)
+    bounded = _bounded(source)
+    rungs = [
+        replace(rung, bitrate=bitrate or rung.bitrate)
+        for size, bitrate in requested
+        if not is_larger(size, bounded)
+        for rung in (_requested_rung(bounded, size),)
+    ]
+    return _descending(bounded, rungs or [_best_rung(bounded)])
+
+
+def _descending(source: Resolution, rungs: Iterable[Rung]) -> Ladder:
+    """Return the ladder of these rungs: each size once, and none that costs as much as a larger one."""
+    by_side = {rung.short_side: rung for rung in rungs}
+    chosen: list[Rung] = []
     for side in sorted(by_side, reverse=True):
-        if not rungs or by_side[side].bitrate < rungs[-1].bitrate:  # tiny ones cost the least there is, all of them
-            rungs.append(by_side[side])
-    return Ladder(tuple(fit(bounded, rung) for rung in rungs))
+        if not chosen or by_side[side].bitrate < chosen[-1].bitrate:  # tiny ones cost the least there is, all of them
+            chosen.append(by_side[side])
+    return Ladder(tuple(fit(source, rung) for rung in chosen))
 
 
 def is_larger(requested: str, source: Resolution) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from transcoding.encoders import RateControl
+
 MIN_VIDEO_BITRATE, MAX_VIDEO_BITRATE = 100_000, 50_000_000
 """Bits per second that a request may name. Those of UHD broadcasts stay below the upper one."""
 MIN_AUDIO_BITRATE, MAX_AUDIO_BITRATE = 32_000, 320_000
@@ -34,3 +36,8 @@ LIVE_SIZES = {
     LiveProfile.P720: LiveSize(max_height=720, bitrate=3_000_000),
     LiveProfile.P480: LiveSize(max_height=480, bitrate=1_500_000),
 }
+
+
+def live_rates(bitrate: int) -> RateControl:
+    """Return a nearly constant rate, with a buffer of a second: viewers have not more than that."""
+    return RateControl(bitrate=bitrate, max_rate=bitrate * 5 // 4, buffer_size=bitrate)

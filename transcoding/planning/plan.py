@@ -18,6 +18,7 @@ from transcoding.hdr import HdrMetadata
 from transcoding.planning.burn_in import BurnIn
 from transcoding.planning.encodings import Encoding
 from transcoding.planning.fields import Deinterlacing
+from transcoding.planning.latency import Latency, part_frames
 from transcoding.planning.sizing import ChunkSizing, Work, frame_work
 from transcoding.planning.tracks import AudioRendition, Mix, VideoRendition
 from transcoding.planning.watermarks import Watermark
@@ -82,6 +83,8 @@ class EncodePlan:
     """Players get HLS."""
     dash: bool = True
     """Players get DASH."""
+    latency: Latency = Latency.NORMAL
+    """Of a source that had not ended when it was planned."""
 
     def __post_init__(self) -> None:
         names = [*(rung.name for rung in self.renditions), *(track.name for track in self.audio)]
@@ -189,6 +192,11 @@ class EncodePlan:
     def open_ended(self) -> bool:
         """Tell whether its source had not ended when it was planned: no chunks, one step encodes until the end."""
         return not self.chunks and not self.audio_only
+
+    @property
+    def part_frames(self) -> int | None:
+        """Frames of a part of a segment, of which the last may be shorter. None: segments come whole."""
+        return part_frames(self.grid) if self.latency is Latency.LOW else None
 
     @property
     def audio_only(self) -> bool:

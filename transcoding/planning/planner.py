@@ -81,7 +81,7 @@ def plan_job(
     )
     return EncodePlan(
         source=replace(facts, others=()),
-        color=_color(facts),
+        color=outputs_color(facts),
         encodings=tuple(
             Encoding(
                 encoder_name=each.encoder.ffmpeg_name,
@@ -142,12 +142,12 @@ def _planned(  # noqa: PLR0913, PLR0917 - all that decides about the renditions 
     two_pass = _two_pass(grid, request, encoder, policy)
     high = _high_range(facts, request, encoder)
     renditions = tuple(
-        _rendition(
+        rendition_of(
             replace(size, name=f"{size.name}{suffix}"),
             encoder,
             preset,
             grid,
-            bitrate_requested=request.bitrate is not None,
+            RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and request.bitrate is None),
             high=color,
         )
         for color in (None, high)[: 1 + bool(high)]
@@ -293,16 +293,16 @@ def _high_range(facts: SourceFacts, request: JobRequest, encoder: VideoEncoder) 
     return _encoded(facts, color) if keeps_range(request, encoder) and color and color.hdr else None
 
 
-def _rendition(  # noqa: PLR0913 - all that decides about a rendition, by name
+def rendition_of(  # noqa: PLR0913 - all that decides about a rendition, by name
     size: RenditionSize,
     encoder: VideoEncoder,
     preset: str,
     grid: FrameGrid,
+    control: RateControl,
     *,
-    bitrate_requested: bool,
-    high: ColorSpace | None,
+    high: ColorSpace | None = None,
 ) -> VideoRendition:
-    control = RateControl.for_bitrate(size.bitrate, constant_quality=encoder.holds_quality and not bitrate_requested)
+    """Plan a rendition of a size; `high` is the color space of one of high dynamic range."""
     ten_bits = encoder.ten_bits if high else None
     profile = ten_bits.profile if ten_bits else encoder.presets[preset].profile
     level = encoder.level(size.width, size.height, grid.rate, control)
@@ -324,7 +324,7 @@ def _rendition(  # noqa: PLR0913 - all that decides about a rendition, by name
     )
 
 
-def _color(facts: SourceFacts) -> ColorSpace | None:
+def outputs_color(facts: SourceFacts) -> ColorSpace | None:
     """Return what outputs are tagged with; None where nothing is known of the source's color space."""
     color = facts.video.color
     if color is None:

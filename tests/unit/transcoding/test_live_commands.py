@@ -45,6 +45,7 @@ def test_the_command_on_the_cpu() -> None:
         *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-level:v", "4.1"),
         *("-b:v", "3000000", "-maxrate", "3750000", "-bufsize", "3000000", "-g", "60", "-keyint_min", "60"),
         *("-bf", "0", "-sc_threshold", "0", "-flags", "+cgop", "-tune", "zerolatency", "-x264-params", "force-cfr=0"),
+        *("-coder", "1"),
         *("-c:a", "aac", "-b:a", "192000"),
         "-af",
         "aresample=48000:async=1000:min_hard_comp=0.01,aformat=sample_fmts=fltp:channel_layouts=stereo",

@@ -119,6 +119,14 @@ def test_plans_from_before_images_could_be_burned_in_are_read() -> None:
         assert EncodePlan.from_json(written) == each
 
 
+def test_plans_from_before_low_latency_have_none() -> None:
+    plan = a_plan()
+    written = plan.to_json() | {"version": 10}
+    del written["latency"]
+    assert EncodePlan.from_json(written) == plan
+    assert plan.part_frames is None
+
+
 def test_manifests_of_high_range_in_eight_bits_stay_as_they_were() -> None:
     """All of its renditions would be said to be of a range that few screens show."""
     old, high = stored("plan-4"), {"primaries": "bt2020", "transfer": "smpte2084", "matrix": "bt2020nc", "range": "tv"}
