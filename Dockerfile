@@ -1,4 +1,4 @@
-# The images of vodmill: api (also the dispatcher and the migrations), worker-cpu, worker-transfer, worker-gpu.
+# The images of vodmill: api (also the dispatcher and the migrations), worker-cpu, worker-transfer, worker-gpu, ingest.
 #
 #   docker build --target api -t vodmill/api .
 #
@@ -68,6 +68,16 @@ FROM vodmill AS worker-transfer
 ENV TRANSCODER_WORKER_QUEUE=transfer
 CMD ["python", "-m", "celery", "-A", "transcoder_site", "worker", "--without-gossip", "--without-mingle", \
      "--loglevel", "INFO"]
+
+# nginx with its RTMP module, which publishers of live streams connect to. Its hooks are beside it, on loopback.
+FROM vodmill AS ingest
+USER root
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends nginx-light libnginx-mod-rtmp libnginx-mod-stream \
+    && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
+EXPOSE 1935
+CMD ["sh", "-c", "umask 077 && python manage.py ingest_configuration > /tmp/nginx.conf && exec nginx -e stderr -c /tmp/nginx.conf"]
 
 # ---- the GPU worker --------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -69,6 +70,10 @@ class LivestreamConfig:
         help="Secret that ingest servers send with their hooks, and that signs the tokens by which live workers read"
         " streams from them. At least 16 characters. Empty: nobody can publish.",
     )
+    ingest_address: str = setting(
+        "127.0.0.1:1935",
+        help="Host and port by which live workers reach an ingest server, for `ingest_configuration` on its machine.",
+    )
     ingest_hooks_host: str = setting(
         "127.0.0.1", help="Address that the hooks of ingest servers listen on. It must not be reachable from outside."
     )
@@ -100,6 +105,8 @@ class LivestreamConfig:
     def problems(self) -> Iterator[str]:
         if self.ingest_secret and len(self.ingest_secret) < MIN_SECRET_CHARACTERS:
             yield f"TRANSCODER_INGEST_SECRET must have at least {MIN_SECRET_CHARACTERS} characters"
+        if not re.fullmatch(r"[A-Za-z0-9_-]*", self.ingest_secret):  # it stands in configurations of ingest servers
+            yield "TRANSCODER_INGEST_SECRET may have letters and digits, - and _ only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,16 +7,11 @@ import pwd
 import socket
 from abc import abstractmethod
 from contextlib import suppress
-from pathlib import Path
 
 from embedded.home import open_private
 from embedded.ports import LOOPBACK
 from embedded.service import Service, find_program
 from execution.daemons import DaemonError
-
-MODULES = Path("/usr/lib/nginx/modules")
-"""Folder of the modules of Debian's packages."""
-HTTP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class NginxService(Service):
@@ -45,19 +40,7 @@ class NginxService(Service):
             return False
         return True
 
-    def http_folders(self) -> str:
-        """Directives of `http` that keep bodies of requests and responses below the folder."""
-        return "".join(f"{name}_temp_path {self.folder / name};\n" for name in HTTP_FOLDERS)
-
     def _main(self) -> str:
         user = pwd.getpwuid(os.geteuid()).pw_name
         as_root = f"user {user};\n" if os.geteuid() == 0 else ""  # elsewhere nginx warns that it cannot change its user
         return f"daemon off;\nworker_processes 1;\n{as_root}pid {self.folder / 'nginx.pid'};\n"
-
-
-def module(name: str) -> str:
-    """Build the directive that loads a module of Debian's. Raises DaemonError where it is not installed."""
-    path = MODULES / f"ngx_{name}_module.so"
-    if not path.exists():
-        raise DaemonError(f"nginx' module {name} (libnginx-mod-{name}) is not installed: run `make setup`")
-    return f"load_module {path};\n"

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from embedded.ingest import ADDRESS_HEADER, SECRET_HEADER, Certificate, Ingest
+from embedded.ingest import Ingest
 from embedded.service import find_program
+from livestreams.nginx import ADDRESS_HEADER, SECRET_HEADER, Certificate
 from tests.servers import ServersOfThisRun
 
 SECRET = "between-ingest-and-hooks"

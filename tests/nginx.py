@@ -10,6 +10,7 @@ from pathlib import Path
 from embedded.home import REPOSITORY, Home
 from embedded.nginx import NginxService
 from embedded.ports import LOOPBACK
+from livestreams.nginx import http_folders
 
 DOCS = REPOSITORY / "docs"
 
@@ -27,7 +28,7 @@ class DocumentedNginx(NginxService):
         """Configuration within `http`."""
 
     def configuration(self) -> str:
-        own = f"access_log off;\n{self.http_folders()}{self.servers()}"
+        own = f"access_log off;\n{http_folders(self.folder)}{self.servers()}"
         log = f"error_log {self.folder / 'error.log'} warn;\n"
         return f"{log}events {{ worker_connections 64; }}\nhttp {{\n{own}\n}}\n"
 

@@ -19,7 +19,7 @@ def steps_counted(name: str) -> int:
 @pytest.mark.django_db
 def test_counts_the_ready_and_the_running_steps_of_a_queue() -> None:
     job = a_bare_job(a_video())
-    before = {name: steps_counted(name) for name in ("worker-cpu", "worker-transfer", "worker-gpu")}
+    before = {name: steps_counted(name) for name in ("worker-cpu", "worker-transfer", "worker-gpu", "worker-live")}
     for ordinal in range(3):
         a_step(job, ordinal=ordinal)
     claimed()
@@ -28,5 +28,11 @@ def test_counts_the_ready_and_the_running_steps_of_a_queue() -> None:
     a_step(job, ordinal=5, queue="gpu")
     for ordinal in (6, 7):
         a_step(job, ordinal=ordinal, queue="transfer")
+    a_step(job, ordinal=8, queue="live")
     after = {name: steps_counted(name) - before[name] for name in before}
-    assert after == {"worker-cpu": 3, "worker-transfer": 2, "worker-gpu": 1}
+    assert after == {"worker-cpu": 3, "worker-transfer": 2, "worker-gpu": 1, "worker-live": 1}
+
+
+@pytest.mark.django_db
+def test_two_slots_for_live_streams_are_always_free() -> None:
+    assert steps_counted("worker-live") == 2

@@ -69,6 +69,14 @@ def test_all_mistakes_are_reported_together() -> None:
             "TRANSCODER_LEASE_RENEW_SECONDS must be at most a third of TRANSCODER_LEASE_SECONDS",
         ),
         (
+            {"TRANSCODER_INGEST_SECRET": "fifteen-letters"},
+            "TRANSCODER_INGEST_SECRET must have at least 16 characters",
+        ),
+        (
+            {"TRANSCODER_INGEST_SECRET": "sixteen-letters;"},
+            "TRANSCODER_INGEST_SECRET may have letters and digits, - and _ only",
+        ),
+        (
             {"TRANSCODER_STORAGE": "local"},
             "TRANSCODER_LOCAL_STORAGE_PATH is required when TRANSCODER_STORAGE is local",
         ),

@@ -12,9 +12,10 @@ from tests.unit.deployment.reading import SETTINGS, compose, seconds, stages
 
 SERVICES = compose()["services"]
 ENCODERS = ["worker-cpu", "worker-gpu"]
-WORKERS = [*ENCODERS, "worker-transfer"]
+WORKERS = [*ENCODERS, "worker-transfer", "worker-live"]
+INGEST = ["ingest", "ingest-hooks"]
 RELAYS = ["relay", "relay-gpu"]
-OURS = ["prepare", "api", "dispatcher", *WORKERS, *RELAYS]
+OURS = ["prepare", "api", "dispatcher", *WORKERS, *RELAYS, *INGEST]
 OTHERS = ["postgresql", "redis-tickets", "redis-cache", "seaweedfs", "prometheus"]
 IMAGE_VOLUMES = {
     "postgresql": "/var/lib/postgresql/data",
@@ -38,7 +39,7 @@ def test_any_number_of_workers_fit_on_one_machine(name: str) -> None:
     assert worker["volumes"] == ["scratch:/var/lib/vodmill"]  # shared: each has folders of its own there
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", [*ENCODERS, "worker-transfer"])
 def test_a_worker_that_is_stopped_has_time_to_finish_or_release(name: str) -> None:
     worker = SERVICES[name]
     grace = worker["environment"]["TRANSCODER_DRAIN_GRACE_SECONDS"]
@@ -90,9 +91,10 @@ def test_no_image_of_ours_declares_a_volume() -> None:
 def test_players_reach_the_api_and_nothing_else() -> None:
     assert "${TRANSCODER_PLAYBACK_DELIVERY:-proxy}" in SERVICES["api"]["environment"].values()
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"api", "prometheus", *RELAYS}
+    assert set(published) == {"api", "prometheus", "ingest", *RELAYS}
     assert all(port.startswith("127.0.0.1:") for port in published["prometheus"])
     assert all(port.startswith("${API_BIND:-127.0.0.1}:") for port in published["api"])  # it speaks plain HTTP
+    assert published["ingest"] == ["${INGEST_BIND:-127.0.0.1}:${INGEST_PORT:-1935}:1935"]  # keys in plain text
     assert all(port.startswith("${RELAY_BIND:-127.0.0.1}:") for name in RELAYS for port in published[name])
 
 
@@ -105,6 +107,31 @@ def test_the_relay_runs_where_it_is_wanted_and_listens_where_it_is_probed(name: 
     assert relay["ports"][0].endswith(f":{port}")
     assert f"127.0.0.1:{port}/readyz" in relay["healthcheck"]["test"][-1]
     assert seconds(relay["stop_grace_period"]) >= relay["environment"]["TRANSCODER_DRAIN_GRACE_SECONDS"] + 15
+
+
+def test_hooks_of_the_ingest_server_are_reached_by_it_alone() -> None:
+    hooks = SERVICES["ingest-hooks"]
+    assert hooks["network_mode"] == "service:ingest"  # they listen on its loopback
+    assert not {"ports", "networks"} & set(hooks)
+    assert not {"TRANSCODER_INGEST_HOOKS_HOST", "TRANSCODER_INGEST_HOOKS_PORT"} & set(hooks["environment"])
+    assert hooks["depends_on"]["ingest"]["restart"], "its network goes with the container of the ingest server"
+
+
+def test_the_ingest_server_has_its_own_secret_and_no_other() -> None:
+    environment = SERVICES["ingest"]["environment"]
+    assert set(environment) == {"TRANSCODER_INGEST_SECRET", "TRANSCODER_INGEST_ADDRESS"}
+    secret = environment["TRANSCODER_INGEST_SECRET"]
+    holders = {name for name in OURS if "TRANSCODER_INGEST_SECRET" in SERVICES[name]["environment"]}
+    assert holders == {"ingest", "ingest-hooks", "worker-live"}
+    assert {SERVICES[name]["environment"]["TRANSCODER_INGEST_SECRET"] for name in holders} == {secret}
+    assert "TRANSCODER_LIVE_RTMP_URL" in SERVICES["api"]["environment"]
+
+
+def test_live_workers_serve_their_queue_and_send_streams_on() -> None:
+    live = SERVICES["worker-live"]
+    assert live["environment"]["TRANSCODER_WORKER_QUEUE"] == "live"
+    assert live["networks"] == ["inside", "outside"]
+    assert {SERVICES[name]["profiles"][0] for name in ("worker-live", *INGEST)} == {"live"}
 
 
 def test_the_metrics_of_every_process_are_read() -> None:
@@ -158,7 +185,7 @@ def test_every_setting_is_one_and_no_secret_is_written_down() -> None:
     assert set(re.findall(r"TRANSCODER_\w+", text)) <= SETTINGS
     for service in OURS:
         for name, value in SERVICES[service]["environment"].items():
-            if service in [*WORKERS, *RELAYS] and name == "TRANSCODER_SECRET_KEY":
+            if service in [*WORKERS, *RELAYS, *INGEST] and name == "TRANSCODER_SECRET_KEY":
                 assert value == ""
             elif name.endswith(("_KEY", "DATABASE_URL", "BROKER_URL", "CACHE_URL")):
                 assert re.search(r"\$\{\w+:\?", value), name

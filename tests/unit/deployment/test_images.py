@@ -11,7 +11,7 @@ from tests.unit.deployment.reading import SETTINGS, instructions, stages
 
 NOT_SHIPPED = {"embedded", "tests", "benchmarks"}
 QUEUES = {"worker-cpu": "cpu", "worker-transfer": "transfer", "worker-gpu": "gpu"}
-TARGETS = {"api", *QUEUES}
+PROGRAMS = {"api": "python", "ingest": "sh"} | dict.fromkeys(QUEUES, "python")
 
 
 def allowed() -> set[str]:
@@ -57,13 +57,13 @@ def test_no_address_but_the_names_of_two_images() -> None:
     assert bases - set(stages()) == {"${DEBIAN_IMAGE}", "${CUDA_IMAGE}"}
 
 
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_a_target_is_nobody_important_and_reaps_what_it_starts(target: str) -> None:
+@pytest.mark.parametrize(("target", "program"), PROGRAMS.items())
+def test_a_target_is_nobody_important_and_reaps_what_it_starts(target: str, program: str) -> None:
     stage = stages()[target]
     last = dict(stage)
     assert last["USER"] == "10001:10001"
     assert json.loads(last["ENTRYPOINT"])[0] == "/usr/bin/tini"
-    assert json.loads(last["CMD"])[0] == "python"
+    assert json.loads(last["CMD"])[0] == program
     installed = " ".join(rest for word, rest in stage if word == "RUN")
     assert {"ffmpeg", "tini", "python3"} <= set(installed.split())
 
