@@ -1,4 +1,4 @@
-"""This process's Redis, cache, locks and rate limiter, built from the settings; cache invalidation in transactions."""
+"""Redis of this process and what uses it, built from the settings; cache invalidation in transactions."""
 
 import os
 from functools import cache, partial
@@ -8,9 +8,11 @@ from django.db import transaction
 
 from configuration import Config
 from coordination.cache import ResponseCache
+from coordination.live_parts import LiveFeed, LiveParts
 from coordination.locks import Locks
 from coordination.rates import RateLimiter
 from coordination.server import Server
+from coordination.viewers import Viewers
 
 
 @cache
@@ -42,7 +44,24 @@ def locks() -> Locks:
     return Locks(server())
 
 
-_PER_PROCESS = (server, response_cache, rate_limiter, locks)
+@cache
+def live_parts() -> LiveParts:
+    return LiveParts(server())
+
+
+@cache
+def live_feed() -> LiveFeed:
+    """Return what reads live parts, for the event loop of this process."""
+    config: Config = settings.TRANSCODER
+    return LiveFeed(config.cache.cache_url, timeout_seconds=config.cache.cache_timeout_seconds)
+
+
+@cache
+def viewers() -> Viewers:
+    return Viewers(server())
+
+
+_PER_PROCESS = (server, response_cache, rate_limiter, locks, live_parts, live_feed, viewers)
 
 
 def _reset_after_fork() -> None:
