@@ -37,13 +37,18 @@ class RequestRecord:
     """Pattern of the path; empty where none matched."""
     owner_id: UUID | None = None
     """Owner that the caller acts for; None without a working key or session."""
+    quiet: bool = False
+    """It is one of so many that it is logged only if it fails."""
 
 
-def describe_request(scope: Mapping[str, object], *, route: str = "", owner_id: UUID | None = None) -> None:
+def describe_request(
+    scope: Mapping[str, object], *, route: str = "", owner_id: UUID | None = None, quiet: bool = False
+) -> None:
     """Add facts to the record of a request, if the server keeps one."""
     record = scope.get(_KEY)
     if isinstance(record, RequestRecord):
         record.route = route or record.route
+        record.quiet = quiet or record.quiet
         record.owner_id = owner_id or record.owner_id
 
 
@@ -85,7 +90,7 @@ class RequestLog:
             try:
                 await self._app(scope, receive, recorded)
             finally:
-                if not (record.route in PROBES and 0 < status < _CLIENT_ERROR):
+                if not ((record.quiet or record.route in PROBES) and 0 < status < _CLIENT_ERROR):
                     _write(scope["method"], record, status, size, time.monotonic() - started)
 
 

@@ -82,7 +82,9 @@ class SiteConfig:
         return f"[{host}]" if ":" in host else host
 
 
-_OWN_PATHS = ("admin", "api", "health", "healthz", "metrics", "play", "readyz", "static", "videos", "watch")
+_OWN_PATHS = (
+    "admin", "api", "health", "healthz", "metrics", "play", "readyz", "static", "streams", "videos", "watch",
+)  # fmt: skip
 """First parts of our own paths. A prefix must not begin with one of them."""
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")

@@ -106,19 +106,19 @@ class LiveFeed:
                 health_check_interval=_SILENT_SECONDS,
             )
 
-    async def announcements(self) -> AsyncGenerator[Announced | None]:
-        """Yield what is announced, for ever. None: announcements may have been lost before, and may be from now on."""
+    async def announcements(self) -> AsyncGenerator[Announced | bool]:
+        """Yield what is announced, for ever. True: nothing is missed from now on. False: much may be, until True."""
         while self._redis:
             try:
                 async with self._redis.pubsub() as channel:
                     await channel.subscribe(_CHANNEL)
-                    yield None
+                    yield True
                     while True:
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=_SILENT_SECONDS)
                         if message:
                             yield _announced(message["data"])
             except (RedisError, OSError):
-                yield None
+                yield False
                 await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def parts(self, generation: UUID) -> Parts:

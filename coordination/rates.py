@@ -47,10 +47,9 @@ class Rate:
         """Microseconds for which one request fills the bucket."""
         return max(1, 60 * _MICROSECONDS // self.per_minute)
 
-    @property
-    def local(self) -> "Rate":
-        """The limit of a process that counts for itself."""
-        return Rate(max(1, self.per_minute // LOCAL_DIVISOR))
+    def divided(self, divisor: int) -> "Rate":
+        """Return the limit of a process that counts for itself."""
+        return Rate(max(1, self.per_minute // divisor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,20 @@ class RateDecision:
 
 
 class RateLimiter:
-    """Leaky buckets, one per client. Threads may share it. Without a server the process counts for itself."""
+    """Leaky buckets, one per client. Threads may share it.
 
-    def __init__(self, server: Server | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Without a server the process counts for itself, with the limit over `local_divisor`.
+    """
+
+    def __init__(
+        self,
+        server: Server | None,
+        *,
+        local_divisor: int = LOCAL_DIVISOR,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._server = server
+        self._local_divisor = local_divisor
         self._buckets: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
         self._clock = clock
@@ -83,7 +92,7 @@ class RateLimiter:
                 return self._shared(self._server, who, rate)
             except RedisUnavailable:
                 pass
-        return self._own(who, rate.local)
+        return self._own(who, rate.divided(self._local_divisor))
 
     def _shared(self, server: Server, who: str, rate: Rate) -> RateDecision:
         reply = server.run(_TAKE, [f"rate:{who}"], [rate.interval, rate.per_minute])

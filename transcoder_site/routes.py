@@ -13,6 +13,7 @@ from events.streams.wiring import event_streams
 from jobs.endpoints.tus import tus_upload_open
 from jobs.reports.event_documents import event_documents, job_ended
 from jobs.wiring import on_upload_recorded, on_uploaded
+from livestreams.playback.wiring import live_streams
 from transcoder_site.probes import answer_alive
 from videos.uploads.wiring import upload_routes
 
@@ -28,7 +29,7 @@ def site(django: App, config: SiteConfig) -> App:
     uploads = upload_routes(
         events, turns, on_uploaded=on_uploaded, tus_opens=tus_upload_open, on_upload_recorded=on_upload_recorded
     )
-    streaming = repeated_refusals(uploads)
+    streaming = live_streams(repeated_refusals(uploads))
     shared = RequestLog(CrossOrigin(answer_alive(streaming), origins=config.cors_origins))
     proxied: App = ProxyHeadersMiddleware(UrlPrefix(shared, config.url_prefix), list(config.trusted_proxies))  # type: ignore[assignment, arg-type]  # its types name each kind of message
     return proxied

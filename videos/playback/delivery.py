@@ -25,6 +25,15 @@ MAX_REDIRECT_AGE = 600
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A URL at which players find an object, and for how long caches may send them there."""
+
+    url: str
+    cache: str
+    """Value of Cache-Control."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """Delivery of the objects of one store. Presigned URLs are valid for `presign_seconds`."""
@@ -36,22 +45,33 @@ class Delivery:
     """URL below which everybody may read outputs under their keys, without a signature. Empty: nowhere."""
 
     def answer(self, request: HttpRequest, key: str, *, content_type: str, cache: str) -> HttpResponseBase:
-        """Answer GET or HEAD with an object. `cache` is for the bytes; a redirect expires before its signature.
-
-        What is not `public` in caches is never looked for at the public base.
+        """Answer GET or HEAD with an object, as `redirect` says or with its bytes.
 
         Raises:
             Problem: (416) the requested range is outside of the object.
             ObjectNotFound: no object has that key.
         """
+        signed = request.method == "GET"  # a signature is for one method
+        found = self.redirect(key, content_type=content_type, cache=cache, signed=signed)
+        if found is None:
+            return self._bytes(request, key, content_type=content_type, cache=cache)
+        return HttpResponseRedirect(found.url, headers={"Cache-Control": found.cache})
+
+    def redirect(self, key: str, *, content_type: str, cache: str, signed: bool = True) -> Redirect | None:
+        """Return where players find an object. None: its bytes come through this process.
+
+        `cache` is for the bytes; a redirect expires before its signature. What is not `public` in caches is never
+        looked for at the public base. `signed`: a presigned URL will do.
+        """
         shared = cache.startswith("public")
         if self.redirects and shared and self.public_base:
-            return _redirect(f"{self.public_base}/{quote(key)}", shared=True, age=MAX_REDIRECT_AGE)
-        if self.redirects and request.method == "GET":  # a signature is for one method
+            return Redirect(f"{self.public_base}/{quote(key)}", f"public, max-age={MAX_REDIRECT_AGE}")
+        if self.redirects and signed:
             url = self.store.url(key, self.presign_seconds, content_type, cache)
             if url is not None:  # a presigned URL is as secret as the bytes
-                return _redirect(url, shared=shared, age=min(MAX_REDIRECT_AGE, self.presign_seconds // 2))
-        return self._bytes(request, key, content_type=content_type, cache=cache)
+                scope, age = "public" if shared else "private", min(MAX_REDIRECT_AGE, self.presign_seconds // 2)
+                return Redirect(url, f"{scope}, max-age={age}")
+        return None
 
     def _bytes(self, request: HttpRequest, key: str, *, content_type: str, cache: str) -> HttpResponseBase:
         stored = self.store.head(key)
@@ -70,11 +90,6 @@ class Delivery:
         blocks = self.store.open(key, start, end, etag=stored.etag)
         close_old_connections()  # a player that takes minutes must not hold one
         return StreamingHttpResponse(_stream(blocks), status=status, content_type=content_type, headers=headers)
-
-
-def _redirect(url: str, *, shared: bool, age: int) -> HttpResponseBase:
-    scope = "public" if shared else "private"
-    return HttpResponseRedirect(url, headers={"Cache-Control": f"{scope}, max-age={age}"})
 
 
 def _requested_range(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None:

@@ -98,7 +98,7 @@ def test_everything_expires(redis: Redis, parts: LiveParts, generation: UUID) ->
 
 
 def test_followers_are_woken_by_parts_and_by_rows(redis: Redis, parts: LiveParts, generation: UUID) -> None:
-    async def follow() -> list[Announced | None]:
+    async def follow() -> list[Announced | bool]:
         async with a_feed(redis) as feed:
             announcements = feed.announcements()
             found = [await anext(announcements)]
@@ -109,7 +109,7 @@ def test_followers_are_woken_by_parts_and_by_rows(redis: Redis, parts: LiveParts
             return found
 
     part, rows = Announced(generation, rows=False), Announced(generation, rows=True)
-    assert asyncio.run(follow()) == [None, part, rows]
+    assert asyncio.run(follow()) == [True, part, rows]
 
 
 def test_a_redis_that_is_gone_costs_nothing_but_the_parts(own_redis: Redis, generation: UUID) -> None:
@@ -123,7 +123,7 @@ def test_a_redis_that_is_gone_costs_nothing_but_the_parts(own_redis: Redis, gene
         async with a_feed(own_redis) as feed:
             assert await feed.parts(generation) == {}
             assert await feed.part(generation, "720p", 0, 0, 1) is None
-            assert await anext(feed.announcements()) is None
+            assert await anext(feed.announcements()) is False
 
     asyncio.run(read())
 

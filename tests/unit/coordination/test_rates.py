@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordination.rates import Rate, RateLimiter
+from coordination.rates import LOCAL_DIVISOR, Rate, RateLimiter
 
 
 class Clock:
@@ -61,7 +61,7 @@ def test_a_refusal_costs_nothing(limiter: RateLimiter, clock: Clock) -> None:
 
 
 def test_one_request_per_minute_is_always_allowed() -> None:
-    assert Rate(1).local == Rate(1)
+    assert Rate(1).divided(LOCAL_DIVISOR) == Rate(1)
 
 
 def test_memory_is_bounded(limiter: RateLimiter) -> None:

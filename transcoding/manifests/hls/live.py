@@ -4,6 +4,7 @@ There is no EXT-X-DISCONTINUITY, and so no discontinuity sequence: decode times 
 another worker has taken over. Only the clock on the wall jumps then, and EXT-X-PROGRAM-DATE-TIME says so.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ SKIPPABLE_TARGETS = 6
 """Age from which segments may be left out of a delta update, in target durations; the least that is allowed."""
 PARTS_TARGETS = 3
 """Age up to which segments are listed with their parts, in target durations (section 4.4.4.9)."""
+MIN_SEGMENTS = 6
+"""Segments of the shortest window. Section 6.2.2 wants three target durations at least; twice as many let a player that
+reloads late go on."""
 HOLD_BACK_PARTS = 3
 """Distance from the end at which players of low latency play, in part targets (section 4.4.3.8: at least three)."""
 
@@ -81,6 +85,19 @@ class LiveWindow:
     """Requests for it may wait for the next segment, and are answered with delta updates on request."""
     low_latency: LowLatency | None = None
     """None: a stream of normal latency, or none of the newest parts is known."""
+
+
+def listed_segments(seconds: int, segment_seconds: Fraction) -> int:
+    """Return the number of segments in a window in which viewers can go back so many seconds."""
+    return max(MIN_SEGMENTS, math.ceil(seconds / segment_seconds))
+
+
+def stored_segments(seconds: int, segment_seconds: Fraction) -> int:
+    """Return the number of newest segments that must be there for players of such a window.
+
+    What has left a playlist stays for as long as the playlist was, and a segment more (section 6.2.2).
+    """
+    return 2 * listed_segments(seconds, segment_seconds) + 1
 
 
 def live_playlist(window: LiveWindow, *, skip: bool = False) -> str:
