@@ -11,7 +11,7 @@ from coordination.server import RedisUnavailable, Script, Server
 
 SLOT_SECONDS = 10
 """Span of one count. Players of any kind read a playlist several times in it."""
-_KEPT_SECONDS = 60
+_EXPIRY_SECONDS = 60
 
 # KEYS: slot of a rendition, names of all renditions. ARGV: time to live, name, viewers.
 _ADD = Script("""
@@ -58,7 +58,7 @@ class Viewers:
         prefix = _prefix(generation, _slot(now))
         for name, viewers in seen.items():
             for batch in _batches(viewers):
-                self._run(_ADD, [f"{prefix}{name}", prefix], [_KEPT_SECONDS, name, *batch])
+                self._run(_ADD, [f"{prefix}{name}", prefix], [_EXPIRY_SECONDS, name, *batch])
 
     def counts(self, generation: UUID, *, now: float) -> ViewerCounts | None:
         """Return the counts of the last whole slot. None: they are unknown."""

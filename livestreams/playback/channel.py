@@ -68,7 +68,7 @@ class LiveChannel:
         self._sources = sources
         self._rendered: dict[object, Rendered] = {}
         self._changed: asyncio.Future[None] | None = None
-        self._rows_wanted = self._parts_wanted = False
+        self._rows_due = self._parts_due = False
         self._reading: asyncio.Task[None] | None = None
 
     @classmethod
@@ -84,8 +84,8 @@ class LiveChannel:
 
     def poke(self, *, rows: bool) -> None:
         """Have it read what is new: rows and parts, or parts only."""
-        self._rows_wanted |= rows
-        self._parts_wanted = True
+        self._rows_due |= rows
+        self._parts_due = True
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read_all())
 
@@ -121,8 +121,8 @@ class LiveChannel:
         return found
 
     async def _read_all(self) -> None:
-        while self._rows_wanted or self._parts_wanted:
-            rows, self._rows_wanted, self._parts_wanted = self._rows_wanted, False, False
+        while self._rows_due or self._parts_due:
+            rows, self._rows_due, self._parts_due = self._rows_due, False, False
             try:
                 await self._read(rows=rows)
             except (DatabaseError, InterfaceError) as error:

@@ -38,7 +38,7 @@ class LiveMedia:
     ) -> None:
         self._delivery = delivery
         self._objects: Shared[MediaObject, bytes | Redirect] = Shared(
-            lambda wanted: in_thread(self._object, wanted),
+            lambda requested: in_thread(self._object, requested),
             seconds=_CACHED_SECONDS,
             max_weight=MAX_CACHED_BYTES,
             weigh=lambda found: len(found) if isinstance(found, bytes) else 1,
@@ -48,9 +48,9 @@ class LiveMedia:
             self._present, seconds=_CACHED_SECONDS, max_weight=MAX_CACHED_BYTES, weigh=len
         )
 
-    async def object(self, wanted: MediaObject) -> bytes | Redirect:
+    async def object(self, requested: MediaObject) -> bytes | Redirect:
         """Return the bytes of an object, or where players find them. Raises ObjectNotFound."""
-        return await self._objects.get(wanted)
+        return await self._objects.get(requested)
 
     async def part(self, name: PartName) -> bytes:
         """Return the bytes of a part. Raises PartNotFound."""
@@ -62,7 +62,7 @@ class LiveMedia:
             raise PartNotFound
         return found
 
-    def _object(self, wanted: MediaObject) -> bytes | Redirect:
+    def _object(self, requested: MediaObject) -> bytes | Redirect:
         delivery = self._delivery()
-        found = delivery.redirect(wanted.key, content_type=wanted.content_type, cache=wanted.cache)
-        return found or delivery.store.get(wanted.key)
+        found = delivery.redirect(requested.key, content_type=requested.content_type, cache=requested.cache)
+        return found or delivery.store.get(requested.key)

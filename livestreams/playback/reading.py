@@ -147,9 +147,9 @@ def _tracks(generation_id: UUID) -> Sequence[Track]:
 
 def runs_read(following: Mapping[UUID, int]) -> Iterable[Run]:
     """Read the published segments of tracks, of each from a number on, in order."""
-    wanted = Q()
+    missing = Q()
     for track_id, first in following.items():
-        wanted |= Q(rendition=track_id, first_segment__gte=first)
-    rows = SegmentRun.objects.filter(wanted).order_by("first_segment")
+        missing |= Q(rendition=track_id, first_segment__gte=first)
+    rows = SegmentRun.objects.filter(missing).order_by("first_segment")
     columns = rows.values_list("rendition_id", "first_segment", "durations", "key_prefix")
     return [Run(track_id=row[0], first_segment=row[1], ticks=row[2], key_prefix=row[3]) for row in columns]

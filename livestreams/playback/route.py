@@ -180,12 +180,12 @@ class LiveStreams:
         if not key:
             self._check_rate(_network(scope))
             raise not_found("segment")
-        wanted = MediaObject(key, _content_type(track), FOR_EVER)
+        requested = MediaObject(key, _content_type(track), FOR_EVER)
         try:
-            found = await self._media.object(wanted)
+            found = await self._media.object(requested)
         except ObjectNotFound as error:
             raise not_found("segment") from error
-        await answer.media(found, content_type=wanted.content_type, cache=FOR_EVER)
+        await answer.media(found, content_type=requested.content_type, cache=FOR_EVER)
 
     async def _channel(self, scope: Scope, request: StreamRequest) -> LiveChannel:
         if request.generation_id is None:

@@ -1,4 +1,4 @@
-"""Results that many requests want at once: made once, and kept for a while."""
+"""Results that many requests are for at once: created once, and kept for a while."""
 
 import asyncio
 import time
@@ -52,10 +52,10 @@ class Shared(Generic[Key, Value]):
         entry = _Entry(asyncio.ensure_future(self._make(key)), time.monotonic() + self._seconds)
         self._entries[key] = entry
         self._weight += entry.weight
-        entry.task.add_done_callback(lambda task: self._made(key, entry, task))
+        entry.task.add_done_callback(lambda task: self._done(key, entry, task))
         return entry
 
-    def _made(self, key: Key, entry: "_Entry[Value]", task: "asyncio.Task[Value]") -> None:
+    def _done(self, key: Key, entry: "_Entry[Value]", task: "asyncio.Task[Value]") -> None:
         if self._entries.get(key) is not entry:
             return
         if task.cancelled() or task.exception():
