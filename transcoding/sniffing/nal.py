@@ -73,17 +73,25 @@ class H264Sequence:
     order: OrderRule
     frames_only: bool = True
     separate_planes: bool = False
+    chroma: int = 1
+    """Code of the chroma format; 1: 4:2:0."""
+    macroblocks: tuple[int, int] = (1, 1)
+    """Columns, and rows of a frame or field."""
 
 
 def read_h264_sequence(unit: bytes) -> H264Sequence:
     """Read a sequence parameter set (ISO/IEC 14496-10, 7.3.2.1.1). Raises OutOfBits for one that is none."""
-    bits = BitReader(unit[1:])
+    return h264_sequence(BitReader(unit[1:]))
+
+
+def h264_sequence(bits: BitReader) -> H264Sequence:
+    """Read one up to its flag of frames, and leave the reader there. Raises OutOfBits."""
     profile = bits.number(8)
     bits.skip(16)
     number = _below(bits.unsigned(), 32)
     if profile not in _PROFILES:
         raise OutOfBits(f"{profile} is no profile of H.264")
-    separate_planes = profile in _HIGH_PROFILES and _skip_chroma(bits)
+    chroma, separate_planes = _read_chroma(bits) if profile in _HIGH_PROFILES else (1, False)
     frame_number_bits = 4 + _below(bits.unsigned(), 13)
     order = _order_rule(bits)
     bits.unsigned()
@@ -96,6 +104,8 @@ def read_h264_sequence(unit: bytes) -> H264Sequence:
         order=order,
         frames_only=bits.flag(),
         separate_planes=separate_planes,
+        chroma=chroma,
+        macroblocks=(width // 16, height // 16),
     )
 
 
@@ -111,8 +121,8 @@ def _order_rule(bits: BitReader) -> OrderRule:
     return OrderRule(kind=kind)
 
 
-def _skip_chroma(bits: BitReader) -> bool:
-    """Pass over formats and scaling lists; return the flag of separately coded planes."""
+def _read_chroma(bits: BitReader) -> tuple[int, bool]:
+    """Read formats and scaling lists; return the chroma format and the flag of separately coded planes."""
     chroma = _below(bits.unsigned(), _CHROMA_444 + 1)
     separate = chroma == _CHROMA_444 and bits.flag()
     bits.unsigned()
@@ -122,7 +132,7 @@ def _skip_chroma(bits: BitReader) -> bool:
         for number in range(12 if chroma == _CHROMA_444 else 8):
             if bits.flag():
                 _skip_scaling_list(bits, 16 if number < 6 else 64)  # noqa: PLR2004 - the first six are 4x4
-    return separate
+    return chroma, separate
 
 
 def _skip_scaling_list(bits: BitReader, length: int) -> None:
@@ -216,7 +226,7 @@ class HevcHeaders:
         bits.skip(4)
         layers = _below(bits.number(3), _MAX_SUB_LAYERS)
         bits.skip(1)
-        _skip_profile(bits, layers)
+        skip_profile(bits, layers)
         number = _below(bits.unsigned(), 16)
         chroma = _below(bits.unsigned(), _CHROMA_444 + 1)
         separate = chroma == _CHROMA_444 and bits.flag()
@@ -258,7 +268,7 @@ class HevcHeaders:
         return True, 0 if kind in (19, 20) else bits.number(width), width
 
 
-def _skip_profile(bits: BitReader, layers: int) -> None:
+def skip_profile(bits: BitReader, layers: int) -> None:
     """Pass over profile_tier_level, whose length depends on the number of sub-layers."""
     bits.skip(96)
     present = [(bits.flag(), bits.flag()) for _ in range(layers)]
