@@ -17,7 +17,7 @@ from tests.pacing import PacedFfmpeg
 
 CHUNK_SECONDS = 8
 """Length of the chunks of this stack."""
-SEAMS = 2
+SEAMS = 1
 PACE = 2
 """Speed of each of two slots, times real time: the encoder stays ahead of the player, and takes half a minute."""
 PLAYERS = (("hls.js", "hls_url"), ("shaka-player", "hls_url"), ("shaka-player", "dash_url"), ("dash.js", "dash_url"))

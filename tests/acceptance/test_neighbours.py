@@ -27,8 +27,8 @@ Without the limits of owners every GET took 12.8 s. The ratio itself is for `mak
 """
 SLOTS = 2
 MAX_GROWTH_BYTES = 300 * 1024 * 1024
-JOBS = 60
-"""Open jobs of the video that is deleted: thrice as many as end with the request."""
+JOBS = 45
+"""Open jobs of the video that is deleted: more than twice as many as end with the request."""
 FEW = {
     "TRANSCODER_MAX_OWNER_JOBS": "100",
     "TRANSCODER_MAX_OWNER_KEYS": "30",
@@ -54,7 +54,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
             load_into(stack)
             stack.start()
             neighbours = Neighbours(stack, source, doomed_jobs=JOBS)
-            yield neighbours.measured(quiet_seconds=3, hostile_seconds=6, log=folder / "hostile")
+            yield neighbours.measured(quiet_seconds=2, hostile_seconds=3, log=folder / "hostile")
         finally:
             stack.close()
 

@@ -329,5 +329,11 @@ CASES = {
     "ten_frames": Case(make=_of("mp4", Card(rate=Fraction(30), frames=10), *H264, *AAC), rate=Fraction(30), frames=10),
 }
 
+ALIKE = {
+    "flash", "fragmented", "material_exchange", "mpeg4_in_avi", "one_key_frame", "program_stream", "theora_in_ogg",
+    "to_av1_double", "transport_stream_that_wraps", "tuned_in_mpeg2", "vp8_in_webm", "vp9_in_webm", "windows_media",
+}  # fmt: skip
+"""Cases of the media contract for `--thorough` only: tests/inputs has such sources, other cases such outputs."""
+
 PLAYED = [name for name, case in CASES.items() if case.played]
 """Cases whose outputs players play."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.ffmpeg import sources
-from tests.ffmpeg.cases import CASES, Case
+from tests.ffmpeg.cases import ALIKE, CASES, Case
 from tests.ffmpeg.conftest import Goldens
 from tests.ffmpeg.golden import (
     Golden,
@@ -29,7 +29,9 @@ from transcoding.encoders import AAC
 from transcoding.errors import VerificationFailed
 from transcoding.probing.streams import Resolution
 
-every_case = pytest.mark.parametrize("name", CASES)
+every_case = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough if name in ALIKE else ()) for name in CASES]
+)
 HALF = Fraction(1, 2)
 
 

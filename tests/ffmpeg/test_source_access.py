@@ -133,6 +133,9 @@ SOURCES: dict[str, Maker] = {
     "ac3": _of("mp4", LONG, *H264, "-c:a", "ac3"),
 }
 
+ALIKE = {"audio_in_long_chunks", "late_video", "mjpeg", "mp3", "standing", "ten_frames"}
+"""Sources that are to a reader what another one is, for `--thorough` only."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -168,7 +171,10 @@ def _fill_holes(file: int, there: Sequence[Span], size: int, fill: int) -> None:
         position = end
 
 
-@pytest.fixture(scope="module", params=SOURCES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.thorough if name in ALIKE else ()) for name in SOURCES],
+)
 def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     folder = tmp_path_factory.mktemp(request.param)
     whole = SOURCES[request.param](folder)

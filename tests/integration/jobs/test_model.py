@@ -557,6 +557,6 @@ def two_chunks(settings: Settings) -> Iterator[None]:
 def test_47_the_rows_are_what_the_model_says_whatever_happens(request: pytest.FixtureRequest) -> None:
     examples: int | None = request.config.getoption("--examples")
     quiet = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    short = settings(quiet, max_examples=14, stateful_step_count=40, derandomize=True, phases=[Phase.generate])
+    short = settings(quiet, max_examples=10, stateful_step_count=40, derandomize=True, phases=[Phase.generate])
     long = settings(quiet, max_examples=examples or 1, stateful_step_count=50)
     run_state_machine_as_test(Machine, settings=long if examples else short)

@@ -17,7 +17,7 @@ from tests.rows import a_key
 from videos.uploads.idempotency import PATH
 
 MIB = 1024 * 1024
-SIZE = 512 * MIB
+SIZE = 320 * MIB
 MAX_GROWTH = 200 * MIB
 """Parts in flight and their copies: 60 to 115 MiB were measured, depending on how threads and arenas of malloc meet."""
 MAX_WRITTEN = 4 * MIB
