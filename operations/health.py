@@ -25,13 +25,17 @@ _NO_OBJECT = "health/none"
 
 
 @cache
-def dependency_checks() -> Sequence[BackgroundCheck]:
-    """List the dependencies of this process: without the database nothing works, without the others less well."""
+def dependency_checks(*, with_store: bool = True) -> Sequence[BackgroundCheck]:
+    """List the dependencies of this process: without the database nothing works, without the others less well.
+
+    `with_store` False: the process has no use for the object store, and perhaps no way to it.
+    """
     checks = [
         Check(name="database", probe=check_database, required=True),
         Check(name="migrations", probe=MigrationsApplied(), required=True),
-        Check(name="store", probe=_store_answers, required=False),
     ]
+    if with_store:
+        checks.append(Check(name="store", probe=_store_answers, required=False))
     if redis := server():
         checks.append(Check(name="redis", probe=redis.ping, required=False))
     return [BackgroundCheck(check) for check in checks]

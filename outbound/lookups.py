@@ -18,7 +18,8 @@ LOOK_SECONDS = 0.1
 class Lookups:
     """The system's lookups of names. At most `limit` run at a time, those included for which nobody waits any more.
 
-    Of those, at most `party_limit` are for one party, so that a name server that is silent holds up nobody else.
+    Of those, at most `party_limit` are for one party, so that a name server that is silent holds up nobody else; and
+    fewer where others have many, but one: several such parties together leave some to the next.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class Lookups:
         may raise what ends the wait.
 
         The system's lookup has no time limit and cannot be cancelled: one whose name server is silent is left behind
-        in its thread for as long as the system tries, about half a minute. When `limit` of them are, or `party_limit`
-        of the same party, others wait, and can time out.
+        in its thread for as long as the system tries, about half a minute. When `limit` of them are, or as many
+        as one party may have, others wait, and can time out.
         """
         self._begin(party, ends_at, on_wait)
         found: Future[list[str]] = Future()
@@ -82,8 +83,9 @@ class Lookups:
             return free
 
     def _has_slot(self, party: str) -> bool:
-        within = not party or self._running[party] < self._party_limit
-        return within and self._running.total() < self._limit
+        own, total = self._running[party], self._running.total()
+        share = max(1, min(self._party_limit, (self._limit - total + own) // self._party_limit))
+        return total < self._limit and (not party or own < share)
 
     def _end(self, party: str) -> None:
         with self._changed:

@@ -33,7 +33,7 @@ class RelayOperations:
 
     def ready(self) -> dict[str, object]:
         """Return the document of /readyz: a relay that drains takes no streams, and one without a database neither."""
-        checks = run_checks(dependency_checks(), timeout_seconds=WAIT_SECONDS)
+        checks = run_checks(dependency_checks(with_store=False), timeout_seconds=WAIT_SECONDS)
         status = Health.FAILED if self._draining() else worst_of(checks)
         return {"status": status, "draining": self._draining(), "checks": checks}
 

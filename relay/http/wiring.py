@@ -32,6 +32,7 @@ from relay.http.operations import RelayOperations
 from relay.http.recording import SessionRecords
 from relay.http.server import RelayServer
 from relay.http.streams import Streams
+from relay.metrics import expect_series
 from relay.runs.registry import Opens, Registry, RunLimits
 from relay.runs.run import LiveRequest
 from relay.sources.opening import open_source
@@ -47,6 +48,7 @@ _USER_AGENT = f"vodmill/{VERSION}"
 def relay_server(*, host: str, port: int) -> RelayServer:
     """Build the server of this process, in its main thread and on its event loop. It serves until a signal."""
     config: Config = settings.TRANSCODER
+    expect_series()
     node = f"{config.worker.node_name}-relay" if config.worker.node_name else f"{socket.gethostname()}-{os.getpid()}"
     LiveHttp.named_proxies = tuple(ip_network(text) for text in config.site.trusted_proxies)
     transcodes, remuxes = transcode_engine(config, node=node), remux_engine(config)

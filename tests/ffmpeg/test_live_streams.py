@@ -1,8 +1,10 @@
 """Live streams through real ffmpegs: audio and video stay in step whatever happens to the source."""
 
 import json
+import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from configuration import ExecutionConfig, LimitConfig
 from execution.streaming import StreamEnd, StreamRunner
+from tests.crafted import box
 from tests.live_media import (
     FFMPEG,
     TONE_DB,
@@ -182,12 +185,21 @@ def _drawn(size: str, rate: int, *options: str) -> bytes:
     return subprocess.run([FFMPEG, "-v", "error", *words], capture_output=True, check=True).stdout
 
 
+def _announcing(samples: int) -> bytes:
+    """A fragmented MP4 whose first fragment announces so many samples."""
+    stream = stream_of(Live(seconds=1, audio="aac", container="mp4"))
+    header = box("tfhd", struct.pack(">I", 0x20000), struct.pack(">I", 1))
+    run = box("trun", bytes(4), struct.pack(">I", samples))
+    return stream[: stream.index(b"moof") - 4] + box("moof", box("mfhd", bytes(8)), box("traf", header, run))
+
+
 FAULTS: dict[str, tuple[Callable[[], bytes], LiveFault]] = {
     "html": (lambda: b"<html><body>404</body></html>" * 4000, LiveFault.SOURCE_NOT_MEDIA),
     "nothing": (lambda: b"", LiveFault.SOURCE_NOT_MEDIA),
     "radio": (lambda: stream_of(Live(video="")), LiveFault.VIDEO_MISSING),
     "codec": (lambda: _drawn("256x144", 25, "-c:v", "vc2", "-strict", "-1"), LiveFault.CODEC_UNSUPPORTED),
     "many large frames": (lambda: _drawn("1920x1080", 50, "-preset", "ultrafast"), LiveFault.LEVEL_TOO_LOW),
+    "a fragment of 20 million samples": (lambda: _announcing(20_000_000), LiveFault.SOURCE_NOT_MEDIA),
     "tables only": (lambda: between(stream_of(PLAIN), 0, 0.001)[: 188 * 3], LiveFault.SOURCE_ENDED),
 }
 
@@ -196,7 +208,11 @@ FAULTS: dict[str, tuple[Callable[[], bytes], LiveFault]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_have_their_codes(fault: str, binary: str) -> None:
     stream, expected = FAULTS[fault]
-    _, ended = run(live_command("mpegts", LiveProfile.ORIGINAL, encoder=X264), stream(), binary=binary)
+    source = stream()
+    container = "mp4" if source[4:8] == b"ftyp" else "mpegts"
+    command = replace(live_command(container, LiveProfile.ORIGINAL, encoder=X264), memory_bytes=200 << 20)
+    _, ended = run(command, source, binary=binary)
+    assert ended.exceeded is None
     assert live_failure(ended.stderr, X264).fault == expected, ended
 
 

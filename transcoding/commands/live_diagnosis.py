@@ -63,7 +63,10 @@ _FAULTS = (
     ),
     (
         LiveFault.SOURCE_NOT_MEDIA,
-        re.compile(r"could not find codec parameters|moov atom not found|Invalid data found when processing input"),
+        re.compile(
+            r"could not find codec parameters|moov atom not found|Invalid data found when processing input"
+            r"|(?:Error opening input|pipe:\d+): Cannot allocate memory"  # for what it announces
+        ),
     ),
 )
 

@@ -3,7 +3,9 @@
 import errno
 import os
 import signal
+import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from execution.process import descendant_pids, is_running
 from execution.remuxing.jailed.messages import BROKEN
 from execution.remuxing.pool import RemuxPool
 from execution.remuxing.process import MAX_STREAMS, RemuxError, RemuxStream
+from tests.crafted import box
 from tests.live_media import Live, stream_of
 from tests.live_runs import Feeding, output_of, through
 
@@ -120,4 +123,20 @@ def test_without_descriptors_no_stream_is_left_behind(source: bytes, monkeypatch
             pool.start("mpegts", owner=OWNER)
     assert set(Path("/proc/self/fd").iterdir()) <= before
     assert not any(process._streams for process in pool._processes)
+    pool.close()
+
+
+def test_a_fragment_that_announces_millions_of_samples_costs_a_bounded_memory(source: bytes) -> None:
+    header = box("tfhd", struct.pack(">I", 0x20000), struct.pack(">I", 1))
+    run = box("trun", bytes(4), struct.pack(">I", 20_000_000))
+    bomb = box("moof", box("mfhd", bytes(8)), box("traf", header, run)) + box("mdat", bytes(10))
+    pool = RemuxPool(ExecutionConfig(isolation="none"))  # whose process is the program itself
+    stream = pool.start("mp4", owner=OWNER)
+    through(stream, stream_of(Live(seconds=3, audio="aac", container="mp4")) + bomb * 3)
+    with suppress(RemuxError):
+        stream.wait()
+    status = Path(f"/proc/{pool.pids[0]}/status").read_text()
+    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    assert int(peak) >> 10 < 400
+    assert through(pool.start("mpegts", owner=OWNER), source), "it serves others"
     pool.close()

@@ -209,7 +209,8 @@ def test_requests_that_are_none_are_problems(relay: RelayProcess, sources: LiveS
 
 def test_probes_and_metrics(relay: RelayProcess) -> None:
     assert relay.answer("/healthz").body == b"ok\n"
-    assert relay.answer("/readyz").status == 200
+    ready = json.loads(relay.answer("/readyz").body)
+    assert (ready["status"], set(ready["checks"])) == ("ok", {"database", "migrations", "redis"}), "it needs no store"
     document = json.loads(relay.answer("/health").body)
     assert (document["status"], document["vaapi_available"], document["hardware"]) == ("ok", False, "off")
     assert relay.answer("/metrics").problem() == (401, "not_authenticated")

@@ -133,6 +133,22 @@ def test_a_party_whose_name_servers_are_silent_holds_up_nobody_else() -> None:
     assert attacker.addresses("good.example", 443, plain=False, ends_at=_later())
 
 
+def test_parties_whose_name_servers_are_silent_leave_some_to_the_next() -> None:
+    over = threading.Event()
+
+    def getaddrinfo(host: str, _port: int, **_: object) -> list[Any]:
+        if host == "silent.example":
+            over.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 443))]
+
+    lookups = Lookups(64, getaddrinfo=getaddrinfo)
+    for number in range(20 * 8):
+        with pytest.raises(TimeoutError):
+            lookups.find("silent.example", 443, _later(0), party=str(number // 8))
+    assert lookups.find("good.example", 443, _later(), party="next") == ["1.1.1.1"]
+    over.set()
+
+
 def test_the_wait_for_a_slot_can_be_ended() -> None:
     class Stop(Exception):
         pass
