@@ -13,6 +13,7 @@ from benchmarks import (
     film,
     isolation,
     latency,
+    live,
     neighbours,
     outage,
     overhead,
@@ -41,6 +42,7 @@ MEASUREMENTS = {
     "outage": outage.measure,
     "streams": streams.measure,
     "remux": remux.measure,
+    "live": live.measure,
     "neighbours": neighbours.measure,
     "film": film.measure,
     "transfers": transfers.measure,
@@ -57,6 +59,7 @@ DEFAULTS = (
     "outage",
     "streams",
     "remux",
+    "live",
     "neighbours",
 )
 
