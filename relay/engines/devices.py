@@ -21,7 +21,7 @@ from gpu.trials import hardware_device
 from jobs.leasing.relay import RelayClaim, relay_step_end, relay_step_renew, relay_step_start
 from jobs.leasing.slots import DeviceOffer
 from transcoding.commands.diagnosis import GpuFailure
-from transcoding.encoders import COMPATIBLE_CODEC, HardwareDevice, VideoEncoder, hardware_encoders
+from transcoding.encoders import HardwareDevice, VideoEncoder, hardware_encoders
 from transcoding.errors import DeviceLost
 from workers.node.devices import device_known, device_offers
 
@@ -109,12 +109,10 @@ class RelayDevices:
         """Return the names of the encoders that work on some device of this node now."""
         return frozenset(name for each in self._own() for name in each.usable_encoders)
 
-    def offered(self) -> Iterator[OfferedDevice]:
-        """Yield the devices that can encode H.264 and seem to have room, the best first."""
+    def offered(self, codec: str) -> Iterator[OfferedDevice]:
+        """Yield the devices that can encode a codec and seem to have room, the best first."""
         for offer in device_offers(node=self._node, config=self._config):
-            encoder = next(
-                (each for each in hardware_encoders(COMPATIBLE_CODEC) if each.ffmpeg_name in offer.encoders), None
-            )
+            encoder = next((each for each in hardware_encoders(codec) if each.ffmpeg_name in offer.encoders), None)
             if encoder is not None:
                 yield OfferedDevice(offer=offer, encoder=encoder)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from relay.errors import RelayError
+from transcoding.encoders import COMPATIBLE_CODEC
 from transcoding.errors import TranscodeError
 from transcoding.planning.live import LiveProfile
 
@@ -28,6 +29,8 @@ class EngineRequest:
     container: str
     """Container of the source: "mpegts", "flv" or "mp4"."""
     profile: LiveProfile = LiveProfile.ORIGINAL
+    codec: str = COMPATIBLE_CODEC
+    """Codec of the video that a transcode encodes, one of `LIVE_CODECS`."""
     video_bitrate: int | None = None
     """Bits per second; None: those of the profile. A remux has none."""
     audio_bitrate: int | None = None

@@ -175,7 +175,7 @@ class TranscodeEngine:
         return self._devices.state() if self._devices else Hardware.OFF
 
     def _on_devices(self, request: EngineRequest, owner_id: UUID) -> Iterator[Way]:
-        offered = self._devices.offered() if self._devices else iter(())
+        offered = self._devices.offered(request.codec) if self._devices else iter(())
         for each, _ in zip(offered, range(_MAX_DEVICES), strict=False):
             if self._devices:
                 yield OnDevice(self._runner, request, self._devices, each, owner_id=owner_id)

@@ -140,7 +140,7 @@ class OnCpu:
         self._slots = slots
         self._owner_id = owner_id
         self._threads = threads
-        self._encoder = cpu_encoder("h264")
+        self._encoder = cpu_encoder(request.codec)
         self.encoder = self._encoder.ffmpeg_name
 
     def start(self, tuning: Tuning) -> TranscodeRun:

@@ -10,7 +10,9 @@ from api.problems import FieldError, Problem, invalid_field
 from relay.engines.engine import EngineKind
 from relay.runs.run import LiveRequest
 from relay.sources.opening import source_problem
+from transcoding.encoders import COMPATIBLE_CODEC
 from transcoding.planning.live import (
+    LIVE_CODECS,
     MAX_AUDIO_BITRATE,
     MAX_VIDEO_BITRATE,
     MIN_AUDIO_BITRATE,
@@ -24,7 +26,7 @@ _MAX_FIELDS = 20
 _MAX_SHOWN = 64
 _BITRATE = re.compile(r"(\d{1,9})([kKM]?)", re.ASCII)
 _FACTORS = {"": 1, "k": 1000, "K": 1000, "M": 1_000_000}
-_ENCODING = ("profile", "video_bitrate", "audio_bitrate")
+_ENCODING = ("profile", "codec", "video_bitrate", "audio_bitrate")
 
 
 def without_key(scope: Scope) -> Scope:
@@ -67,7 +69,8 @@ def _live_request(kind: EngineKind, query: Mapping[str, str], owner_id: UUID, *,
     if not pushed:
         errors += _errors("source_url", _source_url, query.get("source_url", ""))
     for name, reader in (
-        ("profile", LiveProfile),
+        ("profile", _profile),
+        ("codec", _codec),
         ("video_bitrate", _video_bitrate),
         ("audio_bitrate", _audio_bitrate),
     ):
@@ -81,6 +84,7 @@ def _live_request(kind: EngineKind, query: Mapping[str, str], owner_id: UUID, *,
         kind=kind,
         source_url=query.get("source_url", ""),
         profile=_profile(query.get("profile", LiveProfile.ORIGINAL)),
+        codec=_codec(query.get("codec", COMPATIBLE_CODEC)),
         video_bitrate=_video_bitrate(query["video_bitrate"]) if "video_bitrate" in query else None,
         audio_bitrate=_audio_bitrate(query["audio_bitrate"]) if "audio_bitrate" in query else None,
     )
@@ -106,6 +110,12 @@ def _profile(text: str) -> LiveProfile:
     if text not in tuple(LiveProfile):
         raise ValueError(f"must be one of: {', '.join(LiveProfile)}")
     return LiveProfile(text)
+
+
+def _codec(text: str) -> str:
+    if text not in LIVE_CODECS:
+        raise ValueError(f"must be one of: {', '.join(LIVE_CODECS)}")
+    return text
 
 
 def _video_bitrate(text: str) -> int:

@@ -10,6 +10,7 @@ from relay.metrics import SessionCounts
 from relay.runs.conversion import Conversion
 from relay.runs.joining import Piece
 from relay.runs.viewers import TOO_SLOW, Outcome, Viewer
+from transcoding.encoders import COMPATIBLE_CODEC
 from transcoding.planning.live import LiveProfile
 
 VIEWERS_GONE, SOURCE_ENDED, REQUESTED, DRAINING = "viewers_gone", "source_ended", "requested", "draining"
@@ -25,6 +26,7 @@ class LiveRequest:
     source_url: str
     """Empty: the viewer sends the source."""
     profile: LiveProfile = LiveProfile.ORIGINAL
+    codec: str = COMPATIBLE_CODEC
     video_bitrate: int | None = None
     audio_bitrate: int | None = None
 
@@ -34,6 +36,7 @@ class LiveRequest:
             kind=self.kind,
             container=container,
             profile=self.profile,
+            codec=self.codec,
             video_bitrate=self.video_bitrate,
             audio_bitrate=self.audio_bitrate,
         )

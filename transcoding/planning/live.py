@@ -12,6 +12,10 @@ MIN_AUDIO_BITRATE, MAX_AUDIO_BITRATE = 32_000, 320_000
 AUDIO_BITRATE = 192_000
 
 
+LIVE_CODECS = ("h264", "hevc")
+"""Codecs that a live transcode encodes."""
+
+
 class LiveProfile(StrEnum):
     """Size of the video of a live stream. Nothing is enlarged: smaller sources stay as large as they are."""
 

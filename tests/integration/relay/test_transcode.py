@@ -24,6 +24,7 @@ from relay.engines.engine import Attempts, EngineError, EngineKind, EngineReques
 from relay.engines.fallback import FallbackPolicy, TranscodeEngine, transcode_engine
 from relay.engines.transcode import TranscodeRun
 from relay.errors import StartTimeout
+from relay.runs.joining import Joining
 from tests.drivers.machine import FFMPEG, GpuMachine
 from tests.integration.workers.test_gpu_steps import describe
 from tests.live_media import Live, measured, stream_of, without_audio
@@ -123,6 +124,16 @@ def test_without_hardware_a_policy_of_none_refuses() -> None:
     with pytest.raises(EngineError) as refused:
         attempts(engine(gpu=True, policy="none")).next()
     assert refused.value.code == "hardware_unavailable"
+
+
+def test_hevc_is_encoded_where_it_was_requested() -> None:
+    hevc = replace(REQUEST, codec="hevc")
+    taken, run, failures = served(attempts(engine(), hevc), stream_of(SHORT))
+    assert (run.encoder, failures) == ("libx265", [])
+    assert max(map(abs, measured(taken).offsets())) < 0.005
+    pieces = Joining().feed(taken)
+    assert pieces[-1].head is not None, "viewers can begin"
+    assert b"\x24" in pieces[-1].head, "the type of HEVC"
 
 
 def test_a_run_on_a_device_holds_a_session_of_the_one_book_until_it_ends(machine: GpuMachine) -> None:

@@ -30,8 +30,9 @@ def refused(query: str, request: Any = transcode_request) -> list[str]:  # noqa:
 
 
 def test_all_that_a_transcode_may_name_is_read() -> None:
-    query = f"source_url={quote(URL)}&profile=720p&video_bitrate=3000k&audio_bitrate=128000"
+    query = f"source_url={quote(URL)}&profile=720p&codec=hevc&video_bitrate=3000k&audio_bitrate=128000"
     request = transcode_request(scope(query), OWNER)
+    assert request.codec == request.engine_request("mpegts").codec == "hevc"
     assert (request.kind, request.source_url, request.profile) == (EngineKind.TRANSCODE, URL, LiveProfile.P720)
     assert (request.video_bitrate, request.audio_bitrate) == (3_000_000, 128_000)
 
@@ -39,6 +40,7 @@ def test_all_that_a_transcode_may_name_is_read() -> None:
 def test_without_more_it_is_the_original_profile() -> None:
     request = transcode_request(scope(f"source_url={URL}"), OWNER)
     assert (request.profile, request.video_bitrate, request.audio_bitrate) == (LiveProfile.ORIGINAL, None, None)
+    assert request.codec == "h264"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_what_is_no_url_is_refused(query: str) -> None:
         ("video_bitrate", "0"), ("video_bitrate", "99"), ("video_bitrate", "99999999999999999999"),
         ("video_bitrate", "-3000k"), ("video_bitrate", "3e6"), ("video_bitrate", "\u0663000k"), ("video_bitrate", ""),
         ("audio_bitrate", "31k"), ("audio_bitrate", "321k"), ("audio_bitrate", "a"),
-        ("pretty", "1"),
+        ("codec", "av1"), ("codec", "H264"), ("codec", ""), ("pretty", "1"),
     ],
 )  # fmt: skip
 def test_values_out_of_range_are_refused_by_name(field: str, value: str) -> None:
@@ -77,6 +79,7 @@ def test_a_remux_has_a_bit_rate_of_audio_and_no_profile() -> None:
     request = remux_request(scope(f"source_url={URL}&audio_bitrate=96k"), OWNER)
     assert (request.kind, request.audio_bitrate) == (EngineKind.REMUX, 96_000)
     assert refused(f"source_url={URL}&profile=720p", remux_request) == ["profile"]
+    assert refused(f"source_url={URL}&codec=hevc", remux_request) == ["codec"]
 
 
 def test_a_body_has_no_url() -> None:
