@@ -2,24 +2,24 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from uuid import UUID
 
 from jobs.leasing.leases import LeaseLost
 from jobs.rules.playable import MAX_SEGMENTS
 from storage.keys import init_key, segment_key
-from storage.protocol import ObjectStore
+from storage.protocol import Bytes, StoredObject
 from transcoding.containers.segments import Keyframe, Segment
 from videos.runs import RunFacts
 
 SEGMENT_CONTENT_TYPE = "video/iso.segment"
 INIT_CONTENT_TYPE = "video/mp4"
-_MAX_IN_FLIGHT = 4
+MAX_IN_FLIGHT = 4
 """Uploads of one rendition at a time. Beyond, ffmpeg waits for the store."""
 
 
@@ -65,6 +65,18 @@ class _Track:
         return count
 
 
+class SegmentStore(Protocol):
+    """The part of an object store that publishing needs."""
+
+    def put(self, key: str, data: Bytes, content_type: str) -> StoredObject:
+        """See `ObjectStore`."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See `ObjectStore`."""
+        ...
+
+
 class Publisher:
     """Uploads the segments of one attempt, and publishes those that are stored in all of its renditions.
 
@@ -75,13 +87,14 @@ class Publisher:
     def __init__(  # noqa: PLR0913 - wired in one place, by name
         self,
         *,
-        store: ObjectStore,
+        store: SegmentStore,
         destinations: Mapping[str, Destination],
         first_segment: int,
         publish: Callable[[Sequence[RunFacts], int], None],
         every_seconds: float,
         moved: Callable[[int], None],
         parallel: int,
+        max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         self._store = store
         self._tracks = {name: _Track(destination) for name, destination in destinations.items()}
@@ -89,6 +102,7 @@ class Publisher:
         self._publish = publish
         self._every_seconds = every_seconds
         self._moved = moved
+        self._max_in_flight = max_in_flight
         self._published_at = -every_seconds
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="upload")
         self._unpublished: set[str] = set()
@@ -108,7 +122,7 @@ class Publisher:
         track = self._tracks[name]
         if not track.init_sha256:
             self._submit_init(track, init)
-        while len(track.pending) - track.ready() >= _MAX_IN_FLIGHT:
+        while len(track.pending) - track.ready() >= self._max_in_flight:
             track.pending[track.ready()].exception()
         key = segment_key(track.destination.prefix, segment.number)
         self._unpublished.add(key)

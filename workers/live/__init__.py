@@ -1,0 +1,1 @@
+"""A broadcast at work: read from its ingest server, fed to ffmpeg, cut, published, and watched."""
