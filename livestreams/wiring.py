@@ -25,3 +25,9 @@ def event_days() -> int:
     """Return the days after which events are forgotten, and refusals with them."""
     config: Config = settings.TRANSCODER
     return config.events.event_days
+
+
+def database_pool_size() -> int:
+    """Return the connections to the database that one process of ours may have."""
+    config: Config = settings.TRANSCODER
+    return config.database.database_pool_size

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -19,6 +20,8 @@ from embedded.home import REPOSITORY
 
 class ApiProcess:
     """An API on this port and the database of the tests, with further settings. Its log goes to `scratch`."""
+
+    ready_path: ClassVar = "/readyz"
 
     def __init__(self, port: int, database: str, scratch: Path, settings: Mapping[str, str] | None = None) -> None:
         self.port = port
@@ -55,7 +58,7 @@ class ApiProcess:
         while time.monotonic() < deadline:
             try:
                 with closing(self.connection(10)) as client:
-                    client.request("GET", "/readyz")
+                    client.request("GET", self.ready_path)
                     assert client.getresponse().status == 200
                     return
             except OSError:

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 SILENT_SECONDS = 10.0
 """Time without a word of a publisher after which it counts as gone: three updates of its ingest server."""
+STOPPED_SECONDS = 60
+"""Time after a stop for which nobody is let in."""
 _NOBODY = "0" * 64
 """Digest of no secret, so that an unknown name takes as long as a wrong key."""
 
@@ -107,18 +109,26 @@ def _refuse(livestream: Livestream, publisher: Publisher, refused: Refused) -> N
 def _admit(livestream: Livestream, publisher: Publisher) -> Admission:
     broadcast = open_broadcast(livestream)
     if broadcast is None:
+        _refuse_stopped(livestream)
         broadcast_admit(livestream)
         return Admission(_broadcast_create(livestream, publisher).id, is_new=True)
     if broadcast.state == BroadcastState.ENDING:
         detail = "The recording of the broadcast before is being completed. Try again in a few seconds."
         raise Refused(RefusalCode.ENDING, detail)
-    if broadcast.stop_requested_at:
-        raise Refused(RefusalCode.STOPPED, "The broadcast is being stopped. Try again in a few seconds.")
+    _refuse_stopped(livestream)
     if not _is_publisher(broadcast, publisher):
         if _has_publisher(broadcast):
             raise Refused(RefusalCode.ALREADY_LIVE, "Somebody is publishing the stream already.")
         _adopt(broadcast, publisher)
     return Admission(broadcast.id, is_new=False)
+
+
+def _refuse_stopped(livestream: Livestream) -> None:
+    """Refuse a publisher of a broadcast that was just stopped: encoders return by themselves, within seconds."""
+    lately = Now() - timedelta(seconds=STOPPED_SECONDS)
+    if Broadcast.objects.filter(livestream=livestream, stop_requested_at__gt=lately).exists():
+        detail = f"The broadcast was stopped. Another one may begin {STOPPED_SECONDS} seconds later."
+        raise Refused(RefusalCode.STOPPED, detail)
 
 
 def _is_publisher(broadcast: Broadcast, publisher: Publisher) -> bool:
@@ -192,11 +202,11 @@ def reader_waits(broadcast_id: UUID) -> bool | None:
 
 @transaction.atomic
 def publish_accepted(admission: Admission, publisher: Publisher) -> bool:
-    """Record that the publisher is let in. False: the broadcast has ended meanwhile."""
+    """Record that the publisher is let in. False: it has gone meanwhile, or the broadcast has ended."""
     found = Broadcast.objects.filter(id=admission.broadcast_id).select_related("livestream").get()
     livestream = livestream_lock(found.livestream_id)
-    accepted = on_air().filter(id=found.id, stop_requested_at=None)
-    if not accepted.update(**_connection(publisher)):
+    there = on_air().filter(id=found.id, stop_requested_at=None, publisher_left_at=None)
+    if not there.filter(client_id=publisher.client_id).update(publisher_seen_at=Now()):
         return False
     if admission.is_new:
         livestream_event(livestream, EventType.LIVESTREAM_STARTING, broadcast=found)
