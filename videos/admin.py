@@ -35,6 +35,7 @@ _UNPLAYABLE = {
     VideoState.JOINING: "Not playable yet: its parts are being joined.",
     VideoState.IMPORTING: "Not playable yet: the file is being fetched.",
     VideoState.VERIFYING: "Not playable yet: the file is being compared with its checksum.",
+    VideoState.LIVE: "Not playable yet: its publisher has sent nothing.",
     VideoState.UPLOADED: "Not playable yet: the file is not inspected.",
     VideoState.READY: "Not playable yet: no job has encoded its beginning.",
     VideoState.REJECTED: "It will never play: the file was rejected.",

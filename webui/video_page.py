@@ -118,8 +118,8 @@ def video_page(*, owner: Owner, video_id: UUID) -> VideoPage:
         history=_history(row),
         time_left=wait_text(job.eta_seconds) if job and job.eta_seconds is not None else "",
         can_transcode=video.state == VideoState.READY and not is_open and video.source_deleted_at is None,
-        can_cancel=is_open,
-        can_pause=is_open and job is not None and job.state != JobState.PAUSED,
+        can_cancel=is_open and video.state != VideoState.LIVE,  # its live stream is stopped instead
+        can_pause=is_open and video.state != VideoState.LIVE and job is not None and job.state != JobState.PAUSED,
         can_resume=job is not None and job.state == JobState.PAUSED,
         can_retry=retryable,
     )

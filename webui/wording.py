@@ -1,7 +1,7 @@
 """Words of the pages: states of videos and jobs, events, sizes and durations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from events.types import EventType
@@ -40,6 +40,7 @@ _BEFORE_READY: Mapping[str, Status] = {
     VideoState.JOINING.value: Status("Joining", Tone.BUSY),
     "importing": Status("Importing", Tone.BUSY),
     "verifying": Status("Checking the file", Tone.BUSY),
+    VideoState.LIVE.value: Status("Live", Tone.BUSY),
     VideoState.UPLOADED.value: Status("Inspecting", Tone.BUSY),
     VideoState.REJECTED.value: Status("Rejected", Tone.BAD),
 }
@@ -54,9 +55,9 @@ _PHASES: Mapping[str, str] = {
 
 def status_of(video: Video, job: JobView | None) -> Status:
     """Say how a video is doing, from its row (with `current_generation`) and its newest job."""
-    if video.state in _BEFORE_READY:
-        return _BEFORE_READY[video.state]
     playable = video.current_generation is not None
+    if video.state in _BEFORE_READY:
+        return replace(_BEFORE_READY[video.state], playable=playable)
     complete = video.current_generation is not None and video.current_generation.state == GenerationState.COMPLETE
     if job is None or (complete and job.state in JOB_ENDS):
         return Status("Ready", Tone.GOOD, playable=True) if playable else Status("Not transcoded", Tone.QUIET)

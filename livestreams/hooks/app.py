@@ -15,13 +15,13 @@ from livestreams.hooks import nginx
 from livestreams.hooks.answers import answer
 from livestreams.hooks.documents import read_mediamtx, read_srs
 from livestreams.hooks.events import HookRequest, IngestEvent, arguments
+from livestreams.nginx import ADDRESS_HEADER, SECRET_HEADER
 
 log = logging.getLogger(__name__)
 
-SECRET_HEADER = b"x-vodmill-ingest-secret"
-ADDRESS_HEADER = b"x-vodmill-ingest-address"
 _SECRET_ARGUMENT, _ADDRESS_ARGUMENT = "secret", "address"
 """The same in the query, for ingest servers that send no headers of ours."""
+_NAMES = {name: name.lower().encode() for name in (SECRET_HEADER, ADDRESS_HEADER)}
 _MAX_BODY_BYTES = 64 * 1024
 _BODY_SECONDS = 5.0
 
@@ -57,14 +57,14 @@ class HookApp:
         if scope["path"] == "/healthz":
             return HTTPStatus.OK, {"status": "ok"}
         query = arguments(scope["query_string"].decode("latin-1"))
-        given = header(scope, SECRET_HEADER) or query.get(_SECRET_ARGUMENT, "")
+        given = header(scope, _NAMES[SECRET_HEADER]) or query.get(_SECRET_ARGUMENT, "")
         if not hmac.compare_digest(given.encode(), self._secret):
             log.warning("hook without the secret refused", extra={"event": "hook_refused"})
             return HTTPStatus.FORBIDDEN, {}
         adapter = ADAPTERS.get(scope["path"])
         if adapter is None or scope["method"] != "POST":
             return HTTPStatus.NOT_FOUND, {}
-        address = header(scope, ADDRESS_HEADER) or query.get(_ADDRESS_ARGUMENT, "")
+        address = header(scope, _NAMES[ADDRESS_HEADER]) or query.get(_ADDRESS_ARGUMENT, "")
         try:
             event = adapter.read(HookRequest(body=await _body(receive), address=address))
             return adapter.allowed if await answer(event) else adapter.refused
