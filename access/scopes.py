@@ -15,6 +15,9 @@ class Scope(StrEnum):
     LIVE_READ = "live:read"
     LIVE_WRITE = "live:write"
     """End live sessions."""
+    LIVESTREAMS_READ = "livestreams:read"
+    LIVESTREAMS_WRITE = "livestreams:write"
+    """Create, change, stop and delete live streams; see their new stream keys."""
     SYSTEM_READ = "system:read"
     ADMIN = "admin"
 

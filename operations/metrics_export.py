@@ -13,6 +13,7 @@ from gpu.selectors import NodeDevice, devices_live
 from jobs.leasing.slots import sessions_used
 from jobs.rules.steps import QUEUES
 from observability.metrics import PREFIX
+from operations.livestreams import on_air
 from operations.statistics import failing_purges, node_healths, open_jobs, queue_loads, webhook_endpoints
 from videos.usage.kinds import ENCODED, STORED, UsageKind, minutes
 from videos.usage.selectors import usage_of_all
@@ -40,6 +41,7 @@ class DatabaseMetrics(Collector):
         yield _purges()
         yield from _usage()
         yield _endpoints()
+        yield from _livestreams()
         yield from self._nodes()
         yield from _devices(devices_live(silence_seconds=self._silence_seconds), sessions_used())
 
@@ -104,6 +106,18 @@ def _endpoints() -> Metric:
     for state, count in webhook_endpoints().items():
         endpoints.add_metric([state], count)
     return endpoints
+
+
+def _livestreams() -> Iterator[Metric]:
+    live = on_air()
+    streams = _gauge("livestreams_on_air", "Broadcasts that are not over.", "state")
+    for state, count in live.by_state.items():
+        streams.add_metric([state], count)
+    waiting = _gauge("livestreams_reconnecting", "Those that wait for their publisher.")
+    waiting.add_metric([], live.reconnecting)
+    viewers = _gauge("livestream_viewers", "Players of all of them.")
+    viewers.add_metric([], live.viewers)
+    yield from (streams, waiting, viewers)
 
 
 _READINGS = (

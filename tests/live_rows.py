@@ -114,6 +114,14 @@ def live(stream: Stream, segments: int = 3) -> Claim:
     return claim
 
 
+def a_live_stream(owner: Owner | None = None, **columns: object) -> Stream:
+    """Create a live stream that is on the air."""
+    a_live_node()
+    stream = a_stream(owner, **columns)
+    live(stream)
+    return stream
+
+
 def closed(claim: Claim, total_frames: int) -> None:
     """End a broadcast as its worker does."""
     attempts.broadcast_close(claim=claim, total_frames=total_frames)

@@ -15,6 +15,7 @@ admin.autodiscover()
 login = LoginView.as_view(template_name="webui/login.html", form_class=PersonLogin)
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("livestreams.urls")),
     path("", include("jobs.urls")),
     path("", include("videos.urls")),
     path("", include("events.urls")),

@@ -22,6 +22,7 @@ from storage.protocol import ObjectStore
 from tests.integration.api.test_isolation import rows
 from tests.integration.api.test_negotiation import mine
 from tests.integration.jobs.test_outputs import a_completed_job
+from tests.live_rows import a_live_stream
 from tests.rows import PUBLIC_URL, a_key, a_video, an_owner
 from videos.models import Text, Video
 from videos.uploads.idempotency import PATH as UPLOAD
@@ -246,6 +247,8 @@ def test_every_post_has_one_effect(operation: str, api: httpx2.Client, mine: dic
         OutputDelivery.objects.create(job_id=mine["job_id"], bucket="b", prefix="p", state="failed", error_code="x")
     if operation == "text_retry":
         Text.objects.update(origin="embedded", stream=2, state="failed", error_detail="It has no cue.")
+    if operation == "livestream_stop":
+        mine["livestream_id"] = str(a_live_stream().row.id)
     path, body = POSTS[operation]["path"].format(**mine), BODIES.get(operation, {})
     if operation == "video_join":
         body = {"videos": [mine["video_id"]] * 2}

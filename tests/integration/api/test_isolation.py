@@ -27,6 +27,7 @@ from events.webhooks.services import endpoint_create
 from jobs.models import Job
 from storage.keys import source_key
 from storage.protocol import ObjectStore
+from tests.live_rows import a_stream
 from tests.rows import a_job, a_key, a_live_session, a_video, an_owner, an_upload
 from tests.unit.transcoding.test_images import a_png
 from videos.models import Text, Video
@@ -39,8 +40,12 @@ OPEN = {"", "api/schema", "api/", "api/login", "api/logout", "admin", "static/{p
 STREAMED = {"video_upload", "upload_part", "tus_create", "tus_append", "tus_abort", "event_stream", "job_event_stream"}
 """Operations in front of Django, which are tested on the served site below."""
 
-BODIES: dict[str, object] = {"job_reprioritize": {"priority": 1}, "upload_parts": {"numbers": [1]}}
-"""Bodies that are right where an empty one is not."""
+BODIES: dict[str, object] = {
+    "job_reprioritize": {"priority": 1},
+    "upload_parts": {"numbers": [1]},
+    "livestream_create": {"latency": "none"},
+}
+"""Bodies that change nothing of others where an empty one is not right, or creates something."""
 
 
 class Operation(NamedTuple):
@@ -81,6 +86,7 @@ def theirs(db: None) -> dict[str, str]:
         "rendition": "360p",
         "upload_id": str(an_upload(owner).id),
         "session_id": str(a_live_session(owner)),
+        "livestream_id": str(a_stream(owner).row.id),
         "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }
 
@@ -100,7 +106,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     """Every row of every table of ours, but those that say when a key was used."""
     ours = [
         model
-        for app in ("access", "events", "gpu", "videos", "jobs", "relay")
+        for app in ("access", "events", "gpu", "videos", "jobs", "livestreams", "relay")
         for model in apps.get_app_config(app).get_models()
     ]
     return {model.__name__: list(_values(model)) for model in ours}

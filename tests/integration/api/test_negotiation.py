@@ -15,6 +15,7 @@ from access.services import default_owner
 from events.models import Delivery, Event
 from events.webhooks.services import endpoint_create
 from tests.integration.api.test_isolation import OPERATIONS, STREAMED, Operation, ask, url
+from tests.live_rows import a_stream
 from tests.rows import a_job, a_key, a_live_session, a_video, an_upload
 from tests.unit.transcoding.test_images import a_png
 from transcoding.planning.thumbnails import ThumbnailRequest
@@ -56,6 +57,7 @@ def mine(db: None) -> dict[str, str]:
         "rendition": "360p",
         "session_id": str(a_live_session()),
         "upload_id": str(an_upload(state="ready", multipart_id="").id),
+        "livestream_id": str(a_stream().row.id),
         "text_id": str(Text.objects.create(video=video, name="de-1", language="de", webvtt="WEBVTT\n", cue_count=1).id),
     }
 

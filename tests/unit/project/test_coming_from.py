@@ -16,6 +16,7 @@ from configuration.other_names import OTHER_NAMES, WITHOUT_EFFECT
 from events.types import EVENT_TYPES
 from jobs.endpoints.requests import PROCESSING
 from jobs.rules.rank import PRIORITY_NAMES
+from livestreams.playback.urls import MASTER, MPD, PREFIX
 from relay.http.app import PUSH, REMUX, TRANSCODE
 from transcoder_site.probes import ALIVE, HEALTH, METRICS, READY
 
@@ -24,6 +25,7 @@ PAGE = (ROOT / "docs" / "coming-from.md").read_text()
 OUTSIDE_THE_SCHEMA = {
     *(f"GET {path}" for path in (ALIVE, READY, HEALTH, METRICS, "/api/", TRANSCODE, REMUX)),
     f"POST {PUSH}",
+    *(f"GET {PREFIX}{{}}/{file}" for file in (MASTER, MPD)),
 }
 UNAVAILABLE = ("not yet", "not offered")
 
