@@ -14,13 +14,13 @@ from tests.faults.rig import OVER, SLACK_SECONDS, Rig
 from tests.ffmpeg.golden import beep_seconds, shown_numbers
 from tests.ffmpeg.sources import AAC, Card, make
 
-FRAMES = 1600
+FRAMES = 1200
 KILL_EVERY_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Over a minute: 16 segments in 8 chunks of 8 s."""
+    """Most of a minute: 12 segments in 6 chunks of 8 s."""
     card = Card(rate=Fraction(25), frames=FRAMES, width=192, height=108)
     return make(tmp_path_factory.mktemp("film") / "film.mp4", card, *FAST, *AAC)
 

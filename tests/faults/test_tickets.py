@@ -12,7 +12,7 @@ from redis import Redis
 from jobs.dispatching.tickets import WORK_TASK, node_queue
 from tests.faults.rig import SLACK_SECONDS, Rig
 
-BACKLOG = 24
+BACKLOG = 16
 BOUND_SECONDS = 1
 """Until a job is accepted."""
 
