@@ -22,7 +22,6 @@ from transcoding.rtmp.client import Accepted, Event, PublishEnded, PublishStarte
 from transcoding.rtmp.errors import RtmpRefused, RtmpViolation
 from transcoding.rtmp.handshake import SIZE
 
-SCHEMES = ("rtmp", "rtmps")
 _PORTS = {"rtmp": 1935, "rtmps": 443}
 _READ_BYTES = 128 * 1024
 _CLOSED = "the server closed the connection"
@@ -74,21 +73,6 @@ def publish(url: str, *, reach: Reach, connect_seconds: float, stall_seconds: fl
     connection = RtmpConnection(opened, target)
     connection.accepted(ends_at)
     return PublishWriter(connection, stall_seconds)
-
-
-def url_problem(url: str) -> str:
-    """Say what is wrong with the form of a URL to publish to; empty: nothing."""
-    try:
-        parts = urlsplit(url)
-        port_given = parts.port is None or parts.port > 0
-    except ValueError:
-        return "must be an absolute address"
-    if parts.scheme not in SCHEMES or not parts.hostname or not port_given or not url.isascii():
-        return "must be an absolute address that begins with rtmp:// or rtmps://"
-    if parts.username or parts.password or any(ord(character) <= ord(" ") for character in url):
-        return "must not contain credentials or white space"
-    app, _, name = parts.path.strip("/").rpartition("/")
-    return "" if app and name else "must name an application and a stream: rtmp://host/application/key"
 
 
 class PlayReader:
