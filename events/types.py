@@ -48,6 +48,8 @@ class EventType(StrEnum):
     LIVESTREAM_CONNECTION_RESTORED = "livestream.connection_restored"
     LIVESTREAM_BITRATE_CHANGE = "livestream.bitrate_change"
     LIVESTREAM_BUFFER_UNDERFLOW = "livestream.buffer_underflow"
+    LIVESTREAM_PUSH_STARTED = "livestream.push_started"
+    LIVESTREAM_PUSH_FAILED = "livestream.push_failed"
 
 
 EVENT_TYPES = tuple(kind.value for kind in EventType)

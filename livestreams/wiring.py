@@ -16,9 +16,9 @@ def livestream_config() -> LivestreamConfig:
 
 @cache
 def push_reach() -> Reach:
-    """Return where broadcasts may be sent on to."""
+    """Return where broadcasts may be sent on to. Many servers have no RTMPS: keys go there for everybody to read."""
     config: Config = settings.TRANSCODER
-    return reach_into(config.live.source_networks)
+    return reach_into(config.live.source_networks, plain=True)
 
 
 def event_days() -> int:

@@ -249,6 +249,14 @@ EVENTS: Mapping[str, tuple[str, _Data]] = {
         "The publisher sends too slowly",
         {**_OF_BROADCAST, "silent_seconds": {"type": "number", "minimum": 0}},
     ),
+    EventType.LIVESTREAM_PUSH_STARTED.value: (
+        "The broadcast is sent on to another server",
+        {**_OF_BROADCAST, "push_id": {"type": "string"}},
+    ),
+    EventType.LIVESTREAM_PUSH_FAILED.value: (
+        "Another server does not take the broadcast; it is tried again",
+        {**_OF_BROADCAST, "push_id": {"type": "string"}, "error": {"type": "string"}},
+    ),
     TEST_TYPE: ("A test of this endpoint was requested", {"webhook_id": _UUID}),
 }
 """By type: a summary, and the properties of its `data`."""

@@ -168,7 +168,8 @@ def broadcast_live(*, claim: Claim) -> None:
 def health_record(*, claim: Claim, health: Mapping[str, Any]) -> None:
     """Store the newest measurements of what arrives, and renew the publisher by them.
 
-    `bitrate` in bits per second and `silent_seconds`, the age of the newest tag, lead to events.
+    `bitrate` in bits per second, `silent_seconds`, the age of the newest tag, and the states of destinations in `push`
+    lead to events.
     """
     broadcast = _broadcast(claim)
     before, stored = broadcast.health, dict(health)
@@ -177,6 +178,7 @@ def health_record(*, claim: Claim, health: Mapping[str, Any]) -> None:
     if silent is not None and silent >= _UNDERFLOW_SECONDS > (before.get("silent_seconds") or 0.0):
         data = {"silent_seconds": round(silent, 3)}
         livestream_event(broadcast.livestream, EventType.LIVESTREAM_BUFFER_UNDERFLOW, broadcast=broadcast, data=data)
+    _push_report(broadcast, before.get("push", {}), health.get("push", {}))
     Broadcast.objects.filter(id=broadcast.id).update(health=stored, health_at=Now())
     if silent is not None and silent < _FRESH_SECONDS:
         _publisher_confirm(broadcast, age_seconds=silent)
@@ -192,6 +194,17 @@ def _bitrate_report(broadcast: Broadcast, reported: float | None, bitrate: float
     data = {"bitrate": round(bitrate), "previous_bitrate": round(reported)}
     livestream_event(broadcast.livestream, EventType.LIVESTREAM_BITRATE_CHANGE, broadcast=broadcast, data=data)
     return bitrate
+
+
+def _push_report(broadcast: Broadcast, before: Mapping[str, Any], states: Mapping[str, Any]) -> None:
+    """Append events for destinations that take the broadcast now, or do not take it any more."""
+    types = {"sending": EventType.LIVESTREAM_PUSH_STARTED, "failed": EventType.LIVESTREAM_PUSH_FAILED}
+    for push_id, state in states.items():
+        type_ = types.get(state["state"])
+        if type_ is None or before.get(push_id, {}).get("state") == state["state"]:
+            continue
+        data = {"push_id": push_id, **({"error": state["error"]} if state["state"] == "failed" else {})}
+        livestream_event(broadcast.livestream, type_, broadcast=broadcast, data=data)
 
 
 def _publisher_confirm(broadcast: Broadcast, *, age_seconds: float) -> None:

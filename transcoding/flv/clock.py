@@ -39,6 +39,11 @@ class Clock:
         self.jumps = 0
         """Jumps so far."""
 
+    @property
+    def head_ms(self) -> int:
+        """Newest time of any tag."""
+        return self._head
+
     def time_of(self, tag: FlvTag) -> int:
         """Return the time of a tag; of audio from before the first key frame a negative one."""
         track = self._tracks.get(tag.kind)

@@ -58,6 +58,9 @@ class Feeding:
     def put_back(self, arrivals: list[Arrival]) -> None:
         """Have these fed before all others."""
         self._waiting.extendleft(reversed(arrivals))
+        for arrival in arrivals:
+            if isinstance(arrival.item, FlvTag):
+                self._feed.learn(arrival.item)
 
     def take_seams(self) -> Iterator[Seam]:
         """Give the seams that were not given yet."""

@@ -8,7 +8,7 @@ from typing import Self
 from outbound.errors import OutboundError
 from outbound.rtmp import PlayReader
 from transcoding.rtmp.client import PublishStarted
-from workers.live.intake import Intake
+from workers.live.intake import Intake, Item
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,11 @@ OpenReader = Callable[[], PlayReader]
 class StreamReader:
     """Thread that reads a stream into an intake until `close`. A context manager."""
 
-    def __init__(self, connect: OpenReader, intake: Intake) -> None:
+    def __init__(self, connect: OpenReader, intake: Intake, also: Callable[[Item], None]) -> None:
         self._connect = connect
         self._intake = intake
+        self._also = also
+        """Gets everything, too."""
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._reader: PlayReader | None = None
@@ -74,12 +76,16 @@ class StreamReader:
             if self._over.is_set():
                 return
             if self.connections:
-                self._intake.put(PublishStarted())  # whatever comes now has another clock
+                self._put(PublishStarted())  # whatever comes now has another clock
             self.connections += 1
             for item in reader:
                 self.problem = ""
-                self._intake.put(item)
+                self._put(item)
         finally:
             with self._lock:
                 self._reader = None
             reader.close()
+
+    def _put(self, item: Item) -> None:
+        self._intake.put(item)
+        self._also(item)

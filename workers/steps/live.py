@@ -10,6 +10,7 @@ from jobs.leasing.steps import StepWork
 from livestreams.services.attempts import Control
 from livestreams.services.endings import NOTHING_RECEIVED
 from livestreams.states import RefusalCode
+from livestreams.wiring import push_reach
 from outbound.rtmp import PlayReader, play
 from storage.keys import run_prefix
 from transcoding.errors import InputRejected
@@ -24,6 +25,7 @@ from workers.live.expiry import Expiry
 from workers.live.feeding import Feeding
 from workers.live.incoming import Incoming
 from workers.live.intake import Intake
+from workers.live.push import Pushes
 from workers.live.rates import RateWatch
 from workers.live.reading import StreamReader
 from workers.live.register import Register
@@ -68,7 +70,8 @@ class Attempt:
         self._feeding = Feeding(Feed(), self._intake)
         self._watch = Watch(self._register.begin(), self._register, control, self._intake, health=self._health)
         self._watch.on_over = self._feeding.close
-        self._reader = StreamReader(self._connect, self._intake)
+        self._pushes = Pushes(push_reach().of(work.video.owner_id))
+        self._reader = StreamReader(self._connect, self._intake, self._pushes.offer)
         self._generation = work.generation
         self._renditions: Sequence[Rendition] = work.renditions
         self._facts: IncomingFacts | None = None
@@ -79,7 +82,7 @@ class Attempt:
     def run(self) -> None:
         """Read, encode and publish until the broadcast is over. Raises what ends the attempt before that."""
         try:
-            with self._reader:
+            with self._pushes, self._reader:
                 frames = self._broadcast()
         except _Refused as refused:
             self._register.fail(refused.code, str(refused))
@@ -149,6 +152,7 @@ class Attempt:
 
     def _tick(self) -> None:
         self._watch.tick()
+        self._pushes.follow(self._watch.broadcast.push)
         limit = self._watch.broadcast.max_bitrate
         if (rate := self._rate.excess(self._intake, limit)) is not None:
             raise _Refused(RefusalCode.BITRATE_EXCEEDED, f"{rate} b/s are sent; {limit} are allowed.")
@@ -205,6 +209,7 @@ class Attempt:
             "behind_seconds": round(self._intake.behind_seconds(), 2),
             "restarts": session.restarts if session else 0,
             "reconnects": self._reader.connections,
+            "push": self._pushes.states(),
             "renditions": [rendition.name for rendition in self._renditions],
         }
 
