@@ -228,8 +228,9 @@ def panel(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]], 
 
 _COLOURS = {
     "completed": "#15803d", "done": "#15803d", "active": "#15803d", "ready": "#15803d", "delivered": "#15803d",
-    "enabled": "#15803d", "failed": "#b91c1c", "rejected": "#b91c1c", "silent": "#b91c1c", "processing": "#1d4ed8",
-    "running": "#1d4ed8", "delayed": "#b45309", "draining": "#b45309", "disabled": "#b45309",
+    "enabled": "#15803d", "live": "#15803d", "failed": "#b91c1c", "rejected": "#b91c1c", "silent": "#b91c1c",
+    "processing": "#1d4ed8", "running": "#1d4ed8", "starting": "#1d4ed8", "ending": "#1d4ed8",
+    "delayed": "#b45309", "draining": "#b45309", "disabled": "#b45309",
 }  # fmt: skip
 
 

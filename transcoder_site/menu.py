@@ -16,6 +16,8 @@ _GROUPS = {
         "jobs.step": "segment",
         "videos.video": "video_library",
         "videos.upload": "upload",
+        "livestreams.livestream": "sensors",
+        "livestreams.broadcast": "podcasts",
         "relay.livesession": "live_tv",
     },
     "Machines": {"jobs.node": "dns", "gpu.devicereport": "memory"},

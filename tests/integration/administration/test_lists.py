@@ -22,6 +22,7 @@ from events.webhooks.services import endpoint_create
 from gpu.models import DeviceReport
 from jobs.leasing.nodes import node_register
 from jobs.models import Job
+from tests.livestream_rows import a_broadcast, a_livestream
 from tests.rows import a_bare_job, a_job, a_live_session, a_step, a_video, an_owner, an_uploaded_video
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +92,11 @@ def _live_sessions(count: int) -> None:
         a_live_session(an_owner(f"owner {number}"))
 
 
+def _livestreams(count: int) -> None:
+    for number in range(count):
+        a_broadcast(a_livestream(an_owner(f"owner {number}")))
+
+
 def _queries(browser: Client, path: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         answer = browser.get(path)
@@ -113,6 +119,8 @@ def _queries(browser: Client, path: str) -> int:
         ("events/webhookendpoint/", _endpoints),
         ("events/delivery/", _deliveries),
         ("relay/livesession/", _live_sessions),
+        ("livestreams/livestream/", _livestreams),
+        ("livestreams/broadcast/", _livestreams),
     ],
 )
 def test_a_list_takes_as_many_queries_for_60_rows_as_for_3(

@@ -135,12 +135,12 @@ def test_every_operation_that_loses_something_has_a_warning() -> None:
         for operation in getattr(model_admin, "operations", ())
     }
     assert {name for name, warns in operations.items() if warns} == {
-        "abort", "cancel", "cpu", "revoke", "source-days", "output-days", "end",
+        "abort", "cancel", "cpu", "revoke", "source-days", "output-days", "end", "stop",
     }  # fmt: skip
     assert operations.keys() == {
         "abort",
         "retry", "release", "pause", "resume", "cancel", "cpu", "reprioritise", "drain", "activate", "revoke", "enable",
-        "disable", "redeliver", "stored", "minutes", "source-days", "output-days", "end",
+        "disable", "redeliver", "stored", "minutes", "source-days", "output-days", "end", "stop",
     }  # fmt: skip
 
 
