@@ -133,6 +133,11 @@ class Broadcast(models.Model):
         indexes = [
             models.Index(fields=["livestream", "-started_at"], name="livestreams_broadcast_newest"),
             models.Index(fields=["-started_at", "-id"], name="livestreams_broadcast_all"),
+            models.Index(
+                fields=["state", "livestream"],
+                name="livestreams_broadcast_open",
+                condition=Q(state__in=sorted(state.value for state in OPEN_STATES)),
+            ),
             models.Index(fields=["ended_at"], name="livestreams_broadcast_ended", condition=Q(ended_at__isnull=False)),
         ]
         constraints = [

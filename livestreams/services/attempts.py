@@ -180,7 +180,7 @@ def health_record(*, claim: Claim, health: Mapping[str, Any]) -> None:
         livestream_event(broadcast.livestream, EventType.LIVESTREAM_BUFFER_UNDERFLOW, broadcast=broadcast, data=data)
     _push_report(broadcast, before.get("push", {}), health.get("push", {}))
     Broadcast.objects.filter(id=broadcast.id).update(health=stored, health_at=Now())
-    if silent is not None and silent < _FRESH_SECONDS:
+    if silent is not None and silent < _FRESH_SECONDS and health.get("bitrate"):  # it says when nothing came yet, too
         _publisher_confirm(broadcast, age_seconds=silent)
     livestream_changed(broadcast.livestream)
 

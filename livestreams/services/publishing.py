@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from events.types import EventType
@@ -137,9 +138,13 @@ def _is_publisher(broadcast: Broadcast, publisher: Publisher) -> bool:
 
 
 def _has_publisher(broadcast: Broadcast) -> bool:
-    """Tell whether a broadcast has a publisher of which something was heard of late: its end may have been lost."""
+    """Tell whether a broadcast has a publisher of which there was a sign of late: its end may have been lost.
+
+    None since nothing arrives any more at the worker is too few: the ingest server may have been restarted.
+    """
     there = Broadcast.objects.filter(id=broadcast.id, publisher_left_at=None)
-    return there.filter(publisher_seen_at__gt=Now() - timedelta(seconds=SILENT_SECONDS)).exists()
+    arrives = Q(silent_since=None) | Q(silent_since__lt=F("publisher_seen_at"))
+    return there.filter(arrives, publisher_seen_at__gt=Now() - timedelta(seconds=SILENT_SECONDS)).exists()
 
 
 def _adopt(broadcast: Broadcast, publisher: Publisher) -> None:

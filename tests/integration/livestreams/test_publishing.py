@@ -170,6 +170,25 @@ def test_a_lost_word_about_the_end_is_made_up_for_by_the_silence_after_it() -> N
     assert stream.broadcast.state == BroadcastState.LIVE
 
 
+def test_a_publisher_returns_at_once_when_its_ingest_server_was_restarted() -> None:
+    a_live_node()
+    stream = a_stream()
+    claim = live(stream)
+    attempts.publisher_lost(claim=claim)
+    assert isinstance(publish_requested(stream.publisher("1000")), Admission)
+    assert stream.broadcast.client_id == "1000"
+
+
+def test_a_publisher_that_only_sends_nothing_is_there() -> None:
+    a_live_node()
+    stream = a_stream()
+    claim = live(stream)
+    attempts.publisher_lost(claim=claim)
+    Broadcast.objects.update(silent_since=Now() - timedelta(seconds=2))
+    assert publisher_seen(stream.publisher())
+    assert publish_requested(stream.publisher("2")) is RefusalCode.ALREADY_LIVE
+
+
 def test_bytes_at_the_worker_stand_for_a_publisher_whose_hooks_are_lost() -> None:
     a_live_node()
     stream = a_stream()
@@ -185,11 +204,13 @@ def test_bytes_of_before_its_end_do_not_stand_for_a_publisher_that_has_left() ->
     stream = a_stream()
     claim = live(stream)
     publisher_left(stream.publisher())
-    attempts.health_record(claim=claim, health={"silent_seconds": 0.1})
+    attempts.health_record(claim=claim, health={"silent_seconds": 0.1, "bitrate": 1e6})
     assert stream.broadcast.publisher_left_at is not None
     long_ago = Now() - timedelta(seconds=20)
     Broadcast.objects.filter(id=stream.broadcast.id).update(publisher_left_at=long_ago)
-    attempts.health_record(claim=claim, health={"silent_seconds": 0.1})
+    attempts.health_record(claim=claim, health={"silent_seconds": 0.1, "bitrate": 0})  # of a worker that just came
+    assert stream.broadcast.publisher_left_at is not None
+    attempts.health_record(claim=claim, health={"silent_seconds": 0.1, "bitrate": 1e6})
     assert stream.broadcast.publisher_left_at is None
 
 
