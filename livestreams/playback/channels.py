@@ -60,7 +60,8 @@ class Channels:
 
     async def channel(self, generation_id: UUID) -> LiveChannel | None:
         """Return the channel of a broadcast. None: there is no such one, or it is not to be played."""
-        return self.known(generation_id) or await self._opened.get(generation_id)
+        found = self.known(generation_id) or await self._opened.get(generation_id)
+        return None if found is None or found.gone else found
 
     async def close(self) -> None:
         """Stop following."""

@@ -12,6 +12,7 @@ from transcoding.manifests.names import INIT_NAME, PLAYLIST_NAME
 
 TIME = "time"
 _MEDIA = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([^/]{1,64})/([^/]+)", re.ASCII)
+_PLAYBACK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SEGMENT = re.compile(r"([0-9]{1,9})\.m4s", re.ASCII)
 _PART = re.compile(r"([0-9]{1,9})\.([0-9]{1,4})\.([0-9]{1,9})\.m4s", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -42,6 +43,8 @@ def stream_request(path: str) -> StreamRequest:
     """Read the path of a request after the prefix of the route. Raises Problem (404)."""
     name, _, rest = path.partition("/")
     playback_id, _, token = name.partition(SEPARATOR)
+    if not _PLAYBACK_ID.fullmatch(playback_id):
+        raise not_found("stream")
     if rest in (MASTER, MPD, TIME):
         return StreamRequest(playback_id=playback_id, token=token, file=rest)
     match = _MEDIA.fullmatch(rest)

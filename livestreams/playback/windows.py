@@ -30,10 +30,11 @@ def live_media(timeline: LiveTimeline, track: Track, *, skip: bool) -> str:
     """Render the playlist of a rendition, with `skip` as a delta update."""
     first, segments = timeline.first_listed(track.name), timeline.segments(track.name)
     low_latency, ended = _low_latency(timeline, track), timeline.ended(track)
+    dated = {first, *(each.first_segment for each in timeline.rows.clocks)}
     listed = [
         LiveSegment(
             duration=Fraction(ticks, track.timescale),
-            starts_at=_starts_at(timeline, number, first=first),
+            starts_at=_starts_at(timeline, number) if number in dated else None,
             parts=_parts(timeline, track, number, ticks) if low_latency else (),
         )
         for number, ticks in enumerate(segments.ticks[first - segments.first :], first)
@@ -63,11 +64,9 @@ def live_dash(timeline: LiveTimeline, base: str) -> str:
     )
 
 
-def _starts_at(timeline: LiveTimeline, segment: int, *, first: int) -> datetime | None:
-    """Return the time of a segment on the wall clock where it does not follow from the one before."""
+def _starts_at(timeline: LiveTimeline, segment: int) -> datetime:
+    """Return the time of a segment on the wall clock."""
     clock = timeline.clock(segment)
-    if segment not in (first, clock.first_segment):
-        return None
     since = timeline.start(segment) - timeline.start(clock.first_segment)
     return clock.starts_at + timedelta(seconds=float(since))
 
