@@ -77,6 +77,7 @@ browsers: ## Try the outputs in Chromium, Firefox, mpv and VLC, about 20 minutes
 	@scripts/setup browsers
 	@$(python) -m tests.browser $(ARGS)
 	@$(python) -m tests.browser.live
+	@$(python) -m tests.browser.livestreams
 
 .PHONY: chaos
 chaos: testsetup ## Run 500 small jobs in 30 minutes while every process is killed at random (ARGS="--seed 1")

@@ -23,6 +23,7 @@ from benchmarks import (
     streams,
     thumbnails,
     transfers,
+    viewing,
     watching,
     workers,
 )
@@ -41,6 +42,7 @@ MEASUREMENTS = {
     "cache": cache.measure,
     "outage": outage.measure,
     "streams": streams.measure,
+    "viewing": viewing.measure,
     "remux": remux.measure,
     "live": live.measure,
     "neighbours": neighbours.measure,
@@ -58,6 +60,7 @@ DEFAULTS = (
     "cache",
     "outage",
     "streams",
+    "viewing",
     "remux",
     "live",
     "neighbours",

@@ -54,14 +54,24 @@ def live_dash(timeline: LiveTimeline, base: str) -> str:
     tracks, clocks = timeline.tracks, list(_clocks(timeline))
     ended = all(timeline.ended(track) for track in tracks)
     first = max(timeline.first_listed(track.name) for track in tracks)
-    length = timeline.start(timeline.end) - timeline.start(first)
+    now = datetime.now(UTC)
     return live_manifest(
         [_period(timeline, clock, following) for clock, following in clocks],
         started_at=timeline.clock(0).starts_at,
         base=base,
         segment_seconds=timeline.plan.grid.segment_seconds,
-        clock=None if ended else LiveClock(now=datetime.now(UTC), window=length, url=TIME_URL),
+        clock=None if ended else LiveClock(now=now, window=_window(timeline, first, now), url=TIME_URL),
     )
+
+
+def _window(timeline: LiveTimeline, first: int, now: datetime) -> Fraction:
+    """Return the seconds on the wall clock that players can go back, to reach the first listed segment.
+
+    It is more than the listed media where a worker was lost, or the publisher stood still or is slower than its clock.
+    """
+    listed = timeline.start(timeline.end) - timeline.start(first)
+    since = Fraction(round((now - _starts_at(timeline, first)).total_seconds() * 1000), 1000)
+    return max(listed, since)
 
 
 def _starts_at(timeline: LiveTimeline, segment: int) -> datetime:
