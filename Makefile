@@ -29,7 +29,7 @@ run: setup ## Start everything, print the page and its login, transcode a video 
 	@$(python) -m embedded run $(video) $(if $(PORT),--port $(PORT))
 
 .PHONY: live
-live: setup ## Start everything with the relay of live streams, and print how to open one
+live: setup ## Start everything for live streams with a test pattern on the air, and print how to publish and watch
 	@$(python) -m embedded live
 
 .PHONY: admin

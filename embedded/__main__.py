@@ -15,6 +15,7 @@ from django.core.management import execute_from_command_line
 from configuration import ConfigurationError
 from embedded.client import ApiError
 from embedded.home import HOME, Home, write_json
+from embedded.live import channel, publish_pattern
 from embedded.pipeline import JobFailed, run_pipeline
 from embedded.service import PortTaken
 from embedded.stack import Stack
@@ -73,19 +74,40 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
 
 
 def live(_options: argparse.Namespace, terminal: Terminal) -> None:
-    """Start the services with the relay, and print how to open a live stream."""
+    """Start the services with all for live streams, publish a test pattern, and print how to publish and to watch."""
     with _stack() as stack:
         stack.start_live(terminal.line)
         with closing(stack.client()) as client:
-            key = client.api_key
-    relay = stack.relay.url
-    write_json(HOME / "last-live.json", {"relay_url": relay, "api_url": stack.api.url, "api_key": key})
-    terminal.line(f"the relay: {relay}  its API key is in {HOME / 'last-live.json'}, as api_key")
-    terminal.line("open a live stream in a player, with the URL of its source percent-encoded:")
+            key, rtmp = client.api_key, stack.ingest.url
+            pattern = publish_pattern(stack.home, client, rtmp, lambda: _require_running(stack))
+            own = channel(stack.home, client, "camera")
+    livestream, relay, status = pattern.document, stack.relay.url, stack.status_grpc.address
+    entries = {
+        "livestream_id": livestream["id"],
+        "rtmp_url": rtmp,
+        "stream_key": pattern.stream_key,
+        "hls_url": livestream["playback"]["hls_url"],
+        "dash_url": livestream["playback"]["dash_url"],
+        "own_livestream_id": own.document["id"],
+        "own_stream_key": own.stream_key,
+        "own_hls_url": own.document["playback"]["hls_url"],
+        "relay_url": relay,
+        "grpc_address": status,
+        "api_url": stack.api.url,
+        "api_key": key,
+    }
+    write_json(HOME / "last-live.json", entries)
+    terminal.line(f"a test pattern is on the air:\n  {entries['hls_url']}\n  {entries['dash_url']}")
+    terminal.line("publish a live stream of your own:")
+    terminal.line(f"  OBS     service Custom, server {rtmp}, stream key {own.stream_key}")
+    terminal.line(f"  ffmpeg  ffmpeg -re -i video.mp4 -c:v libx264 -c:a aac -f flv '{rtmp}/{own.stream_key}'")
+    terminal.line(f"  watch   {entries['own_hls_url']}")
+    terminal.line("convert a live stream over HTTP, with the URL of its source percent-encoded:")
     terminal.line(f"  video and audio  mpv '{relay}/transcode?key={key}&source_url=http%3A%2F%2F…'")
     terminal.line(f"  audio alone      mpv '{relay}/remux?key={key}&source_url=http%3A%2F%2F…'")
     if not stack.relay.environ().get("TRANSCODER_SOURCE_NETWORKS"):
         terminal.line("receivers in your own network: TRANSCODER_SOURCE_NETWORKS=192.168.1.0/24 make live")
+    terminal.line(f"the status service (gRPC) is at {status}; all of this is in {HOME / 'last-live.json'}")
     terminal.line("the services keep running until `make stop`")
 
 

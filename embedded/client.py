@@ -61,6 +61,14 @@ class Client:
     def delete_text(self, video_id: str, text_id: str) -> None:
         self._http.delete(f"/api/v1/videos/{video_id}/texts/{text_id}").raise_for_status()
 
+    def create_livestream(self, request: Json) -> Json:
+        return _json(self._http.post("/api/v1/livestreams", json=request))
+
+    def livestream(self, livestream_id: str) -> Json | None:
+        """Return the document of a live stream. None: there is none of this id."""
+        response = self._http.get(f"/api/v1/livestreams/{livestream_id}")
+        return None if response.status_code == httpx2.codes.NOT_FOUND else _json(response)
+
     def delete(self, video_id: str) -> None:
         self._http.delete(f"/api/v1/videos/{video_id}").raise_for_status()
 

@@ -34,7 +34,7 @@ class Ingest(NginxService):
         self._certificate = certificate
         self._update_seconds = update_seconds
         self.port = home.port(self.name, preferred=RTMP_PORT)
-        self._hooks_port = home.port(f"{self.name}-hooks")
+        self._hooks_port = home.port(f"{self.name}-calls")
 
     @property
     def address(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -19,8 +20,10 @@ from embedded.home import REPOSITORY, Home
 from embedded.ports import LOOPBACK, port_is_free, port_owner
 from embedded.service import PortTaken, Service
 
-API_PORT = 8000  # tried first
-RELAY_PORT = 8090  # the same
+API_PORT = 8000  # tried first, as the others
+RELAY_PORT = 8090
+HOOKS_PORT = 8091
+STATUS_PORT = 50053
 CODE = {".py", ".html", ".css", ".js", ".mjs", ".svg"}
 NOT_CODE = {"tests", "benchmarks", "embedded", "docs"}
 
@@ -45,9 +48,10 @@ class Product(Service):
 
 
 class HttpProduct(Product):
-    """A process that answers requests on a port, and `/readyz`."""
+    """A process that answers requests on a port, and a readiness probe."""
 
     preferred_port: ClassVar[int]
+    probe: ClassVar[str] = "/readyz"
 
     @property
     def url(self) -> str:
@@ -61,7 +65,7 @@ class HttpProduct(Product):
         """Return True if its readiness probe passes."""
         client = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
         with suppress(OSError, http.client.HTTPException), closing(client) as connection:
-            connection.request("GET", "/readyz")
+            connection.request("GET", self.probe)
             return connection.getresponse().status == HTTPStatus.OK
         return False
 
@@ -99,6 +103,52 @@ class Relay(HttpProduct):
     def environ(self) -> Mapping[str, str]:
         own = {"TRANSCODER_RELAY_HOST": LOOPBACK, "TRANSCODER_RELAY_PORT": str(self._port)}
         return without_signing_keys(overridden(super().environ(), own))
+
+
+class IngestHooks(HttpProduct):
+    """The process that the ingest server calls for each publisher of a live stream."""
+
+    name = "ingest-hooks"
+    preferred_port = HOOKS_PORT
+    probe = "/healthz"
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "manage.py", "ingest_hooks"]
+
+    def environ(self) -> Mapping[str, str]:
+        own = {"TRANSCODER_INGEST_HOOKS_HOST": LOOPBACK, "TRANSCODER_INGEST_HOOKS_PORT": str(self._port)}
+        return without_signing_keys(overridden(super().environ(), own))
+
+
+class StatusGrpc(Product):
+    """The gRPC status service of live streams."""
+
+    name = "status-grpc"
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "manage.py", "status_grpc"]
+
+    def environ(self) -> Mapping[str, str]:
+        own = {"TRANSCODER_STATUS_GRPC_HOST": LOOPBACK, "TRANSCODER_STATUS_GRPC_PORT": str(self._port)}
+        return without_signing_keys(overridden(super().environ(), own))
+
+    @property
+    def address(self) -> str:
+        """Host and port for clients."""
+        return f"{LOOPBACK}:{self._port}"
+
+    def ports(self) -> tuple[int, ...]:
+        return (self._port,)
+
+    def ready(self) -> bool:
+        """Return True if it accepts connections."""
+        with suppress(OSError), socket.create_connection((LOOPBACK, self._port), timeout=2):
+            return True
+        return False
+
+    @property
+    def _port(self) -> int:
+        return self.home.port(self.name, preferred=STATUS_PORT)
 
 
 class Dispatcher(Product):

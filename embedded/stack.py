@@ -11,7 +11,9 @@ from configuration import Config, load
 from configuration.other_names import overridden
 from embedded.client import Client
 from embedded.home import REPOSITORY, Home
-from embedded.product import Api, Dispatcher, LiveWorker, Product, Relay, Worker
+from embedded.ingest import Ingest
+from embedded.pattern import Pattern
+from embedded.product import Api, Dispatcher, IngestHooks, LiveWorker, Product, Relay, StatusGrpc, Worker
 from embedded.servers import PostgreSQL, Redis, SeaweedFS
 from embedded.service import Service
 from execution import daemons
@@ -47,6 +49,8 @@ class Stack:
         self.postgresql = PostgreSQL(home, durable=durable)
         self.redis = Redis(home)
         self.seaweedfs = SeaweedFS(home)
+        self._ingest_secret = home.secret(Ingest.name)
+        self.ingest = Ingest(home, hooks_url=IngestHooks(home, {}).url, secret=self._ingest_secret)
         given = os.environ if environ is None else environ
         self.own_store = any(given.get(name) for name in OWN_STORE)
         """The user's own store is used; SeaweedFS is not started."""
@@ -56,6 +60,9 @@ class Stack:
         self.worker = Worker(home, self._environ)
         self.relay = Relay(home, self._environ)
         self.live_workers = tuple(LiveWorker(home, self._environ, number) for number in (1, 2))
+        self.ingest_hooks = IngestHooks(home, self._environ)
+        self.status_grpc = StatusGrpc(home, self._environ)
+        self.pattern = Pattern(home, url="")  # to end it: only `embedded.live` starts it, with a key
 
     @property
     def servers(self) -> tuple[Service, ...]:
@@ -68,12 +75,17 @@ class Stack:
     @property
     def services(self) -> tuple[Service, ...]:
         """Everything that may run, in the order of the start."""
-        return (*self.servers, *self.product, *self.live)
+        return (*self.servers, *self.product, *self.live, *self.publishing)
 
     @property
     def live(self) -> tuple[Product, ...]:
         """Processes that `make live` adds."""
-        return (self.relay, *self.live_workers)
+        return (self.relay, *self.live_workers, self.ingest_hooks, self.status_grpc)
+
+    @property
+    def publishing(self) -> tuple[Service, ...]:
+        """The ingest server, and the test pattern that is published to it. They stay when the product is updated."""
+        return (self.ingest, self.pattern)
 
     def settings(self) -> dict[str, str]:
         """Settings that connect the product's processes with the servers."""
@@ -84,6 +96,8 @@ class Stack:
             "TRANSCODER_BROKER_URL": self.redis.url,
             "TRANSCODER_CACHE_URL": self.redis.cache_url,
             "TRANSCODER_SCRATCH_PATH": str(self.home.folder / "scratch"),
+            "TRANSCODER_INGEST_SECRET": self._ingest_secret,
+            "TRANSCODER_LIVE_RTMP_URL": self.ingest.url,
             **({} if self.own_store else self._seaweedfs_settings()),
         }
 
@@ -120,7 +134,7 @@ class Stack:
     def start_live(self, report: Callable[[str], None] = _discard) -> None:
         """Start everything, with what is for live streams. Raises as `start` does."""
         self.start(report)
-        for process in self.live:
+        for process in (*self.live, self.ingest):
             _start(process, report)
 
     def client(self) -> Client:

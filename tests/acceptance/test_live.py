@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
+import grpc
 import httpx2
 import pytest
 
 from embedded import __main__ as embedded
 from embedded.home import Home
 from embedded.ports import port_is_free
+from embedded.service import find_program
 from embedded.stack import Stack
 from execution import daemons
 from execution.process import descendant_pids, is_running
+from status_grpc.generated import module_service_pb2 as pb
+from status_grpc.generated.module_service_pb2_grpc import ModuleServiceStub
 from tests.live_media import PACKET, Live, stream_of
 from tests.live_sources import a_live_server
 
@@ -37,8 +42,8 @@ def relay(stack: Stack, home: Home) -> Iterator[Stack]:
         patch.setattr(embedded, "_stack", running)
         patch.setattr(embedded, "HOME", home.folder)
         yield stack
-    for process in stack.live:
-        process.close()
+    for service in (*reversed(stack.publishing), *stack.live):
+        service.close()
 
 
 def test_it_serves_a_stream_and_leaves_nothing(relay: Stack, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +54,7 @@ def test_it_serves_a_stream_and_leaves_nothing(relay: Stack, home: Home, capsys:
     assert entries["relay_url"] == relay.relay.url
     assert f"{entries['relay_url']}/remux?key={entries['api_key']}&source_url=" in capsys.readouterr().out
     assert httpx2.get(f"{entries['relay_url']}/healthz").status_code == HTTPStatus.OK
+    assert_plays(entries)
 
     assert b"".join(packets(entries, PACKETS))[::PACKET] == bytes([SYNC]) * PACKETS
 
@@ -65,7 +71,22 @@ def test_it_serves_a_stream_and_leaves_nothing(relay: Stack, home: Home, capsys:
     assert not daemons.alive(identity)
     assert not any(is_running(pid) for pid in started)
     assert port_is_free(relay.relay.ports()[0])
-    assert set(relay.live) < set(relay.services), "which `make stop` closes"
+    assert {*relay.live, *relay.publishing} < set(relay.services), "which `make stop` closes"
+
+
+def assert_plays(entries: dict[str, str]) -> None:
+    """Decode the newest part of the live stream as a player would, and find it in the status service."""
+    ffmpeg = [str(find_program("ffmpeg")), "-v", "error", "-live_start_index", "-1", "-i", entries["hls_url"]]
+    counted = [*ffmpeg, "-map", "0:v", "-map", "0:a", "-frames:v", "45", "-f", "framecrc", "-"]
+    played = subprocess.run(counted, capture_output=True, text=True, timeout=120, check=False)
+    lines = [line for line in played.stdout.splitlines() if not line.startswith("#")]
+    assert sum(line.startswith("0,") for line in lines) == 45, played.stderr
+    assert any(line.startswith("1,") for line in lines), "no audio"
+    assert 'type="dynamic"' in httpx2.get(entries["dash_url"]).text
+
+    with grpc.insecure_channel(entries["grpc_address"]) as channel:
+        routes = ModuleServiceStub(channel).GetRoutes(pb.GetRoutesRequest(), timeout=30).routes
+    assert entries["livestream_id"] in {route.livestream_id for route in routes}
 
 
 def packets(entries: dict[str, str], count: int) -> Iterator[bytes]:
