@@ -92,7 +92,7 @@ _COLUMNS = (
 _REFUSAL_COLUMNS = ("code", "detail", "publisher_address", "count", "created_at", "last_at")
 _MEASURED = (
     "bitrate", "frame_rate", "width", "height", "video_codec", "audio_codec", "keyframe_seconds", "dropped_frames",
-    "drift_ms", "silent_seconds", "restarts", "reconnects", "encoder", "fallback",
+    "drift_ms", "silent_seconds", "behind_seconds", "encoder_too_slow", "restarts", "reconnects", "encoder", "fallback",
 )  # fmt: skip
 
 

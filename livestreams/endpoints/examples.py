@@ -99,6 +99,8 @@ _BROADCAST: dict[str, Any] = {
         "drift_ms": 4,
         "silent_seconds": 0.0,
         "segment_seconds": 1.2,
+        "behind_seconds": 0.0,
+        "encoder_too_slow": False,
         "restarts": 0,
         "reconnects": 0,
         "encoder": "h264_nvenc",

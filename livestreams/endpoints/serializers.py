@@ -8,7 +8,7 @@ from livestreams.endpoints.requests import REFUSALS, STATES, LivestreamRequest
 from livestreams.states import BroadcastState, Latency
 
 BROADCAST_STATES = [state.value for state in BroadcastState]
-PUSH_STATES = ["connecting", "sending", "failed"]
+PUSH_STATES = ["waiting", "connecting", "sending", "failed"]
 
 
 class LivestreamError(serializers.Serializer[Any]):
@@ -67,6 +67,10 @@ class BroadcastHealth(serializers.Serializer[Any]):
     drift_ms = serializers.IntegerField(allow_null=True, help_text="Audio behind video; negative: ahead.")
     silent_seconds = serializers.FloatField(allow_null=True, help_text="Since the last byte.")
     segment_seconds = serializers.FloatField(allow_null=True, help_text="Since the last segment was published.")
+    behind_seconds = serializers.FloatField(allow_null=True, help_text="Time that what arrived waits to be encoded.")
+    encoder_too_slow = serializers.BooleanField(
+        allow_null=True, help_text="Frames were left out of late, since the encoder cannot keep up."
+    )
     restarts = serializers.IntegerField(allow_null=True, help_text="Jumps of the publisher's clock.")
     reconnects = serializers.IntegerField(allow_null=True, help_text="Returns of the publisher.")
     encoder = serializers.CharField(allow_null=True, help_text="ffmpeg's name of the encoder.")
