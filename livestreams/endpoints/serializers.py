@@ -47,7 +47,9 @@ class LivestreamPush(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
     url = serializers.CharField(help_text="Scheme and host. The stream key is shown nowhere.")
-    state = serializers.ChoiceField(PUSH_STATES, allow_null=True, help_text="Null: nothing is broadcast.")
+    state = serializers.ChoiceField(
+        PUSH_STATES, allow_null=True, help_text="Null: nothing is broadcast. `waiting`: for the publisher."
+    )
     error = serializers.CharField(allow_null=True, help_text="What went wrong at the last attempt.")
     dropped_frames = serializers.IntegerField(allow_null=True, help_text="Not sent, since the server took too long.")
 
