@@ -55,6 +55,7 @@ class _Sampler(threading.Thread):
 
 def _inspect(path: Path, folder: Path, *, parts: bool) -> Inspected:
     from configuration import Config, StorageConfig
+    from coordination.live_parts import LiveParts
     from execution.ffmpeg import FfmpegRunner
     from execution.ffprobe import Ffprobe
     from storage.local import LocalStore
@@ -86,6 +87,7 @@ def _inspect(path: Path, folder: Path, *, parts: bool) -> Inspected:
         downloader=None,  # type: ignore[arg-type]  # nothing is imported
         buckets=None,  # type: ignore[arg-type]  # nothing is imported
         draining=draining,
+        parts=LiveParts(None),
     )
     video = Video(source_key="source", etag=stored.etag, size_bytes=stored.size)
     control = StepControl(draining)

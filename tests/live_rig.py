@@ -25,7 +25,9 @@ from livestreams.services.publishing import (
     reader_waits,
 )
 from livestreams.states import BroadcastState
+from storage.keys import SEGMENT_SUFFIX, video_prefix
 from storage.protocol import ObjectStore
+from tests.ffmpeg.golden import beep_seconds
 from tests.ingest_process import Call
 from tests.live_rows import Stream, a_live_node
 from tests.live_worker import a_live_worker
@@ -146,3 +148,19 @@ class Rig:
         path = self.folder / f"{kind}.mp4"
         path.write_bytes(b"".join(self.store.get(key) for key in keys))
         return path
+
+    def beeps(self) -> list[float]:
+        """Find the beeps in the audio of `recording`, in seconds."""
+        return beep_seconds(self.folder / f"{RenditionKind.AUDIO}.mp4")
+
+    def audio_seconds(self) -> float:
+        """Measure the decoded audio of `recording`."""
+        program = str(find_program("ffmpeg"))
+        argv = [program, "-v", "error", "-i", str(self.folder / f"{RenditionKind.AUDIO}.mp4"), "-f", "s16le"]
+        decoded = subprocess.run([*argv, "-ac", "1", "-ar", "48000", "-"], check=True, capture_output=True).stdout
+        return len(decoded) / 2 / 48_000
+
+    def segment_keys(self, stream: Stream) -> list[str]:
+        """List the segments in the store of all renditions of the newest broadcast."""
+        prefix = video_prefix(stream.broadcast.video_id)
+        return [stored.key for stored in self.store.list(prefix) if stored.key.endswith(SEGMENT_SUFFIX)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configuration import Config
+from coordination.live_parts import LiveParts
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from jobs.rules.policy import JobPolicy
@@ -35,6 +36,7 @@ class Tools:
     downloader: Downloader
     buckets: Buckets
     draining: SharedFlag
+    parts: LiveParts
 
     def source_reader(self, video: Video, control: StepControl) -> SourceReader:
         """Return one step's way to its source."""

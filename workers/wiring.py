@@ -10,6 +10,7 @@ from pathlib import Path
 from django.conf import settings
 
 from configuration import Config, buckets_read
+from coordination.wiring import live_parts
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from execution.isolation import isolation_details, jail_of
@@ -87,4 +88,5 @@ def tools_from(config: Config, *, node: str, draining: SharedFlag) -> Tools:
         downloader=Downloader(reach_into(config.import_networks), user_agent=f"vodmill/{VERSION}"),
         buckets=Buckets(buckets_read(config.buckets.buckets), config.storage),
         draining=draining,
+        parts=live_parts(),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from configuration import Config
+from coordination.live_parts import LiveParts
 from execution.ffmpeg import FfmpegRunner
 from execution.ffprobe import Ffprobe
 from storage.keys import run_prefix, segment_key
@@ -90,6 +91,7 @@ class _Pipeline:
             downloader=None,  # type: ignore[arg-type]  # nothing is imported
             buckets=None,  # type: ignore[arg-type]  # nothing is imported
             draining=draining,
+            parts=LiveParts(None),
         )
 
     def transcode(self, source: Path, request: JobRequest, adapt: Callable[[EncodePlan], EncodePlan]) -> Transcoded:

@@ -4,17 +4,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from math import ceil
 
 from storage.errors import StorageError
 from storage.protocol import ObjectStore
 from transcoding.grid import FrameGrid
+from transcoding.manifests.hls.live import stored_segments
 
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 10.0
-_SPARE_SECONDS = 30.0
-"""Time for which players may still request what has just left their playlists (RFC 8216, section 6.2.2)."""
 
 
 class Expiry:
@@ -29,8 +27,7 @@ class Expiry:
         store: ObjectStore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._grid = grid
-        self._window_seconds = dvr_seconds + _SPARE_SECONDS
+        self._stored = stored_segments(dvr_seconds, grid.segment_seconds)
         self._forget = forget
         self._store = store
         self._clock = clock
@@ -47,7 +44,7 @@ class Expiry:
         if self._clock() < self._due_at or (self._work and not self._work.done()):
             return
         self._due_at = self._clock() + _EVERY_SECONDS
-        keep_from = published - ceil(self._window_seconds / float(self._grid.start(1)))
+        keep_from = published - self._stored
         if keep_from > 0 and (keys := self._forget(keep_from)):
             self._work = self._pool.submit(self._delete, keys)
 

@@ -13,13 +13,16 @@ from livestreams.states import RefusalCode
 from livestreams.wiring import push_reach
 from outbound.rtmp import PlayReader, play
 from storage.keys import run_prefix
+from transcoding.containers.live_segments import LivePart
 from transcoding.errors import InputRejected
 from transcoding.flv.facts import IncomingFacts
 from transcoding.flv.feed import Feed
+from transcoding.flv.tags import FlvTag
 from transcoding.planning.latency import Latency
 from transcoding.planning.livestream import LadderRequest, plan_livestream
 from transcoding.planning.plan import EncodePlan
 from videos.models import Rendition
+from videos.runs import RunFacts
 from workers.lease.control import StepControl
 from workers.live.expiry import Expiry
 from workers.live.feeding import Feeding
@@ -67,7 +70,8 @@ class Attempt:
         self._control = control
         self._register = Register(work.claim, control)
         self._intake = Intake()
-        self._feeding = Feeding(Feed(), self._intake)
+        self._feed = Feed()
+        self._feeding = Feeding(self._feed, self._intake)
         self._watch = Watch(self._register.begin(), self._register, control, self._intake, health=self._health)
         self._watch.on_over = self._feeding.close
         self._pushes = Pushes(push_reach().of(work.video.owner_id))
@@ -88,6 +92,7 @@ class Attempt:
             self._register.fail(refused.code, str(refused))
         else:
             self._register.close(frames, {"restarts": self._session.restarts if self._session else 0})
+        self._announce()
 
     def _broadcast(self) -> int:
         """Do it all, and return the frames of the whole broadcast. Raises _Refused."""
@@ -119,6 +124,9 @@ class Attempt:
             mp4=broadcast.mp4 and broadcast.record,
         )
         self._generation, self._renditions = self._register.plan(plan)
+        for arrival in incoming.arrivals:
+            if isinstance(arrival.item, FlvTag):
+                self._feed.learn(arrival.item)
         self._feeding.put_back(incoming.arrivals)
         return self._generation.encode_plan  # that of an attempt before, if there was one
 
@@ -139,9 +147,9 @@ class Attempt:
                 ffmpeg=self._tools.ffmpeg,
                 hooks=Hooks(
                     tick=self._tick,
-                    published=self._register.publish,
+                    published=self._publish,
                     period=self._register.period,
-                    part=lambda *_: None,
+                    part=self._show_part,
                 ),
                 open_publisher=self._publisher,
                 stop=self._control,
@@ -158,6 +166,29 @@ class Attempt:
             raise _Refused(RefusalCode.BITRATE_EXCEEDED, f"{rate} b/s are sent; {limit} are allowed.")
         if self._expiry and self._session:
             self._expiry.look(self._session.published)
+
+    def _publish(self, runs: Sequence[RunFacts], segments: int) -> None:
+        self._register.publish(runs, segments)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake players that wait for something new."""
+        if self._generation:
+            self._tools.parts.announce(self._generation.id)
+
+    def _show_part(self, rendition: str, part: LivePart) -> None:
+        """Show players a part of a segment that is not whole yet."""
+        if self._generation:
+            self._tools.parts.put(
+                self._generation.id,
+                rendition,
+                part.number,
+                part.index,
+                part.data,
+                attempt=self._register.claim.attempt,
+                ticks=part.duration,
+                independent=part.independent,
+            )
 
     def _publisher(self, first_segment: int, publish: Publish) -> AbstractContextManager[SegmentPublisher]:
         claim, generation = self._register.claim, self._generation
