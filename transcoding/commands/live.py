@@ -37,7 +37,7 @@ _MAX_KEY_FRAME_DISTANCE = 60
 _PRESETS = {"libx265": "ultrafast"}
 """Presets of encoders for which the usual one is too slow: x265 takes three times as long as x264 with it."""
 _PRESET = "veryfast"
-_HEVC_LEVEL = CodecLevel("5.1")
+_HEVC_LEVEL = CodecLevel("5.1", tier="main")
 """Level of frames up to 2160 lines: x265 refuses larger ones than its level allows."""
 _DECODER_THREADS = 2
 """Each further one holds back a frame."""

@@ -285,6 +285,7 @@ def test_errors_of_decoders_silence_and_jumps_are_counted(
         viewing.response.read()
     names = ("decode_errors_total", "silence_seconds_total", "clock_restarts_total")
     wait_until(lambda: {f"live_{name} {engine}" for name in names} <= moved(before, scraped(relay)))
+    wait_until(lambda: LiveSession.objects.get().ended_at)
     session = LiveSession.objects.get()
     assert session.decode_errors > 0
     assert session.silence_ms > 400
@@ -310,7 +311,7 @@ def test_a_viewer_who_falls_behind_is_dropped_and_counted(relay: RelayProcess, s
         assert (idle.status, reading.status) == (200, 200)
         while "live_viewers_dropped_total remux" not in moved(before, scraped(relay)):
             assert reading.read(1 << 20)
-    assert LiveSession.objects.get().dropped_viewers == 1
+    wait_until(lambda: LiveSession.objects.get().dropped_viewers == 1)
 
 
 def test_pages_of_our_origins_may_read_streams(relay: RelayProcess) -> None:
