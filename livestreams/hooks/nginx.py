@@ -1,4 +1,7 @@
-"""Hooks of nginx' RTMP module: a form, whose fields are the arguments of the stream, too."""
+"""Hooks of nginx' RTMP module: a form, whose fields are the arguments of the stream, too.
+
+Whoever connects chooses these arguments. They come last, so of a name that comes twice the first value is nginx' own.
+"""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -15,7 +18,9 @@ _KINDS: Mapping[str, IngestKind] = {
 
 def read(request: HookRequest) -> IngestEvent:
     """Read an event. Raises ValueError."""
-    form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    form: dict[str, str] = {}
+    for name, value in parse_qsl(request.body.decode(), keep_blank_values=True):
+        form.setdefault(name, value)
     return ingest_event(
         _KINDS.get(form.get("call", ""), IngestKind.OTHER),
         form,

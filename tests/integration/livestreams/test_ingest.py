@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 from urllib.parse import urlencode
@@ -117,6 +118,10 @@ def url(ingest: Ingest, stream: Stream, secret: str = "") -> str:
     return f"{ingest.url}/{stream.row.ingest_name}?key={secret or stream.secret}"
 
 
+def gone(process: Popen[bytes]) -> bool:
+    return not is_there(process)
+
+
 def is_there(process: Popen[bytes]) -> bool:
     return process.poll() is None
 
@@ -150,15 +155,16 @@ def test_a_publisher_comes_goes_and_returns_and_a_second_one_ends_nothing(ingest
 
 def test_a_wrong_key_and_a_stream_without_a_worker_are_sent_away(ingest: Ingest) -> None:
     stream = a_stream()
-    with a_publisher(url(ingest, stream, "guessed")) as wrong:
-        until(lambda: not is_there(wrong))
+    for guessed in ("guessed", "guessed&call=other", "guessed&call=update_publish"):
+        with a_publisher(url(ingest, stream, guessed)) as wrong:
+            until(partial(gone, wrong))
     with a_publisher(url(ingest, stream)) as early:
         until(lambda: not is_there(early))
     a_live_node()  # one that never comes
     with a_publisher(url(ingest, stream)) as waiting:
         until(lambda: not is_there(waiting))
     codes = Refusal.objects.filter(livestream=stream.row).order_by("id").values_list("code", "count")
-    assert list(codes) == [("wrong_key", 1), ("no_capacity", 2)]
+    assert list(codes) == [("wrong_key", 3), ("no_capacity", 2)]
     assert not Broadcast.objects.exists()
 
 

@@ -49,6 +49,15 @@ def test_a_publisher_is_the_same_whatever_server_receives_it(event: IngestEvent,
     assert (event.kind, event.publisher) == (kind, PUBLISHER)
 
 
+def test_nobody_chooses_what_nginx_says_by_arguments_of_the_stream() -> None:
+    said = urlencode({"app": "live", "addr": "203.0.113.9", "clientid": "42", "call": "publish", "name": "9a3f"})
+    body = f"{said}&key=s3cr3t&call=other&clientid=1&name=another&addr=10.0.0.1&app=x".encode()
+
+    event = nginx.read(HookRequest(body=body, address=SERVER))
+
+    assert (event.kind, event.publisher) == (IngestKind.PUBLISH, PUBLISHER)
+
+
 def test_a_reader_shows_its_token() -> None:
     for event in (
         by_nginx("play", token="t0k3n"),
