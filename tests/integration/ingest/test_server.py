@@ -127,7 +127,7 @@ def test_a_handshake_that_stands_still_is_closed(ingest: Ingest) -> None:
 
 
 def test_other_processes_of_the_machine_cannot_speak_as_the_server(ingest: Ingest, hooks: Hooks) -> None:
-    port = ingest.home.port("ingest-hooks")
+    port = ingest.home.port("ingest-calls")
     for path in ("/", "/hooks/nginx", "/event", "/none/event"):
         client = http.client.HTTPConnection(LOOPBACK, port, timeout=60)
         with closing(client):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from events.models import Event
+from jobs.reports.event_documents import event_documents
 from livestreams.services import attempts
+from tests.conformance import published
+from tests.integration.jobs.conftest import logged_events
 from tests.live_rows import a_live_node, a_stream, live
 
 pytestmark = pytest.mark.django_db
@@ -36,3 +39,5 @@ def test_a_destination_that_fails_for_a_while_is_said_once() -> None:
         ("livestream.push_started", None),
     ]
     assert {each.data["push_id"] for each in pushed} == {"one"}
+    for document in event_documents(logged_events()):
+        published().check_event(document)
