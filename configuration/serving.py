@@ -83,7 +83,8 @@ class SiteConfig:
 
 
 _OWN_PATHS = (
-    "admin", "api", "health", "healthz", "metrics", "play", "readyz", "static", "streams", "videos", "watch",
+    "admin", "api", "health", "healthz", "livestreams", "metrics", "play", "readyz", "static", "streams", "videos",
+    "watch",
 )  # fmt: skip
 """First parts of our own paths. A prefix must not begin with one of them."""
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")

@@ -12,6 +12,7 @@ from jobs.wiring import job_policy
 from videos.playback import wiring
 from videos.playback.urls import video_token, watch_url
 from webui.library import library_page
+from webui.livestreams import stream_lines, stream_page
 from webui.members import for_members
 from webui.video_page import asset_of, video_page
 from webui.wiring import upload_options
@@ -52,6 +53,19 @@ def plan(request: HttpRequest, caller: Caller, video_id: UUID) -> HttpResponse:
     if job is not None:
         document = job_plan_document(owner=caller.owner, job_id=job.id, policy=job_policy(), page=_PLAN_STEPS)
     return render(request, "webui/plan.html", {"plan": document, "reasons": _reasons(document or {})})
+
+
+@for_members
+def livestreams(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """List the live streams of the owner, with a form for another one."""
+    return render(request, "webui/livestreams.html", {"lines": stream_lines(owner=caller.owner)})
+
+
+@for_members
+def livestream(request: HttpRequest, caller: Caller, livestream_id: UUID) -> HttpResponse:
+    """Show a live stream: player, state, keys, health, broadcasts, refused publishers."""
+    page = stream_page(request=request, owner=caller.owner, livestream_id=livestream_id)
+    return render(request, "webui/livestream.html", {"page": page})
 
 
 def _reasons(document: Mapping[str, Any]) -> list[dict[str, str]]:
