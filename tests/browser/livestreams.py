@@ -115,7 +115,8 @@ def _watched(screens: list[Page]) -> list[str]:
 
 def _cell(states: list[dict[str, object]]) -> str:
     last = states[-1]
-    behind = [float(str(each["behind"])) for each in states[_UNCOUNTED_STATES:] if each["behind"] is not None]
+    played = [later for earlier, later in pairwise(states[_UNCOUNTED_STATES:]) if later["at"] != earlier["at"]]
+    behind = [float(str(each["behind"])) for each in played if each["behind"] is not None]
     usual = statistics.median(behind) if behind else 0.0
     text = f"{usual:.1f} s behind, {last['frames']} frames, {last['stalls']} stalls, ended {last['ended']}"
     if last["problems"] or float(str(last["at"])) < _MIN_PLAYED_SECONDS:
