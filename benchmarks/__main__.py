@@ -14,6 +14,7 @@ from benchmarks import (
     isolation,
     latency,
     live,
+    livestreams,
     neighbours,
     outage,
     overhead,
@@ -45,6 +46,7 @@ MEASUREMENTS = {
     "viewing": viewing.measure,
     "remux": remux.measure,
     "live": live.measure,
+    "livestreams": livestreams.measure,
     "neighbours": neighbours.measure,
     "film": film.measure,
     "transfers": transfers.measure,
@@ -63,6 +65,7 @@ DEFAULTS = (
     "viewing",
     "remux",
     "live",
+    "livestreams",
     "neighbours",
 )
 
@@ -88,7 +91,7 @@ def _options() -> argparse.Namespace:
         "--pairs",
         type=int,
         default=5,
-        help="number of pairs for playable, overhead, peers, workers, thumbnails and remux",
+        help="number of pairs for playable, overhead, peers, workers, thumbnails, remux and livestreams",
     )
     lengths = f"length of the source for overhead, workers, thumbnails and peers (there at most {peers.MAX_SECONDS})"
     parser.add_argument("--seconds", type=int, default=60, help=lengths)

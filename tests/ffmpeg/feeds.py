@@ -1,73 +1,53 @@
 """FLV as live streams are fed to ffmpeg: from a key frame on, whose decode time is 0."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from execution.pipes import Feed
+from transcoding.flv.tags import FLV_HEADER, FlvTag, TagKind, flv_bytes
 
-HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
 BLOCK_BYTES = 5000
-_AUDIO, _VIDEO = 8, 9
+_HEAD_BYTES, _SIZE_BYTES = 11, 4
 
 
-@dataclass(frozen=True)
-class Tag:
-    """A tag of audio or video; its time is in milliseconds."""
-
-    kind: int
-    time: int
-    data: bytes
-
-    @property
-    def is_header(self) -> bool:
-        """It has the parameters of a decoder and no frame."""
-        return self.data[1] == 0
-
-    @property
-    def is_key_frame(self) -> bool:
-        return self.kind == _VIDEO and self.data[0] >> 4 == 1 and not self.is_header
-
-    @property
-    def shown(self) -> Fraction:
-        """Seconds at which a frame is shown."""
-        return Fraction(self.time + int.from_bytes(self.data[2:5], signed=True), 1000)
-
-    def at(self, time: int) -> bytes:
-        stamp = (time & 0xFFFFFF).to_bytes(3) + bytes([time >> 24])
-        tag = bytes([self.kind]) + len(self.data).to_bytes(3) + stamp + bytes(3) + self.data
-        return tag + len(tag).to_bytes(4)
-
-
-def tags_of(flv: bytes) -> Iterator[Tag]:
+def tags_of(flv: bytes) -> Iterator[FlvTag]:
     """Yield the tags of audio and video of a file."""
-    position = len(HEADER)
+    position = len(FLV_HEADER)
     while position < len(flv):
-        size, low, high = (int.from_bytes(flv[position + at : position + end]) for at, end in ((1, 4), (4, 7), (7, 8)))
-        data = flv[position + 11 : position + 11 + size]
-        if flv[position] in (_AUDIO, _VIDEO):
-            yield Tag(flv[position], high << 24 | low, data)
-        position += 11 + size + 4
+        kind, size = flv[position], int.from_bytes(flv[position + 1 : position + 4])
+        time = flv[position + 7] << 24 | int.from_bytes(flv[position + 4 : position + 7])
+        data = flv[position + _HEAD_BYTES : position + _HEAD_BYTES + size]
+        if kind != TagKind.DATA and len(data) > 1:
+            yield FlvTag(TagKind(kind), time, data)
+        position += _HEAD_BYTES + size + _SIZE_BYTES
 
 
 def fed(source: Path, *, key_frame: int = 0) -> tuple[bytes, Fraction]:
     """Return what is fed of a file from one of its key frames on, and the time at which that is shown, in seconds."""
     tags = list(tags_of(source.read_bytes()))
-    first = [tag for tag in tags if tag.is_key_frame][key_frame]
-    head = b"".join(tag.at(0) for tag in tags if tag.is_header)
-    rest = (tag.at(tag.time - first.time) for tag in tags if not tag.is_header and tag.time >= first.time)
-    return HEADER + head + b"".join(rest), first.shown - Fraction(first.time, 1000)
+    first = [tag for tag in tags if tag.is_keyframe][key_frame]
+    head = [replace(tag, timestamp_ms=0) for tag in tags if tag.is_header]
+    rest = (tag for tag in tags if tag.is_frame and tag.timestamp_ms >= first.timestamp_ms)
+    return _written([*head, *_later(rest, -first.timestamp_ms)]), Fraction(first.composition_ms, 1000)
 
 
 def joined(*sources: tuple[Path, int]) -> tuple[bytes, Fraction]:
-    """Return what is fed of files of which each begins so many milliseconds after the first one."""
-    streams = [(list(tags_of(source.read_bytes())), offset) for source, offset in sources]
-    shown = next(tag for tag in streams[0][0] if tag.is_key_frame).shown
-    return HEADER + b"".join(tag.at(tag.time + offset) for tags, offset in streams for tag in tags), shown
+    """Return what is fed of files of which each begins so many milliseconds after the first one, and as `fed`."""
+    tags = [tag for source, offset in sources for tag in _later(tags_of(source.read_bytes()), offset)]
+    return _written(tags), Fraction(next(tag for tag in tags if tag.is_keyframe).composition_ms, 1000)
 
 
 def in_blocks(stream: bytes) -> Feed:
     """Yield it in the sizes in which a network would bring it."""
     for start in range(0, len(stream), BLOCK_BYTES):
         yield stream[start : start + BLOCK_BYTES]
+
+
+def _later(tags: Iterator[FlvTag], offset_ms: int) -> Iterator[FlvTag]:
+    return (replace(tag, timestamp_ms=tag.timestamp_ms + offset_ms) for tag in tags)
+
+
+def _written(tags: list[FlvTag]) -> bytes:
+    return FLV_HEADER + b"".join(map(flv_bytes, tags))

@@ -23,7 +23,15 @@ from transcoding.commands.diagnosis import GpuFailure, gpu_failure
 from transcoding.commands.live import live_command
 from transcoding.commands.livestream import livestream_command
 from transcoding.commands.trial import trial_command
-from transcoding.encoders import CODEC_NAMES, ENCODERS, PRESETS, HardwareDevice, HardwarePath, VideoEncoder
+from transcoding.encoders import (
+    CODEC_NAMES,
+    COMPATIBLE_CODEC,
+    ENCODERS,
+    PRESETS,
+    HardwareDevice,
+    HardwarePath,
+    VideoEncoder,
+)
 from transcoding.flv.facts import IncomingFacts
 from transcoding.planning.encodings import EncoderChoice
 from transcoding.planning.latency import Latency
@@ -117,8 +125,9 @@ def commands(encoder: VideoEncoder) -> Iterator[FfmpegCommand]:
     yield trial_command(encoder, DEVICE)
     for plan in plans(encoder):
         yield drawn(chunk_command(plan, "source", first_segment=2, segments=1, device=DEVICE))
-    if encoder.low_delay:
+    if encoder.codec == COMPATIBLE_CODEC:
         yield live(encoder)
+    if encoder.low_delay:
         yield from livestreams(encoder)
 
 
