@@ -378,8 +378,8 @@ def test_the_menu_and_the_titles_are_readable(operator: Client, failed: Job) -> 
     page = operator.get("/admin/").content.decode()
     menu = re.findall(r'href="/admin/\w+/\w+/"[^>]*>.*?<span>([^<]+)</span>', page, re.DOTALL)
     assert menu == [
-        "Jobs", "Steps", "Videos", "Uploads", "Live sessions", "Nodes", "GPUs", "Webhook endpoints", "Deliveries",
-        "API keys", "Owners", "Members", "Users", "Groups",
+        "Jobs", "Steps", "Videos", "Uploads", "Livestreams", "Broadcasts", "Live sessions", "Nodes", "GPUs",
+        "Webhook endpoints", "Deliveries", "API keys", "Owners", "Members", "Users", "Groups",
     ]  # fmt: skip
     rows = [failed, failed.video, failed.owner, Step.objects.latest("id"), *_everything_else()]
     for row in rows:
