@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
+from django.db.models.functions import Now
 
 from access.models import Owner
 from livestreams.models import Broadcast, Livestream
 from livestreams.states import ON_AIR_STATES, OPEN_STATES
+from videos.models import Rendition, SegmentRun
 
 
 def livestreams_of(owner: Owner) -> QuerySet[Livestream]:
@@ -33,3 +35,16 @@ def on_air() -> QuerySet[Broadcast]:
 def open_broadcast(livestream: Livestream) -> Broadcast | None:
     """Find the broadcast of a live stream that is not over. There is at most one."""
     return Broadcast.objects.filter(livestream=livestream, state__in=OPEN_STATES).first()
+
+
+def segment_seconds(broadcast: Broadcast) -> float | None:
+    """Read the seconds since a segment was last published, by the index of the first rendition. None: none was."""
+    rendition = (
+        Rendition.objects.filter(generation__video=broadcast.video_id).order_by("generation", "position").first()
+    )
+    if rendition is None:
+        return None
+    age = ExpressionWrapper(Now() - F("published_at"), output_field=DurationField())
+    runs = SegmentRun.objects.filter(rendition=rendition).order_by("-first_segment").annotate(age=age)
+    newest = runs.values_list("age", flat=True).first()
+    return None if newest is None else round(max(0.0, newest.total_seconds()), 1)

@@ -1,7 +1,6 @@
 """Builders of the documents of live streams."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,6 +9,7 @@ from django.urls import reverse
 from livestreams.endpoints.destinations import shown_destination
 from livestreams.models import Broadcast, Livestream, Refusal
 from livestreams.playback.urls import stream_urls
+from livestreams.selectors import segment_seconds
 from livestreams.states import ON_AIR_STATES
 from livestreams.wiring import livestream_config
 
@@ -101,14 +101,9 @@ def _health(broadcast: Broadcast) -> dict[str, Any]:
     return {
         "measured_at": broadcast.health_at,
         **{name: health.get(name) for name in _MEASURED},
-        "segment_seconds": _seconds_since(health.get("segment_at")),
+        "segment_seconds": segment_seconds(broadcast) if broadcast.state in ON_AIR_STATES else None,
         "renditions": health.get("renditions", []),
     }
-
-
-def _seconds_since(text: str | None) -> float | None:
-    """Seconds since a stored moment. None without one."""
-    return None if text is None else round((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds(), 1)
 
 
 def _viewers(viewers: Mapping[str, Any]) -> dict[str, Any]:
