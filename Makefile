@@ -95,6 +95,10 @@ model: testsetup ## Compare jobs with their model in 1,000 random histories, abo
 drift: testsetup ## Measure how far audio and video drift apart in 45 minutes of a varying rate (ARGS="--minutes 10")
 	@$(python) -m tests.ffmpeg.drift $(ARGS)
 
+.PHONY: soak-rtmp
+soak-rtmp: testsetup ## Publish for five minutes while live workers are killed, and compare every frame (SECONDS=3600 KILLS=0)
+	@SECONDS=$(or $(SECONDS),300) KILLS=$(or $(KILLS),3) $(python) -m pytest -q -s tests/integration/live/soak_rtmp.py
+
 .PHONY: soak-live
 soak-live: testsetup ## Watch a transcode and four remuxes for an hour, and measure (ARGS="--clients 100 --minutes 5", ARGS=--damage)
 	@$(python) -m tests.soak.live $(ARGS)

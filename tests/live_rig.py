@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,13 +84,13 @@ class Rig:
     stack: ExitStack
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, *nodes: str) -> None:
+    def start(self, *nodes: str, settings: Mapping[str, str] | None = None) -> None:
         """Start workers, and wait until they are up."""
         for node in nodes:
             scratch = self.folder / node
             scratch.mkdir(exist_ok=True)
             database = str(connection.settings_dict["NAME"])
-            self.workers[node] = self.stack.enter_context(a_live_worker(node, database, scratch))
+            self.workers[node] = self.stack.enter_context(a_live_worker(node, database, scratch, settings))
         for node in nodes:
             self.wait_logged(node, "up")
 
@@ -104,12 +104,14 @@ class Rig:
         return "\n".join(self.log(node)[-4000:] for node in self.workers)
 
     @contextmanager
-    def publishing(self, stream: Stream, source: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Publish a file in real time, to its end."""
+    def publishing(
+        self, stream: Stream, source: Path, *options: str, before: Sequence[str] = ()
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Publish a file in real time, to its end. `before` are options of the input."""
         a_live_node()  # which has just been heard of
         url = f"{self.ingest.url}/{stream.row.ingest_name}?key={stream.secret}"
         program = str(find_program("ffmpeg"))
-        argv = [program, "-nostdin", "-v", "error", "-re", "-i", str(source), *(options or ("-c", "copy"))]
+        argv = [program, "-nostdin", "-v", "error", "-re", *before, "-i", str(source), *(options or ("-c", "copy"))]
         process = subprocess.Popen([*argv, "-f", "flv", url], stdin=subprocess.DEVNULL)
         try:
             yield process
