@@ -52,6 +52,7 @@ class LiveEncoding:
         self._audio = LiveAudioSegmenter(plan, track, first_segment=first_segment)
         self._ahead: deque[Segment] = deque()
         """Segments of audio whose video is not there yet: the end of the stream may cut them off."""
+        self._audio_next = first_segment
         self._next = dict.fromkeys(self._video, first_segment)
         self._short = dict.fromkeys(self._video, 0)
         """Frames that the last segment lacks."""
@@ -84,9 +85,11 @@ class LiveEncoding:
         """Submit what is shorter than a segment, at the end of the broadcast. Returns the frames of all of it."""
         for name, segmenter in self._video.items():
             if tail := segmenter.end():
-                self._submit(name, tail)
+                self._submit_video(name, tail)
         frames = self._frames()
         for segment in self._audio.end(frames):
+            if segment.number < self._audio_next:
+                continue  # whole, as it was submitted: players may have it
             while self._ahead and self._ahead[-1].number >= segment.number:
                 self._ahead.pop()
             self._ahead.append(segment)
@@ -116,11 +119,16 @@ class LiveEncoding:
         return take
 
     def _submit(self, name: str, segment: Segment) -> None:
+        self._submit_video(name, segment)
+        self._submit_audio()
+
+    def _submit_video(self, name: str, segment: Segment) -> None:
         self._publisher.submit(name, segment, self._video[name].init or b"")
         self._next[name] = segment.number + 1
         self._short[name] = self._plan.grid.segment_frames - segment.frames
-        self._submit_audio()
 
     def _submit_audio(self) -> None:
         while self._ahead and self._ahead[0].number < min(self._next.values()):
-            self._publisher.submit(self._track, self._ahead.popleft(), self._audio.init or b"")
+            segment = self._ahead.popleft()
+            self._publisher.submit(self._track, segment, self._audio.init or b"")
+            self._audio_next = segment.number + 1

@@ -1,7 +1,7 @@
 """`make soak-rtmp`: five minutes of a broadcast whose worker is killed three times, and drained once.
 
-`SECONDS=3600 KILLS=0 make soak-rtmp` looks for drift of audio and video in an hour. Frames are numbered up to 4,096, and
-the video starts again after that.
+`SECONDS=3600 KILLS=0 make soak-rtmp` looks for drift of audio and video in an hour. Frames are numbered up to 4,096,
+and the video starts again after that.
 """
 
 from __future__ import annotations
