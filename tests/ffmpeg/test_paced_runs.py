@@ -65,6 +65,7 @@ def test_a_program_that_leaves_its_input_unread_is_a_stall(tmp_path: Path) -> No
     program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o755)
     blocks: list[int] = []
+    before = set(child_pids())  # servers of other tests
 
     def pushing() -> Feed:
         for number in range(1000):
@@ -76,7 +77,7 @@ def test_a_program_that_leaves_its_input_unread_is_a_stall(tmp_path: Path) -> No
             FED, {"one": lambda _: None, "two": None}, inputs={"feed": pushing()}, stop=NEVER, paced=True
         )
     assert len(blocks) < 10  # what a pipe holds
-    assert child_pids() == []
+    assert set(child_pids()) <= before
 
 
 def test_a_run_that_waits_for_its_input_stops_at_once_and_closes_the_feed() -> None:
