@@ -206,6 +206,7 @@ SPECTACULAR_SETTINGS = {
         "ThumbnailState": "videos.serializers.THUMBNAIL_STATES",
         "LivestreamState": "livestreams.endpoints.serializers.STATES",
         "BroadcastState": "livestreams.endpoints.serializers.BROADCAST_STATES",
+        "PresetEnum": "jobs.endpoints.requests.PRESET_NAMES",
         "LivestreamPreset": "livestreams.endpoints.requests.PRESET_NAMES",
         "CodecEnum": "jobs.endpoints.requests.CODECS",
         "EventType": "events.types.EVENT_TYPES",

@@ -36,6 +36,7 @@ LOWEST_BITRATE = 50_000
 HIGHEST_BITRATE = 200_000_000
 _ABOUT_AUDIO = ("audio_codec", "audio_channels", "normalize_audio")
 CODECS = list(CODEC_NAMES)
+PRESET_NAMES = [*PRESETS, CPU_PRESET]
 _MAX_RESOLUTIONS = 12
 _PRIORITY_HELP = (
     "0 to 100, higher first, or low, medium, high; among your own jobs. Above 80 it requires the scope jobs:urgent. "
@@ -71,7 +72,7 @@ class TranscodeRequest(StrictSerializer):
         " else with the first; they get another codec once all of it is there.",
     )
     preset = Choice(
-        choices=[*PRESETS, CPU_PRESET],
+        choices=PRESET_NAMES,
         required=False,
         help_text='Speed against size; the names of x264. "cpu" is the usual one, on the CPU.',
     )

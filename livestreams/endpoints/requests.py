@@ -109,8 +109,8 @@ class LivestreamRequest(StrictSerializer):
     encoder = Choice(
         choices=list(ENCODER_CHOICES),
         required=False,
-        help_text="auto, the default: a GPU if one can, else x264. Where the named encoder of a GPU is not there, the "
-        "CPU encodes, and `health.fallback` says so.",
+        help_text="auto, the default: x264. Live streams are encoded on the CPU: where an encoder of a GPU is named, "
+        "the CPU encodes, and `health.fallback` says so.",
     )
     preset = Choice(
         choices=PRESET_NAMES,
