@@ -45,9 +45,10 @@ def _of(*names: str) -> tuple[VideoEncoder, ...]:
     return tuple(ENCODERS[name] for name in names)
 
 
+AUTO = "auto"
 ENCODER_CHOICES: Mapping[str, tuple[VideoEncoder, ...]] = MappingProxyType(
     {
-        "auto": (*hardware_encoders("h264"), cpu_encoder("h264")),
+        AUTO: (*hardware_encoders("h264"), cpu_encoder("h264")),
         "x264": _of("libx264"),
         "x265": _of("libx265"),
         "nvenc_h264": _of("h264_nvenc", "libx264"),
@@ -81,7 +82,7 @@ class LadderRequest:
 
     rungs: tuple[RungRequest, ...] = ()
     """None given: the ladder of videos."""
-    encoder: str = "auto"
+    encoder: str = AUTO
     """A key of `ENCODER_CHOICES`."""
     preset: str | None = None
     """One of `PRESETS`. None: the installation's."""
@@ -114,7 +115,7 @@ class LadderRequest:
             raise _unfit(f"a ladder has no {', '.join(sorted(unknown))}")
         return cls(
             rungs=tuple(_rung_from_json(each) for each in data.get("rungs") or ()),
-            encoder=data.get("encoder", "auto"),
+            encoder=data.get("encoder", AUTO),
             preset=data.get("preset"),
         )
 

@@ -19,7 +19,7 @@ from transcoding.flv.facts import IncomingFacts
 from transcoding.flv.feed import Feed
 from transcoding.flv.tags import FlvTag
 from transcoding.planning.latency import Latency
-from transcoding.planning.livestream import LadderRequest, plan_livestream
+from transcoding.planning.livestream import AUTO, LadderRequest, plan_livestream
 from transcoding.planning.plan import EncodePlan
 from videos.models import Rendition
 from videos.runs import RunFacts
@@ -38,6 +38,8 @@ from workers.live.watch import Watch
 from workers.steps.publisher import Destination, Publisher
 from workers.tools import Tools
 
+NOT_ON_GPU = "hardware_unavailable"
+"""Code of a fallback to the CPU."""
 _PAUSE_SECONDS = 0.05
 _CONNECT_SECONDS = 3.0
 _SILENCE_SECONDS = 75.0
@@ -230,10 +232,11 @@ class Attempt:
 
     def _health(self) -> Mapping[str, Any]:
         health, session, facts = self._intake.health(), self._session, self._facts
-        sent = {"width": facts.width, "height": facts.height, "video_codec": facts.video_codec} if facts else {}
+        sent = _sent(facts) if facts else {}
         return {
             **asdict(health),
             **sent,
+            **(encoded_with(self._generation.encode_plan, self._watch.broadcast.ladder) if self._generation else {}),
             "silent_seconds": round(self._watch.silent_seconds(), 2),
             "dropped_frames": health.dropped_frames + self._intake.dropped_frames,
             "encoder_too_slow": self._intake.dropped_within(_SLOW_SECONDS),
@@ -243,6 +246,24 @@ class Attempt:
             "push": self._pushes.states(),
             "renditions": [rendition.name for rendition in self._renditions],
         }
+
+
+def _sent(facts: IncomingFacts) -> Mapping[str, object]:
+    """Describe what the publisher sends."""
+    return {
+        "width": facts.width,
+        "height": facts.height,
+        "video_codec": facts.video_codec,
+        "audio_codec": "aac" if facts.audio_sample_rate else None,
+    }
+
+
+def encoded_with(plan: EncodePlan, ladder: Mapping[str, Any]) -> Mapping[str, object]:
+    """Name the encoder, and say why it is not the requested one: no live stream is encoded on a GPU."""
+    encoder, requested = plan.encodings[0].encoder_name, LadderRequest.from_json(ladder)
+    as_requested = requested.encoder == AUTO or encoder == requested.encoders[0].ffmpeg_name
+    detail = f"{requested.encoder} needs a GPU, and live streams are encoded on the CPU: {encoder}."
+    return {"encoder": encoder, "fallback": None if as_requested else {"code": NOT_ON_GPU, "detail": detail}}
 
 
 def _check_limits(facts: IncomingFacts, broadcast: Control) -> None:
