@@ -1,6 +1,7 @@
 """Object store in a folder, for a single machine without an S3 server."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -202,6 +203,9 @@ class LocalStore:
             folder = self._upload(key, upload_id)
             lengths = self._part_lengths(key, folder, etags)
             with _file_errors(key), (folder / "data").open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # or one who comes second would touch what is published by then
+                if not (folder / "data").exists():
+                    return self._already_completed(key, UploadNotFound(key))
                 file.truncate(sum(lengths))
                 stored = self._publish(file, key)
         except (UploadNotFound, ObjectNotFound) as error:  # the latter: it is being completed concurrently
