@@ -17,6 +17,7 @@ from django.db import connection
 
 from embedded.home import Home
 from embedded.servers import Redis, SeaweedFS
+from execution.daemons import poll_until
 from storage.protocol import ObjectStore
 from tests.api_process import ApiProcess
 from tests.integration.videos.conftest import store
@@ -202,8 +203,13 @@ def test_a_request_has_one_id_in_the_log_of_proxy_and_api(
     request_id = response.headers["x-request-id"]
     assert re.fullmatch("[0-9a-f]{32}", request_id)
     assert response.json()["request_id"] == request_id
-    lines = [line for line in map(json.loads, apis[0].log.splitlines()) if line.get("request_id") == request_id]
-    assert [line["status"] for line in lines if line.get("event") == "http_request"] == [404]
+
+    def statuses() -> list[int]:
+        lines = [line for line in map(json.loads, apis[0].log.splitlines()) if line.get("request_id") == request_id]
+        return [line["status"] for line in lines if line.get("event") == "http_request"]
+
+    assert poll_until(lambda: bool(statuses()), 60)  # the line is written when the response has gone
+    assert statuses() == [404]
 
 
 def test_below_a_path_every_url_has_it(path: httpx2.Client, nginx: Nginx) -> None:
