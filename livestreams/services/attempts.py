@@ -20,7 +20,7 @@ from jobs.models import Job
 from jobs.planning.live import live_plan_carry_out
 from jobs.wiring import job_policy
 from livestreams.models import Broadcast, Period
-from livestreams.services.changes import broadcast_move, livestream_changed, livestream_event, livestream_lock
+from livestreams.services.changes import broadcast_move, livestream_event, livestream_lock
 from livestreams.services.endings import broadcast_close_locked, broadcast_end_locked, generation_of
 from livestreams.services.refusals import refusal_record
 from livestreams.states import OPEN_STATES, BroadcastState, RefusalCode
@@ -182,7 +182,6 @@ def health_record(*, claim: Claim, health: Mapping[str, Any]) -> None:
     Broadcast.objects.filter(id=broadcast.id).update(health=stored, health_at=Now())
     if silent is not None and silent < _FRESH_SECONDS and health.get("bitrate"):  # it says when nothing came yet, too
         _publisher_confirm(broadcast, age_seconds=silent)
-    livestream_changed(broadcast.livestream)
 
 
 def _bitrate_report(broadcast: Broadcast, reported: float | None, bitrate: float | None) -> float | None:
@@ -220,7 +219,6 @@ def publisher_lost(*, claim: Claim) -> None:
     broadcast = _broadcast(claim)
     if Broadcast.objects.filter(id=broadcast.id, silent_since=None).update(silent_since=Now()):
         livestream_event(broadcast.livestream, EventType.LIVESTREAM_CONNECTION_LOST, broadcast=broadcast)
-        livestream_changed(broadcast.livestream)
 
 
 @transaction.atomic
@@ -230,7 +228,6 @@ def publisher_restored(*, claim: Claim) -> None:
     if Broadcast.objects.filter(id=broadcast.id, silent_since__isnull=False).update(silent_since=None):
         _publisher_confirm(broadcast, age_seconds=0.0)
         livestream_event(broadcast.livestream, EventType.LIVESTREAM_CONNECTION_RESTORED, broadcast=broadcast)
-        livestream_changed(broadcast.livestream)
 
 
 @transaction.atomic

@@ -1,11 +1,10 @@
-"""Parts of every change: the lock, states, events, cache invalidation."""
+"""Parts of every change: the lock, states, events."""
 
 from collections.abc import Mapping
 from uuid import UUID
 
 from django.db.models.functions import Coalesce, Now
 
-from coordination.wiring import invalidate
 from events.log import owner_event_append, video_event_append
 from events.types import EventType
 from livestreams.models import Broadcast, Livestream
@@ -15,11 +14,6 @@ from livestreams.states import ON_AIR_STATES, BroadcastState, LivestreamState
 def livestream_lock(livestream_id: UUID) -> Livestream:
     """Lock a live stream, deleted or not: its broadcasts are changed under this lock."""
     return Livestream.objects.select_for_update(no_key=True).get(id=livestream_id)
-
-
-def livestream_changed(livestream: Livestream) -> None:
-    """Invalidate a live stream's document and its owner's lists."""
-    invalidate(f"livestream:{livestream.id}", f"livestreams:{livestream.owner_id}")
 
 
 def broadcast_move(broadcast: Broadcast, to: BroadcastState, *, code: str = "", detail: str = "") -> None:
@@ -33,7 +27,6 @@ def broadcast_move(broadcast: Broadcast, to: BroadcastState, *, code: str = "", 
     Broadcast.objects.filter(id=broadcast.id).update(state=to, **ends, **error)
     broadcast.state, broadcast.error_code, broadcast.error_detail = to, code, detail
     Livestream.objects.filter(id=livestream.id).update(state=LivestreamState(to.value), **error)
-    livestream_changed(livestream)
 
 
 def livestream_event(

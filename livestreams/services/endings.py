@@ -16,7 +16,7 @@ from jobs.models import Job, Step
 from jobs.rules.retry import Failure
 from jobs.rules.transitions import JOB_ENDS
 from livestreams.models import Broadcast, Livestream
-from livestreams.services.changes import broadcast_move, livestream_changed, livestream_event
+from livestreams.services.changes import broadcast_move, livestream_event
 from livestreams.states import BroadcastState, LivestreamState
 from transcoding.probing.description import describe
 from videos.models import Generation, Rendition, Video
@@ -102,7 +102,6 @@ def broadcast_withdraw(*, broadcast: Broadcast) -> None:
     error = (newest.error_code, newest.error_detail) if newest else ("", "")
     stream = Livestream.objects.filter(id=broadcast.livestream_id)
     stream.update(state=state, error_code=error[0], error_detail=error[1])
-    livestream_changed(broadcast.livestream)
 
 
 def broadcast_finish_locked(*, broadcast: Broadcast) -> None:
@@ -128,4 +127,3 @@ def publisher_gone(*, broadcast: Broadcast) -> None:
     if there.update(publisher_left_at=Now(), client_id=""):
         data = {"reconnect_seconds": broadcast.livestream.reconnect_seconds}
         livestream_event(broadcast.livestream, EventType.LIVESTREAM_RECONNECTING, broadcast=broadcast, data=data)
-        livestream_changed(broadcast.livestream)

@@ -23,7 +23,6 @@ from livestreams.selectors import on_air, open_broadcast
 from livestreams.services.admission import broadcast_admit
 from livestreams.services.changes import (
     broadcast_move,
-    livestream_changed,
     livestream_event,
     livestream_lock,
     next_number,
@@ -151,7 +150,6 @@ def _adopt(broadcast: Broadcast, publisher: Publisher) -> None:
     """Go on with a publisher that has returned. At another ingest server a reader has to wait first."""
     moved = {"reader_ready_at": None} if broadcast.ingest_address != publisher.ingest_address else {}
     Broadcast.objects.filter(id=broadcast.id).update(**_connection(publisher), **moved)
-    livestream_changed(broadcast.livestream)
 
 
 def _connection(publisher: Publisher) -> dict[str, object]:
@@ -215,7 +213,6 @@ def publish_accepted(admission: Admission, publisher: Publisher) -> bool:
         return False
     if admission.is_new:
         livestream_event(livestream, EventType.LIVESTREAM_STARTING, broadcast=found)
-    livestream_changed(livestream)
     return True
 
 

@@ -17,7 +17,7 @@ from livestreams.keys import (
 )
 from livestreams.models import Broadcast, Livestream
 from livestreams.selectors import livestreams_of, open_broadcast
-from livestreams.services.changes import livestream_changed, livestream_lock
+from livestreams.services.changes import livestream_lock
 from livestreams.states import ON_AIR_STATES
 
 MAX_OF_OWNER = 1000
@@ -43,7 +43,6 @@ def livestream_create(*, owner: Owner, **columns: Any) -> tuple[Livestream, str]
         **columns,
     )
     livestream.refresh_from_db()
-    livestream_changed(livestream)
     return livestream, stream_key(livestream.ingest_name, secret)
 
 
@@ -51,7 +50,6 @@ def livestream_create(*, owner: Owner, **columns: Any) -> tuple[Livestream, str]
 def livestream_update(*, livestream: Livestream, **columns: Any) -> None:  # noqa: ANN401 - columns of the row
     """Change columns of a live stream that its owner sets."""
     Livestream.objects.filter(id=livestream.id).update(**columns)
-    livestream_changed(livestream)
 
 
 @transaction.atomic
@@ -59,7 +57,6 @@ def livestream_rotate_key(*, livestream: Livestream) -> str:
     """Replace the secret and return the new stream key. Whoever is connected with the previous one stays so."""
     secret = secret_generate()
     Livestream.objects.filter(id=livestream.id).update(key_sha256=secret_digest(secret), key_hint=secret_hint(secret))
-    livestream_changed(livestream)
     return stream_key(livestream.ingest_name, secret)
 
 
@@ -69,7 +66,7 @@ def livestream_stop(*, livestream: Livestream) -> None:
     broadcast = open_broadcast(livestream_lock(livestream.id))
     if broadcast is None:
         raise Problem(status=409, code="livestream_not_live", detail="Nothing is being broadcast.")
-    _stop(livestream, broadcast)
+    _stop(broadcast)
 
 
 @transaction.atomic
@@ -78,11 +75,9 @@ def livestream_delete(*, livestream: Livestream) -> None:
     locked = livestream_lock(livestream.id)
     Livestream.objects.filter(id=locked.id, deleted_at=None).update(deleted_at=Now(), push=[])
     if broadcast := open_broadcast(locked):
-        _stop(locked, broadcast)
-    livestream_changed(locked)
+        _stop(broadcast)
 
 
-def _stop(livestream: Livestream, broadcast: Broadcast) -> None:
+def _stop(broadcast: Broadcast) -> None:
     open_ones = Broadcast.objects.filter(id=broadcast.id, state__in=ON_AIR_STATES, stop_requested_at=None)
     open_ones.update(stop_requested_at=Now())
-    livestream_changed(livestream)
