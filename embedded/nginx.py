@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 from abc import abstractmethod
-from contextlib import suppress
 
 from embedded.home import open_private
-from embedded.ports import LOOPBACK
+from embedded.ports import port_answers
 from embedded.service import Service, find_program
 from execution.daemons import DaemonError
 
@@ -34,11 +32,7 @@ class NginxService(Service):
 
     def ready(self) -> bool:
         """Return True if it accepts connections."""
-        for port in self.ports():
-            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2):
-                continue
-            return False
-        return True
+        return all(port_answers(port) for port in self.ports())
 
     def _main(self) -> str:
         user = pwd.getpwuid(os.geteuid()).pw_name

@@ -28,6 +28,13 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def port_answers(port: int) -> bool:
+    """Return True if a server accepts connections on this port."""
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=2):
+        return True
+    return False
+
+
 def pick_port(*, taken: set[int], preferred: int | None = None) -> int:
     """Pick a free port whose twin is free too, neither of them in `taken`. Raises RuntimeError."""
     candidates = random.sample(CANDIDATES, 1000)

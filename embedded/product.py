@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -17,7 +16,7 @@ from configuration import LivestreamConfig
 from configuration.declaration import PREFIX
 from configuration.other_names import overridden
 from embedded.home import REPOSITORY, Home
-from embedded.ports import LOOPBACK, port_is_free, port_owner
+from embedded.ports import LOOPBACK, port_answers, port_is_free, port_owner
 from embedded.service import PortTaken, Service
 
 API_PORT = 8000  # tried first, as the others
@@ -142,9 +141,7 @@ class StatusGrpc(Product):
 
     def ready(self) -> bool:
         """Return True if it accepts connections."""
-        with suppress(OSError), socket.create_connection((LOOPBACK, self._port), timeout=2):
-            return True
-        return False
+        return port_answers(self._port)
 
     @property
     def _port(self) -> int:
