@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,10 +25,9 @@ from tests.ingest_hooks_process import IngestHooksProcess
 from tests.ingest_process import a_publisher, an_ingest
 from tests.integration.livestreams.conftest import SECRET
 from tests.live_rows import Stream, a_live_node, a_stream
+from tests.relay_process import wait_until
 from tests.rows import claim_or_none
 from tests.servers import ServersOfThisRun
-
-DEADLINE_SECONDS = 120
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +70,7 @@ def hooks(running: Setup) -> IngestHooksProcess:
 def _quiet(transactional_db: None) -> Iterator[None]:
     """Wait until all publishers are gone and all hooks answered, before the database is emptied."""
     yield
-    until(lambda: not Broadcast.objects.filter(publisher_left_at=None).exists() and not _working())
+    wait_until(lambda: not Broadcast.objects.filter(publisher_left_at=None).exists() and not _working())
 
 
 def _working() -> bool:
@@ -83,13 +82,6 @@ def _working() -> bool:
         )
         (working,) = cursor.fetchone()
     return bool(working)
-
-
-def until(happens: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not happens():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -135,20 +127,20 @@ def test_a_publisher_comes_goes_and_returns_and_a_second_one_ends_nothing(ingest
     a_live_node()
     stream = a_stream(reconnect_seconds=60)
     with a_worker(), a_publisher(url(ingest, stream)) as first:
-        until(lambda: seen(stream))
+        wait_until(lambda: seen(stream))
         known = stream.broadcast
         assert known.ingest_address == f"{ingest.address}/live"
         with a_publisher(url(ingest, stream)) as second:
-            until(lambda: not is_there(second))
+            wait_until(lambda: not is_there(second))
         assert stream.broadcast.publisher_left_at is None
         assert is_there(first)
         assert list(Refusal.objects.values_list("code", flat=True)) == ["already_live"]
         before = stream.broadcast.publisher_seen_at
-        until(lambda: stream.broadcast.publisher_seen_at > before)
+        wait_until(lambda: stream.broadcast.publisher_seen_at > before)
         first.kill()
-        until(lambda: stream.broadcast.publisher_left_at is not None)
+        wait_until(lambda: stream.broadcast.publisher_left_at is not None)
         with a_publisher(url(ingest, stream)):
-            until(lambda: stream.broadcast.publisher_left_at is None)
+            wait_until(lambda: stream.broadcast.publisher_left_at is None)
             assert stream.broadcast.number == known.number
             assert stream.broadcast.client_id != known.client_id
 
@@ -157,12 +149,12 @@ def test_a_wrong_key_and_a_stream_without_a_worker_are_sent_away(ingest: Ingest)
     stream = a_stream()
     for guessed in ("guessed", "guessed&call=other", "guessed&call=update_publish"):
         with a_publisher(url(ingest, stream, guessed)) as wrong:
-            until(partial(gone, wrong))
+            wait_until(partial(gone, wrong))
     with a_publisher(url(ingest, stream)) as early:
-        until(lambda: not is_there(early))
+        wait_until(lambda: not is_there(early))
     a_live_node()  # one that never comes
     with a_publisher(url(ingest, stream)) as waiting:
-        until(lambda: not is_there(waiting))
+        wait_until(lambda: not is_there(waiting))
     codes = Refusal.objects.filter(livestream=stream.row).order_by("id").values_list("code", "count")
     assert list(codes) == [("wrong_key", 3), ("no_capacity", 2)]
     assert not Broadcast.objects.exists()
@@ -172,28 +164,28 @@ def test_hooks_that_are_gone_drop_nobody_and_a_stop_drops_the_publisher(ingest: 
     a_live_node()
     stream = a_stream()
     with a_worker(), a_publisher(url(ingest, stream)) as publisher:
-        until(lambda: seen(stream))
+        wait_until(lambda: seen(stream))
         running.hooks.kill()
         gone_since = time.monotonic()
-        until(lambda: time.monotonic() > gone_since + 2)  # four updates
+        wait_until(lambda: time.monotonic() > gone_since + 2)  # four updates
         assert is_there(publisher)
         running.start()
         before = stream.broadcast.publisher_seen_at
-        until(lambda: stream.broadcast.publisher_seen_at > before)
+        wait_until(lambda: stream.broadcast.publisher_seen_at > before)
         assert is_there(publisher)
         Broadcast.objects.update(stop_requested_at=before)
-        until(lambda: not is_there(publisher))
+        wait_until(lambda: not is_there(publisher))
 
 
 def test_a_lost_word_is_made_up_for_by_the_next_update(ingest: Ingest) -> None:
     a_live_node()
     stream = a_stream()
     with a_worker(), a_publisher(url(ingest, stream)):
-        until(lambda: seen(stream))
+        wait_until(lambda: seen(stream))
         broadcast = stream.broadcast
         gone = stream.publisher(broadcast.client_id, ingest=broadcast.ingest_address)
         assert publisher_left(gone)  # forged: it is still there
-        until(lambda: stream.broadcast.publisher_left_at is None)
+        wait_until(lambda: stream.broadcast.publisher_left_at is None)
         assert stream.broadcast.client_id == broadcast.client_id
         assert publisher_seen(gone)
 
@@ -203,7 +195,7 @@ def test_nobody_reads_from_the_ingest_server_without_a_token(ingest: Ingest, hoo
     stream = a_stream()
     own = {"X_Vodmill_Ingest_Secret": SECRET, "X_Vodmill_Ingest_Address": ingest.address}
     with a_worker() as claims, a_publisher(url(ingest, stream)):
-        until(lambda: seen(stream))
+        wait_until(lambda: seen(stream))
         token = attempts.broadcast_control(claim=claims[0]).token
         for given, status in ((token, 200), ("", 403), (token[:-1], 403)):
             form = {"call": "play", "name": stream.row.ingest_name, "clientid": "9", "app": "live", "token": given}
